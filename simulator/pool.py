@@ -1,0 +1,585 @@
+"""The pool format: every stored trace of one model on one benchmark, in one folder of Parquet.
+
+A pool is written once, by an importer or the generator, through `PoolWriter`, and then only read.
+`DESIGN.md`'s table of files is `SCHEMAS` below; `FORMAT` is its version.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.answers import classify
+from simulator.errors import UserError
+from simulator.records import ProblemRecord, TraceRecord
+from simulator.storage import disk_error, file_sha256, parquet_writer, reading
+
+FORMAT = 1
+"""Version of the pool format; a reader refuses a pool with a newer one."""
+
+NO_ANSWER = -1
+"""The answer class of a trace (or a probe) that gave no answer."""
+
+SIGNALS = ("text", "confidence", "probes")
+"""What a pool can store per trace beside length and answer, one file each."""
+
+TokenAccuracy = Literal["exact", "total", "estimated"]
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "problems": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("question", pa.string()),
+            pa.field("gold_answer", pa.string(), nullable=False),
+            pa.field("answer_kind", pa.string(), nullable=False),
+        ]
+    ),
+    "traces": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_id", pa.int32(), nullable=False),
+            pa.field("num_tokens", pa.int32(), nullable=False),
+            pa.field("prompt_tokens", pa.int32()),
+            pa.field("finish_reason", pa.string()),
+            pa.field("answer", pa.string()),
+            pa.field("answer_class", pa.int32(), nullable=False),
+            pa.field("correct", pa.bool_(), nullable=False),
+        ]
+    ),
+    "classes": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("answer_class", pa.int32(), nullable=False),
+            pa.field("answer", pa.string(), nullable=False),
+            pa.field("correct", pa.bool_(), nullable=False),
+        ]
+    ),
+    "probes": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_id", pa.int32(), nullable=False),
+            pa.field("position", pa.list_(pa.int32()), nullable=False),
+            pa.field("answer_class", pa.list_(pa.int32()), nullable=False),
+        ]
+    ),
+    "text": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_id", pa.int32(), nullable=False),
+            pa.field("text", pa.large_string(), nullable=False),
+            pa.field("token_ends", pa.list_(pa.int32())),
+        ]
+    ),
+    "confidence": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_id", pa.int32(), nullable=False),
+            pa.field("confidence", pa.list_(pa.uint16()), nullable=False),
+        ]
+    ),
+}
+"""Columns of each Parquet file. Rows are sorted by problem and trace; one row group a problem."""
+
+CONFIDENCE_FLOAT32 = SCHEMAS["confidence"].set(
+    2, pa.field("confidence", pa.list_(pa.float32()), nullable=False)
+)
+"""`confidence.parquet` of a pool with a value that is no whole number of thousandths in uint16."""
+
+
+@dataclass(slots=True)
+class PoolInfo:
+    """`pool.json`: what a pool is and where it comes from. No field depends on when or where."""
+
+    dataset: str
+    model: str
+    benchmark: str
+    importer: str
+    importer_version: str
+    token_accuracy: TokenAccuracy
+    source: str | None = None
+    revision: str | None = None
+    licence: str | None = None
+    citation: str | None = None
+    tokenizer: str | None = None
+    synthetic: bool = False
+    signals: list[str] = field(default_factory=list)
+    problems: int = 0
+    traces: int = 0
+    tokens: int = 0
+    notes: list[str] = field(default_factory=list)
+    sha256: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """`dataset/model/benchmark`, which is also the pool's folder below the cache."""
+        return f"{self.dataset}/{self.model}/{self.benchmark}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the hashes of all Parquet files: two pools that agree on it are the same."""
+        lines = "".join(f"{name} {self.sha256[name]}\n" for name in sorted(self.sha256))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Disagreement:
+    """A trace that the source graded otherwise than we do."""
+
+    problem_id: str
+    trace_id: int
+    answer: str | None
+    gold_answer: str
+    graded: bool
+
+
+class PoolWriter:
+    """Writes one pool, problem by problem in ascending order of their ids.
+
+    Everything goes to a folder of a temporary name beside the final one, which is renamed when the
+    writer is left without an exception and removed otherwise: no reader ever sees half a pool.
+
+    Parameters
+    ----------
+    cache
+        The folder that holds all pools.
+    info
+        What is known beforehand; counts, signals and hashes are filled in on the way.
+    replace
+        Whether a pool of this name may be replaced.
+
+    Raises
+    ------
+    UserError
+        A pool of this name exists and `replace` is false, or the disk is full.
+    """
+
+    def __init__(self, cache: Path, info: PoolInfo, *, replace: bool = False) -> None:
+        self.info = info
+        self.path = cache / info.dataset / info.model / info.benchmark
+        self.disagreements: list[Disagreement] = []
+        if self.path.exists() and not replace:
+            raise UserError(
+                f"{self.path}: a pool named {info.name} exists; give another --benchmark, "
+                "or --replace to overwrite it"
+            )
+        self._temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._float32 = False
+        self._last_problem: str | None = None
+
+    def __enter__(self) -> Self:
+        self._temporary.mkdir(parents=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+            else:
+                self._close_quietly()
+        except OSError as failure:
+            self._remove_temporary()
+            raise disk_error(failure, self.path) from failure
+        except BaseException:
+            self._remove_temporary()
+            raise
+        if error is not None:
+            self._remove_temporary()
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise disk_error(error, self.path) from error
+
+    def add(self, problem: ProblemRecord) -> None:
+        """Group, grade and write one problem; ids must ascend, every trace have every signal."""
+        if self._last_problem is not None and problem.problem_id <= self._last_problem:
+            raise ValueError(f"problem {problem.problem_id!r} after {self._last_problem!r}")
+        self._last_problem = problem.problem_id
+        traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
+        if self.info.problems == 0:
+            self.info.signals = _signals_of(traces[0])
+        grouped = classify(
+            problem.gold_answer,
+            problem.answer_kind,
+            [trace.answer for trace in traces],
+            [answer for trace in traces for answer in trace.probe_answers or ()],
+        )
+        self.info.problems += 1
+        self.info.traces += len(traces)
+        self.info.tokens += sum(trace.num_tokens for trace in traces)
+
+        ids = [problem.problem_id] * len(traces)
+        trace_ids = [trace.trace_id for trace in traces]
+        classes = [grouped.class_of(trace.answer) for trace in traces]
+        correct = [kind != NO_ANSWER and grouped.correct[kind] for kind in classes]
+        for trace, right in zip(traces, correct, strict=True):
+            if trace.graded is not None and trace.graded != right:
+                self.disagreements.append(
+                    Disagreement(
+                        problem.problem_id,
+                        trace.trace_id,
+                        trace.answer,
+                        problem.gold_answer,
+                        trace.graded,
+                    )
+                )
+        self._write(
+            "problems",
+            [
+                [problem.problem_id],
+                [problem.question],
+                [problem.gold_answer],
+                [problem.answer_kind],
+            ],
+        )
+        self._write(
+            "traces",
+            [
+                ids,
+                trace_ids,
+                [trace.num_tokens for trace in traces],
+                [trace.prompt_tokens for trace in traces],
+                [trace.finish_reason for trace in traces],
+                [trace.answer for trace in traces],
+                classes,
+                correct,
+            ],
+        )
+        self._write(
+            "classes",
+            [
+                [problem.problem_id] * len(grouped.texts),
+                range(len(grouped.texts)),
+                grouped.texts,
+                grouped.correct,
+            ],
+        )
+        if "probes" in self.info.signals:
+            self._write(
+                "probes",
+                [
+                    ids,
+                    trace_ids,
+                    [trace.probe_positions for trace in traces],
+                    [[grouped.class_of(a) for a in trace.probe_answers or ()] for trace in traces],
+                ],
+            )
+        if "text" in self.info.signals:
+            self._write(
+                "text",
+                [
+                    ids,
+                    trace_ids,
+                    [trace.text for trace in traces],
+                    [trace.token_ends for trace in traces],
+                ],
+            )
+        if "confidence" in self.info.signals:
+            self._write_confidence(ids, trace_ids, [trace.confidence for trace in traces])
+
+    def _write(self, name: str, columns: Sequence[Any]) -> None:
+        schema = CONFIDENCE_FLOAT32 if name == "confidence" and self._float32 else SCHEMAS[name]
+        arrays = [
+            pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
+        ]
+        if name not in self._writers:
+            self._writers[name] = parquet_writer(self._temporary / f"{name}.parquet", schema)
+        table = pa.Table.from_arrays(arrays, schema=schema)
+        self._writers[name].write_table(table, row_group_size=max(1, len(table)))
+
+    def _write_confidence(
+        self, ids: list[str], trace_ids: list[int], values: list[npt.NDArray[np.float64] | None]
+    ) -> None:
+        """Thousandths in uint16 as long as that loses nothing, else float32 for the whole pool."""
+        arrays = [np.asarray(value, dtype=np.float64) for value in values]
+        if not self._float32:
+            thousandths = [as_thousandths(array) for array in arrays]
+            if all(array is not None for array in thousandths):
+                self._write("confidence", [ids, trace_ids, thousandths])
+                return
+            self._rewrite_confidence_as_float32()
+        self._write("confidence", [ids, trace_ids, [a.astype(np.float32) for a in arrays]])
+
+    def _rewrite_confidence_as_float32(self) -> None:
+        self._float32 = True
+        writer = self._writers.pop("confidence", None)
+        if writer is None:
+            return
+        writer.close()
+        path = self._temporary / "confidence.parquet"
+        old_path = path.rename(path.with_suffix(".uint16"))
+        with pq.ParquetFile(old_path) as old:
+            for group in range(old.num_row_groups):
+                table = old.read_row_group(group)
+                lists = table["confidence"].combine_chunks()
+                values = lists.values.to_numpy(zero_copy_only=False) / 1000.0
+                floats = pa.ListArray.from_arrays(
+                    lists.offsets, pa.array(values.astype(np.float32))
+                )
+                self._write("confidence", [table["problem_id"], table["trace_id"], floats])
+        old_path.unlink()
+
+    def _finish(self) -> None:
+        if self.info.problems == 0:
+            raise UserError(f"{self.info.name}: no problem with a usable trace, nothing to store")
+        for writer in self._writers.values():
+            writer.close()
+        self.info.sha256 = {
+            path.name: file_sha256(path) for path in sorted(self._temporary.glob("*.parquet"))
+        }
+        text = json.dumps(asdict(self.info), indent=2, ensure_ascii=False) + "\n"
+        (self._temporary / "pool.json").write_text(text, encoding="utf-8")
+        if self.path.exists():
+            retired = self._temporary.with_suffix(".old")
+            self.path.rename(retired)
+            self._temporary.rename(self.path)
+            shutil.rmtree(retired)
+        else:
+            self._temporary.rename(self.path)
+
+    def _close_quietly(self) -> None:
+        for writer in self._writers.values():
+            try:
+                writer.close()
+            except (OSError, pa.ArrowException):
+                continue  # the file is removed anyway, and the first error is the one to show
+
+    def _remove_temporary(self) -> None:
+        shutil.rmtree(self._temporary, ignore_errors=True)
+        for folder in (self.path.parent, self.path.parent.parent):
+            try:
+                folder.rmdir()  # only where nothing else is left in it
+            except OSError:
+                return
+
+
+class Pool:
+    """A stored pool, opened for reading.
+
+    Raises
+    ------
+    UserError
+        The folder holds no pool, one of a newer format, or files that cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.info = read_info(path)
+        self.name = self.info.name
+
+    def require(self, signals: frozenset[str], policy: str) -> None:
+        """Refuse a policy that needs a signal this pool does not store."""
+        missing = sorted(signals - set(self.info.signals))
+        if missing:
+            has = ", ".join(self.info.signals) or "none beside lengths and answers"
+            raise UserError(
+                f"pool {self.name} has no {' and no '.join(missing)}, which {policy} needs "
+                f"(signals here: {has}); choose another pool with -d"
+            )
+
+    @cached_property
+    def problems(self) -> list[StoredProblem]:
+        """Every problem with its lengths and answers; its signals are read when asked for."""
+        rows = self._read("problems").to_pylist()
+        traces = self._read("traces")
+        classes = self._read("classes")
+        trace_starts = _group_starts(traces["problem_id"], [row["problem_id"] for row in rows])
+        class_starts = _group_starts(classes["problem_id"], [row["problem_id"] for row in rows])
+        columns = {
+            name: traces[name].to_numpy()
+            for name in ("trace_id", "num_tokens", "answer_class", "correct")
+        }
+        answers = classes["answer"].to_pylist()
+        right = classes["correct"].to_numpy()
+        problems = []
+        for index, row in enumerate(rows):
+            here = slice(trace_starts[index], trace_starts[index + 1])
+            kinds = slice(class_starts[index], class_starts[index + 1])
+            problems.append(
+                StoredProblem(
+                    pool=self,
+                    index=index,
+                    problem_id=row["problem_id"],
+                    question=row["question"],
+                    gold_answer=row["gold_answer"],
+                    answer_kind=row["answer_kind"],
+                    trace_ids=columns["trace_id"][here],
+                    lengths=columns["num_tokens"][here].astype(np.int64),
+                    answer_class=columns["answer_class"][here],
+                    correct=columns["correct"][here],
+                    class_texts=answers[kinds],
+                    class_correct=right[kinds],
+                )
+            )
+        return problems
+
+    @property
+    def min_traces(self) -> int:
+        """The fewest traces that any problem has: the largest budget that every problem can meet."""
+        return min(len(problem.lengths) for problem in self.problems)
+
+    def _read(self, name: str) -> pa.Table:
+        with reading(self.path / f"{name}.parquet") as path:
+            return pq.read_table(path, schema=SCHEMAS[name], partitioning=None)
+
+    def read_signal(self, name: str, index: int) -> pa.Table:
+        """One problem's rows of a signal file, read as its one row group."""
+        with reading(self.path / f"{name}.parquet") as path, pq.ParquetFile(path) as file:
+            return file.read_row_group(index)
+
+
+@dataclass(eq=False)
+class StoredProblem:
+    """One problem of a pool. Arrays have one element a stored trace, in order of trace id.
+
+    `lengths` are tokens; `answer_class` indexes `class_texts`, −1 for none.
+    """
+
+    pool: Pool
+    index: int
+    problem_id: str
+    question: str | None
+    gold_answer: str
+    answer_kind: str
+    trace_ids: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int64]
+    answer_class: npt.NDArray[np.int32]
+    correct: npt.NDArray[np.bool_]
+    class_texts: list[str]
+    class_correct: npt.NDArray[np.bool_]
+
+    @cached_property
+    def probes(self) -> Probes:
+        """What each trace answered when it was probed."""
+        table = self.pool.read_signal("probes", self.index)
+        positions = table["position"].combine_chunks()
+        answers = table["answer_class"].combine_chunks()
+        return Probes(
+            offsets=positions.offsets.to_numpy().astype(np.int64),
+            positions=positions.values.to_numpy().astype(np.int64),
+            answers=answers.values.to_numpy(),
+        )
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The full text of each trace."""
+        texts: list[str] = self.pool.read_signal("text", self.index)["text"].to_pylist()
+        return texts
+
+    @cached_property
+    def token_ends(self) -> list[npt.NDArray[np.int64]]:
+        """End offset of each token in characters; in proportion where a pool has only totals."""
+        column = self.pool.read_signal("text", self.index)["token_ends"]
+        return [
+            np.asarray(ends.values, dtype=np.int64)
+            if ends.is_valid
+            else len(text) * np.arange(1, length + 1) // length
+            for ends, text, length in zip(column, self.texts, self.lengths.tolist(), strict=True)
+        ]
+
+    @cached_property
+    def confidence(self) -> list[npt.NDArray[np.float64]]:
+        """Each trace's token confidences, shape (num_tokens,)."""
+        lists = self.pool.read_signal("confidence", self.index)["confidence"].combine_chunks()
+        values = lists.values.to_numpy()
+        scale = 1000.0 if values.dtype == np.uint16 else 1.0
+        bounds = lists.offsets.to_numpy()
+        return [
+            values[start:end] / scale for start, end in zip(bounds[:-1], bounds[1:], strict=True)
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class Probes:
+    """The probes of one problem: trace i's are the elements `offsets[i]:offsets[i + 1]`.
+
+    `positions` are tokens generated when probed, ascending within a trace; `answers` are classes.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int64]
+    answers: npt.NDArray[np.int32]
+
+
+def read_info(path: Path) -> PoolInfo:
+    """Read and check a pool's `pool.json`."""
+    file = path / "pool.json"
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no pool here (pool.json is missing); import it again") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{file}: not readable as JSON ({error}); import the pool again") from None
+    if not isinstance(fields, dict) or not isinstance(fields.get("format"), int):
+        raise UserError(f"{file}: not a pool description; import the pool again")
+    if fields["format"] > FORMAT:
+        raise UserError(
+            f"{file}: pool format {fields['format']} is newer than this program's {FORMAT}; "
+            "upgrade deepprune-sim"
+        )
+    try:
+        return PoolInfo(**fields)
+    except TypeError as error:
+        raise UserError(f"{file}: {error}; import the pool again") from None
+
+
+def as_thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint16] | None:
+    """`values` as whole thousandths in uint16, or None where that would lose anything."""
+    scaled = np.round(values * 1000.0)
+    if not np.isfinite(scaled).all() or (scaled < 0).any() or (scaled > 65535).any():
+        return None
+    if not np.array_equal(scaled / 1000.0, values):
+        return None
+    return scaled.astype(np.uint16)
+
+
+def iter_pool_folders(cache: Path) -> Iterator[Path]:
+    """Folders of all pools below `cache`, sorted by name."""
+    yield from sorted(
+        file.parent
+        for file in cache.glob("*/*/*/pool.json")
+        if not file.parent.name.startswith(".")
+    )
+
+
+def _signals_of(trace: TraceRecord) -> list[str]:
+    present = {
+        "text": trace.text is not None,
+        "confidence": trace.confidence is not None,
+        "probes": trace.probe_positions is not None,
+    }
+    return [signal for signal in SIGNALS if present[signal]]
+
+
+def _group_starts(column: pa.ChunkedArray, ids: list[str]) -> list[int]:
+    """Where each problem's rows begin in a column sorted by problem, and the end of the last."""
+    encoded = column.dictionary_encode().combine_chunks()
+    counts = dict(
+        zip(
+            encoded.dictionary.to_pylist(),
+            np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary)).tolist(),
+            strict=True,
+        )
+    )
+    starts = [0]
+    for problem_id in ids:
+        starts.append(starts[-1] + counts.get(problem_id, 0))
+    return starts
