@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from itertools import combinations, pairwise, product
+from random import Random
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.statistics import (
+    RESAMPLES,
+    Bootstrap,
+    Estimate,
+    bootstrap,
+    pareto_front,
+    pass_at_k,
+)
+
+MONTE_CARLO = 0.05
+"""Share of an interval's width by which two bootstraps of 10,000 resamples may differ.
+
+The 2.5% quantile of 10,000 normal draws has a standard error of 0.7% of the interval's width, the
+difference of two such quantiles 1%; five times that.
+"""
+
+problem_values = st.lists(
+    st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda value: round(value, 3)),
+    min_size=2,
+    max_size=40,
+)
+
+
+def ends(estimate: Estimate) -> tuple[float, float]:
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return estimate.low, estimate.high
+
+
+# Values worked out by hand
+
+
+def test_values_by_hand() -> None:
+    three = Bootstrap(3)
+    assert three.mean([1.0, 2.0, 6.0]).value == 3.0
+    assert three.total([1.0, 2.0, 6.0]).value == 9.0
+    assert three.difference([1.0, 2.0, 6.0], [0.0, 4.0, 2.0]).value == 1.0
+    assert three.reduction([1.0, 2.0, 7.0], [10.0, 10.0, 20.0]).value == 0.75
+
+
+def test_the_reduction_is_of_totals_not_a_mean_of_ratios() -> None:
+    # One problem halves 10 tokens, the other keeps 90: 95 of 100 tokens, while the mean of the
+    # two ratios would be 0.25.
+    assert Bootstrap(2).reduction([5.0, 90.0], [10.0, 90.0]).value == pytest.approx(0.05)
+
+
+def test_equal_problems_have_an_interval_of_no_width() -> None:
+    assert Bootstrap(30).mean([0.5] * 30) == Estimate(0.5, 0.5, 0.5)
+    tokens = list(range(1, 31))
+    assert Bootstrap(30).reduction(tokens, tokens) == Estimate(0.0, 0.0, 0.0)
+
+
+def test_one_problem_has_a_value_and_no_interval() -> None:
+    one = Bootstrap(1)
+    assert one.mean([0.25]) == Estimate(0.25, None, None)
+    assert one.reduction([1.0], [4.0]) == Estimate(0.75, None, None)
+
+
+def test_two_problems_give_the_interval_between_them() -> None:
+    # A quarter of the resamples is twice the first problem, a quarter twice the second.
+    assert Bootstrap(2).mean([1.0, 5.0]) == Estimate(3.0, 1.0, 5.0)
+
+
+def test_an_estimate_is_ready_for_json() -> None:
+    estimate = Bootstrap(2).mean(np.array([1.0, 5.0]))
+    assert json.loads(json.dumps(estimate.as_dict())) == {"value": 3.0, "low": 1.0, "high": 5.0}
+    assert Estimate(1.0, None, None).as_dict() == {"value": 1.0, "low": None, "high": None}
+
+
+# Against every resample there is, and against scipy
+
+
+def test_three_problems_agree_with_all_27_resamples() -> None:
+    values = [0.0, 1.0, 5.0]
+    exact = Counter(sum(draw) for draw in product(values, repeat=3))
+    sampled = Counter((Bootstrap(3)._sums(np.array(values))).tolist())
+    assert set(sampled) == set(exact)
+    for total, ways in exact.items():
+        share = ways / 27
+        spread = math.sqrt(share * (1 - share) / RESAMPLES)
+        assert abs(sampled[total] / RESAMPLES - share) < 5 * spread
+
+    # In 27ths, sorted: 0 once, 1 and 2 thrice, 3 once, 5 thrice, 6 six times, 7, 10 and 11 thrice,
+    # 15 once. 2.5% of 27 is 0.7, 10% is 2.7, 20% is 5.4: all well inside one value's steps.
+    assert ends(Bootstrap(3).total(values)) == (0.0, 15.0)
+    assert ends(Bootstrap(3, level=0.8).total(values)) == (1.0, 11.0)
+    assert ends(Bootstrap(3, level=0.6).total(values)) == (2.0, 10.0)
+
+
+@pytest.mark.parametrize("num_problems", [5, 30, 198])
+def test_intervals_agree_with_scipy(num_problems: int) -> None:
+    rng = np.random.default_rng(num_problems)
+    baseline = np.exp(rng.normal(13.0, 0.6, num_problems))
+    spent = baseline * rng.beta(2, 5, num_problems)
+    ours = Bootstrap(num_problems)
+
+    def scipys(
+        statistic: Callable[..., np.floating[Any]], *data: npt.NDArray[np.float64]
+    ) -> tuple[float, float]:
+        result = scipy.stats.bootstrap(
+            data,
+            statistic,
+            paired=True,
+            vectorized=False,
+            method="percentile",
+            n_resamples=10_000,
+            rng=np.random.default_rng(1),
+        )
+        low, high = result.confidence_interval
+        return float(low), float(high)
+
+    cases = [
+        (ours.mean(spent), scipys(np.mean, spent)),
+        (ours.total(spent), scipys(np.sum, spent)),
+        (
+            ours.difference(spent, baseline),
+            scipys(lambda a, b: np.mean(a - b), spent, baseline),
+        ),
+        (
+            ours.reduction(spent, baseline),
+            scipys(lambda a, b: 1 - np.sum(a) / np.sum(b), spent, baseline),
+        ),
+    ]
+    for estimate, (low, high) in cases:
+        assert ends(estimate) == pytest.approx((low, high), abs=MONTE_CARLO * (high - low))
+
+
+def test_differences_are_paired() -> None:
+    # Problems differ by thousands of tokens, the two methods by about one on every problem.
+    rng = np.random.default_rng(0)
+    baseline = rng.normal(0, 1000, 30)
+    low, high = ends(Bootstrap(30).difference(baseline + 1 + rng.normal(0, 0.1, 30), baseline))
+    assert 0.9 < low < high < 1.1
+
+
+def test_mean_and_total_come_from_the_same_resamples() -> None:
+    values = np.random.default_rng(0).normal(10, 3, 30)
+    mean, total = bootstrap(30).mean(values), bootstrap(30).total(values)
+    assert ends(total) == pytest.approx([30 * end for end in ends(mean)])
+
+
+# The same everywhere
+
+
+def test_every_resample_has_as_many_problems_as_there_are() -> None:
+    counts = Bootstrap(30)._counts
+    assert counts.shape == (30, RESAMPLES)
+    assert (counts.sum(axis=0) == 30).all()
+    # A problem's count over all resamples is binomial with mean 10,000 and deviation 98.
+    assert np.abs(counts.sum(axis=1) - RESAMPLES).max() < 5 * 98
+
+
+def test_the_resamples_never_change() -> None:
+    # Not a worked-out value: published intervals can be recomputed only while these stay as is.
+    digest = hashlib.sha256(Bootstrap(30)._counts.astype("<i2").tobytes()).hexdigest()
+    assert digest[:16] == "df07c9dbb9f6eb49"
+
+
+def test_the_bootstrap_is_set_up_once() -> None:
+    assert bootstrap(30) is bootstrap(30)
+
+
+# Errors
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one problem"):
+        Bootstrap(0)
+    with pytest.raises(ValueError, match="level"):
+        Bootstrap(3, level=95)
+    with pytest.raises(ValueError, match="expected"):
+        Bootstrap(3).mean([1.0, 2.0])
+    with pytest.raises(ValueError, match="finite"):
+        Bootstrap(2).mean([1.0, math.nan])
+    with pytest.raises(ValueError, match="positive"):
+        Bootstrap(2).reduction([1.0, 1.0], [1.0, 0.0])
+
+
+# Properties
+
+
+@settings(deadline=None)  # an example may be the first with so many problems
+@given(problem_values)
+def test_intervals_are_ordered_and_hold_the_mean(values: list[float]) -> None:
+    # Not a theorem for every statistic, but resampled means scatter around the mean: even with one
+    # extreme value among n, 1 - 1/e of the resamples hold it and 1/e do not.
+    estimate = bootstrap(len(values)).mean(values)
+    low, high = ends(estimate)
+    rounding = 1e-9 * (1 + max(map(abs, values)))
+    assert low <= high
+    assert low - rounding <= estimate.value <= high + rounding
+    assert min(values) - rounding <= low
+    assert high <= max(values) + rounding
+
+
+@settings(deadline=None)  # an example may be the first with so many problems
+@given(problem_values, st.randoms(use_true_random=False))
+def test_values_do_not_depend_on_the_order_of_problems(values: list[float], random: Random) -> None:
+    shuffled = list(values)
+    random.shuffle(shuffled)
+    statistics = bootstrap(len(values))
+    assert statistics.mean(values).value == statistics.mean(shuffled).value
+    assert statistics.total(values).value == statistics.total(shuffled).value
+
+
+@settings(deadline=None)  # an example may be the first with so many problems
+@given(problem_values, st.floats(-1e6, 1e6), st.floats(0.01, 100))
+def test_intervals_shift_and_scale_with_the_values(
+    values: list[float], shift: float, scale: float
+) -> None:
+    statistics = bootstrap(len(values))
+    before = statistics.mean(values)
+    after = statistics.mean(scale * np.array(values) + shift)
+    expected = [scale * end + shift for end in (before.value, *ends(before))]
+    rounding = 1e-9 * (1 + scale * max(map(abs, values)) + abs(shift))
+    assert [after.value, *ends(after)] == pytest.approx(expected, abs=rounding)
+
+
+# pass@k
+
+
+@pytest.mark.parametrize("n", range(1, 8))
+def test_pass_at_k_agrees_with_all_subsets(n: int) -> None:
+    for c in range(n + 1):
+        for k in range(1, n + 1):
+            subsets = list(combinations(range(n), k))
+            hits = sum(min(subset) < c for subset in subsets)
+            assert float(pass_at_k(n, c, k)) == pytest.approx(hits / len(subsets), abs=1e-15)
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(4096, 1, 512), (4096, 7, 512), (512, 3, 64)])
+def test_pass_at_k_agrees_with_exact_fractions(n: int, c: int, k: int) -> None:
+    exact = 1 - math.comb(n - c, k) / math.comb(n, k)
+    assert float(pass_at_k(n, c, k)) == pytest.approx(exact, rel=1e-12)
+
+
+def test_pass_at_k_is_exact_at_its_edges() -> None:
+    n = np.array([10, 10, 10, 7])
+    assert pass_at_k(n, [0, 0, 10, 0], 5).tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert pass_at_k(n, [6, 9, 10, 3], 5).tolist() == [1.0, 1.0, 1.0, 1.0]
+    assert pass_at_k(n, [3, 1, 9, 7], 1).tolist() == [0.3, 0.1, 0.9, 1.0]
+    assert float(pass_at_k(7, 1, 7)) == 1.0
+
+
+def test_pass_at_k_broadcasts() -> None:
+    table = pass_at_k(np.array([[8], [16]]), np.array([0, 1, 2]), 4)
+    assert table.shape == (2, 3)
+    assert table[0, 1] == pytest.approx(0.5)
+    assert table[1, 1] == pytest.approx(0.25)
+
+
+def test_pass_at_k_refuses_what_cannot_be() -> None:
+    for n, c, k in [(4, 1, 5), (4, 1, 0), (4, 5, 1), (4, -1, 1)]:
+        with pytest.raises(ValueError, match="pass@"):
+            pass_at_k(n, c, k)
+    with pytest.raises(ValueError, match="whole numbers"):
+        pass_at_k([0.5], [1], 1)
+
+
+@given(st.integers(1, 60), st.data())
+def test_pass_at_k_grows_with_k_and_c(n: int, data: st.DataObject) -> None:
+    c = data.draw(st.integers(0, n))
+    by_k = [float(pass_at_k(n, c, k)) for k in range(1, n + 1)]
+    assert all(0.0 <= chance <= 1.0 for chance in by_k)
+    assert all(a <= b + 1e-12 for a, b in pairwise(by_k))
+    assert by_k[0] == c / n
+    assert by_k[-1] == (1.0 if c else 0.0)
+
+
+# The Pareto front
+
+
+def test_pareto_front_by_hand() -> None:
+    tokens = [1.0, 2.0, 2.0, 3.0, 3.0, 4.0]
+    accuracy = [0.5, 0.7, 0.7, 0.6, 0.8, 0.8]
+    # Both at (2, 0.7) stay; (3, 0.6) costs more than 0.7 does; (4, 0.8) more than (3, 0.8).
+    assert pareto_front(tokens, accuracy).tolist() == [True, True, True, False, True, False]
+
+
+def test_pareto_front_of_nothing_is_empty() -> None:
+    assert pareto_front([], []).tolist() == []
+
+
+def test_pareto_front_refuses_what_cannot_be_compared() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        pareto_front([1.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match="Pareto"):
+        pareto_front([1.0, math.nan], [1.0, 2.0])
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=20))
+def test_pareto_front_equals_brute_force(methods: list[tuple[int, int]]) -> None:
+    def beaten(cost: int, score: int) -> bool:
+        return any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in methods)
+
+    mask = pareto_front([c for c, _ in methods], [s for _, s in methods])
+    assert mask.tolist() == [not beaten(c, s) for c, s in methods]
