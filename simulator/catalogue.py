@@ -1,0 +1,307 @@
+"""The catalogue: DuckDB views of pools, problems, traces, runs, decisions, answers, submissions.
+
+Small things (descriptions, summaries) are read when the catalogue is opened; Parquet files are
+read by DuckDB when a query needs them. Nothing can be written through a catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.cache import pool_name
+from simulator.errors import UserError
+from simulator.pool import SCHEMAS, iter_pool_folders, read_info
+from simulator.run_reader import METRICS, RunResult, read_results
+from simulator.storage import reading
+
+POOLS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("dataset", pa.string()),
+        ("model", pa.string()),
+        ("benchmark", pa.string()),
+        ("problems", pa.int64()),
+        ("traces", pa.int64()),
+        ("tokens", pa.int64()),
+        ("token_accuracy", pa.string()),
+        ("signals", pa.list_(pa.string())),
+        ("synthetic", pa.bool_()),
+        ("licence", pa.string()),
+        ("source", pa.string()),
+        ("fingerprint", pa.string()),
+        ("path", pa.string()),
+        ("bytes", pa.int64()),
+    ]
+)
+
+_INTERVALS = ("accuracy", "accuracy_difference", "reduction", "tokens_per_problem")
+
+RUNS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("policy", pa.string()),
+        ("parameters", pa.string()),
+        ("unranked", pa.bool_()),
+        ("seed", pa.int64()),
+        ("repeats", pa.int64()),
+        ("pool", pa.string()),
+        ("fingerprint", pa.string()),
+        ("synthetic", pa.bool_()),
+        ("token_accuracy", pa.string()),
+        ("problems", pa.int64()),
+        ("budget", pa.int64()),
+        ("baseline", pa.string()),
+        *[
+            (name, pa.float64())
+            for metric in METRICS
+            for name in (
+                [metric, f"{metric}_low", f"{metric}_high"] if metric in _INTERVALS else [metric]
+            )
+        ],
+        ("clock_unit", pa.string()),
+        ("started_at", pa.string()),
+        ("wall_seconds", pa.float64()),
+        ("command", pa.string()),
+        ("path", pa.string()),
+    ]
+)
+
+SUBMISSIONS = pa.schema(
+    [("submission", pa.string()), *[field for field in RUNS if field.name != "run"]]
+)
+
+DECISIONS = pa.schema(
+    [
+        ("pool", pa.string()),
+        ("problem_id", pa.string()),
+        ("repeat", pa.int32()),
+        ("trace_id", pa.int32()),
+        ("order", pa.int32()),
+        ("started", pa.float64()),
+        ("ended", pa.float64()),
+        ("num_tokens", pa.int64()),
+        ("finished", pa.bool_()),
+        ("stop_reason", pa.string()),
+    ]
+)
+
+ANSWERS = pa.schema(
+    [
+        ("pool", pa.string()),
+        ("problem_id", pa.string()),
+        ("repeat", pa.int32()),
+        ("answer", pa.string()),
+        ("answer_class", pa.int32()),
+        ("correct", pa.bool_()),
+        ("tokens", pa.int64()),
+        ("probe_calls", pa.int64()),
+        ("judge_calls", pa.int64()),
+        ("judge_tokens", pa.int64()),
+        ("clock", pa.float64()),
+    ]
+)
+
+
+class Broken(NamedTuple):
+    """A folder that the catalogue leaves out, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """An open catalogue: `connection` has the views, `broken` lists what they leave out."""
+
+    connection: duckdb.DuckDBPyConnection
+    broken: list[Broken]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.connection.close()
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """All rows of a query that this program wrote, as dictionaries by column."""
+        cursor = self.connection.execute(query, list(parameters))
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def connect(cache: Path, runs: Path, submissions: Path) -> Catalogue:
+    """Open a catalogue of the pools below `cache`, the runs and the submissions.
+
+    Any of the three folders may be missing: its views then have no rows. A pool, run or submission
+    that cannot be read is left out and listed in `broken`. The connection lives in memory, is
+    closed when the catalogue is left, and reads no file outside these three folders.
+    """
+    cache, runs, submissions = cache.resolve(), runs.resolve(), submissions.resolve()
+    broken: list[Broken] = []
+    pools, pool_folders = _pools(cache, broken)
+    run_rows, run_folders = _runs(runs, broken)
+    submission_rows = _submissions(submissions, broken)
+
+    connection = duckdb.connect(
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "temp_directory": "",
+        }
+    )
+    connection.register("pools", pools)
+    connection.register("runs", run_rows)
+    connection.register("submissions", submission_rows)
+    for name in ("problems", "traces"):
+        files = [folder / f"{name}.parquet" for folder in pool_folders]
+        _parquet_view(connection, name, "pool", files, SCHEMAS[name])
+    for name, schema in (("decisions", DECISIONS), ("answers", ANSWERS)):
+        files = [folder / f"{name}.parquet" for folder in run_folders]
+        _parquet_view(connection, name, "run", files, schema)
+    _lock(connection, [cache, runs, submissions])
+    return Catalogue(connection, broken)
+
+
+def _pools(cache: Path, broken: list[Broken]) -> tuple[pa.Table, list[Path]]:
+    """Rows of the view `pools`, and the folders that they describe."""
+    tables, folders = [], []
+    for folder in iter_pool_folders(cache):
+        try:
+            tables.append(_pool_row(folder))
+        except UserError as error:
+            broken.append(_broken(folder, error))
+        else:
+            folders.append(folder)
+    return pa.concat_tables([POOLS.empty_table(), *tables]), folders
+
+
+def _pool_row(folder: Path) -> pa.Table:
+    info = read_info(folder)
+    if info.name != pool_name(folder):
+        raise UserError(f"pool.json names it {info.name}; move the folder there")
+    for name in sorted({*info.sha256, "problems.parquet", "traces.parquet"}):
+        schema = _parquet_schema(folder / name)
+        wanted = SCHEMAS.get(name.removesuffix(".parquet"))
+        if wanted is not None and not set(wanted.names) <= set(schema.names):
+            raise UserError(f"{name}: columns are missing; import the pool again")
+    row = {name: getattr(info, name) for name in POOLS.names if hasattr(info, name)}
+    row["path"] = str(folder)
+    row["bytes"] = sum(file.stat().st_size for file in folder.iterdir())
+    try:
+        return pa.Table.from_pylist([row], schema=POOLS)
+    except (pa.ArrowException, TypeError) as error:
+        raise UserError(f"pool.json: {error}; import the pool again") from None
+
+
+def _runs(runs: Path, broken: list[Broken]) -> tuple[pa.Table, list[Path]]:
+    """Rows of the view `runs`, and the folders of the runs in it."""
+    rows: list[dict[str, Any]] = []
+    folders = []
+    for file in sorted(runs.glob("*/run.json")):
+        folder = file.parent
+        try:
+            results = read_results(folder)
+            for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
+                schema = _parquet_schema(folder / f"{name}.parquet")
+                if not set(wanted.names) <= set(schema.names):
+                    raise UserError(f"{name}.parquet: columns are missing; make the run again")
+        except UserError as error:
+            broken.append(_broken(folder, error))
+        else:
+            rows.extend(_result_row(result) for result in results)
+            folders.append(folder)
+    return pa.Table.from_pylist(rows, schema=RUNS), folders
+
+
+def _submissions(submissions: Path, broken: list[Broken]) -> pa.Table:
+    """Rows of the view `submissions`: one a pool, or one with nothing else where no run is in."""
+    rows: list[dict[str, Any]] = []
+    marks = ("submission.toml", "run.json")
+    for folder in sorted({file.parent for mark in marks for file in submissions.glob(f"*/{mark}")}):
+        named: dict[str, Any] = {"submission": folder.name, "path": str(folder)}
+        try:
+            results = read_results(folder) if (folder / "run.json").is_file() else []
+        except UserError as error:
+            broken.append(_broken(folder, error))
+        else:
+            rows.extend([{**_result_row(result), **named} for result in results] or [named])
+    return pa.Table.from_pylist(rows, schema=SUBMISSIONS)
+
+
+def _result_row(result: RunResult) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        name: getattr(result, name) for name in RUNS.names if hasattr(result, name)
+    }
+    row["parameters"] = json.dumps(result.parameters, sort_keys=True)
+    row["path"] = str(result.path)
+    for name in METRICS:
+        metric = result.metrics.get(name)
+        if metric is not None:
+            row |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
+    return row
+
+
+def _parquet_schema(file: Path) -> pa.Schema:
+    """The schema in a Parquet file's footer, which a file that was cut off does not have."""
+    with reading(file):
+        return pq.read_schema(file)
+
+
+def _parquet_view(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    owner: str,
+    files: list[Path],
+    schema: pa.Schema,
+) -> None:
+    """A view of many Parquet files with a leading column that names the pool or run of each row.
+
+    The name is computed from the file's path, so that a query for one pool opens one pool's file.
+    """
+    if not files:
+        empty = pa.schema([(owner, pa.string()), *schema]).empty_table()
+        connection.register(name, empty)
+        return
+    names = "[-4:-2]" if owner == "pool" else "[-2:-2]"
+    listed = ", ".join(_literal(file.as_posix()) for file in files)
+    columns = ", ".join(f'"{column}"' for column in schema.names)
+    connection.execute(
+        f"CREATE VIEW {name} AS SELECT "
+        f"array_to_string(string_split(filename, '/'){names}, '/') AS {owner}, {columns} "
+        f"FROM read_parquet([{listed}], filename = true, hive_partitioning = false)"
+    )
+
+
+def _lock(connection: duckdb.DuckDBPyConnection, folders: list[Path]) -> None:
+    """Let queries read files below `folders` and nothing else, for good."""
+    allowed = ", ".join(_literal(folder.as_posix()) for folder in folders)
+    for setting in (
+        f"allowed_directories = [{allowed}]",
+        "enable_external_access = false",
+        "python_enable_replacements = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET {setting}")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _broken(folder: Path, error: UserError) -> Broken:
+    """`folder` with the error's message, which need not name the folder a second time."""
+    return Broken(folder, str(error).removeprefix(f"{folder}: ").removeprefix(f"{folder}/"))

@@ -1,0 +1,197 @@
+"""Reading what finished runs recorded: `run.json` and `summary.json` of a run's folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from simulator.errors import UserError
+
+T = TypeVar("T", str, int, float, bool)
+
+FORMAT = 1
+"""The newest version of the run format that is understood here."""
+
+METRICS = (
+    "accuracy",
+    "accuracy_difference",
+    "reduction",
+    "tokens_total",
+    "tokens_1e8",
+    "tokens_per_problem",
+    "baseline_accuracy",
+    "baseline_tokens_per_problem",
+    "pass_at_k",
+    "distinct_answers",
+    "traces_started",
+    "clock",
+    "probe_calls",
+    "judge_calls",
+    "judge_tokens",
+)
+"""What a summary says about a run on one pool, in the order in which it is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A figure and the ends of its 95% interval, which are None where there is no interval."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What one run did on one pool.
+
+    Accuracies and reductions are fractions; `metrics` lacks what the run did not measure.
+    """
+
+    run: str
+    path: Path
+    policy: str
+    policy_sha256: str | None
+    parameters: Mapping[str, Any]
+    unranked: bool
+    seed: int
+    repeats: int
+    pool: str
+    fingerprint: str | None
+    budget: int
+    synthetic: bool
+    token_accuracy: str
+    problems: int
+    baseline: str
+    clock_unit: str
+    metrics: Mapping[str, Metric]
+    command: str | None
+    started_at: str | None
+    wall_seconds: float | None
+
+    def value(self, name: str) -> float | None:
+        """The figure named `name`, or None where the run did not measure it."""
+        metric = self.metrics.get(name)
+        return None if metric is None else metric.value
+
+
+def read_results(folder: Path) -> list[RunResult]:
+    """What the run in `folder` did: one result a pool, in the order of its summary.
+
+    Raises
+    ------
+    UserError
+        There is no run, it is unfinished, or its files are damaged or of a newer format.
+    """
+    if not (folder / "run.json").is_file():
+        raise UserError(f"{folder}: no run here (run.json is missing); name a folder below runs/")
+    if not (folder / "summary.json").is_file():
+        raise UserError(
+            f"{folder}: unfinished run (summary.json is missing); "
+            "repeat its command with --resume to finish it"
+        )
+    run = _read(folder / "run.json")
+    summary = _read(folder / "summary.json")
+    recorded_pools = {pool.get("name", str): pool for pool in run.objects("pools")}
+    policy = run.object("policy")
+    results = []
+    for entry in summary.objects("pools"):
+        name = entry.get("pool", str)
+        recorded = recorded_pools.get(name)
+        results.append(
+            RunResult(
+                run=folder.resolve().name,
+                path=folder,
+                policy=summary.get("policy", str),
+                policy_sha256=policy.optional("sha256", str),
+                parameters=summary.object("parameters").fields,
+                unranked=summary.get("unranked", bool),
+                seed=summary.get("seed", int),
+                repeats=summary.get("repeats", int),
+                pool=name,
+                fingerprint=recorded.optional("fingerprint", str) if recorded else None,
+                budget=entry.get("budget", int),
+                synthetic=entry.get("synthetic", bool),
+                token_accuracy=entry.get("token_accuracy", str),
+                problems=entry.get("problems", int),
+                baseline=entry.get("baseline", str),
+                clock_unit=entry.get("clock_unit", str),
+                metrics=_metrics(entry.object("metrics")),
+                command=run.optional("command", str),
+                started_at=run.optional("started_at", str),
+                wall_seconds=run.optional("wall_seconds", float),
+            )
+        )
+    return results
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """A JSON object out of `file`, whose fields are checked as they are taken out."""
+
+    file: Path
+    fields: dict[str, Any]
+
+    def get(self, key: str, kind: type[T]) -> T:
+        value = self.optional(key, kind)
+        if value is None:
+            raise self.wrong(key)
+        return value
+
+    def optional(self, key: str, kind: type[T]) -> T | None:
+        value = self.fields.get(key)
+        if value is None:
+            return None
+        if kind is float and type(value) is int:
+            return kind(value)
+        if type(value) is not kind:
+            raise self.wrong(key)
+        return value
+
+    def object(self, key: str) -> _Object:
+        value = self.fields.get(key)
+        if not isinstance(value, dict):
+            raise self.wrong(key)
+        return _Object(self.file, value)
+
+    def objects(self, key: str) -> list[_Object]:
+        values = self.fields.get(key)
+        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+            raise self.wrong(key)
+        return [_Object(self.file, value) for value in values]
+
+    def wrong(self, key: str) -> UserError:
+        return UserError(f"{self.file}: {key!r} is missing or of a wrong kind; make the run again")
+
+
+def _metrics(entry: _Object) -> dict[str, Metric]:
+    metrics = {}
+    for name in entry.fields:
+        parts = entry.object(name)
+        value, low, high = (_finite(parts.optional(end, float)) for end in ("value", "low", "high"))
+        if value is not None:
+            metrics[name] = Metric(value, low, high)
+    return metrics
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _read(file: Path) -> _Object:
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); make the run again") from None
+    if not isinstance(fields, dict) or type(fields.get("format")) is not int:
+        raise UserError(f"{file}: not the description of a run; make the run again")
+    if fields["format"] > FORMAT:
+        raise UserError(
+            f"{file}: run format {fields['format']} is newer than this program's {FORMAT}; "
+            "upgrade deepprune-sim"
+        )
+    return _Object(file, fields)
