@@ -1,0 +1,280 @@
+"""`deepprune-sim data`: what it prints, in every form, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from stored_files import NAME, TRACES, write_pool, write_run
+
+from simulator.catalogue import connect
+from simulator.commands.data import data, file_size, large_number
+from simulator.errors import UserError
+from simulator.pool_facts import pool_facts
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "cache"
+
+
+def invoke(cache: Path, *arguments: str) -> str:
+    """Run `data` with arguments and give what it printed on standard output."""
+    command = [*arguments] if "-h" in arguments else [*arguments, "--cache", str(cache)]
+    result = CliRunner().invoke(data, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def refusal(cache: Path, *arguments: str) -> str:
+    with pytest.raises(UserError) as error:
+        invoke(cache, *arguments)
+    message = str(error.value)
+    assert "\n" not in message
+    return message
+
+
+def test_an_empty_cache_says_what_to_run(cache: Path) -> None:
+    text = invoke(cache, "list")
+    assert f"No pools in {cache}" in text
+    assert "deepprune-sim run cons@64" in text
+    assert "deepprune-sim import" in text
+
+
+def test_list_shows_a_pool_a_line_and_marks_synthetic_ones(cache: Path) -> None:
+    write_pool(cache, signals=["text", "probes"])
+    write_pool(cache, "sample/made-up/easy", synthetic=True, tokens=355_000_000)
+    lines = invoke(cache, "list").splitlines()
+    made, real = lines[2], lines[3]
+    cells = [NAME, "2", "8", "1,100", "138", "exact", "text,", "probes"]
+    assert real.split()[: len(cells)] == cells
+    assert "SYNTHETIC" not in real
+    assert "3.550 x10^8" in made
+    assert made.endswith("SYNTHETIC")
+
+
+def test_list_names_broken_pools_below_the_others(cache: Path) -> None:
+    write_pool(cache)
+    (write_pool(cache, "b/b/cut") / "pool.json").write_text("{")
+    write_run(Path("runs/broken"), "cons@4").joinpath("summary.json").unlink()
+    text = invoke(cache, "list")
+    pools, broken = text.split("Cannot be read")
+    assert NAME in pools
+    assert "b/b/cut: pool.json: not readable as JSON" in broken
+    assert "runs/broken" not in text
+
+
+def test_list_as_json(cache: Path) -> None:
+    write_pool(cache)
+    (write_pool(cache, "b/b/cut") / "pool.json").write_text("{")
+    listed = json.loads(invoke(cache, "list", "--json"))
+    assert listed["cache"] == str(cache)
+    assert [pool["name"] for pool in listed["pools"]] == [NAME]
+    assert [broken["path"] for broken in listed["broken"]] == [str(cache / "b/b/cut")]
+
+
+def test_facts_of_the_pool_that_was_worked_out_by_hand(cache: Path) -> None:
+    write_pool(cache)
+    write_pool(cache, "another/pool/here")
+    with connect(cache, Path("runs"), Path("submissions")) as catalogue:
+        facts = pool_facts(catalogue, NAME)
+    first, second = facts.problems
+    assert facts.pass_at_1 == (3 / 4 + 2 / 4) / 2
+    assert (first.consensus_correct, second.consensus_correct) == (True, False)
+    assert facts.consensus_accuracy == 0.5
+    assert (first.same_pairs, first.pairs) == (3, 3)
+    assert (second.same_pairs, second.pairs) == (2, 6)
+    assert facts.redundancy == 5 / 9
+    assert facts.mean_redundancy == (3 / 3 + 2 / 6) / 2
+    assert (first.distinct_answers, second.distinct_answers) == (1, 2)
+    assert (first.no_answer, second.no_answer) == (1, 0)
+    assert facts.mean_length == 1100 / 8
+    assert facts.lengths[0] == 10
+    assert facts.lengths[3] == (40 + 100) / 2
+    assert facts.lengths[-1] == 400
+    assert facts.finish_reasons == {"stop": 7, "length": 1}
+
+
+def test_a_pool_without_any_answer_has_no_redundancy(cache: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from simulator.pool import SCHEMAS
+
+    silent: dict[str, Any] = {"answer_class": [-1] * 8, "correct": [False] * 8}
+    silent = TRACES | silent | {"answer": [None] * 8}
+    table = pa.table(silent, schema=SCHEMAS["traces"])
+    pq.write_table(table, write_pool(cache) / "traces.parquet")
+    shown = json.loads(invoke(cache, "show", NAME, "--json"))["facts"]
+    assert shown["redundancy"] is None
+    assert shown["mean_redundancy"] is None
+    assert (shown["pass_at_1"], shown["consensus_accuracy"], shown["no_answer"]) == (0, 0, 8)
+    assert "-" in invoke(cache, "show", NAME)
+
+
+def test_show_prints_the_description_and_the_facts(cache: Path) -> None:
+    write_pool(cache)
+    text = invoke(cache, "show", "*aime24")
+    for expected in (
+        NAME,
+        "https://example.org/traces",
+        "made by hand",
+        "62.50%",
+        "50.00%",
+        "0.5556 of all pairs with answers agree; mean over problems 0.6667",
+        "50% 70",
+        "1 traces (12.50%)",
+        "stop 7, length 1",
+    ):
+        assert expected in text
+    assert "SYNTHETIC" not in text
+
+
+def test_show_marks_a_synthetic_pool_first(cache: Path) -> None:
+    write_pool(cache, synthetic=True)
+    assert invoke(cache, "show", NAME).startswith("SYNTHETIC")
+
+
+def test_show_as_json_has_everything(cache: Path) -> None:
+    write_pool(cache)
+    shown = json.loads(invoke(cache, "show", NAME, "--json"))
+    assert shown["name"] == NAME
+    assert set(shown["sha256"]) == {"problems.parquet", "traces.parquet"}
+    assert shown["facts"]["pass_at_1"] == 0.625
+    assert shown["facts"]["length_quantiles"]["0.5"] == 70
+    assert shown["facts"]["per_problem"][1]["redundancy"] == 2 / 6
+
+
+def test_show_needs_one_pool_that_can_be_read(cache: Path) -> None:
+    write_pool(cache)
+    (write_pool(cache, "b/b/missing") / "traces.parquet").unlink()
+    assert "matches 2 pools" in refusal(cache, "show", "*")
+    assert f"did you mean {NAME}" in refusal(cache, "show", "aime24")
+    assert "traces.parquet: cannot be read" in refusal(cache, "show", "b/b/missing")
+
+
+def test_sql_prints_aligned_text_where_there_is_no_terminal(cache: Path) -> None:
+    write_pool(cache)
+    text = invoke(
+        cache,
+        "sql",
+        "select problem_id, sum(num_tokens) tokens, bool_or(correct) ok from traces "
+        "group by all order by all",
+    )
+    assert text == "problem_id  tokens  ok\n----------  ------  ----\n" + (
+        "p1            1000  true\np2             100  true\n"
+    )
+
+
+def test_sql_as_csv_and_json_gives_all_rows(cache: Path) -> None:
+    query = "select range as n, range / 4 as q, null as nothing from range(25000)"
+    rows = list(csv.reader(invoke(cache, "sql", query, "--csv").splitlines()))
+    assert rows[0] == ["n", "q", "nothing"]
+    assert len(rows) == 25001
+    assert rows[-1] == ["24999", "6249.75", ""]
+    objects = json.loads(invoke(cache, "sql", query, "--json"))
+    assert len(objects) == 25000
+    assert objects[-1] == {"n": 24999, "q": 6249.75, "nothing": None}
+
+
+def test_sql_json_is_valid_whatever_the_types(cache: Path) -> None:
+    query = "select 'nan'::double a, date '2026-01-02' b, [1, null] c, {'x': true} d, 2::hugeint e"
+    assert json.loads(invoke(cache, "sql", query, "--json")) == [
+        {"a": None, "b": "2026-01-02", "c": [1, None], "d": {"x": True}, "e": 2}
+    ]
+    assert "share a name" in refusal(cache, "sql", "select 1 a, 2 a", "--json")
+
+
+def test_a_long_result_is_cut_on_screen_with_a_note(cache: Path) -> None:
+    lines = invoke(cache, "sql", "from range(1001)").splitlines()
+    assert len(lines) == 2 + 1000 + 1
+    assert lines[-1] == "The first 1000 rows; --csv or --json gives all."
+    assert len(invoke(cache, "sql", "from range(1000)").splitlines()) == 2 + 1000
+
+
+def test_sql_describes_its_tables(cache: Path) -> None:
+    assert "num_tokens" in invoke(cache, "sql", "describe traces")
+    assert "submissions" in invoke(cache, "sql", "show tables")
+    assert "approx_unique" in invoke(cache, "sql", "summarize pools -- comment")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "with a as (select range n from range(3)) select n from a order by n desc;",
+        "select range as n from range(3) order by n desc -- newest first",
+        "from (select range as n from range(3)) order by n desc",
+    ],
+)
+def test_sql_keeps_the_order_asked_for(cache: Path, query: str) -> None:
+    assert invoke(cache, "sql", query, "--csv").split() == ["n", "2", "1", "0"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "create table t (a int)",
+        "create temp view v as select 1",
+        "insert into pools select * from pools",
+        "delete from pools",
+        "update pools set name = ''",
+        "drop view pools",
+        "copy (select 1) to '{cache}/out.csv'",
+        "explain analyze copy (select 1) to '{cache}/out.csv'",
+        "with a as (copy (select 1) to '{cache}/out.csv') select * from a",
+        "attach '{cache}/out.db'",
+        "export database '{cache}/out'",
+        "with a as (insert into pools values (1) returning *) select * from a",
+        "install httpfs",
+        "set threads = 1",
+        "pragma database_list",
+        "pivot traces on problem_id using sum(num_tokens)",
+        "select 1; drop view pools",
+        "",
+        "selec 1",
+        "select no_such_column from pools",
+        "from no_such_table",
+        "select * from read_csv('{cache}/../secret.csv')",
+    ],
+)
+def test_sql_refuses_in_one_line_whatever_could_write_and_whatever_is_wrong(
+    cache: Path, query: str
+) -> None:
+    write_pool(cache)
+    (cache.parent / "secret.csv").write_text("a\n1\n")
+    before = sorted(cache.rglob("*"))
+    assert refusal(cache, "sql", query.format(cache=cache)).startswith("SQL: ")
+    assert sorted(cache.rglob("*")) == before
+
+
+def test_sql_wants_one_form_of_output(cache: Path) -> None:
+    assert "exclude each other" in refusal(cache, "sql", "select 1", "--csv", "--json")
+
+
+def test_sql_notes_what_it_left_out(cache: Path) -> None:
+    (write_pool(cache) / "pool.json").write_text("{")
+    result = CliRunner().invoke(data, ["sql", "from pools", "--cache", str(cache)])
+    assert result.stderr.startswith("note: left out 1 that cannot be read")
+    assert "note" not in result.stdout
+
+
+@pytest.mark.parametrize("command", [[], ["list"], ["show"], ["sql"]])
+def test_help_ends_with_an_example(cache: Path, command: list[str]) -> None:
+    lines = invoke(cache, *command, "-h").rstrip().splitlines()
+    assert lines[-1].lstrip().startswith("deepprune-sim data")
+
+
+def test_numbers_in_readable_units() -> None:
+    assert large_number(9_999_999) == "9,999,999"
+    assert large_number(27_324_390) == "0.273 x10^8"
+    assert [file_size(size) for size in (999, 1000, 2_500_000, 3_400_000_000)] == [
+        "999 B",
+        "1.0 kB",
+        "2.5 MB",
+        "3.4 GB",
+    ]
