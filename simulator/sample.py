@@ -33,7 +33,7 @@ SAMPLE_NAME = "generated/sample-8b/aime-like"
 VERSION = "1"
 """Version of the generator: goes up whenever a constant or a line changes a byte of the pool."""
 
-SEED = 510_08483
+SEED = 51_008_483
 NUM_PROBLEMS = 30
 NUM_TRACES = 128
 PROBE_INTERVAL = 500
@@ -73,7 +73,7 @@ SETTLE_SPREAD = 0.74
 SETTLE_WRONG = 0.2
 """Logit of the fraction of a trace after which every probe gives its final answer: a problem's
 mean at `ACCURACY_KNOTS`, deviation around that, deviation within a problem, and how much higher it
-is for wrong traces. Half of the correct traces settle before 69%, half of the wrong before 86%."""
+is for wrong traces. Half of the correct traces settle before 66%, half of the wrong before 85%."""
 
 SETTLE_LENGTH_PROBLEMS = 0.38
 SETTLE_LENGTH_TRACES = 0.21
