@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -87,7 +87,8 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
 }
-"""Columns of each Parquet file. Rows are sorted by problem and trace; one row group a problem."""
+"""Columns of each Parquet file. Rows are sorted by problem and trace; a signal file
+has one row group a problem."""
 
 CONFIDENCE_FLOAT32 = SCHEMAS["confidence"].set(
     2, pa.field("confidence", pa.list_(pa.float32()), nullable=False)
@@ -225,6 +226,8 @@ class StoredProblem:
     correct: npt.NDArray[np.bool_]
     class_texts: list[str]
     class_correct: npt.NDArray[np.bool_]
+    prepared: dict[Any, Any] = field(default_factory=dict)
+    """What stop rules have worked out about these traces, by rule."""
 
     @cached_property
     def probes(self) -> Probes:
@@ -275,6 +278,57 @@ class Probes:
     offsets: npt.NDArray[np.int64]
     positions: npt.NDArray[np.int64]
     answers: npt.NDArray[np.int32]
+
+    @cached_property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """How many probes each trace has, shape (traces,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def interval(self) -> int | None:
+        """Tokens between probes where all traces are probed at its multiples, else None."""
+        index = np.arange(len(self.positions)) - np.repeat(self.offsets[:-1], self.counts)
+        if not len(index):
+            return None
+        interval = int(self.positions[0])
+        return interval if np.array_equal(self.positions, (index + 1) * interval) else None
+
+    @cached_property
+    def table(self) -> npt.NDArray[np.int32]:
+        """Answer by trace and number of probes so far, shape (traces, probes + 1).
+
+        Column 0 is −1: not probed yet. A trace keeps its last probe's answer in later columns.
+        """
+        return self._spread(self.answers, -1)
+
+    @cached_property
+    def position_table(self) -> npt.NDArray[np.int64]:
+        """Where the probe that `table` shows was made, of the same shape; 0 in column 0."""
+        return self._spread(self.positions, 0)
+
+    def columns(
+        self, rows: npt.NDArray[np.int64], num_tokens: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """How many probes traces `rows` have behind them at `num_tokens`: columns of `table`."""
+        if self.interval is not None:
+            columns: npt.NDArray[np.int64] = num_tokens // self.interval
+            np.minimum(columns, self.table.shape[1] - 1, out=columns)
+            return columns
+        return np.array(
+            [
+                np.searchsorted(
+                    self.positions[self.offsets[row] : self.offsets[row + 1]], tokens, side="right"
+                )
+                for row, tokens in zip(rows.tolist(), num_tokens.tolist(), strict=True)
+            ],
+            dtype=np.int64,
+        )
+
+    def _spread(self, values: npt.NDArray[Any], before: int) -> npt.NDArray[Any]:
+        width = int(self.counts.max(initial=0))
+        column = np.minimum(np.arange(width + 1), self.counts[:, None])
+        flat = np.concatenate([values[:0], [before], values]).astype(values.dtype)
+        return flat[np.where(column > 0, self.offsets[:-1, None] + column, 0)]
 
 
 def read_info(path: Path) -> PoolInfo:

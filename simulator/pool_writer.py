@@ -67,6 +67,7 @@ class PoolWriter:
             )
         self._temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
         self._writers: dict[str, pq.ParquetWriter] = {}
+        self._small: dict[str, list[pa.Table]] = {}  # files that are written in one piece
         self._float32 = False
         self._last_problem: str | None = None
 
@@ -188,9 +189,12 @@ class PoolWriter:
         arrays = [
             pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
         ]
+        table = pa.Table.from_arrays(arrays, schema=schema)
+        if name not in SIGNALS:
+            self._small.setdefault(name, []).append(table)
+            return
         if name not in self._writers:
             self._writers[name] = parquet_writer(self._temporary / f"{name}.parquet", schema)
-        table = pa.Table.from_arrays(arrays, schema=schema)
         self._writers[name].write_table(table, row_group_size=max(1, len(table)))
 
     def _write_confidence(
@@ -230,6 +234,9 @@ class PoolWriter:
             raise UserError(f"{self.info.name}: no problem with a usable trace, nothing to store")
         for writer in self._writers.values():
             writer.close()
+        for name, tables in self._small.items():
+            with parquet_writer(self._temporary / f"{name}.parquet", SCHEMAS[name]) as writer:
+                writer.write_table(pa.concat_tables(tables))
         self.info.sha256 = {
             path.name: file_sha256(path) for path in sorted(self._temporary.glob("*.parquet"))
         }

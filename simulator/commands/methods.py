@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import click
+
+
+@click.command(epilog="Example: deepprune-sim methods --json")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+def methods(as_json: bool) -> None:
+    """List the built-in policies with their parameters and sources."""
+    import json
+
+    from simulator.loading import describe_methods
+
+    rows = describe_methods()
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        marks = [f"needs {' and '.join(row['requires'])}"] if row["requires"] else []
+        marks += ["unranked"] if row["unranked"] else []
+        click.echo(click.style(row["name"], bold=True) + "".join(f"  ({mark})" for mark in marks))
+        click.echo(f"    {row['summary']}")
+        if not row["budget_in_name"]:
+            click.echo(f"    -n {row['budget'] or 512} by default")
+        if row["parameters"]:
+            click.echo("    " + " ".join(f"-p {k}={v}" for k, v in row["parameters"].items()))
+        if row["source"]:
+            click.echo(f"    {row['source']}")

@@ -1,0 +1,257 @@
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from simulator.loading import LoadedPolicy
+    from simulator.pool import Pool
+    from simulator.runs import Progress
+
+
+@click.command(
+    epilog="Examples: deepprune-sim run cons@64   "
+    "deepprune-sim run my_policy.py -d '*aime24' -p m=5 -n 64 --repeats 100 -j 4"
+)
+@click.argument("policy")
+@click.option(
+    "-d",
+    "--data",
+    "patterns",
+    multiple=True,
+    metavar="POOL",
+    help="Pools, by name or "
+    "glob; repeatable. [default: every real pool with the signals the policy needs]",
+)
+@click.option("-p", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter.")
+@click.option(
+    "-n",
+    "--budget",
+    type=click.IntRange(min=1),
+    help="Traces a problem. [default: the policy's own, or 512; at most what the pool holds]",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=64,
+    show_default=True,
+    help="Orders of traces to replay and average.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The run's folder. [default: runs/<time>-<policy>]",
+)
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    metavar="SLOTS",
+    help="Traces that decode at the same time; the others queue. [default: all]",
+)
+@click.option(
+    "--step-seconds",
+    metavar="CURVE",
+    help="Seconds a decode step, as 0.02 or as "
+    "batch:seconds points 1:0.012,64:0.02; the clock then counts seconds.",
+)
+@click.option("--cache", type=click.Path(path_type=Path), help="The folder of pools.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def run(
+    policy: str,
+    patterns: tuple[str, ...],
+    settings: tuple[str, ...],
+    budget: int | None,
+    repeats: int,
+    seed: int,
+    jobs: int,
+    output: Path | None,
+    resume: bool,
+    concurrency: int | None,
+    step_seconds: str | None,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Replay POLICY over stored traces and score it.
+
+    POLICY is a built-in method (see `deepprune-sim methods`), a file with one policy class, or
+    file.py@Class.
+    """
+    import json
+
+    from simulator.cache import cache_folder, runs_folder
+    from simulator.errors import UserError
+    from simulator.loading import load_policy
+    from simulator.runs import RunSpec, find_partial, make_run, new_folder, partial_folder
+    from simulator.serving import Serving, parse_step_seconds
+
+    loaded = load_policy(policy, parse_settings(settings))
+    serving = Serving(concurrency, parse_step_seconds(step_seconds) if step_seconds else ())
+    pools = choose_pools(cache_folder(cache), patterns, loaded)
+    spec = RunSpec(loaded, pools, budget, repeats, seed, serving)
+    for pool, size in zip(pools, spec.budgets, strict=True):
+        default = loaded.policy.budget
+        if budget is None and loaded.budget is None and default and size < default:
+            note(f"{pool.name}: budget {size} instead of {default}, all the traces it holds")
+    folder = output
+    if folder is None and resume:
+        folder = find_partial(runs_folder(), spec)
+        note(f"resuming {folder}" if folder else "no interrupted run of this kind, starting one")
+    if folder is None:
+        folder = new_folder(runs_folder(), loaded.name)
+    if resume and (folder / "summary.json").exists():
+        raise UserError(f"{folder}: complete already; see it with: deepprune-sim report {folder}")
+    try:
+        with progress_bar(loaded.name) as progress:
+            summary = make_run(
+                spec,
+                folder,
+                jobs=jobs,
+                resume=resume,
+                progress=progress,
+                command=["deepprune-sim", *sys.argv[1:]],
+            )
+    except KeyboardInterrupt:
+        if partial_folder(folder).exists():
+            note(f"interrupted; go on with the same command and: --resume -o {folder}")
+        raise
+    if as_json:
+        click.echo(json.dumps({"run": str(folder)} | summary, indent=2, ensure_ascii=False))
+        return
+    print_summary(summary)
+    click.echo(f"run: {folder}")
+
+
+def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
+    """`-p name=value` options as a dict.
+
+    Raises
+    ------
+    UserError
+        No `=`, or a name given twice.
+    """
+    from simulator.errors import UserError
+
+    parsed: dict[str, str] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise UserError(f"-p {setting}: give it as name=value")
+        if name in parsed:
+            raise UserError(f"-p {name}: given twice")
+        parsed[name] = value
+    return parsed
+
+
+def choose_pools(cache: Path, patterns: tuple[str, ...], loaded: LoadedPolicy) -> list[Pool]:
+    """The pools to replay over.
+
+    Named pools must have the signals that the policy needs. Without names: every real pool that has
+    them; generated ones only where there is no real pool at all; and where there is no pool, the
+    generated sample, which is made now.
+    """
+    from simulator.cache import find_pools
+    from simulator.errors import UserError
+    from simulator.pool import Pool
+
+    needs = frozenset(loaded.policy.requires)
+    pools = [Pool(path) for path in find_pools(cache, patterns)]
+    if not pools:
+        from simulator.sample import make_sample
+
+        note(f"no pool in {cache}: making a small generated sample (synthetic)")
+        pools = [Pool(make_sample(cache))]
+    if not patterns:
+        pools = [pool for pool in pools if not pool.info.synthetic] or pools
+        usable = [pool for pool in pools if needs <= set(pool.info.signals)]
+        if not usable:
+            names = ", ".join(pool.name for pool in pools)
+            raise UserError(
+                f"{loaded.name} needs {' and '.join(sorted(needs))}, which no pool in {cache} has "
+                f"({names}); import one that has, or name one with -d"
+            )
+        for pool in pools:
+            if pool not in usable:
+                note(f"{pool.name}: left out, it has no {' or '.join(sorted(needs))}")
+        pools = usable
+    for pool in pools:
+        pool.require(needs, loaded.name)
+    return pools
+
+
+def print_summary(summary: dict[str, Any]) -> None:
+    """The final table of a run on standard output: a pool a row, intervals below the values."""
+    from simulator.tables import print_table
+
+    headers = ["pool", "accuracy %", "vs cons@N", "tokens/problem", "10^8 tokens", "reduction %"]
+    rows = []
+    for entry in summary["pools"]:
+        metrics = entry["metrics"]
+        pool = entry["pool"] + (" (synthetic)" if entry["synthetic"] else "")
+        rows.append(
+            [
+                f"{pool}\n{entry['problems']} problems, N={entry['budget']}",
+                cell(metrics["accuracy"], 100, "{:.1f}"),
+                cell(metrics["accuracy_difference"], 100, "{:+.1f}"),
+                cell(metrics["tokens_per_problem"], 1, "{:,.0f}"),
+                cell(metrics["tokens_1e8"], 1, "{:.3g}"),
+                cell(metrics["reduction"], 100, "{:.1f}"),
+                cell(metrics["clock"], 1, "{:,.0f}"),
+            ]
+        )
+    headers.append(f"clock ({summary['pools'][0]['clock_unit']})")
+    print_table(headers, rows, [False] + [True] * 6)
+    click.echo(
+        f"{summary['policy']}: {summary['repeats']} repeats, seed {summary['seed']}; "
+        "95% intervals from a bootstrap over problems; vs cons@N and reduction are against "
+        "self-consistency on the same N traces, clock is per problem"
+    )
+    if any(entry["synthetic"] for entry in summary["pools"]):
+        click.echo("synthetic: generated traces, good for trying things out, not for any claim")
+
+
+def cell(estimate: dict[str, float | None], scale: float, form: str) -> str:
+    """A value and, below it, its interval."""
+    value, low, high = (
+        None if part is None else form.format(part * scale + 0.0) for part in estimate.values()
+    )
+    return f"{value}\n[{low}, {high}]" if low is not None else f"{value}"
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Progress]:
+    """A bar on a terminal's standard error; elsewhere a plain line every ten seconds."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress as Bar
+
+        with Bar(console=Console(stderr=True), transient=True) as bar:
+            shown = bar.add_task(title)
+            yield lambda done, total: bar.update(shown, completed=done, total=total)
+        return
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= 10:
+            last = time.monotonic()
+            note(f"{title}: {done} of {total} replays")
+
+    yield line
+
+
+def note(text: str) -> None:
+    """A line beside the results: on standard error, so that `--json` stays clean."""
+    click.echo(text, err=True)

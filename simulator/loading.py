@@ -1,0 +1,281 @@
+"""From what a user typed (`cons@512`, `policy.py`, `policy.py@Class`) to a policy that can run."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from simulator.errors import PolicyError, SamplerError, UserError
+from simulator.methods import METHODS
+from simulator.policy import Policy
+
+
+@dataclass(frozen=True)
+class LoadedPolicy:
+    """A policy that can be replayed, and what identifies it.
+
+    `file` is the name shown in errors, `source` its text, `settings` the parameters as typed.
+    """
+
+    spec: str
+    name: str
+    class_name: str
+    file: str
+    source: str
+    settings: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    budget: int | None
+    policy: Policy = field(compare=False, repr=False)
+    builtin: bool = False
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the source."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+
+def load_policy(
+    spec: str, settings: Mapping[str, str] | None = None, source: str | None = None
+) -> LoadedPolicy:
+    """Load a built-in method or a policy file and set its parameters.
+
+    Parameters
+    ----------
+    spec
+        A built-in name, a file, or `file.py@Class`.
+    settings
+        Parameters as typed: name to value.
+    source
+        The text of the policy file, where it is known already: what a worker process is given, so
+        that it replays the same policy whatever has happened to the file since.
+
+    Raises
+    ------
+    PolicyError
+        A file that does not load or holds no policy, or several.
+    UserError
+        An unknown name (with the nearest known one) or a value that does not fit.
+    """
+    settings = dict(settings or {})
+    builtin = _match_builtin(spec)
+    if builtin is not None:
+        path, in_name = builtin
+        budget = int(in_name.pop("budget")) if "budget" in in_name else None
+        for name in in_name:
+            if name in settings:
+                raise UserError(f"-p {name}: the name {spec} sets it already; change the name")
+        module, kind = _builtin_class(path)
+        source = inspect.getsource(module)
+        file = module.__name__.replace(".", "/") + ".py"
+        policy, parameters = _instantiate(kind, in_name | settings, spec)
+        if budget is not None and budget < 1:
+            raise UserError(f"{spec}: a budget is at least 1")
+        return LoadedPolicy(
+            spec,
+            spec,
+            kind.__name__,
+            file,
+            source,
+            settings,
+            parameters,
+            budget,
+            policy,
+            builtin=True,
+        )
+    if not re.search(r"\.py(@\w+)?$", spec):
+        raise UserError(_unknown_name(spec))
+    file, _, wanted = spec.rpartition("@") if re.search(r"\.py@\w+$", spec) else (spec, "", "")
+    if source is None:
+        source = _read_source(file)
+    kind = _policy_class(file, source, wanted)
+    policy, parameters = _instantiate(kind, settings, file)
+    name = Path(file).stem
+    return LoadedPolicy(spec, name, kind.__name__, file, source, settings, parameters, None, policy)
+
+
+def method_names() -> list[str]:
+    """Built-in names as they are shown: cons@N, short-m@k."""
+    return [_shown(template) for template in METHODS]
+
+
+def _shown(template: str) -> str:
+    if "{m}" in template:
+        return template.replace("{m}", "m").replace("{budget}", "k")
+    return template.replace("{budget}", "N")
+
+
+def _match_builtin(spec: str) -> tuple[str, dict[str, str]] | None:
+    for template, path in METHODS.items():
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[0-9]+)", re.escape(template))
+        if match := re.fullmatch(pattern, spec):
+            return path, match.groupdict()
+    return None
+
+
+def _unknown_name(spec: str) -> str:
+    """Name the nearest built-in, with the numbers that were typed put where it takes some."""
+    typed = re.findall(r"[0-9]+", spec)
+    candidates = {}
+    for template in METHODS:
+        holes = len(re.findall(r"\{\w+\}", template))
+        numbers = typed if len(typed) == holes else []
+        name = template
+        for number in numbers:
+            name = re.sub(r"\{\w+\}", number, name, count=1)
+        candidates[_shown(name)] = name
+    near = difflib.get_close_matches(spec.lower(), candidates, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"built-in: {', '.join(method_names())}"
+    return f"{spec}: neither a built-in method nor a .py file; {hint}"
+
+
+def _read_source(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise PolicyError(f"{file}: no such file; give a policy file or a built-in name") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PolicyError(f"{file}: cannot be read ({error})") from None
+
+
+def _policy_class(file: str, source: str, wanted: str = "") -> type[Policy]:
+    """Execute a policy file's source and pick its policy class."""
+    module = ModuleType("policy_" + hashlib.sha256(source.encode()).hexdigest()[:16])
+    module.__file__ = file
+    sys.modules[module.__name__] = module  # dataclasses and pickling look classes up there
+    try:
+        exec(compile(source, file, "exec"), module.__dict__)
+    except SyntaxError as error:
+        raise PolicyError(f"{file}:{error.lineno}: syntax error: {error.msg}") from error
+    except ValueError as error:  # null bytes
+        raise PolicyError(f"{file}: not Python source ({error})") from error
+    except Exception as error:
+        raise PolicyError(f"{file}:{_line_in(file, error)}: {_described(error)}") from error
+    policies = {
+        name: kind
+        for name, kind in vars(module).items()
+        if isinstance(kind, type)
+        and issubclass(kind, Policy)
+        and kind.__module__ == module.__name__
+        and kind.solve is not Policy.solve
+    }
+    if wanted:
+        if wanted not in policies:
+            there = ", ".join(policies) or "none"
+            raise PolicyError(f"{file}: no policy class {wanted} (policies there: {there})")
+        return policies[wanted]
+    if not policies:
+        raise PolicyError(
+            f"{file}: no class derives from simulator.Policy and defines solve(problem, sampler)"
+        )
+    if len(policies) > 1:
+        names = list(policies)
+        raise PolicyError(
+            f"{file}: {len(names)} policies ({', '.join(names)}); choose one, as {file}@{names[0]}"
+        )
+    return next(iter(policies.values()))
+
+
+def _instantiate(
+    kind: type[Policy], settings: Mapping[str, str], name: str
+) -> tuple[Policy, dict[str, Any]]:
+    defaults = kind.parameters()
+    parameters = dict(defaults)
+    for key, text in settings.items():
+        if key not in defaults:
+            raise UserError(_unknown_parameter(key, defaults, name))
+        parameters[key] = _convert(key, text, defaults[key])
+    try:
+        policy = kind()
+        for key, value in parameters.items():
+            setattr(policy, key, value)
+        policy.validate()
+    except Exception as error:
+        raise PolicyError(f"{name}: {_described(error)}") from error
+    return policy, parameters
+
+
+def _unknown_parameter(key: str, defaults: Mapping[str, Any], name: str) -> str:
+    if key == "budget":
+        return "-p budget: the budget is set with -n"
+    near = difflib.get_close_matches(key, defaults, n=1, cutoff=0.4)
+    known = ", ".join(defaults) or "none"
+    hint = f"did you mean {near[0]}?" if near else f"it has: {known}"
+    return f"-p {key}: {name} has no such parameter; {hint}"
+
+
+def _convert(key: str, text: str, default: Any) -> Any:
+    """Convert what was typed to the type of the parameter's default."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
+                text.lower()
+            ]
+        if isinstance(default, int):
+            return int(text)
+        if isinstance(default, float):
+            return float(text)
+        if isinstance(default, str):
+            return text
+    except (KeyError, ValueError):
+        raise UserError(
+            f"-p {key}={text}: expected {type(default).__name__}, as its default {default!r}"
+        ) from None
+    raise UserError(
+        f"-p {key}: its default {default!r} is neither number, text nor true/false, so it cannot "
+        "be set from here; change it in the file"
+    )
+
+
+def explain(error: Exception, file: str) -> str:
+    """One line for an exception that a policy let escape: where in its file, and what."""
+    return f"{file}:{_line_in(file, error)}: {_described(error)}"
+
+
+def _line_in(file: str, error: BaseException) -> int:
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    return (lines[-1] if lines else None) or 0
+
+
+def _described(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, SamplerError) or (type(error) is ValueError and text):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def describe_methods() -> list[dict[str, Any]]:
+    """Every built-in method: name, summary, parameters with defaults, needs, budget, source."""
+    rows = []
+    for template, path in METHODS.items():
+        kind = _builtin_class(path)[1]
+        in_name = re.findall(r"\{(\w+)\}", template)
+        rows.append(
+            {
+                "name": _shown(template),
+                "summary": inspect.cleandoc(kind.__doc__ or "").partition("\n")[0],
+                "parameters": {k: v for k, v in kind.parameters().items() if k not in in_name},
+                "requires": sorted(kind.requires),
+                "budget": kind.budget,
+                "budget_in_name": "budget" in in_name,
+                "unranked": kind.unranked,
+                "source": kind.source,
+            }
+        )
+    return rows
+
+
+def _builtin_class(path: str) -> tuple[ModuleType, type[Policy]]:
+    module_name, class_name = path.split(":")
+    module = importlib.import_module(f"simulator.methods.{module_name}")
+    return module, getattr(module, class_name)

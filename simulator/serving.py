@@ -1,0 +1,132 @@
+"""The clock: how long a decode takes on a serving engine with so many slots.
+
+With unlimited concurrency every trace advances one token a decode step, so a decode lasts as long
+as its longest trace. With `concurrency` slots the traces queue in the order they are named and a
+freed slot is refilled at the next step, as in continuous batching. With a step-time curve a step
+costs seconds that depend on how many traces are decoded in it, and the clock reads seconds.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.errors import UserError
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A serving engine: `concurrency` slots (None: unlimited) and the cost of a decode step.
+
+    `step_seconds` are points (batch size, seconds a step), interpolated linearly and extended by
+    the last segment's slope; none of them leaves the clock in decode steps.
+    """
+
+    concurrency: int | None = None
+    step_seconds: tuple[tuple[int, float], ...] = field(default=())
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether a decode simply lasts as long as its longest trace."""
+        return self.concurrency is None and not self.step_seconds
+
+    @property
+    def clock_unit(self) -> str:
+        """What the clock counts: `steps` or `seconds`."""
+        return "seconds" if self.step_seconds else "steps"
+
+    def step_cost(self, batch: int) -> float:
+        """What one step over `batch` traces adds to the clock."""
+        points = self.step_seconds
+        if not points:
+            return 1
+        if len(points) > 1 and batch > points[-1][0]:
+            (b0, s0), (b1, s1) = points[-2:]
+            return s1 + (s1 - s0) * (batch - b1) / (b1 - b0)
+        sizes, seconds = zip(*points, strict=True)
+        return float(np.interp(batch, sizes, seconds))
+
+    def schedule(
+        self, work: Ints, finishes: npt.NDArray[np.bool_], first: int | None
+    ) -> tuple[Ints, Floats, Floats, float]:
+        """Decode traces together, in the order they are named.
+
+        Parameters
+        ----------
+        work
+            Tokens each trace would decode if nothing halted it, shape (n,).
+        finishes
+            Whether decoding that much finishes it, shape (n,).
+        first
+            Halt everything in the step in which so many traces have finished; None: never.
+
+        Returns
+        -------
+        The tokens each trace decodes, when it began and when it ended (clock readings relative to
+        the start of the call), each of shape (n,), and how far the clock advanced.
+        """
+        slots = len(work) if self.concurrency is None else self.concurrency
+        advance = np.zeros(len(work), dtype=np.int64)
+        begin = np.zeros(len(work))
+        end = np.zeros(len(work))
+        queue = iter(np.flatnonzero(work).tolist())
+        active: list[tuple[int, int]] = []  # (step at which it is done, trace)
+        started_at: dict[int, int] = {}
+        step = 0
+        clock = 0.0
+        remaining = first
+        while True:
+            while len(active) < slots and (trace := next(queue, None)) is not None:
+                heapq.heappush(active, (step + int(work[trace]), trace))
+                started_at[trace] = step
+                begin[trace] = clock
+            if not active or (remaining is not None and remaining <= 0):
+                break
+            done_at = active[0][0]
+            clock += (done_at - step) * self.step_cost(len(active))
+            step = done_at
+            while active and active[0][0] == step:
+                _, trace = heapq.heappop(active)
+                advance[trace] = work[trace]
+                end[trace] = clock
+                if remaining is not None and finishes[trace]:
+                    remaining -= 1
+            if remaining is not None and remaining <= 0:
+                break
+        for _, trace in active:  # halted in mid-decode because enough others have finished
+            advance[trace] = step - started_at[trace]
+            end[trace] = clock
+        return advance, begin, end, clock
+
+
+def parse_step_seconds(text: str) -> tuple[tuple[int, float], ...]:
+    """`0.02` or `1:0.012,64:0.02,256:0.045` as points (batch size, seconds a step).
+
+    Raises
+    ------
+    UserError
+        Anything else, sizes that do not ascend, or seconds that are not positive.
+    """
+    try:
+        if ":" not in text:
+            points: Sequence[tuple[int, float]] = [(1, float(text))]
+        else:
+            pairs = [point.split(":") for point in text.split(",")]
+            points = [(int(size), float(seconds)) for size, seconds in pairs]
+    except ValueError:
+        points = []
+    sizes = [size for size, _ in points]
+    good = points and all(size >= 1 and 0 < seconds < 1e6 for size, seconds in points)
+    if not good or sizes != sorted(set(sizes)):
+        raise UserError(
+            f"--step-seconds {text}: give seconds a step, or batch:seconds points in ascending "
+            "order such as 1:0.012,64:0.02,256:0.045"
+        )
+    return tuple(points)

@@ -1,0 +1,85 @@
+"""`summary.json`: what a run comes to on each pool, with 95% intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from simulator.pool import Pool
+from simulator.statistics import bootstrap
+
+AVERAGED = (
+    "correct",
+    "tokens",
+    "probe_calls",
+    "judge_calls",
+    "judge_tokens",
+    "clock",
+    "traces_started",
+    "kept_classes",
+    "kept_correct",
+    "baseline_correct",
+    "baseline_tokens",
+)
+"""Columns of `answers.parquet` that are averaged over the repeats of a problem."""
+
+
+class Totals:
+    """Sums over the repeats of each problem of one pool, in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, npt.NDArray[np.float64]] = {}
+        self._repeats: dict[str, int] = {}
+
+    def add(self, answers: pa.Table) -> None:
+        """Add rows of `answers.parquet`, all of one problem."""
+        problem = answers["problem_id"][0].as_py()
+        sums = np.array([answers[name].to_numpy().sum(dtype=np.float64) for name in AVERAGED])
+        self._sums[problem] = self._sums.get(problem, 0.0) + sums
+        self._repeats[problem] = self._repeats.get(problem, 0) + len(answers)
+
+    def means(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Means over repeats, each of shape (problems,)."""
+        rows = [sums / self._repeats[problem] for problem, sums in self._sums.items()]
+        return dict(zip(AVERAGED, np.array(rows).T, strict=True))
+
+
+def summarise(pool: Pool, budget: int, totals: Totals, clock_unit: str) -> dict[str, Any]:
+    """One pool's entry of `summary.json`.
+
+    Accuracies, differences and reductions are fractions; tokens are of the reasoning model alone;
+    `pass_at_k` is the share of problems of which a trace that finished is right. `reduction` and
+    `accuracy_difference` compare with cons@N on the same traces, N the budget.
+    """
+    means = totals.means()
+    over = bootstrap(len(means["tokens"]))
+    estimates = {
+        "accuracy": over.mean(means["correct"]),
+        "accuracy_difference": over.difference(means["correct"], means["baseline_correct"]),
+        "reduction": over.reduction(means["tokens"], means["baseline_tokens"]),
+        "tokens_total": over.total(means["tokens"]),
+        "tokens_1e8": over.total(means["tokens"] / 1e8),
+        "tokens_per_problem": over.mean(means["tokens"]),
+        "baseline_accuracy": over.mean(means["baseline_correct"]),
+        "baseline_tokens_per_problem": over.mean(means["baseline_tokens"]),
+        "pass_at_k": over.mean(means["kept_correct"]),
+        "distinct_answers": over.mean(means["kept_classes"]),
+        "traces_started": over.mean(means["traces_started"]),
+        "clock": over.mean(means["clock"]),
+        "probe_calls": over.mean(means["probe_calls"]),
+        "judge_calls": over.mean(means["judge_calls"]),
+        "judge_tokens": over.mean(means["judge_tokens"]),
+    }
+    return {
+        "pool": pool.name,
+        "synthetic": pool.info.synthetic,
+        "token_accuracy": pool.info.token_accuracy,
+        "problems": over.num_problems,
+        "budget": budget,
+        "baseline": f"cons@{budget}",
+        "clock_unit": clock_unit,
+        "metrics": {name: estimate.as_dict() for name, estimate in estimates.items()},
+    }

@@ -1,0 +1,37 @@
+"""Votes over answers. A tie goes to the class seen first in the replay's order."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.pool import NO_ANSWER
+from simulator.sampler import Traces
+
+Votes = Traces | npt.NDArray[np.int32]
+"""Traces, whose answers vote, or answer classes themselves; −1 does not vote."""
+
+
+def count_votes(votes: Votes) -> Counter[int]:
+    """How many votes each answer class has, in order of first appearance."""
+    answers = votes.answer if isinstance(votes, Traces) else votes
+    counts = Counter(answers.tolist())
+    counts.pop(NO_ANSWER, None)
+    return counts
+
+
+def top_two(votes: Votes) -> tuple[int, int]:
+    """The two largest vote counts, 0 where there are fewer classes."""
+    counts = sorted(count_votes(votes).values(), reverse=True)
+    first, second, *_ = [*counts, 0, 0]
+    return first, second
+
+
+def majority_vote(votes: Votes) -> np.int32 | None:
+    """The class with the most votes (self-consistency, arXiv 2203.11171); None without any."""
+    counts = count_votes(votes)
+    if not counts:
+        return None
+    return np.int32(max(counts, key=counts.__getitem__))

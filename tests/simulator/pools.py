@@ -1,0 +1,71 @@
+"""Small pools for tests, written as their lengths and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from simulator.engine import Engine
+from simulator.pool import Pool, PoolInfo, StoredProblem
+from simulator.pool_writer import PoolWriter
+from simulator.records import ProblemRecord, TraceRecord
+from simulator.sampler import Sampler
+from simulator.serving import Serving
+
+
+@dataclass(frozen=True)
+class T:
+    """One trace: its length in tokens, its answer, and its probes as {tokens: answer}."""
+
+    num_tokens: int
+    answer: str | None
+    probes: Mapping[int, str | None] | None = None
+    text: str | None = None
+    confidence: Sequence[float] | None = None
+
+
+def write_pool(
+    cache: Path,
+    problems: Mapping[str, Sequence[T]],
+    *,
+    gold: str = "1",
+    benchmark: str = "tiny",
+    synthetic: bool = False,
+) -> Pool:
+    """A pool `test/model/<benchmark>` of these problems, all with the same gold answer."""
+    info = PoolInfo("test", "model", benchmark, "test", "1", "total", synthetic=synthetic)
+    with PoolWriter(cache, info) as writer:
+        for problem_id, traces in sorted(problems.items()):
+            records = [
+                TraceRecord(
+                    trace_id=index,
+                    num_tokens=trace.num_tokens,
+                    answer=trace.answer,
+                    text=trace.text,
+                    confidence=None
+                    if trace.confidence is None
+                    else np.array(trace.confidence, dtype=np.float64),
+                    probe_positions=None if trace.probes is None else np.array([*trace.probes]),
+                    probe_answers=None if trace.probes is None else [*trace.probes.values()],
+                )
+                for index, trace in enumerate(traces)
+            ]
+            writer.add(ProblemRecord(problem_id, f"What is {problem_id}?", gold, "math", records))
+    return Pool(writer.path)
+
+
+def write_problem(cache: Path, traces: Sequence[T], *, gold: str = "1") -> StoredProblem:
+    """The one problem of a pool of these traces."""
+    return write_pool(cache, {"p": traces}, gold=gold).problems[0]
+
+
+def start_engine(
+    problem: StoredProblem, serving: Serving | None = None, budget: int | None = None
+) -> tuple[Engine, Sampler]:
+    """An engine over a problem's traces in their stored order, and its sampler."""
+    order = np.arange(len(problem.lengths))[:budget]
+    engine = Engine(problem, order, serving or Serving())
+    return engine, Sampler(engine, (0, 0, 0))
