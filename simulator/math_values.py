@@ -1,0 +1,256 @@
+"""What a parsed answer is and what it is worth, found without ever evaluating anything large.
+
+sympy evaluates whatever it is given, and in exponential time where unevaluated nodes are nested. So
+a tree is first walked to bound the size of every number in it, and then evaluated here by mpmath,
+each node once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import mpmath  # type: ignore[import-untyped]
+import sympy
+from sympy.core.function import AppliedUndef
+from sympy.core.relational import Relational
+
+MAX_DIGITS = 1000
+"""Decimal digits of the largest number that may come up while an answer is evaluated."""
+
+MAX_DEPTH = 14
+"""Levels of the deepest expression tree that is evaluated; sympy's time doubles with each."""
+
+MAX_NODES = 400
+"""Nodes of the largest expression tree that is evaluated."""
+
+MAX_EXPANSION = 20
+"""Largest power of a sum with variables in it, which sympy might multiply out."""
+
+MAX_ROOT = 100
+"""Largest denominator of an exponent: the 2016th root of a sum keeps sympy busy for minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A parsed answer and what is known of its value.
+
+    An equation's value is that of its last right-hand side; a list has `size` elements. The value
+    is kept as the logarithm of its size and its direction in the complex plane, which no power
+    overflows; `log_size` None means that nothing is known, minus infinity that it is zero.
+    """
+
+    expression: Any
+    kind: Literal["scalar", "equation", "list", "other"]
+    log_size: float | None = None
+    direction: complex = 0j
+    size: int = 1
+
+
+class _Unsafe(Exception):  # noqa: N818  (not an error, an answer)
+    """Evaluating this expression could take for ever."""
+
+
+def describe(expression: Any) -> Meaning | None:
+    """The meaning of a sympy object, or None where evaluating it could take for ever."""
+    try:
+        digits = _Bounds().walk(expression, MAX_DEPTH)[0]
+    except (_Unsafe, OverflowError):
+        return None
+    if isinstance(expression, sympy.FiniteSet | sympy.Tuple):
+        return Meaning(expression, "list", size=len(expression.args))
+    if isinstance(expression, sympy.Expr):
+        return Meaning(expression, "scalar", *_value(expression, digits))
+    last = expression
+    while isinstance(last, sympy.And) and last.args:
+        last = getattr(last, "_unsorted_args", last.args)[-1]
+    if isinstance(last, sympy.Eq) and isinstance(last.rhs, sympy.Expr):
+        return Meaning(expression, "equation", *_value(last.rhs, digits))
+    return Meaning(expression, "equation" if isinstance(last, sympy.Eq) else "other")
+
+
+class _Bounds:
+    """Bounds the numbers in a tree. What is not known to be harmless is unsafe."""
+
+    def __init__(self) -> None:
+        self.nodes = 0
+
+    def walk(self, node: Any, depth: int) -> tuple[float, float]:
+        """Digits of the largest numerator or denominator below, and an upper bound of the value."""
+        self.nodes += 1
+        if depth < 0 or self.nodes > MAX_NODES:
+            raise _Unsafe
+        if isinstance(node, sympy.MatrixBase):
+            if not all(isinstance(element, sympy.Expr) for element in node.flat()):
+                raise _Unsafe
+            return max((self.walk(element, depth - 1) for element in node.flat()), default=(1, 1))
+        if not isinstance(node, sympy.Basic):
+            raise _Unsafe
+        if not node.args:
+            return _leaf_bounds(node)
+        parts = [self.walk(part, depth - 1) for part in node.args]
+        digits, bound = self._combine(node, parts)
+        if not digits <= MAX_DIGITS:
+            raise _Unsafe
+        return digits, bound
+
+    def _combine(self, node: Any, parts: list[tuple[float, float]]) -> tuple[float, float]:
+        digits = sum(part[0] for part in parts)
+        if isinstance(node, sympy.Add):
+            return digits, sum(part[1] for part in parts)
+        if isinstance(node, sympy.Mul):
+            return digits, math.prod(part[1] for part in parts)
+        if isinstance(node, sympy.Pow | sympy.exp):
+            base, (_, power) = parts if isinstance(node, sympy.Pow) else ((1.0, 2.72), parts[0])
+            return _power_bounds(node, base[0], power)
+        if isinstance(node, sympy.factorial | sympy.binomial):
+            largest = max(part[1] for part in parts)
+            if largest > MAX_DIGITS:
+                raise _Unsafe
+            digits = largest * math.log10(largest + 10)
+            return digits, 10 ** min(digits, 300)
+        if isinstance(node, _HARMLESS):
+            return digits, max(part[1] for part in parts)
+        raise _Unsafe
+
+
+_HARMLESS = (
+    sympy.UnevaluatedExpr,
+    sympy.Abs,
+    sympy.floor,
+    sympy.ceiling,
+    sympy.Mod,
+    sympy.Max,
+    sympy.Min,
+    sympy.log,
+    sympy.sin,
+    sympy.cos,
+    sympy.tan,
+    sympy.cot,
+    sympy.sec,
+    sympy.csc,
+    sympy.asin,
+    sympy.acos,
+    sympy.atan,
+    sympy.sinh,
+    sympy.cosh,
+    sympy.tanh,
+    sympy.Tuple,
+    sympy.FiniteSet,
+    sympy.Interval,
+    sympy.Union,
+    sympy.And,
+    Relational,
+    AppliedUndef,
+)
+
+
+def _leaf_bounds(leaf: Any) -> tuple[float, float]:
+    if isinstance(leaf, sympy.Rational) and leaf.is_finite:
+        digits = max(abs(leaf.p), leaf.q).bit_length() * math.log10(2) + 1
+        return digits, abs(leaf.p) / leaf.q if digits < 300 else math.inf
+    if isinstance(leaf, sympy.Float) and leaf.is_finite:
+        size = float(mpmath.log10(abs(leaf._to_mpmath(53)) or 1))
+        return abs(size) + 17, 10 ** min(size + 1, 300)
+    if leaf in (sympy.nan, sympy.zoo):
+        raise _Unsafe
+    if isinstance(leaf, sympy.Symbol):
+        return 0.1, 10.0  # so that its powers may be large, but not so large as to fill the memory
+    return 1.0, 10.0  # a constant such as pi, infinity, a named set, true or false
+
+
+def _power_bounds(node: Any, base_digits: float, power: float) -> tuple[float, float]:
+    """Bounds of a power, given the digits of its base and a bound of its exponent."""
+    base, exponent = node.as_base_exp()
+    if isinstance(exponent, sympy.Rational) and exponent.q > MAX_ROOT:
+        raise _Unsafe
+    if isinstance(base, sympy.Add) and base.free_symbols and power > MAX_EXPANSION:
+        raise _Unsafe
+    digits = base_digits * max(1.0, power)
+    return digits, 10 ** min(digits, 300)
+
+
+def _value(expression: sympy.Expr, digits: float) -> tuple[float | None, complex]:
+    """Logarithm of the size, and direction, of an expression with its variables at fixed points."""
+    if any(
+        isinstance(node, sympy.UnevaluatedExpr) for node in sympy.preorder_traversal(expression)
+    ):
+        return None, 0j  # a percentage, which math-verify compares with and without its sign
+    try:
+        with mpmath.workdps(30 + int(digits)):
+            value = mpmath.mpmathify(_evaluate(expression))
+            size = abs(value)
+            if not mpmath.isfinite(size):
+                return None, 0j
+            if size < 1e-15:
+                return -math.inf, 0j
+            return float(mpmath.log(size)), complex(value / size)
+    except (ArithmeticError, TypeError, ValueError, NotImplementedError, KeyError):
+        return None, 0j
+
+
+def _evaluate(node: Any) -> Any:
+    if isinstance(node, sympy.Rational):
+        return mpmath.mpf(node.p) / node.q
+    if isinstance(node, sympy.Float):
+        return node._to_mpmath(mpmath.mp.prec)
+    if isinstance(node, sympy.NumberSymbol | sympy.core.numbers.ImaginaryUnit):
+        return node._to_mpmath(mpmath.mp.prec)
+    if isinstance(node, sympy.Symbol):
+        return _word_value(node.name)
+    parts = [_evaluate(part) for part in node.args]
+    if isinstance(node, sympy.Add):
+        return mpmath.fsum(parts)
+    if isinstance(node, sympy.Mul):
+        return mpmath.fprod(parts)
+    if isinstance(node, sympy.Pow):
+        return mpmath.power(parts[0], parts[1])
+    if isinstance(node, AppliedUndef):
+        return _word_value(node.func.__name__) + mpmath.fsum(parts)
+    return _FUNCTIONS[type(node).__name__](*parts)
+
+
+def _word_value(name: str) -> Any:
+    """A fixed value for a variable: the product of its letters', whatever their case.
+
+    math-verify takes `No` for the product of n and o, and equal to the word; so do these values.
+    The letter e is the constant, which it is also taken for.
+    """
+    letters = [mpmath.e if c == "e" else _letter_value(ord(c)) for c in name.lower()]
+    return mpmath.fprod(letters)
+
+
+def _letter_value(code: int) -> Any:
+    """Between 1 and 2, and no simple relation between any two: fractional parts of square roots."""
+    return 1 + mpmath.frac(mpmath.sqrt(7 + code * code) * 1000)
+
+
+def _off_the_edge(value: Any) -> Any:
+    """`value`, unless rounding errors may decide to which integer it is rounded."""
+    distance = abs(value - mpmath.nint(value))
+    if 0 < distance < 1e-12:
+        raise ValueError("on the edge")
+    return value
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = (
+    {
+        "exp": mpmath.exp,
+        "log": mpmath.log,
+        "Abs": abs,
+        "floor": lambda value: mpmath.floor(_off_the_edge(value)),
+        "ceiling": lambda value: mpmath.ceil(_off_the_edge(value)),
+        "Mod": lambda a, b: a - b * mpmath.floor(_off_the_edge(a / b)),
+        "Max": max,
+        "Min": min,
+        "factorial": mpmath.factorial,
+        "binomial": mpmath.binomial,
+    }
+    | {
+        name: getattr(mpmath, name)
+        for name in ("sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan")
+    }
+    | {name: getattr(mpmath, name) for name in ("sinh", "cosh", "tanh")}
+)
