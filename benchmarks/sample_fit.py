@@ -13,7 +13,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +124,7 @@ def describe(problems: list[Problem]) -> dict[str, str]:
     final_at = np.zeros((10, 2))
     wander_distinct, wander_top, repeats = [], [], []
     wander_none, wander_final = [], []
+    runs: list[int] = []
     for problem in problems:
         wandered: Counter[str | None] = Counter()
         for trace in problem.traces:
@@ -133,6 +134,7 @@ def describe(problems: list[Problem]) -> dict[str, str]:
             settled[trace.answer == problem.gold].append(fraction)
             wandered.update(before)
             repeats += [a == b for a, b in pairwise(before)]
+            runs += [len(list(same)) for _, same in groupby(before)]
             wander_none += [answer is None for answer in before]
             wander_final += [answer == trace.answer for answer in before]
             for index, answer in enumerate(trace.probes, start=1):
@@ -162,6 +164,9 @@ def describe(problems: list[Problem]) -> dict[str, str]:
         "settled at, wrong": quantiles(settled[False]),
         "probes final, by tenths": " ".join(f"{100 * a / n:.0f}" for a, n in final_at) + " %",
         "before settling: repeats": f"{np.mean(repeats):.1%}",
+        "runs that go on after 1, 2, 5, 10": " ".join(
+            f"{np.mean(np.array([run for run in runs if run >= k]) > k):.0%}" for k in (1, 2, 5, 10)
+        ),
         "before settling: no answer": f"{np.mean(wander_none):.1%}",
         "before settling: final answer": f"{np.mean(wander_final):.1%}",
         "before settling: different": quantiles(wander_distinct, "{:.0f}"),
