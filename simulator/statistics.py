@@ -144,11 +144,12 @@ def _resample_counts(num_problems: int, resamples: int, seed: int) -> npt.NDArra
     """How often each resample holds each problem, shape (num_problems, resamples)."""
     generator = np.random.PCG64(seed)
     counts = np.zeros((num_problems, resamples), dtype=np.int16)
+    flat = counts.reshape(-1)  # one index is twice as fast as two
     every = np.arange(resamples)
     for _ in range(num_problems):
         # The top 32 bits scaled to 0…num_problems-1: uneven by less than num_problems / 2^32.
         drawn = ((generator.random_raw(resamples) >> np.uint64(32)) * num_problems) >> np.uint64(32)
-        counts[drawn, every] += 1
+        flat[drawn.astype(np.int64) * resamples + every] += 1
     return counts
 
 
