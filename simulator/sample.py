@@ -63,9 +63,9 @@ WRONG_LOG_TOKENS = 0.33
 
 WRONG_ANSWERS = 80
 WRONG_EXPONENT = (0.4, 2.3)
-"""Wrong answers a problem may end in, and the range of their Zipf exponent over problems. Fitted:
-among problems with wrong traces the most frequent wrong answer holds 11% to 84% of these (median
-30%), and problems that nobody solves have 8 to 58 different ones."""
+"""Wrong answers a problem may end in, and the range of their Zipf exponent over problems.
+Fitted to: among problems with wrong traces the most frequent wrong answer holds 11% to 84% of
+these (median 30%), and problems that nobody solves have 8 to 58 different ones."""
 
 SETTLE_LOGIT = (1.6, 1.2, 1.1, 0.4, -0.15)
 SETTLE_DEVIATION = 0.71
@@ -89,7 +89,7 @@ WANDER_FINAL = 0.15
 longer a run, the more likely it goes on: after k equal probes with chance k / (k + `WANDER_LEAVE`),
 to which comes that two runs in a row may agree. A run gives no answer, or some trace's final
 answer, or one of `WANDER_ANSWERS` that belong to the problem (with a Zipf exponent from that
-range). Fitted: 35% of the runs go on after one probe, 55% after two, 74% after five, 83% after
+range). Fitted to: 35% of the runs go on after one probe, 55% after two, 74% after five, 83% after
 ten; 55% of all probes repeat the one before, 8% give no answer, 8% the trace's own final one."""
 
 TINY = 2.0**-54
