@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from simulator.cache import pool_name
 from simulator.errors import UserError
 from simulator.pool import SCHEMAS, iter_pool_folders, read_info
+from simulator.replay import ANSWERS, DECISIONS
 from simulator.run_reader import METRICS, RunResult, read_results
 from simulator.storage import reading
 
@@ -77,37 +78,6 @@ RUNS = pa.schema(
 
 SUBMISSIONS = pa.schema(
     [("submission", pa.string()), *[field for field in RUNS if field.name != "run"]]
-)
-
-DECISIONS = pa.schema(
-    [
-        ("pool", pa.string()),
-        ("problem_id", pa.string()),
-        ("repeat", pa.int32()),
-        ("trace_id", pa.int32()),
-        ("order", pa.int32()),
-        ("started", pa.float64()),
-        ("ended", pa.float64()),
-        ("num_tokens", pa.int64()),
-        ("finished", pa.bool_()),
-        ("stop_reason", pa.string()),
-    ]
-)
-
-ANSWERS = pa.schema(
-    [
-        ("pool", pa.string()),
-        ("problem_id", pa.string()),
-        ("repeat", pa.int32()),
-        ("answer", pa.string()),
-        ("answer_class", pa.int32()),
-        ("correct", pa.bool_()),
-        ("tokens", pa.int64()),
-        ("probe_calls", pa.int64()),
-        ("judge_calls", pa.int64()),
-        ("judge_tokens", pa.int64()),
-        ("clock", pa.float64()),
-    ]
 )
 
 
@@ -211,8 +181,9 @@ def _runs(runs: Path, broken: list[Broken]) -> tuple[pa.Table, list[Path]]:
     """Rows of the view `runs`, and the folders of the runs in it."""
     rows: list[dict[str, Any]] = []
     folders = []
-    for file in sorted(runs.glob("*/run.json")):
-        folder = file.parent
+    for folder in sorted(
+        {file.parent for mark in ("run.json", "identity.json") for file in runs.glob(f"*/{mark}")}
+    ):
         try:
             results = read_results(folder)
             for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
@@ -273,8 +244,7 @@ def _parquet_view(
     The name is computed from the file's path, so that a query for one pool opens one pool's file.
     """
     if not files:
-        empty = pa.schema([(owner, pa.string()), *schema]).empty_table()
-        connection.register(name, empty)
+        connection.register(name, pa.schema([(owner, pa.string()), *schema]).empty_table())
         return
     names = "[-4:-2]" if owner == "pool" else "[-2:-2]"
     listed = ", ".join(_literal(file.as_posix()) for file in files)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,13 +88,8 @@ def read_results(folder: Path) -> list[RunResult]:
     UserError
         There is no run, it is unfinished, or its files are damaged or of a newer format.
     """
-    if not (folder / "run.json").is_file():
-        raise UserError(f"{folder}: no run here (run.json is missing); name a folder below runs/")
-    if not (folder / "summary.json").is_file():
-        raise UserError(
-            f"{folder}: unfinished run (summary.json is missing); "
-            "repeat its command with --resume to finish it"
-        )
+    if not (folder / "run.json").is_file() or not (folder / "summary.json").is_file():
+        raise _no_run(folder)
     run = _read(folder / "run.json")
     summary = _read(folder / "summary.json")
     recorded_pools = {pool.get("name", str): pool for pool in run.objects("pools")}
@@ -121,12 +117,30 @@ def read_results(folder: Path) -> list[RunResult]:
                 baseline=entry.get("baseline", str),
                 clock_unit=entry.get("clock_unit", str),
                 metrics=_metrics(entry.object("metrics")),
-                command=run.optional("command", str),
+                command=_command(run.fields.get("command")),
                 started_at=run.optional("started_at", str),
                 wall_seconds=run.optional("wall_seconds", float),
             )
         )
     return results
+
+
+def _no_run(folder: Path) -> UserError:
+    """Why `folder`, which lacks a run's files, is none: runs are made in `<name>.partial`."""
+    for partial in (folder, folder.with_name(f"{folder.name}.partial")):
+        if (partial / "identity.json").is_file() or (partial / "run.json").is_file():
+            return UserError(
+                f"{partial}: unfinished run (summary.json is missing); "
+                "repeat its command with --resume to finish it"
+            )
+    return UserError(f"{folder}: no run here (run.json is missing); name a folder below runs/")
+
+
+def _command(recorded: Any) -> str | None:
+    """The command line as one would type it; it is recorded as a list of arguments."""
+    if isinstance(recorded, list):
+        return shlex.join(map(str, recorded)) or None
+    return recorded if isinstance(recorded, str) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def write_run(
             for entry in entries
         ],
         "versions": {},
-        "command": f"deepprune-sim run {policy}",
+        "command": ["deepprune-sim", "run", policy],
         "wall_seconds": 1.5,
         "started_at": "2026-01-01T00:00:00Z",
     }
@@ -154,6 +154,11 @@ def write_run(
         "judge_calls": [0],
         "judge_tokens": [0],
         "clock": [50.0],
+        "traces_started": [1],
+        "kept_classes": [0],
+        "kept_correct": [False],
+        "baseline_correct": [True],
+        "baseline_tokens": [1000],
     }
     pq.write_table(pa.table(decisions), folder / "decisions.parquet")
     pq.write_table(pa.table(answers), folder / "answers.parquet")

@@ -9,8 +9,9 @@ import duckdb
 import pytest
 from stored_files import NAME, summary_pool, write_pool, write_run
 
-from simulator.catalogue import ANSWERS, DECISIONS, POOLS, RUNS, SUBMISSIONS, Catalogue, connect
+from simulator.catalogue import POOLS, RUNS, SUBMISSIONS, Catalogue, connect
 from simulator.pool import SCHEMAS, read_info
+from simulator.replay import ANSWERS, DECISIONS
 
 VIEWS = {
     "pools": POOLS.names,
@@ -182,12 +183,15 @@ def test_broken_runs_are_left_out_with_a_reason(tmp_path: Path) -> None:
     (write_run(runs / "no answers", "cons@4") / "answers.parquet").unlink()
     (write_run(runs / "newer", "cons@4") / "run.json").write_text('{"format": 2}')
     (runs / "something else").mkdir()
+    (runs / "going.partial").mkdir()
+    (runs / "going.partial/identity.json").write_text("{}")
     with opened(tmp_path) as catalogue:
         assert [row["run"] for row in catalogue.rows("FROM runs")] == ["good"]
         assert [row["run"] for row in catalogue.rows("FROM decisions")] == ["good"]
         reasons = {broken.path.name: broken.reason for broken in catalogue.broken}
-    assert sorted(reasons) == ["cut", "newer", "no answers", "unfinished"]
+    assert sorted(reasons) == ["cut", "going.partial", "newer", "no answers", "unfinished"]
     assert "--resume" in reasons["unfinished"]
+    assert "--resume" in reasons["going.partial"]
     assert "summary.json: cannot be read" in reasons["cut"]
     assert "newer" in reasons["newer"]
 

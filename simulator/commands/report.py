@@ -1,0 +1,162 @@
+"""`deepprune-sim report`: runs compared, as a table, for a paper, or as a picture."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from simulator.cache import runs_folder
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    from simulator.report import Comparison
+
+FORMATS = ("table", "markdown", "latex", "csv", "json")
+
+SUFFIXES = {
+    ".txt": "table",
+    ".md": "markdown",
+    ".tex": "latex",
+    ".csv": "csv",
+    ".json": "json",
+}
+"""The format that an output file's name stands for, where none is given."""
+
+PICTURES = (".png", ".svg")
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExamples:\n"
+    "  deepprune-sim report runs/* --plot front.png\n"
+    "  deepprune-sim report runs/* -o comparison.tex",
+)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="How to print it. [default: what -o's name stands for (.md, .tex, …), else table]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write to a file, replacing it if it exists.",
+)
+@click.option(
+    "--plot",
+    "plots",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Draw accuracy against tokens as .png or .svg, replacing the file; repeatable.",
+)
+def report(
+    runs: Sequence[str], form: str | None, output: Path | None, plots: Sequence[Path]
+) -> None:
+    """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
+
+    RUN is a run's folder, or its name below runs/. Rows are sorted by pool and tokens; pools that
+    are synthetic have a section and panels of their own. CSV and JSON hold all figures unrounded.
+    """
+    form = form or _format_of(output)
+    for file in [*plots, *([output] if output else [])]:
+        _check_writable(file)
+    for file in plots:
+        if file.suffix.lower() not in PICTURES:
+            raise UserError(f"{file}: a plot is a .png or an .svg file; change the name")
+
+    from simulator.report import compare
+    from simulator.report_formats import FORMATS as RENDER
+    from simulator.run_reader import read_results
+
+    folders = list(dict.fromkeys(find_run(name) for name in runs))
+    comparison = compare([result for folder in folders for result in read_results(folder)])
+    if output is not None:
+        write_whole(output, RENDER[form](comparison).encode())
+    elif form == "table" and sys.stdout.isatty():
+        _print(comparison)
+    else:
+        click.echo(RENDER[form](comparison), nl=False)
+    if plots:
+        from simulator.report_plot import plot
+
+        for file in plots:
+            write_whole(file, plot(comparison, file.suffix.lower()[1:]))
+    for file in [*([output] if output else []), *plots]:
+        click.echo(f"wrote {file}", err=True)
+
+
+def find_run(name: str) -> Path:
+    """The folder that RUN means: a path, or a name below runs/.
+
+    Raises
+    ------
+    UserError
+        There is no such folder; the message names the nearest run.
+    """
+    for folder in (Path(name), runs_folder() / name):
+        if folder.is_dir():
+            return folder
+        if folder.is_file():
+            raise UserError(f"{folder}: a file, not a run's folder; give {folder.parent}")
+        partial = folder.with_name(f"{folder.name}.partial")
+        if folder.name and partial.is_dir():
+            raise UserError(
+                f"{partial}: unfinished run; repeat its command with --resume to finish it"
+            )
+    from difflib import get_close_matches
+
+    known = [file.parent.name for file in sorted(runs_folder().glob("*/run.json"))]
+    holding = [run for run in known if Path(name).name in run]
+    near = holding or get_close_matches(Path(name).name, known)
+    hint = f"did you mean {' or '.join(near[:3])}?" if near else "deepprune-sim run makes one"
+    raise UserError(f"{name}: no such run, here or in {runs_folder()}/; {hint}")
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Write a file that nobody ever sees half-written; one that exists is replaced."""
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{file}: cannot be written ({error.strerror}); nothing was kept") from None
+
+
+def _format_of(output: Path | None) -> str:
+    if output is None:
+        return "table"
+    if output.suffix.lower() not in SUFFIXES:
+        raise UserError(
+            f"{output}: no format goes by {output.suffix or 'such a name'}; give --format "
+            f"({', '.join(FORMATS)}) or a name in {', '.join(SUFFIXES)}"
+        )
+    return SUFFIXES[output.suffix.lower()]
+
+
+def _check_writable(file: Path) -> None:
+    if file.is_dir():
+        raise UserError(f"{file}: a folder; give the name of a file")
+    if not file.parent.is_dir():
+        raise UserError(f"{file}: there is no folder {file.parent}; make it first")
+
+
+def _print(comparison: Comparison) -> None:
+    """The table as a terminal shows it."""
+    from simulator.report_formats import HEADERS, RIGHT, table_rows
+    from simulator.tables import print_table
+
+    for heading, rows in comparison.sections:
+        click.secho(heading, bold=True)
+        print_table(HEADERS, table_rows(rows), RIGHT)
+    for note in comparison.notes:
+        click.echo(note)
