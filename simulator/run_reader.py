@@ -122,12 +122,14 @@ def read_results(folder: Path) -> list[RunResult]:
                 wall_seconds=run.optional("wall_seconds", float),
             )
         )
+    if not results:
+        raise summary.wrong("pools")
     return results
 
 
 def _no_run(folder: Path) -> UserError:
     """Why `folder`, which lacks a run's files, is none: runs are made in `<name>.partial`."""
-    for partial in (folder, folder.with_name(f"{folder.name}.partial")):
+    for partial in (folder, folder.parent / f"{folder.name}.partial"):
         if (partial / "identity.json").is_file() or (partial / "run.json").is_file():
             return UserError(
                 f"{partial}: unfinished run (summary.json is missing); "

@@ -107,8 +107,8 @@ def find_run(name: str) -> Path:
             return folder
         if folder.is_file():
             raise UserError(f"{folder}: a file, not a run's folder; give {folder.parent}")
-        partial = folder.with_name(f"{folder.name}.partial")
-        if folder.name and partial.is_dir():
+        partial = folder.parent / f"{folder.name}.partial"
+        if partial.is_dir():
             raise UserError(
                 f"{partial}: unfinished run; repeat its command with --resume to finish it"
             )
