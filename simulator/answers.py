@@ -121,13 +121,14 @@ def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
 def last_boxed(text: str) -> str | None:
     r"""The content of the last balanced `\boxed{…}` (or `\fbox{…}`) of a text, None without one.
 
-    Braces inside are matched, escaped ones (`\{`) count as characters. Time is linear in the length
-    of the text, whatever it holds.
+    Braces inside are matched, escaped ones (`\{`) count as characters, and an empty box is passed
+    over, as a model may only be repeating its instructions. Time is linear in the length of the
+    text, whatever it holds.
 
     >>> last_boxed(r"so \boxed{1}, or rather \boxed{\frac{1}{2}}; but \boxed{3")
     '\\frac{1}{2}'
     """
-    starts = {match.end() - 1: match.end() for match in _BOX.finditer(text)}
+    starts = {match.end() - 1 for match in _BOX.finditer(text)}
     if not starts:
         return None
     open_braces: list[int] = []
@@ -138,7 +139,8 @@ def last_boxed(text: str) -> str | None:
             open_braces.append(match.start())
         elif brace == "}" and open_braces:
             opened = open_braces.pop()
-            if opened in starts and (best is None or opened > best[0]):
+            later = best is None or opened > best[0]
+            if opened in starts and later and text[opened + 1 : match.start()].strip():
                 best = (opened, match.start())
     return None if best is None else text[best[0] + 1 : best[1]].strip()
 

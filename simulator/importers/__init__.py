@@ -1,0 +1,11 @@
+"""Importers: foreign files in, problems with their traces out. One module a format.
+
+A reader takes `ImportOptions` and returns a `Reading`; `simulator.importers.into_pool` writes it.
+"""
+
+FORMATS = {
+    "scout": "simulator.importers.scout:read",
+    "inspect": "simulator.importers.inspect_log:read",
+    "jsonl": "simulator.importers.jsonl:read",
+}
+"""Format to `module:function`, so that naming the formats loads none of them."""

@@ -1,0 +1,52 @@
+"""Answers out of texts: the last box, else the last line that announces an answer."""
+
+from __future__ import annotations
+
+import re
+
+from simulator.answers import last_boxed
+from simulator.importers.reading import answer_text
+
+MAX_LINE = 1000
+"""Characters of a line that are looked at."""
+
+_ANSWER_LINE = re.compile(r"answer\W{0,4}:([^\n]+)", re.IGNORECASE)
+_OPENING = re.compile(r"(?:[\s*_`}]|\\[\[(]|\$)+")
+_CLOSING = re.compile(r"(?:[\s*_`.]|\\[\])]|\$)+$")
+
+
+def extract_answer(text: str) -> str | None:
+    r"""The answer that a text ends in: its last balanced `\boxed{…}`, else its last `ANSWER: …`.
+
+    The latter is inspect_ai's convention; the Markdown and LaTeX that it is wrapped in is dropped
+    (`**ANSWER: 7**`, `\[ \text{ANSWER: } 7 \]`), as it is inside a box. None where a text has
+    neither.
+    """
+    return extract_boxed(text) or _announced(text)
+
+
+def extract_boxed(text: str) -> str | None:
+    r"""The content of a text's last balanced `\boxed{…}`, None without one."""
+    boxed = last_boxed(text)
+    if boxed is None:
+        return None
+    return _announced(boxed) or answer_text(boxed)
+
+
+def _announced(text: str) -> str | None:
+    lines = _ANSWER_LINE.findall(text)
+    return answer_text(_bare(lines[-1][:MAX_LINE])) if lines else None
+
+
+def _bare(line: str) -> str:
+    """What a line announces, without what it is wrapped in."""
+    opening = _OPENING.match(line)
+    bare = line[opening.end() :] if opening else line
+    while True:
+        closing = _CLOSING.search(bare)
+        shorter = bare[: closing.start()] if closing else bare
+        if shorter.endswith("}") and shorter.count("}") > shorter.count("{"):
+            shorter = shorter[:-1]
+        if shorter == bare:
+            return bare
+        bare = shorter

@@ -1,0 +1,122 @@
+"""From foreign files to a pool: reads with one of the importers and writes what it found."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator.errors import UserError
+from simulator.importers import FORMATS
+from simulator.importers.reading import ImportOptions, Reading
+from simulator.pool import PoolInfo, TokenAccuracy
+from simulator.pool_writer import Disagreement, PoolWriter
+
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """What an import made.
+
+    `tokens` is the sum over all traces; `dropped` counts rows left out by reason and
+    `dropped_examples` shows some; `disagreements` are traces that the source graded otherwise.
+    """
+
+    name: str
+    path: Path
+    fingerprint: str
+    problems: int
+    traces: int
+    tokens: int
+    token_accuracy: TokenAccuracy
+    signals: list[str]
+    dropped: dict[str, int]
+    dropped_examples: list[str]
+    notes: list[str]
+    disagreements: list[Disagreement]
+
+
+def import_pool(
+    format_name: str,
+    options: ImportOptions,
+    *,
+    cache: Path,
+    dataset: str,
+    model: str,
+    benchmark: str,
+    source: str | None = None,
+    revision: str | None = None,
+    licence: str | None = None,
+    citation: str | None = None,
+    replace: bool = False,
+) -> ImportReport:
+    """Make the pool `dataset/model/benchmark` below `cache` from the files that `options` names.
+
+    `source`, `revision`, `licence` and `citation` are kept in the pool's `pool.json`. A failed
+    import leaves nothing behind.
+
+    Raises
+    ------
+    UserError
+        An unsafe name, a pool of that name that may not be replaced, or files that cannot be used.
+    """
+    for option, part in (("dataset", dataset), ("model", model), ("benchmark", benchmark)):
+        check_name(option, part)
+    module_name, function = FORMATS[format_name].split(":")
+    module = importlib.import_module(module_name)
+    info = PoolInfo(
+        dataset=dataset,
+        model=model,
+        benchmark=benchmark,
+        importer=format_name,
+        importer_version=module.VERSION,
+        token_accuracy="estimated",
+        source=source,
+        revision=revision,
+        licence=licence,
+        citation=citation,
+    )
+    writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
+    read: Callable[[ImportOptions], Reading] = getattr(module, function)
+    reading = read(options)
+    dropped = dict(sorted(reading.faults.dropped.items()))
+    info.token_accuracy = reading.token_accuracy
+    info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
+    if not reading.problems:
+        reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
+        raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was imported")
+    total = len(reading.problems)
+    with writer:
+        while reading.problems:
+            options.progress("grouping answers and writing", 1 - len(reading.problems) / total)
+            writer.add(reading.problems.pop(0))  # popped, so that memory shrinks on the way
+    options.progress("grouping answers and writing", 1.0)
+    return ImportReport(
+        name=info.name,
+        path=writer.path,
+        fingerprint=info.fingerprint,
+        problems=info.problems,
+        traces=info.traces,
+        tokens=info.tokens,
+        token_accuracy=info.token_accuracy,
+        signals=info.signals,
+        dropped=dropped,
+        dropped_examples=reading.faults.examples,
+        notes=info.notes,
+        disagreements=writer.disagreements,
+    )
+
+
+def check_name(option: str, part: str) -> None:
+    """Raise `UserError` unless `part` can be a folder's name: it is one below the cache."""
+    if _PART.fullmatch(part):
+        return
+    bare = re.sub(r"[^A-Za-z0-9._+-]+", "-", part.rsplit("/", 1)[-1]).strip(".-")
+    hint = f"; use --{option} {bare}" if bare else ""
+    raise UserError(
+        f"--{option} {part!r} cannot be part of a pool's name: letters, digits and . _ + - only, "
+        f"starting with a letter, digit or _{hint}"
+    )

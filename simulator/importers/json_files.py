@@ -1,0 +1,78 @@
+"""Reading JSON files whose faults end in one line that names the place."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import UserError
+
+AGAIN = "download or export it again"
+
+
+def read_json(path: Path) -> Any:
+    """The value that a JSON file holds, or `UserError` with what keeps it from being read."""
+    text = read_text(path)
+    if not text.strip():
+        raise UserError(f"{path}: the file is empty; {AGAIN}")
+    fault = json_fault(text)
+    if isinstance(fault, str):
+        raise UserError(f"{path}: {fault}; {AGAIN}")
+    return fault[0]
+
+
+def json_fault(text: str) -> str | tuple[Any]:
+    """Parse JSON: the value in a tuple, or what is wrong with it and where."""
+    try:
+        return (json.loads(text),)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
+            return f"{place}: the JSON ends in the middle"
+        return f"{place}: not JSON ({error.msg})"
+    except RecursionError:
+        return "JSON nested too deeply to be read"
+    except ValueError:
+        return "a number of thousands of digits"
+
+
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file (a byte order mark is dropped), or `UserError`."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise unreadable(path, error) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise not_utf8(path, line) from None
+
+
+def not_utf8(path: Path, line: int) -> UserError:
+    """What to say of a file in another encoding."""
+    return UserError(
+        f"{path}: line {line}: not UTF-8; convert the file (iconv -t utf-8) or {AGAIN}"
+    )
+
+
+def unreadable(path: Path, error: OSError) -> UserError:
+    """What to say of a file that cannot be opened."""
+    if isinstance(error, FileNotFoundError):
+        return UserError(f"{path}: no such file{_nearest(path)}; check the path")
+    if isinstance(error, IsADirectoryError):
+        return UserError(f"{path}: this is a folder; name a file in it")
+    if isinstance(error, PermissionError):
+        return UserError(f"{path}: may not be read; change its permissions (chmod u+r)")
+    return UserError(f"{path}: cannot be read ({error.strerror or error}); check the path")
+
+
+def _nearest(path: Path) -> str:
+    try:
+        names = [other.name for other in path.parent.iterdir()]
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
