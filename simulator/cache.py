@@ -49,8 +49,8 @@ def pool_name(folder: Path) -> str:
 def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
     """Folders of the pools whose names match any of `patterns`: sorted by name, each once.
 
-    Patterns are case-sensitive globs over the full name, in which `*` also matches slashes. No
-    patterns at all mean every pool, of which there may be none.
+    Patterns are full names or case-sensitive globs over them, in which `*` also matches slashes.
+    No patterns at all mean every pool, of which there may be none.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
         return list(folders.values())
     found: set[str] = set()
     for pattern in patterns:
-        matches = [name for name in folders if fnmatchcase(name, pattern)]
+        matches = [name for name in folders if name == pattern or fnmatchcase(name, pattern)]
         if not matches:
             raise UserError(_no_match(cache, pattern, list(folders)))
         found.update(matches)

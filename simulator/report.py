@@ -100,7 +100,7 @@ def compare(results: Sequence[RunResult]) -> Comparison:
 
 def _without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list[str]]:
     kept: dict[Hashable, RunResult] = {}
-    copies: dict[str, str] = {}
+    copies: dict[str, dict[str, None]] = {}
     for result in results:
         identity = (
             *(result.policy, result.policy_sha256, repr(sorted(result.parameters.items()))),
@@ -109,9 +109,11 @@ def _without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list
         )
         first = kept.setdefault(identity, result)
         if first.path.resolve() != result.path.resolve():
-            copies[result.run] = first.run
+            copies.setdefault(first.run, {})[result.run] = None
     notes = [
-        f"Run {copy} is the same as {first} and is left out." for copy, first in copies.items()
+        f"Left out as the same as {first}: {', '.join(list(same)[:3])}"
+        + (f" and {len(same) - 3} more." if len(same) > 3 else ".")
+        for first, same in copies.items()
     ]
     return list(kept.values()), notes
 
@@ -205,8 +207,8 @@ def _notes(rows: Sequence[Row]) -> list[str]:
     results = [row.result for row in rows]
     notes = [
         "Intervals are 95%, from a bootstrap over problems; repeats are averaged within a problem.",
-        "Reduction and difference are against cons@N on the same traces. Pareto: no other method "
-        "of the pool is at least as good in both tokens and accuracy and better in one.",
+        "Reduction and difference (points) are against cons@N on the same traces. Pareto: no other "
+        "method of the pool is as good in both tokens and accuracy and better in one.",
         _seeds(rows),
     ]
     if any(result.problems == 1 for result in results):

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from simulator.report import MARKS, Comparison, Row
@@ -21,7 +21,7 @@ HEADERS = (
     "tokens/problem",
     "tokens 10^8",
     "reduction %",
-    "difference, points [95%]",
+    "difference [95%]",
     "clock",
     "Pareto",
 )
@@ -212,13 +212,3 @@ FORMATS: dict[str, Callable[[Comparison], str]] = {
     "csv": as_csv,
     "json": as_json,
 }
-
-
-def table_rows(rows: Sequence[Row]) -> list[list[str]]:
-    """`cells` of each row, a pool's name only in its first."""
-    texts = [cells(row) for row in rows]
-    pools = [row.pool for row in rows]
-    return [
-        ["", *text[1:]] if index and pools[index] == pools[index - 1] else text
-        for index, text in enumerate(texts)
-    ]

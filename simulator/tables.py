@@ -44,7 +44,7 @@ def print_table(headers: Row, rows: Sequence[Row], right: Sequence[bool] = ()) -
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for index, header in enumerate(headers):
         flush = index < len(right) and right[index]
         table.add_column(Text(header), justify="right" if flush else "left", overflow="fold")

@@ -151,12 +151,13 @@ def _check_writable(file: Path) -> None:
 
 
 def _print(comparison: Comparison) -> None:
-    """The table as a terminal shows it."""
-    from simulator.report_formats import HEADERS, RIGHT, table_rows
+    """The table as a terminal shows it: one a pool, so that rows are short."""
+    from simulator.report_formats import HEADERS, RIGHT, cells
     from simulator.tables import print_table
 
-    for heading, rows in comparison.sections:
-        click.secho(heading, bold=True)
-        print_table(HEADERS, table_rows(rows), RIGHT)
+    for rows in comparison.panels:
+        texts = [cells(row) for row in rows]
+        click.secho(texts[0][0], bold=True)
+        print_table(HEADERS[1:], [text[1:] for text in texts], RIGHT[1:])
     for note in comparison.notes:
         click.echo(note)

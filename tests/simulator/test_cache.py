@@ -81,6 +81,13 @@ def test_globs_match_the_full_name_across_slashes(cache: Path) -> None:
     assert found(cache, "scout/*") == ["scout/qwen3-8b/aime24", "scout/qwen3-8b/aime25"]
 
 
+def test_a_full_name_is_found_even_where_it_would_be_another_glob(tmp_path: Path) -> None:
+    folder = tmp_path / "a/[b]/c"
+    folder.mkdir(parents=True)
+    (folder / "pool.json").write_text("{}")
+    assert found(tmp_path, "a/[b]/c") == ["a/[b]/c"]
+
+
 def test_pools_matched_twice_are_returned_once_and_sorted(cache: Path) -> None:
     assert found(cache, "scout/*", "*aime24") == sorted(NAMES)
 
