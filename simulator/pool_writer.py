@@ -72,7 +72,11 @@ class PoolWriter:
         self._last_problem: str | None = None
 
     def __enter__(self) -> Self:
-        self._temporary.mkdir(parents=True)
+        try:
+            self._temporary.mkdir(parents=True)
+        except OSError as failure:
+            self._remove_temporary()
+            raise disk_error(failure, self.path) from failure
         return self
 
     def __exit__(
