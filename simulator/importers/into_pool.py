@@ -81,15 +81,15 @@ def import_pool(
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
     read: Callable[[ImportOptions], Reading] = getattr(module, function)
-    reading = read(options)
-    dropped = dict(sorted(reading.faults.dropped.items()))
-    info.token_accuracy = reading.token_accuracy
-    info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
-    if not reading.problems:
-        reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
-        raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was imported")
-    total = len(reading.problems)
     with writer:
+        reading = read(options)
+        dropped = dict(sorted(reading.faults.dropped.items()))
+        info.token_accuracy = reading.token_accuracy
+        info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
+        total = len(reading.problems)
+        if total == 0:
+            reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
+            raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
         while reading.problems:
             options.progress("grouping answers and writing", 1 - len(reading.problems) / total)
             writer.add(reading.problems.pop(0))  # popped, so that memory shrinks on the way

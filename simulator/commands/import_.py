@@ -1,0 +1,235 @@
+"""`deepprune-sim import`: other people's traces into a pool on this machine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from simulator.answers import ANSWER_KINDS
+from simulator.errors import UserError
+from simulator.importers import FORMATS
+
+if TYPE_CHECKING:
+    from simulator.importers.into_pool import ImportReport
+    from simulator.pool_writer import Disagreement
+
+SHOWN_DISAGREEMENTS = 10
+"""Disagreements with the source's grades that are listed; --json gives all."""
+
+SECONDS_BETWEEN_LINES = 10
+"""How often progress is told where standard error is no terminal."""
+
+
+@click.command(
+    "import",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExample:\n"
+    "  deepprune-sim import jsonl traces/*.jsonl --map num_tokens=usage.output_tokens \\\n"
+    "    --dataset mine --model Qwen3-8B --benchmark aime24",
+)
+@click.argument("format_name", metavar="FORMAT")
+@click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--dataset", required=True, help="First part of the pool's name: whose traces.")
+@click.option("--model", required=True, help="Second part: the model that wrote them.")
+@click.option("--benchmark", required=True, help="Third part: the questions.")
+@click.option(
+    "--map",
+    "mapped",
+    metavar="FIELD=COLUMN",
+    multiple=True,
+    help="Column of a field (jsonl only), repeatable; a.b reaches into objects, FIELD= leaves out.",
+)
+@click.option(
+    "--answer-kind",
+    type=click.Choice(ANSWER_KINDS),
+    help="How answers are compared. [default: choice if every gold answer is a letter, else math]",
+)
+@click.option("--source", help="Where the traces come from, kept with the pool.")
+@click.option("--revision", help="Which version of the source, kept with the pool.")
+@click.option("--licence", help="The source's licence, kept with the pool.")
+@click.option("--citation", help="How to cite the source, kept with the pool.")
+@click.option("--drop-bad-rows", is_flag=True, help="Leave out and count rows that have errors.")
+@click.option("--replace", is_flag=True, help="Overwrite a pool of the same name.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of pools, instead of $DEEPPRUNE_SIM_CACHE or datasets_cache/.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def import_pool(
+    format_name: str,
+    paths: tuple[Path, ...],
+    dataset: str,
+    model: str,
+    benchmark: str,
+    mapped: tuple[str, ...],
+    answer_kind: str | None,
+    source: str | None,
+    revision: str | None,
+    licence: str | None,
+    citation: str | None,
+    drop_bad_rows: bool,
+    replace: bool,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a pool of the traces in files.
+
+    \b
+    FORMAT is what the files are:
+      scout    SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
+      inspect  inspect_ai logs (.eval, .json), or a folder with header.json and summaries.json
+      jsonl    JSON lines or Parquet, a trace a row; files or folders, columns named with --map
+
+    The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded; where the
+    files carry grades of their own, each disagreement is listed.
+    """  # noqa: D301  (\b keeps click from wrapping)
+    check_format(format_name)
+    if not paths:
+        raise UserError("nothing to import; name files or folders after the format")
+    field_map = parse_map(mapped)
+
+    from simulator.cache import cache_folder
+    from simulator.importers import into_pool
+    from simulator.importers.reading import ImportOptions
+
+    with progress_shown() as progress:
+        report = into_pool.import_pool(
+            format_name,
+            ImportOptions(
+                paths=paths,
+                field_map=field_map,
+                answer_kind=answer_kind,
+                drop_bad_rows=drop_bad_rows,
+                progress=progress,
+            ),
+            cache=cache_folder(cache),
+            dataset=dataset,
+            model=model,
+            benchmark=benchmark,
+            source=source,
+            revision=revision,
+            licence=licence,
+            citation=citation,
+            replace=replace,
+        )
+    if as_json:
+        print_json(report)
+    else:
+        print_report(report)
+
+
+def check_format(name: str) -> None:
+    """Raise `UserError` with the nearest name for a format that there is not."""
+    if name in FORMATS:
+        return
+    import difflib
+
+    near = difflib.get_close_matches(name, FORMATS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(FORMATS)}"
+    raise UserError(f"no import format {name!r}; {hint}")
+
+
+def parse_map(mapped: Sequence[str]) -> dict[str, str]:
+    """`field=column` options as a dict. Raises `UserError` for one without `=` or given twice."""
+    parsed: dict[str, str] = {}
+    for option in mapped:
+        name, equals, column = option.partition("=")
+        if not name or not equals:
+            raise UserError(f"--map {option}: give it as FIELD=COLUMN")
+        if name in parsed:
+            raise UserError(f"--map {option}: {name} is mapped to {parsed[name]!r} already")
+        parsed[name] = column
+    return parsed
+
+
+@contextmanager
+def progress_shown() -> Iterator[Callable[[str, float], None]]:
+    """A bar on a terminal's standard error, plain lines every ten seconds elsewhere."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("", total=1.0)
+            yield lambda what, done: bar.update(task, description=what, completed=done)
+        return
+    last = time.monotonic()
+
+    def line(what: str, done: float) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            click.echo(f"{what}: {done:.0%}", err=True)
+
+    yield line
+
+
+def print_report(report: ImportReport) -> None:
+    """What was imported, as a table; then what to know about it."""
+    from simulator.tables import print_table
+
+    rows = [
+        ["pool", report.name],
+        ["path", str(report.path)],
+        ["fingerprint", report.fingerprint],
+        ["problems", f"{report.problems:,}"],
+        ["traces", f"{report.traces:,}"],
+        ["tokens", f"{report.tokens:,}"],
+        ["token accuracy", report.token_accuracy],
+        ["signals", ", ".join(report.signals) or "none beside lengths and answers"],
+    ]
+    print_table(["", "imported"], rows)
+    for note in report.notes:
+        click.echo(f"note: {note}")
+    for example in report.dropped_examples:
+        click.echo(f"left out: {example}")
+    hidden = sum(report.dropped.values()) - len(report.dropped_examples)
+    if hidden > 0:
+        click.echo(f"left out: {hidden:,} more")
+    if not report.disagreements:
+        return
+    shown = report.disagreements[:SHOWN_DISAGREEMENTS]
+    count = len(report.disagreements)
+    click.echo(f"\n{count:,} of the source's grades disagree with ours (the pool keeps ours):")
+    headers = ["problem", "trace", "answer", "gold", "theirs", "ours"]
+    rows = [[shortened(value) for value in verdicts(each).values()] for each in shown]
+    print_table(headers, rows)
+    if count > len(shown):
+        click.echo(f"… and {count - len(shown):,} more, all listed by --json")
+
+
+def print_json(report: ImportReport) -> None:
+    """The whole report as JSON, with every disagreement."""
+    import json
+    from dataclasses import asdict
+
+    fields: dict[str, Any] = asdict(report)
+    fields["path"] = str(report.path)
+    fields["disagreements"] = [verdicts(each) for each in report.disagreements]
+    click.echo(json.dumps(fields, indent=2, ensure_ascii=False))
+
+
+def verdicts(each: Disagreement) -> dict[str, Any]:
+    """A disagreement in words: problem, trace, answer, gold, their verdict and ours."""
+    words = {True: "correct", False: "wrong"}
+    return {
+        "problem": each.problem_id,
+        "trace": each.trace_id,
+        "answer": each.answer,
+        "gold": each.gold_answer,
+        "theirs": words[each.graded],
+        "ours": words[not each.graded],
+    }
+
+
+def shortened(value: object, limit: int = 40) -> str:
+    """A value on one line of at most `limit` characters; nothing for None."""
+    line = "" if value is None else " ".join(str(value).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
