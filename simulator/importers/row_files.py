@@ -110,10 +110,10 @@ def _parquet_rows(path: Path, options: ImportOptions) -> Iterator[Row]:
                 for values in batch.to_pylist():
                     number += 1
                     yield Row(f"{path}: row {number}", values)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(path, error) from None
         reason = " ".join(str(error).split())[:120]
         raise UserError(
             f"{path}: not readable as Parquet ({reason}); it is damaged or cut off, {AGAIN}"
         ) from None
-    except OSError as error:
-        raise unreadable(path, error) from None

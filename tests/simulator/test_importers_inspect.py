@@ -1,0 +1,309 @@
+"""inspect_ai logs become pools with texts and grades, from both forms that are published."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from simulator.errors import UserError
+from simulator.importers.extraction import extract_answer
+from simulator.importers.inspect_log import share_out
+from simulator.importers.into_pool import ImportReport, import_pool
+from simulator.importers.reading import ImportOptions
+from simulator.pool import Pool
+
+MODEL = "openai/o9"
+
+HEADER: dict[str, Any] = {
+    "eval": {"model": MODEL, "task": "aime", "run_id": "r1", "task_id": "t1", "created": "2025"},
+    "stats": {"model_usage": {MODEL: {"output_tokens": 100}, "grader": {"output_tokens": 7}}},
+}
+
+
+def sample(problem: str, epoch: int, text: str, grade: str = "C", **more: Any) -> dict[str, Any]:
+    score = {"value": grade, "answer": text, "explanation": "CORRECT"}
+    fields = {"id": problem, "epoch": epoch, "input": f"{problem}?", "target": "007"}
+    return {**fields, "scores": {"graded": score}, **more}
+
+
+SUMMARIES = [
+    sample("p2", 1, "a" * 8 + "\nANSWER: 7"),  # 18 characters
+    sample("p1", 2, r"ANSWER: 7 or \boxed{8}", "I"),  # 22 characters
+    sample("p1", 1, "", "I"),  # 0 characters
+]
+
+
+def import_logs(folder: Path, *paths: Path, **options: Any) -> ImportReport:
+    return import_pool(
+        "inspect",
+        ImportOptions(paths=paths, **options),
+        cache=folder / "cache",
+        dataset="d",
+        model="m",
+        benchmark="b",
+    )
+
+
+def write_pair(folder: Path, header: object = HEADER, summaries: object = SUMMARIES) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "header.json").write_text(json.dumps(header))
+    (folder / "summaries.json").write_text(json.dumps(summaries))
+    return folder
+
+
+def test_a_pair_by_hand(tmp_path: Path) -> None:
+    report = import_logs(tmp_path, write_pair(tmp_path / "log"))
+    assert (report.problems, report.traces, report.tokens) == (2, 3, 100)
+    assert (report.token_accuracy, report.signals) == ("estimated", ["text"])
+    assert any("shared out in proportion" in note for note in report.notes)
+    assert any("visible text only" in note for note in report.notes)
+    first, second = Pool(report.path).problems
+    assert (first.problem_id, first.question, first.gold_answer) == ("p1", "p1?", "007")
+    assert first.trace_ids.tolist() == [0, 1]
+    assert first.answer_class.tolist() == [-1, 0]
+    assert first.class_texts == ["8"]
+    assert second.class_texts == ["7"]
+    assert second.correct.tolist() == [True]
+    # 97 tokens beside one each: 97 · 18/40 = 43.65 and 97 · 40/40, in file order p2, p1/2, p1/1
+    assert second.lengths.tolist() == [1 + 44]
+    assert first.lengths.tolist() == [1, 1 + 53]
+    assert report.disagreements == []
+
+
+def test_the_summaries_themselves_may_be_named(tmp_path: Path) -> None:
+    folder = write_pair(tmp_path / "log")
+    assert import_logs(tmp_path, folder / "summaries.json").tokens == 100
+
+
+def test_without_a_total_lengths_are_four_characters_a_token(tmp_path: Path) -> None:
+    folder = write_pair(tmp_path / "log", {**HEADER, "stats": {}})
+    report = import_logs(tmp_path, folder)
+    assert report.tokens == 4 + 6 + 1  # round(18/4), round(22/4), at least 1
+    assert any("4 characters a token" in note for note in report.notes)
+
+
+def test_grades_that_disagree_are_reported(tmp_path: Path) -> None:
+    summaries = [sample("p", 1, "ANSWER: 7", "I"), sample("p", 2, "ANSWER: 9", "C")]
+    summaries += [sample("p", 3, "ANSWER: 9", "P"), sample("p", 4, "ANSWER: 7", "1.0")]
+    summaries[3]["scores"]["graded"]["value"] = 1.0
+    report = import_logs(tmp_path, write_pair(tmp_path / "log", summaries=summaries))
+    found = [(d.trace_id, d.answer, d.gold_answer, d.graded) for d in report.disagreements]
+    assert found == [(0, "7", "007", False), (1, "9", "007", True)]
+
+
+def test_samples_that_ended_in_an_error_are_left_out(tmp_path: Path) -> None:
+    summaries = [*SUMMARIES, sample("p1", 3, "", error="API down")]
+    report = import_logs(tmp_path, write_pair(tmp_path / "log", summaries=summaries))
+    assert (report.traces, report.dropped) == (3, {"sample ended in an error": 1})
+    assert "left out: 1 × sample ended in an error" in report.notes
+    assert "API down" in report.dropped_examples[0]
+
+
+def test_epochs_of_a_second_log_go_on(tmp_path: Path) -> None:
+    one = write_pair(tmp_path / "one")
+    second = {**HEADER, "eval": {**HEADER["eval"], "run_id": "r2"}}
+    two = write_pair(tmp_path / "two", second, [sample("p1", 1, "ANSWER: 7")])
+    report = import_logs(tmp_path, one, two)
+    assert Pool(report.path).problems[0].trace_ids.tolist() == [0, 1, 2]
+    assert report.tokens == 200
+
+
+def test_logs_that_do_not_belong_together(tmp_path: Path) -> None:
+    one = write_pair(tmp_path / "one")
+    other_model = {**HEADER, "eval": {**HEADER["eval"], "model": "other/x", "run_id": "r2"}}
+    two = write_pair(tmp_path / "two", other_model)
+    with pytest.raises(UserError, match=r"a log of other/x, but .* is one of openai/o9"):
+        import_logs(tmp_path, one, two)
+    other_task = {**HEADER, "eval": {**HEADER["eval"], "task": "gpqa", "run_id": "r2"}}
+    two = write_pair(tmp_path / "two", other_task)
+    with pytest.raises(UserError, match=r"a log of the task 'gpqa', but"):
+        import_logs(tmp_path, one, two)
+    with pytest.raises(UserError, match="the same log as"):
+        import_logs(tmp_path, one, write_pair(tmp_path / "three"))
+
+
+WRONG = [
+    (HEADER, [], "summaries.json: holds no sample"),
+    (HEADER, {}, "summaries.json: holds a JSON dict, not a list of samples"),
+    (HEADER, [7], "sample 0 is a int, not an object"),
+    ([], SUMMARIES, "header.json: header is a list, not an object"),
+    ({}, SUMMARIES, "header.json: 'eval' is a NoneType, not an object"),
+    ({"eval": {}}, SUMMARIES, "names no model"),
+    (HEADER, [sample("p", 1, "a"), sample("p", 1, "b")], "sample p, epoch 1: duplicate trace"),
+    (HEADER, [sample("p", 0, "a")], "sample p, epoch 0: epoch is below 1"),
+    (HEADER, [{**sample("p", 1, "a"), "epoch": None}], "epoch is not a number"),
+    (HEADER, [{**sample("p", 1, "a"), "target": ["A", "C"]}], "without exactly one target"),
+    (HEADER, [{**sample("p", 1, "a"), "target": None}], "sample without a target"),
+    (HEADER, [{**sample("p", 1, "a"), "scores": {}}], "row without an answer field"),
+    (HEADER, [{**sample("p", 1, "a"), "id": None}], "without a usable id"),
+    (HEADER, [sample("p", 1, "a"), {**sample("p", 2, "b"), "target": "9"}], "target differs from"),
+]
+
+
+@pytest.mark.parametrize(("header", "summaries", "message"), WRONG)
+def test_wrong_logs_are_named_in_one_line(
+    tmp_path: Path, header: object, summaries: object, message: str
+) -> None:
+    folder = write_pair(tmp_path / "log", header, summaries)
+    with pytest.raises(UserError, match=message) as caught:
+        import_logs(tmp_path, folder)
+    assert str(caught.value).startswith(str(folder))
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "cache").rglob("*")) == []
+
+
+def test_bad_samples_can_be_left_out(tmp_path: Path) -> None:
+    summaries = [*SUMMARIES, sample("p1", 0, "ANSWER: 7")]
+    folder = write_pair(tmp_path / "log", summaries=summaries)
+    report = import_logs(tmp_path, folder, drop_bad_rows=True)
+    assert (report.traces, report.tokens, report.dropped) == (3, 100, {"epoch is below 1": 1})
+
+
+def test_files_that_are_no_logs(tmp_path: Path) -> None:
+    folder = write_pair(tmp_path / "log")
+    (folder / "header.json").unlink()
+    with pytest.raises(UserError, match=r"no header.json in this folder"):
+        import_logs(tmp_path, folder)
+    with pytest.raises(UserError, match="no such file"):
+        import_logs(tmp_path, tmp_path / "x.eval")
+    (tmp_path / "x.txt").touch()
+    with pytest.raises(UserError, match=r"no inspect log; give an .eval or .json file"):
+        import_logs(tmp_path, tmp_path / "x.txt")
+    (tmp_path / "x.eval").write_bytes(b"PK\x03\x04 cut off")
+    (tmp_path / "y.json").write_text('{"version": 2, "eval"')
+    for name in ("x.eval", "y.json"):
+        with pytest.raises(UserError, match="not readable as an inspect log") as caught:
+            import_logs(tmp_path, tmp_path / name)
+        assert "\n" not in str(caught.value)
+
+
+def test_without_inspect_ai_the_error_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x.eval").touch()
+    monkeypatch.setitem(__import__("sys").modules, "inspect_ai.log", None)
+    with pytest.raises(UserError, match=r"pip install 'deepprune-sim\[inspect\]'"):
+        import_logs(tmp_path, tmp_path / "x.eval")
+
+
+@pytest.fixture(scope="module", params=["eval", "json"])
+def native_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A log written by inspect_ai itself: two problems, two epochs, one sample in error."""
+    log_module = pytest.importorskip("inspect_ai.log")
+    model_module = pytest.importorskip("inspect_ai.model")
+    scorer_module = pytest.importorskip("inspect_ai.scorer")
+
+    def output(content: Any, tokens: int, stop: str = "stop") -> Any:
+        message = model_module.ChatMessageAssistant(content=content)
+        choice = model_module.ChatCompletionChoice(message=message, stop_reason=stop)
+        usage = model_module.ModelUsage(input_tokens=11, output_tokens=tokens)
+        return model_module.ModelOutput(model=MODEL, choices=[choice], usage=usage)
+
+    reasoning = [
+        model_module.ContentReasoning(reasoning="let me think"),
+        model_module.ContentText(text="ANSWER: 8"),
+    ]
+    samples = []
+    for number, (problem, epoch, content, tokens, stop, grade) in enumerate(
+        [
+            ("p1", 1, r"so \boxed{7}", 40, "stop", "C"),
+            ("p1", 2, reasoning, 60, "stop", "I"),
+            ("p2", 1, "cut off", 99, "max_tokens", "I"),
+            ("p2", 2, "", 5, "stop", "I"),
+        ]
+    ):
+        messages = [model_module.ChatMessageUser(content=f"{problem}?")]
+        score = scorer_module.Score(value=grade, answer="7" if grade == "C" else None)
+        error = None
+        if number == 3:
+            error = log_module.EvalError(message="API down", traceback="", traceback_ansi="")
+        samples.append(
+            log_module.EvalSample(
+                id=problem,
+                epoch=epoch,
+                input=messages,
+                target="007",
+                output=output(content, tokens, stop),
+                scores={"match": score},
+                error=error,
+            )
+        )
+    written = log_module.EvalLog(
+        status="success",
+        eval=log_module.EvalSpec(
+            created="2025-01-01T00:00:00+00:00",
+            task="aime",
+            dataset=log_module.EvalDataset(),
+            model=MODEL,
+            config=log_module.EvalConfig(),
+        ),
+        samples=samples,
+    )
+    path: Path = tmp_path_factory.mktemp("logs") / f"log.{request.param}"
+    log_module.write_eval_log(written, str(path))
+    return path
+
+
+def test_a_native_log_by_hand(tmp_path: Path, native_log: Path) -> None:
+    report = import_logs(tmp_path, native_log)
+    assert (report.problems, report.traces, report.tokens) == (2, 3, 40 + 60 + 99)
+    assert (report.token_accuracy, report.signals) == ("total", ["text"])
+    assert report.dropped == {"sample ended in an error": 1}
+    first, second = Pool(report.path).problems
+    assert (first.question, first.gold_answer) == ("p1?", "007")
+    assert first.class_texts == ["7", "8"]
+    assert first.texts == [r"so \boxed{7}", "<think>\nlet me think\n</think>\n\nANSWER: 8"]
+    assert first.correct.tolist() == [True, False]
+    assert second.answer_class.tolist() == [-1]
+    traces = pq.read_table(report.path / "traces.parquet").to_pylist()
+    assert [trace["finish_reason"] for trace in traces] == ["stop", "stop", "max_tokens"]
+    assert [trace["prompt_tokens"] for trace in traces] == [11, 11, 11]
+    assert report.disagreements == []
+
+
+def test_a_native_log_cut_in_half_is_named(tmp_path: Path, native_log: Path) -> None:
+    half = tmp_path / native_log.name
+    half.write_bytes(native_log.read_bytes()[: native_log.stat().st_size // 2])
+    with pytest.raises(UserError, match="not readable as an inspect log") as caught:
+        import_logs(tmp_path, half)
+    assert str(caught.value).startswith(f"{half}: ")
+    assert "\n" not in str(caught.value)
+
+
+@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=50), st.integers(0, 10**9))
+def test_shares_add_up_and_follow_the_weights(weights: list[int], spare: int) -> None:
+    total = len(weights) + spare
+    shares = share_out(total, weights)
+    assert sum(shares) == total
+    assert min(shares) >= 1
+    if any(weights):
+        for share, weight in zip(shares, weights, strict=True):
+            assert abs(share - 1 - spare * weight / sum(weights)) <= 1 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("nothing here", None),
+        (r"ANSWER: 1 \boxed{2} ANSWER: 3", "2"),
+        ("ANSWER: 1\nand then\nANSWER: 2", "2"),
+        ("**ANSWER: 5**", "5"),
+        ("### Final Answer: $12$.", "12"),
+        (r"\[ \textbf{ANSWER: 590} \]", "590"),
+        (r"\[" + "\n" + r"\text{ANSWER: } 434" + "\n" + r"\]", "434"),
+        (r"\(\text{ANSWER: 434}\)", "434"),
+        (r"**Answer:** \frac{1}{2}", r"\frac{1}{2}"),
+        (r"\boxed{\text{ANSWER: 24}}", "24"),
+        ("ANSWER:", None),
+        ("ANSWER: ", None),
+        ("ANSWER: " + "." * 1_000_000 + "x", None),
+    ],
+)
+def test_answers_are_taken_out_of_texts(text: str, answer: str | None) -> None:
+    assert extract_answer(text) == answer

@@ -1,0 +1,342 @@
+"""Rows of any JSON-lines or Parquet files become a pool; wrong ones are named in a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from simulator.errors import UserError
+from simulator.importers.into_pool import ImportReport, import_pool
+from simulator.importers.reading import ImportOptions
+from simulator.pool import Pool
+
+Row = dict[str, Any]
+
+ROWS: list[Row] = [
+    {"problem_id": "p2", "gold_answer": "7", "answer": "7.0", "num_tokens": 10},
+    {"problem_id": "p1", "gold_answer": "1/2", "answer": "0.5", "num_tokens": 20},
+    {"problem_id": "p2", "gold_answer": "7", "answer": None, "num_tokens": 30},
+    {"problem_id": "p2", "gold_answer": "7", "answer": 8, "num_tokens": 40.0},
+]
+
+GOOD: Row = ROWS[0]
+
+
+def lines(rows: list[Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def import_rows(folder: Path, content: str | list[Any] | bytes, **options: Any) -> ImportReport:
+    path = folder / "traces.jsonl"
+    if isinstance(content, list):
+        content = lines(content)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return import_paths(folder, path, **options)
+
+
+def import_paths(folder: Path, *paths: Path, **options: Any) -> ImportReport:
+    return import_pool(
+        "jsonl",
+        ImportOptions(paths=paths, **options),
+        cache=folder / "cache",
+        dataset="d",
+        model="m",
+        benchmark="b",
+    )
+
+
+def test_rows_by_hand(tmp_path: Path) -> None:
+    report = import_rows(tmp_path, ROWS)
+    assert (report.problems, report.traces, report.tokens) == (2, 4, 100)
+    assert (report.token_accuracy, report.signals, report.notes) == ("total", [], [])
+    first, second = Pool(report.path).problems
+    assert (first.problem_id, second.problem_id) == ("p1", "p2")
+    assert first.correct.tolist() == [True]
+    assert second.trace_ids.tolist() == [0, 1, 2]
+    assert second.lengths.tolist() == [10, 30, 40]
+    assert second.class_texts == ["7.0", "8"]
+    assert second.answer_class.tolist() == [0, -1, 1]
+    assert second.answer_kind == "math"
+
+
+def test_parquet_and_json_lines_make_the_same_pool(tmp_path: Path) -> None:
+    rows = [
+        {**row, "answer": None if row["answer"] is None else str(row["answer"])} for row in ROWS
+    ]
+    rows = [{**row, "num_tokens": int(row["num_tokens"])} for row in rows]
+    (tmp_path / "a").mkdir()
+    one = import_rows(tmp_path / "a", rows)
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "traces.parquet")
+    two = import_paths(tmp_path, tmp_path / "traces.parquet")
+    assert one.fingerprint == two.fingerprint
+
+
+def test_columns_are_mapped_and_reached_by_dotted_paths(tmp_path: Path) -> None:
+    row = {
+        "question": "?",
+        "answer": "B",  # the gold answer, as many data sets name it
+        "generated": {"choices": [{"letter": "(b)"}], "usage": {"out": 12, "in": 3}, "why": "stop"},
+        "ok": 0,
+    }
+    report = import_rows(
+        tmp_path,
+        [row],
+        field_map={
+            "gold_answer": "answer",
+            "answer": "generated.choices.0.letter",
+            "num_tokens": "generated.usage.out",
+            "prompt_tokens": "generated.usage.in",
+            "finish_reason": "generated.why",
+            "grade": "ok",
+        },
+    )
+    problem = Pool(report.path).problems[0]
+    assert (problem.problem_id, problem.question) == ("00", "?")
+    assert problem.answer_kind == "choice"
+    assert problem.correct.tolist() == [True]
+    traces = pq.read_table(report.path / "traces.parquet").to_pylist()
+    assert (traces[0]["prompt_tokens"], traces[0]["finish_reason"]) == (3, "stop")
+    assert [(d.answer, d.graded) for d in report.disagreements] == [("(b)", False)]
+
+
+def test_a_column_mapped_to_gold_is_not_taken_for_the_answer_as_well(tmp_path: Path) -> None:
+    row = {"problem_id": "p", "answer": "B", "num_tokens": 5}
+    with pytest.raises(UserError, match="line 1: row without an answer field"):
+        import_rows(tmp_path, [row], field_map={"gold_answer": "answer"})
+
+
+def test_the_last_box_of_the_text_wins_over_the_answer_column(tmp_path: Path) -> None:
+    texts = [r"\boxed{1} \boxed{2}", "no box", r"\boxed{3", "日" * 9 + "\ud800"]
+    rows = [{"problem_id": "p", "gold_answer": "2", "answer": "9", "text": text} for text in texts]
+    report = import_rows(tmp_path, rows)
+    assert report.token_accuracy == "estimated"
+    assert report.notes == ["lengths are estimated: 4 characters a token"]
+    problem = Pool(report.path).problems[0]
+    assert [problem.class_texts[kind] for kind in problem.answer_class] == ["2", "9", "9", "9"]
+    assert problem.texts == [*texts[:3], "日" * 9 + "\ufffd"]
+    assert problem.lengths.tolist() == [5, 2, 2, 2]  # of 19, 6, 8 and 10 characters
+
+
+def test_rows_without_an_answer_column_may_announce_it_in_the_text(tmp_path: Path) -> None:
+    texts = [
+        "so\n**ANSWER: 7**",
+        "so\n\\[ \\text{ANSWER: } 7. \\]",
+        "so",
+        r"\boxed{\text{Answer: 7}}",
+    ]
+    rows = [{"problem_id": "p", "gold_answer": "7", "text": text} for text in texts]
+    problem = Pool(import_rows(tmp_path, rows).path).problems[0]
+    assert problem.correct.tolist() == [True, True, False, True]
+    assert problem.answer_class.tolist() == [0, 0, -1, 0]
+
+
+def test_confidences_are_kept(tmp_path: Path) -> None:
+    rows = [{**GOOD, "num_tokens": 3, "confidence": [0.5, 12, 3.25]}]
+    report = import_rows(tmp_path, rows)
+    assert report.signals == ["confidence"]
+    confidence = Pool(report.path).problems[0].confidence[0]
+    assert np.array_equal(confidence, [0.5, 12.0, 3.25])
+
+
+def test_trace_ids_are_kept_and_kinds_can_be_forced(tmp_path: Path) -> None:
+    rows = [{**GOOD, "trace_id": 5, "gold_answer": "Paris"}, {**GOOD, "trace_id": 2}]
+    rows[1] |= {"gold_answer": "Paris", "answer": " PARIS"}
+    problem = Pool(import_rows(tmp_path, rows, answer_kind="text").path).problems[0]
+    assert problem.trace_ids.tolist() == [2, 5]
+    assert problem.correct.tolist() == [True, False]
+
+
+def test_folders_stand_for_their_files_in_order(tmp_path: Path) -> None:
+    folder = tmp_path / "traces"
+    for name, row in (("b/1.jsonl", ROWS[3]), ("a/1.jsonl", ROWS[0])):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("\ufeff" + lines([row]) + "\n\n", encoding="utf-8")
+    (folder / "notes.txt").write_text("not a trace")
+    problem = Pool(import_paths(tmp_path, folder).path).problems[0]
+    assert problem.class_texts == ["7.0", "8"]
+
+
+WRONG_ROWS = [
+    ({"answer": ...}, "row without an answer field; columns here: problem_id, gold_answer, n"),
+    ({"gold_answer": ...}, "no column gold_answer; columns here: .*; name the right one"),
+    ({"gold_answer": ..., "gold": "7"}, ".* with --map gold_answer=gold,"),
+    ({"problem_id": ...}, "no column problem_id"),
+    ({"num_tokens": ...}, "no column num_tokens"),
+    ({"num_tokens": None}, "no column num_tokens"),
+    ({"gold_answer": None}, "gold_answer is empty"),
+    ({"gold_answer": " "}, "gold_answer is empty"),
+    ({"gold_answer": ["7"]}, r"gold_answer is neither .*--map gold_answer=column\.0"),
+    ({"answer": {"a": 1}}, "answer is neither text nor number"),
+    ({"num_tokens": -1}, r"num_tokens is below 1 \(-1\); give num_tokens as a whole number"),
+    ({"num_tokens": 0}, "num_tokens is below 1"),
+    ({"num_tokens": 1.5}, "num_tokens is not a whole number"),
+    ({"num_tokens": "12"}, r"num_tokens is not a number \('12'\)"),
+    ({"num_tokens": True}, "num_tokens is not a number"),
+    ({"num_tokens": float("nan")}, r"num_tokens is not a whole number \(nan\)"),
+    ({"num_tokens": float("inf")}, "num_tokens is not a whole number"),
+    ({"num_tokens": 10**30}, "num_tokens is too large"),
+    ({"prompt_tokens": -1}, "prompt_tokens is below 0"),
+    ({"trace_id": "a"}, "trace_id is not a number .*--map trace_id="),
+    ({"trace_id": -1}, "trace_id is negative"),
+    ({"text": 7}, "text is not a text"),
+    ({"finish_reason": 7}, "finish_reason is not a text"),
+    ({"grade": "half"}, r"grade is neither right nor wrong \('half'\)"),
+    ({"answer_kind": "essay"}, "unknown answer_kind"),
+    ({"confidence": [1.0]}, r"confidence and num_tokens differ \('1 and 10'\)"),
+    ({"confidence": ["a"] * 10}, "confidence holds something that is not a number"),
+    ({"confidence": [float("nan")] * 10}, "confidence holds a number that is not finite"),
+    ({"confidence": [10**400] * 10}, "confidence holds a number that is too large"),
+    ({"confidence": "high"}, "confidence is not a list"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG_ROWS)
+def test_a_wrong_row_is_named(tmp_path: Path, change: Row, message: str) -> None:
+    row = {key: value for key, value in {**GOOD, **change}.items() if value is not ...}
+    _fails(tmp_path, [row], f"line 1: {message}")
+    if "gold_answer" not in row:
+        return
+    report = import_rows(tmp_path, [row, GOOD], drop_bad_rows=True)
+    assert (report.traces, report.tokens, sum(report.dropped.values())) == (1, 10, 1)
+
+
+WRONG_SECOND_ROWS = [
+    ({"answer": ...}, "row without an answer field"),
+    ({"text": "a"}, "row with text, unlike the first row; give every row a text, or none"),
+    ({"confidence": [1.0] * 10}, "row with confidence, unlike the first row"),
+    ({"trace_id": 1}, "row with trace_id, unlike the first row"),
+    ({"gold_answer": "8"}, r"gold_answer differs from .* the same problem in .*line 1 \('8'\)"),
+    ({"question": "?"}, "question differs"),
+    ({"answer_kind": "text"}, "answer_kind differs"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG_SECOND_ROWS)
+def test_a_row_unlike_the_first_is_named(tmp_path: Path, change: Row, message: str) -> None:
+    row = {key: value for key, value in {**GOOD, **change}.items() if value is not ...}
+    _fails(tmp_path, [GOOD, row], f"line 2: {message}")
+
+
+def test_duplicate_traces_are_named(tmp_path: Path) -> None:
+    rows = [{**GOOD, "trace_id": 3}, {**GOOD, "trace_id": 3}]
+    _fails(tmp_path, rows, r"line 2: duplicate trace \('p2, 3'\)")
+
+
+WRONG_FILES = [
+    (b"", "holds no row"),
+    (b"\n\n", "holds no row"),
+    (lines([GOOD]) + '{"problem_id": "p', "line 2: column 16: the JSON ends in the middle"),
+    (lines([GOOD]) + "nope\n", r"line 2: column 1: not JSON"),
+    (lines([[GOOD]]), r"line 1: a JSON list, not an object; .*jq -c"),
+    (b"7\n", "line 1: a JSON int, not an object"),
+    (b'{"a": "\xff"}\n', "line 1: not UTF-8; convert the file"),
+    ('{"a": ' + "[" * 100_000, "line 1: JSON nested too deeply"),
+    ('{"a": ' + "9" * 5000 + "}", "line 1: a number of thousands of digits"),
+    (b"PK\x03\x04 zip", "line 1: column 1: not JSON"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), WRONG_FILES)
+def test_a_wrong_file_is_named(tmp_path: Path, content: str | bytes, message: str) -> None:
+    _fails(tmp_path, content, message)
+
+
+def _fails(folder: Path, content: str | bytes | list[Any], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        import_rows(folder, content)
+    assert str(caught.value).startswith(f"{folder / 'traces.jsonl'}: ")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+    assert list((folder / "cache").rglob("*")) == []
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _spoil(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[4:60] = b"\xff" * 56
+    path.write_bytes(bytes(data))
+
+
+@pytest.mark.parametrize("damage", [_cut, _spoil, Path.touch])
+def test_damaged_parquet_is_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    path = tmp_path / "traces.parquet"
+    if damage is not Path.touch:
+        pq.write_table(pa.Table.from_pylist([GOOD] * 50), path)
+    damage(path)
+    with pytest.raises(UserError, match="not readable as Parquet") as caught:
+        import_paths(tmp_path, path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+    assert list((tmp_path / "cache").rglob("*")) == []
+
+
+def test_a_missing_value_in_parquet_is_named_by_row(tmp_path: Path) -> None:
+    table = pa.table({"problem_id": ["p", "p"], "gold_answer": ["1", "1"], "answer": ["1", None],
+                      "num_tokens": [3.0, float("nan")]})  # fmt: skip
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(UserError, match=r"t.parquet: row 2: num_tokens is not a whole number"):
+        import_paths(tmp_path, tmp_path / "t.parquet")
+
+
+def test_paths_that_hold_nothing(tmp_path: Path) -> None:
+    (tmp_path / "traces.jsonl").write_text(lines([GOOD]))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"no \.jsonl, \.ndjson, \.parquet file in this folder"):
+        import_paths(tmp_path, tmp_path / "empty")
+    with pytest.raises(UserError, match=r"no such file \(did you mean traces.jsonl\?\)"):
+        import_paths(tmp_path, tmp_path / "trace.jsonl")
+    with pytest.raises(UserError, match="given twice"):
+        import_paths(tmp_path, tmp_path, tmp_path / "traces.jsonl")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, mode: str = "r") -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (tmp_path / "traces.jsonl").write_text(lines([GOOD]))
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(UserError, match="may not be read; change its permissions"):
+        import_paths(tmp_path, tmp_path / "traces.jsonl")
+
+
+def test_fields_and_columns_that_there_are_not(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--map anser=a: no field anser; did you mean answer\?"):
+        import_rows(tmp_path, [GOOD], field_map={"anser": "a"})
+    with pytest.raises(UserError, match=r"no column answr; .*--map answer=answer"):
+        import_rows(tmp_path, [GOOD], field_map={"answer": "answr"})
+
+
+def test_a_field_can_be_left_out(tmp_path: Path) -> None:
+    rows = [{**GOOD, "trace_id": "run-a", "text": None}, {**GOOD, "trace_id": "run-a", "text": "x"}]
+    report = import_rows(tmp_path, rows, field_map={"trace_id": "", "text": ""})
+    assert (report.traces, report.signals) == (2, [])
+
+
+def test_bad_rows_can_be_left_out_and_are_counted(tmp_path: Path) -> None:
+    content = lines([GOOD, {**GOOD, "num_tokens": -1}, {**GOOD, "num_tokens": -2}]) + "{cut"
+    report = import_rows(tmp_path, content, drop_bad_rows=True)
+    assert (report.traces, report.tokens) == (1, 10)
+    assert report.dropped["num_tokens is below 1"] == 2
+    assert sum(report.dropped.values()) == 3
+    assert any(
+        example.endswith("line 3: num_tokens is below 1 (-2)")
+        for example in report.dropped_examples
+    )
+
+
+def test_problems_without_ids_are_numbered_by_their_questions(tmp_path: Path) -> None:
+    row = {"gold_answer": "1", "answer": "1", "num_tokens": 1}
+    rows = [{**row, "question": question} for question in ("b?", "a?", "b?")]
+    first, second = Pool(import_rows(tmp_path, rows).path).problems
+    assert (first.problem_id, first.question, len(first.lengths)) == ("00", "b?", 2)
+    assert (second.problem_id, second.question, len(second.lengths)) == ("01", "a?", 1)
