@@ -7,44 +7,46 @@ It is the one place that holds what a policy must not see yet. `Sampler` and `Tr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.errors import BudgetExceeded, SamplerError
+from simulator.lockstep import Pace, lock_step
 from simulator.pool import NO_ANSWER, StoredProblem
 from simulator.rules import StopRule
-from simulator.serving import Serving
+from simulator.serving import Schedule, Serving
 
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Decode:
-    """One call of `decode`, as it is logged.
+    """One call of `decode`, as it is logged; arrays have one element a trace named, shape (n,).
 
-    `index` names the traces and `work` the tokens each decoded, both of shape (n,); `clock` is the
-    reading before. `begin` and `end` are readings relative to it where traces queued or were halted
-    together; else all began at once and each ended when its work was done.
+    `before` and `after` are tokens generated, `clock` is the reading at the start. Unless they
+    `queued`, all began at once, and the clock advanced by the longest.
     """
 
     index: Ints
-    work: Ints
-    clock: float
+    before: Ints
+    after: Ints
     halted_by: str
-    begin: npt.NDArray[np.float64] | None = None
-    end: npt.NDArray[np.float64] | None = None
+    clock: float = 0
+    queued: Schedule | None = None
 
-    def begins(self) -> npt.NDArray[np.float64]:
-        """Clock reading at each trace's first step, shape (n,)."""
-        return (
-            np.zeros(len(self.work)) + self.clock if self.begin is None else self.clock + self.begin
-        )
 
-    def ends(self) -> npt.NDArray[np.float64]:
-        """Clock reading after each trace's last step, shape (n,)."""
-        return self.clock + (self.work.astype(np.float64) if self.end is None else self.end)
+def longest_work(decodes: Sequence[Decode]) -> list[int]:
+    """The most tokens that any trace decoded, in each of `decodes`."""
+    named = [decode for decode in decodes if len(decode.index)]
+    if not named:
+        return [0] * len(decodes)
+    sizes = [len(decode.index) for decode in named]
+    work = np.concatenate([d.after for d in named]) - np.concatenate([d.before for d in named])
+    longest = iter(np.maximum.reduceat(work, np.cumsum([0, *sizes[:-1]])).tolist())
+    return [next(longest) if len(decode.index) else 0 for decode in decodes]
 
 
 class Engine:
@@ -65,8 +67,6 @@ class Engine:
         What is known of each trace by now, shape (budget,); `answer` is −1 until it has finished.
     started
         How many traces have been started.
-    clock
-        Decode steps, or seconds, so far.
     """
 
     def __init__(self, problem: StoredProblem, order: Ints, serving: Serving) -> None:
@@ -77,13 +77,16 @@ class Engine:
         self.stopped = np.zeros(len(order), dtype=np.bool_)
         self.answer = np.full(len(order), NO_ANSWER, dtype=np.int32)
         self.started = 0
-        self.clock: float = 0
         self.probe_calls = 0
         self.log: list[Decode] = []
         self._serving = serving
+        self._numbers = np.arange(len(order))
         self._length = problem.lengths[order]
         self._final_answer = problem.answer_class[order]
         self._any_stopped = False
+        self._pace: Pace | None = None
+        self._clock: float = 0
+        self._timed = 0
 
     def start(self, n: int) -> Ints:
         """Start the next `n` traces and return their numbers."""
@@ -95,65 +98,92 @@ class Engine:
                 f"start({n}) after {first} traces exceeds the budget of {len(self.order)}"
             )
         self.started = first + n
-        return np.arange(first, first + n)
+        return self._numbers[first : self.started]
+
+    @property
+    def all_started(self) -> Ints:
+        """The numbers of all traces started so far."""
+        return self._numbers[: self.started]
+
+    @property
+    def clock(self) -> float:
+        """Decode steps, or seconds, so far."""
+        pending = self.log[self._timed :]  # most policies never ask: work it out when asked
+        for decode, longest in zip(pending, longest_work(pending), strict=True):
+            decode.clock = self._clock
+            self._clock += longest if decode.queued is None else decode.queued.duration
+        self._timed = len(self.log)
+        return self._clock
 
     def decode(
         self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
     ) -> Ints:
         """Decode together; return the numbers of the traces that finished in this call."""
-        if self._any_stopped and self.stopped[index].any():
+        if self._any_stopped and np.count_nonzero(self.stopped[index]):
             stopped = index[self.stopped[index]].tolist()
             raise SamplerError(f"decode: trace {stopped[0]} was stopped, which is final")
         before = self.num_tokens[index]
-        length = self._length[index]
-        target = length
-        halted_by = ""
-        if tokens is not None:
-            if tokens < 0:
-                raise SamplerError(f"decode(tokens={tokens}): give a number that is not negative")
-            target = np.minimum(before + tokens, length)
-            halted_by = "tokens"
-        if until is not None:
-            halts_at = until.halts_at(self.problem, self.order[index], before)
-            target = np.minimum(target, halts_at)
-            halted_by = str(until)
-        work = target - before
-        if first is not None or not self._serving.unlimited:
-            work = self._queue(index, work, target == length, first, halted_by)
-            target = before + work
-        elif len(index):
-            self.log.append(Decode(index, work, self.clock, halted_by))
-            self.clock += int(work.max())
-        self.num_tokens[index] = target
-        done = target == length
-        done &= before != length
+        if tokens and until is None and first is None and self._in_step(index, tokens, before):
+            assert self._pace is not None
+            after, done = self._pace.advance()
+            decode = Decode(index, before, after, "tokens")
+        else:
+            self._pace = None
+            length = self._length[index]
+            decode = Decode(index, before, length, "")
+            if tokens is not None:
+                if tokens < 0:
+                    raise SamplerError(f"decode(tokens={tokens}): give a number of 0 or more")
+                decode.after = np.minimum(before + tokens, length)
+                decode.halted_by = "tokens"
+            if until is not None:
+                halts_at = until.halts_at(self.problem, self.order[index], before)
+                decode.after = np.minimum(decode.after, halts_at)
+                decode.halted_by = str(until)
+            if first is not None or not self._serving.unlimited:
+                self._queue(decode, decode.after == length, first)
+            done = decode.after == length
+            done &= before != length
+        self.log.append(decode)
+        self.num_tokens[index] = decode.after
         finished: Ints = index[done]
         if len(finished):
             self.finished[finished] = True
             self.answer[finished] = self._final_answer[finished]
         return finished
 
-    def _queue(
-        self,
-        index: Ints,
-        work: Ints,
-        finishes: npt.NDArray[np.bool_],
-        first: int | None,
-        halted_by: str,
-    ) -> Ints:
-        """Let the traces share the engine's slots, or race for `first`; return tokens decoded."""
+    def _in_step(self, index: Ints, tokens: int, before: Ints) -> bool:
+        """Whether these traces, from the start or in lock step so far, take one more equal step."""
+        pace = self._pace
+        if pace is not None and pace.tokens == tokens:
+            if pace.numbers is index:
+                return pace.step < len(pace.table.num_tokens) - 1
+            step = pace.step
+        elif tokens > 0 and self._serving.unlimited and not np.count_nonzero(before):
+            step = 0
+        else:
+            return False
+        table = lock_step(self.problem, tokens)
+        if table is None:
+            return False
+        pace = Pace(table, tokens, index, self.order[index], step)
+        if not pace.fits(before):
+            return False
+        self._pace = pace
+        return True
+
+    def _queue(self, decode: Decode, finishes: npt.NDArray[np.bool_], first: int | None) -> None:
+        """Let the traces share the engine's slots, or race for `first`; mends `decode`."""
         wanted = None
         if first is not None:
             if first < 1:
                 raise SamplerError(f"decode(first={first}): wait for at least one trace")
-            wanted = first - int(np.count_nonzero(self.finished[index]))
-        allowed = work
-        work, begin, end, duration = self._serving.schedule(work, finishes, wanted)
-        if wanted is not None and (work < allowed).any():
-            halted_by = "first"
-        self.log.append(Decode(index, work, self.clock, halted_by, begin, end))
-        self.clock += duration if self._serving.step_seconds else int(duration)
-        return work
+            wanted = first - int(np.count_nonzero(self.finished[decode.index]))
+        allowed = decode.after - decode.before
+        decode.queued = self._serving.schedule(allowed, finishes, wanted)
+        decode.after = decode.before + decode.queued.work
+        if wanted is not None and np.count_nonzero(decode.queued.work < allowed):
+            decode.halted_by = "first"
 
     def stop(self, index: Ints) -> None:
         """Prune; a trace that has finished already stays finished."""
@@ -162,12 +192,19 @@ class Engine:
 
     def probe(self, index: Ints) -> npt.NDArray[np.int32]:
         """What each trace would answer if cut where it stands now; its answer if finished."""
+        if self._pace is not None and self._pace.numbers is index:
+            answers, unfinished = self._pace.answers()
+            self.probe_calls += unfinished
+            return answers
         probes = self.problem.probes
         rows = self.order[index]
         answers = probes.table[rows, probes.columns(rows, self.num_tokens[index])]
         finished = self.finished[index]
-        self.probe_calls += len(index) - int(np.count_nonzero(finished))
-        return np.where(finished, self.answer[index], answers)
+        done = int(np.count_nonzero(finished))
+        self.probe_calls += len(index) - done
+        if done:
+            np.copyto(answers, self.answer[index], where=finished)
+        return answers
 
     def text(self, number: int) -> str:
         """The text a trace has generated so far."""

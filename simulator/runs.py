@@ -30,7 +30,8 @@ import pyarrow as pa
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy, load_policy
 from simulator.pool import Pool
-from simulator.replay import ANSWERS, DECISIONS, ORDERS_AT_ONCE, replay
+from simulator.recording import ANSWERS, DECISIONS
+from simulator.replay import ORDERS_AT_ONCE, replay
 from simulator.serving import Serving
 from simulator.storage import disk_error, parquet_writer
 from simulator.summary import Totals, summarise

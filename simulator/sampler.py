@@ -196,7 +196,7 @@ class Sampler:
     @property
     def traces(self) -> Traces:
         """All traces started so far."""
-        return Traces(self._engine, np.arange(self._engine.started))
+        return Traces(self._engine, self._engine.all_started)
 
     def start(self, n: int = 1) -> Traces:
         """Start the next `n` traces of this repeat's order; nothing is decoded yet.

@@ -21,6 +21,20 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How traces went through the engine's slots in one decode; arrays have shape (n,).
+
+    `work` is the tokens each decoded; `begin` and `end` are clock readings before its first and
+    after its last step, and `duration` how far the clock advanced, all relative to the start.
+    """
+
+    work: Ints
+    begin: Floats
+    end: Floats
+    duration: float
+
+
 @dataclass(frozen=True)
 class Serving:
     """A serving engine: `concurrency` slots (None: unlimited) and the cost of a decode step.
@@ -53,9 +67,7 @@ class Serving:
         sizes, seconds = zip(*points, strict=True)
         return float(np.interp(batch, sizes, seconds))
 
-    def schedule(
-        self, work: Ints, finishes: npt.NDArray[np.bool_], first: int | None
-    ) -> tuple[Ints, Floats, Floats, float]:
+    def schedule(self, work: Ints, finishes: npt.NDArray[np.bool_], first: int | None) -> Schedule:
         """Decode traces together, in the order they are named.
 
         Parameters
@@ -66,11 +78,6 @@ class Serving:
             Whether decoding that much finishes it, shape (n,).
         first
             Halt everything in the step in which so many traces have finished; None: never.
-
-        Returns
-        -------
-        The tokens each trace decodes, when it began and when it ended (clock readings relative to
-        the start of the call), each of shape (n,), and how far the clock advanced.
         """
         slots = len(work) if self.concurrency is None else self.concurrency
         advance = np.zeros(len(work), dtype=np.int64)
@@ -80,7 +87,7 @@ class Serving:
         active: list[tuple[int, int]] = []  # (step at which it is done, trace)
         started_at: dict[int, int] = {}
         step = 0
-        clock = 0.0
+        clock: float = 0
         remaining = first
         while True:
             while len(active) < slots and (trace := next(queue, None)) is not None:
@@ -103,7 +110,7 @@ class Serving:
         for _, trace in active:  # halted in mid-decode because enough others have finished
             advance[trace] = step - started_at[trace]
             end[trace] = clock
-        return advance, begin, end, clock
+        return Schedule(advance, begin, end, clock)
 
 
 def parse_step_seconds(text: str) -> tuple[tuple[int, float], ...]:

@@ -31,7 +31,11 @@ def top_two(votes: Votes) -> tuple[int, int]:
 
 def majority_vote(votes: Votes) -> np.int32 | None:
     """The class with the most votes (self-consistency, arXiv 2203.11171); None without any."""
-    counts = count_votes(votes)
-    if not counts:
+    answers = votes.answer if isinstance(votes, Traces) else votes
+    if not len(answers):
         return None
-    return np.int32(max(counts, key=counts.__getitem__))
+    ballots = answers + 1  # bincount takes no negative numbers
+    counts = np.bincount(ballots)
+    counts[0] = 0  # those who do not vote
+    answer = answers[counts.take(ballots).argmax()]  # the first vote for a class that has the most
+    return None if answer < 0 else answer

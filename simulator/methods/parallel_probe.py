@@ -28,17 +28,16 @@ class ParallelProbe(Policy):
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         traces = sampler.start(sampler.budget)
         sampler.decode(traces, tokens=self.interval)  # the published program's probe before step 0
-        off_track = np.zeros(sampler.budget, dtype=int)
+        off_track = np.zeros(sampler.budget, dtype=int)  # steps in a row that each has disagreed
         winner, stable = None, 0
         for step in range(self.max_steps):
             sampler.decode(traces, tokens=self.interval)
-            answers = sampler.probe(traces)
+            answers, finished = sampler.probe(traces), traces.finished
             previous, winner = winner, majority_vote(answers)
-            finished = traces.finished
             if step >= self.warm_up and winner is not None:
-                off_track = np.where((answers != winner) & ~finished, off_track + 1, 0)
-                keep = off_track < self.patience
-                if not keep.all():
+                off_track = (off_track + 1) * ((answers != winner) & ~finished)
+                if off_track.max() >= self.patience:
+                    keep = off_track < self.patience
                     sampler.stop(traces[~keep])
                     traces, answers, off_track = traces[keep], answers[keep], off_track[keep]
                     finished = finished[keep]

@@ -1,0 +1,233 @@
+"""What a replay leaves behind: the rows of `decisions.parquet` and `answers.parquet`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from simulator.engine import Engine
+from simulator.pool import NO_ANSWER, StoredProblem
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_LABEL = pa.dictionary(pa.int32(), pa.string())
+
+DECISIONS = pa.schema(
+    [
+        pa.field("pool", _LABEL, nullable=False),
+        pa.field("problem_id", _LABEL, nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("trace_id", pa.int32(), nullable=False),
+        pa.field("order", pa.int32(), nullable=False),
+        pa.field("started", pa.float64(), nullable=False),
+        pa.field("ended", pa.float64(), nullable=False),
+        pa.field("num_tokens", pa.int32(), nullable=False),
+        pa.field("finished", pa.bool_(), nullable=False),
+        pa.field("stop_reason", _LABEL, nullable=False),
+    ]
+)
+"""A row is a started trace.
+
+`started` and `ended` are clock readings, before its first step and after its last; both 0 for a
+trace that was never decoded. `stop_reason` is `finished`; `stopped` by the policy; else what halted
+its last decode (`tokens`, `first`, or a stop rule); `unused` if it was never decoded.
+"""
+
+ANSWERS = pa.schema(
+    [
+        pa.field("pool", _LABEL, nullable=False),
+        pa.field("problem_id", _LABEL, nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("answer", pa.string()),
+        pa.field("answer_class", pa.int32(), nullable=False),
+        pa.field("correct", pa.bool_(), nullable=False),
+        pa.field("tokens", pa.int64(), nullable=False),
+        pa.field("probe_calls", pa.int64(), nullable=False),
+        pa.field("judge_calls", pa.int64(), nullable=False),
+        pa.field("judge_tokens", pa.int64(), nullable=False),
+        pa.field("clock", pa.float64(), nullable=False),
+        pa.field("traces_started", pa.int32(), nullable=False),
+        pa.field("kept_classes", pa.int32(), nullable=False),
+        pa.field("kept_correct", pa.bool_(), nullable=False),
+        pa.field("baseline_correct", pa.bool_(), nullable=False),
+        pa.field("baseline_tokens", pa.int64(), nullable=False),
+    ]
+)
+"""A row is one problem in one repeat.
+
+`kept_*` are about the traces that finished: how many answer classes they gave, and whether one of
+them is right. `baseline_*` are cons@N, N the budget, on the same traces in the same order.
+"""
+
+AT_ONCE = 32
+"""How many repeats are put into columns together: enough for numpy to pay, little to hold."""
+
+
+@dataclass(frozen=True)
+class GradedAnswer:
+    """A policy's answer: its text (None: no answer), its class (−1: none known), whether right."""
+
+    text: str | None
+    answer_class: int
+    correct: bool
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a policy did on one problem in a range of repeats: tables of DECISIONS and ANSWERS."""
+
+    decisions: pa.Table
+    answers: pa.Table
+
+
+class Recorder:
+    """Collects what happened on one problem, repeat by repeat, and makes tables of it."""
+
+    def __init__(self, problem: StoredProblem) -> None:
+        self._problem = problem
+        self._labels = {"unused": 0, "stopped": 1, "finished": 2}
+        self._waiting: list[tuple[int, Engine, GradedAnswer]] = []
+        self._decisions: list[list[npt.NDArray[Any]]] = []
+        self._answers: list[list[Any]] = []
+
+    def add(self, repeat: int, engine: Engine, answer: GradedAnswer) -> None:
+        """Record a repeat whose policy has answered."""
+        self._waiting.append((repeat, engine, answer))
+        if len(self._waiting) == AT_ONCE:
+            self._put_into_columns()
+
+    def tables(self) -> Replayed:
+        """Everything recorded so far."""
+        if self._waiting:
+            self._put_into_columns()
+        decisions = [np.concatenate(parts) for parts in zip(*self._decisions, strict=True)]
+        reasons = pa.array(decisions.pop(), type=pa.int32())
+        answers = [list(chain.from_iterable(parts)) for parts in zip(*self._answers, strict=True)]
+        return Replayed(
+            self._table(
+                DECISIONS,
+                [*decisions, pa.DictionaryArray.from_arrays(reasons, pa.array([*self._labels]))],
+            ),
+            self._table(ANSWERS, answers),
+        )
+
+    def _table(self, schema: pa.Schema, columns: list[Any]) -> pa.Table:
+        length = len(columns[0])
+        same = [self._problem.pool.name, self._problem.problem_id]
+        zeros = pa.array(np.zeros(length, dtype=np.int32))
+        labels = [pa.DictionaryArray.from_arrays(zeros, pa.array([value])) for value in same]
+        arrays = [
+            column if isinstance(column, pa.Array) else pa.array(column, type=field.type)
+            for column, field in zip(columns, list(schema)[2:], strict=True)
+        ]
+        return pa.Table.from_arrays([*labels, *arrays], schema=schema)
+
+    def _put_into_columns(self) -> None:
+        """Turn the waiting repeats into columns; arrays below have shape (repeats, budget)."""
+        problem = self._problem
+        repeats = [repeat for repeat, _, _ in self._waiting]
+        engines = [engine for _, engine, _ in self._waiting]
+        graded = [answer for _, _, answer in self._waiting]
+        self._waiting = []
+
+        order = np.stack([engine.order for engine in engines])
+        num_tokens = np.stack([engine.num_tokens for engine in engines])
+        finished = np.stack([engine.finished for engine in engines])
+        stopped = np.stack([engine.stopped for engine in engines])
+        budget = order.shape[1]
+        counts = np.array([engine.started for engine in engines])
+        used = np.arange(budget) < counts[:, None]
+
+        began, ended, reasons = timelines(engines, self._labels)
+        reasons[stopped] = self._labels["stopped"]
+        reasons[finished] = self._labels["finished"]
+        self._decisions.append(
+            [
+                np.repeat(repeats, counts),
+                problem.trace_ids[order][used],
+                np.broadcast_to(np.arange(budget), order.shape)[used],
+                began[used],
+                ended[used],
+                num_tokens[used],
+                finished[used],
+                reasons[used],
+            ]
+        )
+        kept = np.where(finished, problem.answer_class[order], NO_ANSWER)
+        kept.sort(axis=1)
+        new = np.diff(kept, axis=1, prepend=NO_ANSWER) != 0
+        right = np.append(problem.class_correct, False)  # the last one is for −1
+        self._answers.append(
+            [
+                repeats,
+                [answer.text for answer in graded],
+                [answer.answer_class for answer in graded],
+                [answer.correct for answer in graded],
+                num_tokens.sum(axis=1),
+                [engine.probe_calls for engine in engines],
+                [0] * len(engines),
+                [0] * len(engines),
+                [float(engine.clock) for engine in engines],
+                counts,
+                new.sum(axis=1),
+                right[kept].any(axis=1),
+                right[pluralities(problem.answer_class[order])],
+                problem.lengths[order].sum(axis=1),
+            ]
+        )
+
+
+def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Floats, Ints]:
+    """When each trace began and ended, and what halted it last.
+
+    Returns
+    -------
+    Clock readings twice and numbers in `labels`, which grows; all of shape (engines, budget).
+    """
+    shape = (len(engines), len(engines[0].order))
+    began, ended = np.zeros(shape), np.zeros(shape)
+    reasons = np.full(shape, labels["unused"])
+    log = [(row, decode) for row, engine in enumerate(engines) for decode in engine.log]
+    if not log:
+        return began, ended, reasons
+    sizes = np.array([len(decode.index) for _, decode in log])
+    place = np.concatenate([decode.index for _, decode in log])
+    place += np.repeat([row * shape[1] for row, _ in log], sizes)
+    before = np.concatenate([decode.before for _, decode in log])
+    work = np.concatenate([decode.after for _, decode in log])
+    work -= before
+    begin = np.repeat([float(decode.clock) for _, decode in log], sizes)
+    end = begin + work
+    for start, (_, decode) in zip(np.cumsum(sizes) - sizes, log, strict=True):
+        if decode.queued is not None:
+            here = slice(start, start + len(decode.index))
+            end[here] = begin[here] + decode.queued.end
+            begin[here] += decode.queued.begin
+    codes = [labels.setdefault(decode.halted_by, len(labels)) for _, decode in log]
+    reasons.ravel()[place] = np.repeat(codes, sizes)  # of a trace's decodes the last one stays
+    moved = np.flatnonzero(work)
+    ended.ravel()[place.take(moved)] = end.take(moved)  # likewise
+    fresh = moved[before.take(moved) == 0]
+    began.ravel()[place.take(fresh)] = begin.take(fresh)
+    return began, ended, reasons
+
+
+def pluralities(answers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """The majority vote of each row of answer classes, −1 where nobody votes.
+
+    `answers` has shape (rows, votes), the result (rows,). As `voting.majority_vote`, for many rows.
+    """
+    rows = np.arange(len(answers))[:, None]
+    counts = np.zeros((len(answers), int(answers.max(initial=0)) + 2), dtype=np.int64)
+    np.add.at(counts, (rows, answers), 1)
+    counts[:, NO_ANSWER] = 0
+    best = counts[rows, answers].argmax(axis=1)  # the first vote for a class that has the most
+    winners: npt.NDArray[np.int32] = answers[rows[:, 0], best]
+    return winners
