@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from simulator.cache import pool_name
 from simulator.errors import UserError
 from simulator.pool import SCHEMAS, iter_pool_folders, read_info
-from simulator.replay import ANSWERS, DECISIONS
+from simulator.recording import ANSWERS, DECISIONS
 from simulator.run_reader import METRICS, RunResult, read_results
 from simulator.storage import reading
 
@@ -113,18 +113,17 @@ class Catalogue:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def connect(cache: Path, runs: Path, submissions: Path) -> Catalogue:
+def connect(cache: Path, runs: Path | None = None, submissions: Path | None = None) -> Catalogue:
     """Open a catalogue of the pools below `cache`, the runs and the submissions.
 
-    Any of the three folders may be missing: its views then have no rows. A pool, run or submission
-    that cannot be read is left out and listed in `broken`. The connection lives in memory, is
-    closed when the catalogue is left, and reads no file outside these three folders.
+    Any of the three folders may be missing or None: its views then have no rows. A pool, run or
+    submission that cannot be read is left out and listed in `broken`. The connection lives in
+    memory, is closed when the catalogue is left, and reads no file outside these three folders.
     """
-    cache, runs, submissions = cache.resolve(), runs.resolve(), submissions.resolve()
     broken: list[Broken] = []
-    pools, pool_folders = _pools(cache, broken)
-    run_rows, run_folders = _runs(runs, broken)
-    submission_rows = _submissions(submissions, broken)
+    pools, pool_folders = _pools(cache.resolve(), broken)
+    run_rows, run_folders = _runs(runs.resolve() if runs else None, broken)
+    submission_rows = _submissions(submissions.resolve() if submissions else None, broken)
 
     connection = duckdb.connect(
         config={
@@ -142,7 +141,7 @@ def connect(cache: Path, runs: Path, submissions: Path) -> Catalogue:
     for name, schema in (("decisions", DECISIONS), ("answers", ANSWERS)):
         files = [folder / f"{name}.parquet" for folder in run_folders]
         _parquet_view(connection, name, "run", files, schema)
-    _lock(connection, [cache, runs, submissions])
+    _lock(connection, [folder.resolve() for folder in (cache, runs, submissions) if folder])
     return Catalogue(connection, broken)
 
 
@@ -177,13 +176,11 @@ def _pool_row(folder: Path) -> pa.Table:
         raise UserError(f"pool.json: {error}; import the pool again") from None
 
 
-def _runs(runs: Path, broken: list[Broken]) -> tuple[pa.Table, list[Path]]:
+def _runs(runs: Path | None, broken: list[Broken]) -> tuple[pa.Table, list[Path]]:
     """Rows of the view `runs`, and the folders of the runs in it."""
     rows: list[dict[str, Any]] = []
     folders = []
-    for folder in sorted(
-        {file.parent for mark in ("run.json", "identity.json") for file in runs.glob(f"*/{mark}")}
-    ):
+    for folder in _folders_with(runs, ("run.json", "identity.json")):
         try:
             results = read_results(folder)
             for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
@@ -198,11 +195,10 @@ def _runs(runs: Path, broken: list[Broken]) -> tuple[pa.Table, list[Path]]:
     return pa.Table.from_pylist(rows, schema=RUNS), folders
 
 
-def _submissions(submissions: Path, broken: list[Broken]) -> pa.Table:
+def _submissions(submissions: Path | None, broken: list[Broken]) -> pa.Table:
     """Rows of the view `submissions`: one a pool, or one with nothing else where no run is in."""
     rows: list[dict[str, Any]] = []
-    marks = ("submission.toml", "run.json")
-    for folder in sorted({file.parent for mark in marks for file in submissions.glob(f"*/{mark}")}):
+    for folder in _folders_with(submissions, ("submission.toml", "run.json")):
         named: dict[str, Any] = {"submission": folder.name, "path": str(folder)}
         try:
             results = read_results(folder) if (folder / "run.json").is_file() else []
@@ -211,6 +207,13 @@ def _submissions(submissions: Path, broken: list[Broken]) -> pa.Table:
         else:
             rows.extend([{**_result_row(result), **named} for result in results] or [named])
     return pa.Table.from_pylist(rows, schema=SUBMISSIONS)
+
+
+def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:
+    """Folders in `parent` that hold any of the files `marks`, sorted."""
+    if parent is None:
+        return []
+    return sorted({file.parent for mark in marks for file in parent.glob(f"*/{mark}")})
 
 
 def _result_row(result: RunResult) -> dict[str, Any]:

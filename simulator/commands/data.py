@@ -46,10 +46,12 @@ def list_pools(cache: Path | None, as_json: bool) -> None:
     Lengths are tokens. Token accuracy says how much a pool knows of them: exact (every token's
     place), total (lengths only) or estimated. Pools that cannot be read are listed below.
     """
+    from simulator.catalogue import connect
+
     folder = cache_folder(cache)
-    with _catalogue(cache) as catalogue:
+    with connect(folder) as catalogue:
         pools = catalogue.rows("FROM pools ORDER BY name")
-        broken = [each for each in catalogue.broken if each.path.is_relative_to(folder.resolve())]
+        broken = catalogue.broken
     if as_json:
         listed = [{"path": str(each.path), "reason": each.reason} for each in broken]
         _print_json({"cache": str(folder), "pools": pools, "broken": listed})
@@ -80,6 +82,7 @@ def show(pool: str, cache: Path | None, as_json: bool) -> None:
     """
     from dataclasses import asdict
 
+    from simulator.catalogue import connect
     from simulator.pool import read_info
     from simulator.pool_facts import pool_facts
 
@@ -90,7 +93,7 @@ def show(pool: str, cache: Path | None, as_json: bool) -> None:
         raise UserError(f"{pool!r} matches {len(folders)} pools ({names}{more}); name one")
     (folder,) = folders
     info = read_info(folder)
-    with _catalogue(cache) as catalogue:
+    with connect(cache_folder(cache)) as catalogue:
         for broken in catalogue.broken:
             if broken.path == folder.resolve():
                 raise UserError(f"{folder}: {broken.reason}")
@@ -121,9 +124,11 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
     """
     import duckdb
 
+    from simulator.catalogue import connect
+
     if as_json and as_csv:
         raise UserError("--csv and --json exclude each other; give one")
-    with _catalogue(cache) as catalogue:
+    with connect(cache_folder(cache), runs_folder(), Path("submissions")) as catalogue:
         if catalogue.broken:
             count = len(catalogue.broken)
             click.echo(
@@ -146,12 +151,6 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
                 _print_rows(names, rows)
         except duckdb.Error as error:
             raise UserError(f"SQL: {_one_line(error)}") from None
-
-
-def _catalogue(cache: Path | None) -> Catalogue:
-    from simulator.catalogue import connect
-
-    return connect(cache_folder(cache), runs_folder(), Path("submissions"))
 
 
 def _refuse_writing(catalogue: Catalogue, query: str) -> None:

@@ -11,7 +11,7 @@ from stored_files import NAME, summary_pool, write_pool, write_run
 
 from simulator.catalogue import POOLS, RUNS, SUBMISSIONS, Catalogue, connect
 from simulator.pool import SCHEMAS, read_info
-from simulator.replay import ANSWERS, DECISIONS
+from simulator.recording import ANSWERS, DECISIONS
 
 VIEWS = {
     "pools": POOLS.names,
