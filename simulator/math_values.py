@@ -26,6 +26,9 @@ MAX_DEPTH = 14
 MAX_NODES = 400
 """Nodes of the largest expression tree that is evaluated."""
 
+MAX_FUNCTIONS = 8
+"""Sines, logarithms and the like in one answer; simplifying many takes sympy minutes."""
+
 MAX_EXPANSION = 20
 """Largest power of a sum with variables in it, which sympy might multiply out."""
 
@@ -76,11 +79,13 @@ class _Bounds:
 
     def __init__(self) -> None:
         self.nodes = 0
+        self.functions = 0
 
     def walk(self, node: Any, depth: int) -> tuple[float, float]:
         """Digits of the largest numerator or denominator below, and an upper bound of the value."""
         self.nodes += 1
-        if depth < 0 or self.nodes > MAX_NODES:
+        self.functions += isinstance(node, sympy.Function)
+        if depth < 0 or self.nodes > MAX_NODES or self.functions > MAX_FUNCTIONS:
             raise _Unsafe
         if isinstance(node, sympy.MatrixBase):
             if not all(isinstance(element, sympy.Expr) for element in node.flat()):
