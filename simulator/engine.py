@@ -27,7 +27,8 @@ class Decode:
     """One call of `decode`, as it is logged; arrays have one element a trace named, shape (n,).
 
     `before` and `after` are tokens generated, `clock` is the reading at the start. Unless they
-    `queued`, all began at once, and the clock advanced by the longest.
+    `queued`, all began at once, and the clock advanced by the longest. Equal steps of the same
+    traces make one entry.
     """
 
     index: Ints
@@ -119,83 +120,108 @@ class Engine:
         self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
     ) -> Ints:
         """Decode together; return the numbers of the traces that finished in this call."""
+        pace = self._pace
+        plain = until is None and first is None and self._serving.unlimited
+        if plain and pace is not None and pace.goes_on(index, tokens):
+            return self._step(pace)
         if self._any_stopped and np.count_nonzero(self.stopped[index]):
             stopped = index[self.stopped[index]].tolist()
             raise SamplerError(f"decode: trace {stopped[0]} was stopped, which is final")
         before = self.num_tokens[index]
-        if tokens and until is None and first is None and self._in_step(index, tokens, before):
-            assert self._pace is not None
-            after, done = self._pace.advance()
-            decode = Decode(index, before, after, "tokens")
-        else:
-            self._pace = None
-            length = self._length[index]
-            decode = Decode(index, before, length, "")
-            if tokens is not None:
-                if tokens < 0:
-                    raise SamplerError(f"decode(tokens={tokens}): give a number of 0 or more")
-                decode.after = np.minimum(before + tokens, length)
-                decode.halted_by = "tokens"
-            if until is not None:
-                halts_at = until.halts_at(self.problem, self.order[index], before)
-                decode.after = np.minimum(decode.after, halts_at)
-                decode.halted_by = str(until)
-            if first is not None or not self._serving.unlimited:
-                self._queue(decode, decode.after == length, first)
-            done = decode.after == length
-            done &= before != length
+        if plain and tokens and tokens > 0 and len(index):
+            self._pace = self._pace_for(index, tokens, before)
+            if self._pace is not None:
+                self.log.append(Decode(index, before, before, "tokens"))
+                return self._step(self._pace)
+        self._pace = None
+        length = self._length[index]
+        decode = Decode(index, before, length, "")
+        if tokens is not None:
+            if tokens < 0:
+                raise SamplerError(f"decode(tokens={tokens}): give a number of 0 or more")
+            decode.after = np.minimum(before + tokens, length)
+            decode.halted_by = "tokens"
+        if until is not None:
+            halts_at = until.halts_at(self.problem, self.order[index], before)
+            decode.after = np.minimum(decode.after, halts_at)
+            decode.halted_by = str(until)
+        if first is not None:
+            self._race(decode, decode.after == length, first)
+        elif not self._serving.unlimited:
+            self._queue(decode, decode.after == length, None)
         self.log.append(decode)
-        self.num_tokens[index] = decode.after
+        return self._move(index, decode.after, (decode.after == length) & (before != length))
+
+    def _move(self, index: Ints, num_tokens: Ints, done: npt.NDArray[np.bool_]) -> Ints:
+        """Put traces where a decode took them; return the numbers of those that it finished."""
+        self.num_tokens[index] = num_tokens
         finished: Ints = index[done]
         if len(finished):
             self.finished[finished] = True
             self.answer[finished] = self._final_answer[finished]
         return finished
 
-    def _in_step(self, index: Ints, tokens: int, before: Ints) -> bool:
-        """Whether these traces, from the start or in lock step so far, take one more equal step."""
-        pace = self._pace
-        if pace is not None and pace.tokens == tokens:
-            if pace.numbers is index:
-                return pace.step < len(pace.table.num_tokens) - 1
-            step = pace.step
-        elif tokens > 0 and self._serving.unlimited and not np.count_nonzero(before):
+    def _step(self, pace: Pace) -> Ints:
+        """One more equal step of traces in lock step, logged with the steps before it."""
+        if self._timed == len(self.log):  # the clock has been read since
+            before = self.num_tokens[pace.numbers]
+            self.log.append(Decode(pace.numbers, before, before, "tokens"))
+        after, done = pace.advance()
+        self.log[-1].after = after
+        finished = self._move(pace.numbers, after, done)
+        pace.unfinished -= len(finished)
+        return finished
+
+    def _pace_for(self, index: Ints, tokens: int, before: Ints) -> Pace | None:
+        """A pace for traces that are at the start, or in lock step so far; None for others."""
+        if self._pace is not None and self._pace.tokens == tokens:
+            step = self._pace.step
+        elif np.count_nonzero(before) == 0:
             step = 0
         else:
-            return False
+            return None
         table = lock_step(self.problem, tokens)
         if table is None:
-            return False
+            return None
         pace = Pace(table, tokens, index, self.order[index], step)
-        if not pace.fits(before):
-            return False
-        self._pace = pace
-        return True
+        return pace if pace.fits(before) else None
 
-    def _queue(self, decode: Decode, finishes: npt.NDArray[np.bool_], first: int | None) -> None:
-        """Let the traces share the engine's slots, or race for `first`; mends `decode`."""
-        wanted = None
-        if first is not None:
-            if first < 1:
-                raise SamplerError(f"decode(first={first}): wait for at least one trace")
-            wanted = first - int(np.count_nonzero(self.finished[decode.index]))
-        allowed = decode.after - decode.before
-        decode.queued = self._serving.schedule(allowed, finishes, wanted)
-        decode.after = decode.before + decode.queued.work
-        if wanted is not None and np.count_nonzero(decode.queued.work < allowed):
+    def _race(self, decode: Decode, finishes: npt.NDArray[np.bool_], first: int) -> None:
+        """Halt everything when `first` of the traces have finished; mends `decode`."""
+        if first < 1:
+            raise SamplerError(f"decode(first={first}): wait for at least one trace")
+        wanted = first - int(np.count_nonzero(self.finished[decode.index]))
+        halted = decode.after
+        if not self._serving.unlimited:
+            self._queue(decode, finishes, wanted)
+        elif wanted <= 0:
+            decode.after = decode.before
+        else:
+            work = decode.after - decode.before
+            finishing = np.sort(work[finishes & (work > 0)])
+            if len(finishing) >= wanted:
+                decode.after = decode.before + np.minimum(work, finishing[wanted - 1])
+        if np.count_nonzero(decode.after < halted):
             decode.halted_by = "first"
+
+    def _queue(self, decode: Decode, finishes: npt.NDArray[np.bool_], wanted: int | None) -> None:
+        """Let the traces share the engine's slots; mends `decode`."""
+        work = decode.after - decode.before
+        decode.queued = self._serving.schedule(work, finishes, wanted)
+        decode.after = decode.before + decode.queued.work
 
     def stop(self, index: Ints) -> None:
         """Prune; a trace that has finished already stays finished."""
         self.stopped[index[~self.finished[index]]] = True
         self._any_stopped = True
+        if self._pace is not None:
+            self._pace.numbers = index[:0]  # no selection goes on without being looked at again
 
     def probe(self, index: Ints) -> npt.NDArray[np.int32]:
         """What each trace would answer if cut where it stands now; its answer if finished."""
         if self._pace is not None and self._pace.numbers is index:
-            answers, unfinished = self._pace.answers()
-            self.probe_calls += unfinished
-            return answers
+            self.probe_calls += self._pace.unfinished
+            return self._pace.answers()
         probes = self.problem.probes
         rows = self.order[index]
         answers = probes.table[rows, probes.columns(rows, self.num_tokens[index])]

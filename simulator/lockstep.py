@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from simulator.pool import StoredProblem
 
+Ints = npt.NDArray[np.int64]
+
 MAX_CELLS = 2_000_000
 """The largest table worth holding, in numbers: beyond it steps are so small that they are slow."""
 
@@ -59,39 +61,41 @@ def lock_step(problem: StoredProblem, tokens: int) -> LockStep | None:
 class Pace:
     """A selection of traces that are being decoded in lock step.
 
-    `numbers` are theirs in the repeat's order and `rows` in the pool, shape (n,); `step` counts the
-    steps they have behind them.
+    `numbers` are theirs in the repeat's order, shape (n,); `step` counts the steps they have behind
+    them, `unfinished` how many have not finished.
     """
 
-    __slots__ = ("_last_step", "numbers", "rows", "step", "table", "tokens")
+    __slots__ = ("_last_step", "_rows", "_table", "numbers", "step", "tokens", "unfinished")
 
-    def __init__(
-        self,
-        table: LockStep,
-        tokens: int,
-        numbers: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.int64],
-        step: int,
-    ) -> None:
-        self.table = table
+    def __init__(self, table: LockStep, tokens: int, numbers: Ints, rows: Ints, step: int) -> None:
+        self._table = table
+        self._rows = rows
+        self._last_step = table.last_step[rows]
         self.tokens = tokens
         self.numbers = numbers
-        self.rows = rows
         self.step = step
-        self._last_step = table.last_step[rows]
+        self.unfinished = int(np.count_nonzero(self._last_step > step))
 
-    def fits(self, num_tokens: npt.NDArray[np.int64]) -> bool:
-        """Whether the traces stand where `step` equal steps from the start would have put them."""
-        if self.step >= len(self.table.num_tokens) - 1:
+    def fits(self, num_tokens: Ints) -> bool:
+        """Whether traces stand where `step` equal steps would have put them, and there are more."""
+        if self.step + 1 >= len(self._table.num_tokens):
             return False
-        return np.array_equal(num_tokens, self.table.num_tokens[self.step][self.rows])
+        return np.array_equal(num_tokens, self._table.num_tokens[self.step][self._rows])
 
-    def advance(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    def goes_on(self, numbers: Ints, tokens: int | None) -> bool:
+        """Whether decoding these by `tokens` is one more step of the same selection."""
+        return (
+            self.numbers is numbers
+            and self.tokens == tokens
+            and self.step + 1 < len(self._table.num_tokens)
+        )
+
+    def advance(self) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """Take a step; tokens of each trace after it, and which finished in it, shape (n,)."""
         self.step += 1
-        return self.table.num_tokens[self.step][self.rows], self._last_step == self.step
+        return self._table.num_tokens[self.step][self._rows], self._last_step == self.step
 
-    def answers(self) -> tuple[npt.NDArray[np.int32], int]:
-        """What a probe tells of each trace now, shape (n,), and how many have not finished."""
-        unfinished = int(np.count_nonzero(self._last_step > self.step))
-        return self.table.answers[self.step][self.rows], unfinished
+    def answers(self) -> npt.NDArray[np.int32]:
+        """What a probe tells of each trace now, shape (n,)."""
+        answers: npt.NDArray[np.int32] = self._table.answers[self.step][self._rows]
+        return answers

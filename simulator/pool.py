@@ -145,6 +145,7 @@ class Pool:
         self.path = path
         self.info = read_info(path)
         self.name = self.info.name
+        self._open: dict[str, pq.ParquetFile] = {}
 
     def require(self, signals: frozenset[str], policy: str) -> None:
         """Refuse a policy that needs a signal this pool does not store."""
@@ -203,8 +204,10 @@ class Pool:
 
     def read_signal(self, name: str, index: int) -> pa.Table:
         """One problem's rows of a signal file, read as its one row group."""
-        with reading(self.path / f"{name}.parquet") as path, pq.ParquetFile(path) as file:
-            return file.read_row_group(index)
+        with reading(self.path / f"{name}.parquet") as path:
+            if name not in self._open:
+                self._open[name] = pq.ParquetFile(path)
+            return self._open[name].read_row_group(index)
 
 
 @dataclass(eq=False)
@@ -299,12 +302,7 @@ class Probes:
 
         Column 0 is −1: not probed yet. A trace keeps its last probe's answer in later columns.
         """
-        return self._spread(self.answers, -1)
-
-    @cached_property
-    def position_table(self) -> npt.NDArray[np.int64]:
-        """Where the probe that `table` shows was made, of the same shape; 0 in column 0."""
-        return self._spread(self.positions, 0)
+        return self.spread(self.answers, NO_ANSWER)
 
     def columns(
         self, rows: npt.NDArray[np.int64], num_tokens: npt.NDArray[np.int64]
@@ -324,7 +322,8 @@ class Probes:
             dtype=np.int64,
         )
 
-    def _spread(self, values: npt.NDArray[Any], before: int) -> npt.NDArray[Any]:
+    def spread(self, values: npt.NDArray[Any], before: int) -> npt.NDArray[Any]:
+        """One value a probe, shape (probes,), as a table like `table`; `before` is column 0."""
         width = int(self.counts.max(initial=0))
         column = np.minimum(np.arange(width + 1), self.counts[:, None])
         flat = np.concatenate([values[:0], [before], values]).astype(values.dtype)

@@ -102,17 +102,13 @@ class ProbesAgree(StopRule):
 
     def prepare(self, problem: StoredProblem) -> Ints:
         """The halting point by trace and number of probes so far, shape (traces, probes + 1)."""
-        table = problem.probes.table
-        positions = problem.probes.position_table
-        streak = np.zeros(len(table), dtype=np.int64)
-        halts = np.full(table.shape, NEVER)
-        for column in range(1, table.shape[1]):
-            answered = table[:, column] != NO_ANSWER
-            new = positions[:, column] > positions[:, column - 1]  # else the last one, repeated
-            same = table[:, column] == table[:, column - 1]
-            streak = np.where(new, np.where(same, streak + 1, 1) * answered, streak)
-            holds = streak >= self.in_a_row
-            halts[holds, column] = positions[holds, column]
+        probes = problem.probes
+        number = np.arange(len(probes.answers))
+        new_run = probes.answers != np.roll(probes.answers, 1)
+        new_run[probes.offsets[:-1][probes.counts > 0]] = True
+        streak = number - np.maximum.accumulate(np.where(new_run, number, 0)) + 1
+        holds = (streak >= self.in_a_row) & (probes.answers != NO_ANSWER)
+        halts = probes.spread(np.where(holds, probes.positions, NEVER), NEVER)
         return np.minimum.accumulate(halts[:, ::-1], axis=1)[:, ::-1]
 
     def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:

@@ -17,10 +17,9 @@ class ASC(Policy):
     threshold = 0.95
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
-        while len(sampler.traces) < sampler.budget:
+        for n in range(1, sampler.budget + 1):
             sampler.decode(sampler.start(1))
             v1, v2 = top_two(sampler.traces)
-            sure = 1 - betainc(v1 + 1, v2 + 1, 0.5)
-            if len(sampler.traces) >= 2 and sure > self.threshold:
+            if n >= 2 and 1 - betainc(v1 + 1, v2 + 1, 0.5) > self.threshold:
                 break
         return majority_vote(sampler.traces)

@@ -25,7 +25,7 @@ class SPRT(Policy):
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         accept_h1 = log((1 - self.beta) / self.alpha)
         accept_h0 = log(self.beta / (1 - self.alpha))
-        while len(sampler.traces) < sampler.budget:
+        for _ in range(sampler.budget):
             sampler.decode(sampler.start(1))
             log_ratio = self.log_likelihood_ratio(*top_two(sampler.traces))
             if log_ratio >= accept_h1 or log_ratio <= accept_h0:

@@ -1,0 +1,124 @@
+"""CPU time of one replay (method, problem, repeat), beside that of the public SCOUT program.
+
+    python benchmarks/replay_speed.py POOL [--scout EVALUATION_FOLDER] [--rounds 5]
+
+POOL is the folder of a pool made by `deepprune-sim import scout`; EVALUATION_FOLDER is `evaluation`
+of a checkout of zhengkid/Parallel-Probe, whose own classes are timed on its own copy of the data.
+Both sides run in turn in this one process, one core, and the least of the rounds counts, so that
+the ratio holds on a noisy machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from simulator.loading import load_policy
+from simulator.pool import Pool
+from simulator.replay import replay
+from simulator.serving import Serving
+
+METHODS = [
+    ("cons@64", "cons@64", {}, 64),
+    ("esc (8, 64)", "esc", {"window": "8"}, 64),
+    ("asc (64, .95)", "asc", {}, 64),
+    ("sac over 1", "sac", {}, 1),
+    ("sac over 64", "sac", {}, 64),
+    ("parallel-probe, 64", "parallel-probe", {}, 64),
+    ("parallel-probe, all vote", "parallel-probe", {}, 64),
+]
+"""What SCOUT's main table runs. Its seventh method is an older Parallel-Probe that lets pruned
+branches vote; ours has only the published one, which is timed in its place."""
+
+
+def ours(pool: Pool, repeats: int) -> dict[str, Callable[[], None]]:
+    """A call for each method that replays it over every problem."""
+
+    def call(spec: str, settings: dict[str, str], budget: int) -> None:
+        loaded = load_policy(spec, settings)
+        for problem in pool.problems:
+            replay(
+                loaded,
+                problem,
+                budget=budget,
+                repeats=range(repeats),
+                seed=0,
+                serving=Serving(),
+            )
+
+    return {
+        label: lambda spec=spec, settings=settings, budget=budget: call(spec, settings, budget)  # type: ignore[misc]
+        for label, spec, settings, budget in METHODS
+    }
+
+
+def theirs(folder: Path, benchmark: str) -> dict[str, Callable[[], None]]:
+    """The same for the public program, whose `evaluate` always makes 100 shuffles."""
+    sys.path.insert(0, str(folder))
+    import data_loader  # type: ignore[import-not-found]
+    import method  # type: ignore[import-not-found]
+
+    path = folder / "Qwen3-8B-128"
+    task = data_loader.ModelandTask(str(path), benchmark)
+    probing = {"num_chains": 64, "T": 40, "prune_patience": 7, "warm_up": 15}
+    solvers = [
+        (method.FullReadStrategy(), method.MajorityVoteSolver(n=64)),
+        (method.FullReadStrategy(), method.ESCSolver(n=64, window_size=8)),
+        (method.FullReadStrategy(), method.ASCSolver(n=64, threshold=0.95)),
+        (method.ConvergenceProbeStrategy(n=14), method.GreedySolver()),
+        (method.ConvergenceProbeStrategy(n=14), method.MajorityVoteSolver(n=64)),
+        (
+            method.ParallelESTPruningBurstMajorityOnActiveBranches(**probing),
+            method.GreedySolver(),
+        ),
+        (method.ParallelESTPruning(**probing), method.GreedySolver()),
+    ]
+
+    def call(strategy: object, solver: object) -> None:
+        solver.branch_strategy = strategy  # type: ignore[attr-defined]
+        task.evaluate(solver, bootstrap_iter=1)
+
+    return {
+        label: lambda strategy=strategy, solver=solver: call(strategy, solver)  # type: ignore[misc]
+        for (label, *_), (strategy, solver) in zip(METHODS, solvers, strict=True)
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pool", type=Path)
+    parser.add_argument("--scout", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=100)
+    arguments = parser.parse_args()
+    pool = Pool(arguments.pool)
+    sides = {"ours": ours(pool, arguments.repeats)}
+    if arguments.scout:
+        sides["SCOUT"] = theirs(arguments.scout, pool.info.benchmark)
+    replays = len(pool.problems) * arguments.repeats
+    least: dict[tuple[str, str], float] = {}
+    for _ in range(arguments.rounds):
+        for label, *_ in METHODS:
+            for side, calls in sides.items():
+                began = time.process_time()
+                calls[label]()
+                spent = (time.process_time() - began) / replays * 1e3
+                least[side, label] = min(spent, least.get((side, label), spent))
+    print(f"{'ms a replay':26}" + "".join(f"{side:>9}" for side in sides) + "    ratio")
+    labels = [label for label, *_ in METHODS]
+    for label in [*labels, "mean"]:
+        row = [
+            sum(least[side, each] for each in labels) / len(labels)
+            if label == "mean"
+            else least[side, label]
+            for side in sides
+        ]
+        ratio = f"{row[0] / row[1]:9.2f}" if len(row) > 1 else ""
+        print(f"{label:26}" + "".join(f"{value:9.3f}" for value in row) + ratio)
+
+
+if __name__ == "__main__":
+    main()
