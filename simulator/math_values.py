@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import mpmath  # type: ignore[import-untyped]
+import mpmath
 import sympy
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
