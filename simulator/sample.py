@@ -129,7 +129,7 @@ def make_sample(cache: Path, progress: Callable[[int, int], None] | None = None)
             benchmark=benchmark,
             importer="generated",
             importer_version=VERSION,
-            token_accuracy="exact",
+            token_accuracy="total",
             synthetic=True,
             notes=["Generated for trying out and testing; says nothing about any model or method."],
         )

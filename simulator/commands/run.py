@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -192,42 +193,44 @@ def choose_pools(cache: Path, patterns: tuple[str, ...], loaded: LoadedPolicy) -
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """The final table of a run on standard output: a pool a row, intervals below the values."""
+    """The final table of a run on standard output, a pool at a time."""
     from simulator.tables import print_table
 
-    headers = ["pool", "accuracy %", "vs cons@N", "tokens/problem", "10^8 tokens", "reduction %"]
-    rows = []
     for entry in summary["pools"]:
         metrics = entry["metrics"]
-        pool = entry["pool"] + (" (synthetic)" if entry["synthetic"] else "")
-        rows.append(
-            [
-                f"{pool}\n{entry['problems']} problems, N={entry['budget']}",
-                cell(metrics["accuracy"], 100, "{:.1f}"),
-                cell(metrics["accuracy_difference"], 100, "{:+.1f}"),
-                cell(metrics["tokens_per_problem"], 1, "{:,.0f}"),
-                cell(metrics["tokens_1e8"], 1, "{:.3g}"),
-                cell(metrics["reduction"], 100, "{:.1f}"),
-                cell(metrics["clock"], 1, "{:,.0f}"),
-            ]
+        synthetic = " (synthetic)" if entry["synthetic"] else ""
+        click.echo(
+            f"{entry['pool']}{synthetic}: {entry['problems']} problems, N={entry['budget']}, "
+            f"token counts {entry['token_accuracy']}"
         )
-    headers.append(f"clock ({summary['pools'][0]['clock_unit']})")
-    print_table(headers, rows, [False] + [True] * 6)
-    click.echo(
-        f"{summary['policy']}: {summary['repeats']} repeats, seed {summary['seed']}; "
-        "95% intervals from a bootstrap over problems; vs cons@N and reduction are against "
-        "self-consistency on the same N traces, clock is per problem"
+        against = f"against {entry['baseline']}"
+        rows = [
+            shown("accuracy, %", metrics["accuracy"], 100, "{:.1f}"),
+            shown(f"  {against}, points", metrics["accuracy_difference"], 100, "{:+.1f}"),
+            shown("tokens a problem", metrics["tokens_per_problem"], 1, "{:,.0f}"),
+            shown("tokens in all, 10^8", metrics["tokens_1e8"], 1, "{:.3g}"),
+            shown(f"  reduction {against}, %", metrics["reduction"], 100, "{:.1f}"),
+            shown(f"clock a problem, {entry['clock_unit']}", metrics["clock"], 1, "{:,.0f}"),
+        ]
+        print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
+        click.echo()
+    notes = (
+        f"{summary['repeats']} repeats, seed {summary['seed']}. Intervals are from a bootstrap "
+        "over problems; cons@N votes over the same N traces in the same order."
     )
     if any(entry["synthetic"] for entry in summary["pools"]):
-        click.echo("synthetic: generated traces, good for trying things out, not for any claim")
+        notes += " Synthetic traces are generated: good for trying things out, not for any claim."
+    click.echo(click.wrap_text(notes, width=min(100, shutil.get_terminal_size().columns)))
 
 
-def cell(estimate: dict[str, float | None], scale: float, form: str) -> str:
-    """A value and, below it, its interval."""
+def shown(
+    label: str, estimate: dict[str, float | None], scale: float, form: str
+) -> tuple[str, str, str]:
+    """A row of the final table: label, value and interval."""
     value, low, high = (
         None if part is None else form.format(part * scale + 0.0) for part in estimate.values()
     )
-    return f"{value}\n[{low}, {high}]" if low is not None else f"{value}"
+    return label, str(value), f"[{low}, {high}]" if low is not None else "one problem"
 
 
 @contextmanager
