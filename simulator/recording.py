@@ -145,6 +145,7 @@ class Recorder:
         counts = np.array([engine.started for engine in engines])
         used = np.arange(budget) < counts[:, None]
 
+        clocks = [float(engine.clock) for engine in engines]  # reading also dates the log
         began, ended, reasons = timelines(engines, self._labels)
         reasons[stopped] = self._labels["stopped"]
         reasons[finished] = self._labels["finished"]
@@ -174,7 +175,7 @@ class Recorder:
                 [engine.probe_calls for engine in engines],
                 [0] * len(engines),
                 [0] * len(engines),
-                [float(engine.clock) for engine in engines],
+                clocks,
                 counts,
                 new.sum(axis=1),
                 right[kept].any(axis=1),
