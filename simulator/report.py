@@ -139,12 +139,15 @@ def _pool_labels(results: Sequence[RunResult]) -> tuple[list[str], list[str]]:
 
 
 def _method_labels(results: Sequence[RunResult], pools: Sequence[str]) -> list[str]:
-    """Names of policies, with what tells apart those that share one.
+    """Names of policies, the parameters set, and what tells apart those that still share one.
 
     That is the parameters that differ between runs of the policy and, only where two rows of one
     pool would still have the same label, budget, seed, repeats and at last the run's folder.
     """
-    details: list[dict[str, Any]] = [{} for _ in results]
+    details: list[dict[str, Any]] = [
+        {name: result.parameters[name] for name in result.settings if name in result.parameters}
+        for result in results
+    ]
 
     def labels() -> list[str]:
         return [

@@ -50,7 +50,8 @@ class Metric:
 class RunResult:
     """What one run did on one pool.
 
-    Accuracies and reductions are fractions; `metrics` lacks what the run did not measure.
+    `settings` names the parameters that were set for the run. Accuracies and reductions are
+    fractions; `metrics` lacks what the run did not measure.
     """
 
     run: str
@@ -58,6 +59,7 @@ class RunResult:
     policy: str
     policy_sha256: str | None
     parameters: Mapping[str, Any]
+    settings: tuple[str, ...]
     unranked: bool
     seed: int
     repeats: int
@@ -105,6 +107,9 @@ def read_results(folder: Path) -> list[RunResult]:
                 policy=summary.get("policy", str),
                 policy_sha256=policy.optional("sha256", str),
                 parameters=summary.object("parameters").fields,
+                settings=tuple(policy.object("settings").fields)
+                if "settings" in policy.fields
+                else (),
                 unranked=summary.get("unranked", bool),
                 seed=summary.get("seed", int),
                 repeats=summary.get("repeats", int),

@@ -102,6 +102,7 @@ class RunSpec:
                 "source": loaded.source,
                 "sha256": loaded.sha256,
                 "parameters": dict(loaded.parameters),
+                "settings": dict(loaded.settings),
                 "unranked": loaded.policy.unranked,
                 "builtin": loaded.builtin,
             },
