@@ -7,7 +7,7 @@ It is the one place that holds what a policy must not see yet. `Sampler` and `Tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from simulator.errors import BudgetExceeded, SamplerError
 from simulator.lockstep import Pace, lock_step
 from simulator.pool import NO_ANSWER, StoredProblem
-from simulator.rules import StopRule
+from simulator.rules import NEVER, StopRule
 from simulator.serving import Schedule, Serving
 
 Ints = npt.NDArray[np.int64]
@@ -28,15 +28,30 @@ class Decode:
 
     `before` and `after` are tokens generated, `clock` is the reading at the start. Unless they
     `queued`, all began at once, and the clock advanced by the longest. Equal steps of the same
-    traces make one entry.
+    traces make one entry. `halted_by` is what halted those that did not finish, one name for all
+    or one a trace.
     """
 
     index: Ints
     before: Ints
     after: Ints
-    halted_by: str
+    halted_by: str | list[str]
     clock: float = 0
     queued: Schedule | None = None
+
+
+def _names(where: npt.NDArray[np.bool_], name: str, others: str | list[str]) -> str | list[str]:
+    """`name` where it applies and what was there elsewhere; one name where it is the only one."""
+    if not others:
+        return name
+    return np.where(where, name, others).tolist() if np.count_nonzero(where) else others
+
+
+def _whole(call: str, number: int, *, least: int) -> int:
+    """`number` as an int that fits into the engine's arrays."""
+    if not isinstance(number, int | np.integer) or number < least:
+        raise SamplerError(f"{call}: give a whole number of {least} or more")
+    return min(int(number), NEVER)
 
 
 def longest_work(decodes: Sequence[Decode]) -> list[int]:
@@ -81,6 +96,7 @@ class Engine:
         self.probe_calls = 0
         self.log: list[Decode] = []
         self._serving = serving
+        self._signals = set(problem.pool.info.signals)
         self._numbers = np.arange(len(order))
         self._length = problem.lengths[order]
         self._final_answer = problem.answer_class[order]
@@ -92,8 +108,7 @@ class Engine:
     def start(self, n: int) -> Ints:
         """Start the next `n` traces and return their numbers."""
         first = self.started
-        if n < 0:
-            raise SamplerError(f"start({n}): give a number of traces that is not negative")
+        n = _whole(f"start({n})", n, least=0)
         if first + n > len(self.order):
             raise BudgetExceeded(
                 f"start({n}) after {first} traces exceeds the budget of {len(self.order)}"
@@ -127,8 +142,12 @@ class Engine:
         if self._any_stopped and np.count_nonzero(self.stopped[index]):
             stopped = index[self.stopped[index]].tolist()
             raise SamplerError(f"decode: trace {stopped[0]} was stopped, which is final")
+        if tokens is not None:
+            tokens = _whole(f"decode(tokens={tokens})", tokens, least=0)
+        if first is not None:
+            first = _whole(f"decode(first={first})", first, least=1)
         before = self.num_tokens[index]
-        if plain and tokens and tokens > 0 and len(index):
+        if plain and tokens and len(index):
             self._pace = self._pace_for(index, tokens, before)
             if self._pace is not None:
                 self.log.append(Decode(index, before, before, "tokens"))
@@ -137,14 +156,13 @@ class Engine:
         length = self._length[index]
         decode = Decode(index, before, length, "")
         if tokens is not None:
-            if tokens < 0:
-                raise SamplerError(f"decode(tokens={tokens}): give a number of 0 or more")
-            decode.after = np.minimum(before + tokens, length)
+            decode.after = before + np.minimum(length - before, tokens)
             decode.halted_by = "tokens"
         if until is not None:
+            self._need(until.requires)
             halts_at = until.halts_at(self.problem, self.order[index], before)
+            decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
             decode.after = np.minimum(decode.after, halts_at)
-            decode.halted_by = str(until)
         if first is not None:
             self._race(decode, decode.after == length, first)
         elif not self._serving.unlimited:
@@ -188,8 +206,6 @@ class Engine:
 
     def _race(self, decode: Decode, finishes: npt.NDArray[np.bool_], first: int) -> None:
         """Halt everything when `first` of the traces have finished; mends `decode`."""
-        if first < 1:
-            raise SamplerError(f"decode(first={first}): wait for at least one trace")
         wanted = first - int(np.count_nonzero(self.finished[decode.index]))
         halted = decode.after
         if not self._serving.unlimited:
@@ -201,8 +217,7 @@ class Engine:
             finishing = np.sort(work[finishes & (work > 0)])
             if len(finishing) >= wanted:
                 decode.after = decode.before + np.minimum(work, finishing[wanted - 1])
-        if np.count_nonzero(decode.after < halted):
-            decode.halted_by = "first"
+        decode.halted_by = _names(decode.after < halted, "first", decode.halted_by)
 
     def _queue(self, decode: Decode, finishes: npt.NDArray[np.bool_], wanted: int | None) -> None:
         """Let the traces share the engine's slots; mends `decode`."""
@@ -219,6 +234,7 @@ class Engine:
 
     def probe(self, index: Ints) -> npt.NDArray[np.int32]:
         """What each trace would answer if cut where it stands now; its answer if finished."""
+        self._need({"probes"})
         if self._pace is not None and self._pace.numbers is index:
             self.probe_calls += self._pace.unfinished
             return self._pace.answers()
@@ -232,8 +248,19 @@ class Engine:
             np.copyto(answers, self.answer[index], where=finished)
         return answers
 
+    def _need(self, signals: Set[str]) -> None:
+        """Refuse what a pool does not store."""
+        if not signals <= self._signals:
+            missing = sorted(signals - self._signals)
+            needed = ", ".join(f'"{signal}"' for signal in missing)
+            raise SamplerError(
+                f"pool {self.problem.pool.name} has no {' and no '.join(missing)}; a policy that "
+                f"needs what not every pool has says so: requires = {{{needed}}}"
+            )
+
     def text(self, number: int) -> str:
         """The text a trace has generated so far."""
+        self._need({"text"})
         row = int(self.order[number])
         tokens = int(self.num_tokens[number])
         if tokens == 0:
@@ -242,6 +269,7 @@ class Engine:
 
     def confidence(self, number: int) -> npt.NDArray[np.float64]:
         """The confidences of the tokens a trace has generated so far."""
+        self._need({"confidence"})
         row = int(self.order[number])
         return self.problem.confidence[row][: int(self.num_tokens[number])].copy()
 

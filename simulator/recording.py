@@ -206,13 +206,16 @@ def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Fl
     work -= before
     begin = np.repeat([float(decode.clock) for _, decode in log], sizes)
     end = begin + work
+    names = [d.halted_by if isinstance(d.halted_by, str) else "" for _, d in log]
+    codes = np.repeat([labels.setdefault(name, len(labels)) for name in names], sizes)
     for start, (_, decode) in zip(np.cumsum(sizes) - sizes, log, strict=True):
+        here = slice(start, start + len(decode.index))
+        if not isinstance(decode.halted_by, str):
+            codes[here] = [labels.setdefault(name, len(labels)) for name in decode.halted_by]
         if decode.queued is not None:
-            here = slice(start, start + len(decode.index))
             end[here] = begin[here] + decode.queued.end
             begin[here] += decode.queued.begin
-    codes = [labels.setdefault(decode.halted_by, len(labels)) for _, decode in log]
-    reasons.ravel()[place] = np.repeat(codes, sizes)  # of a trace's decodes the last one stays
+    reasons.ravel()[place] = codes  # of a trace's decodes the last one stays
     moved = np.flatnonzero(work)
     ended.ravel()[place.take(moved)] = end.take(moved)  # likewise
     fresh = moved[before.take(moved) == 0]
