@@ -153,13 +153,16 @@ def _policy_class(file: str, source: str, wanted: str = "") -> type[Policy]:
     module.__file__ = file
     sys.modules[module.__name__] = module  # dataclasses and pickling look classes up there
     try:
-        exec(compile(source, file, "exec"), module.__dict__)
+        code = compile(source.removeprefix("\ufeff"), file, "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise PolicyError(f"{file}:{error.lineno}: syntax error: {error.msg}") from error
+        where = f"{file}:{error.lineno}" if error.lineno else file
+        raise PolicyError(f"{where}: syntax error: {error.msg}") from error
     except ValueError as error:  # null bytes
         raise PolicyError(f"{file}: not Python source ({error})") from error
-    except Exception as error:
-        raise PolicyError(f"{file}:{_line_in(file, error)}: {_described(error)}") from error
+    try:
+        exec(code, module.__dict__)
+    except (Exception, SystemExit) as error:
+        raise PolicyError(explain(error, file)) from error
     policies = {
         name: kind
         for name, kind in vars(module).items()
@@ -177,7 +180,7 @@ def _policy_class(file: str, source: str, wanted: str = "") -> type[Policy]:
         raise PolicyError(
             f"{file}: no class derives from simulator.Policy and defines solve(problem, sampler)"
         )
-    if len(policies) > 1:
+    if len(set(policies.values())) > 1:
         names = list(policies)
         raise PolicyError(
             f"{file}: {len(names)} policies ({', '.join(names)}); choose one, as {file}@{names[0]}"
@@ -236,15 +239,12 @@ def _convert(key: str, text: str, default: Any) -> Any:
     )
 
 
-def explain(error: Exception, file: str) -> str:
+def explain(error: BaseException, file: str) -> str:
     """One line for an exception that a policy let escape: where in its file, and what."""
-    return f"{file}:{_line_in(file, error)}: {_described(error)}"
-
-
-def _line_in(file: str, error: BaseException) -> int:
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == file]
-    return (lines[-1] if lines else None) or 0
+    where = f"{file}:{lines[-1]}" if lines else file
+    return f"{where}: {_described(error)}"
 
 
 def _described(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from simulator.answers import equivalent
 from simulator.engine import Engine
-from simulator.errors import PolicyError
+from simulator.errors import PolicyError, UserError
 from simulator.loading import LoadedPolicy, explain
 from simulator.policy import Problem
 from simulator.pool import NO_ANSWER, StoredProblem
@@ -64,7 +64,9 @@ def replay(
         sampler = Sampler(engine, (seed, key, repeat))
         try:
             answer = loaded.policy.solve(shown, sampler)
-        except Exception as error:
+        except UserError:
+            raise  # what is wrong is not the policy
+        except (Exception, SystemExit) as error:
             raise PolicyError(
                 f"{explain(error, loaded.file)} (problem {problem.problem_id}, repeat {repeat})"
             ) from error
@@ -113,7 +115,7 @@ class Grader:
                 self._texts[answer] = self._grade_text(answer)
             return self._texts[answer]
         if not isinstance(answer, np.int32):
-            shown = f"{type(answer).__name__} {answer!r:.40}"
+            shown = " ".join(f"{type(answer).__name__} {answer!r:.40}".split())
             raise PolicyError(
                 f"{self._file}: solve returned {shown}; return an answer's text, a class as "
                 f"majority_vote and traces.answer give it, or None (problem {problem.problem_id})"
