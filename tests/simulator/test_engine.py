@@ -1,0 +1,618 @@
+"""The engine against a naive one that decodes one token at a time, and by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pools import T, start_engine, write_problem
+
+from simulator import lockstep
+from simulator.errors import BudgetExceeded, SamplerError
+from simulator.pool import StoredProblem
+from simulator.recording import GradedAnswer, Recorder
+from simulator.rules import AnyOf, ProbesAgree, StopRule
+from simulator.sampler import Sampler, Selection, Traces
+from simulator.serving import Serving
+
+NewFolder = Callable[[], Path]
+
+
+@pytest.fixture(scope="module")
+def new_folder(tmp_path_factory: pytest.TempPathFactory) -> NewFolder:
+    return lambda: tmp_path_factory.mktemp("cache")
+
+
+# The naive engine
+
+
+class NaiveEngine:
+    """Traces as lists of Python numbers; every token is a turn of a loop."""
+
+    def __init__(self, problem: StoredProblem, traces: Sequence[T], slots: int | None) -> None:
+        classes = {text: kind for kind, text in enumerate(problem.class_texts)}
+        self.length = [trace.num_tokens for trace in traces]
+        self.final = [classes.get(trace.answer or "", -1) for trace in traces]
+        self.probes = [
+            [(at, classes.get(answer or "", -1)) for at, answer in (trace.probes or {}).items()]
+            for trace in traces
+        ]
+        self.slots = slots
+        self.tokens = [0] * len(traces)
+        self.stopped = [False] * len(traces)
+        self.began = [0] * len(traces)
+        self.ended = [0] * len(traces)
+        self.reason = ["unused"] * len(traces)
+        self.started = 0
+        self.clock = 0
+        self.probe_calls = 0
+
+    def finished(self, trace: int) -> bool:
+        return self.tokens[trace] == self.length[trace]
+
+    def answer(self, trace: int) -> int:
+        return self.final[trace] if self.finished(trace) else -1
+
+    def seen_probes(self, trace: int) -> list[int]:
+        return [answer for at, answer in self.probes[trace] if at <= self.tokens[trace]]
+
+    def probe(self, trace: int) -> int:
+        if self.finished(trace):
+            return self.final[trace]
+        self.probe_calls += 1
+        return [-1, *self.seen_probes(trace)][-1]
+
+    def holds(self, trace: int, in_a_row: int) -> bool:
+        last = self.seen_probes(trace)[-in_a_row:]
+        return len(last) == in_a_row and len(set(last)) == 1 and last[0] != -1
+
+    def decode(
+        self, named: list[int], tokens: int | None, agree: list[int], first: int | None
+    ) -> list[int]:
+        """Decode; the numbers of the traces that finished in the call, in the order named."""
+        before = {trace: self.tokens[trace] for trace in named}
+
+        def rule_holds(trace: int) -> bool:
+            return any(self.holds(trace, in_a_row) for in_a_row in agree)
+
+        def used_up(trace: int) -> bool:
+            return tokens is not None and self.tokens[trace] - before[trace] >= tokens
+
+        def goes_on(trace: int) -> bool:
+            return not (self.finished(trace) or rule_holds(trace) or used_up(trace))
+
+        while first is None or sum(map(self.finished, named)) < first:
+            active = [trace for trace in named if goes_on(trace)][: self.slots]
+            if not active:
+                break
+            for trace in active:
+                if self.tokens[trace] == 0:
+                    self.began[trace] = self.clock
+                self.tokens[trace] += 1
+                self.ended[trace] = self.clock + 1
+            self.clock += 1
+        for trace in named:
+            if rule_holds(trace):
+                self.reason[trace] = str(rule(agree))
+            elif used_up(trace):
+                self.reason[trace] = "tokens"
+            else:
+                self.reason[trace] = "first"
+        return [t for t in named if self.finished(t) and before[t] < self.tokens[t]]
+
+    def stop_reason(self, trace: int) -> str:
+        if self.finished(trace):
+            return "finished"
+        return "stopped" if self.stopped[trace] else self.reason[trace]
+
+
+def rule(agree: list[int]) -> StopRule | None:
+    """`ProbesAgree(a) | ProbesAgree(b) | …`, or None."""
+    rules: list[StopRule] = [ProbesAgree(in_a_row) for in_a_row in agree]
+    if not rules:
+        return None
+    joined = rules[0]
+    for other in rules[1:]:
+        joined = joined | other
+    return joined
+
+
+# Random programs of calls
+
+
+@dataclass
+class Call:
+    """One call of the sampler; `pick` chooses from what has been started, as `style` says."""
+
+    kind: str
+    style: str = "held"
+    pick: tuple[int, ...] = ()
+    cut: slice | None = None
+    tokens: int | None = None
+    agree: tuple[int, ...] = ()
+    first: int | None = None
+    n: int = 0
+
+
+STYLES = ["held", "all", "mask", "list", "slice", "one", "list of traces", "sum"]
+
+picks = st.lists(st.integers(0, 5), max_size=5, unique=True).map(tuple)
+cuts = st.builds(
+    slice,
+    st.none() | st.integers(-4, 4),
+    st.none() | st.integers(-4, 4),
+    st.sampled_from([None, 1, 2, -1]),
+)
+
+
+def calls(probes: bool) -> st.SearchStrategy[Call]:
+    agree = st.lists(st.integers(1, 3), max_size=2).map(tuple) if probes else st.just(())
+    styles = st.sampled_from(STYLES)
+    decode = st.builds(
+        Call,
+        st.just("decode"),
+        styles,
+        picks,
+        cuts,
+        st.none() | st.integers(0, 12),
+        agree,
+        st.none() | st.none() | st.integers(1, 4),
+    )
+    others = [
+        st.builds(Call, st.just("start"), n=st.integers(1, 3)),
+        st.builds(Call, st.just("stop"), styles, picks, cuts),
+        st.just(Call("clock")),
+    ]
+    if probes:
+        others.append(st.builds(Call, st.just("probe"), styles, picks, cuts))
+    return st.one_of(decode, decode, *others)
+
+
+def equal_steps(probes: bool) -> st.SearchStrategy[list[Call]]:
+    """Mostly decoding what was decoded before by as many tokens as before."""
+    size = st.sampled_from([3, 3, 3, 3, 5])
+    step = st.builds(Call, st.just("decode"), st.sampled_from(["held", "held", "all"]), tokens=size)
+    between = [st.just(Call("clock")), calls(probes)]
+    if probes:
+        between.append(st.just(Call("probe", "held")))
+    return st.lists(st.one_of(step, step, step, *between), min_size=3, max_size=25).map(
+        lambda middle: [Call("start", n=4), Call("decode", "all", tokens=3), *middle]
+    )
+
+
+answers = st.sampled_from(["1", "2", "3", None])
+
+
+@st.composite
+def stored_traces(draw: st.DrawFn, probes: str | None) -> list[T]:
+    traces = []
+    for length in draw(st.lists(st.integers(1, 25), min_size=1, max_size=6)):
+        positions: list[int] = []
+        if probes == "regular":
+            positions = [4 * n for n in range(1, draw(st.integers(0, 8)) + 1)]
+        elif probes == "irregular":
+            positions = sorted(draw(st.lists(st.integers(1, 30), max_size=8, unique=True)))
+        told = {at: draw(answers) for at in positions} if probes else None
+        traces.append(T(length, draw(answers), told))
+    return traces
+
+
+@st.composite
+def programs(draw: st.DrawFn, *, in_steps: bool) -> tuple[list[T], list[Call]]:
+    probes = draw(st.sampled_from(["regular", "irregular", None]))
+    traces = draw(stored_traces(probes))
+    if in_steps:
+        return traces, draw(equal_steps(probes is not None))
+    middle = draw(st.lists(calls(probes is not None), max_size=12))
+    return traces, [Call("start", n=draw(st.integers(1, 4))), *middle]
+
+
+class Runner:
+    """Drives the sampler and the naive engine alike and compares what they tell."""
+
+    def __init__(self, problem: StoredProblem, traces: Sequence[T], slots: int | None) -> None:
+        self.problem = problem
+        self.engine, self.sampler = start_engine(problem, Serving(slots))
+        self.naive = NaiveEngine(problem, traces, slots)
+        self.held: tuple[Selection, list[int]] = ([], [])
+
+    def select(self, call: Call) -> tuple[Selection, list[int]]:
+        """The traces that a call names: as the sampler takes them, and their numbers."""
+        base, numbers = self.sampler.traces, list(range(self.naive.started))
+        places = [place for place in call.pick if place < len(numbers)]
+        if call.style == "held":
+            return self.held
+        if call.style == "all":
+            return base, numbers
+        if call.style == "mask":
+            mask = np.isin(np.arange(len(base)), places)
+            return base[mask], np.flatnonzero(mask).tolist()
+        if call.style == "list":
+            return base[places], places
+        if call.style == "slice" and call.cut is not None:
+            return base[call.cut], numbers[call.cut]
+        if call.style == "one" and places:
+            return base[places[0]], places[:1]
+        if call.style == "sum" and places:
+            return base[places[:-1]] + base[places[-1]], places
+        return [base[place] for place in places], places
+
+    def run(self, call: Call) -> None:
+        sampler, naive = self.sampler, self.naive
+        if call.kind == "clock":
+            assert sampler.clock == naive.clock
+        elif call.kind == "start" and naive.started + call.n > sampler.budget:
+            with pytest.raises(BudgetExceeded):
+                sampler.start(call.n)
+        elif call.kind == "start":
+            begun = [naive.started + i for i in range(call.n)]
+            self.held = sampler.start(call.n), begun
+            assert list(self.held[0].ids) == begun  # type: ignore[union-attr]
+            naive.started += call.n
+        else:
+            self.held = selection, numbers = self.select(call)
+            if call.kind == "stop":
+                sampler.stop(selection)
+                for trace in numbers:
+                    naive.stopped[trace] |= not naive.finished(trace)
+            elif call.kind == "probe":
+                assert sampler.probe(selection).tolist() == [*map(naive.probe, numbers)]
+            elif any(naive.stopped[trace] for trace in numbers):
+                with pytest.raises(SamplerError, match="was stopped"):
+                    self.decode(selection, call)
+            else:
+                finished = self.decode(selection, call)
+                agree = list(call.agree)
+                expected = naive.decode(numbers, call.tokens, agree, call.first)
+                assert finished.ids.tolist() == expected
+        self.compare()
+
+    def decode(self, selection: Selection, call: Call) -> Traces:
+        until = rule(list(call.agree))
+        return self.sampler.decode(selection, call.tokens, until, call.first)
+
+    def compare(self) -> None:
+        naive, traces = self.naive, self.sampler.traces
+        started = range(naive.started)
+        assert len(traces) == naive.started
+        assert traces.num_tokens.tolist() == naive.tokens[: naive.started]
+        assert traces.finished.tolist() == [naive.finished(trace) for trace in started]
+        assert traces.stopped.tolist() == naive.stopped[: naive.started]
+        assert traces.answer.tolist() == [naive.answer(trace) for trace in started]
+        assert self.sampler.tokens == sum(naive.tokens)
+        assert self.sampler.probe_calls == naive.probe_calls
+
+    def compare_record(self) -> None:
+        naive = self.naive
+        recorder = Recorder(self.problem)
+        recorder.add(0, self.engine, GradedAnswer(None, -1, False))
+        tables = recorder.tables()
+        started = range(naive.started)
+        assert tables.decisions.drop(["pool", "problem_id"]).to_pydict() == {
+            "repeat": [0] * len(started),
+            "trace_id": list(started),
+            "order": list(started),
+            "started": naive.began[: len(started)],
+            "ended": naive.ended[: len(started)],
+            "num_tokens": naive.tokens[: len(started)],
+            "finished": [naive.finished(trace) for trace in started],
+            "stop_reason": [naive.stop_reason(trace) for trace in started],
+        }
+        answer = tables.answers.to_pylist()[0]
+        finals = {naive.answer(trace) for trace in started} - {-1}
+        assert answer["tokens"] == sum(naive.tokens)
+        assert answer["clock"] == naive.clock
+        assert answer["probe_calls"] == naive.probe_calls
+        assert answer["traces_started"] == naive.started
+        assert answer["kept_classes"] == len(finals)
+        assert answer["kept_correct"] == any(self.problem.class_correct[kind] for kind in finals)
+
+
+def compare(
+    folder: Path, traces: Sequence[T], program: Sequence[Call], slots: int | None = None
+) -> None:
+    runner = Runner(write_problem(folder, traces), traces, slots)
+    for call in program:
+        runner.run(call)
+    runner.compare_record()
+
+
+@settings(max_examples=100, deadline=None)
+@given(programs(in_steps=False))
+def test_any_program_gives_what_single_tokens_give(
+    new_folder: NewFolder, program: tuple[list[T], list[Call]]
+) -> None:
+    compare(new_folder(), *program)
+
+
+@settings(max_examples=60, deadline=None)
+@given(programs(in_steps=False), st.integers(1, 4))
+def test_any_program_on_few_slots_gives_what_single_tokens_give(
+    new_folder: NewFolder, program: tuple[list[T], list[Call]], slots: int
+) -> None:
+    compare(new_folder(), *program, slots)
+
+
+@settings(max_examples=100, deadline=None)
+@given(programs(in_steps=True))
+def test_equal_steps_give_what_single_tokens_give(
+    new_folder: NewFolder, program: tuple[list[T], list[Call]]
+) -> None:
+    compare(new_folder(), *program)
+
+
+@settings(max_examples=30, deadline=None)
+@given(programs(in_steps=True))
+def test_equal_steps_without_a_table_give_what_single_tokens_give(
+    new_folder: NewFolder, program: tuple[list[T], list[Call]]
+) -> None:
+    with mock.patch.object(lockstep, "MAX_CELLS", 0):
+        compare(new_folder(), *program)
+
+
+# By hand
+
+TRACES = [
+    T(30, "1", {10: "2", 20: "1"}),
+    T(12, "2", {10: "2"}),
+    T(50, None, {10: None, 20: "3", 30: "3", 40: "3"}),
+]
+
+
+def begin(
+    tmp_path: Path, traces: Sequence[T] = TRACES, slots: int | None = None
+) -> tuple[Sampler, Traces]:
+    _, sampler = start_engine(write_problem(tmp_path, traces), Serving(slots))
+    return sampler, sampler.start(len(traces))
+
+
+def test_equal_steps_of_the_same_traces_are_one_entry_of_the_log(tmp_path: Path) -> None:
+    engine, sampler = start_engine(write_problem(tmp_path, TRACES))
+    traces = sampler.start(3)
+    for _ in range(4):
+        sampler.decode(traces, tokens=10)
+    assert [(d.before.tolist(), d.after.tolist()) for d in engine.log] == [
+        ([0, 0, 0], [30, 12, 40])
+    ]
+    assert sampler.clock == 40
+    sampler.decode(traces, tokens=10)  # after a reading of the clock a new entry begins
+    assert [d.after.tolist() for d in engine.log] == [[30, 12, 40], [30, 12, 50]]
+    assert sampler.clock == 50
+
+
+def test_equal_steps_past_the_end_cost_nothing(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    finished = [sampler.decode(traces, tokens=20).ids.tolist() for _ in range(6)]
+    assert finished == [[1], [0], [2], [], [], []]
+    assert (sampler.tokens, sampler.clock) == (30 + 12 + 50, 50)
+
+
+def test_a_pruned_trace_stays_where_it_was_while_the_others_go_on_in_step(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    sampler.decode(traces, tokens=10)
+    sampler.stop(traces[2])
+    with pytest.raises(SamplerError, match="trace 2 was stopped"):
+        sampler.decode(traces, tokens=10)
+    assert traces.num_tokens.tolist() == [10, 10, 10]
+    sampler.decode(traces[:2], tokens=10)
+    assert traces.num_tokens.tolist() == [20, 12, 10]
+    sampler.decode(traces[:2], tokens=10)
+    assert traces.num_tokens.tolist() == [30, 12, 10]
+    assert sampler.clock == 30
+
+
+def test_two_groups_in_steps_of_their_own_do_not_disturb_each_other(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    even, odd = traces[::2], traces[1::2]
+    for _ in range(3):
+        sampler.decode(even, tokens=10)
+        sampler.decode(odd, tokens=5)
+    assert traces.num_tokens.tolist() == [30, 12, 30]
+    assert sampler.clock == 3 * 10 + 5 + 5 + 2
+
+
+def test_a_trace_ahead_of_the_others_stays_ahead(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    sampler.decode(traces[0], tokens=7)
+    for _ in range(2):
+        sampler.decode(traces, tokens=5)
+    assert traces.num_tokens.tolist() == [17, 10, 10]
+
+
+def test_a_rule_halts_at_its_token_and_costs_exactly_that(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    finished = sampler.decode(traces, until=ProbesAgree(2))
+    assert traces.num_tokens.tolist() == [30, 12, 30]
+    assert finished.ids.tolist() == [0, 1]
+    assert (sampler.tokens, sampler.clock) == (72, 30)
+    sampler.decode(traces, until=ProbesAgree(2))  # holds already
+    assert (sampler.tokens, sampler.clock) == (72, 30)
+
+
+def test_first_counts_what_has_finished_before(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    sampler.decode(traces[1])
+    assert sampler.decode(traces, first=1).ids.tolist() == []
+    assert traces.num_tokens.tolist() == [0, 12, 0]
+    assert sampler.decode(traces, first=2).ids.tolist() == [0]
+    assert traces.num_tokens.tolist() == [30, 12, 30]
+
+
+def test_first_that_tokens_do_not_reach_lets_every_trace_have_its_tokens(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    assert sampler.decode(traces, tokens=20, first=2).ids.tolist() == [1]
+    assert traces.num_tokens.tolist() == [20, 12, 20]
+
+
+def test_a_probe_knows_the_last_one_stored_and_nothing_later(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    texts = start_engine(write_problem(tmp_path / "b", TRACES))[0].problem.class_texts
+    told = []
+    for _ in range(50):
+        sampler.decode(traces, tokens=1)
+        told.append([texts[kind] if kind >= 0 else None for kind in sampler.probe(traces)])
+    first, second, third = zip(*told, strict=True)
+    assert first == (None,) * 9 + ("2",) * 10 + ("1",) * 31
+    assert second == (None,) * 9 + ("2",) * 41
+    assert third == (None,) * 19 + ("3",) * 30 + (None,)  # it finishes without an answer
+
+
+def test_only_unfinished_traces_are_counted_as_probed(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    sampler.probe(traces)
+    sampler.decode(traces[1])
+    sampler.probe(traces)
+    sampler.probe(traces[1])
+    assert sampler.probe_calls == 3 + 2
+
+
+def test_an_answer_shows_only_when_a_trace_has_finished(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    sampler.decode(traces, tokens=29)
+    assert (traces.answer >= 0).tolist() == [False, True, False]
+    sampler.decode(traces, tokens=1)
+    assert (traces.answer >= 0).tolist() == [True, True, False]
+
+
+def test_more_tokens_than_there_are_numbers_for_mean_all_of_them(tmp_path: Path) -> None:
+    for n, tokens in enumerate([2**63 - 1, 10**30]):
+        sampler, traces = begin(tmp_path / str(n))
+        sampler.decode(traces[0], tokens=1)
+        sampler.decode(traces[:2], tokens=tokens)
+        sampler.decode(traces[2], tokens=tokens)
+        assert traces.num_tokens.tolist() == [30, 12, 50]
+
+
+# Stop reasons
+
+
+def reasons(tmp_path: Path, slots: int | None, **conditions: Any) -> list[tuple[int, str]]:
+    """Where each trace halts in one decode, and why."""
+    engine, sampler = start_engine(write_problem(tmp_path, TRACES), Serving(slots))
+    sampler.decode(sampler.start(3), **conditions)
+    recorder = Recorder(engine.problem)
+    recorder.add(0, engine, GradedAnswer(None, -1, False))
+    rows = recorder.tables().decisions.to_pylist()
+    return [(row["num_tokens"], row["stop_reason"]) for row in rows]
+
+
+REASONS: list[tuple[dict[str, Any], list[tuple[int, str]]]] = [
+    ({"tokens": 25}, [(25, "tokens"), (12, "finished"), (25, "tokens")]),
+    ({"first": 1}, [(12, "first"), (12, "finished"), (12, "first")]),
+    (
+        {"until": ProbesAgree(1)},
+        [(10, "ProbesAgree(1)"), (10, "ProbesAgree(1)"), (20, "ProbesAgree(1)")],
+    ),
+    (
+        {"tokens": 15, "until": ProbesAgree(1)},
+        [(10, "ProbesAgree(1)"), (10, "ProbesAgree(1)"), (15, "tokens")],
+    ),
+    (
+        {"tokens": 35, "until": ProbesAgree(2)},
+        [(30, "finished"), (12, "finished"), (30, "ProbesAgree(2)")],
+    ),
+    ({"tokens": 11, "first": 1}, [(11, "tokens")] * 3),
+    ({"tokens": 28, "first": 1}, [(12, "first"), (12, "finished"), (12, "first")]),
+    (
+        {"tokens": 20, "first": 2},
+        [(20, "tokens"), (12, "finished"), (20, "tokens")],
+    ),
+    (
+        {"until": ProbesAgree(2), "first": 1},
+        [(12, "first"), (12, "finished"), (12, "first")],
+    ),
+    (
+        {"until": ProbesAgree(1), "tokens": 40, "first": 1},
+        [(10, "ProbesAgree(1)"), (10, "ProbesAgree(1)"), (20, "ProbesAgree(1)")],
+    ),
+]
+
+
+@pytest.mark.parametrize("slots", [None, 3])
+@pytest.mark.parametrize(("conditions", "expected"), REASONS)
+def test_each_trace_has_the_reason_that_halted_it(
+    tmp_path: Path,
+    slots: int | None,
+    conditions: dict[str, Any],
+    expected: list[tuple[int, str]],
+) -> None:
+    assert reasons(tmp_path, slots, **conditions) == expected
+
+
+def test_two_rules_are_named_together(tmp_path: Path) -> None:
+    both = ProbesAgree(1) | ProbesAgree(3)
+    assert isinstance(both, AnyOf)
+    told = reasons(tmp_path, None, until=both)
+    assert [reason for _, reason in told] == ["ProbesAgree(1) | ProbesAgree(3)"] * 3
+
+
+# What cannot be asked for
+
+
+def test_starting_more_than_the_budget_starts_none(tmp_path: Path) -> None:
+    _, sampler = start_engine(write_problem(tmp_path, TRACES), budget=2)
+    with pytest.raises(BudgetExceeded, match=r"start\(3\) after 0 traces exceeds the budget of 2"):
+        sampler.start(3)
+    assert len(sampler.traces) == 0
+    sampler.start(2)
+    with pytest.raises(BudgetExceeded):
+        sampler.start()
+
+
+@pytest.mark.parametrize("n", [-1, 1.0, 1.5, "2", None])
+def test_start_takes_whole_numbers_only(tmp_path: Path, n: Any) -> None:
+    _, sampler = start_engine(write_problem(tmp_path, TRACES))
+    with pytest.raises(SamplerError, match=r"start\(.*whole number of 0 or more"):
+        sampler.start(n)
+    assert len(sampler.traces) == 0
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [{"tokens": -1}, {"tokens": 2.5}, {"first": 0}, {"first": -2}, {"first": 1.5}],
+)
+@pytest.mark.parametrize("slots", [None, 1])
+def test_decode_refuses_numbers_that_are_none(
+    tmp_path: Path, slots: int | None, conditions: dict[str, Any]
+) -> None:
+    sampler, traces = begin(tmp_path, slots=slots)
+    sampler.decode(traces, tokens=5)
+    with pytest.raises(SamplerError, match="whole number"):
+        sampler.decode(traces, **conditions)
+    assert (sampler.tokens, sampler.clock) == (15, 5 if slots is None else 15)
+    sampler.decode(traces, tokens=5)
+    assert traces.num_tokens.tolist() == [10, 10, 10]
+
+
+def test_stopping_what_has_finished_changes_nothing(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    sampler.decode(traces[1])
+    sampler.stop(traces)
+    assert traces.stopped.tolist() == [True, False, True]
+    assert sampler.decode(traces[1]).ids.tolist() == []
+    with pytest.raises(SamplerError, match="trace 0 was stopped, which is final"):
+        sampler.decode(traces[::-1][1:], tokens=0)
+
+
+@pytest.mark.parametrize("signal", ["probe", "until", "text", "confidence", "each confidence"])
+def test_a_signal_that_the_pool_lacks_is_named(tmp_path: Path, signal: str) -> None:
+    sampler, traces = begin(tmp_path, [T(10, "1"), T(20, "2")])
+    sampler.decode(traces, tokens=5)
+    asks: dict[str, Callable[[], object]] = {
+        "probe": lambda: sampler.probe(traces),
+        "until": lambda: sampler.decode(traces, until=ProbesAgree(2)),
+        "text": lambda: traces.text,
+        "confidence": lambda: traces.confidence(),
+        "each confidence": lambda: traces[0].confidence,
+    }
+    with pytest.raises(SamplerError, match="pool test/model/tiny has no ") as told:
+        asks[signal]()
+    assert "requires = {" in str(told.value)
+    assert sampler.tokens == 10
