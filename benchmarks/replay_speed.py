@@ -1,6 +1,6 @@
 """CPU time of one replay (method, problem, repeat), beside that of the public SCOUT program.
 
-    python benchmarks/replay_speed.py POOL [--scout EVALUATION_FOLDER] [--rounds 5]
+    python benchmarks/replay_speed.py POOL [--scout EVALUATION_FOLDER] [--rounds 5] [--shares]
 
 POOL is the folder of a pool made by `deepprune-sim import scout`; EVALUATION_FOLDER is `evaluation`
 of a checkout of zhengkid/Parallel-Probe, whose own classes are timed on its own copy of the data.
@@ -16,9 +16,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from simulator.engine import Engine
 from simulator.loading import load_policy
+from simulator.policy import Problem
 from simulator.pool import Pool
-from simulator.replay import replay
+from simulator.recording import GradedAnswer, Recorder
+from simulator.replay import orders, replay
+from simulator.sampler import Sampler
 from simulator.serving import Serving
 
 METHODS = [
@@ -87,12 +91,41 @@ def theirs(folder: Path, benchmark: str) -> dict[str, Callable[[], None]]:
     }
 
 
+def shares(pool: Pool, repeats: int) -> None:
+    """Print where our time goes: drawing orders, setting up, the policy's calls, recording."""
+    print(f"\n{'ms a replay':26}   orders   set-up   policy   record")
+    for label, spec, settings, budget in METHODS[:-1]:
+        policy = load_policy(spec, settings).policy
+        shown = Problem("benchmark", None, "math")
+        spent = [0.0] * 4
+        for problem in pool.problems:
+            recorder = Recorder(problem)
+            marks = [time.process_time()]
+            drawn = list(orders(problem, budget, range(repeats), 0, 0))
+            marks.append(time.process_time())
+            engines = [Engine(problem, order, Serving()) for order in drawn]
+            samplers = [Sampler(engine, (0,)) for engine in engines]
+            marks.append(time.process_time())
+            for sampler in samplers:
+                policy.solve(shown, sampler)
+            marks.append(time.process_time())
+            for repeat, engine in enumerate(engines):
+                recorder.add(repeat, engine, GradedAnswer(None, -1, False))
+            recorder.tables()
+            marks.append(time.process_time())
+            for stage in range(4):
+                spent[stage] += marks[stage + 1] - marks[stage]
+        replays = len(pool.problems) * repeats
+        print(f"{label:26}" + "".join(f"{each / replays * 1e3:9.3f}" for each in spent))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pool", type=Path)
     parser.add_argument("--scout", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--shares", action="store_true", help="also show where our time goes")
     arguments = parser.parse_args()
     pool = Pool(arguments.pool)
     sides = {"ours": ours(pool, arguments.repeats)}
@@ -118,6 +151,8 @@ def main() -> None:
         ]
         ratio = f"{row[0] / row[1]:9.2f}" if len(row) > 1 else ""
         print(f"{label:26}" + "".join(f"{value:9.3f}" for value in row) + ratio)
+    if arguments.shares:
+        shares(pool, arguments.repeats)
 
 
 if __name__ == "__main__":
