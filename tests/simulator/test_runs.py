@@ -1,0 +1,285 @@
+"""Runs: what they record and summarise, on pools whose figures are worked out by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from pools import T, write_pool
+
+from simulator.errors import UserError
+from simulator.loading import load_policy
+from simulator.pool import Pool
+from simulator.runs import RunSpec, find_partial, make_run, new_folder, partial_folder
+from simulator.serving import Serving
+
+
+def two_problems(cache: Path) -> Pool:
+    """P is answered rightly by both traces, q wrongly by both."""
+    return write_pool(cache, {"p": [T(10, "1"), T(30, "1")], "q": [T(20, "2"), T(20, "2")]})
+
+
+def spec_of(
+    pool: Pool,
+    policy: str,
+    *,
+    budget: int | None = None,
+    repeats: int = 3,
+    seed: int = 0,
+    serving: Serving | None = None,
+    **settings: str,
+) -> RunSpec:
+    loaded = load_policy(policy, settings)
+    return RunSpec(loaded, [pool], budget, repeats, seed, serving or Serving())
+
+
+def metrics_of(tmp_path: Path, spec: RunSpec) -> dict[str, dict[str, float]]:
+    metrics: dict[str, dict[str, float]] = make_run(spec, tmp_path / "run")["pools"][0]["metrics"]
+    return metrics
+
+
+def test_summary_of_cons_by_hand(tmp_path: Path) -> None:
+    metrics = metrics_of(tmp_path, spec_of(two_problems(tmp_path), "cons@2"))
+    values = {name: estimate["value"] for name, estimate in metrics.items()}
+    assert values == {
+        "accuracy": 0.5,
+        "accuracy_difference": 0.0,
+        "reduction": 0.0,
+        "tokens_total": 80,
+        "tokens_1e8": 80 / 1e8,
+        "tokens_per_problem": 40,
+        "baseline_accuracy": 0.5,
+        "baseline_tokens_per_problem": 40,
+        "pass_at_k": 0.5,
+        "distinct_answers": 1,
+        "traces_started": 2,
+        "clock": (30 + 20) / 2,
+        "probe_calls": 0,
+        "judge_calls": 0,
+        "judge_tokens": 0,
+    }
+    # Of two problems a resample holds p twice, q twice, or one each, at ¼, ¼ and ½.
+    assert (metrics["accuracy"]["low"], metrics["accuracy"]["high"]) == (0, 1)
+    assert (metrics["clock"]["low"], metrics["clock"]["high"]) == (20, 30)
+
+
+def test_summary_of_short_m_by_hand(tmp_path: Path) -> None:
+    # p ends when its first trace is done, 10 + 10 tokens; q's traces tie, 20 + 20.
+    metrics = metrics_of(tmp_path, spec_of(two_problems(tmp_path), "short-1@2"))
+    assert metrics["tokens_per_problem"]["value"] == 30
+    assert metrics["reduction"] == {"value": 0.25, "low": 0.0, "high": 0.5}
+    assert metrics["clock"]["value"] == 15
+
+
+def test_one_problem_has_no_interval(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(10, "1")]})
+    metrics = metrics_of(tmp_path, spec_of(pool, "cons@1"))
+    assert metrics["accuracy"] == {"value": 1.0, "low": None, "high": None}
+
+
+def test_a_run_records_what_it_is(tmp_path: Path) -> None:
+    pool = two_problems(tmp_path)
+    spec = spec_of(pool, "esc", seed=7, window="2")
+    make_run(spec, tmp_path / "run", command=["deepprune-sim", "run", "esc"])
+    run = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run["policy"]["parameters"] == {"window": 2}
+    assert run["policy"]["settings"] == {"window": "2"}
+    assert "class ESC(Policy)" in run["policy"]["source"]
+    assert (run["seed"], run["repeats"], run["budget"]) == (7, 3, None)
+    assert run["pools"] == [
+        {
+            "name": "test/model/tiny",
+            "fingerprint": pool.info.fingerprint,
+            "synthetic": False,
+            "token_accuracy": "total",
+            "budget": 2,
+        }
+    ]
+    assert run["command"] == ["deepprune-sim", "run", "esc"]
+    assert run["wall_seconds"] >= 0
+    assert {"python", "numpy", "deepprune-sim"} <= set(run["versions"])
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "answers.parquet",
+        "decisions.parquet",
+        "run.json",
+        "summary.json",
+    ]
+
+
+def test_decisions_and_answers_have_a_row_for_everything(tmp_path: Path) -> None:
+    make_run(spec_of(two_problems(tmp_path), "short-1@2"), tmp_path / "run")
+    decisions = pq.read_table(tmp_path / "run" / "decisions.parquet").to_pylist()
+    answers = pq.read_table(tmp_path / "run" / "answers.parquet").to_pylist()
+    assert [(row["problem_id"], row["repeat"]) for row in answers] == [
+        (problem, repeat) for problem in ("p", "q") for repeat in range(3)
+    ]
+    assert len(decisions) == 2 * 2 * 3
+    for answer in answers:
+        mine = [
+            row
+            for row in decisions
+            if (row["problem_id"], row["repeat"]) == (answer["problem_id"], answer["repeat"])
+        ]
+        assert sum(row["num_tokens"] for row in mine) == answer["tokens"]
+        assert max(row["ended"] for row in mine) == answer["clock"]
+        assert [row["order"] for row in mine] == [0, 1]
+    p = {row["trace_id"]: row for row in decisions[:2]}
+    assert (p[0]["num_tokens"], p[0]["finished"], p[0]["stop_reason"]) == (10, True, "finished")
+    assert (p[1]["num_tokens"], p[1]["finished"], p[1]["stop_reason"]) == (10, False, "first")
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Pool:
+    """Nine problems of nine traces each, lengths and answers all over the place."""
+    problems = {
+        f"{i}": [
+            T(7 + (i * 13 + j * 29) % 50, None if (i + j) % 7 == 0 else f"{(i * j) % 4}")
+            for j in range(9)
+        ]
+        for i in range(9)
+    }
+    return write_pool(tmp_path / "many", problems)
+
+
+RESULTS = ("decisions.parquet", "answers.parquet", "summary.json")
+
+
+def results_of(folder: Path) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in RESULTS}
+
+
+@pytest.mark.parametrize("policy", ["asc", "short-2@6"])
+def test_one_process_or_three_give_the_same_bytes(tmp_path: Path, many: Pool, policy: str) -> None:
+    for jobs in (1, 3):
+        make_run(spec_of(many, policy, repeats=70), tmp_path / f"{jobs}", jobs=jobs)
+    assert results_of(tmp_path / "1") == results_of(tmp_path / "3")
+
+
+def test_a_seed_changes_the_orders_and_nothing_else_does(tmp_path: Path, many: Pool) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        make_run(spec_of(many, "cons@4", seed=seed), tmp_path / name)
+    assert results_of(tmp_path / "a") == results_of(tmp_path / "b")
+    assert results_of(tmp_path / "a") != results_of(tmp_path / "c")
+
+
+def test_more_repeats_extend_a_run(tmp_path: Path, many: Pool) -> None:
+    for repeats in (5, 80):
+        make_run(spec_of(many, "cons@4", repeats=repeats), tmp_path / f"{repeats}")
+    few, more = (
+        [
+            row
+            for row in pq.read_table(tmp_path / name / "answers.parquet").to_pylist()
+            if row["repeat"] < 5
+        ]
+        for name in ("5", "80")
+    )
+    assert few == more
+
+
+def test_random_policies_are_as_deterministic(tmp_path: Path, many: Pool) -> None:
+    policy = tmp_path / "random_policy.py"
+    policy.write_text(
+        "from simulator import Policy, majority_vote\n"
+        "class Some(Policy):\n"
+        "    def solve(self, problem, sampler):\n"
+        "        traces = sampler.start(int(sampler.rng.integers(1, sampler.budget)))\n"
+        "        sampler.decode(traces, tokens=int(sampler.rng.integers(1, 60)))\n"
+        "        return majority_vote(traces)\n"
+    )
+    for name in ("a", "b"):
+        make_run(spec_of(many, str(policy)), tmp_path / name)
+    assert results_of(tmp_path / "a") == results_of(tmp_path / "b")
+
+
+def test_a_run_that_was_cut_off_is_taken_up(tmp_path: Path, many: Pool) -> None:
+    spec = spec_of(many, "cons@4", repeats=10)
+    make_run(spec, tmp_path / "whole")
+
+    def stop_half_way(done: int, total: int) -> None:
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_run(spec, tmp_path / "cut", progress=stop_half_way)
+    assert not (tmp_path / "cut").exists()
+    assert find_partial(tmp_path, spec) == tmp_path / "cut"
+    assert find_partial(tmp_path, spec_of(many, "cons@4", repeats=11)) is None
+
+    replayed: list[int] = []
+    make_run(
+        spec, tmp_path / "cut", resume=True, progress=lambda done, total: replayed.append(done)
+    )
+    assert replayed[0] == 50  # problems 0 to 4 were there
+    assert results_of(tmp_path / "cut") == results_of(tmp_path / "whole")
+    assert not partial_folder(tmp_path / "cut").exists()
+
+
+def test_resuming_another_run_says_what_differs(tmp_path: Path, many: Pool) -> None:
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_run(spec_of(many, "cons@4"), tmp_path / "run", progress=stop)
+    with pytest.raises(UserError, match=r"another seed and budget|another policy and seed"):
+        make_run(spec_of(many, "cons@3", seed=1), tmp_path / "run", resume=True)
+    with pytest.raises(UserError, match="add --resume"):
+        make_run(spec_of(many, "cons@4"), tmp_path / "run")
+    assert partial_folder(tmp_path / "run").exists()
+
+
+def test_a_taken_folder_is_refused_and_an_empty_one_used(tmp_path: Path) -> None:
+    spec = spec_of(two_problems(tmp_path), "cons@2")
+    (tmp_path / "empty").mkdir()
+    make_run(spec, tmp_path / "empty")
+    with pytest.raises(UserError, match="exists already"):
+        make_run(spec, tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("policy", "budget", "expected"),
+    [
+        ("cons@5", None, 5),  # the name says it
+        ("asc", None, 9),  # 40 by default, at most what the pool holds
+        ("asc", 3, 3),
+        ("cons@5", 5, 5),
+        ("doubling", None, 9),  # 512 by default
+    ],
+)
+def test_budgets(many: Pool, policy: str, budget: int | None, expected: int) -> None:
+    assert spec_of(many, policy, budget=budget).budgets == [expected]
+
+
+@pytest.mark.parametrize(
+    ("policy", "budget", "message"),
+    [
+        ("cons@10", None, "only 9 traces"),
+        ("asc", 10, "only 9 traces"),
+        ("cons@5", 6, "sets the budget already"),
+    ],
+)
+def test_budgets_that_cannot_be_met(
+    many: Pool, policy: str, budget: int | None, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        _ = spec_of(many, policy, budget=budget).budgets
+
+
+def test_a_serving_model_makes_the_clock_seconds(tmp_path: Path) -> None:
+    # One slot, half a second a step: the traces of each problem run one after another.
+    serving = Serving(1, ((1, 0.5),))
+    spec = spec_of(two_problems(tmp_path), "cons@2", serving=serving)
+    summary: dict[str, Any] = make_run(spec, tmp_path / "run")
+    assert summary["pools"][0]["clock_unit"] == "seconds"
+    assert summary["pools"][0]["metrics"]["clock"]["value"] == 20.0
+
+
+def test_new_folders_do_not_collide(tmp_path: Path) -> None:
+    first = new_folder(tmp_path, "cons@64")
+    first.mkdir()
+    second = new_folder(tmp_path, "cons@64")
+    partial_folder(second).mkdir()
+    assert new_folder(tmp_path, "cons@64") not in (first, second)
+    assert "/" not in new_folder(tmp_path, "a b/c").name
