@@ -23,12 +23,28 @@ def cache_folder(option: Path | None = None) -> Path:
     `option` (the command line's `--cache`) wins over `$DEEPPRUNE_SIM_CACHE`, that over
     `datasets_cache/` in the working directory where there is one, and that over the user's cache
     folder.
+
+    Raises
+    ------
+    UserError
+        What is named is a file.
     """
+    folder = _cache_folder(option)
+    for part in (folder, *folder.parents):
+        if part.is_file():
+            raise UserError(
+                f"{part}: a file, not a folder of pools; name a folder with --cache or "
+                f"${CACHE_VARIABLE}"
+            )
+    return folder
+
+
+def _cache_folder(option: Path | None) -> Path:
     if option is not None:
         return option
     variable = os.environ.get(CACHE_VARIABLE)
     if variable:
-        return Path(variable).expanduser()
+        return Path(os.path.expanduser(variable))  # noqa: PTH111  (leaves ~ where nobody has a home)
     if LOCAL_CACHE.is_dir():
         return LOCAL_CACHE
     from platformdirs import user_cache_path

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -156,6 +157,11 @@ class Pool:
                 f"pool {self.name} has no {' and no '.join(missing)}, which {policy} needs "
                 f"(signals here: {has}); choose another pool with -d"
             )
+        for name in sorted(signals):
+            with reading(self.path / f"{name}.parquet") as path:
+                footer = pq.read_metadata(path)
+            if (footer.num_row_groups, footer.num_rows) != (self.info.problems, self.info.traces):
+                raise UserError(f"{path}: not the file that pool.json describes; import it again")
 
     @cached_property
     def problems(self) -> list[StoredProblem]:
@@ -191,6 +197,12 @@ class Pool:
                     class_correct=right[kinds],
                 )
             )
+        counts = (len(problems), len(traces), int(columns["num_tokens"].sum(dtype=np.int64)))
+        if counts != (self.info.problems, self.info.traces, self.info.tokens):
+            raise UserError(
+                f"{self.path / 'pool.json'}: its counts are not those of the files; "
+                "import the pool again"
+            )
         return problems
 
     @property
@@ -200,13 +212,17 @@ class Pool:
 
     def _read(self, name: str) -> pa.Table:
         with reading(self.path / f"{name}.parquet") as path:
-            return pq.read_table(path, schema=SCHEMAS[name], partitioning=None)
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != self.info.sha256.get(path.name):
+                pq.read_metadata(pa.BufferReader(content))  # says what is wrong, if it can
+                raise UserError(f"{path}: not the file that pool.json describes; import it again")
+            return pq.read_table(pa.BufferReader(content), schema=SCHEMAS[name])
 
     def read_signal(self, name: str, index: int) -> pa.Table:
         """One problem's rows of a signal file, read as its one row group."""
         with reading(self.path / f"{name}.parquet") as path:
             if name not in self._open:
-                self._open[name] = pq.ParquetFile(path)
+                self._open[name] = pq.ParquetFile(path, page_checksum_verification=True)
             return self._open[name].read_row_group(index)
 
 
@@ -337,27 +353,51 @@ def read_info(path: Path) -> PoolInfo:
         fields = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path}: no pool here (pool.json is missing); import it again") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UserError(f"{file}: not readable as JSON ({error}); import the pool again") from None
-    if not isinstance(fields, dict) or not isinstance(fields.get("format"), int):
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); check the path") from None
+    if not isinstance(fields, dict) or type(fields.get("format")) is not int:
         raise UserError(f"{file}: not a pool description; import the pool again")
     if fields["format"] > FORMAT:
         raise UserError(
             f"{file}: pool format {fields['format']} is newer than this program's {FORMAT}; "
             "upgrade deepprune-sim"
         )
+    for key, kind in typing.get_type_hints(PoolInfo).items():
+        if key in fields and not _is(fields[key], kind):
+            raise UserError(f"{file}: {key!r} is of a wrong kind; import the pool again")
+    if fields["format"] < 1 or set(fields.get("signals", ())) - set(SIGNALS):
+        raise UserError(f"{file}: not a pool description; import the pool again")
     try:
         return PoolInfo(**fields)
     except TypeError as error:
         raise UserError(f"{file}: {error}; import the pool again") from None
 
 
+def _is(value: object, kind: Any) -> bool:
+    """Whether a value out of JSON is of the type that a field is annotated with."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is list:
+        return type(value) is list and all(_is(each, parts[0]) for each in value)
+    if origin is dict:
+        return type(value) is dict and all(_is(each, parts[1]) for each in value.values())
+    if origin is Literal:
+        return value in parts
+    if parts:
+        return any(_is(value, part) for part in parts)
+    return type(value) is kind and (kind is not int or 0 <= typing.cast(int, value) < 2**63)
+
+
 def iter_pool_folders(cache: Path) -> Iterator[Path]:
-    """Folders of all pools below `cache`, sorted by name."""
+    """Folders of all pools below `cache`, sorted by name, those that lack `pool.json` included."""
     yield from sorted(
-        file.parent
-        for file in cache.glob("*/*/*/pool.json")
-        if not file.parent.name.startswith(".")
+        {
+            file.parent
+            for name in ("pool.json", "traces.parquet")
+            for file in cache.glob(f"*/*/*/{name}")
+            if not any(part.startswith(".") for part in file.relative_to(cache).parts)
+        }
     )
 
 

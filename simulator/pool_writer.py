@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shutil
 import uuid
@@ -21,7 +20,14 @@ from simulator.answers import classify
 from simulator.errors import UserError
 from simulator.pool import CONFIDENCE_FLOAT32, NO_ANSWER, SCHEMAS, SIGNALS, PoolInfo
 from simulator.records import ProblemRecord, TraceRecord
-from simulator.storage import disk_error, file_sha256, parquet_writer
+from simulator.storage import (
+    WRITE_FAULTS,
+    disk_error,
+    file_sha256,
+    make_folders,
+    parquet_writer,
+    remove_empty,
+)
 
 
 @dataclass(slots=True)
@@ -66,6 +72,7 @@ class PoolWriter:
                 "or --replace to overwrite it"
             )
         self._temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        self._made: list[Path] = []  # folders that were not there before
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._small: dict[str, list[pa.Table]] = {}  # files that are written in one piece
         self._float32 = False
@@ -73,7 +80,7 @@ class PoolWriter:
 
     def __enter__(self) -> Self:
         try:
-            self._temporary.mkdir(parents=True)
+            self._made = make_folders(self._temporary)
         except OSError as failure:
             self._remove_temporary()
             raise disk_error(failure, self.path) from failure
@@ -98,7 +105,7 @@ class PoolWriter:
             raise
         if error is not None:
             self._remove_temporary()
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if isinstance(error, OSError) and error.errno in WRITE_FAULTS:
                 raise disk_error(error, self.path) from error
 
     def add(self, problem: ProblemRecord) -> None:
@@ -263,11 +270,7 @@ class PoolWriter:
 
     def _remove_temporary(self) -> None:
         shutil.rmtree(self._temporary, ignore_errors=True)
-        for folder in (self.path.parent, self.path.parent.parent):
-            try:
-                folder.rmdir()  # only where nothing else is left in it
-            except OSError:
-                return
+        remove_empty(self._made[1:])
 
 
 def as_thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint16] | None:

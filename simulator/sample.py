@@ -25,7 +25,7 @@ from simulator.errors import UserError
 from simulator.pool import PoolInfo
 from simulator.pool_writer import PoolWriter
 from simulator.records import ProblemRecord, TraceRecord
-from simulator.storage import disk_error
+from simulator.storage import disk_error, make_folders, remove_empty
 
 SAMPLE_NAME = "generated/sample-8b/aime-like"
 """Name of the sample pool, and its folder below the cache."""
@@ -138,16 +138,21 @@ def make_sample(cache: Path, progress: Callable[[int, int], None] | None = None)
                 writer.add(problem)
                 if progress is not None:
                     progress(done, NUM_PROBLEMS)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        made = make_folders(target.parent)
         try:
             (staging / SAMPLE_NAME).rename(target)
         except OSError:
             if not target.exists():
+                remove_empty(made)
                 raise
             if not (target / "pool.json").is_file():
                 raise UserError(f"{target}: in the way and not a pool; remove it") from None
     except OSError as error:
         raise disk_error(error, target) from error
+    except UserError as error:
+        if isinstance(error.__cause__, OSError):  # it names the temporary folder
+            raise disk_error(error.__cause__, target) from error.__cause__
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return target

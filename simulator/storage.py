@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from pathlib import Path
@@ -15,7 +16,9 @@ from simulator.errors import UserError
 
 def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """A Parquet writer with this project's settings, which never depend on the machine."""
-    return pq.ParquetWriter(path, schema, compression="zstd", store_schema=True)
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", store_schema=True, write_page_checksum=True
+    )
 
 
 class reading:  # noqa: N801  (reads as a statement: `with reading(path) as path`)
@@ -44,9 +47,46 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+WRITE_FAULTS = {
+    errno.ENOSPC: "free space and retry",
+    errno.EDQUOT: "free space and retry",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f) and retry",
+    errno.EIO: "check the disk",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that you may write to",
+    errno.ENOTDIR: "a part of the path is a file, choose another place",
+    errno.EISDIR: "there is a folder of this name, choose another place",
+    errno.EEXIST: "a part of the path exists already, choose another place",
+    errno.ENOTEMPTY: "it has come into being meanwhile, choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOENT: "a folder on the way to it is gone, make it again",
+}
+"""Why a file cannot be written, and what to do about it."""
+
+
 def disk_error(error: OSError, path: Path) -> UserError:
     """What to tell a user whose disk is full or not writable."""
     reason = os.strerror(error.errno) if error.errno else str(error)
-    return UserError(
-        f"{path}: cannot be written ({reason}); nothing was kept, free space and retry"
-    )
+    remedy = WRITE_FAULTS.get(error.errno or 0, "choose another place")
+    return UserError(f"{path}: cannot be written ({reason}); nothing was kept, {remedy}")
+
+
+def make_folders(path: Path) -> list[Path]:
+    """Make a folder and its parents; returns those that were not there, the innermost first."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        remove_empty([folder for folder in missing if folder.exists()])
+        raise
+    return missing
+
+
+def remove_empty(folders: list[Path]) -> None:
+    """Remove folders, the innermost first, as far as they are empty."""
+    for folder in folders:
+        try:
+            folder.rmdir()
+        except OSError:
+            return

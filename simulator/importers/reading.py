@@ -113,7 +113,9 @@ def answer_text(value: object, what: str = "answer") -> str | None:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
     if not isinstance(value, str | int | float):
-        remedy = f"give a text or a number as {what} (--map {what}=column.0 takes a list's first)"
+        remedy = f"give a text or a number as {what}"
+        if what in ("answer", "gold_answer"):
+            remedy += f" (in jsonl, --map {what}=column.0 takes a list's first)"
         raise BadRow(f"{what} is neither text nor number", remedy, value)
     return storable(str(value)).strip() or None
 
