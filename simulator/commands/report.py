@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import click
 
 from simulator.cache import runs_folder
 from simulator.errors import UserError
+from simulator.storage import disk_error
 
 if TYPE_CHECKING:
     from simulator.report import Comparison
@@ -122,14 +124,26 @@ def find_run(name: str) -> Path:
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file that nobody ever sees half-written; one that exists is replaced."""
+    """Write a file that nobody ever sees half-written; one that exists is replaced.
+
+    A link is followed; a device or a pipe, such as /dev/stdout, is written to as it stands.
+    """
+    shown = file
+    try:
+        file = file.resolve()
+        if file.exists() and not file.is_file():
+            file.write_bytes(content)
+            return
+    except OSError as error:
+        raise UserError(f"{shown}: cannot be written ({error.strerror})") from None
     temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         temporary.write_bytes(content)
         temporary.replace(file)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{file}: cannot be written ({error.strerror}); nothing was kept") from None
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise disk_error(error, shown) from None
 
 
 def _format_of(output: Path | None) -> str:
