@@ -177,23 +177,28 @@ def calls(probes: bool) -> st.SearchStrategy[Call]:
 
 def equal_steps(probes: bool) -> st.SearchStrategy[list[Call]]:
     """Mostly decoding what was decoded before by as many tokens as before."""
-    size = st.sampled_from([3, 3, 3, 3, 5])
-    step = st.builds(Call, st.just("decode"), st.sampled_from(["held", "held", "all"]), tokens=size)
-    between = [st.just(Call("clock")), calls(probes)]
-    if probes:
-        between.append(st.just(Call("probe", "held")))
-    return st.lists(st.one_of(step, step, step, *between), min_size=3, max_size=25).map(
-        lambda middle: [Call("start", n=4), Call("decode", "all", tokens=3), *middle]
+    step = Call("decode", "held", tokens=3)
+    other_step = st.sampled_from(
+        [
+            Call("decode", "all", tokens=3),
+            Call("decode", tokens=5),
+            Call("decode", tokens=2, first=1),
+        ]
     )
+    look = Call("probe", "held") if probes else Call("clock")
+    usual = st.sampled_from([[step], [step, step], [step, look], [step, look, step, look]])
+    unusual = (other_step | calls(probes)).map(lambda call: [call])
+    rounds = st.lists(usual | usual | usual | unusual, min_size=4, max_size=12)
+    return rounds.map(lambda parts: [call for part in parts for call in part])
 
 
 answers = st.sampled_from(["1", "2", "3", None])
 
 
 @st.composite
-def stored_traces(draw: st.DrawFn, probes: str | None) -> list[T]:
+def stored_traces(draw: st.DrawFn, probes: str | None, least: int) -> list[T]:
     traces = []
-    for length in draw(st.lists(st.integers(1, 25), min_size=1, max_size=6)):
+    for length in draw(st.lists(st.integers(least, 25), min_size=1, max_size=6)):
         positions: list[int] = []
         if probes == "regular":
             positions = [4 * n for n in range(1, draw(st.integers(0, 8)) + 1)]
@@ -207,11 +212,11 @@ def stored_traces(draw: st.DrawFn, probes: str | None) -> list[T]:
 @st.composite
 def programs(draw: st.DrawFn, *, in_steps: bool) -> tuple[list[T], list[Call]]:
     probes = draw(st.sampled_from(["regular", "irregular", None]))
-    traces = draw(stored_traces(probes))
+    traces = draw(stored_traces(probes, least=4 if in_steps else 1))
+    start = Call("start", n=draw(st.integers(1, len(traces))))
     if in_steps:
-        return traces, draw(equal_steps(probes is not None))
-    middle = draw(st.lists(calls(probes is not None), max_size=12))
-    return traces, [Call("start", n=draw(st.integers(1, 4))), *middle]
+        return traces, [start, *draw(equal_steps(probes is not None))]
+    return traces, [start, *draw(st.lists(calls(probes is not None), max_size=12))]
 
 
 class Runner:
@@ -254,7 +259,7 @@ class Runner:
         elif call.kind == "start":
             begun = [naive.started + i for i in range(call.n)]
             self.held = sampler.start(call.n), begun
-            assert list(self.held[0].ids) == begun  # type: ignore[union-attr]
+            assert list(self.held[0].ids) == begun
             naive.started += call.n
         else:
             self.held = selection, numbers = self.select(call)
@@ -416,6 +421,19 @@ def test_two_groups_in_steps_of_their_own_do_not_disturb_each_other(tmp_path: Pa
         sampler.decode(odd, tokens=5)
     assert traces.num_tokens.tolist() == [30, 12, 30]
     assert sampler.clock == 3 * 10 + 5 + 5 + 2
+
+
+def test_steps_go_on_from_where_another_decode_has_left_the_traces(tmp_path: Path) -> None:
+    sampler, traces = begin(tmp_path)
+    sampler.decode(traces, tokens=10)
+    sampler.decode(traces, until=ProbesAgree(2), tokens=8)
+    assert traces.num_tokens.tolist() == [18, 12, 18]
+    sampler.decode(traces, tokens=10)
+    assert traces.num_tokens.tolist() == [28, 12, 28]
+    sampler.decode(traces[:1], first=1)
+    sampler.decode(traces, tokens=10)
+    assert traces.num_tokens.tolist() == [30, 12, 38]
+    assert sampler.clock == 10 + 8 + 10 + 2 + 10
 
 
 def test_a_trace_ahead_of_the_others_stays_ahead(tmp_path: Path) -> None:
