@@ -21,6 +21,7 @@ from simulator.importers.reading import (
     ImportOptions,
     Reading,
     answer_text,
+    drained,
     infer_kind,
     refuse_map,
     storable,
@@ -86,8 +87,10 @@ def read(options: ImportOptions) -> Reading:
     if len(scorers) > 1:
         notes.append(f"grades compared with those of the scorers {', '.join(sorted(scorers))}")
     notes.append("visible text only: reasoning that the model's maker hides is not in it")
+    usable_problems = with_traces(list(problems.values()), faults, str(options.paths[0]))
     return Reading(
-        problems=with_traces(list(problems.values()), faults, str(options.paths[0])),
+        problems=drained(usable_problems),
+        total=len(usable_problems),
         token_accuracy="estimated" if "estimated" in accuracies else "total",
         faults=faults,
         notes=list(dict.fromkeys(notes)),

@@ -83,16 +83,15 @@ def import_pool(
     read: Callable[[ImportOptions], Reading] = getattr(module, function)
     with writer:
         reading = read(options)
+        for done, problem in enumerate(reading.problems):
+            options.progress("grouping answers and writing", done / max(reading.total, 1))
+            writer.add(problem)
+        if info.problems == 0:
+            reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
+            raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
         dropped = dict(sorted(reading.faults.dropped.items()))
         info.token_accuracy = reading.token_accuracy
         info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
-        total = len(reading.problems)
-        if total == 0:
-            reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
-            raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
-        while reading.problems:
-            options.progress("grouping answers and writing", 1 - len(reading.problems) / total)
-            writer.add(reading.problems.pop(0))  # popped, so that memory shrinks on the way
     options.progress("grouping answers and writing", 1.0)
     return ImportReport(
         name=info.name,

@@ -20,6 +20,7 @@ from simulator.importers.reading import (
     ImportOptions,
     Reading,
     answer_text,
+    drained,
     infer_kind,
     storable,
     token_count,
@@ -86,8 +87,10 @@ def read(options: ImportOptions) -> Reading:
     notes = []
     if estimated:
         notes.append(f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token")
+    problems = with_traces(problems, faults, str(options.paths[0]))
     return Reading(
-        problems=with_traces(problems, faults, str(options.paths[0])),
+        problems=drained(problems),
+        total=len(problems),
         token_accuracy="estimated" if estimated else "total",
         faults=faults,
         notes=notes,

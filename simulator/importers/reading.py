@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,14 @@ class ImportOptions:
 
 @dataclass(kw_only=True)
 class Reading:
-    """What an importer found: problems in ascending order of their ids, and what to say of them."""
+    """What an importer found: problems in ascending order of their ids, and what to say of them.
 
-    problems: list[ProblemRecord]
+    `problems` is gone through once, and may be read from the files on the way; `total` is how many
+    there are. `token_accuracy`, `faults` and `notes` are final when it has been gone through.
+    """
+
+    problems: Iterable[ProblemRecord]
+    total: int
     token_accuracy: TokenAccuracy
     faults: Faults
     notes: list[str] = field(default_factory=list)
@@ -158,3 +163,10 @@ def _shorten(value: Any, limit: int = 60) -> str:
     except ValueError:  # an integer of more digits than Python prints
         shown = "a number of thousands of digits"
     return shown if len(shown) <= limit else f"{shown[:limit]}…"
+
+
+def drained(problems: list[ProblemRecord]) -> Iterator[ProblemRecord]:
+    """The problems of a list one by one, each let go of on the way, so that memory shrinks."""
+    problems.reverse()
+    while problems:
+        yield problems.pop()

@@ -21,6 +21,7 @@ from simulator.importers.reading import (
     ImportOptions,
     Reading,
     answer_text,
+    drained,
     infer_kind,
     refuse_map,
     storable,
@@ -78,7 +79,13 @@ def read(options: ImportOptions) -> Reading:
     if late_probes:
         notes.append(f"{late_probes} probes past their trace's last token were left out")
     problems = with_traces(problems, faults, str(path))
-    return Reading(problems=problems, token_accuracy="total", faults=faults, notes=notes)
+    return Reading(
+        problems=drained(problems),
+        total=len(problems),
+        token_accuracy="total",
+        faults=faults,
+        notes=notes,
+    )
 
 
 def _only_path(paths: Sequence[Path]) -> Path:
