@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -37,6 +41,15 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Call the command; Ctrl-C gets past click, which would print a line of its own."""
+        from simulator.errors import interrupted
+
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise interrupted(error) from None
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -57,25 +70,49 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line. What a user can cause ends in one line on stderr and exit code 2."""
-    from simulator.errors import UserError
+    from simulator.errors import Interrupted, UserError
+    from simulator.storage import WRITE_FAULTS
 
     try:
-        code = cli.main(args, prog_name="deepprune-sim", standalone_mode=False)
+        with _ended_by_signals():
+            code = cli.main(args, prog_name="deepprune-sim", standalone_mode=False)
+            sys.stdout.flush()  # here, where a full disk can still be told
     except (click.ClickException, UserError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         fail(text)
-    except click.Abort:
-        fail("aborted", code=130)
-    except KeyboardInterrupt:
+    except Interrupted as error:
+        fail(str(error), code=error.code)
+    except (click.Abort, KeyboardInterrupt):
         fail("interrupted", code=130)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has had enough: `| head`
         sys.exit(141)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno not in WRITE_FAULTS:
             raise
-        fail(f"{error.filename or 'output'}: {error.strerror}")
+        fail(f"{error.filename or 'output'}: {error.strerror}; {WRITE_FAULTS[error.errno]}")
     sys.exit(code if isinstance(code, int) else 0)
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: nothing half-written stays behind."""
+    from simulator.errors import Signalled
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Signalled(number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):  # one that is ignored, as by nohup, stays so
+            number = getattr(signal, name, None)
+            if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def fail(message: str, code: int = 2) -> None:

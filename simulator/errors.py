@@ -7,6 +7,29 @@ class UserError(Exception):
     """Something the user can mend: one line that names the file, the row and the remedy."""
 
 
+class Interrupted(Exception):  # noqa: N818  (nothing went wrong)
+    """Ctrl-C or a signal ended the program: what to tell the user, and the exit code."""
+
+    def __init__(self, message: str, code: int = 130) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Signalled(KeyboardInterrupt):
+    """The program was asked to end by a signal other than Ctrl-C's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def interrupted(error: KeyboardInterrupt, hint: str = "") -> Interrupted:
+    """What to end with after Ctrl-C or a signal."""
+    number = error.number if isinstance(error, Signalled) else 2
+    what = "interrupted" if number == 2 else "ended by a signal"
+    return Interrupted(f"{what}{hint}", 128 + number)
+
+
 class PolicyError(UserError):
     """A policy file that cannot be loaded, or a policy that broke while it was replayed."""
 

@@ -8,22 +8,26 @@ on how many processes made them or how often they were interrupted.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -33,7 +37,7 @@ from simulator.pool import Pool
 from simulator.recording import ANSWERS, DECISIONS
 from simulator.replay import ORDERS_AT_ONCE, replay
 from simulator.serving import Serving
-from simulator.storage import disk_error, parquet_writer
+from simulator.storage import disk_error, make_folders, parquet_writer, remove_empty
 from simulator.summary import Totals, summarise
 
 FORMAT = 1
@@ -43,6 +47,9 @@ ROWS_PER_PART = 65_536
 """About how many decisions a part holds: what bounds memory, whatever the number of repeats."""
 
 DEFAULT_BUDGET = 512
+
+IDENTITY = "identity.json"
+"""What a run in the making is, and what its maker holds a lock on."""
 
 Progress = Callable[[int, int], None]
 """Called with replays done and replays in all."""
@@ -187,57 +194,118 @@ def make_run(
         raise UserError(f"{folder}: exists already; give another -o or remove it")
     partial = partial_folder(folder)
     identity = spec.identity
-    resumed = partial.exists()
-    if resumed and not resume:
-        raise UserError(f"{partial}: an interrupted run; add --resume to go on, or remove it")
+    made: list[Path] = []
     try:
-        if resumed:
-            _check_same(partial, identity)
-        else:
-            (partial / "parts").mkdir(parents=True)
-            _write_json(partial / "identity.json", identity)
-        tasks = list(_tasks(spec))
-        _replay_missing(spec, partial / "parts", tasks, jobs, progress)
-        totals = _merge(partial, tasks)
-        summary = {
-            "format": FORMAT,
-            "policy": spec.loaded.name,
-            "parameters": dict(spec.loaded.parameters),
-            "unranked": spec.loaded.policy.unranked,
-            "seed": spec.seed,
-            "repeats": spec.repeats,
-            "pools": [
-                summarise(pool, budget, totals[index], spec.serving.clock_unit)
-                for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
-            ],
-        }
-        _write_json(partial / "summary.json", summary)
-        provenance = {
-            "versions": _versions(),
-            "command": list(command),
-            "started_at": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
-            "wall_seconds": round(time.time() - began, 3),
-            "jobs": jobs,
-            "resumed": resumed,
-        }
-        _write_json(partial / "run.json", identity | provenance)
-        shutil.rmtree(partial / "parts")
-        (partial / "identity.json").unlink()
-        if folder.exists():
-            folder.rmdir()
-        partial.rename(folder)
-    except BrokenProcessPool:
-        raise UserError(
-            f"{partial}: a worker process died (out of memory?); go on with fewer jobs: "
-            "-j 1 --resume"
-        ) from None
+        made = make_folders(partial.parent)
+        resumed, hold = _hold(partial, identity)
     except (UserError, OSError) as error:
-        if not resumed:
-            shutil.rmtree(partial, ignore_errors=True)
+        remove_empty(made)
         if isinstance(error, OSError):
             raise disk_error(error, folder) from error
         raise
+    with hold:
+        if resumed and not resume:
+            raise UserError(f"{partial}: an interrupted run; add --resume to go on, or remove it")
+        if resumed:
+            _check_same(partial, identity)
+        try:
+            (partial / "parts").mkdir(exist_ok=True)
+            tasks = list(_tasks(spec))
+            _replay_missing(spec, partial / "parts", tasks, jobs, progress)
+            summary = _summary(spec, _merge(partial, tasks))
+            _write_json(partial / "summary.json", summary)
+            provenance = {
+                "versions": _versions(),
+                "command": list(command),
+                "started_at": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+                "wall_seconds": round(time.time() - began, 3),
+                "jobs": jobs,
+                "resumed": resumed,
+            }
+            _write_json(partial / "run.json", identity | provenance)
+            shutil.rmtree(partial / "parts")
+            if folder.exists():
+                folder.rmdir()
+            partial.rename(folder)
+            (folder / IDENTITY).unlink()  # last, so that until here the run can be resumed
+        except BrokenProcessPool:
+            raise UserError(
+                f"{partial}: a worker process died (out of memory?); go on with fewer jobs: "
+                "-j 1 --resume"
+            ) from None
+        except (UserError, OSError) as error:
+            if not resumed:
+                shutil.rmtree(partial, ignore_errors=True)
+                remove_empty(made)
+            if isinstance(error, OSError):
+                raise disk_error(error, folder) from error
+            raise
     return summary
+
+
+def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:
+    """What `summary.json` holds."""
+    return {
+        "format": FORMAT,
+        "policy": spec.loaded.name,
+        "parameters": dict(spec.loaded.parameters),
+        "unranked": spec.loaded.policy.unranked,
+        "seed": spec.seed,
+        "repeats": spec.repeats,
+        "pools": [
+            summarise(pool, budget, totals[index], spec.serving.clock_unit)
+            for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
+        ],
+    }
+
+
+def _hold(partial: Path, identity: Mapping[str, Any]) -> tuple[bool, BinaryIO]:
+    """Take hold of a run's folder, which is made unless it is there.
+
+    Returns
+    -------
+    Whether it was there, and the file whose lock is the hold: it ends when the file is closed, and
+    with this process, however that ends.
+
+    Raises
+    ------
+    UserError
+        Another process holds the folder, or it is no run's.
+    """
+    if not partial.exists():
+        fresh = partial.with_name(f".{partial.name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            fresh.mkdir()
+            _write_json(fresh / IDENTITY, identity)
+            file = (fresh / IDENTITY).open("rb")
+            _lock(file)
+            fresh.rename(partial)
+            return False, file
+        except OSError:
+            shutil.rmtree(fresh, ignore_errors=True)
+            if not partial.exists():  # else another process was first
+                raise
+    try:
+        file = (partial / IDENTITY).open("rb")
+    except OSError:
+        raise UserError(f"{partial}: not an interrupted run; remove it and start anew") from None
+    if not _lock(file):
+        file.close()
+        raise UserError(
+            f"{partial}: another process is making this run; wait for it, or give another -o"
+        )
+    return True, file
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file against other processes; False where one of them has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def partial_folder(folder: Path) -> Path:
@@ -278,17 +346,32 @@ def _tasks(spec: RunSpec) -> Iterator[Task]:
 def _replay_missing(
     spec: RunSpec, parts: Path, tasks: Sequence[Task], jobs: int, progress: Progress
 ) -> None:
-    """Make every part that is not there yet."""
+    """Make every part that is not there yet, or is damaged."""
     total = sum(task.size for task in tasks)
-    missing = [task for task in tasks if not (parts / f"{task.name}.answers").exists()]
+    missing = [task for task in tasks if not _is_complete(parts, task)]
     done = total - sum(task.size for task in missing)
     progress(done, total)
-    for size in _replayed(spec, parts, missing, jobs):
-        done += size
-        progress(done, total)
+    with closing(_replayed(spec, parts, missing, jobs)) as sizes:
+        for size in sizes:
+            done += size
+            progress(done, total)
 
 
-def _replayed(spec: RunSpec, parts: Path, tasks: Sequence[Task], jobs: int) -> Iterator[int]:
+def _is_complete(parts: Path, task: Task) -> bool:
+    if not (parts / f"{task.name}.answers").exists():
+        return False
+    try:
+        decisions = _read_part(parts / f"{task.name}.decisions")
+        answers = _read_part(parts / f"{task.name}.answers")
+    except (OSError, pa.ArrowException):  # cut off when the machine went down
+        return False
+    schemas = (decisions.schema, answers.schema) == (DECISIONS, ANSWERS)
+    return schemas and len(answers) == task.size
+
+
+def _replayed(
+    spec: RunSpec, parts: Path, tasks: Sequence[Task], jobs: int
+) -> Generator[int, None, None]:
     if jobs == 1 or len(tasks) < 2:
         for task in tasks:
             yield _make_part(spec, parts, task)
@@ -300,6 +383,7 @@ def _replayed(spec: RunSpec, parts: Path, tasks: Sequence[Task], jobs: int) -> I
         parts,
         list(sys.path),
     )
+    others = set(active_children())
     executor = ProcessPoolExecutor(
         min(jobs, len(tasks)),
         mp_context=get_context("spawn"),
@@ -307,10 +391,27 @@ def _replayed(spec: RunSpec, parts: Path, tasks: Sequence[Task], jobs: int) -> I
         initargs=given,
     )
     try:
-        for future in as_completed([executor.submit(_work, task) for task in tasks]):
+        with _interrupts_held():
+            futures = [executor.submit(_work, task) for task in tasks]
+        for future in as_completed(futures):
             yield future.result()
+    except BaseException:
+        for worker in set(active_children()) - others:
+            worker.kill()  # it may be in the middle of a policy that never returns
+        raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while workers start: they stay deaf to it, and it reaches this process."""
+    resource_tracker.ensure_running()  # which lets signals through once it has started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _in_worker: tuple[RunSpec, Path]
@@ -387,11 +488,12 @@ def _read_part(path: Path) -> pa.Table:
 def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
     """Refuse to resume another run: name what differs."""
     try:
-        before = json.loads((partial / "identity.json").read_text(encoding="utf-8"))
+        before = json.loads((partial / IDENTITY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise UserError(f"{partial}: not an interrupted run; remove it and start anew") from None
-    now = json.loads(json.dumps(identity))
-    differing = [key for key in now if before.get(key) != now[key]]
+    if not isinstance(before, dict):
+        raise UserError(f"{partial}: not an interrupted run; remove it and start anew")
+    differing = [k for k in identity if json.dumps(before.get(k)) != json.dumps(identity[k])]
     if differing:
         raise UserError(
             f"{partial}: an interrupted run with another {' and '.join(differing)}; give the same "

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--repeats",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=1_000_000),
     default=64,
     show_default=True,
     help="Orders of traces to replay and average.",
@@ -93,13 +93,13 @@ def run(
     import json
 
     from simulator.cache import cache_folder, runs_folder
-    from simulator.errors import UserError
+    from simulator.errors import UserError, interrupted
     from simulator.loading import load_policy
     from simulator.runs import RunSpec, find_partial, make_run, new_folder, partial_folder
     from simulator.serving import Serving, parse_step_seconds
 
     loaded = load_policy(policy, parse_settings(settings))
-    serving = Serving(concurrency, parse_step_seconds(step_seconds) if step_seconds else ())
+    serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
     pools = choose_pools(cache_folder(cache), patterns, loaded)
     spec = RunSpec(loaded, pools, budget, repeats, seed, serving)
     for pool, size in zip(pools, spec.budgets, strict=True):
@@ -124,10 +124,11 @@ def run(
                 progress=progress,
                 command=["deepprune-sim", *sys.argv[1:]],
             )
-    except KeyboardInterrupt:
-        if partial_folder(folder).exists():
-            note(f"interrupted; go on with the same command and: --resume -o {folder}")
-        raise
+    except KeyboardInterrupt as error:
+        if not partial_folder(folder).exists():
+            raise
+        hint = f"; go on with the same command and: --resume -o {folder}"
+        raise interrupted(error, hint) from None
     if as_json:
         click.echo(json.dumps({"run": str(folder)} | summary, indent=2, ensure_ascii=False))
         return
