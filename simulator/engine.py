@@ -271,7 +271,7 @@ class Engine:
         """The confidences of the tokens a trace has generated so far."""
         self._need({"confidence"})
         row = int(self.order[number])
-        return self.problem.confidence[row][: int(self.num_tokens[number])].copy()
+        return self.problem.confidence.of(row, int(self.num_tokens[number]))
 
     def hindsight(self) -> Hindsight:
         """What nobody can know beforehand, for the oracle."""

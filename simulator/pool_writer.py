@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from simulator.answers import classify
 from simulator.errors import UserError
-from simulator.pool import CONFIDENCE_FLOAT32, NO_ANSWER, SCHEMAS, SIGNALS, PoolInfo
+from simulator.pool import CONFIDENCE_FLOAT32, ENCODINGS, NO_ANSWER, SCHEMAS, SIGNALS, PoolInfo
 from simulator.records import ProblemRecord, TraceRecord
 from simulator.storage import (
     WRITE_FAULTS,
@@ -197,15 +197,14 @@ class PoolWriter:
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
         schema = CONFIDENCE_FLOAT32 if name == "confidence" and self._float32 else SCHEMAS[name]
-        arrays = [
-            pa.array(column, type=field.type) for column, field in zip(columns, schema, strict=True)
-        ]
+        arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         table = pa.Table.from_arrays(arrays, schema=schema)
         if name not in SIGNALS:
             self._small.setdefault(name, []).append(table)
             return
         if name not in self._writers:
-            self._writers[name] = parquet_writer(self._temporary / f"{name}.parquet", schema)
+            path = self._temporary / f"{name}.parquet"
+            self._writers[name] = parquet_writer(path, schema, ENCODINGS.get(name))
         self._writers[name].write_table(table, row_group_size=max(1, len(table)))
 
     def _write_confidence(
@@ -290,3 +289,13 @@ def _signals_of(trace: TraceRecord) -> list[str]:
         "probes": trace.probe_positions is not None,
     }
     return [signal for signal in SIGNALS if present[signal]]
+
+
+def _array(column: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    """A column as Arrow holds it; lists that are numpy arrays are put together in one piece."""
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        return column
+    if not pa.types.is_list(kind) or not all(isinstance(each, np.ndarray) for each in column):
+        return pa.array(column, type=kind)
+    offsets = np.cumsum([0, *(len(each) for each in column)], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(column), kind.value_type))

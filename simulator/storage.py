@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -14,10 +15,24 @@ import pyarrow.parquet as pq
 from simulator.errors import UserError
 
 
-def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """A Parquet writer with this project's settings, which never depend on the machine."""
+def parquet_writer(
+    path: Path, schema: pa.Schema, encodings: Mapping[str, str] | None = None
+) -> pq.ParquetWriter:
+    """A Parquet writer with this project's settings, which never depend on the machine.
+
+    `encodings` are Parquet encodings by column; all other columns are dictionary-encoded where that
+    pays.
+    """
+    encodings = dict(encodings or {})
+    plain = {name.partition(".")[0] for name in encodings}
     return pq.ParquetWriter(
-        path, schema, compression="zstd", store_schema=True, write_page_checksum=True
+        path,
+        schema,
+        compression="zstd",
+        store_schema=True,
+        write_page_checksum=True,
+        use_dictionary=[name for name in schema.names if name not in plain],
+        column_encoding=encodings or None,
     )
 
 
