@@ -40,7 +40,7 @@ class Serving:
     """A serving engine: `concurrency` slots (None: unlimited) and the cost of a decode step.
 
     `step_seconds` are points (batch size, seconds a step), interpolated linearly and extended by
-    the last segment's slope; none of them leaves the clock in decode steps.
+    the last segment's slope (level where that falls); none of them leaves the clock in decode steps.
     """
 
     concurrency: int | None = None
@@ -63,7 +63,7 @@ class Serving:
             return 1
         if len(points) > 1 and batch > points[-1][0]:
             (b0, s0), (b1, s1) = points[-2:]
-            return s1 + (s1 - s0) * (batch - b1) / (b1 - b0)
+            return s1 + max(0.0, s1 - s0) * (batch - b1) / (b1 - b0)
         sizes, seconds = zip(*points, strict=True)
         return float(np.interp(batch, sizes, seconds))
 
