@@ -40,7 +40,7 @@ class Serving:
     """A serving engine: `concurrency` slots (None: unlimited) and the cost of a decode step.
 
     `step_seconds` are points (batch size, seconds a step), interpolated linearly and extended by
-    the last segment's slope (level where that falls); none of them leaves the clock in decode steps.
+    the last segment's slope, or level where that falls; without any the clock counts decode steps.
     """
 
     concurrency: int | None = None
