@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from simulator.cache import cache_folder, find_pools, pool_name, runs_folder
+from simulator.commands.data_verify import verify
 from simulator.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 )
 def data() -> None:
     """Pools on this machine, and queries over pools, runs and submissions."""
+
+
+data.add_command(verify)
 
 
 @data.command("list", epilog="\b\nExample:\n  deepprune-sim data list --cache /data/pools")

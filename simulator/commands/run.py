@@ -2,18 +2,16 @@ from __future__ import annotations
 
 import shutil
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from simulator.commands.progress import note, progress_bar
+
 if TYPE_CHECKING:
     from simulator.loading import LoadedPolicy
     from simulator.pool import Pool
-    from simulator.runs import Progress
 
 
 @click.command(
@@ -115,7 +113,7 @@ def run(
     if resume and (folder / "summary.json").exists():
         raise UserError(f"{folder}: complete already; see it with: deepprune-sim report {folder}")
     try:
-        with progress_bar(loaded.name) as progress:
+        with progress_bar(loaded.name, "replays") as progress:
             summary = make_run(
                 spec,
                 folder,
@@ -232,30 +230,3 @@ def shown(
         None if part is None else form.format(part * scale + 0.0) for part in estimate.values()
     )
     return label, str(value), f"[{low}, {high}]" if low is not None else "one problem"
-
-
-@contextmanager
-def progress_bar(title: str) -> Iterator[Progress]:
-    """A bar on a terminal's standard error; elsewhere a plain line every ten seconds."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress as Bar
-
-        with Bar(console=Console(stderr=True), transient=True) as bar:
-            shown = bar.add_task(title)
-            yield lambda done, total: bar.update(shown, completed=done, total=total)
-        return
-    last = time.monotonic()
-
-    def line(done: int, total: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= 10:
-            last = time.monotonic()
-            note(f"{title}: {done} of {total} replays")
-
-    yield line
-
-
-def note(text: str) -> None:
-    """A line beside the results: on standard error, so that `--json` stays clean."""
-    click.echo(text, err=True)

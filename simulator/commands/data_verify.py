@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from simulator.commands.progress import progress_bar
+
+
+@click.command(
+    epilog="\b\nExamples:\n  deepprune-sim data verify\n"
+    "  deepprune-sim data verify 'scout/*' --json"
+)
+@click.argument("patterns", metavar="[POOL]...", nargs=-1)
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of pools.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def verify(
+    ctx: click.Context, patterns: tuple[str, ...], cache: Path | None, as_json: bool
+) -> None:
+    """Check pools against what their format promises; all of them without POOL.
+
+    Recomputes the hashes and checks order, uniqueness, lengths, answer classes, grades and signals.
+    The exit code is 1 if anything is wrong.
+    """
+    from simulator.cache import cache_folder, find_pools, pool_name
+    from simulator.pool_check import check_pool
+
+    findings: dict[str, list[str]] = {}
+    for path in find_pools(cache_folder(cache), patterns):
+        name = pool_name(path)
+        with progress_bar(name, "problems") as progress:
+            findings[name] = check_pool(path, progress)
+        if not as_json:
+            click.echo(f"{name}: {'wrong' if findings[name] else 'sound'}")
+            for finding in findings[name]:
+                click.echo(f"  {finding}")
+    if as_json:
+        click.echo(json.dumps(findings, indent=2, ensure_ascii=False))
+    elif not findings:
+        click.echo(f"No pools in {cache_folder(cache)}.")
+    ctx.exit(1 if any(findings.values()) else 0)
