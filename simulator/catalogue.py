@@ -81,6 +81,10 @@ SUBMISSIONS = pa.schema(
 )
 
 
+Row = dict[str, Any]
+"""One row of a view, by column; a column that is not named is null."""
+
+
 class Broken(NamedTuple):
     """A folder that the catalogue leaves out, and why."""
 
@@ -106,7 +110,7 @@ class Catalogue:
     ) -> None:
         self.connection.close()
 
-    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         """All rows of a query that this program wrote, as dictionaries by column."""
         cursor = self.connection.execute(query, list(parameters))
         names = [column[0] for column in cursor.description or ()]
@@ -132,9 +136,9 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
             "temp_directory": "",
         }
     )
-    connection.register("pools", pools)
-    connection.register("runs", run_rows)
-    connection.register("submissions", submission_rows)
+    _table(connection, "pools", POOLS, pools)
+    _table(connection, "runs", RUNS, run_rows)
+    _table(connection, "submissions", SUBMISSIONS, submission_rows)
     for name in ("problems", "traces"):
         files = [folder / f"{name}.parquet" for folder in pool_folders]
         _parquet_view(connection, name, "pool", files, SCHEMAS[name])
@@ -145,20 +149,20 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
     return Catalogue(connection, broken)
 
 
-def _pools(cache: Path, broken: list[Broken]) -> tuple[pa.Table, list[Path]]:
+def _pools(cache: Path, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
     """Rows of the view `pools`, and the folders that they describe."""
-    tables, folders = [], []
+    rows, folders = [], []
     for folder in iter_pool_folders(cache):
         try:
-            tables.append(_pool_row(folder))
+            rows.append(_pool_row(folder))
         except UserError as error:
             broken.append(_broken(folder, error))
         else:
             folders.append(folder)
-    return pa.concat_tables([POOLS.empty_table(), *tables]), folders
+    return rows, folders
 
 
-def _pool_row(folder: Path) -> pa.Table:
+def _pool_row(folder: Path) -> Row:
     info = read_info(folder)
     if info.name != pool_name(folder):
         raise UserError(f"pool.json names it {info.name}; move the folder there")
@@ -170,15 +174,12 @@ def _pool_row(folder: Path) -> pa.Table:
     row = {name: getattr(info, name) for name in POOLS.names if hasattr(info, name)}
     row["path"] = str(folder)
     row["bytes"] = sum(file.stat().st_size for file in folder.iterdir())
-    try:
-        return pa.Table.from_pylist([row], schema=POOLS)
-    except (pa.ArrowException, TypeError) as error:
-        raise UserError(f"pool.json: {error}; import the pool again") from None
+    return row
 
 
-def _runs(runs: Path | None, broken: list[Broken]) -> tuple[pa.Table, list[Path]]:
+def _runs(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
     """Rows of the view `runs`, and the folders of the runs in it."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     folders = []
     for folder in _folders_with(runs, ("run.json", "identity.json")):
         try:
@@ -192,21 +193,21 @@ def _runs(runs: Path | None, broken: list[Broken]) -> tuple[pa.Table, list[Path]
         else:
             rows.extend(_result_row(result) for result in results)
             folders.append(folder)
-    return pa.Table.from_pylist(rows, schema=RUNS), folders
+    return rows, folders
 
 
-def _submissions(submissions: Path | None, broken: list[Broken]) -> pa.Table:
+def _submissions(submissions: Path | None, broken: list[Broken]) -> list[Row]:
     """Rows of the view `submissions`: one a pool, or one with nothing else where no run is in."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for folder in _folders_with(submissions, ("submission.toml", "run.json")):
-        named: dict[str, Any] = {"submission": folder.name, "path": str(folder)}
+        named: Row = {"submission": folder.name, "path": str(folder)}
         try:
             results = read_results(folder) if (folder / "run.json").is_file() else []
         except UserError as error:
             broken.append(_broken(folder, error))
         else:
             rows.extend([{**_result_row(result), **named} for result in results] or [named])
-    return pa.Table.from_pylist(rows, schema=SUBMISSIONS)
+    return rows
 
 
 def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:
@@ -216,10 +217,8 @@ def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:
     return sorted({file.parent for mark in marks for file in parent.glob(f"*/{mark}")})
 
 
-def _result_row(result: RunResult) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        name: getattr(result, name) for name in RUNS.names if hasattr(result, name)
-    }
+def _result_row(result: RunResult) -> Row:
+    row: Row = {name: getattr(result, name) for name in RUNS.names if hasattr(result, name)}
     row["parameters"] = json.dumps(result.parameters, sort_keys=True)
     row["path"] = str(result.path)
     for name in METRICS:
@@ -235,6 +234,31 @@ def _parquet_schema(file: Path) -> pa.Schema:
         return pq.read_schema(file)
 
 
+def _table(
+    connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, rows: Sequence[Row]
+) -> None:
+    """Put a few rows into a table of DuckDB's own.
+
+    An Arrow table would do as well, but making one of Python objects imports pandas, which takes
+    longer than the query.
+    """
+    columns = ", ".join(f'"{field.name}" {_duckdb_type(field.type)}' for field in schema)
+    connection.execute(f"CREATE TABLE {name} ({columns})")
+    if rows:
+        places = ", ".join("?" * len(schema))
+        values = [[row.get(column) for column in schema.names] for row in rows]
+        connection.executemany(f"INSERT INTO {name} VALUES ({places})", values)
+
+
+def _duckdb_type(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        return _duckdb_type(kind.value_type)
+    if pa.types.is_list(kind):
+        return _duckdb_type(kind.value_type) + "[]"
+    names = {"string": "VARCHAR", "bool": "BOOLEAN", "double": "DOUBLE"}
+    return names.get(str(kind)) or {"int32": "INTEGER", "int64": "BIGINT"}[str(kind)]
+
+
 def _parquet_view(
     connection: duckdb.DuckDBPyConnection,
     name: str,
@@ -247,7 +271,7 @@ def _parquet_view(
     The name is computed from the file's path, so that a query for one pool opens one pool's file.
     """
     if not files:
-        connection.register(name, pa.schema([(owner, pa.string()), *schema]).empty_table())
+        _table(connection, name, pa.schema([(owner, pa.string()), *schema]), [])
         return
     names = "[-4:-2]" if owner == "pool" else "[-2:-2]"
     listed = ", ".join(_literal(file.as_posix()) for file in files)
