@@ -214,6 +214,20 @@ def test_kept_are_the_answers_of_those_that_finished(
     assert (row["kept_classes"], row["kept_correct"]) == (classes, right)
 
 
+def test_no_answer_is_no_right_answer_whichever_class_is_right(tmp_path: Path) -> None:
+    problem = write_problem(tmp_path, [T(10, None), T(20, "2"), T(30, "1")])
+    assert problem.class_correct.tolist() == [False, True]
+    engine = Engine(problem, np.array([0, 1]), Serving())
+    sampler = Sampler(engine, (0,))
+    sampler.decode(sampler.start(2)[:1])
+    recorder = Recorder(problem)
+    recorder.add(0, engine, NONE)
+    recorder.add(1, Engine(problem, np.array([0, 2]), Serving()), NONE)
+    rows = recorder.tables().answers.to_pylist()
+    assert [row["kept_correct"] for row in rows] == [False, False]
+    assert [row["baseline_correct"] for row in rows] == [False, True]
+
+
 def test_the_baseline_is_about_the_whole_budget_in_its_order(tmp_path: Path) -> None:
     problem = write_problem(tmp_path, TRACES)
     orders = [[0, 1], [1, 0], [3, 5], [3, 1], [0, 1, 5], [4, 0, 2, 5]]
