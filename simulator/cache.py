@@ -49,7 +49,12 @@ def _cache_folder(option: Path | None) -> Path:
         return LOCAL_CACHE
     from platformdirs import user_cache_path
 
-    return user_cache_path("deepprune-sim", appauthor=False)
+    try:
+        return user_cache_path("deepprune-sim", appauthor=False)
+    except RuntimeError:
+        raise UserError(
+            f"no home folder to keep pools in; name one with --cache or ${CACHE_VARIABLE}"
+        ) from None
 
 
 def runs_folder() -> Path:

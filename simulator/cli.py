@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 import click
+
+from simulator.errors import WRITE_FAULTS, Interrupted, Signalled, UserError, interrupted
 
 COMMANDS = {
     "run": ("simulator.commands.run:run", "Replay a policy over stored traces and score it."),
@@ -43,8 +48,6 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Call the command; Ctrl-C gets past click, which would print a line of its own."""
-        from simulator.errors import interrupted
-
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
@@ -70,10 +73,8 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line. What a user can cause ends in one line on stderr and exit code 2."""
-    from simulator.errors import Interrupted, UserError
-    from simulator.storage import WRITE_FAULTS
-
     try:
+        _make_output_safe()
         with _ended_by_signals():
             code = cli.main(args, prog_name="deepprune-sim", standalone_mode=False)
             sys.stdout.flush()  # here, where a full disk can still be told
@@ -90,6 +91,8 @@ def main(args: list[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in WRITE_FAULTS:
             raise
+        if error.errno == errno.ENOENT and error.filename is None:
+            fail("the working directory is gone; change to one that exists")
         fail(f"{error.filename or 'output'}: {error.strerror}; {WRITE_FAULTS[error.errno]}")
     sys.exit(code if isinstance(code, int) else 0)
 
@@ -97,7 +100,6 @@ def main(args: list[str] | None = None) -> None:
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the program as Ctrl-C does: nothing half-written stays behind."""
-    from simulator.errors import Signalled
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Signalled(number)
@@ -115,9 +117,21 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _make_output_safe() -> None:
+    """Give closed streams somewhere to write to, and spell what a locale's encoding lacks."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (open to the end)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def fail(message: str, code: int = 2) -> None:
     """End with one line on stderr."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    with suppress(OSError):  # a full disk may be behind stderr, too
+        print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

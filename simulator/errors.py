@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class UserError(Exception):
     """Something the user can mend: one line that names the file, the row and the remedy."""
@@ -40,3 +42,21 @@ class SamplerError(Exception):
 
 class BudgetExceeded(SamplerError):  # noqa: N818  (the name is part of the policy API)
     """A policy started more traces than its budget."""
+
+
+WRITE_FAULTS = {
+    errno.ENOSPC: "free space and retry",
+    errno.EDQUOT: "free space and retry",
+    errno.EFBIG: "raise the limit on file sizes (ulimit -f) and retry",
+    errno.EIO: "check the disk",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder that you may write to",
+    errno.ENOTDIR: "a part of the path is a file, choose another place",
+    errno.EISDIR: "there is a folder of this name, choose another place",
+    errno.EEXIST: "a part of the path exists already, choose another place",
+    errno.ENOTEMPTY: "it has come into being meanwhile, choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOENT: "a folder on the way to it is gone, make it again",
+}
+"""Why a file cannot be written, and what to do about it."""

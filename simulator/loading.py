@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import importlib
 import inspect
+import json
 import re
 import sys
 import traceback
@@ -18,6 +19,7 @@ from typing import Any
 from simulator.errors import PolicyError, SamplerError, UserError
 from simulator.methods import METHODS
 from simulator.policy import Policy
+from simulator.pool import SIGNALS
 
 
 @dataclass(frozen=True)
@@ -161,7 +163,9 @@ def _policy_class(file: str, source: str, wanted: str = "") -> type[Policy]:
         raise PolicyError(f"{file}: not Python source ({error})") from error
     try:
         exec(code, module.__dict__)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PolicyError(explain(error, file)) from error
     policies = {
         name: kind
@@ -197,14 +201,40 @@ def _instantiate(
         if key not in defaults:
             raise UserError(_unknown_parameter(key, defaults, name))
         parameters[key] = _convert(key, text, defaults[key])
+    _check_class(kind, defaults, name)
     try:
         policy = kind()
         for key, value in parameters.items():
             setattr(policy, key, value)
         policy.validate()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise PolicyError(f"{name}: {_described(error)}") from error
     return policy, parameters
+
+
+def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -> None:
+    """Raise `PolicyError` for class attributes that are not of the kind that `Policy` says."""
+    needs: object = kind.requires
+    groups = set | frozenset | list | tuple
+    if not isinstance(needs, groups) or any(need not in SIGNALS for need in needs):
+        raise PolicyError(
+            f"{name}: requires is {needs!r:.60}; give a set of {', '.join(map(repr, SIGNALS))}"
+        )
+    budget: object = kind.budget
+    if budget is not None and (type(budget) is not int or budget < 1):
+        raise PolicyError(f"{name}: budget is {budget!r:.60}; give a number of traces, or None")
+    if type(kind.unranked) is not bool:
+        raise PolicyError(f"{name}: unranked is {kind.unranked!r:.60}; give True or False")
+    for key, value in parameters.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError):
+            raise PolicyError(
+                f"{name}: parameter {key} is of type {type(value).__name__}, which run.json cannot "
+                f"hold; use numbers, texts and lists, or call it _{key} if it is no parameter"
+            ) from None
 
 
 def _unknown_parameter(key: str, defaults: Mapping[str, Any], name: str) -> str:
@@ -248,7 +278,10 @@ def explain(error: BaseException, file: str) -> str:
 
 
 def _described(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # its own __str__ fails
+        text = ""
     if isinstance(error, SamplerError) or (type(error) is ValueError and text):
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -17,11 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.answers import classify
-from simulator.errors import UserError
+from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pool import CONFIDENCE_FLOAT32, ENCODINGS, NO_ANSWER, SCHEMAS, SIGNALS, PoolInfo
 from simulator.records import ProblemRecord, TraceRecord
 from simulator.storage import (
-    WRITE_FAULTS,
     disk_error,
     file_sha256,
     make_folders,

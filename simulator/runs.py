@@ -427,6 +427,7 @@ def _start_worker(
     global _in_worker
     threading.Thread(target=_die_with_parent, daemon=True).start()
     sys.path[:] = path
+    sys.stdout = sys.stderr  # results alone go to standard output, not what a policy prints
     loaded = load_policy(policy[0], policy[1], policy[2])
     _in_worker = (RunSpec(loaded, [Pool(path) for path in pools], *settings), parts)
 
@@ -493,7 +494,8 @@ def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
         raise UserError(f"{partial}: not an interrupted run; remove it and start anew") from None
     if not isinstance(before, dict):
         raise UserError(f"{partial}: not an interrupted run; remove it and start anew")
-    differing = [k for k in identity if json.dumps(before.get(k)) != json.dumps(identity[k])]
+    now = json.loads(_json(identity))
+    differing = [key for key in now if json.dumps(before.get(key)) != json.dumps(now[key])]
     if differing:
         raise UserError(
             f"{partial}: an interrupted run with another {' and '.join(differing)}; give the same "
@@ -502,7 +504,13 @@ def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(_json(value) + "\n", encoding="utf-8")
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """JSON that UTF-8 can hold: file names may have bytes that are no characters."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def _versions() -> dict[str, str]:

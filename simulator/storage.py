@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.errors import UserError
+from simulator.errors import WRITE_FAULTS, UserError
 
 
 def parquet_writer(
@@ -60,24 +59,6 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-WRITE_FAULTS = {
-    errno.ENOSPC: "free space and retry",
-    errno.EDQUOT: "free space and retry",
-    errno.EFBIG: "raise the limit on file sizes (ulimit -f) and retry",
-    errno.EIO: "check the disk",
-    errno.EACCES: "choose a folder that you may write to",
-    errno.EPERM: "choose a folder that you may write to",
-    errno.EROFS: "choose a folder that you may write to",
-    errno.ENOTDIR: "a part of the path is a file, choose another place",
-    errno.EISDIR: "there is a folder of this name, choose another place",
-    errno.EEXIST: "a part of the path exists already, choose another place",
-    errno.ENOTEMPTY: "it has come into being meanwhile, choose another place",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ENOENT: "a folder on the way to it is gone, make it again",
-}
-"""Why a file cannot be written, and what to do about it."""
 
 
 def disk_error(error: OSError, path: Path) -> UserError:

@@ -44,7 +44,8 @@ data.add_command(verify)
 @data.command("list", epilog="\b\nExample:\n  deepprune-sim data list --cache /data/pools")
 @cache_option
 @json_option
-def list_pools(cache: Path | None, as_json: bool) -> None:
+@click.option("--known", is_flag=True, help="Show known public pools too, which data pull gets.")
+def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
     """List the pools on this machine.
 
     Lengths are tokens. Token accuracy says how much a pool knows of them: exact (every token's
@@ -58,7 +59,8 @@ def list_pools(cache: Path | None, as_json: bool) -> None:
         broken = catalogue.broken
     if as_json:
         listed = [{"path": str(each.path), "reason": each.reason} for each in broken]
-        _print_json({"cache": str(folder), "pools": pools, "broken": listed})
+        public = {"known": _known_pools(folder)} if known else {}
+        _print_json({"cache": str(folder), "pools": pools, "broken": listed, **public})
         return
     if pools:
         _print_pools(pools)
@@ -66,7 +68,12 @@ def list_pools(cache: Path | None, as_json: bool) -> None:
         click.echo(f"No pools in {folder}. To get some:")
         click.echo("  deepprune-sim run cons@64                replays a small generated sample")
         click.echo("  deepprune-sim import FORMAT PATH …       imports stored traces (import -h)")
+        click.echo(
+            "  deepprune-sim data pull NAME             downloads public ones (data pull -h)"
+        )
     _print_broken(broken)
+    if known:
+        _print_known(_known_pools(folder))
 
 
 @data.command(
@@ -112,6 +119,67 @@ def show(pool: str, cache: Path | None, as_json: bool) -> None:
 
 
 @data.command(
+    epilog="\b\nExample:\n  deepprune-sim data list --known\n  deepprune-sim data pull scout"
+)
+@click.argument("name")
+@click.option("--revision", help="Commit, branch or tag, instead of the registry's.")
+@click.option("--replace", is_flag=True, help="Overwrite pools of the same names.")
+@click.option(
+    "--keep-files/--no-keep-files",
+    default=True,
+    help="Keep the downloaded files in huggingface_hub's folder, or remove them after the import.",
+)
+@cache_option
+@json_option
+def pull(
+    name: str,
+    revision: str | None,
+    replace: bool,
+    keep_files: bool,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Download a known public source from the Hugging Face Hub and import its pools.
+
+    `data list --known` shows the names. Your own sources go into registry.toml in the folder of
+    pools; the registry that comes with the program describes the form.
+
+    Run again, it goes on where it stopped: complete files and pools stay. The token is that of
+    `hf auth login` or HF_TOKEN. With HF_HUB_OFFLINE=1, only files that are here are used.
+    """
+    from simulator.commands.import_ import print_report, progress_shown
+    from simulator.errors import interrupted
+    from simulator.pulling import pull as pull_entry
+    from simulator.registry import find_entry
+
+    folder = cache_folder(cache)
+    entry = find_entry(folder, name)
+    try:
+        with progress_shown() as progress:
+            report = pull_entry(
+                entry,
+                cache=folder,
+                revision=revision,
+                replace=replace,
+                keep_files=keep_files,
+                progress=progress,
+                notice=lambda text: click.echo(f"note: {text}", err=True),
+            )
+    except KeyboardInterrupt as error:
+        raise interrupted(error, "; the same command goes on where this stopped") from None
+    if as_json:
+        _print_json(report.as_dict())
+        return
+    for made in report.made:
+        print_report(made)
+        click.echo()
+    for here in report.here:
+        click.echo(f"{here}: here already, from the same commit")
+    click.echo(f"source: {entry.source} at {report.commit}")
+    click.echo(f"licence: {entry.licence}; cite: {entry.citation}")
+
+
+@data.command(
     epilog="\b\nExample:\n"
     '  deepprune-sim data sql "select pool, avg(correct::int) from traces group by pool"\n'
     '  deepprune-sim data sql "describe runs"'
@@ -132,6 +200,10 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
 
     if as_json and as_csv:
         raise UserError("--csv and --json exclude each other; give one")
+    try:
+        query.encode()
+    except UnicodeEncodeError:
+        raise UserError("SQL: not UTF-8; set a locale that is (LC_ALL=C.UTF-8)") from None
     with connect(cache_folder(cache), runs_folder(), Path("submissions")) as catalogue:
         if catalogue.broken:
             count = len(catalogue.broken)
@@ -279,6 +351,44 @@ def _print_broken(broken: list[Broken]) -> None:
         click.echo("\nCannot be read, and left out everywhere:")
         for each in broken:
             click.echo(f"  {each.path}: {each.reason}")
+
+
+def _known_pools(folder: Path) -> list[dict[str, Any]]:
+    """Each known public source with its pools, and which of those are in `folder`."""
+    from simulator.registry import read_registry
+
+    return [
+        {
+            "name": entry.name,
+            "repository": entry.repository,
+            "revision": entry.revision,
+            "pinned": entry.pinned,
+            "pools": names,
+            "here": [name for name in names if (folder / name / "pool.json").exists()],
+            "importer": entry.importer,
+            "licence": entry.licence,
+            "citation": entry.citation,
+        }
+        for entry in read_registry(folder).values()
+        for names in [[entry.pool_name(rule) for rule in entry.pools]]
+    ]
+
+
+def _print_known(known: list[dict[str, Any]]) -> None:
+    from simulator.tables import print_table
+
+    click.echo("\nKnown public pools, for deepprune-sim data pull NAME:")
+    rows = [
+        [
+            entry["name"],
+            f"{len(entry['here'])} of {len(entry['pools'])}",
+            entry["repository"],
+            entry["revision"][:12] if entry["pinned"] else f"{entry['revision']} (not pinned)",
+            entry["licence"],
+        ]
+        for entry in known
+    ]
+    print_table(["name", "pools here", "repository", "revision", "licence"], rows)
 
 
 def _print_description(description: dict[str, Any]) -> None:

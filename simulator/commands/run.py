@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def run(
     if resume and (folder / "summary.json").exists():
         raise UserError(f"{folder}: complete already; see it with: deepprune-sim report {folder}")
     try:
-        with progress_bar(loaded.name, "replays") as progress:
+        with progress_bar(loaded.name, "replays") as progress, redirect_stdout(sys.stderr):
             summary = make_run(
                 spec,
                 folder,
