@@ -10,7 +10,7 @@ import json
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -217,8 +217,8 @@ def _instantiate(
 def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -> None:
     """Raise `PolicyError` for class attributes that are not of the kind that `Policy` says."""
     needs: object = kind.requires
-    groups = set | frozenset | list | tuple
-    if not isinstance(needs, groups) or any(need not in SIGNALS for need in needs):
+    known = isinstance(needs, Collection) and all(need in SIGNALS for need in needs)
+    if isinstance(needs, str) or not known:
         raise PolicyError(
             f"{name}: requires is {needs!r:.60}; give a set of {', '.join(map(repr, SIGNALS))}"
         )
