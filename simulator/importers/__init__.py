@@ -7,5 +7,7 @@ FORMATS = {
     "scout": "simulator.importers.scout:read",
     "inspect": "simulator.importers.inspect_log:read",
     "jsonl": "simulator.importers.jsonl:read",
+    "parquet": "simulator.importers.jsonl:read",
+    "deepprune": "simulator.importers.deepprune:read",
 }
 """Format to `module:function`, so that naming the formats loads none of them."""

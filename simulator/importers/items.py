@@ -1,0 +1,311 @@
+"""Items out of JSON, JSON-lines and Parquet files: seen one by one, and read again when needed.
+
+An item is what a file's outermost list, object, lines or rows hold: a problem or a trace. Only its
+place is kept, so that files of any size can be gone through in another order than their own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.errors import UserError
+from simulator.importers.json_files import AGAIN, json_fault, read_text, unreadable
+from simulator.importers.reading import BadRow, ImportOptions
+
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet")
+
+_LINES = (".jsonl", ".ndjson")
+_BOM = b"\xef\xbb\xbf"
+_SPACE = re.compile(r"[\s,:]*")
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item stands: bytes `start` to `end`, or row `end` of row group `start` (Parquet).
+
+    `where` says so to a user; `key` is the item's name where its file is an object of items.
+    """
+
+    path: Path
+    where: str
+    start: int
+    end: int
+    key: str | None = None
+
+    def load(self) -> Any:
+        """Read the item again."""
+        if self.path.suffix == ".parquet":
+            return _row_group(self.path, self.start).slice(self.end, 1).to_pylist()[0]
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.start)
+                text = file.read(self.end - self.start).decode()
+        except OSError as error:
+            raise unreadable(self.path, error) from None
+        except UnicodeDecodeError:
+            raise self._changed() from None
+        parsed = json_fault(text)
+        if isinstance(parsed, str):
+            raise self._changed()
+        return parsed[0]
+
+    def _changed(self) -> UserError:
+        return UserError(f"{self.where}: changed while it was read; import it again")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An item on its way past: its place, and its value or why it cannot be read."""
+
+    place: Place
+    value: Any
+    fault: BadRow | None = None
+
+
+def items_of(options: ImportOptions) -> Iterator[Item]:
+    """All items of the files and folders that `options` names, in that order.
+
+    A folder stands for all files below it that end in one of `SUFFIXES`, sorted by path. What a
+    file is shows in its content: one object on each line, a list of items, an object of items by
+    name (`{"p1": {…}, "p2": {…}}`), or a single item; where the items are in a list inside an
+    object, the mapped field `problems` names it. A JSON file's text is held while it is gone
+    through, its items one by one.
+
+    Raises
+    ------
+    UserError
+        A path that does not exist, a folder without such files, an empty or unreadable file.
+    """
+    for path in _files(options.paths):
+        found = False
+        for item, done in _items(path, options.field_map.get("problems")):
+            found = True
+            options.progress(f"reading {path.name}", done)
+            yield item
+        if not found:
+            raise UserError(f"{path}: holds no row; {AGAIN}, or leave the file out")
+
+
+def _items(path: Path, inside: str | None) -> Iterator[tuple[Item, float]]:
+    if path.suffix == ".parquet":
+        return _rows(path)
+    return _lines(path) if _has_lines(path) else _members(path, inside)
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        below = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
+        below = [file for file in below if file.is_file()]
+        if not below:
+            raise UserError(f"{path}: no {', '.join(SUFFIXES)} file in this folder; name the files")
+        files.extend(below)
+    seen: set[Path] = set()
+    for file in files:
+        if file.resolve() in seen:
+            raise UserError(f"{file}: given twice; name each file once")
+        seen.add(file.resolve())
+    return files
+
+
+def _has_lines(path: Path) -> bool:
+    """Whether a file has one JSON object on each line rather than one value altogether."""
+    try:
+        with path.open("rb") as file:
+            first = b""
+            for line in file:
+                first = line.removeprefix(_BOM).strip()
+                if first:
+                    break
+            if not first.startswith(b"{") or first == b"{":
+                return False
+            if path.suffix in _LINES:
+                return True
+            more = any(line.strip() for line in file)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return more and not isinstance(json_fault(first.decode(errors="replace")), str)
+
+
+def _lines(path: Path) -> Iterator[tuple[Item, float]]:
+    try:
+        with path.open("rb") as file:
+            size = max(1, path.stat().st_size)
+            end = 0
+            for number, line in enumerate(file, start=1):
+                start, end = end, end + len(line)
+                if number == 1 and line.startswith(_BOM):
+                    start, line = len(_BOM), line.removeprefix(_BOM)
+                if not line.strip():
+                    continue
+                place = Place(path, f"{path}: line {number}", start, end)
+                yield _line(line, place), start / size
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _line(line: bytes, place: Place) -> Item:
+    try:
+        parsed = json_fault(line.decode())
+    except UnicodeDecodeError:
+        fault = BadRow("not UTF-8", "convert the file with iconv -t utf-8")
+        return Item(place, None, fault)
+    if isinstance(parsed, str):
+        remedy = f"each line has to be one JSON object; {AGAIN}"
+        return Item(place, None, BadRow(parsed.removeprefix("line 1, "), remedy))
+    return Item(place, parsed[0])
+
+
+def _members(path: Path, inside: str | None) -> Iterator[tuple[Item, float]]:
+    text = read_text(path)
+    if not text.strip():
+        raise UserError(f"{path}: the file is empty; {AGAIN}")
+    try:
+        yield from _scan(path, text, inside)
+    except (json.JSONDecodeError, RecursionError, ValueError):
+        fault = json_fault(text)
+        reason = fault if isinstance(fault, str) else "not JSON"
+        raise UserError(f"{path}: {reason}; {AGAIN}") from None
+
+
+def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, float]]:
+    start = _after_space(text, 0)
+    kind = text[start]
+    if kind not in "[{":
+        value = json.loads(text)
+        raise UserError(f"{path}: holds a JSON {type(value).__name__}, no list or object; {AGAIN}")
+    offsets = _Offsets(path, text)
+    if kind == "{":
+        items = {key: (begin, end, sort) for key, begin, end, sort in _pairs(text, start)}
+        sorts = {sort for _, _, sort in items.values()}
+        if inside is not None:
+            if items.get(inside, (0, 0, ""))[2] != "objects":
+                names = ", ".join(list(items)[:12])
+                raise UserError(
+                    f"{path}: no list of objects {inside}, which --map problems names; "
+                    f"keys here: {names or 'none'}"
+                )
+            start = items[inside][0]
+        elif len(items) == 1 and sorts == {"objects"}:
+            start = next(iter(items.values()))[0]  # {"problems": [...]}
+        elif sorts in ({"object"}, {"objects"}):
+            for key, (begin, end, _) in items.items():
+                place = Place(path, f"{path}: {key}", *offsets.of(begin, end), key)
+                yield Item(place, json.loads(text[begin:end])), begin / len(text)
+            return
+        else:
+            end = len(text.rstrip())
+            place = Place(path, str(path), *offsets.of(start, end))
+            yield Item(place, json.loads(text)), 0.0
+            return
+    else:
+        _check_end(text, start)
+    for number, (begin, end, value) in enumerate(_elements(text, start)):
+        place = Place(path, f"{path}: [{number}]", *offsets.of(begin, end))
+        yield Item(place, value), begin / len(text)
+
+
+def _pairs(text: str, start: int) -> Iterator[tuple[str, int, int, str]]:
+    """Key, begin and end of each value of the object at `start`, and what sort of value it is."""
+    at = _after_space(text, start + 1)
+    while text[at : at + 1] != "}":
+        key, at = _DECODER.raw_decode(text, at)
+        begin = _after_space(text, at)
+        value, at = _DECODER.raw_decode(text, begin)
+        yield key, begin, at, _sort_of(value)
+        at = _after_space(text, at)
+    if text[at + 1 :].strip():
+        raise json.JSONDecodeError("Extra data", text, at + 1)
+
+
+def _sort_of(value: Any) -> str:
+    if isinstance(value, dict):
+        return "object"
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        return "objects"
+    return "other"
+
+
+def _elements(text: str, start: int) -> Iterator[tuple[int, int, Any]]:
+    at = _after_space(text, start + 1)
+    while text[at : at + 1] != "]":
+        begin = at
+        value, at = _DECODER.raw_decode(text, begin)
+        yield begin, at, value
+        at = _after_space(text, at)
+
+
+def _check_end(text: str, start: int) -> None:
+    """A list that is cut off is refused before anything is made of its first items."""
+    if not text.rstrip().endswith("]"):
+        raise json.JSONDecodeError("Unterminated list", text, start)
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+class _Offsets:
+    """Places in a text as places in its file, asked for in ascending order."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.text = text
+        self.ascii = text.isascii()
+        self.characters = 0
+        with path.open("rb") as file:
+            self.bytes = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+
+    def of(self, begin: int, end: int) -> tuple[int, int]:
+        """First byte and the one after the last of characters `begin` to `end`."""
+        first = self._byte(begin)
+        return first, self._byte(end)
+
+    def _byte(self, character: int) -> int:
+        between = character - self.characters
+        if not self.ascii:
+            between = len(self.text[self.characters : character].encode())
+        self.characters = character
+        self.bytes += between
+        return self.bytes
+
+
+def _rows(path: Path) -> Iterator[tuple[Item, float]]:
+    try:
+        with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+            total = max(1, file.metadata.num_rows)
+            number = 0
+            for group in range(file.num_row_groups):
+                row = 0
+                for batch in file.iter_batches(batch_size=64, row_groups=[group]):
+                    for values in batch.to_pylist():
+                        number += 1
+                        place = Place(path, f"{path}: row {number}", group, row)
+                        yield Item(place, values), number / total
+                        row += 1
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise unreadable(path, error) from None
+        reason = " ".join(str(error).split())[:120]
+        raise UserError(
+            f"{path}: not readable as Parquet ({reason}); it is damaged or cut off, {AGAIN}"
+        ) from None
+
+
+@lru_cache(maxsize=1)
+def _row_group(path: Path, group: int) -> pa.Table:
+    with pq.ParquetFile(path) as file:
+        return file.read_row_group(group)

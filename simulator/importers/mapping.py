@@ -1,0 +1,458 @@
+"""Which column of an unknown file is which field: proposed from names and types, never guessed.
+
+A column's type is seen in the first items. Where two columns fit a field equally well, or none
+fits one that is needed, the import stops with the candidates and the `--map` that settles it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.errors import UserError
+from simulator.importers.gathering import MISSING, dig
+
+KEY = "@key"
+"""Column of an item's name in a file that is an object of items."""
+
+FILE = "@file"
+"""Column of the name of an item's file, without its ending."""
+
+SHOWN_COLUMNS = 16
+
+_DEPTH = 3
+_LOOKED_AT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One thing to find a column for: names that mean it, best first, and the types it can have.
+
+    `many` are the types of a column that holds one element a trace.
+    """
+
+    names: tuple[frozenset[str], ...]
+    one: frozenset[str]
+    many: frozenset[str] = frozenset()
+
+
+def _field(*names: str, one: str, many: str = "") -> Field:
+    tiers = tuple(frozenset(_plain(name) for name in tier.split()) for tier in names)
+    return Field(tiers, frozenset(one.split(";")), frozenset(many.split(";")))
+
+
+def _plain(name: str) -> str:
+    """A name in lower case with underscores, in the singular."""
+    return name.lower().replace("-", "_").replace(" ", "_").removesuffix("s")
+
+
+def fields() -> dict[str, Field]:
+    """What can be mapped, fields of the problem first, then `traces`, then those of a trace."""
+    return {
+        "problem_id": _field(
+            "problem_id question_id qid problem_idx question_idx problem_index question_index "
+            "task_id prompt_id",
+            "id idx index uid",
+            "problem question",
+            one="text;integer",
+        ),
+        "question": _field(
+            "question problem problem_text question_text",
+            "prompt query input instruction",
+            one="text",
+        ),
+        "gold_answer": _field(
+            "true_answer gold_answer ground_truth groundtruth gold correct_answer",
+            "reference_answer expected_answer target gt",
+            one="text;integer;number",
+        ),
+        "traces": _field(
+            "traces all_traces trace_list reasoning_traces responses samples outputs generations "
+            "completions rollouts candidates trajectories solutions results paths",
+            one="objects",
+        ),
+        "trace_id": _field(
+            "trace_id trace_idx trace_index sample_id sample_idx sample_index rollout_id "
+            "response_id response_idx",
+            one="integer",
+            many="integers",
+        ),
+        "text": _field(
+            "text response output completion generation trace content generated_text model_output "
+            "full_text full_response response_text model_response raw_response raw_output "
+            "reasoning reasoning_content reasoning_trace thinking cot trajectory rollout",
+            "solution sample path",
+            one="text",
+            many="texts",
+        ),
+        "answer": _field(
+            "answer extracted_answer predicted_answer parsed_answer pred_answer model_answer "
+            "final_answer prediction pred",
+            one="text;integer;number;null",
+            many="texts;integers;numbers;mixed;empty",
+        ),
+        "num_tokens": _field(
+            "num_tokens token_count n_tokens num_output_tokens output_tokens completion_tokens "
+            "generated_tokens num_generated_tokens token_num num_tokens_generated "
+            "num_completion_tokens response_tokens token_length output_length response_length",
+            "tokens length",
+            "token_ids output_token_ids",
+            one="integer;integers",
+            many="integers;lists of integers",
+        ),
+        "prompt_tokens": _field(
+            "prompt_tokens input_tokens num_prompt_tokens num_input_tokens",
+            one="integer",
+            many="integers",
+        ),
+        "finish_reason": _field(
+            "finish_reason stop_reason finished_reason", one="text;null", many="texts"
+        ),
+        "grade": _field(
+            "is_correct correct grade graded",
+            one="boolean;integer",
+            many="booleans;integers",
+        ),
+        "confidence": _field(
+            "confs confidence conf token_confidence token_conf",
+            one="numbers",
+            many="lists of numbers",
+        ),
+        "logprobs": _field(
+            "logprobs top_logprobs token_logprobs log_probs",
+            one="lists of numbers;number maps;lists of number maps",
+            many="lists of lists of numbers;lists of number maps;lists of objects",
+        ),
+    }
+
+
+FIELDS = fields()
+
+ALL_FIELDS = ("problems", *FIELDS)
+"""What `--map` takes: `problems` is the list that holds the items of a file."""
+
+PROBLEM_FIELDS = ("problem_id", "question", "gold_answer")
+TRACE_FIELDS = tuple(name for name in FIELDS if name not in (*PROBLEM_FIELDS, "traces"))
+
+
+def type_of(value: Any) -> str:
+    """The type of a value in the words of `Field`."""
+    if value is None:
+        return "null"
+    for kind, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "text")):
+        if isinstance(value, kind):
+            return name
+    if isinstance(value, dict):
+        values = list(value.values())[:_LOOKED_AT]
+        return "number map" if values and _all_numbers(values) else "object"
+    if not isinstance(value, list):
+        return type(value).__name__
+    kinds = {type_of(each) for each in value[:_LOOKED_AT]} - {"null"}
+    if not kinds:
+        return "empty"
+    if kinds == {"integer", "number"}:
+        return "numbers"
+    if kinds <= {"number map", "object"}:
+        return "number maps" if kinds == {"number map"} else "objects"
+    if all(kind == "empty" or kind.endswith("s") for kind in kinds):
+        kinds = kinds - {"empty"} or kinds
+        if kinds == {"integers", "numbers"}:
+            kinds = {"numbers"}
+        return f"lists of {kinds.pop()}" if len(kinds) == 1 else "lists"
+    return f"{kinds.pop()}s" if len(kinds) == 1 else "mixed"
+
+
+def _all_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)
+
+
+class Profile:
+    """The columns of some objects: dotted path to the types seen there."""
+
+    def __init__(self) -> None:
+        self.types: dict[str, set[str]] = {}
+
+    def see(self, values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> None:
+        """Take note of an object's columns, and of those of objects in it."""
+        for name, value in values.items():
+            column = f"{prefix}{name}"
+            kind = type_of(value)
+            if isinstance(value, dict) and kind == "object" and depth + 1 < _DEPTH:
+                self.see(value, f"{column}.", depth + 1)
+            self.types.setdefault(column, set()).add(kind)
+
+    def fits(self, column: str, kinds: frozenset[str]) -> bool:
+        """Whether all that was seen in a column is of some types, or nothing at all."""
+        seen = self.types[column]
+        return bool(seen & kinds) and seen <= kinds | {"null", "empty"}
+
+    def shown(self, columns: Iterable[str]) -> str:
+        """Columns with their types, in a line."""
+        names = [name for name in columns if self.types[name] != {"object"}]
+        shown = [f"{name} ({' or '.join(sorted(self.types[name]))})" for name in names]
+        return ", ".join(shown[:SHOWN_COLUMNS]) + (", …" if len(shown) > SHOWN_COLUMNS else "")
+
+
+@dataclass
+class Proposal:
+    """The mapping of a file: the column of each field that has one.
+
+    `shape` is `objects` (an item holds a list of trace objects, the column `traces`), `lists` (an
+    item holds a list a field, one element a trace) or `rows` (an item is a trace). `unused` are
+    columns that no field takes, `left_out` fields that the user wants none for, `inside` is the
+    list that holds the items where the user has named one.
+    """
+
+    columns: dict[str, str]
+    shape: str
+    unused: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    inside: str | None = None
+
+    @property
+    def field_map(self) -> dict[str, str]:
+        """All of it as `ImportOptions.field_map` takes it."""
+        inside = {"problems": self.inside} if self.inside else {}
+        return {**inside, **self.columns, **dict.fromkeys(self.left_out, "")}
+
+    def options(self) -> str:
+        """The mapping as options of the command line."""
+        pairs = (f"{name}={column}" for name, column in self.field_map.items())
+        return " ".join(f"--map {shlex.quote(pair)}" for pair in pairs)
+
+    def toml(self) -> str:
+        """The mapping as a line of TOML, for a pool in a registry."""
+        return mapping_toml(self.field_map)
+
+
+def mapping_toml(columns: Mapping[str, str]) -> str:
+    """The line of TOML that keeps a mapping with a pool of a registry: `map`, field to column."""
+    pairs = (f"{n} = {json.dumps(column, ensure_ascii=False)}" for n, column in columns.items())
+    return f"map = {{ {', '.join(pairs)} }}\n"
+
+
+def propose(
+    where: str, samples: Sequence[tuple[Any, str | None]], given: Mapping[str, str]
+) -> Proposal:
+    """Find the column of each field from some items (value and key), and what the user has said.
+
+    Raises
+    ------
+    UserError
+        Two columns fit a field equally well, none fits one that is needed, or a column that the
+        user has named is not there.
+    """
+    return _Search(where, samples, given).result()
+
+
+class _Search:
+    def __init__(
+        self, where: str, samples: Sequence[tuple[Any, str | None]], given: Mapping[str, str]
+    ) -> None:
+        self.where = where
+        self.given = given
+        self.items = Profile()
+        self.objects = [value for value, _ in samples if isinstance(value, dict)]
+        if not self.objects:
+            kind = type(samples[0][0]).__name__ if samples else "nothing"
+            raise UserError(
+                f"{where}: holds {kind}, not objects of problems or traces; is it DeepPrune data?"
+            )
+        self.keyed = all(key is not None for _, key in samples)
+        for value in self.objects:
+            self.items.see(value)
+        self.traces = Profile()
+
+    def result(self) -> Proposal:
+        """The mapping, complete and unambiguous."""
+        columns: dict[str, str] = {}
+        lists = self._traces_column()
+        if lists:
+            columns["traces"] = lists
+            for value in self.objects:
+                for trace in (_at(value, lists) or [])[:_LOOKED_AT]:
+                    if isinstance(trace, dict):
+                        self.traces.see(trace)
+        shape = "objects" if lists else self._shape()
+        inner = self.traces if lists else self.items
+        for name in TRACE_FIELDS:
+            kinds = FIELDS[name].many if shape == "lists" else FIELDS[name].one
+            column = self._column(name, kinds, inner, columns)
+            if column:
+                columns[name] = column
+        for name in PROBLEM_FIELDS:
+            kinds = FIELDS[name].one
+            column = self._column(name, kinds, self.items, columns, shape)
+            if not column and lists and name not in self.given:
+                column = self._column(name, kinds, self.traces, columns, "rows")
+            if column:
+                columns[name] = column
+        if self.keyed and "problem_id" not in (columns | dict(self.given)):
+            columns["problem_id"] = KEY
+        self._check_needed(columns, inner)
+        return Proposal(
+            columns={name: columns[name] for name in FIELDS if name in columns},
+            shape=shape,
+            unused=self._unused(columns, inner),
+            left_out=[name for name, column in self.given.items() if not column],
+            inside=self.given.get("problems"),
+        )
+
+    def _traces_column(self) -> str | None:
+        if "traces" in self.given:
+            return self._given("traces", self.items, None)
+        kinds = FIELDS["traces"].one
+        best = self._best("traces", kinds, self.items, {})
+        others = self._best("text", FIELDS["text"].many, self.items, {})
+        if best and others and "text" not in self.given:
+            self._ambiguous("traces", [*best, *others], best[0], "text")
+        if not best and not others and "text" not in self.given:
+            best = [  # of another name, but like traces: objects with a text
+                column
+                for column in self.items.types
+                if self.items.fits(column, kinds) and self._has_text(column)
+            ]
+        return self._one("traces", best)
+
+    def _has_text(self, column: str) -> bool:
+        inner = Profile()
+        for value in self.objects:
+            for trace in (_at(value, column) or [])[:_LOOKED_AT]:
+                inner.see(trace)
+        return bool(self._best("text", FIELDS["text"].one, inner, {}))
+
+    def _shape(self) -> str:
+        """Whether items hold a list a field, or are traces themselves."""
+        for name in ("text", "answer", "num_tokens"):
+            column = self.given.get(name)
+            if column:
+                kinds = set().union(
+                    *(self.items.types.get(part, set()) for part in column.split("+"))
+                )
+                if name == "num_tokens" and kinds <= {"integers"}:
+                    continue  # may be the token ids of one trace
+                return "lists" if kinds & FIELDS[name].many else "rows"
+        for name in ("text", "answer"):
+            if self._best(name, FIELDS[name].many - {"empty"}, self.items, {}):
+                return "lists"
+        return "rows"
+
+    def _column(
+        self,
+        name: str,
+        kinds: frozenset[str],
+        profile: Profile,
+        taken: Mapping[str, str],
+        shape: str = "",
+    ) -> str | None:
+        if name in self.given:
+            return self._given(name, profile, self.traces)
+        best = self._best(name, kinds, profile, taken)
+        if name == "problem_id" and shape == "rows":
+            # the id of a row may be the trace's own, which would make each a problem
+            best = [c for c in best if _plain(c.split(".")[-1]) not in FIELDS[name].names[1]]
+        return self._one(name, best)
+
+    def _best(
+        self, name: str, kinds: frozenset[str], profile: Profile, taken: Mapping[str, str]
+    ) -> list[str]:
+        """The columns that fit a field best: by name, then by depth."""
+        used = {*taken.values(), *self.given.values()}
+        ranked: dict[tuple[int, int], list[str]] = {}
+        for column in profile.types:
+            if column in used or not profile.fits(column, kinds):
+                continue
+            last = _plain(column.split(".")[-1])
+            for tier, names in enumerate(FIELDS[name].names):
+                if name == "problem_id" and tier == 2 and "text" in profile.types[column]:
+                    continue  # a problem's text, not its number
+                if last in names:
+                    ranked.setdefault((tier, column.count(".")), []).append(column)
+        return ranked[min(ranked)] if ranked else []
+
+    def _one(self, name: str, best: Sequence[str]) -> str | None:
+        if len(best) > 1:
+            self._ambiguous(name, best, best[0])
+        return best[0] if best else None
+
+    def _ambiguous(
+        self, name: str, candidates: Sequence[str], example: str, other: str | None = None
+    ) -> None:
+        instead = f"--map {name}= to leave it out"
+        if other:
+            instead = f"--map {name}= and --map {other}={candidates[-1]}"
+        elif name == "text" and len(candidates) > 1:
+            instead = f"--map text={'+'.join(candidates)} to join them"
+        raise UserError(
+            f"{self.where}: {name} can be {' or '.join(candidates)}; "
+            f"say which with --map {name}={example}, or {instead}"
+        )
+
+    def _given(self, name: str, profile: Profile, other: Profile | None) -> str | None:
+        column = self.given[name]
+        if not column or column in (KEY, FILE):
+            return column or None
+        for part in column.split("+") if name == "text" else [column]:
+            profiles = [p for p in (self.items, profile, other) if p]
+            if any(part in p.types for p in profiles):
+                continue
+            if any(_reaches(value, part) for value in self.objects):
+                continue
+            names = ", ".join(list(dict.fromkeys(c for p in profiles for c in p.types))[:16])
+            raise UserError(
+                f"{self.where}: no column {part}, which --map {name} names; columns here: {names}"
+            )
+        return column
+
+    def _check_needed(self, columns: Mapping[str, str], inner: Profile) -> None:
+        if "gold_answer" not in columns:
+            self._missing("gold_answer", "gold answer", self.items, inner)
+        if "text" not in columns and "answer" not in columns:
+            self._missing("text", "response or answer", inner)
+        if not {"problem_id", "question"} & set(columns):
+            self._missing(
+                "problem_id",
+                "problem",
+                self.items,
+                hint=f", or --map problem_id={FILE} where each file is a problem",
+            )
+        if not {"num_tokens", "text", "confidence", "logprobs"} & set(columns):
+            self._missing("num_tokens", "token count", inner)
+
+    def _missing(self, name: str, what: str, *profiles: Profile, hint: str = "") -> None:
+        spec = FIELDS[name]
+        fitting = [
+            column
+            for profile in profiles
+            for column in profile.types
+            if profile.fits(column, spec.one | spec.many)
+        ]
+        example = next(iter(dict.fromkeys(fitting)), "COLUMN")
+        shown = "; ".join(filter(None, (p.shown(p.types) for p in dict.fromkeys(profiles))))
+        raise UserError(
+            f"{self.where}: no column is known to hold the {what}; columns here: "
+            f"{shown or 'none'}; name it with --map {name}={example}{hint}"
+        )
+
+    def _unused(self, columns: Mapping[str, str], inner: Profile) -> list[str]:
+        used = {part for column in columns.values() for part in column.split("+")}
+        profiles = [self.items] if inner is self.items else [self.items, inner]
+        names = [
+            column
+            for profile in profiles
+            for column, kinds in profile.types.items()
+            if column not in used and kinds != {"object"}
+        ]
+        return list(dict.fromkeys(names))
+
+
+def _at(value: Any, column: str) -> Any:
+    found = dig(value, column)
+    return None if found is MISSING or not isinstance(found, list) else found
+
+
+def _reaches(value: Any, column: str) -> bool:
+    return dig(value, column) is not MISSING

@@ -1,0 +1,132 @@
+"""Token confidences out of log-probabilities, and token ends out of token texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, chain
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.importers.reading import BadRow
+
+TOP_K = 20
+"""How many of a token's log-probabilities are averaged at most, as in DeepConf."""
+
+_REMEDY = "ask the server for them again, or leave confidences out with --map logprobs="
+
+
+class ConfidenceTally:
+    """Computes confidences, and remembers what to say of how many log-probabilities there were."""
+
+    def __init__(self) -> None:
+        self.top_k: Counter[int] = Counter()
+        self.short = 0
+        self.traces = 0
+
+    def confidence(self, given: Any) -> npt.NDArray[np.float64]:
+        """Minus the mean of the k largest log-probabilities of each token, shape (num_tokens,).
+
+        `given` has one element a token: its log-probabilities, as a list of numbers, an object of
+        numbers by token (OpenAI completions), or a list of objects with `logprob` (chat
+        completions). k is the number that most tokens of the trace have, at most `TOP_K`: vLLM adds
+        the sampled token where it is not among the k, and gives fewer where two read the same. A
+        single number a token is its only log-probability.
+        """
+        if not isinstance(given, list) or not given:
+            raise BadRow("logprobs are not a list with an element a token", _REMEDY, given)
+        rows = [_numbers(each, number) for number, each in enumerate(given)]
+        counts = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+        total = int(counts.sum())
+        try:
+            flat = np.fromiter(chain.from_iterable(rows), dtype=np.float64, count=total)
+        except (TypeError, ValueError, OverflowError):
+            raise BadRow("logprobs hold something that is not a number", _REMEDY) from None
+        if not np.isfinite(flat).all():
+            raise BadRow("logprobs hold a number that is not finite", _REMEDY)
+        k = min(TOP_K, int(np.bincount(counts).argmax()))
+        self.top_k[k] += 1
+        self.short += int((counts < k).sum())
+        self.traces += 1
+        width = int(counts.max())
+        if int(counts.min()) == width:
+            table = flat.reshape(len(rows), width)
+        else:
+            table = np.full((len(rows), width), -np.inf)
+            table[np.arange(width) < counts[:, None]] = flat
+        if width > k:
+            table = -np.sort(-table, axis=1)[:, :k]
+        sums = np.where(np.isfinite(table), table, 0.0).sum(axis=1)
+        mean: npt.NDArray[np.float64] = -sums / np.minimum(counts, k)
+        return mean + 0.0  # no −0
+
+    def notes(self) -> list[str]:
+        """How the confidences were made; nothing if none were."""
+        if not self.traces:
+            return []
+        ks = sorted(self.top_k)
+        shown = " or ".join(str(k) for k in ks)
+        notes = [f"confidence is minus the mean of the top {shown} log-probabilities of a token"]
+        if len(ks) > 1:
+            many = ", ".join(f"{k}: {self.top_k[k]:,} traces" for k in ks)
+            notes.append(f"the number of log-probabilities differs between traces ({many})")
+        if self.short:
+            notes.append(
+                f"{self.short:,} tokens have fewer log-probabilities than their trace's others"
+            )
+        return notes
+
+
+def _numbers(each: Any, number: int) -> Sequence[float]:
+    if isinstance(each, int | float) and not isinstance(each, bool):
+        return (each,)
+    values: Iterable[Any] | None = None
+    if isinstance(each, dict) and isinstance(each.get("top_logprobs"), list):
+        each = each["top_logprobs"]
+    if isinstance(each, dict):
+        values = each.values()
+    elif isinstance(each, list):
+        values = each
+    if values is None:
+        raise BadRow(f"no log-probabilities at token {number}", _REMEDY, each)
+    numbers: list[Any] = [
+        value.get("logprob") if isinstance(value, dict) else value for value in values
+    ]
+    if not numbers:
+        raise BadRow(f"no log-probabilities at token {number}", _REMEDY)
+    if any(isinstance(value, bool | str) for value in numbers):
+        raise BadRow("logprobs hold something that is not a number", _REMEDY)
+    return numbers
+
+
+def ends_of_tokens(
+    text: str, tokens: Sequence[str], token_bytes: Sequence[bytes] | None = None
+) -> npt.NDArray[np.int64] | None:
+    """Where each token of a text ends, in characters; None where the tokens do not make it up.
+
+    Tokens past the text's end, as the one that ends it, end where the text does. `token_bytes`
+    tells tokens apart that are parts of a character; such a token ends before that character.
+    """
+    joined = "".join(tokens)
+    if joined == text or (text and joined.startswith(text) and _is_end(text, tokens)):
+        ends = np.fromiter(accumulate(map(len, tokens)), dtype=np.int64, count=len(tokens))
+        return np.minimum(ends, len(text))
+    if token_bytes is None:
+        return None
+    data = text.encode(errors="surrogatepass")
+    whole = b"".join(token_bytes)
+    if not whole.startswith(data) or len(whole) - len(data) > len(token_bytes[-1]):
+        return None
+    starts = (np.frombuffer(data, dtype=np.uint8) & 0xC0) != 0x80
+    complete = np.zeros(len(data) + 1, dtype=np.int64)  # characters that end by each byte
+    complete[1:] = np.cumsum(starts)
+    complete[1:-1] -= ~starts[1:]
+    ends = np.fromiter(accumulate(map(len, token_bytes)), dtype=np.int64, count=len(token_bytes))
+    return complete[np.minimum(ends, len(data))]
+
+
+def _is_end(text: str, tokens: Sequence[str]) -> bool:
+    """Whether only the last token lies past the text."""
+    return sum(map(len, tokens[:-1])) <= len(text)
