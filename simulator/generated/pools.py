@@ -1,0 +1,203 @@
+"""Making generated pools: problem by problem, never more than one in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from simulator.errors import UserError
+from simulator.generated.calibration import CHOICES, Outline, outlines
+from simulator.generated.cells import DATASET, PAPER_TRACES, Cell, Size
+from simulator.generated.confidence import confidences
+from simulator.generated.draws import Ints, normal
+from simulator.generated.probing import NOTHING, probe
+from simulator.generated.shape import WRONG_ANSWERS
+from simulator.generated.text import texts
+from simulator.pool import PoolInfo, read_info
+from simulator.pool_writer import PoolWriter
+from simulator.records import ProblemRecord, TraceRecord
+
+VERSION = "1"
+"""Version of the generator: goes up whenever a constant or a line changes a byte of a pool."""
+
+SEED = 51_008_483
+
+PROBE_TOKENS = 500
+"""Tokens between probes at paper size."""
+
+# Random streams of a problem, so that none depends on which others are drawn.
+_ANSWERS, _PROBES, _CONFIDENCE, _TEXT = range(2, 6)
+
+
+def pool_folder(cache: Path, cell: Cell) -> Path:
+    """Where the pool of a cell is, if it has been made."""
+    return cache / DATASET / cell.model / cell.benchmark
+
+
+def revision(size: Size, seed: int, *, text: bool) -> str:
+    """What tells apart the pools that a cell can be made into; kept in `pool.json`."""
+    return f"{size.name} size, seed {seed}{', with text' if text else ''}"
+
+
+def made_as(cache: Path, cell: Cell) -> str | None:
+    """The `revision` of a cell's pool, None where there is none.
+
+    Raises
+    ------
+    UserError
+        What has the pool's name is no pool, or not a generated one.
+    """
+    folder = pool_folder(cache, cell)
+    if not folder.exists():
+        return None
+    info = read_info(folder)
+    if info.importer != "generated":
+        raise UserError(f"{folder}: a pool that was not generated is in the way; move it")
+    return info.revision
+
+
+def make_pool(
+    cache: Path,
+    cell: Cell,
+    size: Size,
+    *,
+    seed: int = SEED,
+    text: bool = False,
+    replace: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> PoolInfo:
+    """Generate the pool of a cell below `cache`; what is in its `pool.json`.
+
+    Parameters
+    ----------
+    text
+        Whether traces have text, and with it exact token offsets.
+    progress
+        Called with (problems made, problems in all) after each.
+
+    Raises
+    ------
+    UserError
+        The pool exists and `replace` is false, or the disk is full or not writable.
+    """
+    info = PoolInfo(
+        dataset=DATASET,
+        model=cell.model,
+        benchmark=cell.benchmark,
+        importer="generated",
+        importer_version=VERSION,
+        token_accuracy="exact" if text else "total",
+        revision=revision(size, seed, text=text),
+        synthetic=True,
+        notes=[
+            "Generated for measuring speed, tests and demonstration; no model wrote it, and it "
+            "says nothing about any model or method.",
+            _calibration_note(cell, size),
+        ],
+    )
+    number = size.problems(cell)
+    with PoolWriter(cache, info, replace=replace) as writer:
+        problems = generated_problems(cell, size, seed=seed, text=text)
+        for done in range(1, number + 1):
+            writer.add(next(problems))  # held by no name, so that it is gone before the next
+            if progress is not None:
+                progress(done, number)
+    return writer.info
+
+
+def _calibration_note(cell: Cell, size: Size) -> str:
+    if size.traces < PAPER_TRACES:
+        return f"A small likeness: few problems and traces, lengths divided by {size.shrink}."
+    return (
+        f"Made to meet pass@1 {cell.pass_at_1}%, cons@{PAPER_TRACES} {cell.cons_accuracy}% and a "
+        f"mean length of {cell.mean_tokens:,.0f} tokens, as published for this model and benchmark."
+    )
+
+
+def generated_problems(
+    cell: Cell, size: Size, *, seed: int = SEED, text: bool = False, confidence: bool = True
+) -> Iterator[ProblemRecord]:
+    """The problems of a cell with their traces, always the same ones for a seed.
+
+    Leaving out a signal changes nothing else.
+    """
+    for number, outline in enumerate(outlines(cell, size, seed)):
+        yield _problem(cell, size, number, outline, [seed, cell.number, number], text, confidence)
+
+
+def _problem(
+    cell: Cell,
+    size: Size,
+    number: int,
+    outline: Outline,
+    seed: list[int],
+    text: bool,
+    confidence: bool,
+) -> ProblemRecord:
+    def stream(which: int) -> np.random.Generator:
+        return np.random.default_rng([*seed, which])
+
+    names, others = _answer_names(cell, stream(_ANSWERS))
+    answers = [
+        names[final] if answered else None
+        for final, answered in zip(outline.final.tolist(), outline.answered.tolist(), strict=True)
+    ]
+    rng = stream(_PROBES)
+    settling = normal(rng.random(size.traces))
+    share = outline.shape.settled_after(outline.final == 0, outline.length, settling)
+    settled_at = np.where(outline.answered, outline.tokens * share, np.inf)
+    interval = size.tokens(PROBE_TOKENS)
+    probes = probe(
+        rng,
+        final=outline.final,
+        tokens=outline.tokens,
+        settled_at=settled_at,
+        others=others,
+        exponent=outline.shape.wander_exponent,
+        interval=interval,
+        longest=size.tokens(cell.max_tokens) // interval,
+    )
+    traces = [
+        TraceRecord(
+            trace_id=index,
+            num_tokens=tokens,
+            answer=answers[index],
+            finish_reason="length" if answers[index] is None else "stop",
+            probe_positions=probes.position[probes.of(index)],
+            probe_answers=[
+                None if answer == NOTHING else names[answer]
+                for answer in probes.answer[probes.of(index)].tolist()
+            ],
+        )
+        for index, tokens in enumerate(outline.tokens.tolist())
+    ]
+    if confidence:
+        for trace, values in zip(
+            traces, confidences(stream(_CONFIDENCE), outline, size), strict=True
+        ):
+            trace.confidence = values
+    if text:
+        written = texts(stream(_TEXT), outline, settled_at, answers)
+        for trace, (words, ends) in zip(traces, written, strict=True):
+            trace.text, trace.token_ends = words, ends
+    return ProblemRecord(
+        problem_id=f"{number:03d}",
+        question=f"Generated problem {number:03d} (no real question)",
+        gold_answer=names[0],
+        answer_kind=cell.answer_kind,
+        traces=traces,
+    )
+
+
+def _answer_names(cell: Cell, rng: np.random.Generator) -> tuple[list[str], Ints]:
+    """What answers are called, gold first, then wrong ones, then what only probes give.
+
+    With them the numbers of those that an unsettled trace may give, the most frequent first.
+    """
+    if cell.answer_kind == "choice":
+        names = ["ABCD"[letter] for letter in np.argsort(rng.random(CHOICES))]
+        return names, np.argsort(rng.random(CHOICES))
+    allowed = np.argsort(rng.random(1000))  # what AIME allows, in random order
+    return [str(answer) for answer in allowed.tolist()], np.arange(1 + WRONG_ANSWERS, 1000)
