@@ -9,5 +9,6 @@ FORMATS = {
     "jsonl": "simulator.importers.jsonl:read",
     "parquet": "simulator.importers.jsonl:read",
     "deepprune": "simulator.importers.deepprune:read",
+    "lm-eval": "simulator.importers.lm_eval:read",
 }
 """Format to `module:function`, so that naming the formats loads none of them."""
