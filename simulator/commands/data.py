@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from simulator.cache import cache_folder, find_pools, pool_name, runs_folder
+from simulator.commands.data_sample import sample
 from simulator.commands.data_verify import verify
 from simulator.errors import UserError
 
@@ -38,6 +39,7 @@ def data() -> None:
     """Pools on this machine, and queries over pools, runs and submissions."""
 
 
+data.add_command(sample)
 data.add_command(verify)
 
 

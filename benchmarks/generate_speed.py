@@ -1,0 +1,64 @@
+"""Time and memory of generating pools at paper size.
+
+    python benchmarks/generate_speed.py [--cell 'deepseek*/aime24'] [--cores 2] [--text]
+
+Each cell is made by a process of its own (`deepprune-sim data sample`, start-up included), on so
+many cores, into a temporary folder (--folder says where) that is removed afterwards. Memory is the
+largest resident set that the operating system saw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from simulator.generated.cells import select_cells
+
+
+def measured(command: list[str]) -> tuple[float, float, bytes]:
+    """Wall seconds, peak MiB (Linux counts KiB, macOS bytes) and standard output of a command."""
+    began = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise SystemExit(f"failed: {' '.join(command)}")
+    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return time.perf_counter() - began, peak, printed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--cell", default="deepseek*/aime24", help="name or glob, '*' for all nine")
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--size", default="paper")
+    parser.add_argument("--text", action="store_true")
+    parser.add_argument("--folder", type=Path, help="where there is room, 1.8 bytes a token")
+    arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
+    print(f"{'':40} {'tokens':>13} {'seconds':>8} {'peak MiB':>9} {'MB':>7}")
+    for cell in select_cells([arguments.cell]):
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            options = ["--size", arguments.size, "--cell", cell.name, "--cache", folder, "--json"]
+            text = ["--text"] if arguments.text else []
+            program = [sys.executable, "-m", "simulator.cli", "data", "sample"]
+            seconds, peak, printed = measured([*program, *options, *text])
+            (made,) = json.loads(printed)
+            print(
+                f"{cell.name:40} {made['tokens']:13,} {seconds:8.1f} {peak:9,.0f} "
+                f"{made['bytes'] / 1e6:7,.0f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
