@@ -75,7 +75,7 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
         )
     _print_broken(broken)
     if known:
-        _print_known(_known_pools(folder))
+        _print_known(_known_pools(folder), folder)
 
 
 @data.command(
@@ -376,7 +376,8 @@ def _known_pools(folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def _print_known(known: list[dict[str, Any]]) -> None:
+def _print_known(known: list[dict[str, Any]], folder: Path) -> None:
+    from simulator.registry import FILE_NAME, SHIPPED
     from simulator.tables import print_table
 
     click.echo("\nKnown public pools, for deepprune-sim data pull NAME:")
@@ -391,6 +392,7 @@ def _print_known(known: list[dict[str, Any]]) -> None:
         for entry in known
     ]
     print_table(["name", "pools here", "repository", "revision", "licence"], rows)
+    click.echo(f"\nYour own go into {folder / FILE_NAME}, in the form of {SHIPPED}")
 
 
 def _print_description(description: dict[str, Any]) -> None:

@@ -1,0 +1,165 @@
+"""A small server on loopback that speaks those routes of the Hugging Face Hub that pulls use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+"""The one commit of the one repository; `main` is it."""
+
+_INFO = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/revision/(?P<revision>[^/]+)")
+_TREE = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
+_RESOLVE = re.compile(r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
+
+
+@dataclass
+class Hub:
+    """What the server holds, what it does wrong, and what it was asked.
+
+    `refuse` is what it answers API requests with (status, headers); `gated` refuses files only.
+    The first response of the file `break_path` ends after `break_after` bytes.
+    """
+
+    repository: str
+    files: Mapping[str, bytes]
+    refuse: tuple[int, dict[str, str]] | None = None
+    gated: bool = False
+    gone: frozenset[str] = frozenset()
+    wrong_sha256: bool = False
+    break_path: str = ""
+    break_after: int = 0
+    url: str = ""
+    requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+
+    def ranges(self) -> list[str]:
+        """The ranges that were asked for, in order."""
+        return [headers["range"] for _, _, headers in self.requests if "range" in headers]
+
+    def downloads(self) -> list[str]:
+        """The paths of the files whose content was asked for, in order."""
+        found = [_RESOLVE.fullmatch(path) for method, path, _ in self.requests if method == "GET"]
+        return [match["path"] for match in found if match]
+
+
+@contextmanager
+def serving(hub: Hub) -> Iterator[Hub]:
+    """Serve until the block is left."""
+
+    class Handler(_Handler):
+        pass
+
+    Handler.hub = hub
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    hub.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+
+    def do_GET(self) -> None:
+        self.answer()
+
+    def do_HEAD(self) -> None:
+        self.answer()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def answer(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        headers = {name.casefold(): value for name, value in self.headers.items()}
+        self.hub.requests.append((self.command, path, headers))
+        if match := _INFO.fullmatch(path) or _TREE.fullmatch(path):
+            self.answer_api(match, tree=match.re is _TREE)
+        elif match := _RESOLVE.fullmatch(path):
+            self.answer_file(match)
+        else:
+            self.fail(404, {})
+
+    def answer_api(self, match: re.Match[str], *, tree: bool) -> None:
+        if self.hub.refuse is not None:
+            self.fail(*self.hub.refuse)
+        elif match["repo"] != self.hub.repository:
+            self.fail(404, {"X-Error-Code": "RepoNotFound"})
+        elif match["revision"] not in ("main", COMMIT):
+            self.fail(404, {"X-Error-Code": "RevisionNotFound"})
+        elif tree:
+            self.give(json.dumps([self.described(path, "path") for path in self.hub.files]))
+        else:
+            siblings = [self.described(path, "rfilename") for path in self.hub.files]
+            about = {"id": self.hub.repository, "sha": COMMIT, "siblings": siblings}
+            self.give(json.dumps(about))
+
+    def described(self, path: str, key: str) -> dict[str, Any]:
+        content = self.hub.files[path]
+        digest = hashlib.sha256(b"?" if self.hub.wrong_sha256 else content).hexdigest()
+        return {
+            "type": "file",
+            key: path,
+            "size": len(content),
+            "oid": hashlib.sha1(content).hexdigest(),
+            "lfs": {"oid": digest, "sha256": digest, "size": len(content), "pointerSize": 130},
+        }
+
+    def answer_file(self, match: re.Match[str]) -> None:
+        path = match["path"]
+        if self.hub.gated:
+            self.fail(401, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
+            return
+        if path not in self.hub.files or path in self.hub.gone:
+            self.fail(404, {"X-Error-Code": "EntryNotFound"})
+            return
+        content = self.hub.files[path]
+        start = 0
+        if asked := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
+            start = int(asked[1])
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(content) - start))
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if path == self.hub.break_path:
+            self.hub.break_path = ""
+            self.wfile.write(content[start : start + self.hub.break_after])
+            self.close_connection = True
+        else:
+            self.wfile.write(content[start:])
+
+    def give(self, text: str) -> None:
+        body = text.encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def fail(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
