@@ -334,7 +334,11 @@ class Probes:
         if not len(index):
             return None
         interval = int(self.positions[0])
-        return interval if np.array_equal(self.positions, (index + 1) * interval) else None
+        return (
+            interval
+            if interval > 0 and np.array_equal(self.positions, (index + 1) * interval)
+            else None
+        )
 
     @cached_property
     def table(self) -> npt.NDArray[np.int32]:
