@@ -54,6 +54,11 @@ SECONDS_BETWEEN_LINES = 10
 @click.option("--revision", help="Which version of the source, kept with the pool.")
 @click.option("--licence", help="The source's licence, kept with the pool.")
 @click.option("--citation", help="How to cite the source, kept with the pool.")
+@click.option(
+    "--include-early-stopped",
+    is_flag=True,
+    help="Take in traces that were stopped before their end (deepconf only).",
+)
 @click.option("--drop-bad-rows", is_flag=True, help="Leave out and count rows that have errors.")
 @click.option("--replace", is_flag=True, help="Overwrite a pool of the same name.")
 @click.option(
@@ -74,6 +79,7 @@ def import_pool(
     revision: str | None,
     licence: str | None,
     citation: str | None,
+    include_early_stopped: bool,
     drop_bad_rows: bool,
     replace: bool,
     cache: Path | None,
@@ -86,6 +92,7 @@ def import_pool(
       scout    SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
       inspect  inspect_ai logs (.eval, .json), or a folder with header.json and summaries.json
       jsonl    JSON lines or Parquet, a trace a row; files or folders, columns named with --map
+      deepconf pickles of DeepConf's released code; files or folders, nothing in them is executed
 
     The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded; where the
     files carry grades of their own, each disagreement is listed.
@@ -107,6 +114,7 @@ def import_pool(
                 field_map=field_map,
                 answer_kind=answer_kind,
                 drop_bad_rows=drop_bad_rows,
+                include_early_stopped=include_early_stopped,
                 progress=progress,
             ),
             cache=cache_folder(cache),

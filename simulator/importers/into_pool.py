@@ -65,6 +65,10 @@ def import_pool(
     """
     for option, part in (("dataset", dataset), ("model", model), ("benchmark", benchmark)):
         check_name(option, part)
+    if options.include_early_stopped and format_name != "deepconf":
+        raise UserError(
+            "--include-early-stopped: only deepconf files mark such traces; leave it out"
+        )
     module_name, function = FORMATS[format_name].split(":")
     module = importlib.import_module(module_name)
     info = PoolInfo(

@@ -34,14 +34,18 @@ _INCORRECT = {"i", "n", "incorrect", "false", "0", "no"}
 class ImportOptions:
     """What to import, and how.
 
-    `field_map` is field to column (`jsonl` only); `progress` is called with what is being done and
-    the fraction of it that is done.
+    `field_map` is field to column (`jsonl` only); `include_early_stopped` takes in traces that were
+    stopped before their end (`deepconf` only); `tokenizer` is the folder or hub name of the model's
+    tokenizer, which places the tokens in the texts; `progress` is called with what is being done
+    and the fraction of it that is done.
     """
 
     paths: tuple[Path, ...]
     field_map: Mapping[str, str] = field(default_factory=dict)
     answer_kind: str | None = None
     drop_bad_rows: bool = False
+    include_early_stopped: bool = False
+    tokenizer: str | None = None
     progress: Callable[[str, float], None] = lambda what, fraction: None
 
 

@@ -461,8 +461,9 @@ class _Reader:
         if array is None:
             raise self.refused(f"an array with {_arguments((state,))}")
         self.stack[-1] = array
-        if self.memo.get(target.index) is target:
-            self.memo[target.index] = array
+        place = target.index
+        if self.memo.get(place) is target:
+            self.memo[place] = array
 
 
 _MISSING = object()
