@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.registry import Entry, is_commit
@@ -223,11 +223,26 @@ def _interruptible(fetch: Callable[[], str], stopped: threading.Event) -> str:
             thread.join(0.1)
     except BaseException:
         stopped.set()
+        _close_connections()
         thread.join(10)
         raise
     if failure:
         raise failure[0]
     return result[0]
+
+
+def _close_connections() -> None:
+    """Break what the client is reading, and have it not begin again: the program is ending."""
+    import huggingface_hub
+
+    def refuse() -> NoReturn:
+        raise _Stopped
+
+    try:
+        huggingface_hub.set_client_factory(refuse)
+        huggingface_hub.close_session()
+    except AttributeError:  # before huggingface_hub 1.0; the next piece of a file ends it then
+        return
 
 
 def _bar_class(report: Callable[[int], None], stopped: threading.Event) -> type[Any]:

@@ -216,24 +216,33 @@ def _import(
     progress: Callable[[str, float], None],
 ) -> ImportReport:
     name = f"{rule.model}/{rule.benchmark}"
-    return import_pool(
-        entry.importer,
-        ImportOptions(
-            paths=paths,
-            field_map=rule.field_map,
-            answer_kind=rule.answer_kind,
-            progress=lambda what, done: progress(f"{name}: {what}", done),
-        ),
-        cache=cache,
-        dataset=entry.dataset,
-        model=rule.model,
-        benchmark=rule.benchmark,
-        source=entry.source,
-        revision=commit,
-        licence=entry.licence,
-        citation=entry.citation,
-        replace=replace,
-    )
+    try:
+        return import_pool(
+            entry.importer,
+            ImportOptions(
+                paths=paths,
+                field_map=rule.field_map,
+                answer_kind=rule.answer_kind,
+                tokenizer=rule.tokenizer,
+                drop_bad_rows=rule.drop_bad_rows,
+                progress=lambda what, done: progress(f"{name}: {what}", done),
+            ),
+            cache=cache,
+            dataset=entry.dataset,
+            model=rule.model,
+            benchmark=rule.benchmark,
+            source=entry.source,
+            revision=commit,
+            licence=entry.licence,
+            citation=entry.citation,
+            replace=replace,
+        )
+    except UserError as error:
+        message = str(error)
+        if "--map" in message:
+            message += f'; here, that is map = {{field = "column"}} under [{entry.name}] in '
+            message += str(cache / FILE_NAME)
+        raise UserError(f"{name}: {message}") from error
 
 
 def _how_to_pin(entry: Entry, requested: str, commit: str, cache: Path) -> str:

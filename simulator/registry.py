@@ -33,8 +33,9 @@ _NAME_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
 _SEPARATORS = re.compile(r"[-_. ]")
 
 _REQUIRED = ("repository", "revision", "files", "importer", "licence", "citation", "pools")
-_ENTRY_KEYS = (*_REQUIRED, "repo_type", "ignore", "dataset")
-_POOL_KEYS = ("model", "benchmark", "files", "words", "map", "answer_kind")
+_OPTIONS = ("map", "answer_kind", "tokenizer", "drop_bad_rows")
+_ENTRY_KEYS = (*_REQUIRED, "repo_type", "ignore", "dataset", *_OPTIONS)
+_POOL_KEYS = ("model", "benchmark", "files", "words", *_OPTIONS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +52,8 @@ class PoolRule:
     words: tuple[tuple[str, ...], ...] = ()
     field_map: Mapping[str, str] = field(default_factory=dict)
     answer_kind: str | None = None
+    tokenizer: str | None = None
+    drop_bad_rows: bool = False
 
     def matches(self, path: str) -> bool:
         """Whether the file at `path` in the repository is one of this pool."""
@@ -262,7 +265,8 @@ class _Table:
         )
 
     def _rule(self, index: int, table: Mapping[str, Any]) -> PoolRule:
-        pool = _Table(self.origins, self.name, table, index)
+        defaults = {key: self.table[key] for key in _OPTIONS if key in self.table}
+        pool = _Table(self.origins, self.name, {**defaults, **table}, index)
         pool.known_keys_only(_POOL_KEYS)
         model, benchmark = pool.part("model"), pool.part("benchmark")
         files, words = pool.texts("files"), pool.texts("words")
@@ -271,14 +275,17 @@ class _Table:
         groups = tuple(tuple(word for word in each.split("|") if word.strip()) for each in words)
         if not all(_squeezed(word) for group in groups for word in group) or not all(groups):
             raise pool.fault("words", "a word of nothing but separators; give letters or digits")
-        field_map = table.get("map", {})
+        field_map = pool.table.get("map", {})
         if not isinstance(field_map, dict) or not all(
             isinstance(column, str) for column in field_map.values()
         ):
             raise pool.fault("map", 'not a table of texts; give it as map = {field = "column"}')
-        kind = pool.text("answer_kind") if "answer_kind" in table else None
+        kind = pool.text("answer_kind") if "answer_kind" in pool.table else None
         if kind is not None and kind not in ANSWER_KINDS:
             raise pool.fault("answer_kind", f"{kind!r}; use one of {', '.join(ANSWER_KINDS)}")
+        drop = pool.table.get("drop_bad_rows", False)
+        if not isinstance(drop, bool):
+            raise pool.fault("drop_bad_rows", "neither true nor false; give one of them")
         return PoolRule(
             model=model,
             benchmark=benchmark,
@@ -286,6 +293,8 @@ class _Table:
             words=groups,
             field_map=field_map,
             answer_kind=kind,
+            tokenizer=pool.text("tokenizer") if "tokenizer" in pool.table else None,
+            drop_bad_rows=drop,
         )
 
 

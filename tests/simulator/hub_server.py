@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import socket
+import struct
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -26,7 +29,8 @@ class Hub:
     """What the server holds, what it does wrong, and what it was asked.
 
     `refuse` is what it answers API requests with (status, headers); `gated` refuses files only.
-    The first response of the file `break_path` ends after `break_after` bytes.
+    The first response of the file `break_path` ends after `break_after` bytes, with `reset` as
+    when the server's machine goes down; with `drip`, files come byte by byte.
     """
 
     repository: str
@@ -37,7 +41,10 @@ class Hub:
     wrong_sha256: bool = False
     break_path: str = ""
     break_after: int = 0
+    reset: bool = False
+    drip: bool = False
     url: str = ""
+    dripped: threading.Event = field(default_factory=threading.Event)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
     def ranges(self) -> list[str]:
@@ -145,6 +152,17 @@ class _Handler(BaseHTTPRequestHandler):
         if path == self.hub.break_path:
             self.hub.break_path = ""
             self.wfile.write(content[start : start + self.hub.break_after])
+            if self.hub.reset:
+                now = struct.pack("ii", 1, 0)
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+                self.connection.close()
+            self.close_connection = True
+        elif self.hub.drip:
+            with suppress(OSError):  # the client has gone
+                for index in range(min(len(content), 400)):
+                    self.wfile.write(content[index : index + 1])
+                    self.hub.dripped.set()
+                    time.sleep(0.05)
             self.close_connection = True
         else:
             self.wfile.write(content[start:])

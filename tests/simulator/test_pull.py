@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -42,10 +44,8 @@ LINE_LIMIT = 600
 """No error is longer than this, or its remedy is not found in it."""
 
 
-def pull(
-    tmp_path: Path, url: str, *arguments: str, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run `data pull` in a process of its own: the client reads its environment when loaded."""
+def pulling(tmp_path: Path, url: str, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    """Start `data pull` in a process of its own: the client reads its environment when loaded."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -60,15 +60,26 @@ def pull(
         **variables,
     }
     command = [sys.executable, "-W", "error", "-m", "simulator.cli", "data", "pull"]
-    return subprocess.run(
+    return subprocess.Popen(
         [*command, *(arguments or ("scout",)), "--cache", str(tmp_path / "cache")],
         env=environment,
         cwd=Path(__file__).parents[2],
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
     )
+
+
+def pull(
+    tmp_path: Path, url: str, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `data pull` in a process of its own until it ends."""
+    with pulling(tmp_path, url, *arguments, **variables) as process:
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def pulled(tmp_path: Path, url: str, *arguments: str, **variables: str) -> dict[str, Any]:
@@ -126,6 +137,25 @@ def refusal_in_process(
 def own_registry(tmp_path: Path, text: str) -> None:
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache/registry.toml").write_text(text, encoding="utf-8")
+
+
+def test_an_interrupted_download_ends_soon_and_leaves_nothing(tmp_path: Path) -> None:
+    content = CONTENT + b" " * 10_000
+    hub = Hub(REPOSITORY, {FILE: content}, drip=True)
+    with serving(hub), pulling(tmp_path, hub.url) as process:
+        try:
+            assert hub.dripped.wait(30)
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=15)  # far less than the file would take
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert out == ""
+    last = err.strip().split("\n")[-1]
+    assert last == "error: interrupted; the same command goes on where this stopped"
+    assert "Traceback" not in err
+    assert not (tmp_path / "cache").exists()
+    assert not list((tmp_path / "hf").rglob("*.incomplete"))
 
 
 def test_a_known_pool_is_downloaded_and_imported_with_one_command(tmp_path: Path) -> None:
@@ -300,6 +330,49 @@ def test_files_go_once_imported_unless_they_are_to_be_kept(
         pull_entry(find_entry(tmp_path, "scout"), cache=tmp_path / "cache", keep_files=False)
     assert not list(tmp_path.rglob("*.jsonl"))
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["scout"]
+
+
+def test_a_connection_that_is_reset_is_tried_again(
+    tmp_path: Path, in_process: Callable[[str], None]
+) -> None:
+    hub = Hub(REPOSITORY, FILES, break_path=FILE, break_after=10, reset=True)
+    notes: list[str] = []
+    with serving(hub):
+        in_process(hub.url)
+        entry = find_entry(tmp_path, "scout")
+        report = pull_entry(entry, cache=tmp_path / "cache", notice=notes.append)
+    assert [made.name for made in report.made] == [POOL]
+    assert len(hub.downloads()) == 2
+    assert any(note.startswith("the connection broke") for note in notes)
+
+
+def test_pools_before_one_that_cannot_be_imported_stay(
+    tmp_path: Path, in_process: Callable[[str], None]
+) -> None:
+    cache = tmp_path / "cache"
+    pools = "".join(
+        f'[[two.pools]]\nmodel = "m"\nbenchmark = "{name}"\nwords = ["{name}"]\n'
+        for name in ("first", "second", "third")
+    )
+    head = '[two]\nrepository = "me/two"\nrevision = "main"\nfiles = ["*.json"]\nlicence = "MIT"\n'
+    own_registry(tmp_path, f'{head}importer = "scout"\ncitation = "me"\n{pools}')
+    entry = find_entry(cache, "two")
+    files = {"first.json": CONTENT, "second.json": b"{}", "third.json": CONTENT}
+    with serving(Hub("me/two", files)) as hub:
+        in_process(hub.url)
+        with pytest.raises(UserError, match=r"m/second: .*not a list of problems"):
+            pull_entry(entry, cache=cache)
+        assert [path.name for path in (cache / "two/m").iterdir()] == ["first"]
+        with (cache / "registry.toml").open("a", encoding="utf-8") as file:
+            file.write('[[two.pools]]\nmodel = "n"\nbenchmark = "none"\nwords = ["none"]\n')
+        entry = dataclasses.replace(find_entry(cache, "two"), ignore=("second.json",))
+        notes: list[str] = []
+        report = pull_entry(entry, cache=cache, notice=notes.append)
+        assert hub.downloads().count("first.json") == 1
+    assert report.here == ["two/m/first"]
+    assert [made.name for made in report.made] == ["two/m/third"]
+    assert report.without_files == ["two/m/second", "two/n/none"]
+    assert "two/m/second: left out, the repository has no files of it" in notes
 
 
 def test_progress_of_a_download_ends_at_all_of_it(

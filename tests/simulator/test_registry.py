@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from simulator.commands.data import data
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 from simulator.registry import SHIPPED, find_entry, read_registry
@@ -98,11 +101,32 @@ def test_an_own_entry_overrides_only_the_keys_that_it_gives(tmp_path: Path) -> N
     assert (pinned.repository, pinned.pools) == (known.repository, known.pools)
 
 
+def test_options_of_an_entry_hold_for_its_pools_unless_they_have_their_own(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, '[deepprune]\nanswer_kind = "text"\nmap = {answer = "final"}\n')
+    rules = {rule.benchmark: rule for rule in find_entry(tmp_path, "deepprune").pools}
+    assert rules["aime24"].answer_kind == "text"
+    assert rules["gpqa-diamond"].answer_kind == "choice"
+    assert {rule.field_map["answer"] for rule in rules.values()} == {"final"}
+
+
 def test_ignored_files_are_not_wanted(tmp_path: Path) -> None:
     write(tmp_path, '[deepprune]\nignore = ["train/*"]\n')
     entry = find_entry(tmp_path, "deepprune")
     assert not entry.wants("Train/pairs.json")
     assert entry.wants("test/pairs.json")
+
+
+def test_data_list_shows_known_pools_that_are_not_here_yet(tmp_path: Path) -> None:
+    command = ["list", "--known", "--cache", str(tmp_path)]
+    text = CliRunner().invoke(data, command, catch_exceptions=False).stdout
+    assert "deepprune  0 of 9      THU-KEG/DeepPrune" in text
+    assert str(tmp_path / "registry.toml") in text
+    listed = json.loads(CliRunner().invoke(data, [*command, "--json"]).stdout)["known"]
+    assert [entry["name"] for entry in listed] == ["deepprune", "scout"]
+    assert listed[1]["pools"] == ["scout/Qwen3-1.7B/aime24"]
+    assert listed[1]["here"] == []
 
 
 @pytest.mark.parametrize(
@@ -141,6 +165,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path, name: str,
         (MINE.replace("[[mine.pools]]", "[mine.pools]"), "[mine] pools: no pool; add at least one"),
         (MINE + MINE.partition("\n\n")[2], "[mine] pools: M-1/aime24 comes twice"),
         ('[mine]\nrepo_type = "space"\n' + MINE[8:], "[mine] repo_type: 'space'; use one of"),
+        ("[mine]\ndrop_bad_rows = 1\n" + MINE[8:], "drop_bad_rows: neither true nor false"),
         ('[scout]\nrevison = "main"\n', "[scout] revison: no such key; did you mean revision?"),
     ],
 )
