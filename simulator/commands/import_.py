@@ -43,7 +43,7 @@ SECONDS_BETWEEN_LINES = 10
     "mapped",
     metavar="FIELD=COLUMN",
     multiple=True,
-    help="Column of a field (jsonl only), repeatable; a.b reaches into objects, FIELD= leaves out.",
+    help="Column of a field, repeatable; a.b reaches into objects, FIELD= leaves it out.",
 )
 @click.option(
     "--answer-kind",
@@ -89,10 +89,15 @@ def import_pool(
 
     \b
     FORMAT is what the files are:
-      scout    SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
-      inspect  inspect_ai logs (.eval, .json), or a folder with header.json and summaries.json
-      jsonl    JSON lines or Parquet, a trace a row; files or folders, columns named with --map
-      deepconf pickles of DeepConf's released code; files or folders, nothing in them is executed
+      scout      SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
+      inspect    inspect_ai logs (.eval, .json), or a folder with header.json and summaries.json
+      deepprune  DeepPrune data, or any JSON or Parquet of problems with sampled traces: finds out
+                 which column is what, says so, and stops where that is not clear (--map)
+      deepconf   pickles of DeepConf's released code; nothing in them is executed
+      lm-eval    samples_*.jsonl of lm-evaluation-harness (--log_samples)
+      openai     OpenAI or vLLM responses, also with logprobs; --map gold_answer= or gold_file=
+      jsonl      JSON lines or Parquet, a trace a row; columns named with --map
+      parquet    the same
 
     The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded; where the
     files carry grades of their own, each disagreement is listed.

@@ -10,6 +10,7 @@ FORMATS = {
     "parquet": "simulator.importers.jsonl:read",
     "deepprune": "simulator.importers.deepprune:read",
     "lm-eval": "simulator.importers.lm_eval:read",
+    "openai": "simulator.importers.openai_completions:read",
     "deepconf": "simulator.importers.deepconf:read",
 }
 """Format to `module:function`, so that naming the formats loads none of them."""

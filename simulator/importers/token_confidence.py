@@ -15,13 +15,15 @@ from simulator.importers.reading import BadRow
 TOP_K = 20
 """How many of a token's log-probabilities are averaged at most, as in DeepConf."""
 
-_REMEDY = "ask the server for them again, or leave confidences out with --map logprobs="
-
 
 class ConfidenceTally:
-    """Computes confidences, and remembers what to say of how many log-probabilities there were."""
+    """Computes confidences, and remembers what to say of how many log-probabilities there were.
 
-    def __init__(self) -> None:
+    `field` is the mapped field that leaves them out when empty.
+    """
+
+    def __init__(self, field: str = "logprobs") -> None:
+        self.remedy = f"write them again, or leave confidences out with --map {field}="
         self.top_k: Counter[int] = Counter()
         self.short = 0
         self.traces = 0
@@ -31,22 +33,22 @@ class ConfidenceTally:
 
         `given` has one element a token: its log-probabilities, as a list of numbers, an object of
         numbers by token (OpenAI completions), or a list of objects with `logprob` (chat
-        completions). k is the number that most tokens of the trace have, at most `TOP_K`: vLLM adds
-        the sampled token where it is not among the k, and gives fewer where two read the same. A
-        single number a token is its only log-probability.
+        completions). k is the median of how many the trace's tokens have, at most `TOP_K`: vLLM
+        adds the sampled token where it is not among the k, and gives fewer where two read the same.
+        A single number a token is its only log-probability.
         """
         if not isinstance(given, list) or not given:
-            raise BadRow("logprobs are not a list with an element a token", _REMEDY, given)
-        rows = [_numbers(each, number) for number, each in enumerate(given)]
+            raise BadRow("logprobs are not a list with an element a token", self.remedy, given)
+        rows = [_numbers(each, number, self.remedy) for number, each in enumerate(given)]
         counts = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         total = int(counts.sum())
         try:
             flat = np.fromiter(chain.from_iterable(rows), dtype=np.float64, count=total)
         except (TypeError, ValueError, OverflowError):
-            raise BadRow("logprobs hold something that is not a number", _REMEDY) from None
+            raise BadRow("logprobs hold something that is not a number", self.remedy) from None
         if not np.isfinite(flat).all():
-            raise BadRow("logprobs hold a number that is not finite", _REMEDY)
-        k = min(TOP_K, int(np.bincount(counts).argmax()))
+            raise BadRow("logprobs hold a number that is not finite", self.remedy)
+        k = min(TOP_K, int(np.sort(counts)[(len(counts) - 1) // 2]))
         self.top_k[k] += 1
         self.short += int((counts < k).sum())
         self.traces += 1
@@ -79,7 +81,7 @@ class ConfidenceTally:
         return notes
 
 
-def _numbers(each: Any, number: int) -> Sequence[float]:
+def _numbers(each: Any, number: int, remedy: str) -> Sequence[float]:
     if isinstance(each, int | float) and not isinstance(each, bool):
         return (each,)
     values: Iterable[Any] | None = None
@@ -90,14 +92,14 @@ def _numbers(each: Any, number: int) -> Sequence[float]:
     elif isinstance(each, list):
         values = each
     if values is None:
-        raise BadRow(f"no log-probabilities at token {number}", _REMEDY, each)
+        raise BadRow(f"no log-probabilities at token {number}", remedy, each)
     numbers: list[Any] = [
         value.get("logprob") if isinstance(value, dict) else value for value in values
     ]
     if not numbers:
-        raise BadRow(f"no log-probabilities at token {number}", _REMEDY)
+        raise BadRow(f"no log-probabilities at token {number}", remedy)
     if any(isinstance(value, bool | str) for value in numbers):
-        raise BadRow("logprobs hold something that is not a number", _REMEDY)
+        raise BadRow("logprobs hold something that is not a number", remedy)
     return numbers
 
 
@@ -110,7 +112,7 @@ def ends_of_tokens(
     tells tokens apart that are parts of a character; such a token ends before that character.
     """
     joined = "".join(tokens)
-    if joined == text or (text and joined.startswith(text) and _is_end(text, tokens)):
+    if joined == text or (joined.startswith(text) and _is_end(text, tokens)):
         ends = np.fromiter(accumulate(map(len, tokens)), dtype=np.int64, count=len(tokens))
         return np.minimum(ends, len(text))
     if token_bytes is None:
