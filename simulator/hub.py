@@ -419,7 +419,7 @@ def _line(error: BaseException) -> str:
 
 def _without_token(text: str) -> str:
     """A text in which no token can be read."""
-    return re.sub(r"(?i)bearer\s+[^\s'\"]+|\bhf_[A-Za-z0-9]{8,}", "<token>", text)
+    return re.sub(r"(?i:bearer)\s+[^\s'\"]+|\bhf_[A-Za-z0-9]{8,}", "<token>", text)
 
 
 def _endpoint() -> str:

@@ -166,7 +166,8 @@ def test_a_known_pool_is_downloaded_and_imported_with_one_command(tmp_path: Path
         assert hub.downloads() == [FILE]
     assert report["commit"] == COMMIT
     assert [made["name"] for made in report["made"]] == [POOL]
-    assert f'[scout]\nrevision = "{COMMIT}"' in report["stderr"]  # the line that pins it
+    own = tmp_path / "cache/registry.toml"
+    assert f'put under [scout] in {own}:\nrevision = "{COMMIT}"\n' in report["stderr"]
     assert result.returncode == 0
     assert f"hf://datasets/{REPOSITORY} at {COMMIT}" in result.stdout
     pool = Pool(tmp_path / "cache" / POOL)
@@ -289,7 +290,7 @@ def test_an_unreachable_hub_is_one_line(
         in_process(url)
         error = refusal(refusal_in_process(tmp_path, capfd, "scout"), tmp_path)
     assert url in error
-    assert "check the network" in error
+    assert "check the network, proxy and HF_ENDPOINT" in error
 
 
 def test_a_full_disk_is_told_before_the_download(
@@ -373,6 +374,29 @@ def test_pools_before_one_that_cannot_be_imported_stay(
     assert [made.name for made in report.made] == ["two/m/third"]
     assert report.without_files == ["two/m/second", "two/n/none"]
     assert "two/m/second: left out, the repository has no files of it" in notes
+
+
+def test_a_mapping_of_columns_once_found_can_be_kept_in_the_registry(
+    tmp_path: Path, in_process: Callable[[str], None]
+) -> None:
+    texts = ["so \\boxed{4}", "so \\boxed{5}"]
+    problems = [{"problem": "2 + 2?", "true_answer": "4", "responses": texts}]
+    content = json.dumps(problems).encode()
+    files = {"Qwen3-32B/aime24.json": content, "Qwen3-32B/aime25.json": content}
+    cache = tmp_path / "cache"
+    notes: list[str] = []
+    with serving(Hub("THU-KEG/DeepPrune", files)) as hub:
+        in_process(hub.url)
+        found = pull_entry(find_entry(cache, "deepprune"), cache=cache, notice=notes.append)
+        note, line = notes[-1].split("\n")
+        own = cache / "registry.toml"
+        assert note == f"to keep this mapping of columns, put under [deepprune] in {own}:"
+        own.write_text(f"[deepprune]\n{line}\n", encoding="utf-8")
+        entry = find_entry(cache, "deepprune")
+        kept = pull_entry(entry, cache=cache, replace=True)
+    assert entry.pools[0].field_map["gold_answer"] == "true_answer"
+    assert [pool.name[-16:] for pool in kept.made] == ["Qwen3-32B/aime24", "Qwen3-32B/aime25"]
+    assert [pool.fingerprint for pool in kept.made] == [pool.fingerprint for pool in found.made]
 
 
 def test_progress_of_a_download_ends_at_all_of_it(
