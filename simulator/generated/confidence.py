@@ -20,7 +20,8 @@ from simulator.generated.draws import Floats, normal, sixteen_bits
 
 LOWEST_GROUP_AUROC = 0.70
 """Chance that, of a right and a wrong trace of one problem, the right one has the higher lowest
-group confidence. From cell to cell it differs by a few points, as lengths and problems do."""
+group confidence. From cell to cell it differs by a few points, as lengths and problems do; over all
+traces of a pool it is about 0.8, since wrong traces are those of hard problems and long ones."""
 
 GROUP_TOKENS = 2048
 """Tokens of a group at paper size."""

@@ -1,0 +1,280 @@
+"""How generated pools at paper size compare with what they were made after.
+
+    python benchmarks/generated_fit.py --scout aime24.json aime25.json --plot fit.png
+
+Prints a line for each of the nine cells: pass@1, cons@512 and mean length beside the published
+figures, and how well the lowest group confidence tells right traces from wrong ones, of the same
+problem and of all (two minutes, as it makes every confidence). With --plot and SCOUT's files
+(github zhengkid/Parallel-Probe; Qwen3-8B) it draws lengths, correctness, answers and settling
+beside those of the generated Qwen3-32B on AIME24 and AIME25, as PNG or SVG. Lengths are divided by
+their mean, since the generated ones are calibrated to another model's. The generator was shaped
+after these very files, so the fit is in-sample and no evidence about any method.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import numpy as np
+from sample_fit import Problem, Trace, read_scout, settling
+from scipy.stats import rankdata
+
+from simulator.generated.calibration import outlines
+from simulator.generated.cells import CELLS, SIZES, Cell
+from simulator.generated.confidence import GROUP_TOKENS, LOWEST_GROUP_AUROC
+from simulator.generated.draws import Bools, Floats
+from simulator.generated.pools import PROBE_TOKENS, SEED, generated_problems
+
+PAPER = SIZES["paper"]
+REAL, MADE = "SCOUT (Qwen3-8B)", "generated (after Qwen3-32B)"
+COLOURS = ("#0072B2", "#D55E00")
+POINTS = np.linspace(0, 1, 201)
+COMPARED = ("qwen3-32b/aime24", "qwen3-32b/aime25")
+
+
+def lowest_group(series: Floats) -> float:
+    """The least mean of `GROUP_TOKENS` tokens in a row, the whole mean of a shorter trace."""
+    width = min(GROUP_TOKENS, len(series))
+    total = np.concatenate([[0.0], np.cumsum(series)])
+    return float((total[width:] - total[:-width]).min() / width)
+
+
+def auroc(scores: Floats, positive: Bools) -> float:
+    """Chance that a positive scores higher than a negative."""
+    high, low = int(positive.sum()), int((~positive).sum())
+    return float((rankdata(scores)[positive].sum() - high * (high + 1) / 2) / (high * low))
+
+
+def confidence_of(cell: Cell) -> tuple[float, float, list[tuple[float, bool]]]:
+    """AUROC of the lowest group confidence within problems and over all, and its values."""
+    pairs = ranked = 0.0
+    values: list[tuple[float, bool]] = []
+    for problem in generated_problems(cell, PAPER):
+        traces = problem.traces
+        right = np.array([trace.answer == problem.gold_answer for trace in traces])
+        lowest = np.array([lowest_group(t.confidence) for t in traces if t.confidence is not None])
+        weight = int(right.sum()) * int((~right).sum())
+        if weight:
+            pairs += weight
+            ranked += weight * auroc(lowest, right)
+        values += zip(lowest.tolist(), right.tolist(), strict=True)
+    pooled = auroc(np.array([v for v, _ in values]), np.array([right for _, right in values]))
+    return ranked / pairs, pooled, values
+
+
+def print_cells() -> list[tuple[float, bool]]:
+    """The table; returns the lowest group confidences of the cells that are drawn."""
+    print(
+        f"{'':40} {'pass@1':>14} {'cons@512':>14} {'mean length':>18} {'no answer':>10} "
+        f"{'AUROC':>6} {'pooled':>7}"
+    )
+    drawn: list[tuple[float, bool]] = []
+    for cell in CELLS:
+        made = outlines(cell, PAPER, SEED)
+        votes = [np.bincount(o.final[o.answered], minlength=2) for o in made]
+        cons = 100 * np.mean([vote[0] > vote[1:].max() for vote in votes])
+        pass_at_1 = 100 * np.mean([o.correct.mean() for o in made])
+        length = np.mean([o.tokens.mean() for o in made])
+        none = 100 * np.mean([~o.answered for o in made])
+        within, pooled, values = confidence_of(cell)
+        if cell.name in COMPARED:
+            drawn += values
+        print(
+            f"{cell.name:40} {pass_at_1:6.2f} ({cell.pass_at_1:5.2f}) "
+            f"{cons:6.2f} ({cell.cons_accuracy:5.1f}) {length:8,.0f} ({cell.mean_tokens:7,.0f}) "
+            f"{none:8.1f} % {within:6.3f} {pooled:7.3f}",
+            flush=True,
+        )
+    print(f"\n(published); AUROC aimed at {LOWEST_GROUP_AUROC:.2f}, of pairs within a problem")
+    return drawn
+
+
+def generated(cell: Cell) -> Iterator[Problem]:
+    """A generated cell in the form of SCOUT's."""
+    for problem in generated_problems(cell, PAPER, confidence=False):
+        yield Problem(
+            problem.gold_answer,
+            [Trace(t.num_tokens, t.answer, list(t.probe_answers or ())) for t in problem.traces],
+        )
+
+
+@dataclass
+class Shape:
+    """What is drawn of one side."""
+
+    lengths: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
+    accuracy: list[float] = field(default_factory=list)
+    distinct: list[int] = field(default_factory=list)
+    top_share: list[float] = field(default_factory=list)
+    settled: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
+    final_at: Any = field(default_factory=lambda: np.zeros((20, 2)))
+    problem_length: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, benchmarks: list[Iterator[Problem]]) -> Shape:
+        shape = cls()
+        for problems in benchmarks:
+            lengths: dict[bool, list[float]] = {True: [], False: []}
+            means = []
+            for problem in problems:
+                means.append(float(np.mean([t.num_tokens for t in problem.traces])))
+                shape._add(problem, lengths)
+            mean = float(np.mean(means))
+            shape.problem_length += [each / mean for each in means]
+            for right, values in lengths.items():
+                shape.lengths[right] += [value / mean for value in values]
+        return shape
+
+    def _add(self, problem: Problem, lengths: dict[bool, list[float]]) -> None:
+        traces = problem.traces
+        for trace in traces:
+            right = trace.answer == problem.gold
+            lengths[right].append(trace.num_tokens)
+            if trace.answer is None or not trace.probes:
+                continue
+            self.settled[right].append(settling(trace)[0])
+            for index, answer in enumerate(trace.probes, start=1):
+                part = min(19, int(20 * index * PROBE_TOKENS / trace.num_tokens))
+                self.final_at[part] += (answer == trace.answer, 1)
+        self.accuracy.append(float(np.mean([t.answer == problem.gold for t in traces])))
+        # As many traces as SCOUT has: a larger pool shows more different answers.
+        wrong = [t.answer for t in traces[:128] if t.answer not in (None, problem.gold)]
+        self.distinct.append(len(set(wrong)))
+        if len(wrong) >= 5:
+            self.top_share.append(Counter(wrong).most_common(1)[0][1] / len(wrong))
+
+
+def quantile_rows(side: str, values: list[float], **more: str) -> list[dict[str, Any]]:
+    """A cumulative curve as rows for altair."""
+    marks = np.quantile(values, POINTS)
+    return [
+        {"side": side, "value": float(value), "share": float(share), **more}
+        for value, share in zip(marks, POINTS, strict=True)
+    ]
+
+
+def curve(
+    rows: list[dict[str, Any]], title: str, axis: str, domain: tuple[float, float], *, dash: bool
+) -> Any:
+    """Cumulative curves, a colour a side; right and wrong traces in two dashes."""
+    encoding: dict[str, Any] = {
+        "x": alt.X("value:Q", title=axis, scale=alt.Scale(domain=domain, clamp=True)),
+        "y": alt.Y("share:Q", title="cumulative share", axis=alt.Axis(format="%")),
+        "color": alt.Color(
+            "side:N",
+            title=None,
+            scale=alt.Scale(domain=[REAL, MADE], range=[*COLOURS]),
+            legend=alt.Legend(orient="top"),
+        ),
+        "order": "share:Q",
+    }
+    if dash:
+        encoding["strokeDash"] = alt.StrokeDash(
+            "traces:N",
+            title=None,
+            scale=alt.Scale(domain=["right", "wrong"], range=[[1, 0], [5, 4]]),
+            legend=alt.Legend(orient="top"),
+        )
+    chart = alt.Chart(alt.Data(values=rows), title=title, width=300, height=190)
+    return chart.mark_line(interpolate="step-after").encode(**encoding)
+
+
+def plot(real: Shape, made: Shape, confidence: list[tuple[float, bool]]) -> Any:
+    """All panels."""
+    sides = [(REAL, real), (MADE, made)]
+    words = {True: "right", False: "wrong"}
+
+    def by_correctness(name: str) -> list[dict[str, Any]]:
+        return [
+            row
+            for side, shape in sides
+            for right in (True, False)
+            for row in quantile_rows(side, getattr(shape, name)[right], traces=words[right])
+        ]
+
+    def plain(name: str) -> list[dict[str, Any]]:
+        return [row for side, shape in sides for row in quantile_rows(side, getattr(shape, name))]
+
+    final = [
+        {"side": side, "value": (part + 0.5) / 20, "share": float(right / count)}
+        for side, shape in sides
+        for part, (right, count) in enumerate(shape.final_at)
+        if count
+    ]
+    probing = curve(
+        final, "Probes that give the final answer", "part of the trace", (0, 1), dash=False
+    )
+    lowest = [
+        row
+        for right in (True, False)
+        for row in quantile_rows(
+            MADE, [v for v, is_right in confidence if is_right == right], traces=words[right]
+        )
+    ]
+    rows = [
+        curve(
+            by_correctness("lengths"), "Length of traces", "length / mean length", (0, 3), dash=True
+        ),
+        curve(
+            plain("problem_length"),
+            "Length of problems",
+            "mean length / mean length",
+            (0, 3),
+            dash=False,
+        ),
+        curve(
+            plain("accuracy"),
+            "Correctness of problems",
+            "share of correct traces",
+            (0, 1),
+            dash=False,
+        ),
+        curve(
+            plain("distinct"),
+            "Different wrong answers (of 128 traces)",
+            "answers",
+            (0, 60),
+            dash=False,
+        ),
+        curve(
+            plain("top_share"),
+            "The most frequent wrong answer",
+            "share of wrong traces",
+            (0, 1),
+            dash=False,
+        ),
+        curve(
+            by_correctness("settled"), "Settling", "part after which probes stay", (0, 1), dash=True
+        ),
+        probing.encode(y=alt.Y("share:Q", title="share of probes", axis=alt.Axis(format="%"))),
+        curve(lowest, "Lowest group confidence (generated only)", "confidence", (8, 17), dash=True),
+    ]
+    return alt.concat(*rows, columns=2).resolve_scale(color="shared", strokeDash="shared")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--scout", nargs="*", type=Path, default=[], help="SCOUT JSON files")
+    parser.add_argument("--plot", type=Path, help="PNG or SVG to write")
+    arguments = parser.parse_args()
+    confidence = print_cells()
+    if arguments.plot is None:
+        return
+    if not arguments.scout:
+        parser.error("--plot needs SCOUT's files, with --scout")
+    real = Shape.of([iter(read_scout(path)) for path in arguments.scout])
+    made = Shape.of([generated(cell) for cell in CELLS if cell.name in COMPARED])
+    chart = plot(real, made, confidence)
+    chart.save(
+        str(arguments.plot), **({"scale_factor": 2} if arguments.plot.suffix == ".png" else {})
+    )
+
+
+if __name__ == "__main__":
+    main()
