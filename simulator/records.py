@@ -16,7 +16,8 @@ class TraceRecord:
     `token_ends` are end offsets in characters, shape (num_tokens,); `confidence` is one value a
     token, shape (num_tokens,); `probe_positions` are tokens generated when probed, ascending, and
     `probe_answers` the answer given at each (None where there was none). `graded` is the source's
-    own verdict, compared with ours and not stored.
+    own verdict, compared with ours and not stored. `counted` is whether `num_tokens` is the
+    source's own count rather than an estimate.
     """
 
     trace_id: int
@@ -30,6 +31,7 @@ class TraceRecord:
     probe_positions: npt.NDArray[np.int64] | None = None
     probe_answers: Sequence[str | None] | None = None
     graded: bool | None = None
+    counted: bool = True
 
 
 @dataclass(slots=True)

@@ -55,6 +55,11 @@ SECONDS_BETWEEN_LINES = 10
 @click.option("--licence", help="The source's licence, kept with the pool.")
 @click.option("--citation", help="How to cite the source, kept with the pool.")
 @click.option(
+    "--tokenizer",
+    metavar="FOLDER|NAME",
+    help="The model's tokenizer, to place each token in its text: a folder, or a name on the hub.",
+)
+@click.option(
     "--include-early-stopped",
     is_flag=True,
     help="Take in traces that were stopped before their end (deepconf only).",
@@ -79,6 +84,7 @@ def import_pool(
     revision: str | None,
     licence: str | None,
     citation: str | None,
+    tokenizer: str | None,
     include_early_stopped: bool,
     drop_bad_rows: bool,
     replace: bool,
@@ -100,7 +106,9 @@ def import_pool(
       parquet    the same
 
     The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded; where the
-    files carry grades of their own, each disagreement is listed.
+    files carry grades of their own, each disagreement is listed. With --tokenizer, prefixes are
+    token-exact wherever the tokenizer counts as many tokens as the files do, and lengths that the
+    files do not give are counted instead of estimated.
     """  # noqa: D301  (\b keeps click from wrapping)
     check_format(format_name)
     if not paths:
@@ -119,6 +127,7 @@ def import_pool(
                 field_map=field_map,
                 answer_kind=answer_kind,
                 drop_bad_rows=drop_bad_rows,
+                tokenizer=tokenizer,
                 include_early_stopped=include_early_stopped,
                 progress=progress,
             ),

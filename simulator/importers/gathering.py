@@ -150,6 +150,7 @@ class Gathering:
                     except BadRow as fault:
                         self.faults.reject(draft.where, fault)
                         continue
+                    draft.trace.counted = draft.counted
                     traces[draft.trace.trace_id] = draft.trace
             if not traces:
                 reason = "problem without a usable trace"

@@ -77,7 +77,7 @@ def read(options: ImportOptions) -> Reading:
         notes.append(note)
         for each in usable:
             try:
-                _add(problems, each, scorers)
+                _add(problems, each, scorers, counted=accuracy == "total")
             except BadRow as fault:
                 faults.reject(each.where, fault)
         first_trace = max((each.trace_id + 1 for each in usable), default=first_trace)
@@ -196,7 +196,9 @@ def share_out(total: int, weights: Sequence[int]) -> list[int]:
     return lengths
 
 
-def _add(problems: dict[str, ProblemRecord], each: _Usable, scorers: Counter[str]) -> None:
+def _add(
+    problems: dict[str, ProblemRecord], each: _Usable, scorers: Counter[str], *, counted: bool
+) -> None:
     """Add a sample to its problem as a trace."""
     sample = each.sample
     text = storable(sample.text or "")
@@ -229,5 +231,6 @@ def _add(problems: dict[str, ProblemRecord], each: _Usable, scorers: Counter[str
             finish_reason=sample.stop_reason,
             text=text,
             graded=graded,
+            counted=counted,
         )
     )

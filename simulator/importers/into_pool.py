@@ -11,6 +11,7 @@ from pathlib import Path
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 from simulator.importers.reading import ImportOptions, Reading
+from simulator.importers.tokenizing import load_tokenizer, tokenize
 from simulator.pool import PoolInfo, TokenAccuracy
 from simulator.pool_writer import Disagreement, PoolWriter
 
@@ -84,9 +85,13 @@ def import_pool(
         citation=citation,
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
+    tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)
+    info.tokenizer = None if tokenizer is None else tokenizer.identity
     read: Callable[[ImportOptions], Reading] = getattr(module, function)
     with writer:
         reading = read(options)
+        if tokenizer is not None:
+            tokenize(reading, tokenizer)
         for done, problem in enumerate(reading.problems):
             options.progress("grouping answers and writing", done / max(reading.total, 1))
             writer.add(problem)

@@ -264,6 +264,7 @@ def _trace(values: dict[str, Any], trace_id: int) -> TraceRecord:
         text=text,
         confidence=_confidence(values, num_tokens),
         graded=_grade(values.get("grade")),
+        counted="num_tokens" in values,
     )
 
 
