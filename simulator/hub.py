@@ -1,8 +1,8 @@
-"""Files from the Hugging Face Hub, through huggingface_hub, with its errors told in one line each.
+"""Files from the Hugging Face Hub, through huggingface_hub.
 
 Nothing is loaded before the first call. The endpoint, the token, offline mode and the folder of
 downloads are huggingface_hub's own: HF_ENDPOINT, HF_TOKEN or `hf auth login`, HF_HUB_OFFLINE,
-HF_HOME.
+HF_HOME. What it raises is told in one line by `simulator.hub_errors`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import glob
 import hashlib
 import logging
-import re
 import shutil
 import threading
 import time
@@ -18,19 +17,21 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
-from simulator.errors import WRITE_FAULTS, UserError
+from simulator.errors import UserError
+from simulator.hub_errors import (
+    endpoint,
+    errors_told,
+    is_offline,
+    is_transport,
+    one_line,
+    without_token,
+)
 from simulator.registry import Entry, is_commit
-
-if TYPE_CHECKING:
-    from huggingface_hub.errors import HfHubHTTPError
 
 ATTEMPTS = 3
 """How often a download is begun whose connection breaks in a way that the client gives up on."""
-
-_TRANSPORT = {"TransportError", "RequestException"}
-"""What the HTTP libraries (httpx, requests) call the root of all that keeps an answer away."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,6 @@ class Listing:
     files: list[RemoteFile]
 
 
-def is_offline() -> bool:
-    """Whether HF_HUB_OFFLINE keeps us from the network."""
-    from huggingface_hub import constants
-
-    return bool(constants.HF_HUB_OFFLINE)
-
-
 def list_files(entry: Entry, revision: str, folder: Path | None = None) -> Listing:
     """What `entry`'s repository holds at `revision`; offline, what is there of it on this machine.
 
@@ -67,7 +61,7 @@ def list_files(entry: Entry, revision: str, folder: Path | None = None) -> Listi
     UserError
         There is no such repository or revision, it may not be read, or the Hub cannot be reached.
     """
-    with _errors_told(entry, revision):
+    with errors_told(entry, revision):
         if is_offline():
             return _cached_files(entry, revision, folder)
         from huggingface_hub import HfApi
@@ -76,7 +70,7 @@ def list_files(entry: Entry, revision: str, folder: Path | None = None) -> Listi
             entry.repository, revision=revision, repo_type=entry.repo_type, files_metadata=True
         )
     if not info.sha or not is_commit(info.sha):
-        raise UserError(f"{_endpoint()}: gave no commit for {entry.repository}; check HF_ENDPOINT")
+        raise UserError(f"{endpoint()}: gave no commit for {entry.repository}; check HF_ENDPOINT")
     files = []
     for sibling in info.siblings or ():
         lfs = sibling.lfs
@@ -149,15 +143,15 @@ def download(
             local_files_only=is_offline(),
         )
 
-    with _errors_told(entry, revision, kept_in), _warnings_noticed(notice):
+    with errors_told(entry, revision, kept_in), _warnings_noticed(notice):
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 snapshot = Path(_interruptible(fetch, stopped))
                 break
             except Exception as error:
-                if attempt == ATTEMPTS or not _is_transport(error):
+                if attempt == ATTEMPTS or not is_transport(error):
                     raise
-                notice(f"the connection broke ({_line(error)}); trying again")
+                notice(f"the connection broke ({one_line(error)}); trying again")
                 time.sleep(1)
     if snapshot.name != commit:
         raise UserError(f"{entry.source}: {revision} has moved on while it was read; pull again")
@@ -270,7 +264,7 @@ def _warnings_noticed(notice: Callable[[str], None]) -> Iterator[None]:
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            notice(_without_token(" ".join(record.getMessage().split())))
+            notice(without_token(" ".join(record.getMessage().split())))
 
     logger = logging.getLogger("huggingface_hub")
     before, propagate = logger.handlers, logger.propagate
@@ -279,150 +273,3 @@ def _warnings_noticed(notice: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         logger.handlers, logger.propagate = before, propagate
-
-
-@contextmanager
-def _errors_told(entry: Entry, revision: str, folder: Path | None = None) -> Iterator[None]:
-    """Turn what huggingface_hub raises into a `UserError`; what is none of it passes."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:
-        message = _explain(error, entry, revision, folder)
-        if message is None:
-            raise
-        raise UserError(_without_token(" ".join(message.split()))) from error
-
-
-def _explain(error: Exception, entry: Entry, revision: str, folder: Path | None) -> str | None:
-    """What went wrong and what to do about it; None for what is no matter of the Hub."""
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    chain = list(_chain(error))
-    for each in chain:
-        if isinstance(each, HfHubHTTPError) and each.response is not None:
-            return _explain_answer(each, entry, revision)
-    for each in chain:
-        if isinstance(each, OSError) and each.errno in WRITE_FAULTS:
-            place = each.filename or folder or "downloads"
-            return f"{place}: {each.strerror}; {WRITE_FAULTS[each.errno]}"
-    for each in chain:
-        if _is_transport(each):
-            return (
-                f"{_endpoint()}: no answer, or a broken one ({_line(each)}); check the network, "
-                "proxy and HF_ENDPOINT, then pull again: complete files are kept"
-            )
-    if isinstance(error, LocalEntryNotFoundError):
-        if is_offline():
-            return (
-                f"{entry.source}: not all of revision {revision} is on this machine, and "
-                "HF_HUB_OFFLINE keeps us from the network; unset it and pull again"
-            )
-        return f"{entry.source}: {_line(error)}; pull again"
-    if isinstance(error, OSError) and "onsistency check" in str(error):
-        return f"{entry.source}: a file came incomplete ({_line(error)}); pull again"
-    if isinstance(error, ValueError | KeyError | TypeError) and folder is None:
-        return (
-            f"{_endpoint()}: the answer is not the Hub's ({_line(error)}); check HF_ENDPOINT, and "
-            "whether a proxy or a login page answers instead"
-        )
-    library = type(error).__module__.partition(".")[0]
-    if library == "hf_xet" or (folder is not None and "xet" in str(error).casefold()):
-        return (
-            f"{entry.source}: the download broke ({_line(error)}); pull again, or do without Xet: "
-            "HF_HUB_DISABLE_XET=1"
-        )
-    return f"{entry.source}: {_line(error)}; pull again" if library == "huggingface_hub" else None
-
-
-def _explain_answer(error: HfHubHTTPError, entry: Entry, revision: str) -> str:
-    """What a refusal of the Hub means, and what to do about it."""
-    from huggingface_hub import errors, get_token
-
-    status = error.response.status_code
-    log_in = "log in with `hf auth login`, or set HF_TOKEN"
-    if isinstance(error, errors.GatedRepoError):
-        step = (
-            "then pull again (the token in use belongs to an account without access so far)"
-            if get_token()
-            else f"then {log_in}, and pull again"
-        )
-        return f"{entry.repository} is gated: accept its terms at {entry.url}, {step}"
-    if isinstance(error, errors.RevisionNotFoundError):
-        return (
-            f"{entry.repository} has no revision {revision}; {entry.url}/commits/main shows all, "
-            "choose one with --revision"
-        )
-    if isinstance(error, errors.RemoteEntryNotFoundError):
-        return (
-            f"{entry.repository}: a file is gone ({error.response.url}); pull again, or another "
-            "--revision"
-        )
-    if isinstance(error, errors.DisabledRepoError):
-        return f"{entry.repository} has been disabled on the Hub; see {entry.url}"
-    unknown = isinstance(error, errors.RepositoryNotFoundError) or status == 404
-    if unknown or (status == 401 and not get_token()):
-        step = "check that the token's account may read it" if get_token() else log_in
-        return (
-            f"{_endpoint()}: no {entry.repo_type} {entry.repository}, or a private one; check the "
-            f"name in the registry, and if it is private, {step}"
-        )
-    if status == 401:
-        return f"the Hub refuses the token for {entry.repository}; {log_in}"
-    if status == 403:
-        return (
-            f"the Hub refuses access to {entry.repository} ({_reason(error)}); give the token the "
-            f"right to read it, or {log_in}"
-        )
-    if status == 429:
-        seconds = _retry_after(error.response.headers)
-        wait = f"in {seconds} seconds" if seconds else "in a few minutes"
-        more = "" if get_token() else "; logged in (`hf auth login`), more is allowed"
-        return f"{_endpoint()}: too many requests (429); pull again {wait}{more}"
-    return f"{_endpoint()}: answered {status} ({_reason(error)}); pull again later"
-
-
-def _reason(error: HfHubHTTPError) -> str:
-    """Why the Hub refuses, in its words or in those of HTTP."""
-    said = error.server_message or getattr(error.response, "reason_phrase", "") or "no reason given"
-    return " ".join(said.split())[:200]
-
-
-def _retry_after(headers: Any) -> int | None:
-    """Seconds that the Hub asks us to wait."""
-    found = re.fullmatch(r"\s*(\d+)\s*", headers.get("Retry-After") or "") or re.search(
-        r"\bt\s*=\s*(\d+)", headers.get("RateLimit") or ""
-    )
-    return int(found[1]) if found else None
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came from, each once."""
-    seen: list[BaseException] = []
-    each: BaseException | None = error
-    while each is not None and each not in seen:
-        seen.append(each)
-        yield each
-        each = each.__cause__ or each.__context__
-
-
-def _is_transport(error: BaseException) -> bool:
-    return any(kind.__name__ in _TRANSPORT for kind in type(error).__mro__)
-
-
-def _line(error: BaseException) -> str:
-    """What an error says, on one line of bounded length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}…"
-
-
-def _without_token(text: str) -> str:
-    """A text in which no token can be read."""
-    return re.sub(r"(?i:bearer)\s+[^\s'\"]+|\bhf_[A-Za-z0-9]{8,}", "<token>", text)
-
-
-def _endpoint() -> str:
-    from huggingface_hub import constants
-
-    return str(constants.ENDPOINT)

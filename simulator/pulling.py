@@ -12,6 +12,7 @@ from typing import Any
 from simulator import hub
 from simulator.errors import UserError
 from simulator.hub import RemoteFile
+from simulator.hub_errors import is_offline
 from simulator.importers import FORMATS
 from simulator.importers.into_pool import ImportReport, import_pool
 from simulator.importers.reading import ImportOptions
@@ -91,7 +92,7 @@ def pull(
             f"{', '.join(FORMATS)} in {cache / FILE_NAME}"
         )
     requested = revision or entry.revision
-    own_folder = None if keep_files or hub.is_offline() else cache / f".{entry.name}.pull.tmp"
+    own_folder = None if keep_files or is_offline() else cache / f".{entry.name}.pull.tmp"
     listing = hub.list_files(entry, requested, own_folder)
     if requested != listing.commit:
         notice(_how_to_pin(entry, requested, listing.commit, cache))

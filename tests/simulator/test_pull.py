@@ -358,7 +358,7 @@ def test_pools_before_one_that_cannot_be_imported_stay(
     head = '[two]\nrepository = "me/two"\nrevision = "main"\nfiles = ["*.json"]\nlicence = "MIT"\n'
     own_registry(tmp_path, f'{head}importer = "scout"\ncitation = "me"\n{pools}')
     entry = find_entry(cache, "two")
-    files = {"first.json": CONTENT, "second.json": b"{}", "third.json": CONTENT}
+    files = {"first.json": CONTENT, "second.json": b"{}", "third.json": CONTENT + b" "}
     with serving(Hub("me/two", files)) as hub:
         in_process(hub.url)
         with pytest.raises(UserError, match=r"m/second: .*not a list of problems"):
@@ -382,7 +382,7 @@ def test_a_mapping_of_columns_once_found_can_be_kept_in_the_registry(
     texts = ["so \\boxed{4}", "so \\boxed{5}"]
     problems = [{"problem": "2 + 2?", "true_answer": "4", "responses": texts}]
     content = json.dumps(problems).encode()
-    files = {"Qwen3-32B/aime24.json": content, "Qwen3-32B/aime25.json": content}
+    files = {"Qwen3-32B/aime24.json": content, "Qwen3-32B/aime25.json": content + b" "}
     cache = tmp_path / "cache"
     notes: list[str] = []
     with serving(Hub("THU-KEG/DeepPrune", files)) as hub:
