@@ -273,9 +273,8 @@ class _Search:
         if lists:
             columns["traces"] = lists
             for value in self.objects:
-                for trace in (_at(value, lists) or [])[:_LOOKED_AT]:
-                    if isinstance(trace, dict):
-                        self.traces.see(trace)
+                for trace in _objects_at(value, lists):
+                    self.traces.see(trace)
         shape = "objects" if lists else self._shape()
         inner = self.traces if lists else self.items
         for name in TRACE_FIELDS:
@@ -320,7 +319,7 @@ class _Search:
     def _has_text(self, column: str) -> bool:
         inner = Profile()
         for value in self.objects:
-            for trace in (_at(value, column) or [])[:_LOOKED_AT]:
+            for trace in _objects_at(value, column):
                 inner.see(trace)
         return bool(self._best("text", FIELDS["text"].one, inner, {}))
 
@@ -449,9 +448,10 @@ class _Search:
         return list(dict.fromkeys(names))
 
 
-def _at(value: Any, column: str) -> Any:
+def _objects_at(value: Any, column: str) -> list[dict[str, Any]]:
     found = dig(value, column)
-    return None if found is MISSING or not isinstance(found, list) else found
+    first = found[:_LOOKED_AT] if isinstance(found, list) else []
+    return [each for each in first if isinstance(each, dict)]
 
 
 def _reaches(value: Any, column: str) -> bool:
