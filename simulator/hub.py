@@ -129,7 +129,7 @@ def download(
         many = "file" if len(missing) == 1 else "files"
         notice(f"downloading {len(missing)} {many}, {num_bytes / 1e6:,.1f} MB, from {entry.source}")
     stopped = threading.Event()
-    what = f"downloading {entry.repository}"
+    what = f"downloading {entry.name}"
     bar = _bar_class(lambda done: progress(what, min(1.0, done / max(1, num_bytes))), stopped)
 
     def fetch() -> str:

@@ -76,7 +76,7 @@ def _explain(error: Exception, entry: Entry, revision: str, folder: Path | None)
     library = type(error).__module__.partition(".")[0]
     if library == "hf_xet" or (folder is not None and "xet" in str(error).casefold()):
         return (
-            f"{entry.source}: the download broke ({one_line(error)}); pull again, or do without Xet "
+            f"{entry.source}: the download broke ({one_line(error)}); pull again, or without Xet "
             "(HF_HUB_DISABLE_XET=1)"
         )
     return (

@@ -93,6 +93,7 @@ def pull(
         )
     requested = revision or entry.revision
     own_folder = None if keep_files or is_offline() else cache / f".{entry.name}.pull.tmp"
+    progress(f"looking up {entry.repository}", 0.0)
     listing = hub.list_files(entry, requested, own_folder)
     if requested != listing.commit:
         notice(_how_to_pin(entry, requested, listing.commit, cache))

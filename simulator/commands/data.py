@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,7 +166,7 @@ def pull(
                 replace=replace,
                 keep_files=keep_files,
                 progress=progress,
-                notice=lambda text: click.echo(f"note: {text}", err=True),
+                notice=lambda text: print(f"note: {text}", file=sys.stderr),  # above the bar
             )
     except KeyboardInterrupt as error:
         raise interrupted(error, "; the same command goes on where this stopped") from None

@@ -410,7 +410,7 @@ def test_progress_of_a_download_ends_at_all_of_it(
             cache=tmp_path / "cache",
             progress=lambda what, done: told.append((what, done)),
         )
-    downloads = [done for what, done in told if what == f"downloading {REPOSITORY}"]
+    downloads = [done for what, done in told if what == "downloading scout"]
     assert downloads[-1] == 1.0
     assert downloads == sorted(downloads)
 
