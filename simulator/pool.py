@@ -225,14 +225,21 @@ class Pool:
             if hashlib.sha256(content).hexdigest() != self.info.sha256.get(path.name):
                 pq.read_metadata(pa.BufferReader(content))  # says what is wrong, if it can
                 raise UserError(f"{path}: not the file that pool.json describes; import it again")
-            return pq.read_table(pa.BufferReader(content), schema=SCHEMAS[name])
+            # Without threads: a short process may end while Arrow still starts some, and abort.
+            table = pq.ParquetFile(pa.BufferReader(content)).read(
+                SCHEMAS[name].names, use_threads=False
+            )
+            try:
+                return table.cast(SCHEMAS[name])
+            except ValueError as error:
+                raise UserError(f"{path}: {error}; import the pool again") from None
 
     def read_signal(self, name: str, index: int) -> pa.Table:
         """One problem's rows of a signal file, read as its one row group."""
         with reading(self.path / f"{name}.parquet") as path:
             if name not in self._open:
                 self._open[name] = pq.ParquetFile(path, page_checksum_verification=True)
-            return self._open[name].read_row_group(index)
+            return self._open[name].read_row_group(index, use_threads=False)
 
 
 @dataclass(eq=False)
