@@ -7,6 +7,7 @@ fits one that is needed, the import stops with the candidates and the `--map` th
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ FILE = "@file"
 SHOWN_COLUMNS = 16
 
 _DEPTH = 3
+_REASONING = re.compile("reason|think|cot$")
 _LOOKED_AT = 64
 
 
@@ -133,6 +135,15 @@ FIELDS = fields()
 
 ALL_FIELDS = ("problems", *FIELDS)
 """What `--map` takes: `problems` is the list that holds the items of a file."""
+
+LOOKALIKES = {
+    "answer": re.compile(r"answer$|^pred"),
+    "num_tokens": re.compile(r"^(?!.*(prompt|input|max)).*token"),
+    "confidence": re.compile("conf"),
+    "logprobs": re.compile("log_?prob"),
+}
+"""Names that may mean a field of a trace which no column has a known name of: not to be passed over
+in silence, as its values would be estimated, extracted or left out instead."""
 
 PROBLEM_FIELDS = ("problem_id", "question", "gold_answer")
 TRACE_FIELDS = tuple(name for name in FIELDS if name not in (*PROBLEM_FIELDS, "traces"))
@@ -292,6 +303,7 @@ class _Search:
         if self.keyed and "problem_id" not in (columns | dict(self.given)):
             columns["problem_id"] = KEY
         self._check_needed(columns, inner)
+        self._check_lookalikes(columns, inner, shape)
         return Proposal(
             columns={name: columns[name] for name in FIELDS if name in columns},
             shape=shape,
@@ -384,7 +396,8 @@ class _Search:
         if other:
             instead = f"--map {name}= and --map {other}={candidates[-1]}"
         elif name == "text" and len(candidates) > 1:
-            instead = f"--map text={'+'.join(candidates)} to join them"
+            inner_first = sorted(candidates, key=lambda c: not _REASONING.search(c.lower()))
+            instead = f"--map text={'+'.join(inner_first)} to join them"
         raise UserError(
             f"{self.where}: {name} can be {' or '.join(candidates)}; "
             f"say which with --map {name}={example}, or {instead}"
@@ -420,6 +433,27 @@ class _Search:
             )
         if not {"num_tokens", "text", "confidence", "logprobs"} & set(columns):
             self._missing("num_tokens", "token count", inner)
+
+    def _check_lookalikes(self, columns: Mapping[str, str], inner: Profile, shape: str) -> None:
+        """Stop where a field without a column may have one by another name."""
+        used = {part for column in columns.values() for part in column.split("+")}
+        for name, pattern in LOOKALIKES.items():
+            both = {"confidence", "logprobs"}
+            if {name, *(both if name in both else ())} & {*columns, *self.given}:
+                continue
+            kinds = FIELDS[name].many if shape == "lists" else FIELDS[name].one
+            alike = [
+                column
+                for column in inner.types
+                if column not in used
+                and inner.fits(column, kinds)
+                and pattern.search(_plain(column.split(".")[-1]))
+            ]
+            if alike:
+                raise UserError(
+                    f"{self.where}: {name} may be {' or '.join(alike)}; say so with "
+                    f"--map {name}={alike[0]}, or that it is not with --map {name}="
+                )
 
     def _missing(self, name: str, what: str, *profiles: Profile, hint: str = "") -> None:
         spec = FIELDS[name]

@@ -315,6 +315,21 @@ UNCLEAR = [
     ),
     ({"qid": "q", "true_answer": "2"}, "no column is known to hold the response or answer"),
     (
+        {**PROBLEM, "generated_token_counts": [1], "max_tokens": [9]},
+        "num_tokens may be generated_token_counts; say so with "
+        "--map num_tokens=generated_token_counts, or that it is not with --map num_tokens=$",
+    ),
+    (
+        {**PROBLEM, "regex_answers": ["1"]},
+        "answer may be regex_answers; say so with --map answer=r",
+    ),
+    ({**PROBLEM, "group_confs": [[0.5]]}, "confidence may be group_confs"),
+    ({**PROBLEM, "the_logprobs": [[[-0.5]]]}, "logprobs may be the_logprobs"),
+    (
+        {"qid": "q", "true_answer": "2", "traces": [{"content": "a", "reasoning": "b"}]},
+        r"text can be content or reasoning; .* --map text=reasoning\+content to join them",
+    ),
+    (
         {"qid": "q", "true_answer": "2", "answers": ["2"]},
         "no column is known to hold the token count",
     ),
@@ -326,6 +341,27 @@ def test_what_is_not_clear_stops_with_the_candidates(
     tmp_path: Path, item: Row, message: str
 ) -> None:
     _fails(tmp_path, [item], f"traces.json: .*{message}")
+
+
+def test_what_looks_like_a_field_can_be_denied(tmp_path: Path) -> None:
+    item = {**PROBLEM, "generated_token_counts": [7]}
+    denied = load_value(tmp_path, [item], field_map={"num_tokens": ""})
+    assert denied.token_accuracy == "estimated"
+    field_map = {"num_tokens": "generated_token_counts"}
+    assert load_value(tmp_path / "b", [item], field_map=field_map).tokens == 7
+
+
+def test_parquet_is_another_name_of_rows_with_known_columns(tmp_path: Path) -> None:
+    row = {"problem_id": "p", "gold": "2", "answer": "2", "num_tokens": 5}
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pylist([row]), path)
+    options = ImportOptions(paths=(path,), field_map={"gold_answer": "gold"})
+    reports = [
+        import_pool(name, options, cache=tmp_path / name, dataset="d", model="m", benchmark="b")
+        for name in ("parquet", "jsonl")
+    ]
+    assert reports[0].tokens == 5
+    assert reports[0].fingerprint == reports[1].fingerprint
 
 
 def test_what_is_not_clear_can_be_settled(tmp_path: Path) -> None:
@@ -412,6 +448,31 @@ def _fails(folder: Path, value: Any, message: str, **options: Any) -> None:
         load_value(folder, value, **options)
     assert "\n" not in str(error.value)
     assert not (folder / "cache").exists()
+
+
+LEAVES = st.none() | st.booleans() | st.integers(-1, 3) | st.sampled_from(["", "a", r"\boxed{2}"])
+VALUES = st.recursive(LEAVES, lambda each: st.lists(each, max_size=3), max_leaves=6)
+TRACES = st.fixed_dictionaries(
+    {"text": LEAVES},
+    optional={"answer": VALUES, "num_tokens": LEAVES, "confs": VALUES, "logprobs": VALUES},
+)
+PROBLEMS = st.fixed_dictionaries(
+    {"qid": LEAVES, "true_answer": LEAVES},
+    optional={"traces": st.lists(TRACES | LEAVES, max_size=3), "responses": VALUES},
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(PROBLEMS | VALUES, min_size=1, max_size=3), st.booleans())
+def test_whatever_is_in_a_file_is_imported_or_refused_in_a_line(
+    tmp_path_factory: pytest.TempPathFactory, items: list[Any], drop: bool
+) -> None:
+    told = ""
+    try:
+        load_value(tmp_path_factory.mktemp("any"), items, drop_bad_rows=drop)
+    except UserError as error:
+        told = str(error)
+    assert "\n" not in told
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
