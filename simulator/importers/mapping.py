@@ -173,7 +173,9 @@ def type_of(value: Any) -> str:
         if kinds == {"integers", "numbers"}:
             kinds = {"numbers"}
         return f"lists of {kinds.pop()}" if len(kinds) == 1 else "lists"
-    return f"{kinds.pop()}s" if len(kinds) == 1 else "mixed"
+    if len(kinds) > 1:
+        return "mixed"
+    return "lists" if kinds == {"mixed"} else f"{kinds.pop()}s"
 
 
 def _all_numbers(values: Sequence[Any]) -> bool:
@@ -421,18 +423,19 @@ class _Search:
 
     def _check_needed(self, columns: Mapping[str, str], inner: Profile) -> None:
         if "gold_answer" not in columns:
-            self._missing("gold_answer", "gold answer", self.items, inner)
+            self._missing("gold_answer", "gold answer", columns.values(), self.items, inner)
         if "text" not in columns and "answer" not in columns:
-            self._missing("text", "response or answer", inner)
+            self._missing("text", "response or answer", columns.values(), inner)
         if not {"problem_id", "question"} & set(columns):
             self._missing(
                 "problem_id",
                 "problem",
+                columns.values(),
                 self.items,
                 hint=f", or --map problem_id={FILE} where each file is a problem",
             )
         if not {"num_tokens", "text", "confidence", "logprobs"} & set(columns):
-            self._missing("num_tokens", "token count", inner)
+            self._missing("num_tokens", "token count", columns.values(), inner)
 
     def _check_lookalikes(self, columns: Mapping[str, str], inner: Profile, shape: str) -> None:
         """Stop where a field without a column may have one by another name."""
@@ -455,13 +458,15 @@ class _Search:
                     f"--map {name}={alike[0]}, or that it is not with --map {name}="
                 )
 
-    def _missing(self, name: str, what: str, *profiles: Profile, hint: str = "") -> None:
+    def _missing(
+        self, name: str, what: str, used: Iterable[str], *profiles: Profile, hint: str = ""
+    ) -> None:
         spec = FIELDS[name]
         fitting = [
             column
             for profile in profiles
             for column in profile.types
-            if profile.fits(column, spec.one | spec.many)
+            if column not in used and profile.fits(column, spec.one | spec.many)
         ]
         example = next(iter(dict.fromkeys(fitting)), "COLUMN")
         shown = "; ".join(filter(None, (p.shown(p.types) for p in dict.fromkeys(profiles))))

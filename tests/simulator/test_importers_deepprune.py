@@ -311,7 +311,7 @@ UNCLEAR = [
     (
         {"qid": "q", "answer": "2", "responses": ["a"]},
         r"hold the gold answer; columns here: qid \(text\), answer \(text\), responses \(texts\); "
-        "name it with --map gold_answer=qid",
+        "name it with --map gold_answer=answer",
     ),
     ({"qid": "q", "true_answer": "2"}, "no column is known to hold the response or answer"),
     (
