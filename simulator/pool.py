@@ -234,12 +234,12 @@ class Pool:
             except ValueError as error:
                 raise UserError(f"{path}: {error}; import the pool again") from None
 
-    def read_signal(self, name: str, index: int) -> pa.Table:
-        """One problem's rows of a signal file, read as its one row group."""
+    def read_signal(self, name: str, index: int, columns: list[str]) -> pa.Table:
+        """Columns of one problem's rows in a signal file, read as its one row group."""
         with reading(self.path / f"{name}.parquet") as path:
             if name not in self._open:
                 self._open[name] = pq.ParquetFile(path, page_checksum_verification=True)
-            return self._open[name].read_row_group(index, use_threads=False)
+            return self._open[name].read_row_group(index, columns, use_threads=False)
 
 
 @dataclass(eq=False)
@@ -267,7 +267,7 @@ class StoredProblem:
     @cached_property
     def probes(self) -> Probes:
         """What each trace answered when it was probed."""
-        table = self.pool.read_signal("probes", self.index)
+        table = self.pool.read_signal("probes", self.index, ["position", "answer_class"])
         positions = table["position"].combine_chunks()
         answers = table["answer_class"].combine_chunks()
         return Probes(
@@ -279,13 +279,13 @@ class StoredProblem:
     @cached_property
     def texts(self) -> list[str]:
         """The full text of each trace."""
-        texts: list[str] = self.pool.read_signal("text", self.index)["text"].to_pylist()
+        texts: list[str] = self.pool.read_signal("text", self.index, ["text"])["text"].to_pylist()
         return texts
 
     @cached_property
     def token_ends(self) -> list[npt.NDArray[np.int64]]:
         """End offset of each token in characters; in proportion where a pool has only totals."""
-        column = self.pool.read_signal("text", self.index)["token_ends"]
+        column = self.pool.read_signal("text", self.index, ["token_ends"])["token_ends"]
         return [
             np.asarray(ends.values, dtype=np.int64)
             if ends.is_valid
@@ -296,7 +296,9 @@ class StoredProblem:
     @cached_property
     def confidence(self) -> Confidences:
         """Each trace's token confidences."""
-        lists = self.pool.read_signal("confidence", self.index)["confidence"].combine_chunks()
+        lists = self.pool.read_signal("confidence", self.index, ["confidence"])[
+            "confidence"
+        ].combine_chunks()
         return Confidences(lists.values.to_numpy(), lists.offsets.to_numpy())
 
 
