@@ -257,7 +257,7 @@ def test_a_small_pool_is_sound_and_has_every_signal(tmp_path: Path, cell: Cell) 
 
 def test_confidences_are_stored_as_thousandths(tmp_path: Path) -> None:
     make_pool(tmp_path, OSS_GPQA, SMALL)
-    table = Pool(pool_folder(tmp_path, OSS_GPQA)).read_signal("confidence", 0)
+    table = Pool(pool_folder(tmp_path, OSS_GPQA)).read_signal("confidence", 0, ["confidence"])
     assert str(table["confidence"].type.value_type) == "uint16"
 
 
