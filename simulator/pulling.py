@@ -93,9 +93,11 @@ def pull(
         )
     requested = revision or entry.revision
     own_folder = None if keep_files or is_offline() else cache / f".{entry.name}.pull.tmp"
-    progress(f"looking up {entry.repository}", 0.0)
+    progress(f"looking up {entry.name}", 0.0)
     listing = hub.list_files(entry, requested, own_folder)
-    if requested != listing.commit:
+    if revision is not None and revision != listing.commit:
+        notice(f"{revision} is {listing.commit}")
+    elif requested != listing.commit:
         notice(_how_to_pin(entry, requested, listing.commit, cache))
     assigned = assign(entry, listing.files, listing.commit, cache=cache, notice=notice)
     without = [entry.pool_name(rule) for rule in entry.pools if not assigned[rule_key(rule)]]

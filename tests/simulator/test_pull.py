@@ -201,6 +201,9 @@ def test_a_pinned_revision_is_not_warned_about(
         in_process(hub.url)
         entry = find_entry(tmp_path / "cache", "scout")
         pull_entry(entry, cache=tmp_path / "cache", notice=notes.append)
+        again: list[str] = []
+        pull_entry(entry, cache=tmp_path / "cache", revision="main", notice=again.append)
+    assert again == [f"main is {COMMIT}"]
     assert entry.pinned
     assert len(notes) == 1
     assert notes[0].startswith("downloading 1 file, ")
