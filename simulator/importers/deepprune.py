@@ -296,9 +296,9 @@ class _Reader:
                 text=text,
                 confidence=confidence,
                 graded=_grade(values.get("grade")),
+                counted=counted,
             ),
             values.get("trace_id"),
-            counted,
         )
 
     def _answer(self, values: dict[str, Any], text: str | None) -> str | None:

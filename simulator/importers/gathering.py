@@ -34,15 +34,11 @@ class About:
 
 @dataclass(slots=True)
 class Draft:
-    """One trace as an item gives it; `trace_id` None means in the order of the items.
-
-    `counted` is whether its length is the source's own, not an estimate.
-    """
+    """One trace as an item gives it; `trace_id` None means in the order of the items."""
 
     where: str
     trace: TraceRecord
     trace_id: object = None
-    counted: bool = True
 
 
 Drafts = Iterable[Draft | tuple[str, BadRow]]
@@ -150,7 +146,6 @@ class Gathering:
                     except BadRow as fault:
                         self.faults.reject(draft.where, fault)
                         continue
-                    draft.trace.counted = draft.counted
                     traces[draft.trace.trace_id] = draft.trace
             if not traces:
                 reason = "problem without a usable trace"
@@ -204,7 +199,7 @@ class _Checks:
                     f"({self.first})",
                     f"give every trace a {name}, or none (--map {name}= leaves it out)",
                 )
-        self.counted = self.counted and draft.counted
+        self.counted = self.counted and draft.trace.counted
         self.exact = self.exact and draft.trace.token_ends is not None
 
 

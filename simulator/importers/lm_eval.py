@@ -181,9 +181,14 @@ class _Reader:
             answer = extract_boxed(text) or filtered or extract_answer(text)
             length = max(1, round(len(text) / CHARACTERS_PER_TOKEN))
             trace = TraceRecord(
-                trace_id=-1, num_tokens=length, answer=answer, text=text, graded=grade
+                trace_id=-1,
+                num_tokens=length,
+                answer=answer,
+                text=text,
+                graded=grade,
+                counted=False,
             )
-            yield Draft(where, trace, counted=False)
+            yield Draft(where, trace)
 
     def _grade(self, sample: dict[str, Any]) -> bool | None:
         column = self.given.get("grade")

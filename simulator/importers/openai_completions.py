@@ -91,7 +91,7 @@ class _Reader:
     def __init__(self, options: ImportOptions) -> None:
         self.given = options.field_map
         self.tally = ConfidenceTally("confidence")
-        self.failed = self.shared = self.single = self.differ = self.inexact = 0
+        self.failed = self.shared = self.guessed = self.single = self.differ = self.inexact = 0
         self.id_column, self.pattern = _id_column(self.given.get("problem_id"))
         self.gold = _gold_of(options)
 
@@ -213,6 +213,7 @@ class _Reader:
             self.shared += not alone
         else:
             num_tokens, counted = max(1, round(len(text) / CHARACTERS_PER_TOKEN)), False
+            self.guessed += 1
         ends = None
         if tokens is not None and "text" not in self.given:
             ends = ends_of_tokens(text, tokens.texts, tokens.bytes)
@@ -230,8 +231,8 @@ class _Reader:
                 text=None if "text" in self.given else text,
                 token_ends=ends,
                 confidence=confidence,
+                counted=counted,
             ),
-            counted=counted,
         )
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
@@ -245,14 +246,18 @@ class _Reader:
                           "log-probabilities; the latter was taken"),
             (self.inexact, "traces have tokens that do not make up their text, so that their ends "
                            "are not known"),
-            (self.shared, "lengths are estimated: the usage of several choices, shared out in "
-                          "proportion to the characters of their texts"),
         ):  # fmt: skip
             if count:
                 notes.append(f"{count:,} {what}")
-        if accuracy == "estimated" and not self.shared:
+        if self.shared:
             notes.append(
-                f"lengths without a count are estimated: {CHARACTERS_PER_TOKEN} characters a token"
+                f"lengths are estimated: the usage of several choices, shared out in proportion to "
+                f"the characters of their texts ({self.shared:,} traces)"
+            )
+        if self.guessed:
+            notes.append(
+                f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token, where no "
+                f"count is given ({self.guessed:,} traces)"
             )
         return notes
 

@@ -153,7 +153,7 @@ def test_the_usage_of_several_choices_is_shared_out(tmp_path: Path) -> None:
     # one each, and the other 10 in proportion: 6 and 4
     assert Pool(report.path).problems[0].lengths.tolist() == [7, 5]
     assert report.token_accuracy == "estimated"
-    assert report.notes[0].startswith("2 lengths are estimated: the usage of several choices")
+    assert report.notes[0].startswith("lengths are estimated: the usage of several choices")
     counted = completion("a" * 30, "b" * 20)
     for number, choice in enumerate(counted["choices"]):
         choice["token_ids"] = [1] * (3 + number)
@@ -163,7 +163,9 @@ def test_the_usage_of_several_choices_is_shared_out(tmp_path: Path) -> None:
     del bare["usage"]
     report = load(tmp_path / "bare", asked(bare))
     assert (report.tokens, report.token_accuracy) == (2, "estimated")
-    assert report.notes == ["lengths without a count are estimated: 4 characters a token"]
+    assert report.notes == [
+        "lengths are estimated: 4 characters a token, where no count is given (1 traces)"
+    ]
 
 
 def test_tokens_that_do_not_make_up_the_text_leave_totals(tmp_path: Path) -> None:
