@@ -54,7 +54,7 @@ WRITE_FAULTS = {
     errno.EROFS: "choose a folder that you may write to",
     errno.ENOTDIR: "a part of the path is a file, choose another place",
     errno.EISDIR: "there is a folder of this name, choose another place",
-    errno.EEXIST: "a part of the path exists already, choose another place",
+    errno.EEXIST: "a part of the path is a file, choose another place",
     errno.ENOTEMPTY: "it has come into being meanwhile, choose another place",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOENT: "a folder on the way to it is gone, make it again",
