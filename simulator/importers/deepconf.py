@@ -203,7 +203,7 @@ class _Importer:
         model = config.get("model") if isinstance(config, dict) else None
         if not isinstance(model, str):
             return
-        model = storable(" ".join(model.split())[:200])
+        model = model[:200] if model[:200].isprintable() else ascii(model[:200])
         if self.model is None:
             self.model, self.model_file = model, path
         elif model != self.model:

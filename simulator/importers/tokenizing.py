@@ -31,8 +31,11 @@ FILE = "tokenizer.json"
 BATCH_CHARACTERS = 2**22
 """Characters that are tokenized at once: what the library keeps of each token takes memory."""
 
-ENDED = frozenset({"stop", "eos", "eos_token", "end_turn"})
-"""Finish reasons of a trace that ends in an end token, which its text does not show."""
+ENDED = frozenset({"stop", "eos", "eos_token", "end_turn", "early_stopped"})
+"""Finish reasons of a trace that ends in an end token, which its text does not show.
+
+DeepConf stops a trace early by allowing it no token but that one.
+"""
 
 ESTIMATE_NOTE = "lengths are estimated"
 """How importers begin the note that the tokenizer's counts make untrue."""

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tokenizers import Tokenizer as Library
+from tokenizers import models, pre_tokenizers
 
 from simulator.errors import UserError
 from simulator.importers.into_pool import ImportReport, import_pool
@@ -276,6 +278,28 @@ def test_other_formats_have_no_early_stopped_traces(tmp_path: Path) -> None:
     options = ImportOptions(paths=(tmp_path,), include_early_stopped=True)
     with pytest.raises(UserError, match="--include-early-stopped: only deepconf files mark"):
         import_pool("jsonl", options, cache=tmp_path, dataset="d", model="m", benchmark="b")
+
+
+def test_a_tokenizer_places_the_tokens(tmp_path: Path) -> None:
+    library = Library(models.WordLevel({"so": 0, "?": 1}, unk_token="?"))
+    library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    library.save(str(tmp_path / "tokenizer.json"))
+    # One token more than the text has: the end token, which DeepConf forces when it stops a trace.
+    final = [trace("so so so", 4, stop_reason="gconf_threshold"), trace(SEVEN, 11)]
+    path = write(tmp_path, online(0, [trace(SEVEN, 3)], final))
+    report = import_files(
+        tmp_path, path, tokenizer=str(tmp_path / "tokenizer.json"), include_early_stopped=True
+    )
+    assert report.token_accuracy == "total"
+    assert "in 1 of 3 traces the file and the tokenizer count different numbers" in report.notes[-1]
+    ends = Pool(report.path).problems[0].token_ends
+    assert [each.tolist() for each in ends[:2]] == [[2, 12, 12], [2, 5, 8, 8]]
+
+
+def test_names_in_files_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    config = {"model": "evil\x1b[2Jname\nnote: fine"}
+    report = import_files(tmp_path, write(tmp_path, offline(0, trace(SEVEN, 2), config=config)))
+    assert all(note.isprintable() for note in report.notes)
 
 
 class _Attack:

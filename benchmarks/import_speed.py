@@ -1,0 +1,136 @@
+"""How long importing texts takes, beside reading their JSON and tokenizing them once.
+
+Takes folders or files of JSON lines as the Gemma traces are published (github
+tobypullan/logit_cot_overthinking), trains a tokenizer on their texts, and prints the ratio:
+
+    python benchmarks/import_speed.py gemma4_mmlu_pro/seed_*/traces.jsonl
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from tokenizers import Tokenizer as Library
+from tokenizers import models, pre_tokenizers, trainers
+
+from simulator.importers.into_pool import ImportReport, import_pool
+from simulator.importers.reading import ImportOptions
+
+T = TypeVar("T")
+
+TEXT = "raw_response"
+FIELD_MAP = {
+    "problem_id": "question_id",
+    "gold_answer": "answer",
+    "answer": "generated_answer",
+    "text": TEXT,
+    "num_tokens": "generated_token_count",
+}
+ALLOWED = 1.5
+"""How many times as long as the standard an import may take."""
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Time by the clock, and on all cores together."""
+
+    wall: float
+    cpu: float
+
+
+def read_texts(paths: Sequence[Path]) -> list[str]:
+    """The texts, read with the standard library and no more."""
+    texts: list[str] = []
+    for path in paths:
+        with path.open(encoding="utf-8") as file:
+            texts.extend(json.loads(line)[TEXT] for line in file)
+    return texts
+
+
+def train(texts: Sequence[str], words: int, path: Path) -> None:
+    """A byte-level BPE tokenizer of the texts, written as `tokenizer.json`."""
+    library = Library(models.BPE())
+    library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=words, initial_alphabet=alphabet, show_progress=False)
+    library.train_from_iterator(texts, trainer)
+    library.save(str(path))
+
+
+def standard(paths: Sequence[Path], tokenizer: Path) -> Seconds:
+    """Reading the JSON, and tokenizing the texts in one batch."""
+    library = Library.from_file(str(tokenizer))
+    texts, reading = timed(lambda: read_texts(paths))
+    _, tokens = timed(lambda: library.encode_batch(texts, add_special_tokens=False))
+    return Seconds(reading.wall + tokens.wall, reading.cpu + tokens.cpu)
+
+
+def imported(paths: Sequence[Path], tokenizer: Path) -> tuple[ImportReport, Seconds]:
+    """The whole import."""
+    options = ImportOptions(
+        paths=tuple(paths), field_map=FIELD_MAP, tokenizer=str(tokenizer.parent)
+    )
+    with tempfile.TemporaryDirectory() as cache:
+        return timed(
+            lambda: import_pool(
+                "jsonl", options, cache=Path(cache), dataset="d", model="m", benchmark="b"
+            )
+        )
+
+
+def timed(act: Callable[[], T]) -> tuple[T, Seconds]:
+    """What `act` returns, and the time it took."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = act()
+    return result, Seconds(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("paths", nargs="+", type=Path, help="JSON-lines files")
+    parser.add_argument("--words", type=int, default=32_000, help="size of the vocabulary")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds, both sides in turn")
+    arguments = parser.parse_args()
+    table = Table("round", "JSON and tokenizing", "import", "ratio", "ratio of CPU time")
+    plain: list[Seconds] = []
+    whole: list[Seconds] = []
+    with tempfile.TemporaryDirectory() as folder:
+        tokenizer = Path(folder) / "tokenizer.json"
+        train(read_texts(arguments.paths), arguments.words, tokenizer)
+        imported(arguments.paths[:1], tokenizer)  # loads what is loaded once
+        for _ in range(arguments.rounds):
+            plain.append(standard(arguments.paths, tokenizer))
+            report, seconds = imported(arguments.paths, tokenizer)
+            whole.append(seconds)
+    for number, (ours, theirs) in enumerate(zip(whole, plain, strict=True), start=1):
+        table.add_row(str(number), *row(ours, theirs))
+    ours, theirs = least(whole), least(plain)
+    table.add_section()
+    table.add_row("least", *row(ours, theirs))
+    console = Console()
+    console.print(table)
+    console.print(f"{report.traces:,} traces, {report.tokens:,} tokens")
+    verdict = "within" if ours.wall <= ALLOWED * theirs.wall else "above"
+    console.print(f"ratio of the least times {ours.wall / theirs.wall:.2f}: {verdict} {ALLOWED}")
+
+
+def least(rounds: Sequence[Seconds]) -> Seconds:
+    return Seconds(min(each.wall for each in rounds), min(each.cpu for each in rounds))
+
+
+def row(ours: Seconds, theirs: Seconds) -> list[str]:
+    walls = [f"{each.wall:.2f} s" for each in (theirs, ours)]
+    return [*walls, f"{ours.wall / theirs.wall:.2f}", f"{ours.cpu / theirs.cpu:.2f}"]
+
+
+if __name__ == "__main__":
+    main()
