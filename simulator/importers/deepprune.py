@@ -3,7 +3,7 @@
 The names of its fields are not published beyond `true_answer`. So the importer looks at the first
 items of the files, proposes which column is what, says so in the notes of the import in a form that
 can be given back (`--map field=column …`), and stops where that is not clear. See
-`simulator.importers.mapping` for the names that it knows.
+`simulator.importers.field_names` for the names that it knows.
 
 An item of a file is a problem with a list of trace objects, a problem with a list a field (one
 element a trace), or one trace; a problem's items may be spread over files. A JSON file's text is
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from simulator.errors import UserError
 from simulator.importers.extraction import extract_answer, extract_boxed
+from simulator.importers.field_names import ALL_FIELDS, PROBLEM_FIELDS, TRACE_FIELDS
 from simulator.importers.gathering import (
     MISSING,
     About,
@@ -30,16 +31,7 @@ from simulator.importers.gathering import (
     dig,
 )
 from simulator.importers.items import Item, Place, items_of
-from simulator.importers.mapping import (
-    ALL_FIELDS,
-    FILE,
-    KEY,
-    PROBLEM_FIELDS,
-    TRACE_FIELDS,
-    Proposal,
-    mapping_toml,
-    propose,
-)
+from simulator.importers.mapping import FILE, KEY, Proposal, mapping_toml, propose
 from simulator.importers.reading import (
     CHARACTERS_PER_TOKEN,
     BadRow,

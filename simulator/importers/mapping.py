@@ -14,6 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.errors import UserError
+from simulator.importers.field_names import (
+    FIELDS,
+    LOOKALIKES,
+    PROBLEM_FIELDS,
+    TRACE_FIELDS,
+    plain_name,
+)
 from simulator.importers.gathering import MISSING, dig
 
 KEY = "@key"
@@ -27,126 +34,6 @@ SHOWN_COLUMNS = 16
 _DEPTH = 3
 _REASONING = re.compile("reason|think|cot$")
 _LOOKED_AT = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One thing to find a column for: names that mean it, best first, and the types it can have.
-
-    `many` are the types of a column that holds one element a trace.
-    """
-
-    names: tuple[frozenset[str], ...]
-    one: frozenset[str]
-    many: frozenset[str] = frozenset()
-
-
-def _field(*names: str, one: str, many: str = "") -> Field:
-    tiers = tuple(frozenset(_plain(name) for name in tier.split()) for tier in names)
-    return Field(tiers, frozenset(one.split(";")), frozenset(many.split(";")))
-
-
-def _plain(name: str) -> str:
-    """A name in lower case with underscores, in the singular."""
-    return name.lower().replace("-", "_").replace(" ", "_").removesuffix("s")
-
-
-def fields() -> dict[str, Field]:
-    """What can be mapped, fields of the problem first, then `traces`, then those of a trace."""
-    return {
-        "problem_id": _field(
-            "problem_id question_id qid problem_idx question_idx problem_index question_index "
-            "task_id prompt_id",
-            "id idx index uid",
-            "problem question",
-            one="text;integer",
-        ),
-        "question": _field(
-            "question problem problem_text question_text",
-            "prompt query input instruction",
-            one="text",
-        ),
-        "gold_answer": _field(
-            "true_answer gold_answer ground_truth groundtruth gold correct_answer",
-            "reference_answer expected_answer target gt",
-            one="text;integer;number",
-        ),
-        "traces": _field(
-            "traces all_traces trace_list reasoning_traces responses samples outputs generations "
-            "completions rollouts candidates trajectories solutions results paths",
-            one="objects",
-        ),
-        "trace_id": _field(
-            "trace_id trace_idx trace_index sample_id sample_idx sample_index rollout_id "
-            "response_id response_idx",
-            one="integer",
-            many="integers",
-        ),
-        "text": _field(
-            "text response output completion generation trace content generated_text model_output "
-            "full_text full_response response_text model_response raw_response raw_output "
-            "reasoning reasoning_content reasoning_trace thinking cot trajectory rollout",
-            "solution sample path",
-            one="text",
-            many="texts",
-        ),
-        "answer": _field(
-            "answer extracted_answer predicted_answer parsed_answer pred_answer model_answer "
-            "final_answer prediction pred",
-            one="text;integer;number;null",
-            many="texts;integers;numbers;mixed;empty",
-        ),
-        "num_tokens": _field(
-            "num_tokens token_count n_tokens num_output_tokens output_tokens completion_tokens "
-            "generated_tokens num_generated_tokens token_num num_tokens_generated "
-            "num_completion_tokens response_tokens token_length output_length response_length",
-            "tokens length",
-            "token_ids output_token_ids",
-            one="integer;integers",
-            many="integers;lists of integers",
-        ),
-        "prompt_tokens": _field(
-            "prompt_tokens input_tokens num_prompt_tokens num_input_tokens",
-            one="integer",
-            many="integers",
-        ),
-        "finish_reason": _field(
-            "finish_reason stop_reason finished_reason", one="text;null", many="texts"
-        ),
-        "grade": _field(
-            "is_correct correct grade graded",
-            one="boolean;integer",
-            many="booleans;integers",
-        ),
-        "confidence": _field(
-            "confs confidence conf token_confidence token_conf",
-            one="numbers",
-            many="lists of numbers",
-        ),
-        "logprobs": _field(
-            "logprobs top_logprobs token_logprobs log_probs",
-            one="lists of numbers;number maps;lists of number maps",
-            many="lists of lists of numbers;lists of number maps;lists of objects",
-        ),
-    }
-
-
-FIELDS = fields()
-
-ALL_FIELDS = ("problems", *FIELDS)
-"""What `--map` takes: `problems` is the list that holds the items of a file."""
-
-LOOKALIKES = {
-    "answer": re.compile(r"answer$|^pred"),
-    "num_tokens": re.compile(r"^(?!.*(prompt|input|max)).*token"),
-    "confidence": re.compile("conf"),
-    "logprobs": re.compile("log_?prob"),
-}
-"""Names that may mean a field of a trace which no column has a known name of: not to be passed over
-in silence, as its values would be estimated, extracted or left out instead."""
-
-PROBLEM_FIELDS = ("problem_id", "question", "gold_answer")
-TRACE_FIELDS = tuple(name for name in FIELDS if name not in (*PROBLEM_FIELDS, "traces"))
 
 
 def type_of(value: Any) -> str:
@@ -366,7 +253,7 @@ class _Search:
         best = self._best(name, kinds, profile, taken)
         if name == "problem_id" and shape == "rows":
             # the id of a row may be the trace's own, which would make each a problem
-            best = [c for c in best if _plain(c.split(".")[-1]) not in FIELDS[name].names[1]]
+            best = [c for c in best if plain_name(c.split(".")[-1]) not in FIELDS[name].names[1]]
         return self._one(name, best)
 
     def _best(
@@ -378,7 +265,7 @@ class _Search:
         for column in profile.types:
             if column in used or not profile.fits(column, kinds):
                 continue
-            last = _plain(column.split(".")[-1])
+            last = plain_name(column.split(".")[-1])
             for tier, names in enumerate(FIELDS[name].names):
                 if name == "problem_id" and tier == 2 and "text" in profile.types[column]:
                     continue  # a problem's text, not its number
@@ -450,7 +337,7 @@ class _Search:
                 for column in inner.types
                 if column not in used
                 and inner.fits(column, kinds)
-                and pattern.search(_plain(column.split(".")[-1]))
+                and pattern.search(plain_name(column.split(".")[-1]))
             ]
             if alike:
                 raise UserError(
