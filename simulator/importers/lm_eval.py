@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +58,15 @@ def read(options: ImportOptions) -> Reading:
     `options.field_map` gives other columns (`gold_answer=doc.answer`), and where a task has several
     filters, `filter=NAME` says which one's lines to take.
 
+    A folder stands for the `samples_*.jsonl` below it.
+
     Raises
     ------
     UserError
         Files of two tasks, several filters, a log-likelihood task, unreadable files, bad lines.
     """
     check_fields(options, FIELDS)
+    options = replace(options, paths=_files(options.paths))
     _check_tasks(options.paths)
     reader = _Reader(options)
     gathering = Gathering(options, items_of(options), reader.about)
@@ -70,11 +74,21 @@ def read(options: ImportOptions) -> Reading:
     return gathering.reading(reader.drafts, reader.notes)
 
 
-def _check_tasks(paths: tuple[Path, ...]) -> None:
-    """One pool is one benchmark. A folder can hold many: its files have to be named."""
-    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else (path,))]
+def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The files given, without the results that the harness writes beside the samples."""
+    files: list[Path] = []
+    for path in paths:
+        below = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
+        if not below:
+            raise UserError(f"{path}: no samples_*.jsonl in this folder; {_AGAIN}")
+        files.extend(below)
+    return tuple(files)
+
+
+def _check_tasks(files: tuple[Path, ...]) -> None:
+    """Refuse files of several tasks: one pool is one benchmark."""
     tasks: dict[str, Path] = {}
-    for file in sorted(files):
+    for file in files:
         match = _TASK.match(file.name)
         if match:
             tasks.setdefault(match[1], file)

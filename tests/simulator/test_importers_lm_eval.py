@@ -122,6 +122,11 @@ def test_a_second_run_of_a_task_adds_traces(tmp_path: Path) -> None:
     for path in paths:
         path.write_text(json.dumps(sample(0, r"\boxed{4}")) + "\n", encoding="utf-8")
     assert load_paths(tmp_path, *paths).traces == 2
+    (tmp_path / "results_2025-01-01T10-00-00.0.json").write_text('{"results": {}}')
+    (tmp_path / "c").mkdir()
+    assert load_paths(tmp_path / "c", tmp_path).traces == 2
+    with pytest.raises(UserError, match=r"no samples_\*.jsonl in this folder; log the samples"):
+        load_paths(tmp_path / "e", tmp_path / "cache")
     other = tmp_path / "samples_aime25_2025-01-01T10-00-00.0.jsonl"
     other.write_bytes(paths[0].read_bytes())
     (tmp_path / "b").mkdir()
