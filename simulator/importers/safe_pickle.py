@@ -4,7 +4,8 @@ A pickle is a program, and Python's unpickler runs it. This one interprets the f
 plain data need: containers, numbers, strings, and numpy's arrays and scalars, which it builds
 itself from their bytes. It imports nothing, calls nothing and sets no attribute on a file's behalf;
 whatever else a file asks for ends it in one line that names it. Memory and time stay in proportion
-to the size of the file: nothing is believed of a length before that many bytes are there.
+to the size of the file (at most some 20 bytes for each of its own): nothing is believed of a length
+before that many bytes are there.
 
 Long lists of numbers, which is what files of traces mostly are, are read many at a time.
 """
@@ -61,9 +62,6 @@ _DTYPE = re.compile(r"b1|[iu][1248]|f[248]|U[0-9]{1,6}")
 _FLOATS = re.compile(rb"(?:G.{8}){1,4096}+", re.DOTALL)
 _INTS = re.compile(rb"(?:K.|M..|J.{4}){1,4096}+", re.DOTALL)
 _INT = re.compile(rb"[KMJ](?:(?<=K).|(?<=M)..|(?<=J).{4})", re.DOTALL)
-_MANY = 8
-"""How many scalars in a row are worth reading at once."""
-
 _ORDERS = {"<": "<", ">": ">", "|": "<", "=": "<"}
 
 _REFUSED = {
@@ -400,8 +398,6 @@ class _Reader:
         if found is None:
             return False
         rows = np.frombuffer(found[0], dtype=np.uint8).reshape(-1, len(head) + 15)
-        if len(rows) < _MANY:
-            return False
         values = np.ascontiguousarray(rows[:, len(head) + 2 : len(head) + 10]).view(dtype.dtype)
         self.run_starts.append(self.memo_size)
         self.runs.append(values[:, 0].tolist())
