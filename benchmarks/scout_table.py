@@ -18,7 +18,8 @@ from simulator.importers.into_pool import import_pool
 from simulator.importers.reading import ImportOptions
 from simulator.loading import load_policy
 from simulator.pool import Pool
-from simulator.runs import RunSpec, make_run
+from simulator.run_spec import RunSpec
+from simulator.runs import make_run
 from simulator.serving import Serving
 
 

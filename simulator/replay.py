@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -64,9 +65,9 @@ def replay(
         sampler = Sampler(engine, (seed, key, repeat))
         try:
             answer = loaded.policy.solve(shown, sampler)
-        except UserError:
+        except (UserError, KeyboardInterrupt):
             raise  # what is wrong is not the policy
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise PolicyError(
                 f"{explain(error, loaded.file)} (problem {problem.problem_id}, repeat {repeat})"
             ) from error
@@ -111,11 +112,15 @@ class Grader:
         if answer is None:
             return GradedAnswer(None, NO_ANSWER, False)
         if isinstance(answer, str):
-            if answer not in self._texts:
-                self._texts[answer] = self._grade_text(answer)
-            return self._texts[answer]
+            text = str.__str__(answer)  # a plain one, whatever a subclass redefines
+            if text not in self._texts:
+                self._texts[text] = self._grade_text(text)
+            return self._texts[text]
+        if inspect.iscoroutine(answer):
+            answer.close()
+            raise PolicyError(f"{self._file}: solve is async; define it with a plain def")
         if not isinstance(answer, np.int32):
-            shown = " ".join(f"{type(answer).__name__} {answer!r:.40}".split())
+            shown = " ".join(f"{type(answer).__name__} {_safe_repr(answer):.40}".split())
             raise PolicyError(
                 f"{self._file}: solve returned {shown}; return an answer's text, a class as "
                 f"majority_vote and traces.answer give it, or None (problem {problem.problem_id})"
@@ -132,6 +137,13 @@ class Grader:
 
     def _grade_text(self, answer: str) -> GradedAnswer:
         problem = self._problem
+        try:
+            answer.encode()
+        except UnicodeEncodeError:
+            raise PolicyError(
+                f"{self._file}: solve returned a text with a lone surrogate, {answer!r:.40}; "
+                f"return text that can be stored (problem {problem.problem_id})"
+            ) from None
         kind = problem.answer_kind
         if answer in problem.class_texts:
             same = problem.class_texts.index(answer)
@@ -141,3 +153,10 @@ class Grader:
         if same == NO_ANSWER:
             return GradedAnswer(answer, same, equivalent(kind, problem.gold_answer, answer))
         return GradedAnswer(answer, same, bool(problem.class_correct[same]))
+
+
+def _safe_repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return "(which cannot be shown)"

@@ -94,7 +94,8 @@ def run(
     from simulator.cache import cache_folder, runs_folder
     from simulator.errors import UserError, interrupted
     from simulator.loading import load_policy
-    from simulator.runs import RunSpec, find_partial, make_run, new_folder, partial_folder
+    from simulator.run_spec import RunSpec
+    from simulator.runs import find_partial, make_run, new_folder, partial_folder
     from simulator.serving import Serving, parse_step_seconds
 
     loaded = load_policy(policy, parse_settings(settings))

@@ -141,7 +141,7 @@ def test_confidences_are_kept(tmp_path: Path) -> None:
     rows = [{**GOOD, "num_tokens": 3, "confidence": [0.5, 12, 3.25]}]
     report = import_rows(tmp_path, rows)
     assert report.signals == ["confidence"]
-    confidence = Pool(report.path).problems[0].confidence[0]
+    confidence = Pool(report.path).problems[0].confidence.of(0)
     assert np.array_equal(confidence, [0.5, 12.0, 3.25])
 
 

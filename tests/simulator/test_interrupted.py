@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pools import T, write_pool
 
 from simulator.loading import load_policy
 from simulator.pool import Pool
-from simulator.runs import IDENTITY, RunSpec, make_run, partial_folder
+from simulator.run_spec import RunSpec
+from simulator.runs import IDENTITY, make_run, partial_folder
 from simulator.serving import Serving
-from tests.simulator.pools import T, write_pool
 
 RESULTS = ("decisions.parquet", "answers.parquet", "summary.json")
 

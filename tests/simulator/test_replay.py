@@ -301,3 +301,36 @@ def test_texts_of_one_problem_are_graded_one_by_one(problem: StoredProblem) -> N
     grader = Grader(problem, "policy.py")
     told = [grader.grade(text).correct for text in ("1", "7", "1", "7", "1.0")]
     assert told == [True, False, True, False, True]
+
+
+ODD_ANSWERS = {
+    "async": ("return '1'", "", "async"),
+    "unprintable": (
+        "return Odd()",
+        "class Odd:\n    def __repr__(self): raise ValueError",
+        "shown",
+    ),
+    "surrogate": ("return '\\ud800'", "", "lone surrogate"),
+    "exits": ("raise GeneratorExit", "", "GeneratorExit"),
+}
+
+
+@pytest.mark.parametrize("name", ODD_ANSWERS)
+def test_odd_answers_and_exits_are_one_line(
+    tmp_path: Path, problem: StoredProblem, name: str
+) -> None:
+    solve, before, said = ODD_ANSWERS[name]
+    loaded = write_policy(tmp_path, solve, before)
+    if name == "async":
+        file = tmp_path / "policy.py"
+        file.write_text(file.read_text().replace("def solve", "async def solve"))
+        loaded = load_policy(str(file))
+    with pytest.raises(PolicyError, match=said) as raised:
+        run(loaded, problem)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_text_of_a_kind_of_its_own_is_a_text(tmp_path: Path, problem: StoredProblem) -> None:
+    before = "class Own(str):\n    __hash__ = str.__hash__\n    __eq__ = None"
+    answers = run(write_policy(tmp_path, "return Own('7')", before), problem).answers
+    assert set(answers["answer"].to_pylist()) == {"7"}

@@ -13,7 +13,8 @@ from pools import T, write_pool
 from simulator.errors import UserError
 from simulator.loading import load_policy
 from simulator.pool import Pool
-from simulator.runs import RunSpec, find_partial, make_run, new_folder, partial_folder
+from simulator.run_spec import RunSpec
+from simulator.runs import find_partial, make_run, new_folder, partial_folder
 from simulator.serving import Serving
 
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from pools import T, write_pool
 
 from simulator.cli import main
 from simulator.pool import Pool
-from tests.simulator.pools import T, write_pool
 
 NAMES = ("--dataset", "a", "--model", "b", "--benchmark", "c")
 ROW = {"problem_id": "p", "gold_answer": "1", "answer": "1", "num_tokens": 5}

@@ -1,0 +1,207 @@
+"""The parts of a run in the making: replayed in one or several processes, kept, and merged.
+
+A part is a pair of files, the decisions and the answers of one problem in a block of repeats. Parts
+are merged in a fixed order, so that the result does not depend on how many processes made them or
+how often they were interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from multiprocessing import active_children, get_context, parent_process, resource_tracker
+from pathlib import Path
+
+import pyarrow as pa
+
+from simulator.loading import load_policy
+from simulator.pool import Pool
+from simulator.recording import ANSWERS, DECISIONS
+from simulator.replay import ORDERS_AT_ONCE, replay
+from simulator.run_spec import RunSpec
+from simulator.serving import Serving
+from simulator.storage import parquet_writer
+from simulator.summary import Totals
+
+ROWS_PER_PART = 65_536
+"""About how many decisions a part holds: what bounds memory, whatever the number of repeats."""
+
+Progress = Callable[[int, int], None]
+"""Called with replays done and replays in all."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One part: a problem of a pool (by number) in a range of repeats."""
+
+    pool: int
+    problem: int
+    repeats: range
+
+    @property
+    def name(self) -> str:
+        """The part's file name without what it holds; names sort in the order of merging."""
+        return f"{self.pool:03d}-{self.problem:06d}-{self.repeats.start:08d}"
+
+    @property
+    def size(self) -> int:
+        """How many replays it is."""
+        return len(self.repeats)
+
+
+def tasks_of(spec: RunSpec) -> Iterator[Task]:
+    """The parts of a run, in the order in which they are merged."""
+    for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True)):
+        block = ORDERS_AT_ONCE * max(1, ROWS_PER_PART // (ORDERS_AT_ONCE * budget))
+        for problem in range(len(pool.problems)):
+            for start in range(0, spec.repeats, block):
+                yield Task(index, problem, range(start, min(start + block, spec.repeats)))
+
+
+def replay_missing(
+    spec: RunSpec, parts: Path, tasks: Sequence[Task], jobs: int, progress: Progress
+) -> None:
+    """Make every part that is not there yet, or is damaged."""
+    total = sum(task.size for task in tasks)
+    missing = [task for task in tasks if not _is_complete(parts, task)]
+    done = total - sum(task.size for task in missing)
+    progress(done, total)
+    with closing(_replayed(spec, parts, missing, jobs)) as sizes:
+        for size in sizes:
+            done += size
+            progress(done, total)
+
+
+def _is_complete(parts: Path, task: Task) -> bool:
+    if not (parts / f"{task.name}.answers").exists():
+        return False
+    try:
+        decisions = _read_part(parts / f"{task.name}.decisions")
+        answers = _read_part(parts / f"{task.name}.answers")
+    except (OSError, pa.ArrowException):  # cut off when the machine went down
+        return False
+    schemas = (decisions.schema, answers.schema) == (DECISIONS, ANSWERS)
+    return schemas and len(answers) == task.size
+
+
+def _replayed(
+    spec: RunSpec, parts: Path, tasks: Sequence[Task], jobs: int
+) -> Generator[int, None, None]:
+    if jobs == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield _make_part(spec, parts, task)
+        return
+    given = (
+        (spec.loaded.spec, spec.loaded.settings, spec.loaded.source),
+        [pool.path for pool in spec.pools],
+        (spec.budget, spec.repeats, spec.seed, spec.serving),
+        parts,
+        list(sys.path),
+    )
+    others = set(active_children())
+    executor = ProcessPoolExecutor(
+        min(jobs, len(tasks)),
+        mp_context=get_context("spawn"),
+        initializer=_start_worker,
+        initargs=given,
+    )
+    try:
+        with _interrupts_held():
+            futures = [executor.submit(_work, task) for task in tasks]
+        for future in as_completed(futures):
+            yield future.result()
+    except BaseException:
+        for worker in set(active_children()) - others:
+            worker.kill()  # it may be in the middle of a policy that never returns
+        raise
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while workers start: they stay deaf to it, and it reaches this process."""
+    resource_tracker.ensure_running()  # which lets signals through once it has started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_in_worker: tuple[RunSpec, Path]
+
+
+def _start_worker(
+    policy: tuple[str, Mapping[str, str], str],
+    pools: Sequence[Path],
+    settings: tuple[int | None, int, int, Serving],
+    parts: Path,
+    path: list[str],
+) -> None:
+    global _in_worker
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    sys.path[:] = path
+    sys.stdout = sys.stderr  # results alone go to standard output, not what a policy prints
+    loaded = load_policy(policy[0], policy[1], policy[2])
+    _in_worker = (RunSpec(loaded, [Pool(path) for path in pools], *settings), parts)
+
+
+def _die_with_parent() -> None:
+    """End this worker when the parent is gone, even by kill -9; a pool's worker would wait on."""
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _work(task: Task) -> int:
+    spec, parts = _in_worker
+    return _make_part(spec, parts, task)
+
+
+def _make_part(spec: RunSpec, parts: Path, task: Task) -> int:
+    done = replay(
+        spec.loaded,
+        spec.pools[task.pool].problems[task.problem],
+        budget=spec.budgets[task.pool],
+        repeats=task.repeats,
+        seed=spec.seed,
+        serving=spec.serving,
+    )
+    # The answers come last: a part with answers is complete.
+    for kind, table in (("decisions", done.decisions), ("answers", done.answers)):
+        temporary = parts / f"{task.name}.{kind}.tmp"
+        with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
+            file.write_table(table)
+        temporary.rename(parts / f"{task.name}.{kind}")
+    return task.size
+
+
+def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
+    """Put the parts together as the run's two Parquet files, one row group a part."""
+    totals: dict[int, Totals] = {}
+    with (
+        parquet_writer(partial / "decisions.parquet", DECISIONS) as decisions,
+        parquet_writer(partial / "answers.parquet", ANSWERS) as answers,
+    ):
+        for task in tasks:
+            part = partial / "parts" / task.name
+            rows = _read_part(part.with_name(f"{task.name}.decisions"))
+            if len(rows):
+                decisions.write_table(rows, row_group_size=len(rows))
+            rows = _read_part(part.with_name(f"{task.name}.answers"))
+            answers.write_table(rows, row_group_size=len(rows))
+            totals.setdefault(task.pool, Totals()).add(rows)
+    return totals
+
+
+def _read_part(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        return file.read_all()
