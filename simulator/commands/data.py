@@ -150,7 +150,8 @@ def pull(
     Run again, it goes on where it stopped: complete files and pools stay. The token is that of
     `hf auth login` or HF_TOKEN. With HF_HUB_OFFLINE=1, only files that are here are used.
     """
-    from simulator.commands.import_ import print_report, progress_shown
+    from simulator.commands.import_ import print_report
+    from simulator.commands.progress import stages_shown
     from simulator.errors import interrupted
     from simulator.pulling import pull as pull_entry
     from simulator.registry import find_entry
@@ -158,7 +159,7 @@ def pull(
     folder = cache_folder(cache)
     entry = find_entry(folder, name)
     try:
-        with progress_shown() as progress:
+        with stages_shown() as progress:
             report = pull_entry(
                 entry,
                 cache=folder,

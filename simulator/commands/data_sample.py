@@ -75,7 +75,7 @@ def sample(
             note(f"{name} exists ({there}); left as it is, --replace makes it again")
             info = read_info(path)
         else:
-            with progress_bar(name, "problems") as progress:
+            with progress_bar(name) as progress:
                 info = make_pool(
                     folder,
                     cell,

@@ -30,7 +30,7 @@ def verify(
     findings: dict[str, list[str]] = {}
     for path in find_pools(cache_folder(cache), patterns):
         name = pool_name(path)
-        with progress_bar(name, "problems") as progress:
+        with progress_bar(name) as progress:
             findings[name] = check_pool(path, progress)
         if not as_json:
             click.echo(f"{name}: {'wrong' if findings[name] else 'sound'}")

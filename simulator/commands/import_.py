@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from simulator.answers import ANSWER_KINDS
+from simulator.commands.progress import stages_shown
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
 
 SHOWN_DISAGREEMENTS = 10
 """Disagreements with the source's grades that are listed; --json gives all."""
-
-SECONDS_BETWEEN_LINES = 10
-"""How often progress is told where standard error is no terminal."""
 
 
 @click.command(
@@ -119,7 +114,7 @@ def import_pool(
     from simulator.importers import into_pool
     from simulator.importers.reading import ImportOptions
 
-    with progress_shown() as progress:
+    with stages_shown() as progress:
         report = into_pool.import_pool(
             format_name,
             ImportOptions(
@@ -169,28 +164,6 @@ def parse_map(mapped: Sequence[str]) -> dict[str, str]:
             raise UserError(f"--map {option}: {name} is mapped to {parsed[name]!r} already")
         parsed[name] = column
     return parsed
-
-
-@contextmanager
-def progress_shown() -> Iterator[Callable[[str, float], None]]:
-    """A bar on a terminal's standard error, plain lines every ten seconds elsewhere."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("", total=1.0)
-            yield lambda what, done: bar.update(task, description=what, completed=done)
-        return
-    last = time.monotonic()
-
-    def line(what: str, done: float) -> None:
-        nonlocal last
-        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            click.echo(f"{what}: {done:.0%}", err=True)
-
-    yield line
 
 
 def print_report(report: ImportReport) -> None:

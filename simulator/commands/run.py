@@ -115,7 +115,7 @@ def run(
     if resume and (folder / "summary.json").exists():
         raise UserError(f"{folder}: complete already; see it with: deepprune-sim report {folder}")
     try:
-        with progress_bar(loaded.name, "replays") as progress, redirect_stdout(sys.stderr):
+        with progress_bar(loaded.name) as progress, redirect_stdout(sys.stderr):
             summary = make_run(
                 spec,
                 folder,

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from simulator.errors import UserError
 from simulator.importers.json_files import AGAIN, json_fault, read_text, unreadable
-from simulator.importers.reading import BadRow, ImportOptions
+from simulator.importers.reading import BadRow, ImportOptions, files_in
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet")
 
@@ -86,7 +86,7 @@ def items_of(options: ImportOptions) -> Iterator[Item]:
     UserError
         A path that does not exist, a folder without such files, an empty or unreadable file.
     """
-    for path in _files(options.paths):
+    for path in files_in(options.paths, SUFFIXES):
         found = False
         for item, done in _items(path, options.field_map.get("problems")):
             found = True
@@ -100,25 +100,6 @@ def _items(path: Path, inside: str | None) -> Iterator[tuple[Item, float]]:
     if path.suffix == ".parquet":
         return _rows(path)
     return _lines(path) if _has_lines(path) else _members(path, inside)
-
-
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        below = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
-        below = [file for file in below if file.is_file()]
-        if not below:
-            raise UserError(f"{path}: no {', '.join(SUFFIXES)} file in this folder; name the files")
-        files.extend(below)
-    seen: set[Path] = set()
-    for file in files:
-        if file.resolve() in seen:
-            raise UserError(f"{file}: given twice; name each file once")
-        seen.add(file.resolve())
-    return files
 
 
 def _has_lines(path: Path) -> bool:

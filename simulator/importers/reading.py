@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,3 +174,29 @@ def drained(problems: list[ProblemRecord]) -> Iterator[ProblemRecord]:
     problems.reverse()
     while problems:
         yield problems.pop()
+
+
+def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
+    """The files that `paths` name: files as given, of folders all with one of `suffixes`, sorted.
+
+    Raises
+    ------
+    UserError
+        A folder without such a file, or a file given twice.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        below = sorted(file for file in path.rglob("*") if file.suffix in suffixes)
+        below = [file for file in below if file.is_file()]
+        if not below:
+            raise UserError(f"{path}: no {', '.join(suffixes)} file in this folder; name the files")
+        files.extend(below)
+    seen: set[Path] = set()
+    for file in files:
+        if file.resolve() in seen:
+            raise UserError(f"{file}: given twice; name each file once")
+        seen.add(file.resolve())
+    return files

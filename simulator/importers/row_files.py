@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from simulator.errors import UserError
 from simulator.importers.json_files import AGAIN, json_fault, unreadable
-from simulator.importers.reading import BadRow, ImportOptions
+from simulator.importers.reading import BadRow, ImportOptions, files_in
 
 SUFFIXES = (".jsonl", ".ndjson", ".parquet")
 
@@ -39,7 +39,7 @@ def rows_of(options: ImportOptions) -> Iterator[Row]:
     UserError
         A path that does not exist, a folder without such files, an empty or unreadable file.
     """
-    for path in _files(options.paths):
+    for path in files_in(options.paths, SUFFIXES):
         found = False
         is_parquet = path.suffix == ".parquet"
         rows = _parquet_rows(path, options) if is_parquet else _json_rows(path, options)
@@ -48,25 +48,6 @@ def rows_of(options: ImportOptions) -> Iterator[Row]:
             yield row
         if not found:
             raise UserError(f"{path}: holds no row; {AGAIN}, or leave the file out")
-
-
-def _files(paths: tuple[Path, ...]) -> list[Path]:
-    files: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            files.append(path)
-            continue
-        below = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES)
-        below = [file for file in below if file.is_file()]
-        if not below:
-            raise UserError(f"{path}: no {', '.join(SUFFIXES)} file in this folder; name the files")
-        files.extend(below)
-    seen: set[Path] = set()
-    for file in files:
-        if file.resolve() in seen:
-            raise UserError(f"{file}: given twice; name each file once")
-        seen.add(file.resolve())
-    return files
 
 
 def _json_rows(path: Path, options: ImportOptions) -> Iterator[Row]:
