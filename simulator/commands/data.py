@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from simulator.cache import cache_folder, find_pools, pool_name, runs_folder
+from simulator.cache import cache_folder, find_pools, pool_name
+from simulator.commands.data_pull import pull
 from simulator.commands.data_sample import sample
+from simulator.commands.data_sql import sql
 from simulator.commands.data_verify import verify
+from simulator.commands.options import cache_option, json_option, print_json
 from simulator.errors import UserError
 
 if TYPE_CHECKING:
-    from simulator.catalogue import Broken, Catalogue
+    from simulator.catalogue import Broken
     from simulator.pool_facts import PoolFacts
-
-SHOWN_ROWS = 1000
-"""Rows of a query's result that are shown as a table; --csv and --json give all."""
-
-cache_option = click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of pools, instead of $DEEPPRUNE_SIM_CACHE or datasets_cache/.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(
@@ -40,8 +28,8 @@ def data() -> None:
     """Pools on this machine, and queries over pools, runs and submissions."""
 
 
-data.add_command(sample)
-data.add_command(verify)
+for command in (pull, sample, sql, verify):
+    data.add_command(command)
 
 
 @data.command("list", epilog="\b\nExample:\n  deepprune-sim data list --cache /data/pools")
@@ -63,7 +51,7 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
     if as_json:
         listed = [{"path": str(each.path), "reason": each.reason} for each in broken]
         public = {"known": _known_pools(folder)} if known else {}
-        _print_json({"cache": str(folder), "pools": pools, "broken": listed, **public})
+        print_json({"cache": str(folder), "pools": pools, "broken": listed, **public})
         return
     if pools:
         _print_pools(pools)
@@ -115,208 +103,10 @@ def show(pool: str, cache: Path | None, as_json: bool) -> None:
         (row,) = catalogue.rows("SELECT path, bytes FROM pools WHERE name = ?", [info.name])
     description = {"name": info.name, **asdict(info), "fingerprint": info.fingerprint, **row}
     if as_json:
-        _print_json({**description, "facts": facts.as_dict()})
+        print_json({**description, "facts": facts.as_dict()})
     else:
         _print_description(description)
         _print_facts(facts)
-
-
-@data.command(
-    epilog="\b\nExample:\n  deepprune-sim data list --known\n  deepprune-sim data pull scout"
-)
-@click.argument("name")
-@click.option("--revision", help="Commit, branch or tag, instead of the registry's.")
-@click.option("--replace", is_flag=True, help="Overwrite pools of the same names.")
-@click.option(
-    "--keep-files/--no-keep-files",
-    default=True,
-    help="Keep the downloaded files in huggingface_hub's folder, or remove them after the import.",
-)
-@cache_option
-@json_option
-def pull(
-    name: str,
-    revision: str | None,
-    replace: bool,
-    keep_files: bool,
-    cache: Path | None,
-    as_json: bool,
-) -> None:
-    """Download a known public source from the Hugging Face Hub and import its pools.
-
-    `data list --known` shows the names. Your own sources go into registry.toml in the folder of
-    pools; the registry that comes with the program describes the form.
-
-    Run again, it goes on where it stopped: complete files and pools stay. The token is that of
-    `hf auth login` or HF_TOKEN. With HF_HUB_OFFLINE=1, only files that are here are used.
-    """
-    from simulator.commands.import_ import print_report
-    from simulator.commands.progress import stages_shown
-    from simulator.errors import interrupted
-    from simulator.pulling import pull as pull_entry
-    from simulator.registry import find_entry
-
-    folder = cache_folder(cache)
-    entry = find_entry(folder, name)
-    try:
-        with stages_shown() as progress:
-            report = pull_entry(
-                entry,
-                cache=folder,
-                revision=revision,
-                replace=replace,
-                keep_files=keep_files,
-                progress=progress,
-                notice=lambda text: print(f"note: {text}", file=sys.stderr),  # above the bar
-            )
-    except KeyboardInterrupt as error:
-        raise interrupted(error, "; the same command goes on where this stopped") from None
-    if as_json:
-        _print_json(report.as_dict())
-        return
-    for made in report.made:
-        print_report(made)
-        click.echo()
-    for here in report.here:
-        click.echo(f"{here}: here already, from the same commit")
-    click.echo(f"source: {entry.source} at {report.commit}")
-    click.echo(f"licence: {entry.licence}; cite: {entry.citation}")
-
-
-@data.command(
-    epilog="\b\nExample:\n"
-    '  deepprune-sim data sql "select pool, avg(correct::int) from traces group by pool"\n'
-    '  deepprune-sim data sql "describe runs"'
-)
-@click.argument("query")
-@cache_option
-@json_option
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
-    """Answer a question in SQL (DuckDB's dialect) about pools, runs and submissions.
-
-    The tables are pools, problems, traces, runs, decisions, answers and submissions; "describe
-    traces" lists a table's columns. Nothing can be written.
-    """
-    import duckdb
-
-    from simulator.catalogue import connect
-
-    if as_json and as_csv:
-        raise UserError("--csv and --json exclude each other; give one")
-    try:
-        query.encode()
-    except UnicodeEncodeError:
-        raise UserError("SQL: not UTF-8; set a locale that is (LC_ALL=C.UTF-8)") from None
-    with connect(cache_folder(cache), runs_folder(), Path("submissions")) as catalogue:
-        if catalogue.broken:
-            count = len(catalogue.broken)
-            click.echo(
-                f"note: left out {count} that cannot be read, such as "
-                f"{catalogue.broken[0].path} ({catalogue.broken[0].reason})",
-                err=True,
-            )
-        try:
-            _refuse_writing(catalogue, query)
-            cursor = catalogue.connection.execute(query)
-            names = [column[0] for column in cursor.description or ()]
-            rows = _fetch(cursor)
-            if as_csv:
-                _print_csv(names, rows)
-            elif as_json:
-                if len(set(names)) < len(names):
-                    raise UserError("SQL: two columns share a name; tell them apart with AS")
-                _print_json([dict(zip(names, row, strict=True)) for row in rows])
-            else:
-                _print_rows(names, rows)
-        except duckdb.Error as error:
-            raise UserError(f"SQL: {_one_line(error)}") from None
-
-
-def _refuse_writing(catalogue: Catalogue, query: str) -> None:
-    """Refuse anything but one SELECT, which is also what DESCRIBE, SHOW and SUMMARIZE become."""
-    import duckdb
-
-    statements = catalogue.connection.extract_statements(query)
-    if len(statements) != 1:
-        raise UserError("SQL: give one SELECT statement, no more and no less")
-    (statement,) = statements
-    if statement.type == duckdb.StatementType.MULTI:
-        raise UserError("SQL: only one SELECT is allowed; list the values of a PIVOT with IN (…)")
-    if statement.type != duckdb.StatementType.SELECT:
-        kind = statement.type.name
-        raise UserError(f"SQL: only SELECT is allowed, not {kind}; nothing can be written")
-    # A WITH clause may write (WITH a AS (COPY …) SELECT …) unless it is in a subquery: plan it so.
-    inner = statement.query.strip().rstrip(";")
-    try:
-        catalogue.connection.execute(f"EXPLAIN SELECT * FROM (\n{inner}\n)")
-    except duckdb.BinderException as error:
-        if "data-modifying" in str(error):
-            raise UserError("SQL: only SELECT is allowed; nothing can be written") from None
-        raise
-
-
-def _fetch(cursor: Any) -> Iterator[tuple[Any, ...]]:
-    while batch := cursor.fetchmany(10_000):
-        yield from batch
-
-
-def _one_line(error: Exception) -> str:
-    """The first line of DuckDB's message and the suggestions after it, without the excerpt."""
-    message, _, _ = str(error).partition("\nLINE ")
-    return " ".join(message.split())
-
-
-def _print_rows(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    from itertools import islice
-
-    from simulator.tables import print_table
-
-    shown = list(islice(rows, SHOWN_ROWS))
-    numeric = [
-        all(isinstance(row[index], int | float | None) for row in shown)
-        and not any(isinstance(row[index], bool) for row in shown)
-        for index in range(len(names))
-    ]
-    print_table(names, [[_cell(value) for value in row] for row in shown], numeric)
-    if next(rows, None) is not None:
-        click.echo(f"The first {SHOWN_ROWS} rows; --csv or --json gives all.")
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _print_csv(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    for count, row in enumerate(rows, 1):
-        writer.writerow(row)
-        if count % 10_000 == 0:
-            click.echo(text.getvalue(), nl=False)
-            text.seek(0)
-            text.truncate()
-    click.echo(text.getvalue(), nl=False)
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _jsonable(value: Any) -> Any:
-    """`value` with what JSON lacks replaced: NaN and infinities by null, dates and such by text."""
-    if isinstance(value, dict):
-        return {str(key): _jsonable(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(each) for each in value]
-    if isinstance(value, float):
-        return value if abs(value) < float("inf") else None
-    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 def _print_pools(pools: list[dict[str, Any]]) -> None:

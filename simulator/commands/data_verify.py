@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
+from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import progress_bar
 
 
@@ -13,8 +13,8 @@ from simulator.commands.progress import progress_bar
     "  deepprune-sim data verify 'scout/*' --json"
 )
 @click.argument("patterns", metavar="[POOL]...", nargs=-1)
-@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of pools.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@cache_option
+@json_option
 @click.pass_context
 def verify(
     ctx: click.Context, patterns: tuple[str, ...], cache: Path | None, as_json: bool
@@ -37,7 +37,7 @@ def verify(
             for finding in findings[name]:
                 click.echo(f"  {finding}")
     if as_json:
-        click.echo(json.dumps(findings, indent=2, ensure_ascii=False))
+        print_json(findings)
     elif not findings:
         click.echo(f"No pools in {cache_folder(cache)}.")
     ctx.exit(1 if any(findings.values()) else 0)
