@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FILE = "tokenizer.json"
 
-BATCH_CHARACTERS = 2**22
+BATCH_CHARACTERS = 2**23
 """Characters that are tokenized at once: what the library keeps of each token takes memory."""
 
 ENDED = frozenset({"stop", "eos", "eos_token", "end_turn", "early_stopped"})
