@@ -218,8 +218,10 @@ class _Table:
 
     def _no_column(self, row: Row, name: str, column: str, reason: str | None = None) -> BadRow:
         there = [str(key) for key in row.values]
-        near = [other for other in there if other.split("_")[0] == column.split("_")[0]]
-        near = near or difflib.get_close_matches(column, there, n=1, cutoff=0.5)
+        taken = {path[0] for path in self.columns.values()}  # never, say, gold_answer as the answer
+        free = [other for other in there if other not in taken]
+        near = [other for other in free if other.split("_")[0] == column.split("_")[0]]
+        near = near or difflib.get_close_matches(column, free, n=1, cutoff=0.5)
         example = near[0] if near else "COLUMN"
         shown = ", ".join(there[:12]) + (", …" if len(there) > 12 else "")
         return BadRow(

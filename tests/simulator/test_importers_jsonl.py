@@ -340,3 +340,10 @@ def test_problems_without_ids_are_numbered_by_their_questions(tmp_path: Path) ->
     first, second = Pool(import_rows(tmp_path, rows).path).problems
     assert (first.problem_id, first.question, len(first.lengths)) == ("00", "b?", 2)
     assert (second.problem_id, second.question, len(second.lengths)) == ("01", "a?", 1)
+
+
+def test_a_column_in_use_is_never_suggested_for_another_field(tmp_path: Path) -> None:
+    row = {"question": "q", "gold_answer": "1", "num_tokens": 5}
+    with pytest.raises(UserError, match="answer field") as told:
+        import_rows(tmp_path, [row])
+    assert "answer=COLUMN" in str(told.value)
