@@ -7,6 +7,7 @@ import hashlib
 import importlib
 import inspect
 import json
+import math
 import re
 import sys
 import traceback
@@ -256,7 +257,10 @@ def _convert(key: str, text: str, default: Any) -> Any:
         if isinstance(default, int):
             return int(text)
         if isinstance(default, float):
-            return float(text)
+            value = float(text)
+            if not math.isfinite(value):
+                raise ValueError  # run.json could not hold it
+            return value
         if isinstance(default, str):
             return text
     except (KeyError, ValueError):

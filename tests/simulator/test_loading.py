@@ -468,3 +468,9 @@ def test_what_validate_says_is_the_message(folder: Path) -> None:
 def test_a_class_that_cannot_be_made_is_refused(folder: Path) -> None:
     file = write(POLICY.replace("def solve", "def __init__(self, n): ...\n    def solve"))
     assert "mine.py: TypeError: " in refused(file, error=PolicyError)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_numbers_that_json_cannot_hold_are_refused(value: str) -> None:
+    with pytest.raises(UserError, match=f"threshold={value}: expected float"):
+        load_policy("asc", {"threshold": value})
