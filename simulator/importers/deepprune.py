@@ -107,7 +107,6 @@ class _Reader:
         self.columns = proposal.columns
         self.proposal = proposal
         self.tally = ConfidenceTally()
-        self.flat_confidence = 0
 
     def about(self, item: Item) -> About:
         """The problem of an item, from itself or its first trace. Raises `BadRow`."""

@@ -165,7 +165,6 @@ class _Checks:
     def __init__(self) -> None:
         self.first: str | None = None
         self.signals: set[str] = set()
-        self.numbered = False
         self.exact = self.counted = True
 
     @property

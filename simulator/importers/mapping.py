@@ -123,10 +123,6 @@ class Proposal:
         pairs = (f"{name}={column}" for name, column in self.field_map.items())
         return " ".join(f"--map {shlex.quote(pair)}" for pair in pairs)
 
-    def toml(self) -> str:
-        """The mapping as a line of TOML, for a pool in a registry."""
-        return mapping_toml(self.field_map)
-
 
 def mapping_toml(columns: Mapping[str, str]) -> str:
     """The line of TOML that keeps a mapping with a pool of a registry: `map`, field to column."""

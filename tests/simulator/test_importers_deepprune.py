@@ -155,7 +155,7 @@ def test_a_mapping_can_be_kept_as_toml(tmp_path: Path) -> None:
     path = write(tmp_path / "traces.json", {"extra": 1, "data": OBJECTS})
     field_map = {"problems": "data", "finish_reason": ""}
     proposal = propose_mapping(ImportOptions(paths=(path,), field_map=field_map))
-    kept = tomllib.loads(proposal.toml())
+    kept = tomllib.loads(mapping_toml(proposal.field_map))
     assert kept["map"] == {
         "problems": "data",
         "problem_id": "problem_id",
