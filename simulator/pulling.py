@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -135,11 +134,13 @@ def pull(
         raise
     if own_folder is not None:
         shutil.rmtree(own_folder, ignore_errors=True)
-    found = [_found_mapping(report) for report in made]
+    found = [report.mapping for report in made]
     if found and found[0] and all(each == found[0] for each in found):
+        from simulator.importers.mapping import mapping_toml
+
         notice(
             f"to keep this mapping of columns, put under [{entry.name}] in {cache / FILE_NAME}:\n"
-            f"{_mapping_toml(found[0])}"
+            f"{mapping_toml(found[0]).strip()}"
         )
     return PullReport(
         entry=entry,
@@ -254,22 +255,6 @@ def _import(
             message += f'; here, that is map = {{field = "column"}} under [{entry.name}] in '
             message += str(cache / FILE_NAME)
         raise UserError(f"{name}: {message}") from error
-
-
-def _found_mapping(report: ImportReport) -> dict[str, str]:
-    """The columns that an importer found by itself and put into its notes as `--map` options."""
-    for note in report.notes:
-        if note.startswith("mapping: "):
-            words = shlex.split(note.removeprefix("mapping: "))
-            pairs = [word.partition("=") for word in words if word != "--map"]
-            return {name: column for name, _, column in pairs}
-    return {}
-
-
-def _mapping_toml(columns: dict[str, str]) -> str:
-    from simulator.importers.mapping import mapping_toml
-
-    return mapping_toml(columns).strip()
 
 
 def _how_to_pin(entry: Entry, requested: str, commit: str, cache: Path) -> str:

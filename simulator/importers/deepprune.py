@@ -38,6 +38,7 @@ from simulator.importers.reading import (
     ImportOptions,
     Reading,
     answer_text,
+    finite_numbers,
     storable,
     token_count,
     verdict,
@@ -94,7 +95,9 @@ def read(options: ImportOptions) -> Reading:
     options.progress(f"mapping: {proposal.options()}", 0.0)
     reader = _Reader(proposal)
     gathering = Gathering(options, items_of(options), reader.about)
-    return gathering.reading(reader.drafts, reader.notes)
+    reading = gathering.reading(reader.drafts, reader.notes)
+    reading.mapping = proposal.field_map
+    return reading
 
 
 def _wrapped(value: Any) -> Any:
@@ -323,15 +326,7 @@ class _Reader:
         remedy = "give one number a token, or leave it out with --map confidence="
         if not isinstance(given, list) or not given:
             raise BadRow("confidence is not a list with a number a token", remedy, given)
-        if any(isinstance(each, bool) or not isinstance(each, int | float) for each in given):
-            raise BadRow("confidence holds something that is not a number", remedy)
-        try:
-            confidence = np.asarray(given, dtype=np.float64)
-        except OverflowError:
-            raise BadRow("confidence holds a number that is too large", remedy) from None
-        if not np.isfinite(confidence).all():
-            raise BadRow("confidence holds a number that is not finite", remedy)
-        return confidence
+        return finite_numbers(given, "confidence", remedy)
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
         """The mapping, and how lengths and confidences came about."""

@@ -23,7 +23,8 @@ class ImportReport:
     """What an import made.
 
     `tokens` is the sum over all traces; `dropped` counts rows left out by reason and
-    `dropped_examples` shows some; `disagreements` are traces that the source graded otherwise.
+    `dropped_examples` shows some; `mapping` is field to column, where the importer found it out by
+    itself; `disagreements` are traces that the source graded otherwise.
     """
 
     name: str
@@ -37,6 +38,7 @@ class ImportReport:
     dropped: dict[str, int]
     dropped_examples: list[str]
     notes: list[str]
+    mapping: dict[str, str]
     disagreements: list[Disagreement]
 
 
@@ -114,6 +116,7 @@ def import_pool(
         dropped=dropped,
         dropped_examples=reading.faults.examples,
         notes=info.notes,
+        mapping=dict(reading.mapping),
         disagreements=writer.disagreements,
     )
 

@@ -21,6 +21,7 @@ from simulator.importers.reading import (
     Reading,
     answer_text,
     drained,
+    finite_numbers,
     infer_kind,
     storable,
     token_count,
@@ -289,15 +290,7 @@ def _confidence(values: dict[str, Any], num_tokens: int) -> npt.NDArray[np.float
         raise BadRow("confidence is not a list", remedy, given)
     if len(given) != num_tokens:
         raise BadRow("confidence and num_tokens differ", remedy, f"{len(given)} and {num_tokens}")
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
-        raise BadRow("confidence holds something that is not a number", remedy)
-    try:
-        confidence = np.asarray(given, dtype=np.float64)
-    except OverflowError:
-        raise BadRow("confidence holds a number that is too large", remedy) from None
-    if not np.isfinite(confidence).all():
-        raise BadRow("confidence holds a number that is not finite", remedy)
-    return confidence
+    return finite_numbers(given, "confidence", remedy)
 
 
 def _text(value: Any, what: str) -> str | None:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from simulator.errors import UserError
 from simulator.pool import TokenAccuracy
 from simulator.records import ProblemRecord
@@ -55,6 +58,7 @@ class Reading:
 
     `problems` is gone through once, and may be read from the files on the way; `total` is how many
     there are. `token_accuracy`, `faults` and `notes` are final when it has been gone through.
+    `mapping` is field to column, where the importer found out by itself which column is what.
     """
 
     problems: Iterable[ProblemRecord]
@@ -62,6 +66,7 @@ class Reading:
     token_accuracy: TokenAccuracy
     faults: Faults
     notes: list[str] = field(default_factory=list)
+    mapping: Mapping[str, str] = field(default_factory=dict)
 
 
 class BadRow(Exception):  # noqa: N818  (reads as what it is about)
@@ -200,3 +205,16 @@ def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
             raise UserError(f"{file}: given twice; name each file once")
         seen.add(file.resolve())
     return files
+
+
+def finite_numbers(given: Sequence[Any], what: str, remedy: str) -> npt.NDArray[np.float64]:
+    """Numbers as an array. Raises `BadRow` for anything that is none, too large or not finite."""
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
+        raise BadRow(f"{what} holds something that is not a number", remedy)
+    try:
+        numbers = np.asarray(given, dtype=np.float64)
+    except OverflowError:
+        raise BadRow(f"{what} holds a number that is too large", remedy) from None
+    if not np.isfinite(numbers).all():
+        raise BadRow(f"{what} holds a number that is not finite", remedy)
+    return numbers
