@@ -83,6 +83,8 @@ class Engine:
         What is known of each trace by now, shape (budget,); `answer` is −1 until it has finished.
     started
         How many traces have been started.
+    answered
+        Whether the policy has answered: what it knows then is final, and nothing more is decoded.
     """
 
     def __init__(self, problem: StoredProblem, order: Ints, serving: Serving) -> None:
@@ -93,6 +95,7 @@ class Engine:
         self.stopped = np.zeros(len(order), dtype=np.bool_)
         self.answer = np.full(len(order), NO_ANSWER, dtype=np.int32)
         self.started = 0
+        self.answered = False
         self.probe_calls = 0
         self.log: list[Decode] = []
         self._serving = serving
@@ -107,6 +110,7 @@ class Engine:
 
     def start(self, n: int) -> Ints:
         """Start the next `n` traces and return their numbers."""
+        self._refuse_after_answer()
         first = self.started
         n = _whole(f"start({n})", n, least=0)
         if first + n > len(self.order):
@@ -135,6 +139,7 @@ class Engine:
         self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
     ) -> Ints:
         """Decode together; return the numbers of the traces that finished in this call."""
+        self._refuse_after_answer()
         pace = self._pace
         plain = until is None and first is None and self._serving.unlimited
         if plain and pace is not None and pace.goes_on(index, tokens):
@@ -227,6 +232,7 @@ class Engine:
 
     def stop(self, index: Ints) -> None:
         """Prune; a trace that has finished already stays finished."""
+        self._refuse_after_answer()
         self.stopped[index[~self.finished[index]]] = True
         self._any_stopped = True
         if self._pace is not None:
@@ -234,6 +240,7 @@ class Engine:
 
     def probe(self, index: Ints) -> npt.NDArray[np.int32]:
         """What each trace would answer if cut where it stands now; its answer if finished."""
+        self._refuse_after_answer()
         self._need({"probes"})
         if self._pace is not None and self._pace.numbers is index:
             self.probe_calls += self._pace.unfinished
@@ -247,6 +254,11 @@ class Engine:
         if done:
             np.copyto(answers, self.answer[index], where=finished)
         return answers
+
+    def _refuse_after_answer(self) -> None:
+        """A policy may keep its sampler, but not go on with a problem that it has answered."""
+        if self.answered:
+            raise SamplerError("this problem has been answered; its sampler is closed")
 
     def _need(self, signals: Set[str]) -> None:
         """Refuse what a pool does not store."""

@@ -71,6 +71,7 @@ def replay(
             raise PolicyError(
                 f"{explain(error, loaded.file)} (problem {problem.problem_id}, repeat {repeat})"
             ) from error
+        engine.answered = True
         recorder.add(repeat, engine, grader.grade(answer))
     return recorder.tables()
 

@@ -334,3 +334,20 @@ def test_a_text_of_a_kind_of_its_own_is_a_text(tmp_path: Path, problem: StoredPr
     before = "class Own(str):\n    __hash__ = str.__hash__\n    __eq__ = None"
     answers = run(write_policy(tmp_path, "return Own('7')", before), problem).answers
     assert set(answers["answer"].to_pylist()) == {"7"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["start(1)", "decode(traces)", "stop(traces)", "probe(traces)", "decode(traces, tokens=5)"],
+)
+def test_a_sampler_that_was_kept_is_closed_once_its_problem_is_answered(
+    tmp_path: Path, problem: StoredProblem, call: str
+) -> None:
+    # Else a later repeat could decode an earlier one's traces, and nobody would count the tokens.
+    solve = (
+        "traces = sampler.start(1)\nsampler.decode(traces, tokens=5)\n"
+        "kept = getattr(self, 'kept', None)\nself.kept = sampler, traces\n"
+        f"if kept: kept[0].{call.replace('traces', 'kept[1]')}"
+    )
+    with pytest.raises(PolicyError, match=r"has been answered.*repeat 1"):
+        run(write_policy(tmp_path, solve), problem)
