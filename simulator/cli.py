@@ -9,9 +9,10 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -23,6 +24,7 @@ COMMANDS = {
     "report": ("simulator.commands.report:report", "Compare runs as a table or a plot."),
     "import": ("simulator.commands.import_:import_pool", "Make a pool of other people's traces."),
     "data": ("simulator.commands.data:data", "List, show and query the pools on this machine."),
+    "judge": ("judges.cli:judge", "Score pairs of unfinished traces; train and evaluate judges."),
 }
 """Command to `module:function` and the line that `--help` shows, so that help loads nothing."""
 
@@ -30,21 +32,28 @@ SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command's module only when the command is called."""
+    """A group that imports a command's module only when the command is called.
+
+    `lazy` is a table such as `COMMANDS`.
+    """
+
+    def __init__(self, *args: Any, lazy: Mapping[str, tuple[str, str]], **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(self.lazy)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
+        if name not in self.lazy:
             return None
-        module, function = COMMANDS[name][0].split(":")
+        module, function = self.lazy[name][0].split(":")
         command: click.Command = getattr(importlib.import_module(module), function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+            formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         """Call the command; Ctrl-C gets past click, which would print a line of its own."""
@@ -56,16 +65,21 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in self.lazy and not args[0].startswith("-"):
             import difflib
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(COMMANDS)}"
+            near = difflib.get_close_matches(args[0], self.lazy, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(self.lazy)}"
             raise click.UsageError(f"no command {args[0]}; {hint}")
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings=SETTINGS, epilog="Example: deepprune-sim run cons@64")
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings=SETTINGS,
+    epilog="Example: deepprune-sim run cons@64",
+)
 @click.version_option(package_name="deepprune-sim")
 def cli() -> None:
     """Replay parallel-reasoning methods against stored traces: exactly, without a GPU."""

@@ -1,0 +1,22 @@
+"""`deepprune-sim judge`: the judge's life outside a replay. Commands are loaded when called."""
+
+from __future__ import annotations
+
+import click
+
+from simulator.cli import SETTINGS, LazyGroup
+
+COMMANDS = {
+    "score": ("judges.commands.score:score", "Score the pairs of pools and keep the scores."),
+}
+"""Command to `module:function` and the line that `--help` shows, so that help loads nothing."""
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings=SETTINGS,
+    epilog="Example: deepprune-sim judge score lexical -d 'epoch/*'",
+)
+def judge() -> None:
+    """Judges say how likely two unfinished traces end in the same answer."""

@@ -1,0 +1,1 @@
+"""One module a command: thin, over the library beside it; heavy imports inside the functions."""

@@ -1,0 +1,76 @@
+"""What a judge is shown of a trace: its first tokens, or its text up to a reasoning word.
+
+The two truncations of DeepPrune (arXiv 2510.08483): the first 500 tokens, or up to the 25th
+reasoning word. A trace that ends before its cut is shown whole.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.errors import UserError
+from simulator.pool import StoredProblem
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """Where traces are cut: after `count` tokens, or after the `count`-th reasoning word.
+
+    As text `tokens=500` or `words=25`.
+    """
+
+    unit: Literal["tokens", "words"]
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise UserError(f"truncation {self}: at least 1")
+
+    def __str__(self) -> str:
+        return f"{self.unit}={self.count}"
+
+    @classmethod
+    def parse(cls, text: str) -> Truncation:
+        """What a user typed.
+
+        Raises
+        ------
+        UserError
+            Neither `tokens=N` nor `words=N`.
+        """
+        match = re.fullmatch(r"(tokens|words)=([0-9]{1,9})", text.strip())
+        if match is None:
+            raise UserError(f"truncation {text!r}: give tokens=N or words=N, such as tokens=500")
+        return cls("tokens" if match[1] == "tokens" else "words", int(match[2]))
+
+    def cuts(self, problem: StoredProblem) -> Ints:
+        """At how many tokens each trace of a problem is cut, shape (traces,).
+
+        Traces shorter than that are cut at their end.
+        """
+        if self.unit == "tokens":
+            return np.minimum(self.count, problem.lengths)
+        raise UserError(f"truncation {self}: not there yet, use tokens=500")
+
+    def prefixes(self, problem: StoredProblem) -> list[str]:
+        """The prefix of each trace of a problem, in order of trace id.
+
+        Raises
+        ------
+        UserError
+            The pool has no text.
+        """
+        problem.pool.require(frozenset({"text"}), "a judge that reads text")
+        return [
+            text[: int(ends[cut - 1])]
+            for text, ends, cut in zip(
+                problem.texts, problem.token_ends, self.cuts(problem).tolist(), strict=True
+            )
+        ]
