@@ -46,7 +46,7 @@ def ours(pool: Pool, repeats: int) -> dict[str, Callable[[], None]]:
         for problem in pool.problems:
             replay(
                 loaded,
-                problem,
+                problem.fresh(),
                 budget=budget,
                 repeats=range(repeats),
                 seed=0,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -263,6 +263,10 @@ class StoredProblem:
     class_correct: npt.NDArray[np.bool_]
     prepared: dict[Any, Any] = field(default_factory=dict)
     """What stop rules have worked out about these traces, by rule."""
+
+    def fresh(self) -> StoredProblem:
+        """The same problem, of which nothing has been read or worked out yet."""
+        return replace(self, prepared={})
 
     @cached_property
     def probes(self) -> Probes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -40,7 +39,8 @@ def replay(
     loaded
         The policy.
     problem
-        The stored problem, with at least `budget` traces.
+        The stored problem, with at least `budget` traces. It keeps what is read and worked out
+        about it, for whoever replays it next; `StoredProblem.fresh` gives one that does not.
     budget
         How many traces the policy may start.
     repeats
@@ -55,7 +55,6 @@ def replay(
     PolicyError
         The policy raised, or returned no answer; names file and line, problem and repeat.
     """
-    problem = replace(problem, prepared={})  # what is worked out and read here is freed after it
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     shown = Problem(f"{key ^ seed:016x}", problem.question, problem.answer_kind)
     recorder = Recorder(problem)

@@ -2,7 +2,8 @@
 
 A part is a pair of files, the decisions and the answers of one problem in a block of repeats. Parts
 are merged in a fixed order, so that the result does not depend on how many processes made them or
-how often they were interrupted.
+how often they were interrupted. Runs that are made together, as in a sweep, go through the problems
+together: what is read and worked out about a problem serves all of them, and then goes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from simulator.loading import load_policy
-from simulator.pool import Pool
+from simulator.pool import Pool, StoredProblem
 from simulator.recording import ANSWERS, DECISIONS
 from simulator.replay import ORDERS_AT_ONCE, replay
 from simulator.run_spec import RunSpec
@@ -31,6 +32,10 @@ from simulator.summary import Totals
 
 ROWS_PER_PART = 65_536
 """About how many decisions a part holds: what bounds memory, whatever the number of repeats."""
+
+PREPARED_AT_MOST = 8
+"""How much that was worked out about a problem one run leaves to the next: what bounds memory,
+whatever the number of runs. The largest such thing is 24 MB (`simulator.lockstep`)."""
 
 Progress = Callable[[int, int], None]
 """Called with replays done and replays in all."""
@@ -64,15 +69,42 @@ def tasks_of(spec: RunSpec) -> Iterator[Task]:
                 yield Task(index, problem, range(start, min(start + block, spec.repeats)))
 
 
-def replay_missing(
-    spec: RunSpec, parts: Path, tasks: Sequence[Task], jobs: int, progress: Progress
-) -> None:
-    """Make every part that is not there yet, or is damaged."""
-    total = sum(task.size for task in tasks)
-    missing = [task for task in tasks if not _is_complete(parts, task)]
-    done = total - sum(task.size for task in missing)
+@dataclass(frozen=True)
+class Making:
+    """A run in the making: what it is, and the folder of its parts."""
+
+    spec: RunSpec
+    parts: Path
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A part that several runs (by number) lack; one process makes it for all of them."""
+
+    task: Task
+    runs: Sequence[int]
+
+
+def replay_missing(runs: Sequence[Making], jobs: int, progress: Progress) -> None:
+    """Make every part of every run that is not there yet, or is damaged."""
+    total = missing = 0
+    lacking: dict[Task, list[int]] = {}
+    for number, run in enumerate(runs):
+        for task in tasks_of(run.spec):
+            total += task.size
+            if not _is_complete(run.parts, task):
+                missing += task.size
+                lacking.setdefault(task, []).append(number)
+    done = total - missing
     progress(done, total)
-    with closing(_replayed(spec, parts, missing, jobs)) as sizes:
+    tasks = sorted(lacking, key=lambda task: task.name)
+    shares = max(1, jobs // max(1, len(tasks)))  # fewer problems than processes: divide the runs
+    batches = [
+        Batch(task, lacking[task][share::shares])
+        for task in tasks
+        for share in range(min(shares, len(lacking[task])))
+    ]
+    with closing(_replayed(runs, batches, jobs)) as sizes:
         for size in sizes:
             done += size
             progress(done, total)
@@ -91,29 +123,31 @@ def _is_complete(parts: Path, task: Task) -> bool:
 
 
 def _replayed(
-    spec: RunSpec, parts: Path, tasks: Sequence[Task], jobs: int
+    runs: Sequence[Making], batches: Sequence[Batch], jobs: int
 ) -> Generator[int, None, None]:
-    if jobs == 1 or len(tasks) < 2:
-        for task in tasks:
-            yield _make_part(spec, parts, task)
+    """Sizes of what has been made, as it is made."""
+    if jobs == 1 or len(batches) < 2:
+        for batch in batches:
+            yield from _make_parts(runs, batch)
         return
+    spec = runs[0].spec  # they differ in their parameters only
     given = (
-        (spec.loaded.spec, spec.loaded.settings, spec.loaded.source),
+        (spec.loaded.spec, spec.loaded.source),
+        [(run.spec.loaded.settings, run.parts) for run in runs],
         [pool.path for pool in spec.pools],
         (spec.budget, spec.repeats, spec.seed, spec.serving),
-        parts,
         list(sys.path),
     )
     others = set(active_children())
     executor = ProcessPoolExecutor(
-        min(jobs, len(tasks)),
+        min(jobs, len(batches)),
         mp_context=get_context("spawn"),
         initializer=_start_worker,
         initargs=given,
     )
     try:
         with _interrupts_held():
-            futures = [executor.submit(_work, task) for task in tasks]
+            futures = [executor.submit(_work, batch) for batch in batches]
         for future in as_completed(futures):
             yield future.result()
     except BaseException:
@@ -135,22 +169,26 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-_in_worker: tuple[RunSpec, Path]
+_in_worker: list[Making]
 
 
 def _start_worker(
-    policy: tuple[str, Mapping[str, str], str],
+    policy: tuple[str, str],
+    runs: Sequence[tuple[Mapping[str, str], Path]],
     pools: Sequence[Path],
     settings: tuple[int | None, int, int, Serving],
-    parts: Path,
     path: list[str],
 ) -> None:
     global _in_worker
     threading.Thread(target=_die_with_parent, daemon=True).start()
     sys.path[:] = path
     sys.stdout = sys.stderr  # results alone go to standard output, not what a policy prints
-    loaded = load_policy(policy[0], policy[1], policy[2])
-    _in_worker = (RunSpec(loaded, [Pool(path) for path in pools], *settings), parts)
+    opened = [Pool(path) for path in pools]
+    name, source = policy
+    _in_worker = [
+        Making(RunSpec(load_policy(name, typed, source), opened, *settings), parts)
+        for typed, parts in runs
+    ]
 
 
 def _die_with_parent() -> None:
@@ -161,15 +199,27 @@ def _die_with_parent() -> None:
     os._exit(1)
 
 
-def _work(task: Task) -> int:
-    spec, parts = _in_worker
-    return _make_part(spec, parts, task)
+def _work(batch: Batch) -> int:
+    return sum(_make_parts(_in_worker, batch))
 
 
-def _make_part(spec: RunSpec, parts: Path, task: Task) -> int:
+def _make_parts(runs: Sequence[Making], batch: Batch) -> Iterator[int]:
+    """Make one part for each run of a batch; yields the size of each when it is done."""
+    task = batch.task
+    # What is read and worked out here is shared by the runs, and freed after them.
+    problem = runs[batch.runs[0]].spec.pools[task.pool].problems[task.problem].fresh()
+    for number in batch.runs:
+        if len(problem.prepared) > PREPARED_AT_MOST:
+            problem.prepared.clear()
+        _make_part(runs[number], task, problem)
+        yield task.size
+
+
+def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
+    spec = run.spec
     done = replay(
         spec.loaded,
-        spec.pools[task.pool].problems[task.problem],
+        problem,
         budget=spec.budgets[task.pool],
         repeats=task.repeats,
         seed=spec.seed,
@@ -177,11 +227,10 @@ def _make_part(spec: RunSpec, parts: Path, task: Task) -> int:
     )
     # The answers come last: a part with answers is complete.
     for kind, table in (("decisions", done.decisions), ("answers", done.answers)):
-        temporary = parts / f"{task.name}.{kind}.tmp"
+        temporary = run.parts / f"{task.name}.{kind}.tmp"
         with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as file:
             file.write_table(table)
-        temporary.rename(parts / f"{task.name}.{kind}")
-    return task.size
+        temporary.rename(run.parts / f"{task.name}.{kind}")
 
 
 def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:

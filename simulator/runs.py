@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from simulator.errors import UserError
-from simulator.run_parts import Progress, merge, replay_missing, tasks_of
+from simulator.run_parts import Making, Progress, merge, replay_missing, tasks_of
 from simulator.run_spec import FORMAT, RunSpec
 from simulator.storage import disk_error, make_folders, remove_empty
 from simulator.summary import Totals, summarise
@@ -87,9 +87,8 @@ def make_run(
             _check_same(partial, identity)
         try:
             (partial / "parts").mkdir(exist_ok=True)
-            tasks = list(tasks_of(spec))
-            replay_missing(spec, partial / "parts", tasks, jobs, progress)
-            summary = _summary(spec, merge(partial, tasks))
+            replay_missing([Making(spec, partial / "parts")], jobs, progress)
+            summary = _summary(spec, merge(partial, tasks_of(spec)))
             _write_json(partial / "summary.json", summary)
             provenance = {
                 "versions": _versions(),

@@ -169,10 +169,19 @@ def test_the_policy_sees_an_opaque_name_that_no_repeat_changes(
     assert re.fullmatch(r"[0-9a-f]{16} What is 2024-I-1\?", told[0][0])
 
 
-def test_replaying_leaves_nothing_with_the_problem(problem: StoredProblem) -> None:
-    run("sac", problem)
-    assert problem.prepared == {}
-    assert "probes" not in vars(problem)
+def test_a_replay_leaves_what_it_worked_out_for_the_next_with_the_problem_it_was_given(
+    problem: StoredProblem,
+) -> None:
+    own = problem.fresh()
+    run("sac", own)
+    left = dict(own.prepared)
+    assert left
+    run("sac", own, repeats=range(6, 9))
+    assert [*map(id, own.prepared.values())] == [*map(id, left.values())]
+    assert "probes" in vars(own)
+    for untouched in (problem, own.fresh()):
+        assert untouched.prepared == {}
+        assert "probes" not in vars(untouched)
 
 
 # Policies that break

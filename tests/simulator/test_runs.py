@@ -81,6 +81,13 @@ def test_one_problem_has_no_interval(tmp_path: Path) -> None:
     assert metrics["accuracy"] == {"value": 1.0, "low": None, "high": None}
 
 
+def test_a_run_leaves_nothing_with_the_problems_it_replayed(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(10, "1", {5: "1"})]})
+    make_run(spec_of(pool, "sac"), tmp_path / "run")
+    assert pool.problems[0].prepared == {}
+    assert "probes" not in vars(pool.problems[0])
+
+
 def test_a_run_records_what_it_is(tmp_path: Path) -> None:
     pool = two_problems(tmp_path)
     spec = spec_of(pool, "esc", seed=7, window="2")
