@@ -20,7 +20,7 @@ from typing import Any
 from simulator.errors import PolicyError, SamplerError, UserError
 from simulator.methods import METHODS
 from simulator.policy import Policy
-from simulator.pool import SIGNALS
+from simulator.signals import SIGNALS
 
 
 @dataclass(frozen=True)

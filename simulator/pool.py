@@ -21,16 +21,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.errors import UserError
+from simulator.signals import NO_ANSWER as NO_ANSWER
+from simulator.signals import SIGNALS as SIGNALS
 from simulator.storage import reading
 
 FORMAT = 1
 """Version of the pool format; a reader refuses a pool with a newer one."""
-
-NO_ANSWER = -1
-"""The answer class of a trace (or a probe) that gave no answer."""
-
-SIGNALS = ("text", "confidence", "probes")
-"""What a pool can store per trace beside length and answer, one file each."""
 
 TokenAccuracy = Literal["exact", "total", "estimated"]
 
@@ -316,11 +312,16 @@ class Confidences:
     values: npt.NDArray[np.uint16] | npt.NDArray[np.float32]
     offsets: npt.NDArray[np.int32]
 
+    def stored(
+        self, row: int, tokens: int | None = None
+    ) -> npt.NDArray[np.uint16] | npt.NDArray[np.float32]:
+        """The first `tokens` tokens of a trace (None: all) as stored: a view."""
+        start, end = int(self.offsets[row]), int(self.offsets[row + 1])
+        return self.values[start : end if tokens is None else min(end, start + tokens)]
+
     def of(self, row: int, tokens: int | None = None) -> npt.NDArray[np.float64]:
         """Confidences of the first `tokens` tokens of a trace (None: of all), a new array."""
-        start, end = int(self.offsets[row]), int(self.offsets[row + 1])
-        stored = self.values[start : end if tokens is None else min(end, start + tokens)]
-        floats = stored.astype(np.float64)
+        floats = self.stored(row, tokens).astype(np.float64)
         return floats / 1000.0 if self.values.dtype == np.uint16 else floats
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
-from simulator.pool import NO_ANSWER
 from simulator.sampler import Traces
+from simulator.signals import NO_ANSWER
 
 Votes = Traces | npt.NDArray[np.int32]
 """Traces, whose answers vote, or answer classes themselves; −1 does not vote."""
