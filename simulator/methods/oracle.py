@@ -1,5 +1,6 @@
 from typing import ClassVar
 
+from simulator.engine import Engine
 from simulator.policy import Answer, Policy, Problem
 from simulator.sampler import Sampler
 
@@ -13,7 +14,9 @@ class Oracle(Policy):
     unranked: ClassVar[bool] = True
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
-        hindsight = sampler._engine.hindsight()
+        engine = sampler._engine
+        assert isinstance(engine, Engine)  # what a policy file drives knows no hindsight
+        hindsight = engine.hindsight()
         right = [i for i, correct in enumerate(hindsight.correct) if correct]
         if not right:
             return None
