@@ -1,0 +1,265 @@
+"""Conformance of policies: what every method must keep to for its figures to mean anything.
+
+Each check replays a policy on a few problems, changes something that a fair policy cannot know or
+must not depend on, replays it again and compares the decisions. All replays of a check but those of
+`memory` run in a policy that has seen nothing before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.errors import PolicyError
+from simulator.pool import StoredProblem
+from simulator.recording import Replayed
+from simulator.scrambled import Revealed, relabelled, scrambled, stripped
+
+Classes = npt.NDArray[np.int32]
+
+CHECKS = {
+    "runs": "answers every problem",
+    "requires": "declares the signals it uses",
+    "budget": "keeps to whatever budget it is given",
+    "determinism": "decides the same when replayed with the same seed",
+    "memory": "remembers nothing of other problems and repeats",
+    "look-ahead": "decides the same whatever is not revealed yet",
+    "labels": "treats answer classes as names, not as numbers",
+}
+"""Every check, in the order in which they are made, and what it is that a policy does."""
+
+COMPARED = ("runs", "determinism")
+"""Without these, comparing one replay with another says nothing."""
+
+SCRAMBLES = 2
+"""How many other futures each replay is tried with."""
+
+
+class Player(Protocol):
+    """A policy that can be replayed, in a process or instance of its own."""
+
+    def __call__(self, problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
+        """Replay one problem in one repeat.
+
+        Raises
+        ------
+        PolicyError
+            The policy raised or gave no answer.
+        """
+
+
+FreshPlayer = Callable[[], AbstractContextManager[Player]]
+"""Gives a policy that has seen nothing yet."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A problem in a repeat, with what the policy may start."""
+
+    problem: StoredProblem
+    repeat: int
+    budget: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one check: where it failed, or why it was not made."""
+
+    check: str
+    passed: bool
+    detail: str = ""
+    case: Case | None = None
+    skipped: str = ""
+
+
+def check_policy(
+    fresh: FreshPlayer, requires: frozenset[str], cases: Sequence[Case], only: str | None = None
+) -> Iterator[Finding]:
+    """Put a policy through the checks, one finding each, as they are made.
+
+    Parameters
+    ----------
+    fresh
+        Gives the policy anew.
+    requires
+        The signals it declares.
+    cases
+        What to replay; their pools have every signal that they are to be checked with.
+    only
+        The one check to report; those that it rests on are made, too.
+    """
+    base: dict[int, Replayed] = {}
+    failed: set[str] = set()
+    checks: dict[str, Callable[[], Iterator[tuple[Case, str]]]] = {
+        "runs": lambda: _runs(fresh, cases, base),
+        "requires": lambda: _requires(fresh, cases, requires),
+        "budget": lambda: _budget(fresh, cases),
+        "determinism": lambda: _determinism(fresh, cases, base),
+        "memory": lambda: _memory(fresh, cases, base),
+        "look-ahead": lambda: _look_ahead(fresh, cases, base),
+        "labels": lambda: _labels(fresh, cases, base),
+    }
+    for name, find in checks.items():
+        if only is not None and name not in (only, *COMPARED):
+            continue
+        if name not in ("requires", "budget") and failed & set(COMPARED):
+            why = next(check for check in COMPARED if check in failed)
+            yield Finding(name, False, skipped=f"cannot be judged before {why!r} passes")
+            continue
+        case, detail = next(find(), (None, ""))
+        if case is not None:
+            failed.add(name)
+        if only in (None, name) or case is not None:
+            yield Finding(name, case is None, detail, case)
+
+
+def choose_cases(
+    problems: Sequence[StoredProblem], budget: int, *, problem_count: int, repeats: int
+) -> list[Case]:
+    """Cases of a pool: the problems whose traces disagree most, and as many spread over the rest.
+
+    Where all traces give one answer, many a mistake makes no difference.
+    """
+    by_answers = sorted(problems, key=lambda p: -len(np.unique(p.answer_class)))
+    count = min(problem_count, len(problems))
+    most, rest = by_answers[: (count + 1) // 2], by_answers[(count + 1) // 2 :]
+    step = max(1, len(rest) // max(1, count - len(most)))
+    chosen = [*most, *rest[::step]][:count]
+    return [
+        Case(problem, repeat, min(budget, len(problem.lengths)))
+        for problem in chosen
+        for repeat in range(repeats)
+    ]
+
+
+Found = Iterator[tuple[Case, str]]
+
+
+def _play(fresh: FreshPlayer, case: Case, problem: StoredProblem | None = None) -> Replayed:
+    with fresh() as player:
+        return player(problem or case.problem, repeat=case.repeat, budget=case.budget)
+
+
+def _runs(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+    for number, case in enumerate(cases):
+        try:
+            base[number] = _play(fresh, case)
+        except PolicyError as error:
+            yield case, str(error)
+
+
+def _requires(fresh: FreshPlayer, cases: Sequence[Case], requires: frozenset[str]) -> Found:
+    for case in cases:
+        try:
+            _play(fresh, case, stripped(case.problem, requires))
+        except PolicyError as error:
+            needs = ", ".join(sorted(requires)) or "none"
+            yield case, f"on a pool with the signals it declares ({needs}): {error}"
+
+
+def _budget(fresh: FreshPlayer, cases: Sequence[Case]) -> Found:
+    for case in cases[:1]:
+        for budget in sorted({1, 2, 3, case.budget // 2, case.budget} - {0}):
+            if budget > case.budget:
+                continue
+            smaller = Case(case.problem, case.repeat, budget)
+            try:
+                _play(fresh, smaller)
+            except PolicyError as error:
+                yield smaller, f"with a budget of {budget}: {error}"
+
+
+def _determinism(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+    for number, case in enumerate(cases):
+        yield from _compared(fresh, case, base[number], "replayed again")
+
+
+def _memory(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+    with fresh() as player:
+        for number, case in reversed(list(enumerate(cases))):
+            yield from _compared(
+                lambda: nullcontext(player), case, base[number], "after other problems and repeats"
+            )
+
+
+def _look_ahead(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+    for number, case in enumerate(cases):
+        revealed = revealed_by(base[number], case.problem)
+        for attempt in range(SCRAMBLES):
+            other = scrambled(case.problem, revealed, np.random.default_rng(attempt))
+            when = "with another future of what it had not seen"
+            yield from _compared(fresh, case, base[number], when, other)
+
+
+def _labels(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+    for number, case in enumerate(cases):
+        classes = np.arange(len(case.problem.class_texts), dtype=np.int32)
+        for names in (classes[::-1], np.random.default_rng(number).permutation(classes)):
+            other = relabelled(case.problem, names)
+            when = "with the answer classes numbered in another way"
+            yield from _compared(fresh, case, base[number], when, other, names)
+
+
+def revealed_by(replayed: Replayed, problem: StoredProblem) -> Revealed:
+    """What a replay of one repeat revealed of each stored trace."""
+    decisions = replayed.decisions
+    rows = np.searchsorted(problem.trace_ids, decisions["trace_id"].to_numpy())
+    tokens = np.zeros(len(problem.lengths), dtype=np.int64)
+    finished = np.zeros(len(problem.lengths), dtype=np.bool_)
+    tokens[rows] = decisions["num_tokens"].to_numpy()
+    finished[rows] = decisions["finished"].to_numpy()
+    return Revealed(tokens, finished)
+
+
+def _compared(
+    fresh: FreshPlayer,
+    case: Case,
+    base: Replayed,
+    when: str,
+    problem: StoredProblem | None = None,
+    names: Classes | None = None,
+) -> Found:
+    try:
+        other = _play(fresh, case, problem)
+    except PolicyError as error:
+        yield case, f"{when}: {error}"
+        return
+    found = difference(base, other, names)
+    if found:
+        yield case, f"{when}, {found}"
+
+
+def difference(base: Replayed, other: Replayed, names: Classes | None = None) -> str:
+    """The first difference between two replays of one problem in one repeat; empty where none is.
+
+    `names` gives the class that each class of `base` has in `other`.
+    """
+    before, after = base.decisions.to_pylist(), other.decisions.to_pylist()
+    for one, two in zip(before, after, strict=False):
+        if one != two:
+            return f"trace {one['order']} {_did(two)}, where it {_did(one)}"
+    if len(before) != len(after):
+        return f"it started {len(after)} traces, not {len(before)}"
+    first, second = base.answers.to_pylist()[0], other.answers.to_pylist()[0]
+    if names is not None and first["answer_class"] >= 0:
+        first["answer_class"] = int(names[first["answer_class"]])
+    for name in ("answer", "answer_class", "tokens", "probe_calls", "judge_calls", "clock"):
+        if first[name] != second[name]:
+            return f"its {name.replace('_', ' ')} is {second[name]!r:.60}, not {first[name]!r:.60}"
+    return ""
+
+
+def _did(decision: dict[str, Any]) -> str:
+    """What became of a trace, in words."""
+    if decision["stop_reason"] == "unused":
+        return "was never decoded"
+    how = {"finished": "finished", "stopped": "was pruned"}.get(
+        decision["stop_reason"], f"halted ({decision['stop_reason']})"
+    )
+    when = f", decoded from {decision['started']:g} to {decision['ended']:g} on the clock"
+    return f"{how} with {decision['num_tokens']} tokens{when}"

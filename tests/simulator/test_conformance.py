@@ -1,0 +1,282 @@
+"""Policies that cheat are caught, each by the check that is there for it; fair ones pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.conformance import (
+    CHECKS,
+    Finding,
+    Player,
+    check_policy,
+    choose_cases,
+    difference,
+    revealed_by,
+)
+from simulator.generated.cells import CELLS, Size
+from simulator.generated.pools import make_pool, pool_folder
+from simulator.loading import LoadedPolicy, load_policy
+from simulator.methods import METHODS
+from simulator.pool import Pool
+from simulator.recording import Replayed
+from simulator.replay import replay
+from simulator.scrambled import Revealed, relabelled, scrambled, stripped
+from simulator.serving import Serving
+
+HEADER = "import numpy as np\nfrom simulator import *\n"
+POLICY = HEADER + "class P(Policy):\n    def solve(self, problem, sampler):\n"
+
+
+@pytest.fixture(scope="session")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    """Four generated problems with every signal."""
+    cache = tmp_path_factory.mktemp("cache")
+    cell = CELLS[1]
+    make_pool(cache, cell, Size("check", 4, 4, 24, 40), text=True)
+    return Pool(pool_folder(cache, cell))
+
+
+def play(loaded: LoadedPolicy, pool: Pool) -> Replayed:
+    """The first problem's first repeat with a budget of 8."""
+    return replay(
+        loaded,
+        pool.problems[0],
+        budget=8,
+        repeats=range(1),
+        seed=0,
+        serving=Serving(None, ()),
+    )
+
+
+def findings(spec: str, pool: Pool, source: str | None = None) -> dict[str, Finding]:
+    @contextmanager
+    def fresh() -> Iterator[Player]:
+        loaded = load_policy(spec, source=source)
+
+        def player(problem: object, *, repeat: int, budget: int) -> Replayed:
+            return replay(
+                loaded,
+                problem,  # type: ignore[arg-type]
+                budget=budget,
+                repeats=range(repeat, repeat + 1),
+                seed=0,
+                serving=Serving(None, ()),
+            )
+
+        yield player
+
+    loaded = load_policy(spec, source=source)
+    cases = choose_cases(pool.problems, loaded.budget or 16, problem_count=3, repeats=2)
+    found = check_policy(fresh, frozenset(loaded.policy.requires), cases)
+    return {finding.check: finding for finding in found}
+
+
+def failed(spec: str, pool: Pool, source: str | None = None) -> list[str]:
+    found = findings(spec, pool, source)
+    return [name for name, finding in found.items() if not (finding.passed or finding.skipped)]
+
+
+NAMES = [template.format(budget=16, m=3) for template in METHODS]
+RANKED = [name for name in NAMES if not load_policy(name).policy.unranked]
+
+
+@pytest.mark.parametrize("method", RANKED)
+def test_every_ranked_method_passes(method: str, pool: Pool) -> None:
+    found = findings(method, pool)
+    assert list(found) == list(CHECKS)
+    assert all(finding.passed for finding in found.values()), found
+
+
+def test_the_oracle_looks_ahead(pool: Pool) -> None:
+    assert failed("oracle", pool) == ["look-ahead"]
+
+
+VOTE = (
+    "        traces = sampler.start(sampler.budget)\n"
+    "        return majority_vote(sampler.decode(traces))\n"
+)
+
+CANARIES = {
+    "raises": ("runs", POLICY + "        raise KeyError('x')\n"),
+    "answers with a number": ("runs", POLICY + "        return 204\n"),
+    "tosses a coin of its own": (
+        "determinism",
+        "import random\n" + POLICY + "        n = random.randrange(sampler.budget) + 1\n"
+        "        return majority_vote(sampler.decode(sampler.start(n)))\n",
+    ),
+    "looks at the clock on the wall": (
+        "determinism",
+        "import time\n"
+        + POLICY
+        + "        n = time.perf_counter_ns() // 100 % sampler.budget + 1\n"
+        "        return majority_vote(sampler.decode(sampler.start(n)))\n",
+    ),
+    "counts the problems": (
+        "memory",
+        "count = 0\n" + POLICY + "        global count\n        count += 1\n"
+        "        return majority_vote(sampler.decode(sampler.start(min(count, sampler.budget))))\n",
+    ),
+    "remembers what it answered last time": (
+        "memory",
+        POLICY.replace("class P", "known = {}\nclass P") + "        if problem.id not in known:\n"
+        "            known[problem.id] = majority_vote(sampler.decode(sampler.start(5)))\n"
+        "        return known[problem.id]\n",
+    ),
+    "keeps a tally on its class": (
+        "memory",
+        HEADER + "class P(Policy):\n    _spent = 0\n"
+        "    def solve(self, problem, sampler):\n"
+        "        n = 8 if P._spent < 5000 else 1\n"
+        "        finished = sampler.decode(sampler.start(n))\n"
+        "        P._spent += sampler.tokens\n"
+        "        return majority_vote(finished)\n",
+    ),
+    "reads lengths out of the engine": (
+        "look-ahead",
+        POLICY + "        engine = sampler._engine\n"
+        "        best = int(np.argmin(engine.problem.lengths[engine.order]))\n"
+        "        traces = sampler.start(sampler.budget)\n"
+        "        return majority_vote(sampler.decode(traces[[best]]))\n",
+    ),
+    "reads the gold answer out of its caller's frame": (
+        "look-ahead",
+        "import sys\n" + POLICY + "        right = sys._getframe(1).f_locals['problem'].correct\n"
+        "        order = sampler._engine.order\n"
+        "        traces = sampler.start(sampler.budget)\n"
+        "        return majority_vote(sampler.decode(traces[right[order]][:1]))\n",
+    ),
+    "finds the stored problem among all objects": (
+        "look-ahead",
+        "import gc\n" + POLICY + "        engines = [o for o in gc.get_objects() "
+        "if type(o).__name__ == 'Engine' and not o.answered]\n"
+        "        final = engines[-1].problem.answer_class[engines[-1].order]\n"
+        "        traces = sampler.start(sampler.budget)\n"
+        "        sampler.decode(traces, tokens=50)\n"
+        "        return majority_vote(sampler.decode(traces[final == final[0]]))\n",
+    ),
+    "reads texts to their end": (
+        "look-ahead",
+        "requires = {'text'}\n" + POLICY + "        engine = sampler._engine\n"
+        "        traces = sampler.start(sampler.budget)\n"
+        "        sampler.decode(traces, tokens=20)\n"
+        "        longest = max(range(len(traces)), "
+        "key=lambda i: len(engine.problem.texts[engine.order[i]]))\n"
+        "        return majority_vote(sampler.decode(traces[[longest]]))\n",
+    ),
+    "always answers with class 0": ("labels", POLICY + "        return np.int32(0)\n"),
+    "breaks ties by the number of the class": (
+        "labels",
+        POLICY + "        finished = sampler.decode(sampler.start(sampler.budget))\n"
+        "        counts = np.bincount(finished.answer[finished.answer >= 0], minlength=1)\n"
+        "        return np.int32(counts.argmax())\n",
+    ),
+    "spends more on some classes": (
+        "labels",
+        POLICY + "        first = sampler.decode(sampler.start(1))\n"
+        "        n = 1 + int(first.answer[0]) % 5 if len(first) else 1\n"
+        "        sampler.decode(sampler.start(min(n, sampler.budget - 1)))\n"
+        "        return majority_vote(sampler.traces)\n",
+    ),
+    "starts sixteen traces whatever the budget": (
+        "budget",
+        POLICY + "        return majority_vote(sampler.decode(sampler.start(16)))\n",
+    ),
+    "probes without saying so": (
+        "requires",
+        POLICY + "        traces = sampler.start(sampler.budget)\n"
+        "        sampler.decode(traces, tokens=100)\n"
+        "        return majority_vote(sampler.probe(traces))\n",
+    ),
+    "reads confidences without saying so": (
+        "requires",
+        POLICY + "        traces = sampler.start(sampler.budget)\n"
+        "        finished = sampler.decode(traces)\n"
+        "        return finished.answer[finished.confidence().argmax()]\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("canary", CANARIES)
+def test_canaries_are_caught(canary: str, pool: Pool) -> None:
+    check, source = CANARIES[canary]
+    assert check in failed("canary.py", pool, source)
+
+
+def test_a_canary_without_its_cheat_passes(pool: Pool) -> None:
+    assert failed("fair.py", pool, POLICY + VOTE) == []
+
+
+def test_what_rests_on_a_failed_check_is_not_judged(pool: Pool) -> None:
+    found = findings("p.py", pool, CANARIES["tosses a coin of its own"][1])
+    assert not found["determinism"].skipped
+    for check in ("memory", "look-ahead", "labels"):
+        assert "determinism" in found[check].skipped
+
+
+def test_another_future_leaves_what_was_revealed(pool: Pool) -> None:
+    problem = pool.problems[0]
+    rng = np.random.default_rng(5)
+    tokens = rng.integers(0, problem.lengths)
+    tokens[:3] = 0
+    finished = rng.random(len(tokens)) < 0.3
+    tokens[finished] = problem.lengths[finished]
+    other = scrambled(problem, Revealed(tokens, finished), rng)
+    assert (other.lengths[finished] == problem.lengths[finished]).all()
+    assert (other.answer_class[finished] == problem.answer_class[finished]).all()
+    assert (other.lengths[~finished] > tokens[~finished]).all()
+    assert (other.lengths[~finished] != problem.lengths[~finished]).all()
+    for row, known in enumerate(tokens.tolist()):
+        ends = problem.token_ends[row]
+        seen = problem.texts[row][: ends[known - 1]] if known else ""
+        assert other.texts[row].startswith(seen)
+        assert (other.token_ends[row][:known] == ends[:known]).all()
+        assert len(other.token_ends[row]) == other.lengths[row]
+        assert (other.confidence.of(row, known) == problem.confidence.of(row, known)).all()
+        assert len(other.confidence.of(row)) == other.lengths[row]
+        if not finished[row]:
+            assert other.texts[row] != problem.texts[row]
+    rows = np.arange(len(tokens))
+    columns = problem.probes.columns(rows, tokens)
+    assert (columns == other.probes.columns(rows, tokens)).all()
+    assert (problem.probes.table[rows, columns] == other.probes.table[rows, columns]).all()
+    assert (other.class_correct == ~problem.class_correct).all()
+    assert (other.correct == np.append(other.class_correct, False)[other.answer_class]).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.randoms(use_true_random=False))
+def test_relabelling_twice_comes_back(pool: Pool, random: object) -> None:
+    problem = pool.problems[0]
+    names = np.arange(len(problem.class_texts), dtype=np.int32)
+    random.shuffle(names)  # type: ignore[attr-defined]
+    other = relabelled(problem, names)
+    back = relabelled(other, np.argsort(names).astype(np.int32))
+    for one, two in ((problem, back), (problem, other)):
+        texts = [np.array([*p.class_texts, None], dtype=object) for p in (one, two)]
+        assert (texts[0][one.answer_class] == texts[1][two.answer_class]).all()
+        assert (texts[0][one.probes.answers] == texts[1][two.probes.answers]).all()
+        assert (one.correct == two.correct).all()
+    assert back.class_texts == problem.class_texts
+
+
+def test_a_stripped_problem_has_no_other_signal(pool: Pool) -> None:
+    problem = stripped(pool.problems[0], frozenset({"probes"}))
+    assert problem.pool.info.signals == ["probes"]
+    assert pool.info.signals == ["text", "confidence", "probes"]
+
+
+def test_a_difference_is_told_by_its_first_trace(pool: Pool) -> None:
+    short = play(load_policy("short-1@8"), pool)
+    whole = play(load_policy("cons@8"), pool)
+    assert difference(short, short) == ""
+    assert difference(short, whole).startswith("trace ")
+    revealed = revealed_by(short, pool.problems[0])
+    assert revealed.finished.sum() >= 1
+    assert revealed.tokens.sum() == short.answers["tokens"][0].as_py()
+    assert (revealed.tokens <= pool.problems[0].lengths).all()
