@@ -74,3 +74,8 @@ class Truncation:
                 problem.texts, problem.token_ends, self.cuts(problem).tolist(), strict=True
             )
         ]
+
+
+FIRST_TOKENS = Truncation("tokens", 500)
+REASONING_WORDS = Truncation("words", 25)
+"""The two of the publication."""

@@ -108,6 +108,8 @@ class Judge(Described, Protocol):
         -------
         Probabilities in [0, 1], shape (n,). Each depends on the prefixes and its own pair, never on
         which other pairs are asked for at the same time (but for the rounding of a batch).
+        A judge may keep what it worked out about the last prefixes that it was given: a replay asks
+        for a problem's pairs in many small calls.
         """
 
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
@@ -142,40 +144,3 @@ def tokens_read(prefix_tokens: Ints, template_tokens: int, pairs: Ints) -> tuple
     once = np.unique(first)
     reused = int(prefix_tokens[once].sum()) + partners + template_tokens * len(once)
     return whole, reused
-
-
-class Scores(Protocol):
-    """What a replay asks: scores of a stored problem's pairs, out of a cache or computed now.
-
-    `judges.scores.open_scores` makes one. It can be pickled to worker processes.
-    """
-
-    @property
-    def identity(self) -> Identity:
-        """The judge's."""
-
-    @property
-    def parameters(self) -> int | None:
-        """Parameters of the judge's model; None where there is no model."""
-
-    @property
-    def template_tokens(self) -> int:
-        """Tokens that the judge reads for each pair beside the two prefixes."""
-
-    @property
-    def unranked(self) -> bool:
-        """Whether runs with this judge are kept out of rankings."""
-
-    def score(self, problem: StoredProblem, pairs: Ints) -> Floats:
-        """P(same final answer) of pairs of indices into the problem's arrays, shape (n, 2).
-
-        In any order and any direction. Each trace stands at the cut of `identity.truncation`.
-
-        Raises
-        ------
-        UserError
-            A score is not stored and no judge is at hand; names the command that computes it.
-        """
-
-    def prefix_tokens(self, problem: StoredProblem) -> Ints:
-        """Tokens that the judge reads of each trace's prefix, in its own tokens, (traces,)."""

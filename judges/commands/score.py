@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.progress import progress_bar
+from simulator.errors import Interrupted, interrupted
+
+
+@click.command(
+    epilog="\b\nExamples:\n  deepprune-sim judge score lexical -d 'epoch/*' -t words=25 -j 2\n"
+    "  deepprune-sim judge score oracle:auroc=0.87 -d scout/qwen3-8b/aime24"
+)
+@click.argument("judge")
+@click.option("-d", "--pool", "patterns", multiple=True, required=True, help="Pool name or glob.")
+@click.option(
+    "-t",
+    "--truncation",
+    metavar="tokens=N|words=N",
+    help="What the judge reads of each trace: its first N tokens, or up to its Nth reasoning word. "
+    "[default: the judge's own]",
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Processes, each with a model of its own.",
+)
+@cache_option
+@json_option
+def score(
+    judge: str,
+    patterns: tuple[str, ...],
+    truncation: str | None,
+    jobs: int,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Score every pair of traces of the same problem, and keep the scores for replays.
+
+    JUDGE is lexical, embedding, hf, vllm or oracle, with settings as NAME:SETTING=VALUE,… Scores
+    are kept below the folder of pools, in .judges/, one folder a judge, which can be copied to a
+    machine that has no model. What is there is not scored again, so the same command goes on after
+    an interruption.
+    """
+    from judges.prefixes import Truncation
+    from judges.scores import open_scores
+    from judges.scoring import score_pools
+    from simulator.cache import cache_folder, find_pools
+    from simulator.commands.data import file_size
+    from simulator.pool import Pool
+    from simulator.tables import print_table
+
+    folder = cache_folder(cache)
+    cut = None if truncation is None else Truncation.parse(truncation)
+    pools = [Pool(path) for path in find_pools(folder, patterns)]
+    scores = open_scores(folder, judge, cut)
+    try:
+        with progress_bar(scores.identity.name) as progress:
+            counts = score_pools(scores, pools, jobs, progress)
+    except KeyboardInterrupt as error:
+        raise _with_hint(error) from None
+    rows: list[dict[str, Any]] = []
+    for pool, scored in zip(pools, counts, strict=True):
+        path = scores.store.pool_folder(pool)
+        traces = [len(problem.lengths) for problem in pool.problems]
+        rows.append(
+            {
+                "pool": pool.name,
+                "judge": scores.identity.folder,
+                "pairs": sum(n * (n - 1) // 2 for n in traces),
+                "scored_now": scored,
+                "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+                "path": str(path),
+            }
+        )
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["pool", "pairs", "scored now", "size"],
+        [
+            [row["pool"], f"{row['pairs']:,}", f"{row['scored_now']:,}", file_size(row["bytes"])]
+            for row in rows
+        ],
+        [False, True, True, True],
+    )
+    click.echo(f"scores: {scores.store.path}")
+
+
+def _with_hint(error: KeyboardInterrupt) -> Interrupted:
+    return interrupted(error, "; what was scored is kept, the same command goes on")

@@ -1,0 +1,105 @@
+"""From what a user typed (`lexical`, `oracle:auroc=0.9`) to a judge."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from judges.prefixes import Truncation
+from judges.protocol import AnyJudge
+from simulator.errors import UserError
+
+JUDGES = {
+    "lexical": "judges.lexical:LexicalJudge",
+    "embedding": "judges.embedding:EmbeddingJudge",
+    "hf": "judges.hf:HfJudge",
+    "vllm": "judges.vllm:VllmJudge",
+    "oracle": "judges.oracle:OracleJudge",
+}
+"""Name to `module:class`. The class takes its settings as keywords with defaults, and `truncation`
+if it reads text."""
+
+EXTRAS = {"vllm": "vllm"}
+"""The extra that a judge needs, where it is not `judge`."""
+
+
+def load_judge(spec: str, truncation: Truncation | None = None) -> AnyJudge:
+    """The judge that a user named, `NAME` or `NAME:SETTING=VALUE,…`.
+
+    Raises
+    ------
+    UserError
+        An unknown judge or setting (with the nearest known one), a value that does not fit, or a
+        library that is not installed.
+    """
+    name, _, rest = spec.partition(":")
+    if name not in JUDGES:
+        near = difflib.get_close_matches(name, JUDGES, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"judges: {', '.join(JUDGES)}"
+        raise UserError(f"no judge {name!r}, nor scores of that name; {hint}")
+    module, kind = JUDGES[name].split(":")
+    try:
+        build = getattr(importlib.import_module(module), kind)
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get(name, "judge")
+        raise UserError(
+            f"judge {name} needs {error.name}, which is not installed: "
+            f"pip install 'deepprune-sim[{extra}]'"
+        ) from None
+    allowed = dict(inspect.signature(build).parameters)
+    reads_text = allowed.pop("truncation", None) is not None
+    settings = _settings(name, rest, allowed)
+    if truncation is not None:
+        if not reads_text:
+            raise UserError(
+                f"judge {name} reads no text, so there is nothing to cut at {truncation}"
+            )
+        settings["truncation"] = truncation
+    try:
+        judge: AnyJudge = build(**settings)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"judge {name} needs {error.name}, which is not installed: "
+            f"pip install 'deepprune-sim[{EXTRAS.get(name, 'judge')}]'"
+        ) from None
+    return judge
+
+
+def _settings(judge: str, text: str, allowed: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for item in filter(None, text.split(",")):
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise UserError(f"judge {judge}: {item!r}; settings are NAME=VALUE, joined by commas")
+        if name not in allowed:
+            near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.4)
+            known = ", ".join(allowed) or "none"
+            hint = f"did you mean {near[0]}?" if near else f"it has: {known}"
+            raise UserError(f"judge {judge} has no setting {name!r}; {hint}")
+        settings[name] = _convert(f"judge {judge}: {item}", value, allowed[name].default)
+    return settings
+
+
+def _convert(what: str, text: str, default: Any) -> Any:
+    """Convert what was typed to the type of the setting's default; text where that is None."""
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
+                text.lower()
+            ]
+        if isinstance(default, int):
+            return int(text)
+        if isinstance(default, float):
+            value = float(text)
+            if not math.isfinite(value):
+                raise ValueError
+            return value
+    except (KeyError, ValueError):
+        raise UserError(
+            f"{what}: expected {type(default).__name__}, as its default {default!r}"
+        ) from None
+    return text
