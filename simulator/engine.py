@@ -7,19 +7,22 @@ It is the one place that holds what a policy must not see yet. `Sampler` and `Tr
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.errors import BudgetExceeded, SamplerError
+from simulator.group_confidence import bottom_confidence, lowest_confidence, mean_confidence
+from simulator.judging import Judging, ReplayJudge
 from simulator.lockstep import Pace, lock_step
 from simulator.pool import NO_ANSWER, StoredProblem
-from simulator.rules import NEVER, StopRule
+from simulator.rules import StopRule
 from simulator.serving import Schedule, Serving
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -47,13 +50,6 @@ def _names(where: npt.NDArray[np.bool_], name: str, others: str | list[str]) -> 
     return np.where(where, name, others).tolist() if np.count_nonzero(where) else others
 
 
-def _whole(call: str, number: int, *, least: int) -> int:
-    """`number` as an int that fits into the engine's arrays."""
-    if not isinstance(number, int | np.integer) or number < least:
-        raise SamplerError(f"{call}: give a whole number of {least} or more")
-    return min(int(number), NEVER)
-
-
 def longest_work(decodes: Sequence[Decode]) -> list[int]:
     """The most tokens that any trace decoded, in each of `decodes`."""
     named = [decode for decode in decodes if len(decode.index)]
@@ -76,6 +72,8 @@ class Engine:
         Rows of its traces in the order in which they are started, shape (budget,).
     serving
         What the clock is.
+    judge
+        Who is asked about pairs of traces; None where nobody is.
 
     Attributes
     ----------
@@ -85,9 +83,20 @@ class Engine:
         How many traces have been started.
     answered
         Whether the policy has answered: what it knows then is final, and nothing more is decoded.
+    judging
+        What the judge has been asked; None where there is none.
+    clusters
+        The cluster of each trace of the budget as the policy declared it, −1 for none; None where
+        it declared nothing.
     """
 
-    def __init__(self, problem: StoredProblem, order: Ints, serving: Serving) -> None:
+    def __init__(
+        self,
+        problem: StoredProblem,
+        order: Ints,
+        serving: Serving,
+        judge: ReplayJudge | None = None,
+    ) -> None:
         self.problem = problem
         self.order = order
         self.num_tokens = np.zeros(len(order), dtype=np.int64)
@@ -97,6 +106,8 @@ class Engine:
         self.started = 0
         self.answered = False
         self.probe_calls = 0
+        self.judging = None if judge is None else Judging(judge, problem, order)
+        self.clusters: Ints | None = None
         self.log: list[Decode] = []
         self._serving = serving
         self._signals = set(problem.pool.info.signals)
@@ -112,13 +123,27 @@ class Engine:
         """Start the next `n` traces and return their numbers."""
         self._refuse_after_answer()
         first = self.started
-        n = _whole(f"start({n})", n, least=0)
         if first + n > len(self.order):
             raise BudgetExceeded(
                 f"start({n}) after {first} traces exceeds the budget of {len(self.order)}"
             )
         self.started = first + n
         return self._numbers[first : self.started]
+
+    @property
+    def budget(self) -> int:
+        """How many traces may be started."""
+        return len(self.order)
+
+    @property
+    def judge_calls(self) -> int:
+        """Pairs that the judge has been asked for."""
+        return self.judging.calls if self.judging else 0
+
+    @property
+    def judge_tokens(self) -> int:
+        """Tokens that the judge has read, both prefixes of every pair in full."""
+        return self.judging.tokens[0] if self.judging else 0
 
     @property
     def all_started(self) -> Ints:
@@ -147,10 +172,6 @@ class Engine:
         if self._any_stopped and np.count_nonzero(self.stopped[index]):
             stopped = index[self.stopped[index]].tolist()
             raise SamplerError(f"decode: trace {stopped[0]} was stopped, which is final")
-        if tokens is not None:
-            tokens = _whole(f"decode(tokens={tokens})", tokens, least=0)
-        if first is not None:
-            first = _whole(f"decode(first={first})", first, least=1)
         before = self.num_tokens[index]
         if plain and tokens and len(index):
             self._pace = self._pace_for(index, tokens, before)
@@ -255,6 +276,25 @@ class Engine:
             np.copyto(answers, self.answer[index], where=finished)
         return answers
 
+    def judge(self, pairs: Ints) -> npt.NDArray[np.float64]:
+        """P(same final answer) of pairs of numbers of started traces, shape (n, 2) to (n,)."""
+        self._refuse_after_answer()
+        if self.judging is None:
+            raise SamplerError(
+                'no judge is at hand; a policy that asks one says so: requires = {"judge"}'
+            )
+        return self.judging.scores(pairs, self.num_tokens[: self.started])
+
+    def declare_clusters(self, clusters: Ints) -> None:
+        """Keep what the policy made of the traces started so far; replaces what it said before."""
+        self._refuse_after_answer()
+        if clusters.shape != (self.started,):
+            raise SamplerError(
+                f"declare_clusters: give one number for each of the {self.started} traces started"
+            )
+        self.clusters = np.full(len(self.order), -1)
+        self.clusters[: self.started] = clusters
+
     def _refuse_after_answer(self) -> None:
         """A policy may keep its sampler, but not go on with a problem that it has answered."""
         if self.answered:
@@ -270,20 +310,70 @@ class Engine:
                 f"needs what not every pool has says so: requires = {{{needed}}}"
             )
 
-    def text(self, number: int) -> str:
-        """The text a trace has generated so far."""
+    def texts(self, index: Ints) -> list[str]:
+        """The text that each trace has generated so far."""
         self._need({"text"})
-        row = int(self.order[number])
-        tokens = int(self.num_tokens[number])
-        if tokens == 0:
-            return ""
-        return self.problem.texts[row][: int(self.problem.token_ends[row][tokens - 1])]
+        problem = self.problem
+        counts = zip(self.order[index].tolist(), self.num_tokens[index].tolist(), strict=True)
+        return [
+            problem.texts[row][: int(problem.token_ends[row][tokens - 1])] if tokens else ""
+            for row, tokens in counts
+        ]
 
     def confidence(self, number: int) -> npt.NDArray[np.float64]:
         """The confidences of the tokens a trace has generated so far."""
         self._need({"confidence"})
         row = int(self.order[number])
         return self.problem.confidence.of(row, int(self.num_tokens[number]))
+
+    def mean_confidence(self, index: Ints, window: int | None) -> Floats:
+        """Mean confidence of the last `window` tokens so far (of all: None), shape (n,).
+
+        This and the two below are NaN before the first token.
+        """
+        return self._measured(
+            ("mean", window),
+            index,
+            lambda row, tokens: mean_confidence(
+                self.problem.confidence.stored(row, tokens), window
+            ),
+        )
+
+    def lowest_confidence(self, index: Ints, window: int) -> Floats:
+        """The lowest group confidence so far; the mean where `window` tokens do not exist yet."""
+        return self._measured(
+            ("lowest", window),
+            index,
+            lambda row, tokens: lowest_confidence(self.problem, row, tokens, window),
+        )
+
+    def bottom_confidence(self, index: Ints, share: float, window: int) -> Floats:
+        """Mean of the lowest `share` of groups so far, at least one; the mean without a group."""
+        return self._measured(
+            ("bottom", share, window),
+            index,
+            lambda row, tokens: bottom_confidence(
+                self.problem.confidence.stored(row, tokens), share, window
+            ),
+        )
+
+    def _measured(
+        self, measure: tuple[object, ...], index: Ints, of: Callable[[int, int], float]
+    ) -> Floats:
+        """`of(row, tokens)` of each trace; that of a finished one is worked out once a problem."""
+        self._need({"confidence"})
+        prepared = self.problem.prepared
+        if measure not in prepared:
+            prepared[measure] = np.full(len(self.problem.lengths), np.nan)
+        whole: Floats = prepared[measure]
+        rows = self.order[index]
+        values = np.where(self.finished[index], whole[rows], np.nan)
+        for place in np.flatnonzero(np.isnan(values)).tolist():
+            row, tokens = int(rows[place]), int(self.num_tokens[index[place]])
+            values[place] = of(row, tokens)
+            if tokens == self.problem.lengths[row]:
+                whole[row] = values[place]
+        return values
 
     def hindsight(self) -> Hindsight:
         """What nobody can know beforehand, for the oracle."""

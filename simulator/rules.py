@@ -8,12 +8,16 @@ inside the simulator over whole stored traces, once for all repeats. They compos
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from simulator.pool import NO_ANSWER, StoredProblem
+from simulator.errors import SamplerError
+from simulator.signals import NO_ANSWER
+
+if TYPE_CHECKING:
+    from simulator.pool import StoredProblem
 
 Ints = npt.NDArray[np.int64]
 
@@ -118,3 +122,25 @@ class ProbesAgree(StopRule):
 
     def __str__(self) -> str:
         return f"ProbesAgree({self.in_a_row})"
+
+
+RULES: dict[str, type[StopRule]] = {"ProbesAgree": ProbesAgree}
+"""The rules that the engine evaluates, by the name under which they travel."""
+
+
+def check_rule(rule: object) -> None:
+    """Refuse any other rule: whoever evaluates one is handed whole stored traces.
+
+    Raises
+    ------
+    SamplerError
+        It is of another type, or a class derived from one of `RULES`.
+    """
+    if type(rule) is AnyOf:
+        check_rule(rule.left)
+        check_rule(rule.right)
+    elif type(rule) not in RULES.values():
+        raise SamplerError(
+            f"until={rule!r:.60}: only {', '.join(RULES)} and their | are stop rules; for anything "
+            "else decode(tokens=...) in steps and look at the traces"
+        )

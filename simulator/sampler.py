@@ -8,9 +8,9 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from simulator.engine import Engine
 from simulator.errors import SamplerError
-from simulator.rules import StopRule
+from simulator.rules import NEVER, StopRule, check_rule
+from simulator.visible import VisibleEngine
 
 Ints = npt.NDArray[np.int64]
 
@@ -24,7 +24,7 @@ class Traces:
 
     __slots__ = ("_engine", "_index")
 
-    def __init__(self, engine: Engine, index: Ints) -> None:
+    def __init__(self, engine: VisibleEngine, index: Ints) -> None:
         self._engine = engine
         self._index = index
 
@@ -88,18 +88,36 @@ class Traces:
     @property
     def text(self) -> list[str]:
         """The text generated so far."""
-        return [self._engine.text(number) for number in self._index.tolist()]
+        return self._engine.texts(self._index)
 
     def confidence(self, window: int | None = None) -> npt.NDArray[np.float64]:
-        """Mean confidence of the last `window` tokens so far (of all: None); NaN before the first.
+        """Mean confidence of the last `window` tokens so far (of all: None).
 
-        The group confidence of arXiv 2508.15260, section 3.1, at the present token.
+        At a trace's end these are the trace measures "mean" and, with a window, "tail" of arXiv
+        2508.15260, section 3.1. This and the two below are NaN before the first token; a window
+        below 1 is a SamplerError.
         """
-        groups = [
-            self._engine.confidence(number)[-window if window else None :]
-            for number in self._index.tolist()
-        ]
-        return np.array([group.mean() if len(group) else np.nan for group in groups])
+        if window is not None:
+            window = _whole(f"confidence(window={window})", window, least=1)
+        return self._engine.mean_confidence(self._index, window)
+
+    def lowest_confidence(self, window: int = 2048) -> npt.NDArray[np.float64]:
+        """The lowest group confidence so far (arXiv 2508.15260, section 3.1).
+
+        A group is the last `window` tokens at any moment; the mean where fewer exist yet.
+        """
+        window = _whole(f"lowest_confidence(window={window})", window, least=1)
+        return self._engine.lowest_confidence(self._index, window)
+
+    def bottom_confidence(self, share: float = 0.1, window: int = 2048) -> npt.NDArray[np.float64]:
+        """Mean of the lowest `share` of groups so far, at least one ("bottom 10%" in the paper).
+
+        The mean where fewer than `window` tokens exist yet.
+        """
+        window = _whole(f"bottom_confidence(window={window})", window, least=1)
+        if not isinstance(share, float | int | np.floating) or not 0 < share <= 1:
+            raise SamplerError(f"bottom_confidence(share={share}): give a share in (0, 1]")
+        return self._engine.bottom_confidence(self._index, float(share), window)
 
 
 class Trace:
@@ -107,7 +125,7 @@ class Trace:
 
     __slots__ = ("_engine", "id")
 
-    def __init__(self, engine: Engine, number: int) -> None:
+    def __init__(self, engine: VisibleEngine, number: int) -> None:
         self._engine = engine
         self.id = number
 
@@ -144,7 +162,7 @@ class Trace:
     @property
     def text(self) -> str:
         """The text generated so far."""
-        return self._engine.text(self.id)
+        return self._engine.texts(np.array([self.id]))[0]
 
     @property
     def confidence(self) -> npt.NDArray[np.float64]:
@@ -165,11 +183,11 @@ class Sampler:
         How many traces may be started on this problem.
     """
 
-    def __init__(self, engine: Engine, seed: Sequence[int]) -> None:
+    def __init__(self, engine: VisibleEngine, seed: Sequence[int]) -> None:
         self._engine = engine
         self._seed = seed
         self._rng: np.random.Generator | None = None
-        self.budget = len(engine.order)
+        self.budget = engine.budget
 
     @property
     def rng(self) -> np.random.Generator:
@@ -194,6 +212,16 @@ class Sampler:
         return self._engine.probe_calls
 
     @property
+    def judge_calls(self) -> int:
+        """How many pairs the judge has been asked for; asking again of the same is free."""
+        return self._engine.judge_calls
+
+    @property
+    def judge_tokens(self) -> int:
+        """Tokens that the judge has read so far, both prefixes of every pair counted in full."""
+        return self._engine.judge_tokens
+
+    @property
     def traces(self) -> Traces:
         """All traces started so far."""
         return Traces(self._engine, self._engine.all_started)
@@ -206,7 +234,7 @@ class Sampler:
         BudgetExceeded
             More than `budget` in all.
         """
-        return Traces(self._engine, self._engine.start(n))
+        return Traces(self._engine, self._engine.start(_whole(f"start({n})", n, least=0)))
 
     def decode(
         self,
@@ -242,6 +270,12 @@ class Sampler:
             A trace was stopped before, or is another problem's.
         """
         index = _index_of(traces, self._engine)
+        if tokens is not None:
+            tokens = _whole(f"decode(tokens={tokens})", tokens, least=0)
+        if first is not None:
+            first = _whole(f"decode(first={first})", first, least=1)
+        if until is not None:
+            check_rule(until)
         return Traces(self._engine, self._engine.decode(index, tokens, until, first))
 
     def stop(self, traces: Selection) -> None:
@@ -256,8 +290,55 @@ class Sampler:
         """
         return self._engine.probe(_index_of(traces, self._engine))
 
+    def judge(self, pairs: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """P(same final answer) of pairs of traces, as their prefixes stand now.
 
-def _index_of(traces: Selection | tuple[Traces | Trace, ...], engine: Engine) -> Ints:
+        Parameters
+        ----------
+        pairs
+            Ids of started traces as `Traces.ids` gives them, shape (n, 2). Either order of a pair
+            is the same question, and a question asked again costs nothing.
+
+        Returns
+        -------
+        Probabilities, shape (n,). They are the run's judge's (`--judge`), which reads prefixes cut
+        at one place; the traces must stand there, or have finished before it.
+
+        Raises
+        ------
+        SamplerError
+            Not such pairs; traces that stand elsewhere than where the judge cuts; no judge.
+        """
+        numbers = np.asarray(pairs)
+        if numbers.ndim != 2 or numbers.shape[1] != 2 or numbers.dtype.kind not in "iu":
+            raise SamplerError("judge: give pairs of trace ids as an array of shape (n, 2)")
+        return self._engine.judge(numbers.astype(np.int64))
+
+    def declare_clusters(self, clusters: npt.ArrayLike) -> None:
+        """Say which traces the policy takes to end in the same answer, for the run's record.
+
+        One whole number for each trace started so far, −1 for one in no cluster. It changes
+        nothing for the policy, which is not told what the clusters are worth: the run has how many
+        there are, how pure they are, and what keeping one full trace of each would have cost.
+        """
+        numbers = np.asarray(clusters)
+        started = len(self._engine.all_started)
+        if numbers.shape != (started,) or numbers.dtype.kind not in "iu":
+            raise SamplerError(
+                f"declare_clusters: give one whole number for each of the {started} traces "
+                "started, -1 for one in no cluster"
+            )
+        self._engine.declare_clusters(numbers.astype(np.int64))
+
+
+def _whole(call: str, number: int, *, least: int) -> int:
+    """`number` as an int that fits into the engine's arrays."""
+    if not isinstance(number, int | np.integer) or number < least:
+        raise SamplerError(f"{call}: give a whole number of {least} or more")
+    return min(int(number), NEVER)
+
+
+def _index_of(traces: Selection | tuple[Traces | Trace, ...], engine: VisibleEngine) -> Ints:
     if isinstance(traces, Traces):
         if traces._engine is not engine:
             raise SamplerError("these traces belong to another problem or repeat")
