@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from simulator.cache import pool_name
 from simulator.errors import UserError
 from simulator.pool import SCHEMAS, iter_pool_folders, read_info
-from simulator.recording import ANSWERS, DECISIONS
+from simulator.recording import ADDED, ANSWERS, DECISIONS
 from simulator.run_reader import METRICS, RunResult, read_results
 from simulator.storage import reading
 
@@ -144,7 +144,8 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
         _parquet_view(connection, name, "pool", files, SCHEMAS[name])
     for name, schema in (("decisions", DECISIONS), ("answers", ANSWERS)):
         files = [folder / f"{name}.parquet" for folder in run_folders]
-        _parquet_view(connection, name, "run", files, schema)
+        added = ADDED if name == "answers" else ()
+        _parquet_view(connection, name, "run", files, schema, added)
     _lock(connection, [folder.resolve() for folder in (cache, runs, submissions) if folder])
     return Catalogue(connection, broken)
 
@@ -186,7 +187,7 @@ def _runs(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path
             results = read_results(folder)
             for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
                 schema = _parquet_schema(folder / f"{name}.parquet")
-                if not set(wanted.names) <= set(schema.names):
+                if not set(wanted.names) <= {*schema.names, *ADDED}:
                     raise UserError(f"{name}.parquet: columns are missing; make the run again")
         except UserError as error:
             broken.append(_broken(folder, error))
@@ -265,10 +266,12 @@ def _parquet_view(
     owner: str,
     files: list[Path],
     schema: pa.Schema,
+    added: Sequence[str] = (),
 ) -> None:
     """A view of many Parquet files with a leading column that names the pool or run of each row.
 
     The name is computed from the file's path, so that a query for one pool opens one pool's file.
+    Columns `added` to the format later are null for files that lack them.
     """
     if not files:
         _table(connection, name, pa.schema([(owner, pa.string()), *schema]), [])
@@ -276,10 +279,17 @@ def _parquet_view(
     names = "[-4:-2]" if owner == "pool" else "[-2:-2]"
     listed = ", ".join(_literal(file.as_posix()) for file in files)
     columns = ", ".join(f'"{column}"' for column in schema.names)
+    options = "filename = true, hive_partitioning = false"
+    source = f"FROM read_parquet([{listed}], {options})"
+    if added:  # reading them so opens every file, whatever is asked
+        nulls = [f"NULL::{_duckdb_type(field.type)} AS {field.name}" for field in schema]
+        source = (
+            f"FROM (SELECT {', '.join(nulls)}, NULL::VARCHAR AS filename WHERE false "
+            f"UNION ALL BY NAME FROM read_parquet([{listed}], {options}, union_by_name = true))"
+        )
     connection.execute(
         f"CREATE VIEW {name} AS SELECT "
-        f"array_to_string(string_split(filename, '/'){names}, '/') AS {owner}, {columns} "
-        f"FROM read_parquet([{listed}], filename = true, hive_partitioning = false)"
+        f"array_to_string(string_split(filename, '/'){names}, '/') AS {owner}, {columns} {source}"
     )
 
 

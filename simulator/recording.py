@@ -58,13 +58,20 @@ ANSWERS = pa.schema(
         pa.field("kept_correct", pa.bool_(), nullable=False),
         pa.field("baseline_correct", pa.bool_(), nullable=False),
         pa.field("baseline_tokens", pa.int64(), nullable=False),
+        pa.field("budget_classes", pa.int32(), nullable=False),
+        pa.field("budget_correct", pa.bool_(), nullable=False),
     ]
 )
 """A row is one problem in one repeat.
 
 `kept_*` are about the traces that finished: how many answer classes they gave, and whether one of
-them is right. `baseline_*` are cons@N, N the budget, on the same traces in the same order.
+them is right; `budget_*` the same about all N traces that the budget allows, finished or not, so
+that `kept_classes` of `budget_classes` survived, and so did the right one where `budget_correct`.
+`baseline_*` are cons@N, N the budget, on the same traces in the same order.
 """
+
+ADDED = ("budget_classes", "budget_correct")
+"""Columns of ANSWERS that runs made before they were added do not have; readers do without."""
 
 AT_ONCE = 32
 """How many repeats are put into columns together: enough for numpy to pay, little to hold."""
@@ -161,10 +168,9 @@ class Recorder:
                 reasons[used],
             ]
         )
-        kept = np.where(finished, problem.answer_class[order], NO_ANSWER)
-        kept.sort(axis=1)
-        new = np.diff(kept, axis=1, prepend=NO_ANSWER) != 0
+        answers = problem.answer_class[order]
         right = np.append(problem.class_correct, False)  # the last one is for −1
+        kept = np.where(finished, answers, NO_ANSWER)
         self._answers.append(
             [
                 repeats,
@@ -177,10 +183,12 @@ class Recorder:
                 [0] * len(engines),
                 clocks,
                 counts,
-                new.sum(axis=1),
+                distinct(kept),
                 right[kept].any(axis=1),
-                right[pluralities(problem.answer_class[order])],
+                right[pluralities(answers)],
                 problem.lengths[order].sum(axis=1),
+                distinct(answers),
+                right[answers].any(axis=1),
             ]
         )
 
@@ -221,6 +229,13 @@ def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Fl
     fresh = moved[before.take(moved) == 0]
     began.ravel()[place.take(fresh)] = begin.take(fresh)
     return began, ended, reasons
+
+
+def distinct(answers: npt.NDArray[np.int32]) -> Ints:
+    """How many answer classes each row has, −1 aside; (rows, answers) to (rows,)."""
+    ordered = np.sort(answers, axis=1)
+    counts: Ints = np.count_nonzero(np.diff(ordered, axis=1, prepend=NO_ANSWER), axis=1)
+    return counts
 
 
 def pluralities(answers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

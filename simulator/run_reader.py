@@ -28,6 +28,8 @@ METRICS = (
     "baseline_tokens_per_problem",
     "pass_at_k",
     "distinct_answers",
+    "distinct_answers_share",
+    "gold_survived",
     "traces_started",
     "clock",
     "probe_calls",

@@ -23,8 +23,14 @@ AVERAGED = (
     "kept_correct",
     "baseline_correct",
     "baseline_tokens",
+    "budget_classes",
+    "budget_correct",
 )
 """Columns of `answers.parquet` that are averaged over the repeats of a problem."""
+
+
+UNDEFINED = {"value": None, "low": None, "high": None}
+"""A ratio of which every problem's denominator is zero."""
 
 
 class Totals:
@@ -50,9 +56,15 @@ class Totals:
 def summarise(pool: Pool, budget: int, totals: Totals, clock_unit: str) -> dict[str, Any]:
     """One pool's entry of `summary.json`.
 
-    Accuracies, differences and reductions are fractions; tokens are of the reasoning model alone;
-    `pass_at_k` is the share of problems of which a trace that finished is right. `reduction` and
-    `accuracy_difference` compare with cons@N on the same traces, N the budget.
+    Accuracies, differences and reductions are fractions; tokens are of the reasoning model alone.
+    `reduction` and `accuracy_difference` compare with cons@N on the same traces, N the budget.
+
+    What the traces that finished kept of the budget's: `distinct_answers` is how many answer
+    classes they gave, `distinct_answers_share` that over how many all N traces would have given,
+    `gold_survived` how often one of them was right where one of the N was, and null where none ever
+    was. The last two are ratios of means over problems. `pass_at_k` is the plain indicator, a trace
+    that finished is right, not the estimator for a random k (`statistics.pass_at_k`, which `data
+    show` gives for a pool).
     """
     means = totals.means()
     over = bootstrap(len(means["tokens"]))
@@ -67,6 +79,8 @@ def summarise(pool: Pool, budget: int, totals: Totals, clock_unit: str) -> dict[
         "baseline_tokens_per_problem": over.mean(means["baseline_tokens"]),
         "pass_at_k": over.mean(means["kept_correct"]),
         "distinct_answers": over.mean(means["kept_classes"]),
+        "distinct_answers_share": over.ratio(means["kept_classes"], means["budget_classes"]),
+        "gold_survived": over.ratio(means["kept_correct"], means["budget_correct"]),
         "traces_started": over.mean(means["traces_started"]),
         "clock": over.mean(means["clock"]),
         "probe_calls": over.mean(means["probe_calls"]),
@@ -81,5 +95,8 @@ def summarise(pool: Pool, budget: int, totals: Totals, clock_unit: str) -> dict[
         "budget": budget,
         "baseline": f"cons@{budget}",
         "clock_unit": clock_unit,
-        "metrics": {name: estimate.as_dict() for name, estimate in estimates.items()},
+        "metrics": {
+            name: estimate.as_dict() if estimate else dict(UNDEFINED)
+            for name, estimate in estimates.items()
+        },
     }

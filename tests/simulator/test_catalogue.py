@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 import pytest
 from stored_files import NAME, summary_pool, write_pool, write_run
 
@@ -132,6 +133,26 @@ def test_decisions_and_answers_carry_their_runs_name(tmp_path: Path) -> None:
         {"run": "one", "policy": "cons@4", "stop_reason": "stopped", "answer": "7"},
         {"run": "two", "policy": "asc@4", "stop_reason": "stopped", "answer": "7"},
     ]
+
+
+def test_columns_that_an_older_run_lacks_are_null(tmp_path: Path) -> None:
+    new = write_run(tmp_path / "runs/new", "cons@4") / "answers.parquet"
+    write_run(tmp_path / "runs/old", "cons@4")
+    answers = pq.read_table(new)
+    assert not {"budget_classes", "budget_correct"} & set(answers.column_names)
+    for name, value in (("budget_classes", 3), ("budget_correct", True)):
+        answers = answers.append_column(name, [[value]])
+    pq.write_table(answers, new)
+    query = "SELECT run, budget_classes, budget_correct FROM answers ORDER BY run"
+    with opened(tmp_path) as catalogue:
+        assert catalogue.broken == []
+        assert [tuple(row.values()) for row in catalogue.rows(query)] == [
+            ("new", 3, True),
+            ("old", None, None),
+        ]
+    new.unlink()
+    with opened(tmp_path) as catalogue:
+        assert [tuple(row.values()) for row in catalogue.rows(query)] == [("old", None, None)]
 
 
 def test_submissions_give_their_figures_where_they_have_some(tmp_path: Path) -> None:

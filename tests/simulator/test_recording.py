@@ -186,6 +186,8 @@ def test_a_policy_that_does_nothing_leaves_an_answer_and_no_decision(tmp_path: P
             "kept_correct": False,
             "baseline_correct": False,
             "baseline_tokens": 130,
+            "budget_classes": 2,
+            "budget_correct": True,
         }
     ]
 
@@ -212,6 +214,7 @@ def test_kept_are_the_answers_of_those_that_finished(
 
     row = record(tmp_path, act).answers.to_pylist()[0]
     assert (row["kept_classes"], row["kept_correct"]) == (classes, right)
+    assert (row["budget_classes"], row["budget_correct"]) == (2, True)
 
 
 def test_no_answer_is_no_right_answer_whichever_class_is_right(tmp_path: Path) -> None:
@@ -231,14 +234,17 @@ def test_no_answer_is_no_right_answer_whichever_class_is_right(tmp_path: Path) -
 def test_the_baseline_is_about_the_whole_budget_in_its_order(tmp_path: Path) -> None:
     problem = write_problem(tmp_path, TRACES)
     orders = [[0, 1], [1, 0], [3, 5], [3, 1], [0, 1, 5], [4, 0, 2, 5]]
-    expected = [(True, 30), (False, 30), (True, 50), (False, 60), (True, 40), (False, 70)]
-    told = []
+    baselines = [(True, 30), (False, 30), (True, 50), (False, 60), (True, 40), (False, 70)]
+    classes = [(2, True), (2, True), (1, True), (1, False), (2, True), (2, True)]
+    told, present = [], []
     for repeat, order in enumerate(orders):
         recorder = Recorder(problem)
         recorder.add(repeat, Engine(problem, np.array(order), Serving()), NONE)
         row = recorder.tables().answers.to_pylist()[0]
         told.append((row["baseline_correct"], row["baseline_tokens"]))
-    assert told == expected
+        present.append((row["budget_classes"], row["budget_correct"]))
+    assert told == baselines
+    assert present == classes
 
 
 def test_probes_are_counted(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pools import T, write_pool
 from simulator.errors import UserError
 from simulator.loading import load_policy
 from simulator.pool import Pool
+from simulator.run_reader import read_results
 from simulator.run_spec import RunSpec
 from simulator.runs import find_partial, make_run, new_folder, partial_folder
 from simulator.serving import Serving
@@ -56,6 +57,8 @@ def test_summary_of_cons_by_hand(tmp_path: Path) -> None:
         "baseline_tokens_per_problem": 40,
         "pass_at_k": 0.5,
         "distinct_answers": 1,
+        "distinct_answers_share": 1,
+        "gold_survived": 1,
         "traces_started": 2,
         "clock": (30 + 20) / 2,
         "probe_calls": 0,
@@ -73,6 +76,31 @@ def test_summary_of_short_m_by_hand(tmp_path: Path) -> None:
     assert metrics["tokens_per_problem"]["value"] == 30
     assert metrics["reduction"] == {"value": 0.25, "low": 0.0, "high": 0.5}
     assert metrics["clock"]["value"] == 15
+
+
+def test_what_pruning_keeps_by_hand(tmp_path: Path) -> None:
+    # The shorter trace is kept: the right one on p, a wrong one on q; on r both are wrong, so that
+    # r says nothing about whether the right answer survives.
+    traces = {
+        "p": [T(10, "1"), T(30, "2")],
+        "q": [T(20, "2"), T(40, "1")],
+        "r": [T(5, "2"), T(6, "3")],
+    }
+    metrics = metrics_of(tmp_path, spec_of(write_pool(tmp_path, traces), "short-1@2"))
+    assert metrics["distinct_answers"]["value"] == 1
+    assert metrics["distinct_answers_share"] == {"value": 0.5, "low": 0.5, "high": 0.5}
+    assert metrics["gold_survived"] == {"value": 0.5, "low": 0.0, "high": 1.0}
+    assert metrics["pass_at_k"]["value"] == pytest.approx(1 / 3)
+
+
+def test_without_any_right_trace_nothing_could_survive(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(1, "2")], "q": [T(1, None)]})
+    metrics = metrics_of(tmp_path, spec_of(pool, "cons@1"))
+    nothing = {"value": None, "low": None, "high": None}
+    assert metrics["gold_survived"] == nothing
+    assert metrics["distinct_answers_share"] == {"value": 1.0, "low": None, "high": None}
+    (result,) = read_results(tmp_path / "run")
+    assert "gold_survived" not in result.metrics
 
 
 def test_one_problem_has_no_interval(tmp_path: Path) -> None:

@@ -13,13 +13,19 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import scipy.stats
+import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import DescrStatsW
 
 from simulator.statistics import (
     RESAMPLES,
+    SEED,
     Bootstrap,
     Estimate,
+    Resampled,
+    average,
     bootstrap,
     pareto_front,
     pass_at_k,
@@ -99,10 +105,11 @@ def test_three_problems_agree_with_all_27_resamples() -> None:
         assert abs(sampled[total] / RESAMPLES - share) < 5 * spread
 
     # In 27ths, sorted: 0 once, 1 and 2 thrice, 3 once, 5 thrice, 6 six times, 7, 10 and 11 thrice,
-    # 15 once. 2.5% of 27 is 0.7, 10% is 2.7, 20% is 5.4: all well inside one value's steps.
+    # 15 once. With t = 4.303, 1.886 and 1.061 for 95%, 80% and 60% (a t table, 2 degrees of
+    # freedom), Φ(−√1.5 t) is below 10⁻⁶, 1.05% and 9.7%; of 27 that is 0, 0.3 and 2.6.
     assert ends(Bootstrap(3).total(values)) == (0.0, 15.0)
-    assert ends(Bootstrap(3, level=0.8).total(values)) == (1.0, 11.0)
-    assert ends(Bootstrap(3, level=0.6).total(values)) == (2.0, 10.0)
+    assert ends(Bootstrap(3, level=0.8).total(values)) == (0.0, 15.0)
+    assert ends(Bootstrap(3, level=0.6).total(values)) == (1.0, 11.0)
 
 
 @pytest.mark.parametrize("num_problems", [5, 30, 198])
@@ -111,6 +118,9 @@ def test_intervals_agree_with_scipy(num_problems: int) -> None:
     baseline = np.exp(rng.normal(13.0, 0.6, num_problems))
     spent = baseline * rng.beta(2, 5, num_problems)
     ours = Bootstrap(num_problems)
+    freedom = num_problems - 1
+    student = scipy.stats.t.ppf(0.975, freedom)
+    tail = scipy.stats.norm.cdf(-student * math.sqrt(num_problems / freedom))
 
     def scipys(
         statistic: Callable[..., np.floating[Any]], *data: npt.NDArray[np.float64]
@@ -121,6 +131,7 @@ def test_intervals_agree_with_scipy(num_problems: int) -> None:
             paired=True,
             vectorized=False,
             method="percentile",
+            confidence_level=1 - 2 * tail,
             n_resamples=10_000,
             rng=np.random.default_rng(1),
         )
@@ -141,6 +152,184 @@ def test_intervals_agree_with_scipy(num_problems: int) -> None:
     ]
     for estimate, (low, high) in cases:
         assert ends(estimate) == pytest.approx((low, high), abs=MONTE_CARLO * (high - low))
+
+
+def test_errors_of_a_mean_are_those_of_a_regression_clustered_by_problem() -> None:
+    # 30 problems of 16 repeats each. With as many repeats everywhere, the cluster-robust standard
+    # error is s/√30 of the problems' means; the bootstrap's lacks the factor √(30/29), its interval
+    # does not. An error that takes repeats for independent is a third of it.
+    rng = np.random.default_rng(3)
+    repeats = rng.normal(0.5, 0.2, (30, 1)) + rng.normal(0, 0.2, (30, 16))
+    design = np.ones((repeats.size, 1))
+    clusters = {"groups": np.repeat(np.arange(30), 16), "df_correction": True}
+    model = sm.OLS(repeats.ravel(), design)
+    robust = model.fit(cov_type="cluster", cov_kwds=clusters, use_t=True)
+    naive = model.fit()
+
+    means = repeats.mean(axis=1)
+    over = bootstrap(30)
+    deviation = np.std(over._sums(means) / 30)
+    assert deviation * math.sqrt(30 / 29) == pytest.approx(robust.bse[0], rel=0.035)
+    assert naive.bse[0] < 0.4 * deviation
+    low, high = ends(over.mean(means))
+    robust_low, robust_high = robust.conf_int()[0]
+    assert (low, high) == pytest.approx(
+        (robust_low, robust_high), abs=MONTE_CARLO * (robust_high - robust_low)
+    )
+
+
+def test_differences_agree_with_the_paired_t_interval() -> None:
+    rng = np.random.default_rng(5)
+    baseline = rng.normal(0.6, 0.3, 60)
+    values = baseline + rng.normal(0.02, 0.05, 60)
+    low, high = DescrStatsW(values - baseline).tconfint_mean()
+    estimate = bootstrap(60).difference(values, baseline)
+    assert ends(estimate) == pytest.approx((low, high), abs=MONTE_CARLO * (high - low))
+
+
+@pytest.mark.parametrize("method", ["wilson", "agresti_coull", "jeffreys"])
+def test_accuracies_of_one_repeat_agree_with_intervals_of_a_proportion(method: str) -> None:
+    # 150 of 198 right; the bootstrap moves in steps of 1/198.
+    low, high = proportion_confint(150, 198, method=method)
+    estimate = bootstrap(198).mean([1.0] * 150 + [0.0] * 48)
+    assert ends(estimate) == pytest.approx((low, high), abs=1.5 / 198)
+
+
+def test_many_symmetric_problems_agree_with_bca() -> None:
+    values = np.random.default_rng(8).normal(0.5, 0.2, 198)
+    result = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=10_000, method="BCa", rng=np.random.default_rng(1)
+    )
+    low, high = result.confidence_interval
+    assert ends(bootstrap(198).mean(values)) == pytest.approx(
+        (low, high), abs=MONTE_CARLO * (high - low)
+    )
+
+
+# Ratios
+
+
+def test_ratios_by_hand() -> None:
+    # Of 1, 2 and 4 kept are 1, 1 and 0: 2 of 7. The resamples of two problems are twice the first,
+    # twice the second, and one each.
+    ratio = Bootstrap(3).ratio([1, 1, 0], [1, 2, 4])
+    assert ratio is not None
+    assert ratio.value == 2 / 7
+    assert Bootstrap(2).ratio([1, 1], [1, 4]) == Estimate(0.4, 0.25, 1.0)
+
+
+def test_a_ratio_over_nothing_is_undefined_and_over_one_problem_has_no_interval() -> None:
+    assert Bootstrap(3).ratio([0, 0, 0], [0, 0, 0]) is None
+    assert Bootstrap(3).ratio([0, 0.5, 0], [0, 1, 0]) == Estimate(0.5, None, None)
+
+
+def test_problems_without_a_denominator_do_not_move_a_ratio_but_widen_its_interval() -> None:
+    told = Bootstrap(20).ratio([1.0] * 10 + [0.0] * 10, [1.0] * 20)
+    silent = Bootstrap(60).ratio([1.0] * 10 + [0.0] * 50, [1.0] * 20 + [0.0] * 40)
+    assert told is not None
+    assert silent is not None
+    assert silent.value == told.value == 0.5
+    assert np.isfinite(ends(silent)).all()
+    assert ends(silent)[1] - ends(silent)[0] >= ends(told)[1] - ends(told)[0] - 0.05
+
+
+def test_a_ratio_agrees_with_scipy() -> None:
+    rng = np.random.default_rng(2)
+    whole = rng.integers(0, 5, 40)
+    part = rng.binomial(whole, 0.6)
+    freedom = 39
+    tail = scipy.stats.norm.cdf(-scipy.stats.t.ppf(0.975, freedom) * math.sqrt(40 / freedom))
+    result = scipy.stats.bootstrap(
+        (part, whole),
+        lambda a, b: np.sum(a) / np.sum(b),
+        paired=True,
+        vectorized=False,
+        method="percentile",
+        confidence_level=1 - 2 * tail,
+        n_resamples=10_000,
+        rng=np.random.default_rng(1),
+    )
+    low, high = result.confidence_interval
+    estimate = Bootstrap(40).ratio(part, whole)
+    assert estimate is not None
+    assert ends(estimate) == pytest.approx((low, high), abs=MONTE_CARLO * (high - low))
+
+
+# Several methods, several pools
+
+
+def test_methods_from_sums_are_those_one_by_one() -> None:
+    rng = np.random.default_rng(4)
+    sums = rng.integers(1, 10**9, (3, 30))
+    baseline = rng.integers(10**9, 10**10, (3, 30))
+    repeats = np.array([1, 64, 100])
+    over = bootstrap(30)
+    for index, estimate in enumerate(over.means(sums, repeats).estimates()):
+        alone = over.mean(sums[index] / repeats[index])
+        assert [estimate.value, *ends(estimate)] == pytest.approx([alone.value, *ends(alone)])
+    for index, estimate in enumerate(over.reductions(sums, baseline).estimates()):
+        alone = over.reduction(sums[index], baseline[index])
+        assert [estimate.value, *ends(estimate)] == pytest.approx([alone.value, *ends(alone)])
+
+
+def test_methods_equal_on_every_problem_differ_by_exactly_nothing() -> None:
+    # 3 of 10 and 6 of 20 repeats are the same share.
+    rights = np.random.default_rng(6).integers(0, 11, 30)
+    figures = bootstrap(30).means(np.stack([rights, 2 * rights]), np.array([10, 20]))
+    (none,) = (figures[1:] - figures[:1]).estimates()
+    assert none == Estimate(0.0, 0.0, 0.0)
+    assert none.covers_zero
+
+
+def test_zero_at_the_very_end_of_an_interval_is_covered() -> None:
+    assert Estimate(0.1, 0.0, 0.2).covers_zero
+    assert Estimate(0.1, 1e-17, 0.2).covers_zero
+    assert Estimate(-0.1, -0.2, -1e-17).covers_zero
+    assert Estimate(0.1, -0.1, 0.2).covers_zero
+    assert Estimate(0.1, 0.001, 0.2).covers_zero is False
+    assert Estimate(-0.1, -0.2, -0.001).covers_zero is False
+    assert Estimate(0.1, None, None).covers_zero is None
+
+
+def test_pools_count_equally_whatever_their_size() -> None:
+    small = Bootstrap(2).means(np.array([[0, 2]]), np.array([2]))  # 0 and 1: 1/2
+    large = Bootstrap(100).means(np.array([[1] * 100]), np.array([1]))  # 1
+    (both,) = average([small, large]).estimates()
+    # The small pool's resamples have means 0, 1/2 and 1, the large one's always 1.
+    assert both == Estimate(0.75, 0.5, 1.0)
+
+
+def test_a_pool_of_one_problem_takes_the_interval_from_the_average() -> None:
+    one = Bootstrap(1).means(np.array([[1]]), np.array([1]))
+    two = Bootstrap(2).means(np.array([[0, 1]]), np.array([1]))
+    assert average([one, two]).estimates() == [Estimate(0.75, None, None)]
+
+
+def test_pools_resampled_apart_agree_with_scipys_independent_samples() -> None:
+    rng = np.random.default_rng(9)
+    pools = [rng.integers(0, 65, size) for size in (30, 30, 60)]
+    parts = [
+        Bootstrap(len(pool), seed=SEED + index).means(pool[None], np.array([64]))
+        for index, pool in enumerate(pools)
+    ]
+    (ours,) = average([Resampled(p.values, p.resamples, 0.025) for p in parts]).estimates()
+    result = scipy.stats.bootstrap(
+        [pool / 64 for pool in pools],
+        lambda *samples: np.mean([np.mean(sample) for sample in samples]),
+        vectorized=False,
+        method="percentile",
+        n_resamples=10_000,
+        rng=np.random.default_rng(1),
+    )
+    low, high = result.confidence_interval
+    assert ends(ours) == pytest.approx((low, high), abs=MONTE_CARLO * (high - low))
+
+
+def test_sums_that_cannot_be_added_exactly_are_refused() -> None:
+    with pytest.raises(ValueError, match="too large"):
+        Bootstrap(2).means(np.array([[2**52, 1]]), np.array([1]))
+    with pytest.raises(ValueError, match="shape"):
+        Bootstrap(2).means(np.array([[1, 2, 3]]), np.array([1]))
 
 
 def test_differences_are_paired() -> None:
@@ -192,6 +381,10 @@ def test_what_makes_no_sense_is_refused() -> None:
         Bootstrap(2).mean([1.0, math.nan])
     with pytest.raises(ValueError, match="positive"):
         Bootstrap(2).reduction([1.0, 1.0], [1.0, 0.0])
+    with pytest.raises(ValueError, match="positive"):
+        Bootstrap(2).reductions(np.array([[1, 1]]), np.array([[1, 0]]))
+    with pytest.raises(ValueError, match="negative"):
+        Bootstrap(2).ratio([1.0, 1.0], [1.0, -1.0])
 
 
 # Properties
