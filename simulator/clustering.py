@@ -27,9 +27,6 @@ ROUND = 5
 One would ask for the fewest; more make larger batches for a judge, and fewer steps here.
 """
 
-SLACK = 1e-9
-"""Bounds are trusted to this: sums of the same scores differ by rounding with their order."""
-
 
 def greedy_clusters(
     traces: int,
@@ -93,7 +90,8 @@ def draw_members(clusters: Ints, opened: int, most: int, rng: np.random.Generato
         return np.empty((0, 0), dtype=np.int64)
     shuffled = rng.permutation(placed)
     sizes = np.bincount(clusters, minlength=opened)
-    members = shuffled[clusters[shuffled].argsort(kind="stable")]  # cluster by cluster, as shuffled
+    cluster = clusters[shuffled].astype(np.int16)  # which numpy sorts in linear time
+    members = shuffled[cluster.argsort(kind="stable")]  # cluster by cluster, as shuffled
     row = np.arange(opened).repeat(sizes)
     place = np.arange(placed) - (sizes.cumsum() - sizes)[row]
     drawn = np.full((opened, int(sizes.max())), -1)
@@ -106,27 +104,25 @@ def _most_similar(trace: int, drawn: Ints, ask: Ask, threshold: float) -> int:
 
     Members are asked for some at a time in each cluster that may still win: one that could pass
     the threshold, and come up to what the best has for certain, if the rest of its scores were 1.
+    Bounds and similarities are sums over whole rows, so that rounding cannot set them at odds.
     """
     there = drawn >= 0
-    sizes = there.sum(axis=1)
-    scores = np.zeros(drawn.shape)
-    may_win = np.ones(len(drawn), dtype=np.bool_)
-    width = drawn.shape[1]
-    for start in range(0, width, ROUND):
-        now = there & may_win[:, None]
-        now[:, :start] = False
-        now[:, start + ROUND :] = False
-        members = drawn[now]
-        scores[now] = ask(np.stack([np.full(len(members), trace), members], axis=1))
-        open_ = np.maximum(sizes - (start + ROUND), 0)
-        total = scores.sum(axis=1)
-        at_least, at_most = total / sizes, (total + open_) / sizes
-        slack = SLACK if start + ROUND < width else 0.0
-        may_win &= (at_most > threshold - slack) & (at_most >= at_least.max() - slack)
-        left = int(np.count_nonzero(may_win))
-        if left == 0:
+    sizes = np.add.reduce(there, axis=1)
+    worst, best = np.zeros(drawn.shape), there.astype(np.float64)
+    may_win = np.ones((len(drawn), 1), dtype=np.bool_)
+    for start in range(0, drawn.shape[1], ROUND):
+        now = slice(start, start + ROUND)
+        asked = there[:, now] & may_win
+        members = drawn[:, now][asked]
+        pairs = np.empty((len(members), 2), dtype=np.int64)
+        pairs[:, 0], pairs[:, 1] = trace, members
+        worst[:, now][asked] = best[:, now][asked] = ask(pairs)
+        at_least = np.add.reduce(worst, axis=1) / sizes
+        at_most = np.add.reduce(best, axis=1) / sizes
+        may_win[:, 0] &= (at_most > threshold) & (at_most >= at_least.max())
+        left = np.flatnonzero(may_win)
+        if not len(left):
             return UNPLACED
-        first = int(may_win.argmax())
-        if left == 1 and at_least[first] > threshold + slack:
-            return first
-    return int(may_win.argmax()) if width else UNPLACED
+        if len(left) == 1 and at_least[left[0]] > threshold:
+            break
+    return int(may_win.argmax()) if len(drawn) else UNPLACED

@@ -82,8 +82,8 @@ class Judging:
             raise SamplerError("judge: give pairs of trace ids as an array of shape (n, 2)")
         if not len(pairs):
             return np.empty(0)
-        low = pairs.min(axis=1).astype(np.int64)
-        high = pairs.max(axis=1).astype(np.int64)
+        low = np.minimum(pairs[:, 0], pairs[:, 1]).astype(np.int64)
+        high = np.maximum(pairs[:, 0], pairs[:, 1]).astype(np.int64)
         started = len(num_tokens)
         if low.min() < 0 or high.max() >= started:
             raise SamplerError(f"judge: a trace that has not been started ({started} have)")

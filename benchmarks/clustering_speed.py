@@ -1,0 +1,128 @@
+"""Time of greedy clustering with scores at hand, and how many pairs it asks for.
+
+    python benchmarks/clustering_speed.py --traces 512
+
+Traces have answers drawn from a skewed distribution; scores are either a perfect judge's or those
+of a blurred one. Prints milliseconds (least of the rounds), pairs asked for, those that would be
+asked for without looking whether they still matter, and all pairs. `engine` goes through the
+sampler, with its checks, its memory and its ledger.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import numpy.typing as npt
+
+import simulator.clustering
+from simulator.clustering import greedy_clusters
+from simulator.engine import Engine
+from simulator.pool import Pool, PoolInfo, StoredProblem
+from simulator.pool_writer import PoolWriter
+from simulator.records import ProblemRecord, TraceRecord
+from simulator.sampler import Sampler
+from simulator.serving import Serving
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class Table:
+    """A judge whose scores are in a table; counts what it is asked."""
+
+    def __init__(self, scores: Floats) -> None:
+        self.scores = scores
+        self.asked = 0
+
+    def __call__(self, pairs: Ints) -> Floats:
+        self.asked += len(pairs)
+        answers: Floats = self.scores[pairs[:, 0], pairs[:, 1]]
+        return answers
+
+    def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
+        return self(pairs)
+
+    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
+        return 0, 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--traces", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        problem = write_problem(Path(folder), given.traces)
+        print(f"{'judge':<10} {'ms':>8} {'engine ms':>10} {'asked':>8} {'drawn':>8} {'pairs':>8}")
+        for name, scores in judges(given.traces).items():
+            measure(name, scores, problem, given.rounds)
+
+
+def judges(traces: int) -> dict[str, Floats]:
+    """Score tables, shape (traces, traces), for 16 answers, one with 0.3 of the votes."""
+    rng = np.random.default_rng(0)
+    answers = np.minimum(rng.geometric(0.3, traces), 16) - 1
+    same = (answers[:, None] == answers[None, :]).astype(np.float64)
+    noise = np.triu(rng.normal(0, 1, same.shape))
+    blurred = 1 / (1 + np.exp(-(2 * same - 1 + noise + noise.T)))
+    return {"perfect": same, "blurred": blurred, "all alike": np.ones_like(same)}
+
+
+def measure(name: str, scores: Floats, problem: StoredProblem, rounds: int) -> None:
+    traces = len(scores)
+
+    def cluster(ask: Callable[[Ints], Floats]) -> None:
+        greedy_clusters(
+            traces,
+            ask,
+            np.random.default_rng(1),
+            threshold=0.5,
+            max_clusters=16,
+            max_members=20,
+        )
+
+    def through_the_engine() -> None:
+        engine = Engine(problem, np.arange(traces), Serving(), Table(scores))
+        sampler = Sampler(engine, (0,))
+        sampler.decode(sampler.start(traces), tokens=500)
+        cluster(sampler.judge)
+
+    table = Table(scores)
+    cluster(table)
+    everything = Table(scores)
+    with patch.object(simulator.clustering, "ROUND", traces):
+        cluster(everything)
+    plain = min(timed(lambda: cluster(Table(scores))) for _ in range(rounds))
+    engine = min(timed(through_the_engine) for _ in range(rounds))
+    pairs = traces * (traces - 1) // 2
+    print(
+        f"{name:<10} {plain:8.1f} {engine:10.1f} {table.asked:8,} {everything.asked:8,} {pairs:8,}"
+    )
+
+
+def timed(work: Callable[[], None]) -> float:
+    """Milliseconds of processor time."""
+    began = time.process_time()
+    work()
+    return (time.process_time() - began) * 1000
+
+
+def write_problem(folder: Path, traces: int) -> StoredProblem:
+    """A stored problem of traces of 1000 tokens."""
+    info = PoolInfo("benchmark", "none", "none", "benchmark", "1", "total", synthetic=True)
+    records = [
+        TraceRecord(trace_id=number, num_tokens=1000, answer="1") for number in range(traces)
+    ]
+    with PoolWriter(folder, info) as writer:
+        writer.add(ProblemRecord("p", None, "1", "math", records))
+    return Pool(writer.path).problems[0]
+
+
+if __name__ == "__main__":
+    main()

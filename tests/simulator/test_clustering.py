@@ -1,0 +1,196 @@
+"""Greedy clustering: its rules on cases worked out by hand, and against a naive implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from simulator.clustering import UNPLACED, draw_members, greedy_clusters
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class Table:
+    """Answers pairs from a symmetric table and keeps what it was asked."""
+
+    def __init__(self, scores: npt.ArrayLike) -> None:
+        self.scores = np.asarray(scores, dtype=np.float64)
+        self.asked: list[tuple[int, int]] = []
+
+    def __call__(self, pairs: Ints) -> Floats:
+        self.asked += [(int(a), int(b)) for a, b in pairs]
+        answers: Floats = self.scores[pairs[:, 0], pairs[:, 1]]
+        return answers
+
+
+def by_answer(answers: str) -> Table:
+    """A judge that is always right about traces with these answers, a letter each."""
+    letters = np.array(list(answers))
+    return Table(letters[:, None] == letters[None, :])
+
+
+def clusters(
+    table: Table, *, threshold: float = 0.5, max_clusters: int = 16, max_members: int = 20
+) -> list[int]:
+    labels = greedy_clusters(
+        len(table.scores),
+        table,
+        np.random.default_rng(0),
+        threshold=threshold,
+        max_clusters=max_clusters,
+        max_members=max_members,
+    )
+    return labels.tolist()
+
+
+def naive(
+    table: Table, rng: np.random.Generator, threshold: float, max_clusters: int, max_members: int
+) -> list[list[int]]:
+    """METHODS.md, word by word: ask for everything that was drawn."""
+    found: list[list[int]] = []
+    for trace in range(len(table.scores)):
+        placed = [member for cluster in found for member in cluster]
+        shuffled = rng.permutation(len(placed)).tolist() if placed else []
+        similarity = []
+        for cluster in found:
+            drawn = [member for member in shuffled if member in cluster][:max_members]
+            similarity.append(sum(table.scores[trace, member] for member in drawn) / len(drawn))
+        if similarity and max(similarity) > threshold:
+            found[similarity.index(max(similarity))].append(trace)
+        elif len(found) == max_clusters:
+            break
+        else:
+            found.append([trace])
+    return found
+
+
+def members_of(labels: Sequence[int]) -> list[list[int]]:
+    return [
+        [trace for trace, label in enumerate(labels) if label == cluster]
+        for cluster in range(max(labels, default=UNPLACED) + 1)
+    ]
+
+
+def test_a_perfect_judge_gives_one_cluster_an_answer_in_order_of_appearance() -> None:
+    assert clusters(by_answer("abacba")) == [0, 1, 0, 2, 1, 0]
+
+
+def test_one_trace_is_a_cluster_and_asks_nobody() -> None:
+    table = by_answer("a")
+    assert clusters(table) == [0]
+    assert table.asked == []
+
+
+def test_no_traces_make_no_clusters() -> None:
+    assert clusters(Table(np.empty((0, 0)))) == []
+
+
+def test_traces_that_are_like_none_stay_alone() -> None:
+    assert clusters(by_answer("abcd")) == [0, 1, 2, 3]
+
+
+def test_a_similarity_of_just_the_threshold_is_not_enough() -> None:
+    half = np.full((2, 2), 0.5)
+    assert clusters(Table(half)) == [0, 1]
+    assert clusters(Table(half), threshold=0.49) == [0, 0]
+
+
+def test_the_most_similar_cluster_is_joined_not_the_first_that_would_do() -> None:
+    scores = np.zeros((3, 3))
+    scores[2, 0], scores[2, 1] = 0.6, 0.7
+    assert clusters(Table(scores)) == [0, 1, 1]
+
+
+def test_a_tie_goes_to_the_cluster_opened_first() -> None:
+    scores = np.zeros((3, 3))
+    scores[2, :2] = 0.75
+    assert clusters(Table(scores)) == [0, 1, 0]
+
+
+def test_the_mean_over_members_decides_not_the_best_of_them() -> None:
+    # 2 is like 0 and has joined it. 3: cluster {0, 2} has mean (1 + 0) / 2, cluster {1} 0.625.
+    scores = np.zeros((4, 4))
+    scores[2, 0] = 1
+    scores[3, 0], scores[3, 2], scores[3, 1] = 1, 0, 0.625
+    assert clusters(Table(scores)) == [0, 1, 0, 1]
+
+
+def test_clustering_ends_when_one_cluster_too_many_would_open() -> None:
+    # d would be a third cluster: neither it nor the a's and b's after it are placed, or asked for.
+    table = by_answer("abadab")
+    assert clusters(table, max_clusters=2) == [0, 1, 0, UNPLACED, UNPLACED, UNPLACED]
+    assert max(trace for trace, _ in table.asked) == 3
+
+
+def test_a_full_set_of_clusters_goes_on_growing() -> None:
+    assert clusters(by_answer("ababba"), max_clusters=2) == [0, 1, 0, 1, 1, 0]
+
+
+def test_so_many_members_are_asked_at_most() -> None:
+    # Scores at the threshold's edge leave a decision open to the last member drawn.
+    table = Table(np.full((30, 30), 0.51))
+    clusters(table, max_members=4)
+    asked_by = [sum(a == trace for a, _ in table.asked) for trace in range(30)]
+    assert asked_by == [0, 1, 2, 3] + [4] * 26
+
+
+def test_members_are_drawn_evenly_and_without_replacement() -> None:
+    # 6 members of cluster 0 and 2 of cluster 1, of which 2 are drawn: 1/3 each and both.
+    labels = np.array([0, 1, 0, 0, 1, 0, 0, 0])
+    rng = np.random.default_rng(7)
+    draws = np.stack([draw_members(labels, 2, 2, rng) for _ in range(6000)])
+    assert (np.sort(draws[:, 1], axis=1) == [1, 4]).all()
+    assert (draws[:, 0, 0] != draws[:, 0, 1]).all()
+    counts = np.bincount(draws[:, 0].ravel(), minlength=8)[[0, 2, 3, 5, 6, 7]]
+    assert counts == pytest.approx(np.full(6, 2000), abs=4 * np.sqrt(6000 * (1 / 3) * (2 / 3)))
+
+
+def test_a_decision_that_stands_asks_for_no_more() -> None:
+    # 20 members of its own answer and 20 of another, all scores 0 or 1, a threshold of 1/2: ten
+    # zeros rule the other out, eleven ones settle it. Asked five at a time: 10 of one, 15 of one.
+    table = by_answer("ab" * 20 + "a")
+    assert clusters(table)[40] == 0
+    asked = [member for trace, member in table.asked if trace == 40]
+    assert sorted(member % 2 for member in asked) == [0] * 15 + [1] * 10
+
+
+grid = st.integers(0, 8).map(lambda k: k / 8)  # sums of these are exact in whatever order
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Table:
+    traces = draw(st.integers(0, 18))
+    kind = draw(st.sampled_from([grid, st.sampled_from([0.0, 1.0]), st.floats(0, 1)]))
+    flat = draw(st.lists(kind, min_size=traces**2, max_size=traces**2))
+    return Table(np.array(flat).reshape(traces, traces))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    table=tables(),
+    threshold=grid,
+    max_clusters=st.integers(1, 6),
+    max_members=st.integers(1, 12),
+    seed=st.integers(0, 9),
+)
+def test_the_same_as_asking_for_everything_and_no_pair_twice(
+    table: Table, threshold: float, max_clusters: int, max_members: int, seed: int
+) -> None:
+    labels = greedy_clusters(
+        len(table.scores),
+        table,
+        np.random.default_rng(seed),
+        threshold=threshold,
+        max_clusters=max_clusters,
+        max_members=max_members,
+    ).tolist()
+    rng = np.random.default_rng(seed)
+    assert members_of(labels) == naive(table, rng, threshold, max_clusters, max_members)
+    assert len(set(table.asked)) == len(table.asked)
+    assert all(member < trace for trace, member in table.asked)
