@@ -13,8 +13,9 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -67,14 +68,32 @@ def make_run(
         Finished parts are kept.
     """
     began = time.time()
+    with making(folder, spec.identity, resume, _check_same) as resumed:
+        parts = partial_folder(folder) / "parts"
+        parts.mkdir(exist_ok=True)
+        replay_missing([Making(spec, parts)], jobs, progress)
+        return finish_run(spec, folder, provenance(began, command, jobs, resumed))
+
+
+@contextmanager
+def making(
+    folder: Path,
+    identity: Mapping[str, Any],
+    resume: bool,
+    check: Callable[[Path, Mapping[str, Any]], None],
+) -> Iterator[bool]:
+    """Hold `<folder>.partial` while what becomes `folder` is made there; tells if it was there.
+
+    What was there is given to `check`, with `identity`. Raises what `make_run` does, and removes
+    after an error what this call began.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: exists already; give another -o or remove it")
     partial = partial_folder(folder)
-    identity = spec.identity
     made: list[Path] = []
     try:
         made = make_folders(partial.parent)
-        resumed, hold = _hold(partial, identity)
+        resumed, hold = hold_folder(partial, identity)
     except (UserError, OSError) as error:
         remove_empty(made)
         if isinstance(error, OSError):
@@ -84,26 +103,9 @@ def make_run(
         if resumed and not resume:
             raise UserError(f"{partial}: an interrupted run; add --resume to go on, or remove it")
         if resumed:
-            _check_same(partial, identity)
+            check(partial, identity)
         try:
-            (partial / "parts").mkdir(exist_ok=True)
-            replay_missing([Making(spec, partial / "parts")], jobs, progress)
-            summary = _summary(spec, merge(partial, tasks_of(spec)))
-            _write_json(partial / "summary.json", summary)
-            provenance = {
-                "versions": _versions(),
-                "command": list(command),
-                "started_at": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
-                "wall_seconds": round(time.time() - began, 3),
-                "jobs": jobs,
-                "resumed": resumed,
-            }
-            _write_json(partial / "run.json", identity | provenance)
-            shutil.rmtree(partial / "parts")
-            if folder.exists():
-                folder.rmdir()
-            partial.rename(folder)
-            (folder / IDENTITY).unlink()  # last, so that until here the run can be resumed
+            yield resumed
         except BrokenProcessPool:
             raise UserError(
                 f"{partial}: a worker process died (out of memory?); go on with fewer jobs: "
@@ -116,7 +118,37 @@ def make_run(
             if isinstance(error, OSError):
                 raise disk_error(error, folder) from error
             raise
+
+
+def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a run of its parts, which are all there, and give it its name; returns its summary."""
+    partial = partial_folder(folder)
+    summary = _summary(spec, merge(partial, tasks_of(spec)))
+    write_json(partial / "summary.json", summary)
+    write_json(partial / "run.json", {**spec.identity, **provenance})
+    shutil.rmtree(partial / "parts")
+    name_folder(folder)
     return summary
+
+
+def name_folder(folder: Path) -> None:
+    """Give what was made in `<folder>.partial` its name."""
+    if folder.exists():
+        folder.rmdir()
+    partial_folder(folder).rename(folder)
+    (folder / IDENTITY).unlink()  # last, so that until here it can be resumed
+
+
+def provenance(began: float, command: Sequence[str], jobs: int, resumed: bool) -> dict[str, Any]:
+    """What `run.json` holds beside what determines a run; `began` is a `time.time()`."""
+    return {
+        "versions": _versions(),
+        "command": list(command),
+        "started_at": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        "wall_seconds": round(time.time() - began, 3),
+        "jobs": jobs,
+        "resumed": resumed,
+    }
 
 
 def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:
@@ -135,7 +167,7 @@ def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:
     }
 
 
-def _hold(partial: Path, identity: Mapping[str, Any]) -> tuple[bool, BinaryIO]:
+def hold_folder(partial: Path, identity: Mapping[str, Any]) -> tuple[bool, BinaryIO]:
     """Take hold of a run's folder, which is made unless it is there.
 
     Returns
@@ -152,7 +184,7 @@ def _hold(partial: Path, identity: Mapping[str, Any]) -> tuple[bool, BinaryIO]:
         fresh = partial.with_name(f".{partial.name}.{uuid.uuid4().hex[:8]}.tmp")
         try:
             fresh.mkdir()
-            _write_json(fresh / IDENTITY, identity)
+            write_json(fresh / IDENTITY, identity)
             file = (fresh / IDENTITY).open("rb")
             _lock(file)
             fresh.rename(partial)
@@ -192,11 +224,8 @@ def partial_folder(folder: Path) -> Path:
 def find_partial(runs: Path, spec: RunSpec) -> Path | None:
     """The final folder of the newest interrupted run of `spec` below `runs`; None without one."""
     for partial in sorted(runs.glob("*.partial"), reverse=True):
-        try:
-            _check_same(partial, spec.identity)
-        except UserError:
-            continue
-        return partial.with_name(partial.name.removesuffix(".partial"))
+        if differences(partial / IDENTITY, spec.identity) == []:
+            return partial.with_name(partial.name.removesuffix(".partial"))
     return None
 
 
@@ -213,14 +242,9 @@ def new_folder(runs: Path, name: str) -> Path:
 
 def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
     """Refuse to resume another run: name what differs."""
-    try:
-        before = json.loads((partial / IDENTITY).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise UserError(f"{partial}: not an interrupted run; remove it and start anew") from None
-    if not isinstance(before, dict):
+    differing = differences(partial / IDENTITY, identity)
+    if differing is None:
         raise UserError(f"{partial}: not an interrupted run; remove it and start anew")
-    now = json.loads(_json(identity))
-    differing = [key for key in now if json.dumps(before.get(key)) != json.dumps(now[key])]
     if differing:
         raise UserError(
             f"{partial}: an interrupted run with another {' and '.join(differing)}; give the same "
@@ -228,7 +252,19 @@ def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
         )
 
 
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+def differences(file: Path, identity: Mapping[str, Any]) -> list[str] | None:
+    """Which parts of `identity` are different in a JSON file; None if the file is damaged."""
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(before, dict):
+        return None
+    now = json.loads(_json(identity))
+    return [key for key in now if json.dumps(before.get(key)) != json.dumps(now[key])]
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(_json(value) + "\n", encoding="utf-8")
 
 

@@ -65,8 +65,9 @@ def report(
 ) -> None:
     """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
 
-    RUN is a run's folder, or its name below runs/. Rows are sorted by pool and tokens; pools that
-    are synthetic have a section and panels of their own. CSV and JSON hold all figures unrounded.
+    RUN is the folder of a run or a sweep, or its name below runs/. Rows are sorted by pool and
+    tokens; pools that are synthetic have a section and panels of their own. CSV and JSON hold all
+    figures unrounded.
     """
     form = form or _format_of(output)
     for file in [*plots, *([output] if output else [])]:
@@ -78,8 +79,10 @@ def report(
     from simulator.report import compare
     from simulator.report_formats import FORMATS as RENDER
     from simulator.run_reader import read_results
+    from simulator.sweep import runs_of
 
-    folders = list(dict.fromkeys(find_run(name) for name in runs))
+    found = [find_run(name) for name in runs]
+    folders = list(dict.fromkeys(run for one in found for run in runs_of(one) or [one]))
     comparison = compare([result for folder in folders for result in read_results(folder)])
     if output is not None:
         write_whole(output, RENDER[form](comparison).encode())

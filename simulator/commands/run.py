@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog="Examples: deepprune-sim run cons@64   "
-    "deepprune-sim run my_policy.py -d '*aime24' -p m=5 -n 64 --repeats 100 -j 4"
+    "deepprune-sim run my_policy.py -d '*aime24' -p m=5 -n 64 --repeats 100 -j 4   "
+    "deepprune-sim run parallel-probe -p patience=3,7,15 -p warm_up=10,15"
 )
 @click.argument("policy")
 @click.option(
@@ -29,7 +31,14 @@ if TYPE_CHECKING:
     help="Pools, by name or "
     "glob; repeatable. [default: every real pool with the signals the policy needs]",
 )
-@click.option("-p", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter.")
+@click.option(
+    "-p",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE[,VALUE…]",
+    help="Set a parameter. Several values make a sweep: every combination, in one folder. "
+    "A comma within a value is written \\,",
+)
 @click.option(
     "-n",
     "--budget",
@@ -52,9 +61,13 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The run's folder. [default: runs/<time>-<policy>]",
+    help="The run's or sweep's folder. [default: runs/<time>-<policy>]",
 )
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with an interrupted run or sweep, or add values to a sweep (with -o).",
+)
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
@@ -93,68 +106,56 @@ def run(
 
     from simulator.cache import cache_folder, runs_folder
     from simulator.errors import UserError, interrupted
-    from simulator.loading import load_policy
     from simulator.run_spec import RunSpec
     from simulator.runs import find_partial, make_run, new_folder, partial_folder
     from simulator.serving import Serving, parse_step_seconds
+    from simulator.sweep import Sweep, find_partial_sweep, load_settings, make_sweep, parse_grid
 
-    loaded = load_policy(policy, parse_settings(settings))
+    chosen = load_settings(policy, parse_grid(settings))
+    loaded = chosen[0].loaded
     serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
     pools = choose_pools(cache_folder(cache), patterns, loaded)
-    spec = RunSpec(loaded, pools, budget, repeats, seed, serving)
+    specs = [RunSpec(each.loaded, pools, budget, repeats, seed, serving) for each in chosen]
+    spec, sweep = specs[0], Sweep(chosen, specs) if len(chosen) > 1 else None
     for pool, size in zip(pools, spec.budgets, strict=True):
         default = loaded.policy.budget
         if budget is None and loaded.budget is None and default and size < default:
             note(f"{pool.name}: budget {size} instead of {default}, all the traces it holds")
     folder = output
     if folder is None and resume:
-        folder = find_partial(runs_folder(), spec)
+        if sweep is None:
+            folder = find_partial(runs_folder(), spec)
+        else:
+            folder = find_partial_sweep(runs_folder(), sweep)
         note(f"resuming {folder}" if folder else "no interrupted run of this kind, starting one")
     if folder is None:
         folder = new_folder(runs_folder(), loaded.name)
     if resume and (folder / "summary.json").exists():
         raise UserError(f"{folder}: complete already; see it with: deepprune-sim report {folder}")
+    command = ["deepprune-sim", *sys.argv[1:]]
+    title = loaded.name if sweep is None else f"{loaded.name}, {len(specs)} settings"
     try:
-        with progress_bar(loaded.name) as progress, redirect_stdout(sys.stderr):
-            summary = make_run(
-                spec,
-                folder,
-                jobs=jobs,
-                resume=resume,
-                progress=progress,
-                command=["deepprune-sim", *sys.argv[1:]],
-            )
+        with progress_bar(title) as progress, redirect_stdout(sys.stderr):
+            how: Any = {"jobs": jobs, "resume": resume, "progress": progress, "command": command}
+            if sweep is None:
+                summary = make_run(spec, folder, **how)
+            else:
+                summaries = make_sweep(sweep, folder, **how)
     except KeyboardInterrupt as error:
         if not partial_folder(folder).exists():
             raise
         hint = f"; go on with the same command and: --resume -o {folder}"
         raise interrupted(error, hint) from None
+    if sweep is not None:
+        from simulator.commands.run_sweep import show_sweep
+
+        show_sweep(sweep, folder, summaries, as_json)
+        return
     if as_json:
         click.echo(json.dumps({"run": str(folder)} | summary, indent=2, ensure_ascii=False))
         return
     print_summary(summary)
     click.echo(f"run: {folder}")
-
-
-def parse_settings(settings: tuple[str, ...]) -> dict[str, str]:
-    """`-p name=value` options as a dict.
-
-    Raises
-    ------
-    UserError
-        No `=`, or a name given twice.
-    """
-    from simulator.errors import UserError
-
-    parsed: dict[str, str] = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals or not name:
-            raise UserError(f"-p {setting}: give it as name=value")
-        if name in parsed:
-            raise UserError(f"-p {name}: given twice")
-        parsed[name] = value
-    return parsed
 
 
 def choose_pools(cache: Path, patterns: tuple[str, ...], loaded: LoadedPolicy) -> list[Pool]:
@@ -199,11 +200,7 @@ def print_summary(summary: dict[str, Any]) -> None:
 
     for entry in summary["pools"]:
         metrics = entry["metrics"]
-        synthetic = " (synthetic)" if entry["synthetic"] else ""
-        click.echo(
-            f"{entry['pool']}{synthetic}: {entry['problems']} problems, N={entry['budget']}, "
-            f"token counts {entry['token_accuracy']}"
-        )
+        print_heading(entry)
         against = f"against {entry['baseline']}"
         rows = [
             shown("accuracy, %", metrics["accuracy"], 100, "{:.1f}"),
@@ -215,17 +212,32 @@ def print_summary(summary: dict[str, Any]) -> None:
         ]
         print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
         click.echo()
+    print_notes(summary)
+
+
+def print_heading(entry: dict[str, Any]) -> None:
+    """What stands above the figures of a pool."""
+    synthetic = " (synthetic)" if entry["synthetic"] else ""
+    click.echo(
+        f"{entry['pool']}{synthetic}: {entry['problems']} problems, N={entry['budget']}, "
+        f"token counts {entry['token_accuracy']}"
+    )
+
+
+def print_notes(summary: dict[str, Any], more: str = "") -> None:
+    """What stands below the figures of all pools."""
     notes = (
         f"{summary['repeats']} repeats, seed {summary['seed']}. Intervals are from a bootstrap "
         "over problems; cons@N votes over the same N traces in the same order."
     )
     if any(entry["synthetic"] for entry in summary["pools"]):
         notes += " Synthetic traces are generated: good for trying things out, not for any claim."
+    notes += more
     click.echo(click.wrap_text(notes, width=min(100, shutil.get_terminal_size().columns)))
 
 
 def shown(
-    label: str, estimate: dict[str, float | None], scale: float, form: str
+    label: str, estimate: Mapping[str, float | None], scale: float, form: str
 ) -> tuple[str, str, str]:
     """A row of the final table: label, value and interval."""
     value, low, high = (

@@ -1,0 +1,90 @@
+"""What `deepprune-sim run` shows of a sweep: one table, and one plot beside the runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from simulator.commands.run import print_heading, print_notes, shown
+
+if TYPE_CHECKING:
+    from simulator.sweep import Sweep
+
+PLOT = "sweep.png"
+"""The picture's name in the sweep's folder."""
+
+
+def show_sweep(
+    sweep: Sweep, folder: Path, summaries: Sequence[dict[str, Any]], as_json: bool
+) -> None:
+    """Draw a sweep that has been made in `folder`, and print it."""
+    from simulator.commands.report import write_whole
+    from simulator.report import compare
+    from simulator.report_plot import plot
+    from simulator.run_reader import read_results
+
+    runs = [folder / name for name in sweep.folders]
+    comparison = compare([result for run in runs for result in read_results(run)])
+    write_whole(folder / PLOT, plot(comparison, "png"))
+    if as_json:
+        entries = [
+            {"run": str(run)} | summary for run, summary in zip(runs, summaries, strict=True)
+        ]
+        document = {"sweep": str(folder), "plot": str(folder / PLOT), "runs": entries}
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    front = {
+        (row.result.path, row.result.pool): row.pareto
+        for row in comparison.rows
+        if not row.result.unranked
+    }
+    print_sweep(sweep, runs, summaries, front)
+    click.echo(f"sweep: {folder} ({len(runs)} runs, {PLOT})")
+
+
+def print_sweep(
+    sweep: Sweep,
+    runs: Sequence[Path],
+    summaries: Sequence[dict[str, Any]],
+    front: Mapping[tuple[Path, str], bool],
+) -> None:
+    """A table a pool on standard output, a row a setting in the order of the grid.
+
+    `front` says which runs are on a pool's Pareto front.
+    """
+    from simulator.tables import print_table
+
+    for number, entry in enumerate(summaries[0]["pools"]):
+        print_heading(entry)
+        headers = [*sweep.names, "accuracy, % [95%]", f"against {entry['baseline']}, points"]
+        headers += ["tokens a problem", "reduction, %", "Pareto"]
+        rows = []
+        for setting, run, summary in zip(sweep.settings, runs, summaries, strict=True):
+            metrics = summary["pools"][number]["metrics"]
+            on_front = front.get((run, entry["pool"]))
+            rows.append(
+                [
+                    *setting.swept.values(),
+                    with_interval(metrics["accuracy"], 100, "{:.1f}"),
+                    with_interval(metrics["accuracy_difference"], 100, "{:+.1f}"),
+                    with_interval(metrics["tokens_per_problem"], 1, "{:,.0f}"),
+                    with_interval(metrics["reduction"], 100, "{:.1f}"),
+                    "unranked" if on_front is None else "yes" if on_front else "",
+                ]
+            )
+        print_table(headers, rows, [True] * (len(headers) - 1))
+        click.echo()
+    print_notes(
+        summaries[0],
+        " Pareto: no other setting is as good in both tokens and accuracy and better in one.",
+    )
+
+
+def with_interval(estimate: Mapping[str, float | None], scale: float, form: str) -> str:
+    """A value with its interval in brackets."""
+    _, value, interval = shown("", estimate, scale, form)
+    return f"{value} {interval}" if estimate["low"] is not None else value
