@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import chain
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from simulator.cluster_facts import cluster_facts
 from simulator.engine import Engine
 from simulator.pool import NO_ANSWER, StoredProblem
 
@@ -60,6 +61,12 @@ ANSWERS = pa.schema(
         pa.field("baseline_tokens", pa.int64(), nullable=False),
         pa.field("budget_classes", pa.int32(), nullable=False),
         pa.field("budget_correct", pa.bool_(), nullable=False),
+        pa.field("judge_tokens_reused", pa.int64(), nullable=False),
+        pa.field("clusters", pa.int32()),
+        pa.field("purity", pa.float64()),
+        pa.field("tokens_kept", pa.int64()),
+        pa.field("clusters_classes", pa.int32()),
+        pa.field("clusters_correct", pa.bool_()),
     ]
 )
 """A row is one problem in one repeat.
@@ -68,9 +75,16 @@ ANSWERS = pa.schema(
 them is right; `budget_*` the same about all N traces that the budget allows, finished or not, so
 that `kept_classes` of `budget_classes` survived, and so did the right one where `budget_correct`.
 `baseline_*` are cons@N, N the budget, on the same traces in the same order.
+
+`judge_tokens` are what the judge read, in its own tokens, each pair in full; `judge_tokens_reused`
+what it would have with prefixes read once for all their partners. The last five are about clusters
+that the policy declared (`simulator.cluster_facts`), null where it declared none.
 """
 
-ADDED = ("budget_classes", "budget_correct")
+CLUSTERED = ("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct")
+"""Columns of ANSWERS that are about clusters, in the order of `ClusterFacts`."""
+
+ADDED = ("budget_classes", "budget_correct", "judge_tokens_reused", *CLUSTERED)
 """Columns of ANSWERS that runs made before they were added do not have; readers do without."""
 
 AT_ONCE = 32
@@ -170,6 +184,8 @@ class Recorder:
         )
         answers = problem.answer_class[order]
         right = np.append(problem.class_correct, False)  # the last one is for −1
+        judge_tokens = [engine.judging.tokens if engine.judging else (0, 0) for engine in engines]
+        clusters = [self._about_clusters(engine) for engine in engines]
         kept = np.where(finished, answers, NO_ANSWER)
         self._answers.append(
             [
@@ -179,8 +195,8 @@ class Recorder:
                 [answer.correct for answer in graded],
                 num_tokens.sum(axis=1),
                 [engine.probe_calls for engine in engines],
-                [0] * len(engines),
-                [0] * len(engines),
+                [engine.judge_calls for engine in engines],
+                [whole for whole, _ in judge_tokens],
                 clocks,
                 counts,
                 distinct(kept),
@@ -189,8 +205,23 @@ class Recorder:
                 problem.lengths[order].sum(axis=1),
                 distinct(answers),
                 right[answers].any(axis=1),
+                [reused for _, reused in judge_tokens],
+                *zip(*clusters, strict=True),
             ]
         )
+
+    def _about_clusters(self, engine: Engine) -> tuple[Any, ...]:
+        """The columns CLUSTERED of one repeat."""
+        facts = None
+        if engine.clusters is not None:
+            problem, order = self._problem, engine.order
+            facts = cluster_facts(
+                engine.clusters,
+                problem.answer_class[order],
+                problem.lengths[order],
+                problem.class_correct,
+            )
+        return astuple(facts) if facts else (None,) * len(CLUSTERED)
 
 
 def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Floats, Ints]:

@@ -1,4 +1,4 @@
-"""Reading what finished runs recorded: `run.json` and `summary.json` of a run's folder."""
+"""Reading what finished runs recorded: `run.json`, `summary.json`, and sums over the answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from simulator.errors import UserError
+from simulator.storage import reading
 
 T = TypeVar("T", str, int, float, bool)
 
@@ -35,6 +39,13 @@ METRICS = (
     "probe_calls",
     "judge_calls",
     "judge_tokens",
+    "judge_tokens_reused",
+    "tokens_with_judge",
+    "clusters",
+    "purity",
+    "tokens_kept",
+    "clusters_classes",
+    "clusters_correct",
 )
 """What a summary says about a run on one pool, in the order in which it is shown."""
 
@@ -132,6 +143,60 @@ def read_results(folder: Path) -> list[RunResult]:
     if not results:
         raise summary.wrong("pools")
     return results
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ProblemSums:
+    """What a run did on each problem of one pool, summed over its repeats.
+
+    `problem_ids` are sorted; the arrays are whole numbers of shape (problems,) in that order, the
+    `baseline_*` those of cons@N on the same traces.
+    """
+
+    problem_ids: tuple[str, ...]
+    repeats: int
+    correct: npt.NDArray[np.int64]
+    tokens: npt.NDArray[np.int64]
+    baseline_correct: npt.NDArray[np.int64]
+    baseline_tokens: npt.NDArray[np.int64]
+
+
+def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
+    """Sums over `answers.parquet` of the run in `folder`, by pool; nothing where there is no file.
+
+    Raises
+    ------
+    UserError
+        The file is damaged, or not every problem of a pool has as many repeats.
+    """
+    import pyarrow.parquet as pq
+
+    file = folder / "answers.parquet"
+    if not file.is_file():
+        return {}
+    keys = ["pool", "problem_id"]
+    summed = ["correct", "tokens", "baseline_correct", "baseline_tokens"]
+    with reading(file):
+        rows = pq.read_table(file, columns=[*keys, *summed]).unify_dictionaries()
+    if set(rows.column_names) != {*keys, *summed}:
+        raise UserError(f"{file}: columns are missing; make the run again")
+    grouped = rows.group_by(keys).aggregate(
+        [*[(name, "sum") for name in summed], ([], "count_all")]
+    )
+    pools = np.array(grouped["pool"].to_pylist(), dtype=object)
+    problems = np.array(grouped["problem_id"].to_pylist(), dtype=object)
+    repeats = grouped["count_all"].to_numpy()
+    sums = [grouped[f"{name}_sum"].to_numpy().astype(np.int64) for name in summed]
+    found = {}
+    for pool in dict.fromkeys(pools.tolist()):
+        rows_of = np.flatnonzero(pools == pool)
+        order = rows_of[np.argsort(problems[rows_of])]
+        if (repeats[order] != repeats[order[0]]).any():
+            raise UserError(f"{file}: problems of {pool} differ in repeats; make the run again")
+        found[pool] = ProblemSums(
+            tuple(problems[order].tolist()), int(repeats[order[0]]), *(each[order] for each in sums)
+        )
+    return found
 
 
 def _no_run(folder: Path) -> UserError:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from simulator.pool import Pool
+from simulator.recording import CLUSTERED
 from simulator.statistics import bootstrap
 
 AVERAGED = (
@@ -25,6 +26,7 @@ AVERAGED = (
     "baseline_tokens",
     "budget_classes",
     "budget_correct",
+    "judge_tokens_reused",
 )
 """Columns of `answers.parquet` that are averaged over the repeats of a problem."""
 
@@ -39,6 +41,7 @@ class Totals:
     def __init__(self) -> None:
         self._sums: dict[str, npt.NDArray[np.float64]] = {}
         self._repeats: dict[str, int] = {}
+        self._clustered: dict[str, npt.NDArray[np.float64]] = {}
 
     def add(self, answers: pa.Table) -> None:
         """Add rows of `answers.parquet`, all of one problem."""
@@ -46,14 +49,30 @@ class Totals:
         sums = np.array([answers[name].to_numpy().sum(dtype=np.float64) for name in AVERAGED])
         self._sums[problem] = self._sums.get(problem, 0.0) + sums
         self._repeats[problem] = self._repeats.get(problem, 0) + len(answers)
+        about = [
+            answers[name].drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
+            for name in CLUSTERED
+        ]
+        counted = np.array([len(about[0]), *(values.sum() for values in about)])
+        self._clustered[problem] = self._clustered.get(problem, 0.0) + counted
 
     def means(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Means over repeats, each of shape (problems,)."""
+        """Means over repeats, each of shape (problems,).
+
+        Of CLUSTERED, means over the repeats in which clusters were declared; left out if a problem
+        has no such repeat.
+        """
         rows = [sums / self._repeats[problem] for problem, sums in self._sums.items()]
-        return dict(zip(AVERAGED, np.array(rows).T, strict=True))
+        means = dict(zip(AVERAGED, np.array(rows).T, strict=True))
+        repeats, *sums = np.array([*self._clustered.values()]).T
+        if repeats.all():
+            means |= {name: sum_ / repeats for name, sum_ in zip(CLUSTERED, sums, strict=True)}
+        return means
 
 
-def summarise(pool: Pool, budget: int, totals: Totals, clock_unit: str) -> dict[str, Any]:
+def summarise(
+    pool: Pool, budget: int, totals: Totals, clock_unit: str, judge_ratio: float = 0.0
+) -> dict[str, Any]:
     """One pool's entry of `summary.json`.
 
     Accuracies, differences and reductions are fractions; tokens are of the reasoning model alone.
@@ -65,6 +84,11 @@ def summarise(pool: Pool, budget: int, totals: Totals, clock_unit: str) -> dict[
     was. The last two are ratios of means over problems. `pass_at_k` is the plain indicator, a trace
     that finished is right, not the estimator for a random k (`statistics.pass_at_k`, which `data
     show` gives for a pool).
+
+    `tokens_with_judge` is one currency for both models, tokens of the reasoning model: a token that
+    the judge reads counts `judge_ratio`, its parameters over the model's. Metrics of clusters are
+    there where the policy declared some on every problem; those named `clusters_…` are of one trace
+    a cluster, the first.
     """
     means = totals.means()
     over = bootstrap(len(means["tokens"]))
@@ -86,6 +110,9 @@ def summarise(pool: Pool, budget: int, totals: Totals, clock_unit: str) -> dict[
         "probe_calls": over.mean(means["probe_calls"]),
         "judge_calls": over.mean(means["judge_calls"]),
         "judge_tokens": over.mean(means["judge_tokens"]),
+        "judge_tokens_reused": over.mean(means["judge_tokens_reused"]),
+        "tokens_with_judge": over.mean(means["tokens"] + judge_ratio * means["judge_tokens"]),
+        **{name: over.mean(means[name]) for name in CLUSTERED if name in means},
     }
     return {
         "pool": pool.name,
@@ -95,6 +122,7 @@ def summarise(pool: Pool, budget: int, totals: Totals, clock_unit: str) -> dict[
         "budget": budget,
         "baseline": f"cons@{budget}",
         "clock_unit": clock_unit,
+        "judge_ratio": judge_ratio,
         "metrics": {
             name: estimate.as_dict() if estimate else dict(UNDEFINED)
             for name, estimate in estimates.items()

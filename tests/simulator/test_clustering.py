@@ -46,7 +46,7 @@ def clusters(
         max_clusters=max_clusters,
         max_members=max_members,
     )
-    return labels.tolist()
+    return [int(label) for label in labels]
 
 
 def naive(

@@ -188,8 +188,50 @@ def test_a_policy_that_does_nothing_leaves_an_answer_and_no_decision(tmp_path: P
             "baseline_tokens": 130,
             "budget_classes": 2,
             "budget_correct": True,
+            "judge_tokens_reused": 0,
+            "clusters": None,
+            "purity": None,
+            "tokens_kept": None,
+            "clusters_classes": None,
+            "clusters_correct": None,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("clusters", "facts"),
+    [
+        # {1, 1} and {2, 2, none}: 4 of 5 agree with their cluster; its first traces are the
+        # right one of 10 tokens and a wrong one of 20.
+        ([0, 1, 1, 1, -1, 0], (2, 4 / 5, 30, 2, True)),
+        # {2} and {none, 2}: numbers need not follow each other; the second's first has no answer.
+        ([-1, -1, 7, 3, 3, -1], (2, 2 / 3, 70, 1, False)),
+        ([0, 0, 0, 0, 0, 0], (1, 3 / 6, 10, 1, True)),
+        ([-1, -1, -1, 0, -1, -1], (1, 0.0, 40, 0, False)),  # it has no answer to agree with
+        ([-1, -1, -1, -1, -1, -1], (None, None, None, None, None)),
+    ],
+)
+def test_declared_clusters_are_looked_at_with_hindsight(
+    tmp_path: Path, clusters: list[int], facts: tuple[object, ...]
+) -> None:
+    def act(sampler: Sampler) -> None:
+        sampler.decode(sampler.start(6), tokens=5)
+        sampler.declare_clusters(clusters)
+
+    row = record(tmp_path, act).answers.to_pylist()[0]
+    names = ("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct")
+    assert tuple(row[name] for name in names) == facts
+    assert row["tokens"] == 30  # whatever the clusters are said to be
+
+
+def test_traces_started_after_the_clusters_were_declared_are_in_none(tmp_path: Path) -> None:
+    def act(sampler: Sampler) -> None:
+        sampler.start(2)
+        sampler.declare_clusters([0, 0])
+        sampler.start(4)
+
+    row = record(tmp_path, act).answers.to_pylist()[0]
+    assert (row["clusters"], row["purity"]) == (1, 1 / 2)
 
 
 @pytest.mark.parametrize(

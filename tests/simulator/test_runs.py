@@ -64,6 +64,8 @@ def test_summary_of_cons_by_hand(tmp_path: Path) -> None:
         "probe_calls": 0,
         "judge_calls": 0,
         "judge_tokens": 0,
+        "judge_tokens_reused": 0,
+        "tokens_with_judge": 40,
     }
     # Of two problems a resample holds p twice, q twice, or one each, at ¼, ¼ and ½.
     assert (metrics["accuracy"]["low"], metrics["accuracy"]["high"]) == (0, 1)

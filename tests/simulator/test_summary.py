@@ -1,0 +1,70 @@
+"""What a summary makes of columns that not every replay has, and of what a judge reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pools import T, write_pool
+
+from simulator.pool import Pool
+from simulator.recording import ANSWERS
+from simulator.summary import Totals, summarise
+
+
+def answers(problem: str, *rows: dict[str, Any]) -> pa.Table:
+    """Rows of `answers.parquet`, all of one problem; what is not given is 0 or null."""
+    zero = {pa.bool_(): False, pa.string(): "", pa.float64(): 0.0}
+    whole = [
+        {
+            field.name: row.get(field.name, None if field.nullable else zero.get(field.type, 0))
+            for field in ANSWERS
+            if not pa.types.is_dictionary(field.type)
+        }
+        | {"pool": "test", "problem_id": problem, "baseline_tokens": 100}
+        for row in rows
+    ]
+    return pa.Table.from_pylist(whole, schema=ANSWERS)
+
+
+def metrics(pool: Pool, *tables: pa.Table, judge_ratio: float = 0.0) -> dict[str, Any]:
+    totals = Totals()
+    for table in tables:
+        totals.add(table)
+    found: dict[str, Any] = summarise(pool, 2, totals, "steps", judge_ratio)["metrics"]
+    return found
+
+
+def test_clusters_are_averaged_over_the_repeats_that_declared_some(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(10, "1")], "q": [T(10, "1")]})
+    declared = {"tokens_kept": 10, "clusters_classes": 1, "clusters_correct": True}
+    p = answers(
+        "p",
+        {"clusters": 2, "purity": 0.5, **declared},
+        {"clusters": 4, "purity": 1.0, **declared},
+        {},
+    )
+    q = answers("q", {"clusters": 1, "purity": 0.25, **declared, "clusters_correct": False})
+    found = metrics(pool, p, q)
+    assert found["clusters"]["value"] == (3 + 1) / 2
+    assert found["purity"]["value"] == (0.75 + 0.25) / 2
+    assert found["tokens_kept"]["value"] == 10
+    assert found["clusters_correct"]["value"] == 0.5
+
+
+def test_a_problem_without_clusters_leaves_their_metrics_out(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(10, "1")], "q": [T(10, "1")]})
+    found = metrics(pool, answers("p", {"clusters": 1, "purity": 1.0}), answers("q", {}))
+    assert not found.keys() & {"clusters", "purity", "tokens_kept"}
+
+
+def test_the_judges_tokens_are_weighed_into_one_currency(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(10, "1")]})
+    row = {"tokens": 1000, "judge_tokens": 600, "judge_tokens_reused": 400}
+    found = metrics(pool, answers("p", row), judge_ratio=0.5)
+    assert found["tokens_per_problem"]["value"] == 1000
+    assert found["tokens_with_judge"]["value"] == 1300
+    assert found["judge_tokens_reused"]["value"] == 400
+    assert np.isclose(metrics(pool, answers("p", row))["tokens_with_judge"]["value"], 1000)
