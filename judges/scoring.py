@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -59,7 +59,7 @@ def score_pools(
 
 def fill_problem(
     scores: CachedScores, problem: StoredProblem, pairs: Ints | None = None
-) -> Iterator[tuple[int, int]]:
+) -> Generator[tuple[int, int]]:
     """Store those of a problem's pairs (None: of all) that are not there yet.
 
     `pairs` are indices into the problem's arrays, the lower first. Yields, as it goes on, how many
