@@ -8,17 +8,20 @@ must not depend on, replays it again and compares the decisions. All replays of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.errors import PolicyError
+from simulator.loading import LoadedPolicy, load_policy
 from simulator.pool import StoredProblem
 from simulator.recording import Replayed
+from simulator.replay import replay
 from simulator.scrambled import Revealed, relabelled, scrambled, stripped
+from simulator.serving import Serving
 
 Classes = npt.NDArray[np.int32]
 
@@ -38,6 +41,9 @@ COMPARED = ("runs", "determinism")
 
 SCRAMBLES = 2
 """How many other futures each replay is tried with."""
+
+TIES = (2, 4)
+"""Budgets with which answers often tie."""
 
 
 class Player(Protocol):
@@ -118,8 +124,30 @@ def check_policy(
             yield Finding(name, case is None, detail, case)
 
 
+def fresh_players(loaded: LoadedPolicy, *, seed: int, in_process: bool) -> FreshPlayer:
+    """Players of a policy, each of which has seen nothing yet."""
+
+    @contextmanager
+    def fresh() -> Iterator[Player]:
+        again = load_policy(loaded.spec, loaded.settings, loaded.source)
+
+        def player(problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
+            return replay(
+                again,
+                problem,
+                budget=budget,
+                repeats=range(repeat, repeat + 1),
+                seed=seed,
+                serving=Serving(None, ()),
+            )
+
+        yield player
+
+    return fresh
+
+
 def choose_cases(
-    problems: Sequence[StoredProblem], budget: int, *, problem_count: int, repeats: int
+    problems: Sequence[StoredProblem], budget: int, *, problem_count: int, repeats: range
 ) -> list[Case]:
     """Cases of a pool: the problems whose traces disagree most, and as many spread over the rest.
 
@@ -133,7 +161,7 @@ def choose_cases(
     return [
         Case(problem, repeat, min(budget, len(problem.lengths)))
         for problem in chosen
-        for repeat in range(repeats)
+        for repeat in repeats
     ]
 
 
@@ -197,12 +225,19 @@ def _look_ahead(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Repla
 
 
 def _labels(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+    """Small budgets as well: ties, which is where numbers get in, are common there."""
     for number, case in enumerate(cases):
         classes = np.arange(len(case.problem.class_texts), dtype=np.int32)
-        for names in (classes[::-1], np.random.default_rng(number).permutation(classes)):
-            other = relabelled(case.problem, names)
-            when = "with the answer classes numbered in another way"
-            yield from _compared(fresh, case, base[number], when, other, names)
+        for budget in (*TIES, case.budget):
+            smaller = replace(case, budget=min(budget, case.budget))
+            try:
+                first = base[number] if smaller == case else _play(fresh, smaller)
+            except PolicyError:  # the check of budgets tells
+                continue
+            for names in (classes[::-1], np.random.default_rng(number).permutation(classes)):
+                other = relabelled(case.problem, names)
+                when = "with the answer classes numbered in another way"
+                yield from _compared(fresh, smaller, first, when, other, names)
 
 
 def revealed_by(replayed: Replayed, problem: StoredProblem) -> Revealed:

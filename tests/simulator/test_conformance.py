@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,10 +10,10 @@ from hypothesis import strategies as st
 from simulator.conformance import (
     CHECKS,
     Finding,
-    Player,
     check_policy,
     choose_cases,
     difference,
+    fresh_players,
     revealed_by,
 )
 from simulator.generated.cells import CELLS, Size
@@ -55,24 +52,9 @@ def play(loaded: LoadedPolicy, pool: Pool) -> Replayed:
 
 
 def findings(spec: str, pool: Pool, source: str | None = None) -> dict[str, Finding]:
-    @contextmanager
-    def fresh() -> Iterator[Player]:
-        loaded = load_policy(spec, source=source)
-
-        def player(problem: object, *, repeat: int, budget: int) -> Replayed:
-            return replay(
-                loaded,
-                problem,  # type: ignore[arg-type]
-                budget=budget,
-                repeats=range(repeat, repeat + 1),
-                seed=0,
-                serving=Serving(None, ()),
-            )
-
-        yield player
-
     loaded = load_policy(spec, source=source)
-    cases = choose_cases(pool.problems, loaded.budget or 16, problem_count=3, repeats=2)
+    cases = choose_cases(pool.problems, loaded.budget or 16, problem_count=3, repeats=range(2))
+    fresh = fresh_players(loaded, seed=0, in_process=True)
     found = check_policy(fresh, frozenset(loaded.policy.requires), cases)
     return {finding.check: finding for finding in found}
 
@@ -146,7 +128,10 @@ CANARIES = {
     ),
     "reads the gold answer out of its caller's frame": (
         "look-ahead",
-        "import sys\n" + POLICY + "        right = sys._getframe(1).f_locals['problem'].correct\n"
+        "import sys\n" + POLICY + "        frame = sys._getframe(1)\n"
+        "        while not hasattr(frame.f_locals.get('problem'), 'correct'):\n"
+        "            frame = frame.f_back\n"
+        "        right = frame.f_locals['problem'].correct\n"
         "        order = sampler._engine.order\n"
         "        traces = sampler.start(sampler.budget)\n"
         "        return majority_vote(sampler.decode(traces[right[order]][:1]))\n",

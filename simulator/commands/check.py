@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.progress import stages_shown
+
+if TYPE_CHECKING:
+    from simulator.conformance import Case, Finding
+    from simulator.loading import LoadedPolicy
+    from simulator.pool import Pool
+
+PROBLEMS, REPEATS = 4, 2
+"""How many problems are replayed, and in how many repeats each."""
+
+
+@click.command(
+    epilog="\b\nExamples:\n  deepprune-sim check my_policy.py\n"
+    "  deepprune-sim check my_policy.py --only look-ahead --problem 003 --repeat 1"
+)
+@click.argument("policy")
+@click.option("-d", "--data", "pattern", metavar="POOL", help="[default: one that is generated]")
+@click.option("-p", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter.")
+@click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces a problem.")
+@click.option("--only", metavar="CHECK", help="Report this one.")
+@click.option("--problem", metavar="ID", help="Replay this problem alone.")
+@click.option("--repeat", type=click.IntRange(min=0), help="Replay this repeat alone.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--in-process", is_flag=True, help="Replay a policy file in this process.")
+@cache_option
+@json_option
+@click.pass_context
+def check(
+    ctx: click.Context,
+    policy: str,
+    pattern: str | None,
+    settings: tuple[str, ...],
+    budget: int | None,
+    only: str | None,
+    problem: str | None,
+    repeat: int | None,
+    seed: int,
+    in_process: bool,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Check that POLICY keeps to what makes its figures mean anything.
+
+    It is replayed on a few problems, and its decisions must be the same whatever it cannot know.
+
+    \b
+      runs         it answers every problem
+      requires     it declares the signals it uses
+      budget       it keeps to whatever budget it is given
+      determinism  it decides the same when replayed with the same seed
+      memory       it remembers nothing of other problems and repeats
+      look-ahead   it decides the same whatever has not been revealed yet
+      labels       it treats answer classes as names, not as numbers
+
+    The exit code is 1 if a check fails.
+    """  # noqa: D301  (\b keeps click from wrapping)
+    from simulator.conformance import CHECKS, check_policy, fresh_players
+    from simulator.errors import UserError
+    from simulator.sweep import load_settings, parse_grid
+
+    if only is not None and only not in CHECKS:
+        raise UserError(f"--only {only}: no such check; there are {', '.join(CHECKS)}")
+    points = load_settings(policy, parse_grid(settings))
+    if len(points) > 1:
+        raise UserError("-p takes one value here: a check is of one setting")
+    loaded = points[0].loaded
+    requires = frozenset(loaded.policy.requires)
+    findings = []
+    with _pool(pattern, cache) as pool, stages_shown() as stage:
+        pool.require(requires, loaded.name)
+        cases = _cases(pool, loaded, budget, problem, repeat)
+        fresh = fresh_players(loaded, seed=seed, in_process=in_process)
+        for finding in check_policy(fresh, requires, cases, only):
+            findings.append(finding)
+            stage(finding.check, len(findings) / len(CHECKS))
+    again = _command(policy, pattern, settings, seed, in_process, cache)
+    failed = [finding for finding in findings if not finding.passed]
+    if as_json:
+        print_json(
+            {
+                "policy": policy,
+                "pool": pool.name,
+                "passed": not failed,
+                "checks": [_as_dict(finding, again) for finding in findings],
+            }
+        )
+    else:
+        click.echo(f"{policy} on {len(cases)} replays of {pool.name}")
+        for finding in findings:
+            _show(finding, CHECKS[finding.check], again)
+    ctx.exit(1 if failed else 0)
+
+
+@contextmanager
+def _pool(pattern: str | None, cache: Path | None) -> Iterator[Pool]:
+    """The pool that was asked for, or a generated one with every signal, gone afterwards."""
+    from simulator.cache import cache_folder, find_pools
+    from simulator.errors import UserError
+    from simulator.generated.cells import Size, select_cells
+    from simulator.generated.pools import make_pool, pool_folder
+    from simulator.pool import Pool
+
+    if pattern is not None:
+        paths = find_pools(cache_folder(cache), (pattern,))
+        if len(paths) != 1:
+            raise UserError(f"-d {pattern}: {len(paths)} pools; a check takes one")
+        yield Pool(paths[0])
+        return
+    with TemporaryDirectory() as folder:
+        cell = select_cells(["deepseek*/aime25"])[0]
+        size = Size("check", aime_problems=6, gpqa_problems=6, traces=48, shrink=10)
+        make_pool(Path(folder), cell, size, text=True)
+        yield Pool(pool_folder(Path(folder), cell))
+
+
+def _cases(
+    pool: Pool, loaded: LoadedPolicy, budget: int | None, problem: str | None, repeat: int | None
+) -> list[Case]:
+    from simulator.conformance import choose_cases
+    from simulator.errors import UserError
+    from simulator.run_spec import DEFAULT_BUDGET
+
+    asked = budget or loaded.budget or loaded.policy.budget or DEFAULT_BUDGET
+    problems = [each for each in pool.problems if problem in (None, each.problem_id)]
+    if not problems:
+        known = ", ".join(each.problem_id for each in pool.problems)
+        raise UserError(f"--problem {problem}: {pool.name} has no such problem; it has {known}")
+    repeats = range(REPEATS) if repeat is None else range(repeat, repeat + 1)
+    return choose_cases(problems, asked, problem_count=PROBLEMS, repeats=repeats)
+
+
+def _command(
+    policy: str,
+    pattern: str | None,
+    settings: tuple[str, ...],
+    seed: int,
+    in_process: bool,
+    cache: Path | None,
+) -> list[str]:
+    """What was typed, without what chooses among checks and replays."""
+    words = ["deepprune-sim", "check", policy]
+    words += ["-d", pattern] if pattern else []
+    words += [word for setting in settings for word in ("-p", setting)]
+    words += ["--seed", str(seed)] if seed else []
+    words += ["--in-process"] if in_process else []
+    return [*words, "--cache", str(cache)] if cache and pattern else words
+
+
+def _again(finding: Finding, command: list[str]) -> str | None:
+    """The command that shows a failure again, as fast as can be."""
+    case = finding.case
+    if case is None:
+        return None
+    words = [*command, "--only", finding.check, "-n", str(case.budget)]
+    if finding.check != "memory":  # which is about the others
+        words += ["--problem", case.problem.problem_id, "--repeat", str(case.repeat)]
+    return shlex.join(words)
+
+
+def _as_dict(finding: Finding, command: list[str]) -> dict[str, Any]:
+    case = finding.case
+    return {
+        "check": finding.check,
+        "passed": finding.passed,
+        "skipped": finding.skipped or None,
+        "detail": finding.detail or None,
+        "problem": case and case.problem.problem_id,
+        "repeat": case and case.repeat,
+        "budget": case and case.budget,
+        "again": _again(finding, command),
+    }
+
+
+def _show(finding: Finding, does: str, command: list[str]) -> None:
+    mark, colour = ("ok", "green") if finding.passed else ("FAILED", "red")
+    if finding.skipped:
+        mark, colour = "skipped", "yellow"
+    click.echo(f"  {click.style(f'{mark:<8}', fg=colour)}{finding.check:<13}{does}")
+    if finding.skipped:
+        click.echo(f"{'':10}{finding.skipped}")
+    if finding.case is not None:
+        case = finding.case
+        where = f"problem {case.problem.problem_id}, repeat {case.repeat}, budget {case.budget}"
+        click.echo(f"{'':10}{where}:")
+        click.echo(f"{'':10}{finding.detail}")
+        click.echo(f"{'':10}see it again: {_again(finding, command)}")
