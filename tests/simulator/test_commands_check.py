@@ -30,8 +30,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("fair.py").write_text(FAIR)
     Path("unfair.py").write_text(UNFAIR)
-        FAIR.replace("majority_vote(sampler", "min(sampler")[:-2] + ".answer)\n"
-    )
     return tmp_path
 
 
