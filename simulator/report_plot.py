@@ -1,15 +1,20 @@
-"""A comparison of runs as a picture: accuracy against tokens, a panel for each pool."""
+"""A comparison of runs as a picture: accuracy against tokens, a panel for each pool.
+
+What has a colour, a shape and a name of its own is a *series*: a method, or several settings of one
+that a line joins.
+"""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from simulator.report import Comparison, Row
+from simulator.report_lines import Line, find_lines
 
 WIDTH, HEIGHT = 520, 380
 """A panel's size in pixels."""
@@ -28,6 +33,10 @@ SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
 LOG_FROM = 20
 """How many times the least tokens the most must be for a logarithmic axis."""
 
+VALUES_LABELLED = 12
+"""About how many points on a panel's lines have their value beside them: the ends come first."""
+APART = 14
+"""How many pixels two points of a line are apart at least for both to have their value."""
 
 Point = tuple[float, float]
 
@@ -89,13 +98,18 @@ def build_chart(comparison: Comparison) -> Any:
     """The picture as an Altair chart."""
     import altair as alt
 
-    methods = list(dict.fromkeys(row.method for row in comparison.rows))
-    panels = [_panel(rows, methods) for rows in comparison.panels]
+    lines = find_lines(comparison.rows)
+    names = {id(row): line.name for line in lines for row in line.rows}
+    series = list(dict.fromkeys(names.get(id(row), row.method) for row in comparison.rows))
+    panels = [_panel(rows, lines, series) for rows in comparison.panels]
+    joined = sorted({line.parameter for line in lines})
     title = alt.TitleParams(
         "Accuracy against tokens generated",
         subtitle=[
-            "Bars: 95% intervals from a bootstrap over problems. Line: Pareto front. "
-            "Hollow: unranked.",
+            "Bars: 95% intervals from a bootstrap over problems. "
+            + ("Dashed" if lines else "Line")
+            + ": Pareto front. Hollow: unranked.",
+            *([f"Lines join settings that differ in {' or '.join(joined)} only."] if lines else []),
         ],
         anchor="start",
         fontSize=16,
@@ -111,7 +125,7 @@ def build_chart(comparison: Comparison) -> Any:
     )
 
 
-def _panel(rows: Sequence[Row], methods: Sequence[str]) -> Any:
+def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]) -> Any:
     import altair as alt
 
     x_axis, y_axis = axes(rows)
@@ -134,47 +148,66 @@ def _panel(rows: Sequence[Row], methods: Sequence[str]) -> Any:
         scale=alt.Scale(domain=[y_axis.low, y_axis.high], nice=False, zero=False),
         axis=alt.Axis(title="Accuracy (%)", tickCount=6),
     )
-    looks = {"color": _by_method(alt.Color, methods, COLOURS)}
-    shape = _by_method(alt.Shape, methods, SHAPES, len(COLOURS))
+    lines = [line for line in all_lines if any(row is line.rows[0] for row in rows)]
+    names = {id(row): line.name for line in lines for row in line.rows}
+    of = {id(row): names.get(id(row), row.method) for row in rows}
+    looks = {"color": _by_series(alt.Color, series, COLOURS)}
+    shape = _by_series(alt.Shape, series, SHAPES, len(COLOURS))
     ink = alt.Color("ink:N", scale=None)
     points: list[dict[str, Any]] = [
-        {"x": row.tokens.value, "y": 100 * row.accuracy.value, "method": row.method} for row in rows
+        {"x": row.tokens.value, "y": 100 * row.accuracy.value, "series": of[id(row)]}
+        for row in rows
     ]
-    across, upright = _bars(rows)
+    at = {id(row): point for row, point in zip(rows, points, strict=True)}
+    paths = [
+        {**at[id(row)], "place": place} for line in lines for place, row in enumerate(line.rows)
+    ]
+    across, upright = _bars([row for row in rows if id(row) not in names], of)
+    across_line, upright_line = _bars([row for row in rows if id(row) in names], of)
     ranked = [point for point, row in zip(points, rows, strict=True) if not row.result.unranked]
     unranked = [point for point, row in zip(points, rows, strict=True) if row.result.unranked]
     step = _front(rows, x_axis)
+    pixels = {
+        id(row): (x_axis.pixel(at[id(row)]["x"]), y_axis.pixel(at[id(row)]["y"])) for row in rows
+    }
+    texts_of = label_texts(rows, lines, pixels)
+    labelled = [row for row in rows if id(row) in texts_of]
+    strokes = _strokes(x_axis, y_axis, [*across, *upright], step)
+    for line in lines:
+        strokes += _along([pixels[id(row)] for row in line.rows])
     labels = place_labels(
-        [f"{row.method}{' (unranked)' if row.result.unranked else ''}" for row in rows],
-        [(x_axis.pixel(point["x"]), y_axis.pixel(point["y"])) for point in points],
-        _strokes(x_axis, y_axis, [*across, *upright], step),
+        [texts_of[id(row)] for row in labelled],
+        [pixels[id(row)] for row in labelled],
+        strokes,
+        [pixels[id(row)] for row in rows if id(row) not in texts_of],
     )
-    inks = {method: INKS[index % len(INKS)] for index, method in enumerate(methods)}
+    inks = {name: INKS[index % len(INKS)] for index, name in enumerate(series)}
     texts = [
         {
             "x": x_axis.value(box.left),
             "y": y_axis.value((box.top + box.bottom) / 2),
             "text": label,
-            "ink": inks[row.method],
+            "ink": inks[of[id(row)]],
         }
-        for row, (label, box) in zip(rows, labels, strict=True)
+        for row, (label, box) in zip(labelled, labels, strict=True)
     ]
     leaders = [
         {
-            "x": point["x"],
-            "y": point["y"],
+            "x": at[id(row)]["x"],
+            "y": at[id(row)]["y"],
             "x2": x_axis.value(end[0]),
             "y2": y_axis.value(end[1]),
-            "ink": inks[point["method"]],
+            "ink": inks[of[id(row)]],
         }
-        for point, (_, box) in zip(points, labels, strict=True)
-        if (end := leader((x_axis.pixel(point["x"]), y_axis.pixel(point["y"])), box)) is not None
+        for row, (_, box) in zip(labelled, labels, strict=True)
+        if (end := leader(pixels[id(row)], box)) is not None
     ]
 
     def layer(values: list[dict[str, Any]], **fields: Any) -> Any:
         return alt.Chart(alt.Data(values=values)).encode(x=x, y=y, **fields)
 
     bar = {"opacity": 0.4, "strokeWidth": 1.5, "clip": True}
+    faint = {"opacity": 0.2, "strokeWidth": 1.0, "clip": True}  # settings have much in common
     text = {"align": "left", "baseline": "middle", "fontSize": FONT_SIZE}
     layers = [
         layer(step).mark_line(
@@ -182,6 +215,9 @@ def _panel(rows: Sequence[Row], methods: Sequence[str]) -> Any:
         ),
         layer(across, x2="x2:Q", **looks).mark_rule(**bar),
         layer(upright, y2="y2:Q", **looks).mark_rule(**bar),
+        layer(across_line, x2="x2:Q", **looks).mark_rule(**faint),
+        layer(upright_line, y2="y2:Q", **looks).mark_rule(**faint),
+        layer(paths, order="place:Q", **looks).mark_line(strokeWidth=1.8, opacity=0.9),
         layer(leaders, x2="x2:Q", y2="y2:Q", color=ink).mark_rule(strokeWidth=0.8),
         layer(ranked, shape=shape, **looks).mark_point(filled=True, size=75, opacity=1),
         layer(unranked, shape=shape, **looks).mark_point(
@@ -199,12 +235,42 @@ def _panel(rows: Sequence[Row], methods: Sequence[str]) -> Any:
     )
 
 
-def _by_method(channel: Any, methods: Sequence[str], looks: Sequence[str], each: int = 1) -> Any:
-    """A channel that gives each method one of `looks`, going on to the next after `each`."""
+def _by_series(channel: Any, series: Sequence[str], looks: Sequence[str], each: int = 1) -> Any:
+    """A channel that gives each series one of `looks`, going on to the next after `each`."""
     import altair as alt
 
-    given = [looks[index // each % len(looks)] for index in range(len(methods))]
-    return channel("method:N", scale=alt.Scale(domain=methods, range=given), legend=None)
+    given = [looks[index // each % len(looks)] for index in range(len(series))]
+    return channel("series:N", scale=alt.Scale(domain=series, range=given), legend=None)
+
+
+def label_texts(
+    rows: Sequence[Row], lines: Sequence[Line], pixels: Mapping[int, Point]
+) -> dict[int, str]:
+    """What stands beside points, by the `id` of their rows, as are `pixels`.
+
+    A line has its name at its dearer end, and the values of settings that are spread evenly over
+    it, as far as their points do not coincide.
+    """
+    on_lines = {id(row) for line in lines for row in line.rows}
+    texts = {
+        id(row): f"{row.method}{' (unranked)' if row.result.unranked else ''}"
+        for row in rows
+        if id(row) not in on_lines
+    }
+    for line in lines:
+        dearer = max(line.rows[0], line.rows[-1], key=lambda row: row.tokens.value)
+        named = f"{line.name}: {line.parameter}={line.label(dearer)}"
+        texts[id(dearer)] = named + (" (unranked)" if dearer.result.unranked else "")
+        last = len(line.rows) - 1
+        wanted = min(max(2, VALUES_LABELLED // len(lines)), last + 1)
+        places = [round(place * last / (wanted - 1)) for place in range(wanted)]
+        taken = [pixels[id(dearer)]]
+        for place in (0, last, *places[1:-1]):
+            row = line.rows[place]
+            if all(math.dist(pixels[id(row)], other) >= APART for other in taken):
+                taken.append(pixels[id(row)])
+                texts[id(row)] = line.label(row)
+    return texts
 
 
 def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
@@ -232,14 +298,16 @@ def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
     return x, y
 
 
-def _bars(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Intervals of tokens and of accuracy, where there are any."""
+def _bars(
+    rows: Sequence[Row], series: Mapping[int, str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Intervals of tokens and of accuracy, where there are any; `series` is by `id` of a row."""
     across = [
         {
             "x": row.tokens.low,
             "x2": row.tokens.high,
             "y": 100 * row.accuracy.value,
-            "method": row.method,
+            "series": series[id(row)],
         }
         for row in rows
         if row.tokens.low is not None and row.tokens.high is not None
@@ -249,7 +317,7 @@ def _bars(rows: Sequence[Row]) -> tuple[list[dict[str, Any]], list[dict[str, Any
             "x": row.tokens.value,
             "y": 100 * row.accuracy.low,
             "y2": 100 * row.accuracy.high,
-            "method": row.method,
+            "series": series[id(row)],
         }
         for row in rows
         if row.accuracy.low is not None and row.accuracy.high is not None
@@ -281,17 +349,32 @@ def _strokes(
     return boxes
 
 
+def _along(points: Sequence[Point]) -> list[Box]:
+    """Small boxes along a line through points: a slanting line covers little of what it spans."""
+    boxes = []
+    for (x, y), (x2, y2) in pairwise(points):
+        steps = max(1, math.ceil(math.dist((x, y), (x2, y2)) / 4))
+        for step in range(steps + 1):
+            here, there = x + (x2 - x) * step / steps, y + (y2 - y) * step / steps
+            boxes.append(Box(here - 2, there - 2, here + 2, there + 2))
+    return boxes
+
+
 def place_labels(
-    labels: Sequence[str], points: Sequence[Point], strokes: Sequence[Box]
+    labels: Sequence[str],
+    points: Sequence[Point],
+    strokes: Sequence[Box],
+    unlabelled: Sequence[Point] = (),
 ) -> list[tuple[str, Box]]:
     """Give each label a place near its point that covers as little else as possible.
 
     Greedy, from left to right: of places around the point, nearer and farther, the one that covers
-    least of labels placed before, points, `strokes` (what else is drawn) and the panel's outside,
-    and whose line to the point crosses least. Everything is in pixels.
+    least of labels placed before, points (`unlabelled` ones too), `strokes` (what else is drawn)
+    and the panel's outside, and whose line to the point crosses least. Everything is in pixels.
     """
     height = FONT_SIZE + 3.0
-    dots = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    every = [*points, *unlabelled]
+    dots = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in every]
     placed: dict[int, Box] = {}
     lines: list[tuple[Point, Point]] = []
     for index in sorted(range(len(labels)), key=lambda index: points[index]):
@@ -308,7 +391,7 @@ def place_labels(
             total += sum(40 for line in lines if _meets(*line, box))
             end = leader(points[index], box)
             if end is not None:
-                others = [dot for other, dot in enumerate(dots) if points[other] != points[index]]
+                others = [dot for other, dot in enumerate(dots) if every[other] != points[index]]
                 total += 15 + sum(60 for dot in others if _meets(points[index], end, dot))
                 total += sum(60 for other in placed.values() if _meets(points[index], end, other))
             return total

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -389,7 +389,7 @@ def test_a_killed_sweep_leaves_no_worker_and_resumes_to_the_same_bytes(
 @pytest.fixture
 def shell(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Any]:
+) -> Callable[..., tuple[int, str, str]]:
     from test_commands_run import call
 
     monkeypatch.chdir(cache.parent)
