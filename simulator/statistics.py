@@ -8,7 +8,7 @@ caller, and every function here takes one number a problem.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
@@ -71,10 +71,18 @@ class Resampled:
     def __sub__(self, other: Resampled) -> Resampled:
         """Differences, method by method; `other` may have one method, which all are compared to."""
         return Resampled(
-            self.values - other.values,
-            self.resamples - other.resamples,
-            None if self.tail is None or other.tail is None else min(self.tail, other.tail),
+            self.values - other.values, self.resamples - other.resamples, self._tail(other)
         )
+
+    def __add__(self, other: Resampled) -> Resampled:
+        """Sums, method by method."""
+        return Resampled(
+            self.values + other.values, self.resamples + other.resamples, self._tail(other)
+        )
+
+    def _tail(self, other: Resampled) -> float | None:
+        """The more careful of two: what fewer problems ask for."""
+        return None if self.tail is None or other.tail is None else min(self.tail, other.tail)
 
     def __getitem__(self, methods: slice) -> Resampled:
         """Some of the methods."""
@@ -88,19 +96,18 @@ class Resampled:
         return [Estimate(*each) for each in zip(self.values.tolist(), low, high, strict=True)]
 
 
-def average(parts: Sequence[Resampled]) -> Resampled:
+def average(parts: Iterable[Resampled]) -> Resampled:
     """The mean of a figure over pools, each weighted equally, however many problems it has.
 
-    `parts` have the same methods and as many resamples each. Where they come from independent
-    resamples the interval is a bootstrap stratified by pool. A pool without intervals leaves the
-    mean without one too.
+    `parts`, of which there is at least one, have the same methods and as many resamples each. Where
+    those are independent the interval is a bootstrap stratified by pool. A pool without intervals
+    leaves the mean without one too.
     """
-    tails = [part.tail for part in parts]
-    return Resampled(
-        sum((part.values for part in parts), np.zeros(1)) / len(parts),
-        sum((part.resamples for part in parts), np.zeros((1, 1))) / len(parts),
-        None if None in tails else min(tail for tail in tails if tail is not None),
-    )
+    remaining = iter(parts)  # one at a time, which bounds memory
+    total, count = next(remaining), 1
+    for part in remaining:
+        total, count = total + part, count + 1
+    return Resampled(total.values / count, total.resamples / count, total.tail)
 
 
 class Bootstrap:
@@ -130,6 +137,11 @@ class Bootstrap:
         Length of every array handed to the methods; their order must be the same in all.
     resamples, level, seed
         See the constants of this module.
+
+    Attributes
+    ----------
+    counts
+        How often each resample holds each problem, shape (num_problems, resamples).
     """
 
     def __init__(
@@ -147,17 +159,17 @@ class Bootstrap:
         self.num_problems = num_problems
         self.level = level
         self.tail = _tail(num_problems, level)
-        self._counts = _resample_counts(num_problems, resamples, seed)
+        self.counts = _resample_counts(num_problems, resamples, seed)
 
     def mean(self, values: npt.ArrayLike) -> Estimate:
         """Mean over problems of `values`, shape (num_problems,)."""
         array = self._checked(values)
-        return self._estimate(_total(array) / len(array), self._sums(array) / len(array))
+        return self.estimate(_total(array) / len(array), self._sums(array) / len(array))
 
     def total(self, values: npt.ArrayLike) -> Estimate:
         """Sum over problems of `values`, shape (num_problems,): the whole benchmark's."""
         array = self._checked(values)
-        return self._estimate(_total(array), self._sums(array))
+        return self.estimate(_total(array), self._sums(array))
 
     def difference(self, values: npt.ArrayLike, baseline: npt.ArrayLike) -> Estimate:
         """Mean over problems of `values - baseline`, paired; both of shape (num_problems,)."""
@@ -172,7 +184,7 @@ class Bootstrap:
         spent, reference = self._checked(values), self._checked(baseline)
         if (reference <= 0).any():
             raise ValueError("a reduction needs a positive baseline on every problem")
-        return self._estimate(
+        return self.estimate(
             1.0 - _total(spent) / _total(reference),
             1.0 - self._sums(spent) / self._sums(reference),
         )
@@ -195,7 +207,7 @@ class Bootstrap:
             return Estimate(value, None, None)
         sizes = self._sums(size)
         defined = sizes > 0
-        return self._estimate(value, self._sums(share)[defined] / sizes[defined])
+        return self.estimate(value, self._sums(share)[defined] / sizes[defined])
 
     def means(self, sums: Ints, repeats: Ints) -> Resampled:
         """Means over problems and repeats of several methods, paired.
@@ -234,10 +246,10 @@ class Bootstrap:
         if int(np.abs(values).max(initial=0)) * self.num_problems >= 2**53:
             raise ValueError("sums are too large to be added up exactly")
         whole = values.astype(np.float64)
-        resampled = np.empty((len(values), self._counts.shape[1]))
+        resampled = np.empty((len(values), self.counts.shape[1]))
         for start in range(0, resampled.shape[1], AT_ONCE):
             block = slice(start, start + AT_ONCE)
-            resampled[:, block] = whole @ self._counts[:, block].astype(np.float64)
+            resampled[:, block] = whole @ self.counts[:, block].astype(np.float64)
         return resampled, whole.sum(axis=1)
 
     def _checked(self, values: npt.ArrayLike) -> Floats:
@@ -250,14 +262,18 @@ class Bootstrap:
 
     def _sums(self, values: Floats) -> Floats:
         """Sum of `values` over each resample, shape (resamples,)."""
-        sums = np.zeros(self._counts.shape[1])
+        sums = np.zeros(self.counts.shape[1])
         product = np.empty_like(sums)
-        for count, value in zip(self._counts, values, strict=True):
+        for count, value in zip(self.counts, values, strict=True):
             np.multiply(count, value, out=product)
             sums += product
         return sums
 
-    def _estimate(self, value: float, resampled: Floats) -> Estimate:
+    def estimate(self, value: float, resampled: Floats) -> Estimate:
+        """A value with the interval that its values on resamples give, shape (resamples,).
+
+        For metrics that are no mean of one number a problem: they are worked out from `counts`.
+        """
         if self.tail is None:
             return Estimate(value, None, None)
         low, high = np.quantile(resampled, [self.tail, 1.0 - self.tail])

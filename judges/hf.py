@@ -1,0 +1,358 @@
+"""Judge `hf`: a causal language model through transformers, asked for one of two labels.
+
+P(same) is the probability of the label for "same" against that for "different", of these two
+alone, as the token after the prompt.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from judges.models import count_parameters, find_model, judge_file
+from judges.prefixes import Truncation
+from judges.prompting import Prompter, Template, make_prompter
+from judges.protocol import Floats, Identity, Ints
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_MODEL = "THU-KEG/DeepPrune-Judge-4B"
+"""The published judge; `Qwen/Qwen3-4B-Instruct-2507` is what it was trained from."""
+
+DEFAULT_TRUNCATION = Truncation("words", 25)
+"""What the published judge was trained on."""
+
+Item = TypeVar("Item")
+
+
+class HfJudge:
+    """A causal language model as a judge. Nothing is loaded before it is needed.
+
+    Parameters
+    ----------
+    model, revision
+        A folder, or a repository of the Hugging Face hub and a commit, branch or tag of it.
+    prompt
+        A template file with {trace_a} and {trace_b}; None takes what the model was trained with,
+        else the built-in one.
+    same, different
+        The two labels, one token each; None as for `prompt`.
+    device
+        `cpu`, `cuda`, `cuda:1`; `auto` takes a GPU where there is one.
+    dtype
+        `float32`, `bfloat16`; `auto` takes bfloat16 on a GPU.
+    batch_tokens
+        Tokens that are held in memory at once, padding included.
+    share
+        Whether what all pairs of a trace A have in common is read once for all of them. The same
+        probabilities but for rounding.
+    truncation
+        Where traces are cut; None takes what the model was trained with, else 25 reasoning words.
+
+    Raises
+    ------
+    UserError
+        On first use: a model that cannot be found or loaded, labels that are no single tokens, a
+        template without its fields, prompts longer than the model's context.
+    """
+
+    unranked = False
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        revision: str | None = None,
+        prompt: str | None = None,
+        same: str | None = None,
+        different: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch_tokens: int = 16_384,
+        share: bool = True,
+        truncation: Truncation | None = None,
+    ) -> None:
+        if batch_tokens < 1:
+            raise UserError(f"judge hf: batch_tokens={batch_tokens}; at least 1")
+        self.model_name = model
+        self.folder, self._weights = find_model(model, revision)
+        trained = judge_file(self.folder)
+        if trained.get("kind", "hf") != "hf":
+            raise UserError(f"{model}: trained as judge {trained['kind']}; name it so")
+        self.template = _template(trained, prompt, same, different)
+        self.truncation = truncation or _trained_truncation(trained) or DEFAULT_TRUNCATION
+        self._device, self._dtype = device, dtype
+        self.batch_tokens = batch_tokens
+        self.share = share
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(
+            name=f"hf-{Path(self.model_name).name}",
+            weights=self._weights,
+            prompt=self.template.sha256,
+            truncation=self.truncation,
+            settings=(("dtype", self._dtype_name),),
+        )
+
+    @cached_property
+    def parameters(self) -> int | None:
+        return count_parameters(self.folder)
+
+    @property
+    def template_tokens(self) -> int:
+        return self.prompter.template_tokens
+
+    @cached_property
+    def prompter(self) -> Prompter:
+        """The prompt in the model's tokens."""
+        return make_prompter(self.template, load_tokenizer(self.folder), self.model_name)
+
+    @cached_property
+    def _dtype_name(self) -> str:
+        if self._dtype not in ("auto", "float32", "bfloat16"):
+            raise UserError(f"judge hf: dtype={self._dtype}; give float32, bfloat16 or auto")
+        if self._dtype != "auto":
+            return self._dtype
+        return "bfloat16" if self.device.startswith("cuda") else "float32"
+
+    @cached_property
+    def device(self) -> str:
+        """Where the model runs."""
+        return choose_device(self._device)
+
+    @cached_property
+    def model(self) -> Any:
+        """The model, loaded."""
+        import torch
+
+        model = load_causal_model(self.folder, getattr(torch, self._dtype_name))
+        return model.to(self.device).eval()
+
+    def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
+        return np.array([len(ids) for ids in self.prompter.tokens(prefixes)], dtype=np.int64)
+
+    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+        import torch
+
+        tokens = self.prompter.tokens(prefixes)
+        check_context(self.model, self.prompter, tokens, pairs, self.model_name)
+        scores = np.empty(len(pairs))
+        partners: dict[int, list[int]] = {}
+        for row, first in enumerate(pairs[:, 0].tolist()):
+            partners.setdefault(first, []).append(row)
+        alone: list[int] = []
+        with torch.inference_mode():
+            for first, rows in partners.items():
+                if not self.share or len(rows) < 2:
+                    alone += rows
+                    continue
+                head = self.prompter.head(tokens[first])
+                tails = {row: self.prompter.tail(tokens[pairs[row, 1]]) for row in rows}
+                held = None
+                for batch in batches(tails, self.batch_tokens, len(head)):
+                    if held is None:
+                        held = self.model(
+                            input_ids=self._tensor([head]), use_cache=True, **_last_only(self.model)
+                        ).past_key_values
+                    cache = _repeated(held, len(batch))
+                    scores[batch] = self._chances([tails[row] for row in batch], cache, len(head))
+            prompts = {
+                row: self.prompter.head(tokens[pairs[row, 0]])
+                + self.prompter.tail(tokens[pairs[row, 1]])
+                for row in alone
+            }
+            for batch in batches(prompts, self.batch_tokens):
+                scores[batch] = self._chances([prompts[row] for row in batch])
+        return scores
+
+    def _chances(self, rows: list[list[int]], cache: Any = None, seen: int = 0) -> Floats:
+        """P(same) after each row of tokens; `seen` tokens of each are in `cache` already."""
+        import torch
+
+        logits = last_logits(self.model, rows, self.device, cache, seen)
+        chosen = logits[:, list(self.prompter.labels)].double()
+        if not torch.isfinite(chosen).all():
+            raise UserError(
+                f"{self.model_name}: gives logits that are not numbers (NaN); its weights are "
+                f"damaged or overflow in {self._dtype_name}, try dtype=float32"
+            )
+        chances: Floats = torch.softmax(chosen, dim=-1)[:, 1].cpu().numpy()
+        return chances
+
+    def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
+        import torch
+
+        return torch.tensor(rows, device=self.device)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the model, which each process loads by itself."""
+        loaded = ("model", "prompter", "device")
+        return {key: value for key, value in self.__dict__.items() if key not in loaded}
+
+
+def last_logits(
+    model: Any, rows: Sequence[Sequence[int]], device: Any, cache: Any = None, seen: int = 0
+) -> torch.Tensor:
+    """Logits of the token after each row, shape (rows, vocabulary).
+
+    Rows are padded on the right: a causal model's tokens see none that follow, so that no mask is
+    needed and no position moves.
+    """
+    import torch
+
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
+    ends, which = torch.unique(lengths - 1, return_inverse=True)
+    keep = {"logits_to_keep": ends} if _keeps_logits(model) else {}
+    past: dict[str, Any] = {"use_cache": False}
+    if cache is not None:
+        positions = torch.arange(seen, seen + width, device=device)
+        past = {
+            "past_key_values": cache,
+            "use_cache": True,
+            "position_ids": positions.expand(len(rows), -1),
+        }
+    logits = model(input_ids=ids, **past, **keep).logits
+    column = which if keep else lengths - 1
+    chosen: torch.Tensor = logits[torch.arange(len(rows), device=device), column]
+    return chosen
+
+
+def _keeps_logits(model: Any) -> bool:
+    """Whether a model can leave out the logits that nobody asks for, most of the memory."""
+    forward = getattr(model, "forward", model)
+    return "logits_to_keep" in inspect.signature(forward).parameters
+
+
+def _last_only(model: Any) -> dict[str, int]:
+    return {"logits_to_keep": 1} if _keeps_logits(model) else {}
+
+
+def _repeated(cache: Any, times: int) -> Any:
+    """A copy of a cache of one row with that row `times` times: a batch writes into it."""
+    import copy
+
+    repeated = copy.deepcopy(cache)
+    repeated.batch_repeat_interleave(times)
+    return repeated
+
+
+def batches(rows: dict[int, list[int]], tokens: int, seen: int = 0) -> Iterator[list[int]]:
+    """Keys of rows of about the same length, at most `tokens` in a batch with its padding.
+
+    `seen` tokens are held beside each row. A row that is too long by itself is a batch of its own.
+    """
+    batch: list[int] = []
+    for key in sorted(rows, key=lambda key: (len(rows[key]), key)):
+        if batch and (len(batch) + 1) * (seen + len(rows[key])) > tokens:
+            yield batch
+            batch = []
+        batch.append(key)
+    if batch:
+        yield batch
+
+
+def check_context(
+    model: Any, prompter: Prompter, tokens: list[list[int]], pairs: Ints, name: str
+) -> None:
+    """Refuse prompts that do not fit into the model's context.
+
+    Raises
+    ------
+    UserError
+        The longest prompt is longer.
+    """
+    context = getattr(model.config, "max_position_embeddings", None)
+    if context is None or not len(pairs):
+        return
+    lengths = np.array([len(ids) for ids in tokens])
+    longest = int((lengths[pairs[:, 0]] + lengths[pairs[:, 1]]).max()) + prompter.template_tokens
+    if longest > context:
+        raise UserError(
+            f"{name}: a prompt of {longest:,} tokens is longer than its context of {context:,}; "
+            "cut traces earlier, such as with tokens=500"
+        )
+
+
+def choose_device(device: str) -> str:
+    """`auto` means a GPU where there is one.
+
+    Raises
+    ------
+    UserError
+        No such device here.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"device={device}: cannot be used here ({reason})") from None
+    return device
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """A model's tokenizer.
+
+    Raises
+    ------
+    UserError
+        There is none in the folder.
+    """
+    from transformers import AutoTokenizer
+
+    if not any(folder.glob("tokenizer*")):
+        raise UserError(
+            f"{folder}: no tokenizer here (tokenizer.json); copy that of its base model"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{folder}: its tokenizer cannot be loaded ({reason})") from None
+
+
+def load_causal_model(folder: Path, dtype: Any) -> Any:
+    """A causal language model's weights, in memory.
+
+    Raises
+    ------
+    UserError
+        Another kind of model, or files that are damaged.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{folder}: not a causal language model ({reason})") from None
+
+
+def _template(
+    trained: dict[str, Any], prompt: str | None, same: str | None, different: str | None
+) -> Template:
+    known = trained.get("template")
+    if prompt is None and isinstance(known, dict):
+        template = Template(known["text"], known["same"], known["different"])
+        if same is None and different is None:
+            return template
+        return Template(template.text, same or template.same, different or template.different)
+    return Template.read(None if prompt is None else Path(prompt), same or "Yes", different or "No")
+
+
+def _trained_truncation(trained: dict[str, Any]) -> Truncation | None:
+    text = trained.get("truncation")
+    return Truncation.parse(text) if isinstance(text, str) else None

@@ -1,0 +1,61 @@
+"""What training minimises and what it is shown: focal loss and oversampling of the rarer label.
+
+Both as DeepPrune (arXiv 2510.08483, section 3) uses them: about 80% of pairs of recorded traces
+have the same answer, and a judge that always says so would be right that often.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import torch
+
+Ints = npt.NDArray[np.int64]
+
+
+def focal_loss(
+    logits: torch.Tensor, labels: torch.Tensor, gamma: float = 2.0, alpha: float = 0.25
+) -> torch.Tensor:
+    """−α (1 − p)^γ log p of each pair, p the probability given to its label.
+
+    Lin et al. 2017 (arXiv 1708.02002), with one α for both labels, as DeepPrune writes it: α then
+    scales the loss and weighs no label against the other. γ=0 and α=1 is cross-entropy.
+
+    Parameters
+    ----------
+    logits
+        Shape (pairs, 2): different, same.
+    labels
+        Shape (pairs,): 1 for same, 0 for different.
+
+    Returns
+    -------
+    Losses in nats, shape (pairs,), float32.
+    """
+    import torch
+
+    log_p = torch.log_softmax(logits.float(), dim=-1)
+    log_p = log_p.gather(-1, labels.long().unsqueeze(-1)).squeeze(-1)
+    if gamma == 0.0:  # (1 − p)^0 has no gradient where p is 1
+        return -alpha * log_p
+    missing = (-torch.expm1(log_p)).clamp_min(1e-12)  # a root of 0 has no gradient
+    return -alpha * missing**gamma * log_p
+
+
+def oversampled(labels: npt.NDArray[np.bool_], factor: int) -> Ints:
+    """Indices of all pairs, those of the rarer label `factor` times each, in order.
+
+    Where both labels are as frequent, no label is the rarer one and each pair comes once.
+    """
+    if factor < 1:
+        raise ValueError(f"oversampling factor {factor} is below 1")
+    same = int(labels.sum())
+    different = len(labels) - same
+    repeats = np.ones(len(labels), dtype=np.int64)
+    if same != different:
+        repeats[labels == (same < different)] = factor
+    return np.repeat(np.arange(len(labels)), repeats)

