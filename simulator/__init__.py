@@ -8,38 +8,52 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from simulator.errors import BudgetExceeded, SamplerError
     from simulator.policy import Policy, Problem
-    from simulator.rules import ProbesAgree, StopRule
+    from simulator.rules import (
+        GroupConfidenceBelow,
+        ProbesAgree,
+        ReasoningWords,
+        StopRule,
+        TextMatches,
+    )
     from simulator.sampler import Sampler, Trace, Traces
-    from simulator.voting import count_votes, majority_vote, top_two
+    from simulator.voting import count_votes, majority_vote, top_two, weighted_vote
 
 _MODULES = {
     "BudgetExceeded": "errors",
+    "GroupConfidenceBelow": "rules",
     "Policy": "policy",
-    "Problem": "policy",
     "ProbesAgree": "rules",
+    "Problem": "policy",
+    "ReasoningWords": "rules",
     "Sampler": "sampler",
     "SamplerError": "errors",
     "StopRule": "rules",
+    "TextMatches": "rules",
     "Trace": "sampler",
     "Traces": "sampler",
     "count_votes": "voting",
     "majority_vote": "voting",
     "top_two": "voting",
+    "weighted_vote": "voting",
 }
 
 __all__ = [
     "BudgetExceeded",
+    "GroupConfidenceBelow",
     "Policy",
     "ProbesAgree",
     "Problem",
+    "ReasoningWords",
     "Sampler",
     "SamplerError",
     "StopRule",
+    "TextMatches",
     "Trace",
     "Traces",
     "count_votes",
     "majority_vote",
     "top_two",
+    "weighted_vote",
 ]
 
 

@@ -7,6 +7,7 @@ inside the simulator over whole stored traces, once for all repeats. They compos
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.errors import SamplerError
+from simulator.group_confidence import groups_below, staircase
 from simulator.signals import NO_ANSWER
+from simulator.text_matching import (
+    stable_pattern,
+    tokens_until_match,
+    tokens_until_word,
+    whole_words,
+)
 
 if TYPE_CHECKING:
     from simulator.pool import StoredProblem
@@ -124,7 +132,156 @@ class ProbesAgree(StopRule):
         return f"ProbesAgree({self.in_a_row})"
 
 
-RULES: dict[str, type[StopRule]] = {"ProbesAgree": ProbesAgree}
+@dataclass(frozen=True)
+class GroupConfidenceBelow(StopRule):
+    """The mean confidence of the last `window` tokens is below `threshold` (arXiv 2508.15260).
+
+    The paper's online stop, section 3.3. It never holds before `window` tokens exist; equality does
+    not halt. Sums of stored thousandths are exact.
+    """
+
+    threshold: float
+    window: int = 2048
+
+    def __post_init__(self) -> None:
+        _check_count("GroupConfidenceBelow", "window", self.window)
+        if not isinstance(self.threshold, float | int | np.number) or np.isnan(self.threshold):
+            raise ValueError(f"GroupConfidenceBelow: threshold {self.threshold!r} is no number")
+        object.__setattr__(self, "threshold", float(self.threshold))  # numpy's do not travel
+        object.__setattr__(self, "window", int(self.window))
+
+    @property
+    def requires(self) -> frozenset[str]:
+        return frozenset({"confidence"})
+
+    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
+        return np.array(
+            [
+                self._next(problem, row, tokens)
+                for row, tokens in zip(rows.tolist(), num_tokens.tolist(), strict=True)
+            ],
+            dtype=np.int64,
+        )
+
+    def _next(self, problem: StoredProblem, row: int, tokens: int) -> int:
+        """The token count at or after `tokens` from which a trace is below."""
+        first = staircase(problem, row, self.window).first_below(self.threshold)
+        if first is None:
+            return NEVER
+        if first >= tokens:
+            return first
+        # It has been below before; whether it is again only a look at the groups from here on says.
+        below = groups_below(problem.confidence.stored(row), self.threshold, self.window)
+        again = np.flatnonzero(below[tokens - self.window :])
+        return tokens + int(again[0]) if len(again) else NEVER
+
+    def __str__(self) -> str:
+        return f"GroupConfidenceBelow(window={self.window})"  # thresholds differ between repeats
+
+
+# fmt: off
+REASONING_WORDS = (
+    "wait", "thus", "since", "so", "but", "however", "therefore", "alternatively", "hence",
+    "because", "actually", "perhaps", "maybe", "suppose", "assume", "given", "then", "also", "if",
+    "let",
+)
+# fmt: on
+"""Words at which reasoning turns. DeepPrune (arXiv 2510.08483) names the first three; the rest is
+this project's choice, as the paper's list is not published."""
+
+
+class _TextRule(StopRule):
+    """Holds from one token count on, whatever comes later."""
+
+    @property
+    def requires(self) -> frozenset[str]:
+        return frozenset({"text"})
+
+    def prepare(self, problem: StoredProblem) -> dict[int, int]:
+        return {}
+
+    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
+        known: dict[int, int] = self.prepared(problem)
+        for row in rows.tolist():
+            if row not in known:
+                tokens = self._tokens_until(problem.texts[row], problem.token_ends[row])
+                known[row] = NEVER if tokens is None else tokens
+        found = np.array([known[row] for row in rows.tolist()], dtype=np.int64)
+        return np.maximum(found, num_tokens)
+
+    def _tokens_until(self, text: str, token_ends: Ints) -> int | None:
+        """The fewest tokens of a trace with which the rule holds; None if it never does."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ReasoningWords(_TextRule):
+    """The text so far has `k` reasoning words (DeepPrune, arXiv 2510.08483, section 3).
+
+    Whole words count, in any case, each occurrence. A word that ends exactly where the text so far
+    ends is not counted yet, as it may go on ("so" in "some"): it counts once the next character is
+    there. "Let's" counts as "let".
+    """
+
+    k: int
+    words: tuple[str, ...] = REASONING_WORDS
+
+    def __post_init__(self) -> None:
+        _check_count("ReasoningWords", "k", self.k)
+        if isinstance(self.words, str) or not self.words:
+            raise ValueError("ReasoningWords: give words as a tuple of texts")
+        words = tuple(self.words)
+        for word in words:
+            if not isinstance(word, str) or not re.fullmatch(r"\w+", word):
+                raise ValueError(f"ReasoningWords: {word!r} is not a single word")
+        object.__setattr__(self, "k", int(self.k))
+        object.__setattr__(self, "words", words)
+
+    def _tokens_until(self, text: str, token_ends: Ints) -> int | None:
+        return tokens_until_word(text, token_ends, whole_words(self.words), self.k)
+
+    def __str__(self) -> str:
+        return f"ReasoningWords({self.k})"
+
+
+@dataclass(frozen=True)
+class TextMatches(_TextRule):
+    r"""The regular expression `pattern` matches somewhere in the text so far (`re.search`).
+
+    `\b` and `\B` do not match at the very end of the text so far, where a word may go on:
+    `\bso\b` holds with the first character after "so". What looks at text that is not there yet is
+    refused: `$`, `\Z`, lookaheads, and atomic groups and possessive repetition, which more text
+    can undo.
+    """
+
+    pattern: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pattern, str):
+            raise ValueError(
+                f"TextMatches: {self.pattern!r:.60} is no text of a regular expression"
+            )
+        try:
+            stable_pattern(self.pattern)
+        except ValueError as error:
+            raise ValueError(f"TextMatches: {error}") from None
+
+    def _tokens_until(self, text: str, token_ends: Ints) -> int | None:
+        return tokens_until_match(text, token_ends, stable_pattern(self.pattern))
+
+    def __str__(self) -> str:
+        return f"TextMatches({self.pattern!r})"
+
+
+def _check_count(rule: str, name: str, count: object) -> None:
+    """Refuse anything but a whole number of 1 or more."""
+    if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+        raise ValueError(f"{rule}: {name} is {count!r:.60}; give a whole number of 1 or more")
+
+
+RULES: dict[str, type[StopRule]] = {
+    rule.__name__: rule for rule in (GroupConfidenceBelow, ProbesAgree, ReasoningWords, TextMatches)
+}
 """The rules that the engine evaluates, by the name under which they travel."""
 
 

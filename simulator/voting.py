@@ -39,3 +39,33 @@ def majority_vote(votes: Votes) -> np.int32 | None:
     counts[0] = 0  # those who do not vote
     answer = answers[counts.take(ballots).argmax()]  # the first vote for a class that has the most
     return None if answer < 0 else answer
+
+
+def weighted_vote(votes: Votes, weights: npt.ArrayLike) -> np.int32 | None:
+    """The class with the largest sum of weights; None without a vote.
+
+    Parameters
+    ----------
+    votes
+        Who votes, shape (n,); those without an answer do not.
+    weights
+        What each vote counts, numbers of 0 or more, shape (n,).
+
+    Raises
+    ------
+    ValueError
+        A voter's weight is negative or NaN, or there are not as many weights as votes.
+    """
+    answers = votes.answer if isinstance(votes, Traces) else votes
+    counts = np.asarray(weights, dtype=np.float64)
+    if counts.shape != answers.shape:
+        raise ValueError(f"weighted_vote: {len(answers)} votes, but weights of {counts.shape}")
+    voting = answers != NO_ANSWER
+    answers, counts = answers[voting], counts[voting]
+    if not len(answers):
+        return None
+    if not (counts >= 0).all():
+        raise ValueError("weighted_vote: a weight is negative or not a number")
+    totals = np.bincount(answers, counts)
+    winner: np.int32 = answers[totals[answers].argmax()]  # of equals the class seen first
+    return winner

@@ -17,5 +17,10 @@ METHODS = {
     "short-{m}@{budget}": "short_m:ShortM",
     "sac": "sac:SAC",
     "parallel-probe": "parallel_probe:ParallelProbe",
+    "deepconf-low": "deepconf:DeepConfLow",
+    "deepconf-high": "deepconf:DeepConfHigh",
+    "deepconf-offline": "deepconf_offline:DeepConfOffline",
+    "self-certainty": "self_certainty:SelfCertainty",
+    "deepprune": "deepprune:DeepPrune",
     "oracle": "oracle:Oracle",
 }

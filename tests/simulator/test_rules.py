@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +14,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pools import T, start_engine, write_problem
 
-from simulator.rules import NEVER, ProbesAgree, StopRule
+from simulator.errors import SamplerError
+from simulator.pool import StoredProblem
+from simulator.rules import (
+    NEVER,
+    REASONING_WORDS,
+    RULES,
+    AnyOf,
+    GroupConfidenceBelow,
+    ProbesAgree,
+    ReasoningWords,
+    StopRule,
+    TextMatches,
+    check_rule,
+)
 
 NewFolder = Callable[[], Path]
 
@@ -145,3 +161,236 @@ def test_what_one_rule_prepares_another_does_not_use(tmp_path: Path) -> None:
 def test_no_probe_cannot_agree(in_a_row: int) -> None:
     with pytest.raises(ValueError, match="at least one probe"):
         ProbesAgree(in_a_row)
+
+
+# Rules about text, against what each prefix says by itself
+
+
+def with_texts(cache: Path, tokens: Sequence[Sequence[str]]) -> StoredProblem:
+    """A problem whose traces have these tokens."""
+    texts = [T(len(trace), "1", text="".join(trace)) for trace in tokens]
+    problem = write_problem(cache, texts)
+    ends = [np.cumsum([len(token) for token in trace], dtype=np.int64) for trace in tokens]
+    problem.__dict__["token_ends"] = ends  # in place of a proportional share
+    return problem
+
+
+def words_in(prefix: str, words: Sequence[str]) -> int:
+    """How many of these words a prefix has that a further character has closed."""
+    whole = re.findall(r"\w+", re.sub(r"\w+\Z", "", prefix))
+    return sum(word.lower() in words for word in whole)
+
+
+def matches(pattern: str, prefix: str) -> bool:
+    """Whether a pattern matches in a prefix, its boundaries not at the very end."""
+    for boundary in (r"\b", r"\B"):
+        if f"[{boundary}]" not in pattern:  # a backspace
+            pattern = pattern.replace(boundary, rf"(?:{boundary}(?!\Z))")
+    return re.search(pattern, prefix) is not None
+
+
+pieces = st.sampled_from(
+    [
+        "so",
+        "So",
+        " so",
+        "some",
+        "al",
+        "so ",
+        " wait",
+        "WAIT",
+        ",",
+        "\n",
+        "'s",
+        "a",
+        "ab",
+        "",
+        "é",
+        "_",
+    ]
+)
+token_lists = st.lists(st.lists(pieces, min_size=1, max_size=14), min_size=1, max_size=3)
+plain = ["so", "a+b", "a.*?w", "(a|ab)so", "^so", "(?<=,)a", "(?<!s)o", "(?m)^a", "", "\n"]
+others = [r"\bso\b", r"so\B", r"(a)\1", "(?i)wait,", "(?s)a.+a", "(a)?(?(1)b|w)", r"\b", r"[\b]|é"]
+patterns = st.sampled_from(plain + others)
+
+
+@settings(max_examples=200, deadline=None)
+@given(token_lists, st.one_of(st.integers(1, 4), patterns), st.data())
+def test_text_rules_hold_of_a_prefix_where_a_loop_over_tokens_says_so(
+    new_folder: NewFolder, tokens: list[list[str]], asked: int | str, data: st.DataObject
+) -> None:
+    problem = with_texts(new_folder(), tokens)
+    rule: StopRule
+    if isinstance(asked, int):
+        rule = ReasoningWords(asked, words=("so", "wait", "wait_"))
+    else:
+        rule = TextMatches(asked)
+
+    def holds(prefix: str) -> bool:
+        if isinstance(asked, int):
+            return words_in(prefix, ("so", "wait", "wait_")) >= asked
+        return matches(asked, prefix)
+
+    for _ in range(2):  # the second time it is looked up
+        starts = [data.draw(st.integers(0, len(trace))) for trace in tokens]
+        expected = [
+            next(
+                (n for n in range(start, len(trace) + 1) if holds("".join(trace[:n]))),
+                NEVER,
+            )
+            for trace, start in zip(tokens, starts, strict=True)
+        ]
+        rows = np.arange(len(tokens))
+        assert rule.halts_at(problem, rows, np.array(starts)).tolist() == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(pieces, max_size=10),
+    st.lists(pieces, max_size=6),
+    st.lists(pieces, max_size=6),
+    patterns,
+)
+def test_no_rule_about_text_changes_its_mind_with_what_comes_later(
+    new_folder: NewFolder, prefix: list[str], one: list[str], other: list[str], pattern: str
+) -> None:
+    problem = with_texts(new_folder(), [[*prefix, *one], [*prefix, *other]])
+    for rule in (ReasoningWords(1), ReasoningWords(2), TextMatches(pattern)):
+        halts = rule.halts_at(problem, np.array([0, 1]), np.array([0, 0]))
+        early = [at for at in halts.tolist() if at <= len(prefix)]
+        assert len(set(early)) < 2
+        assert len(early) in (0, 2)
+
+
+@settings(max_examples=100, deadline=None)
+@given(*[st.lists(st.integers(0, 9), max_size=20)] * 3, st.integers(1, 8), st.integers(0, 9000))
+def test_group_confidence_does_not_change_its_mind_with_what_comes_later(
+    new_folder: NewFolder,
+    prefix: list[int],
+    one: list[int],
+    other: list[int],
+    window: int,
+    threshold: int,
+) -> None:
+    stored = [T(len(t), "1", confidence=t) for t in ([*prefix, *one], [*prefix, *other])]
+    rule = GroupConfidenceBelow(threshold / 1000, window)
+    halts = rule.halts_at(write_problem(new_folder(), stored), np.array([0, 1]), np.array([0, 0]))
+    early = [at for at in halts.tolist() if at <= len(prefix)]
+    assert len(early) in (0, 2)
+    assert len(set(early)) < 2
+
+
+def test_a_word_counts_when_the_next_character_is_there(tmp_path: Path) -> None:
+    problem = with_texts(
+        tmp_path, [["So", "me", " so", ",", " al", "so", " wait"], ["Let", "'s", " so", "\n"]]
+    )
+    rows, start = np.array([0, 1]), np.array([0, 0])
+    told = [ReasoningWords(k).halts_at(problem, rows, start).tolist() for k in (1, 2, 3)]
+    assert told == [[4, 2], [7, 4], [NEVER, NEVER]]  # "wait" ends with the text
+    assert ReasoningWords(1, ("some",)).halts_at(problem, rows, start).tolist() == [3, NEVER]
+
+
+def test_default_reasoning_words_are_those_documented() -> None:
+    documented = (
+        "wait thus since so but however therefore alternatively hence because actually perhaps "
+        "maybe suppose assume given then also if let"
+    )
+    assert " ".join(REASONING_WORDS) == documented
+    assert ReasoningWords(1).words == REASONING_WORDS
+
+
+def test_a_text_rule_halts_a_decode_and_stands_still_after(tmp_path: Path) -> None:
+    _, sampler = start_engine(with_texts(tmp_path, [["a ", "so", " b", "c", "d"]]))
+    traces = sampler.start(1)
+    until = TextMatches("b") | ReasoningWords(2)
+    sampler.decode(traces, until=until)
+    sampler.decode(traces, until=until)
+    assert traces.num_tokens.tolist() == [3]
+    assert str(until) == "TextMatches('b') | ReasoningWords(2)"
+    assert until.requires == {"text"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("(", "no regular expression: missing"),
+        ("a{99999999999}", "no regular expression: the repetition number"),
+        ("done$", "the end of the text"),
+        (r"done\Z", "the end of the text"),
+        ("a(?=b)", "what follows"),
+        ("a(?!b)", "what follows"),
+        ("(?>a|ab)c", "atomic"),
+        ("a++b", "atomic"),
+        ("a{1,2}+b", "atomic"),
+        ("(?x) a", "verbose"),
+        (7, "no text"),
+    ],
+)
+def test_patterns_that_more_text_can_undo_are_refused(pattern: str, message: str) -> None:
+    with pytest.raises(ValueError, match=rf"^TextMatches: .*{message}"):
+        TextMatches(pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"\$5", "[$]", "[]$]", r"[^]\]$]", "a}+", "(?<!a)b", "(?:a)+"])
+def test_what_only_looks_like_such_a_pattern_is_not_refused(pattern: str) -> None:
+    assert TextMatches(pattern).pattern == pattern
+
+
+@pytest.mark.parametrize(
+    ("k", "words", "message"),
+    [
+        (0, ("so",), "k is 0"),
+        (1.5, ("so",), r"k is 1\.5"),
+        (True, ("so",), "k is True"),
+        (1, "so", "tuple"),
+        (1, (), "tuple"),
+        (1, ("of course",), "single word"),
+        (1, ("a|b",), "single word"),
+    ],
+)
+def test_reasoning_words_that_make_no_sense_are_refused(
+    k: int, words: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^ReasoningWords: .*{message}"):
+        ReasoningWords(k, words)
+
+
+# Which rules are evaluated
+
+
+@dataclass(frozen=True)
+class Peeking(StopRule):
+    """Halts where the whole stored text is shortest, which no policy may know."""
+
+    def halts_at(self, problem: StoredProblem, *_: object) -> Any:
+        raise AssertionError("was handed the stored problem")
+
+
+class Derived(ProbesAgree):
+    """Of a known rule's kind, but not it."""
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [Peeking(), Derived(1), ProbesAgree(1) | Peeking(), AnyOf(Derived(2), ProbesAgree(1)), "a"],
+)
+def test_a_policys_own_rule_is_refused_unseen(tmp_path: Path, rule: StopRule) -> None:
+    _, sampler = start_engine(write_problem(tmp_path, [T(50, "1", PROBES)]))
+    with pytest.raises(SamplerError, match="only GroupConfidenceBelow, ProbesAgree"):
+        sampler.decode(sampler.start(1), until=rule)
+    assert sampler.tokens == 0
+
+
+def test_every_rule_is_known_by_its_own_name_and_made_anew_from_its_fields() -> None:
+    rules: list[Any] = [
+        GroupConfidenceBelow(1.5),
+        ProbesAgree(2),
+        ReasoningWords(25),
+        TextMatches("a"),
+    ]
+    assert [*RULES] == [type(rule).__name__ for rule in rules]
+    for rule in rules:
+        check_rule(rule)
+        fields = {name: getattr(rule, name) for name in rule.__dataclass_fields__}
+        assert RULES[type(rule).__name__](**fields) == rule

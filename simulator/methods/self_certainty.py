@@ -1,0 +1,41 @@
+import numpy as np
+
+from simulator.methods.deepconf_offline import MEASURES, trace_confidence
+from simulator.policy import Answer, Policy, Problem
+from simulator.sampler import Sampler
+from simulator.voting import weighted_vote
+
+
+class SelfCertainty(Policy):
+    """Self-certainty with Borda voting: of N traces the r-th most certain has (N − r + 1)^p votes.
+
+    With `best` the most certain trace that has an answer gives it (best-of-N). The paper's score is
+    the mean divergence from uniform over a trace's tokens; here it is a measure of whatever
+    confidence a pool stores. Equals rank in the order in which they were started.
+    """
+
+    source = "Kang et al. 2025 (self-certainty), arXiv 2502.18581, section 4"
+    requires = frozenset({"confidence"})
+    p = 0.5
+    best = False
+    measure = "mean"
+    window = 2048
+
+    def validate(self) -> None:
+        if self.measure not in MEASURES:
+            raise ValueError(f"measure must be one of {', '.join(MEASURES)}")
+        if self.p < 0 or self.window < 1:
+            raise ValueError("p must be at least 0 and window at least 1")
+
+    def solve(self, problem: Problem, sampler: Sampler) -> Answer:
+        traces = sampler.start(sampler.budget)
+        sampler.decode(traces)
+        ranked = traces[
+            np.argsort(-trace_confidence(traces, self.measure, self.window), kind="stable")
+        ]
+        if self.best:
+            answered = ranked.answer[ranked.answer >= 0]
+            return answered[0] if len(answered) else None
+        votes = np.arange(len(ranked), 0, -1) ** self.p
+        in_order = np.argsort(ranked.ids)  # a tie goes to the class seen first
+        return weighted_vote(ranked[in_order], votes[in_order])

@@ -1,0 +1,226 @@
+"""Group confidence against sums of whole numbers, one group at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pools import T, start_engine, write_problem
+
+from simulator.errors import SamplerError
+from simulator.group_confidence import Staircase, bottom_confidence, group_sums
+from simulator.rules import NEVER, GroupConfidenceBelow
+
+NewFolder = Callable[[], Path]
+
+# A trace by hand. Groups of 3 end at tokens 3, 4, …: means 3, 2, 3, 2, 1, 3
+BY_HAND = [4.0, 3.0, 2.0, 1.0, 6.0, -1.0, -2.0, 12.0]
+
+
+@pytest.fixture(scope="module")
+def new_folder(tmp_path_factory: pytest.TempPathFactory) -> NewFolder:
+    return lambda: tmp_path_factory.mktemp("cache")
+
+
+thousandths = st.one_of(
+    st.lists(st.integers(0, 65535), max_size=700),
+    st.lists(st.integers(0, 3), max_size=700),  # many equal groups
+    st.integers(1, 600).map(lambda n: list(range(n, 0, -1))),  # falls at every token
+)
+windows = st.one_of(st.integers(1, 9), st.integers(1, 400), st.just(70_000))
+
+
+def groups(trace: list[int], window: int) -> list[Fraction]:
+    """The mean of every group of a trace in thousandths, in order."""
+    ends = range(window, len(trace) + 1)
+    return [Fraction(sum(trace[end - window : end]), window * 1000) for end in ends]
+
+
+@settings(max_examples=150, deadline=None)
+@given(thousandths, windows)
+def test_sums_and_staircase_are_those_of_a_loop(trace: list[int], window: int) -> None:
+    stored = np.array(trace, dtype=np.uint16)
+    expected = groups(trace, window)
+    assert [Fraction(int(s), window * 1000) for s in group_sums(stored, window)] == expected
+    steps = [
+        (end, low)
+        for end, low in enumerate(expected, window)
+        if all(low < earlier for earlier in expected[: end - window])
+    ]
+    stairs = Staircase(stored, window)
+    assert stairs.tokens.tolist() == [end for end, _ in steps]
+    assert (-stairs.minus_lows).tolist() == [float(low) for _, low in steps]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.floats(0, 60, width=32), max_size=400),
+    st.integers(1, 60),
+    st.data(),
+)
+def test_groups_of_float32_are_those_of_a_prefix_to_the_last_bit(
+    trace: list[float], window: int, data: st.DataObject
+) -> None:
+    stored = np.array(trace, dtype=np.float32)
+    cut = data.draw(st.integers(0, len(trace)))
+    whole, prefix = group_sums(stored, window), group_sums(stored[:cut], window)
+    assert prefix.tolist() == whole[: len(prefix)].tolist()
+    means = [np.mean(trace[e - window : e]) for e in range(window, len(trace) + 1)]
+    np.testing.assert_allclose(whole / window, means, rtol=1e-9, atol=1e-9)
+    lows = [e for e in range(len(whole)) if (whole[e] < whole[:e]).all()]
+    assert Staircase(stored, window).tokens.tolist() == [window + e for e in lows]
+
+
+def test_sums_are_exact_where_running_sums_have_passed_what_uint32_holds() -> None:
+    stored = np.full(200_000, 65535, dtype=np.uint16)
+    stored[-1] = 65534
+    for window in (2048, 65536, 65537):
+        sums = group_sums(stored, window)
+        assert sums[0] == sums[-2] == 65535 * window
+        assert sums[-1] == 65535 * window - 1
+    assert Staircase(stored, 2048).tokens.tolist() == [2048, 200_000]
+
+
+def test_mean_tail_lowest_and_bottom_by_hand(tmp_path: Path) -> None:
+    traces = [
+        T(8, "1", confidence=BY_HAND),
+        T(2, "1", confidence=[1.0, 4.0]),  # shorter than the window: one group
+        T(1, "1", confidence=[7.0]),
+    ]
+    _, sampler = start_engine(write_problem(tmp_path, traces))
+    started = sampler.start(3)
+    for measured in (
+        started.confidence(),
+        started.confidence(3),
+        started.lowest_confidence(3),
+        started.bottom_confidence(0.5, 3),
+    ):
+        assert np.isnan(measured).all()
+    sampler.decode(started[:1], tokens=5)
+    sampler.decode(started[1:])
+    assert started.confidence().tolist() == [3.2, 2.5, 7]
+    assert started.confidence(3).tolist() == [3, 2.5, 7]  # (2 + 1 + 6) / 3
+    assert started.lowest_confidence(3).tolist() == [2, 2.5, 7]
+    assert started.bottom_confidence(0.5, 3).tolist() == [2, 2.5, 7]  # half of 3 groups: 1
+    sampler.decode(started)
+    for _ in range(2):  # the second time it is looked up
+        assert started.confidence().tolist() == [3.125, 2.5, 7]
+        assert started.confidence(3).tolist() == [3, 2.5, 7]  # (-1 - 2 + 12) / 3
+        assert started.lowest_confidence(3).tolist() == [1, 2.5, 7]
+        assert started.bottom_confidence(0.5, 3).tolist() == [5 / 3, 2.5, 7]  # 1, 2 and 2 of 6
+        assert started.bottom_confidence(0.1, 3).tolist() == [1, 2.5, 7]  # at least one group
+        assert started.bottom_confidence(1.0, 3).tolist() == [14 / 6, 2.5, 7]
+
+
+def test_bottom_takes_a_tenth_of_the_groups_rounded_down() -> None:
+    stored = np.arange(39, 0, -1).astype(np.uint16) * 1000
+    assert bottom_confidence(stored, 0.1, 1) == 2  # 3 of 39: 1, 2, 3
+    assert bottom_confidence(stored[:30], 0.1, 1) == 11  # 3 of 30: 10, 11, 12
+    assert bottom_confidence(stored[:29], 0.1, 1) == 11.5  # 2 of 29
+
+
+@pytest.mark.parametrize(("share", "window"), [(0, 5), (1.5, 5), (float("nan"), 5), (0.1, 0)])
+def test_no_measure_of_no_group(tmp_path: Path, share: float, window: int) -> None:
+    _, sampler = start_engine(write_problem(tmp_path, [T(8, "1", confidence=BY_HAND)]))
+    with pytest.raises(SamplerError, match="bottom_confidence"):
+        sampler.start(1).bottom_confidence(share, window)
+
+
+@pytest.mark.parametrize("window", [0, -1, 1.5])
+def test_a_window_holds_a_token_at_least(tmp_path: Path, window: int) -> None:
+    _, sampler = start_engine(write_problem(tmp_path, [T(8, "1", confidence=BY_HAND)]))
+    traces = sampler.start(1)
+    with pytest.raises(SamplerError, match=r"confidence\(window"):
+        traces.confidence(window)
+    with pytest.raises(SamplerError, match=r"lowest_confidence\(window"):
+        traces.lowest_confidence(window)
+
+
+# The stop rule
+
+
+def below_at(trace: list[int], tokens: int, threshold: float, window: int) -> bool:
+    """Whether the last `window` of a trace's first `tokens` tokens are below, from them alone."""
+    prefix = trace[:tokens]
+    mean = sum(prefix[-window:]) / (window * 1000)
+    return len(prefix) >= window and mean < threshold
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=60), min_size=1, max_size=4),
+    st.integers(1, 12),
+    st.integers(0, 40).map(lambda n: n / 4000),
+    st.data(),
+)
+def test_group_confidence_below_where_a_loop_over_tokens_says_so(
+    new_folder: NewFolder,
+    traces: list[list[int]],
+    window: int,
+    threshold: float,
+    data: st.DataObject,
+) -> None:
+    rounding = data.draw(st.sampled_from([1000, 3000]))  # thousandths, else float32
+    stored = [T(len(t), "1", confidence=[c / rounding for c in t]) for t in traces]
+    problem = write_problem(new_folder(), stored)
+    as_sums = [[round(c * 1000 / rounding * 3) for c in t] for t in traces]
+    places = st.integers(0, len(traces) - 1)
+    rows = data.draw(st.lists(places, min_size=1, max_size=6))
+    for limit in (threshold, threshold / 2, threshold):
+        rule = GroupConfidenceBelow(limit + 1e-7, window)  # no ties: float32 rounds
+        tokens = [data.draw(st.integers(0, len(traces[row]))) for row in rows]
+        expected = [
+            next(
+                (
+                    now
+                    for now in range(start, len(traces[row]) + 1)
+                    if below_at(as_sums[row], now, 3 * (limit + 1e-7), window)
+                ),
+                NEVER,
+            )
+            for row, start in zip(rows, tokens, strict=True)
+        ]
+        assert rule.halts_at(problem, np.array(rows), np.array(tokens)).tolist() == expected
+
+
+def test_a_trace_above_again_halts_at_its_next_fall(tmp_path: Path) -> None:
+    _, sampler = start_engine(write_problem(tmp_path, [T(8, "1", confidence=BY_HAND)]))
+    trace = sampler.start(1)
+    below = GroupConfidenceBelow(2.5, window=3)
+    halts = []
+    for _ in range(3):
+        sampler.decode(trace, until=below)
+        halts.append(trace.num_tokens.item())
+        sampler.decode(trace, until=below)  # it holds already: stands still
+        assert trace.num_tokens.item() == halts[-1]
+        sampler.decode(trace, tokens=1)
+    assert halts == [4, 6, 7]
+    assert trace.finished.all()
+
+
+def test_a_group_that_equals_the_threshold_does_not_halt(tmp_path: Path) -> None:
+    problem = write_problem(tmp_path, [T(4, "1", confidence=[0.3, 0.1, 0.2, 0.3])])
+    row, zero = np.array([0]), np.array([0])
+    lowest = float(np.float64(300) / 2000)  # thousandths are summed: 0.1 + 0.2 is 0.3
+    assert GroupConfidenceBelow(lowest, 2).halts_at(problem, row, zero).tolist() == [NEVER]
+    above: npt.NDArray[np.float64] = np.nextafter(lowest, 1)
+    assert GroupConfidenceBelow(above, 2).halts_at(problem, row, zero).tolist() == [3]  # type: ignore[arg-type]
+
+
+def test_a_trace_shorter_than_the_window_is_not_halted(tmp_path: Path) -> None:
+    _, sampler = start_engine(write_problem(tmp_path, [T(2, "1", confidence=[0.0, 0.0])]))
+    assert len(sampler.decode(sampler.start(1), until=GroupConfidenceBelow(1.0, window=3))) == 1
+
+
+@pytest.mark.parametrize(
+    ("threshold", "window"), [(float("nan"), 5), ("12", 5), (None, 5), (1.0, 0), (1.0, 2.5)]
+)
+def test_a_rule_without_a_number_is_refused_at_once(threshold: float, window: int) -> None:
+    with pytest.raises(ValueError, match=r"GroupConfidenceBelow: (threshold|window)"):
+        GroupConfidenceBelow(threshold, window)
