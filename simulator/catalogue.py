@@ -141,11 +141,12 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
     _table(connection, "submissions", SUBMISSIONS, submission_rows)
     for name in ("problems", "traces"):
         files = [folder / f"{name}.parquet" for folder in pool_folders]
-        _parquet_view(connection, name, "pool", files, SCHEMAS[name])
+        _parquet_view(connection, name, "pool", "[-4:-2]", files, SCHEMAS[name])
     for name, schema in (("decisions", DECISIONS), ("answers", ANSWERS)):
         files = [folder / f"{name}.parquet" for folder in run_folders]
         added = ADDED if name == "answers" else ()
-        _parquet_view(connection, name, "run", files, schema, added)
+        below = f"[{len(runs.resolve().parts) + 1 if runs else 0}:-2]"
+        _parquet_view(connection, name, "run", below, files, schema, added)
     _lock(connection, [folder.resolve() for folder in (cache, runs, submissions) if folder])
     return Catalogue(connection, broken)
 
@@ -182,7 +183,11 @@ def _runs(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path
     """Rows of the view `runs`, and the folders of the runs in it."""
     rows: list[Row] = []
     folders = []
-    for folder in _folders_with(runs, ("run.json", "identity.json")):
+    if runs is None:
+        return [], []
+    sweeps = [folder for folder in _folders_with(runs, ("sweep.json",)) if _is_whole(folder)]
+    below = [run for sweep in sweeps for run in _folders_with(sweep, ("run.json",))]
+    for folder in sorted([*_folders_with(runs, ("run.json", "identity.json")), *below]):
         try:
             results = read_results(folder)
             for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
@@ -192,7 +197,8 @@ def _runs(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path
         except UserError as error:
             broken.append(_broken(folder, error))
         else:
-            rows.extend(_result_row(result) for result in results)
+            name = folder.relative_to(runs).as_posix()
+            rows.extend({**_result_row(result), "run": name} for result in results)
             folders.append(folder)
     return rows, folders
 
@@ -216,6 +222,10 @@ def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:
     if parent is None:
         return []
     return sorted({file.parent for mark in marks for file in parent.glob(f"*/{mark}")})
+
+
+def _is_whole(folder: Path) -> bool:
+    return not folder.name.endswith(".partial")
 
 
 def _result_row(result: RunResult) -> Row:
@@ -264,19 +274,20 @@ def _parquet_view(
     connection: duckdb.DuckDBPyConnection,
     name: str,
     owner: str,
+    parts: str,
     files: list[Path],
     schema: pa.Schema,
     added: Sequence[str] = (),
 ) -> None:
     """A view of many Parquet files with a leading column that names the pool or run of each row.
 
-    The name is computed from the file's path, so that a query for one pool opens one pool's file.
-    Columns `added` to the format later are null for files that lack them.
+    The name is computed from the file's path, of which it is the `parts`, so that a query for one
+    pool opens one pool's file. Columns `added` to the format later are null for files that lack
+    them.
     """
     if not files:
         _table(connection, name, pa.schema([(owner, pa.string()), *schema]), [])
         return
-    names = "[-4:-2]" if owner == "pool" else "[-2:-2]"
     listed = ", ".join(_literal(file.as_posix()) for file in files)
     columns = ", ".join(f'"{column}"' for column in schema.names)
     options = "filename = true, hive_partitioning = false"
@@ -289,7 +300,7 @@ def _parquet_view(
         )
     connection.execute(
         f"CREATE VIEW {name} AS SELECT "
-        f"array_to_string(string_split(filename, '/'){names}, '/') AS {owner}, {columns} {source}"
+        f"array_to_string(string_split(filename, '/'){parts}, '/') AS {owner}, {columns} {source}"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pools import T, write_pool
+from stored_files import write_run
 from test_interrupted import (
     RESULTS,
     needs_proc,
@@ -23,6 +24,7 @@ from test_interrupted import (
 )
 
 from simulator import replay as replay_module
+from simulator.catalogue import connect
 from simulator.errors import UserError
 from simulator.loading import load_policy
 from simulator.pool import Pool, StoredProblem
@@ -442,3 +444,16 @@ def test_resume_finds_the_interrupted_sweep(shell: Any, cache: Path) -> None:
     assert "sweep: runs/earlier" in out
     code, _, err = shell(*SHORT, "--resume", "-o", "runs/earlier")
     assert (code, "complete already" in err) == (2, True)
+
+
+def test_the_runs_of_a_sweep_are_named_after_both(tmp_path: Path) -> None:
+    for sweep in ("one", "two", "three.partial"):
+        for value in ("0.25", "a%2Fb"):
+            write_run(tmp_path / "runs" / sweep / f"tau={value}", "cons@4")
+        (tmp_path / "runs" / sweep / "sweep.json").write_text("{}")
+    write_run(tmp_path / "runs/alone", "cons@4")
+    names = ["alone", "one/tau=0.25", "one/tau=a%2Fb", "two/tau=0.25", "two/tau=a%2Fb"]
+    with connect(tmp_path / "cache", tmp_path / "runs") as catalogue:
+        for view in ("runs", "decisions", "answers"):
+            rows = catalogue.rows(f"SELECT run FROM {view} ORDER BY run")
+            assert [row["run"] for row in rows] == names
