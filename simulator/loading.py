@@ -20,7 +20,7 @@ from typing import Any
 from simulator.errors import PolicyError, SamplerError, UserError
 from simulator.methods import METHODS
 from simulator.policy import Policy
-from simulator.signals import SIGNALS
+from simulator.signals import NEEDS
 
 
 @dataclass(frozen=True)
@@ -218,10 +218,10 @@ def _instantiate(
 def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -> None:
     """Raise `PolicyError` for class attributes that are not of the kind that `Policy` says."""
     needs: object = kind.requires
-    known = isinstance(needs, Collection) and all(need in SIGNALS for need in needs)
+    known = isinstance(needs, Collection) and all(need in NEEDS for need in needs)
     if isinstance(needs, str) or not known:
         raise PolicyError(
-            f"{name}: requires is {needs!r:.60}; give a set of {', '.join(map(repr, SIGNALS))}"
+            f"{name}: requires is {needs!r:.60}; give a set of {', '.join(map(repr, NEEDS))}"
         )
     budget: object = kind.budget
     if budget is not None and (type(budget) is not int or budget < 1):

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from simulator.answers import equivalent
 from simulator.engine import Engine
 from simulator.errors import PolicyError, UserError
+from simulator.judging import ReplayJudge
 from simulator.loading import LoadedPolicy, explain
 from simulator.policy import Problem
 from simulator.pool import NO_ANSWER, StoredProblem
@@ -31,6 +32,7 @@ def replay(
     repeats: range,
     seed: int,
     serving: Serving,
+    judge: ReplayJudge | None = None,
 ) -> Replayed:
     """Replay a policy over one problem.
 
@@ -49,6 +51,8 @@ def replay(
         What order and `sampler.rng` depend on, beside problem and repeat.
     serving
         What the clock is.
+    judge
+        Who answers `sampler.judge`.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def replay(
     recorder = Recorder(problem)
     grader = Grader(problem, loaded.file)
     for repeat, order in zip(repeats, orders(problem, budget, repeats, seed, key), strict=True):
-        engine = Engine(problem, order, serving)
+        engine = Engine(problem, order, serving, judge)
         sampler = Sampler(engine, (seed, key, repeat))
         try:
             answer = loaded.policy.solve(shown, sampler)

@@ -25,7 +25,7 @@ from simulator.loading import load_policy
 from simulator.pool import Pool, StoredProblem
 from simulator.recording import ANSWERS, DECISIONS
 from simulator.replay import ORDERS_AT_ONCE, replay
-from simulator.run_spec import RunSpec
+from simulator.run_spec import RunJudge, RunSpec
 from simulator.serving import Serving
 from simulator.storage import parquet_writer
 from simulator.summary import Totals
@@ -136,6 +136,7 @@ def _replayed(
         [(run.spec.loaded.settings, run.parts) for run in runs],
         [pool.path for pool in spec.pools],
         (spec.budget, spec.repeats, spec.seed, spec.serving),
+        [run.spec.judge for run in runs],
         list(sys.path),
     )
     others = set(active_children())
@@ -177,6 +178,7 @@ def _start_worker(
     runs: Sequence[tuple[Mapping[str, str], Path]],
     pools: Sequence[Path],
     settings: tuple[int | None, int, int, Serving],
+    judges: Sequence[RunJudge | None],
     path: list[str],
 ) -> None:
     global _in_worker
@@ -186,8 +188,8 @@ def _start_worker(
     opened = [Pool(path) for path in pools]
     name, source = policy
     _in_worker = [
-        Making(RunSpec(load_policy(name, typed, source), opened, *settings), parts)
-        for typed, parts in runs
+        Making(RunSpec(load_policy(name, typed, source), opened, *settings, judge), parts)
+        for (typed, parts), judge in zip(runs, judges, strict=True)
     ]
 
 
@@ -224,6 +226,7 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
         repeats=task.repeats,
         seed=spec.seed,
         serving=spec.serving,
+        judge=spec.judge.asked if spec.judge else None,
     )
     # The answers come last: a part with answers is complete.
     for kind, table in (("decisions", done.decisions), ("answers", done.answers)):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from simulator.errors import UserError
+from simulator.judging import ReplayJudge
 from simulator.loading import LoadedPolicy
 from simulator.pool import Pool
 from simulator.serving import Serving
@@ -17,6 +18,28 @@ FORMAT = 1
 """Version of the run format."""
 
 DEFAULT_BUDGET = 512
+
+
+@dataclass(frozen=True)
+class RunJudge:
+    """The judge of a run.
+
+    Parameters
+    ----------
+    asked
+        Who answers; can be pickled to worker processes.
+    identity
+        What its answers depend on, for `run.json`.
+    unranked
+        Whether it knows what no judge can, so that its runs are studies.
+    ratio
+        What a token that it reads costs, in tokens of the reasoning model, on each pool.
+    """
+
+    asked: ReplayJudge = field(compare=False, repr=False)
+    identity: Mapping[str, Any]
+    unranked: bool
+    ratio: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -33,6 +56,12 @@ class RunSpec:
     repeats: int
     seed: int
     serving: Serving
+    judge: RunJudge | None = None
+
+    @property
+    def unranked(self) -> bool:
+        """Whether the run is a study that no leaderboard ranks, for its policy or for its judge."""
+        return self.loaded.policy.unranked or (self.judge is not None and self.judge.unranked)
 
     @cached_property
     def budgets(self) -> list[int]:
@@ -74,7 +103,7 @@ class RunSpec:
                 "sha256": loaded.sha256,
                 "parameters": dict(loaded.parameters),
                 "settings": dict(loaded.settings),
-                "unranked": loaded.policy.unranked,
+                "unranked": self.unranked,
                 "builtin": loaded.builtin,
             },
             "seed": self.seed,
@@ -85,6 +114,7 @@ class RunSpec:
                 "step_seconds": [list(point) for point in self.serving.step_seconds] or None,
                 "clock_unit": self.serving.clock_unit,
             },
+            "judge": None if self.judge is None else dict(self.judge.identity),
             "pools": [
                 {
                     "name": pool.name,

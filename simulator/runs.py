@@ -157,11 +157,17 @@ def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:
         "format": FORMAT,
         "policy": spec.loaded.name,
         "parameters": dict(spec.loaded.parameters),
-        "unranked": spec.loaded.policy.unranked,
+        "unranked": spec.unranked,
         "seed": spec.seed,
         "repeats": spec.repeats,
         "pools": [
-            summarise(pool, budget, totals[index], spec.serving.clock_unit)
+            summarise(
+                pool,
+                budget,
+                totals[index],
+                spec.serving.clock_unit,
+                spec.judge.ratio[index] if spec.judge else 0.0,
+            )
             for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
         ],
     }

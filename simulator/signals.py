@@ -7,3 +7,6 @@ NO_ANSWER = -1
 
 SIGNALS = ("text", "confidence", "probes")
 """What a pool can store per trace beside length and answer, one file each."""
+
+NEEDS = (*SIGNALS, "judge")
+"""What a policy can need of a replay: signals of the pool, and a judge, whatever it reads."""

@@ -80,6 +80,28 @@ if TYPE_CHECKING:
     help="Seconds a decode step, as 0.02 or as "
     "batch:seconds points 1:0.012,64:0.02; the clock then counts seconds.",
 )
+@click.option(
+    "--judge",
+    "judge",
+    metavar="JUDGE",
+    help="Who says which traces end in the same answer: lexical, embedding, hf, vllm, oracle, with "
+    "settings as NAME:SETTING=VALUE,…, or the name of stored scores (deepprune-sim judge score). "
+    "It reads prefixes cut as the policy's parameter `truncation` says. [default: lexical, where "
+    "the policy asks one]",
+)
+@click.option(
+    "--judge-cost",
+    type=click.FloatRange(min=0),
+    metavar="RATIO",
+    help="What a token that the judge reads costs, in tokens of the model. [default: the judge's "
+    "parameters over the model's, as its name says them (8b), else 1; 0 for one without a model]",
+)
+@click.option(
+    "--in-process",
+    is_flag=True,
+    help="Run a policy file in this process, as for breakpoint(), and not in one of its own that "
+    "is kept from the pools.",
+)
 @click.option("--cache", type=click.Path(path_type=Path), help="The folder of pools.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def run(
@@ -94,6 +116,9 @@ def run(
     resume: bool,
     concurrency: int | None,
     step_seconds: str | None,
+    judge: str | None,
+    judge_cost: float | None,
+    in_process: bool,
     cache: Path | None,
     as_json: bool,
 ) -> None:
@@ -111,11 +136,31 @@ def run(
     from simulator.serving import Serving, parse_step_seconds
     from simulator.sweep import Sweep, find_partial_sweep, load_settings, make_sweep, parse_grid
 
-    chosen = load_settings(policy, parse_grid(settings))
+    chosen = load_settings(policy, parse_grid(settings), in_process=in_process)
     loaded = chosen[0].loaded
     serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
-    pools = choose_pools(cache_folder(cache), patterns, loaded)
-    specs = [RunSpec(each.loaded, pools, budget, repeats, seed, serving) for each in chosen]
+    needs = frozenset(loaded.policy.requires)
+    judges = None
+    if "judge" in needs:
+        from judges.replaying import RunJudges
+
+        judges = RunJudges(cache_folder(cache), judge or "lexical", judge_cost)
+        needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
+    elif judge is not None or judge_cost is not None:
+        raise UserError(f"{loaded.name} asks no judge; leave out --judge and --judge-cost")
+    pools = choose_pools(cache_folder(cache), patterns, loaded, needs)
+    specs = [
+        RunSpec(
+            each.loaded,
+            pools,
+            budget,
+            repeats,
+            seed,
+            serving,
+            None if judges is None else judges.of(each.loaded, pools),
+        )
+        for each in chosen
+    ]
     spec, sweep = specs[0], Sweep(chosen, specs) if len(chosen) > 1 else None
     for pool, size in zip(pools, spec.budgets, strict=True):
         default = loaded.policy.budget
@@ -158,18 +203,19 @@ def run(
     click.echo(f"run: {folder}")
 
 
-def choose_pools(cache: Path, patterns: tuple[str, ...], loaded: LoadedPolicy) -> list[Pool]:
+def choose_pools(
+    cache: Path, patterns: tuple[str, ...], loaded: LoadedPolicy, needs: frozenset[str]
+) -> list[Pool]:
     """The pools to replay over.
 
-    Named pools must have the signals that the policy needs. Without names: every real pool that has
-    them; generated ones only where there is no real pool at all; and where there is no pool, the
-    generated sample, which is made now.
+    Named pools must have the signals that the policy `needs`. Without names: every real pool that
+    has them; generated ones only where there is no real pool at all; and where there is no pool,
+    the generated sample, which is made now.
     """
     from simulator.cache import find_pools
     from simulator.errors import UserError
     from simulator.pool import Pool
 
-    needs = frozenset(loaded.policy.requires)
     pools = [Pool(path) for path in find_pools(cache, patterns)]
     if not pools:
         from simulator.sample import make_sample

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from simulator.clustering import UNPLACED, Floats, Ints, greedy_clusters
+from simulator.policy import Answer, Policy, Problem
+from simulator.rules import ReasoningWords
+from simulator.sampler import Sampler
+from simulator.voting import majority_vote
+
+
+class DeepPrune(Policy):
+    """DeepPrune: cluster unfinished traces by a judge, finish the largest cluster's and vote.
+
+    `truncation` is how far traces are decoded before they are judged: `tokens=500` or `words=25`
+    (reasoning words). Members of a cluster are finished in the replay's order.
+    """
+
+    source = "DeepPrune, arXiv 2510.08483"
+    requires = frozenset({"judge"})
+    truncation = "tokens=500"
+    tau = 0.5
+    K = 16  # clusters at most
+    K1 = 20  # members that a trace is compared with in each
+    K2 = 20  # traces of the largest cluster that are finished
+    K3 = 32  # traces finished instead where no two are alike
+    hard = False  # whether scores count as decisions, 0 or 1
+
+    def validate(self) -> None:
+        if not re.fullmatch(r"(tokens|words)=[1-9][0-9]{0,8}", self.truncation):
+            raise ValueError("truncation must be tokens=N or words=N, such as tokens=500")
+        if not 0 <= self.tau <= 1:
+            raise ValueError("tau must be between 0 and 1")
+        if min(self.K, self.K1, self.K2, self.K3) < 1:
+            raise ValueError("K, K1, K2 and K3 must be at least 1")
+
+    def solve(self, problem: Problem, sampler: Sampler) -> Answer:
+        traces = sampler.start(sampler.budget)
+        unit, _, count = self.truncation.partition("=")
+        if unit == "tokens":
+            sampler.decode(traces, tokens=int(count))
+        else:
+            sampler.decode(traces, until=ReasoningWords(int(count)))
+
+        def judged(pairs: Ints) -> Floats:
+            scores = sampler.judge(pairs)
+            return (scores > 0.5).astype(float) if self.hard else scores
+
+        clusters = greedy_clusters(
+            len(traces),
+            judged,
+            sampler.rng,
+            threshold=self.tau,
+            max_clusters=self.K,
+            max_members=self.K1,
+        )
+        sampler.declare_clusters(clusters)
+        sizes = np.bincount(clusters[clusters != UNPLACED])
+        if sizes.max() > 1:
+            chosen = np.flatnonzero(clusters == sizes.argmax())[: self.K2]
+        else:
+            chosen = sampler.rng.permutation(len(traces))[: self.K3]
+        finish = np.isin(np.arange(len(traces)), chosen)
+        sampler.stop(traces[~finish])
+        sampler.decode(traces[finish])
+        return majority_vote(traces[finish])
