@@ -1,16 +1,15 @@
-"""A comparison of runs as text: aligned table, GitHub Markdown, LaTeX, CSV, JSON."""
+"""A comparison of runs as readers see it: aligned table, GitHub Markdown, LaTeX."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from simulator.report import MARKS, Comparison, Row
-from simulator.run_reader import METRICS, Metric
+from simulator.paired import Standing
+from simulator.report import ALL_POOLS, MARKS, TIED, Combined, Comparison, PoolPairs, Row
+from simulator.report_data import as_csv, as_json
+from simulator.run_reader import Metric
 from simulator.tables import aligned
 
 HEADERS = (
@@ -21,13 +20,175 @@ HEADERS = (
     "tokens/problem",
     "tokens 10^8",
     "reduction %",
-    "difference [95%]",
+    "to cons@N [95%]",
+    "to best [95%]",
     "clock",
     "Pareto",
 )
 
-RIGHT = (False, False, True, True, True, True, True, True, True, False)
+RIGHT = (False, False, True, True, True, True, True, True, True, True, False)
 """Which columns are flush right."""
+
+DISPENSABLE = (
+    *("tokens 10^8", "clock", "to cons@N [95%]", "reduction %", "Pareto"),
+    *("one is right %", "answers [95%]"),
+)
+"""Columns that a narrow terminal does without, the first to go first."""
+
+GAP = 2
+"""Characters between columns on a terminal, half of which stand at either edge."""
+
+KEPT_HEADERS = (
+    "pool",
+    "method",
+    "N",
+    "one is right %",
+    "answers [95%]",
+    "of all answers %",
+    "right one kept %",
+)
+
+PAIR_HEADERS = ("pool", "method", "against", "accuracy [95%]", "fewer tokens % [95%]")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A table as readers see it. The first `names` columns are names, the others numbers.
+
+    `right` says which columns are flush right; with `grouped`, rows whose first column is the same
+    belong together.
+    """
+
+    heading: str
+    headers: Sequence[str]
+    right: Sequence[bool]
+    rows: list[list[str]]
+    names: int = 2
+    grouped: bool = True
+
+    def within(self, width: int) -> tuple[Block, list[str]]:
+        """The table in a terminal `width` wide, and the headers of what had to be left out."""
+        widths = [max(map(len, column)) for column in zip(self.headers, *self.rows, strict=True)]
+        left_out: list[str] = []
+        for header in ["", *DISPENSABLE]:
+            left_out += [header] if header in self.headers else []
+            keep = [index for index, each in enumerate(self.headers) if each not in left_out]
+            if sum(widths[index] + GAP for index in keep) <= width:
+                break
+
+        def kept(row: Sequence[str]) -> list[str]:
+            return [row[index] for index in keep]
+
+        right = [self.right[index] for index in keep]
+        rows = [kept(row) for row in self.rows]
+        return replace(self, headers=kept(self.headers), right=right, rows=rows), left_out
+
+
+def blocks(comparison: Comparison) -> list[Block]:
+    """The tables of a comparison: pools, recorded pools together, and what else was asked for."""
+    found = []
+    for heading, rows in comparison.sections:
+        found.append(Block(heading, HEADERS, RIGHT, [cells(row) for row in rows]))
+        if comparison.combined and not rows[0].result.synthetic:
+            found.append(combined_block(comparison.combined))
+    if comparison.diversity:
+        right = [False, False, True, True, True, True, True]
+        for heading, rows in comparison.sections:
+            kept = [kept_cells(row) for row in rows]
+            found.append(Block(f"{heading}: what is kept", KEPT_HEADERS, right, kept))
+    found += [pairs_block(each) for each in comparison.pairs]
+    return found
+
+
+def panels(comparison: Comparison) -> list[Block]:
+    """The same for a terminal: a table a pool, named by its heading, so that rows are short."""
+    found = []
+    for block in blocks(comparison):
+        if not block.grouped:
+            found.append(block)
+            continue
+        about = "".join(block.heading.partition(": ")[1:])
+        pools: dict[str, list[list[str]]] = {}
+        for first, *others in block.rows:
+            pools.setdefault(first, []).append(others)
+        found += [
+            Block(
+                pool + about,
+                block.headers[1:],
+                block.right[1:],
+                rows,
+                block.names - 1,
+                grouped=False,
+            )
+            for pool, rows in pools.items()
+        ]
+    return found
+
+
+def combined_block(combined: Sequence[Combined]) -> Block:
+    """Methods over all recorded pools: the columns of HEADERS that can be averaged."""
+    left_out = {"pool", "tokens 10^8", "clock"}
+    columns = [index for index, header in enumerate(HEADERS) if header not in left_out]
+    return Block(
+        ALL_POOLS,
+        [HEADERS[index] for index in columns],
+        [RIGHT[index] for index in columns],
+        [combined_cells(each) for each in combined],
+        names=1,
+        grouped=False,
+    )
+
+
+def combined_cells(combined: Combined) -> list[str]:
+    """A method over all pools, one text for each header of its block."""
+    result, averages = combined.results[0], combined.averages
+    budgets = sorted({each.budget for each in combined.results})
+    return [
+        combined.method + (" (unranked)" if result.unranked else ""),
+        str(budgets[0]) if len(budgets) == 1 else f"{budgets[0]}-{budgets[-1]}",
+        _percentage(averages.accuracy),
+        f"{averages.tokens_per_problem.value:,.0f}{MARKS.get(combined.token_accuracy, '')}",
+        _fixed(100 * averages.reduction.value),
+        _percentage(averages.accuracy_difference, sign="+"),
+        _standing(combined.standing),
+        "unranked" if result.unranked else "yes" if combined.pareto else "",
+    ]
+
+
+def kept_cells(row: Row) -> list[str]:
+    """What a method's finished traces keep of the answers, one text for each of KEPT_HEADERS."""
+    metrics = row.result.metrics
+    return [
+        *cells(row)[:3],
+        _percentage(metrics.get("pass_at_k")),
+        _interval(metrics.get("distinct_answers"), 1, "", 2),
+        _percentage(metrics.get("distinct_answers_share")),
+        _percentage(metrics.get("gold_survived")),
+    ]
+
+
+def pairs_block(found: PoolPairs) -> Block:
+    """Every two methods of a pool: the first's accuracy minus the second's, and tokens saved."""
+    rows = [
+        [
+            found.pool + (" (synthetic)" if found.synthetic else ""),
+            found.methods[pair.first],
+            found.methods[pair.second],
+            _percentage(pair.difference, sign="+") + (f" {TIED}" if pair.tied else ""),
+            _percentage(pair.reduction),
+        ]
+        for pair in found.pairs
+    ]
+    right = [False, False, False, True, True]
+    return Block(f"{found.pool}: every pair", PAIR_HEADERS, right, rows, names=3)
+
+
+def _standing(standing: Standing | None) -> str:
+    if standing is None:
+        return ""
+    if standing.best:
+        return "best"
+    return _percentage(standing.difference, sign="+") + (f" {TIED}" if standing.tied else "  ")
 
 
 def cells(row: Row) -> list[str]:
@@ -49,24 +210,31 @@ def cells(row: Row) -> list[str]:
         "" if total is None else _significant(total) + mark,
         "" if reduction is None else _fixed(100 * reduction),
         _percentage(result.metrics.get("accuracy_difference"), sign="+"),
+        _standing(row.standing),
         "" if clock is None else _clock(clock, result.clock_unit),
         "unranked" if result.unranked else "yes" if row.pareto else "",
     ]
 
 
 def _percentage(metric: Metric | None, sign: str = "") -> str:
+    return _interval(metric, 100, sign, 1)
+
+
+def _interval(metric: Metric | None, scale: float, sign: str, decimals: int) -> str:
+    """A figure and its interval, where there are such."""
     if metric is None:
         return ""
-    text = _fixed(100 * metric.value, sign)
+    text = _fixed(scale * metric.value, sign, decimals)
     if metric.low is None or metric.high is None:
         return text
-    return f"{text} [{_fixed(100 * metric.low, sign)}, {_fixed(100 * metric.high, sign)}]"
+    ends = [_fixed(scale * end, sign, decimals) for end in (metric.low, metric.high)]
+    return f"{text} [{', '.join(ends)}]"
 
 
-def _fixed(number: float, sign: str = "") -> str:
-    """One decimal, never a minus before zero."""
-    rounded = round(number, 1) + 0.0
-    return f"{rounded:{sign if rounded else ''}.1f}"
+def _fixed(number: float, sign: str = "", decimals: int = 1) -> str:
+    """One decimal or as many as given, never a minus before zero."""
+    rounded = round(number, decimals) + 0.0
+    return f"{rounded:{sign if rounded else ''}.{decimals}f}"
 
 
 def _significant(number: float) -> str:
@@ -82,21 +250,24 @@ def _clock(clock: float, unit: str) -> str:
 
 def as_table(comparison: Comparison) -> str:
     """Plain text with aligned columns, a section each for real and synthetic pools."""
-    parts = []
-    for heading, rows in comparison.sections:
-        parts.append(f"{heading}\n\n{aligned(HEADERS, [cells(row) for row in rows], RIGHT)}")
+    parts = [
+        f"{block.heading}\n\n{aligned(block.headers, block.rows, block.right)}"
+        for block in blocks(comparison)
+    ]
     return "\n".join([*parts, *comparison.notes]) + "\n"
 
 
 def as_markdown(comparison: Comparison) -> str:
     """GitHub tables, a section each for real and synthetic pools."""
-    rule = "|".join(["", *("---:" if flush else "---" for flush in RIGHT), ""])
     lines = []
-    for heading, rows in comparison.sections:
-        lines += [f"### {heading}", "", f"| {' | '.join(HEADERS)} |", rule]
-        for row in rows:
-            texts = cells(row)
-            lines.append(f"| {' | '.join([*map(escape_markdown, texts[:2]), *texts[2:]])} |")
+    for block in blocks(comparison):
+        rule = "|".join(["", *("---:" if flush else "---" for flush in block.right), ""])
+        heading = escape_markdown(block.heading)
+        lines += [f"### {heading}", "", f"| {' | '.join(block.headers)} |", rule]
+        for row in block.rows:
+            names = map(escape_markdown, row[: block.names])
+            numbers = map(str.strip, row[block.names :])
+            lines.append(f"| {' | '.join([*names, *numbers])} |")
         lines.append("")
     lines += [f"- {escape_markdown(note)}" for note in comparison.notes]
     return "\n".join(lines) + "\n"
@@ -127,25 +298,26 @@ def escape_latex(text: str) -> str:
 
 def as_latex(comparison: Comparison) -> str:
     """A booktabs tabular each for real and synthetic pools, pools set apart by a rule."""
-    columns = "".join("r" if flush else "l" for flush in RIGHT)
     lines = [r"% needs \usepackage{booktabs}"]
-    for heading, rows in comparison.sections:
-        headers = " & ".join(escape_latex(header) for header in HEADERS)
+    for block in blocks(comparison):
+        columns = "".join("r" if flush else "l" for flush in block.right)
+        headers = " & ".join(escape_latex(header) for header in block.headers)
         lines += [
-            rf"% {heading}",
+            rf"% {_one_line(block.heading)}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             headers.replace(r"10\textasciicircum{}8", "$10^8$") + r" \\",
         ]
         before = None
-        for row in rows:
-            lines.append(r"\midrule" if row.pool != before else "")
-            texts = cells(row)
-            names, numbers = texts[:2], texts[2:]
-            escaped = [escape_latex(text) for text in names]
-            escaped += [escape_latex(text).replace("-", "$-$") for text in numbers]
+        for row in block.rows:
+            if before is None or (block.grouped and row[0] != before):
+                lines.append(r"\midrule")
+            escaped = [escape_latex(text) for text in row[: block.names]]
+            escaped += [
+                escape_latex(text.strip()).replace("-", "$-$") for text in row[block.names :]
+            ]
             lines.append(" & ".join(escaped) + r" \\")
-            before = row.pool
+            before = row[0]
         lines += [r"\bottomrule", r"\end{tabular}", ""]
     lines += [rf"\par{{\footnotesize {escape_latex(note)}}}" for note in comparison.notes]
     return "\n".join(line for line in lines if line) + "\n"
@@ -153,56 +325,6 @@ def as_latex(comparison: Comparison) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.splitlines())
-
-
-def raw_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """Every row with all of its figures unrounded, fractions as fractions; None where unknown."""
-    return [_raw(row) for row in comparison.rows]
-
-
-def _raw(row: Row) -> dict[str, Any]:
-    result = row.result
-    raw: dict[str, Any] = {
-        "pool": result.pool,
-        "fingerprint": result.fingerprint,
-        "synthetic": result.synthetic,
-        "token_accuracy": result.token_accuracy,
-        "problems": result.problems,
-        "method": row.method,
-        "policy": result.policy,
-        "parameters": dict(result.parameters),
-        "unranked": result.unranked,
-        "pareto": row.pareto,
-        "budget": result.budget,
-        "seed": result.seed,
-        "repeats": result.repeats,
-        "baseline": result.baseline,
-    }
-    for name in METRICS:
-        metric = result.metrics.get(name)
-        raw[name] = metric.value if metric else None
-        raw[f"{name}_low"] = metric.low if metric else None
-        raw[f"{name}_high"] = metric.high if metric else None
-    return raw | {"clock_unit": result.clock_unit, "run": str(result.path)}
-
-
-def as_csv(comparison: Comparison) -> str:
-    """One line a row with unrounded figures; intervals in columns of their own, no notes."""
-    rows = raw_rows(comparison)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        parameters = json.dumps(row["parameters"], ensure_ascii=False)
-        flags = {key: str(value).lower() for key, value in row.items() if isinstance(value, bool)}
-        writer.writerow({**row, **flags, "parameters": parameters})
-    return text.getvalue()
-
-
-def as_json(comparison: Comparison) -> str:
-    """`{"rows": […], "notes": […]}` with unrounded figures."""
-    document = {"rows": raw_rows(comparison), "notes": comparison.notes}
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 FORMATS: dict[str, Callable[[Comparison], str]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import uuid
 from collections.abc import Sequence
@@ -60,10 +61,30 @@ PICTURES = (".png", ".svg")
     metavar="FILE",
     help="Draw accuracy against tokens as .png or .svg, replacing the file; repeatable.",
 )
+@click.option(
+    "--pairs",
+    "every_pair",
+    is_flag=True,
+    help="Compare every two methods, not only each with the best; in CSV instead of the rows.",
+)
+@click.option(
+    "--diversity",
+    is_flag=True,
+    help="Show too how many of the answers the finished traces keep; CSV and JSON always do.",
+)
 def report(
-    runs: Sequence[str], form: str | None, output: Path | None, plots: Sequence[Path]
+    runs: Sequence[str],
+    form: str | None,
+    output: Path | None,
+    plots: Sequence[Path],
+    every_pair: bool,
+    diversity: bool,
 ) -> None:
     """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
+
+    Each method is compared with the most accurate one of its pool, problem by problem, and tied
+    with it (=) where the interval of their difference covers zero. Where several recorded pools
+    have methods in common, those are averaged too, each pool weighted equally.
 
     RUN is the folder of a run or a sweep, or its name below runs/. Rows are sorted by pool and
     tokens; pools that are synthetic have a section and panels of their own. CSV and JSON hold all
@@ -83,7 +104,11 @@ def report(
 
     found = [find_run(name) for name in runs]
     folders = list(dict.fromkeys(run for one in found for run in runs_of(one) or [one]))
-    comparison = compare([result for folder in folders for result in read_results(folder)])
+    comparison = compare(
+        [result for folder in folders for result in read_results(folder)],
+        every_pair=every_pair,
+        diversity=diversity,
+    )
     if output is not None:
         write_whole(output, RENDER[form](comparison).encode())
     elif form == "table" and sys.stdout.isatty():
@@ -119,7 +144,8 @@ def find_run(name: str) -> Path:
             )
     from difflib import get_close_matches
 
-    known = [file.parent.name for file in sorted(runs_folder().glob("*/run.json"))]
+    marks = ("run.json", "sweep.json")
+    known = sorted(file.parent.name for mark in marks for file in runs_folder().glob(f"*/{mark}"))
     holding = [run for run in known if Path(name).name in run]
     near = holding or get_close_matches(Path(name).name, known)
     hint = f"did you mean {' or '.join(near[:3])}?" if near else "deepprune-sim run makes one"
@@ -168,13 +194,19 @@ def _check_writable(file: Path) -> None:
 
 
 def _print(comparison: Comparison) -> None:
-    """The table as a terminal shows it: one a pool, so that rows are short."""
-    from simulator.report_formats import HEADERS, RIGHT, cells
+    """The tables as a terminal shows them: one a pool, without the columns that do not fit."""
+    from simulator.report_formats import panels
     from simulator.tables import print_table
 
-    for rows in comparison.panels:
-        texts = [cells(row) for row in rows]
-        click.secho(texts[0][0], bold=True)
-        print_table(HEADERS[1:], [text[1:] for text in texts], RIGHT[1:])
+    width = shutil.get_terminal_size().columns
+    dropped: dict[str, None] = {}
+    for block in panels(comparison):
+        block, without = block.within(width)
+        dropped |= dict.fromkeys(without)
+        click.secho(block.heading, bold=True)
+        print_table(block.headers, block.rows, block.right)
+    if dropped:
+        names = ", ".join(dropped)
+        click.echo(f"Without {names}, for want of width; report … | less -S shows all.")
     for note in comparison.notes:
-        click.echo(note)
+        click.echo(click.wrap_text(note, width=min(100, width)))

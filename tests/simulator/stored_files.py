@@ -99,10 +99,19 @@ def summary_pool(pool: str = NAME, **changes: Any) -> dict[str, Any]:
 def write_run(
     folder: Path, policy: str, *pools: dict[str, Any], fingerprint: str = "f0", **changes: Any
 ) -> Path:
-    """Write a finished run of `policy`; `changes` replace seed, repeats, parameters, unranked."""
+    """Write a finished run of `policy`; `changes` replace seed, repeats, parameters, unranked.
+
+    Its answers agree with its summary: the first problems are right in every repeat, and each takes
+    the mean number of tokens; cons@N is right on the first half and takes 1000 tokens.
+    """
     folder.mkdir(parents=True)
     entries = list(pools) or [summary_pool()]
-    fields = {"parameters": {}, "unranked": False, "seed": 0, "repeats": 10} | changes
+    fields: dict[str, Any] = {
+        "parameters": {},
+        "unranked": False,
+        "seed": 0,
+        "repeats": 10,
+    } | changes
     run = {
         "format": 1,
         "policy": {
@@ -145,21 +154,35 @@ def write_run(
         "finished": [False],
         "stop_reason": ["stopped"],
     }
-    answers = where | {
-        "answer": ["7"],
-        "answer_class": [0],
-        "correct": [True],
-        "tokens": [50],
-        "probe_calls": [0],
-        "judge_calls": [0],
-        "judge_tokens": [0],
-        "clock": [50.0],
-        "traces_started": [1],
-        "kept_classes": [0],
-        "kept_correct": [False],
-        "baseline_correct": [True],
-        "baseline_tokens": [1000],
-    }
     pq.write_table(pa.table(decisions), folder / "decisions.parquet")
-    pq.write_table(pa.table(answers), folder / "answers.parquet")
+    answers = [row for entry in entries for row in answers_of(entry, fields["repeats"])]
+    pq.write_table(pa.Table.from_pylist(answers), folder / "answers.parquet")
     return folder
+
+
+def answers_of(entry: dict[str, Any], repeats: int) -> list[dict[str, Any]]:
+    """Rows of answers.parquet that come to a summary's entry."""
+    problems, metrics = entry["problems"], entry["metrics"]
+    right = round(metrics["accuracy"]["value"] * problems) if "accuracy" in metrics else 0
+    return [
+        {
+            "pool": entry["pool"],
+            "problem_id": f"p{problem + 1}",
+            "repeat": repeat,
+            "answer": "7",
+            "answer_class": 0,
+            "correct": problem < right,
+            "tokens": round(metrics["tokens_per_problem"]["value"]),
+            "probe_calls": 0,
+            "judge_calls": 0,
+            "judge_tokens": 0,
+            "clock": 50.0,
+            "traces_started": 1,
+            "kept_classes": 0,
+            "kept_correct": False,
+            "baseline_correct": problem < problems / 2,
+            "baseline_tokens": 1000,
+        }
+        for problem in range(problems)
+        for repeat in range(repeats)
+    ]

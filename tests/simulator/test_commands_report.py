@@ -71,6 +71,19 @@ def test_a_files_name_chooses_the_format(tmp_path: Path, name: str, expected: st
     assert result.stderr == f"wrote {name}\n"
 
 
+def test_pairs_and_diversity_are_shown_on_request() -> None:
+    both = ("20260101-cons@4", "20260102-asc")
+    plain = invoke(*both).stdout
+    assert "every pair" not in plain
+    assert "right one kept" not in plain
+    text = invoke(*both, "--pairs", "--diversity").stdout
+    assert "every pair" in text
+    assert "right one kept" in text
+    (pair,) = json.loads(invoke(*both, "--pairs", "--format", "json").stdout)["pairs"]
+    assert (pair["method"], pair["against"], pair["tied"]) == ("asc", "cons@4", True)
+    assert invoke(*both, "--pairs", "--format", "csv").stdout.startswith("pool,synthetic,method,")
+
+
 def test_an_existing_file_is_replaced_and_nothing_temporary_stays(tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text("old")
     invoke("20260102-asc", "-o", "r.json")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +14,22 @@ import pytest
 from stored_files import NAME, summary_pool, write_run
 
 from simulator.errors import UserError
-from simulator.report import Comparison, compare
+from simulator.report import ALL_POOLS, Comparison, compare
+from simulator.report_data import as_csv, as_json
 from simulator.report_formats import (
     HEADERS,
-    as_csv,
-    as_json,
     as_latex,
     as_markdown,
     as_table,
     cells,
+    combined_cells,
     escape_latex,
     escape_markdown,
+    kept_cells,
+    panels,
 )
 from simulator.report_plot import HEIGHT, WIDTH, Axis, Box, axes, build_chart, place_labels, plot
-from simulator.run_reader import read_results
+from simulator.run_reader import Metric, read_results
 
 MADE = "sample/made-up/easy"
 
@@ -111,10 +114,226 @@ def test_cells_are_in_the_units_of_their_headers(three: Comparison) -> None:
         "tokens/problem": "250",
         "tokens 10^8": "0.0000750",
         "reduction %": "75.0",
-        "difference [95%]": "+10.0 [+8.0, +12.0]",
+        "to cons@N [95%]": "+10.0 [+8.0, +12.0]",
+        "to best [95%]": "best",
         "clock": "62 steps",
         "Pareto": "yes",
     }
+
+
+# Paired with the best, over several pools, and what is kept
+
+
+def test_methods_are_paired_with_the_best_problem_by_problem(three: Comparison) -> None:
+    # Of 30 problems one is right on the first 12, early on 18, cons on 15. The differences are -1
+    # on 6 and on 3 problems: -20 and -10 points. A resample holds none of the 6 with a chance of
+    # 0.8^30 = 0.1%, none of the 3 with one of 0.9^30 = 4.2%, which is more than the tail's 1.9%.
+    one, early, cons = (row.standing for row in three.rows[:3])
+    assert early is not None
+    assert (early.best, early.tied, early.difference.value) == (True, True, 0)
+    assert one is not None
+    assert (one.best, one.tied) == (False, False)
+    assert one.difference.value == pytest.approx(-0.2)
+    assert cons is not None
+    assert (cons.best, cons.tied, cons.difference.high) == (False, True, 0)
+    assert cons.difference.value == pytest.approx(-0.1)
+    column = HEADERS.index("to best [95%]")
+    assert cells(three.rows[1])[column] == "best"
+    assert re.fullmatch(r"-20\.0 \[-3\d\.\d, -\d\.\d\]", cells(three.rows[0])[column].strip())
+    assert re.fullmatch(r"-10\.0 \[-2\d\.\d, 0\.0\] =", cells(three.rows[2])[column])
+    assert any("not corrected" in note for note in three.notes)
+
+
+def test_equal_methods_are_tied_and_the_cheaper_one_is_the_best(tmp_path: Path) -> None:
+    cheap, dear = comparison(
+        write_run(tmp_path / "1", "dear", entry(900, 0.5), repeats=5),
+        write_run(tmp_path / "2", "cheap", entry(100, 0.5, budget=8)),
+    ).rows
+    assert cheap.standing is not None
+    assert dear.standing is not None
+    assert (cheap.method, cheap.standing.best) == ("cheap", True)
+    assert dear.standing.difference == Metric(0.0, 0.0, 0.0)
+    assert dear.standing.tied
+    notes = comparison(tmp_path / "1", tmp_path / "2").notes
+    assert any("budgets and repeats" in note for note in notes)
+
+
+def test_unranked_and_lonely_methods_are_not_compared(tmp_path: Path) -> None:
+    both = comparison(
+        write_run(tmp_path / "1", "oracle", entry(10, 0.9), unranked=True),
+        write_run(tmp_path / "2", "cons@4", entry(1000, 0.5)),
+    )
+    assert [row.standing for row in both.rows] == [None, None]
+    assert not any("best" in note for note in both.notes)
+
+
+def test_one_problem_tells_nobody_apart(tmp_path: Path) -> None:
+    metrics = {"accuracy": (1.0, None, None), "tokens_per_problem": (5.0, None, None)}
+    wrong = metrics | {"accuracy": (0.0, None, None)}
+    for name, figures in (("a", metrics), ("b", wrong)):
+        write_run(tmp_path / name, name, summary_pool(problems=1, metrics=figures))
+    _, row = comparison(tmp_path / "a", tmp_path / "b").rows
+    assert row.standing is not None
+    assert (row.standing.difference, row.standing.tied) == (Metric(-1.0), None)
+    assert cells(row)[HEADERS.index("to best [95%]")].strip() == "-100.0"
+
+
+def test_runs_without_answers_are_shown_but_not_compared(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, name, entry(100, 0.5)) for name in "abc"]
+    (runs[0] / "answers.parquet").unlink()
+    found = comparison(*runs)
+    assert [row.standing is None for row in found.rows] == [True, False, False]
+    assert "Without answers.parquet, and so not compared: a." in found.notes
+
+
+def test_answers_of_another_run_are_refused(tmp_path: Path) -> None:
+    small = write_run(tmp_path / "1", "a", entry(100, 0.5, problems=20))
+    large = write_run(tmp_path / "2", "b", entry(100, 0.5))
+    (large / "answers.parquet").write_bytes((small / "answers.parquet").read_bytes())
+    with pytest.raises(UserError, match=r"2/answers\.parquet: not the problems and repeats"):
+        comparison(small, large)
+    (large / "answers.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"answers\.parquet: cannot be read") as error:
+        comparison(large)
+    assert "\n" not in str(error.value)
+
+
+def test_recorded_pools_are_combined_with_equal_weight(tmp_path: Path) -> None:
+    # 30 and 60 problems: 0.5 and 0.8 average to 0.65, 1000 and 400 tokens to 700, of which the
+    # baseline takes 1000 on both: reductions of 0 and 0.6 average to 0.3.
+    large = "x/y/z"
+    found = comparison(
+        write_run(
+            tmp_path / "1",
+            "a",
+            entry(1000, 0.5),
+            entry(400, 0.8, large, problems=60, token_accuracy="estimated"),
+            entry(1, 1.0, MADE, synthetic=True),
+        ),
+        write_run(tmp_path / "2", "b", entry(100, 0.5), entry(100, 0.4, large, problems=60)),
+        write_run(tmp_path / "3", "c", entry(100, 0.9)),
+    )
+    b, a = found.combined
+    assert (a.method, b.method, a.pareto, b.pareto) == ("a", "b", True, True)
+    averages = a.averages
+    assert averages.accuracy.value == pytest.approx(0.65)
+    assert averages.tokens_per_problem.value == 700
+    assert averages.reduction.value == pytest.approx(0.3)
+    assert averages.accuracy_difference.value == pytest.approx(0.15)
+    assert a.standing is not None
+    assert a.standing.best
+    assert b.standing is not None
+    assert b.standing.difference.value == pytest.approx(-0.2)
+    assert b.standing.tied is False
+    assert "Not on all pools, and so not combined: c." in found.notes
+    assert any("equally" in note and "2 recorded pools" in note for note in found.notes)
+
+    # Its variance is that of the pools' accuracies, a quarter each: the half width of a normal
+    # interval is 1.96 √(0.25/30 + 0.16/60) / 2 = 0.103.
+    low, high = averages.accuracy.low, averages.accuracy.high
+    assert low is not None
+    assert high is not None
+    assert (high - low) / 2 == pytest.approx(0.103, rel=0.1)
+
+    assert combined_cells(a)[:2] == ["a", "4"]
+    assert combined_cells(a)[3] == "700‡"
+    for text in (as_table(found), as_markdown(found), as_latex(found)):
+        assert text.index("Recorded pools") < text.index(ALL_POOLS) < text.index("Synthetic pools")
+    last = list(csv.DictReader(io.StringIO(as_csv(found))))[-1]
+    assert (last["pool"], last["pools"], last["problems"]) == (ALL_POOLS, "2", "90")
+    assert float(last["accuracy"]) == pytest.approx(0.65)
+    assert last["fingerprint"] == last["clock"] == ""
+    raw = json.loads(as_json(found))
+    assert [each["method"] for each in raw["combined"]] == ["b", "a"]
+    assert raw["combined"][0].keys() == raw["rows"][0].keys()
+
+
+def test_pools_with_the_same_problems_are_resampled_together(tmp_path: Path) -> None:
+    # Two models that are right on the same 15 of 30 problems: all that is known is one sample of
+    # 30, and the interval of the average is as wide as that of each. On other benchmarks the same
+    # figures are two samples.
+    widths = []
+    for benchmark in ("aime24", "other"):
+        folder = tmp_path / benchmark
+        pools = (entry(100, 0.5), entry(100, 0.5, f"scout/another/{benchmark}"))
+        (method,) = comparison(write_run(folder, "a", *pools)).combined
+        low, high = method.averages.accuracy.low, method.averages.accuracy.high
+        assert low is not None
+        assert high is not None
+        widths.append(high - low)
+    assert widths[0] == pytest.approx(widths[1] * math.sqrt(2), rel=0.1)
+
+
+def test_nothing_is_combined_over_one_pool_versions_of_it_or_no_method(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "1", "a", entry(100, 0.5))
+    made = write_run(tmp_path / "2", "a", entry(100, 0.5, MADE, synthetic=True))
+    assert comparison(one, made).combined == []
+    version = write_run(tmp_path / "3", "a", entry(100, 0.5), fingerprint="f1")
+    both = comparison(one, version)
+    assert both.combined == []
+    assert "Pools are not combined: there are several versions of one." in both.notes
+    elsewhere = write_run(tmp_path / "4", "b", entry(100, 0.5, "x/y/z"))
+    neither = comparison(one, elsewhere)
+    assert neither.combined == []
+    assert "Not on all pools, and so not combined: a, b." in neither.notes
+
+
+def test_every_pair_is_compared_once(tmp_path: Path) -> None:
+    results = [
+        result
+        for folder in (
+            write_run(tmp_path / "1", "a", entry(1000, 0.5)),
+            write_run(tmp_path / "2", "b", entry(250, 0.6)),
+            write_run(tmp_path / "3", "c", entry(100, 0.4)),
+            write_run(tmp_path / "4", "oracle", entry(10, 0.9), unranked=True),
+        )
+        for result in read_results(folder)
+    ]
+    assert compare(results).pairs == []
+    found = compare(results, every_pair=True)
+    document = json.loads(as_json(found))["pairs"]
+    assert [(pair["method"], pair["against"]) for pair in document] == [
+        *(("c", "b"), ("c", "a"), ("b", "a"))
+    ]
+    # b takes 250 of a's 1000 tokens on every problem, and is right on 3 problems of 30 more.
+    assert document[2]["accuracy_difference"] == pytest.approx(0.1)
+    assert (document[2]["tied"], document[0]["tied"]) == (True, False)
+    assert [document[2][f"reduction{end}"] for end in ("", "_low", "_high")] == [0.75] * 3
+    assert next(csv.DictReader(io.StringIO(as_csv(found))))["against"] == "b"
+    assert f"{NAME}: every pair" in as_table(found)
+    assert r"75.0 [75.0, 75.0]" in as_latex(found)
+
+
+def test_what_is_kept_is_shown_on_request(tmp_path: Path) -> None:
+    kept = {
+        "accuracy": (0.5, 0.4, 0.6),
+        "pass_at_k": (0.9, 0.8, 1.0),
+        "distinct_answers": (2.5, 2.0, 3.0),
+        "distinct_answers_share": (0.5, 0.4, 0.6),
+        "gold_survived": (0.96, 0.9, 1.0),
+    }
+    results = read_results(write_run(tmp_path / "1", "a", summary_pool(problems=30, metrics=kept)))
+    old = read_results(write_run(tmp_path / "2", "b", entry(100, 0.4)))
+    found = compare([*results, *old], diversity=True)
+    assert kept_cells(found.rows[1])[3:] == [
+        *("90.0 [80.0, 100.0]", "2.50 [2.00, 3.00]", "50.0 [40.0, 60.0]", "96.0 [90.0, 100.0]")
+    ]
+    assert kept_cells(found.rows[0])[3:] == ["", "", "", ""]
+    assert "96.0 [90.0, 100.0]" in as_table(found)
+    assert "96.0 [90.0, 100.0]" not in as_table(compare(results))
+    assert json.loads(as_json(compare(results)))["rows"][0]["gold_survived_low"] == 0.9
+
+
+def test_a_narrow_terminal_gets_the_columns_that_matter(three: Comparison) -> None:
+    wide, _ = panels(three)
+    assert wide.heading == NAME
+    assert wide.within(500)[0].rows == wide.rows
+    assert wide.within(500)[1] == []
+    narrow, left_out = wide.within(80)
+    assert left_out == ["tokens 10^8", "clock", "to cons@N [95%]", "reduction %"]
+    assert narrow.headers[-2:] == ["to best [95%]", "Pareto"]
+    widths = [max(map(len, column)) for column in zip(narrow.headers, *narrow.rows, strict=True)]
+    assert sum(widths) + 2 * len(widths) <= 80
 
 
 def test_no_minus_before_zero_and_signs_where_they_matter(tmp_path: Path) -> None:
@@ -125,7 +344,7 @@ def test_no_minus_before_zero_and_signs_where_they_matter(tmp_path: Path) -> Non
 def test_a_pool_of_one_problem_shows_values_without_intervals(tmp_path: Path) -> None:
     metrics = {"accuracy": (1.0, None, None), "tokens_per_problem": (5.0, None, None)}
     one = comparison(write_run(tmp_path / "1", "cons@4", summary_pool(problems=1, metrics=metrics)))
-    assert cells(one.rows[0])[3:] == ["100.0", "5", "", "", "", "", "yes"]
+    assert cells(one.rows[0])[3:] == ["100.0", "5", "", "", "", "", "", "yes"]
     assert "A pool of one problem has no intervals." in one.notes
     assert plot(one, "svg")
 
@@ -136,7 +355,7 @@ def test_seconds_and_token_accuracy_are_shown(tmp_path: Path) -> None:
         write_run(tmp_path / "2", "b", entry(200, 0.5, token_accuracy="estimated")),
         write_run(tmp_path / "3", "c", entry(300, 0.5, token_accuracy="total")),
     ).rows[:2]
-    assert cells(total)[8] == "25.0 s"
+    assert cells(total)[HEADERS.index("clock")] == "25.0 s"
     assert cells(guess)[4] == "200‡"
     notes = comparison(tmp_path / "1", tmp_path / "3").notes
     assert any(note.startswith("†") for note in notes)
@@ -215,7 +434,7 @@ def test_markdown_is_a_github_table(three: Comparison) -> None:
     assert lines[3].count("|") == lines[2].count("|") == len(HEADERS) + 1
     assert lines[5] == (
         f"| {NAME} | early | 4 | 60.0 [50.0, 70.0] | 250 | 0.0000750 | 75.0 "
-        "| +10.0 [+8.0, +12.0] | 62 steps | yes |"
+        "| +10.0 [+8.0, +12.0] | best | 62 steps | yes |"
     )
     assert escape_markdown("a|b_c*d`e\n") == r"a\|b\_c\*d\`e"
 

@@ -1,0 +1,172 @@
+"""Methods compared with each other: paired problem by problem, on one pool and over several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.run_reader import Metric, ProblemSums
+from simulator.statistics import SEED, Bootstrap, Estimate, Resampled, average, bootstrap
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A method's accuracy minus the best method's on the same problems, a fraction.
+
+    `tied` is whether the interval covers zero, None where there is no interval; `best` is whether
+    this is that best method, whose difference is 0 and which is tied with itself.
+    """
+
+    difference: Metric
+    tied: bool | None
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two methods on one pool: `difference` is the first's accuracy minus the second's.
+
+    `reduction` is the share of the second's tokens that the first saves. Both are fractions.
+    """
+
+    first: int
+    second: int
+    difference: Metric
+    tied: bool | None
+    reduction: Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Averages:
+    """A method's figures averaged over pools, each pool weighted equally.
+
+    `reduction` is the mean of the pools' reductions, and `tokens_per_problem` of their means.
+    """
+
+    accuracy: Metric
+    tokens_per_problem: Metric
+    reduction: Metric
+    accuracy_difference: Metric
+
+
+def best_of(
+    accuracy: Sequence[float], tokens: Sequence[float], ranked: Sequence[bool]
+) -> int | None:
+    """The most accurate ranked method, of equals the one with the fewest tokens, the first.
+
+    None where fewer than two methods are ranked: there is nobody to be the best of.
+    """
+    among = [index for index, takes_part in enumerate(ranked) if takes_part]
+    if len(among) < 2:
+        return None
+    return min(among, key=lambda index: (-accuracy[index], tokens[index], index))
+
+
+def standings(sums: Sequence[ProblemSums], ranked: Sequence[bool]) -> list[Standing | None]:
+    """How each method stands to the best on one pool; None for unranked ones and where it is alone.
+
+    `sums` are of the same problems in the same order; runs may differ in repeats and budget.
+    """
+    over = bootstrap(len(sums[0].problem_ids))
+    return _standings(_accuracy(over, sums), _tokens(over, sums).values.tolist(), ranked)
+
+
+def pairs(sums: Sequence[ProblemSums]) -> list[Pair]:
+    """Every two methods of one pool, each pair once, the earlier one first."""
+    over = bootstrap(len(sums[0].problem_ids))
+    accuracy, tokens = _accuracy(over, sums), _tokens(over, sums)
+    found = []
+    for first in range(len(sums) - 1):
+        one, others = slice(first, first + 1), slice(first + 1, None)
+        differences = (accuracy[one] - accuracy[others]).estimates()
+        saved = Resampled(
+            1.0 - tokens.values[one] / tokens.values[others],
+            1.0 - tokens.resamples[one] / tokens.resamples[others],
+            tokens.tail,
+        ).estimates()
+        found += [
+            Pair(first, first + 1 + index, metric(difference), difference.covers_zero, metric(less))
+            for index, (difference, less) in enumerate(zip(differences, saved, strict=True))
+        ]
+    return found
+
+
+def combine(
+    benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]], ranked: Sequence[bool]
+) -> tuple[list[Averages], list[Standing | None]]:
+    """Figures over several pools, each weighted equally, with a bootstrap inside each pool.
+
+    The problems of a pool are resampled independently of those of other pools, except that pools
+    of one benchmark with the same problems are resampled together: a problem that is hard is hard
+    in all of them.
+
+    Parameters
+    ----------
+    benchmarks
+        Each pool's benchmark.
+    sums
+        For each pool what each method did there, the methods in the same order everywhere.
+    ranked
+        Which methods may be the best and are compared with it.
+
+    Returns
+    -------
+    Averages and standings, method by method.
+    """
+    bootstraps: dict[tuple[str, tuple[str, ...]], Bootstrap] = {}
+    pools = []
+    for benchmark, methods in zip(benchmarks, sums, strict=True):
+        problems = (benchmark, methods[0].problem_ids)
+        if problems not in bootstraps:
+            seed = SEED + len(bootstraps)
+            bootstraps[problems] = Bootstrap(len(methods[0].problem_ids), seed=seed)
+        pools.append((bootstraps[problems], methods))
+    accuracy = average(_accuracy(over, methods) for over, methods in pools)
+    tokens = average(_tokens(over, methods) for over, methods in pools)
+    reduction = average(_reduction(over, methods) for over, methods in pools)
+    difference = average(_difference(over, methods) for over, methods in pools)
+    figures = [each.estimates() for each in (accuracy, tokens, reduction, difference)]
+    averages = [Averages(*map(metric, row)) for row in zip(*figures, strict=True)]
+    return averages, _standings(accuracy, tokens.values.tolist(), ranked)
+
+
+def metric(estimate: Estimate) -> Metric:
+    """An estimate as reports show it."""
+    return Metric(estimate.value, estimate.low, estimate.high)
+
+
+def _standings(
+    accuracy: Resampled, tokens: Sequence[float], ranked: Sequence[bool]
+) -> list[Standing | None]:
+    best = best_of(accuracy.values.tolist(), tokens, ranked)
+    if best is None:
+        return [None] * len(ranked)
+    differences = (accuracy - accuracy[best : best + 1]).estimates()
+    return [
+        Standing(metric(each), each.covers_zero, index == best) if takes_part else None
+        for index, (each, takes_part) in enumerate(zip(differences, ranked, strict=True))
+    ]
+
+
+def _repeats(sums: Sequence[ProblemSums]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array([each.repeats for each in sums], dtype=np.int64)
+
+
+def _accuracy(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
+    return over.means(np.stack([each.correct for each in sums]), _repeats(sums))
+
+
+def _tokens(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
+    return over.means(np.stack([each.tokens for each in sums]), _repeats(sums))
+
+
+def _reduction(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
+    baseline = np.stack([each.baseline_tokens for each in sums])
+    return over.reductions(np.stack([each.tokens for each in sums]), baseline)
+
+
+def _difference(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
+    gained = np.stack([each.correct - each.baseline_correct for each in sums])
+    return over.means(gained, _repeats(sums))
