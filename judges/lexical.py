@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from judges.prefixes import FIRST_TOKENS, Truncation
+from judges.prefixes import TOKENS_500, Truncation
 from judges.protocol import Floats, Identity, Ints, Setting
 
 WORD = r"\w+|[^\w\s]"
@@ -33,7 +33,7 @@ class LexicalJudge:
     template_tokens = 0
     unranked = False
 
-    def __init__(self, truncation: Truncation = FIRST_TOKENS) -> None:
+    def __init__(self, truncation: Truncation = TOKENS_500) -> None:
         settings: dict[str, Setting] = {
             "ngrams": f"{NGRAMS[0]}-{NGRAMS[1]}",
             "version": VERSION,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from simulator.errors import UserError
 from simulator.pool import StoredProblem
+from simulator.rules import ReasoningWords
 
 Ints = npt.NDArray[np.int64]
 
@@ -23,7 +24,8 @@ Ints = npt.NDArray[np.int64]
 class Truncation:
     """Where traces are cut: after `count` tokens, or after the `count`-th reasoning word.
 
-    As text `tokens=500` or `words=25`.
+    As text `tokens=500` or `words=25`. Reasoning words are those of `simulator.rules`, and the cut
+    is where `decode(until=ReasoningWords(count))` halts a trace.
     """
 
     unit: Literal["tokens", "words"]
@@ -57,7 +59,9 @@ class Truncation:
         """
         if self.unit == "tokens":
             return np.minimum(self.count, problem.lengths)
-        raise UserError(f"truncation {self}: not there yet, use tokens=500")
+        rows = np.arange(len(problem.lengths))
+        found = ReasoningWords(self.count).halts_at(problem, rows, np.zeros_like(problem.lengths))
+        return np.minimum(found, problem.lengths)
 
     def prefixes(self, problem: StoredProblem) -> list[str]:
         """The prefix of each trace of a problem, in order of trace id.
@@ -76,6 +80,6 @@ class Truncation:
         ]
 
 
-FIRST_TOKENS = Truncation("tokens", 500)
-REASONING_WORDS = Truncation("words", 25)
+TOKENS_500 = Truncation("tokens", 500)
+WORDS_25 = Truncation("words", 25)
 """The two of the publication."""

@@ -231,6 +231,11 @@ class ScoreStore:
             return folder
         return self._checked[pool.info.fingerprint]
 
+    def size_of(self, pool: str) -> int:
+        """Bytes of the scores of a pool, named `dataset/model/benchmark`."""
+        files = (self.path / pool).rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
+
     def _problem_folder(self, problem: StoredProblem) -> Path | None:
         folder = self.pool_folder(problem.pool) / f"{problem.index:04d}"
         return folder if folder.is_dir() else None
@@ -292,6 +297,11 @@ def iter_stores(cache: Path) -> Iterator[Path]:
         yield file.parent
 
 
+def iter_parts(pool_folder: Path) -> Iterator[Path]:
+    """All parts of a pool's scores."""
+    yield from sorted(pool_folder.glob("*/part-*.parquet"))
+
+
 def compact(folder: Path) -> None:
     """Put all parts of a problem together. Safe at any time, by any number of processes."""
     parts, tables = zip(*_read_parts(folder), strict=True)
@@ -347,12 +357,13 @@ def _write_scores(
     scores: Matrix,
 ) -> Path:
     """A new part, sorted, each pair once with the least of its scores."""
-    order = np.lexsort((scores, second, first))
-    first, second, scores = first[order], second[order], scores[order]
-    new = np.ones(len(order), dtype=np.bool_)
-    new[1:] = (np.diff(first) != 0) | (np.diff(second) != 0)
+    place = (first.astype(np.int64) << 32) + second
+    if (np.diff(place) <= 0).any():
+        order = np.lexsort((scores, place))
+        new = np.diff(place[order], prepend=-1) != 0
+        first, second, scores = first[order][new], second[order][new], scores[order][new]
     part = folder / f"part-{uuid.uuid4().hex}.parquet"
-    columns = {"trace_a": first[new], "trace_b": second[new], "score": scores[new]}
+    columns = {"trace_a": first, "trace_b": second, "score": scores}
     _write_table(part, columns, SCORES, ENCODINGS)
     return part
 

@@ -67,7 +67,6 @@ def score(
         raise _with_hint(error) from None
     rows: list[dict[str, Any]] = []
     for pool, scored in zip(pools, counts, strict=True):
-        path = scores.store.pool_folder(pool)
         traces = [len(problem.lengths) for problem in pool.problems]
         rows.append(
             {
@@ -75,8 +74,8 @@ def score(
                 "judge": scores.identity.folder,
                 "pairs": sum(n * (n - 1) // 2 for n in traces),
                 "scored_now": scored,
-                "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
-                "path": str(path),
+                "bytes": scores.store.size_of(pool.name),
+                "path": str(scores.store.pool_folder(pool)),
             }
         )
     if as_json:

@@ -80,12 +80,13 @@ def show(pool: str, cache: Path | None, as_json: bool) -> None:
     POOL is a name, or a glob that one pool matches. pass@1 is the mean over problems of the share
     of correct traces; cons@all lets every stored trace vote. Redundancy is the share of pairs of
     traces of one problem that have the same answer, traces without an answer left out: summed over
-    all problems (pooled), and for each.
+    all problems (pooled), and for each. Judge scores are those stored of its pairs.
     """
     from dataclasses import asdict
 
+    from judges.inventory import stored_scores
     from simulator.catalogue import connect
-    from simulator.pool import read_info
+    from simulator.pool import Pool, read_info
     from simulator.pool_facts import pool_facts
 
     folders = find_pools(cache_folder(cache), [pool])
@@ -102,10 +103,17 @@ def show(pool: str, cache: Path | None, as_json: bool) -> None:
         facts = pool_facts(catalogue, info.name)
         (row,) = catalogue.rows("SELECT path, bytes FROM pools WHERE name = ?", [info.name])
     description = {"name": info.name, **asdict(info), "fingerprint": info.fingerprint, **row}
+    scores = stored_scores(cache_folder(cache), Pool(folder))
     if as_json:
-        print_json({**description, "facts": facts.as_dict()})
+        judged = [asdict(each) for each in scores]
+        print_json({**description, "judge_scores": judged, "facts": facts.as_dict()})
     else:
         _print_description(description)
+        for each in scores:
+            click.echo(
+                f"{'judge scores':<18}{each.judge}: {each.pairs:,} of {each.all_pairs:,} pairs"
+                f"{' (unranked)' if each.unranked else ''}"
+            )
         _print_facts(facts)
 
 

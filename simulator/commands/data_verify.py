@@ -21,17 +21,22 @@ def verify(
 ) -> None:
     """Check pools against what their format promises; all of them without POOL.
 
-    Recomputes the hashes and checks order, uniqueness, lengths, answer classes, grades and signals.
-    The exit code is 1 if anything is wrong.
+    Recomputes the hashes and checks order, uniqueness, lengths, answer classes, grades and signals,
+    and the judge scores that are stored of a pool. The exit code is 1 if anything is wrong.
     """
+    from judges.inventory import check_scores
     from simulator.cache import cache_folder, find_pools, pool_name
+    from simulator.pool import Pool
     from simulator.pool_check import check_pool
 
     findings: dict[str, list[str]] = {}
-    for path in find_pools(cache_folder(cache), patterns):
+    folder = cache_folder(cache)
+    for path in find_pools(folder, patterns):
         name = pool_name(path)
         with progress_bar(name) as progress:
             findings[name] = check_pool(path, progress)
+            if not findings[name]:
+                findings[name] = check_scores(folder, Pool(path), progress)
         if not as_json:
             click.echo(f"{name}: {'wrong' if findings[name] else 'sound'}")
             for finding in findings[name]:
@@ -39,5 +44,5 @@ def verify(
     if as_json:
         print_json(findings)
     elif not findings:
-        click.echo(f"No pools in {cache_folder(cache)}.")
+        click.echo(f"No pools in {folder}.")
     ctx.exit(1 if any(findings.values()) else 0)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pools import T, write_problem
+from pools import T, start_engine, write_problem
 
-from judges.prefixes import FIRST_TOKENS, REASONING_WORDS, Truncation
+from judges.prefixes import TOKENS_500, WORDS_25, Truncation
 from simulator.errors import UserError
+from simulator.rules import ReasoningWords
 
 
 def test_the_first_tokens_and_the_whole_of_a_shorter_trace(tmp_path: Path) -> None:
@@ -19,16 +20,38 @@ def test_the_first_tokens_and_the_whole_of_a_shorter_trace(tmp_path: Path) -> No
     assert Truncation("tokens", 5).prefixes(problem) == ["aabbccddee", "xyz!"]
 
 
+def test_up_to_a_reasoning_word_and_the_whole_of_a_trace_without(tmp_path: Path) -> None:
+    # A token is one character. "so" is complete once the space after it is there: 5 tokens, 10.
+    texts = ["a so b so c", "sofa, also", "no"]
+    problem = write_problem(tmp_path, [T(len(text), "1", text=text) for text in texts])
+    assert Truncation("words", 1).prefixes(problem) == ["a so ", "sofa, also", "no"]
+    assert Truncation("words", 2).prefixes(problem) == ["a so b so ", "sofa, also", "no"]
+    assert Truncation("words", 3).cuts(problem).tolist() == [11, 10, 2]
+
+
+def test_prefixes_are_what_a_policy_sees_when_it_halts_there(tmp_path: Path) -> None:
+    texts = ["So we wait, but then it ends. Thus", "Let us see", "wait wait wait wait"]
+    traces = [T(1 + len(text) // 3, "1", text=text) for text in texts]
+    problem = write_problem(tmp_path, traces)
+    for count in (1, 2, 3):
+        _, sampler = start_engine(problem)
+        started = sampler.start(3)
+        sampler.decode(started, until=ReasoningWords(count))
+        truncation = Truncation("words", count)
+        assert [*started.text] == truncation.prefixes(problem)
+        assert started.num_tokens.tolist() == truncation.cuts(problem).tolist()
+
+
 def test_a_pool_without_text_is_refused(tmp_path: Path) -> None:
     problem = write_problem(tmp_path, [T(5, "1")])
     with pytest.raises(UserError, match="test/model/tiny has no text"):
-        FIRST_TOKENS.prefixes(problem)
+        TOKENS_500.prefixes(problem)
 
 
 def test_truncations_are_read_as_they_are_written() -> None:
-    for truncation in (FIRST_TOKENS, REASONING_WORDS):
+    for truncation in (TOKENS_500, WORDS_25):
         assert Truncation.parse(str(truncation)) == truncation
-    assert (str(FIRST_TOKENS), str(REASONING_WORDS)) == ("tokens=500", "words=25")
+    assert (str(TOKENS_500), str(WORDS_25)) == ("tokens=500", "words=25")
 
 
 @pytest.mark.parametrize("text", ["500", "tokens", "tokens=", "tokens=-1", "letters=5", "words=0"])

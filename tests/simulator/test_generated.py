@@ -269,11 +269,11 @@ def test_no_more_than_one_problem_is_in_memory(
 
     def counting(self: PoolWriter, problem: ProblemRecord) -> None:
         gc.collect()
-        alive.append(sum(isinstance(each, ProblemRecord) for each in gc.get_objects()) - before)
+        alive.append(sum(type(each) is ProblemRecord for each in gc.get_objects()) - before)
         add(self, problem)
 
     monkeypatch.setattr(PoolWriter, "add", counting)
-    before = sum(isinstance(each, ProblemRecord) for each in gc.get_objects())
+    before = sum(type(each) is ProblemRecord for each in gc.get_objects())
     make_pool(tmp_path, QWEN_AIME24, SMALL)
     assert alive == [1] * 6
 
