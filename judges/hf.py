@@ -85,8 +85,8 @@ class HfJudge:
         trained = judge_file(self.folder)
         if trained.get("kind", "hf") != "hf":
             raise UserError(f"{model}: trained as judge {trained['kind']}; name it so")
-        self.template = _template(trained, prompt, same, different)
-        self.truncation = truncation or _trained_truncation(trained) or DEFAULT_TRUNCATION
+        self.template = template_of(trained, prompt, same, different)
+        self.truncation = truncation or truncation_of(trained) or DEFAULT_TRUNCATION
         self._device, self._dtype = device, dtype
         self.batch_tokens = batch_tokens
         self.share = share
@@ -341,9 +341,10 @@ def load_causal_model(folder: Path, dtype: Any) -> Any:
         raise UserError(f"{folder}: not a causal language model ({reason})") from None
 
 
-def _template(
+def template_of(
     trained: dict[str, Any], prompt: str | None, same: str | None, different: str | None
 ) -> Template:
+    """The template to ask with: what was typed, else what the model was trained with."""
     known = trained.get("template")
     if prompt is None and isinstance(known, dict):
         template = Template(known["text"], known["same"], known["different"])
@@ -353,6 +354,7 @@ def _template(
     return Template.read(None if prompt is None else Path(prompt), same or "Yes", different or "No")
 
 
-def _trained_truncation(trained: dict[str, Any]) -> Truncation | None:
+def truncation_of(trained: dict[str, Any]) -> Truncation | None:
+    """Where the traces that the model was trained on were cut; None where it does not say."""
     text = trained.get("truncation")
     return Truncation.parse(text) if isinstance(text, str) else None
