@@ -98,9 +98,9 @@ class CachedScores:
     def missing(self, problem: StoredProblem, pairs: Ints) -> Ints:
         """Those of `pairs` (the lower index first) that have no score yet, sorted, each once."""
         matrix = self._hold(problem).matrix
-        places = pairs[:, 0] * len(matrix) + pairs[:, 1]
-        gaps = np.unique(places[np.isnan(matrix.reshape(-1)[places])])
-        return np.stack(np.divmod(gaps, len(matrix)), axis=1)
+        asked = np.zeros(matrix.shape, dtype=np.bool_)
+        asked[pairs[:, 0], pairs[:, 1]] = True
+        return np.argwhere(asked & np.isnan(matrix))
 
     def fill(self, problem: StoredProblem, pairs: Ints) -> int:
         """Compute those of `pairs` that nobody has stored by now; returns how many."""
