@@ -38,6 +38,19 @@ def test_first_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert printed.splitlines()[:-1] == shown.splitlines()[:-1]  # the last names the run's folder
 
 
+@pytest.mark.skipif(not SCOUT.is_dir(), reason="no recorded SCOUT traces in ../shared/data")
+def test_sweep_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    names = ("--dataset", "scout", "--model", "qwen3-8b", "--benchmark", "aime24")
+    program = ("-m", "simulator.cli")
+    output_of(*program, "import", "scout", str(SCOUT / "aime24.json"), *names, cwd=tmp_path)
+    sweep = ("run", "parallel-probe", "-p", "stable_steps=10,20,30,40", "-d", "scout/*")
+    printed = output_of(*program, *sweep, cwd=tmp_path)
+    shown = shown_after(
+        "output of: deepprune-sim run parallel-probe -p stable_steps=10,20,30,40 -d 'scout/*'"
+    )
+    assert printed.splitlines()[:-1] == shown.splitlines()[:-1]  # the last names the folder
+
+
 def test_readme_shows_the_example_policy_as_it_is() -> None:
     example = (ROOT / "docs" / "examples" / "short_m.py").read_text(encoding="utf-8")
     assert shown_after("file: docs/examples/short_m.py") == example
