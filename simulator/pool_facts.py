@@ -1,4 +1,4 @@
-"""What a pool's lengths and answers say about it: pass@1, voting, redundancy, lengths."""
+"""What a pool's lengths and answers say about it: pass@k, voting, redundancy, lengths."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from simulator.catalogue import Catalogue
+from simulator.statistics import Estimate, bootstrap, pass_at_k
 
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
@@ -49,6 +50,26 @@ class PoolFacts:
         return sum(each.correct / each.traces for each in self.problems) / len(self.problems)
 
     @property
+    def pass_at_k(self) -> dict[int, Estimate]:
+        """By k the chance that one of k traces drawn at random is right, averaged over problems.
+
+        The unbiased estimator (`statistics.pass_at_k`) for k = 1, 2, 4, … and for as many as every
+        problem has, with 95% intervals over problems. The last is whether any of them is right.
+        """
+        traces = [each.traces for each in self.problems]
+        correct = [each.correct for each in self.problems]
+        least = min(traces)
+        sizes = [2**power for power in range(least.bit_length()) if 2**power < least]
+        over = bootstrap(len(self.problems))
+        return {k: over.mean(pass_at_k(traces, correct, k)) for k in [*sizes, least]}
+
+    @property
+    def consensus(self) -> Estimate:
+        """Accuracy of cons@all with its 95% interval over problems."""
+        votes = [float(each.consensus_correct) for each in self.problems]
+        return bootstrap(len(self.problems)).mean(votes)
+
+    @property
     def consensus_accuracy(self) -> float:
         """Accuracy of cons@all: a vote of every stored trace on each problem."""
         return sum(each.consensus_correct for each in self.problems) / len(self.problems)
@@ -84,7 +105,9 @@ class PoolFacts:
         """Everything above, ready for JSON."""
         return {
             "pass_at_1": self.pass_at_1,
+            "pass_at_k": {str(k): chance.as_dict() for k, chance in self.pass_at_k.items()},
             "consensus_accuracy": self.consensus_accuracy,
+            "consensus": self.consensus.as_dict(),
             "redundancy": self.redundancy,
             "mean_redundancy": self.mean_redundancy,
             "mean_length": self.mean_length,

@@ -18,6 +18,7 @@ from simulator.errors import UserError
 if TYPE_CHECKING:
     from simulator.catalogue import Broken
     from simulator.pool_facts import PoolFacts
+    from simulator.statistics import Estimate
 
 
 @click.group(
@@ -77,10 +78,12 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
 def show(pool: str, cache: Path | None, as_json: bool) -> None:
     """Show one pool: where it comes from, and what its traces say.
 
-    POOL is a name, or a glob that one pool matches. pass@1 is the mean over problems of the share
-    of correct traces; cons@all lets every stored trace vote. Redundancy is the share of pairs of
-    traces of one problem that have the same answer, traces without an answer left out: summed over
-    all problems (pooled), and for each. Judge scores are those stored of its pairs.
+    POOL is a name, or a glob that one pool matches. pass@k is the chance that one of k traces drawn
+    at random is right (unbiased estimator), averaged over problems, with a 95% interval over those;
+    for k = 1 it is the share of correct traces. cons@all lets every stored trace vote. Redundancy
+    is the share of pairs of traces of one problem that have the same answer, traces without an
+    answer left out: summed over all problems (pooled), and for each. Judge scores are those stored
+    of its pairs.
     """
     from dataclasses import asdict
 
@@ -223,8 +226,9 @@ def _print_facts(facts: PoolFacts) -> None:
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in facts.finish_reasons.items())
     lengths = zip(QUANTILES, facts.lengths, strict=True)
     click.echo()
-    line("pass@1", percent(facts.pass_at_1))
-    line("cons@all", f"{percent(facts.consensus_accuracy)} (every stored trace votes)")
+    for k, chance in facts.pass_at_k.items():
+        line(f"pass@{k}", with_interval(chance))
+    line("cons@all", f"{with_interval(facts.consensus)} (every stored trace votes)")
     line(
         "redundancy",
         f"{share(facts.redundancy)} of all pairs with answers agree; "
@@ -257,6 +261,13 @@ def _print_facts(facts: PoolFacts) -> None:
 def percent(fraction: float) -> str:
     """A fraction as a percentage with two decimals."""
     return f"{100 * fraction:.2f}%"
+
+
+def with_interval(estimate: Estimate) -> str:
+    """A fraction as a percentage with its interval, where it has one."""
+    if estimate.low is None or estimate.high is None:
+        return percent(estimate.value)
+    return f"{percent(estimate.value)} [{100 * estimate.low:.2f}, {100 * estimate.high:.2f}]"
 
 
 def share(fraction: float | None) -> str:

@@ -14,7 +14,8 @@ from stored_files import NAME, TRACES, write_pool, write_run
 from simulator.catalogue import connect
 from simulator.commands.data import data, file_size, large_number
 from simulator.errors import UserError
-from simulator.pool_facts import pool_facts
+from simulator.pool_facts import PoolFacts, ProblemFacts, pool_facts
+from simulator.statistics import Estimate
 
 
 @pytest.fixture
@@ -98,6 +99,35 @@ def test_facts_of_the_pool_that_was_worked_out_by_hand(cache: Path) -> None:
     assert facts.lengths[3] == (40 + 100) / 2
     assert facts.lengths[-1] == 400
     assert facts.finish_reasons == {"stop": 7, "length": 1}
+
+
+def test_pass_at_k_of_the_pool_that_was_worked_out_by_hand(cache: Path) -> None:
+    # Of four traces three and two are right. One pair in six of the second problem's are both
+    # wrong, and no pair of the first's; of two problems a resample holds one twice, or each once.
+    write_pool(cache)
+    with connect(cache, Path("runs"), Path("submissions")) as catalogue:
+        chances = pool_facts(catalogue, NAME).pass_at_k
+    assert [*chances] == [1, 2, 4]
+    assert chances[1] == Estimate(0.625, 0.5, 0.75)
+    assert chances[2].value == pytest.approx((1 + 5 / 6) / 2)
+    assert chances[4] == Estimate(1.0, 1.0, 1.0)
+    shown = json.loads(invoke(cache, "show", NAME, "--json"))["facts"]
+    assert shown["pass_at_k"]["1"] == {"value": 0.625, "low": 0.5, "high": 0.75}
+    assert shown["consensus"] == {"value": 0.5, "low": 0.0, "high": 1.0}
+    text = invoke(cache, "show", NAME)
+    assert "pass@2            91.67% [83.33, 100.00]" in text
+    assert "cons@all          50.00% [0.00, 100.00] (every stored trace votes)" in text
+
+
+def test_pass_at_k_goes_as_far_as_the_problem_with_the_fewest_traces() -> None:
+    def problem(traces: int, correct: int) -> ProblemFacts:
+        return ProblemFacts("p", "7", traces, 1, correct, 0, 1, True, 0, 0)
+
+    uneven = PoolFacts([problem(7, 7), problem(11, 0)], [], {})
+    assert [*uneven.pass_at_k] == [1, 2, 4, 7]
+    assert [chance.value for chance in uneven.pass_at_k.values()] == [0.5] * 4
+    alone = PoolFacts([problem(1, 1)], [], {})
+    assert alone.pass_at_k == {1: Estimate(1.0, None, None)}
 
 
 def test_a_pool_without_any_answer_has_no_redundancy(cache: Path) -> None:
