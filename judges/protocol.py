@@ -141,6 +141,7 @@ def tokens_read(prefix_tokens: Ints, template_tokens: int, pairs: Ints) -> tuple
     first, second = pairs[:, 0], pairs[:, 1]
     partners = int(prefix_tokens[second].sum())
     whole = int(prefix_tokens[first].sum()) + partners + template_tokens * len(pairs)
-    once = np.unique(first)
-    reused = int(prefix_tokens[once].sum()) + partners + template_tokens * len(once)
+    once = np.zeros(len(prefix_tokens), dtype=np.bool_)
+    once[first] = True
+    reused = int(prefix_tokens[once].sum()) + partners + template_tokens * int(once.sum())
     return whole, reused
