@@ -148,7 +148,9 @@ def load_encoder(folder: Path, device: str) -> Any:
         No sentence encoder, or no tokenizer.
     """
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     if not any(folder.glob("tokenizer*")):
         raise UserError(
             f"{folder}: no tokenizer here (tokenizer.json); copy that of its base model"

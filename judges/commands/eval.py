@@ -1,0 +1,125 @@
+"""`deepprune-sim judge eval`: judges compared on the pairs of a set that none was trained on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from simulator.commands.progress import progress_bar
+from simulator.commands.report import write_whole
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from judges.evaluation import Row, Scored
+
+FORMATS = ("table", "markdown", "latex", "json")
+
+
+@click.command(
+    name="eval",
+    epilog="\b\nExamples:\n"
+    "  deepprune-sim judge eval otis lexical embedding --roc roc.svg\n"
+    "  deepprune-sim judge eval otis embedding:model=judges/minilm -t tokens=500 --format latex",
+)
+@click.argument("pairs", type=click.Path(path_type=Path), metavar="PAIRS")
+@click.argument("judges", nargs=-1, required=True, metavar="JUDGE...")
+@click.option(
+    "-t",
+    "--truncation",
+    metavar="tokens=N|words=N",
+    help="What judges read of each trace. [default: each judge's own]",
+)
+@click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
+@click.option(
+    "--unfinished-only",
+    is_flag=True,
+    help="Leave out pairs of which a prefix is a whole trace, answer included.",
+)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option(
+    "--roc", type=click.Path(path_type=Path), metavar="FILE", help="Draw ROC curves (.svg, .png)."
+)
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw how often pairs are the same at each score (.svg, .png).",
+)
+def evaluate(
+    pairs: Path,
+    judges: tuple[str, ...],
+    truncation: str | None,
+    split: str,
+    unfinished_only: bool,
+    form: str,
+    roc: Path | None,
+    calibration: Path | None,
+) -> None:
+    """Compare judges on the test side of PAIRS, the folder that `judge pairs` made.
+
+    JUDGE is lexical, embedding, hf or vllm, with settings as NAME:SETTING=VALUE,…; a folder that
+    `judge train` made is embedding:model=FOLDER or hf:model=FOLDER.
+    """
+    from judges.evaluation import compare, score_pairs
+    from judges.loading import load_judge
+    from judges.pairs import PairSet
+    from judges.prefixes import Truncation
+
+    check_plots(roc, calibration)
+    pair_set = PairSet(pairs)
+    cut = None if truncation is None else Truncation.parse(truncation)
+    scored = []
+    for spec in dict.fromkeys(judges):
+        with progress_bar(spec) as progress:
+            scored.append(
+                score_pairs(
+                    pair_set,
+                    load_judge(spec, cut),
+                    spec,
+                    split=split,
+                    unfinished_only=unfinished_only,
+                    progress=progress,
+                )
+            )
+    show(compare(scored), form)
+    draw(scored, roc, calibration)
+
+
+def check_plots(*files: Path | None) -> None:
+    """Refuse names of pictures that cannot be written, before any work is done."""
+    for file in files:
+        if file is not None:
+            if not file.parent.is_dir():
+                raise UserError(f"{file}: there is no folder {file.parent}; make it first")
+            if file.suffix.lower() not in (".svg", ".png"):
+                raise UserError(f"{file}: a plot is a .png or an .svg file; change the name")
+
+
+def show(rows: Sequence[Row], form: str) -> None:
+    """Print a comparison."""
+    from judges.evaluation import FORMATS as RENDER
+    from judges.evaluation import HEADERS, NOTES, RIGHT, cells
+    from simulator.tables import print_table
+
+    if form == "table" and sys.stdout.isatty():
+        print_table(HEADERS, [cells(row) for row in rows], RIGHT)
+        for note in NOTES:
+            click.echo(note)
+    else:
+        click.echo(RENDER[form](rows), nl=False)
+
+
+def draw(scored: Sequence[Scored], roc: Path | None, calibration: Path | None) -> None:
+    """Write the pictures asked for."""
+    from judges.plots import calibration_plot, roc_plot
+
+    curves = [(f"{each.name}, {each.truncation}", each.labels, each.scores) for each in scored]
+    for file, plot in ((roc, roc_plot), (calibration, calibration_plot)):
+        if file is not None:
+            write_whole(file, plot(curves, file.suffix.lower()[1:]))
+            click.echo(f"wrote {file}", err=True)

@@ -1,0 +1,118 @@
+"""`deepprune-sim judge pairs`: the pairs that judges are trained and evaluated on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from simulator.commands.options import cache_option, json_option, print_json
+
+TRUNCATIONS = ("words=25", "tokens=500")
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  deepprune-sim judge pairs -d 'epoch/*' -o otis --test-model 'gemini*' --test-model phi-4\n"
+    "  deepprune-sim judge pairs -d '*/mmlu-pro' -o mmlu -t tokens=250,tokens=500"
+)
+@click.option("-d", "--pool", "patterns", multiple=True, required=True, help="Pool name or glob.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="New."
+)
+@click.option(
+    "-t",
+    "--truncation",
+    "truncations",
+    multiple=True,
+    metavar="tokens=N|words=N",
+    help="What to keep of each trace; several with commas. [default: words=25,tokens=500]",
+)
+@click.option(
+    "--traces",
+    type=click.IntRange(min=2),
+    default=16,
+    show_default=True,
+    help="Traces drawn of each problem; all of their pairs are made.",
+)
+@click.option(
+    "--test-share",
+    type=click.FloatRange(0, 1),
+    default=0.3,
+    show_default=True,
+    help="Share of the problems to test on: 1 for all of them, 0 for none.",
+)
+@click.option(
+    "--test-model",
+    "test_models",
+    multiple=True,
+    metavar="GLOB",
+    help="Models to test on, and not to train on. [default: a share of them drawn]",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@cache_option
+@json_option
+def pairs(
+    patterns: tuple[str, ...],
+    output: Path,
+    truncations: tuple[str, ...],
+    traces: int,
+    test_share: float,
+    test_models: tuple[str, ...],
+    seed: int,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Make pairs of traces of the same problem, labelled by whether their answers are the same.
+
+    Traces without an answer, or cut by the length limit, are left out and counted. With several
+    models, some problems of some models are for testing, the other problems of the other models
+    for training, and the rest is left out: no problem and no model is on both sides.
+    """
+    from judges.pairs import make_pairs
+    from judges.prefixes import Truncation
+    from simulator.cache import cache_folder, find_pools
+    from simulator.pool import Pool
+    from simulator.tables import print_table
+
+    texts = ",".join(truncations or TRUNCATIONS).split(",")
+    cuts = [Truncation.parse(text) for text in dict.fromkeys(texts)]
+    pools = [Pool(folder) for folder in find_pools(cache_folder(cache), patterns)]
+    made = make_pairs(
+        pools,
+        output,
+        cuts,
+        traces=traces,
+        test_share=test_share,
+        test_models=test_models,
+        seed=seed,
+    )
+    if as_json:
+        print_json({"pairs": str(output), **made.info})
+        return
+    rows = [
+        [
+            name,
+            *(_with_share(counts[f"{side}_pairs"], counts[f"{side}_same"]) for side in SIDES),
+            *(f"{counts[f'traces_{reason}']:,}" for reason in REASONS),
+        ]
+        for name, counts in made.info["pools"].items()
+    ]
+    headers = ["pool", "train pairs (same)", "test pairs (same)", *REASONS.values()]
+    print_table(headers, rows, [False, *[True] * 6])
+    click.echo(f"\nsplit by {made.info['split']}; the last columns count traces left out")
+    click.echo(f"pairs: {output}")
+
+
+SIDES = ("train", "test")
+
+REASONS = {
+    "without_answer": "no answer",
+    "cut_by_length": "cut by length",
+    "not_drawn": "not drawn",
+    "on_neither_side": "on neither side",
+}
+
+
+def _with_share(number: int, same: int) -> str:
+    return f"{number:,} ({same / number:.0%})" if number else "0"
