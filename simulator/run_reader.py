@@ -176,11 +176,12 @@ def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
         return {}
     keys = ["pool", "problem_id"]
     summed = ["correct", "tokens", "baseline_correct", "baseline_tokens"]
-    with reading(file):
-        rows = pq.read_table(file, columns=[*keys, *summed]).unify_dictionaries()
+    with reading(file), pq.ParquetFile(file) as stored:
+        # One thread: a row group is a problem, too little for several.
+        rows = stored.read([*keys, *summed], use_threads=False).unify_dictionaries()
     if set(rows.column_names) != {*keys, *summed}:
         raise UserError(f"{file}: columns are missing; make the run again")
-    grouped = rows.group_by(keys).aggregate(
+    grouped = rows.group_by(keys, use_threads=False).aggregate(
         [*[(name, "sum") for name in summed], ([], "count_all")]
     )
     pools = np.array(grouped["pool"].to_pylist(), dtype=object)

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from stored_files import NAME, summary_pool, write_run
 
@@ -192,6 +193,13 @@ def test_answers_of_another_run_are_refused(tmp_path: Path) -> None:
     (large / "answers.parquet").write_bytes((small / "answers.parquet").read_bytes())
     with pytest.raises(UserError, match=r"2/answers\.parquet: not the problems and repeats"):
         comparison(small, large)
+    answers = pq.read_table(small / "answers.parquet")
+    pq.write_table(answers.drop(["tokens"]), large / "answers.parquet")
+    with pytest.raises(UserError, match="columns are missing"):
+        comparison(large)
+    pq.write_table(answers[1:], large / "answers.parquet")
+    with pytest.raises(UserError, match=r"problems of .* differ in repeats"):
+        comparison(large)
     (large / "answers.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match=r"answers\.parquet: cannot be read") as error:
         comparison(large)
