@@ -10,6 +10,10 @@ COMMANDS = {
     "score": ("judges.commands.score:score", "Score the pairs of pools and keep the scores."),
     "pairs": ("judges.commands.pairs:pairs", "Make the pairs to train and evaluate judges on."),
     "train": ("judges.commands.train:train", "Train a judge, or a grid of them."),
+    "redundancy": (
+        "judges.commands.redundancy:redundancy",
+        "Show how many pairs of traces end in the same answer.",
+    ),
     "eval": ("judges.commands.eval:evaluate", "Compare judges on pairs: AUROC, TNR@0.2."),
 }
 """Command to `module:function` and the line that `--help` shows, so that help loads nothing."""

@@ -168,7 +168,8 @@ def test_methods_lists_every_built_in_with_its_parameters(
     methods = {method["name"]: method for method in json.loads(out)}
     assert list(methods) == [
         *("pass@1", "cons@N", "asc", "esc", "sprt", "msprt", "doubling", "short-m@k"),
-        *("sac", "parallel-probe", "oracle"),
+        *("sac", "parallel-probe", "deepconf-low", "deepconf-high", "deepconf-offline"),
+        *("self-certainty", "deepprune", "oracle"),
     ]
     assert methods["parallel-probe"]["parameters"]["stable_steps"] == 40
     assert methods["oracle"]["unranked"]

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.report import PICTURES, write_whole
+from simulator.errors import UserError
+
+
+@click.command(
+    epilog="\b\nExamples:\n  deepprune-sim judge redundancy\n"
+    "  deepprune-sim judge redundancy 'epoch/*' --plot redundancy.svg"
+)
+@click.argument("patterns", metavar="[POOL]...", nargs=-1)
+@cache_option
+@json_option
+@click.option(
+    "--plot",
+    "pictures",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    metavar="FILE",
+    help="Draw the shares as .png or .svg, replacing the file; repeatable.",
+)
+def redundancy(
+    patterns: tuple[str, ...], cache: Path | None, as_json: bool, pictures: tuple[Path, ...]
+) -> None:
+    """Show how many pairs of traces of one problem end in the same answer.
+
+    POOL is a name or a glob; without any, every real pool. Traces without an answer are left out.
+    Intervals are 95%, from a bootstrap over problems.
+    """
+    from judges.redundancy import PUBLISHED, plot, redundancies
+    from simulator.cache import cache_folder, find_pools
+    from simulator.pool import Pool
+    from simulator.statistics import Estimate
+    from simulator.tables import print_table
+
+    for file in pictures:
+        if file.suffix.lower() not in PICTURES:
+            raise UserError(f"{file}: a plot is a .png or an .svg file; change the name")
+    folder = cache_folder(cache)
+    pools = [Pool(path) for path in find_pools(folder, patterns)]
+    if not patterns:
+        pools = [pool for pool in pools if not pool.info.synthetic] or pools
+    if not pools:
+        raise UserError(
+            f"no pool in {folder}; import one, or pull one with deepprune-sim data pull"
+        )
+    rows = redundancies(pools)
+
+    def percent(estimate: Estimate | None) -> str:
+        if estimate is None:
+            return "-"
+        text = f"{100 * estimate.value:.1f}"
+        if estimate.low is None or estimate.high is None:
+            return text
+        return f"{text} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+    if as_json:
+        print_json([row.as_dict() for row in rows])
+    else:
+        headers = ["pool", "problems", "pairs", "same answer, % [95%]", "mean of problems, % [95%]"]
+        cells = [
+            [
+                row.pool + (" (synthetic)" if row.synthetic else ""),
+                f"{row.problems:,}",
+                f"{row.pairs:,}",
+                percent(row.share),
+                percent(row.mean),
+            ]
+            for row in rows
+        ]
+        print_table(headers, cells, [False, True, True, True, True])
+        click.echo(PUBLISHED)
+    for file in pictures:
+        write_whole(file, plot(rows, file.suffix.lower()[1:]))
+        click.echo(f"wrote {file}", err=True)
