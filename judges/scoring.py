@@ -84,7 +84,7 @@ def _scored(
     scores: CachedScores, pools: Sequence[Pool], places: Sequence[tuple[int, int]], jobs: int
 ) -> Iterator[tuple[int, int, int]]:
     """Which pool, pairs done and pairs scored, as it goes on."""
-    if jobs == 1 or len(places) < 2:
+    if jobs == 1 or len(places) < 2 or scores.judge is None:
         for at, index in places:
             problem = replace(pools[at].problems[index], prepared={})  # and so its texts go with it
             for done, filled in fill_problem(scores, problem):
