@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from simulator import policy_process
 from simulator.errors import PolicyError
-from simulator.loading import LoadedPolicy, load_policy
+from simulator.loading import LoadedPolicy
 from simulator.pool import StoredProblem
 from simulator.recording import Replayed
 from simulator.replay import replay
@@ -124,24 +125,24 @@ def check_policy(
             yield Finding(name, case is None, detail, case)
 
 
-def fresh_players(loaded: LoadedPolicy, *, seed: int, in_process: bool) -> FreshPlayer:
+def fresh_players(loaded: LoadedPolicy, *, seed: int) -> FreshPlayer:
     """Players of a policy, each of which has seen nothing yet."""
 
     @contextmanager
     def fresh() -> Iterator[Player]:
-        again = load_policy(loaded.spec, loaded.settings, loaded.source)
+        with policy_process.fresh(loaded) as again:
 
-        def player(problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
-            return replay(
-                again,
-                problem,
-                budget=budget,
-                repeats=range(repeat, repeat + 1),
-                seed=seed,
-                serving=Serving(None, ()),
-            )
+            def player(problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
+                return replay(
+                    again,
+                    problem,
+                    budget=budget,
+                    repeats=range(repeat, repeat + 1),
+                    seed=seed,
+                    serving=Serving(None, ()),
+                )
 
-        yield player
+            yield player
 
     return fresh
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from simulator.errors import BudgetExceeded, SamplerError
+from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.group_confidence import bottom_confidence, lowest_confidence, mean_confidence
 from simulator.judging import Judging, ReplayJudge
 from simulator.lockstep import Pace, lock_step
@@ -298,7 +298,7 @@ class Engine:
     def _refuse_after_answer(self) -> None:
         """A policy may keep its sampler, but not go on with a problem that it has answered."""
         if self.answered:
-            raise SamplerError("this problem has been answered; its sampler is closed")
+            raise SamplerError(ANSWERED)
 
     def _need(self, signals: Set[str]) -> None:
         """Refuse what a pool does not store."""

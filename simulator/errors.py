@@ -40,6 +40,10 @@ class SamplerError(Exception):
     """A policy asked its sampler for something that no inference engine could do."""
 
 
+ANSWERED = "this problem has been answered; its sampler is closed"
+"""What a policy is told that goes on with a problem whose answer it has given."""
+
+
 class BudgetExceeded(SamplerError):  # noqa: N818  (the name is part of the policy API)
     """A policy started more traces than its budget."""
 

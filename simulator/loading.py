@@ -28,6 +28,7 @@ class LoadedPolicy:
     """A policy that can be replayed, and what identifies it.
 
     `file` is the name shown in errors, `source` its text, `settings` the parameters as typed.
+    Where it is not `in_process`, `policy` stands for one that a process of its own holds.
     """
 
     spec: str
@@ -40,6 +41,7 @@ class LoadedPolicy:
     budget: int | None
     policy: Policy = field(compare=False, repr=False)
     builtin: bool = False
+    in_process: bool = True
 
     @property
     def sha256(self) -> str:
@@ -50,7 +52,10 @@ class LoadedPolicy:
 def load_policy(
     spec: str, settings: Mapping[str, str] | None = None, source: str | None = None
 ) -> LoadedPolicy:
-    """Load a built-in method or a policy file and set its parameters.
+    """Load a built-in method or a policy file, in this process, and set its parameters.
+
+    Replays take their policies from `simulator.policy_process`, which keeps files out of a process
+    that holds pools.
 
     Parameters
     ----------
@@ -95,11 +100,9 @@ def load_policy(
             policy,
             builtin=True,
         )
-    if not re.search(r"\.py(@\w+)?$", spec):
-        raise UserError(_unknown_name(spec))
-    file, _, wanted = spec.rpartition("@") if re.search(r"\.py@\w+$", spec) else (spec, "", "")
+    file, wanted = split_file(spec)
     if source is None:
-        source = _read_source(file)
+        source = read_source(file)
     kind = _policy_class(file, source, wanted)
     policy, parameters = _instantiate(kind, settings, file)
     name = Path(file).stem
@@ -141,7 +144,27 @@ def _unknown_name(spec: str) -> str:
     return f"{spec}: neither a built-in method nor a .py file; {hint}"
 
 
-def _read_source(file: str) -> str:
+def is_builtin(spec: str) -> bool:
+    """Whether it names a built-in method."""
+    return _match_builtin(spec) is not None
+
+
+def split_file(spec: str) -> tuple[str, str]:
+    """`file.py@Class` as file and class; no class where none is named.
+
+    Raises
+    ------
+    UserError
+        It names no Python file; with the nearest built-in name.
+    """
+    if not re.search(r"\.py(@\w+)?$", spec):
+        raise UserError(_unknown_name(spec))
+    file, _, wanted = spec.rpartition("@") if re.search(r"\.py@\w+$", spec) else (spec, "", "")
+    return file, wanted
+
+
+def read_source(file: str) -> str:
+    """The text of a policy file; raises `PolicyError` where it cannot be read."""
     try:
         return Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -273,6 +296,10 @@ def _convert(key: str, text: str, default: Any) -> Any:
     )
 
 
+MAX_MESSAGE = 1000
+"""How much of an exception's text is shown, in characters."""
+
+
 def explain(error: BaseException, file: str) -> str:
     """One line for an exception that a policy let escape: where in its file, and what."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -283,7 +310,7 @@ def explain(error: BaseException, file: str) -> str:
 
 def _described(error: BaseException) -> str:
     try:
-        text = " ".join(str(error).split())
+        text = " ".join(str(error)[:MAX_MESSAGE].split())
     except Exception:  # its own __str__ fails
         text = ""
     if isinstance(error, SamplerError) or (type(error) is ValueError and text):

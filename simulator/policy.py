@@ -29,6 +29,9 @@ class Problem:
 class Policy:
     """A parallel-scaling method. Derive from it, in one file, and implement `solve`.
 
+    Each problem of each repeat is solved by a shallow copy of the policy (`copy.copy`): what
+    `solve` sets on `self` ends with the problem.
+
     Public class attributes are parameters: `-p name=value` on the command line sets them on the
     instance, converted to the type of the default. These four are not parameters:
 

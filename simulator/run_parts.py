@@ -20,8 +20,10 @@ from multiprocessing import active_children, get_context, parent_process, resour
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from simulator.loading import load_policy
+from simulator import policy_process
+from simulator.loading import LoadedPolicy
 from simulator.pool import Pool, StoredProblem
 from simulator.recording import ANSWERS, DECISIONS
 from simulator.replay import ORDERS_AT_ONCE, replay
@@ -132,7 +134,7 @@ def _replayed(
         return
     spec = runs[0].spec  # they differ in their parameters only
     given = (
-        (spec.loaded.spec, spec.loaded.source),
+        (spec.loaded.spec, spec.loaded.source, spec.loaded.in_process),
         [(run.spec.loaded.settings, run.parts) for run in runs],
         [pool.path for pool in spec.pools],
         (spec.budget, spec.repeats, spec.seed, spec.serving),
@@ -174,7 +176,7 @@ _in_worker: list[Making]
 
 
 def _start_worker(
-    policy: tuple[str, str],
+    policy: tuple[str, str, bool],
     runs: Sequence[tuple[Mapping[str, str], Path]],
     pools: Sequence[Path],
     settings: tuple[int | None, int, int, Serving],
@@ -186,9 +188,13 @@ def _start_worker(
     sys.path[:] = path
     sys.stdout = sys.stderr  # results alone go to standard output, not what a policy prints
     opened = [Pool(path) for path in pools]
-    name, source = policy
+    name, source, in_process = policy
+
+    def load(typed: Mapping[str, str]) -> LoadedPolicy:
+        return policy_process.load(name, typed, source, in_process=in_process)
+
     _in_worker = [
-        Making(RunSpec(load_policy(name, typed, source), opened, *settings, judge), parts)
+        Making(RunSpec(load(typed), opened, *settings, judge), parts)
         for (typed, parts), judge in zip(runs, judges, strict=True)
     ]
 
@@ -237,8 +243,13 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
 
 
 def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
-    """Put the parts together as the run's two Parquet files, one row group a part."""
+    """Put the parts together as the run's two Parquet files.
+
+    Decisions have one row group a part. Answers are few rows a part, which are put together: a row
+    group takes as long to read as thousands of rows.
+    """
     totals: dict[int, Totals] = {}
+    waiting: list[pa.Table] = []
     with (
         parquet_writer(partial / "decisions.parquet", DECISIONS) as decisions,
         parquet_writer(partial / "answers.parquet", ANSWERS) as answers,
@@ -249,9 +260,20 @@ def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
             if len(rows):
                 decisions.write_table(rows, row_group_size=len(rows))
             rows = _read_part(part.with_name(f"{task.name}.answers"))
-            answers.write_table(rows, row_group_size=len(rows))
             totals.setdefault(task.pool, Totals()).add(rows)
+            waiting.append(rows)
+            if sum(map(len, waiting)) >= ROWS_PER_PART:
+                _write_together(answers, waiting)
+                waiting = []
+        if waiting:
+            _write_together(answers, waiting)
     return totals
+
+
+def _write_together(file: pq.ParquetWriter, tables: Sequence[pa.Table]) -> None:
+    """Write tables as one row group."""
+    rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    file.write_table(rows, row_group_size=len(rows))
 
 
 def _read_part(path: Path) -> pa.Table:

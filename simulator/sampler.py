@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from simulator.errors import SamplerError
+from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.rules import NEVER, StopRule, check_rule
 from simulator.visible import VisibleEngine
 
@@ -88,7 +88,7 @@ class Traces:
     @property
     def text(self) -> list[str]:
         """The text generated so far."""
-        return self._engine.texts(self._index)
+        return _open(self._engine).texts(self._index)
 
     def confidence(self, window: int | None = None) -> npt.NDArray[np.float64]:
         """Mean confidence of the last `window` tokens so far (of all: None).
@@ -99,7 +99,7 @@ class Traces:
         """
         if window is not None:
             window = _whole(f"confidence(window={window})", window, least=1)
-        return self._engine.mean_confidence(self._index, window)
+        return _open(self._engine).mean_confidence(self._index, window)
 
     def lowest_confidence(self, window: int = 2048) -> npt.NDArray[np.float64]:
         """The lowest group confidence so far (arXiv 2508.15260, section 3.1).
@@ -107,7 +107,7 @@ class Traces:
         A group is the last `window` tokens at any moment; the mean where fewer exist yet.
         """
         window = _whole(f"lowest_confidence(window={window})", window, least=1)
-        return self._engine.lowest_confidence(self._index, window)
+        return _open(self._engine).lowest_confidence(self._index, window)
 
     def bottom_confidence(self, share: float = 0.1, window: int = 2048) -> npt.NDArray[np.float64]:
         """Mean of the lowest `share` of groups so far, at least one ("bottom 10%" in the paper).
@@ -117,7 +117,7 @@ class Traces:
         window = _whole(f"bottom_confidence(window={window})", window, least=1)
         if not isinstance(share, float | int | np.floating) or not 0 < share <= 1:
             raise SamplerError(f"bottom_confidence(share={share}): give a share in (0, 1]")
-        return self._engine.bottom_confidence(self._index, float(share), window)
+        return _open(self._engine).bottom_confidence(self._index, float(share), window)
 
 
 class Trace:
@@ -162,12 +162,12 @@ class Trace:
     @property
     def text(self) -> str:
         """The text generated so far."""
-        return self._engine.texts(np.array([self.id]))[0]
+        return _open(self._engine).texts(np.array([self.id]))[0]
 
     @property
     def confidence(self) -> npt.NDArray[np.float64]:
         """The confidences of its tokens so far, shape (num_tokens,)."""
-        return self._engine.confidence(self.id)
+        return _open(self._engine).confidence(self.id)
 
 
 Selection = Traces | Trace | Sequence[Trace]
@@ -204,22 +204,22 @@ class Sampler:
     @property
     def clock(self) -> float:
         """Decode steps so far (seconds, with a step-time curve)."""
-        return self._engine.clock
+        return _open(self._engine).clock
 
     @property
     def probe_calls(self) -> int:
         """How many unfinished traces have been probed so far, each time counted."""
-        return self._engine.probe_calls
+        return _open(self._engine).probe_calls
 
     @property
     def judge_calls(self) -> int:
         """How many pairs the judge has been asked for; asking again of the same is free."""
-        return self._engine.judge_calls
+        return _open(self._engine).judge_calls
 
     @property
     def judge_tokens(self) -> int:
         """Tokens that the judge has read so far, both prefixes of every pair counted in full."""
-        return self._engine.judge_tokens
+        return _open(self._engine).judge_tokens
 
     @property
     def traces(self) -> Traces:
@@ -234,7 +234,14 @@ class Sampler:
         BudgetExceeded
             More than `budget` in all.
         """
-        return Traces(self._engine, self._engine.start(_whole(f"start({n})", n, least=0)))
+        n = _whole(f"start({n})", n, least=0)
+        engine = _open(self._engine)
+        started = len(engine.all_started)
+        if started + n > self.budget:
+            raise BudgetExceeded(
+                f"start({n}) after {started} traces exceeds the budget of {self.budget}"
+            )
+        return Traces(engine, engine.start(n))
 
     def decode(
         self,
@@ -276,11 +283,11 @@ class Sampler:
             first = _whole(f"decode(first={first})", first, least=1)
         if until is not None:
             check_rule(until)
-        return Traces(self._engine, self._engine.decode(index, tokens, until, first))
+        return Traces(self._engine, _open(self._engine).decode(index, tokens, until, first))
 
     def stop(self, traces: Selection) -> None:
         """Prune these traces: final, they cannot be decoded again."""
-        self._engine.stop(_index_of(traces, self._engine))
+        _open(self._engine).stop(_index_of(traces, self._engine))
 
     def probe(self, traces: Selection) -> npt.NDArray[np.int32]:
         """What each trace would answer if it were cut where it stands now.
@@ -288,7 +295,7 @@ class Sampler:
         Answer classes, shape (len(traces),); −1 where it has none yet. A finished trace gives its
         final answer. Needs a pool with probes, and knows no more than the last stored probe.
         """
-        return self._engine.probe(_index_of(traces, self._engine))
+        return _open(self._engine).probe(_index_of(traces, self._engine))
 
     def judge(self, pairs: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """P(same final answer) of pairs of traces, as their prefixes stand now.
@@ -312,7 +319,7 @@ class Sampler:
         numbers = np.asarray(pairs)
         if numbers.ndim != 2 or numbers.shape[1] != 2 or numbers.dtype.kind not in "iu":
             raise SamplerError("judge: give pairs of trace ids as an array of shape (n, 2)")
-        return self._engine.judge(numbers.astype(np.int64))
+        return _open(self._engine).judge(numbers.astype(np.int64))
 
     def declare_clusters(self, clusters: npt.ArrayLike) -> None:
         """Say which traces the policy takes to end in the same answer, for the run's record.
@@ -328,7 +335,14 @@ class Sampler:
                 f"declare_clusters: give one whole number for each of the {started} traces "
                 "started, -1 for one in no cluster"
             )
-        self._engine.declare_clusters(numbers.astype(np.int64))
+        _open(self._engine).declare_clusters(numbers.astype(np.int64))
+
+
+def _open(engine: VisibleEngine) -> VisibleEngine:
+    """The engine, unless its problem has been answered: then nothing more is told or done."""
+    if engine.answered:
+        raise SamplerError(ANSWERED)
+    return engine
 
 
 def _whole(call: str, number: int, *, least: int) -> int:

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from simulator import policy_process
 from simulator.errors import UserError
-from simulator.loading import LoadedPolicy, load_policy
+from simulator.loading import LoadedPolicy
 from simulator.run_parts import Making, Progress, replay_missing
 from simulator.run_spec import RunSpec
 from simulator.runs import (
@@ -126,13 +127,17 @@ def parse_grid(typed: Sequence[str]) -> dict[str, list[str]]:
     return grid
 
 
-def load_settings(policy: str, grid: Mapping[str, Sequence[str]]) -> list[Setting]:
+def load_settings(
+    policy: str, grid: Mapping[str, Sequence[str]], *, in_process: bool = False
+) -> list[Setting]:
     """Load a policy once for each point of a grid; one point where nothing is swept.
+
+    A policy file is loaded into a process of its own unless it is to run `in_process`.
 
     Raises
     ------
     UserError
-        What `load_policy` raises at any point, a value given twice, or too many points.
+        What `policy_process.load` raises at any point, a value given twice, or too many points.
     """
     swept = [name for name, values in grid.items() if len(values) > 1]
     size = math.prod(len(values) for values in grid.values())
@@ -144,7 +149,7 @@ def load_settings(policy: str, grid: Mapping[str, Sequence[str]]) -> list[Settin
     source = None
     for values in product(*grid.values()):
         typed = dict(zip(grid, values, strict=True))
-        loaded = load_policy(policy, typed, source)
+        loaded = policy_process.load(policy, typed, source, in_process=in_process)
         source = None if loaded.builtin else loaded.source  # the file is read once
         setting = Setting(loaded, {name: typed[name] for name in swept})
         first = seen.setdefault(json.dumps(loaded.parameters), setting)

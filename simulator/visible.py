@@ -27,8 +27,11 @@ class VisibleEngine(Protocol):
     ----------
     num_tokens, finished, stopped, answer
         What is known of each trace by now, shape (budget,); `answer` is −1 until it has finished.
+    answered
+        Whether the policy has answered: what it knows then is final, and nothing more is told.
     """
 
+    answered: bool
     num_tokens: Ints
     finished: npt.NDArray[np.bool_]
     stopped: npt.NDArray[np.bool_]

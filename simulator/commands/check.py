@@ -72,7 +72,7 @@ def check(
 
     if only is not None and only not in CHECKS:
         raise UserError(f"--only {only}: no such check; there are {', '.join(CHECKS)}")
-    points = load_settings(policy, parse_grid(settings))
+    points = load_settings(policy, parse_grid(settings), in_process=in_process)
     if len(points) > 1:
         raise UserError("-p takes one value here: a check is of one setting")
     loaded = points[0].loaded
@@ -81,7 +81,7 @@ def check(
     with _pool(pattern, cache) as pool, stages_shown() as stage:
         pool.require(requires, loaded.name)
         cases = _cases(pool, loaded, budget, problem, repeat)
-        fresh = fresh_players(loaded, seed=seed, in_process=in_process)
+        fresh = fresh_players(loaded, seed=seed)
         for finding in check_policy(fresh, requires, cases, only):
             findings.append(finding)
             stage(finding.check, len(findings) / len(CHECKS))

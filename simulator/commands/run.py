@@ -96,6 +96,12 @@ if TYPE_CHECKING:
     help="What a token that the judge reads costs, in tokens of the model. [default: the judge's "
     "parameters over the model's, as its name says them (8b), else 1; 0 for one without a model]",
 )
+@click.option(
+    "--in-process",
+    is_flag=True,
+    help="Run a policy file in this process, as for breakpoint(), and not in one of its own that "
+    "is kept from the pools.",
+)
 @click.option("--cache", type=click.Path(path_type=Path), help="The folder of pools.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def run(
@@ -112,6 +118,7 @@ def run(
     step_seconds: str | None,
     judge: str | None,
     judge_cost: float | None,
+    in_process: bool,
     cache: Path | None,
     as_json: bool,
 ) -> None:
@@ -129,7 +136,7 @@ def run(
     from simulator.serving import Serving, parse_step_seconds
     from simulator.sweep import Sweep, find_partial_sweep, load_settings, make_sweep, parse_grid
 
-    chosen = load_settings(policy, parse_grid(settings))
+    chosen = load_settings(policy, parse_grid(settings), in_process=in_process)
     loaded = chosen[0].loaded
     serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
     needs = frozenset(loaded.policy.requires)

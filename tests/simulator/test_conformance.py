@@ -54,7 +54,7 @@ def play(loaded: LoadedPolicy, pool: Pool) -> Replayed:
 def findings(spec: str, pool: Pool, source: str | None = None) -> dict[str, Finding]:
     loaded = load_policy(spec, source=source)
     cases = choose_cases(pool.problems, loaded.budget or 16, problem_count=3, repeats=range(2))
-    fresh = fresh_players(loaded, seed=0, in_process=True)
+    fresh = fresh_players(loaded, seed=0)
     found = check_policy(fresh, frozenset(loaded.policy.requires), cases)
     return {finding.check: finding for finding in found}
 

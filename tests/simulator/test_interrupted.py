@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -36,29 +37,24 @@ class Slow(Policy):
 """
 
 ENDLESS = """
-from pathlib import Path
 from simulator import Policy
 
 class Endless(Policy):
     def solve(self, problem, sampler):
-        Path(f"began-{problem.id}").touch()
+        print("began")
         while True:
             pass
 """
 
 HALF_ENDLESS = """
 import time
-from pathlib import Path
 from simulator import Policy
 
 class HalfEndless(Policy):
     def solve(self, problem, sampler):
-        if problem.question != "What is 00?":
-            Path("began").touch()
-            while True:
-                pass
-        while not Path("began").exists():
-            time.sleep(0.01)
+        while problem.question != "What is 00?":
+            pass
+        time.sleep(0.5)
         raise RuntimeError("enough")
 """
 
@@ -100,16 +96,13 @@ def results(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in RESULTS}
 
 
-def members(session: int) -> list[int]:
-    """The processes of a session that are alive."""
+def working_in(folder: Path) -> list[str]:
+    """The processes that work in a folder: a run's, its workers', and those of its policies."""
     alive = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, its_session = stat.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(its_session) == session and state != "Z":
-            alive.append(int(stat.parent.name))
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if (process / "cwd").readlink() == folder:
+                alive.append(process.name)
     return alive
 
 
@@ -127,8 +120,8 @@ def wait_for_files(folder: Path, pattern: str, count: int) -> None:
     )
 
 
-def wait_until_alone(session: int) -> None:
-    wait_for("no process left", iter(lambda: not members(session), None))
+def wait_until_alone(folder: Path) -> None:
+    wait_for("no process left", iter(lambda: not working_in(folder), None))
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux's /proc")
@@ -146,7 +139,7 @@ def test_a_killed_run_leaves_no_worker_and_resumes_to_the_same_bytes(
     wait_for_files(partial_folder(folder) / "parts", "*.answers", 3)
     process.kill()
     process.communicate(timeout=30)
-    wait_until_alone(process.pid)
+    wait_until_alone(cache.parent)
     assert not folder.exists()
     code, errors = run(cache, *arguments, "-o", "cut", "-j", jobs, "--resume")
     assert (code, errors) == (0, "")
@@ -165,7 +158,10 @@ def test_a_policy_that_never_returns_can_be_ended(
     cache: Path, jobs: str, number: signal.Signals, whole_group: bool
 ) -> None:
     process = start(cache, "run", "endless.py", "-o", "out", "-j", jobs)
-    wait_for_files(cache.parent, "began-*", int(jobs))
+    assert process.stderr is not None
+    assert [process.stderr.readline() for _ in range(int(jobs))] == ["began\n"] * int(jobs)
+    # Each job is a process, and so is its policy; several have multiprocessing's own beside them.
+    assert len(working_in(cache.parent)) >= 2 * int(jobs)
     began = time.monotonic()
     (os.killpg if whole_group else os.kill)(process.pid, number)
     _, errors = process.communicate(timeout=30)
@@ -175,7 +171,7 @@ def test_a_policy_that_never_returns_can_be_ended(
         line for line in errors.splitlines() if "--resume -o out" in line
     ]
     assert len(errors.splitlines()) == 1
-    wait_until_alone(process.pid)
+    wait_until_alone(cache.parent)
     assert partial_folder(cache.parent / "out").is_dir()
 
 
@@ -187,7 +183,7 @@ def test_a_policy_that_fails_ends_workers_that_would_not(cache: Path) -> None:
     assert len(errors.splitlines()) == 1
     assert "half.py:" in errors
     assert "enough" in errors
-    wait_until_alone(process.pid)
+    wait_until_alone(cache.parent)
     assert not list(cache.parent.glob("out*"))
 
 
@@ -265,7 +261,8 @@ def test_a_run_that_was_cut_off_at_the_very_end_is_taken_up(
 @needs_proc
 def test_a_run_has_one_maker_at_a_time(cache: Path) -> None:
     process = start(cache, "run", "endless.py", "-o", "out")
-    wait_for_files(cache.parent, "began-*", 1)
+    assert process.stderr is not None
+    assert process.stderr.readline() == "began\n"
     for resume in ([], ["--resume"]):
         code, errors = run(cache, "run", "endless.py", "-o", "out", *resume)
         assert code == 2

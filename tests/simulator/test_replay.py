@@ -243,13 +243,16 @@ def test_what_is_no_answer_is_refused(
 ) -> None:
     message = broken(tmp_path, problem, solve)
     assert message.startswith(f"DIR/policy.py: solve returned {shown}; return an answer's text")
-    assert message.endswith("(problem p)")
+    assert message.endswith("(problem p, repeat 2)")
 
 
 def test_a_class_that_no_answer_has_is_refused(tmp_path: Path, problem: StoredProblem) -> None:
     for kind in (3, 99, -2):
         message = broken(tmp_path, problem, f"return np.int32({kind})")
-        assert f"solve returned class {kind}, which no answer of problem p has" in message
+        assert (
+            f"solve returned class {kind}, which no answer here has (problem p, repeat 2)"
+            in message
+        )
 
 
 def test_a_damaged_pool_is_not_blamed_on_the_policy(tmp_path: Path) -> None:
@@ -355,8 +358,16 @@ def test_a_sampler_that_was_kept_is_closed_once_its_problem_is_answered(
     # Else a later repeat could decode an earlier one's traces, and nobody would count the tokens.
     solve = (
         "traces = sampler.start(1)\nsampler.decode(traces, tokens=5)\n"
-        "kept = getattr(self, 'kept', None)\nself.kept = sampler, traces\n"
-        f"if kept: kept[0].{call.replace('traces', 'kept[1]')}"
+        "kept.append((sampler, traces))\n"
+        f"if kept[1:]: kept[0][0].{call.replace('traces', 'kept[0][1]')}"
     )
     with pytest.raises(PolicyError, match=r"has been answered.*repeat 1"):
-        run(write_policy(tmp_path, solve), problem)
+        run(write_policy(tmp_path, solve, before="kept = []"), problem)
+
+
+def test_what_a_policy_keeps_on_itself_ends_with_the_problem(
+    tmp_path: Path, problem: StoredProblem
+) -> None:
+    solve = "self.seen = getattr(self, 'seen', 0) + 1\nreturn str(self.seen)"
+    answers = run(write_policy(tmp_path, solve), problem).answers
+    assert answers["answer"].to_pylist() == ["1"] * 6

@@ -19,12 +19,13 @@ from test_interrupted import (
     results,
     run,
     start,
+    wait_for,
     wait_for_files,
-    wait_until_alone,
 )
 
 from simulator import replay as replay_module
 from simulator.catalogue import connect
+from simulator.commands.run_sweep import folded
 from simulator.errors import UserError
 from simulator.loading import load_policy
 from simulator.pool import Pool, StoredProblem
@@ -360,6 +361,16 @@ class Slow(Policy):
 """
 
 
+def working_in(folder: Path) -> list[Path]:
+    """The processes whose working directory is `folder`."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):  # it has ended
+            if process.readlink() == folder:
+                found.append(process)
+    return found
+
+
 @needs_proc
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_a_killed_sweep_leaves_no_worker_and_resumes_to_the_same_bytes(
@@ -373,7 +384,7 @@ def test_a_killed_sweep_leaves_no_worker_and_resumes_to_the_same_bytes(
     wait_for_files(partial_folder(folder), "*/parts/*.answers", 7)
     process.kill()
     process.communicate(timeout=30)
-    wait_until_alone(process.pid)
+    wait_for("no process left", iter(lambda: not working_in(cache.parent), None))
     assert not folder.exists()
     with pytest.raises(UserError, match="unfinished sweep"):
         runs_of(partial_folder(folder))
@@ -412,6 +423,12 @@ def test_the_table_has_a_row_a_setting_in_grid_order(shell: Any) -> None:
         assert f"{metrics['tokens_per_problem']['value']:,.0f}" in lines[3 + line]
     assert out.endswith("sweep: out (4 runs, sweep.png)\n")
     assert Path("out/sweep.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_intervals_stand_below_values_only_where_they_do_not_fit_beside() -> None:
+    table = [["tau", "accuracy, % [95%]"], ["1", "50.0 [40.0, 60.0]"]]
+    assert folded(table, 24) == table
+    assert folded(table, 23) == [["tau", "accuracy,\n%\n[95%]"], ["1", "50.0\n[40.0, 60.0]"]]
 
 
 def test_json_has_every_summary(shell: Any) -> None:
@@ -455,5 +472,5 @@ def test_the_runs_of_a_sweep_are_named_after_both(tmp_path: Path) -> None:
     names = ["alone", "one/tau=0.25", "one/tau=a%2Fb", "two/tau=0.25", "two/tau=a%2Fb"]
     with connect(tmp_path / "cache", tmp_path / "runs") as catalogue:
         for view in ("runs", "decisions", "answers"):
-            rows = catalogue.rows(f"SELECT run FROM {view} ORDER BY run")
+            rows = catalogue.rows(f"SELECT DISTINCT run FROM {view} ORDER BY run")
             assert [row["run"] for row in rows] == names

@@ -1,0 +1,349 @@
+"""The host's side of a policy in a process of its own: starting it, serving it, ending it.
+
+A policy file never runs in a process that holds pools. Its process is started afresh, handed the
+source, the parameters and one problem after another; the engine stays here (`EngineHost`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulator.engine import Engine
+from simulator.errors import PolicyError, UserError
+from simulator.loading import LoadedPolicy, is_builtin, load_policy, read_source, split_file
+from simulator.policy import Answer, Policy, Problem
+from simulator.remote_engine import EngineHost
+from simulator.sampler import Sampler
+from simulator.signals import NEEDS
+from simulator.solving import MAX_ANSWER
+from simulator.wire import FROM_POLICY, BrokenFrame, Channel
+
+_START = (
+    "import sys; sys.path[:] = {path!r}; from simulator.policy_worker import main; "
+    "main({connection}, {parent}, {file!r})"
+)
+
+_KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
+_KEPT_PREFIXES = ("LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
+"""What of the environment a policy's process is given: no tokens, and not where the pools are."""
+
+
+def load(
+    spec: str,
+    settings: Mapping[str, str] | None = None,
+    source: str | None = None,
+    *,
+    in_process: bool = False,
+) -> LoadedPolicy:
+    """Load a built-in method, in this process, or a policy file, in one of its own.
+
+    The settings of one file share a process, which ends with the last of them.
+
+    Parameters
+    ----------
+    spec, settings, source
+        As for `simulator.loading.load_policy`.
+    in_process
+        Whether to run a file in this process, as under a debugger.
+
+    Raises
+    ------
+    PolicyError, UserError
+        As from `load_policy`.
+    """
+    if in_process or is_builtin(spec):
+        return load_policy(spec, settings, source)
+    file, _ = split_file(spec)
+    if source is None:
+        source = read_source(file)
+    process = _running.get((spec, source))
+    if process is None:
+        process = _running[spec, source] = PolicyProcess(spec, source)
+    return _loaded(process, settings or {})
+
+
+@contextmanager
+def fresh(loaded: LoadedPolicy) -> Iterator[LoadedPolicy]:
+    """The same policy, having seen nothing yet: a file's in a new process, which ends with this."""
+    if loaded.in_process:
+        yield load_policy(loaded.spec, loaded.settings, loaded.source)
+        return
+    process = PolicyProcess(loaded.spec, loaded.source)
+    try:
+        yield _loaded(process, loaded.settings)
+    finally:
+        process.close()
+
+
+def restriction(loaded: LoadedPolicy) -> str | None:
+    """What keeps a policy from reading files, as `Landlock 7`; None where nothing does."""
+    policy = loaded.policy
+    return policy.process.restricted_by if isinstance(policy, IsolatedPolicy) else None
+
+
+def _loaded(process: PolicyProcess, settings: Mapping[str, str]) -> LoadedPolicy:
+    policy, class_name, parameters = process.load(settings)
+    file = process.file
+    return LoadedPolicy(
+        process.spec,
+        Path(file).stem,
+        class_name,
+        file,
+        process.source,
+        dict(settings),
+        parameters,
+        None,
+        policy,
+        in_process=False,
+    )
+
+
+class IsolatedPolicy(Policy):
+    """Stands for a policy that another process holds."""
+
+    def __init__(self, process: PolicyProcess, settings: Mapping[str, str]) -> None:
+        self.process = process
+        self.settings = settings
+
+    def solve(self, problem: Problem, sampler: Sampler) -> Answer:
+        return self.process.solve(self.settings, problem, sampler)
+
+
+class PolicyProcess:
+    """A process that holds one policy file, with any number of settings.
+
+    It is started when it is needed, and again after it has ended.
+
+    Attributes
+    ----------
+    restricted_by
+        What keeps it from reading files, as `Landlock 7`; None where nothing does.
+    """
+
+    def __init__(self, spec: str, source: str) -> None:
+        self.spec = spec
+        self.file = split_file(spec)[0]
+        self.source = source
+        self.restricted_by: str | None = None
+        self._readable: list[Path] = []
+        self._channel: Channel | None = None
+        self._numbers: dict[str, int] = {}
+        self._end: Any = None
+
+    def load(self, settings: Mapping[str, str]) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
+        """Load the policy with these settings; its class's name and its parameters beside it."""
+        with self._served() as channel:
+            described = self._load(channel, settings)
+        try:
+            return self._described(settings, *described)
+        except (TypeError, ValueError, RecursionError) as error:
+            self.close()
+            raise PolicyError(self._broke("what describes no policy")) from error
+
+    def solve(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answer:
+        """Have the policy answer a problem; `sampler` is what it drives."""
+        engine = sampler._engine
+        assert isinstance(engine, Engine)
+        with self._served() as channel:
+            self._refuse_readable(engine.problem.pool.path)
+            key = json.dumps(dict(settings))
+            if key not in self._numbers:
+                self._load(channel, settings)
+            shown = [problem.id, problem.question, problem.answer_kind]
+            seed = [int(word) for word in sampler._seed]
+            channel.send("solve", self._numbers[key], shown, engine.budget, seed)
+            host = EngineHost(engine)
+            while True:
+                name, *fields = channel.receive()
+                if name in ("done", "policy", "user"):
+                    break
+                reply = host.reply(name, fields)
+                if reply is not None:
+                    channel.send(*reply)
+            return self._answer(self._result(name, fields))
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        if self._end is not None:
+            self._end()
+        self._channel = None
+
+    @contextmanager
+    def _served(self) -> Iterator[Channel]:
+        """The connection; whatever goes wrong with it ends the process and is told in one line."""
+        if self._channel is None:
+            self._start()
+        assert self._channel is not None
+        try:
+            yield self._channel
+        except PolicyError:
+            raise  # the policy's own, told in good order
+        except (EOFError, ConnectionError):
+            raise PolicyError(f"{self.file}: {self._how_it_ended()}") from None
+        except BrokenFrame as error:
+            self.close()
+            raise PolicyError(self._broke(str(error))) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        here = str(Path(__file__).parent.parent)
+        command = _START.format(
+            path=[*sys.path, here],
+            connection=theirs.fileno(),
+            parent=os.getpid(),
+            file=self.file,
+        )
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+        }
+        with ours, theirs:
+            try:
+                process = subprocess.Popen(
+                    [sys.executable, "-P", "-c", command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=_standard_error(),
+                    stderr=_standard_error(),
+                    env=environment,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C is for this process to tell it
+                )
+            except OSError as error:
+                raise UserError(
+                    f"{sys.executable}: cannot be started ({error.strerror})"
+                ) from error
+            self._channel = Channel(ours.dup(), FROM_POLICY)
+        self._process = process
+        self._numbers = {}
+        self._end = weakref.finalize(self, _kill, process, self._channel.connection)
+        with self._served() as channel:
+            name, *fields = channel.receive()
+            if name != "ready" or len(fields) != 2:
+                raise BrokenFrame(name)
+            self.restricted_by = fields[0]
+            self._readable = [Path(tree).resolve() for tree in fields[1]]
+
+    def _load(self, channel: Channel, settings: Mapping[str, str]) -> list[Any]:
+        key = json.dumps(dict(settings))
+        channel.send("load", self.spec, key, self.source)
+        name, *fields = channel.receive()
+        result = self._result(name, fields)
+        if type(result) is not list or len(result) != 6 or type(result[0]) is not int:
+            raise BrokenFrame("no description")
+        self._numbers[key] = result[0]
+        return result
+
+    def _described(
+        self,
+        settings: Mapping[str, str],
+        number: int,
+        class_name: object,
+        parameters: str,
+        requires: Any,
+        budget: object,
+        unranked: object,
+    ) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
+        """Make the stand-in; TypeError or ValueError where the description is not in order."""
+        known = json.loads(parameters)
+        in_order = (
+            type(class_name) is str
+            and class_name.isidentifier()
+            and type(known) is dict
+            and type(requires) is list
+            and all(type(signal) is str for signal in requires)
+            and set(requires) <= set(NEEDS)
+            and (budget is None or (type(budget) is int and budget >= 1))
+            and type(unranked) is bool
+        )
+        if not in_order:
+            raise ValueError
+        kind: Any = type("IsolatedPolicy", (IsolatedPolicy,), {})
+        kind.requires, kind.budget, kind.unranked = frozenset(requires), budget, unranked
+        return kind(self, dict(settings)), str(class_name), known
+
+    def _result(self, name: str, fields: list[Any]) -> Any:
+        if name == "done" and len(fields) == 1:
+            return fields[0]
+        if name in ("policy", "user") and len(fields) == 1 and type(fields[0]) is str:
+            raise (PolicyError if name == "policy" else UserError)(" ".join(fields[0].split()))
+        raise BrokenFrame(f"no such message: {name:.40}")
+
+    def _answer(self, result: object) -> Answer:
+        if type(result) is not list or len(result) != 2:
+            raise BrokenFrame("no answer")
+        kind, value = result
+        if kind == "text" and (value is None or (type(value) is str and len(value) <= MAX_ANSWER)):
+            with suppress(UnicodeEncodeError):
+                (value or "").encode()
+                return value
+        if kind == "class" and type(value) is int and -(2**31) <= value < 2**31:
+            return np.int32(value)
+        raise BrokenFrame("no answer")
+
+    def _refuse_readable(self, pool: Path) -> None:
+        """Refuse a pool in a folder that the policy can read because Python imports from it."""
+        for tree in self._readable if self.restricted_by else ():
+            if pool.resolve().is_relative_to(tree):
+                raise UserError(
+                    f"{pool}: lies in {tree}, which policies may read because Python imports from "
+                    "it; move the pool elsewhere (--cache)"
+                )
+
+    def _how_it_ended(self) -> str:
+        """What became of a process that has hung up; it is gone afterwards."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
+        status = self._process.returncode
+        self.close()
+        if status is None:
+            return "closed the connection to the simulator; return an answer instead"
+        if status >= 0:
+            return f"ended its own process (exit status {status}); return an answer instead"
+        if status == -signal.SIGKILL:
+            return "its process was killed (out of memory?)"
+        return f"its process crashed ({signal.Signals(-status).name})"
+
+    def _broke(self, what: str) -> str:
+        return (
+            f"{self.file}: sent the simulator {' '.join(what.split())}; only the sampler may use "
+            "the connection"
+        )
+
+
+_running: weakref.WeakValueDictionary[tuple[str, str], PolicyProcess] = (
+    weakref.WeakValueDictionary()
+)
+"""The process of each policy file, by name and source."""
+
+
+def _kill(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+    connection.close()
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _standard_error() -> int:
+    """Where a policy prints to: standard error, or nowhere where that is closed."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return subprocess.DEVNULL
+    return 2
