@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,12 +78,26 @@ def print_sweep(
                     "unranked" if on_front is None else "yes" if on_front else "",
                 ]
             )
+        if sys.stdout.isatty():
+            headers, *rows = folded([headers, *rows], shutil.get_terminal_size().columns)
         print_table(headers, rows, [True] * (len(headers) - 1))
         click.echo()
     print_notes(
         summaries[0],
         " Pareto: no other setting is as good in both tokens and accuracy and better in one.",
     )
+
+
+def folded(table: Sequence[list[str]], columns: int) -> Sequence[list[str]]:
+    """A table with intervals and units below values where they do not fit beside them."""
+    widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
+    if sum(widths) <= columns:
+        return table
+    headers, *rows = table
+    return [
+        [header.replace(" [", "\n[").replace(", ", ",\n") for header in headers],
+        *([cell.replace(" [", "\n[") for cell in row] for row in rows),
+    ]
 
 
 def with_interval(estimate: Mapping[str, float | None], scale: float, form: str) -> str:
