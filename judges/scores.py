@@ -9,7 +9,7 @@ import numpy as np
 
 from judges.loading import load_judge
 from judges.prefixes import Truncation
-from judges.protocol import AnyJudge, Floats, Identity, Ints, StoredJudge, tokens_read
+from judges.protocol import AnyJudge, Floats, Identity, Ints, StoredJudge, all_pairs, tokens_read
 from judges.store import Description, Matrix, ScoreStore, open_store, scores_folder
 from simulator.errors import SamplerError, UserError
 from simulator.pool import StoredProblem
@@ -86,7 +86,9 @@ class CachedScores:
         matrix = self._hold(problem).matrix
         scores = matrix[pairs[:, 0], pairs[:, 1]]
         if np.isnan(scores).any():
-            self.fill(problem, pairs)
+            # Without a model all pairs cost about what one does, and a file for each call more.
+            scored = self.judge is not None and self.parameters is None
+            self.fill(problem, all_pairs(len(matrix)) if scored else pairs)
             scores = matrix[pairs[:, 0], pairs[:, 1]]
         return scores.astype(np.float64)
 

@@ -334,8 +334,14 @@ def _read_parts(folder: Path) -> list[tuple[Path, pa.Table]]:
 
 def _read_part(part: Path) -> pa.Table:
     content = part.read_bytes()
-    with reading(part):
-        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        table = file.read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{part}: cannot be read ({reason}); remove it, its pairs are then scored again"
+        ) from None
     if not table.schema.equals(SCORES):
         raise UserError(f"{part}: not a file of scores; remove it")
     return table

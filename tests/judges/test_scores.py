@@ -66,13 +66,13 @@ def with_judge(tmp_path: Path, judge: CountingJudge) -> CachedScores:
 def test_a_pair_is_scored_once_whoever_asks_and_in_whichever_order(
     tmp_path: Path, pool: Pool
 ) -> None:
-    problem, judge = pool.problems[0], CountingJudge()
+    problem, judge = pool.problems[0], CountingJudge(parameters=10)
     scores = with_judge(tmp_path, judge)
     assert scores.score(problem, np.array([[2, 0], [0, 1], [0, 2]])).tolist() == [0.5, 1.0, 0.5]
     assert judge.asked == [[0, 1], [0, 2]]
     assert scores.score(problem, np.array([[1, 0], [2, 3]])).tolist() == [1.0, 0.5]
     assert judge.asked == [[0, 1], [0, 2], [2, 3]]
-    second = CountingJudge()
+    second = CountingJudge(parameters=10)
     assert with_judge(tmp_path, second).score(problem, np.array([[3, 2]])).tolist() == [0.5]
     assert second.asked == []
 
@@ -80,12 +80,24 @@ def test_a_pair_is_scored_once_whoever_asks_and_in_whichever_order(
 def test_what_another_process_stored_meanwhile_is_not_scored_again(
     tmp_path: Path, pool: Pool
 ) -> None:
-    problem, judge, other = pool.problems[0], CountingJudge(), CountingJudge()
+    problem = pool.problems[0]
+    judge, other = CountingJudge(parameters=10), CountingJudge(parameters=10)
     scores = with_judge(tmp_path, judge)
     scores.score(problem, np.array([[0, 1]]))
     with_judge(tmp_path, other).score(problem, np.array([[0, 2]]))
     scores.score(problem, np.array([[0, 2], [0, 3]]))
     assert judge.asked == [[0, 1], [0, 3]]
+
+
+def test_a_judge_without_a_model_scores_all_pairs_when_it_is_first_asked(
+    tmp_path: Path, pool: Pool
+) -> None:
+    judge = CountingJudge()
+    scores = with_judge(tmp_path, judge)
+    for pair in all_pairs(4):
+        scores.score(pool.problems[0], pair[None])
+    assert judge.calls == 1
+    assert len([*tmp_path.rglob("part-*.parquet")]) == 1
 
 
 def test_scores_are_the_same_before_and_after_they_are_stored(tmp_path: Path) -> None:
@@ -101,7 +113,7 @@ def test_a_missing_score_stops_with_the_command_that_computes_it(tmp_path: Path)
     pool = write_pool(tmp_path, {"p": [T(20, "1", text=text) for text in TEXTS]})
     problem = pool.problems[0]
     truncation = Truncation("tokens", 10)
-    open_scores(tmp_path, "lexical", truncation).score(problem, np.array([[0, 1]]))
+    open_scores(tmp_path, "lexical", truncation).fill(problem, np.array([[0, 1]]))
     folder = LexicalJudge(truncation).identity.folder
     without_judge = open_scores(tmp_path, folder)
     assert without_judge.score(problem, np.array([[0, 1]])) > 0

@@ -297,12 +297,23 @@ def test_a_damaged_description_is_one_line(
         read_description(store.path)
 
 
-def test_a_damaged_part_is_named(tmp_path: Path, problem: StoredProblem) -> None:
+@pytest.mark.parametrize("damage", ["cut off", "changed", "emptied"])
+def test_a_damaged_part_is_named_and_never_read(
+    tmp_path: Path, problem: StoredProblem, damage: str
+) -> None:
     store = store_of(tmp_path)
-    put(store, problem, [[0, 1]], [0.5])
+    put(store, problem, PAIRS, np.random.default_rng(0).random(len(PAIRS)))
     (part,) = parts(store)
-    part.write_bytes(part.read_bytes()[:-9])
-    with pytest.raises(UserError, match=part.name):
+    content = bytearray(part.read_bytes())
+    if damage == "cut off":
+        del content[-9:]
+    elif damage == "emptied":
+        content.clear()
+    else:
+        column = pq.ParquetFile(part).metadata.row_group(0).column(2)
+        content[column.data_page_offset + column.total_compressed_size - 5] ^= 1  # in the scores
+    part.write_bytes(content)
+    with pytest.raises(UserError, match=f"{part.name}: cannot be read .*; remove it"):
         store.read(problem)
 
 
