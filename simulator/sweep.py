@@ -88,8 +88,12 @@ class Sweep:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What two sweeps must agree on for one to go on with the other: all but the values."""
+        """What two sweeps must agree on for one to go on with the other: all but the values.
+
+        And but the judge, which may depend on them; it is compared run by run.
+        """
         identity = self.specs[0].identity
+        del identity["judge"]
         policy = identity.pop("policy")
         for key in ("parameters", "settings"):
             policy[key] = {k: v for k, v in policy[key].items() if k not in self.names}
@@ -189,7 +193,9 @@ def make_sweep(
         Finished parts are kept.
     """
     began = time.time()
-    if resume and (folder / SWEEP).is_file():
+    if (folder / SWEEP).is_file():
+        if not resume:
+            raise UserError(f"{folder}: a sweep already; add --resume to add settings to it")
         _reopen(sweep, folder)
     with making(folder, sweep.identity, resume, _check_same_sweep) as resumed:
         partial = partial_folder(folder)
@@ -309,8 +315,14 @@ def _check_no_others(sweep: Sweep, folder: Path) -> None:
 
 def _check_same_run(file: Path, spec: RunSpec) -> None:
     """Refuse a run that is not what its folder's name says."""
-    if differences(file, spec.identity) != []:
-        raise UserError(f"{file.parent}: not a run of this sweep; remove it and resume again")
+    differing = differences(file, spec.identity)
+    if differing is None:
+        raise UserError(f"{file}: cannot be read; remove the folder and resume again")
+    if differing:
+        raise UserError(
+            f"{file.parent}: a run with another {' and '.join(differing)}; give the same arguments "
+            "to resume the sweep, or remove that folder"
+        )
 
 
 def _escape(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import shutil
@@ -30,7 +31,7 @@ from simulator.errors import UserError
 from simulator.loading import load_policy
 from simulator.pool import Pool, StoredProblem
 from simulator.run_parts import PREPARED_AT_MOST
-from simulator.run_spec import RunSpec
+from simulator.run_spec import RunJudge, RunSpec
 from simulator.runs import make_run, partial_folder
 from simulator.serving import Serving
 from simulator.sweep import (
@@ -303,7 +304,7 @@ def test_a_folder_of_another_sweep_is_refused_and_left_alone(
         said = said if said == "another policy" else "not an interrupted sweep of stable_steps"
     before = {path: path.read_bytes() for path in tmp_path.rglob("out*/**/*") if path.is_file()}
     for resume in (True, False):
-        with pytest.raises(UserError, match=said if resume else "exists already|add --resume"):
+        with pytest.raises(UserError, match=said if resume else "add --resume"):
             make_sweep(sweep_of(cache, *typed), tmp_path / "out", resume=resume)
     after = {path: path.read_bytes() for path in tmp_path.rglob("out*/**/*") if path.is_file()}
     assert before
@@ -328,8 +329,18 @@ def test_a_run_that_is_not_what_its_name_says_is_refused(cache: Path, tmp_path: 
     other = sweep_of(cache, "patience=1", "stable_steps=2").specs[0]
     shutil.rmtree(tmp_path / "out.partial" / "patience=1.partial")
     make_run(other, tmp_path / "out.partial" / "patience=1")
-    with pytest.raises(UserError, match="patience=1: not a run of this sweep"):
+    with pytest.raises(UserError, match="patience=1: a run with another policy"):
         make_sweep(sweep, tmp_path / "out", resume=True)
+
+
+def test_a_sweep_with_another_judge_is_refused(cache: Path, tmp_path: Path) -> None:
+    sweep = sweep_of(cache, "patience=1,2")
+    cut_off(sweep, tmp_path / "out", REPEATS)
+    asked: Any = None  # parallel-probe asks nobody
+    judge = RunJudge(asked, {"name": "new"}, False, [0.0])
+    judged = Sweep(sweep.settings, [dataclasses.replace(s, judge=judge) for s in sweep.specs])
+    with pytest.raises(UserError, match=r"patience=1.partial: a run with another judge"):
+        make_sweep(judged, tmp_path / "out", resume=True)
 
 
 def test_a_policy_that_breaks_in_one_setting_leaves_nothing(cache: Path, tmp_path: Path) -> None:
