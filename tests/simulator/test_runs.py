@@ -105,6 +105,19 @@ def test_without_any_right_trace_nothing_could_survive(tmp_path: Path) -> None:
     assert "gold_survived" not in result.metrics
 
 
+def test_answers_are_put_together_in_large_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = spec_of(two_problems(tmp_path), "cons@2", repeats=5)
+    make_run(spec, tmp_path / "one")
+    monkeypatch.setattr("simulator.run_parts.ROWS_PER_PART", 1)
+    make_run(spec, tmp_path / "two")
+    one, two = (pq.ParquetFile(tmp_path / name / "answers.parquet") for name in ("one", "two"))
+    assert (one.num_row_groups, two.num_row_groups) == (1, 2)
+    assert one.read().to_pylist() == two.read().to_pylist()
+    assert one.read()["problem_id"].to_pylist() == ["p"] * 5 + ["q"] * 5
+
+
 def test_one_problem_has_no_interval(tmp_path: Path) -> None:
     pool = write_pool(tmp_path, {"p": [T(10, "1")]})
     metrics = metrics_of(tmp_path, spec_of(pool, "cons@1"))
