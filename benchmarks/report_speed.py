@@ -1,0 +1,66 @@
+"""How long a report over many runs takes, and what of that is reading.
+
+python benchmarks/report_speed.py RUN [--runs 100]
+
+Copies RUN under other names of its policy into a temporary folder, reads the copies, compares them
+and prints CPU seconds of each step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+from unittest.mock import patch
+
+from simulator.report import compare
+from simulator.report_formats import as_table
+from simulator.run_reader import read_problem_sums, read_results
+
+T = TypeVar("T")
+
+
+def timed(label: str, step: Callable[[], T]) -> T:
+    """Do a step and print how long it took."""
+    start = time.process_time()
+    result = step()
+    print(f"{label:<24}{time.process_time() - start:8.2f} s")
+    return result
+
+
+def copy_run(run: Path, folder: Path, number: int) -> Path:
+    """A copy of a run whose policy has another name."""
+    copy = shutil.copytree(run, folder / f"{number:04d}")
+    summary = json.loads((copy / "summary.json").read_text(encoding="utf-8"))
+    summary["policy"] += f"-{number}"
+    (copy / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    return copy
+
+
+def main() -> None:
+    """Make the copies and time the steps."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--runs", type=int, default=100)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folders = [
+            copy_run(arguments.run, Path(temporary), number) for number in range(arguments.runs)
+        ]
+        results = timed(
+            "read summaries", lambda: [each for one in folders for each in read_results(one)]
+        )
+        sums = timed("read answers", lambda: {one: read_problem_sums(one) for one in folders})
+        with patch("simulator.report.read_problem_sums", sums.get):
+            comparison = timed("compare with the best", lambda: compare(results))
+            timed("compare every pair", lambda: compare(results, every_pair=True))
+        timed("table", lambda: as_table(comparison))
+
+
+if __name__ == "__main__":
+    main()
