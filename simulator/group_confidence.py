@@ -22,6 +22,9 @@ Floats = npt.NDArray[np.float64]
 _BLOCK = 128
 """Groups that are compared with the running minimum at once."""
 
+_AT_ONCE = 2**14
+"""Tokens that a staircase reads at once, unless the window is longer."""
+
 _UINT32_WINDOW = 2**16
 """The longest window whose sum of uint16 always fits into uint32."""
 
@@ -31,16 +34,11 @@ def _scale(stored: Stored) -> float:
     return 1000.0 if stored.dtype == np.uint16 else 1.0
 
 
-def _running_sums(stored: Stored, window: int) -> npt.NDArray[Any]:
-    """Sum of the first t tokens, t from 0, shape (tokens + 1,); uint32 sums may have wrapped."""
+def _sum_type(stored: Stored, window: int) -> Any:
+    """What sums are held in. Running sums may wrap in it: differences are right if they fit."""
     if stored.dtype != np.uint16:
-        kind: Any = np.float64
-    else:  # differences of sums that have wrapped are right as long as they fit themselves
-        kind = np.uint32 if window <= _UINT32_WINDOW else np.uint64
-    sums = np.empty(len(stored) + 1, dtype=kind)
-    sums[0] = 0
-    np.cumsum(stored, dtype=kind, out=sums[1:])
-    return sums
+        return np.float64
+    return np.uint32 if window <= _UINT32_WINDOW else np.uint64
 
 
 def group_sums(stored: Stored, window: int) -> npt.NDArray[Any]:
@@ -50,7 +48,8 @@ def group_sums(stored: Stored, window: int) -> npt.NDArray[Any]:
     """
     if len(stored) < window:
         return np.empty(0)
-    sums = _running_sums(stored, window)
+    sums = np.zeros(len(stored) + 1, dtype=_sum_type(stored, window))
+    np.cumsum(stored, dtype=sums.dtype, out=sums[1:])
     groups: npt.NDArray[Any] = sums[window:] - sums[:-window]
     return groups
 
@@ -84,60 +83,108 @@ def bottom_confidence(stored: Stored, share: float, window: int) -> float:
 class Staircase:
     """The running minimum of a trace's group confidence: where it falls, and to what.
 
-    It answers any threshold and any prefix by bisection.
+    It answers any threshold and any prefix by bisection, and reads no further into the trace than
+    it was ever asked for, a piece that fits into the cache at a time.
 
     Attributes
     ----------
     minus_lows
-        The minima, negated so that they ascend, shape (steps,).
+        The minima so far, negated so that they ascend, shape (steps,).
     tokens
         How many tokens have been generated at each, ascending, shape (steps,).
     """
 
-    __slots__ = ("minus_lows", "tokens")
+    __slots__ = ("_last_sums", "_read", "_stored", "_window", "minus_lows", "tokens")
 
     def __init__(self, stored: Stored, window: int) -> None:
-        sums = group_sums(stored, window)
-        place = _falls(sums)
-        self.tokens = place + window
-        self.minus_lows: Floats = sums[place] / (-_scale(stored) * window)
+        self._stored = stored
+        self._window = window
+        self._read = 0
+        self._last_sums = np.zeros(1, dtype=_sum_type(stored, window))  # of the first tokens
+        self.tokens = np.empty(0, dtype=np.int64)
+        self.minus_lows: Floats = np.empty(0)
 
     def first_below(self, threshold: float) -> int | None:
         """The first token count at which group confidence is below `threshold`."""
-        step = int(self.minus_lows.searchsorted(-threshold, side="right"))
-        return int(self.tokens[step]) if step < len(self.tokens) else None
+        while True:
+            step = int(self.minus_lows.searchsorted(-threshold, side="right"))
+            if step < len(self.tokens):
+                return int(self.tokens[step])
+            if self._read == len(self._stored):
+                return None
+            self._read_on()
 
     def lowest(self, num_tokens: int) -> float | None:
         """The lowest group of the first `num_tokens` tokens; None where there is none yet."""
+        while self._read < num_tokens:
+            self._read_on()
         step = int(self.tokens.searchsorted(num_tokens, side="right"))
         return -float(self.minus_lows[step - 1]) if step else None
+
+    def _read_on(self) -> None:
+        """Read the next piece of the trace."""
+        piece = self._stored[self._read : self._read + max(_AT_ONCE, self._window)]
+        known = len(self._last_sums)
+        sums = np.empty(known + len(piece), dtype=self._last_sums.dtype)
+        sums[:known] = self._last_sums
+        sums[known:] = piece
+        np.cumsum(sums[known - 1 :], out=sums[known - 1 :])
+        self._read += len(piece)
+        self._last_sums = sums[-self._window :].copy()
+        groups = sums[self._window :] - sums[: -self._window]
+        places = _falls(groups)
+        minus_lows = groups[places] / (-_scale(self._stored) * self._window)
+        tokens = places + (self._read + 1 - len(groups))
+        if len(self.tokens):
+            lower = int(minus_lows.searchsorted(self.minus_lows[-1], side="right"))
+            minus_lows = np.concatenate([self.minus_lows, minus_lows[lower:]])
+            tokens = np.concatenate([self.tokens, tokens[lower:]])
+        self.minus_lows, self.tokens = minus_lows, tokens
 
 
 def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Where each new minimum of `values` is, the first element included.
 
-    Most of a trace never comes near its minimum so far, so that blocks are compared with it first.
+    Most of a trace never comes near its minimum so far, so that whole blocks are compared with it
+    first.
     """
-    whole = len(values) // _BLOCK * _BLOCK
-    blocks = values[:whole].reshape(-1, _BLOCK)
-    minima = blocks.min(axis=1)
-    lowest = np.minimum.accumulate(minima)
-    closer = np.flatnonzero(np.append(True, minima[1:] < lowest[:-1])[: len(blocks)])
-    places = (closer[:, None] * _BLOCK + np.arange(_BLOCK)).ravel()
-    places = np.concatenate([places, np.arange(whole, len(values))])
-    if not len(places):
-        return places
-    running = np.minimum.accumulate(values[places])
-    falls: npt.NDArray[np.int64] = places[np.append(True, running[1:] < running[:-1])]
-    return falls
+    if not len(values):
+        return np.empty(0, dtype=np.int64)
+    padded = np.concatenate([values, np.full(-len(values) % _BLOCK, values[-1])])
+    starts = np.arange(0, len(padded), _BLOCK)
+    closer = _new_minima(np.minimum.reduceat(padded, starts))
+    found = _new_minima(padded.reshape(-1, _BLOCK)[closer].ravel())
+    left_out = starts[closer] - starts[: len(closer)]
+    places: npt.NDArray[np.int64] = found + left_out[found // _BLOCK]
+    return places
 
 
-def staircase(problem: StoredProblem, row: int, window: int) -> Staircase:
-    """A stored trace's staircase, built once for all repeats and thresholds."""
-    built = problem.prepared.setdefault((Staircase, window), {})
-    if row not in built:
-        built[row] = Staircase(problem.confidence.stored(row), window)
-    found: Staircase = built[row]
+def _new_minima(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Where each new minimum is, looking at every element."""
+    running = np.minimum.accumulate(values)
+    new = np.ones(len(values), dtype=np.bool_)
+    np.less(running[1:], running[:-1], out=new[1:])
+    return np.flatnonzero(new)
+
+
+class Staircases(dict[int, Staircase]):
+    """The staircases of a problem's traces by row, each made when it is first asked for."""
+
+    def __init__(self, problem: StoredProblem, window: int) -> None:
+        self._confidence = problem.confidence
+        self._window = window
+
+    def __missing__(self, row: int) -> Staircase:
+        self[row] = Staircase(self._confidence.stored(row), self._window)
+        return self[row]
+
+
+def staircases(problem: StoredProblem, window: int) -> Staircases:
+    """A problem's staircases, kept for all repeats and thresholds."""
+    key = (Staircases, window)
+    if key not in problem.prepared:
+        problem.prepared[key] = Staircases(problem, window)
+    found: Staircases = problem.prepared[key]
     return found
 
 
@@ -146,7 +193,7 @@ def lowest_confidence(problem: StoredProblem, row: int, num_tokens: int, window:
 
     NaN without a token.
     """
-    lowest = staircase(problem, row, window).lowest(num_tokens)
+    lowest = staircases(problem, window)[row].lowest(num_tokens)
     if lowest is None:
         return mean_confidence(problem.confidence.stored(row, num_tokens))
     return lowest

@@ -296,9 +296,9 @@ class StoredProblem:
     @cached_property
     def confidence(self) -> Confidences:
         """Each trace's token confidences."""
-        lists = self.pool.read_signal("confidence", self.index, ["confidence"])[
-            "confidence"
-        ].combine_chunks()
+        column = self.pool.read_signal("confidence", self.index, ["confidence"])["confidence"]
+        # Where there is one chunk, combining would copy it.
+        lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         return Confidences(lists.values.to_numpy(), lists.offsets.to_numpy())
 
 

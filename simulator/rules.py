@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.errors import SamplerError
-from simulator.group_confidence import groups_below, staircase
+from simulator.group_confidence import Stored, groups_below, staircases
 from simulator.signals import NO_ANSWER
 from simulator.text_matching import (
     stable_pattern,
@@ -155,24 +155,22 @@ class GroupConfidenceBelow(StopRule):
         return frozenset({"confidence"})
 
     def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
-        return np.array(
-            [
-                self._next(problem, row, tokens)
-                for row, tokens in zip(rows.tolist(), num_tokens.tolist(), strict=True)
-            ],
-            dtype=np.int64,
-        )
+        stairs = staircases(problem, self.window)
+        halts = []
+        for row, tokens in zip(rows.tolist(), num_tokens.tolist(), strict=True):
+            first = stairs[row].first_below(self.threshold)
+            if first is None:
+                halts.append(NEVER)
+            elif first >= tokens:
+                halts.append(first)
+            else:
+                halts.append(self._again(problem.confidence.stored(row), tokens))
+        return np.array(halts, dtype=np.int64)
 
-    def _next(self, problem: StoredProblem, row: int, tokens: int) -> int:
-        """The token count at or after `tokens` from which a trace is below."""
-        first = staircase(problem, row, self.window).first_below(self.threshold)
-        if first is None:
-            return NEVER
-        if first >= tokens:
-            return first
-        # It has been below before; whether it is again only a look at the groups from here on says.
-        below = groups_below(problem.confidence.stored(row), self.threshold, self.window)
-        again = np.flatnonzero(below[tokens - self.window :])
+    def _again(self, stored: Stored, tokens: int) -> int:
+        """The same for one trace that has been below before: only its groups from here on say."""
+        below = groups_below(stored, self.threshold, self.window)[tokens - self.window :]
+        again = np.flatnonzero(below)
         return tokens + int(again[0]) if len(again) else NEVER
 
     def __str__(self) -> str:

@@ -53,9 +53,9 @@ class DeepConf(Policy):
 
     def vote(self, sampler: Sampler, s: float) -> tuple[np.int32 | None, float]:
         """The answer of the traces that are not below s, and its share of their weight."""
-        lowest = self.lowest(sampler.traces)
-        kept = sampler.traces.finished & (lowest >= s)
-        answers, weights = sampler.traces.answer[kept], lowest[kept]
+        finished = sampler.traces[sampler.traces.finished]
+        lowest = self.lowest(finished)
+        answers, weights = finished.answer[lowest >= s], lowest[lowest >= s]
         answer = weighted_vote(answers, weights)
         total = weights[answers >= 0].sum()
         return answer, weights[answers == answer].sum() / total if total else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +55,7 @@ def test_sums_and_staircase_are_those_of_a_loop(trace: list[int], window: int) -
         if all(low < earlier for earlier in expected[: end - window])
     ]
     stairs = Staircase(stored, window)
+    assert stairs.lowest(len(trace)) == (float(min(expected)) if expected else None)
     assert stairs.tokens.tolist() == [end for end, _ in steps]
     assert (-stairs.minus_lows).tolist() == [float(low) for _, low in steps]
 
@@ -74,7 +76,10 @@ def test_groups_of_float32_are_those_of_a_prefix_to_the_last_bit(
     means = [np.mean(trace[e - window : e]) for e in range(window, len(trace) + 1)]
     np.testing.assert_allclose(whole / window, means, rtol=1e-9, atol=1e-9)
     lows = [e for e in range(len(whole)) if (whole[e] < whole[:e]).all()]
-    assert Staircase(stored, window).tokens.tolist() == [window + e for e in lows]
+    stairs = Staircase(stored, window)
+    stairs.lowest(len(trace))
+    assert stairs.tokens.tolist() == [window + e for e in lows]
+    assert (-stairs.minus_lows * window).tolist() == pytest.approx(whole[lows].tolist())
 
 
 def test_sums_are_exact_where_running_sums_have_passed_what_uint32_holds() -> None:
@@ -84,7 +89,32 @@ def test_sums_are_exact_where_running_sums_have_passed_what_uint32_holds() -> No
         sums = group_sums(stored, window)
         assert sums[0] == sums[-2] == 65535 * window
         assert sums[-1] == 65535 * window - 1
-    assert Staircase(stored, 2048).tokens.tolist() == [2048, 200_000]
+    stairs = Staircase(stored, 2048)
+    assert stairs.first_below(65.535) == 200_000
+    assert stairs.tokens.tolist() == [2048, 200_000]
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+@pytest.mark.parametrize("window", [1, 2048, 20_000])
+def test_a_staircase_read_piece_by_piece_is_that_of_the_whole(kind: type, window: int) -> None:
+    rng = np.random.default_rng(window)
+    stored: npt.NDArray[Any] = (
+        (30_000 + np.cumsum(rng.normal(0, 100, 70_000))).clip(0, 60_000).astype(kind)
+    )
+    scale = 1000 if kind is np.uint16 else 1
+    groups = group_sums(stored, window) / (scale * window)
+    running = np.minimum.accumulate(groups)
+    stairs = Staircase(stored, window)
+    asked = [*rng.integers(0, 70_001, 40), 70_000]
+    for tokens in sorted(asked):
+        expected = running[tokens - window] if tokens >= window else None
+        assert stairs.lowest(int(tokens)) == expected
+    for threshold in [*groups[:: len(groups) // 40], groups.max() + 1, groups.min()]:
+        fresh = Staircase(stored, window)
+        below = np.flatnonzero(groups < threshold)
+        first = window + int(below[0]) if len(below) else None
+        assert stairs.first_below(float(threshold)) == first
+        assert fresh.first_below(float(threshold)) == first
 
 
 def test_mean_tail_lowest_and_bottom_by_hand(tmp_path: Path) -> None:
