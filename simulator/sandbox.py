@@ -36,6 +36,7 @@ _TREES = (
     "/usr/local/lib",
     "/usr/share/zoneinfo",
     "/sys/devices/system",
+    "/sys/fs/cgroup",
     "/proc/self",
 )
 _FILES = (
