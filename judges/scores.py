@@ -29,6 +29,7 @@ class CachedScores:
     def __init__(self, store: ScoreStore, judge: AnyJudge | None) -> None:
         self.store = store
         self.judge = judge
+        self._looks = judge if isinstance(judge, StoredJudge) else None  # slow to find out
         self._held: _Held | None = None
 
     @property
@@ -80,8 +81,8 @@ class CachedScores:
         pairs = np.sort(np.asarray(pairs, dtype=np.int64).reshape(-1, 2), axis=1)
         if (pairs[:, 0] == pairs[:, 1]).any():
             raise ValueError("a pair of a trace with itself")
-        if isinstance(self.judge, StoredJudge):  # as fast as reading, so nothing is stored
-            computed = self.judge.score_stored(problem, pairs)
+        if self._looks is not None:  # as fast as reading, so nothing is stored
+            computed = self._looks.score_stored(problem, pairs)
             return self.store.checked(problem, pairs, computed).astype(np.float64)
         matrix = self._hold(problem).matrix
         scores = matrix[pairs[:, 0], pairs[:, 1]]

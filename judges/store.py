@@ -192,19 +192,19 @@ class ScoreStore:
 
     def checked(self, problem: StoredProblem, pairs: Ints, scores: npt.ArrayLike) -> Matrix:
         """Scores as they are stored, in float32, shape (n,), once they are seen to be such."""
-        name = self.description.identity.folder
         values = np.asarray(scores, dtype=np.float64)
         if values.shape != (len(pairs),):
             raise UserError(
-                f"judge {name}: {values.shape} scores for {len(pairs)} pairs of problem "
-                f"{problem.problem_id!r}; this judge is broken"
+                f"judge {self.description.identity.folder}: {values.shape} scores for "
+                f"{len(pairs)} pairs of problem {problem.problem_id!r}; this judge is broken"
             )
         wrong = np.flatnonzero(~((values >= 0) & (values <= 1)))
         if len(wrong):
             first, second = problem.trace_ids[pairs[wrong[0]]].tolist()
             raise UserError(
-                f"judge {name}: score {values[wrong[0]]} for traces {first} and {second} of "
-                f"problem {problem.problem_id!r} of {problem.pool.name}; a score is a probability, "
+                f"judge {self.description.identity.folder}: score {values[wrong[0]]} for traces "
+                f"{first} and {second} of problem {problem.problem_id!r} of "
+                f"{problem.pool.name}; a score is a probability, "
                 "so this judge is broken (damaged weights?); nothing of this call was kept"
             )
         return values.astype(np.float32)

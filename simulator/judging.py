@@ -95,7 +95,9 @@ class Judging:
         new = np.isnan(said[place])
         if new.any():
             places = np.unique(place[new])
-            said[places] = self._ask(np.stack(np.divmod(places, len(self._order)), 1), num_tokens)
+            asked = np.empty((len(places), 2), dtype=np.int64)
+            np.divmod(places, len(self._order), out=(asked[:, 0], asked[:, 1]))
+            said[places] = self._ask(asked, num_tokens)
         scores: Floats = said[place]
         return scores
 

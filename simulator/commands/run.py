@@ -256,9 +256,36 @@ def print_summary(summary: dict[str, Any]) -> None:
             shown(f"  reduction {against}, %", metrics["reduction"], 100, "{:.1f}"),
             shown(f"clock a problem, {entry['clock_unit']}", metrics["clock"], 1, "{:,.0f}"),
         ]
+        rows += about_judge(entry)
         print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
         click.echo()
     print_notes(summary)
+
+
+def about_judge(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Rows about the judge and about clusters, as far as a run has any."""
+    metrics, rows = entry["metrics"], []
+    if metrics["judge_calls"]["value"]:
+        rows = [
+            shown("pairs judged a problem", metrics["judge_calls"], 1, "{:,.0f}"),
+            shown("tokens read by the judge", metrics["judge_tokens"], 1, "{:,.0f}"),
+            shown("  with prefixes reused", metrics["judge_tokens_reused"], 1, "{:,.0f}"),
+            shown(
+                f"tokens + {entry['judge_ratio']:.3g} x read",
+                metrics["tokens_with_judge"],
+                1,
+                "{:,.0f}",
+            ),
+        ]
+    if "clusters" in metrics:
+        rows += [
+            shown("clusters", metrics["clusters"], 1, "{:.1f}"),
+            shown("  purity, %", metrics["purity"], 100, "{:.1f}"),
+            shown("one trace a cluster: tokens kept", metrics["tokens_kept"], 1, "{:,.0f}"),
+            shown("  distinct answers", metrics["clusters_classes"], 1, "{:.1f}"),
+            shown("  one is right, %", metrics["clusters_correct"], 100, "{:.1f}"),
+        ]
+    return rows
 
 
 def print_heading(entry: dict[str, Any]) -> None:
@@ -278,6 +305,8 @@ def print_notes(summary: dict[str, Any], more: str = "") -> None:
     )
     if any(entry["synthetic"] for entry in summary["pools"]):
         notes += " Synthetic traces are generated: good for trying things out, not for any claim."
+    if summary["unranked"]:
+        notes += " Unranked: the policy or its judge knows what none can."
     notes += more
     click.echo(click.wrap_text(notes, width=min(100, shutil.get_terminal_size().columns)))
 
