@@ -1,14 +1,13 @@
 """Conformance of policies: what every method must keep to for its figures to mean anything.
 
 Each check replays a policy on a few problems, changes something that a fair policy cannot know or
-must not depend on, replays it again and compares the decisions. All replays of a check but those of
-`memory` run in a policy that has seen nothing before.
+must not depend on, replays it again and compares the decisions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -25,6 +24,8 @@ from simulator.scrambled import Revealed, relabelled, scrambled, stripped
 from simulator.serving import Serving
 
 Classes = npt.NDArray[np.int32]
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 CHECKS = {
     "runs": "answers every problem",
@@ -37,8 +38,11 @@ CHECKS = {
 }
 """Every check, in the order in which they are made, and what it is that a policy does."""
 
-COMPARED = ("runs", "determinism")
+COMPARED = ("runs", "determinism", "memory")
 """Without these, comparing one replay with another says nothing."""
+
+UNCOMPARED = ("requires", "budget")
+"""These only ask whether it runs."""
 
 SCRAMBLES = 2
 """How many other futures each replay is tried with."""
@@ -60,6 +64,20 @@ class Player(Protocol):
         """
 
 
+class MadeUpJudge:
+    """Scores that follow from which prefixes are compared, and from nothing else."""
+
+    def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
+        """A number for each pair that looks random; as `simulator.judging.ReplayJudge`."""
+        both = np.sort(pairs * 1_000_003 + num_tokens, axis=1)
+        drawn = [np.random.default_rng(pair).random() for pair in both.tolist()]
+        return np.array(drawn, dtype=np.float64)
+
+    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
+        """One token a pair."""
+        return len(pairs), len(pairs)
+
+
 FreshPlayer = Callable[[], AbstractContextManager[Player]]
 """Gives a policy that has seen nothing yet."""
 
@@ -71,6 +89,10 @@ class Case:
     problem: StoredProblem
     repeat: int
     budget: int
+
+
+Found = Iterator[tuple[Case, str]]
+"""Where a check fails, and how; the first is enough."""
 
 
 @dataclass(frozen=True)
@@ -102,23 +124,23 @@ def check_policy(
     """
     base: dict[int, Replayed] = {}
     failed: set[str] = set()
-    checks: dict[str, Callable[[], Iterator[tuple[Case, str]]]] = {
+    checks: dict[str, Callable[[], Found]] = {
         "runs": lambda: _runs(fresh, cases, base),
-        "requires": lambda: _requires(fresh, cases, requires),
-        "budget": lambda: _budget(fresh, cases),
         "determinism": lambda: _determinism(fresh, cases, base),
         "memory": lambda: _memory(fresh, cases, base),
+        "requires": lambda: _requires(fresh, cases, requires),
+        "budget": lambda: _budget(fresh, cases),
         "look-ahead": lambda: _look_ahead(fresh, cases, base),
         "labels": lambda: _labels(fresh, cases, base),
     }
-    for name, find in checks.items():
+    for name in CHECKS:
         if only is not None and name not in (only, *COMPARED):
             continue
-        if name not in ("requires", "budget") and failed & set(COMPARED):
-            why = next(check for check in COMPARED if check in failed)
-            yield Finding(name, False, skipped=f"cannot be judged before {why!r} passes")
+        missing = [check for check in COMPARED if check in failed]
+        if missing and name not in UNCOMPARED:
+            yield Finding(name, False, skipped=f"cannot be judged before {missing[0]!r} passes")
             continue
-        case, detail = next(find(), (None, ""))
+        case, detail = next(checks[name](), (None, ""))
         if case is not None:
             failed.add(name)
         if only in (None, name) or case is not None:
@@ -126,13 +148,17 @@ def check_policy(
 
 
 def fresh_players(loaded: LoadedPolicy, *, seed: int) -> FreshPlayer:
-    """Players of a policy, each of which has seen nothing yet."""
+    """Players of a policy, each of which has seen nothing yet: a file's in a new process.
+
+    One that declares to need a judge is given one that makes its scores up.
+    """
+    judge = MadeUpJudge() if "judge" in loaded.policy.requires else None
 
     @contextmanager
-    def fresh() -> Iterator[Player]:
+    def player() -> Iterator[Player]:
         with policy_process.fresh(loaded) as again:
 
-            def player(problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
+            def play(problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
                 return replay(
                     again,
                     problem,
@@ -140,11 +166,12 @@ def fresh_players(loaded: LoadedPolicy, *, seed: int) -> FreshPlayer:
                     repeats=range(repeat, repeat + 1),
                     seed=seed,
                     serving=Serving(None, ()),
+                    judge=judge,
                 )
 
-            yield player
+            yield play
 
-    return fresh
+    return player
 
 
 def choose_cases(
@@ -166,79 +193,78 @@ def choose_cases(
     ]
 
 
-Found = Iterator[tuple[Case, str]]
-
-
-def _play(fresh: FreshPlayer, case: Case, problem: StoredProblem | None = None) -> Replayed:
-    with fresh() as player:
-        return player(problem or case.problem, repeat=case.repeat, budget=case.budget)
+def _play(player: Player, case: Case, problem: StoredProblem | None = None) -> Replayed:
+    return player(problem or case.problem, repeat=case.repeat, budget=case.budget)
 
 
 def _runs(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
     for number, case in enumerate(cases):
-        try:
-            base[number] = _play(fresh, case)
-        except PolicyError as error:
-            yield case, str(error)
+        with fresh() as player:
+            try:
+                base[number] = _play(player, case)
+            except PolicyError as error:
+                yield case, str(error)
 
 
 def _requires(fresh: FreshPlayer, cases: Sequence[Case], requires: frozenset[str]) -> Found:
-    for case in cases:
-        try:
-            _play(fresh, case, stripped(case.problem, requires))
-        except PolicyError as error:
-            needs = ", ".join(sorted(requires)) or "none"
-            yield case, f"on a pool with the signals it declares ({needs}): {error}"
+    with fresh() as player:
+        for case in cases:
+            try:
+                _play(player, case, stripped(case.problem, requires))
+            except PolicyError as error:
+                needs = ", ".join(sorted(requires)) or "none"
+                yield case, f"on a pool with the signals it declares ({needs}): {error}"
 
 
 def _budget(fresh: FreshPlayer, cases: Sequence[Case]) -> Found:
-    for case in cases[:1]:
-        for budget in sorted({1, 2, 3, case.budget // 2, case.budget} - {0}):
-            if budget > case.budget:
-                continue
-            smaller = Case(case.problem, case.repeat, budget)
-            try:
-                _play(fresh, smaller)
-            except PolicyError as error:
-                yield smaller, f"with a budget of {budget}: {error}"
+    case = cases[0]
+    with fresh() as player:
+        for budget in sorted({1, 2, 3, case.budget // 2, case.budget}):
+            if 0 < budget <= case.budget:
+                smaller = replace(case, budget=budget)
+                try:
+                    _play(player, smaller)
+                except PolicyError as error:
+                    yield smaller, f"with a budget of {budget}: {error}"
 
 
 def _determinism(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
     for number, case in enumerate(cases):
-        yield from _compared(fresh, case, base[number], "replayed again")
+        with fresh() as player:
+            yield from _compared(player, case, base[number], "replayed again")
 
 
 def _memory(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
     with fresh() as player:
         for number, case in reversed(list(enumerate(cases))):
-            yield from _compared(
-                lambda: nullcontext(player), case, base[number], "after other problems and repeats"
-            )
+            yield from _compared(player, case, base[number], "after other problems and repeats")
 
 
 def _look_ahead(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
-    for number, case in enumerate(cases):
-        revealed = revealed_by(base[number], case.problem)
-        for attempt in range(SCRAMBLES):
-            other = scrambled(case.problem, revealed, np.random.default_rng(attempt))
-            when = "with another future of what it had not seen"
-            yield from _compared(fresh, case, base[number], when, other)
+    when = "with another future of what it had not seen"
+    with fresh() as player:
+        for number, case in enumerate(cases):
+            revealed = revealed_by(base[number], case.problem)
+            for attempt in range(SCRAMBLES):
+                other = scrambled(case.problem, revealed, np.random.default_rng(attempt))
+                yield from _compared(player, case, base[number], when, other)
 
 
 def _labels(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
     """Small budgets as well: ties, which is where numbers get in, are common there."""
-    for number, case in enumerate(cases):
-        classes = np.arange(len(case.problem.class_texts), dtype=np.int32)
-        for budget in (*TIES, case.budget):
-            smaller = replace(case, budget=min(budget, case.budget))
-            try:
-                first = base[number] if smaller == case else _play(fresh, smaller)
-            except PolicyError:  # the check of budgets tells
-                continue
-            for names in (classes[::-1], np.random.default_rng(number).permutation(classes)):
-                other = relabelled(case.problem, names)
-                when = "with the answer classes numbered in another way"
-                yield from _compared(fresh, smaller, first, when, other, names)
+    when = "with the answer classes numbered in another way"
+    with fresh() as player:
+        for number, case in enumerate(cases):
+            classes = np.arange(len(case.problem.class_texts), dtype=np.int32)
+            for budget in (*TIES, case.budget):
+                smaller = replace(case, budget=min(budget, case.budget))
+                try:
+                    first = base[number] if smaller == case else _play(player, smaller)
+                except PolicyError:  # the check of budgets tells
+                    continue
+                for names in (classes[::-1], np.random.default_rng(number).permutation(classes)):
+                    other = relabelled(case.problem, names)
+                    yield from _compared(player, smaller, first, when, other, names)
 
 
 def revealed_by(replayed: Replayed, problem: StoredProblem) -> Revealed:
@@ -253,7 +279,7 @@ def revealed_by(replayed: Replayed, problem: StoredProblem) -> Revealed:
 
 
 def _compared(
-    fresh: FreshPlayer,
+    player: Player,
     case: Case,
     base: Replayed,
     when: str,
@@ -261,7 +287,7 @@ def _compared(
     names: Classes | None = None,
 ) -> Found:
     try:
-        other = _play(fresh, case, problem)
+        other = _play(player, case, problem)
     except PolicyError as error:
         yield case, f"{when}: {error}"
         return

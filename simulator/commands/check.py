@@ -68,6 +68,7 @@ def check(
     """  # noqa: D301  (\b keeps click from wrapping)
     from simulator.conformance import CHECKS, check_policy, fresh_players
     from simulator.errors import UserError
+    from simulator.policy_process import restriction
     from simulator.sweep import load_settings, parse_grid
 
     if only is not None and only not in CHECKS:
@@ -79,9 +80,10 @@ def check(
     requires = frozenset(loaded.policy.requires)
     findings = []
     with _pool(pattern, cache) as pool, stages_shown() as stage:
-        pool.require(requires, loaded.name)
+        pool.require(requires - {"judge"}, loaded.name)
         cases = _cases(pool, loaded, budget, problem, repeat)
         fresh = fresh_players(loaded, seed=seed)
+        kept_by = restriction(loaded)
         for finding in check_policy(fresh, requires, cases, only):
             findings.append(finding)
             stage(finding.check, len(findings) / len(CHECKS))
@@ -93,14 +95,25 @@ def check(
                 "policy": policy,
                 "pool": pool.name,
                 "passed": not failed,
+                "in_process": loaded.in_process,
+                "restricted_by": kept_by,
                 "checks": [_as_dict(finding, again) for finding in findings],
             }
         )
     else:
-        click.echo(f"{policy} on {len(cases)} replays of {pool.name}")
+        click.echo(f"{policy} on {len(cases)} replays of {pool.name}{_where(loaded, kept_by)}")
         for finding in findings:
             _show(finding, CHECKS[finding.check], again)
     ctx.exit(1 if failed else 0)
+
+
+def _where(loaded: LoadedPolicy, kept_by: str | None) -> str:
+    """Where the policy ran, as far as that says what it could have reached."""
+    if loaded.in_process:
+        return ", in this process" if not loaded.builtin else ""
+    return ", in a process of its own" + (
+        f" without access to files ({kept_by})" if kept_by else "; this system lets it read files"
+    )
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator import policy_process
 from simulator.conformance import (
     CHECKS,
     Finding,
@@ -51,16 +54,20 @@ def play(loaded: LoadedPolicy, pool: Pool) -> Replayed:
     )
 
 
-def findings(spec: str, pool: Pool, source: str | None = None) -> dict[str, Finding]:
-    loaded = load_policy(spec, source=source)
+def findings(
+    spec: str, pool: Pool, source: str | None = None, *, in_process: bool = True
+) -> dict[str, Finding]:
+    loaded = policy_process.load(spec, source=source, in_process=in_process)
     cases = choose_cases(pool.problems, loaded.budget or 16, problem_count=3, repeats=range(2))
     fresh = fresh_players(loaded, seed=0)
     found = check_policy(fresh, frozenset(loaded.policy.requires), cases)
     return {finding.check: finding for finding in found}
 
 
-def failed(spec: str, pool: Pool, source: str | None = None) -> list[str]:
-    found = findings(spec, pool, source)
+def failed(
+    spec: str, pool: Pool, source: str | None = None, *, in_process: bool = True
+) -> list[str]:
+    found = findings(spec, pool, source, in_process=in_process)
     return [name for name, finding in found.items() if not (finding.passed or finding.skipped)]
 
 
@@ -178,6 +185,13 @@ CANARIES = {
         "        sampler.decode(traces, tokens=100)\n"
         "        return majority_vote(sampler.probe(traces))\n",
     ),
+    "asks a judge without saying so": (
+        "requires",
+        POLICY + "        traces = sampler.start(sampler.budget)\n"
+        "        sampler.decode(traces, tokens=100)\n"
+        "        sampler.judge([(0, 1)])\n"
+        "        return None\n",
+    ),
     "reads confidences without saying so": (
         "requires",
         POLICY + "        traces = sampler.start(sampler.budget)\n"
@@ -191,6 +205,42 @@ CANARIES = {
 def test_canaries_are_caught(canary: str, pool: Pool) -> None:
     check, source = CANARIES[canary]
     assert check in failed("canary.py", pool, source)
+
+
+LOOKING = [name for name, (check, _) in CANARIES.items() if check == "look-ahead"]
+
+
+@pytest.mark.parametrize("canary", [*LOOKING, "keeps a tally on its class"])
+def test_canaries_are_caught_in_a_process_of_their_own(canary: str, pool: Pool) -> None:
+    """There is nothing to look at there, so those that would look ahead do not even run."""
+    check, source = CANARIES[canary]
+    caught = failed("canary.py", pool, source, in_process=False)
+    assert ("runs" if check == "look-ahead" else check) in caught
+
+
+def test_order_by_hash_is_caught_in_processes_of_their_own(pool: Pool) -> None:
+    """Hashes of texts are seeded anew in each process."""
+    source = POLICY + (
+        "        n = 1 + hash('a text') % sampler.budget\n"
+        "        return majority_vote(sampler.decode(sampler.start(n)))\n"
+    )
+    assert failed("hash.py", pool, source, in_process=False)[0] == "determinism"
+
+
+def test_reading_the_pool_from_the_disk_does_not_even_run(pool: Pool, tmp_path: Path) -> None:
+    source = (
+        "import pyarrow.parquet as pq\n"
+        + POLICY
+        + f"        rows = pq.read_table({str(pool.path / 'traces.parquet')!r})\n"
+        "        return None\n"
+    )
+    assert failed("reader.py", pool, source) == []  # nothing keeps it from it in this process
+    loaded = policy_process.load("reader.py", source=source)
+    if policy_process.restriction(loaded) is None:
+        pytest.skip("this kernel does not restrict what a process may read")
+    found = findings("reader.py", pool, source, in_process=False)["runs"]
+    assert not found.passed
+    assert "may read nothing but what the sampler gives it" in found.detail
 
 
 def test_a_canary_without_its_cheat_passes(pool: Pool) -> None:
