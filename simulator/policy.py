@@ -38,7 +38,9 @@ class Policy:
     Attributes
     ----------
     requires
-        The signals it needs (`text`, `confidence`, `probes`): a pool without one is refused.
+        The signals it needs (`text`, `confidence`, `probes`): a pool without one is refused. And
+        `judge`, if it asks one: a run is then given one. Where traces are judged, a parameter
+        `truncation` says (`tokens=500`, `words=25`).
     budget
         How many traces it may start on a problem where `-n` does not say; None: 512. Fewer where
         a pool holds fewer.
