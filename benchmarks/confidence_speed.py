@@ -1,0 +1,152 @@
+"""Group confidence, its first crossing, and DeepConf-low over a full-size pool, beside plain forms.
+
+    deepprune-sim data sample --size paper --cell 'deepseek*/aime24' --cache POOLS
+    python benchmarks/confidence_speed.py POOLS/generated/deepseek-r1-0528-qwen3-8b/aime24
+
+Everything runs in turn in one process; CPU seconds of one core, the least of the rounds counts, and
+wall seconds beside them. The pool's column is read with pyarrow row group by row group, on one
+core, as the replay reads it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from simulator.group_confidence import Staircase, Stored
+from simulator.loading import load_policy
+from simulator.pool import Pool
+from simulator.replay import replay
+from simulator.serving import Serving
+
+WINDOW = 2048
+
+
+def ours(stored: Stored, threshold: float) -> int | None:
+    """The whole staircase, and the first crossing out of it."""
+    stairs = Staircase(stored, WINDOW)
+    stairs.lowest(len(stored))
+    return stairs.first_below(threshold)
+
+
+def plain_numpy(stored: Stored, threshold: float) -> int | None:
+    """The groups of a whole trace from its running sums, and the running minimum of them."""
+    sums = np.concatenate([[0], np.cumsum(stored, dtype=np.int64)])
+    groups = (sums[WINDOW:] - sums[:-WINDOW]) / (1000 * WINDOW)
+    lowest = np.minimum.accumulate(groups)
+    crossing = int(np.searchsorted(-lowest, -threshold, side="right"))
+    return WINDOW + crossing if crossing < len(lowest) else None
+
+
+def incremental(stored: Stored, threshold: float) -> int | None:
+    """Token by token: a window, its sum, and the lowest mean, as DeepConf's program keeps them."""
+    window: deque[float] = deque(maxlen=WINDOW)
+    total, lowest, crossing = 0.0, np.inf, None
+    for number, confidence in enumerate((stored / 1000).tolist(), start=1):
+        if len(window) == WINDOW:
+            total -= window[0]
+        window.append(confidence)
+        total += confidence
+        if number >= WINDOW:
+            mean = total / WINDOW
+            lowest = min(lowest, mean)
+            if mean < threshold and crossing is None:
+                crossing = number
+    return crossing
+
+
+def least(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
+    """The least CPU and wall seconds of each call, taken in turn."""
+    found = dict.fromkeys(calls, (np.inf, np.inf))
+    for _ in range(rounds):
+        for name, call in calls.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            call()
+            spent = time.process_time() - cpu, time.perf_counter() - wall
+            found[name] = min(found[name][0], spent[0]), min(found[name][1], spent[1])
+    return found
+
+
+def on_arrays(pool: Pool, rounds: int) -> None:
+    """Nanoseconds a token of staircase and first crossing on decoded arrays."""
+    traces: list[Stored] = []
+    for problem in pool.problems[:: len(pool.problems) // 5]:
+        confidence = problem.fresh().confidence
+        traces += [confidence.stored(row).copy() for row in range(0, len(problem.lengths), 8)]
+    threshold = float(np.median([Staircase(trace, WINDOW).lowest(len(trace)) for trace in traces]))
+    few = traces[:: len(traces) // 8]
+    forms = {
+        "ours": (ours, traces),
+        "numpy": (plain_numpy, traces),
+        "incremental": (incremental, few),
+    }
+    for trace in few:
+        assert ours(trace, threshold) == plain_numpy(trace, threshold)
+
+    def each(form: Callable[[Stored, float], object], some: list[Stored]) -> None:
+        for trace in some:
+            form(trace, threshold)
+
+    calls = {name: partial(each, *form) for name, form in forms.items()}
+    for name, (cpu, _) in least(calls, rounds).items():
+        tokens = sum(len(trace) for trace in forms[name][1])
+        print(f"{name:12} {cpu / tokens * 1e9:8.2f} ns a token")
+
+
+def on_pool(path: Path, rounds: int) -> None:
+    """DeepConf-low from Parquet, beside reading the column."""
+    loaded = load_policy("deepconf-low")
+
+    def read() -> None:
+        with pq.ParquetFile(path / "confidence.parquet") as stored:
+            for group in range(stored.num_row_groups):
+                stored.read_row_group(group, ["confidence"], use_threads=False)
+
+    def run(repeats: int) -> None:
+        for problem in Pool(path).problems:
+            replay(
+                loaded,
+                problem.fresh(),
+                budget=512,
+                repeats=range(repeats),
+                seed=0,
+                serving=Serving(),
+            )
+
+    run(1)  # loads what is loaded on first use
+    calls: dict[str, Callable[[], object]] = {
+        "read": read,
+        "1 repeat": partial(run, 1),
+        "64 repeats": partial(run, 64),
+    }
+    times = least(calls, rounds)
+    for name, (cpu, wall) in times.items():
+        print(f"{name:12} {cpu:8.2f} s CPU {wall:8.2f} s")
+    for name, beside in (("1 repeat", "read"), ("64 repeats", "1 repeat")):
+        ratios = [one / other for one, other in zip(times[name], times[beside], strict=True)]
+        print(f"{name} / {beside}: {ratios[0]:.2f} CPU, {ratios[1]:.2f} wall")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("pool", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    on_pool(arguments.pool, arguments.rounds)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory  {peak:8.0f} MiB")
+    on_arrays(Pool(arguments.pool), arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
