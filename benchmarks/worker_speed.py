@@ -8,7 +8,6 @@ Needs no data. Each figure beside the same in this process, from one run.
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -124,4 +123,4 @@ def write_pool(cache: Path) -> Pool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -46,12 +46,15 @@ def main(connection: int, parent: int, policy_file: str) -> NoReturn:
 
     channel = Channel(socket.socket(fileno=connection), TO_POLICY)
     channel.send("ready", restricted_by, list(readable.trees))
+    with suppress(EOFError, OSError):  # the other side has hung up, or the policy has
+        _serve(channel, restricted_by)
+    os._exit(0)
+
+
+def _serve(channel: Channel, restricted_by: str | None) -> NoReturn:
     policies: list[LoadedPolicy] = []
     while True:
-        try:
-            name, *fields = channel.receive()
-        except EOFError:
-            os._exit(0)
+        name, *fields = channel.receive()
         if name == "load":
             reply = _answered(lambda: _load(policies, *fields), restricted_by)  # noqa: B023
         else:

@@ -27,7 +27,7 @@ FROM_POLICY = 16 << 20
 TO_POLICY = 2 << 30
 """The largest frame sent to one: the texts of 512 traces of 10^6 characters fit."""
 
-MAX_FIELDS = 256
+MAX_FIELDS = 4096
 """The longest array in a frame from a policy: fields of an operation, rules, a rule's words."""
 
 MAX_TEXT = 1 << 20
@@ -54,7 +54,7 @@ class Channel:
         payload = self._pack(fields)
         if len(payload) > TO_POLICY:
             raise BrokenFrame(f"a frame of {len(payload)} bytes")
-        self._waiting += len(payload).to_bytes(4, "little") + payload
+        self._waiting = b"".join((self._waiting, len(payload).to_bytes(4, "little"), payload))
 
     def send(self, *fields: Any) -> None:
         """Send a frame."""
@@ -77,7 +77,8 @@ class Channel:
         if size > self._limit:
             raise BrokenFrame(f"a frame of {size} bytes")
         self._read(4 + size)
-        payload = bytes(self._received[4 : 4 + size])
+        with memoryview(self._received) as received:
+            payload = bytes(received[4 : 4 + size])
         del self._received[: 4 + size]
         try:
             fields = msgpack.unpackb(
@@ -119,9 +120,10 @@ def _require(fits: bool, what: str) -> None:
 
 def _array(dtype: npt.DTypeLike) -> Kind:
     kind = np.dtype(dtype)
+    what = f"no array of {kind}"
 
     def unpack(raw: Any, started: int) -> npt.NDArray[Any]:
-        _require(type(raw) is bytes and len(raw) % kind.itemsize == 0, f"no array of {kind}")
+        _require(type(raw) is bytes and len(raw) % kind.itemsize == 0, what)
         return np.frombuffer(bytearray(raw), kind)
 
     return Kind(lambda array: np.ascontiguousarray(array, kind).tobytes(), unpack)

@@ -83,9 +83,8 @@ def as_file(folder: Path, spec: str) -> tuple[str, dict[str, str], int | None]:
 
 @pytest.mark.parametrize("spec", [*BUILT_IN, "docs/examples/short_m.py"])
 def test_both_ways_make_the_same_run(tmp_path: Path, pool: Pool, spec: str) -> None:
-    file, settings, budget = str(ROOT / spec), {}, None
-    if not spec.endswith(".py"):
-        file, settings, budget = as_file(tmp_path, spec)
+    is_file = spec.endswith(".py")
+    file, settings, budget = (str(ROOT / spec), {}, None) if is_file else as_file(tmp_path, spec)
     for in_process in (False, True):
         loaded = policy_process.load(file, settings, in_process=in_process)
         run = RunSpec(loaded, [pool], budget or 12, 3, 5, Serving())
@@ -197,7 +196,7 @@ def test_whatever_a_policy_calls_is_answered_the_same(
     if not file.exists():
         file.write_text(RANDOM)
     typed = {"steps": json.dumps([("start", 0, 5), *steps])}
-    told = []
+    told: list[object] = []
     for in_process in (False, True):
         loaded = policy_process.load(str(file), typed, in_process=in_process)
         try:

@@ -92,7 +92,7 @@ ENDINGS = {
     "recurses": ("return deeper()", "def deeper():\n    return deeper()", "RecursionError"),
     "eats memory": ("return bytearray(1 << 60)", "", "MemoryError"),
     "closes everything": ("os.closerange(0, 1000)\nsampler.clock", "", "mine.py"),
-    "closes and returns": ("os.closerange(3, 1000)\nreturn '1'", "", "mine.py: "),
+    "closes and returns": ("os.closerange(3, 1000)\nreturn '1'", "", "ended its own process"),
     "forks": ("os.fork()", "", "mine.py:8: PermissionError: a policy may start no other process"),
     "starts a program": (
         "import subprocess\nsubprocess.run(['true'])",
@@ -214,6 +214,25 @@ def test_what_it_prints_goes_to_standard_error_and_breaks_nothing(
     out, err = capfd.readouterr()
     assert out == ""
     assert err.splitlines() == ["printed", "to 1", "to 2", "\\ud800"]
+
+
+def test_a_damaged_pool_is_not_blamed_on_the_policy(folder: Path) -> None:
+    damaged = write_pool(folder / "cache", {"p": TRACES})
+    (damaged.path / "probes.parquet").write_bytes(b"not Parquet")
+    loaded = load(write("sampler.probe(sampler.start(2))"))
+    with pytest.raises(UserError, match=r"probes\.parquet: cannot be read") as error:
+        run(loaded, damaged.problems[0])
+    assert not isinstance(error.value, PolicyError)
+
+
+def test_frames_of_any_size_arrive(folder: Path, pool: Pool) -> None:
+    solve = (
+        "words = tuple(f'word{n}' for n in range(3000))\n"
+        "traces = sampler.start(5)\n"
+        "sampler.decode(traces, until=ReasoningWords(1, words=words) | TextMatches('x' * 10**5))\n"
+        "return str(traces.finished.all())"
+    )
+    assert run(load(write(solve)), pool.problems[0]).answers["answer"].to_pylist() == ["True"] * 3
 
 
 def test_another_folder_is_the_policys_own_affair(folder: Path, pool: Pool) -> None:
