@@ -108,6 +108,10 @@ class Judging:
             return 0, 0
         return self._judge.tokens_read(self._problem, np.concatenate(self._asked))
 
+    def close(self) -> None:
+        """Free the scores, a large square; what was asked and what it cost stays known."""
+        self.__dict__.pop("_said", None)
+
     def _forget_moved(self, num_tokens: Ints) -> None:
         """Forget what was said about traces that have gone on since: it was about less."""
         moved = np.flatnonzero(num_tokens != self._stood[: len(num_tokens)])

@@ -120,6 +120,8 @@ class Recorder:
 
     def add(self, repeat: int, engine: Engine, answer: GradedAnswer) -> None:
         """Record a repeat whose policy has answered."""
+        if engine.judging is not None:
+            engine.judging.close()  # many engines wait here
         self._waiting.append((repeat, engine, answer))
         if len(self._waiting) == AT_ONCE:
             self._put_into_columns()

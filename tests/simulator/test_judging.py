@@ -11,7 +11,8 @@ from pools import T, write_problem
 
 from simulator.engine import Engine
 from simulator.errors import SamplerError, UserError
-from simulator.pool import StoredProblem
+from simulator.pool import NO_ANSWER, StoredProblem
+from simulator.recording import GradedAnswer, Recorder
 from simulator.sampler import Sampler
 from simulator.serving import Serving
 
@@ -112,6 +113,21 @@ def test_without_a_judge_the_error_says_how_to_ask_for_one(tmp_path: Path) -> No
 def test_a_score_that_is_no_probability_is_the_judges_fault(tmp_path: Path, factor: float) -> None:
     with pytest.raises(UserError, match="fault of the judge"):
         judged(tmp_path, Recording(factor)).judge([[0, 1]])
+
+
+def test_a_recorded_repeat_keeps_what_the_judge_cost_and_not_its_scores(tmp_path: Path) -> None:
+    engine = Engine(write_problem(tmp_path, TRACES), np.array(ORDER), Serving(), Recording())
+    sampler = Sampler(engine, (0, 0, 0))
+    sampler.start(2)
+    sampler.judge([[0, 1]])
+    judging = engine.judging
+    assert judging is not None
+    assert "_said" in vars(judging)
+    recorder = Recorder(engine.problem)
+    recorder.add(0, engine, GradedAnswer(None, NO_ANSWER, False))
+    assert "_said" not in vars(judging)
+    (row,) = recorder.tables().answers.to_pylist()
+    assert (row["judge_calls"], row["judge_tokens"], row["judge_tokens_reused"]) == (1, 100, 60)
 
 
 def test_no_pairs_give_no_scores(tmp_path: Path) -> None:
