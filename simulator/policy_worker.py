@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from simulator.forbidden_calls import forbid_calls
 from simulator.sandbox import REMEDY, be_first_to_go, die_with, readable_to_python, restrict
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def main(connection: int, parent: int, policy_file: str) -> NoReturn:
     be_first_to_go()
     readable = readable_to_python(sys.path, os.path.abspath(policy_file))  # noqa: PTH100
     restricted_by = restrict(readable)  # before numpy starts threads, which it would not hold for
+    forbid_calls()
     sys.argv = ["policy"]
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     sys.breakpointhook = _no_breakpoint
