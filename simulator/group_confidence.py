@@ -8,6 +8,7 @@ trace's first token on. A group's value depends on no token after it, to the las
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 _BLOCK = 128
 """Groups that are compared with the running minimum at once."""
 
-_AT_ONCE = 2**14
+_AT_ONCE = 2**15
 """Tokens that a staircase reads at once, unless the window is longer."""
 
 _UINT32_WINDOW = 2**16
@@ -89,9 +90,9 @@ class Staircase:
     Attributes
     ----------
     minus_lows
-        The minima so far, negated so that they ascend, shape (steps,).
+        The minima so far, negated so that they ascend, one a step.
     tokens
-        How many tokens have been generated at each, ascending, shape (steps,).
+        How many tokens have been generated at each, ascending, one a step.
     """
 
     __slots__ = ("_last_sums", "_read", "_stored", "_window", "minus_lows", "tokens")
@@ -101,15 +102,16 @@ class Staircase:
         self._window = window
         self._read = 0
         self._last_sums = np.zeros(1, dtype=_sum_type(stored, window))  # of the first tokens
-        self.tokens = np.empty(0, dtype=np.int64)
-        self.minus_lows: Floats = np.empty(0)
+        # Lists: a question is one number, which bisect answers ten times as fast as numpy does.
+        self.tokens: list[int] = []
+        self.minus_lows: list[float] = []
 
     def first_below(self, threshold: float) -> int | None:
         """The first token count at which group confidence is below `threshold`."""
         while True:
-            step = int(self.minus_lows.searchsorted(-threshold, side="right"))
+            step = bisect_right(self.minus_lows, -threshold)
             if step < len(self.tokens):
-                return int(self.tokens[step])
+                return self.tokens[step]
             if self._read == len(self._stored):
                 return None
             self._read_on()
@@ -118,8 +120,8 @@ class Staircase:
         """The lowest group of the first `num_tokens` tokens; None where there is none yet."""
         while self._read < num_tokens:
             self._read_on()
-        step = int(self.tokens.searchsorted(num_tokens, side="right"))
-        return -float(self.minus_lows[step - 1]) if step else None
+        step = bisect_right(self.tokens, num_tokens)
+        return -self.minus_lows[step - 1] if step else None
 
     def _read_on(self) -> None:
         """Read the next piece of the trace."""
@@ -133,13 +135,10 @@ class Staircase:
         self._last_sums = sums[-self._window :].copy()
         groups = sums[self._window :] - sums[: -self._window]
         places = _falls(groups)
-        minus_lows = groups[places] / (-_scale(self._stored) * self._window)
-        tokens = places + (self._read + 1 - len(groups))
-        if len(self.tokens):
-            lower = int(minus_lows.searchsorted(self.minus_lows[-1], side="right"))
-            minus_lows = np.concatenate([self.minus_lows, minus_lows[lower:]])
-            tokens = np.concatenate([self.tokens, tokens[lower:]])
-        self.minus_lows, self.tokens = minus_lows, tokens
+        minus_lows = (groups[places] / (-_scale(self._stored) * self._window)).tolist()
+        lower = bisect_right(minus_lows, self.minus_lows[-1]) if self.minus_lows else 0
+        self.minus_lows += minus_lows[lower:]
+        self.tokens += (places[lower:] + (self._read + 1 - len(groups))).tolist()
 
 
 def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -162,9 +161,10 @@ def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 def _new_minima(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """Where each new minimum is, looking at every element."""
     running = np.minimum.accumulate(values)
-    new = np.ones(len(values), dtype=np.bool_)
+    new = np.empty(len(values), dtype=np.bool_)
+    new[0] = True
     np.less(running[1:], running[:-1], out=new[1:])
-    return np.flatnonzero(new)
+    return new.nonzero()[0]
 
 
 class Staircases(dict[int, Staircase]):
