@@ -96,7 +96,7 @@ def main() -> None:
     n = int(sys.argv[1]) if len(sys.argv) > 1 else 30
     over = Bootstrap(n, resamples=RESAMPLES)
     assert over.tail is not None
-    counts = over._counts.astype(np.float64)
+    counts = over.counts.astype(np.float64)
     print(f"| {n} problems | {' | '.join(METHODS)} |\n|---|{'---:|' * len(METHODS)}")
     for name, draw, truth in CASES:
         rng = np.random.default_rng(0)
