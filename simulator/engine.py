@@ -375,6 +375,19 @@ class Engine:
                 whole[row] = values[place]
         return values
 
+    def has_shown(self, kind: int) -> bool:
+        """Whether a finished trace, or a probe of what is decoded, can have shown this class."""
+        if np.count_nonzero(self.answer == kind):
+            return True
+        if not self.probe_calls:
+            return False
+        probes, rows = self.problem.probes, self.order[: self.started]
+        columns = probes.columns(rows, self.num_tokens[: self.started])
+        if np.count_nonzero(probes.table[rows, columns] == kind):
+            return True
+        passed = np.arange(probes.table.shape[1]) <= columns[:, np.newaxis]
+        return bool(np.any((probes.table[rows] == kind) & passed))
+
     def hindsight(self) -> Hindsight:
         """What nobody can know beforehand, for the oracle."""
         return Hindsight(self._length.copy(), self.problem.correct[self.order])

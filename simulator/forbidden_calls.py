@@ -99,7 +99,8 @@ def forbid_calls() -> bool:
     libc = ctypes.CDLL(None)
     libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     program = _Program(len(code) // 8, code)
-    return libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(program), 0, 0) == 0
+    failed: int = libc.prctl(_PR_SET_SECCOMP, _FILTER, ctypes.byref(program), 0, 0)
+    return failed == 0
 
 
 def _filter(column: int, architecture: int, process: int) -> bytes:

@@ -57,7 +57,8 @@ def replay(
     Raises
     ------
     PolicyError
-        The policy raised, or returned no answer; names file and line, problem and repeat.
+        The policy raised, or returned no answer or one of a class that it cannot know; names file
+        and line, problem and repeat.
     """
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     name = _opaque("problem", seed, problem.problem_id).hex()[:16]
@@ -72,6 +73,11 @@ def replay(
             answer = solve(loaded.policy, shown, sampler, loaded.file)
             engine.answered = True
             graded = grader.grade(answer)
+            if isinstance(answer, np.int32) and not (answer < 0 or engine.has_shown(int(answer))):
+                raise PolicyError(
+                    f"{loaded.file}: solve returned class {answer}, which no trace has shown it; "
+                    "return a class as votes, probe and traces.answer give it"
+                )
         except PolicyError as error:
             where = f"(problem {problem.problem_id}, repeat {repeat})"
             raise PolicyError(f"{error} {where}") from error

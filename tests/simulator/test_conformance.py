@@ -145,7 +145,8 @@ CANARIES = {
     ),
     "finds the stored problem among all objects": (
         "look-ahead",
-        "import gc\n" + POLICY + "        engines = [o for o in gc.get_objects() "
+        "import gc\n" + POLICY + "        gc.collect()\n"  # engines that other tests left
+        "        engines = [o for o in gc.get_objects() "
         "if type(o).__name__ == 'Engine' and not o.answered]\n"
         "        final = engines[-1].problem.answer_class[engines[-1].order]\n"
         "        traces = sampler.start(sampler.budget)\n"
@@ -161,7 +162,7 @@ CANARIES = {
         "key=lambda i: len(engine.problem.texts[engine.order[i]]))\n"
         "        return majority_vote(sampler.decode(traces[[longest]]))\n",
     ),
-    "always answers with class 0": ("labels", POLICY + "        return np.int32(0)\n"),
+    "always answers with class 0": ("runs", POLICY + "        return np.int32(0)\n"),
     "breaks ties by the number of the class": (
         "labels",
         POLICY + "        finished = sampler.decode(sampler.start(sampler.budget))\n"

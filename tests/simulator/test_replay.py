@@ -255,6 +255,43 @@ def test_a_class_that_no_answer_has_is_refused(tmp_path: Path, problem: StoredPr
         )
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "sampler.start(2)",
+        "sampler.decode(sampler.start(2), tokens=9)",  # the probe at 5 has not been asked for
+        "sampler.decode(sampler.start(1), tokens=4)\nsampler.probe(sampler.traces)",
+    ],
+)
+def test_a_class_that_no_trace_has_shown_is_refused(tmp_path: Path, before: str) -> None:
+    """Classes are numbered as they come in the pool, so the first is often the right one."""
+    problem = write_problem(tmp_path, [T(10, "7", {5: "7"})] * 5)
+    message = broken(tmp_path, problem, f"{before}\nreturn np.int32(0)")
+    assert "solve returned class 0, which no trace has shown it" in message
+
+
+@pytest.mark.parametrize(
+    ("shown", "kind"),
+    [
+        ("sampler.decode(sampler.start(1))", 0),
+        ("sampler.decode(sampler.start(1), tokens=6)\nsampler.probe(sampler.traces)", 1),
+        (
+            "sampler.decode(sampler.start(1), tokens=4)\nsampler.probe(sampler.traces)\n"
+            "sampler.decode(sampler.traces, tokens=5)\nsampler.probe(sampler.traces)",
+            2,
+        ),
+    ],
+)
+def test_a_class_that_a_trace_or_a_probe_has_shown_is_an_answer(
+    tmp_path: Path, shown: str, kind: int
+) -> None:
+    problem = write_problem(tmp_path, [T(10, "7", {3: "2", 5: "1", 8: "3"})] * 3)
+    known = [problem.class_texts.index(text) for text in ("7", "1", "2")]
+    loaded = write_policy(tmp_path, f"{shown}\nreturn np.int32({known[kind]})")
+    assert run(loaded, problem, 3).answers["answer_class"].to_pylist() == [known[kind]] * 6
+
+
 def test_a_damaged_pool_is_not_blamed_on_the_policy(tmp_path: Path) -> None:
     problem = write_problem(tmp_path, TRACES)
     (tmp_path / "test/model/tiny/probes.parquet").write_bytes(b"not Parquet")
