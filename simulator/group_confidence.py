@@ -95,11 +95,12 @@ class Staircase:
         How many tokens have been generated at each, ascending, one a step.
     """
 
-    __slots__ = ("_last_sums", "_read", "_stored", "_window", "minus_lows", "tokens")
+    __slots__ = ("_last_sums", "_read", "_scratch", "_stored", "_window", "minus_lows", "tokens")
 
-    def __init__(self, stored: Stored, window: int) -> None:
+    def __init__(self, stored: Stored, window: int, scratch: Scratch | None = None) -> None:
         self._stored = stored
         self._window = window
+        self._scratch = scratch or Scratch(_sum_type(stored, window), window)
         self._read = 0
         self._last_sums = np.zeros(1, dtype=_sum_type(stored, window))  # of the first tokens
         # Lists: a question is one number, which bisect answers ten times as fast as numpy does.
@@ -125,20 +126,34 @@ class Staircase:
 
     def _read_on(self) -> None:
         """Read the next piece of the trace."""
-        piece = self._stored[self._read : self._read + max(_AT_ONCE, self._window)]
+        piece = self._stored[self._read : self._read + self._scratch.piece]
         known = len(self._last_sums)
-        sums = np.empty(known + len(piece), dtype=self._last_sums.dtype)
+        sums = self._scratch.sums[: known + len(piece)]
         sums[:known] = self._last_sums
         sums[known:] = piece
         np.cumsum(sums[known - 1 :], out=sums[known - 1 :])
         self._read += len(piece)
         self._last_sums = sums[-self._window :].copy()
-        groups = sums[self._window :] - sums[: -self._window]
+        groups = self._scratch.groups[: max(0, len(sums) - self._window)]
+        np.subtract(sums[self._window :], sums[: len(groups)], out=groups)
         places = _falls(groups)
         minus_lows = (groups[places] / (-_scale(self._stored) * self._window)).tolist()
         lower = bisect_right(minus_lows, self.minus_lows[-1]) if self.minus_lows else 0
         self.minus_lows += minus_lows[lower:]
         self.tokens += (places[lower:] + (self._read + 1 - len(groups))).tolist()
+
+
+class Scratch:
+    """Memory in which staircases of one window work a piece out, one after the other.
+
+    Fresh memory for each piece costs more than all the arithmetic: the kernel hands it out, and
+    takes it back, page by page.
+    """
+
+    def __init__(self, kind: npt.DTypeLike, window: int) -> None:
+        self.piece = max(_AT_ONCE, window)
+        self.sums = np.empty(self.piece + window, dtype=kind)
+        self.groups = np.empty(self.piece, dtype=kind)
 
 
 def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -149,13 +164,11 @@ def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """
     if not len(values):
         return np.empty(0, dtype=np.int64)
-    padded = np.concatenate([values, np.full(-len(values) % _BLOCK, values[-1])])
-    starts = np.arange(0, len(padded), _BLOCK)
-    closer = _new_minima(np.minimum.reduceat(padded, starts))
-    found = _new_minima(padded.reshape(-1, _BLOCK)[closer].ravel())
-    left_out = starts[closer] - starts[: len(closer)]
-    places: npt.NDArray[np.int64] = found + left_out[found // _BLOCK]
-    return places
+    starts = np.arange(0, len(values), _BLOCK)
+    closer = starts[_new_minima(np.minimum.reduceat(values, starts))]
+    places = (closer[:, None] + np.arange(_BLOCK)).ravel()
+    places = places[: len(places) - max(0, int(places[-1]) + 1 - len(values))]
+    return places[_new_minima(values[places])]
 
 
 def _new_minima(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -173,9 +186,10 @@ class Staircases(dict[int, Staircase]):
     def __init__(self, problem: StoredProblem, window: int) -> None:
         self._confidence = problem.confidence
         self._window = window
+        self._scratch = Scratch(_sum_type(problem.confidence.values, window), window)
 
     def __missing__(self, row: int) -> Staircase:
-        self[row] = Staircase(self._confidence.stored(row), self._window)
+        self[row] = Staircase(self._confidence.stored(row), self._window, self._scratch)
         return self[row]
 
 
