@@ -217,15 +217,15 @@ def _requires(fresh: FreshPlayer, cases: Sequence[Case], requires: frozenset[str
 
 
 def _budget(fresh: FreshPlayer, cases: Sequence[Case]) -> Found:
-    case = cases[0]
     with fresh() as player:
-        for budget in sorted({1, 2, 3, case.budget // 2, case.budget}):
-            if 0 < budget <= case.budget:
-                smaller = replace(case, budget=budget)
-                try:
-                    _play(player, smaller)
-                except PolicyError as error:
-                    yield smaller, f"with a budget of {budget}: {error}"
+        for case in cases:
+            for budget in sorted({1, 2, 3, case.budget // 2, case.budget}):
+                if 0 < budget <= case.budget:
+                    smaller = replace(case, budget=budget)
+                    try:
+                        _play(player, smaller)
+                    except PolicyError as error:
+                        yield smaller, f"with a budget of {budget}: {error}"
 
 
 def _determinism(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
@@ -235,8 +235,10 @@ def _determinism(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Repl
 
 
 def _memory(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+    """Backwards and forwards again: what it keeps may tell only after a while."""
+    numbered = list(enumerate(cases))
     with fresh() as player:
-        for number, case in reversed(list(enumerate(cases))):
+        for number, case in (*reversed(numbered), *numbered):
             yield from _compared(player, case, base[number], "after other problems and repeats")
 
 
@@ -262,7 +264,10 @@ def _labels(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]
                     first = base[number] if smaller == case else _play(player, smaller)
                 except PolicyError:  # the check of budgets tells
                     continue
-                for names in (classes[::-1], np.random.default_rng(number).permutation(classes)):
+                for names in (
+                    classes[::-1],
+                    np.random.default_rng(case.repeat).permutation(classes),
+                ):
                     other = relabelled(case.problem, names)
                     yield from _compared(player, smaller, first, when, other, names)
 

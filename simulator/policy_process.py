@@ -35,6 +35,9 @@ _START = (
     "main({connection}, {parent}, {file!r})"
 )
 
+MAX_TOLD = 10_000
+"""How much of what a policy's process says is wrong is shown, in characters."""
+
 _KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _KEPT_PREFIXES = ("LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
 """What of the environment a policy's process is given: no tokens, and not where the pools are."""
@@ -281,7 +284,8 @@ class PolicyProcess:
         if name == "done" and len(fields) == 1:
             return fields[0]
         if name in ("policy", "user") and len(fields) == 1 and type(fields[0]) is str:
-            raise (PolicyError if name == "policy" else UserError)(" ".join(fields[0].split()))
+            told = " ".join(fields[0][:MAX_TOLD].split())
+            raise (PolicyError if name == "policy" else UserError)(told)
         raise BrokenFrame(f"no such message: {name:.40}")
 
     def _answer(self, result: object) -> Answer:

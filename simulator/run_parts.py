@@ -8,10 +8,8 @@ together: what is read and worked out about a problem serves all of them, and th
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing, contextmanager
@@ -28,6 +26,7 @@ from simulator.pool import Pool, StoredProblem
 from simulator.recording import ANSWERS, DECISIONS
 from simulator.replay import ORDERS_AT_ONCE, replay
 from simulator.run_spec import RunJudge, RunSpec
+from simulator.sandbox import die_with
 from simulator.serving import Serving
 from simulator.storage import parquet_writer
 from simulator.summary import Totals
@@ -187,7 +186,10 @@ def _start_worker(
     path: list[str],
 ) -> None:
     global _in_worker
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    parent = parent_process()
+    assert parent is not None
+    assert parent.pid is not None
+    die_with(parent.pid)  # a pool's worker would wait on, or search on for a policy's pattern
     sys.path[:] = path
     sys.stdout = sys.stderr  # results alone go to standard output, not what a policy prints
     opened = [Pool(path) for path in pools]
@@ -200,14 +202,6 @@ def _start_worker(
         Making(RunSpec(load(typed), opened, *settings, judge), parts)
         for (typed, parts), judge in zip(runs, judges, strict=True)
     ]
-
-
-def _die_with_parent() -> None:
-    """End this worker when the parent is gone, even by kill -9; a pool's worker would wait on."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _work(batch: Batch) -> int:

@@ -18,17 +18,32 @@ if TYPE_CHECKING:
     from simulator.pool import Pool
 
 PROBLEMS, REPEATS = 4, 2
-"""How many problems are replayed, and in how many repeats each."""
+"""How many problems are replayed where nothing else is said, and in how many repeats each."""
 
 
 @click.command(
     epilog="\b\nExamples:\n  deepprune-sim check my_policy.py\n"
+    "  deepprune-sim check my_policy.py -d 'aime25/*/*' --problems 30 --repeats 16\n"
     "  deepprune-sim check my_policy.py --only look-ahead --problem 003 --repeat 1"
 )
 @click.argument("policy")
 @click.option("-d", "--data", "pattern", metavar="POOL", help="[default: one that is generated]")
 @click.option("-p", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter.")
 @click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces a problem.")
+@click.option(
+    "--problems",
+    type=click.IntRange(min=1),
+    default=PROBLEMS,
+    show_default=True,
+    help="How many problems to replay.",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=REPEATS,
+    show_default=True,
+    help="In how many repeats each.",
+)
 @click.option("--only", metavar="CHECK", help="Report this one.")
 @click.option("--problem", metavar="ID", help="Replay this problem alone.")
 @click.option("--repeat", type=click.IntRange(min=0), help="Replay this repeat alone.")
@@ -43,6 +58,8 @@ def check(
     pattern: str | None,
     settings: tuple[str, ...],
     budget: int | None,
+    problems: int,
+    repeats: int,
     only: str | None,
     problem: str | None,
     repeat: int | None,
@@ -64,6 +81,10 @@ def check(
       look-ahead   it decides the same whatever has not been revealed yet
       labels       it treats answer classes as names, not as numbers
 
+    That nothing is found is no proof: a policy may behave on these replays and
+    not on others, or on another day. Check it on the pools that it is for
+    (-d), on more replays and with another --seed, and read it.
+
     The exit code is 1 if a check fails.
     """  # noqa: D301  (\b keeps click from wrapping)
     from simulator.conformance import CHECKS, check_policy, fresh_players
@@ -81,13 +102,16 @@ def check(
     findings = []
     with _pool(pattern, cache) as pool, stages_shown() as stage:
         pool.require(requires - {"judge"}, loaded.name)
-        cases = _cases(pool, loaded, budget, problem, repeat)
+        chosen = range(repeats) if repeat is None else range(repeat, repeat + 1)
+        cases = _cases(pool, loaded, budget, problem, problems, chosen)
         fresh = fresh_players(loaded, seed=seed)
         kept_by = restriction(loaded)
         for finding in check_policy(fresh, requires, cases, only):
             findings.append(finding)
             stage(finding.check, len(findings) / len(CHECKS))
     again = _command(policy, pattern, settings, seed, in_process, cache)
+    every = ["--problems", str(problems)] if problems != PROBLEMS else []
+    every += ["--repeats", str(repeats)] if repeats != REPEATS else []
     failed = [finding for finding in findings if not finding.passed]
     if as_json:
         print_json(
@@ -97,13 +121,13 @@ def check(
                 "passed": not failed,
                 "in_process": loaded.in_process,
                 "restricted_by": kept_by,
-                "checks": [_as_dict(finding, again) for finding in findings],
+                "checks": [_as_dict(finding, again, every) for finding in findings],
             }
         )
     else:
         click.echo(f"{policy} on {len(cases)} replays of {pool.name}{_where(loaded, kept_by)}")
         for finding in findings:
-            _show(finding, CHECKS[finding.check], again)
+            _show(finding, CHECKS[finding.check], again, every)
     ctx.exit(1 if failed else 0)
 
 
@@ -139,7 +163,12 @@ def _pool(pattern: str | None, cache: Path | None) -> Iterator[Pool]:
 
 
 def _cases(
-    pool: Pool, loaded: LoadedPolicy, budget: int | None, problem: str | None, repeat: int | None
+    pool: Pool,
+    loaded: LoadedPolicy,
+    budget: int | None,
+    problem: str | None,
+    count: int,
+    repeats: range,
 ) -> list[Case]:
     from simulator.conformance import choose_cases
     from simulator.errors import UserError
@@ -150,8 +179,7 @@ def _cases(
     if not problems:
         known = ", ".join(each.problem_id for each in pool.problems)
         raise UserError(f"--problem {problem}: {pool.name} has no such problem; it has {known}")
-    repeats = range(REPEATS) if repeat is None else range(repeat, repeat + 1)
-    return choose_cases(problems, asked, problem_count=PROBLEMS, repeats=repeats)
+    return choose_cases(problems, asked, problem_count=count, repeats=repeats)
 
 
 def _command(
@@ -171,18 +199,20 @@ def _command(
     return [*words, "--cache", str(cache)] if cache and pattern else words
 
 
-def _again(finding: Finding, command: list[str]) -> str | None:
-    """The command that shows a failure again, as fast as can be."""
+def _again(finding: Finding, command: list[str], every: list[str]) -> str | None:
+    """The command that shows a failure again, as fast as can be; `every` asks for all replays."""
     case = finding.case
     if case is None:
         return None
     words = [*command, "--only", finding.check, "-n", str(case.budget)]
-    if finding.check != "memory":  # which is about the others
+    if finding.check == "memory":  # which is about the others
+        words += every
+    else:
         words += ["--problem", case.problem.problem_id, "--repeat", str(case.repeat)]
     return shlex.join(words)
 
 
-def _as_dict(finding: Finding, command: list[str]) -> dict[str, Any]:
+def _as_dict(finding: Finding, command: list[str], every: list[str]) -> dict[str, Any]:
     case = finding.case
     return {
         "check": finding.check,
@@ -192,11 +222,11 @@ def _as_dict(finding: Finding, command: list[str]) -> dict[str, Any]:
         "problem": case and case.problem.problem_id,
         "repeat": case and case.repeat,
         "budget": case and case.budget,
-        "again": _again(finding, command),
+        "again": _again(finding, command, every),
     }
 
 
-def _show(finding: Finding, does: str, command: list[str]) -> None:
+def _show(finding: Finding, does: str, command: list[str], every: list[str]) -> None:
     mark, colour = ("ok", "green") if finding.passed else ("FAILED", "red")
     if finding.skipped:
         mark, colour = "skipped", "yellow"
@@ -208,4 +238,4 @@ def _show(finding: Finding, does: str, command: list[str]) -> None:
         where = f"problem {case.problem.problem_id}, repeat {case.repeat}, budget {case.budget}"
         click.echo(f"{'':10}{where}:")
         click.echo(f"{'':10}{finding.detail}")
-        click.echo(f"{'':10}see it again: {_again(finding, command)}")
+        click.echo(f"{'':10}see it again: {_again(finding, command, every)}")

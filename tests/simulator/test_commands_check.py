@@ -75,6 +75,30 @@ def test_one_check_is_made_with_what_it_rests_on() -> None:
     assert [line.split()[1] for line in shown.splitlines()[1:]] == ["labels"]
 
 
+def test_more_problems_and_repeats_are_replayed_where_asked_for() -> None:
+    code, shown = check("fair.py", "--problems", "6", "--repeats", "3", "--in-process")
+    assert code == 0
+    assert "on 18 replays of" in shown
+
+
+def test_a_failure_of_memory_is_seen_again_with_as_many_replays() -> None:
+    """It takes more replays than there are where nothing is said."""
+    Path("late.py").write_text(
+        FAIR.replace("from", "seen = []\nfrom", 1)
+        .replace("        finished", "        seen.append(1)\n        finished")
+        .replace("decode(traces)", "decode(traces[: 1 if len(seen) > 40 else None])")
+    )
+    code, shown = check("late.py", "--problems", "6", "--repeats", "4", "--in-process")
+    assert code == 1
+    again = (
+        shown.partition("FAILED  memory")[2].partition("deepprune-sim check ")[2].splitlines()[0]
+    )
+    assert "--problems 6 --repeats 4" in again
+    code, shown = check(*again.split())
+    assert code == 1
+    assert "FAILED  memory" in shown
+
+
 def test_parameters_are_checked_as_set() -> None:
     assert check("fair.py", "-p", "share=0.5", "--in-process")[0] == 0
     code, shown = check("fair.py", "-p", "share=2", "--in-process")

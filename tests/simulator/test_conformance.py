@@ -117,6 +117,12 @@ CANARIES = {
         "            known[problem.id] = majority_vote(sampler.decode(sampler.start(5)))\n"
         "        return known[problem.id]\n",
     ),
+    "remembers only after a while": (
+        "memory",
+        "count = 0\n" + POLICY + "        global count\n        count += 1\n"
+        "        n = sampler.budget if count <= 8 else 1\n"
+        "        return majority_vote(sampler.decode(sampler.start(n)))\n",
+    ),
     "keeps a tally on its class": (
         "memory",
         HEADER + "class P(Policy):\n    _spent = 0\n"
@@ -179,6 +185,11 @@ CANARIES = {
     "starts sixteen traces whatever the budget": (
         "budget",
         POLICY + "        return majority_vote(sampler.decode(sampler.start(16)))\n",
+    ),
+    "starts more than a small budget on some problems only": (
+        "budget",
+        POLICY + "        n = 3 if problem.question.endswith('001 (no real question)') else 1\n"
+        "        return majority_vote(sampler.decode(sampler.start(n)))\n",
     ),
     "probes without saying so": (
         "requires",

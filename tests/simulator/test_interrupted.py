@@ -259,6 +259,23 @@ def test_a_run_that_was_cut_off_at_the_very_end_is_taken_up(
 
 
 @needs_proc
+def test_a_killed_run_leaves_no_worker_that_searches_on(cache: Path) -> None:
+    """Python's regular expressions let no other thread run meanwhile, one that would end it."""
+    (cache.parent / "search.py").write_text(
+        "import re, sys\nfrom simulator import Policy\n\nclass Search(Policy):\n"
+        "    def solve(self, problem, sampler):\n"
+        "        print('began', file=sys.stderr, flush=True)\n"
+        "        re.search('(a|aa)+$', 'a' * 90 + 'b')\n"
+    )
+    process = start(cache, "run", "search.py", "-o", "out", "-j", "2", "--in-process")
+    assert process.stderr is not None
+    assert process.stderr.readline() == "began\n"
+    process.kill()
+    process.communicate(timeout=30)
+    wait_until_alone(cache.parent)
+
+
+@needs_proc
 def test_a_run_has_one_maker_at_a_time(cache: Path) -> None:
     process = start(cache, "run", "endless.py", "-o", "out")
     assert process.stderr is not None

@@ -16,7 +16,7 @@ from pools import T, write_pool
 
 from simulator.errors import PolicyError, UserError
 from simulator.loading import LoadedPolicy
-from simulator.policy_process import fresh, load, restriction
+from simulator.policy_process import MAX_TOLD, fresh, load, restriction
 from simulator.pool import Pool, StoredProblem
 from simulator.recording import Replayed
 from simulator.replay import replay
@@ -174,6 +174,13 @@ MESSAGES = {
 def test_a_forged_message_is_refused(folder: Path, pool: Pool, name: str) -> None:
     message = told(pool, WRITE.replace("{message}", MESSAGES[name]), FORGED)
     assert re.search("sent the simulator .*only the sampler may use the connection", message)
+
+
+def test_a_long_story_is_cut_short(folder: Path, pool: Pool) -> None:
+    story = "['policy', 'mine.py: ' + 'so it is ' * 100_000]"
+    message = told(pool, WRITE.replace("{message}", story), FORGED)
+    assert "so it is so it is" in message
+    assert len(message) < 2 * MAX_TOLD
 
 
 RAW = {
