@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from simulator.cluster_facts import cluster_facts
-from simulator.engine import Engine
 from simulator.pool import NO_ANSWER, StoredProblem
+
+if TYPE_CHECKING:
+    from simulator.engine import Engine
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
