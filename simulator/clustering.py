@@ -2,7 +2,7 @@
 
 Everyone who clusters traces asks here, whatever the scores come from: a policy asks its sampler,
 a benchmark a table. A pair is asked for at most once, and only while its answer can still change
-where a trace goes.
+where a trace goes, whether scores are probabilities or decisions (0 or 1).
 """
 
 from __future__ import annotations
@@ -21,11 +21,8 @@ Ask = Callable[[Ints], Floats]
 UNPLACED = -1
 """The cluster of a trace that was not placed before clustering ended."""
 
-ROUND = 5
-"""How many of a cluster's members are asked for before looking whether more could change anything.
-
-One would ask for the fewest; more make larger batches for a judge, and fewer steps here.
-"""
+ROUNDING = 1e-9
+"""Above the rounding of a sum of scores, far below a score: a count is never one too many by it."""
 
 
 def greedy_clusters(
@@ -102,27 +99,39 @@ def draw_members(clusters: Ints, opened: int, most: int, rng: np.random.Generato
 def _most_similar(trace: int, drawn: Ints, ask: Ask, threshold: float) -> int:
     """The cluster whose drawn members are most like a trace, `UNPLACED` where none is enough.
 
-    Members are asked for some at a time in each cluster that may still win: one that could pass
-    the threshold, and come up to what the best has for certain, if the rest of its scores were 1.
-    Bounds and similarities are sums over whole rows, so that rounding cannot set them at odds.
+    The bar is what has to be passed: the threshold, or the mean that the best cluster has for
+    certain, if the rest of its scores were 0. A cluster is asked about while the rest of its scores
+    decides whether it passes the bar; the one that set the bar waits until no other can. So many of
+    a cluster's members are asked about at once as it takes at least to decide that: none of them
+    could have been spared, whatever the others of its cluster say.
+
+    Bounds and means are sums over whole rows, so that rounding cannot set them at odds.
     """
     there = drawn >= 0
     sizes = np.add.reduce(there, axis=1)
-    worst, best = np.zeros(drawn.shape), there.astype(np.float64)
-    may_win = np.ones((len(drawn), 1), dtype=np.bool_)
-    for start in range(0, drawn.shape[1], ROUND):
-        now = slice(start, start + ROUND)
-        asked = there[:, now] & may_win
-        members = drawn[:, now][asked]
+    place = np.arange(drawn.shape[1])
+    known = np.zeros(len(drawn), dtype=np.int64)
+    low, high = np.zeros(drawn.shape), there.astype(np.float64)
+    at_least, at_most = np.zeros(len(drawn)), np.ones(len(drawn))
+    while len(drawn):
+        best = int(at_least.argmax())
+        leads = at_least[best] > threshold
+        bar = at_least[best] if leads else threshold
+        may_pass = at_most > bar
+        if leads:
+            may_pass[:best] = at_most[:best] >= bar  # a tie goes to the cluster opened first
+            may_pass[best] = False
+        if not np.count_nonzero(may_pass):
+            return best if leads else UNPLACED
+        to_decide = np.minimum(at_most - bar, bar - at_least) * sizes
+        more = np.maximum(np.ceil(to_decide - ROUNDING), 1).astype(np.int64)
+        asked_by_now = np.where(may_pass, known + more, known)
+        asked = (place >= known[:, np.newaxis]) & (place < asked_by_now[:, np.newaxis])
+        known = asked_by_now
+        members = drawn[asked]
         pairs = np.empty((len(members), 2), dtype=np.int64)
         pairs[:, 0], pairs[:, 1] = trace, members
-        worst[:, now][asked] = best[:, now][asked] = ask(pairs)
-        at_least = np.add.reduce(worst, axis=1) / sizes
-        at_most = np.add.reduce(best, axis=1) / sizes
-        may_win[:, 0] &= (at_most > threshold) & (at_most >= at_least.max())
-        left = np.flatnonzero(may_win)
-        if not len(left):
-            return UNPLACED
-        if len(left) == 1 and at_least[left[0]] > threshold:
-            break
-    return int(may_win.argmax()) if len(drawn) else UNPLACED
+        low[asked] = high[asked] = ask(pairs)
+        at_least = np.add.reduce(low, axis=1) / sizes
+        at_most = np.add.reduce(high, axis=1) / sizes
+    return UNPLACED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -21,10 +22,14 @@ class Table:
 
     def __init__(self, scores: npt.ArrayLike) -> None:
         self.scores = np.asarray(scores, dtype=np.float64)
-        self.asked: list[tuple[int, int]] = []
+        self.calls: list[list[tuple[int, int]]] = []
+
+    @property
+    def asked(self) -> list[tuple[int, int]]:
+        return [pair for call in self.calls for pair in call]
 
     def __call__(self, pairs: Ints) -> Floats:
-        self.asked += [(int(a), int(b)) for a, b in pairs]
+        self.calls.append([(int(a), int(b)) for a, b in pairs])
         answers: Floats = self.scores[pairs[:, 0], pairs[:, 1]]
         return answers
 
@@ -153,11 +158,25 @@ def test_members_are_drawn_evenly_and_without_replacement() -> None:
 
 def test_a_decision_that_stands_asks_for_no_more() -> None:
     # 20 members of its own answer and 20 of another, all scores 0 or 1, a threshold of 1/2: ten
-    # zeros rule the other out, eleven ones settle it. Asked five at a time: 10 of one, 15 of one.
+    # zeros rule the other out, eleven ones settle it, so ten of each may be asked for at once.
     table = by_answer("ab" * 20 + "a")
     assert clusters(table)[40] == 0
-    asked = [member for trace, member in table.asked if trace == 40]
-    assert sorted(member % 2 for member in asked) == [0] * 15 + [1] * 10
+    first, second = [[m % 2 for t, m in call] for call in table.calls if call[0][0] == 40]
+    assert sorted(first) == [0] * 10 + [1] * 10
+    assert second == [0]
+
+
+def test_a_cluster_that_is_ahead_waits_until_the_others_are_settled() -> None:
+    # 0 and 1 stand alone; 2 to 5 join them in turn. 6 scores 1 against cluster 0, of which two of
+    # three are asked for, and 0.6 against cluster 1, which could still come up to 2.2 / 3: its
+    # last member is asked for, the last one of cluster 0 is not.
+    scores = np.zeros((7, 7))
+    scores[[2, 4, 4], [0, 0, 2]] = scores[[3, 5, 5], [1, 1, 3]] = 1
+    scores[6] = [1, 0.6, 1, 0.6, 1, 0.6, 0]
+    table = Table(scores)
+    assert clusters(table) == [0, 1, 0, 1, 0, 1, 0]
+    asked = [sorted(m % 2 for t, m in call) for call in table.calls if call[0][0] == 6]
+    assert asked == [[0, 0, 1, 1], [1]]
 
 
 grid = st.integers(0, 8).map(lambda k: k / 8)  # sums of these are exact in whatever order
@@ -194,3 +213,67 @@ def test_the_same_as_asking_for_everything_and_no_pair_twice(
     assert members_of(labels) == naive(table, rng, threshold, max_clusters, max_members)
     assert len(set(table.asked)) == len(table.asked)
     assert all(member < trace for trace, member in table.asked)
+
+
+def home(means: Sequence[float], threshold: float) -> int:
+    """Where a trace goes, by its mean scores."""
+    best = max(means)
+    return means.index(best) if best > threshold else UNPLACED
+
+
+def matters(known: dict[int, float], pair: int, drawn: list[list[int]], threshold: float) -> bool:
+    """Whether, with what else is unknown at some 0s and 1s, a member's score decides something."""
+    (own,) = [cluster for cluster, members in enumerate(drawn) if pair in members]
+    sums = [sum(known.get(member, 0) for member in members) for members in drawn]
+    unknown = [sum(member not in known for member in members) for members in drawn]
+    unknown[own] -= 1
+    for ones in itertools.product(*(range(most + 1) for most in unknown)):
+        goes = set()
+        for score in (0, 1):
+            total = [
+                a + b + score * (own == at)
+                for at, (a, b) in enumerate(zip(sums, ones, strict=True))
+            ]
+            means = [a / len(members) for a, members in zip(total, drawn, strict=True)]
+            goes.add(home(means, threshold))
+        if len(goes) == 2:
+            return True
+    return False
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    data=st.data(),
+    threshold=grid,
+    max_clusters=st.integers(1, 3),
+    max_members=st.integers(1, 5),
+    seed=st.integers(0, 9),
+)
+def test_no_pair_is_asked_for_whose_answer_could_not_decide_where_a_trace_goes(
+    data: st.DataObject, threshold: float, max_clusters: int, max_members: int, seed: int
+) -> None:
+    # What is known about a pair: all that was answered before the call, and those of the same
+    # cluster before it in the call. The unknown scores are decisions here, 0 or 1, so it holds for
+    # probabilities as well.
+    kind = data.draw(st.sampled_from([grid, st.sampled_from([0.0, 1.0])]))
+    flat = data.draw(st.lists(kind, min_size=18**2, max_size=18**2))
+    table = Table(np.array(flat).reshape(18, 18))
+    sizes = {"threshold": threshold, "max_clusters": max_clusters, "max_members": max_members}
+    labels = greedy_clusters(18, table, np.random.default_rng(seed), **sizes)  # type: ignore[arg-type]
+    rng = np.random.default_rng(seed)
+    for trace in range(18):
+        if trace and UNPLACED in labels[:trace]:
+            assert not [call for call in table.calls if call[0][0] == trace]
+            continue
+        opened = int(labels[:trace].max(initial=UNPLACED)) + 1
+        rows = draw_members(labels[:trace], opened, max_members, rng).tolist()
+        drawn = [[member for member in row if member >= 0] for row in rows]
+        before: dict[int, float] = {}
+        for call in table.calls:
+            if call[0][0] != trace:
+                continue
+            known = [before.copy() for _ in drawn]
+            for _, member in call:
+                (own,) = [at for at, members in enumerate(drawn) if member in members]
+                assert matters(known[own], member, drawn, threshold)
+                known[own][member] = before[member] = float(table.scores[trace, member])
