@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import active_children, get_context, parent_process
 from pathlib import Path
+from typing import Protocol
 
 from judges.prefixes import Truncation
 from judges.protocol import Ints, all_pairs
@@ -22,7 +23,29 @@ CHUNK_PAIRS = 1024
 """Pairs that a judge with a model scores before they are stored: what a kill can lose."""
 
 Progress = Callable[[int, int], None]
-"""Called with pairs done and pairs in all."""
+"""Called with steps done and steps in all; a step is a pair, where every pair is wanted."""
+
+
+class Wanted(Protocol):
+    """Which pairs of a problem to score; can be pickled."""
+
+    def steps(self, problem: StoredProblem) -> int:
+        """How many steps `fill` takes."""
+
+    def fill(self, scores: CachedScores, problem: StoredProblem) -> Generator[tuple[int, int]]:
+        """Store what is not stored yet; yields steps done and pairs scored since the last time."""
+
+
+class EveryPair:
+    """All n (n − 1) / 2 pairs of a problem."""
+
+    def steps(self, problem: StoredProblem) -> int:
+        """Its pairs."""
+        return len(problem.lengths) * (len(problem.lengths) - 1) // 2
+
+    def fill(self, scores: CachedScores, problem: StoredProblem) -> Generator[tuple[int, int]]:
+        """See `Wanted.fill`."""
+        yield from fill_problem(scores, problem)
 
 
 def score_pools(
@@ -30,11 +53,12 @@ def score_pools(
     pools: Sequence[Pool],
     jobs: int = 1,
     progress: Progress = lambda done, total: None,
+    wanted: Wanted | None = None,
 ) -> list[int]:
-    """Store the score of every pair of some pools that has none yet; how many those were, by pool.
+    """Store the scores of pairs of some pools that have none yet; how many those were, by pool.
 
-    What is scored is stored at once, so that a call after an interruption goes on where that one
-    was.
+    `wanted` says which pairs; None means all of them. What is scored is stored at once, so that a
+    call after an interruption goes on where that one was.
 
     Raises
     ------
@@ -47,12 +71,13 @@ def score_pools(
     for pool in pools:
         scores.store.pool_folder(pool)  # refuses scores of another version of the pool
     places = [(at, index) for at, pool in enumerate(pools) for index in range(len(pool.problems))]
-    total = sum(_num_pairs(pools[at].problems[index]) for at, index in places)
+    wanted = wanted or EveryPair()
+    total = sum(wanted.steps(pools[at].problems[index]) for at, index in places)
     counts = [0] * len(pools)
     done = 0
-    for at, scored, filled in _scored(scores, pools, places, jobs):
+    for at, steps, filled in _scored(scores, pools, places, jobs, wanted):
         counts[at] += filled
-        done += scored
+        done += steps
         progress(done, total)
     return counts
 
@@ -76,18 +101,18 @@ def fill_problem(
     scores.store.compact(problem)
 
 
-def _num_pairs(problem: StoredProblem) -> int:
-    return len(problem.lengths) * (len(problem.lengths) - 1) // 2
-
-
 def _scored(
-    scores: CachedScores, pools: Sequence[Pool], places: Sequence[tuple[int, int]], jobs: int
+    scores: CachedScores,
+    pools: Sequence[Pool],
+    places: Sequence[tuple[int, int]],
+    jobs: int,
+    wanted: Wanted,
 ) -> Iterator[tuple[int, int, int]]:
-    """Which pool, pairs done and pairs scored, as it goes on."""
+    """Which pool, steps done and pairs scored, as it goes on."""
     if jobs == 1 or len(places) < 2 or scores.judge is None:
         for at, index in places:
             problem = replace(pools[at].problems[index], prepared={})  # and so its texts go with it
-            for done, filled in fill_problem(scores, problem):
+            for done, filled in wanted.fill(scores, problem):
                 yield at, done, filled
         return
     others = set(active_children())
@@ -100,6 +125,7 @@ def _scored(
             scores.description.spec,
             scores.identity.truncation,
             [pool.path for pool in pools],
+            wanted,
         ),
     )
     try:
@@ -119,16 +145,16 @@ def _scored(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-_in_worker: tuple[CachedScores, list[Pool]]
+_in_worker: tuple[CachedScores, list[Pool], Wanted]
 
 
 def _start_worker(
-    cache: Path, spec: str, truncation: Truncation | None, pools: Sequence[Path]
+    cache: Path, spec: str, truncation: Truncation | None, pools: Sequence[Path], wanted: Wanted
 ) -> None:
     global _in_worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    _in_worker = open_scores(cache, spec, truncation), [Pool(path) for path in pools]
+    _in_worker = open_scores(cache, spec, truncation), [Pool(path) for path in pools], wanted
 
 
 def _die_with_parent() -> None:
@@ -140,6 +166,6 @@ def _die_with_parent() -> None:
 
 
 def _work(at: int, index: int) -> tuple[int, int, int]:
-    scores, pools = _in_worker
-    steps = list(fill_problem(scores, replace(pools[at].problems[index], prepared={})))
+    scores, pools, wanted = _in_worker
+    steps = list(wanted.fill(scores, replace(pools[at].problems[index], prepared={})))
     return at, sum(done for done, _ in steps), sum(filled for _, filled in steps)

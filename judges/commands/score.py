@@ -1,18 +1,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import progress_bar
-from simulator.errors import Interrupted, interrupted
+from simulator.errors import Interrupted, UserError, interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from judges.greedy import GreedyPairs
+    from judges.prefixes import Truncation
+    from simulator.pool import Pool
 
 
 @click.command(
     epilog="\b\nExamples:\n  deepprune-sim judge score lexical -d 'epoch/*' -t words=25 -j 2\n"
-    "  deepprune-sim judge score oracle:auroc=0.87 -d scout/qwen3-8b/aime24"
+    "  deepprune-sim judge score oracle:auroc=0.87 -d scout/qwen3-8b/aime24\n"
+    "  deepprune-sim judge score hf -d 'epoch/*' --pairs greedy -p tau=.5,.63 --repeats 16"
 )
 @click.argument("judge")
 @click.option("-d", "--pool", "patterns", multiple=True, required=True, help="Pool name or glob.")
@@ -23,6 +31,24 @@ from simulator.errors import Interrupted, interrupted
     help="What the judge reads of each trace: its first N tokens, or up to its Nth reasoning word. "
     "[default: the judge's own]",
 )
+@click.option(
+    "--pairs",
+    type=click.Choice(["all", "greedy"]),
+    default="all",
+    show_default=True,
+    help="greedy: only those that `run deepprune` asks for with the options below, which are the "
+    "same as there; other options ask for others.",
+)
+@click.option(
+    "-p",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE[,VALUE…]",
+    help="A parameter of deepprune, as tau, K or K1; several values are replayed one by one.",
+)
+@click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces a problem, as in `run`.")
+@click.option("--repeats", type=click.IntRange(min=1), help="As in `run`.  [default: 64]")
+@click.option("--seed", type=click.IntRange(min=0), help="As in `run`.  [default: 0]")
 @click.option(
     "-j",
     "--jobs",
@@ -37,11 +63,16 @@ def score(
     judge: str,
     patterns: tuple[str, ...],
     truncation: str | None,
+    pairs: str,
+    settings: tuple[str, ...],
+    budget: int | None,
+    repeats: int | None,
+    seed: int | None,
     jobs: int,
     cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Score every pair of traces of the same problem, and keep the scores for replays.
+    """Score pairs of traces of the same problem, and keep the scores for replays.
 
     JUDGE is lexical, embedding, hf, vllm or oracle, with settings as NAME:SETTING=VALUE,… Scores
     are kept below the folder of pools, in .judges/, one folder a judge, which can be copied to a
@@ -60,9 +91,14 @@ def score(
     cut = None if truncation is None else Truncation.parse(truncation)
     pools = [Pool(path) for path in find_pools(folder, patterns)]
     scores = open_scores(folder, judge, cut)
+    wanted = None
+    if pairs == "greedy":
+        wanted = _greedy(scores.identity.truncation, settings, pools, budget, repeats, seed)
+    elif settings or any(each is not None for each in (budget, repeats, seed)):
+        raise UserError("-p, -n, --repeats and --seed say which pairs --pairs greedy means; add it")
     try:
         with progress_bar(scores.identity.name) as progress:
-            counts = score_pools(scores, pools, jobs, progress)
+            counts = score_pools(scores, pools, jobs, progress, wanted)
     except KeyboardInterrupt as error:
         raise _with_hint(error) from None
     rows: list[dict[str, Any]] = []
@@ -90,6 +126,32 @@ def score(
         [False, True, True, True],
     )
     click.echo(f"scores: {scores.store.path}")
+
+
+def _greedy(
+    cut: Truncation | None,
+    settings: tuple[str, ...],
+    pools: Sequence[Pool],
+    budget: int | None,
+    repeats: int | None,
+    seed: int | None,
+) -> GreedyPairs:
+    """The pairs that runs of deepprune would ask for, on pools that are seen to be large enough."""
+    from judges.greedy import GreedyPairs
+    from simulator.run_spec import RunSpec
+    from simulator.serving import Serving
+    from simulator.sweep import load_settings, parse_grid
+
+    grid = parse_grid(settings)
+    if "truncation" in grid:
+        raise UserError("-p truncation: traces are cut where the judge reads to; give -t instead")
+    if cut is not None:
+        grid["truncation"] = [str(cut)]
+    policies = [each.loaded for each in load_settings("deepprune", grid)]
+    wanted = GreedyPairs(policies, budget, 64 if repeats is None else repeats, seed or 0)
+    for policy in policies:
+        _ = RunSpec(policy, pools, budget, wanted.repeats, wanted.seed, Serving()).budgets
+    return wanted
 
 
 def _with_hint(error: KeyboardInterrupt) -> Interrupted:

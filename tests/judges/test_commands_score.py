@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from pools import T, write_pool
@@ -92,6 +94,11 @@ def test_a_pool_without_text_is_refused_before_anything_is_scored(cache: Path) -
         (("lexical", "-d", "nothing"), "no pool 'nothing'"),
         (("lexical", "-d", "*", "-t", "500"), "give tokens=N or words=N"),
         (("oracle", "-d", "*", "-t", "tokens=5"), "nothing to cut"),
+        (("oracle", "-d", "*", "-p", "tau=0.6"), "--pairs greedy means; add it"),
+        (("oracle", "-d", "*", "--repeats", "2"), "--pairs greedy means; add it"),
+        (("oracle", "-d", "*", "--pairs", "greedy", "-p", "taau=1"), "did you mean tau"),
+        (("oracle", "-d", "*", "--pairs", "greedy", "-p", "truncation=words=2"), "give -t"),
+        (("oracle", "-d", "*", "--pairs", "greedy", "-n", "9"), "only 1 traces"),
     ],
 )
 def test_wrong_arguments_are_one_line(
@@ -144,3 +151,56 @@ assert not {{"torch", "transformers", "sklearn", "scipy"}} & set(sys.modules)
 """
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.fixture
+def twelve(cache: Path) -> Path:
+    """A pool of two problems of twelve traces, of four kinds, beside the others."""
+    traces = [T(20, f"{at % 4}", text=f"{TEXTS[at % 4]} {at}") for at in range(12)]
+    write_pool(cache, {"p": traces, "q": traces[::-1]}, benchmark="twelve")
+    return cache
+
+
+GREEDY = ("-d", "*/twelve", "--pairs", "greedy", "-n", "10", "--seed", "3")
+
+
+def test_greedy_stores_the_pairs_that_a_run_asks_for_and_no_others(twelve: Path) -> None:
+    (row,) = rows(twelve, "lexical", *GREEDY, "--repeats", "1", "-p", "tau=0.4")
+    assert 0 < row["scored_now"] < row["pairs"] == 2 * 66
+    options = ["-d", "*/twelve", "-n", "10", "--seed", "3", "--repeats", "1", "-p", "tau=0.4"]
+    command = ["run", "deepprune", *options, "--judge", row["judge"], "--json", "-o", "run"]
+    command += ["--cache", str(twelve)]
+    result = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    metrics = json.loads(result.stdout)["pools"][0]["metrics"]
+    assert metrics["judge_calls"]["value"] * 2 == row["scored_now"]
+    everything = (twelve / ".judges" / row["judge"]).rglob("part-*")
+    assert sum(pq.read_table(part).num_rows for part in everything) == row["scored_now"]
+
+
+def test_greedy_covers_every_setting_and_repeat_and_goes_on_where_it_was(twelve: Path) -> None:
+    several = ("--repeats", "3", "-p", "tau=0.2,0.6", "-p", "K1=2")
+    scored = [
+        rows(twelve, "lexical", *GREEDY, *options)[0]["scored_now"]
+        for options in (several[:2], several, several)
+    ]
+    assert scored[0] > 0
+    assert scored[1] > 0
+    assert scored[2] == 0
+    judge = rows(twelve, "lexical", *GREEDY, "--repeats", "1")[0]["judge"]
+    command = ["run", "deepprune", "-d", "*/twelve", "-n", "10", "--seed", "3", *several]
+    command += ["--judge", judge, "-o", "sweep", "--cache", str(twelve)]
+    assert CliRunner().invoke(cli, command, catch_exceptions=False).exit_code == 0
+
+
+def test_several_processes_store_the_same_greedy_pairs(twelve: Path, tmp_path: Path) -> None:
+    shutil.copytree(twelve, tmp_path / "other")
+    one = rows(twelve, "lexical", *GREEDY)[0]
+    two = rows(tmp_path / "other", "lexical", *GREEDY, "-j", "2")[0]
+    assert one["scored_now"] == two["scored_now"]
+    for cache in (twelve, tmp_path / "other"):
+        parts = [pq.read_table(part) for part in sorted(cache.rglob("part-*"))]
+        assert len(parts) == 2
+        if cache == twelve:
+            first = parts
+    assert [part.to_pydict() for part in parts] == [part.to_pydict() for part in first]
