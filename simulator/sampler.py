@@ -39,6 +39,8 @@ class Traces:
     @overload
     def __getitem__(self, key: slice | Sequence[Any] | npt.NDArray[Any]) -> Traces: ...
     def __getitem__(self, key: Any) -> Trace | Traces:
+        if isinstance(key, bool | np.bool_):
+            raise SamplerError(f"traces[{key}]: a mask has one element for each trace")
         if isinstance(key, int | np.integer):
             return Trace(self._engine, int(self._index[key]))
         if isinstance(key, slice):

@@ -46,6 +46,10 @@ class Serving:
     concurrency: int | None = None
     step_seconds: tuple[tuple[int, float], ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError(f"concurrency {self.concurrency}: an engine has at least one slot")
+
     @property
     def unlimited(self) -> bool:
         """Whether a decode simply lasts as long as its longest trace."""

@@ -79,6 +79,12 @@ def test_positions_that_name_a_trace_twice_are_refused(traces: Traces, key: Any)
         traces[key]
 
 
+@pytest.mark.parametrize("key", [True, np.bool_(False)])
+def test_one_truth_value_is_no_mask(traces: Traces, key: Any) -> None:
+    with pytest.raises(SamplerError, match="a mask has one element for each trace"):
+        traces[key]
+
+
 def test_joined_selections_keep_their_order(traces: Traces) -> None:
     assert (traces[2:] + traces[0]).ids.tolist() == [2, 3, 0]
     assert (traces[:0] + traces[:2]).ids.tolist() == [0, 1]

@@ -190,6 +190,11 @@ def test_a_step_costs_what_the_curve_says(batch: int, seconds: float) -> None:
     assert curve.step_cost(batch) == pytest.approx(seconds)
 
 
+def test_an_engine_without_slots_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one slot"):
+        Serving(concurrency=0)
+
+
 def test_a_constant_or_no_curve() -> None:
     assert [Serving(2, ((1, 0.25),)).step_cost(n) for n in (1, 2, 900)] == [0.25] * 3
     assert [Serving(2).step_cost(n) for n in (1, 2)] == [1, 1]
