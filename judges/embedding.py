@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from judges.hf import choose_device
+from judges.hf import batches, choose_device
 from judges.models import count_parameters, find_model, judge_file
 from judges.prefixes import Truncation
 from judges.protocol import Floats, Identity, Ints
@@ -29,7 +29,9 @@ DEFAULT_TRUNCATION = Truncation("tokens", 700)
 
 HEAD_FILE = "pair_head.safetensors"
 
-CHUNKS_AT_ONCE = 32
+BATCH_TOKENS = {"cpu": 2_048, "cuda": 65_536}
+"""Tokens that are encoded at once, padding included. A CPU is twice as fast with few, which stay in
+its caches."""
 
 
 class EmbeddingJudge:
@@ -140,7 +142,8 @@ def load_encoder(folder: Path, device: str) -> Any:
     """A sentence encoder that reads as many tokens at once as it has positions.
 
     sentence-transformers cuts at what a model's makers set, 256 for all-MiniLM-L6-v2, and says
-    nothing.
+    nothing. Attention weights are not dropped out in training: with that, torch writes out every
+    one of them, which takes most of the memory and half of the time.
 
     Raises
     ------
@@ -156,7 +159,12 @@ def load_encoder(folder: Path, device: str) -> Any:
             f"{folder}: no tokenizer here (tokenizer.json); copy that of its base model"
         )
     try:
-        encoder = SentenceTransformer(str(folder), device=device, local_files_only=True)
+        encoder = SentenceTransformer(
+            str(folder),
+            device=device,
+            local_files_only=True,
+            config_kwargs={"attention_probs_dropout_prob": 0.0},
+        )
         encoder.max_seq_length = encoder[0].auto_model.config.max_position_embeddings
     except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
         reason = " ".join(str(error).split())[:160]
@@ -189,10 +197,10 @@ def embed(encoder: Any, texts: Sequence[str]) -> torch.Tensor:
 
     pieces = chunks(encoder, texts)
     rows = [(owner, ids) for owner, each in enumerate(pieces) for ids in each]
-    order = sorted(range(len(rows)), key=lambda row: len(rows[row][1]))
+    at_once = BATCH_TOKENS.get(encoder.device.type, BATCH_TOKENS["cpu"])
     parts, owners, weights = [], [], []
-    for start in range(0, len(order), CHUNKS_AT_ONCE):
-        batch = [rows[row] for row in order[start : start + CHUNKS_AT_ONCE]]
+    for keys in batches({key: ids for key, (_, ids) in enumerate(rows)}, at_once):
+        batch = [rows[key] for key in keys]
         padded = encoder.tokenizer.pad(
             {"input_ids": [ids for _, ids in batch]}, return_tensors="pt"
         ).to(encoder.device)

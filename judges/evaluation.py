@@ -20,6 +20,9 @@ from simulator.tables import aligned
 
 POOLED = "all models"
 
+UNFINISHED = ", unfinished"
+"""Ends the name of a row without the pairs of which a prefix is a whole trace, answer included."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -112,15 +115,19 @@ def score_pairs(
 
 
 def compare(scored: Sequence[Scored]) -> list[Row]:
-    """A row a judge and model, and one over all models where there are several."""
+    """A row a judge and model, and one over all models where there are several.
+
+    Where some pairs hold a whole trace and some do not, a row more shows those that do not.
+    """
     rows = []
     for each in scored:
-        if len(each.models) > 1:
-            rows.append(_row(each, np.ones(len(each.labels), dtype=bool), POOLED))
-        for index, model in enumerate(each.models):
-            here = each.model == index
-            if here.any():
-                rows.append(_row(each, here, model))
+        whole = [(POOLED, np.ones(len(each.labels), dtype=bool))]
+        models = [(model, each.model == index) for index, model in enumerate(each.models)]
+        for model, here in [*(whole if len(models) > 1 else []), *models]:
+            rows.append(_row(each, here, model))
+            unfinished = here & each.unfinished
+            if 0 < unfinished.sum() < here.sum():
+                rows.append(_row(each, unfinished, f"{model}{UNFINISHED}"))
     return rows
 
 
@@ -159,7 +166,8 @@ NOTES = (
     "that have both labels; it is what pruning needs, while the pooled one also rewards knowing "
     "which problems are easy.",
     "Intervals are from a bootstrap over problems. Chance: 0.500, 0.200, 0.500. Unfinished: pairs "
-    "of which neither prefix is a whole trace.",
+    "of which neither prefix is a whole trace, answer included; the answers can be read off the "
+    "others.",
 )
 
 

@@ -56,10 +56,9 @@ def find_model(model: str, revision: str | None = None) -> tuple[Path, str]:
         patterns = [f"*{suffix}" for suffix in sorted(SUFFIXES - {".bin"})]
         folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"model {model}: no such folder, and the Hugging Face hub does not give it ({reason}); "
-            "name a folder with model=, or download it where there is a connection"
+            f"model {model}: no such folder, and the Hugging Face hub does not give it "
+            f"({type(error).__name__}); name a folder, or download it where there is a connection"
         ) from None
     return folder, folder.name  # snapshots are kept under their commits
 

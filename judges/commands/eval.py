@@ -24,7 +24,8 @@ FORMATS = ("table", "markdown", "latex", "json")
     name="eval",
     epilog="\b\nExamples:\n"
     "  deepprune-sim judge eval otis lexical embedding --roc roc.svg\n"
-    "  deepprune-sim judge eval otis embedding:model=judges/minilm -t tokens=500 --format latex",
+    "  deepprune-sim judge eval otis embedding:model=minilm -t tokens=500 --format latex\n"
+    "  deepprune-sim judge eval otis hf:model=qwen3-4b --calibration calibration.png",
 )
 @click.argument("pairs", type=click.Path(path_type=Path), metavar="PAIRS")
 @click.argument("judges", nargs=-1, required=True, metavar="JUDGE...")
@@ -34,11 +35,17 @@ FORMATS = ("table", "markdown", "latex", "json")
     metavar="tokens=N|words=N",
     help="What judges read of each trace. [default: each judge's own]",
 )
-@click.option("--split", type=click.Choice(["test", "train"]), default="test", show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["test", "train"]),
+    default="test",
+    show_default=True,
+    help="Which side of PAIRS.",
+)
 @click.option(
     "--unfinished-only",
     is_flag=True,
-    help="Leave out pairs of which a prefix is a whole trace, answer included.",
+    help="Do not even score pairs of which a prefix is a whole trace, answer included.",
 )
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option(
@@ -63,7 +70,8 @@ def evaluate(
     """Compare judges on the test side of PAIRS, the folder that `judge pairs` made.
 
     JUDGE is lexical, embedding, hf or vllm, with settings as NAME:SETTING=VALUE,…; a folder that
-    `judge train` made is embedding:model=FOLDER or hf:model=FOLDER.
+    `judge train` made is embedding:model=FOLDER or hf:model=FOLDER. Figures are for all models
+    together and for each; where some traces end before the cut, also without their pairs.
     """
     from judges.evaluation import compare, score_pairs
     from judges.loading import load_judge

@@ -14,11 +14,16 @@ TRUNCATIONS = ("words=25", "tokens=500")
 @click.command(
     epilog="\b\nExamples:\n"
     "  deepprune-sim judge pairs -d 'epoch/*' -o otis --test-model 'gemini*' --test-model phi-4\n"
-    "  deepprune-sim judge pairs -d '*/mmlu-pro' -o mmlu -t tokens=250,tokens=500"
+    "  deepprune-sim judge pairs -d '*/mmlu-pro' -o mmlu -t tokens=250,tokens=500 --test-share 1"
 )
 @click.option("-d", "--pool", "patterns", multiple=True, required=True, help="Pool name or glob.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR", help="New."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Where to write them, a new folder.",
 )
 @click.option(
     "-t",
@@ -49,7 +54,13 @@ TRUNCATIONS = ("words=25", "tokens=500")
     metavar="GLOB",
     help="Models to test on, and not to train on. [default: a share of them drawn]",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the draws of traces, problems and models.",
+)
 @cache_option
 @json_option
 def pairs(

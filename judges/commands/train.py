@@ -11,14 +11,19 @@ from judges.commands.eval import FORMATS, check_plots, draw, show
 from simulator.commands.progress import note, stages_shown
 from simulator.errors import UserError, interrupted
 
+BASE = "Qwen/Qwen3-4B-Instruct-2507"
+"""What DeepPrune's judge was trained from."""
+
 
 @click.command(
     epilog="\b\nExamples:\n"
-    "  deepprune-sim judge train otis embedding -o judges/minilm -t tokens=500\n"
-    "  deepprune-sim judge train otis hf --model Qwen/Qwen3-4B-Instruct-2507 --recompute \\\n"
-    "      --batch 64 --accumulate 16 --learning-rate 1e-5 -o judges/qwen3-4b\n"
-    "  deepprune-sim judge train otis embedding -o judges/grid -t words=10,words=25,tokens=500 \\\n"
-    "      --loss cross-entropy,focal --oversample 1,2"
+    "  deepprune-sim judge train otis embedding -o minilm -t tokens=500\n"
+    "\b\n  A grid of twelve, compared on the test side:\n"
+    "  deepprune-sim judge train otis embedding -o grid -t words=10,words=25,tokens=500 \\\n"
+    "      --loss cross-entropy,focal --oversample 1,2\n"
+    "\b\n  Qwen3-4B on four GPUs:\n"
+    "  accelerate launch --num_processes 4 -m simulator.cli judge train otis hf -o qwen3-4b \\\n"
+    "      --recompute --batch 64 --accumulate 4 --learning-rate 1e-5"
 )
 @click.argument("pairs", type=click.Path(path_type=Path), metavar="PAIRS")
 @click.argument("kind", type=click.Choice(["embedding", "hf"]), metavar="embedding|hf")
@@ -28,20 +33,48 @@ from simulator.errors import UserError, interrupted
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Where to save the judge; with commas, one folder each inside.",
+    help="Where to save the judge; of a grid, a folder for each judge inside.",
 )
-@click.option("--model", help="What to begin from: a folder or a repository of the hub.")
-@click.option("--revision", help="Commit, branch or tag of the repository.")
 @click.option(
-    "-t", "--truncation", metavar="tokens=N|words=N", help="[default: the first of the pairs']"
+    "-t",
+    "--truncation",
+    metavar="tokens=N|words=N",
+    help="What is read of each trace; several with commas. [default: the first of PAIRS]",
 )
-@click.option("--loss", default="focal", show_default=True, metavar="focal|cross-entropy")
-@click.option("--gamma", type=float, default=2.0, show_default=True, help="Of the focal loss.")
-@click.option("--alpha", type=float, default=0.25, show_default=True, help="Of the focal loss.")
 @click.option(
-    "--oversample", default="2", show_default=True, help="Times each pair of the rarer label comes."
+    "--loss",
+    default="focal",
+    show_default=True,
+    metavar="focal|cross-entropy",
+    help="One, or both with a comma.",
 )
-@click.option("--epochs", type=click.IntRange(min=1), default=1, show_default=True)
+@click.option(
+    "--gamma", type=float, default=2.0, show_default=True, help="Exponent of the focal loss."
+)
+@click.option(
+    "--alpha", type=float, default=0.25, show_default=True, help="Factor of the focal loss."
+)
+@click.option(
+    "--oversample",
+    default="2",
+    show_default=True,
+    metavar="N",
+    help="Times each pair of the rarer label comes in an epoch; several with commas.",
+)
+@click.option(
+    "--model",
+    metavar="FOLDER|NAME",
+    help="What to begin from, in a folder or on the Hugging Face hub. "
+    f"[default: all-MiniLM-L6-v2, or {BASE} for hf]",
+)
+@click.option("--revision", help="Commit, branch or tag of the model on the hub.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Times over all pairs.",
+)
 @click.option(
     "--batch", type=click.IntRange(min=1), default=120, show_default=True, help="Pairs an update."
 )
@@ -52,17 +85,36 @@ from simulator.errors import UserError, interrupted
     show_default=True,
     help="Parts that an update is worked through in, to save memory.",
 )
-@click.option("--learning-rate", type=float, default=2e-5, show_default=True)
 @click.option(
-    "--lora", type=click.IntRange(min=0), default=0, help="Rank of adapters. [default: all weights]"
+    "--learning-rate", type=float, default=2e-5, show_default=True, help="At its highest."
 )
-@click.option("--bf16/--no-bf16", default=None, help="[default: on a GPU]")
-@click.option("--recompute", is_flag=True, help="Save memory: gradient checkpointing.")
-@click.option("--prompt", type=click.Path(path_type=Path), help="A prompt template for hf.")
-@click.option("--same", default="Yes", show_default=True, help="Label of hf, one token.")
-@click.option("--different", default="No", show_default=True, help="Label of hf, one token.")
-@click.option("--device", type=click.Choice(["auto", "cpu"]), default="auto", show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--lora",
+    type=click.IntRange(min=0),
+    default=0,
+    help="hf: train adapters of this rank. [default: all weights]",
+)
+@click.option(
+    "--bf16/--no-bf16", default=None, help="Compute in bfloat16. [default: on a GPU, yes]"
+)
+@click.option("--recompute", is_flag=True, help="hf: gradient checkpointing, to save memory.")
+@click.option("--prompt", type=click.Path(path_type=Path), help="hf: a prompt template.")
+@click.option("--same", default="Yes", show_default=True, help="hf: label, one token.")
+@click.option("--different", default="No", show_default=True, help="hf: label, one token.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu"]),
+    default="auto",
+    show_default=True,
+    help="auto: a GPU where there is one.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the order of pairs and all else that is drawn.",
+)
 @click.option(
     "--save-every",
     type=click.IntRange(min=0),
@@ -71,8 +123,20 @@ from simulator.errors import UserError, interrupted
     help="Updates between checkpoints; 0 for none.",
 )
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("--roc", type=click.Path(path_type=Path), help="Of a grid: ROC curves (.svg, .png).")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="Of a grid's comparison.",
+)
+@click.option(
+    "--roc",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Of a grid: ROC curves (.svg, .png).",
+)
 def train(
     pairs: Path,
     kind: str,
@@ -97,12 +161,12 @@ def train(
     """Train a judge on PAIRS, the folder that `judge pairs` made.
 
     embedding trains a sentence encoder with a head over pairs, hf a causal language model that
-    answers with one of two labels. Commas in -t, --loss and --oversample train a judge for every
-    combination and compare all of them on the test side; finished ones are not trained again.
-    Several GPUs: accelerate launch -m simulator.cli judge train …
+    answers with one of two labels. Commas in -t, --loss and --oversample make a grid: a judge is
+    trained for every combination, and all of them are compared on the test side. The same command
+    goes on with an interrupted grid. A CPU does for embedding; OMP_NUM_THREADS says how many of its
+    cores are used.
     """
     from judges.embedding import DEFAULT_MODEL as ENCODER
-    from judges.hf import DEFAULT_MODEL as CAUSAL
     from judges.hf import choose_device
     from judges.pairs import PairSet
     from judges.prefixes import Truncation
@@ -137,7 +201,7 @@ def train(
                 train(
                     pair_set,
                     kind,
-                    model or (ENCODER if kind == "embedding" else CAUSAL),
+                    model or (ENCODER if kind == "embedding" else BASE),
                     folder,
                     recipe,
                     revision=revision,

@@ -90,6 +90,22 @@ def test_whole_traces_can_be_left_out(pair_set: PairSet) -> None:
         score_pairs(pair_set, judge, "table", split="train")
 
 
+def test_pairs_without_a_whole_trace_get_a_row_of_their_own(pair_set: PairSet) -> None:
+    scored = score_pairs(pair_set, TableJudge(SCORES), "table")
+    pairs = list(zip(scored.model.tolist(), scored.problem.tolist(), strict=True))
+    unfinished = np.array([pair == (0, 0) for pair in pairs])  # the three pairs of a, p
+    rows = compare([replace(scored, unfinished=unfinished)])
+    assert [(row.model, row.quality.pairs, row.unfinished) for row in rows] == [
+        ("all models", 6, 0.5),
+        ("all models, unfinished", 3, 1.0),
+        ("a", 4, 0.75),
+        ("a, unfinished", 3, 1.0),
+        ("b", 2, 0.0),
+    ]
+    assert rows[1].quality.auroc is not None
+    assert rows[1].quality.auroc.value == 1.0  # .9 against .1 and .2
+
+
 def test_judges_that_read_no_text_are_refused(pair_set: PairSet) -> None:
     with pytest.raises(UserError, match="reads stored answers and no text"):
         score_pairs(pair_set, OracleJudge(), "oracle")
