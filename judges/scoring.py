@@ -126,6 +126,7 @@ def _scored(
             scores.identity.truncation,
             [pool.path for pool in pools],
             wanted,
+            max(1, (os.cpu_count() or 1) // jobs),
         ),
     )
     try:
@@ -149,9 +150,17 @@ _in_worker: tuple[CachedScores, list[Pool], Wanted]
 
 
 def _start_worker(
-    cache: Path, spec: str, truncation: Truncation | None, pools: Sequence[Path], wanted: Wanted
+    cache: Path,
+    spec: str,
+    truncation: Truncation | None,
+    pools: Sequence[Path],
+    wanted: Wanted,
+    threads: int,
 ) -> None:
     global _in_worker
+    # Set before a model's libraries are loaded, which take a thread a core each: processes whose
+    # threads wait for one another's cores are several times as slow.
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _in_worker = open_scores(cache, spec, truncation), [Pool(path) for path in pools], wanted

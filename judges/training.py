@@ -242,8 +242,9 @@ def pair_loss(logits: Any, labels: Any, recipe: Recipe) -> Any:
 def plan_updates(groups: list[Group], recipe: Recipe, *, grouped: bool) -> list[Ints]:
     """Which pairs each update is over: numbers of pairs, those of all groups counted through.
 
-    Shuffled anew each epoch. `grouped` keeps the pairs of a group next to one another: groups are
-    shuffled, and pairs within each.
+    Shuffled anew each epoch. `grouped` keeps the pairs of a group next to one another (groups are
+    shuffled, and pairs within each), and an update then takes whole groups until it has `batch`
+    pairs or more; only a group of twice as many is cut.
     """
     labels = np.concatenate([group.same for group in groups])
     pool = oversampled(labels, recipe.oversample)
@@ -252,12 +253,19 @@ def plan_updates(groups: list[Group], recipe: Recipe, *, grouped: bool) -> list[
     for epoch in range(recipe.epochs):
         generator = np.random.default_rng([recipe.seed, epoch])
         order = generator.permutation(pool)
+        ends = [len(order)]
         if grouped:
             rank = generator.permutation(len(groups))
             order = order[np.argsort(rank[owner[order]], kind="stable")]
-        updates += [
-            order[start : start + recipe.batch] for start in range(0, len(order), recipe.batch)
-        ]
+            ends = [*(np.flatnonzero(np.diff(owner[order])) + 1).tolist(), len(order)]
+        start = 0
+        for end in ends:
+            while end - start >= (2 * recipe.batch if grouped else recipe.batch):
+                updates.append(order[start : start + recipe.batch])
+                start += recipe.batch
+            if end - start >= recipe.batch or (end == len(order) and end > start):
+                updates.append(order[start:end])
+                start = end
     return updates
 
 

@@ -216,21 +216,33 @@ def groups_of(labels: list[list[bool]]) -> list[Group]:
 def test_updates_show_every_pair_once_an_epoch_and_rarer_ones_twice() -> None:
     groups = groups_of([[True, False, True], [True, True], [False, True]])
     recipe = Recipe(CUT, oversample=2, epochs=2, batch=4, seed=3)
-    for grouped in (False, True):
-        updates = plan_updates(groups, recipe, grouped=grouped)
-        assert [len(update) for update in updates] == [4, 4, 1, 4, 4, 1]
-        for epoch in (updates[:3], updates[3:]):
-            seen = np.bincount(np.concatenate(epoch), minlength=7)
-            assert seen.tolist() == [1, 2, 1, 1, 1, 2, 1]  # pairs 1 and 5 differ
-        if grouped:
-            owner = np.array([0, 0, 0, 1, 1, 2, 2])[np.concatenate(updates[:3])]
-            assert (np.diff(owner) != 0).sum() == 2
+    updates = plan_updates(groups, recipe, grouped=False)
+    assert [len(update) for update in updates] == [4, 4, 1, 4, 4, 1]
+    for epoch in (updates[:3], updates[3:]):
+        seen = np.bincount(np.concatenate(epoch), minlength=7)
+        assert seen.tolist() == [1, 2, 1, 1, 1, 2, 1]  # pairs 1 and 5 differ
     again = plan_updates(groups, recipe, grouped=False)
     other = plan_updates(groups, replace(recipe, seed=4), grouped=False)
     shuffled = plan_updates(groups, recipe, grouped=False)
     assert np.concatenate(again).tolist() == np.concatenate(shuffled).tolist()
     assert np.concatenate(again).tolist() != np.concatenate(other).tolist()
     assert np.concatenate(again[:3]).tolist() != np.concatenate(again[3:]).tolist()
+
+
+def test_grouped_updates_hold_whole_groups() -> None:
+    """So that the traces of a problem are encoded once an epoch."""
+    sizes = [3, 3, 3, 3, 3, 17]
+    groups = groups_of([[True, False] * (size // 2) + [True] for size in sizes])
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    for seed in range(5):
+        recipe = Recipe(CUT, oversample=1, batch=5, seed=seed)
+        updates = plan_updates(groups, recipe, grouped=True)
+        assert sorted(np.concatenate(updates).tolist()) == list(range(sum(sizes)))
+        assert all(len(update) >= 5 for update in updates[:-1])
+        holders = [{int(owner[pair]) for pair in update} for update in updates]
+        for group in range(5):
+            assert sum(group in each for each in holders) == 1
+        assert max(map(len, updates)) < 10 + 3  # the group of 17 is cut
 
 
 def test_the_learning_rate_rises_and_falls_in_straight_lines() -> None:
