@@ -7,6 +7,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,11 +18,14 @@ from pools import T, write_pool
 from simulator import policy_process
 from simulator.errors import PolicyError
 from simulator.loading import describe_methods, load_policy
-from simulator.pool import Pool
+from simulator.pool import Pool, StoredProblem
 from simulator.replay import replay
-from simulator.run_spec import RunSpec
+from simulator.run_spec import RunJudge, RunSpec
 from simulator.runs import make_run
 from simulator.serving import Serving
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ("decisions.parquet", "answers.parquet", "summary.json")
@@ -68,8 +74,20 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
 BUILT_IN = [
     method["name"].replace("@N", "@6").replace("-m@k", "-2@6")
     for method in describe_methods()
-    if method["name"] != "oracle" and "judge" not in method["requires"]
+    if method["name"] != "oracle"
 ]
+
+
+class Judge:
+    """Made-up scores that depend on the pair and on how far its traces have come."""
+
+    def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
+        ids = np.sort(problem.trace_ids[pairs], axis=1)
+        scores: Floats = (ids @ [7, 37] + num_tokens.sum(axis=1)) % 101 / 100
+        return scores
+
+    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
+        return 3 * len(pairs), 2 * len(pairs)
 
 
 def as_file(folder: Path, spec: str) -> tuple[str, dict[str, str], int | None]:
@@ -81,22 +99,44 @@ def as_file(folder: Path, spec: str) -> tuple[str, dict[str, str], int | None]:
     return f"{file}@{loaded.class_name}", settings, loaded.budget
 
 
+def same_run_both_ways(
+    folder: Path, pool: Pool, file: str, settings: dict[str, str], budget: int | None
+) -> None:
+    """Make a run in a process of the policy's own and in this one, and compare their bytes."""
+    for in_process in (False, True):
+        loaded = policy_process.load(file, settings, in_process=in_process)
+        judge = RunJudge(Judge(), {"name": "test"}, False, [0.5])
+        asks = "judge" in loaded.policy.requires
+        run = RunSpec(loaded, [pool], budget or 12, 3, 5, Serving(), judge if asks else None)
+        make_run(run, folder / str(in_process))
+        assert loaded.in_process is in_process
+    for name in RESULTS:
+        one, other = ((folder / way / name).read_bytes() for way in ("True", "False"))
+        assert one == other, name
+    described = [json.loads((folder / way / "run.json").read_text()) for way in ("True", "False")]
+    for each in described:
+        del each["started_at"], each["wall_seconds"]
+    assert described[0] == described[1]
+
+
 @pytest.mark.parametrize("spec", [*BUILT_IN, "docs/examples/short_m.py"])
 def test_both_ways_make_the_same_run(tmp_path: Path, pool: Pool, spec: str) -> None:
     is_file = spec.endswith(".py")
     file, settings, budget = (str(ROOT / spec), {}, None) if is_file else as_file(tmp_path, spec)
-    for in_process in (False, True):
-        loaded = policy_process.load(file, settings, in_process=in_process)
-        run = RunSpec(loaded, [pool], budget or 12, 3, 5, Serving())
-        make_run(run, tmp_path / str(in_process))
-        assert loaded.in_process is in_process
-    for name in RESULTS:
-        one, other = ((tmp_path / way / name).read_bytes() for way in ("True", "False"))
-        assert one == other, name
-    described = [json.loads((tmp_path / way / "run.json").read_text()) for way in ("True", "False")]
-    for each in described:
-        del each["started_at"], each["wall_seconds"]
-    assert described[0] == described[1]
+    same_run_both_ways(tmp_path, pool, file, settings, budget)
+
+
+@pytest.mark.parametrize("truncation", ["tokens=10", "words=2"])
+@pytest.mark.parametrize("tau", ["0.5", "0.9"])
+def test_deepprune_clusters_and_asks_the_same_both_ways(
+    tmp_path: Path, pool: Pool, truncation: str, tau: str
+) -> None:
+    file, settings, _ = as_file(tmp_path, "deepprune")
+    settings |= {"truncation": truncation, "tau": tau, "K1": "3", "K2": "2", "K3": "2"}
+    same_run_both_ways(tmp_path, pool, file, settings, 12)
+    answers = pq.read_table(tmp_path / "False" / "answers.parquet")
+    assert min(answers["judge_calls"].to_pylist()) > 0
+    assert min(answers["clusters"].to_pylist()) > 1
 
 
 def test_processes_that_replay_have_a_policy_process_each(tmp_path: Path, pool: Pool) -> None:
