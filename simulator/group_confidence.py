@@ -8,6 +8,7 @@ trace's first token on. A group's value depends on no token after it, to the las
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Stored = npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
-_BLOCK = 128
+_BLOCK = 64
 """Groups that are compared with the running minimum at once."""
 
 _AT_ONCE = 2**15
@@ -103,9 +104,9 @@ class Staircase:
         self._scratch = scratch or Scratch(_sum_type(stored, window), window)
         self._read = 0
         self._last_sums = np.zeros(1, dtype=_sum_type(stored, window))  # of the first tokens
-        # Lists: a question is one number, which bisect answers ten times as fast as numpy does.
-        self.tokens: list[int] = []
-        self.minus_lows: list[float] = []
+        # A question is one number, which bisect answers ten times as fast as numpy does.
+        self.tokens = array("q")
+        self.minus_lows = array("d")
 
     def first_below(self, threshold: float) -> int | None:
         """The first token count at which group confidence is below `threshold`."""
@@ -137,10 +138,12 @@ class Staircase:
         groups = self._scratch.groups[: max(0, len(sums) - self._window)]
         np.subtract(sums[self._window :], sums[: len(groups)], out=groups)
         places = _falls(groups)
-        minus_lows = (groups[places] / (-_scale(self._stored) * self._window)).tolist()
-        lower = bisect_right(minus_lows, self.minus_lows[-1]) if self.minus_lows else 0
-        self.minus_lows += minus_lows[lower:]
-        self.tokens += (places[lower:] + (self._read + 1 - len(groups))).tolist()
+        minus_lows: Floats = groups[places] / (-_scale(self._stored) * self._window)
+        if self.minus_lows:
+            lower = int(minus_lows.searchsorted(self.minus_lows[-1], side="right"))
+            places, minus_lows = places[lower:], minus_lows[lower:]
+        self.minus_lows.frombytes(minus_lows.tobytes())
+        self.tokens.frombytes((places + (self._read + 1 - len(groups))).tobytes())
 
 
 class Scratch:
