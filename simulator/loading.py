@@ -21,6 +21,7 @@ from simulator.errors import PolicyError, SamplerError, UserError
 from simulator.methods import METHODS
 from simulator.policy import Policy
 from simulator.signals import NEEDS
+from simulator.strict import Strict
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class LoadedPolicy:
     """A policy that can be replayed, and what identifies it.
 
     `file` is the name shown in errors, `source` its text, `settings` the parameters as typed.
-    Where it is not `in_process`, `policy` stands for one that a process of its own holds.
+    Where it is not `in_process`, `policy` stands for one that a process of its own holds, to the
+    limits of `strict` where someone else wrote it.
     """
 
     spec: str
@@ -42,6 +44,7 @@ class LoadedPolicy:
     policy: Policy = field(compare=False, repr=False)
     builtin: bool = False
     in_process: bool = True
+    strict: Strict | None = None
 
     @property
     def sha256(self) -> str:

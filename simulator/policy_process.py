@@ -12,31 +12,39 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from simulator import bubblewrap
 from simulator.engine import Engine
 from simulator.errors import PolicyError, UserError
 from simulator.loading import LoadedPolicy, is_builtin, load_policy, read_source, split_file
 from simulator.policy import Answer, Policy, Problem
+from simulator.printed import Printed, shown
 from simulator.remote_engine import EngineHost
 from simulator.sampler import Sampler
+from simulator.sandbox import libraries
 from simulator.signals import NEEDS
 from simulator.solving import MAX_ANSWER
+from simulator.strict import Bank, Overdue, Strict, interrupted_after
 from simulator.wire import FROM_POLICY, BrokenFrame, Channel
 
 _START = (
     "import sys; sys.path[:] = {path!r}; from simulator.policy_worker import main; "
-    "main({connection}, {parent}, {file!r})"
+    "main({connection}, {parent}, {file!r}, {memory})"
 )
 
 MAX_TOLD = 10_000
 """How much of what a policy's process says is wrong is shown, in characters."""
+
+STARTING = 60.0
+"""Seconds that the process of a policy that someone else wrote may take to be ready."""
 
 _KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _KEPT_PREFIXES = ("LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
@@ -49,6 +57,7 @@ def load(
     source: str | None = None,
     *,
     in_process: bool = False,
+    strict: Strict | None = None,
 ) -> LoadedPolicy:
     """Load a built-in method, in this process, or a policy file, in one of its own.
 
@@ -60,20 +69,27 @@ def load(
         As for `simulator.loading.load_policy`.
     in_process
         Whether to run a file in this process, as under a debugger.
+    strict
+        For a file that someone else wrote: the limits that it is held to. `layers` tells what
+        holds it, `printed` what it printed. A built-in method is this program's own and not held.
 
     Raises
     ------
     PolicyError, UserError
-        As from `load_policy`.
+        As from `load_policy`; a `strict` policy that took too long.
+    NoSandbox
+        Nothing on this machine would keep a `strict` policy from the disk; none of it was run.
     """
     if in_process or is_builtin(spec):
+        if strict and in_process:
+            raise UserError("a policy that someone else wrote is not run in this process")
         return load_policy(spec, settings, source)
     file, _ = split_file(spec)
     if source is None:
         source = read_source(file)
-    process = _running.get((spec, source))
+    process = _running.get((spec, source, strict))
     if process is None:
-        process = _running[spec, source] = PolicyProcess(spec, source)
+        process = _running[spec, source, strict] = PolicyProcess(spec, source, strict)
     return _loaded(process, settings or {})
 
 
@@ -83,7 +99,7 @@ def fresh(loaded: LoadedPolicy) -> Iterator[LoadedPolicy]:
     if loaded.in_process:
         yield load_policy(loaded.spec, loaded.settings, loaded.source)
         return
-    process = PolicyProcess(loaded.spec, loaded.source)
+    process = PolicyProcess(loaded.spec, loaded.source, loaded.strict)
     try:
         yield _loaded(process, loaded.settings)
     finally:
@@ -94,6 +110,25 @@ def restriction(loaded: LoadedPolicy) -> str | None:
     """What keeps a policy from reading files, as `Landlock 7`; None where nothing does."""
     policy = loaded.policy
     return policy.process.restricted_by if isinstance(policy, IsolatedPolicy) else None
+
+
+def layers(loaded: LoadedPolicy) -> tuple[str, ...]:
+    """What holds a policy's process, with versions, as `bubblewrap 0.8.0`, `Landlock 7`, `seccomp`.
+
+    None for a policy in this process. A `strict` one has bubblewrap or Landlock, or does not load.
+    """
+    policy = loaded.policy
+    return policy.process.layers if isinstance(policy, IsolatedPolicy) else ()
+
+
+def printed(loaded: LoadedPolicy) -> str:
+    """What a `strict` policy has printed so far, cut and with nothing that a terminal obeys."""
+    policy = loaded.policy
+    return policy.process.printed.text() if isinstance(policy, IsolatedPolicy) else ""
+
+
+class NoSandbox(UserError):  # noqa: N818  (what it is)
+    """Nothing on this machine keeps a policy that someone else wrote from the disk."""
 
 
 def _loaded(process: PolicyProcess, settings: Mapping[str, str]) -> LoadedPolicy:
@@ -110,6 +145,7 @@ def _loaded(process: PolicyProcess, settings: Mapping[str, str]) -> LoadedPolicy
         None,
         policy,
         in_process=False,
+        strict=process.strict,
     )
 
 
@@ -133,13 +169,21 @@ class PolicyProcess:
     ----------
     restricted_by
         What keeps it from reading files, as `Landlock 7`; None where nothing does.
+    layers
+        All that holds it.
+    printed
+        What it prints, where it is `strict`.
     """
 
-    def __init__(self, spec: str, source: str) -> None:
+    def __init__(self, spec: str, source: str, strict: Strict | None = None) -> None:
         self.spec = spec
         self.file = split_file(spec)[0]
         self.source = source
+        self.strict = strict
         self.restricted_by: str | None = None
+        self.layers: tuple[str, ...] = ()
+        self.printed = Printed(strict.printed if strict else 0)
+        self._bank = Bank(strict) if strict else None
         self._readable: list[Path] = []
         self._channel: Channel | None = None
         self._numbers: dict[str, int] = {}
@@ -164,9 +208,9 @@ class PolicyProcess:
             key = json.dumps(dict(settings))
             if key not in self._numbers:
                 self._load(channel, settings)
-            shown = [problem.id, problem.question, problem.answer_kind]
+            told = [problem.id, problem.question, problem.answer_kind]
             seed = [int(word) for word in sampler._seed]
-            channel.send("solve", self._numbers[key], shown, engine.budget, seed)
+            channel.send("solve", self._numbers[key], told, engine.budget, seed)
             host = EngineHost(engine)
             while True:
                 name, *fields = channel.receive()
@@ -182,17 +226,37 @@ class PolicyProcess:
         if self._end is not None:
             self._end()
         self._channel = None
+        self.printed.wait()
 
     @contextmanager
     def _served(self) -> Iterator[Channel]:
-        """The connection; whatever goes wrong with it ends the process and is told in one line."""
+        """The connection, for as long as the policy may take."""
         if self._channel is None:
             self._start()
         assert self._channel is not None
+        if self._bank is None:
+            with self._held(self._channel, None):
+                yield self._channel
+            return
+        began = time.monotonic()
         try:
-            yield self._channel
+            with self._held(self._channel, self._bank.allowed):
+                yield self._channel
+        finally:
+            self._bank.spend(time.monotonic() - began)
+
+    @contextmanager
+    def _held(self, channel: Channel, seconds: float | None) -> Iterator[None]:
+        """Whatever goes wrong with the connection ends the process and is told in one line."""
+        channel.deadline = None if seconds is None else time.monotonic() + seconds
+        try:
+            with interrupted_after(seconds) if seconds is not None else nullcontext():
+                yield
         except PolicyError:
             raise  # the policy's own, told in good order
+        except Overdue:
+            self.close()
+            raise PolicyError(f"{self.file}: took longer than {seconds:.3g} s") from None
         except (EOFError, ConnectionError):
             raise PolicyError(f"{self.file}: {self._how_it_ended()}") from None
         except BrokenFrame as error:
@@ -203,27 +267,19 @@ class PolicyProcess:
             raise
 
     def _start(self) -> None:
+        wrapper, why_not = bubblewrap.probe() if self.strict else (None, "")
         ours, theirs = socket.socketpair()
-        here = str(Path(__file__).parent.parent)
-        command = _START.format(
-            path=[*sys.path, here],
-            connection=theirs.fileno(),
-            parent=os.getpid(),
-            file=self.file,
-        )
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _KEPT or name.startswith(_KEPT_PREFIXES)
-        }
+        command = self._command(theirs.fileno(), wrapper is not None)
+        output = self.printed.pipe() if self.strict else _standard_error()
         with ours, theirs:
             try:
                 process = subprocess.Popen(
-                    [sys.executable, "-P", "-c", command],
+                    bubblewrap.wrapped(command) if wrapper else command,
                     stdin=subprocess.DEVNULL,
-                    stdout=_standard_error(),
-                    stderr=_standard_error(),
-                    env=environment,
+                    stdout=output,
+                    stderr=output,
+                    env={} if self.strict else _environment(),
+                    cwd="/" if self.strict else None,
                     pass_fds=[theirs.fileno()],
                     start_new_session=True,  # Ctrl-C is for this process to tell it
                 )
@@ -231,16 +287,40 @@ class PolicyProcess:
                 raise UserError(
                     f"{sys.executable}: cannot be started ({error.strerror})"
                 ) from error
+            finally:
+                if self.strict:
+                    os.close(output)
             self._channel = Channel(ours.dup(), FROM_POLICY)
         self._process = process
+        self._wrapped = wrapper is not None
         self._numbers = {}
         self._end = weakref.finalize(self, _kill, process, self._channel.connection)
-        with self._served() as channel:
-            name, *fields = channel.receive()
-            if name != "ready" or len(fields) != 2:
+        with self._held(self._channel, STARTING if self.strict else None):
+            name, *fields = self._channel.receive()
+            if name != "ready" or len(fields) != 3:
                 raise BrokenFrame(name)
-            self.restricted_by = fields[0]
-            self._readable = [Path(tree).resolve() for tree in fields[1]]
+        self.restricted_by, trees, also = fields
+        self.layers = tuple(filter(None, (wrapper, self.restricted_by, *also)))
+        confined = wrapper or self.restricted_by
+        self._readable = [Path(tree).resolve() for tree in trees] if confined else []
+        if self.strict and not confined:
+            self.close()
+            raise NoSandbox(
+                f"{self.file}: nothing here keeps it from the disk, so it is not run "
+                f"({why_not}; this kernel has no Landlock); verify it on a Linux that has either"
+            )
+
+    def _command(self, connection: int, wrapped: bool) -> list[str]:
+        """What runs the policy: a stranger's finds no modules but installed ones, and no file."""
+        here = str(Path(__file__).parent.parent)
+        code = _START.format(
+            path=libraries(sys.path) if self.strict else [*sys.path, here],
+            connection=connection,
+            parent=1 if wrapped else os.getpid(),
+            file=None if self.strict else self.file,
+            memory=self.strict.memory if self.strict else None,
+        )
+        return [sys.executable, "-P", "-c", code]
 
     def _load(self, channel: Channel, settings: Mapping[str, str]) -> list[Any]:
         key = json.dumps(dict(settings))
@@ -284,7 +364,7 @@ class PolicyProcess:
         if name == "done" and len(fields) == 1:
             return fields[0]
         if name in ("policy", "user") and len(fields) == 1 and type(fields[0]) is str:
-            told = " ".join(fields[0][:MAX_TOLD].split())
+            told = shown(" ".join(fields[0][:MAX_TOLD].split()))
             raise (PolicyError if name == "policy" else UserError)(told)
         raise BrokenFrame(f"no such message: {name:.40}")
 
@@ -302,7 +382,7 @@ class PolicyProcess:
 
     def _refuse_readable(self, pool: Path) -> None:
         """Refuse a pool in a folder that the policy can read because Python imports from it."""
-        for tree in self._readable if self.restricted_by else ():
+        for tree in self._readable:
             if pool.resolve().is_relative_to(tree):
                 raise UserError(
                     f"{pool}: lies in {tree}, which policies may read because Python imports from "
@@ -315,6 +395,8 @@ class PolicyProcess:
             self._process.wait(timeout=1)
         status = self._process.returncode
         self.close()
+        if self._wrapped and status is not None and status > 128:
+            status = 128 - status  # how bubblewrap tells of a signal
         if status is None:
             return "closed the connection to the simulator; return an answer instead"
         if status >= 0:
@@ -330,10 +412,18 @@ class PolicyProcess:
         )
 
 
-_running: weakref.WeakValueDictionary[tuple[str, str], PolicyProcess] = (
+_running: weakref.WeakValueDictionary[tuple[str, str, Strict | None], PolicyProcess] = (
     weakref.WeakValueDictionary()
 )
-"""The process of each policy file, by name and source."""
+"""The process of each policy file, by name, source and limits."""
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
 
 
 def _kill(process: subprocess.Popen[bytes], connection: socket.socket) -> None:

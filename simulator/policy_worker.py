@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from simulator.forbidden_calls import forbid_calls
 from simulator.sandbox import REMEDY, be_first_to_go, die_with, readable_to_python, restrict
+from simulator.strict import limit_this_process
 
 if TYPE_CHECKING:
     from simulator.loading import LoadedPolicy
     from simulator.wire import Channel
 
 
-def main(connection: int, parent: int, policy_file: str) -> NoReturn:
+def main(connection: int, parent: int, policy_file: str | None, memory: int | None) -> NoReturn:
     """Serve until the other side hangs up.
 
     Parameters
@@ -33,12 +34,18 @@ def main(connection: int, parent: int, policy_file: str) -> NoReturn:
         The process with which this one ends.
     policy_file
         A file that stays readable, beside what Python imports.
+    memory
+        For a policy that someone else wrote: its address space in bytes, and all else it may not.
     """
     die_with(parent)
     be_first_to_go()
-    readable = readable_to_python(sys.path, os.path.abspath(policy_file))  # noqa: PTH100
+    if memory is not None:
+        limit_this_process(memory)
+    file = policy_file and os.path.abspath(policy_file)  # noqa: PTH100
+    readable = readable_to_python(sys.path, file)
     restricted_by = restrict(readable)  # before numpy starts threads, which it would not hold for
-    forbid_calls()
+    also = ["seccomp"] if forbid_calls() else []
+    also += ["rlimits"] if memory is not None else []
     sys.argv = ["policy"]
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     sys.breakpointhook = _no_breakpoint
@@ -47,7 +54,7 @@ def main(connection: int, parent: int, policy_file: str) -> NoReturn:
     from simulator.wire import TO_POLICY, Channel
 
     channel = Channel(socket.socket(fileno=connection), TO_POLICY)
-    channel.send("ready", restricted_by, list(readable.trees))
+    channel.send("ready", restricted_by, list(readable.trees), also)
     with suppress(EOFError, OSError):  # the other side has hung up, or the policy has
         _serve(channel, restricted_by)
     os._exit(0)
@@ -81,8 +88,12 @@ def _answered(work: Callable[[], Any], restricted_by: str | None) -> tuple[str, 
 
 
 def _load(policies: list[LoadedPolicy], spec: str, settings: str, source: str) -> list[Any]:
-    from simulator.loading import load_policy
+    import linecache
 
+    from simulator.loading import load_policy, split_file
+
+    file = split_file(spec)[0]  # `inspect` finds the source there where the disk is shut
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     loaded = load_policy(spec, json.loads(settings), source)
     policies.append(loaded)
     policy = loaded.policy

@@ -29,6 +29,7 @@ from simulator.run_spec import RunJudge, RunSpec
 from simulator.sandbox import die_with
 from simulator.serving import Serving
 from simulator.storage import parquet_writer
+from simulator.strict import Strict
 from simulator.summary import Totals
 
 ROWS_PER_PART = 65_536
@@ -136,7 +137,7 @@ def _replayed(
         return
     spec = runs[0].spec  # they differ in their parameters only
     given = (
-        (spec.loaded.spec, spec.loaded.source, spec.loaded.in_process),
+        (spec.loaded.spec, spec.loaded.source, spec.loaded.in_process, spec.loaded.strict),
         [(run.spec.loaded.settings, run.parts) for run in runs],
         [pool.path for pool in spec.pools],
         (spec.budget, spec.repeats, spec.seed, spec.serving),
@@ -178,7 +179,7 @@ _in_worker: list[Making]
 
 
 def _start_worker(
-    policy: tuple[str, str, bool],
+    policy: tuple[str, str, bool, Strict | None],
     runs: Sequence[tuple[Mapping[str, str], Path]],
     pools: Sequence[Path],
     settings: tuple[int | None, int, int, Serving],
@@ -193,10 +194,10 @@ def _start_worker(
     sys.path[:] = path
     sys.stdout = sys.stderr  # results alone go to standard output, not what a policy prints
     opened = [Pool(path) for path in pools]
-    name, source, in_process = policy
+    name, source, in_process, strict = policy
 
     def load(typed: Mapping[str, str]) -> LoadedPolicy:
-        return policy_process.load(name, typed, source, in_process=in_process)
+        return policy_process.load(name, typed, source, in_process=in_process, strict=strict)
 
     _in_worker = [
         Making(RunSpec(load(typed), opened, *settings, judge), parts)

@@ -77,7 +77,7 @@ class Readable:
     listed: Sequence[str]
 
 
-def readable_to_python(search_path: Sequence[str], policy_file: str) -> Readable:
+def readable_to_python(search_path: Sequence[str], policy_file: str | None) -> Readable:
     """What a Python process needs for its imports, and nothing else.
 
     The libraries of this Python in full; of other folders on the search path, among them often the
@@ -90,7 +90,7 @@ def readable_to_python(search_path: Sequence[str], policy_file: str) -> Readable
     for name, module in list(sys.modules.items()):  # what `pip install -e` leaves in site-packages
         if name.startswith("__editable___"):
             trees.update(getattr(module, "MAPPING", {}).values())
-    files, listed = {*_FILES, policy_file}, set()
+    files, listed = {*_FILES, *([policy_file] if policy_file else [])}, set()
     for entry in search_path:
         folder = os.path.abspath(entry or ".")  # noqa: PTH100
         if folder.endswith(("/site-packages", "/dist-packages")):
@@ -99,7 +99,16 @@ def readable_to_python(search_path: Sequence[str], policy_file: str) -> Readable
             listed.add(folder)
             for path, is_package in _importable(folder):
                 (trees if is_package else files).add(path)
-    return Readable(sorted(map(os.path.realpath, trees)), sorted(files), sorted(listed))
+    return Readable(sorted(trees), sorted(files), sorted(listed))
+
+
+def libraries(search_path: Sequence[str]) -> list[str]:
+    """What of a search path belongs to this Python and to this package, not to who runs it."""
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    own = tuple(f"{prefix}/lib" for prefix in prefixes)
+    ends = ("/site-packages", "/dist-packages")
+    kept = [entry for entry in search_path if entry.startswith(own) or entry.endswith(ends)]
+    return [*kept, str(Path(__file__).parent.parent)]
 
 
 def _importable(folder: str) -> Iterator[tuple[str, bool]]:

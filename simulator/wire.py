@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.rules import RULES, AnyOf, StopRule
+from simulator.strict import Overdue
 
 Ints = npt.NDArray[np.int64]
 
@@ -39,10 +41,24 @@ class BrokenFrame(Exception):  # noqa: N818  (what it is)
 
 
 class Channel:
-    """A stream socket that carries frames. `limit` bounds what is received, in bytes."""
+    """A stream socket that carries frames.
+
+    Attributes
+    ----------
+    connection
+        The socket.
+    deadline
+        When sending and receiving raise `Overdue`, by `time.monotonic`; None for never.
+
+    Parameters
+    ----------
+    limit
+        What is received at most, in bytes.
+    """
 
     def __init__(self, connection: socket.socket, limit: int) -> None:
         self.connection = connection
+        self.deadline: float | None = None
         self._limit = limit
         self._longest_array = limit if limit == TO_POLICY else MAX_FIELDS
         self._pack = msgpack.Packer(unicode_errors="surrogatepass").pack
@@ -60,7 +76,11 @@ class Channel:
         """Send a frame."""
         self.put(*fields)
         waiting, self._waiting = self._waiting, b""
-        self.connection.sendall(waiting)
+        self._in_time()
+        try:
+            self.connection.sendall(waiting)
+        except TimeoutError:
+            raise Overdue from None
 
     def receive(self) -> list[Any]:
         """The next frame's name and fields.
@@ -71,6 +91,8 @@ class Channel:
             The other side has closed the connection.
         BrokenFrame
             What came is no frame.
+        Overdue
+            The deadline has passed.
         """
         self._read(4)
         size = int.from_bytes(self._received[:4], "little")
@@ -96,10 +118,21 @@ class Channel:
 
     def _read(self, size: int) -> None:
         while len(self._received) < size:
-            chunk = self.connection.recv(max(1 << 16, min(size - len(self._received), 1 << 22)))
+            self._in_time()
+            try:
+                chunk = self.connection.recv(max(1 << 16, min(size - len(self._received), 1 << 22)))
+            except TimeoutError:
+                raise Overdue from None
             if not chunk:
                 raise EOFError
             self._received += chunk
+
+    def _in_time(self) -> None:
+        if self.deadline is not None:
+            left = self.deadline - time.monotonic()
+            if left <= 0:
+                raise Overdue
+            self.connection.settimeout(left)
 
 
 @dataclass(frozen=True)
