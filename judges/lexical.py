@@ -24,7 +24,10 @@ class LexicalJudge:
     """Cosine of TF-IDF vectors over words and pairs of words, case folded.
 
     Document frequencies are those of the problem's own prefixes, so that words which every trace
-    takes from the question weigh least; term frequencies are damped (1 + log). The weights are not
+    takes from the question weigh least; term frequencies are damped (1 + log). They are the
+    prefixes of all stored traces, so that a pair has one score that can be stored: with a budget of
+    fewer, weights also come from prefixes of traces that were not started, cut where the others
+    are; never from what follows the cut, nor from answers. The weights are not
     negative, so the cosine lies between 0 and 1 as it is. It is no calibrated probability: which τ
     prunes how much is to be tried out. A prefix without words is like no other.
     """

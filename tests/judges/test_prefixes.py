@@ -9,7 +9,7 @@ from pools import T, start_engine, write_problem
 
 from judges.prefixes import TOKENS_500, WORDS_25, Truncation
 from simulator.errors import UserError
-from simulator.rules import ReasoningWords
+from simulator.rules import REASONING_WORDS, ReasoningWords
 
 
 def test_the_first_tokens_and_the_whole_of_a_shorter_trace(tmp_path: Path) -> None:
@@ -40,6 +40,15 @@ def test_prefixes_are_what_a_policy_sees_when_it_halts_there(tmp_path: Path) -> 
         truncation = Truncation("words", count)
         assert [*started.text] == truncation.prefixes(problem)
         assert started.num_tokens.tolist() == truncation.cuts(problem).tolist()
+
+
+def test_the_words_that_stored_scores_of_words_n_are_of_have_not_changed() -> None:
+    # A judge's identity says `words=N` and not which words: another list needs another identity.
+    expected = (
+        "wait thus since so but however therefore alternatively hence because actually perhaps "
+        "maybe suppose assume given then also if let"
+    )
+    assert " ".join(REASONING_WORDS) == expected
 
 
 def test_a_pool_without_text_is_refused(tmp_path: Path) -> None:
