@@ -434,7 +434,7 @@ def test_a_process_ends_with_its_policy(folder: Path) -> None:
     process = loaded.policy.process._process  # type: ignore[attr-defined]
     assert process.poll() is None
     del loaded
-    assert process.poll() == -signal.SIGKILL
+    assert process.poll() is not None  # killed, or gone by itself as the connection closed
 
 
 def test_a_process_ends_with_the_one_that_started_it_however_that_ends(folder: Path) -> None:
