@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from judges.prefixes import Truncation
 from judges.protocol import AnyJudge
 from simulator.errors import UserError
+from simulator.typed import as_type_of
 
 JUDGES = {
     "lexical": "judges.lexical:LexicalJudge",
@@ -80,26 +80,8 @@ def _settings(judge: str, text: str, allowed: Mapping[str, inspect.Parameter]) -
             known = ", ".join(allowed) or "none"
             hint = f"did you mean {near[0]}?" if near else f"it has: {known}"
             raise UserError(f"judge {judge} has no setting {name!r}; {hint}")
-        settings[name] = _convert(f"judge {judge}: {item}", value, allowed[name].default)
+        default = allowed[name].default  # None stands for a text
+        settings[name] = as_type_of(
+            "" if default is None else default, value, f"judge {judge}: {item}"
+        )
     return settings
-
-
-def _convert(what: str, text: str, default: Any) -> Any:
-    """Convert what was typed to the type of the setting's default; text where that is None."""
-    try:
-        if isinstance(default, bool):
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
-                text.lower()
-            ]
-        if isinstance(default, int):
-            return int(text)
-        if isinstance(default, float):
-            value = float(text)
-            if not math.isfinite(value):
-                raise ValueError
-            return value
-    except (KeyError, ValueError):
-        raise UserError(
-            f"{what}: expected {type(default).__name__}, as its default {default!r}"
-        ) from None
-    return text

@@ -7,7 +7,6 @@ import hashlib
 import importlib
 import inspect
 import json
-import math
 import re
 import sys
 import traceback
@@ -21,6 +20,7 @@ from simulator.errors import PolicyError, SamplerError, UserError
 from simulator.methods import METHODS
 from simulator.policy import Policy
 from simulator.signals import NEEDS
+from simulator.typed import as_type_of
 from simulator.strict import Strict
 
 
@@ -276,27 +276,12 @@ def _unknown_parameter(key: str, defaults: Mapping[str, Any], name: str) -> str:
 def _convert(key: str, text: str, default: Any) -> Any:
     """Convert what was typed to the type of the parameter's default."""
     try:
-        if isinstance(default, bool):
-            return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
-                text.lower()
-            ]
-        if isinstance(default, int):
-            return int(text)
-        if isinstance(default, float):
-            value = float(text)
-            if not math.isfinite(value):
-                raise ValueError  # run.json could not hold it
-            return value
-        if isinstance(default, str):
-            return text
-    except (KeyError, ValueError):
+        return as_type_of(default, text, f"-p {key}={text}")
+    except TypeError:
         raise UserError(
-            f"-p {key}={text}: expected {type(default).__name__}, as its default {default!r}"
+            f"-p {key}: its default {default!r} is neither number, text nor true/false, so it "
+            "cannot be set from here; change it in the file"
         ) from None
-    raise UserError(
-        f"-p {key}: its default {default!r} is neither number, text nor true/false, so it cannot "
-        "be set from here; change it in the file"
-    )
 
 
 MAX_MESSAGE = 1000
