@@ -22,6 +22,8 @@ COMMANDS = {
     "run": ("simulator.commands.run:run", "Replay a policy over stored traces and score it."),
     "methods": ("simulator.commands.methods:methods", "List the built-in policies."),
     "check": ("simulator.commands.check:check", "Check that a policy cannot see the future."),
+    "submit": ("simulator.commands.submit:submit", "Pack a run for the leaderboard."),
+    "verify": ("simulator.commands.verify:verify", "Check submissions, recompute and rerun them."),
     "report": ("simulator.commands.report:report", "Compare runs as a table or a plot."),
     "import": ("simulator.commands.import_:import_pool", "Make a pool of other people's traces."),
     "data": ("simulator.commands.data:data", "List, show and query the pools on this machine."),

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.progress import note, stages_shown
+
+if TYPE_CHECKING:
+    from simulator.loading import LoadedPolicy
+    from simulator.pool import Pool
+    from simulator.run_spec import RunJudge
+    from simulator.submissions.rerun import JudgeOf
+    from simulator.submissions.verification import Verification
+
+
+@click.command(
+    epilog="\b\nExamples:\n"
+    "  deepprune-sim verify submissions/2026-11-22-short-3-16\n"
+    "  deepprune-sim verify submissions/* --no-rerun\n"
+    "  deepprune-sim verify submissions/2026-11-22-short-3-16 --markdown > comment.md"
+)
+@click.argument(
+    "submissions",
+    metavar="SUBMISSION...",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+)
+@click.option("--no-rerun", is_flag=True, help="Do not run policies again.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    help="Run only so many repeats again; quicker, but does not count. [default: all]",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    help="The other seed to try. [default: one that nobody can know before]",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=6 * 3600,
+    show_default=True,
+    metavar="SECONDS",
+    help="When to give a submission up.",
+)
+@click.option("--dry-run", is_flag=True, help="Write no verification.json.")
+@click.option("--markdown", is_flag=True, help="Print a summary for a pull request's comment.")
+@cache_option
+@json_option
+@click.pass_context
+def verify(
+    ctx: click.Context,
+    submissions: tuple[Path, ...],
+    no_rerun: bool,
+    repeats: int | None,
+    seed: int | None,
+    timeout: float,
+    dry_run: bool,
+    markdown: bool,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Check SUBMISSIONs, folders or bundles, in three steps.
+
+    \b
+      well-formed  the files, and nothing else, as the format says
+      recomputed   every figure again, from decisions and pools alone
+      rerun        the policy again, compared row by row; with another seed;
+                   and the checks of `deepprune-sim check`
+
+    A policy file runs in a process of its own that is kept from the pools and from the disk. The
+    outcome is written beside the submission, to verification.json, and decides its badge:
+    verified, recomputed, self-reported, synthetic or withdrawn; none, where something is wrong.
+
+    The exit code is 1 if anything is wrong.
+    """  # noqa: D301  (\b keeps click from wrapping)
+    from simulator.cache import cache_folder
+    from simulator.errors import UserError
+    from simulator.submissions.markdown import summary
+    from simulator.submissions.verification import write_verification
+    from simulator.submissions.verifying import Options
+    from simulator.submissions.verifying import verify as verify_one
+
+    for path in submissions:
+        if not path.is_symlink() and not path.exists():
+            raise UserError(f"{path}: no such submission; name a folder below submissions/")
+    if markdown and as_json:
+        raise UserError("--markdown and --json are two ways to print the same; give one")
+    options = Options(cache_folder(cache), not no_rerun, repeats, seed, timeout, _judges)
+    done: list[Verification] = []
+    unwritten = False
+    for path in submissions:
+        with stages_shown() as stage:
+            found = verify_one(path, options, partial(_told, stage, path.name))
+        done.append(found)
+        if not dry_run and not path.is_symlink():
+            try:
+                write_verification(path, found)
+            except UserError as error:
+                note(f"warning: {error}")
+                unwritten = True
+        if not as_json and not markdown:
+            _show(found)
+    if as_json:
+        print_json([each.as_dict() for each in done])
+    elif markdown:
+        click.echo(summary(done), nl=False)
+    ctx.exit(1 if unwritten or any(each.failed for each in done) else 0)
+
+
+def _told(stage: Callable[[str, float], None], name: str, what: str, done: float) -> None:
+    stage(f"{name}: {what}", done)
+
+
+def _show(found: Verification) -> None:
+    from simulator.submissions.strict_json import shown
+
+    name = found.submission if found.submission.isascii() else shown(found.submission)
+    click.echo(f"{name if name.isprintable() else shown(name)}: {found.badge or 'no badge'}")
+    colours = {"passed": "green", "failed": "red", "skipped": "yellow"}
+    for step in found.steps:
+        mark = click.style(f"{step.status:<9}", fg=colours[step.status])
+        click.echo(f"  {step.step:<13}{mark}".rstrip())
+        for text in (*step.findings, *step.notes):
+            click.echo(f"{'':15}{text}")
+    for entry in found.other_seed:
+        given = next(each for each in found.pools if each["pool"] == entry["pool"])
+        (accuracy, tokens), (given_accuracy, given_tokens) = (
+            (each["accuracy"]["value"], each["tokens_per_problem"]["value"])
+            for each in (entry, given)
+        )
+        click.echo(
+            f"{'':15}{entry['pool']}, seed {entry['seed']}: accuracy {accuracy:.1%} "
+            f"(submitted {given_accuracy:.1%}), {tokens:,.0f} tokens a problem "
+            f"(submitted {given_tokens:,.0f})"
+        )
+    if found.layers:
+        click.echo(f"{'':15}the policy was run: {found.layers}")
+
+
+def _judges(cache: Path) -> JudgeOf:
+    """Makes judges of what a run's record says of its own."""
+    return partial(_judge_of, cache)
+
+
+def _judge_of(
+    cache: Path, recorded: Mapping[str, Any], loaded: LoadedPolicy, pools: Sequence[Pool]
+) -> RunJudge:
+    """The judge that a stranger's run names: scores stored here, or the judge without a model.
+
+    Nothing else is loaded: a name could have a model downloaded.
+    """
+    from judges.replaying import RunJudges
+    from judges.store import scores_folder
+    from simulator.errors import UserError
+
+    scores = recorded.get("scores")
+    if type(scores) is not str or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}", scores):
+        raise UserError("run.json does not say which judge's scores the run has asked")
+    if not (scores_folder(cache) / scores / "judge.json").is_file():
+        if recorded.get("name") != "lexical":
+            raise UserError(
+                f"scores {scores} are not in {scores_folder(cache)}; compute them with "
+                "deepprune-sim judge score, and verify again"
+            )
+        scores = "lexical"
+    judge = RunJudges(cache, scores).of(loaded, pools)
+    ratios = recorded.get("ratio")
+    if isinstance(ratios, dict) and ratios != judge.identity["ratio"]:  # set with --judge-cost
+        given = set(map(float, ratios.values()))
+        if len(given) == 1:
+            judge = RunJudges(cache, scores, given.pop()).of(loaded, pools)
+    return judge

@@ -1,0 +1,169 @@
+"""The files of a submission, read into memory once: what is checked is what was hashed.
+
+A submission is a folder, or the one file that `submit --bundle` writes, which is never unpacked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+from simulator.submissions.strict_json import shown
+
+MB = 1_000_000
+LIMITS = {
+    "submission.toml": 64_000,
+    "policy.py": 1 * MB,
+    "run.json": 4 * MB,
+    "decisions.parquet": 256 * MB,
+    "answers.parquet": 64 * MB,
+    "summary.json": 2 * MB,
+    "verification.json": 1 * MB,
+}
+"""Every file that a submission may hold, with the most bytes it may have."""
+
+VERIFICATION = "verification.json"
+"""What a verifier writes beside the others; nothing in it is believed when it is read again."""
+
+REQUIRED = tuple(name for name in LIMITS if name != VERIFICATION)
+
+NAME = re.compile(r"(20[0-9]{2}-[0-9]{2}-[0-9]{2})-([a-z0-9]+(?:-[a-z0-9]+)*)")
+MAX_NAME = 100
+MAX_FOUND = 20
+"""How many findings about files are listed."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a submission holds: content by file name; `findings` say what should not be."""
+
+    name: str
+    content: Mapping[str, bytes]
+    findings: tuple[str, ...]
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """SHA-256 of each file but the verifier's own."""
+        return {
+            name: sha256(self.content[name]).hexdigest()
+            for name in REQUIRED
+            if name in self.content
+        }
+
+
+def read_files(path: Path) -> Files:
+    """Read a submission's folder or bundle, as far as it is in order; never raises for its content.
+
+    Neither links nor anything but regular files are opened, nor more than `LIMITS` read.
+    """
+    try:
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            return Files(path.name, {}, ("the submission is a link; give the folder itself",))
+        if stat.S_ISREG(mode):
+            return _read_bundle(path)
+        if not stat.S_ISDIR(mode):
+            return Files(path.name, {}, ("neither a folder nor a bundle",))
+        return _read_folder(path)
+    except OSError as error:
+        return Files(path.name, {}, (f"cannot be read ({error.strerror})",))
+
+
+def _read_folder(path: Path) -> Files:
+    content: dict[str, bytes] = {}
+    findings: list[str] = []
+    name = path.resolve().name
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                if number >= 10 * MAX_FOUND:
+                    findings.append("holds too many files")
+                    break
+                found = _read_entry(folder, entry.name)
+                if isinstance(found, bytes):
+                    content[entry.name] = found
+                else:
+                    findings.append(found)
+    finally:
+        os.close(folder)
+    return _complete(name, content, sorted(findings))
+
+
+def _read_entry(folder: int, name: str) -> bytes | str:
+    """The content of a file in an open folder, or what is wrong with it."""
+    if name not in LIMITS:
+        return f"{shown(name)}: no file of a submission; remove it"
+    try:
+        if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+            return f"{name}: a link, folder or device; a submission holds plain files"
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        file = os.open(name, flags, dir_fd=folder)
+    except OSError as error:
+        return f"{name}: cannot be read ({error.strerror})"
+    with open(file, "rb") as opened:  # noqa: PTH123  (a descriptor)
+        facts = os.fstat(file)
+        if not stat.S_ISREG(facts.st_mode):
+            return f"{name}: a link, folder or device; a submission holds plain files"
+        if facts.st_size > LIMITS[name]:
+            return _too_large(name, facts.st_size)
+        content = opened.read(LIMITS[name] + 1)
+    return content if len(content) <= LIMITS[name] else _too_large(name, len(content))
+
+
+def _read_bundle(path: Path) -> Files:
+    findings: list[str] = []
+    content: dict[str, bytes] = {}
+    name = path.name.removesuffix(".zip")
+    most = sum(LIMITS.values())
+    with path.open("rb") as file:
+        raw = file.read(most + 1)
+    if len(raw) > most:
+        return Files(name, {}, (_too_large("the bundle", len(raw), most),))
+    try:
+        with zipfile.ZipFile(BytesIO(raw)) as bundle:
+            entries = bundle.infolist()
+            if len(entries) > 2 * len(LIMITS):
+                return Files(name, {}, ("the bundle holds too many files",))
+            for entry in entries:
+                parent, _, file_name = entry.filename.rpartition("/")
+                kind = stat.S_IFMT(entry.external_attr >> 16)
+                if parent != name or file_name not in LIMITS or kind not in (0, stat.S_IFREG):
+                    findings.append(f"{shown(entry.filename)}: no file of a submission {name}")
+                elif file_name in content:
+                    findings.append(f"{file_name}: is there twice")
+                elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    findings.append(f"{file_name}: packed in an unusual way; use submit --bundle")
+                elif entry.file_size > LIMITS[file_name]:
+                    findings.append(_too_large(file_name, entry.file_size))
+                else:
+                    with bundle.open(entry) as packed:
+                        unpacked = packed.read(LIMITS[file_name] + 1)
+                    if len(unpacked) > LIMITS[file_name]:
+                        findings.append(_too_large(file_name, len(unpacked)))
+                    else:
+                        content[file_name] = unpacked
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError) as error:
+        return Files(name, {}, (f"not a bundle that can be read ({shown(str(error))})",))
+    return _complete(name, content, findings)
+
+
+def _complete(name: str, content: Mapping[str, bytes], findings: list[str]) -> Files:
+    """With what is wrong with the submission's name, and what is missing."""
+    if len(name) > MAX_NAME or not NAME.fullmatch(name):
+        findings.insert(0, f"{shown(name)}: not a submission's name, as 2026-01-31-my-method")
+    told = {finding.partition(":")[0] for finding in findings}
+    findings += [f"{each}: missing" for each in REQUIRED if each not in {*content, *told}]
+    return Files(name, dict(content), tuple(findings[:MAX_FOUND]))
+
+
+def _too_large(name: str, size: int, limit: int | None = None) -> str:
+    return f"{name}: {size:,} bytes, more than the {limit or LIMITS[name]:,} allowed"

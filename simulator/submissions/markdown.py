@@ -1,0 +1,70 @@
+"""What verifying came to, as Markdown for a comment on a pull request.
+
+Every text of a submission stands in it as text: it cannot become a link, a mention or HTML.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from simulator.submissions.verification import BADGES, Verification
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
+MAX_LINE = 600
+MAX_COMMENT = 60_000
+"""What GitHub takes as a comment, with room to spare."""
+
+
+def escape(text: str) -> str:
+    """A text that Markdown shows as it is, on one line."""
+    line = " ".join(text[:MAX_LINE].split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = _SPECIAL.sub(r"\\\1", line)
+    return line.replace("@", "&#64;").replace("://", ":&#47;&#47;").replace("www.", "www&#46;")
+
+
+def summary(verifications: Sequence[Verification]) -> str:
+    """A heading and a table for each submission, and what was found."""
+    parts = [_one(verification) for verification in verifications]
+    text = "\n".join(parts) or "No submission was verified.\n"
+    if len(text) > MAX_COMMENT:
+        text = text[:MAX_COMMENT].rpartition("\n")[0] + "\n\n… cut; see the log for the rest.\n"
+    return text
+
+
+def _one(verification: Verification) -> str:
+    badge = verification.badge
+    says = f"**{badge}**: {BADGES[badge]}" if badge else "**no badge**: something is wrong with it"
+    lines = [f"### {escape(verification.submission)}", "", f"{says}.", ""]
+    lines += ["| step | result |", "|---|---|"]
+    lines += [f"| {step.step} | {step.status} |" for step in verification.steps]
+    for step in verification.steps:
+        lines += [""] if step.findings or step.notes else []
+        lines += [f"- {step.step}: {escape(text)}" for text in (*step.findings, *step.notes)]
+    if verification.pools:
+        lines += ["", "| pool | accuracy, % [95%] | tokens a problem | reduction, % |"]
+        lines += ["|---|---|---|---|"]
+        lines += [_figures(entry) for entry in verification.pools]
+    if verification.other_seed:
+        lines += ["", "| with a seed of the verifier's | accuracy | tokens | reduction |"]
+        lines += ["|---|---|---|---|"]
+        lines += [_figures(entry) for entry in verification.other_seed]
+    return "\n".join(lines) + "\n"
+
+
+def _figures(entry: Mapping[str, Any]) -> str:
+    cells = (
+        _estimate(entry["accuracy"], 100, ".1f"),
+        _estimate(entry["tokens_per_problem"], 1, ",.0f"),
+        _estimate(entry["reduction"], 100, ".1f"),
+    )
+    return f"| {escape(entry['pool'])} | {' | '.join(cells)} |"
+
+
+def _estimate(estimate: Mapping[str, float | None], scale: float, form: str) -> str:
+    value, low, high = (
+        None if part is None else format(part * scale + 0.0, form) for part in estimate.values()
+    )
+    return f"{value} [{low}, {high}]" if low is not None else str(value)

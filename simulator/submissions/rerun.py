@@ -1,0 +1,370 @@
+"""The third step: the submitted policy is run again, and everything it does is compared.
+
+A policy file runs in a process of its own that never holds what it may not see
+(`simulator.policy_process`). Beside the submitted seed another one is tried, which the submitter
+cannot have known, and the policy is put through the checks of `check`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator import policy_process
+from simulator.conformance import (
+    CHECKS,
+    Case,
+    check_policy,
+    choose_cases,
+    difference,
+    fresh_players,
+)
+from simulator.errors import UserError
+from simulator.loading import LoadedPolicy, is_builtin, load_policy
+from simulator.pool import Pool, StoredProblem
+from simulator.recording import ANSWERS, DECISIONS
+from simulator.replay import ORDERS_AT_ONCE, replay
+from simulator.run_parts import ROWS_PER_PART
+from simulator.run_spec import RunJudge
+from simulator.storage import file_sha256
+from simulator.submissions.recompute import Progress, Recomputed, figures_of
+from simulator.submissions.recorded import RecordedPool, RecordedRun
+from simulator.submissions.strict_json import Refused, shown
+from simulator.submissions.tables import Block, blocks
+from simulator.submissions.wellformed import Submission
+from simulator.summary import Totals, summarise
+
+LEAST_REPEATS, MOST_REPEATS = 16, 64
+"""How many repeats the other seed is tried in: as many as the run has, within these."""
+
+MOST_ERRORS = 3.0
+"""How many standard errors of chance the submitted seed may be better than the other."""
+
+PROBLEMS, REPEATS = 4, 2
+"""How many problems, in how many repeats each, the checks of `check` are made with."""
+
+JudgeOf = Callable[[Mapping[str, Any], LoadedPolicy, Sequence[Pool]], RunJudge]
+"""Makes the judge that a run's record names."""
+
+
+@dataclass(frozen=True)
+class RerunOptions:
+    """How much is run again: `repeats` of the submitted seed (None: all), the other `seed`."""
+
+    seed: int
+    repeats: int | None = None
+    judge_of: JudgeOf | None = None
+
+
+@dataclass
+class Rerun:
+    """What came of it. A finding refutes the submission; what keeps it from counting does not."""
+
+    findings: list[str] = field(default_factory=list)
+    uncounted: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    layers: str | None = None
+    other_seed: list[dict[str, Any]] = field(default_factory=list)
+
+
+def rerun(
+    submission: Submission,
+    pools: Sequence[Pool],
+    recomputed: Recomputed,
+    path: Path,
+    options: RerunOptions,
+    progress: Progress,
+) -> Rerun:
+    """Run a submission's policy again; `path` is the submission's, for its policy's name."""
+    result = Rerun()
+    run = submission.run
+    try:
+        loaded = _load(run, path)
+    except UserError as error:
+        return Rerun(findings=[f"the policy cannot be loaded: {error}"])
+    requires = frozenset(loaded.policy.requires)
+    try:
+        judge = _judge(run, loaded, pools, options)
+        _check_signals(pools, requires)
+    except UserError as error:
+        return Rerun(uncounted=[str(error)])
+    result.layers = "built-in" if loaded.builtin else policy_process.restriction(loaded)
+    if result.layers is None:
+        result.uncounted.append(
+            "this system keeps no policy from the disk (no Landlock): what it says here proves "
+            "nothing"
+        )
+    if loaded.policy.unranked != run.unranked and judge is None:
+        result.findings.append(f"run.json: unranked is {run.unranked}, the policy says otherwise")
+    try:
+        _same_seed(submission, pools, loaded, judge, options, result, progress)
+        if not result.findings:
+            _other_seed(recomputed, run, pools, loaded, judge, options, result, progress)
+        if not result.findings:
+            _conformance(run, pools[0], loaded, options.seed, result, progress)
+    except Refused as error:
+        result.findings.append(str(error))
+    except UserError as error:
+        result.findings.append(f"the policy failed: {error}")
+    if recomputed.unshown and not requires & {"text", "probes"}:
+        result.findings.append(
+            f"{recomputed.unshown:,} answers are what none of the finished traces said, so that "
+            f"the policy cannot know them ({recomputed.first_unshown})"
+        )
+    elif recomputed.unshown:
+        result.notes.append(
+            f"{recomputed.unshown:,} answers are what no finished trace said "
+            f"({recomputed.first_unshown})"
+        )
+    return result
+
+
+def _load(run: RecordedRun, path: Path) -> LoadedPolicy:
+    """The policy: a built-in method if it is this program's own, else from its source, apart."""
+    if is_builtin(run.policy):
+        known = load_policy(run.policy, run.settings)
+        if (known.sha256, known.class_name) == (run.sha256, run.class_name):
+            return _same_parameters(known, run)
+    settings = dict(run.settings)
+    if run.builtin:  # of another version: what its name set is set as the others are
+        settings = {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in run.parameters.items()
+        }
+    spec = f"{path / 'policy.py'}@{run.class_name}"
+    return _same_parameters(policy_process.load(spec, settings, run.source), run)
+
+
+def _same_parameters(loaded: LoadedPolicy, run: RecordedRun) -> LoadedPolicy:
+    if dict(loaded.parameters) != dict(run.parameters):
+        raise Refused(
+            f"run.json: its parameters {shown(dict(run.parameters), 200)} are not those that the "
+            "policy has with its settings"
+        )
+    return loaded
+
+
+def _judge(
+    run: RecordedRun, loaded: LoadedPolicy, pools: Sequence[Pool], options: RerunOptions
+) -> RunJudge | None:
+    if "judge" not in loaded.policy.requires:
+        return None
+    if run.judge is None:
+        raise Refused("run.json: the policy asks a judge, and none is recorded")
+    if options.judge_of is None:
+        raise UserError("the policy asks a judge, and none is at hand")
+    judge = options.judge_of(run.judge, loaded, pools)
+    if dict(judge.identity) != dict(run.judge):
+        raise UserError("the judge that run.json names is another on this machine")
+    return judge
+
+
+def _check_signals(pools: Sequence[Pool], requires: frozenset[str]) -> None:
+    """Refuse pools whose signals, of which a replay reads pieces, are not the stored ones."""
+    for pool in pools:
+        pool.require(requires - {"judge"}, "the policy")
+        for name in sorted(requires & set(pool.info.signals)):
+            file = pool.path / f"{name}.parquet"
+            if file_sha256(file) != pool.info.sha256.get(file.name):
+                raise UserError(f"{file}: not the file that pool.json describes; import it again")
+
+
+def _blocks_of(repeats: int, budget: int) -> Iterator[range]:
+    """Ranges of repeats that are replayed together, as a run's parts are."""
+    size = ORDERS_AT_ONCE * max(1, ROWS_PER_PART // (ORDERS_AT_ONCE * budget))
+    for start in range(0, repeats, size):
+        yield range(start, min(start + size, repeats))
+
+
+def _same_seed(
+    submission: Submission,
+    pools: Sequence[Pool],
+    loaded: LoadedPolicy,
+    judge: RunJudge | None,
+    options: RerunOptions,
+    result: Rerun,
+    progress: Progress,
+) -> None:
+    run = submission.run
+    repeats = min(run.repeats, options.repeats or run.repeats)
+    if repeats < run.repeats:
+        result.uncounted.append(f"{repeats} of {run.repeats} repeats were run again")
+    decisions = blocks(submission.decisions, "decisions.parquet")
+    answers = blocks(submission.answers, "answers.parquet")
+    waiting = next(decisions, None)
+    for pool, recorded, problem in _problems(pools, run, "running again", progress):
+        rows = None
+        name = (pool.name, problem.problem_id)
+        if waiting is not None and (waiting.pool, waiting.problem_id) == name:
+            rows, waiting = waiting, next(decisions, None)
+        given = next(answers)
+        for part in _blocks_of(repeats, recorded.budget):
+            again = replay(
+                loaded,
+                problem,
+                budget=recorded.budget,
+                repeats=part,
+                seed=run.seed,
+                serving=run.serving,
+                judge=judge.asked if judge else None,
+            )
+            _compare(rows, again.decisions, DECISIONS.names[2:], part, name, "decisions")
+            _compare(given, again.answers, ANSWERS.names[2:], part, name, "answers")
+
+
+def _problems(
+    pools: Sequence[Pool], run: RecordedRun, what: str, progress: Progress
+) -> Iterator[tuple[Pool, RecordedPool, StoredProblem]]:
+    """Every problem in the order of the run; what is worked out about one is freed after it."""
+    for number, (pool, recorded) in enumerate(zip(pools, run.pools, strict=True)):
+        for problem in pool.problems:
+            progress(what, (number + problem.index / len(pool.problems)) / len(pools))
+            yield pool, recorded, problem.fresh()
+
+
+def _compare(
+    given: Block | None,
+    again: Any,
+    names: Sequence[str],
+    part: range,
+    where: tuple[str, str],
+    table: str,
+) -> None:
+    """Refuse the first row of a problem, within `part`'s repeats, that the policy did not do."""
+    if given is None:
+        start = end = 0
+    else:
+        repeat = given.columns["repeat"]
+        start, end = np.searchsorted(repeat, [part.start, part.stop]).tolist()
+    first_row = given.first_row + start if given else 0
+    size = min(end - start, len(again))
+    for name in names if size else ():
+        assert given is not None
+        found = given.columns[name][start : start + size]
+        column = again[name].slice(0, size)
+        expected = np.array([*column.to_pylist(), None], dtype=object)[:-1]
+        same = [one == two for one, two in zip(found.tolist(), expected.tolist(), strict=True)]
+        if not all(same):
+            row = same.index(False)
+            raise Refused(
+                f"{table}.parquet row {first_row + row} (pool {where[0]}, problem {where[1]}, "
+                f"repeat {given.columns['repeat'][start + row]}): {name} is "
+                f"{shown(found.tolist()[row])}, run again {shown(expected[row])}"
+            )
+    if end - start != len(again):
+        raise Refused(
+            f"{table}.parquet row {first_row + size} (pool {where[0]}, problem {where[1]}): run "
+            f"again, repeats {part.start} to {part.stop - 1} have {len(again):,} rows, not "
+            f"{end - start:,}"
+        )
+
+
+def _other_seed(
+    recomputed: Recomputed,
+    run: RecordedRun,
+    pools: Sequence[Pool],
+    loaded: LoadedPolicy,
+    judge: RunJudge | None,
+    options: RerunOptions,
+    result: Rerun,
+    progress: Progress,
+) -> None:
+    """Replay with a seed that the submitter did not know, and note what that comes to.
+
+    These figures nobody can have picked: they are the ones to rank by. The submitted ones differ
+    by chance, as orders are drawn at random, and how much that is the replays of each problem show.
+    One that is better by more than `MOST_ERRORS` standard errors was picked.
+    """
+    repeats = min(max(run.repeats, LEAST_REPEATS), MOST_REPEATS)
+    drawn: dict[str, list[list[npt.NDArray[np.float64]]]] = {}
+    totals: dict[str, Totals] = {}
+    for pool, recorded, problem in _problems(pools, run, "with another seed", progress):
+        again = replay(
+            loaded,
+            problem,
+            budget=recorded.budget,
+            repeats=range(repeats),
+            seed=options.seed,
+            serving=run.serving,
+            judge=judge.asked if judge else None,
+        ).answers
+        totals.setdefault(pool.name, Totals()).add(again)
+        values = [again[name].to_numpy().astype(np.float64) for name in ("correct", "tokens")]
+        drawn.setdefault(pool.name, []).append(values)
+    for pool, entry in zip(pools, recomputed.summary["pools"], strict=True):
+        unit, ratio = run.serving.clock_unit, entry["judge_ratio"]
+        other = figures_of(summarise(pool, entry["budget"], totals[pool.name], unit, ratio))
+        result.other_seed.append({"seed": options.seed, "repeats": repeats, **other})
+        for index, (name, better) in enumerate((("accuracy", 1), ("tokens_per_problem", -1))):
+            values_of = np.array([each[index] for each in drawn[pool.name]])
+            error = _standard_error(values_of, run.repeats, is_share=name == "accuracy")
+            submitted, found = entry["metrics"][name]["value"], other[name]["value"]
+            ahead = better * (submitted - found)
+            if ahead > MOST_ERRORS * error + 1e-9 * abs(found):
+                by = f"{ahead / error:.1f} standard errors" if error else "what chance cannot do"
+                result.findings.append(
+                    f"pool {pool.name}: {name} is {submitted:.6g} with the submitted seed and "
+                    f"{found:.6g} with another, better by {by}: a seed that was picked"
+                )
+
+
+def _standard_error(values: npt.NDArray[np.float64], repeats: int, *, is_share: bool) -> float:
+    """What chance adds to the difference of two means over problems.
+
+    `values` has shape (problems, replays) and is one of the two; the other has `repeats` a problem.
+    """
+    number, replays = values.shape
+    if is_share:  # a share of 0 or 1 in a few replays is not known to be that
+        share = (values.sum(axis=1) + 1) / (replays + 2)
+        variance = share * (1 - share)
+    else:
+        variance = values.var(axis=1, ddof=1)
+    return float(math.sqrt(variance.sum() * (1 / repeats + 1 / replays)) / number)
+
+
+def _conformance(
+    run: RecordedRun,
+    pool: Pool,
+    loaded: LoadedPolicy,
+    seed: int,
+    result: Rerun,
+    progress: Progress,
+) -> None:
+    """The checks of `check`, and whether the policy decides by what the question says."""
+    requires = frozenset(loaded.policy.requires)
+    budget = run.pools[0].budget
+    cases = choose_cases(pool.problems, budget, problem_count=PROBLEMS, repeats=range(REPEATS))
+    fresh = fresh_players(loaded, seed=seed)
+    for number, finding in enumerate(check_policy(fresh, requires, cases)):
+        progress(f"check: {finding.check}", number / len(CHECKS))
+        if not finding.passed and not finding.skipped:
+            result.findings.append(
+                f"check {finding.check}: a policy {CHECKS[finding.check]}; this one does not: "
+                f"{finding.detail}"
+            )
+    if not result.findings and _reads_question(cases, fresh):
+        result.uncounted.append(
+            "its decisions depend on what the question says, as those of a table of answers "
+            "would: someone must read it"
+        )
+
+
+def _reads_question(cases: Sequence[Case], fresh: Any) -> bool:
+    """Whether a policy decides otherwise when the problems have one another's questions."""
+    questions = [case.problem.question for case in cases]
+    for case, question in zip(cases, [*questions[REPEATS:], *questions[:REPEATS]], strict=True):
+        if question == case.problem.question:
+            continue
+        other = replace(case.problem, question=question, prepared={})
+        with fresh() as player:
+            first = player(case.problem, repeat=case.repeat, budget=case.budget)
+            second = player(other, repeat=case.repeat, budget=case.budget)
+        if difference(first, second):
+            return True
+    return False

@@ -1,0 +1,95 @@
+"""Reading JSON that a stranger wrote: nothing that two readers could understand differently."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from simulator.errors import UserError
+
+MAX_DEPTH = 32
+MAX_INTEGER = 2**63
+
+
+class Refused(UserError):  # noqa: N818  (nothing went wrong here)
+    """Something in a submission is not as it should be: one line that says what and where."""
+
+
+def shown(value: object, limit: int = 60) -> str:
+    """A stranger's value, fit for a terminal: ASCII, on one line, of bounded length."""
+    text = ascii(value)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def parse_object(content: bytes, name: str) -> dict[str, Any]:
+    """A JSON object without duplicate keys, NaN, infinities, huge numbers or lone surrogates.
+
+    `name` is the file's, for errors.
+
+    Raises
+    ------
+    Refused
+        It is not that, or not UTF-8, or nested more than `MAX_DEPTH` deep.
+    """
+    try:
+        value = json.loads(
+            content.decode("utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_bounded,
+        )
+    except UnicodeDecodeError as error:
+        raise Refused(f"{name}: not UTF-8 (byte {error.start})") from None
+    except RecursionError:
+        raise Refused(f"{name}: nested too deep") from None
+    except ValueError as error:
+        raise Refused(
+            f"{name}: not JSON as it should be ({' '.join(str(error).split())})"
+        ) from None
+    if not isinstance(value, dict):
+        raise Refused(f"{name}: not a JSON object")
+    _check_depth(value, name)
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Refused(f"{name}: has a text with a lone surrogate") from None
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {shown(key)} is there twice")
+        found[key] = value
+    return found
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number that JSON has")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {shown(text)} is too large")
+    return value
+
+
+def _bounded(text: str) -> int:
+    if len(text) > 20 or abs(int(text)) >= MAX_INTEGER:
+        raise ValueError(f"the number {shown(text)} is too large")
+    return int(text)
+
+
+def _check_depth(value: object, name: str) -> None:
+    waiting = [(value, 1)]
+    while waiting:
+        each, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise Refused(f"{name}: nested more than {MAX_DEPTH} deep")
+        if isinstance(each, dict | list):
+            below = each.values() if isinstance(each, dict) else each
+            waiting.extend((item, depth + 1) for item in below)

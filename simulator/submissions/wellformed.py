@@ -1,0 +1,108 @@
+"""The first step: whether a submission is what the format says, before any of it is believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from simulator.recording import ANSWERS, DECISIONS
+from simulator.submissions.files import NAME, Files
+from simulator.submissions.metadata import Metadata, read_metadata
+from simulator.submissions.recorded import RecordedRun, read_run
+from simulator.submissions.strict_json import Refused, parse_object
+from simulator.submissions.tables import most_rows_in_group, open_table
+
+MAX_DECISIONS = 50_000_000
+MAX_ANSWERS = 5_000_000
+MAX_PROBLEMS = 100_000
+"""What a submission may come to over all its pools."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission that is well-formed; `decisions` and `answers` are open, not yet read."""
+
+    name: str
+    metadata: Metadata
+    run: RecordedRun
+    summary: dict[str, Any]
+    decisions: pq.ParquetFile
+    answers: pq.ParquetFile
+
+
+def check_form(files: Files) -> tuple[Submission | None, list[str]]:
+    """The submission in these files, or everything that keeps it from being one."""
+    findings = list(files.findings)
+    content = files.content
+    metadata, wrong = None, list[str]()
+    if "submission.toml" in content:
+        metadata, wrong = read_metadata(content["submission.toml"])
+        findings += wrong
+    match = NAME.fullmatch(files.name)
+    if metadata is not None and match and match[1] != metadata.date.isoformat():
+        findings.append(f"submission.toml: date {metadata.date} is not that of the name")
+    run = summary = decisions = answers = None
+    try:
+        if "run.json" in content:
+            run = read_run(parse_object(content["run.json"], "run.json"))
+    except Refused as error:
+        findings.append(str(error))
+    try:
+        if "summary.json" in content:
+            summary = parse_object(content["summary.json"], "summary.json")
+    except Refused as error:
+        findings.append(str(error))
+    if run is not None and "policy.py" in content and content["policy.py"] != run.source.encode():
+        findings.append("policy.py: not the policy that run.json records")
+    if run is not None and summary is not None:
+        try:
+            decisions, answers = _open_tables(files, run, summary)
+        except Refused as error:
+            findings.append(str(error))
+    if findings or metadata is None or run is None or summary is None:
+        return None, findings
+    if decisions is None or answers is None:
+        return None, findings
+    return Submission(files.name, metadata, run, summary, decisions, answers), []
+
+
+def _open_tables(
+    files: Files, run: RecordedRun, summary: dict[str, Any]
+) -> tuple[pq.ParquetFile | None, pq.ParquetFile | None]:
+    """Both tables, opened; how many rows they may have follows from run and summary."""
+    entries = summary.get("pools")
+    names = [each.get("pool") if isinstance(each, dict) else None for each in entries or []]
+    if names != [pool.name for pool in run.pools]:
+        raise Refused("summary.json: its pools are not those of run.json")
+    replays = started = 0
+    for entry, pool in zip(entries or [], run.pools, strict=True):
+        problems = entry.get("problems")
+        if type(problems) is not int or not 1 <= problems <= MAX_PROBLEMS:
+            raise Refused(f"summary.json: {pool.name}: no count of problems")
+        replays += problems * run.repeats
+        started += problems * run.repeats * pool.budget
+    if replays > MAX_ANSWERS or started > MAX_DECISIONS:
+        raise Refused(
+            f"run.json: {replays:,} replays that may start {started:,} traces are more than a "
+            f"submission may have ({MAX_ANSWERS:,} and {MAX_DECISIONS:,}); make fewer repeats"
+        )
+    decisions = answers = None
+    if "decisions.parquet" in files.content:
+        decisions = open_table(
+            files.content["decisions.parquet"],
+            "decisions.parquet",
+            DECISIONS,
+            rows=range(started + 1),
+            most_in_group=most_rows_in_group(max(pool.budget for pool in run.pools)),
+        )
+    if "answers.parquet" in files.content:
+        answers = open_table(
+            files.content["answers.parquet"],
+            "answers.parquet",
+            ANSWERS,
+            rows=range(replays, replays + 1),
+            most_in_group=2_000_000,
+        )
+    return decisions, answers

@@ -1,0 +1,484 @@
+"""The second and third step: whoever tampers with a run is told the row."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pools import T, write_pool
+from submitted import (
+    FIRST_TWO,
+    PROBLEMS,
+    edit_json,
+    edit_rows,
+    found,
+    statuses,
+    submit,
+    verified,
+    write_policy,
+)
+
+from simulator.loading import load_policy
+from simulator.pool import Pool
+from simulator.replay import replay
+from simulator.serving import Serving, parse_step_seconds
+from simulator.submissions import rerun
+from simulator.submissions.recompute import recomputed_answers
+from simulator.submissions.recorded import read_run
+from simulator.submissions.rerun import _standard_error
+
+Row = dict[str, Any]
+Rows = list[Row]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return submit(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def submission(tmp_path: Path, made: Path) -> Path:
+    shutil.copytree(made.parent.parent, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "submissions" / made.name
+
+
+@pytest.mark.parametrize(
+    ("policy", "serving"),
+    [
+        ("cons@4", Serving()),
+        ("short-1@6", Serving()),
+        ("short-2@6", Serving(2)),
+        ("short-2@6", Serving(3, parse_step_seconds("1:0.01,8:0.03"))),
+        ("esc", Serving()),
+        ("asc", Serving(1)),
+        ("sprt", Serving()),
+        ("doubling", Serving()),
+        ("pass@1", Serving()),
+        ("oracle", Serving()),
+    ],
+)
+def test_an_honest_run_recomputes_to_itself(tmp_path: Path, policy: str, serving: Serving) -> None:
+    submission = submit(tmp_path, policy, serving=serving, repeats=70, seed=3)
+    assert statuses(verified(submission)) == ["passed", "passed", "skipped"]
+
+
+def test_baseline_and_kept_answers_are_those_worked_out_by_hand(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "pools", {"p": [T(10, "2"), T(30, "1"), T(20, "2")]})
+    submission = submit(tmp_path, "cons@3", pool=pool, repeats=2)
+    (problem,) = pool.problems
+    again = recomputed_answers(problem, None, _run(submission), 3)
+    assert again["baseline_tokens"].tolist() == [60, 60]
+    assert again["baseline_correct"].tolist() == [False, False]  # 2, 2 against 1
+    assert again["budget_classes"].tolist() == [2, 2]
+    assert again["budget_correct"].tolist() == [True, True]
+    assert again["tokens"].tolist() == [0, 0]  # nothing was started
+
+
+def _run(submission: Path) -> Any:
+    return read_run(json.loads((submission / "run.json").read_text()))
+
+
+def first(rows: Rows, **wanted: Any) -> Row:
+    return next(row for row in rows if all(row[key] == value for key, value in wanted.items()))
+
+
+def shave(rows: Rows) -> Rows:
+    first(rows, finished=True)["num_tokens"] -= 1
+    return rows
+
+
+def shave_well(rows: Rows) -> Rows:
+    first(rows, finished=False, stop_reason="first")["num_tokens"] -= 1
+    return rows
+
+
+def lengthen(rows: Rows) -> Rows:
+    first(rows, finished=True)["num_tokens"] += 1
+    return rows
+
+
+def negative(rows: Rows) -> Rows:
+    first(rows, finished=False)["num_tokens"] = -5
+    return rows
+
+
+def swap_traces(rows: Rows) -> Rows:
+    rows[0]["trace_id"], rows[1]["trace_id"] = rows[1]["trace_id"], rows[0]["trace_id"]
+    return rows
+
+
+def swap_rows(rows: Rows) -> Rows:
+    return [rows[1], rows[0], *rows[2:]]
+
+
+def not_finished(rows: Rows) -> Rows:
+    first(rows, finished=True).update(finished=False, stop_reason="stopped")
+    return rows
+
+
+def sooner(rows: Rows) -> Rows:
+    first(rows, finished=True)["ended"] -= 1
+    return rows
+
+
+def never(rows: Rows) -> Rows:
+    first(rows, finished=True)["ended"] = float("nan")
+    return rows
+
+
+def for_ever(rows: Rows) -> Rows:
+    rows[0]["ended"] = float("inf")
+    return rows
+
+
+def unknown_pool(rows: Rows) -> Rows:
+    for row in rows[-4:]:
+        row["pool"] = "test/model/\x1b[31m"
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("edit", "row", "said"),
+    [
+        (shave, None, "finished is True with"),
+        (lengthen, None, "tokens of a trace that has"),
+        (negative, None, "-5 tokens of a trace"),
+        (swap_traces, 0, "where seed 0 draws trace"),
+        (swap_rows, 0, "repeat 0 has order 1 here; rows are missing, there twice or out of order"),
+        (lambda rows: [rows[0], *rows[:-1]], 1, "there twice"),
+        (lambda rows: rows[1:], 0, "rows are missing"),
+        (lambda rows: rows[4:], None, "decisions and pool give 0"),
+        (lambda rows: rows[:-4], None, "decisions and pool give 0"),
+        (
+            lambda rows: [*rows[12:], *rows[:12]],
+            None,
+            "problem 'p' is unknown, out of order or there twice",
+        ),
+        (not_finished, None, "finished is False with"),
+        (sooner, None, "on the clock"),
+        (never, None, "on the clock"),
+        (for_ever, 0, "on the clock"),
+        (unknown_pool, 32, "is unknown, out of order or there twice"),
+    ],
+)
+def test_tampered_decisions_are_told_by_row(
+    submission: Path, edit: Callable[[Rows], Rows], row: int | None, said: str
+) -> None:
+    edit_rows(submission / "decisions.parquet", edit)
+    verification = verified(submission)
+    (finding,) = found(verification, "recomputed")
+    assert verification.badge is None
+    assert said in finding
+    if row is not None:
+        assert finding.startswith(f"decisions.parquet row {row}")
+
+
+def test_one_token_less_is_told_by_the_answers(submission: Path) -> None:
+    edit_rows(submission / "decisions.parquet", shave_well)
+    (finding,) = found(verified(submission), "recomputed")
+    assert finding.startswith("answers.parquet row ")
+    assert "tokens is" in finding
+    assert "decisions and pool give" in finding
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("correct", None, "correct is"),
+        ("answer_class", 2, "answer_class is 2"),
+        ("answer", "no such answer", "answer_class is"),
+        ("tokens", 1, "tokens is 1"),
+        ("clock", 1.0, "clock is 1.0"),
+        ("baseline_correct", None, "baseline_correct is"),
+        ("baseline_tokens", 10**6, "baseline_tokens is 1000000"),
+        ("kept_classes", 9, "kept_classes is 9"),
+        ("kept_correct", None, "kept_correct is"),
+        ("budget_classes", 9, "budget_classes is 9"),
+        ("traces_started", 3, "traces_started is 3"),
+        ("probe_calls", 1, "probe_calls is 1, which no run"),
+        ("judge_calls", 1, "judge_calls is 1, which no run"),
+        ("judge_tokens", -1, "judge_tokens is -1, which no run"),
+        ("repeat", 2, "repeat 2, where 0 comes"),
+        ("clusters", 3, "clusters is [3, None"),
+    ],
+)
+def test_tampered_answers_are_told_by_row(
+    submission: Path, column: str, value: object, said: str
+) -> None:
+    def edit(rows: Rows) -> Rows:
+        rows[3][column] = (not rows[3][column]) if value is None else value
+        return rows
+
+    edit_rows(submission / "answers.parquet", edit)
+    (finding,) = found(verified(submission), "recomputed")
+    assert finding.startswith("answers.parquet row 3 (pool test/model/tiny, problem q, repeat ")
+    assert said in finding
+
+
+def test_answers_out_of_order_or_twice_are_told(submission: Path) -> None:
+    edit_rows(submission / "answers.parquet", lambda rows: [rows[1], rows[0], *rows[2:]])
+    assert "answers.parquet row 0" in found(verified(submission), "recomputed")[0]
+    edit_rows(submission / "answers.parquet", lambda rows: [rows[0], *rows[:-1]])
+    assert "answers.parquet row 0" in found(verified(submission), "recomputed")[0]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("value", 0.99),
+        ("low", 0.0001),
+        ("high", None),
+        ("value", "0.5"),
+        ("value", True),
+    ],
+)
+def test_every_summary_figure_is_recomputed(submission: Path, place: str, value: object) -> None:
+    summary = json.loads((submission / "summary.json").read_text())
+    for name in summary["pools"][0]["metrics"]:
+        changed = json.loads(json.dumps(summary))
+        changed["pools"][0]["metrics"][name][place] = value
+        (submission / "summary.json").write_text(json.dumps(changed))
+        if changed != summary:
+            (finding,) = found(verified(submission), "recomputed")
+            assert finding.startswith(f"summary.json: pools[0].metrics.{name}.{place} is ")
+
+
+def test_what_else_the_summary_says_is_recomputed(submission: Path) -> None:
+    def rename(summary: Any) -> None:
+        summary["policy"] = "another"
+
+    edit_json(submission / "summary.json", rename)
+    assert found(verified(submission), "recomputed") == [
+        "summary.json: policy is 'another', recomputed 'short-2@4'"
+    ]
+    edit_json(submission / "summary.json", lambda each: each.update(policy="short-2@4", more=1))
+    assert "'more' is not in a run's summary" in found(verified(submission), "recomputed")[0]
+
+
+def test_another_seed_than_the_run_had_is_told(submission: Path) -> None:
+    for name in ("run.json", "summary.json"):
+        edit_json(submission / name, lambda each: each.update(seed=1))
+    (finding,) = found(verified(submission), "recomputed")
+    assert "where seed 1 draws trace" in finding
+
+
+def test_a_repeat_left_out_is_told(submission: Path) -> None:
+    for name in ("decisions", "answers"):
+        edit_rows(
+            submission / f"{name}.parquet",
+            lambda rows: [row for row in rows if row["repeat"] != 1],
+        )
+    (finding,) = found(verified(submission), "well-formed")
+    assert finding == "answers.parquet: 6 rows, where the run has 9"
+    for name in ("run.json", "summary.json"):
+        edit_json(submission / name, lambda each: each.update(repeats=2))
+    (finding,) = found(verified(submission), "recomputed")
+    assert "repeat 2 of a run with 2" in finding
+
+
+def test_a_pool_with_one_byte_changed_proves_nothing(submission: Path) -> None:
+    (file,) = submission.parent.parent.glob("pools/*/*/*/traces.parquet")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    verification = verified(submission, run_again=True)
+    assert statuses(verification) == ["passed", "skipped", "skipped"]
+    assert verification.badge == "self-reported"
+    assert "not the file that pool.json describes" in verification.steps[1].findings[0]
+
+
+def test_another_pool_of_the_same_name_proves_nothing(submission: Path) -> None:
+    cache = submission.parent.parent / "pools"
+    shutil.rmtree(cache)
+    write_pool(cache, {**PROBLEMS, "p": [T(9, "1"), *PROBLEMS["p"][1:]]})
+    verification = verified(submission, run_again=True)
+    assert verification.badge == "self-reported"
+    assert "is another (fingerprint" in verification.steps[1].findings[0]
+    shutil.rmtree(cache)
+    verification = verified(submission)
+    assert "get it with deepprune-sim data pull" in verification.steps[1].findings[0]
+
+
+def test_a_synthetic_pool_cannot_be_passed_off_as_recorded(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "pools", PROBLEMS, synthetic=True)
+    submission = submit(tmp_path, pool=pool)
+    assert verified(submission).badge == "synthetic"
+
+    def recorded(each: Any) -> None:
+        each["pools"][0]["synthetic"] = False
+
+    edit_json(submission / "run.json", recorded)
+    edit_json(submission / "summary.json", recorded)
+    assert "with synthetic False, the pool has True" in found(verified(submission), "recomputed")[0]
+
+
+# --- run again
+
+
+def test_a_built_in_method_and_a_file_are_verified(tmp_path: Path) -> None:
+    verification = verified(submit(tmp_path), run_again=True)
+    assert (verification.badge, verification.layers) == ("verified", "built-in")
+    (other,) = verification.other_seed
+    assert (other["seed"], other["repeats"]) == (7, 16)
+    again = tmp_path / "again"
+    again.mkdir()
+    submission = submit(again, write_policy(again, FIRST_TWO))
+    verification = verified(submission, run_again=True)
+    if verification.layers is None:
+        assert verification.badge == "recomputed"
+    else:
+        assert verification.badge == "verified"
+
+
+def test_the_decisions_of_another_policy_are_told_by_row(tmp_path: Path) -> None:
+    submission = submit(tmp_path, "short-2@4")
+    other = tmp_path / "other"
+    other.mkdir()
+    claimed = submit(other, "short-1@4", pool=Pool(next((tmp_path / "pools").glob("*/*/*"))))
+    for name in ("decisions.parquet", "answers.parquet"):
+        shutil.copy(claimed / name, submission / name)
+    figures = json.loads((claimed / "summary.json").read_text())["pools"]
+    edit_json(submission / "summary.json", lambda each: each.update(pools=figures))
+    verification = verified(submission, run_again=True)
+    assert statuses(verification) == ["passed", "passed", "failed"]
+    (finding,) = found(verification, "rerun")
+    assert finding == (
+        "decisions.parquet row 1 (pool test/model/tiny, problem p, repeat 0): ended is 15.0, "
+        "run again 25.0"
+    )
+    assert verification.badge is None
+
+
+def test_parameters_that_the_policy_does_not_have_are_told(tmp_path: Path) -> None:
+    submission = submit(tmp_path, "short-2@4")
+    for place in ("run.json", "summary.json"):
+        edit_json(
+            submission / place,
+            lambda each: (
+                each.get("policy", each)["parameters"].update(m=3)
+                if isinstance(each["policy"], dict)
+                else each["parameters"].update(m=3)
+            ),
+        )
+    (finding,) = found(verified(submission, run_again=True), "rerun")
+    assert "its parameters {'m': 3} are not those that the policy has" in finding
+
+
+def test_fewer_repeats_run_again_do_not_count(tmp_path: Path) -> None:
+    verification = verified(submit(tmp_path), run_again=True, repeats=2)
+    assert statuses(verification) == ["passed", "passed", "skipped"]
+    assert verification.steps[2].findings == ["2 of 3 repeats were run again"]
+    assert verification.badge == "recomputed"
+
+
+TABLE = """
+from simulator import Policy
+
+class Table(Policy):
+    '''Knows the answers by heart.'''
+    def solve(self, problem, sampler):
+        finished = sampler.decode(sampler.start(1))
+        return {"What is p?": "1", "What is q?": "1", "What is r?": "1"}.get(problem.question)
+"""
+
+CHOOSY = """
+from simulator import Policy, majority_vote
+
+class Choosy(Policy):
+    '''Stops at the answer that its table has.'''
+    def solve(self, problem, sampler):
+        right = {"What is p?": "1", "What is q?": "1", "What is r?": "1"}.get(problem.question)
+        started = sampler.start(sampler.budget)
+        for trace in started:
+            sampler.decode(started[started.ids == trace.id])
+            if right is not None:
+                break
+        return majority_vote(started)
+"""
+
+
+def test_a_table_of_answers_is_not_verified(tmp_path: Path) -> None:
+    submission = submit(tmp_path, write_policy(tmp_path, TABLE), repeats=8)
+    verification = verified(submission, run_again=True)
+    findings = found(verification, "rerun")
+    assert any("answers are what none of the finished traces said" in each for each in findings)
+    assert verification.badge is None
+
+
+def test_who_decides_by_the_question_must_be_read(tmp_path: Path) -> None:
+    source = CHOOSY.replace('"What is q?": "1", "What is r?": "1"', "")
+    submission = submit(tmp_path, write_policy(tmp_path, source))
+    verification = verified(submission, run_again=True)
+    assert statuses(verification)[:2] == ["passed", "passed"]
+    assert verification.badge != "verified"
+    assert any(
+        "depend on what the question says" in each for each in verification.steps[2].findings
+    )
+
+
+def test_a_policy_that_breaks_the_rules_is_refuted(tmp_path: Path) -> None:
+    numbered = """
+import numpy as np
+from simulator import Policy
+
+class Numbered(Policy):
+    '''Answers with the lowest class, which is a number and means nothing.'''
+    def solve(self, problem, sampler):
+        finished = sampler.decode(sampler.start(sampler.budget))
+        return np.int32(min(each for each in finished.answer if each >= 0))
+"""
+    submission = submit(tmp_path, write_policy(tmp_path, numbered))
+    findings = found(verified(submission, run_again=True), "rerun")
+    assert findings[0].startswith("check labels: ")
+
+
+def test_a_seed_picked_from_many_is_told(tmp_path: Path) -> None:
+    """One trace a problem, right half of the time: the best of 100 seeds has far more."""
+    problems = {f"{n:02d}": [T(10, "1"), T(10, "2")] * 4 for n in range(20)}
+    pool = write_pool(tmp_path / "pools", problems)
+    loaded = load_policy("cons@1")
+
+    def accuracy(seed: int) -> float:
+        answers = [
+            replay(loaded, each, budget=1, repeats=range(1), seed=seed, serving=Serving())
+            .answers["correct"][0]
+            .as_py()
+            for each in pool.problems
+        ]
+        return float(np.mean(answers))
+
+    best = max(range(100), key=accuracy)
+    assert accuracy(best) >= 0.75
+    submission = submit(tmp_path, "cons@1", pool=pool, repeats=1, seed=best)
+    verification = verified(submission, run_again=True)
+    (other,) = verification.other_seed
+    (submitted,) = verification.pools
+    assert submitted["accuracy"]["value"] >= 0.75
+    assert 0.35 < other["accuracy"]["value"] < 0.65  # what nobody can have picked stands beside
+
+
+def test_better_than_chance_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problems = {f"{n:02d}": [T(10, "1"), T(10, "2")] * 4 for n in range(20)}
+    submission = submit(tmp_path, "cons@1", pool=write_pool(tmp_path / "pools", problems))
+    assert verified(submission, run_again=True).badge == "verified"
+    monkeypatch.setattr(rerun, "MOST_ERRORS", -10.0)
+    findings = found(verified(submission, run_again=True), "rerun")
+    assert any("standard errors: a seed that was picked" in each for each in findings)
+
+
+def test_the_standard_error_is_that_of_two_means() -> None:
+    """Two problems with variances 2 and 0 over 2 replays; the other mean has 4 replays each."""
+    values = np.array([[1.0, 3.0], [5.0, 5.0]])
+    assert _standard_error(values, 4, is_share=False) == pytest.approx(
+        (2 * (1 / 4 + 1 / 2)) ** 0.5 / 2
+    )
+    # a share of 2 of 2 counts as 3/4, of 0 of 2 as 1/4
+    values = np.array([[1.0, 1.0], [0.0, 0.0]])
+    assert _standard_error(values, 1, is_share=True) == pytest.approx(
+        (2 * 3 / 16 * (1 + 1 / 2)) ** 0.5 / 2
+    )
