@@ -198,6 +198,8 @@ class Staircases(dict[int, Staircase]):
 
 def staircases(problem: StoredProblem, window: int) -> Staircases:
     """A problem's staircases, kept for all repeats and thresholds."""
+    # A window longer than every trace has no group, however long; memory is taken by its length.
+    window = min(window, int(problem.lengths.max(initial=0)) + 1)
     key = (Staircases, window)
     if key not in problem.prepared:
         problem.prepared[key] = Staircases(problem, window)

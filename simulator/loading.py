@@ -20,8 +20,8 @@ from simulator.errors import PolicyError, SamplerError, UserError
 from simulator.methods import METHODS
 from simulator.policy import Policy
 from simulator.signals import NEEDS
-from simulator.typed import as_type_of
 from simulator.strict import Strict
+from simulator.typed import as_type_of
 
 
 @dataclass(frozen=True)
@@ -237,8 +237,14 @@ def _instantiate(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise PolicyError(f"{name}: {_described(error)}") from error
+        at = f" ({shown_settings(settings)})" if settings else ""
+        raise PolicyError(f"{name}: {_described(error)}{at}") from error
     return policy, parameters
+
+
+def shown_settings(settings: Mapping[str, str]) -> str:
+    """Parameters as typed, for an error: of a sweep, only one setting may be wrong."""
+    return ", ".join(f"{name}={text:.60}" for name, text in settings.items())
 
 
 def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -> None:

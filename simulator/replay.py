@@ -12,7 +12,7 @@ from simulator.answers import equivalent
 from simulator.engine import Engine
 from simulator.errors import PolicyError
 from simulator.judging import ReplayJudge
-from simulator.loading import LoadedPolicy
+from simulator.loading import LoadedPolicy, shown_settings
 from simulator.policy import Answer, Problem
 from simulator.pool import NO_ANSWER, StoredProblem
 from simulator.recording import GradedAnswer, Recorder, Replayed
@@ -58,7 +58,7 @@ def replay(
     ------
     PolicyError
         The policy raised, or returned no answer or one of a class that it cannot know; names file
-        and line, problem and repeat.
+        and line, parameters as typed, problem and repeat.
     """
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     name = _opaque("problem", seed, problem.problem_id).hex()[:16]
@@ -79,8 +79,10 @@ def replay(
                     "return a class as votes, probe and traces.answer give it"
                 )
         except PolicyError as error:
-            where = f"(problem {problem.problem_id}, repeat {repeat})"
-            raise PolicyError(f"{error} {where}") from error
+            where = f"problem {problem.problem_id}, repeat {repeat}"
+            if loaded.settings:
+                where = f"{shown_settings(loaded.settings)}, {where}"
+            raise PolicyError(f"{error} ({where})") from error
         recorder.add(repeat, engine, graded)
     return recorder.tables()
 

@@ -7,6 +7,7 @@ inside the simulator over whole stored traces, once for all repeats. They compos
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -105,8 +106,8 @@ class ProbesAgree(StopRule):
     in_a_row: int
 
     def __post_init__(self) -> None:
-        if self.in_a_row < 1:
-            raise ValueError("ProbesAgree needs at least one probe")
+        _check_count("ProbesAgree", "in_a_row", self.in_a_row)
+        object.__setattr__(self, "in_a_row", min(int(self.in_a_row), NEVER))
 
     @property
     def requires(self) -> frozenset[str]:
@@ -145,10 +146,11 @@ class GroupConfidenceBelow(StopRule):
 
     def __post_init__(self) -> None:
         _check_count("GroupConfidenceBelow", "window", self.window)
-        if not isinstance(self.threshold, float | int | np.number) or np.isnan(self.threshold):
+        numbers = float | int | np.floating | np.integer
+        if not isinstance(self.threshold, numbers) or math.isnan(self.threshold):
             raise ValueError(f"GroupConfidenceBelow: threshold {self.threshold!r} is no number")
         object.__setattr__(self, "threshold", float(self.threshold))  # numpy's do not travel
-        object.__setattr__(self, "window", int(self.window))
+        object.__setattr__(self, "window", min(int(self.window), NEVER))
 
     @property
     def requires(self) -> frozenset[str]:
@@ -214,7 +216,7 @@ class _TextRule(StopRule):
 
 @dataclass(frozen=True)
 class ReasoningWords(_TextRule):
-    """The text so far has `k` reasoning words (DeepPrune, arXiv 2510.08483, section 3).
+    """The text so far has `k` reasoning words (DeepPrune, arXiv 2510.08483, section 4.1.1).
 
     Whole words count, in any case, each occurrence. A word that ends exactly where the text so far
     ends is not counted yet, as it may go on ("so" in "some"): it counts once the next character is
@@ -232,7 +234,7 @@ class ReasoningWords(_TextRule):
         for word in words:
             if not isinstance(word, str) or not re.fullmatch(r"\w+", word):
                 raise ValueError(f"ReasoningWords: {word!r} is not a single word")
-        object.__setattr__(self, "k", int(self.k))
+        object.__setattr__(self, "k", min(int(self.k), NEVER))
         object.__setattr__(self, "words", words)
 
     def _tokens_until(self, text: str, token_ends: Ints) -> int | None:

@@ -5,6 +5,9 @@ from simulator.policy import Answer, Policy, Problem
 from simulator.sampler import Sampler
 from simulator.voting import weighted_vote
 
+LARGEST_P = 50
+"""Votes are at most N^p, which with this is a finite number up to a million traces."""
+
 
 class SelfCertainty(Policy):
     """Self-certainty with Borda voting: of N traces the r-th most certain has (N − r + 1)^p votes.
@@ -24,8 +27,10 @@ class SelfCertainty(Policy):
     def validate(self) -> None:
         if self.measure not in MEASURES:
             raise ValueError(f"measure must be one of {', '.join(MEASURES)}")
-        if self.p < 0 or self.window < 1:
-            raise ValueError("p must be at least 0 and window at least 1")
+        if not 0 <= self.p <= LARGEST_P or self.window < 1:
+            raise ValueError(
+                f"p must be between 0 and {LARGEST_P} (best=true is its limit), window at least 1"
+            )
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         traces = sampler.start(sampler.budget)

@@ -211,6 +211,13 @@ def test_borda_votes_and_best_of_n(
     assert solve(tmp_path, "self-certainty", traces, **settings).answer == expected
 
 
+def test_the_largest_p_still_gives_votes_that_add_up(tmp_path: Path) -> None:
+    traces = constant(*range(1000), answers="1" * 999 + "2")
+    assert solve(tmp_path, "self-certainty", traces, p=50).answer == "1"  # (999/1000)^50 is 0.95
+    traces = constant(5, 4, 6, answers="112")
+    assert solve(tmp_path / "b", "self-certainty", traces, p=50).answer == "2"
+
+
 def test_borda_breaks_ties_by_order_twice(tmp_path: Path) -> None:
     # Equal confidence: the first ranks first, so √3 and √2 and √1.
     assert solve(tmp_path / "a", "self-certainty", constant(2, 2, 2, answers="213")).answer == "2"
@@ -244,6 +251,7 @@ def test_self_certainty_ranks_by_the_measure_asked_for(tmp_path: Path) -> None:
         ("deepconf-offline", {"keep": -1}),
         ("deepconf-offline", {"window": 0}),
         ("self-certainty", {"p": -0.5}),
+        ("self-certainty", {"p": 400}),  # 32^400 is no finite number
         ("self-certainty", {"measure": ""}),
     ],
 )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pools import T, start_engine, write_problem
 
 from simulator.errors import SamplerError
-from simulator.group_confidence import Staircase, bottom_confidence, group_sums
+from simulator.group_confidence import Staircase, bottom_confidence, group_sums, staircases
 from simulator.rules import NEVER, GroupConfidenceBelow
 
 NewFolder = Callable[[], Path]
@@ -248,8 +248,21 @@ def test_a_trace_shorter_than_the_window_is_not_halted(tmp_path: Path) -> None:
     assert len(sampler.decode(sampler.start(1), until=GroupConfidenceBelow(1.0, window=3))) == 1
 
 
+@pytest.mark.parametrize("window", [3, 4, 2**40, 10**30])
+def test_a_window_takes_no_more_memory_than_the_longest_trace(tmp_path: Path, window: int) -> None:
+    traces = [T(3, "1", confidence=[1.0, 2.0, 3.0]), T(2, "2", confidence=[0.0, 1.0])]
+    problem = write_problem(tmp_path, traces)
+    _, sampler = start_engine(problem)
+    started = sampler.start(2)
+    finished = sampler.decode(started, until=GroupConfidenceBelow(9.0, window))
+    assert finished.ids.tolist() == [0, 1]  # a group of 3 is there with the last token only
+    assert started.lowest_confidence(window).tolist() == [2.0, 0.5]
+    assert all(len(stairs._scratch.sums) < 2**17 for stairs in staircases(problem, window).values())
+
+
 @pytest.mark.parametrize(
-    ("threshold", "window"), [(float("nan"), 5), ("12", 5), (None, 5), (1.0, 0), (1.0, 2.5)]
+    ("threshold", "window"),
+    [(float("nan"), 5), ("12", 5), (None, 5), (np.complex128(1), 5), (1.0, 0), (1.0, 2.5)],
 )
 def test_a_rule_without_a_number_is_refused_at_once(threshold: float, window: int) -> None:
     with pytest.raises(ValueError, match=r"GroupConfidenceBelow: (threshold|window)"):

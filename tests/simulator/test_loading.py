@@ -126,7 +126,7 @@ def test_a_number_that_is_none_is_refused(typed: str) -> None:
 
 def test_numbers_of_zero_are_refused() -> None:
     assert refused("cons@0") == "cons@0: a budget is at least 1"
-    assert refused("short-0@4", error=PolicyError) == "short-0@4: m must be at least 1"
+    assert refused("short-0@4", error=PolicyError) == "short-0@4: m must be at least 1 (m=0)"
 
 
 def test_what_the_name_sets_is_not_set_again() -> None:
@@ -245,7 +245,7 @@ def test_a_policy_may_derive_from_a_built_in_one(folder: Path) -> None:
     )
     loaded = load_policy(file, {"extra": "1"})
     assert dict(loaded.parameters) == {"m": 5, "extra": 1.0}
-    assert refused(file, {"m": "0"}, PolicyError) == "mine.py: m must be at least 1"
+    assert refused(file, {"m": "0"}, PolicyError) == "mine.py: m must be at least 1 (m=0)"
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,9 @@ def test_a_built_in_parameter_is_suggested_and_checked() -> None:
     assert refused("asc", {"treshold": "1"}) == (
         "-p treshold: asc has no such parameter; did you mean threshold?"
     )
-    assert refused("sac", {"in_a_row": "0"}, PolicyError) == "sac: in_a_row must be at least 1"
+    assert refused("sac", {"in_a_row": "0"}, PolicyError) == (
+        "sac: in_a_row must be at least 1 (in_a_row=0)"
+    )
     assert load_policy("sac", {"in_a_row": "3"}).parameters == {"in_a_row": 3}
 
 
@@ -456,13 +458,13 @@ def test_parameters_are_inherited_base_first_and_changed_by_the_nearest(folder: 
     assert (loaded.policy.requires, loaded.policy.budget) == ({"probes"}, 16)
 
 
-def test_what_validate_says_is_the_message(folder: Path) -> None:
+def test_what_validate_says_is_the_message_with_the_settings_it_was_given(folder: Path) -> None:
     file = write(INHERITING)
     assert refused(file, {"second": "3.5"}, PolicyError) == (
-        "mine.py: first times second is at most 30"
+        "mine.py: first times second is at most 30 (second=3.5)"
     )
     message = refused(file, {"third": "boom"}, PolicyError)
-    assert message == "mine.py: RuntimeError: no booms"
+    assert message == "mine.py: RuntimeError: no booms (third=boom)"
 
 
 def test_a_class_that_cannot_be_made_is_refused(folder: Path) -> None:

@@ -157,10 +157,18 @@ def test_what_one_rule_prepares_another_does_not_use(tmp_path: Path) -> None:
     assert told == [11, 3, NEVER, 11]
 
 
-@pytest.mark.parametrize("in_a_row", [0, -3])
-def test_no_probe_cannot_agree(in_a_row: int) -> None:
-    with pytest.raises(ValueError, match="at least one probe"):
+@pytest.mark.parametrize("in_a_row", [0, -3, 1.5, "2", None])
+def test_no_number_of_probes_cannot_agree(in_a_row: int) -> None:
+    with pytest.raises(ValueError, match="ProbesAgree: in_a_row"):
         ProbesAgree(in_a_row)
+
+
+def test_what_no_trace_can_reach_never_holds(tmp_path: Path) -> None:
+    problem = with_texts(tmp_path, [["so ", "so "]])
+    row, zero = np.array([0]), np.array([0])
+    assert ReasoningWords(10**30).halts_at(problem, row, zero).tolist() == [NEVER]
+    given = (ReasoningWords(10**30).k, GroupConfidenceBelow(1, 10**30).window)
+    assert (*given, ProbesAgree(10**30).in_a_row) == (NEVER, NEVER, NEVER)  # 64 bits travel
 
 
 # Rules about text, against what each prefix says by itself
