@@ -45,11 +45,7 @@ def load_judge(spec: str, truncation: Truncation | None = None) -> AnyJudge:
     try:
         build = getattr(importlib.import_module(module), kind)
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get(name, "judge")
-        raise UserError(
-            f"judge {name} needs {error.name}, which is not installed: "
-            f"pip install 'deepprune-sim[{extra}]'"
-        ) from None
+        raise not_installed(spec, error) from None
     allowed = dict(inspect.signature(build).parameters)
     reads_text = allowed.pop("truncation", None) is not None
     settings = _settings(name, rest, allowed)
@@ -62,11 +58,17 @@ def load_judge(spec: str, truncation: Truncation | None = None) -> AnyJudge:
     try:
         judge: AnyJudge = build(**settings)
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"judge {name} needs {error.name}, which is not installed: "
-            f"pip install 'deepprune-sim[{EXTRAS.get(name, 'judge')}]'"
-        ) from None
+        raise not_installed(spec, error) from None
     return judge
+
+
+def not_installed(spec: str, error: ModuleNotFoundError) -> UserError:
+    """What to say of a judge whose library is missing, which may show only on first use."""
+    name = spec.partition(":")[0]
+    return UserError(
+        f"judge {name} needs {error.name}, which is not installed: "
+        f"pip install 'deepprune-sim[{EXTRAS.get(name, 'judge')}]'"
+    )
 
 
 def _settings(judge: str, text: str, allowed: Mapping[str, inspect.Parameter]) -> dict[str, Any]:

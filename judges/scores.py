@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from judges.loading import load_judge
+from judges.loading import load_judge, not_installed
 from judges.prefixes import Truncation
 from judges.protocol import AnyJudge, Floats, Identity, Ints, StoredJudge, all_pairs, tokens_read
 from judges.store import Description, Matrix, ScoreStore, open_store, scores_folder
@@ -216,7 +216,7 @@ def open_scores(cache: Path, spec: str, truncation: Truncation | None = None) ->
     Raises
     ------
     UserError
-        No such judge, or no such scores; settings that it does not have.
+        No such judge, or no such scores; settings that it does not have; a library that is missing.
     """
     folder = scores_folder(cache)
     if (folder / spec / "judge.json").exists():
@@ -226,4 +226,8 @@ def open_scores(cache: Path, spec: str, truncation: Truncation | None = None) ->
             raise UserError(f"{folder / spec}: scores of prefixes cut at {cut}, not {truncation}")
         return CachedScores(store, None)
     judge = load_judge(spec, truncation)
-    return CachedScores(ScoreStore(folder, Description.of(judge, spec)), judge)
+    try:
+        description = Description.of(judge, spec)
+    except ModuleNotFoundError as error:
+        raise not_installed(spec, error) from None
+    return CachedScores(ScoreStore(folder, description), judge)
