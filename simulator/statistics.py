@@ -22,7 +22,9 @@ LEVEL = 0.95
 """Coverage of every interval."""
 
 SEED = 20_251_010
-"""Seed of the resample counts: the same for every metric, pool and machine."""
+"""Seed of the resample counts: the same for every metric and machine, and for every pool by itself.
+
+Pools that are averaged have seeds from here on, one a set of problems (`simulator.paired`)."""
 
 AT_ONCE = 200_000
 """Products that a BLAS is given at a time: few enough that it takes one thread for them.
