@@ -1,4 +1,4 @@
-"""The catalogue: DuckDB views of pools, problems, traces, runs, decisions, answers, submissions.
+"""The catalogue: DuckDB views of pools, runs, submissions, what is in them, published figures.
 
 Small things (descriptions, summaries) are read when the catalogue is opened; Parquet files are
 read by DuckDB when a query needs them. Nothing can be written through a catalogue.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -23,6 +23,11 @@ from simulator.pool import SCHEMAS, iter_pool_folders, read_info
 from simulator.recording import ADDED, ANSWERS, DECISIONS
 from simulator.run_reader import METRICS, RunResult, read_results
 from simulator.storage import reading
+from simulator.submissions.files import read_files
+from simulator.submissions.metadata import read_metadata
+from simulator.submissions.published import BADGE, read_published
+from simulator.submissions.strict_json import parse_object
+from simulator.submissions.verification import badge_of, verified_at
 
 POOLS = pa.schema(
     [
@@ -77,7 +82,35 @@ RUNS = pa.schema(
 )
 
 SUBMISSIONS = pa.schema(
-    [("submission", pa.string()), *[field for field in RUNS if field.name != "run"]]
+    [
+        ("submission", pa.string()),
+        ("badge", pa.string()),
+        ("method", pa.string()),
+        ("authors", pa.list_(pa.string())),
+        ("organisation", pa.string()),
+        ("date", pa.string()),
+        ("paper", pa.string()),
+        ("code", pa.string()),
+        ("description", pa.string()),
+        ("verified_at", pa.string()),
+        *[field for field in RUNS if field.name != "run"],
+    ]
+)
+
+PUBLISHED = pa.schema(
+    [
+        ("method", pa.string()),
+        ("model", pa.string()),
+        ("benchmark", pa.string()),
+        ("tokens_1e8", pa.float64()),
+        ("accuracy", pa.float64()),
+        ("badge", pa.string()),
+        ("source", pa.string()),
+        ("organisation", pa.string()),
+        ("date", pa.string()),
+        ("paper", pa.string()),
+        ("code", pa.string()),
+    ]
 )
 
 
@@ -128,6 +161,7 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
     pools, pool_folders = _pools(cache.resolve(), broken)
     run_rows, run_folders = _runs(runs.resolve() if runs else None, broken)
     submission_rows = _submissions(submissions.resolve() if submissions else None, broken)
+    published_rows = _published(submissions.resolve() if submissions else None, broken)
 
     connection = duckdb.connect(
         config={
@@ -139,6 +173,7 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
     _table(connection, "pools", POOLS, pools)
     _table(connection, "runs", RUNS, run_rows)
     _table(connection, "submissions", SUBMISSIONS, submission_rows)
+    _table(connection, "published", PUBLISHED, published_rows)
     for name in ("problems", "traces"):
         files = [folder / f"{name}.parquet" for folder in pool_folders]
         _parquet_view(connection, name, "pool", "[-4:-2]", files, SCHEMAS[name])
@@ -204,17 +239,55 @@ def _runs(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path
 
 
 def _submissions(submissions: Path | None, broken: list[Broken]) -> list[Row]:
-    """Rows of the view `submissions`: one a pool, or one with nothing else where no run is in."""
+    """Rows of the view `submissions`: one a pool, or one with nothing else where no run is in.
+
+    Strangers wrote them: a file that is not as it should be is not read further.
+    """
     rows: list[Row] = []
     for folder in _folders_with(submissions, ("submission.toml", "run.json")):
-        named: Row = {"submission": folder.name, "path": str(folder)}
+        files = read_files(folder)
+        named: Row = {"submission": folder.name, "path": str(folder), "badge": badge_of(files)}
+        named["verified_at"] = verified_at(files)
+        metadata, _ = read_metadata(files.content.get("submission.toml", b""))
+        if metadata is not None:
+            named |= {key: value for key, value in asdict(metadata).items() if key in _SAID}
+            named |= {"date": metadata.date.isoformat(), "authors": list(metadata.authors)}
         try:
+            for name in ("run.json", "summary.json"):
+                if (folder / name).is_symlink() or name in files.content:
+                    parse_object(files.content.get(name, b""), name)
             results = read_results(folder) if (folder / "run.json").is_file() else []
         except UserError as error:
             broken.append(_broken(folder, error))
         else:
             rows.extend([{**_result_row(result), **named} for result in results] or [named])
     return rows
+
+
+_SAID = ("method", "organisation", "paper", "code", "description")
+
+
+def _published(submissions: Path | None, broken: list[Broken]) -> list[Row]:
+    """Rows of the view `published`: figures from publications, which nobody has replayed."""
+    if submissions is None:
+        return []
+    try:
+        published = read_published(submissions)
+    except UserError as error:
+        broken.append(_broken(submissions, error))
+        return []
+    return [
+        {
+            **{name: getattr(figure, name) for name in PUBLISHED.names[:5]},
+            "badge": BADGE,
+            "source": figure.source.title,
+            "organisation": figure.source.organisation,
+            "date": figure.source.date.isoformat() if figure.source.date else None,
+            "paper": figure.source.paper,
+            "code": figure.source.code,
+        }
+        for figure in published.figures
+    ]
 
 
 def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:

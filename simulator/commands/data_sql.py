@@ -31,8 +31,8 @@ SHOWN_ROWS = 1000
 def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
     """Answer a question in SQL (DuckDB's dialect) about pools, runs and submissions.
 
-    The tables are pools, problems, traces, runs, decisions, answers and submissions; "describe
-    traces" lists a table's columns. Nothing can be written.
+    The tables are pools, problems, traces, runs, decisions, answers, submissions and published
+    (figures from papers); "describe traces" lists a table's columns. Nothing can be written.
     """
     import duckdb
 

@@ -53,7 +53,7 @@ def open_pull_request(packed: Packed, repository: str) -> str:
         if message is None:
             raise
         raise UserError(without_token(message)) from error
-    return str(done.pr_url)
+    return "".join(filter(str.isprintable, str(done.pr_url)))
 
 
 def _explain(error: Exception, repository: str) -> str | None:
@@ -72,6 +72,11 @@ def _explain(error: Exception, repository: str) -> str | None:
         return f"{endpoint()}: answered {status} ({one_line(error)}); try again later; {remedy}"
     if is_transport(error):
         return f"{endpoint()}: no answer ({one_line(error)}); check the network; {remedy}"
+    if isinstance(error, ValueError | KeyError | TypeError):
+        return (
+            f"{endpoint()}: the answer is not the Hub's ({one_line(error)}); check HF_ENDPOINT, and "
+            f"whether a proxy or a login page answers instead; {remedy}"
+        )
     if type(error).__module__.partition(".")[0] in ("huggingface_hub", "hf_xet"):
         return f"{endpoint()}: {one_line(error)}; {remedy}"
     return None

@@ -79,20 +79,20 @@ def check_metadata(fields: Mapping[str, Any]) -> tuple[Metadata | None, list[str
     wrong += [f"{key} is missing" for key in REQUIRED if fields.get(key) in (None, "", [])]
     for key in ("method", "organisation", "description", "withdrawn"):
         if fields.get(key) not in (None, ""):
-            wrong += _wrong_text(key, fields[key], LENGTHS[key])
+            wrong += wrong_text(key, fields[key], LENGTHS[key])
     authors = fields.get("authors")
     if authors not in (None, "", []):
         if not isinstance(authors, list) or len(authors) > MAX_AUTHORS:
             wrong.append(f"authors is not a list of at most {MAX_AUTHORS} names")
         else:
             for author in authors:
-                wrong += _wrong_text("authors", author, LENGTHS["author"])
+                wrong += wrong_text("authors", author, LENGTHS["author"])
     when = fields.get("date")
     if when is not None:
         wrong += _wrong_date(when)
     for key in ("paper", "code"):
         if fields.get(key) not in (None, ""):
-            wrong += _wrong_link(key, fields[key])
+            wrong += wrong_link(key, fields[key])
     if wrong:
         return None, [f"submission.toml: {each}" for each in wrong[:20]]
     return Metadata(
@@ -120,7 +120,8 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _wrong_text(key: str, value: object, limit: int) -> list[str]:
+def wrong_text(key: str, value: object, limit: int) -> list[str]:
+    """What keeps a text from being shown on a board and put into a spreadsheet; empty: nothing."""
     if not isinstance(value, str):
         return [f"{key}: {shown(value)} is not text"]
     wrong = []
@@ -153,7 +154,8 @@ def _wrong_date(when: object) -> list[str]:
     return []
 
 
-def _wrong_link(key: str, value: object) -> list[str]:
+def wrong_link(key: str, value: object) -> list[str]:
+    """What keeps a text from being a link that a board may show; empty: nothing."""
     remedy = "give a plain https:// link"
     if not isinstance(value, str) or len(value) > MAX_LINK:
         return [f"{key}: {shown(value)} is not a link; {remedy}"]

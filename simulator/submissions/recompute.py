@@ -20,8 +20,8 @@ from simulator.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.recording import CLUSTERED
 from simulator.replay import Grader, orders
 from simulator.run_spec import FORMAT
-from simulator.submissions.recorded import RecordedPool, RecordedRun, finite
-from simulator.submissions.strict_json import Refused, shown
+from simulator.submissions.recorded import RecordedPool, RecordedRun
+from simulator.submissions.strict_json import Refused, finite, shown
 from simulator.submissions.tables import Block, blocks
 from simulator.submissions.wellformed import Submission
 from simulator.summary import Totals, summarise

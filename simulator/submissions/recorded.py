@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -196,8 +195,3 @@ class _Fields:
     def _wrong(self, key: str) -> Refused:
         found = shown(self.fields.get(key)) if key in self.fields else "missing"
         return Refused(f"{self.where}: {key!r} is {found}; submit a run as the program made it")
-
-
-def finite(value: object) -> bool:
-    """Whether it is a finite number and no truth value."""
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]

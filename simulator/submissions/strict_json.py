@@ -93,3 +93,8 @@ def _check_depth(value: object, name: str) -> None:
         if isinstance(each, dict | list):
             below = each.values() if isinstance(each, dict) else each
             waiting.extend((item, depth + 1) for item in below)
+
+
+def finite(value: object) -> bool:
+    """Whether it is a finite number and no truth value."""
+    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]

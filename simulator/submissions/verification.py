@@ -140,3 +140,13 @@ def badge_of(files: Files) -> str | None:
         return None
     made = [Step(str(step.get("step")), step.get("status", "failed")) for step in steps]
     return decide_badge(made, synthetic=synthetic, withdrawn=False)
+
+
+def verified_at(files: Files) -> str | None:
+    """When these very files were verified; None where they were not."""
+    try:
+        recorded = parse_object(files.content.get(VERIFICATION, b"{}"), VERIFICATION)
+    except Refused:
+        return None
+    when = recorded.get("verified_at")
+    return when if recorded.get("sha256") == files.sha256 and type(when) is str else None

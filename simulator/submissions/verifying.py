@@ -200,7 +200,7 @@ def _verify_figures(
             steps.append(_skipped("rerun", "the figures do not follow from the decisions"))
         else:
             figures = [figures_of(entry) for entry in found.summary["pools"]]
-            steps.append(Step("recomputed", "passed", (), [f"left to rerun: {UNPROVEN}"]))
+            steps.append(Step("recomputed", "passed"))
             if options.run_again:
                 again = rerun(submission, pools, found, path, _rerun_options(options), progress)
                 other_seed, layers = again.other_seed, again.layers
@@ -213,6 +213,8 @@ def _verify_figures(
                 )
             else:
                 steps.append(_skipped("rerun", "was not asked for"))
+    if steps[-1].status != "passed" and steps[1].status == "passed":
+        steps[1] = replace(steps[1], notes=[f"left to rerun: {UNPROVEN}"])
     badge = decide_badge(
         steps, synthetic=run.synthetic, withdrawn=submission.metadata.withdrawn is not None
     )

@@ -1,7 +1,11 @@
-"""A small server on loopback that speaks those routes of the Hugging Face Hub that pulls use."""
+"""A small server on loopback that speaks those routes of the Hugging Face Hub that are used here.
+
+Pulls read a repository; submissions open a pull request on one.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -21,7 +25,18 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 _INFO = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/revision/(?P<revision>[^/]+)")
 _TREE = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
+_PREUPLOAD = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/preupload/(?P<revision>[^/]+)")
+_COMMIT = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>[^/]+)")
 _RESOLVE = re.compile(r"/datasets/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit that was asked for: its summary, whether as a pull request, and its files."""
+
+    summary: str
+    create_pr: bool
+    files: Mapping[str, bytes]
 
 
 @dataclass
@@ -46,6 +61,7 @@ class Hub:
     url: str = ""
     dripped: threading.Event = field(default_factory=threading.Event)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
 
     def ranges(self) -> list[str]:
         """The ranges that were asked for, in order."""
@@ -87,6 +103,35 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         self.answer()
+
+    def do_POST(self) -> None:
+        url = urlsplit(self.path)
+        path = unquote(url.path)
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name.casefold(): value for name, value in self.headers.items()}
+        self.hub.requests.append((self.command, path, headers))
+        match = _PREUPLOAD.fullmatch(path) or _COMMIT.fullmatch(path)
+        if self.hub.refuse is not None:
+            self.fail(*self.hub.refuse)
+        elif match is None or match["repo"] != self.hub.repository:
+            self.fail(404, {"X-Error-Code": "RepoNotFound"})
+        elif match.re is _PREUPLOAD:
+            asked = [each["path"] for each in json.loads(body)["files"]]
+            mode = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
+            files = [{"path": path, **mode} for path in asked]
+            self.give(json.dumps({"files": files}))
+        else:
+            self.take_commit(body, create_pr="create_pr=1" in url.query)
+
+    def take_commit(self, body: bytes, *, create_pr: bool) -> None:
+        header, *rest = [json.loads(line) for line in body.splitlines()]
+        files = {each["value"]["path"]: base64.b64decode(each["value"]["content"]) for each in rest}
+        self.hub.commits.append(Commit(header["value"]["summary"], create_pr, files))
+        page = f"{self.hub.url}/datasets/{self.hub.repository}"
+        done = {"commitUrl": f"{page}/commit/{COMMIT}", "commitOid": COMMIT, "success": True}
+        if create_pr:
+            done["pullRequestUrl"] = f"{page}/discussions/1"
+        self.give(json.dumps(done))
 
     def log_message(self, format: str, *args: object) -> None:
         pass

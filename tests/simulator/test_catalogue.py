@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -10,9 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from stored_files import NAME, summary_pool, write_pool, write_run
 
-from simulator.catalogue import POOLS, RUNS, SUBMISSIONS, Catalogue, connect
+from simulator.catalogue import POOLS, PUBLISHED, RUNS, SUBMISSIONS, Catalogue, connect
 from simulator.pool import SCHEMAS, read_info
 from simulator.recording import ANSWERS, DECISIONS
+
+PUBLISHED_FILE = Path(__file__).parents[2] / "submissions" / "published.toml"
 
 VIEWS = {
     "pools": POOLS.names,
@@ -22,6 +25,7 @@ VIEWS = {
     "decisions": ["run", *DECISIONS.names],
     "answers": ["run", *ANSWERS.names],
     "submissions": SUBMISSIONS.names,
+    "published": PUBLISHED.names,
 }
 
 
@@ -44,6 +48,7 @@ def test_full_views_have_the_same_columns_as_empty_ones(tmp_path: Path) -> None:
     write_pool(tmp_path / "cache")
     write_run(tmp_path / "runs/one", "cons@4")
     write_run(tmp_path / "submissions/one", "cons@4")
+    shutil.copy(PUBLISHED_FILE, tmp_path / "submissions")
     with opened(tmp_path) as catalogue:
         assert {view: columns(catalogue, view) for view in VIEWS} == VIEWS
         assert all(catalogue.rows(f"FROM {view}") for view in VIEWS)

@@ -157,7 +157,7 @@ def unknown_pool(rows: Rows) -> Rows:
         (
             lambda rows: [*rows[12:], *rows[:12]],
             None,
-            "problem 'p' is unknown, out of order or there twice",
+            "decisions and pool give 0",
         ),
         (not_finished, None, "finished is False with"),
         (sooner, None, "on the clock"),

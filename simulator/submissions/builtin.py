@@ -1,0 +1,99 @@
+"""Submissions of the built-in methods on generated pools, so that a board has rows to show.
+
+`python -m simulator.submissions.builtin` makes those that come with the repository: the small
+cells of `deepprune-sim data sample`, which it makes where they are missing. Decisions, answers and
+summaries are the same bytes each time; `run.json` also says when and how long. They are synthetic,
+say nothing about any method, and the board says so.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+
+from simulator.errors import UserError
+from simulator.generated.cells import SIZES, select_cells
+from simulator.generated.pools import SEED, made_as, make_pool, pool_folder, revision
+from simulator.loading import load_policy
+from simulator.pool import Pool
+from simulator.run_spec import RunSpec
+from simulator.runs import make_run
+from simulator.serving import Serving
+from simulator.submissions.packing import pack, slug_of, write_folder
+
+DATE = date(2026, 11, 22)
+REPEATS = 4
+BUDGET = 16
+
+METHODS = (
+    ("cons@16", "Majority vote over 16 traces."),
+    ("asc", "Adaptive-Consistency: samples until the majority is certain enough."),
+    ("esc", "Early-stopping self-consistency: samples windows until one is unanimous."),
+    ("short-3@16", "Decodes 16 traces, answers with the first three to finish."),
+    ("sac", "Stops each trace once its probes agree."),
+    ("parallel-probe", "Prunes and stops traces in lock step by their probes."),
+    ("deepconf-low", "Stops traces of low confidence; keeps the top tenth."),
+    ("deepconf-high", "Stops traces of low confidence; keeps the top nine tenths."),
+)
+"""Built-in methods that are submitted, and what is said of them. Those that ask a judge are not:
+the scores that come with generated pools are made from the answers."""
+
+
+def make_builtin(
+    cache: Path, submissions: Path, progress: Callable[[str], None] = lambda name: None
+) -> list[Path]:
+    """Make the submissions that are not there yet below `submissions`; returns all their folders.
+
+    Raises
+    ------
+    UserError
+        A pool of a cell's name is there that is not the small one, or the disk cannot be written.
+    """
+    pools = small_cells(cache)
+    folders = []
+    for name, description in METHODS:
+        folder = submissions / f"{DATE.isoformat()}-{slug_of(name)}"
+        if not folder.exists():
+            progress(name)
+            loaded = load_policy(name)
+            budget = None if loaded.budget else min(loaded.policy.budget or BUDGET, BUDGET)
+            spec = RunSpec(loaded, pools, budget, REPEATS, 0, Serving())
+            with tempfile.TemporaryDirectory() as scratch:
+                make_run(spec, Path(scratch) / "run", command=["simulator.submissions.builtin"])
+                fields = {
+                    "method": name,
+                    "authors": ["deepprune-sim"],
+                    "date": DATE,
+                    "description": f"{description} Built in, on generated traces.",
+                }
+                write_folder(pack(Path(scratch) / "run", fields), submissions)
+        folders.append(folder)
+    return folders
+
+
+def small_cells(cache: Path) -> Sequence[Pool]:
+    """The nine small generated pools below `cache`, made where they are missing."""
+    size = SIZES["small"]
+    pools = []
+    for cell in select_cells(()):
+        there = made_as(cache, cell)
+        if there is None:
+            make_pool(cache, cell, size, text=True)
+        elif there != revision(size, SEED, text=True):
+            raise UserError(
+                f"{pool_folder(cache, cell)}: {there}; the board's submissions are on small cells, "
+                "give another folder"
+            )
+        pools.append(Pool(pool_folder(cache, cell)))
+    return pools
+
+
+if __name__ == "__main__":
+    from simulator.cache import cache_folder
+
+    where = cache_folder(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    for made in make_builtin(where, Path("submissions"), lambda name: print(name, flush=True)):
+        print(made)
