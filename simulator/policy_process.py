@@ -14,10 +14,10 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -43,8 +43,10 @@ _START = (
 MAX_TOLD = 10_000
 """How much of what a policy's process says is wrong is shown, in characters."""
 
+Result = TypeVar("Result")
+
 STARTING = 60.0
-"""Seconds that the process of a policy that someone else wrote may take to be ready."""
+"""Seconds for which a policy that someone else wrote may start, and then load."""
 
 _KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _KEPT_PREFIXES = ("LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
@@ -191,8 +193,7 @@ class PolicyProcess:
 
     def load(self, settings: Mapping[str, str]) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
         """Load the policy with these settings; its class's name and its parameters beside it."""
-        with self._served() as channel:
-            described = self._load(channel, settings)
+        described = self._served(STARTING, lambda channel: self._load(channel, settings))
         try:
             return self._described(settings, *described)
         except (TypeError, ValueError, RecursionError) as error:
@@ -203,23 +204,35 @@ class PolicyProcess:
         """Have the policy answer a problem; `sampler` is what it drives."""
         engine = sampler._engine
         assert isinstance(engine, Engine)
-        with self._served() as channel:
-            self._refuse_readable(engine.problem.pool.path)
-            key = json.dumps(dict(settings))
-            if key not in self._numbers:
-                self._load(channel, settings)
-            told = [problem.id, problem.question, problem.answer_kind]
-            seed = [int(word) for word in sampler._seed]
+        key = json.dumps(dict(settings))
+        if self._channel is None or key not in self._numbers:
+            self._served(STARTING, lambda channel: self._load(channel, settings))
+        self._refuse_readable(engine.problem.pool.path)
+        told = [problem.id, problem.question, problem.answer_kind]
+        seed = [int(word) for word in sampler._seed]
+
+        def ask(channel: Channel) -> Answer:
+            channel.require_silence()
             channel.send("solve", self._numbers[key], told, engine.budget, seed)
-            host = EngineHost(engine)
-            while True:
-                name, *fields = channel.receive()
-                if name in ("done", "policy", "user"):
-                    break
-                reply = host.reply(name, fields)
-                if reply is not None:
-                    channel.send(*reply)
-            return self._answer(self._result(name, fields))
+            return self._answer(self._result(*self._serve(channel, EngineHost(engine))))
+
+        began = time.monotonic()
+        try:
+            return self._served(self._bank.allowed if self._bank else None, ask)
+        finally:
+            if self._bank is not None:
+                self._bank.spend(time.monotonic() - began)
+
+    def _serve(self, channel: Channel, host: EngineHost) -> tuple[str, list[Any]]:
+        """Do what the policy asks until it has answered; what it sends then."""
+        while True:
+            name, *fields = channel.receive()
+            if name in ("done", "policy", "user"):
+                return name, fields
+            reply = host.reply(name, fields)
+            if reply is not None:
+                channel.require_silence()  # or it sends what it likes and reads no reply
+                channel.send(*reply)
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -228,30 +241,22 @@ class PolicyProcess:
         self._channel = None
         self.printed.wait()
 
-    @contextmanager
-    def _served(self) -> Iterator[Channel]:
-        """The connection, for as long as the policy may take."""
+    def _served(self, seconds: float | None, work: Callable[[Channel], Result]) -> Result:
+        """What is to be done with the connection, in so many seconds if the policy is `strict`."""
         if self._channel is None:
             self._start()
-        assert self._channel is not None
-        if self._bank is None:
-            with self._held(self._channel, None):
-                yield self._channel
-            return
-        began = time.monotonic()
-        try:
-            with self._held(self._channel, self._bank.allowed):
-                yield self._channel
-        finally:
-            self._bank.spend(time.monotonic() - began)
+        channel = self._channel
+        assert channel is not None
+        return self._held(channel, seconds if self.strict else None, lambda: work(channel))
 
-    @contextmanager
-    def _held(self, channel: Channel, seconds: float | None) -> Iterator[None]:
+    def _held(self, channel: Channel, seconds: float | None, work: Callable[[], Result]) -> Result:
         """Whatever goes wrong with the connection ends the process and is told in one line."""
-        channel.deadline = None if seconds is None else time.monotonic() + seconds
         try:
-            with interrupted_after(seconds) if seconds is not None else nullcontext():
-                yield
+            if seconds is None:
+                return work()
+            channel.deadline = time.monotonic() + seconds
+            with interrupted_after(seconds):
+                return work()
         except PolicyError:
             raise  # the policy's own, told in good order
         except Overdue:
@@ -295,10 +300,9 @@ class PolicyProcess:
         self._wrapped = wrapper is not None
         self._numbers = {}
         self._end = weakref.finalize(self, _kill, process, self._channel.connection)
-        with self._held(self._channel, STARTING if self.strict else None):
-            name, *fields = self._channel.receive()
-            if name != "ready" or len(fields) != 3:
-                raise BrokenFrame(name)
+        seconds = STARTING if self.strict else None
+        name, *fields = self._held(self._channel, seconds, self._channel.receive)
+        assert name == "ready"  # nothing of the policy has been run yet
         self.restricted_by, trees, also = fields
         self.layers = tuple(filter(None, (wrapper, self.restricted_by, *also)))
         confined = wrapper or self.restricted_by

@@ -32,7 +32,7 @@ class Strict:
     Attributes
     ----------
     seconds
-        Wall-clock time for loading, and for each answer to a problem; the engine's part counts.
+        Wall-clock time for each answer to a problem; the engine's part counts.
     banked
         How many seconds that were not used carry over to later answers, at most.
     memory
@@ -92,8 +92,10 @@ def interrupted_after(seconds: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, seconds)
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)  # it may still ring just before
+        finally:
+            signal.signal(signal.SIGALRM, before)
 
 
 def limit_this_process(memory: int) -> None:

@@ -8,6 +8,7 @@ process may ask of the engine; whatever it sends is checked field by field befor
 from __future__ import annotations
 
 import dataclasses
+import select
 import socket
 import time
 from collections.abc import Callable
@@ -59,6 +60,8 @@ class Channel:
     def __init__(self, connection: socket.socket, limit: int) -> None:
         self.connection = connection
         self.deadline: float | None = None
+        self._readable = select.poll()
+        self._readable.register(connection, select.POLLIN)
         self._limit = limit
         self._longest_array = limit if limit == TO_POLICY else MAX_FIELDS
         self._pack = msgpack.Packer(unicode_errors="surrogatepass").pack
@@ -81,6 +84,14 @@ class Channel:
             self.connection.sendall(waiting)
         except TimeoutError:
             raise Overdue from None
+
+    def require_silence(self) -> None:
+        """Raise `BrokenFrame` where more has come than the one message that it was time for."""
+        waiting: bytes | bytearray = self._received
+        if not waiting and self._readable.poll(0):
+            waiting = self.connection.recv(1, socket.MSG_PEEK)  # nothing is an end, told later
+        if waiting:
+            raise BrokenFrame("a message before its turn")
 
     def receive(self) -> list[Any]:
         """The next frame's name and fields.
