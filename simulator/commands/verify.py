@@ -143,7 +143,7 @@ def _show(found: Verification) -> None:
             f"(submitted {given_tokens:,.0f})"
         )
     if found.layers:
-        click.echo(f"{'':15}the policy was run: {found.layers}")
+        click.echo(f"{'':15}what held the policy: {', '.join(found.layers)}")
 
 
 def _judges(cache: Path) -> JudgeOf:

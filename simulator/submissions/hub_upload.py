@@ -74,8 +74,8 @@ def _explain(error: Exception, repository: str) -> str | None:
         return f"{endpoint()}: no answer ({one_line(error)}); check the network; {remedy}"
     if isinstance(error, ValueError | KeyError | TypeError):
         return (
-            f"{endpoint()}: the answer is not the Hub's ({one_line(error)}); check HF_ENDPOINT, and "
-            f"whether a proxy or a login page answers instead; {remedy}"
+            f"{endpoint()}: the answer is not the Hub's ({one_line(error)}); check HF_ENDPOINT, "
+            f"and whether a proxy or a login page answers instead; {remedy}"
         )
     if type(error).__module__.partition(".")[0] in ("huggingface_hub", "hf_xet"):
         return f"{endpoint()}: {one_line(error)}; {remedy}"

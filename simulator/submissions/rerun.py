@@ -1,8 +1,9 @@
 """The third step: the submitted policy is run again, and everything it does is compared.
 
-A policy file runs in a process of its own that never holds what it may not see
-(`simulator.policy_process`). Beside the submitted seed another one is tried, which the submitter
-cannot have known, and the policy is put through the checks of `check`.
+A policy file runs in a process of its own that never holds what it may not see, and that nothing
+leaves (`simulator.policy_process`, `Strict`); where nothing can hold it, it is not run. Beside the
+submitted seed another one is tried, which the submitter cannot have known, and the policy is put
+through the checks of `check`.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from simulator.replay import ORDERS_AT_ONCE, replay
 from simulator.run_parts import ROWS_PER_PART
 from simulator.run_spec import RunJudge
 from simulator.storage import file_sha256
+from simulator.strict import Strict
 from simulator.submissions.recompute import Progress, Recomputed, figures_of
 from simulator.submissions.recorded import RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, shown
@@ -45,6 +47,9 @@ LEAST_REPEATS, MOST_REPEATS = 16, 64
 
 MOST_ERRORS = 3.0
 """How many standard errors of chance the submitted seed may be better than the other."""
+
+MAX_PRINTED = 300
+"""How much of what a policy printed is noted, in characters."""
 
 PROBLEMS, REPEATS = 4, 2
 """How many problems, in how many repeats each, the checks of `check` are made with."""
@@ -69,7 +74,7 @@ class Rerun:
     findings: list[str] = field(default_factory=list)
     uncounted: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    layers: str | None = None
+    layers: list[str] = field(default_factory=list)
     other_seed: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -86,6 +91,8 @@ def rerun(
     run = submission.run
     try:
         loaded = _load(run, path)
+    except policy_process.NoSandbox as error:
+        return Rerun(uncounted=[str(error)])
     except UserError as error:
         return Rerun(findings=[f"the policy cannot be loaded: {error}"])
     requires = frozenset(loaded.policy.requires)
@@ -94,12 +101,7 @@ def rerun(
         _check_signals(pools, requires)
     except UserError as error:
         return Rerun(uncounted=[str(error)])
-    result.layers = "built-in" if loaded.builtin else policy_process.restriction(loaded)
-    if result.layers is None:
-        result.uncounted.append(
-            "this system keeps no policy from the disk (no Landlock): what it says here proves "
-            "nothing"
-        )
+    result.layers = ["built-in"] if loaded.builtin else [*policy_process.layers(loaded)]
     if loaded.policy.unranked != run.unranked and judge is None:
         result.findings.append(f"run.json: unranked is {run.unranked}, the policy says otherwise")
     try:
@@ -122,6 +124,8 @@ def rerun(
             f"{recomputed.unshown:,} answers are what no finished trace said "
             f"({recomputed.first_unshown})"
         )
+    if printed := policy_process.printed(loaded):
+        result.notes.append(f"the policy printed {shown(printed, MAX_PRINTED)}")
     return result
 
 
@@ -138,7 +142,7 @@ def _load(run: RecordedRun, path: Path) -> LoadedPolicy:
             for name, value in run.parameters.items()
         }
     spec = f"{path / 'policy.py'}@{run.class_name}"
-    return _same_parameters(policy_process.load(spec, settings, run.source), run)
+    return _same_parameters(policy_process.load(spec, settings, run.source, strict=Strict()), run)
 
 
 def _same_parameters(loaded: LoadedPolicy, run: RecordedRun) -> LoadedPolicy:

@@ -49,7 +49,7 @@ class Verification:
     """What came of verifying a submission.
 
     `sha256` are of the files that were verified; `pools` and `other_seed` figures by pool; `layers`
-    is what kept the policy from the rest of the machine, None where it was not run again.
+    are what held the policy while it was run again.
     """
 
     submission: str
@@ -58,7 +58,7 @@ class Verification:
     sha256: Mapping[str, str]
     pools: Sequence[Mapping[str, Any]] = ()
     other_seed: Sequence[Mapping[str, Any]] = ()
-    layers: str | None = None
+    layers: Sequence[str] = ()
     verified_at: str = ""
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -188,7 +188,7 @@ def _verify_figures(
     run = submission.run
     figures: Sequence[dict[str, Any]] = ()
     other_seed: Sequence[dict[str, Any]] = ()
-    layers = None
+    layers: Sequence[str] = ()
     try:
         pools = find_recorded_pools(run, options.cache)
     except UserError as error:

@@ -23,6 +23,7 @@ from submitted import (
     write_policy,
 )
 
+from simulator import policy_process
 from simulator.loading import load_policy
 from simulator.pool import Pool
 from simulator.replay import replay
@@ -322,17 +323,39 @@ def test_a_synthetic_pool_cannot_be_passed_off_as_recorded(tmp_path: Path) -> No
 
 def test_a_built_in_method_and_a_file_are_verified(tmp_path: Path) -> None:
     verification = verified(submit(tmp_path), run_again=True)
-    assert (verification.badge, verification.layers) == ("verified", "built-in")
+    assert (verification.badge, verification.layers) == ("verified", ["built-in"])
     (other,) = verification.other_seed
     assert (other["seed"], other["repeats"]) == (7, 16)
     again = tmp_path / "again"
     again.mkdir()
     submission = submit(again, write_policy(again, FIRST_TWO))
     verification = verified(submission, run_again=True)
-    if verification.layers is None:
-        assert verification.badge == "recomputed"
-    else:
-        assert verification.badge == "verified"
+    assert verification.badge == "verified"
+    assert any(each.startswith(("bubblewrap", "Landlock")) for each in verification.layers)
+
+
+def test_where_nothing_holds_a_policy_it_is_not_run_and_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = submit(tmp_path, write_policy(tmp_path, FIRST_TWO))
+
+    def none_here(*arguments: Any, **options: Any) -> None:
+        raise policy_process.NoSandbox("nothing here keeps it from the disk")
+
+    monkeypatch.setattr(policy_process, "load", none_here)
+    verification = verified(submission, run_again=True)
+    assert statuses(verification) == ["passed", "passed", "skipped"]
+    assert verification.steps[2].findings == ["nothing here keeps it from the disk"]
+    assert verification.badge == "recomputed"
+
+
+def test_what_a_policy_prints_is_noted_and_cut(tmp_path: Path) -> None:
+    source = FIRST_TWO.replace("return", "print('\\x1b[2J' + 'x' * 10_000); return")
+    submission = submit(tmp_path, write_policy(tmp_path, source))
+    (note,) = verified(submission, run_again=True).steps[2].notes
+    assert note.startswith("the policy printed ")
+    assert len(note) < 400
+    assert note.isprintable()
 
 
 def test_the_decisions_of_another_policy_are_told_by_row(tmp_path: Path) -> None:
