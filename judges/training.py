@@ -274,7 +274,7 @@ def speed(update: int, updates: int, warmup: float) -> float:
     rising = warmup * updates
     if update + 1 < rising:
         return (update + 1) / rising
-    return (updates - update) / max(updates - rising, 1.0) if update + 1 > rising else 1.0
+    return min((updates - update) / max(updates - rising, 1.0), 1.0)
 
 
 def _seed(seed: int, update: int, process: int) -> int:

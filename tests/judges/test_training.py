@@ -250,6 +250,8 @@ def test_the_learning_rate_rises_and_falls_in_straight_lines() -> None:
     expected = [1 / 4, 2 / 4, 3 / 4, 1, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]
     np.testing.assert_allclose(found, expected)
     np.testing.assert_allclose([speed(update, 4, 0.0) for update in range(4)], [1, 0.75, 0.5, 0.25])
+    # A rise that ends between two updates: never above the peak.
+    np.testing.assert_allclose([speed(update, 2, 0.1) for update in range(2)], [1, 1 / 1.8])
 
 
 def test_a_grid_is_every_combination() -> None:
