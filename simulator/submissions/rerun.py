@@ -11,11 +11,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from simulator import policy_process
 from simulator.conformance import (
@@ -38,7 +40,7 @@ from simulator.strict import Strict
 from simulator.submissions.recompute import Progress, Recomputed, figures_of
 from simulator.submissions.recorded import RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, shown
-from simulator.submissions.tables import Block, blocks
+from simulator.submissions.tables import Block, blocks, values_of
 from simulator.submissions.wellformed import Submission
 from simulator.summary import Totals, summarise
 
@@ -53,6 +55,12 @@ MAX_PRINTED = 300
 
 PROBLEMS, REPEATS = 4, 2
 """How many problems, in how many repeats each, the checks of `check` are made with."""
+
+CHECK_BUDGET = 64
+"""The most traces a problem that those checks are made with: what a policy breaks it breaks there,
+and they replay a problem dozens of times."""
+
+Floats = npt.NDArray[np.float64]
 
 JudgeOf = Callable[[Mapping[str, Any], LoadedPolicy, Sequence[Pool]], RunJudge]
 """Makes the judge that a run's record names."""
@@ -105,9 +113,9 @@ def rerun(
     if loaded.policy.unranked != run.unranked and judge is None:
         result.findings.append(f"run.json: unranked is {run.unranked}, the policy says otherwise")
     try:
-        _same_seed(submission, pools, loaded, judge, options, result, progress)
         if not result.findings:
-            _other_seed(recomputed, run, pools, loaded, judge, options, result, progress)
+            others = _run_again(submission, pools, loaded, judge, options, result, progress)
+            _compare_seeds(recomputed, run, pools, others, options.seed, result)
         if not result.findings:
             _conformance(run, pools[0], loaded, options.seed, result, progress)
     except Refused as error:
@@ -186,7 +194,22 @@ def _blocks_of(repeats: int, budget: int) -> Iterator[range]:
         yield range(start, min(start + size, repeats))
 
 
-def _same_seed(
+@dataclass
+class _Other:
+    """What another seed came to on a pool: sums, and each problem's replays."""
+
+    repeats: int
+    totals: Totals = field(default_factory=Totals)
+    correct: list[Floats] = field(default_factory=list)
+    tokens: list[Floats] = field(default_factory=list)
+
+    def add(self, answers: pa.Table) -> None:
+        self.totals.add(answers)
+        self.correct.append(answers["correct"].to_numpy().astype(np.float64))
+        self.tokens.append(answers["tokens"].to_numpy().astype(np.float64))
+
+
+def _run_again(
     submission: Submission,
     pools: Sequence[Pool],
     loaded: LoadedPolicy,
@@ -194,7 +217,11 @@ def _same_seed(
     options: RerunOptions,
     result: Rerun,
     progress: Progress,
-) -> None:
+) -> list[_Other]:
+    """Compare the submitted seed's replays row by row, and make those of another seed.
+
+    Both of a problem before the next: what is worked out about it serves both, and is freed then.
+    """
     run = submission.run
     repeats = min(run.repeats, options.repeats or run.repeats)
     if repeats < run.repeats:
@@ -202,34 +229,38 @@ def _same_seed(
     decisions = blocks(submission.decisions, "decisions.parquet")
     answers = blocks(submission.answers, "answers.parquet")
     waiting = next(decisions, None)
-    for pool, recorded, problem in _problems(pools, run, "running again", progress):
-        rows = None
-        name = (pool.name, problem.problem_id)
+    others = [_Other(min(max(run.repeats, LEAST_REPEATS), MOST_REPEATS)) for _ in pools]
+    for number, recorded, problem in _problems(pools, run, progress):
+        again = partial(
+            replay,
+            loaded,
+            problem,
+            budget=recorded.budget,
+            serving=run.serving,
+            judge=judge.asked if judge else None,
+        )
+        rows, name = None, (problem.pool.name, problem.problem_id)
         if waiting is not None and (waiting.pool, waiting.problem_id) == name:
             rows, waiting = waiting, next(decisions, None)
         given = next(answers)
         for part in _blocks_of(repeats, recorded.budget):
-            again = replay(
-                loaded,
-                problem,
-                budget=recorded.budget,
-                repeats=part,
-                seed=run.seed,
-                serving=run.serving,
-                judge=judge.asked if judge else None,
-            )
-            _compare(rows, again.decisions, DECISIONS.names[2:], part, name, "decisions")
-            _compare(given, again.answers, ANSWERS.names[2:], part, name, "answers")
+            done = again(repeats=part, seed=run.seed)
+            _compare(rows, done.decisions, DECISIONS.names[2:], part, name, "decisions")
+            _compare(given, done.answers, ANSWERS.names[2:], part, name, "answers")
+        for part in _blocks_of(others[number].repeats, recorded.budget):
+            others[number].add(again(repeats=part, seed=options.seed).answers)
+    return others
 
 
 def _problems(
-    pools: Sequence[Pool], run: RecordedRun, what: str, progress: Progress
-) -> Iterator[tuple[Pool, RecordedPool, StoredProblem]]:
-    """Every problem in the order of the run; what is worked out about one is freed after it."""
+    pools: Sequence[Pool], run: RecordedRun, progress: Progress
+) -> Iterator[tuple[int, RecordedPool, StoredProblem]]:
+    """Every problem in the order of the run, with its pool's number and record."""
     for number, (pool, recorded) in enumerate(zip(pools, run.pools, strict=True)):
         for problem in pool.problems:
-            progress(what, (number + problem.index / len(pool.problems)) / len(pools))
-            yield pool, recorded, problem.fresh()
+            share = problem.index / len(pool.problems)
+            progress("running again", (number + share) / len(pools))
+            yield number, recorded, problem.fresh()
 
 
 def _compare(
@@ -251,15 +282,15 @@ def _compare(
     for name in names if size else ():
         assert given is not None
         found = given.columns[name][start : start + size]
-        column = again[name].slice(0, size)
-        expected = np.array([*column.to_pylist(), None], dtype=object)[:-1]
-        same = [one == two for one, two in zip(found.tolist(), expected.tolist(), strict=True)]
-        if not all(same):
-            row = same.index(False)
+        expected = values_of(again[name].slice(0, size))
+        other = np.flatnonzero(found != expected)
+        if len(other):
+            row = int(other[0])
             raise Refused(
                 f"{table}.parquet row {first_row + row} (pool {where[0]}, problem {where[1]}, "
                 f"repeat {given.columns['repeat'][start + row]}): {name} is "
-                f"{shown(found.tolist()[row])}, run again {shown(expected[row])}"
+                f"{shown(found[row : row + 1].tolist()[0])}, run again "
+                f"{shown(expected[row : row + 1].tolist()[0])}"
             )
     if end - start != len(again):
         raise Refused(
@@ -269,56 +300,42 @@ def _compare(
         )
 
 
-def _other_seed(
+def _compare_seeds(
     recomputed: Recomputed,
     run: RecordedRun,
     pools: Sequence[Pool],
-    loaded: LoadedPolicy,
-    judge: RunJudge | None,
-    options: RerunOptions,
+    others: Sequence[_Other],
+    seed: int,
     result: Rerun,
-    progress: Progress,
 ) -> None:
-    """Replay with a seed that the submitter did not know, and note what that comes to.
+    """Note what a seed came to that the submitter did not know, and refuse one that was picked.
 
     These figures nobody can have picked: they are the ones to rank by. The submitted ones differ
     by chance, as orders are drawn at random, and how much that is the replays of each problem show.
     One that is better by more than `MOST_ERRORS` standard errors was picked.
     """
-    repeats = min(max(run.repeats, LEAST_REPEATS), MOST_REPEATS)
-    drawn: dict[str, list[list[npt.NDArray[np.float64]]]] = {}
-    totals: dict[str, Totals] = {}
-    for pool, recorded, problem in _problems(pools, run, "with another seed", progress):
-        again = replay(
-            loaded,
-            problem,
-            budget=recorded.budget,
-            repeats=range(repeats),
-            seed=options.seed,
-            serving=run.serving,
-            judge=judge.asked if judge else None,
-        ).answers
-        totals.setdefault(pool.name, Totals()).add(again)
-        values = [again[name].to_numpy().astype(np.float64) for name in ("correct", "tokens")]
-        drawn.setdefault(pool.name, []).append(values)
-    for pool, entry in zip(pools, recomputed.summary["pools"], strict=True):
+    for pool, entry, other in zip(pools, recomputed.summary["pools"], others, strict=True):
         unit, ratio = run.serving.clock_unit, entry["judge_ratio"]
-        other = figures_of(summarise(pool, entry["budget"], totals[pool.name], unit, ratio))
-        result.other_seed.append({"seed": options.seed, "repeats": repeats, **other})
-        for index, (name, better) in enumerate((("accuracy", 1), ("tokens_per_problem", -1))):
-            values_of = np.array([each[index] for each in drawn[pool.name]])
-            error = _standard_error(values_of, run.repeats, is_share=name == "accuracy")
-            submitted, found = entry["metrics"][name]["value"], other[name]["value"]
-            ahead = better * (submitted - found)
-            if ahead > MOST_ERRORS * error + 1e-9 * abs(found):
+        found = figures_of(summarise(pool, entry["budget"], other.totals, unit, ratio))
+        result.other_seed.append({"seed": seed, "repeats": other.repeats, **found})
+        replays = len(pool.problems), other.repeats
+        for name, values, better in (
+            ("accuracy", other.correct, 1),
+            ("tokens_per_problem", other.tokens, -1),
+        ):
+            drawn = np.concatenate(values).reshape(replays)
+            error = _standard_error(drawn, run.repeats, is_share=name == "accuracy")
+            submitted, here = entry["metrics"][name]["value"], found[name]["value"]
+            ahead = better * (submitted - here)
+            if ahead > MOST_ERRORS * error + 1e-9 * abs(here):
                 by = f"{ahead / error:.1f} standard errors" if error else "what chance cannot do"
                 result.findings.append(
                     f"pool {pool.name}: {name} is {submitted:.6g} with the submitted seed and "
-                    f"{found:.6g} with another, better by {by}: a seed that was picked"
+                    f"{here:.6g} with another, better by {by}: a seed that was picked"
                 )
 
 
-def _standard_error(values: npt.NDArray[np.float64], repeats: int, *, is_share: bool) -> float:
+def _standard_error(values: Floats, repeats: int, *, is_share: bool) -> float:
     """What chance adds to the difference of two means over problems.
 
     `values` has shape (problems, replays) and is one of the two; the other has `repeats` a problem.
@@ -342,7 +359,7 @@ def _conformance(
 ) -> None:
     """The checks of `check`, and whether the policy decides by what the question says."""
     requires = frozenset(loaded.policy.requires)
-    budget = run.pools[0].budget
+    budget = min(run.pools[0].budget, CHECK_BUDGET)
     cases = choose_cases(pool.problems, budget, problem_count=PROBLEMS, repeats=range(REPEATS))
     fresh = fresh_players(loaded, seed=seed)
     for number, finding in enumerate(check_policy(fresh, requires, cases)):

@@ -125,7 +125,7 @@ def _of_group(file: pq.ParquetFile, name: str, number: int, first_row: int) -> I
         column = table[field.name]
         if column.null_count and not field.nullable:
             raise Refused(f"{name}: column {field.name} has nulls")
-        columns[field.name] = _values(column, name)
+        columns[field.name] = values_of(column, name)
     pools, problems = (columns.pop(label) for label in LABELS)
     size = len(pools)
     changes = np.flatnonzero((pools[1:] != pools[:-1]) | (problems[1:] != problems[:-1])) + 1
@@ -138,8 +138,8 @@ def _of_group(file: pq.ParquetFile, name: str, number: int, first_row: int) -> I
         )
 
 
-def _values(column: pa.ChunkedArray, name: str) -> npt.NDArray[Any]:
-    """A column as an array; texts and columns with nulls as objects."""
+def values_of(column: pa.ChunkedArray, name: str = "") -> npt.NDArray[Any]:
+    """A column of the table `name` as an array; texts and columns with nulls as objects."""
     if pa.types.is_dictionary(column.type):
         merged = column.combine_chunks()
         labels = merged.dictionary.to_pylist()
