@@ -2,27 +2,32 @@
 
     python benchmarks/worker_speed.py
 
-Needs no data. Each figure beside the same in this process, from one run.
+Needs no data. Each figure beside the same for a policy that someone else wrote (`strict`: in
+bubblewrap where that works) and in this process, from one run.
 """
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from simulator import policy_process
-from simulator.pool import Pool, PoolInfo
+from simulator.loading import LoadedPolicy
+from simulator.policy_process import layers, load
+from simulator.pool import Pool, PoolInfo, StoredProblem
 from simulator.pool_writer import PoolWriter
 from simulator.records import ProblemRecord, TraceRecord
 from simulator.replay import replay
 from simulator.serving import Serving
+from simulator.strict import Strict
 
 TRACES = 512
 REPEATS = 100
+ROUNDS_OF_ALL = 11
 
 POLICIES = {
     "round trip: the clock": "for _ in range(500): sampler.clock",
@@ -45,59 +50,85 @@ ROUNDS = """
             trace = sampler.start(1)
             sampler.decode(trace)
             votes.append(trace[0].answer)
-        return majority_vote(np.array(votes))
+        majority_vote(np.array(votes))
 """
+WAYS: dict[str, dict[str, Any]] = {
+    "strict": {"strict": Strict()},
+    "worker": {},
+    "in process": {"in_process": True},
+}
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table: wall-clock time, and processor time of both processes, of each way."""
     with tempfile.TemporaryDirectory() as folder:
         pool = write_pool(Path(folder))
-        print(f"{'':<45}{'worker':>12}{'in process':>12}")
+        print("strict:", ", ".join(layers(load(write_policy(folder, "pass"), strict=Strict()))))
+        print(
+            f"{'wall (CPU) in µs':<45}" + "".join(f"{way:>19}" for way in WAYS) + "  strict/worker"
+        )
         for name, body in POLICIES.items():
-            calls = 20 if "texts" in name else 500
-            own, here = (seconds(folder, pool, body, 1, way) / calls * 1e6 for way in (0, 1))
-            print(f"{name:<45}{own:>9,.0f} µs{here:>9,.0f} µs")
-        own, here = (seconds(folder, pool, ROUNDS, REPEATS, way) * 1e3 / REPEATS for way in (0, 1))
-        print(f"{'64 rounds of start, decode, answer: a problem':<45}{own:>9.1f} ms{here:>9.1f} ms")
-        own, here = (starting(folder, way) * 1e3 for way in (0, 1))
-        print(f"{'start, with the policy loaded':<45}{own:>9,.0f} ms{here:>9,.0f} ms")
+            show(name, measured(folder, pool, body, 1), 20 if "texts" in name else 500)
+        show("64 rounds of start, decode, answer", measured(folder, pool, ROUNDS, REPEATS), REPEATS)
+        show("start, with the policy loaded", starting(folder), 1)
 
 
-def seconds(folder: str, pool: Pool, body: str, repeats: int, in_process: int) -> float:
-    """The median of five replays, what a replay that does nothing takes taken off."""
-    times = {}
+def show(name: str, times: Mapping[str, tuple[float, float]], calls: int) -> None:
+    """Print a row: seconds as microseconds a call, and strict's share of the worker's."""
+    cells = (
+        f"{wall / calls * 1e6:,.0f} ({cpu / calls * 1e6:,.0f})" for wall, cpu in times.values()
+    )
+    pairs = zip(times["strict"], times["worker"], strict=True)
+    ratios = [f"{one / other:.2f}" if other else "–" for one, other in pairs]
+    print(f"{name:<45}" + "".join(f"{cell:>19}" for cell in cells) + f"  {ratios[0]} ({ratios[1]})")
+
+
+def measured(folder: str, pool: Pool, body: str, repeats: int) -> dict[str, tuple[float, float]]:
+    """Wall-clock and processor seconds of a replay by way, less those of one that does nothing.
+
+    Medians; the ways take turns, to and fro, so that what else the machine does meets them alike.
+    """
+    problem = pool.problems[0].fresh()
+    taken: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for text in ("pass", body):
-        loaded = policy_process.load(write_policy(folder, text), in_process=bool(in_process))
-        problem = pool.problems[0].fresh()
-        taken = []
-        for _ in range(6):
-            began = time.perf_counter()
-            replay(
-                loaded, problem, budget=TRACES, repeats=range(repeats), seed=0, serving=Serving()
-            )
-            taken.append(time.perf_counter() - began)
-        times[text] = statistics.median(taken[1:])  # the first reads the pool
-    return times[body] - times["pass"]
+        loaded = {way: load(write_policy(folder, text), **how) for way, how in WAYS.items()}
+        for turn in range(ROUNDS_OF_ALL):
+            for way, policy in list(loaded.items())[:: 1 if turn % 2 else -1]:
+                taken.setdefault((way, text), []).append(once(policy, problem, repeats))
+    median = {key: np.median(times[1:], axis=0) for key, times in taken.items()}
+    return {way: tuple(median[way, body] - median[way, "pass"]) for way in WAYS}
 
 
-def starting(folder: str, in_process: int) -> float:
-    """The median of five starts."""
-    taken = []
-    for number in range(5):
-        file = write_policy(folder, f"return '{number}'")
-        began = time.perf_counter()
-        policy_process.load(file, in_process=bool(in_process))
-        taken.append(time.perf_counter() - began)
-    return statistics.median(taken)
+def once(policy: LoadedPolicy, problem: StoredProblem, repeats: int) -> tuple[float, float]:
+    """Wall-clock seconds of a replay, and processor seconds of this process and the policy's."""
+    began, used = time.perf_counter(), time.process_time()
+    done = replay(policy, problem, budget=TRACES, repeats=range(repeats), seed=0, serving=Serving())
+    wall, cpu = time.perf_counter() - began, time.process_time() - used
+    if not policy.in_process:
+        cpu += sum(map(float, done.answers["answer"].to_pylist()))
+    return wall, cpu
+
+
+def starting(folder: str) -> dict[str, tuple[float, float]]:
+    """The median of starts that take turns; processor time of this process alone."""
+    taken: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    for number in range(2 * ROUNDS_OF_ALL):
+        for way, how in WAYS.items():
+            file = write_policy(folder, f"{number}")
+            began, used = time.perf_counter(), time.process_time()
+            load(file, **how)
+            taken[way].append((time.perf_counter() - began, time.process_time() - used))
+    return {way: tuple(np.median(times, axis=0)) for way, times in taken.items()}
 
 
 def write_policy(folder: str, body: str) -> str:
-    """A policy file whose `solve` has this body."""
+    """A policy file whose `solve` has this body, and answers with the processor time it took."""
     file = Path(folder) / "policy.py"
     file.write_text(
-        "import numpy as np\nfrom simulator import Policy, majority_vote\n"
-        f"class Mine(Policy):\n    def solve(self, problem, sampler):\n        {body.strip()}\n"
+        "import time\nimport numpy as np\nfrom simulator import Policy, majority_vote\n"
+        "class Mine(Policy):\n    def solve(self, problem, sampler):\n"
+        f"        began = time.process_time()\n        {body.strip()}\n"
+        "        return repr(time.process_time() - began)\n"
     )
     return str(file)
 

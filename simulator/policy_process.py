@@ -254,7 +254,7 @@ class PolicyProcess:
         try:
             if seconds is None:
                 return work()
-            channel.deadline = time.monotonic() + seconds
+            channel.end_after(seconds)
             with interrupted_after(seconds):
                 return work()
         except PolicyError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,8 +49,6 @@ class Channel:
     ----------
     connection
         The socket.
-    deadline
-        When sending and receiving raise `Overdue`, by `time.monotonic`; None for never.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket, limit: int) -> None:
         self.connection = connection
-        self.deadline: float | None = None
+        self._deadline: float | None = None
         self._readable = select.poll()
         self._readable.register(connection, select.POLLIN)
         self._limit = limit
@@ -67,6 +66,17 @@ class Channel:
         self._pack = msgpack.Packer(unicode_errors="surrogatepass").pack
         self._waiting = b""
         self._received = bytearray()
+
+    def end_after(self, seconds: float) -> None:
+        """Have sending and receiving raise `Overdue` when the time is over.
+
+        The kernel watches over each of them, so that it costs nothing: one that began just before
+        the time was over is given as long again.
+        """
+        self._deadline = time.monotonic() + seconds
+        whole, rest = divmod(max(1, int(seconds * 1e6)), 1_000_000)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", whole, rest))
 
     def put(self, *fields: Any) -> None:
         """Have a frame go out together with the next that is sent."""
@@ -82,7 +92,7 @@ class Channel:
         self._in_time()
         try:
             self.connection.sendall(waiting)
-        except TimeoutError:
+        except BlockingIOError:
             raise Overdue from None
 
     def require_silence(self) -> None:
@@ -103,7 +113,7 @@ class Channel:
         BrokenFrame
             What came is no frame.
         Overdue
-            The deadline has passed.
+            The time of `end_after` is over.
         """
         self._read(4)
         size = int.from_bytes(self._received[:4], "little")
@@ -132,18 +142,15 @@ class Channel:
             self._in_time()
             try:
                 chunk = self.connection.recv(max(1 << 16, min(size - len(self._received), 1 << 22)))
-            except TimeoutError:
+            except BlockingIOError:
                 raise Overdue from None
             if not chunk:
                 raise EOFError
             self._received += chunk
 
     def _in_time(self) -> None:
-        if self.deadline is not None:
-            left = self.deadline - time.monotonic()
-            if left <= 0:
-                raise Overdue
-            self.connection.settimeout(left)
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise Overdue
 
 
 @dataclass(frozen=True)

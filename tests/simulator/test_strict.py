@@ -411,7 +411,7 @@ ENDLESS = {
     "recurses for ever": (
         "sys.setrecursionlimit(2**31 - 1)\nreturn deeper()",
         "def deeper(): return deeper()",
-        r"MemoryError|crashed|took longer|RecursionError|Segmentation|SIG",
+        "MemoryError|crashed|took longer",
     ),
     "starts threads for ever": (
         "while True: threading.Thread(target=time.sleep, args=(1000,)).start()",
@@ -578,6 +578,21 @@ def test_a_budget_that_it_raised_itself_is_not_given(folder: Path, pool: Pool, w
 def test_a_class_that_nothing_has_shown_is_no_answer(folder: Path, pool: Pool, way: str) -> None:
     solve = "sampler._engine.finished[:] = True\nsampler._engine.answer[:] = 0\nreturn np.int32(0)"
     assert "which no trace has shown it" in told(load_strict(write(solve)), pool)
+
+
+ENDINGS = {
+    "exits": ("os._exit(7)", r"ended its own process \(exit status 7\)"),
+    "crashes": ("__import__('ctypes').string_at(0)", r"crashed \(SIGSEGV\)"),
+    "kills itself": ("os.kill(os.getpid(), 9)", "was killed"),
+    "hangs up": ("sampler._engine._channel.connection.close()\nsampler.clock", "theirs.py"),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_how_its_process_ended_is_told(folder: Path, pool: Pool, way: str, name: str) -> None:
+    solve, expected = ENDINGS[name]
+    with nothing_left_behind():
+        assert re.search(expected, told(load_strict(write(solve)), pool))
 
 
 # What it keeps, and what it prints
