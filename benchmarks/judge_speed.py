@@ -67,7 +67,7 @@ def main() -> None:
         lengths = judges[True].prefix_tokens(prefixes)
         print(
             f"{(judges[True].parameters or 0) / 1e6:.1f}M parameters, {judges[True].device}, "
-            f"{judges[True]._dtype_name}; {len(pairs)} pairs of prefixes of "
+            f"{judges[True].dtype_name}; {len(pairs)} pairs of prefixes of "
             f"{lengths.min()} to {lengths.max()} tokens, template {judges[True].template_tokens}"
         )
         for share, name in ((False, "each pair by itself"), (True, "shared cache")):

@@ -14,36 +14,25 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from judges.models import count_parameters, find_model, judge_file
+from judges.causal import DEFAULT_MODEL, CausalJudge
 from judges.prefixes import Truncation
-from judges.prompting import Prompter, Template, make_prompter
-from judges.protocol import Floats, Identity, Ints
+from judges.prompting import Prompter
+from judges.protocol import Floats, Ints
 from simulator.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
-DEFAULT_MODEL = "THU-KEG/DeepPrune-Judge-4B"
-"""The published judge; `Qwen/Qwen3-4B-Instruct-2507` is what it was trained from."""
-
-DEFAULT_TRUNCATION = Truncation("words", 25)
-"""What the published judge was trained on."""
-
 Item = TypeVar("Item")
 
 
-class HfJudge:
+class HfJudge(CausalJudge):
     """A causal language model as a judge. Nothing is loaded before it is needed.
 
     Parameters
     ----------
-    model, revision
-        A folder, or a repository of the Hugging Face hub and a commit, branch or tag of it.
-    prompt
-        A template file with {trace_a} and {trace_b}; None takes what the model was trained with,
-        else the built-in one.
-    same, different
-        The two labels, one token each; None as for `prompt`.
+    model, revision, prompt, same, different, truncation
+        As for `judges.causal.CausalJudge`.
     device
         `cpu`, `cuda`, `cuda:1`; `auto` takes a GPU where there is one.
     dtype
@@ -53,8 +42,6 @@ class HfJudge:
     share
         Whether what all pairs of a trace A have in common is read once for all of them. The same
         probabilities but for rounding.
-    truncation
-        Where traces are cut; None takes what the model was trained with, else 25 reasoning words.
 
     Raises
     ------
@@ -63,7 +50,7 @@ class HfJudge:
         template without its fields, prompts longer than the model's context.
     """
 
-    unranked = False
+    kind = "hf"
 
     def __init__(
         self,
@@ -80,42 +67,14 @@ class HfJudge:
     ) -> None:
         if batch_tokens < 1:
             raise UserError(f"judge hf: batch_tokens={batch_tokens}; at least 1")
-        self.model_name = model
-        self.folder, self._weights = find_model(model, revision)
-        trained = judge_file(self.folder)
-        if trained.get("kind", "hf") != "hf":
-            raise UserError(f"{model}: trained as judge {trained['kind']}; name it so")
-        self.template = template_of(trained, prompt, same, different)
-        self.truncation = truncation or truncation_of(trained) or DEFAULT_TRUNCATION
+        super().__init__(model, revision, prompt, same, different, truncation)
         self._device, self._dtype = device, dtype
         self.batch_tokens = batch_tokens
         self.share = share
 
-    @property
-    def identity(self) -> Identity:
-        return Identity(
-            name=f"hf-{Path(self.model_name).name}",
-            weights=self._weights,
-            prompt=self.template.sha256,
-            truncation=self.truncation,
-            settings=(("dtype", self._dtype_name),),
-        )
-
     @cached_property
-    def parameters(self) -> int | None:
-        return count_parameters(self.folder)
-
-    @property
-    def template_tokens(self) -> int:
-        return self.prompter.template_tokens
-
-    @cached_property
-    def prompter(self) -> Prompter:
-        """The prompt in the model's tokens."""
-        return make_prompter(self.template, load_tokenizer(self.folder), self.model_name)
-
-    @cached_property
-    def _dtype_name(self) -> str:
+    def dtype_name(self) -> str:
+        """The arithmetic that scores are computed in."""
         if self._dtype not in ("auto", "float32", "bfloat16"):
             raise UserError(f"judge hf: dtype={self._dtype}; give float32, bfloat16 or auto")
         if self._dtype != "auto":
@@ -132,11 +91,8 @@ class HfJudge:
         """The model, loaded."""
         import torch
 
-        model = load_causal_model(self.folder, getattr(torch, self._dtype_name))
+        model = load_causal_model(self.folder, getattr(torch, self.dtype_name))
         return model.to(self.device).eval()
-
-    def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
-        return np.array([len(ids) for ids in self.prompter.tokens(prefixes)], dtype=np.int64)
 
     def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
         import torch
@@ -181,7 +137,7 @@ class HfJudge:
         if not torch.isfinite(chosen).all():
             raise UserError(
                 f"{self.model_name}: gives logits that are not numbers (NaN); its weights are "
-                f"damaged or overflow in {self._dtype_name}, try dtype=float32"
+                f"damaged or overflow in {self.dtype_name}, try dtype=float32"
             )
         chances: Floats = torch.softmax(chosen, dim=-1)[:, 1].cpu().numpy()
         return chances
@@ -302,27 +258,6 @@ def choose_device(device: str) -> str:
     return device
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """A model's tokenizer.
-
-    Raises
-    ------
-    UserError
-        There is none in the folder.
-    """
-    from transformers import AutoTokenizer
-
-    if not any(folder.glob("tokenizer*")):
-        raise UserError(
-            f"{folder}: no tokenizer here (tokenizer.json); copy that of its base model"
-        )
-    try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{folder}: its tokenizer cannot be loaded ({reason})") from None
-
-
 def load_causal_model(folder: Path, dtype: Any) -> Any:
     """A causal language model's weights, in memory.
 
@@ -341,22 +276,3 @@ def load_causal_model(folder: Path, dtype: Any) -> Any:
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"{folder}: not a causal language model ({reason})") from None
-
-
-def template_of(
-    trained: dict[str, Any], prompt: str | None, same: str | None, different: str | None
-) -> Template:
-    """The template to ask with: what was typed, else what the model was trained with."""
-    known = trained.get("template")
-    if prompt is None and isinstance(known, dict):
-        template = Template(known["text"], known["same"], known["different"])
-        if same is None and different is None:
-            return template
-        return Template(template.text, same or template.same, different or template.different)
-    return Template.read(None if prompt is None else Path(prompt), same or "Yes", different or "No")
-
-
-def truncation_of(trained: dict[str, Any]) -> Truncation | None:
-    """Where the traces that the model was trained on were cut; None where it does not say."""
-    text = trained.get("truncation")
-    return Truncation.parse(text) if isinstance(text, str) else None

@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from judges.causal import load_tokenizer
 from judges.embedding import HEAD_FILE, embed, load_encoder, make_head, pair_features
-from judges.hf import check_context, last_logits, load_causal_model, load_tokenizer
+from judges.hf import check_context, last_logits, load_causal_model
 from judges.pairs import Group
 from judges.prompting import Template, make_prompter
 from simulator.errors import UserError

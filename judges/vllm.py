@@ -9,26 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from judges.hf import DEFAULT_MODEL, DEFAULT_TRUNCATION, load_tokenizer, template_of, truncation_of
-from judges.models import count_parameters, find_model, judge_file
+from judges.causal import DEFAULT_MODEL, CausalJudge
 from judges.prefixes import Truncation
-from judges.prompting import Prompter, make_prompter
-from judges.protocol import Floats, Identity, Ints
+from judges.protocol import Floats, Ints
 from simulator.errors import UserError
 
 
-class VllmJudge:
+class VllmJudge(CausalJudge):
     """A causal language model in vLLM as a judge. Nothing is loaded before it is needed.
 
     Parameters
     ----------
     model, revision, prompt, same, different, truncation
-        As for `judges.hf.HfJudge`.
+        As for `judges.causal.CausalJudge`.
     dtype
         `bfloat16` or `float32`.
     tensor_parallel, data_parallel
@@ -47,7 +44,7 @@ class VllmJudge:
         On first use: what `judges.hf.HfJudge` raises, or vLLM cannot start.
     """
 
-    unranked = False
+    kind = "vllm"
 
     def __init__(
         self,
@@ -66,13 +63,7 @@ class VllmJudge:
     ) -> None:
         if dtype not in ("bfloat16", "float32"):
             raise UserError(f"judge vllm: dtype={dtype}; give bfloat16 or float32")
-        self.model_name = model
-        self.folder, self._weights = find_model(model, revision)
-        trained = judge_file(self.folder)
-        if trained.get("kind", "hf") != "hf":
-            raise UserError(f"{model}: trained as judge {trained['kind']}; name it so")
-        self.template = template_of(trained, prompt, same, different)
-        self.truncation = truncation or truncation_of(trained) or DEFAULT_TRUNCATION
+        super().__init__(model, revision, prompt, same, different, truncation)
         self.dtype = dtype
         self._engine_settings: dict[str, Any] = {
             "dtype": dtype,
@@ -85,27 +76,8 @@ class VllmJudge:
             self._engine_settings["data_parallel_size"] = data_parallel
 
     @property
-    def identity(self) -> Identity:
-        return Identity(
-            name=f"vllm-{Path(self.model_name).name}",
-            weights=self._weights,
-            prompt=self.template.sha256,
-            truncation=self.truncation,
-            settings=(("dtype", self.dtype),),
-        )
-
-    @cached_property
-    def parameters(self) -> int | None:
-        return count_parameters(self.folder)
-
-    @property
-    def template_tokens(self) -> int:
-        return self.prompter.template_tokens
-
-    @cached_property
-    def prompter(self) -> Prompter:
-        """The prompt in the model's tokens."""
-        return make_prompter(self.template, load_tokenizer(self.folder), self.model_name)
+    def dtype_name(self) -> str:
+        return self.dtype
 
     @cached_property
     def engine(self) -> Any:
@@ -124,9 +96,6 @@ class VllmJudge:
         except (ValueError, RuntimeError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"judge vllm: vLLM cannot start {self.model_name} ({reason})") from None
-
-    def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
-        return np.array([len(ids) for ids in self.prompter.tokens(prefixes)], dtype=np.int64)
 
     def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
         from vllm import SamplingParams
