@@ -141,6 +141,8 @@ def _load(run: RecordedRun, path: Path) -> LoadedPolicy:
     """The policy: a built-in method if it is this program's own, else from its source, apart."""
     if is_builtin(run.policy):
         known = load_policy(run.policy, run.settings)
+        if known.budget is not None and any(each.budget != known.budget for each in run.pools):
+            raise Refused(f"run.json: its budget is not that of {run.policy}")
         if (known.sha256, known.class_name) == (run.sha256, run.class_name):
             return _same_parameters(known, run)
     settings = dict(run.settings)

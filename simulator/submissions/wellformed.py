@@ -73,11 +73,12 @@ def _open_tables(
 ) -> tuple[pq.ParquetFile | None, pq.ParquetFile | None]:
     """Both tables, opened; how many rows they may have follows from run and summary."""
     entries = summary.get("pools")
-    names = [each.get("pool") if isinstance(each, dict) else None for each in entries or []]
+    entries = entries if isinstance(entries, list) else []
+    names = [each.get("pool") if isinstance(each, dict) else None for each in entries]
     if names != [pool.name for pool in run.pools]:
         raise Refused("summary.json: its pools are not those of run.json")
     replays = started = 0
-    for entry, pool in zip(entries or [], run.pools, strict=True):
+    for entry, pool in zip(entries, run.pools, strict=True):
         problems = entry.get("problems")
         if type(problems) is not int or not 1 <= problems <= MAX_PROBLEMS:
             raise Refused(f"summary.json: {pool.name}: no count of problems")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import zipfile
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -308,6 +310,35 @@ def test_a_run_of_a_wrong_kind_is_refused(submission: Path, path: str, value: ob
 def test_the_policy_is_the_one_that_the_run_records(submission: Path) -> None:
     (submission / "policy.py").write_text("pass")
     assert form(submission) == ["policy.py: not the policy that run.json records"]
+
+
+ODD = (None, True, -1, 0.5, 10**18, "", "x", [], [[]], {}, {"pool": []})
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all values inside a JSON value."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, below in [*pairs]:
+        yield (*path, key)
+        if isinstance(below, dict | list):
+            yield from places(below, (*path, key))
+
+
+@pytest.mark.parametrize("name", ["run.json", "summary.json"])
+def test_whatever_a_field_is_made_into_verifying_goes_on(submission: Path, name: str) -> None:
+    """Every field, replaced by what it should not be: told or harmless, never an exception."""
+    original = json.loads((submission / name).read_text())
+    rng = random.Random(0)
+    for path in places(original):
+        changed = json.loads(json.dumps(original))
+        inner = changed
+        for key in path[:-1]:
+            inner = inner[key]
+        before, inner[path[-1]] = inner[path[-1]], rng.choice(ODD)
+        (submission / name).write_text(json.dumps(changed))
+        verification = verified(submission)
+        if name == "summary.json" and inner[path[-1]] != before:
+            assert verification.failed, path
 
 
 # --- Parquet
