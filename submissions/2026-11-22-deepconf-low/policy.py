@@ -34,7 +34,8 @@ class DeepConf(Policy):
         warm_up = sampler.start(min(self.warm_up, sampler.budget))
         sampler.decode(warm_up)
         # The published library's `confidence_percentile` is this percentile from the other end:
-        # 90 there keeps 90% and is DeepConf-high, whose s is the 10th percentile.
+        # 90 there keeps 90% and is DeepConf-high, whose s is the 10th percentile. In the authors'
+        # first program 90 was the percentile itself, so DeepConf-low.
         s = float(np.percentile(self.lowest(warm_up), 100 - self.keep))
         below = GroupConfidenceBelow(s, self.window)
         answer, share = self.vote(sampler, s)
