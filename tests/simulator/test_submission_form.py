@@ -312,7 +312,7 @@ def test_the_policy_is_the_one_that_the_run_records(submission: Path) -> None:
     assert form(submission) == ["policy.py: not the policy that run.json records"]
 
 
-ODD = (None, True, -1, 0.5, 10**18, "", "x", [], [[]], {}, {"pool": []})
+ODD: tuple[Any, ...] = (None, True, -1, 0.5, 10**18, "", "x", [], [[]], {}, {"pool": []})
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
