@@ -707,10 +707,12 @@ def test_a_process_ends_with_its_policy_and_with_its_host(folder: Path, way: str
         "print('ready', flush=True)\nimport time; time.sleep(1000)"
     )
     with nothing_left_behind():
+        others = descendants()  # of tests before this one in the same process
         process = subprocess.Popen([sys.executable, "-c", host], stdout=subprocess.PIPE)
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
-        started = descendants()
+        started = descendants() - others
+        assert len(started) > 1, "the host and its policy"
         process.kill()
         process.communicate()
         deadline = time.monotonic() + 10
