@@ -16,7 +16,7 @@ from simulator.commands.options import cache_option, json_option, print_json
 from simulator.errors import UserError
 
 if TYPE_CHECKING:
-    from simulator.catalogue import Broken
+    from simulator.catalogue_rows import Broken
     from simulator.pool_facts import PoolFacts
     from simulator.statistics import Estimate
 

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from stored_files import NAME, summary_pool, write_pool, write_run
 
-from simulator.catalogue import POOLS, PUBLISHED, RUNS, SUBMISSIONS, Catalogue, connect
+from simulator.catalogue import Catalogue, connect
+from simulator.catalogue_rows import POOLS, PUBLISHED, RUNS, SUBMISSIONS
 from simulator.pool import SCHEMAS, read_info
 from simulator.recording import ANSWERS, DECISIONS
 
