@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,7 @@ def replay(
     problem: StoredProblem,
     *,
     budget: int,
-    repeats: range,
+    repeats: Sequence[int],
     seed: int,
     serving: Serving,
     judge: ReplayJudge | None = None,
@@ -46,7 +46,7 @@ def replay(
     budget
         How many traces the policy may start.
     repeats
-        Which repeats; each draws its own order of traces.
+        Which repeats, in which order; each draws its own order of traces.
     seed
         What order and `sampler.rng` depend on, beside problem and repeat.
     serving
@@ -96,7 +96,7 @@ def _opaque(*parts: object) -> bytes:
 
 
 def orders(
-    problem: StoredProblem, budget: int, repeats: range, seed: int, key: int
+    problem: StoredProblem, budget: int, repeats: Sequence[int], seed: int, key: int
 ) -> Iterator[npt.NDArray[np.int64]]:
     """The first `budget` rows of each repeat's permutation of the problem's traces.
 

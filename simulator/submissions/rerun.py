@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,13 @@ from simulator.conformance import (
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy, is_builtin, load_policy
 from simulator.pool import Pool, StoredProblem
-from simulator.recording import ANSWERS, DECISIONS
+from simulator.recording import ANSWERS, DECISIONS, Replayed
 from simulator.replay import ORDERS_AT_ONCE, replay
 from simulator.run_parts import ROWS_PER_PART
 from simulator.run_spec import RunJudge
 from simulator.storage import file_sha256
 from simulator.strict import Strict
+from simulator.submissions.dealing import Dealer
 from simulator.submissions.recompute import Progress, Recomputed, figures_of
 from simulator.submissions.recorded import RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, shown
@@ -112,9 +114,11 @@ def rerun(
     result.layers = ["built-in"] if loaded.builtin else [*policy_process.layers(loaded)]
     if loaded.policy.unranked != run.unranked and judge is None:
         result.findings.append(f"run.json: unranked is {run.unranked}, the policy says otherwise")
+    dealer = Dealer(loaded, options.seed, sum(len(pool.problems) for pool in pools))
     try:
         if not result.findings:
-            others = _run_again(submission, pools, loaded, judge, options, result, progress)
+            with dealer:
+                others = _run_again(submission, pools, dealer, judge, options, result, progress)
             _compare_seeds(recomputed, run, pools, others, options.seed, result)
         if not result.findings:
             _conformance(run, pools[0], loaded, options.seed, result, progress)
@@ -132,7 +136,7 @@ def rerun(
             f"{recomputed.unshown:,} answers are what no finished trace said "
             f"({recomputed.first_unshown})"
         )
-    if printed := policy_process.printed(loaded):
+    if printed := dealer.printed or policy_process.printed(loaded):
         result.notes.append(f"the policy printed {shown(printed, MAX_PRINTED)}")
     return result
 
@@ -214,7 +218,7 @@ class _Other:
 def _run_again(
     submission: Submission,
     pools: Sequence[Pool],
-    loaded: LoadedPolicy,
+    dealer: Dealer,
     judge: RunJudge | None,
     options: RerunOptions,
     result: Rerun,
@@ -234,8 +238,7 @@ def _run_again(
     others = [_Other(min(max(run.repeats, LEAST_REPEATS), MOST_REPEATS)) for _ in pools]
     for number, recorded, problem in _problems(pools, run, progress):
         again = partial(
-            replay,
-            loaded,
+            _replay,
             problem,
             budget=recorded.budget,
             serving=run.serving,
@@ -245,13 +248,31 @@ def _run_again(
         if waiting is not None and (waiting.pool, waiting.problem_id) == name:
             rows, waiting = waiting, next(decisions, None)
         given = next(answers)
-        for part in _blocks_of(repeats, recorded.budget):
-            done = again(repeats=part, seed=run.seed)
-            _compare(rows, done.decisions, DECISIONS.names[2:], part, name, "decisions")
-            _compare(given, done.answers, ANSWERS.names[2:], part, name, "answers")
-        for part in _blocks_of(others[number].repeats, recorded.budget):
-            others[number].add(again(repeats=part, seed=options.seed).answers)
+        for part, other in zip_longest(
+            _blocks_of(repeats, recorded.budget),
+            _blocks_of(others[number].repeats, recorded.budget),
+        ):
+            asked = [(run.seed, part), (options.seed, other)]
+            made = dealer.play([(seed, each) for seed, each in asked if each], again)
+            if part:
+                done = made[0].replayed
+                _compare(rows, done.decisions, DECISIONS.names[2:], part, name, "decisions")
+                _compare(given, done.answers, ANSWERS.names[2:], part, name, "answers")
+            for dealt in made:
+                if dealt.remembered:
+                    raise Refused(
+                        f"pool {name[0]}, problem {name[1]}, {dealt.remembered}, when replayed by "
+                        "another process: it remembers other replays"
+                    )
+            if other:
+                others[number].add(made[-1].replayed.answers)
     return others
+
+
+def _replay(
+    problem: StoredProblem, loaded: LoadedPolicy, repeats: Sequence[int], seed: int, **how: Any
+) -> Replayed:
+    return replay(loaded, problem, repeats=repeats, seed=seed, **how)
 
 
 def _problems(

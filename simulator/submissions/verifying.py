@@ -232,7 +232,7 @@ def _recomputed(
 
 
 def _rerun_options(options: Options) -> RerunOptions:
-    seed = secrets.randbelow(2**31) if options.seed is None else options.seed
+    seed = secrets.randbelow(2**53) if options.seed is None else options.seed
     judge_of = None if options.judge_of is None else options.judge_of(options.cache)
     return RerunOptions(seed, options.repeats, judge_of)
 

@@ -1,0 +1,167 @@
+"""Running a policy again so that nothing it remembers is what it remembered in its run.
+
+A process serves many replays, and what one leaves behind (a module's variable, a default argument,
+an attribute of numpy) the next can find. In one process and the same order, a policy that remembers
+does once more what it did. Here repeats are dealt at random to several processes, each in another
+order, and processes are replaced by fresh ones on the way: what a replay can find differs from what
+it found, and its decisions with it, if they depend on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from simulator import policy_process
+from simulator.conformance import difference
+from simulator.loading import LoadedPolicy
+from simulator.recording import Replayed
+from simulator.replay import ORDERS_AT_ONCE
+
+Ints = npt.NDArray[np.int64]
+
+PROCESSES = 4
+"""How many processes of a policy there are at a time."""
+
+REPLACED = 8
+"""How many of them are replaced by fresh ones over all problems, about."""
+
+Replay = Callable[[LoadedPolicy, Sequence[int], int], Replayed]
+"""Replays one problem with a policy, in these repeats and in their order, with a seed."""
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """A problem's replays, sorted by repeat.
+
+    `remembered` says how a replay that two processes made differs; empty where none does.
+    """
+
+    replayed: Replayed
+    remembered: str
+
+
+class Dealer:
+    """Processes of a policy, among which the replays of each problem are dealt.
+
+    A built-in method, which runs in this process and is this program's own, is replayed as it is.
+
+    Parameters
+    ----------
+    loaded
+        The policy.
+    seed
+        What is dealt to whom follows from it; nobody who wrote the policy may have known it.
+    problems
+        How many problems are to come.
+    """
+
+    def __init__(self, loaded: LoadedPolicy, seed: int, problems: int) -> None:
+        self._loaded = loaded
+        self._rng = np.random.default_rng((seed, problems))
+        self._chance = REPLACED / max(problems, 1)
+        self._players: list[LoadedPolicy] = [loaded] if loaded.in_process else []
+        self._ends: list[ExitStack] = []
+        self._printed: list[str] = []
+
+    def __enter__(self) -> Self:
+        if not self._players:
+            for _ in range(PROCESSES):
+                self._add()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        while self._ends:
+            self._remove(0)
+
+    @property
+    def printed(self) -> str:
+        """What the first of the processes that printed anything has printed."""
+        return next(filter(None, self._printed), "")
+
+    def play(self, asked: Sequence[tuple[int, range]], replay: Replay) -> list[Dealt]:
+        """Replay one problem: for each seed and its repeats, in this order, what came of it."""
+        if self._loaded.in_process:
+            return [Dealt(replay(self._loaded, repeats, seed), "") for seed, repeats in asked]
+        if self._rng.random() < self._chance:
+            self._remove(int(self._rng.integers(PROCESSES)))
+            self._add()
+        hands = [self._deal(repeats) for _, repeats in asked]
+        made: list[list[tuple[int | None, Replayed]]] = [[] for _ in asked]
+        for number, player in enumerate(self._players):
+            for which in self._rng.permutation(len(asked)).tolist():
+                again, own = hands[which][number]
+                hand = own if again is None else [again, *own]
+                if hand:
+                    made[which].append((again, replay(player, hand, asked[which][0])))
+        return [_gathered(parts) for parts in made]
+
+    def _deal(self, repeats: range) -> list[tuple[int | None, list[int]]]:
+        """What each process makes: first one that another makes as well, then its own, at random.
+
+        Repeats whose orders of traces are drawn together stay together.
+        """
+        owner = self._rng.integers(PROCESSES, size=len(repeats))
+        hands: list[tuple[int | None, list[int]]] = []
+        for number in range(PROCESSES):
+            others = np.flatnonzero(owner != number)
+            again = repeats[int(self._rng.choice(others))] if len(others) else None
+            shuffled = self._rng.permutation(np.array(repeats)[owner == number])
+            together = np.argsort(shuffled // ORDERS_AT_ONCE, kind="stable")
+            hands.append((again, shuffled[together].tolist()))
+        return hands
+
+    def _add(self) -> None:
+        with ExitStack() as stack:
+            self._players.append(stack.enter_context(policy_process.fresh(self._loaded)))
+            self._ends.append(stack.pop_all())
+
+    def _remove(self, number: int) -> None:
+        player, end = self._players.pop(number), self._ends.pop(number)
+        end.close()
+        self._printed.append(policy_process.printed(player))
+
+
+def _gathered(parts: Sequence[tuple[int | None, Replayed]]) -> Dealt:
+    """What several processes made of one problem, each with the repeat that another made, too."""
+    tables = [
+        pa.concat_tables(
+            [_those(table, again, also=False) for again, table in named]
+        ).unify_dictionaries()
+        for named in (
+            [(again, part.decisions) for again, part in parts],
+            [(again, part.answers) for again, part in parts],
+        )
+    ]
+    decisions, answers = (
+        table.take(np.argsort(table["repeat"].to_numpy(), kind="stable")) for table in tables
+    )
+    for again, part in parts:
+        if again is None:
+            continue
+        one, two = (
+            Replayed(_those(decided, again), _those(answered, again))
+            for decided, answered in ((part.decisions, part.answers), (decisions, answers))
+        )
+        if found := difference(one, two):
+            return Dealt(Replayed(decisions, answers), f"repeat {again}: {found}")
+    return Dealt(Replayed(decisions, answers), "")
+
+
+def _those(table: pa.Table, repeat: int | None, *, also: bool = True) -> pa.Table:
+    """The rows of a repeat, or (not `also`) all others."""
+    if repeat is None:
+        return table
+    return table.filter((table["repeat"].to_numpy() == repeat) == also)

@@ -1,0 +1,231 @@
+"""Policies that remember other replays: what that gains them in their run is not verified.
+
+They pass `check`, which replays a problem in two repeats: what they do begins after more.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from pools import T, write_pool
+from submitted import found, statuses, submit, verified, write_policy
+
+from simulator import policy_process
+from simulator.conformance import check_policy, choose_cases, fresh_players
+from simulator.loading import LoadedPolicy
+from simulator.policy_process import NoSandbox
+from simulator.pool import StoredProblem
+from simulator.recording import Replayed
+from simulator.replay import replay
+from simulator.serving import Serving
+from simulator.strict import Strict
+from simulator.submissions.dealing import PROCESSES, Dealer, Replay
+
+PROBLEMS = {
+    f"p{n}": [T(10 + 3 * i + n, answer) for i, answer in enumerate("1121314151")] for n in range(6)
+}
+"""Half of the traces are right; whoever knows the majority stops at the first that is."""
+
+REPEATS = 24
+
+SOURCE = """
+import contextlib, json, sys
+import numpy
+from simulator import Policy, majority_vote
+
+KEPT = {}
+
+def kept_by_default(kept={}):
+    return kept
+
+class Remembers(Policy):
+    '''Stops at the answer that most traces gave in other replays, once there were enough.'''
+    own = {}
+
+    def solve(self, problem, sampler):
+        votes = WHERE.setdefault(problem.question, [])
+        best = max(dict.fromkeys(votes), key=votes.count) if len(votes) > AFTER else None
+        mine = []
+        for _ in range(sampler.budget):
+            trace = sampler.start(1)
+            sampler.decode(trace)
+            mine.append(trace.answer[0])
+            if mine[-1] == best:
+                break
+        votes += mine
+        return majority_vote(numpy.array(mine))
+"""
+
+WHERE = {
+    "a module's variable": "KEPT",
+    "a class's attribute": "type(self).own",
+    "a default argument": "kept_by_default()",
+    "an installed module": "vars(numpy).setdefault('kept', {})",
+    "the modules": "sys.modules.setdefault('kept', {})",
+    "this program's functions": "vars(type(sampler).start).setdefault('kept', {})",
+    "what all start with": "vars(sys).setdefault('kept', {})",
+}
+
+
+@pytest.fixture(autouse=True)
+def held(tmp_path: Path) -> None:
+    file = tmp_path / "probe.py"
+    file.write_text(
+        "from simulator import Policy\nclass P(Policy):\n    def solve(self, p, s): ..."
+    )
+    try:
+        policy_process.load(str(file), strict=Strict())
+    except NoSandbox as error:
+        pytest.skip(str(error))
+
+
+def policy(folder: Path, where: str, after: int = 20) -> str:
+    return write_policy(folder, SOURCE.replace("WHERE", where).replace("AFTER", str(after)))
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_votes_kept_from_other_replays_are_told_with_the_row(tmp_path: Path, where: str) -> None:
+    pool = write_pool(tmp_path / "pools", PROBLEMS)
+    submission = submit(tmp_path, policy(tmp_path, WHERE[where]), pool=pool, repeats=REPEATS)
+    tokens = pq.read_table(submission / "answers.parquet")["tokens"].to_numpy()
+    forgetful = submit(
+        tmp_path / "forgetful", policy(tmp_path, "dict()"), pool=pool, repeats=REPEATS
+    )
+    honest = pq.read_table(forgetful / "answers.parquet")["tokens"].to_numpy()
+    assert tokens.sum() < honest.sum()  # there is something to gain
+    verification = verified(submission, run_again=True)
+    (finding,) = found(verification, "rerun")
+    assert finding.startswith("decisions.parquet row ")
+    assert "(pool test/model/tiny, problem p0, repeat " in finding
+    assert "run again" in finding
+    assert verification.badge is None
+
+
+@pytest.mark.parametrize("after", [1, 120])
+def test_however_late_it_begins(tmp_path: Path, after: int) -> None:
+    """A repeat has at most 4 traces: after 120, thirty others have been replayed."""
+    pool = write_pool(tmp_path / "pools", PROBLEMS)
+    submission = submit(tmp_path, policy(tmp_path, "KEPT", after), pool=pool, repeats=48)
+    (finding,) = found(verified(submission, run_again=True), "rerun")
+    assert finding.startswith("decisions.parquet row ")
+
+
+def test_check_alone_does_not_see_it(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "pools", PROBLEMS)
+    loaded = policy_process.load(policy(tmp_path, "KEPT", 120))
+    cases = choose_cases(pool.problems, 4, problem_count=4, repeats=range(2))
+    findings = check_policy(fresh_players(loaded, seed=1), frozenset(), cases)
+    assert all(finding.passed for finding in findings)
+
+
+def test_what_it_learns_on_one_problem_is_told_at_the_next(tmp_path: Path) -> None:
+    """It learns from the first problem alone, so that the order of repeats makes no difference."""
+    source = """
+from simulator import Policy, majority_vote
+
+SEEN = {}
+
+class Learns(Policy):
+    '''Two traces on the first problem that it meets, one on all others.'''
+    def solve(self, problem, sampler):
+        SEEN.setdefault(problem.question)
+        count = 2 if next(iter(SEEN)) == problem.question else 1
+        return majority_vote(sampler.decode(sampler.start(count)))
+"""
+    problems = {f"p{n:02d}": PROBLEMS["p0"] for n in range(30)}
+    pool = write_pool(tmp_path / "pools", problems)
+    submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool, repeats=REPEATS)
+    (finding,) = found(verified(submission, run_again=True), "rerun")
+    assert "decisions.parquet row " in finding
+
+
+def test_who_remembers_only_with_seeds_that_are_not_its_own_is_told(tmp_path: Path) -> None:
+    """With the seed it was submitted with it is honest: the other's figures are to be better."""
+    pool = write_pool(tmp_path / "pools", PROBLEMS)
+    where = "(dict() if problem.id in OWN else KEPT)"
+    source = policy(tmp_path, where, 4)
+    asked = write_policy(
+        tmp_path / "pools",
+        "from simulator import Policy\n"
+        "class Asked(Policy):\n    def solve(self, problem, sampler): return problem.id",
+    )
+    loaded = policy_process.load(asked)
+    own = [
+        replay(loaded, each, budget=1, repeats=range(1), seed=0, serving=Serving())
+        .answers["answer"][0]
+        .as_py()
+        for each in pool.problems
+    ]
+    Path(source).write_text(f"OWN = {json.dumps(own)}\n{Path(source).read_text()}")
+    submission = submit(tmp_path, source, pool=pool, repeats=REPEATS)
+    (finding,) = found(verified(submission, run_again=True), "rerun")
+    assert "when replayed by another process: it remembers other replays" in finding
+    assert "pool test/model/tiny, problem p0, repeat " in finding
+
+
+IN_FILES = """
+with contextlib.suppress(OSError):
+    KEPT = json.load(open('/tmp/kept-by-a-policy'))
+"""
+
+
+def test_files_keep_nothing(tmp_path: Path) -> None:
+    source = SOURCE.replace("WHERE", "dict()").replace("AFTER", "20")
+    source = source.replace(
+        "        votes += mine\n",
+        "        votes += mine\n"
+        "        with contextlib.suppress(OSError):\n"
+        "            json.dump(votes, open('/tmp/kept-by-a-policy', 'w'))\n",
+    ).replace("KEPT = {}\n", f"KEPT = {{}}\n{IN_FILES}")
+    pool = write_pool(tmp_path / "pools", PROBLEMS)
+    submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool)
+    assert statuses(verified(submission, run_again=True)) == ["passed", "passed", "passed"]
+    assert not Path("/tmp/kept-by-a-policy").exists()
+
+
+FORGETS = SOURCE.replace("WHERE", "dict()").replace("AFTER", "20")
+
+
+def player(problem: StoredProblem) -> Replay:
+    def play(loaded: LoadedPolicy, repeats: Sequence[int], seed: int) -> Replayed:
+        return replay(loaded, problem, budget=4, repeats=repeats, seed=seed, serving=Serving())
+
+    return play
+
+
+def test_who_remembers_nothing_is_dealt_to_the_same_rows(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "pools", PROBLEMS)
+    loaded = policy_process.load(write_policy(tmp_path, FORGETS), strict=Strict())
+    asked = [(5, range(70)), (6, range(64, 66)), (7, range(1))]
+    for seed in range(3):
+        with Dealer(loaded, seed, len(pool.problems)) as dealer:
+            for problem in pool.problems:
+                play = player(problem)
+                made = dealer.play(asked, play)
+                for dealt, (its_seed, repeats) in zip(made, asked, strict=True):
+                    straight = play(loaded, repeats, its_seed)
+                    assert dealt.remembered == ""
+                    assert dealt.replayed.answers.to_pylist() == straight.answers.to_pylist()
+                    assert dealt.replayed.decisions.to_pylist() == straight.decisions.to_pylist()
+
+
+def test_every_process_begins_with_what_another_makes_too(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "pools", PROBLEMS)
+    play = player(pool.problems[0])
+    hands: list[list[int]] = []
+
+    def noted(loaded: LoadedPolicy, repeats: Sequence[int], seed: int) -> Replayed:
+        hands.append([*repeats])
+        return play(loaded, repeats, seed)
+
+    loaded = policy_process.load(write_policy(tmp_path, FORGETS), strict=Strict())
+    with Dealer(loaded, 1, 1) as dealer:
+        dealer.play([(0, range(64))], noted)
+    assert len(hands) == PROCESSES
+    assert sorted(repeat for hand in hands for repeat in hand[1:]) == [*range(64)]
+    assert all(hand[0] not in hand[1:] for hand in hands)
+    assert all(hand[1:] != sorted(hand[1:]) for hand in hands)
