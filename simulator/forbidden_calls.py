@@ -3,7 +3,8 @@
 Landlock knows files, TCP and signals. What it leaves open is shut here by a seccomp filter, which
 also needs no rights: other sockets (UDP; those of services of this machine), other processes and
 their limits, memory and queues that outlive the process, and what belongs to files beside their
-contents. A refused call fails as one without permission does. For 64-bit x86 and ARM.
+contents: times, rights, locks, and who watches them. A refused call fails as one without
+permission does. For 64-bit x86 and ARM.
 """
 
 from __future__ import annotations
@@ -46,6 +47,13 @@ _NUMBERS = {  # x86-64 and ARM64, which lacks the older ones
     "msgget": (68, 186),
     "semget": (64, 190),
     "mq_open": (240, 180),
+    "flock": (73, 32),  # of any file that can be read: what one process holds another can tell
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "fanotify_init": (300, 262),
+    "mincore": (27, 232),
+    "setpgid": (109, 154),
+    "setsid": (112, 157),
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
@@ -70,13 +78,15 @@ _NUMBERS = {  # x86-64 and ARM64, which lacks the older ones
 _TO_ITSELF = {"kill": (62, 129), "tgkill": (234, 131), "prlimit64": (302, 261)}
 """Allowed where the first argument, a process, is this one (or 0, which means it)."""
 _CLONE, _CLONE3 = (56, 220), (435, 435)
+_FCNTL, _LOCKING, _DUPLICATE = (72, 25), 5, 1030
+"""Commands of `fcntl` from `_LOCKING` on are refused, as locks can be seen; but for one."""
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """Column of the tables above, and what the kernel calls calls of this architecture."""
 
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _FILTER = 22, 38, 2
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_AT_NUMBER, _AT_ARCHITECTURE, _AT_FIRST_ARGUMENT = 0, 4, 16
+_AT_NUMBER, _AT_ARCHITECTURE, _AT_FIRST_ARGUMENT, _AT_SECOND_ARGUMENT = 0, 4, 16, 24
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
 _UNKNOWN = 0x00050000 | errno.ENOSYS
 _CLONE_THREAD = 0x00010000
@@ -126,6 +136,14 @@ def _filter(column: int, architecture: int, process: int) -> bytes:
             (_RETURN, 0, 0, _REFUSE),
             (_RETURN, 0, 0, _ALLOW),
         ]
+    code += [
+        (_IF_EQUAL, 0, 5, _FCNTL[column]),
+        (_LOAD, 0, 0, _AT_SECOND_ARGUMENT),
+        (_IF_AT_LEAST, 0, 2, _LOCKING),
+        (_IF_EQUAL, 1, 0, _DUPLICATE),
+        (_RETURN, 0, 0, _REFUSE),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
     code += [
         (_IF_EQUAL, 0, 1, _CLONE3[column]),  # its flags cannot be seen; libc then uses clone
         (_RETURN, 0, 0, _UNKNOWN),

@@ -22,6 +22,10 @@ REFUSED = {
     "rights of a file": "os.chmod('file', 0o600)",
     "times of a file, which could hold numbers": "os.utime('file', (1, 2))",
     "memory that outlives it": "call('shmget', 4242, 4096, 0o1600)",
+    "a lock on a file, which another could see": "fcntl.flock(open('file'), fcntl.LOCK_SH)",
+    "a lock on a part of a file": "fcntl.lockf(open('file'), fcntl.LOCK_SH, 1)",
+    "a look at such a lock": "fcntl.fcntl(open('file'), fcntl.F_GETLK, bytes(32))",
+    "word of files that others open": "call('inotify_init1', 0)",
     "a limit of its parent": f"resource.prlimit({PARENT}, resource.RLIMIT_CORE, (0, 0))",
     "how soon its parent runs": f"os.setpriority(os.PRIO_PROCESS, {PARENT}, 1)",
     "a signal to its parent": f"os.kill({PARENT}, 0)",
@@ -34,10 +38,12 @@ ALLOWED = {
     "a thread": "threading.Thread(target=int).start()",
     "threads of numpy": "numpy.ones((500, 500)) @ numpy.ones((500, 500))",
     "a pipe": "os.pipe()",
+    "a second descriptor": "os.close(fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 0))",
+    "a descriptor that does not wait": "os.set_blocking(os.pipe()[0], False)",
 }
 
 SCRIPT = """
-import ctypes, json, os, resource, socket, sys, threading
+import ctypes, fcntl, json, os, resource, socket, sys, threading
 import numpy
 from simulator.forbidden_calls import forbid_calls
 
