@@ -4,7 +4,8 @@
 
 Makes each cell, in turn, in a temporary folder (up to 2 GB), replays `deepprune` with a judge that
 knows the labels and with the pool's own judge scores (those labels, blurred to an AUROC of 0.8701),
-and prints a line for each τ. Then every problem that deepprune and cons@512 answer differently,
+and prints a line for each τ, with how many traces were placed in clusters and how many finished to
+vote. Then every problem that deepprune and cons@512 answer differently,
 with the clusters as they were. The traces are generated, so nothing here is evidence about the
 method; the runs are unranked.
 """
@@ -35,7 +36,7 @@ from simulator.run_spec import DEFAULT_BUDGET
 from simulator.serving import Serving
 from simulator.summary import Totals, summarise
 
-TAUS = ("0.25", "0.5", "0.63", "0.75")
+TAUS = ("0.75", "0.63", "0.5", "0.25")
 
 COLUMNS = {
     "reduction": ("reduction, %", 100, "{:.1f}"),
@@ -59,7 +60,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     given = parser.parse_args()
     names = [heading for heading, _, _ in COLUMNS.values()]
-    print("| " + " | ".join(["cell", "judge", "τ", *names, "of all pairs, %"]) + " |")
+    names += ["of all pairs, %", "placed", "finished"]
+    print("| " + " | ".join(["cell", "judge", "τ", *names]) + " |")
     why = []
     for cell in CELLS:
         if fnmatch(cell.name, given.cell):
@@ -81,6 +83,7 @@ def main() -> None:
 def show(title: str, pool: Pool, judge: CachedScores, tau: str, repeats: int) -> list[str]:
     """Print a line of the table; returns what was answered differently, a line each."""
     loaded, totals, why = load_policy("deepprune", {"tau": tau}), Totals(), []
+    placed, finished = [], []
     for index in range(len(pool.problems)):
         problem = pool.problems[index].fresh()
         with patch.object(simulator.replay, "Engine", Kept):
@@ -95,6 +98,10 @@ def show(title: str, pool: Pool, judge: CachedScores, tau: str, repeats: int) ->
                 judge=judge,
             )
         totals.add(done.answers)
+        for engine in Kept.made:
+            assert engine.clusters is not None
+            placed.append(np.count_nonzero(engine.clusters >= 0))
+            finished.append(np.count_nonzero(engine.finished))
         for row, engine in zip(done.answers.to_pylist(), Kept.made, strict=True):
             if row["correct"] != row["baseline_correct"]:
                 outcome = "gained" if row["correct"] else "lost"
@@ -107,7 +114,8 @@ def show(title: str, pool: Pool, judge: CachedScores, tau: str, repeats: int) ->
         parts = [form.format(part * scale + 0.0) for part in metrics[name].values()]
         cells.append(f"{parts[0]} [{parts[1]}, {parts[2]}]" if name in WITH_INTERVAL else parts[0])
     share = metrics["judge_calls"]["value"] / (DEFAULT_BUDGET * (DEFAULT_BUDGET - 1) / 2)
-    print(f"| {title} | {' | '.join(cells)} | {100 * share:.1f} |", flush=True)
+    cells += [f"{100 * share:.1f}", f"{np.mean(placed):.0f}", f"{np.mean(finished):.1f}"]
+    print(f"| {title} | {' | '.join(cells)} |", flush=True)
     return why
 
 

@@ -1,7 +1,7 @@
 """Judge `embedding`: how near two prefixes are in a sentence encoder's space.
 
 P(same) is the cosine, those below 0 counting as 0: the baseline of DeepPrune (arXiv 2510.08483,
-section 4). With a head that `judge train` made, it is the head's probability instead.
+section 3.2). With a head that `judge train` made, it is the head's probability instead.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What training minimises and what it is shown: focal loss and oversampling of the rarer label.
 
-Both as DeepPrune (arXiv 2510.08483, section 3) uses them: about 80% of pairs of recorded traces
+Both as DeepPrune (arXiv 2510.08483, section 4.1.2) uses them: about 80% of pairs of recorded traces
 have the same answer, and a judge that always says so would be right that often.
 """
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, logit, ndtri
 
 from judges.protocol import Floats, Identity, Ints
 from simulator.errors import UserError
@@ -21,18 +21,27 @@ PUBLISHED_AUROC = 0.8701
 """Of the best judge of DeepPrune (arXiv 2510.08483, first version): 25 reasoning words, focal loss
 and oversampling, averaged over its test models."""
 
-VERSION = 1
+SAME_SHARE = 0.8
+"""Share of the pairs that the published judge was trained on whose answers are the same (about 80%,
+arXiv 2510.08483, section 4.1.2)."""
+
+VERSION = 2
 """Goes up whenever a score changes."""
 
 
 @dataclass(frozen=True)
 class OracleJudge:
-    """Scores Φ(±d/2 + noise), + where two traces have the same answer, with d = √2 Φ⁻¹(AUROC).
+    """P(same answer) for one who sees x = ±d/2 + noise of a pair, + where the answers are the same.
 
-    The noise is standard normal, so the score of a random same-answer pair is above that of a
-    random different-answer pair with probability `auroc`, and 0.5 is half-way between the two
-    kinds. A share of its variance belongs to the two traces (u_a + u_b, each u the same in all of a
-    trace's pairs), the rest to the pair: a judge that misreads a trace does so in every pair, and
+    With standard normal noise and d = √2 Φ⁻¹(AUROC), x of a random same-answer pair is above that
+    of a random different-answer pair with probability `auroc`. The score is the posterior,
+    P(same | x) = sigmoid(d x + logit(same_share)), which orders pairs as x does. It is what a judge
+    learns that is trained with cross-entropy on pairs of which `same_share` are the same: where
+    that share holds, of the pairs with score s a share s is the same. A judge that cannot tell
+    (AUROC 0.5) says `same_share` of every pair.
+
+    A share of the noise's variance belongs to the two traces (u_a + u_b, each u the same in all of
+    a trace's pairs), the rest to the pair: a judge that misreads a trace does so in every pair, and
     an average over many partners does not make up for it. How large that share is in real judges is
     not published; one half is ours.
 
@@ -43,6 +52,8 @@ class OracleJudge:
     ----------
     auroc
         From 0.5, chance, to 1.
+    same_share
+        Share of same-answer pairs that the judge was trained on, above 0 and below 1.
     trace_share
         Share of the noise's variance that belongs to traces, 0 to 1.
     seed
@@ -50,12 +61,15 @@ class OracleJudge:
     """
 
     auroc: float = 1.0
+    same_share: float = SAME_SHARE
     trace_share: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.auroc <= 1:
             raise UserError(f"judge oracle: auroc={self.auroc}; from 0.5 (chance) to 1")
+        if not 0 < self.same_share < 1:
+            raise UserError(f"judge oracle: same_share={self.same_share}; above 0 and below 1")
         if not 0 <= self.trace_share <= 1:
             raise UserError(f"judge oracle: trace_share={self.trace_share}; from 0 to 1")
 
@@ -63,6 +77,7 @@ class OracleJudge:
     def identity(self) -> Identity:
         settings = {
             "auroc": self.auroc,
+            "same_share": self.same_share,
             "seed": self.seed,
             "trace_share": self.trace_share,
             "version": VERSION,
@@ -92,7 +107,8 @@ class OracleJudge:
         noise = (1 - self.trace_share) ** 0.5 * of_pair
         noise += (self.trace_share / 2) ** 0.5 * of_trace.sum(axis=1)
         distance = 2**0.5 * float(ndtri(self.auroc))
-        scores: Floats = ndtr(np.where(same, distance / 2, -distance / 2) + noise)
+        seen = np.where(same, distance / 2, -distance / 2) + noise
+        scores: Floats = expit(distance * seen + logit(self.same_share))
         return scores
 
     def _normal(self, problem: StoredProblem, what: str, numbers: npt.NDArray[np.uint64]) -> Floats:

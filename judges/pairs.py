@@ -34,7 +34,7 @@ FORMAT = 1
 """Version of the format; a reader refuses a newer one."""
 
 TRACES = 16
-"""Traces drawn of each problem: 120 pairs (arXiv 2510.08483, section 3)."""
+"""Traces drawn of each problem: 120 pairs (arXiv 2510.08483, section 3.2)."""
 
 TEST_SHARE = 0.3
 """Share of the problems, and of the models where none are named, to test on."""

@@ -59,7 +59,7 @@ def sample(
              with confidences and probes: 3.9 x 10^9 tokens, 7 GB; text adds 4 GB
 
     With each come judge scores of all its pairs, which no judge gave: they are the true labels,
-    blurred to an AUROC of 0.8701.
+    blurred to an AUROC of 0.8701, as probabilities where 80% of pairs are the same.
     """  # noqa: D301  (\b keeps click from wrapping)
     from judges.generated import score_generated
     from simulator.cache import cache_folder

@@ -72,9 +72,22 @@ def test_stored_scores_have_the_published_auroc(
     error = float(np.std(by_cell, ddof=1)) / len(by_cell) ** 0.5
     assert error < 0.015
     assert roc_auc_score(labels, scores) == pytest.approx(PUBLISHED_AUROC, abs=3 * error)
-    # 0.5 is half-way: as many same-answer pairs above it as others below.
-    above, below = (scores[labels] > 0.5).mean(), (scores[~labels] < 0.5).mean()
-    assert above == pytest.approx(below, abs=0.05)
+
+
+def test_stored_scores_are_probabilities_where_80_percent_of_pairs_are_the_same(
+    made: tuple[Path, list[dict[str, Any]]],
+) -> None:
+    cache, rows = made
+    found = [stored_pairs(cache, row) for row in rows]
+    labels, scores = (np.concatenate(part) for part in zip(*found, strict=True))
+    # Pairs weigh what makes the two kinds 80% and 20% of all.
+    weights = np.where(labels, 0.8 / labels.mean(), 0.2 / (1 - labels.mean()))
+    for low in (0.0, 0.2, 0.4, 0.6, 0.8):
+        chosen = (scores >= low) & (scores < low + 0.2)
+        assert chosen.sum() > 1_000
+        share = np.average(labels[chosen], weights=weights[chosen])
+        said = np.average(scores[chosen], weights=weights[chosen])
+        assert share == pytest.approx(said, abs=0.06)
 
 
 def test_every_pair_is_scored_and_the_scores_are_sound(

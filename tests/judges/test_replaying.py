@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pools import T, write_pool
@@ -13,7 +14,7 @@ from pools import T, write_pool
 from judges.oracle import OracleJudge
 from judges.replaying import RunJudges, cost_ratio
 from simulator.cli import main
-from simulator.generated.cells import CELLS, SIZES
+from simulator.generated.cells import CELLS, SIZES, select_cells
 from simulator.generated.pools import make_pool
 from simulator.loading import load_policy
 
@@ -224,21 +225,27 @@ def test_a_perfect_judge_saves_most_tokens_of_cons_and_finds_every_answer(tmp_pa
     assert values["judge_calls"] < 32 * 31 / 2
 
 
+@pytest.mark.parametrize("cell", ["deepseek-r1-0528-qwen3-8b/aime24", "qwen3-32b/aime25"])
 def test_as_tau_falls_fewer_clusters_keep_fewer_tokens_and_answers_but_more_are_finished(
-    tmp_path: Path,
+    tmp_path: Path, cell: str
 ) -> None:
-    make_pool(tmp_path / "cache", CELLS[0], SIZES["small"])
-    swept = [
-        run("--judge", "oracle:auroc=0.87", "-p", f"tau={tau}", "-d", "*", output=f"{tau}")[1]
-        for tau in (0.9, 0.6, 0.3, 0.1)
-    ]
-    for metric, falls in (
-        ("clusters", True),
-        ("tokens_kept", True),
-        ("clusters_correct", True),
-        ("purity", True),
-        ("tokens_per_problem", False),  # the largest cluster grows, and K2 of it are finished
-    ):
+    # The steps of the published ablation, which counts one full trace a cluster: it falls, too.
+    (made,) = select_cells([cell])
+    make_pool(tmp_path / "cache", made, SIZES["small"])
+    taus = ("0.75", "0.63", "0.5", "0.25")
+    options = ("--judge", "oracle:auroc=0.8701", "--repeats", "16", "-d", "*")
+    swept = [run(*options, "-p", f"tau={tau}", output=tau)[1] for tau in taus]
+    for metric in ("clusters", "tokens_kept", "clusters_classes", "purity"):
         values = [each[metric] for each in swept]
-        assert values == sorted(values, reverse=falls), metric
-    assert swept[0]["clusters_classes"] > swept[-1]["clusters_classes"]
+        assert values == sorted(set(values), reverse=True), metric  # each below the one before
+    correct = [each["clusters_correct"] for each in swept]
+    assert correct == sorted(correct, reverse=True)
+    assert correct[0] > correct[-1]
+    # Of the largest cluster, which grows, up to K2 = 20 are finished: that alone costs more.
+    finished = []
+    for tau in taus:
+        table = pq.read_table(Path(tau, "decisions.parquet"), columns=["finished"])
+        finished.append(int(np.sum(table["finished"].to_numpy())))
+    assert finished == sorted(set(finished))
+    spent = [each["tokens_per_problem"] for each in swept]
+    assert spent == sorted(set(spent))

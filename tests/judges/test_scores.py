@@ -216,6 +216,7 @@ def test_settings_reach_the_judge() -> None:
         ("oracle:auroc=nan", "expected float"),
         ("oracle:auroc=0.3", "from 0.5"),
         ("oracle:trace_share=2", "from 0 to 1"),
+        ("oracle:same_share=1", "above 0 and below 1"),
         ("oracle:seed=1.5", "expected int"),
         ("lexical:x=1", "it has: none"),
     ],
