@@ -27,6 +27,7 @@ COMMANDS = {
     "report": ("simulator.commands.report:report", "Compare runs as a table or a plot."),
     "import": ("simulator.commands.import_:import_pool", "Make a pool of other people's traces."),
     "data": ("simulator.commands.data:data", "List, show and query the pools on this machine."),
+    "leaderboard": ("leaderboard_app.cli:leaderboard", "Open the leaderboard in a browser."),
     "judge": ("judges.cli:judge", "Score pairs of unfinished traces; train and evaluate judges."),
 }
 """Command to `module:function` and the line that `--help` shows, so that help loads nothing."""

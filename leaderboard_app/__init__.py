@@ -1,0 +1,1 @@
+"""The leaderboard: pure functions that build tables and charts, and pages that only render them."""

@@ -1,0 +1,35 @@
+"""The Streamlit app: its pages and what they share. Started by `deepprune-sim leaderboard`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from leaderboard_app.navigation import PAGES
+from simulator.errors import UserError
+
+
+def main() -> None:
+    """Run the app."""
+    icon = Path(__file__).with_name("icon.svg")  # a named one would come from the network
+    st.set_page_config(page_title="deepprune-sim", page_icon=str(icon), layout="wide")
+    pages = [
+        st.Page(
+            page.file,
+            title=page.title,
+            icon=f":material/{page.icon}:",
+            url_path=name,
+            default=name == "board",
+        )
+        for name, page in PAGES.items()
+    ]
+    page = st.navigation(pages, position="top")
+    try:
+        page.run()
+    except UserError as error:  # one line that says what to do, as on the command line
+        st.error(str(error).replace("\n", " "), icon=":material/error:")
+
+
+if __name__ == "__main__":
+    main()

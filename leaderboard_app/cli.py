@@ -1,0 +1,91 @@
+"""`deepprune-sim leaderboard`: starts the app."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+
+from leaderboard_app.folders import Folders
+from simulator.cache import cache_folder, runs_folder
+from simulator.errors import UserError
+
+APP = Path(__file__).with_name("app.py")
+
+THEME = {
+    "theme.light.primaryColor": "#0072B2",
+    "theme.dark.primaryColor": "#56B4E9",
+    "theme.baseRadius": "0.4rem",
+}
+
+SETTINGS = {
+    "browser.gatherUsageStats": "false",
+    "client.toolbarMode": "viewer",
+    "server.fileWatcherType": "none",
+    **THEME,
+}
+"""What the server is started with: nothing is sent anywhere, and no developer's menu."""
+
+
+@click.command(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExamples:\n"
+    "  deepprune-sim leaderboard\n"
+    "  deepprune-sim leaderboard --submissions my-board/submissions --port 8600 --headless",
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@click.option("--address", default="localhost", show_default=True, help="Where it listens.")
+@click.option("--headless", is_flag=True, help="Open no browser.")
+@click.option(
+    "--submissions",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("submissions"),
+    show_default=True,
+    help="Folder of submissions and published figures.",
+)
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of runs. [default: runs]",
+)
+@click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of pools.")
+def leaderboard(
+    port: int,
+    address: str,
+    headless: bool,
+    submissions: Path,
+    runs: Path | None,
+    cache: Path | None,
+) -> None:
+    """Open the leaderboard in a browser: submissions, runs and pools, down to the single trace.
+
+    It reads files and never writes any, follows those that are added while it runs, and needs no
+    network. Ctrl-C ends it.
+    """
+    _check_free(address, port)
+    folders = Folders(cache_folder(cache), runs or runs_folder(), submissions)
+    settings = SETTINGS | {
+        "server.port": str(port),
+        "server.address": address,
+        "server.headless": str(headless or not sys.stdout.isatty()).lower(),
+    }
+    command = [sys.executable, "-m", "streamlit", "run", str(APP)]
+    command += [f"--{name}={value}" for name, value in settings.items()]
+    sys.stdout.flush()
+    os.execve(command[0], command, {**os.environ, **folders.as_environment()})
+
+
+def _check_free(address: str, port: int) -> None:
+    """Say so in one line where something listens there already, or nothing can."""
+    try:
+        (family, _, _, _, where), *_ = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+    except OSError as error:
+        raise UserError(
+            f"{address}:{port}: cannot listen there ({error.strerror}); choose another --port"
+        ) from None

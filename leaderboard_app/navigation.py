@@ -1,0 +1,26 @@
+"""The pages of the app by the names that links have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PageEntry:
+    """A page: its file below `views/`, what the navigation calls it, its Material icon."""
+
+    file: str
+    title: str
+    icon: str
+
+
+PAGES = {
+    "board": PageEntry("views/board.py", "Board", "leaderboard"),
+    "tradeoff": PageEntry("views/tradeoff.py", "Trade-off", "scatter_plot"),
+    "compare": PageEntry("views/compare.py", "Compare", "compare_arrows"),
+    "entry": PageEntry("views/entry.py", "Entry", "article"),
+    "problem": PageEntry("views/problem.py", "Problem", "account_tree"),
+    "data": PageEntry("views/data.py", "Data", "database"),
+    "judges": PageEntry("views/judges.py", "Judges", "gavel"),
+    "submit": PageEntry("views/submit.py", "Submit", "upload"),
+}

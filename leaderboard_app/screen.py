@@ -1,0 +1,196 @@
+"""What pages render with: tables with sorting and downloads, charts, links, empty states.
+
+Nothing here decides what is shown; that is in the pure modules, which do not know Streamlit.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import streamlit as st
+
+from leaderboard_app import table as tables
+from leaderboard_app.folders import Folders
+from leaderboard_app.library import Library, load, state_of
+from leaderboard_app.navigation import PAGES
+from leaderboard_app.table import Order, Table
+
+HERE = Path(__file__).parent
+
+
+def _component() -> Any:
+    """The table's component; Streamlit wants it registered once in a script's run."""
+    return st.components.v2.component(
+        "deepprune_sim_table",
+        html='<div class="dps-place"></div>',
+        css=(HERE / "table.css").read_text(encoding="utf-8"),
+        js=(HERE / "table.js").read_text(encoding="utf-8"),
+        isolate_styles=False,
+    )
+
+
+def library() -> Library:
+    """The library as the files are now; read anew only when one of them has changed."""
+    folders = Folders.from_environment()
+    return _library(folders, state_of(folders))
+
+
+@st.cache_resource(max_entries=2, show_spinner="Reading pools, runs and submissions …")
+def _library(folders: Folders, state: int) -> Library:
+    return load(folders)
+
+
+def parameter(name: str) -> str | None:
+    """A parameter of the page's link."""
+    return st.query_params.get(name)
+
+
+def set_parameter(name: str, value: str | None) -> None:
+    """Put a parameter into the page's link, or take it out."""
+    if value is None or value == "":
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
+
+
+def link(page: str, **parameters: str | int | None) -> str:
+    """The link of a page of this app, as table cells have it: `entry?entry=…`."""
+    given = {name: str(value) for name, value in parameters.items() if value is not None}
+    return f"{page}?{urlencode(given)}" if given else page
+
+
+def go(target: str) -> None:
+    """Open a page of this app by its link."""
+    name, _, query = target.partition("?")
+    if name in PAGES:
+        st.switch_page(PAGES[name].file, query_params=dict(parse_qsl(query)))
+
+
+def show_table(table: Table, *, name: str, sortable: bool = True, downloads: bool = True) -> None:
+    """A table whose headings sort it, whose links lead on, and that can be taken along.
+
+    `name` is that of its file and of its key in the page's link (`name=column`), so it has to
+    differ from those of other tables on the page.
+    """
+    key = f"table-{name}"
+    chosen = parameter(name) if sortable else None
+    order = Order.parse(chosen) if chosen else None
+    table = tables.sorted_by(table, order)
+    shown = _component()(
+        key=key,
+        data={"html": tables.as_html(table, order, sortable=sortable)},
+        on_sort_change=lambda: set_parameter(name, st.session_state[key].sort),
+        on_go_change=lambda: None,
+    )
+    if downloads:
+        table_downloads(table, name)
+    if shown.go:
+        go(shown.go)
+
+
+def table_downloads(table: Table, name: str) -> None:
+    """CSV to download, Markdown and LaTeX to copy."""
+    with st.container(horizontal=True, gap="small"):
+        st.download_button(
+            "CSV",
+            data=lambda: tables.as_csv(table).encode(),
+            file_name=f"{name}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+            key=f"csv-{name}",
+            help="Every figure unrounded, with the ends of its interval",
+        )
+        for form, render, language in (
+            ("Markdown", tables.as_markdown, "markdown"),
+            ("LaTeX", tables.as_latex, "latex"),
+        ):
+            with st.popover(form, type="tertiary", icon=":material/content_copy:"):
+                st.code(render(table), language=language, height=300)
+
+
+def show_chart(
+    chart: Any, *, name: str, alt: str, height: int | None = None, selection: str | None = None
+) -> Any:
+    """A chart with its text alternative, to be taken along as SVG or PNG.
+
+    With `selection`, the name of a selection in the chart, what is selected is returned.
+    """
+    size: dict[str, Any] = {"width": "stretch", "height": height or "content"}
+    given: dict[str, Any] = {"key": f"chart-{name}", "alt": alt, **size}
+    if selection:
+        event: Any = st.altair_chart(chart, on_select="rerun", selection_mode=selection, **given)
+    else:
+        event = st.altair_chart(chart, **given)
+    with st.container(horizontal=True, gap="small"):
+        for form, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
+            st.download_button(
+                form.upper(),
+                data=_drawn(chart, form),
+                file_name=f"{name}.{form}",
+                mime=mime,
+                on_click="ignore",
+                type="tertiary",
+                icon=":material/download:",
+                key=f"{form}-{name}",
+            )
+        with st.popover("As text", type="tertiary", icon=":material/notes:"):
+            st.text(alt)
+    return event
+
+
+def _drawn(chart: Any, form: str) -> Callable[[], bytes]:
+    """Draws the chart when it is asked for: it takes half a second."""
+
+    def draw() -> bytes:
+        file = io.BytesIO() if form == "png" else io.StringIO()
+        chart.save(file, format=form, **({"scale_factor": 2} if form == "png" else {}))
+        content = file.getvalue()
+        return content.encode() if isinstance(content, str) else content
+
+    return draw
+
+
+def empty(message: str, *commands: str) -> None:
+    """Says what is missing and what to run for it."""
+    st.info(message, icon=":material/info:")
+    for command in commands:
+        st.code(command, language="sh")
+
+
+def show_broken(found: Library) -> None:
+    """The submissions, runs and pools that could not be read, with the reason."""
+    if not found.broken:
+        return
+    count = len(found.broken)
+    with st.expander(f"{count} {'folder is' if count == 1 else 'folders are'} broken and left out"):
+        rows = tuple(
+            (tables.Cell(each.path.name), tables.Cell(str(each.path)), tables.Cell(each.reason))
+            for each in found.broken
+        )
+        columns = tuple(
+            tables.Column(key, heading, numeric=False)
+            for key, heading in (("name", "Name"), ("path", "Folder"), ("reason", "Reason"))
+        )
+        show_table(tables.Table("Broken folders", columns, rows), name="broken")
+
+
+def plain(text: str) -> str:
+    """A text for where Streamlit reads Markdown: what could begin markup is escaped."""
+    return "".join(f"\\{each}" if each in "\\`*_{}[]()<>#+-.!|~$:&" else each for each in text)
+
+
+def is_dark() -> bool:
+    """Whether the reader's theme is dark."""
+    return st.context.theme.type == "dark"
+
+
+def keep(parameters: Mapping[str, str | None]) -> None:
+    """Put several parameters into the page's link."""
+    for name, value in parameters.items():
+        set_parameter(name, value)

@@ -1,0 +1,18 @@
+export default function({ parentElement, data, setTriggerValue }) {
+  const place = parentElement.querySelector('.dps-place');
+  if (place.dataset.shown !== data.html) {
+    const left = place.querySelector('.dps-scroll')?.scrollLeft ?? 0;
+    place.innerHTML = data.html;
+    place.dataset.shown = data.html;
+    const scroll = place.querySelector('.dps-scroll');
+    if (scroll) scroll.scrollLeft = left;
+  }
+  place.onclick = (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    const at = event.target.closest('[data-sort], [data-go]');
+    if (!at) return;
+    event.preventDefault();
+    if (at.dataset.sort) setTriggerValue('sort', at.dataset.sort);
+    else setTriggerValue('go', at.dataset.go);
+  };
+}

@@ -1,0 +1,1 @@
+"""The pages: each renders what the pure module of its name builds."""
