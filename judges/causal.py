@@ -29,7 +29,8 @@ class CausalJudge(ABC):
     Parameters
     ----------
     model, revision
-        A folder, or a repository of the Hugging Face hub and a commit, branch or tag of it.
+        A folder, or a repository of the Hugging Face hub and a commit, branch or tag of it; None
+        takes the commit that is pinned here, else the newest, which is then in `resolved`.
     prompt
         A template file with {trace_a} and {trace_b}; None takes what the model was trained with,
         else the built-in one.
@@ -52,7 +53,8 @@ class CausalJudge(ABC):
         truncation: Truncation | None,
     ) -> None:
         self.model_name = model
-        self.folder, self._weights = find_model(model, revision)
+        found = find_model(model, revision)
+        self.folder, self._weights, self.resolved = found.folder, found.weights, found.resolved
         trained = judge_file(self.folder)
         if trained.get("kind", "hf") != "hf":
             raise UserError(f"{model}: trained as judge {trained['kind']}; name it so")

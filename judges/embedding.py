@@ -41,7 +41,7 @@ class EmbeddingJudge:
     ----------
     model, revision
         A folder in the format of sentence-transformers, or a repository of the Hugging Face hub and
-        a commit, branch or tag of it.
+        a commit, branch or tag of it, as for `judges.causal.CausalJudge`.
     device
         As for `judges.hf.HfJudge`.
     head
@@ -65,7 +65,8 @@ class EmbeddingJudge:
         if head not in ("auto", "none"):
             raise UserError(f"judge embedding: head={head}; give auto or none")
         self.model_name = model
-        self.folder, self._weights = find_model(model, revision)
+        found = find_model(model, revision)
+        self.folder, self._weights, self.resolved = found.folder, found.weights, found.resolved
         trained = judge_file(self.folder)
         if trained.get("kind", "embedding") != "embedding":
             raise UserError(f"{model}: trained as judge {trained['kind']}; name it so")

@@ -61,6 +61,25 @@ class GreedyPairs:
         scores.store.compact(problem)
 
 
+def greedy_options(policy: LoadedPolicy, budget: int | None, repeats: int, seed: int) -> list[str]:
+    """What to give `judge score` for the pairs that a run asks for; nothing where it takes all.
+
+    Parameters
+    ----------
+    policy, budget, repeats, seed
+        Those of the run, the budget as typed.
+    """
+    if not policy.builtin or policy.name != "deepprune":
+        return []
+    settings = [f"{name}={text}" for name, text in policy.settings.items() if name != "truncation"]
+    return [
+        *("--pairs", "greedy"),
+        *(part for setting in settings for part in ("-p", setting)),
+        *([] if budget is None else ("-n", str(budget))),
+        *("--repeats", str(repeats), "--seed", str(seed)),
+    ]
+
+
 class _Filling:
     """A replay's judge that stores the score of every pair asked for, and counts new ones."""
 

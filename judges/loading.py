@@ -62,6 +62,21 @@ def load_judge(spec: str, truncation: Truncation | None = None) -> AnyJudge:
     return judge
 
 
+def pinned_spec(spec: str, judge: AnyJudge) -> str:
+    """`spec` with the commit of the judge's model in it, which makes it mean the same for good."""
+    commit: str | None = getattr(judge, "resolved", None)
+    if commit is None:
+        return spec
+    name, _, rest = spec.partition(":")
+    settings = [item for item in rest.split(",") if item and not item.startswith("revision=")]
+    return f"{name}:{','.join([*settings, f'revision={commit}'])}"
+
+
+def commit_note(spec: str, pinned: str) -> str:
+    """The line to print where `pinned_spec` is not what was typed."""
+    return f"judge {spec}: no commit of its model was named; the one found now is {pinned}"
+
+
 def not_installed(spec: str, error: ModuleNotFoundError) -> UserError:
     """What to say of a judge whose library is missing, which may show only on first use."""
     name = spec.partition(":")[0]

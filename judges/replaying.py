@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from judges.loading import commit_note
 from judges.prefixes import Truncation
 from judges.protocol import StoredJudge
 from judges.scores import CachedScores, open_scores
@@ -29,6 +30,11 @@ class RunJudges:
     ratio
         What a token that the judge reads costs, in tokens of the model; None to work it out.
 
+    Attributes
+    ----------
+    note
+        Which commit of its model the judge is, where the user named none; known once it is opened.
+
     Raises
     ------
     UserError
@@ -40,6 +46,7 @@ class RunJudges:
         self._spec = spec
         self._ratio = ratio
         self._opened: dict[Truncation | None, CachedScores] = {}
+        self.note: str | None = None
 
     def signals(self, policy: LoadedPolicy) -> frozenset[str]:
         """What a pool must store for this policy to have its traces judged.
@@ -53,9 +60,16 @@ class RunJudges:
         cuts_at_words = truncation is not None and truncation.unit == "words"
         return frozenset({"text"}) if reads_text or cuts_at_words else frozenset()
 
-    def of(self, policy: LoadedPolicy, pools: Sequence[Pool]) -> RunJudge:
-        """The judge of a run of this policy over these pools."""
-        scores = self._open(_truncation(policy))
+    def of(
+        self, policy: LoadedPolicy, pools: Sequence[Pool], options: Sequence[str] = ()
+    ) -> RunJudge:
+        """The judge of a run of this policy over these pools.
+
+        `options` are those of `judge score` that score what the run will ask for, to be told where
+        a score is missing; see `judges.greedy.greedy_options`.
+        """
+        opened = self._open(_truncation(policy))
+        scores = CachedScores(opened.store, opened.judge, options)
         ratios = [cost_ratio(scores.parameters, pool.info.model, self._ratio) for pool in pools]
         identity = {
             **scores.identity.as_dict(),
@@ -69,6 +83,9 @@ class RunJudges:
     def _open(self, truncation: Truncation | None) -> CachedScores:
         if truncation not in self._opened:
             scores = open_scores(self._cache, self._spec)
+            if scores.judge is not None and scores.description.spec != self._spec:
+                self.note = commit_note(self._spec, scores.description.spec)
+                self._spec = scores.description.spec  # so that all settings of a sweep have it
             if truncation is not None and scores.identity.truncation not in (None, truncation):
                 scores = open_scores(self._cache, self._spec, truncation)
             self._opened[truncation] = scores

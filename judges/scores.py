@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from judges.loading import load_judge, not_installed
+from judges.loading import load_judge, not_installed, pinned_spec
 from judges.prefixes import Truncation
 from judges.protocol import AnyJudge, Floats, Identity, Ints, StoredJudge, all_pairs, tokens_read
 from judges.store import Description, Matrix, ScoreStore, open_store, scores_folder
+from simulator.cache import cache_folder
 from simulator.errors import SamplerError, UserError
 from simulator.pool import StoredProblem
 
@@ -24,11 +26,16 @@ class CachedScores:
         Where scores are kept.
     judge
         Computes those that are not there; None where no judge is at hand.
+    options
+        Of `judge score`, to score what will be asked for; none score all pairs.
     """
 
-    def __init__(self, store: ScoreStore, judge: AnyJudge | None) -> None:
+    def __init__(
+        self, store: ScoreStore, judge: AnyJudge | None, options: Sequence[str] = ()
+    ) -> None:
         self.store = store
         self.judge = judge
+        self.options = options
         self._looks = judge if isinstance(judge, StoredJudge) else None  # slow to find out
         self._held: _Held | None = None
 
@@ -159,10 +166,13 @@ class CachedScores:
 
     def _no_score(self, problem: StoredProblem, gaps: Ints) -> UserError:
         first, second = problem.trace_ids[gaps[0]].tolist()
+        cache = self.store.path.parent.parent
+        elsewhere = [] if cache == cache_folder(None) else ["--cache", str(cache)]
+        options = [*self.options, *elsewhere]
         return UserError(
             f"{problem.pool.name}: no score of judge {self.identity.folder} for traces {first} and "
             f"{second} of problem {problem.problem_id!r}, and no judge at hand; compute them with: "
-            f"{score_command(self.description, problem.pool.name)}"
+            f"{score_command(self.description, problem.pool.name, options)}"
         )
 
     def __getstate__(self) -> dict[str, object]:
@@ -192,12 +202,12 @@ class _Held:
         return self._prefixes
 
 
-def score_command(description: Description, pool: str) -> str:
-    """The command that stores all scores of a pool."""
+def score_command(description: Description, pool: str, options: Sequence[str] = ()) -> str:
+    """The command that stores the scores of a pool: all, unless options say which."""
     spec = description.spec or description.identity.name
     truncation = description.identity.truncation
     cut = [] if truncation is None else ["-t", str(truncation)]
-    return shlex.join(["deepprune-sim", "judge", "score", spec, *cut, "-d", pool])
+    return shlex.join(["deepprune-sim", "judge", "score", spec, *cut, "-d", pool, *options])
 
 
 def open_scores(cache: Path, spec: str, truncation: Truncation | None = None) -> CachedScores:
@@ -227,7 +237,7 @@ def open_scores(cache: Path, spec: str, truncation: Truncation | None = None) ->
         return CachedScores(store, None)
     judge = load_judge(spec, truncation)
     try:
-        description = Description.of(judge, spec)
+        description = Description.of(judge, pinned_spec(spec, judge))
     except ModuleNotFoundError as error:
         raise not_installed(spec, error) from None
     return CachedScores(ScoreStore(folder, description), judge)

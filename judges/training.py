@@ -161,12 +161,12 @@ def train(
             f"{pairs.folder}: {len(labels)} pairs to train on, of {len(set(labels.tolist()))} "
             "label(s); make the pairs of more problems or with a smaller --test-share"
         )
-    source, weights = find_model(model, revision)
+    found = find_model(model, revision)
     template = template or Template.read()
     work = folder / TRAINING
     record = {
         "model": model,
-        "weights": weights,
+        "weights": found.weights,
         "kind": kind,
         "pairs": pairs.fingerprint,
         "template": asdict(template) if kind == "hf" else None,
@@ -176,7 +176,7 @@ def train(
 
     accelerator = Accelerator(mixed_precision="bf16" if recipe.bf16 else "no", cpu=device == "cpu")
     torch.manual_seed(recipe.seed)
-    learner = _learner(kind, source, groups, template, recipe, recompute)
+    learner = _learner(kind, found.folder, groups, template, recipe, recompute)
     optimizer = torch.optim.AdamW(
         learner.parameter_groups(recipe.learning_rate), lr=0.0, weight_decay=recipe.weight_decay
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simulator.commands.progress import progress_bar
+from simulator.commands.progress import note, progress_bar
 from simulator.commands.report import write_whole
 from simulator.errors import UserError
 
@@ -74,7 +74,7 @@ def evaluate(
     together and for each; where some traces end before the cut, also without their pairs.
     """
     from judges.evaluation import compare, score_pairs
-    from judges.loading import load_judge
+    from judges.loading import commit_note, load_judge, pinned_spec
     from judges.pairs import PairSet
     from judges.prefixes import Truncation
 
@@ -83,11 +83,14 @@ def evaluate(
     cut = None if truncation is None else Truncation.parse(truncation)
     scored = []
     for spec in dict.fromkeys(judges):
+        judge = load_judge(spec, cut)
+        if (pinned := pinned_spec(spec, judge)) != spec:
+            note(commit_note(spec, pinned))
         with progress_bar(spec) as progress:
             scored.append(
                 score_pairs(
                     pair_set,
-                    load_judge(spec, cut),
+                    judge,
                     spec,
                     split=split,
                     unfinished_only=unfinished_only,
@@ -116,8 +119,8 @@ def show(rows: Sequence[Row], form: str) -> None:
 
     if form == "table" and sys.stdout.isatty():
         print_table(HEADERS, [cells(row) for row in rows], RIGHT)
-        for note in NOTES:
-            click.echo(note)
+        for line in NOTES:
+            click.echo(line)
     else:
         click.echo(RENDER[form](rows), nl=False)
 

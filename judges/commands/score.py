@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from simulator.commands.options import cache_option, json_option, print_json
-from simulator.commands.progress import progress_bar
+from simulator.commands.progress import note, progress_bar
 from simulator.errors import Interrupted, UserError, interrupted
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def score(
     machine that has no model. What is there is not scored again, so the same command goes on after
     an interruption.
     """
+    from judges.loading import commit_note
     from judges.prefixes import Truncation
     from judges.scores import open_scores
     from judges.scoring import score_pools
@@ -91,6 +92,8 @@ def score(
     cut = None if truncation is None else Truncation.parse(truncation)
     pools = [Pool(path) for path in find_pools(folder, patterns)]
     scores = open_scores(folder, judge, cut)
+    if scores.judge is not None and scores.description.spec != judge:
+        note(commit_note(judge, scores.description.spec))
     wanted = None
     if pairs == "greedy":
         wanted = _greedy(scores.identity.truncation, settings, pools, budget, repeats, seed)

@@ -168,6 +168,7 @@ def train(
     """
     from judges.embedding import DEFAULT_MODEL as ENCODER
     from judges.hf import choose_device
+    from judges.models import find_model
     from judges.pairs import PairSet
     from judges.prefixes import Truncation
     from judges.prompting import Template
@@ -187,6 +188,10 @@ def train(
     base = Recipe(cuts[0], bf16=bf16, **settings)
     recipes = grid(base, cuts, losses, [int(each) for each in factors])
     template = Template.read(prompt, same, different)
+    model = model or (ENCODER if kind == "embedding" else BASE)
+    if (commit := find_model(model, revision).resolved) is not None:
+        note(f"model {model}: no commit was named; the one found now is --revision {commit}")
+        revision = commit
     folders = [output] if len(recipes) == 1 else [output / _folder(each) for each in recipes]
     for recipe, folder in zip(recipes, folders, strict=True):
         if len(recipes) > 1 and (folder / "judge.json").exists():
@@ -201,7 +206,7 @@ def train(
                 train(
                     pair_set,
                     kind,
-                    model or (ENCODER if kind == "embedding" else BASE),
+                    model,
                     folder,
                     recipe,
                     revision=revision,

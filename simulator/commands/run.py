@@ -142,10 +142,13 @@ def run(
     needs = frozenset(loaded.policy.requires)
     judges = None
     if "judge" in needs:
+        from judges.greedy import greedy_options
         from judges.replaying import RunJudges
 
         judges = RunJudges(cache_folder(cache), judge or "lexical", judge_cost)
         needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
+        if judges.note is not None:
+            note(judges.note)
     elif judge is not None or judge_cost is not None:
         raise UserError(f"{loaded.name} asks no judge; leave out --judge and --judge-cost")
     pools = choose_pools(cache_folder(cache), patterns, loaded, needs)
@@ -157,7 +160,9 @@ def run(
             repeats,
             seed,
             serving,
-            None if judges is None else judges.of(each.loaded, pools),
+            None
+            if judges is None
+            else judges.of(each.loaded, pools, greedy_options(each.loaded, budget, repeats, seed)),
         )
         for each in chosen
     ]
