@@ -312,4 +312,4 @@ def _latex(cell: Cell) -> str:
         text = f"\\underline{{{text}}}"
     if cell.bold:
         text = f"\\textbf{{{text}}}"
-    return text + (f"\\textsuperscript{{{escape_latex(cell.mark)}}}" if cell.mark else "")
+    return text + escape_latex(cell.mark)

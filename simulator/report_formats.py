@@ -287,6 +287,10 @@ LATEX = {
     "|": r"\textbar{}",
     "†": r"\textsuperscript{\dag}",
     "‡": r"\textsuperscript{\ddag}",
+    "⁸": r"\textsuperscript{8}",
+    "τ": r"$\tau$",
+    "Δ": r"$\Delta$",
+    "−": "$-$",
     **{character: f"\\{character}" for character in "_%&#${}"},
 }
 

@@ -58,7 +58,9 @@ def write_recorded(cache: Path, model: str, benchmark: str, *, problems: int = 6
                 words = [f"w{place}" for place in range(tokens)]
                 ends = np.cumsum([len(word) + 1 for word in words])
                 places = np.arange(10, tokens + 1, 10)
-                confidence = 12.0 + np.arange(tokens) % 5 - 3.0 * (answer != "1")
+                confidence = (
+                    12.0 + (np.arange(tokens) % 5).astype(np.float64) - 3.0 * (answer != "1")
+                )
                 records.append(
                     TraceRecord(
                         trace_id=index,

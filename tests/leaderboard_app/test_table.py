@@ -1,0 +1,183 @@
+"""Tables: sorting, hiding, and what leaves the app as HTML, CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+import csv
+import io
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from leaderboard_app.table import (
+    Cell,
+    Column,
+    Order,
+    Table,
+    as_csv,
+    as_html,
+    as_latex,
+    as_markdown,
+    groups,
+    sorted_by,
+    without,
+)
+
+TABLE = Table(
+    "Board",
+    (
+        Column("method", "Method", numeric=False),
+        Column("a:tokens", "Tokens", "A", help="Fewer is better"),
+        Column("a:accuracy", "Accuracy", "A", descending=True),
+        Column("paper", "Paper", "B", numeric=False),
+    ),
+    (
+        (
+            Cell("esc", "esc", link="entry?entry=runs%2Fesc"),
+            Cell("1.2", 1.25, "95% interval 1 to 2", bold=True, low=1.0, high=2.0),
+            Cell("80", 0.8),
+            Cell("paper", "https://arxiv.org/abs/1", link="https://arxiv.org/abs/1"),
+        ),
+        (
+            Cell("Cons", "Cons"),
+            Cell("3.5", 3.5),
+            Cell("90", 0.9, underlined=True, mark="†"),
+            Cell(),
+        ),
+        (Cell("asc", "asc"), Cell(note="not run"), Cell("80", 0.8), Cell()),
+    ),
+    ("† from the paper",),
+)
+
+
+def names(table: Table) -> list[str]:
+    return [row[0].text for row in table.rows]
+
+
+class Seen(HTMLParser):
+    """Elements and texts as a browser finds them."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_numbers_sort_by_value_texts_without_case_and_missing_ones_come_last() -> None:
+    assert names(sorted_by(TABLE, Order("a:tokens"))) == ["esc", "Cons", "asc"]
+    assert names(sorted_by(TABLE, Order("a:tokens", descending=True))) == ["Cons", "esc", "asc"]
+    assert names(sorted_by(TABLE, Order("method"))) == ["asc", "Cons", "esc"]
+
+
+def test_equal_cells_stay_in_their_order_both_ways() -> None:
+    assert names(sorted_by(TABLE, Order("a:accuracy"))) == ["esc", "asc", "Cons"]
+    assert names(sorted_by(TABLE, Order("a:accuracy", descending=True))) == ["Cons", "esc", "asc"]
+
+
+def test_a_column_that_is_not_there_sorts_nothing() -> None:
+    assert sorted_by(TABLE, Order("b:tokens")) == TABLE
+
+
+@pytest.mark.parametrize("text", ["a:tokens", "-a:tokens"])
+def test_an_order_is_what_its_text_says(text: str) -> None:
+    assert str(Order.parse(text)) == text
+    assert Order.parse(text).descending == text.startswith("-")
+
+
+def test_hidden_columns_and_groups_go_the_first_column_stays() -> None:
+    hidden = without(TABLE, {"B", "a:accuracy", "method"})
+    assert [column.key for column in hidden.columns] == ["method", "a:tokens"]
+    assert [len(row) for row in hidden.rows] == [2, 2, 2]
+
+
+def test_neighbouring_columns_of_a_group_share_a_heading() -> None:
+    assert groups(TABLE) == [("", 1), ("A", 2), ("B", 1)]
+
+
+def test_a_row_with_too_few_cells_is_a_mistake_of_the_program() -> None:
+    with pytest.raises(ValueError, match="fewer cells"):
+        Table("x", TABLE.columns, ((Cell("a"),),))
+
+
+def test_html_has_buttons_that_sort_links_that_lead_on_and_hints() -> None:
+    seen = Seen(as_html(TABLE, Order("a:tokens")))
+    sorts = [value for name, value in seen.attributes if name == "data-sort"]
+    # the chosen column turns round when it is chosen again; accuracy begins with the highest
+    assert sorts == ["method", "-a:tokens", "-a:accuracy", "paper"]
+    assert ("aria-sort", "ascending") in seen.attributes
+    assert ("data-go", "entry?entry=runs%2Fesc") in seen.attributes
+    assert ("title", "95% interval 1 to 2") in seen.attributes
+    assert ("title", "not run") in seen.attributes
+    assert (seen.tags.count("b"), seen.tags.count("u"), seen.tags.count("sup")) == (1, 1, 1)
+
+
+def test_a_link_that_is_neither_a_page_nor_https_is_text() -> None:
+    for link in ("javascript:alert(1)", "http://example.org", "//example.org", "data:text/html,x"):
+        seen = Seen(as_html(Table("x", TABLE.columns[:1], ((Cell("t", link=link),),))))
+        assert "a" not in seen.tags
+        assert "t" in seen.texts
+
+
+@given(st.text(min_size=1), st.text())
+def test_whatever_a_text_contains_html_shows_it_as_text(text: str, note: str) -> None:
+    table = Table(text, (Column("c", text, text, text),), ((Cell(text, note=note, mark=text),),))
+    tags = Seen(as_html(table)).tags
+    plain = Table("t", (Column("c", "t", "t", "t"),), ((Cell("t", note=note and "t", mark="t"),),))
+    assert tags == Seen(as_html(plain)).tags
+
+
+def test_csv_is_unrounded_with_intervals_in_columns_of_their_own() -> None:
+    assert as_csv(TABLE) == (
+        "method,a:tokens,a:tokens_low,a:tokens_high,a:accuracy,paper\n"
+        "esc,1.25,1.0,2.0,0.8,https://arxiv.org/abs/1\n"
+        "Cons,3.5,,,0.9,\n"
+        "asc,,,,0.8,\n"
+    )
+
+
+@given(st.text(min_size=1))
+def test_no_text_in_csv_begins_as_a_formula_does(text: str) -> None:
+    table = Table("t", (Column("c", "c", numeric=False),), ((Cell(text, text),),))
+    (_, *rows) = csv.reader(io.StringIO(as_csv(table)))
+    assert not "".join(rows[0] if rows else []).startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def test_markdown_keeps_emphasis_and_links_and_escapes_markup() -> None:
+    assert as_markdown(TABLE).splitlines() == [
+        "| Method | A: Tokens | A: Accuracy | B: Paper |",
+        "| --- | --: | --: | --- |",
+        "| esc | **1.2** | 80 | [paper](https://arxiv.org/abs/1) |",
+        "| Cons | 3.5 | <u>90</u>† | – |",
+        "| asc | – | 80 | – |",
+        "",
+        "† from the paper",
+    ]
+    hostile = Table("x", TABLE.columns[:1], ((Cell("<b>|[x](javascript:y)"),),))
+    assert "| &lt;b&gt;\\|\\[x\\](javascript:y) |" in as_markdown(hostile)
+
+
+def test_latex_is_a_tabular_with_groups_over_their_columns() -> None:
+    assert as_latex(TABLE).splitlines() == [
+        "\\begin{tabular}{lrrl}",
+        "\\toprule",
+        "\\multicolumn{1}{c}{} & \\multicolumn{2}{c}{A} & \\multicolumn{1}{c}{B} \\\\",
+        "Method & Tokens & Accuracy & Paper \\\\",
+        "\\midrule",
+        "esc & \\textbf{1.2} & 80 & paper \\\\",
+        "Cons & 3.5 & \\underline{90}\\textsuperscript{\\dag} & -- \\\\",
+        "asc & -- & 80 & -- \\\\",
+        "\\bottomrule",
+        "\\end{tabular}",
+        "% † from the paper",
+    ]
