@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from judges.commands.options import (
+    format_option,
+    pairs_argument,
+    picture_option,
+    truncation_option,
+)
 from simulator.commands.progress import note, progress_bar
 from simulator.commands.report import write_whole
 from simulator.errors import UserError
@@ -17,8 +23,6 @@ if TYPE_CHECKING:
 
     from judges.evaluation import Row, Scored
 
-FORMATS = ("table", "markdown", "latex", "json")
-
 
 @click.command(
     name="eval",
@@ -27,14 +31,9 @@ FORMATS = ("table", "markdown", "latex", "json")
     "  deepprune-sim judge eval otis embedding:model=minilm -t tokens=500 --format latex\n"
     "  deepprune-sim judge eval otis hf:model=qwen3-4b --calibration calibration.png",
 )
-@click.argument("pairs", type=click.Path(path_type=Path), metavar="PAIRS")
+@pairs_argument
 @click.argument("judges", nargs=-1, required=True, metavar="JUDGE...")
-@click.option(
-    "-t",
-    "--truncation",
-    metavar="tokens=N|words=N",
-    help="What judges read of each trace. [default: each judge's own]",
-)
+@truncation_option("What judges read of each trace. [default: each judge's own]")
 @click.option(
     "--split",
     type=click.Choice(["test", "train"]),
@@ -47,16 +46,9 @@ FORMATS = ("table", "markdown", "latex", "json")
     is_flag=True,
     help="Do not even score pairs of which a prefix is a whole trace, answer included.",
 )
-@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option(
-    "--roc", type=click.Path(path_type=Path), metavar="FILE", help="Draw ROC curves (.svg, .png)."
-)
-@click.option(
-    "--calibration",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Draw how often pairs are the same at each score (.svg, .png).",
-)
+@format_option()
+@picture_option("--roc", "Draw ROC curves (.svg, .png).")
+@picture_option("--calibration", "Draw how often pairs are the same at each score (.svg, .png).")
 def evaluate(
     pairs: Path,
     judges: tuple[str, ...],

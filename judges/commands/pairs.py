@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from judges.commands.options import number_option, output_option, pools_option, seed_option
 from simulator.commands.options import cache_option, json_option, print_json
 
 TRUNCATIONS = ("words=25", "tokens=500")
@@ -16,15 +17,8 @@ TRUNCATIONS = ("words=25", "tokens=500")
     "  deepprune-sim judge pairs -d 'epoch/*' -o otis --test-model 'gemini*' --test-model phi-4\n"
     "  deepprune-sim judge pairs -d '*/mmlu-pro' -o mmlu -t tokens=250,tokens=500 --test-share 1"
 )
-@click.option("-d", "--pool", "patterns", multiple=True, required=True, help="Pool name or glob.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="Where to write them, a new folder.",
-)
+@pools_option
+@output_option("Where to write them, a new folder.")
 @click.option(
     "-t",
     "--truncation",
@@ -33,12 +27,8 @@ TRUNCATIONS = ("words=25", "tokens=500")
     metavar="tokens=N|words=N",
     help="What to keep of each trace; several with commas. [default: words=25,tokens=500]",
 )
-@click.option(
-    "--traces",
-    type=click.IntRange(min=2),
-    default=16,
-    show_default=True,
-    help="Traces drawn of each problem; all of their pairs are made.",
+@number_option(
+    "--traces", 16, "Traces drawn of each problem; all of their pairs are made.", least=2
 )
 @click.option(
     "--test-share",
@@ -54,13 +44,7 @@ TRUNCATIONS = ("words=25", "tokens=500")
     metavar="GLOB",
     help="Models to test on, and not to train on. [default: a share of them drawn]",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the draws of traces, problems and models.",
-)
+@seed_option("Of the draws of traces, problems and models.")
 @cache_option
 @json_option
 def pairs(

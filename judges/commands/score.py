@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from judges.commands.options import pools_option, truncation_option
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import note, progress_bar
 from simulator.errors import Interrupted, UserError, interrupted
@@ -23,13 +24,10 @@ if TYPE_CHECKING:
     "  deepprune-sim judge score hf -d 'epoch/*' --pairs greedy -p tau=.5,.63 --repeats 16"
 )
 @click.argument("judge")
-@click.option("-d", "--pool", "patterns", multiple=True, required=True, help="Pool name or glob.")
-@click.option(
-    "-t",
-    "--truncation",
-    metavar="tokens=N|words=N",
-    help="What the judge reads of each trace: its first N tokens, or up to its Nth reasoning word. "
-    "[default: the judge's own]",
+@pools_option
+@truncation_option(
+    "What the judge reads of each trace: its first N tokens, or up to its Nth reasoning word. "
+    "[default: the judge's own]"
 )
 @click.option(
     "--pairs",

@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from judges.commands.eval import FORMATS, check_plots, draw, show
+from judges.commands.eval import check_plots, draw, show
+from judges.commands.options import (
+    format_option,
+    number_option,
+    output_option,
+    pairs_argument,
+    picture_option,
+    seed_option,
+    truncation_option,
+)
 from simulator.commands.progress import note, stages_shown
 from simulator.errors import UserError, interrupted
 
@@ -25,22 +34,10 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
     "  accelerate launch --num_processes 4 -m simulator.cli judge train otis hf -o qwen3-4b \\\n"
     "      --recompute --batch 64 --accumulate 4 --learning-rate 1e-5"
 )
-@click.argument("pairs", type=click.Path(path_type=Path), metavar="PAIRS")
+@pairs_argument
 @click.argument("kind", type=click.Choice(["embedding", "hf"]), metavar="embedding|hf")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    required=True,
-    metavar="DIR",
-    help="Where to save the judge; of a grid, a folder for each judge inside.",
-)
-@click.option(
-    "-t",
-    "--truncation",
-    metavar="tokens=N|words=N",
-    help="What is read of each trace; several with commas. [default: the first of PAIRS]",
-)
+@output_option("Where to save the judge; of a grid, a folder for each judge inside.")
+@truncation_option("What is read of each trace; several with commas. [default: the first of PAIRS]")
 @click.option(
     "--loss",
     default="focal",
@@ -68,23 +65,9 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
     f"[default: all-MiniLM-L6-v2, or {BASE} for hf]",
 )
 @click.option("--revision", help="Commit, branch or tag of the model on the hub.")
-@click.option(
-    "--epochs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Times over all pairs.",
-)
-@click.option(
-    "--batch", type=click.IntRange(min=1), default=120, show_default=True, help="Pairs an update."
-)
-@click.option(
-    "--accumulate",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Parts that an update is worked through in, to save memory.",
-)
+@number_option("--epochs", 1, "Times over all pairs.")
+@number_option("--batch", 120, "Pairs an update.")
+@number_option("--accumulate", 1, "Parts that an update is worked through in, to save memory.")
 @click.option(
     "--learning-rate", type=float, default=2e-5, show_default=True, help="At its highest."
 )
@@ -108,35 +91,11 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
     show_default=True,
     help="auto: a GPU where there is one.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Of the order of pairs and all else that is drawn.",
-)
-@click.option(
-    "--save-every",
-    type=click.IntRange(min=0),
-    default=200,
-    show_default=True,
-    help="Updates between checkpoints; 0 for none.",
-)
+@seed_option("Of the order of pairs and all else that is drawn.")
+@number_option("--save-every", 200, "Updates between checkpoints; 0 for none.", least=0)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="table",
-    show_default=True,
-    help="Of a grid's comparison.",
-)
-@click.option(
-    "--roc",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Of a grid: ROC curves (.svg, .png).",
-)
+@format_option("Of a grid's comparison.")
+@picture_option("--roc", "Of a grid: ROC curves (.svg, .png).")
 def train(
     pairs: Path,
     kind: str,

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judges.pairs import PairSet, Split, make_pairs, problem_keys
+from judges.pairs import PairSet, make_pairs
 from judges.prefixes import Truncation
+from judges.splitting import Split, problem_keys
 from simulator.errors import UserError
 from simulator.pool import Pool, PoolInfo
 from simulator.pool_writer import PoolWriter

@@ -1,0 +1,64 @@
+"""What several commands about judges take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+FORMATS = ("table", "markdown", "latex", "json")
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+pairs_argument = click.argument("pairs", type=click.Path(path_type=Path), metavar="PAIRS")
+pools_option = click.option(
+    "-d", "--pool", "patterns", multiple=True, required=True, help="Pool name or glob."
+)
+
+
+def output_option(help: str) -> Option:
+    """`-o`, a folder to write to."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Path(path_type=Path),
+        required=True,
+        metavar="DIR",
+        help=help,
+    )
+
+
+def truncation_option(help: str) -> Option:
+    """`-t`, where traces are cut; a text, for some commands several with commas."""
+    return click.option("-t", "--truncation", metavar="tokens=N|words=N", help=help)
+
+
+def number_option(name: str, default: int, help: str, least: int = 1) -> Option:
+    """A whole number from `least`."""
+    return click.option(
+        name, type=click.IntRange(min=least), default=default, show_default=True, help=help
+    )
+
+
+def seed_option(help: str) -> Option:
+    """`--seed`, by default 0."""
+    return number_option("--seed", 0, help, least=0)
+
+
+def format_option(help: str | None = None) -> Option:
+    """`--format` of a comparison of judges."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help=help,
+    )
+
+
+def picture_option(name: str, help: str) -> Option:
+    """A file to draw to."""
+    return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=help)
