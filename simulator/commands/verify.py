@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
     from simulator.run_spec import RunJudge
     from simulator.submissions.rerun import JudgeOf
     from simulator.submissions.verification import Verification
+    from simulator.submissions.verifying import Options
 
 
 @click.command(
     epilog="\b\nExamples:\n"
     "  deepprune-sim verify submissions/2026-11-22-short-3-16\n"
-    "  deepprune-sim verify submissions/* --no-rerun\n"
+    "  deepprune-sim verify submissions/* -j 4\n"
     "  deepprune-sim verify submissions/2026-11-22-short-3-16 --markdown > comment.md"
 )
 @click.argument(
@@ -51,6 +53,14 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="When to give a submission up.",
 )
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many submissions to verify at once.",
+)
 @click.option("--dry-run", is_flag=True, help="Write no verification.json.")
 @click.option("--markdown", is_flag=True, help="Print a summary for a pull request's comment.")
 @cache_option
@@ -63,6 +73,7 @@ def verify(
     repeats: int | None,
     seed: int | None,
     timeout: float,
+    jobs: int,
     dry_run: bool,
     markdown: bool,
     cache: Path | None,
@@ -87,7 +98,6 @@ def verify(
     from simulator.submissions.markdown import summary
     from simulator.submissions.verification import write_verification
     from simulator.submissions.verifying import Options
-    from simulator.submissions.verifying import verify as verify_one
 
     for path in submissions:
         if not path.is_symlink() and not path.exists():
@@ -97,18 +107,17 @@ def verify(
     options = Options(cache_folder(cache), not no_rerun, repeats, seed, timeout, _judges)
     done: list[Verification] = []
     unwritten = False
-    for path in submissions:
-        with stages_shown() as stage:
-            found = verify_one(path, options, partial(_told, stage, path.name))
-        done.append(found)
-        if not dry_run and not path.is_symlink():
-            try:
-                write_verification(path, found)
-            except UserError as error:
-                note(f"warning: {error}")
-                unwritten = True
-        if not as_json and not markdown:
-            _show(found)
+    with closing(_verified(submissions, options, jobs)) as verified:
+        for path, found in zip(submissions, verified, strict=True):
+            done.append(found)
+            if not dry_run and not path.is_symlink():
+                try:
+                    write_verification(path, found)
+                except UserError as error:
+                    note(f"warning: {error}")
+                    unwritten = True
+            if not as_json and not markdown:
+                _show(found)
     if as_json:
         print_json([each.as_dict() for each in done])
     elif markdown:
@@ -116,8 +125,25 @@ def verify(
     ctx.exit(1 if unwritten or any(each.failed for each in done) else 0)
 
 
-def _told(stage: Callable[[str, float], None], name: str, what: str, done: float) -> None:
-    stage(f"{name}: {what}", done)
+def _verified(
+    submissions: Sequence[Path], options: Options, jobs: int
+) -> Generator[Verification, None, None]:
+    """What came of each submission, in their order; progress is shown while one is waited for."""
+    from simulator.submissions.verifying import verify_all
+
+    shown: list[Callable[[str, float], None]] = []
+
+    def told(path: Path, what: str, done: float) -> None:
+        for stage in shown:
+            stage(f"{path.name}: {what}", done)
+
+    with closing(verify_all(submissions, options, jobs, told)) as verified:
+        for _ in submissions:
+            with stages_shown() as stage:
+                shown[:] = [stage]
+                found = next(verified)
+                shown.clear()
+            yield found
 
 
 def _show(found: Verification) -> None:

@@ -9,16 +9,20 @@ from __future__ import annotations
 import os
 import resource
 import secrets
+import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from simulator.cache import pool_name
@@ -66,12 +70,44 @@ class Options:
     judge_of: Callable[[Path], JudgeOf] | None = None
 
 
+def verify_all(
+    paths: Sequence[Path],
+    options: Options,
+    jobs: int = 1,
+    progress: Callable[[Path, str, float], None] = lambda path, what, done: None,
+) -> Generator[Verification, None, None]:
+    """Verify submissions, `jobs` at a time; what came of each, in the order of `paths`.
+
+    Leaving the iteration, by Ctrl-C as well, ends what is still under way.
+    """
+    given_up = Event()
+
+    def one(path: Path) -> Verification:
+        return verify(path, options, lambda what, done: progress(path, what, done), given_up)
+
+    if jobs == 1:
+        yield from map(one, paths)
+        return
+    with ThreadPoolExecutor(jobs) as threads:  # each waits for a process
+        waiting = [threads.submit(one, path) for path in paths]
+        try:
+            for each in waiting:
+                yield each.result()
+        finally:
+            given_up.set()
+            threads.shutdown(cancel_futures=True)
+
+
 def verify(
-    path: Path, options: Options, progress: Progress = lambda what, done: None
+    path: Path,
+    options: Options,
+    progress: Progress = lambda what, done: None,
+    given_up: Event | None = None,
 ) -> Verification:
     """Verify a submission, a folder or a bundle, in a process of its own.
 
-    Nothing that it holds raises: what is wrong is in the result.
+    Nothing that it holds raises: what is wrong is in the result. Where `given_up` is set meanwhile,
+    by another thread, the process is ended.
     """
     began = time.time()
     ours, theirs = get_context("spawn").Pipe(duplex=False)
@@ -79,10 +115,11 @@ def verify(
         target=_work, args=(theirs, os.getpid(), path, options, list(sys.path))
     )
     with ours:
-        process.start()
+        with _deaf_to_ctrl_c():
+            process.start()
         theirs.close()
         try:
-            result = _wait(ours, began + options.timeout, progress)
+            result = _wait(ours, began + options.timeout, progress, given_up or Event())
             if isinstance(result, str):
                 process.kill() if result else process.join(5)
                 process.join()
@@ -103,11 +140,27 @@ def verify(
     )
 
 
-def _wait(ours: Connection, until: float, progress: Progress) -> Verification | str:
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started here do not hear it, and print no traceback: this one ends them."""
+    if sys.platform == "win32":
+        yield
+        return
+    ensure_running()  # what it starts would hear Ctrl-C again, with all that is started after it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wait(
+    ours: Connection, until: float, progress: Progress, given_up: Event
+) -> Verification | str:
     """What the process found; else a line that says why not, empty if it has ended."""
     try:
-        while (left := until - time.time()) > 0:
-            if ours.poll(min(left, 1.0)):
+        while (left := until - time.time()) > 0 and not given_up.is_set():
+            if ours.poll(min(left, 0.5)):
                 kind, *fields = ours.recv()
                 if kind == "done":
                     verification: Verification = fields[0]
