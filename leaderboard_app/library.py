@@ -23,7 +23,12 @@ from simulator.loading import is_builtin, load_policy
 from simulator.pool import Pool, iter_pool_folders
 from simulator.run_reader import METRICS, Metric, ProblemSums, read_problem_sums
 from simulator.signals import NEEDS
-from simulator.submissions.published import PublishedFigure, read_published
+from simulator.submissions.published import (
+    FILE_NAME,
+    PACKAGED,
+    PublishedFigure,
+    read_published,
+)
 
 LOCAL = "local"
 """The badge of a run that was not submitted."""
@@ -181,7 +186,11 @@ def state_of(folders: Folders) -> int:
 
 
 def load(folders: Folders) -> Library:
-    """Read everything there is; what cannot be read is in `broken` and stops nothing else."""
+    """Read everything there is; what cannot be read is in `broken` and stops nothing else.
+
+    A folder of submissions without published figures is shown with those that came with the
+    program.
+    """
     state = state_of(folders)
     catalogue = connect(folders.cache, folders.runs, folders.submissions)
     pools = catalogue.rows("FROM pools ORDER BY name")
@@ -198,8 +207,9 @@ def load(folders: Folders) -> Library:
             continue
         entries.append(_entry(f"{RUN}{name}" if is_run else name, found, versions))
     entries = _with_labels(entries)
+    own = (folders.submissions / FILE_NAME).is_file()
     try:
-        published = read_published(folders.submissions)
+        published = read_published(folders.submissions if own else PACKAGED)
         figures, tables = published.figures, published.tables
     except UserError:  # is among the catalogue's broken ones
         figures, tables = (), {}

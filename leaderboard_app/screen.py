@@ -80,16 +80,13 @@ def show_table(table: Table, *, name: str, sortable: bool = True, downloads: boo
     chosen = parameter(name) if sortable else None
     order = Order.parse(chosen) if chosen else None
     table = tables.sorted_by(table, order)
-    shown = _component()(
+    _component()(
         key=key,
         data={"html": tables.as_html(table, order, sortable=sortable)},
         on_sort_change=lambda: set_parameter(name, st.session_state[key].sort),
-        on_go_change=lambda: None,
     )
     if downloads:
         table_downloads(table, name)
-    if shown.go:
-        go(shown.go)
 
 
 def table_downloads(table: Table, name: str) -> None:

@@ -13,6 +13,10 @@ export default function({ parentElement, data, setTriggerValue }) {
     if (!at) return;
     event.preventDefault();
     if (at.dataset.sort) setTriggerValue('sort', at.dataset.sort);
-    else setTriggerValue('go', at.dataset.go);
+    else {
+      // as the browser's own buttons do, which leaves one step to go back
+      history.pushState({}, '', new URL(at.dataset.go, location.href));
+      window.dispatchEvent(new PopStateEvent('popstate'));
+    }
   };
 }

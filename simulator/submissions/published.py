@@ -21,6 +21,9 @@ FORMAT = 1
 
 FILE_NAME = "published.toml"
 
+PACKAGED = Path(__file__).parent
+"""Where the file lies that comes with the program."""
+
 BADGE = "reported"
 """The badge of every published figure."""
 

@@ -12,6 +12,7 @@ from leaderboard_app.library import Library, load, state_of
 def test_nothing_there_is_an_empty_library(empty: Folders) -> None:
     library = load(empty)
     assert (library.entries, library.pools, library.broken) == ((), (), ())
+    assert {figure.method for figure in library.published} >= {"cons@512", "DeepPrune"}
 
 
 def test_runs_and_submissions_are_entries_with_their_badges(full_library: Library) -> None:
