@@ -90,9 +90,8 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
         _parquet_view(connection, name, "pool", "[-4:-2]", files, SCHEMAS[name])
     for name, schema in (("decisions", DECISIONS), ("answers", ANSWERS)):
         files = [folder / f"{name}.parquet" for folder in run_folders]
-        added = ADDED if name == "answers" else ()
         below = f"[{len(runs.resolve().parts) + 1 if runs else 0}:-2]"
-        _parquet_view(connection, name, "run", below, files, schema, added)
+        _parquet_view(connection, name, "run", below, files, schema, ADDED)
     _lock(connection, [folder.resolve() for folder in (cache, runs, submissions) if folder])
     return Catalogue(connection, broken)
 

@@ -73,3 +73,12 @@ def cluster_facts(
         clusters_classes=len(kept),
         clusters_correct=bool(class_correct[kept].any()),
     )
+
+
+def numbered(clusters: Ints) -> Ints:
+    """The same clusters by other numbers: from 0 on, as their first traces come; −1 for none."""
+    placed = clusters >= 0
+    _, first, cluster = np.unique(clusters[placed], return_index=True, return_inverse=True)
+    numbers = np.full(len(clusters), -1)
+    numbers[placed] = first.argsort().argsort()[cluster]
+    return numbers

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from simulator.cluster_facts import cluster_facts
+from simulator.cluster_facts import cluster_facts, numbered
 from simulator.pool import NO_ANSWER, StoredProblem
 
 if TYPE_CHECKING:
@@ -34,13 +34,15 @@ DECISIONS = pa.schema(
         pa.field("num_tokens", pa.int32(), nullable=False),
         pa.field("finished", pa.bool_(), nullable=False),
         pa.field("stop_reason", _LABEL, nullable=False),
+        pa.field("cluster", pa.int32()),
     ]
 )
 """A row is a started trace.
 
 `started` and `ended` are clock readings, before its first step and after its last; both 0 for a
 trace that was never decoded. `stop_reason` is `finished`; `stopped` by the policy; else what halted
-its last decode (`tokens`, `first`, or a stop rule); `unused` if it was never decoded.
+its last decode (`tokens`, `first`, or a stop rule); `unused` if it was never decoded. `cluster` is
+that in which the policy put it (`numbered`), −1 for none; null where it declared no clusters.
 """
 
 ANSWERS = pa.schema(
@@ -86,8 +88,11 @@ that the policy declared (`simulator.cluster_facts`), null where it declared non
 CLUSTERED = ("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct")
 """Columns of ANSWERS that are about clusters, in the order of `ClusterFacts`."""
 
-ADDED = ("budget_classes", "budget_correct", "judge_tokens_reused", *CLUSTERED)
-"""Columns of ANSWERS that runs made before they were added do not have; readers do without."""
+ADDED = ("budget_classes", "budget_correct", "judge_tokens_reused", *CLUSTERED, "cluster")
+"""Columns that runs made before they were added do not have; readers do without."""
+
+UNDECLARED = -2
+"""Stands for a null of `cluster` until there is a table."""
 
 AT_ONCE = 32
 """How many repeats are put into columns together: enough for numpy to pay, little to hold."""
@@ -133,12 +138,17 @@ class Recorder:
         if self._waiting:
             self._put_into_columns()
         decisions = [np.concatenate(parts) for parts in zip(*self._decisions, strict=True)]
+        clusters = decisions.pop().astype(np.int32)
         reasons = pa.array(decisions.pop(), type=pa.int32())
         answers = [list(chain.from_iterable(parts)) for parts in zip(*self._answers, strict=True)]
         return Replayed(
             self._table(
                 DECISIONS,
-                [*decisions, pa.DictionaryArray.from_arrays(reasons, pa.array([*self._labels]))],
+                [
+                    *decisions,
+                    pa.DictionaryArray.from_arrays(reasons, pa.array([*self._labels])),
+                    pa.array(clusters, mask=clusters == UNDECLARED),
+                ],
             ),
             self._table(ANSWERS, answers),
         )
@@ -174,6 +184,10 @@ class Recorder:
         began, ended, reasons = timelines(engines, self._labels)
         reasons[stopped] = self._labels["stopped"]
         reasons[finished] = self._labels["finished"]
+        in_cluster = np.full(order.shape, UNDECLARED)
+        for row, engine in enumerate(engines):
+            if engine.clusters is not None:
+                in_cluster[row] = numbered(engine.clusters)
         self._decisions.append(
             [
                 np.repeat(repeats, counts),
@@ -184,6 +198,7 @@ class Recorder:
                 num_tokens[used],
                 finished[used],
                 reasons[used],
+                in_cluster[used],
             ]
         )
         answers = problem.answer_class[order]

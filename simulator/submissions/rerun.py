@@ -304,6 +304,8 @@ def _compare(
     size = min(end - start, len(again))
     for name in names if size else ():
         assert given is not None
+        if name not in given.columns:  # a submission from before the column was added
+            continue
         found = given.columns[name][start : start + size]
         expected = values_of(again[name].slice(0, size))
         other = np.flatnonzero(found != expected)

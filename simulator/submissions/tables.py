@@ -25,9 +25,17 @@ LABELS = ("pool", "problem_id")
 
 
 def open_table(
-    content: bytes, name: str, schema: pa.Schema, *, rows: range, most_in_group: int
+    content: bytes,
+    name: str,
+    schema: pa.Schema,
+    *,
+    rows: range,
+    most_in_group: int,
+    optional: str = "",
 ) -> pq.ParquetFile:
     """Open a Parquet file that has exactly these columns, and a number of rows within `rows`.
+
+    The column `optional` may be missing.
 
     Raises
     ------
@@ -39,6 +47,8 @@ def open_table(
         footer, found = file.metadata, file.schema_arrow
     except Exception as error:  # whatever Arrow makes of a damaged footer
         raise _unreadable(name, error) from None
+    if optional in schema.names and optional not in found.names:
+        schema = schema.remove(schema.get_field_index(optional))
     if not found.equals(schema):
         raise Refused(f"{name}: columns are not those of a run; {_first_other(found, schema)}")
     if footer.num_rows not in rows:

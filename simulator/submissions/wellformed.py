@@ -97,6 +97,7 @@ def _open_tables(
             DECISIONS,
             rows=range(started + 1),
             most_in_group=most_rows_in_group(max(pool.budget for pool in run.pools)),
+            optional="cluster",
         )
     if "answers.parquet" in files.content:
         answers = open_table(

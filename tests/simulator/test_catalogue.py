@@ -149,12 +149,21 @@ def test_columns_that_an_older_run_lacks_are_null(tmp_path: Path) -> None:
     for name, value in (("budget_classes", 3), ("budget_correct", True)):
         answers = answers.append_column(name, [[value] * len(answers)])
     pq.write_table(answers, new)
+    decisions = new.with_name("decisions.parquet")
+    table = pq.read_table(decisions)
+    assert "cluster" not in table.column_names
+    pq.write_table(table.append_column("cluster", [[5] * len(table)]), decisions)
     query = "SELECT DISTINCT run, budget_classes, budget_correct FROM answers ORDER BY run"
     with opened(tmp_path) as catalogue:
         assert catalogue.broken == []
         assert [tuple(row.values()) for row in catalogue.rows(query)] == [
             ("new", 3, True),
             ("old", None, None),
+        ]
+        clusters = "SELECT DISTINCT run, cluster FROM decisions ORDER BY run"
+        assert [tuple(row.values()) for row in catalogue.rows(clusters)] == [
+            ("new", 5),
+            ("old", None),
         ]
     new.unlink()
     with opened(tmp_path) as catalogue:

@@ -230,8 +230,30 @@ def test_traces_started_after_the_clusters_were_declared_are_in_none(tmp_path: P
         sampler.declare_clusters([0, 0])
         sampler.start(4)
 
-    row = record(tmp_path, act).answers.to_pylist()[0]
+    replayed = record(tmp_path, act)
+    row = replayed.answers.to_pylist()[0]
     assert (row["clusters"], row["purity"]) == (1, 1 / 2)
+    assert replayed.decisions["cluster"].to_pylist() == [0, 0, -1, -1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("declared", "recorded"),
+    [
+        ([0, 1, 1, -1], [0, 1, 1, -1]),
+        ([-5, 2**40, 7, 2**40], [-1, 0, 1, 0]),  # any numbers; counted as first traces come
+        ([-1, -1, -1, -1], [-1, -1, -1, -1]),
+        (None, [None, None, None, None]),
+    ],
+)
+def test_the_cluster_of_each_started_trace_is_recorded(
+    tmp_path: Path, declared: list[int] | None, recorded: list[int | None]
+) -> None:
+    def act(sampler: Sampler) -> None:
+        sampler.start(4)
+        if declared is not None:
+            sampler.declare_clusters(declared)
+
+    assert record(tmp_path, act).decisions["cluster"].to_pylist() == recorded
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from pools import T, write_pool
 from submitted import (
@@ -375,6 +376,43 @@ def test_the_decisions_of_another_policy_are_told_by_row(tmp_path: Path) -> None
         "run again 25.0"
     )
     assert verification.badge is None
+
+
+PAIRS_OF_CLUSTERS = """
+from simulator import Policy, majority_vote
+
+class Pairs(Policy):
+    def solve(self, problem, sampler):
+        traces = sampler.start(sampler.budget)
+        sampler.declare_clusters([n // 2 for n in range(sampler.budget)])
+        sampler.decode(traces[:2])
+        return majority_vote(traces[:2])
+"""
+
+
+def test_clusters_are_compared_where_a_submission_has_them(tmp_path: Path) -> None:
+    loaded = policy_process.load(write_policy(tmp_path, PAIRS_OF_CLUSTERS))
+    submission = submit(tmp_path, loaded)
+    decisions = submission / "decisions.parquet"
+    first = verified(submission, run_again=True)
+    assert statuses(first) == ["passed"] * 3, first.steps
+    honest = pq.read_table(decisions)
+
+    def move(rows: Rows) -> Rows:
+        rows[5]["cluster"] = 1
+        return rows
+
+    edit_rows(decisions, move)
+    (finding,) = found(verified(submission, run_again=True), "rerun")
+    assert finding == (
+        "decisions.parquet row 5 (pool test/model/tiny, problem p, repeat 1): cluster is 1, "
+        "run again 0"
+    )
+    pq.write_table(honest.drop_columns(["cluster"]), decisions)  # as runs once were
+    assert statuses(verified(submission, run_again=True)) == ["passed"] * 3
+    pq.write_table(honest.drop_columns(["order"]), decisions)
+    (finding,) = found(verified(submission), "well-formed")
+    assert "order is missing" in finding
 
 
 def test_parameters_that_the_policy_does_not_have_are_told(tmp_path: Path) -> None:
