@@ -1,9 +1,9 @@
 export default function({ parentElement, data, setTriggerValue }) {
   const place = parentElement.querySelector('.dps-place');
-  if (place.dataset.shown !== data.html) {
+  if (place.shown !== data.html) {
     const left = place.querySelector('.dps-scroll')?.scrollLeft ?? 0;
     place.innerHTML = data.html;
-    place.dataset.shown = data.html;
+    place.shown = data.html;
     const scroll = place.querySelector('.dps-scroll');
     if (scroll) scroll.scrollLeft = left;
   }

@@ -1,0 +1,73 @@
+"""`deepprune-sim leaderboard` as it is called."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from leaderboard_app.cli import leaderboard
+from leaderboard_app.folders import Folders
+from leaderboard_app.served import server
+
+
+def test_folders_go_through_the_environment_unchanged(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folders = Folders(tmp_path / "a", tmp_path / "b", tmp_path / "c")
+    for name, value in folders.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert Folders.from_environment() == folders
+
+
+def test_the_app_is_served_and_ends_with_ctrl_c(empty: Folders) -> None:
+    with server(empty) as running:
+        with urllib.request.urlopen(running.url) as answer:
+            assert b"<title>" in answer.read()
+        os.kill(running.pid, signal.SIGINT)
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            try:
+                urllib.request.urlopen(f"{running.url}/_stcore/health", timeout=1).close()
+            except OSError:
+                return
+            time.sleep(0.1)
+        pytest.fail("it still answers")
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "simulator.cli", "leaderboard"),
+                *("--address", "127.0.0.1", "--port", str(port)),
+            ],
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert f"127.0.0.1:{port}: cannot listen there" in done.stderr
+    assert "--port" in done.stderr
+
+
+def test_a_file_for_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = CliRunner().invoke(leaderboard, ["--submissions", str(tmp_path / "file")])
+    assert result.exit_code == 2
+
+
+def test_help_ends_with_an_example() -> None:
+    result = CliRunner().invoke(leaderboard, ["--help"])
+    assert "deepprune-sim leaderboard --submissions" in result.output.splitlines()[-1]
