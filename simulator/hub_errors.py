@@ -43,7 +43,7 @@ def _explain(error: Exception, entry: Entry, revision: str, folder: Path | None)
     """What went wrong and what to do about it; None for what is no matter of the Hub."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    chain = list(_chain(error))
+    chain = list(causes(error))
     for each in chain:
         if isinstance(each, HfHubHTTPError) and each.response is not None:
             return _explain_answer(each, entry, revision)
@@ -145,7 +145,7 @@ def _retry_after(headers: Any) -> int | None:
     return int(found[1]) if found else None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """An error and what it came from, each once."""
     seen: list[BaseException] = []
     each: BaseException | None = error

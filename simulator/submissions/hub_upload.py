@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 from simulator.errors import UserError
-from simulator.hub_errors import endpoint, is_offline, is_transport, one_line, without_token
+from simulator.hub_errors import causes, endpoint, is_offline, is_transport, one_line, without_token
 from simulator.submissions.packing import Packed
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -31,7 +36,12 @@ def open_pull_request(packed: Packed, repository: str) -> str:
         There is no token or no such repository, the Hub refuses, or it cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    # It tells of each new attempt, with addresses whose signatures let anyone write there.
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     if not get_token():
         raise UserError("--hub: no token; log in with `hf auth login`, or set HF_TOKEN")
     metadata = packed.submission.metadata
@@ -57,26 +67,56 @@ def open_pull_request(packed: Packed, repository: str) -> str:
 
 
 def _explain(error: Exception, repository: str) -> str | None:
+    """What went wrong, in one line with the remedy; None for what is no matter of the Hub."""
     from huggingface_hub.errors import HfHubHTTPError
 
     remedy = "nothing was submitted; --bundle writes a file to send by hand"
-    if isinstance(error, HfHubHTTPError) and error.response is not None:
-        status = error.response.status_code
-        if status == 404:
-            return f"{endpoint()}: no dataset {repository}, or a private one; check --hub; {remedy}"
-        if status in (401, 403):
-            return (
-                f"{endpoint()}: refuses the token for {repository} ({one_line(error)}); log in "
-                f"with `hf auth login`, with the right to open pull requests; {remedy}"
-            )
-        return f"{endpoint()}: answered {status} ({one_line(error)}); try again later; {remedy}"
-    if is_transport(error):
-        return f"{endpoint()}: no answer ({one_line(error)}); check the network; {remedy}"
+    chain = [*causes(error)]
+    for each in chain:
+        if isinstance(each, HfHubHTTPError) and each.response is not None:
+            return f"{_refusal(each, repository)}; {remedy}"
+    for each in chain:
+        if is_transport(each):
+            return f"{endpoint()}: no answer ({one_line(each)}); check the network; {remedy}"
+    if any(_of_xet(each) for each in chain):
+        return (
+            f"{endpoint()}: the upload broke ({one_line(chain[-1])}); try again, or without Xet "
+            f"(HF_HUB_DISABLE_XET=1); {remedy}"
+        )
     if isinstance(error, ValueError | KeyError | TypeError):
         return (
             f"{endpoint()}: the answer is not the Hub's ({one_line(error)}); check HF_ENDPOINT, "
             f"and whether a proxy or a login page answers instead; {remedy}"
         )
-    if type(error).__module__.partition(".")[0] in ("huggingface_hub", "hf_xet"):
-        return f"{endpoint()}: {one_line(error)}; {remedy}"
+    if isinstance(error, RuntimeError) or _library(error) == "huggingface_hub":
+        return f"{endpoint()}: {one_line(chain[-1])}; try again later; {remedy}"
     return None
+
+
+def _refusal(error: HfHubHTTPError, repository: str) -> str:
+    """What a refusal means, and what to do about it; of files, it may be their storage's."""
+    status = error.response.status_code
+    stored = error.response.request.method == "PUT"
+    if status == 413:
+        return (
+            f"{endpoint()}: a file is larger than is taken there (413); make the run with fewer "
+            "repeats or pools"
+        )
+    if stored:
+        return f"{error.response.url.host}: refuses a file ({status}); try again"
+    if status == 404:
+        return f"{endpoint()}: no dataset {repository}, or a private one; check --hub"
+    if status in (401, 403):
+        return (
+            f"{endpoint()}: refuses the token for {repository} ({one_line(error)}); log in "
+            "with `hf auth login`, with the right to open pull requests"
+        )
+    return f"{endpoint()}: answered {status} ({one_line(error)}); try again later"
+
+
+def _of_xet(error: BaseException) -> bool:
+    return _library(error) == "hf_xet" or "xet" in str(error).casefold()
+
+
+def _library(error: BaseException) -> str:
+    return type(error).__module__.partition(".")[0]

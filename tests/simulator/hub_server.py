@@ -27,6 +27,7 @@ _INFO = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/revision/(?P
 _TREE = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
 _PREUPLOAD = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/preupload/(?P<revision>[^/]+)")
 _COMMIT = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>[^/]+)")
+_BATCH = re.compile(r"/datasets/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
 _RESOLVE = re.compile(
     r"(?:/datasets)?/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"
 )
@@ -34,11 +35,15 @@ _RESOLVE = re.compile(
 
 @dataclass(frozen=True)
 class Commit:
-    """A commit that was asked for: its summary, whether as a pull request, and its files."""
+    """A commit that was asked for: its summary, whether as a pull request, and its files.
+
+    `pointers` are the SHA-256 and the size of those that are in large file storage.
+    """
 
     summary: str
     create_pr: bool
     files: Mapping[str, bytes]
+    pointers: Mapping[str, tuple[str, int]]
 
 
 @dataclass
@@ -48,6 +53,10 @@ class Hub:
     `refuse` is what it answers API requests with (status, headers); `gated` refuses files only.
     The first response of the file `break_path` ends after `break_after` bytes, with `reset` as
     when the server's machine goes down; with `drip`, files come byte by byte.
+
+    With `lfs`, Parquet files belong into large file storage (`stored`, by SHA-256), in parts of
+    `part_bytes` if that is not 0. `refuse_batch` is what asking for it is answered with; the first
+    `bad_puts` files or parts get the status `bad_put`, or (0) an end after half of them.
     """
 
     repository: str
@@ -60,6 +69,12 @@ class Hub:
     break_after: int = 0
     reset: bool = False
     drip: bool = False
+    lfs: bool = False
+    part_bytes: int = 0
+    refuse_batch: int = 0
+    bad_put: int = 0
+    bad_puts: int = 0
+    stored: dict[str, bytes] = field(default_factory=dict)
     url: str = ""
     dripped: threading.Event = field(default_factory=threading.Event)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -110,25 +125,85 @@ class _Handler(BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         path = unquote(url.path)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        headers = {name.casefold(): value for name, value in self.headers.items()}
-        self.hub.requests.append((self.command, path, headers))
-        match = _PREUPLOAD.fullmatch(path) or _COMMIT.fullmatch(path)
+        self.note(path)
+        match = _PREUPLOAD.fullmatch(path) or _COMMIT.fullmatch(path) or _BATCH.fullmatch(path)
         if self.hub.refuse is not None:
             self.fail(*self.hub.refuse)
+        elif path.startswith("/joined/"):
+            self.join_parts(json.loads(body))
         elif match is None or match["repo"] != self.hub.repository:
             self.fail(404, {"X-Error-Code": "RepoNotFound"})
         elif match.re is _PREUPLOAD:
             asked = [each["path"] for each in json.loads(body)["files"]]
-            mode = {"uploadMode": "regular", "shouldIgnore": False, "oid": None}
-            files = [{"path": path, **mode} for path in asked]
-            self.give(json.dumps({"files": files}))
+            self.give(json.dumps({"files": [self.mode(path) for path in asked]}))
+        elif match.re is _BATCH:
+            self.take_batch(json.loads(body)["objects"])
         else:
             self.take_commit(body, create_pr="create_pr=1" in url.query)
 
+    def note(self, path: str) -> None:
+        headers = {name.casefold(): value for name, value in self.headers.items()}
+        self.hub.requests.append((self.command, path, headers))
+
+    def mode(self, path: str) -> dict[str, Any]:
+        kind = "lfs" if self.hub.lfs and path.endswith(".parquet") else "regular"
+        return {"path": path, "uploadMode": kind, "shouldIgnore": False, "oid": None}
+
+    def take_batch(self, objects: list[dict[str, Any]]) -> None:
+        """Say where each file goes; nothing for those that are there."""
+        if self.hub.refuse_batch:
+            self.fail(self.hub.refuse_batch, {})
+            return
+        answers = []
+        for each in objects:
+            answer, oid = dict(each), each["oid"]
+            if oid not in self.hub.stored:
+                upload: dict[str, Any] = {"href": f"{self.hub.url}/put/{oid}"}
+                if self.hub.part_bytes:
+                    count = -(-each["size"] // self.hub.part_bytes)
+                    parts = {f"{n + 1:05}": f"{self.hub.url}/put/{oid}/{n}" for n in range(count)}
+                    upload["header"] = {"chunk_size": str(self.hub.part_bytes), **parts}
+                    upload["href"] = f"{self.hub.url}/joined/{oid}"
+                answer["actions"] = {"upload": upload}
+            answers.append(answer)
+        self.give(json.dumps({"transfer": "basic", "objects": answers}))
+
+    def do_PUT(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.note(path)
+        size = int(self.headers["Content-Length"])
+        if self.hub.bad_puts:
+            self.hub.bad_puts -= 1
+            if self.hub.bad_put:
+                self.rfile.read(size)
+                self.fail(self.hub.bad_put, {})
+            else:
+                self.rfile.read(size // 2)
+                self.close_connection = True
+            return
+        content = self.rfile.read(size)
+        self.hub.stored[path.removeprefix("/put/")] = content
+        self.send_response(200)
+        self.send_header("ETag", f'"{hashlib.md5(content).hexdigest()}"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def join_parts(self, asked: dict[str, Any]) -> None:
+        """Make one file of the parts that were stored, which must be those that are named."""
+        oid = asked["oid"]
+        parts = [self.hub.stored.pop(f"{oid}/{each['partNumber'] - 1}") for each in asked["parts"]]
+        for part, each in zip(parts, asked["parts"], strict=True):
+            assert each["etag"] == f'"{hashlib.md5(part).hexdigest()}"'
+        self.hub.stored[oid] = b"".join(parts)
+        self.give("{}")
+
     def take_commit(self, body: bytes, *, create_pr: bool) -> None:
         header, *rest = [json.loads(line) for line in body.splitlines()]
-        files = {each["value"]["path"]: base64.b64decode(each["value"]["content"]) for each in rest}
-        self.hub.commits.append(Commit(header["value"]["summary"], create_pr, files))
+        values = [each["value"] for each in rest if each["key"] == "file"]
+        large = [each["value"] for each in rest if each["key"] == "lfsFile"]
+        files = {each["path"]: base64.b64decode(each["content"]) for each in values}
+        pointers = {each["path"]: (each["oid"], each["size"]) for each in large}
+        self.hub.commits.append(Commit(header["value"]["summary"], create_pr, files, pointers))
         page = f"{self.hub.url}/datasets/{self.hub.repository}"
         done = {"commitUrl": f"{page}/commit/{COMMIT}", "commitOid": COMMIT, "success": True}
         if create_pr:
@@ -140,8 +215,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        headers = {name.casefold(): value for name, value in self.headers.items()}
-        self.hub.requests.append((self.command, path, headers))
+        self.note(path)
         if match := _INFO.fullmatch(path) or _TREE.fullmatch(path):
             self.answer_api(match, tree=match.re is _TREE)
         elif match := _RESOLVE.fullmatch(path):
