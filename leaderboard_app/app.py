@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from leaderboard_app.navigation import PAGES
+from leaderboard_app.navigation import HOME, PAGES
 from simulator.errors import UserError
 
 
@@ -20,7 +20,7 @@ def main() -> None:
             title=page.title,
             icon=f":material/{page.icon}:",
             url_path=name,
-            default=name == "board",
+            default=name == HOME,
         )
         for name, page in PAGES.items()
     ]

@@ -24,3 +24,6 @@ PAGES = {
     "judges": PageEntry("views/judges.py", "Judges", "gavel"),
     "submit": PageEntry("views/submit.py", "Submit", "upload"),
 }
+
+HOME = "board"
+"""The page without a name in its address."""

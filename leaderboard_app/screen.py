@@ -16,7 +16,7 @@ import streamlit as st
 from leaderboard_app import table as tables
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import Library, load, state_of
-from leaderboard_app.navigation import PAGES
+from leaderboard_app.navigation import HOME, PAGES
 from leaderboard_app.table import Order, Table
 
 HERE = Path(__file__).parent
@@ -58,14 +58,19 @@ def set_parameter(name: str, value: str | None) -> None:
 
 
 def link(page: str, **parameters: str | int | None) -> str:
-    """The link of a page of this app, as table cells have it: `entry?entry=…`."""
+    """The link of a page of this app, as table cells have it: `entry?entry=…`; the board's is `./`.
+
+    It holds from every page, as all of them lie side by side.
+    """
     given = {name: str(value) for name, value in parameters.items() if value is not None}
-    return f"{page}?{urlencode(given)}" if given else page
+    path = "./" if page == HOME else page
+    return f"{path}?{urlencode(given)}" if given else path
 
 
 def go(target: str) -> None:
     """Open a page of this app by its link."""
     name, _, query = target.partition("?")
+    name = HOME if name == "./" else name
     if name in PAGES:
         st.switch_page(PAGES[name].file, query_params=dict(parse_qsl(query)))
 

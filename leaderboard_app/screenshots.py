@@ -1,0 +1,87 @@
+"""Pictures of every page over sample data: `python -m leaderboard_app.screenshots` remakes them.
+
+The traces are generated: what the pictures show is how the app looks, and nothing about a method.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from leaderboard_app.folders import Folders
+from leaderboard_app.screen import link
+from leaderboard_app.served import browser, chromium, server
+from simulator.errors import UserError
+from simulator.submissions.builtin import make_builtin, small_cells
+from simulator.submissions.published import FILE_NAME, PACKAGED
+
+TARGET = Path("docs/screenshots")
+
+CELL = "generated/qwen3-32b/aime25"
+"""The pool whose pages are shown."""
+
+PROBE, CONFIDENCE = "2026-11-22-parallel-probe", "2026-11-22-deepconf-low"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A page, what its file is called, and how it is looked at."""
+
+    name: str
+    page: str
+    width: int = 1400
+    dark: bool = False
+
+
+SHOTS = (
+    Shot("board", link("board", data="synthetic")),
+    Shot("board-dark", link("board", data="synthetic"), dark=True),
+    Shot("board-narrow", link("board", data="synthetic"), width=390),
+    Shot("board-published", link("board")),
+    Shot("tradeoff", link("tradeoff", data="synthetic")),
+    Shot("entry", link("entry", entry=PROBE)),
+    Shot("problem-probes", link("problem", entry=PROBE, pool=CELL, problem="000", repeat=0)),
+    Shot(
+        "problem-confidence", link("problem", entry=CONFIDENCE, pool=CELL, problem="000", repeat=0)
+    ),
+    Shot("compare", link("compare", entries=f"{PROBE},{CONFIDENCE}")),
+    Shot("data", link("data", pool=CELL)),
+    Shot("judges", "judges"),
+    Shot("submit", "submit"),
+)
+
+
+def main() -> None:
+    """Make the sample data, serve the app over it and take every picture."""
+    if chromium() is None:
+        raise SystemExit("error: no Chromium with its driver here; install chromium-driver")
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = sample(Path(scratch))
+        with server(folders) as running:
+            for shot in SHOTS:
+                with browser(width=shot.width, dark=shot.dark) as seen:
+                    seen.open(f"{running.url}/{shot.page}")
+                    seen.picture(TARGET / f"{shot.name}.png")
+                    for fault in seen.faults():
+                        print(f"{shot.name}: {fault}", file=sys.stderr)
+                print(TARGET / f"{shot.name}.png", flush=True)
+
+
+def sample(root: Path) -> Folders:
+    """Nine small generated pools, the built-in methods' submissions on them, published figures."""
+    folders = Folders(root / "pools", root / "runs", root / "submissions")
+    small_cells(folders.cache)
+    make_builtin(folders.cache, folders.submissions)
+    shutil.copy(PACKAGED / FILE_NAME, folders.submissions)
+    return folders
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None
