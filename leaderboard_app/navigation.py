@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,13 @@ PAGES = {
 
 HOME = "board"
 """The page without a name in its address."""
+
+
+def link(page: str, **parameters: str | int | None) -> str:
+    """The link of a page of this app, as table cells have it: `entry?entry=…`; the board's is `./`.
+
+    It holds from every page, as all of them lie side by side.
+    """
+    given = {name: str(value) for name, value in parameters.items() if value is not None}
+    path = "./" if page == HOME else page
+    return f"{path}?{urlencode(given)}" if given else path

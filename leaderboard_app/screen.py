@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -17,6 +17,7 @@ from leaderboard_app import table as tables
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import Library, load, state_of
 from leaderboard_app.navigation import HOME, PAGES
+from leaderboard_app.navigation import link as link
 from leaderboard_app.table import Order, Table
 
 HERE = Path(__file__).parent
@@ -55,16 +56,6 @@ def set_parameter(name: str, value: str | None) -> None:
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != value:
         st.query_params[name] = value
-
-
-def link(page: str, **parameters: str | int | None) -> str:
-    """The link of a page of this app, as table cells have it: `entry?entry=…`; the board's is `./`.
-
-    It holds from every page, as all of them lie side by side.
-    """
-    given = {name: str(value) for name, value in parameters.items() if value is not None}
-    path = "./" if page == HOME else page
-    return f"{path}?{urlencode(given)}" if given else path
 
 
 def go(target: str) -> None:
