@@ -26,7 +26,7 @@ from simulator.engine import Engine
 from simulator.errors import PolicyError, UserError
 from simulator.loading import LoadedPolicy, is_builtin, load_policy, read_source, split_file
 from simulator.policy import Answer, Policy, Problem
-from simulator.printed import Printed, shown
+from simulator.printed import Printed, escaped
 from simulator.remote_engine import EngineHost
 from simulator.sampler import Sampler
 from simulator.sandbox import libraries
@@ -368,7 +368,7 @@ class PolicyProcess:
         if name == "done" and len(fields) == 1:
             return fields[0]
         if name in ("policy", "user") and len(fields) == 1 and type(fields[0]) is str:
-            told = shown(" ".join(fields[0][:MAX_TOLD].split()))
+            told = escaped(" ".join(fields[0][:MAX_TOLD].split()))
             raise (PolicyError if name == "policy" else UserError)(told)
         raise BrokenFrame(f"no such message: {name:.40}")
 

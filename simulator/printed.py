@@ -37,7 +37,7 @@ class Printed:
         """
         text = self._kept.decode(errors="backslashreplace")
         cut = f"\n[cut after {self._limit:,} bytes]\n" if self._cut else ""
-        return shown(text) + cut
+        return escaped(text) + cut
 
     def wait(self) -> None:
         """Until everything that was printed has been read; whoever printed has ended."""
@@ -52,7 +52,7 @@ class Printed:
                 self._cut = self._cut or len(chunk) > room
 
 
-def shown(text: str) -> str:
+def escaped(text: str) -> str:
     """A text in which whatever is neither printable, a new line nor a tab is an escape."""
     return "".join(
         each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,6 +162,20 @@ def values_of(column: pa.ChunkedArray, name: str = "") -> npt.NDArray[Any]:
         return np.array([*column.to_pylist(), None], dtype=object)[:-1]
     plain: npt.NDArray[Any] = column.to_numpy()
     return plain
+
+
+def refuse_first(
+    rows: Block, bad: npt.NDArray[Any], what: Callable[[int], str], table: str = "decisions"
+) -> None:
+    """Refuse a block where any row is bad; names the first."""
+    found = np.flatnonzero(bad)
+    if len(found):
+        row = int(found[0])
+        trace = f", trace {rows.columns['trace_id'][row]}" if "trace_id" in rows.columns else ""
+        raise Refused(
+            f"{table}.parquet row {rows.first_row + row} (pool {rows.pool}, problem "
+            f"{rows.problem_id}, repeat {rows.columns['repeat'][row]}{trace}): {what(row)}"
+        )
 
 
 def most_rows_in_group(budget: int) -> int:

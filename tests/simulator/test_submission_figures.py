@@ -30,7 +30,7 @@ from simulator.pool import Pool
 from simulator.replay import replay
 from simulator.serving import Serving, parse_step_seconds
 from simulator.submissions import rerun
-from simulator.submissions.recompute import recomputed_answers
+from simulator.submissions.decided import recomputed_answers
 from simulator.submissions.recorded import read_run
 from simulator.submissions.rerun import _standard_error
 
