@@ -172,16 +172,19 @@ class Library:
 def state_of(folders: Folders) -> int:
     """A number that is another one once a file was added, changed or removed in the folders.
 
-    It holds within this process. Looks at every folder, 10 ms for 200 submissions.
+    It holds within this process. Looks at every folder, 10 ms for 200 submissions. A run that is
+    being made counts once it is there.
     """
     seen: list[object] = []
     for folder in iter_pool_folders(folders.cache):
         seen.append((str(folder), stamp(folder)))
     for parent in (folders.runs, folders.submissions):
-        seen.append((str(parent), stamp(parent)))
         if parent.is_dir():
             below = sorted(each for each in parent.iterdir() if each.is_dir())
+            below = [each for each in below if not each.name.endswith(".partial")]
             seen += [(str(folder), stamp(folder)) for folder in below]
+            files = [each for each in stamp(parent) if each[0].endswith(".toml")]
+            seen.append((str(parent), *files))
     return hash(tuple(seen))
 
 
