@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from simulator.run_reader import Metric
@@ -12,7 +13,7 @@ class Figure:
     """How a metric of `run_reader.METRICS` is shown.
 
     `scale` takes the stored number to the unit in the heading; `lower_is_better` is None where
-    neither end is better.
+    neither end is better. `significant` figures are shown of a number too small for `digits`.
     """
 
     heading: str
@@ -21,14 +22,22 @@ class Figure:
     digits: int = 1
     signed: bool = False
     lower_is_better: bool | None = None
+    significant: int = 0
 
     def text(self, value: float | None) -> str:
         """The number as it is shown; empty where there is none."""
         if value is None:
             return ""
-        shown = f"{value * self.scale:{'+' if self.signed else ''},.{self.digits}f}"
+        shown = f"{value * self.scale:{'+' if self.signed else ''},.{self._digits(value)}f}"
         zero = f"{0:.{self.digits}f}"
         return zero if shown.lstrip("+-") == zero and not self.signed else shown
+
+    def _digits(self, value: float) -> int:
+        """Digits behind the point: more for what is small, so that it does not show as zero."""
+        size = abs(value * self.scale)
+        if not self.significant or not size or size >= 1 or not math.isfinite(size):
+            return self.digits
+        return max(self.digits, self.significant - 1 - math.floor(math.log10(size)))
 
     def interval(self, metric: Metric | None) -> str:
         """`95% interval 1.2 to 3.4`; empty where there is none."""
@@ -66,6 +75,7 @@ FIGURES = {
         "Tokens generated for the whole benchmark, used or not, in 10⁸ as the literature has it; "
         "averaged over repeats.",
         digits=2,
+        significant=2,
         lower_is_better=True,
     ),
     "tokens_per_problem": Figure(
