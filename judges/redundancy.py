@@ -16,9 +16,17 @@ from simulator.statistics import Estimate, bootstrap
 TOGETHER = "all together"
 """The name of the row that several pools make together."""
 
-PUBLISHED = (
-    "Published (arXiv 2510.08483), on other traces: GLM-4.5-Air 94.5, QwQ-32B 91.2, "
-    "DeepSeek-R1-Distill-Llama-8B 76.2, Qwen3-4B-Thinking 93.1, together 81.6."
+PUBLISHED_SHARES = {
+    "GLM-4.5-Air": 94.5,
+    "QwQ-32B": 91.2,
+    "DeepSeek-R1-Distill-Llama-8B": 76.2,
+    "Qwen3-4B-Thinking": 93.1,
+    "together": 81.6,
+}
+"""Same-answer pairs by model, in %, as DeepPrune has them (arXiv 2510.08483)."""
+
+PUBLISHED = "Published (arXiv 2510.08483), on other traces: " + (
+    ", ".join(f"{model} {share}" for model, share in PUBLISHED_SHARES.items()) + "."
 )
 
 Counts = Mapping[tuple[str, str], tuple[int, int]]
