@@ -7,6 +7,7 @@ one is made (`state_of` tells), in which only what changed is read anew.
 from __future__ import annotations
 
 import ast
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,6 +155,13 @@ class Library:
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
         """What the entry did on each problem, by pool name; empty where its answers are broken."""
         return _problem_sums(entry.path, stamp(entry.path))
+
+    def nearest(self, name: str) -> list[str]:
+        """Ids of entries that are called much like `name`, the nearest first, at most three."""
+        folded = {each.casefold(): each for each in self.by_id}
+        near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
+        near += [each for each in folded if name.casefold() in each and each not in near]
+        return [folded[each] for each in near[:3]]
 
     def pool_row(self, name: str) -> Row | None:
         """The pool named `name` as the view `pools` has it; None where it is not here."""

@@ -15,7 +15,7 @@ import streamlit as st
 
 from leaderboard_app import table as tables
 from leaderboard_app.folders import Folders
-from leaderboard_app.library import Library, load, state_of
+from leaderboard_app.library import Entry, Library, load, state_of
 from leaderboard_app.navigation import HOME, PAGES
 from leaderboard_app.navigation import link as link
 from leaderboard_app.table import Order, Table
@@ -108,16 +108,25 @@ def table_downloads(table: Table, name: str) -> None:
 
 
 def show_chart(
-    chart: Any, *, name: str, alt: str, height: int | None = None, selection: str | None = None
+    chart: Any,
+    *,
+    name: str,
+    alt: str,
+    height: int | None = None,
+    selection: str | None = None,
+    on_select: Callable[[], None] | None = None,
 ) -> Any:
     """A chart with its text alternative, to be taken along as SVG or PNG.
 
-    With `selection`, the name of a selection in the chart, what is selected is returned.
+    With `selection`, the name of a selection in the chart, what is selected is returned; or
+    `on_select` is called when that changes, and finds it under `chart-<name>` in the session.
     """
     size: dict[str, Any] = {"width": "stretch", "height": height or "content"}
     given: dict[str, Any] = {"key": f"chart-{name}", "alt": alt, **size}
     if selection:
-        event: Any = st.altair_chart(chart, on_select="rerun", selection_mode=selection, **given)
+        event: Any = st.altair_chart(
+            chart, on_select=on_select or "rerun", selection_mode=selection, **given
+        )
     else:
         event = st.altair_chart(chart, **given)
     with st.container(horizontal=True, gap="small"):
@@ -147,6 +156,35 @@ def _drawn(chart: Any, form: str) -> Callable[[], bytes]:
         return content.encode() if isinstance(content, str) else content
 
     return draw
+
+
+def choose_entry(found: Library) -> Entry | None:
+    """The entry that the link names, with a box to choose another; None where there is none.
+
+    One that does not exist is answered by a line with the nearest names.
+    """
+    if not found.entries:
+        empty(
+            "There is no run and no submission yet. Make a run:",
+            "deepprune-sim run cons@16",
+            "deepprune-sim run deepprune",
+        )
+        return None
+    wanted = parameter("entry")
+    if wanted is not None and wanted not in found.by_id:
+        near = found.nearest(wanted)
+        hint = f" Did you mean {' or '.join(near)}?" if near else ""
+        st.warning(plain(f"There is no entry {wanted!r:.120}.{hint}"), icon=":material/help:")
+    chosen = st.selectbox(
+        "Entry",
+        [entry.id for entry in found.entries],
+        index=None,
+        key="entry",
+        bind="query-params",
+        placeholder="Choose an entry",
+        help="A submission's folder, or runs/ and the name of a run on this machine",
+    )
+    return found.by_id.get(chosen) if chosen else None
 
 
 def empty(message: str, *commands: str) -> None:
