@@ -87,6 +87,11 @@ class Dealer:
             self._remove(0)
 
     @property
+    def trusted(self) -> bool:
+        """Whether the policy is a method of this program."""
+        return self._loaded.in_process
+
+    @property
     def printed(self) -> str:
         """What the first of the processes that printed anything has printed."""
         return next(filter(None, self._printed), "")

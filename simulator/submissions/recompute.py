@@ -37,6 +37,9 @@ UNPROVEN = (
 CLAIMED = ("probe_calls", "judge_calls", "judge_tokens", "judge_tokens_reused", *CLUSTERED)
 """Columns of the answers that do not follow from decisions and pool."""
 
+ANSWERED = ("repeat", "answer_class", "answer", "probe_calls")
+"""Columns that say what was answered, and whether probes were asked before."""
+
 Progress = Callable[[str, float], None]
 
 
@@ -44,21 +47,20 @@ Progress = Callable[[str, float], None]
 class Recomputed:
     """What came of it: the first difference (empty: none) and the summary as it should be.
 
-    `unshown` counts the replays that answered what none of their finished traces said, though no
-    trace was probed; `first_unshown` names one.
+    `unshown` are the replays that answered what none of their finished traces said, though no
+    trace was probed.
     """
 
     difference: str
     summary: dict[str, Any]
-    unshown: int = 0
-    first_unshown: str = ""
+    unshown: tuple[str, ...] = ()
 
 
 def recompute(submission: Submission, pools: Sequence[Pool], progress: Progress) -> Recomputed:
     """Compare a submission with what its decisions come to on `pools`, in the order of its run."""
-    unshown: list[str] = []
+    unknown: list[str] = []
     try:
-        entries = _entries(submission, pools, progress, unshown)
+        entries = _entries(submission, pools, progress, unknown)
     except Refused as error:
         return Recomputed(str(error), {})
     run = submission.run
@@ -74,8 +76,7 @@ def recompute(submission: Submission, pools: Sequence[Pool], progress: Progress)
     difference = _difference(submission.summary, summary, "")
     if difference:
         difference = f"summary.json: {difference}"
-    first = unshown[0] if unshown else ""
-    return Recomputed(difference, summary, len(unshown), first)
+    return Recomputed(difference, summary, tuple(unknown))
 
 
 def figures_of(entry: dict[str, Any]) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def figures_of(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entries(
-    submission: Submission, pools: Sequence[Pool], progress: Progress, unshown: list[str]
+    submission: Submission, pools: Sequence[Pool], progress: Progress, unknown: list[str]
 ) -> list[dict[str, Any]]:
     """Each pool's entry of the summary; Refused names the first row that differs."""
     run = submission.run
@@ -110,7 +111,8 @@ def _entries(
             given = answers.of(problem)
             again = recomputed_answers(problem, rows, run, recorded.budget)
             _compare_answers(problem, given, again, run)
-            unshown += _unshown(problem, given, rows, run)
+            assert given is not None
+            unknown += unshown(problem, given, rows, probed=False)
             totals.add(_table(problem, given, again))
         ratio = _judge_ratio(submission, number)
         entries.append(summarise(pool, recorded.budget, totals, run.serving.clock_unit, ratio))
@@ -244,31 +246,46 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _unshown(
-    problem: StoredProblem, given: Block | None, rows: Block | None, run: RecordedRun
-) -> list[str]:
-    """Replays that answered a class that none of their finished traces has, without probing."""
-    assert given is not None
-    shown_there: list[set[int]] = [set() for _ in range(run.repeats)]
-    if rows is not None:
-        place = np.searchsorted(problem.trace_ids, rows.columns["trace_id"])
-        done = rows.columns["finished"]
-        answers = problem.answer_class[place][done].tolist()
-        for repeat, answer in zip(rows.columns["repeat"][done].tolist(), answers, strict=True):
-            shown_there[repeat].add(answer)
+def unshown(problem: StoredProblem, given: Block, rows: Block | None, *, probed: bool) -> list[str]:
+    """Replays that answered a class that none of their finished traces has, nor any probe there.
+
+    Those in which nothing was probed; or (`probed`, which reads the pool's probes) in which was.
+    """
     columns = given.columns
-    return [
-        f"{problem.pool.name}, problem {problem.problem_id}, repeat {repeat}"
-        for repeat, (answer, text, probes) in enumerate(
-            zip(
-                columns["answer_class"].tolist(),
-                columns["answer"].tolist(),
-                columns["probe_calls"].tolist(),
-                strict=True,
+    found = []
+    for row, (repeat, answer, text, probes) in enumerate(
+        zip(*(columns[name].tolist() for name in ANSWERED), strict=True)
+    ):
+        if text is None or (probes > 0) != probed:
+            continue
+        if not _shown_there(problem, rows, repeat, answer, probed=probed):
+            found.append(
+                f"answers.parquet row {given.first_row + row}: {problem.pool.name}, problem "
+                f"{problem.problem_id}, repeat {repeat}"
             )
-        )
-        if text is not None and probes == 0 and answer not in shown_there[repeat]
-    ]
+    return found
+
+
+def _shown_there(
+    problem: StoredProblem, rows: Block | None, repeat: int, answer: int, *, probed: bool
+) -> bool:
+    """Whether a trace of a repeat finished with this answer, or (`probed`) was probed with it."""
+    if rows is None or answer == NO_ANSWER:
+        return False
+    start, end = np.searchsorted(rows.columns["repeat"], [repeat, repeat + 1]).tolist()
+    place = np.searchsorted(problem.trace_ids, rows.columns["trace_id"][start:end])
+    done = rows.columns["finished"][start:end]
+    if (problem.answer_class[place][done] == answer).any():
+        return True
+    if not probed:
+        return False
+    stored = problem.probes
+    reached = rows.columns["num_tokens"][start:end].tolist()
+    for trace, tokens in zip(place.tolist(), reached, strict=True):
+        here = slice(stored.offsets[trace], stored.offsets[trace + 1])
+        if ((stored.answers[here] == answer) & (stored.positions[here] <= tokens)).any():
+            return True
+    return False
 
 
 def _table(problem: StoredProblem, given: Block | None, again: dict[str, Array]) -> pa.Table:

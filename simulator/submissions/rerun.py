@@ -39,7 +39,7 @@ from simulator.run_spec import RunJudge
 from simulator.storage import file_sha256
 from simulator.strict import Strict
 from simulator.submissions.dealing import Dealer
-from simulator.submissions.recompute import Progress, Recomputed, figures_of
+from simulator.submissions.recompute import Progress, Recomputed, figures_of, unshown
 from simulator.submissions.recorded import RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, shown
 from simulator.submissions.tables import Block, blocks, values_of
@@ -79,13 +79,17 @@ class RerunOptions:
 
 @dataclass
 class Rerun:
-    """What came of it. A finding refutes the submission; what keeps it from counting does not."""
+    """What came of it. A finding refutes the submission; what keeps it from counting does not.
+
+    `unshown` are the replays that probed, and answered what neither trace nor probe said.
+    """
 
     findings: list[str] = field(default_factory=list)
     uncounted: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     layers: list[str] = field(default_factory=list)
     other_seed: list[dict[str, Any]] = field(default_factory=list)
+    unshown: list[str] = field(default_factory=list)
 
 
 def rerun(
@@ -126,19 +130,21 @@ def rerun(
         result.findings.append(str(error))
     except UserError as error:
         result.findings.append(f"the policy failed: {error}")
-    if recomputed.unshown and not requires & {"text", "probes"}:
-        result.findings.append(
-            f"{recomputed.unshown:,} answers are what none of the finished traces said, so that "
-            f"the policy cannot know them ({recomputed.first_unshown})"
-        )
-    elif recomputed.unshown:
-        result.notes.append(
-            f"{recomputed.unshown:,} answers are what no finished trace said "
-            f"({recomputed.first_unshown})"
-        )
+    _check_known([*recomputed.unshown, *result.unshown], requires, result)
     if printed := dealer.printed or policy_process.printed(loaded):
         result.notes.append(f"the policy printed {shown(printed, MAX_PRINTED)}")
     return result
+
+
+def _check_known(unshown: Sequence[str], requires: frozenset[str], result: Rerun) -> None:
+    """Refuse answers that the policy cannot have from traces and probes; one may read a text."""
+    if not unshown:
+        return
+    what = f"{len(unshown):,} answers are what no finished trace and no probe said ({unshown[0]})"
+    if "text" in requires:
+        result.uncounted.append(f"{what}: someone must read how the policy has them from the texts")
+    else:
+        result.findings.append(f"{what}, so that the policy cannot know them")
 
 
 def _load(run: RecordedRun, path: Path) -> LoadedPolicy:
@@ -266,6 +272,8 @@ def _run_again(
                     )
             if other:
                 others[number].add(made[-1].replayed.answers)
+        if not dealer.trusted and "probes" in problem.pool.info.signals:
+            result.unshown += unshown(problem, given, rows, probed=True)
     return others
 
 

@@ -584,6 +584,11 @@ ENDINGS = {
     "exits": ("os._exit(7)", r"ended its own process \(exit status 7\)"),
     "crashes": ("__import__('ctypes').string_at(0)", r"crashed \(SIGSEGV\)"),
     "kills itself": ("os.kill(os.getpid(), 9)", "was killed"),
+    "hangs up amid a frame": (
+        "connection = sampler._engine._channel.connection\n"
+        "connection.sendall(b'\\x10\\0\\0\\0abc')\nconnection.close()\nsampler.clock",
+        "theirs.py",
+    ),
     "hangs up": ("sampler._engine._channel.connection.close()\nsampler.clock", "theirs.py"),
 }
 

@@ -467,8 +467,59 @@ def test_a_table_of_answers_is_not_verified(tmp_path: Path) -> None:
     submission = submit(tmp_path, write_policy(tmp_path, TABLE), repeats=8)
     verification = verified(submission, run_again=True)
     findings = found(verification, "rerun")
-    assert any("answers are what none of the finished traces said" in each for each in findings)
+    assert any("answers are what no finished trace and no probe said" in each for each in findings)
     assert verification.badge is None
+
+
+PROBING = """
+from simulator import Policy
+
+class Probing(Policy):
+    requires = {"probes"}
+    def solve(self, problem, sampler):
+        traces = sampler.start(1)
+        sampler.decode(traces, tokens=TOKENS)
+        sampler.probe(traces)
+        return "1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("tokens", "passes"), [(6, True), (4, False)], ids=["after it was said", "before"]
+)
+def test_an_answer_must_have_been_said_by_a_probe_that_was_reached(
+    tmp_path: Path, tokens: int, passes: bool
+) -> None:
+    problems = {name: [T(30, "2", {3: "2", 5: "1"})] * 4 for name in "pq"}
+    pool = write_pool(tmp_path / "pools", problems)
+    source = PROBING.replace("TOKENS", str(tokens))
+    submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool)
+    verification = verified(submission, run_again=True)
+    told = "answers are what no finished trace and no probe said (answers.parquet row 0: "
+    assert any(told in each for each in verification.steps[2].findings) is not passes
+    assert verification.steps[1].status == "passed"
+
+
+def test_who_answers_what_only_texts_can_tell_must_be_read(tmp_path: Path) -> None:
+    """It knows problems by how their traces begin, and the answers by heart."""
+    source = """
+from simulator import Policy
+
+class Knows(Policy):
+    requires = {"text"}
+    def solve(self, problem, sampler):
+        traces = sampler.start(1)
+        sampler.decode(traces, tokens=1)
+        return {"a": "1", "b": "1"}[traces[0].text[:1]]
+"""
+    problems = {
+        name: [T(30, "2", text=letter * 120)] * 4 for name, letter in zip("pq", "ab", strict=True)
+    }
+    pool = write_pool(tmp_path / "pools", problems)
+    submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool)
+    verification = verified(submission, run_again=True)
+    assert verification.badge != "verified"
+    assert any("someone must read" in each for each in verification.steps[2].findings)
 
 
 def test_who_decides_by_the_question_must_be_read(tmp_path: Path) -> None:

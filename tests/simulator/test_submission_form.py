@@ -6,8 +6,11 @@ import json
 import os
 import random
 import shutil
+import socket
+import stat
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,7 +59,9 @@ def test_every_missing_file_is_told(submission: Path) -> None:
     assert form(submission) == ["policy.py: missing", "answers.parquet: missing"]
 
 
-@pytest.mark.parametrize("name", ["extra.py", ".git", "a\x1b[31m", "=1+1", "<b>"])
+@pytest.mark.parametrize(
+    "name", ["extra.py", ".git", "a\x1b[31m", "=1+1", "<b>", "Run.json", "run.json ", "a\u202eb"]
+)
 def test_other_files_are_refused_without_being_read(submission: Path, name: str) -> None:
     (submission / name).write_text("x")
     (finding,) = form(submission)
@@ -79,12 +84,23 @@ def test_links_lead_nowhere(submission: Path, tmp_path: Path) -> None:
     assert "the submission is a link" in form(up)[0]
 
 
-def test_pipes_devices_and_folders_are_not_opened(submission: Path) -> None:
+def test_pipes_devices_and_folders_are_not_opened(
+    submission: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for make in (os.mkfifo, os.mkdir):
         (submission / "summary.json").unlink(missing_ok=True)
         make(submission / "summary.json")
         assert "summary.json: a link, folder or device" in form(submission)[0]
         (submission / "summary.json").rename(submission.parent / f"old-{make.__name__}")
+    monkeypatch.chdir(submission)  # as a socket's path is short
+    with socket.socket(socket.AF_UNIX) as service:
+        service.bind("summary.json")
+    assert "summary.json: a link, folder or device" in form(submission)[0]
+    (submission / "summary.json").unlink()
+    with suppress(PermissionError):  # only root makes devices
+        os.mknod(submission / "summary.json", stat.S_IFCHR | 0o600, os.makedev(1, 5))
+        assert "summary.json: a link, folder or device" in form(submission)[0]
+        (submission / "summary.json").unlink()
     (submission / "summary.json").symlink_to("/dev/zero")
     assert "summary.json: a link, folder or device" in form(submission)[0]
 
