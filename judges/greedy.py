@@ -61,20 +61,24 @@ class GreedyPairs:
         scores.store.compact(problem)
 
 
-def greedy_options(policy: LoadedPolicy, budget: int | None, repeats: int, seed: int) -> list[str]:
+def greedy_options(
+    policy: LoadedPolicy, settings: Sequence[str], budget: int | None, repeats: int, seed: int
+) -> list[str]:
     """What to give `judge score` for the pairs that a run asks for; nothing where it takes all.
 
     Parameters
     ----------
-    policy, budget, repeats, seed
-        Those of the run, the budget as typed.
+    policy
+        Of the run, or of any of a sweep's.
+    settings, budget, repeats, seed
+        As typed: `-p`, where a sweep has several values, `-n`, `--repeats` and `--seed`.
     """
     if not policy.builtin or policy.name != "deepprune":
         return []
-    settings = [f"{name}={text}" for name, text in policy.settings.items() if name != "truncation"]
+    chosen = [setting for setting in settings if setting.partition("=")[0] != "truncation"]
     return [
         *("--pairs", "greedy"),
-        *(part for setting in settings for part in ("-p", setting)),
+        *(part for setting in chosen for part in ("-p", setting)),
         *([] if budget is None else ("-n", str(budget))),
         *("--repeats", str(repeats), "--seed", str(seed)),
     ]

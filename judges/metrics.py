@@ -1,14 +1,15 @@
 """How well a judge tells pairs apart: AUROC, TNR@0.2 and AUROC within problems, with intervals.
 
-Positive means same answer. Values are scikit-learn's. Their intervals are percentiles over
-resamples of the problems (`simulator.statistics.Bootstrap`), all models' pairs of a problem staying
-together; each resample's AUROC and TNR@0.2 are those of the pairs it holds, as often as it holds
-them, worked out from counts instead of by sorting every resample again.
+Positive means same answer. Values are those of scikit-learn, which is not needed. Their intervals
+are percentiles over resamples of the problems (`simulator.statistics.Bootstrap`), all models' pairs
+of a problem staying together; each resample's AUROC and TNR@0.2 are those of the pairs it holds, as
+often as it holds them, worked out from counts instead of by sorting every resample again.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -69,8 +70,6 @@ def auroc(labels: Labels, scores: Floats, problem: Ints, sampler: Bootstrap) -> 
 
     None where all pairs have one label. Resamples without both labels are left out of the interval.
     """
-    from sklearn.metrics import roc_auc_score
-
     if labels.all() or not labels.any():
         return None
     positives, negatives = _by_problem(labels, scores, problem, sampler.num_problems)
@@ -86,7 +85,7 @@ def auroc(labels: Labels, scores: Floats, problem: Ints, sampler: Bootstrap) -> 
         wins += counts[:, index] * (counts @ won)
     chances = _sums(counts, positives) * _sums(counts, negatives)
     resampled = wins[chances > 0] / (2.0 * chances[chances > 0])
-    return sampler.estimate(float(roc_auc_score(labels, scores)), resampled)
+    return sampler.estimate(_area(labels, scores), resampled)
 
 
 def true_negative_rate(
@@ -155,16 +154,22 @@ def within_auroc(
 
     What pruning needs: it only ever compares traces of one problem. None where there is none.
     """
-    from sklearn.metrics import roc_auc_score
-
     sums, cells = np.zeros(sampler.num_problems), np.zeros(sampler.num_problems)
     order = np.argsort(cell, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
         here = labels[rows]
         if here.any() and not here.all():
-            sums[problem[rows[0]]] += roc_auc_score(here, scores[rows])
+            sums[problem[rows[0]]] += _area(here, scores[rows])
             cells[problem[rows[0]]] += 1
     return sampler.ratio(sums, cells)
+
+
+def _area(labels: Labels, scores: Floats) -> float:
+    """AUROC of pairs of both labels: sums of whole numbers, so that their order changes no bit."""
+    positives, negatives = scores[labels], np.sort(scores[~labels])
+    sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+    twice = sum(int(np.searchsorted(negatives, positives, side).sum()) for side in sides)
+    return twice / (2 * len(positives) * len(negatives))
 
 
 def calibration(labels: Labels, scores: Floats, bins: int = 10) -> list[tuple[float, float, int]]:

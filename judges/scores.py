@@ -167,7 +167,8 @@ class CachedScores:
     def _no_score(self, problem: StoredProblem, gaps: Ints) -> UserError:
         first, second = problem.trace_ids[gaps[0]].tolist()
         cache = self.store.path.parent.parent
-        elsewhere = [] if cache == cache_folder(None) else ["--cache", str(cache)]
+        default = cache.resolve() == cache_folder(None).resolve()
+        elsewhere = [] if default else ["--cache", str(cache)]
         options = [*self.options, *elsewhere]
         return UserError(
             f"{problem.pool.name}: no score of judge {self.identity.folder} for traces {first} and "
@@ -233,7 +234,10 @@ def open_scores(cache: Path, spec: str, truncation: Truncation | None = None) ->
         store = open_store(folder / spec)
         cut = store.description.identity.truncation
         if truncation is not None and truncation != cut:
-            raise UserError(f"{folder / spec}: scores of prefixes cut at {cut}, not {truncation}")
+            raise UserError(
+                f"{folder / spec}: scores of prefixes cut at {cut}, not {truncation}; cut there, "
+                f"as with run -p truncation={cut}, or score others with judge score -t {truncation}"
+            )
         return CachedScores(store, None)
     judge = load_judge(spec, truncation)
     try:

@@ -162,7 +162,9 @@ def run(
             serving,
             None
             if judges is None
-            else judges.of(each.loaded, pools, greedy_options(each.loaded, budget, repeats, seed)),
+            else judges.of(
+                each.loaded, pools, greedy_options(loaded, settings, budget, repeats, seed)
+            ),
         )
         for each in chosen
     ]
