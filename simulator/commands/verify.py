@@ -153,8 +153,7 @@ def _show(found: Verification) -> None:
     click.echo(f"{name if name.isprintable() else shown(name)}: {found.badge or 'no badge'}")
     colours = {"passed": "green", "failed": "red", "skipped": "yellow"}
     for step in found.steps:
-        mark = click.style(f"{step.status:<9}", fg=colours[step.status])
-        click.echo(f"  {step.step:<13}{mark}".rstrip())
+        click.echo(f"  {step.step:<13}{click.style(step.status, fg=colours[step.status])}")
         for text in (*step.findings, *step.notes):
             click.echo(f"{'':15}{text}")
     for entry in found.other_seed:
