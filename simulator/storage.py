@@ -25,7 +25,7 @@ def parquet_writer(
     encodings = dict(encodings or {})
     plain = {name.partition(".")[0] for name in encodings}
     return pq.ParquetWriter(
-        path,
+        path.absolute(),  # else pyarrow takes what stands before a colon for a scheme
         schema,
         compression="zstd",
         store_schema=True,
