@@ -15,6 +15,9 @@ SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down"
 NONE = "#9aa0a6"
 """What has no class, and whatever is left over when colours run out; readable on both grounds."""
 
+TEXT = "#7c7c7c"
+"""Texts inside charts: as readable on the light ground as on the dark one (4.2:1)."""
+
 GOOD, BAD = "#009E73", "#D55E00"
 """Right and wrong: bluish green and vermilion, which no common colour blindness confuses."""
 

@@ -1,0 +1,39 @@
+"""Averages over pools without what else `combine` works out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from simulator.paired import combine, means
+from simulator.run_reader import ProblemSums
+
+
+def made_sums(problems: str, repeats: int, seed: int) -> ProblemSums:
+    """Sums over repeats drawn at random."""
+    random = np.random.default_rng(seed)
+    size = len(problems)
+    correct, tokens = random.integers(0, repeats + 1, size), random.integers(1, 1000, size)
+    return ProblemSums(tuple(problems), repeats, correct, tokens, correct, tokens)
+
+
+def test_means_are_those_of_combine_intervals_included() -> None:
+    # The first and the last pool are of the same problems, and resampled together.
+    pools = [("x", "abcdef"), ("y", "abcdefgh"), ("x", "abcdef")]
+    sums = [
+        [made_sums(problems, repeats, 10 * number + repeats) for repeats in (1, 3)]
+        for number, (_, problems) in enumerate(pools)
+    ]
+    benchmarks = [benchmark for benchmark, _ in pools]
+    averages, _ = combine(benchmarks, sums, [True, True])
+    accuracy, tokens = means(benchmarks, sums)
+    assert accuracy == [each.accuracy for each in averages]
+    assert tokens == [each.tokens_per_problem for each in averages]
+
+
+def test_means_weigh_pools_equally() -> None:
+    one = ProblemSums(("a",), 2, *(np.array([value]) for value in (1, 10, 0, 1)))
+    two = ProblemSums(("a", "b"), 1, *(np.array(each) for each in ([1, 1], [7, 8], [0, 0], [1, 1])))
+    (accuracy,), (tokens,) = means(["x", "y"], [[one], [two]])
+    assert accuracy.value == (0.5 + 1.0) / 2
+    assert tokens.value == (5.0 + 7.5) / 2
+    assert (tokens.low, tokens.high) == (None, None)  # a pool of one problem has no interval
