@@ -1,0 +1,405 @@
+"""The replay as a picture: each trace a bar along the clock, and what the traces voted."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pyarrow as pa
+
+from leaderboard_app.replays import Ints, Kind, Replay, counted, why_text
+
+ORDERS = ("start", "length", "answer", "cluster")
+"""What bars may be ordered by."""
+
+NEUTRAL = "#808495"
+"""Lines and marks that stand for no answer; readable on both grounds."""
+
+HIGHEST, LOWEST, A_LANE = 900, 90, 14
+"""Pixels: the picture's height at most and at least, and of a lane where there is room."""
+
+MOST_BARS = 4_000
+"""Bars that are drawn at most; no screen has as many rows of pixels."""
+
+AROUND = 110
+"""Pixels that legend and axis take of a chart's height."""
+
+MARGIN = 0.02
+"""Share of the clock left of its beginning, for the marks of right and of representative traces."""
+
+
+def height_of(lanes: int) -> int:
+    """Pixels for so many bars: as much as they want, until they have to share."""
+    return max(LOWEST, min(HIGHEST, lanes * A_LANE))
+
+
+def orders_for(replay: Replay) -> tuple[str, ...]:
+    """What the bars of a replay can be ordered by."""
+    known = {"answer": replay.stored is not None, "cluster": replay.cluster is not None}
+    return tuple(each for each in ORDERS if known.get(each, True))
+
+
+def lanes(replay: Replay, by: str) -> Ints:
+    """The decoded traces' places from the top lane down, shape (decoded,).
+
+    Traces that are equal stand in order of start. Clusters come in their order, those in none last.
+    """
+    places = np.flatnonzero(replay.decoded)
+    if by == "length":
+        key = -replay.num_tokens[places]
+    elif by == "answer" and replay.stored is not None:
+        names = [kind.label for kind in replay.stored.kinds[0]]
+        key = np.array([names.index(replay.kinds[place].label) for place in places], dtype=np.int64)
+    elif by == "cluster" and replay.cluster is not None:
+        clusters = replay.cluster[places]
+        key = np.where(clusters < 0, np.iinfo(np.int64).max, clusters)
+    else:
+        return places
+    ordered: Ints = places[np.argsort(key, kind="stable")]
+    return ordered
+
+
+def representatives(replay: Replay) -> frozenset[int]:
+    """The places of the traces that stand for their clusters: the first of each."""
+    if replay.cluster is None:
+        return frozenset()
+    numbers, first = np.unique(replay.cluster, return_index=True)
+    return frozenset(first[numbers >= 0].tolist())
+
+
+def bars(
+    replay: Replay, by: str, confidence: Mapping[int, float] | None = None
+) -> list[dict[str, Any]]:
+    """A row a decoded trace, from the top lane down, as the picture draws it."""
+    first_of = representatives(replay)
+    rows = []
+    for lane, place in enumerate(lanes(replay, by).tolist()):
+        kind = replay.kinds[place]
+        row = {
+            "lane": lane,
+            "below": lane + 1,
+            "trace": int(replay.trace_id[place]),
+            "start": float(replay.started[place]),
+            "end": float(replay.ended[place]),
+            "full": float(replay.full[place]),
+            "tokens": int(replay.num_tokens[place]),
+            "answer": kind.label,
+            "right": kind.right,
+            "ending": why_text(replay.reason[place]),
+            "finished": bool(replay.finished[place]),
+            "order": place,
+            "first": place in first_of,
+            "cluster": None if replay.cluster is None else int(replay.cluster[place]),
+            "length": None if replay.stored is None else int(replay.stored.lengths[place]),
+            "confidence": (confidence or {}).get(place),
+        }
+        rows.append(row)
+    return rows
+
+
+def picture(
+    replay: Replay,
+    by: str,
+    *,
+    ghosts: bool,
+    chosen: int | None = None,
+    confidence: Mapping[int, float] | None = None,
+) -> alt.LayerChart:
+    """The bars. Selecting one selects `trace`, its id.
+
+    Parameters
+    ----------
+    by
+        One of `ORDERS`.
+    ghosts
+        Whether what a stopped trace would have gone on to generate is drawn, faintly.
+    chosen
+        The trace whose bar has a frame.
+    confidence
+        Lowest group confidence by place, shown on hover.
+    """
+    rows = bars(replay, by, confidence)[:MOST_BARS]
+    clock = float(replay.answer["clock"])
+    last = max([clock, *(row["full" if ghosts else "end"] for row in rows)], default=1.0) or 1.0
+    height = height_of(len(rows))
+    lane = height / max(len(rows), 1)
+    gap = 0.14 if lane >= 6 else 0.0
+    x_scale = alt.Scale(domain=[-MARGIN * last, last], nice=False, zero=False)
+    unit = replay.result.clock_unit
+    title = "Clock, decode steps" if unit == "steps" else f"Clock, {unit}"
+    x = alt.X("start:Q", scale=x_scale, title=title, axis=alt.Axis(format="~s", tickCount=8))
+    y = alt.Y(
+        "lane:Q",
+        scale=alt.Scale(domain=[len(rows), 0], nice=False, zero=False),
+        title=None,
+        axis=_lane_axis(replay, rows, by),
+    )
+    # A table is passed on as it is; a list of rows would be checked cell by cell, for seconds.
+    base = alt.Chart(
+        pa.Table.from_pylist(
+            [
+                {
+                    **row,
+                    "top": row["lane"] + gap / 2,
+                    "under": row["below"] - gap / 2,
+                    "middle": row["lane"] + 0.5,
+                }
+                for row in rows
+            ]
+        )
+    )
+    top = y.copy(deep=True)
+    top.shorthand = "top:Q"
+    shown = {kind.label: kind for kind in replay.kinds}
+    colour = alt.Color(
+        "answer:N",
+        title="Answer",
+        scale=colour_scale([*shown.values()], replay),
+        legend=alt.Legend(
+            orient="top", columns=4, labelLimit=220, symbolType="square", symbolOpacity=1
+        ),
+    )
+    select = alt.selection_point(name="trace", fields=["trace"], on="click", clear=False)
+    layers: list[alt.Chart] = []
+    if ghosts:
+        layers.append(
+            base.transform_filter("datum.full > datum.end")
+            .mark_rect(opacity=0.25)
+            .encode(x=x.copy(deep=True), x2="full:Q", y=top, y2="under:Q", color=colour)
+        )
+        layers[0].encoding.x.shorthand = "end:Q"
+    layers.append(
+        base.mark_rect(cursor="pointer")
+        .encode(x=x, x2="end:Q", y=top, y2="under:Q", color=colour, tooltip=_hover(replay, rows))
+        .add_params(select)
+    )
+    layers.append(
+        base.transform_filter("datum.right")
+        .transform_calculate(a=f"{-MARGIN * last * 0.95}", b=f"{-MARGIN * last * 0.55}")
+        .mark_rect(color="#009E73")
+        .encode(x=alt.X("a:Q", scale=x_scale), x2="b:Q", y=top, y2="under:Q")
+    )
+    endings = [*dict.fromkeys(row["ending"] for row in rows if not row["finished"])]
+    if endings:
+        symbols = ("stroke", "triangle-left", "diamond", "cross", "circle")
+        layers.append(
+            base.transform_filter("!datum.finished")
+            .mark_point(
+                filled=True,
+                color=NEUTRAL,
+                opacity=1,
+                size=max(12, min(80, (lane * 0.95) ** 2)),
+                tooltip=False,
+            )
+            .encode(
+                x=alt.X("end:Q", scale=x_scale),
+                y=_at(y, "middle:Q"),
+                shape=alt.Shape(
+                    "ending:N",
+                    title="Cut",
+                    scale=alt.Scale(
+                        domain=endings,
+                        range=[symbols[1 + i % 4] for i in range(len(endings))],
+                    ),
+                    legend=alt.Legend(orient="top", labelLimit=320, symbolFillColor=NEUTRAL),
+                ),
+            )
+        )
+    if replay.cluster is not None:
+        layers.append(
+            base.transform_filter("datum.first")
+            .transform_calculate(c=f"{-MARGIN * last * 0.25}")
+            .mark_point(shape="triangle-right", filled=True, color=NEUTRAL, size=60, opacity=1)
+            .encode(x=alt.X("c:Q", scale=x_scale), y=_at(y, "middle:Q"))
+        )
+        if by == "cluster":
+            ends = [a["below"] for a, b in pairwise(rows) if _other(a, b)]
+            layers.append(
+                alt.Chart(alt.Data(values=[{"edge": edge} for edge in ends]))
+                .mark_rule(color=NEUTRAL, strokeWidth=0.6)
+                .encode(y=_at(y, "edge:Q"))
+            )
+    layers.append(
+        alt.Chart(alt.Data(values=[{"answered": clock}]))
+        .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=1.5)
+        .encode(x=alt.X("answered:Q", scale=x_scale))
+    )
+    if any(row["trace"] == chosen for row in rows):
+        layers.append(
+            base.transform_filter(f"datum.trace === {int(chosen or 0)}")
+            .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
+            .encode(x=x, x2="end:Q", y=top, y2="under:Q")
+        )
+    drawn: alt.LayerChart = (
+        alt.layer(*layers).resolve_scale(shape="independent").properties(height=height + AROUND)
+    )
+    return drawn
+
+
+def _at(y: alt.Y, field: str) -> alt.Y:
+    """The same vertical axis for another field."""
+    other = y.copy(deep=True)
+    other.shorthand = field
+    return other
+
+
+def _other(one: Mapping[str, Any], next_one: Mapping[str, Any]) -> bool:
+    return bool(one["cluster"] != next_one["cluster"])
+
+
+def colour_scale(kinds: Sequence[Kind], replay: Replay) -> alt.Scale:
+    """Colours of the kinds that occur, in the order that the problem has them in."""
+    ranked = list(replay.stored.kinds[0]) if replay.stored else []
+    found = {kind.label: kind for kind in kinds}
+    ordered = [kind for kind in ranked if kind.label in found] or [*found.values()]
+    return alt.Scale(
+        domain=[kind.label for kind in ordered], range=[kind.colour for kind in ordered]
+    )
+
+
+def _lane_axis(replay: Replay, rows: Sequence[Mapping[str, Any]], by: str) -> alt.Axis | None:
+    """Names of clusters beside their lanes; other orders need none."""
+    if by != "cluster" or replay.cluster is None:
+        return None
+    sizes = Counter(row["cluster"] for row in rows)
+    labels, top = {}, 0
+    for number in dict.fromkeys(row["cluster"] for row in rows):
+        name = (
+            f"cluster {number} · {sizes[number]}" if number >= 0 else f"in none · {sizes[number]}"
+        )
+        labels[top + sizes[number] / 2] = name
+        top += sizes[number]
+    texts = json.dumps({f"{at:g}": name for at, name in labels.items()})
+    return alt.Axis(
+        values=[*labels],
+        labelExpr=f"{texts}[toString(datum.value)]",
+        grid=False,
+        ticks=False,
+        domain=False,
+        labelLimit=140,
+        labelOverlap=True,
+    )
+
+
+def _hover(replay: Replay, rows: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
+    tips = [
+        alt.Tooltip("trace:Q", title="Trace"),
+        alt.Tooltip("order:Q", title="Started as number"),
+        alt.Tooltip("tokens:Q", title="Tokens", format=","),
+    ]
+    if replay.stored is not None:
+        tips.append(alt.Tooltip("length:Q", title="of", format=","))
+    tips += [
+        alt.Tooltip("answer:N", title="Answer, in full"),
+        alt.Tooltip("ending:N", title="End"),
+    ]
+    if replay.cluster is not None:
+        tips.append(alt.Tooltip("cluster:Q", title="Cluster"))
+    if any(row["confidence"] is not None for row in rows):
+        tips.append(alt.Tooltip("confidence:Q", title="Lowest group confidence", format=".2f"))
+    return tips
+
+
+def picture_text(replay: Replay) -> str:
+    """The picture in words: who finished, who was stopped and why, and what they would answer."""
+    total, decoded = len(replay.trace_id), int(replay.decoded.sum())
+    finished = int(replay.finished.sum())
+    of_budget = f"{total:,} of {replay.result.budget:,} traces were started"
+    parts = [f"{of_budget}; {finished:,} finished."]
+    cut = Counter(
+        reason
+        for reason, done, any_ in zip(replay.reason, replay.finished, replay.decoded, strict=True)
+        if any_ and not done
+    )
+    if cut:
+        parts.append(f"Not finished: {counted(cut)}.")
+    if decoded < total:
+        parts.append(f"{total - decoded:,} were never decoded and have no bar.")
+    if decoded > MOST_BARS:
+        parts.append(f"Only the first {MOST_BARS:,} bars are drawn.")
+    if replay.stored is not None and total:
+        shares = Counter(kind.label for kind in replay.kinds)
+        said = ", ".join(
+            f"{label} {share_text(count / total)}" for label, count in shares.most_common()
+        )
+        parts.append(f"Answers that the started traces have in full: {said}.")
+    elif replay.why:
+        parts.append(replay.why)
+    if replay.cluster is not None:
+        sizes = np.bincount(replay.cluster[replay.cluster >= 0])
+        if len(sizes):
+            parts.append(f"{len(sizes)} clusters, the largest of {sizes.max()} traces.")
+    unit = "decode steps" if replay.result.clock_unit == "steps" else replay.result.clock_unit
+    parts.append(f"It answered at {replay.answer['clock']:,.6g} {unit}.")
+    return " ".join(parts)
+
+
+def share_text(share: float) -> str:
+    """A share as a whole percentage; one that would be shown as none is less than 1%."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
+def votes(replay: Replay) -> list[tuple[Kind, int, int]]:
+    """How many finished traces, and how many of all N, have each kind of answer."""
+    if replay.stored is None:
+        return []
+    kinds, kind_of = replay.stored.kinds
+    of_all = kind_of[replay.stored.answers]
+    started = of_all[: len(replay.trace_id)]
+    everyone = np.bincount(of_all, minlength=len(kinds))
+    done = np.bincount(started[replay.finished], minlength=len(kinds))
+    return [
+        (kind, int(done[index]), int(everyone[index]))
+        for index, kind in enumerate(kinds)
+        if everyone[index]
+    ]
+
+
+def votes_chart(replay: Replay) -> alt.Chart:
+    """Bars of the finished traces' answers beside those of all N."""
+    counts = votes(replay)
+    sides = (f"finished ({int(replay.finished.sum())})", f"all {replay.result.budget}")
+    rows = [
+        {"answer": kind.label, "traces": count, "of": side, "place": place}
+        for kind, *both in counts
+        for place, (side, count) in enumerate(zip(sides, both, strict=True))
+    ]
+    kinds = [kind for kind, _, _ in counts]
+    return (
+        alt.Chart(pa.Table.from_pylist(rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("traces:Q", title="Traces", axis=alt.Axis(tickMinStep=1, format="d")),
+            y=alt.Y(
+                "answer:N",
+                sort=[kind.label for kind in kinds],
+                title=None,
+                axis=alt.Axis(labelLimit=160),
+            ),
+            yOffset=alt.YOffset("of:N", sort=list(sides)),
+            color=alt.Color("answer:N", scale=colour_scale(kinds, replay), legend=None),
+            opacity=alt.Opacity(
+                "of:N",
+                sort=list(sides),
+                scale=alt.Scale(domain=list(sides), range=[1, 0.4]),
+                legend=alt.Legend(orient="top", title=None, symbolFillColor=NEUTRAL),
+            ),
+            tooltip=[
+                alt.Tooltip("answer:N", title="Answer"),
+                alt.Tooltip("of:N", title="Of"),
+                alt.Tooltip("traces:Q", title="Traces"),
+            ],
+        )
+        .properties(height=AROUND + 36 * len(kinds))
+    )
+
+
+def votes_text(replay: Replay) -> str:
+    """The votes in words."""
+    said = "; ".join(f"{kind.label}: {done} of {every}" for kind, done, every in votes(replay))
+    return f"Finished traces with each answer, of all {replay.result.budget} that have it: {said}."
