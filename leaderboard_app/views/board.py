@@ -2,42 +2,142 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from datetime import date
+
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from leaderboard_app import screen
-from leaderboard_app.glossary import FIGURES
-from leaderboard_app.palette import badge_help, badge_text
-from leaderboard_app.table import Cell, Column, Table
+from leaderboard_app.board import board_table, hideable
+from leaderboard_app.library import Library
+from leaderboard_app.palette import BADGES
+from leaderboard_app.ranking import Place
+from leaderboard_app.selection import KEY_NEEDS, Selection, kinds, pool_columns
+from leaderboard_app.standings import combined_table, places
+from leaderboard_app.table import Table
+
+REAL, SYNTHETIC = "real", "synthetic"
+TABLE, COMBINED = "table", "combined"
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing every two methods …")
+def _places(state: int, synthetic: bool, _library: Library) -> Mapping[str, Place]:
+    return places(_library, synthetic)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _table(state: int, synthetic: bool, selection: Selection, _library: Library) -> Table:
+    return board_table(_library, synthetic, selection)
 
 
 def page() -> None:
     """Render the page."""
     library = screen.library()
     st.title("Leaderboard")
-    columns = [Column("method", "Method", numeric=False), Column("badge", "Badge", numeric=False)]
-    pools = sorted({column for entry in library.entries for column in entry.results})[:9]
-    for pool in pools:
-        for name in ("tokens_1e8", "accuracy"):
-            figure = FIGURES[name]
-            columns.append(
-                Column(f"{pool}:{name}", figure.heading, pool.split("/", 1)[-1], figure.help)
-            )
-    rows = []
-    for entry in library.entries:
-        row = [
-            Cell(entry.label, entry.label, link=screen.link("entry", entry=entry.id)),
-            Cell(badge_text(entry.badge), entry.badge, badge_help(entry.badge)),
-        ]
-        for pool in pools:
-            for name in ("tokens_1e8", "accuracy"):
-                result = entry.results.get(pool)
-                metric = result.metric(name) if result else None
-                figure = FIGURES[name]
-                value = metric.value if metric else None
-                row.append(Cell(figure.text(value), value, figure.interval(metric), bold=True))
-        rows.append(tuple(row))
-    screen.show_table(Table("Board", tuple(columns), tuple(rows)), name="sort")
+    there = kinds(library)
+    if not there:
+        screen.empty(
+            "Nothing here yet: no submission, no run, no published figure. Make a run:",
+            "deepprune-sim data sample",
+            "deepprune-sim run cons@16 -d 'generated/*/*'",
+        )
+    else:
+        _board(library, synthetic=_chosen_kind(there))
     screen.show_broken(library)
+
+
+def _chosen_kind(there: list[bool]) -> bool:
+    """Whether synthetic figures are shown; real and synthetic ones never stand together."""
+    if len(there) == 1:
+        if there[0]:
+            st.info("All of these are on generated traces: they say nothing about the methods.")
+        return there[0]
+    chosen = st.segmented_control(
+        "Traces",
+        [REAL, SYNTHETIC],
+        default=REAL,
+        key="data",
+        bind="query-params",
+        required=True,
+        label_visibility="collapsed",
+    )
+    if chosen == SYNTHETIC:
+        st.info("Generated traces: they show the tool and say nothing about the methods.")
+    return chosen == SYNTHETIC
+
+
+def _board(library: Library, synthetic: bool) -> None:
+    view = st.segmented_control(
+        "View",
+        [TABLE, COMBINED],
+        default=TABLE,
+        key="view",
+        bind="query-params",
+        required=True,
+        label_visibility="collapsed",
+    )
+    selection = _selection(library, synthetic)
+    if view == COMBINED:
+        standing = _places(library.state, synthetic, library)
+        if not standing:
+            screen.empty(
+                "No replay to rank yet: published figures cannot be paired with anything. Run a "
+                "method on a recorded pool:",
+                "deepprune-sim data list --known",
+                "deepprune-sim run short-3@16 -d POOL",
+            )
+            return
+        table = combined_table(library, standing, synthetic, selection)
+    else:
+        table = _table(library.state, synthetic, selection, library)
+    if table.rows:
+        screen.show_table(table, name="order" if view == COMBINED else "sort")
+    else:
+        screen.empty("No row is left: take a filter away.")
+
+
+def _selection(library: Library, synthetic: bool) -> Selection:
+    """What the reader filters by; every part of it is in the page's link."""
+    columns = pool_columns(library, synthetic)
+    badges = {entry.badge or "broken" for entry in library.entries} | {"reported"}
+    with st.expander("Filter rows, hide columns", icon=":material/filter_list:") as below:
+        left, middle, right = st.columns(3)
+        models = _several(left, "Models", "model", dict.fromkeys(each.model for each in columns))
+        benchmarks = _several(
+            middle, "Benchmarks", "benchmark", dict.fromkeys(each.benchmark for each in columns)
+        )
+        chosen = _several(right, "Badges", "badge", [each for each in BADGES if each in badges])
+        needs = _several(
+            left,
+            "Needs any of",
+            "needs",
+            KEY_NEEDS,
+            "What a method reads beside lengths and answers; published ones are known where the "
+            "method is built in.",
+        )
+        since = middle.date_input("Since", None, key="since", bind="query-params")
+        until = right.date_input("Until", None, key="until", bind="query-params")
+        hidden = _several(below, "Hide columns", "hide", hideable(columns), none="None")
+    return Selection(models, benchmarks, chosen, needs, _iso(since), _iso(until), hidden)
+
+
+def _several(
+    place: DeltaGenerator,
+    label: str,
+    key: str,
+    options: Iterable[str],
+    help: str | None = None,
+    none: str = "All",
+) -> tuple[str, ...]:
+    chosen = place.multiselect(
+        label, [*options], key=key, bind="query-params", help=help, placeholder=none
+    )
+    return tuple(chosen)
+
+
+def _iso(day: object) -> str | None:
+    return day.isoformat() if isinstance(day, date) else None
 
 
 page()

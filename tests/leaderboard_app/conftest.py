@@ -195,14 +195,12 @@ def open_app(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
         for name, value in folders.as_environment().items():
             monkeypatch.setenv(name, value)
         app = AppTest.from_file(str(APP), default_timeout=60)
-        app.run()
         if page != "board":
-            app.switch_page(f"views/{page}.py")
-        for name, value in parameters.items():
-            app.query_params[name] = value
-        if page != "board" or parameters:
             app.run()
-        return app
+            app.switch_page(f"views/{page}.py")
+        for name, value in parameters.items():  # before the page's widgets are made, as links do
+            app.query_params[name] = value
+        return app.run()
 
     st.cache_resource.clear()
     st.cache_data.clear()

@@ -1,0 +1,131 @@
+"""The page Board in its empty, small and full states, by links that are right and wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from leaderboard_app.folders import Folders
+
+Open = Callable[..., AppTest]
+
+
+def copied(app: AppTest) -> str:
+    """The board as Markdown, as the page offers it."""
+    assert not app.exception
+    return next(each.value for each in app.code if each.language == "markdown")
+
+
+def methods(app: AppTest) -> list[str]:
+    """First cells of the board's rows, as Markdown."""
+    return [line.split(" | ")[0].removeprefix("| ") for line in _rows(app)]
+
+
+def _rows(app: AppTest) -> list[str]:
+    lines = [line for line in copied(app).splitlines() if line.startswith("|")]
+    return lines[2:]
+
+
+def test_without_any_file_there_are_the_published_figures(open_app: Open, empty: Folders) -> None:
+    app = open_app(empty)
+    assert [name.rstrip("†‡") for name in methods(app)] == [
+        "cons@512",
+        "DeepConf-high",
+        "DeepConf-low",
+        "cons@512",
+        "DeepPrune",
+    ]
+    assert [each.key for each in app.segmented_control] == ["view"]
+
+
+def test_without_a_replay_the_combined_view_says_what_to_run(
+    open_app: Open, empty: Folders
+) -> None:
+    app = open_app(empty, view="combined")
+    assert not app.exception
+    assert "No replay to rank yet" in app.info[0].value
+    assert app.code[-1].value.startswith("deepprune-sim run")
+
+
+def test_with_nothing_at_all_it_says_what_to_run(open_app: Open, tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "pools", tmp_path / "runs", tmp_path / "submissions")
+    folders.submissions.mkdir()
+    (folders.submissions / "published.toml").write_text("format = 1\n", encoding="utf-8")
+    app = open_app(folders)
+    assert not app.exception
+    assert "Nothing here yet" in app.info[0].value
+    assert app.code[0].value == "deepprune-sim data sample"
+
+
+def test_one_run_stands_above_the_published_figures(open_app: Open, small: Folders) -> None:
+    app = open_app(small)
+    assert methods(app)[0] == "cons@8"
+    assert len(methods(app)) == 6
+    assert not methods(open_app(small, view="combined"))[1:]
+
+
+def test_broken_folders_are_listed_below_with_their_reasons(open_app: Open, full: Folders) -> None:
+    app = open_app(full)
+    assert "3 folders are broken and left out" in [each.label for each in app.expander]
+    reasons = [each.value for each in app.code if each.language == "markdown"][-1]
+    assert "answers.parquet" in reasons
+    assert "2026-11-21-broken" in reasons.replace("\\", "")
+
+
+def test_real_and_synthetic_ones_are_behind_a_switch_in_the_link(
+    open_app: Open, full: Folders
+) -> None:
+    real, made = methods(open_app(full)), methods(open_app(full, data="synthetic"))
+    assert "Short three" in real
+    assert "DeepPrune‡" in real
+    assert {name.split(" ")[0] for name in made} == {
+        "asc",
+        "cons@16",
+        "deepconf-high",
+        "deepconf-low",
+        "esc",
+        "parallel-probe",
+        "sac",
+        "short-3@16",
+    }
+    assert set(made).isdisjoint(real)
+
+
+def test_links_hold_view_order_and_filters(open_app: Open, full: Folders) -> None:
+    app = open_app(full, view="combined", needs=["probes"], order="-reduction")
+    names = methods(app)
+    assert len(names) == 2
+    assert app.multiselect(key="needs").value == ["probes"]
+    assert {name.split(" ")[0] for name in names} == {"parallel-probe", "sac"}
+    app = open_app(full, sort="-method", badge=["local"])
+    assert methods(app) == sorted(methods(app), key=str.casefold, reverse=True)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"data": "nonsense"},
+        {"view": "nonsense"},
+        {"badge": ["nonsense"]},
+        {"model": ["nonsense", "model-a"]},
+        {"since": "yesterday"},
+        {"until": "2026-13-45"},
+        {"sort": "nonsense"},
+        {"sort": "-"},
+        {"hide": ["nonsense"]},
+        {"order": "<b>", "view": "combined"},
+    ],
+)
+def test_what_a_link_has_wrong_is_ignored(
+    open_app: Open, full: Folders, link: dict[str, str | list[str]]
+) -> None:
+    assert methods(open_app(full, **link))
+
+
+def test_a_filter_that_leaves_nothing_says_so(open_app: Open, full: Folders) -> None:
+    app = open_app(full, since="2030-01-01")
+    assert not app.exception
+    assert "No row is left" in app.info[-1].value
