@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judges.metrics import (
@@ -73,6 +73,7 @@ def test_knowing_which_problems_are_easy_helps_pooled_and_not_within() -> None:
     assert value(within_auroc(labels, easy, problem, problem, Bootstrap(60))) == 0.5
 
 
+@settings(deadline=None)  # the first example imports scikit-learn
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 5)), min_size=4, max_size=40
@@ -96,6 +97,7 @@ def test_resampled_values_are_those_of_the_pairs_a_resample_holds(
     sampler.counts = np.repeat(counts[:, None], 3, axis=1)  # every resample is this one
     found = auroc(labels, scores, problem, sampler)
     assert found is not None
+    assert found.value == pytest.approx(roc_auc_score(labels, scores))
     assert found.low == pytest.approx(roc_auc_score(labels[held], scores[held]))
     found = true_negative_rate(labels, scores, problem, sampler)
     assert found is not None
