@@ -1,17 +1,180 @@
-"""The page compare."""
+"""The page Compare."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import permutations
+
 import streamlit as st
 
-from leaderboard_app import screen
+from leaderboard_app import (
+    choosing,
+    compare,
+    compare_chart,
+    compare_tables,
+    screen,
+)
+from leaderboard_app.compare import Difference, Shared
+from leaderboard_app.library import Entry, Library
+from leaderboard_app.palette import badge_help
+
+REAL, SYNTHETIC = "Real", "Synthetic"
+AXES = {"Tokens": "tokens", "Right answers": "right"}
+ALL, CONTESTED = "All", "Where they differ"
 
 
 def page() -> None:
     """Render the page."""
     library = screen.library()
-    st.title("compare")
+    st.title("Compare")
+    if not library.entries:
+        screen.empty(
+            "There is no run and no submission yet. Make two runs, and compare them here:",
+            "deepprune-sim data sample",
+            "deepprune-sim run cons@16 -d 'generated/*/*'",
+            "deepprune-sim run asc -d 'generated/*/*' -n 16",
+        )
+        screen.show_broken(library)
+        return
+    entries = choosing.choose(library, "Entries; the others are compared with the first")
+    if missing := choosing.unknown(library):
+        st.warning(f"Not here, and left out: {screen.plain(', '.join(missing))}.")
+    if len(entries) < 2:
+        st.info(
+            "Choose two or more entries above, or pick points on the page Trade-off.",
+            icon=":material/info:",
+        )
+    else:
+        _compare(library, entries)
     screen.show_broken(library)
+
+
+def _compare(library: Library, entries: Sequence[Entry]) -> None:
+    kind = _kind(entries)
+    shared = compare.shared_pools(library, entries, synthetic=kind == SYNTHETIC)
+    if kind == SYNTHETIC and shared:
+        st.warning(badge_help("synthetic"), icon=":material/science:")
+    for caveat in compare.caveats(entries, shared, synthetic=kind == SYNTHETIC):
+        st.markdown(f":material/warning: {screen.plain(caveat)}")
+    if not shared:
+        st.info(
+            "Nothing to compare: these entries share no pool with the same traces. "
+            "Replay them on one:",
+            icon=":material/info:",
+        )
+        st.code("deepprune-sim run METHOD -d POOL", language="sh")
+        return
+    ids = tuple(entry.id for entry in entries)
+    found = _differences(library, library.state, ids, kind == SYNTHETIC)
+    last = {each.first.id: each for each in found}  # the most pools of each come last
+    for each in last.values():
+        st.markdown(screen.plain(compare.verdict(each)))
+    if found:
+        screen.show_table(compare_tables.difference_table(found), name="differences")
+    if len(entries) > 2:
+        _matrices(library, entries, shared, synthetic=kind == SYNTHETIC)
+    _by_problem(entries, shared)
+
+
+def _kind(entries: Sequence[Entry]) -> str:
+    """Real or synthetic pools; asks where the entries ran on both."""
+    ran_on = {result.synthetic for entry in entries for result in entry.results.values()}
+    if len(ran_on) < 2:
+        return SYNTHETIC if True in ran_on else REAL
+    kind: str = st.segmented_control(
+        "Traces",
+        [REAL, SYNTHETIC],
+        default=REAL,
+        required=True,
+        key="kind",
+        bind="query-params",
+        help="Generated traces show the tool and say nothing about a method.",
+    )
+    return kind
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _differences(
+    _library: Library, state: int, ids: Sequence[str], synthetic: bool
+) -> list[Difference]:
+    entries = [_library.by_id[each] for each in ids]
+    shared = compare.shared_pools(_library, entries, synthetic=synthetic)
+    return [
+        difference
+        for entry in entries[1:]
+        for difference in compare.differences(entry, entries[0], shared)
+    ]
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _every_pair(
+    _library: Library, state: int, ids: Sequence[str], synthetic: bool
+) -> list[Difference]:
+    entries = [_library.by_id[each] for each in ids]
+    shared = compare.shared_pools(_library, entries, synthetic=synthetic)
+    return compare.together([*permutations(entries, 2)], compare.of_both(shared, *entries))
+
+
+def _matrices(
+    library: Library, entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bool
+) -> None:
+    st.subheader("Each against each")
+    if not compare.of_both(shared, *entries):
+        st.info("No pool is shared by all of these entries: choose fewer of them.")
+        return
+    ids = tuple(entry.id for entry in entries)
+    found = _every_pair(library, library.state, ids, synthetic)
+    for metric in ("accuracy", "tokens"):
+        table = compare_tables.matrix(found, entries, metric)
+        st.markdown(screen.plain(table.caption))
+        screen.show_table(table, name=f"matrix-{metric}", sortable=False)
+
+
+def _by_problem(entries: Sequence[Entry], shared: Sequence[Shared]) -> None:
+    st.subheader("Problem by problem")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        column = st.selectbox(
+            "Pool", [pool.column for pool in shared], key="on", bind="query-params"
+        )
+        pool = next(each for each in shared if each.column == column)
+        there = [entry for entry in entries if entry.id in pool.sums]
+        first, second = there[1], there[0]
+        if len(there) > 2:
+            labels = {entry.id: entry.label for entry in there}
+            chosen = choosing.one_of("Up", [entry.id for entry in there[1:]], labels, "with")
+            first = next(entry for entry in there if entry.id == chosen)
+        axis = st.segmented_control(
+            "Points by", [*AXES], default="Tokens", required=True, key="axis", bind="query-params"
+        )
+    axis = AXES[axis or "Tokens"]
+    event = screen.show_chart(
+        compare_chart.draw(pool, first, second, axis),
+        name="problems",
+        alt=compare_chart.sentence(pool, first, second, axis),
+        selection=compare_chart.PICKED,
+    )
+    st.caption(
+        "On the dashed line both are equal. A click on a point opens the replay of that problem; "
+        "Ctrl and the wheel zooms, dragging moves, a double click shows all again."
+        + (" Problems with the same shares are drawn side by side." if axis == "right" else "")
+    )
+    points = event.selection.get(compare_chart.PICKED) or []
+    if points and points[0].get("id") in pool.problem_ids:
+        screen.go(compare_tables.problem_link(first, pool, points[0]["id"]))
+    shown = st.segmented_control(
+        "Problems",
+        [ALL, CONTESTED],
+        default=ALL,
+        required=True,
+        key="which",
+        bind="query-params",
+        help="An entry solves a problem if it is right in more than half of its repeats.",
+    )
+    table = compare_tables.problem_table(pool, there, contested=shown == CONTESTED)
+    if table.rows:
+        screen.show_table(table, name="by-problem")
+    else:
+        st.info("Every problem is solved by all of them or by none.")
 
 
 page()

@@ -1,0 +1,262 @@
+"""Entries compared problem by problem: who is more accurate, who spends less, and where."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+from leaderboard_app.glossary import FIGURES
+from leaderboard_app.library import Entry, Library, Result
+from leaderboard_app.ranking import usable
+from simulator.paired import combine, pairs
+from simulator.run_reader import Metric, ProblemSums
+from simulator.statistics import Estimate
+
+LARGEST = 2**53
+"""Whole numbers below it add up exactly."""
+
+SOLVED = 0.5
+"""A problem counts as solved by an entry that is right in more than this share of its repeats."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """A pool that two or more entries ran on, the same traces: `results` and `sums` by their ids.
+
+    `sums` are of the same problems in the same order.
+    """
+
+    column: str
+    benchmark: str
+    results: Mapping[str, Result]
+    sums: Mapping[str, ProblemSums]
+
+    @property
+    def problem_ids(self) -> tuple[str, ...]:
+        """The problems of the pool."""
+        return next(iter(self.sums.values())).problem_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`first` compared with `second` on a pool, or over `pools` of them with equal weights.
+
+    `accuracy` is the first's minus the second's, `saved` the share of the second's tokens that the
+    first does not generate; both are fractions, paired problem by problem.
+    """
+
+    first: Entry
+    second: Entry
+    place: str
+    pools: int
+    accuracy: Metric
+    saved: Metric
+
+    @property
+    def within_chance(self) -> bool | None:
+        """Whether the interval of the difference of accuracy covers zero; None where none is."""
+        return covers_zero(self.accuracy)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem: the share of repeats in which each entry is right, and its tokens, by its id."""
+
+    problem_id: str
+    right: Mapping[str, float]
+    tokens: Mapping[str, float]
+
+    def solved_by(self, entry: Entry) -> bool:
+        """Whether the entry is right in most of its repeats."""
+        return self.right[entry.id] > SOLVED
+
+    @property
+    def contested(self) -> bool:
+        """Whether one entry solves it and another does not."""
+        return len({share > SOLVED for share in self.right.values()}) > 1
+
+
+def covers_zero(metric: Metric) -> bool | None:
+    """Whether zero is in the interval of a figure; None where it has none."""
+    return Estimate(metric.value, metric.low, metric.high).covers_zero
+
+
+def shared_pools(library: Library, entries: Sequence[Entry], *, synthetic: bool) -> list[Shared]:
+    """Generated or recorded pools on which two or more of the entries ran over the same traces.
+
+    An entry whose answers there are damaged, or of other problems, does not share the pool.
+    """
+    found: dict[tuple[str, str], dict[str, tuple[Result, ProblemSums]]] = {}
+    for entry in entries:
+        sums = library.problem_sums(entry)
+        for result in entry.results.values():
+            each = sums.get(result.pool)
+            if result.synthetic != synthetic or result.fingerprint is None or each is None:
+                continue
+            if usable(each) and (each.tokens > 0).all():
+                of = found.setdefault((result.column, result.fingerprint), {})
+                others = [ran.problem_ids for _, ran in of.values()]
+                if all(ids == each.problem_ids for ids in others):
+                    of[entry.id] = (result, each)
+    return [
+        Shared(
+            column,
+            next(result.benchmark for result, _ in of.values()),
+            {each: result for each, (result, _) in of.items()},
+            {each: sums for each, (_, sums) in of.items()},
+        )
+        for (column, _), of in sorted(found.items())
+        if len(of) > 1
+    ]
+
+
+def of_both(shared: Sequence[Shared], *entries: Entry) -> list[Shared]:
+    """The pools that all of these entries share."""
+    return [pool for pool in shared if all(entry.id in pool.sums for entry in entries)]
+
+
+def differences(first: Entry, second: Entry, shared: Sequence[Shared]) -> list[Difference]:
+    """Each pool that two entries share, and all of them together where there are several."""
+    pools = of_both(shared, first, second)
+    found = []
+    for pool in pools:
+        (pair,) = pairs([pool.sums[first.id], pool.sums[second.id]])
+        found.append(Difference(first, second, pool.column, 1, pair.difference, pair.reduction))
+    if len(pools) > 1:
+        found += together([(first, second)], pools)
+    return found
+
+
+def together(compared: Sequence[tuple[Entry, Entry]], pools: Sequence[Shared]) -> list[Difference]:
+    """Pairs of entries over several pools, each weighted equally.
+
+    A pair whose numbers are too large to be added up exactly is left out.
+    """
+    kept, sums = [], []
+    for first, second in compared:
+        row = [_against(pool.sums[first.id], pool.sums[second.id]) for pool in pools]
+        whole = [each for each in row if each is not None]
+        if len(whole) == len(pools):
+            kept.append((first, second))
+            sums.append(whole)
+    if not kept:
+        return []
+    averages, _ = combine(
+        [pool.benchmark for pool in pools],
+        [[row[index] for row in sums] for index in range(len(pools))],
+        [False] * len(kept),
+    )
+    place = f"All {len(pools)} pools, equal weights" if len(pools) > 1 else pools[0].column
+    return [
+        Difference(*pair, place, len(pools), each.accuracy_difference, each.reduction)
+        for pair, each in zip(kept, averages, strict=True)
+    ]
+
+
+def _against(first: ProblemSums, second: ProblemSums) -> ProblemSums | None:
+    """What `first` did, with `second` in the place of its baseline.
+
+    Both are scaled to as many repeats, which changes no mean and no share.
+    """
+    repeats = math.lcm(first.repeats, second.repeats)
+    up, over = repeats // first.repeats, repeats // second.repeats
+    most = max(int(first.tokens.max()) * up, int(second.tokens.max()) * over, repeats)
+    if most * len(first.problem_ids) >= LARGEST:
+        return None
+    return replace(
+        first,
+        repeats=repeats,
+        correct=first.correct * up,
+        tokens=first.tokens * up,
+        baseline_correct=second.correct * over,
+        baseline_tokens=second.tokens * over,
+    )
+
+
+def verdict(difference: Difference) -> str:
+    """A difference in words, and whether chance explains it."""
+    first, second = difference.first.label, difference.second.label
+    points = FIGURES["accuracy_difference"]
+    by = points.text(abs(difference.accuracy.value)).lstrip("+")
+    interval = points.interval(difference.accuracy)
+    chance = difference.within_chance
+    where = "on average over " if difference.pools > 1 else "on "
+    place = f"{difference.pools} pools" if difference.pools > 1 else difference.place
+    if chance is None:
+        said = "there are too few problems to say whether that is chance"
+    elif chance:
+        said = f"{interval}: within chance"
+    else:
+        said = f"{interval}: more than chance"
+    if difference.accuracy.value == 0:
+        how = "as accurate as"
+    else:
+        more = "more" if difference.accuracy.value > 0 else "less"
+        how = f"{by} points {more} accurate than"
+    tokens = _tokens(difference.saved)
+    return f"{first} is {how} {second} {where}{place} ({said}), with {tokens}."
+
+
+def _tokens(saved: Metric) -> str:
+    """A share of tokens saved in words, turned round where more are spent."""
+    if saved.value == 0:
+        return "as many tokens"
+    figure, word = FIGURES["reduction"], "fewer"
+    if saved.value < 0:
+        low, high = (None if end is None else -end for end in (saved.high, saved.low))
+        saved, word = Metric(-saved.value, low, high), "more"
+    interval = figure.interval(saved)
+    return f"{figure.text(saved.value)}% {word} tokens" + (
+        f" ({interval} {word})" if interval else ""
+    )
+
+
+def caveats(entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bool) -> list[str]:
+    """What stands in the way of a comparison: no common pool, other budgets, other repeats."""
+    said = []
+    kind = "generated" if synthetic else "recorded"
+    for first, second in combinations(entries, 2):
+        if not of_both(shared, first, second):
+            said.append(
+                f"{first.label} and {second.label} share no {kind} pool with the same traces."
+            )
+    for pool in shared:
+        budgets = {each: result.budget for each, result in pool.results.items()}
+        if len(set(budgets.values())) > 1:
+            said.append(f"Budgets differ on {pool.column}: {_each(entries, budgets, 'N=')}.")
+    repeats = {entry.id: entry.repeats for entry in entries}
+    if len(set(repeats.values())) > 1:
+        said.append(f"Repeats differ: {_each(entries, repeats, '')}.")
+    said += [
+        f"{entry.label} knows what no method can: it is a bound, not a method."
+        for entry in entries
+        if entry.unranked
+    ]
+    said += [
+        f"{entry.label} was withdrawn by its authors."
+        for entry in entries
+        if entry.badge == "withdrawn"
+    ]
+    return said
+
+
+def _each(entries: Sequence[Entry], values: Mapping[str, int], sign: str) -> str:
+    labels = {entry.id: entry.label for entry in entries}
+    return ", ".join(f"{labels[each]} {sign}{value}" for each, value in values.items())
+
+
+def problems(pool: Shared, entries: Sequence[Entry]) -> list[Problem]:
+    """Each problem of a pool that these entries share."""
+    sums = {entry.id: pool.sums[entry.id] for entry in entries}
+    right = {each: (of.correct / of.repeats).tolist() for each, of in sums.items()}
+    tokens = {each: (of.tokens / of.repeats).tolist() for each, of in sums.items()}
+    return [
+        Problem(
+            name,
+            {each: right[each][place] for each in sums},
+            {each: tokens[each][place] for each in sums},
+        )
+        for place, name in enumerate(pool.problem_ids)
+    ]

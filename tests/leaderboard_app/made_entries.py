@@ -1,0 +1,95 @@
+"""Entries whose figures are written down by hand, in a library without files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from leaderboard_app.library import Entry, Library, Result
+from simulator.run_reader import Metric, ProblemSums
+from simulator.submissions.published import PublishedFigure
+
+
+def made_result(pool: str, *, fingerprint: str = "f", **fields: Any) -> Result:
+    """A result on `dataset/model/benchmark`; `fields` are metrics as numbers, or its own."""
+    own = {key: fields.pop(key) for key in [*fields] if key in Result.__dataclass_fields__}
+    parts = pool.split("/")
+    metrics = {name: Metric(*np.atleast_1d(value).tolist()) for name, value in fields.items()}
+    given: dict[str, Any] = {
+        "pool": pool,
+        "column": pool,
+        "fingerprint": fingerprint,
+        "model": parts[-2],
+        "benchmark": parts[-1],
+        "synthetic": False,
+        "token_accuracy": "exact",
+        "problems": 4,
+        "budget": 8,
+        "baseline": "cons@8",
+        "clock_unit": "steps",
+        "metrics": metrics,
+    }
+    return Result(**{**given, **own})
+
+
+def made_entry(name: str, *results: Result, **fields: Any) -> Entry:
+    """A local run of a policy of the same name."""
+    given: dict[str, Any] = {
+        "id": name,
+        "path": Path(name),
+        "method": name,
+        "label": name,
+        "badge": "local",
+        "needs": (),
+        "policy": name,
+        "policy_sha256": None,
+        "parameters": {},
+        "settings": (),
+        "unranked": False,
+        "seed": 0,
+        "repeats": 2,
+        "results": {result.column: result for result in results},
+    }
+    return Entry(**{**given, **fields})
+
+
+def made_sums(
+    correct: Sequence[int], tokens: Sequence[int], *, repeats: int = 2, names: str = "abcdefgh"
+) -> ProblemSums:
+    """Sums over repeats on problems a, b, …; the baseline is right everywhere with 1,000 tokens."""
+    size = len(correct)
+    return ProblemSums(
+        tuple(names[:size]),
+        repeats,
+        np.array(correct),
+        np.array(tokens),
+        np.full(size, repeats),
+        np.full(size, 1000 * repeats),
+    )
+
+
+class MadeLibrary:
+    """As much of a `Library` as figures are made from."""
+
+    def __init__(
+        self,
+        entries: Sequence[Entry],
+        sums: Mapping[str, Mapping[str, ProblemSums]] | None = None,
+        published: Sequence[PublishedFigure] = (),
+    ) -> None:
+        self.entries = tuple(entries)
+        self.by_id = {entry.id: entry for entry in entries}
+        self.published = tuple(published)
+        self._sums = sums or {}
+
+    def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
+        """What was given for the entry."""
+        return self._sums.get(entry.id, {})
+
+
+def made_library(*args: Any, **kwargs: Any) -> Library:
+    """A `MadeLibrary` by the type that functions ask for."""
+    return cast(Library, MadeLibrary(*args, **kwargs))

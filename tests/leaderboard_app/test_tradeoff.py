@@ -1,0 +1,318 @@
+"""The trade-off's points, front, lines and words, against values worked out by hand."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_entries import made_entry, made_library, made_result, made_sums
+
+from leaderboard_app import tradeoff, tradeoff_chart, tradeoff_points
+from leaderboard_app.library import Library
+from leaderboard_app.table import as_csv
+from leaderboard_app.tradeoff_points import Measured
+from simulator.run_reader import Metric
+from simulator.submissions.published import PublishedFigure, Source
+
+POOL = "d/Model-X/AIME24"
+OTHER = "d/Model-X/AIME25"
+
+
+def on(pool: str, accuracy: Any, tokens: Any, **fields: Any) -> Any:
+    """A result with an accuracy and tokens a problem."""
+    return made_result(pool, accuracy=accuracy, tokens_per_problem=tokens, **fields)
+
+
+@pytest.fixture
+def three() -> Library:
+    """Cheap and poor, dear and good, and one in the middle that is beaten by the cheap one."""
+    base = {"baseline_accuracy": (0.9, 0.8, 1.0), "baseline_tokens_per_problem": 400.0}
+    return made_library(
+        [
+            made_entry("dear", on(POOL, (0.9, 0.8, 1.0), (300.0, 250.0, 350.0), **base)),
+            made_entry("cheap", on(POOL, 0.7, 100.0, **base), repeats=5),
+            made_entry("beaten", on(POOL, 0.6, 200.0, **base), badge="verified"),
+            made_entry("oracle", on(POOL, 1.0, 10.0), unranked=True),
+            made_entry("back", on(POOL, 1.0, 20.0), badge="withdrawn"),
+            made_entry("elsewhere", on(OTHER, 0.1, 5.0)),
+        ]
+    )
+
+
+def test_the_front_is_of_entries_that_no_compared_one_beats(three: Library) -> None:
+    view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
+    assert [point.entry.id for point in view.points] == [
+        "oracle",
+        "back",
+        "cheap",
+        "beaten",
+        "dear",
+    ]
+    assert [point.entry.id for point in view.corners] == ["cheap", "dear"]
+    assert [view.on_front(point) for point in view.points] == [
+        *["not compared"] * 2,
+        *("yes", "no", "yes"),
+    ]
+
+
+def test_badges_choose_entries_and_the_front_is_of_those_shown(three: Library) -> None:
+    measured = tradeoff_points.measure(three, [POOL], "tokens")
+    view = tradeoff.choose(measured, ["verified"])
+    assert [point.entry.id for point in view.points] == ["beaten"]
+    assert view.front == {"beaten"}
+
+
+def test_the_front_is_drawn_as_steps_to_the_end_of_the_axis(three: Library) -> None:
+    view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
+    axis = tradeoff_chart.cost_axis(view, log=False)
+    assert [axis.low, axis.high] == pytest.approx([0.0, 1.08 * 400])
+    steps = tradeoff_chart.steps(view, axis)
+    assert [step["x"] for step in steps] == [100.0, 300.0, axis.high]
+    assert [step["y"] for step in steps] == pytest.approx([70.0, 90.0, 90.0])
+
+
+def test_intervals_are_drawn_where_there_are_some_in_both_directions(three: Library) -> None:
+    view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
+    ((across,), (upright,)) = tradeoff_chart.bars(view)
+    assert (across["x"], across["x2"], across["y"]) == (250.0, 350.0, 90.0)
+    assert (upright["x"], upright["y"], upright["y2"]) == (300.0, 80.0, 100.0)
+
+
+def test_a_logarithmic_axis_holds_every_interval_with_a_margin(three: Library) -> None:
+    view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
+    axis = tradeoff_chart.cost_axis(view, log=True)
+    margin = (400 / 10) ** 0.06
+    assert [axis.low, axis.high] == pytest.approx([10 / margin, 400 * margin])
+    assert axis.share((axis.low * axis.high) ** 0.5) == pytest.approx(0.5)
+
+
+def test_costs_of_zero_leave_the_axis_linear() -> None:
+    library = made_library([made_entry("none", on(POOL, 0.0, 0.0))])
+    view = tradeoff.choose(tradeoff_points.measure(library, [POOL], "tokens"))
+    axis = tradeoff_chart.cost_axis(view, log=True)
+    assert not axis.log
+    assert axis.low == 0 < axis.high
+
+
+def test_the_baseline_is_that_of_the_entry_with_the_most_repeats() -> None:
+    few = on(POOL, 0.5, 1.0, baseline_accuracy=0.1, baseline_tokens_per_problem=11.0)
+    many = on(POOL, 0.5, 1.0, baseline_accuracy=0.2, baseline_tokens_per_problem=12.0)
+    wide = on(POOL, 0.5, 1.0, baseline_accuracy=0.3, baseline="cons@64")
+    library = made_library(
+        [made_entry("few", few), made_entry("many", many, repeats=9), made_entry("wide", wide)]
+    )
+    measured = tradeoff_points.measure(library, [POOL], "tokens")
+    assert [(each.name, each.accuracy.value) for each in measured.baselines] == [
+        ("cons@64", 0.3),
+        ("cons@8", 0.2),
+    ]
+    assert [each.cost for each in measured.baselines] == [None, Metric(12.0)]
+
+
+def test_averages_weigh_pools_equally_and_leave_out_who_did_not_run_on_all(
+    three: Library,
+) -> None:
+    # Accuracy (3/8 + 4/4) / 2, tokens (800/8 + 400/4) / 2; four problems, then two of two repeats.
+    sums = {
+        "both": {
+            POOL: made_sums([2, 1, 0, 0], [200, 200, 200, 200]),
+            OTHER: made_sums([2, 2], [100, 300]),
+        }
+    }
+    library = made_library(
+        [made_entry("both", on(POOL, 0, 0), on(OTHER, 0, 0)), made_entry("one", on(POOL, 0, 0))],
+        sums,
+    )
+    measured = tradeoff_points.measure(library, [POOL, OTHER], "tokens")
+    (point,) = measured.points
+    assert (point.accuracy.value, point.cost.value) == (11 / 16, 100.0)
+    assert point.cost.low is not None
+    assert point.cost.low < 100 < (point.cost.high or 0)
+    (baseline,) = measured.baselines
+    assert baseline.cost is not None
+    assert (baseline.accuracy.value, baseline.cost.value) == (1.0, 1000.0)
+    assert measured.notes == ("Left out, because it did not run on all of these pools: one.",)
+    assert measured.place == "2 pools, each weighted equally"
+
+
+def test_answers_to_other_problems_are_not_averaged() -> None:
+    results = (on(POOL, 0, 0), on(OTHER, 0, 0))
+    good = {POOL: made_sums([1, 1], [5, 5]), OTHER: made_sums([1, 1], [5, 5])}
+    other = {POOL: made_sums([1, 1], [5, 5], names="xy"), OTHER: made_sums([1, 1], [5, 5])}
+    too_good = {POOL: made_sums([9, 9], [5, 5]), OTHER: made_sums([1, 1], [5, 5])}
+    names = ("a", "b", "other", "wrong", "none")
+    library = made_library(
+        [made_entry(name, *results) for name in names],
+        {"a": good, "b": good, "other": other, "wrong": too_good},
+    )
+    measured = tradeoff_points.measure(library, [POOL, OTHER], "tokens")
+    assert [point.entry.id for point in measured.points] == ["a", "b"]
+    assert "no sound answers" in measured.notes[0]
+    assert measured.notes[0].endswith("other, wrong, none.")
+
+
+def test_an_axis_without_a_figure_leaves_an_entry_out_and_says_so(three: Library) -> None:
+    judged = made_entry("judged", on(POOL, 0.5, 100.0, tokens_with_judge=150.0))
+    library = made_library([*three.entries, judged])
+    measured = tradeoff_points.measure(library, [POOL], "judge")
+    assert [(point.entry.id, point.cost.value) for point in measured.points] == [("judged", 150.0)]
+    assert "dear, cheap, beaten and 2 more" in measured.notes[0]
+
+
+def test_clocks_of_another_unit_do_not_stand_on_one_axis() -> None:
+    entries = [
+        made_entry(name, on(POOL, 0.5, 1.0, clock=clock, clock_unit=unit))
+        for name, clock, unit in (("a", 10.0, "steps"), ("b", 20.0, "steps"), ("c", 3, "seconds"))
+    ]
+    measured = tradeoff_points.measure(made_library(entries), [POOL], "clock")
+    assert [point.entry.id for point in measured.points] == ["a", "b"]
+    assert measured.cost_name == "Clock a problem, steps"
+    assert measured.notes == ("Left out, because it has a clock in another unit than steps: c.",)
+
+
+def test_settings_of_one_method_are_joined_in_the_order_of_their_values() -> None:
+    entries = [
+        made_entry(
+            f"m{value}",
+            on(POOL, 0.5, 100.0 - value),
+            policy="p",
+            parameters={"m": value, "w": 1},
+            settings=("m",),
+        )
+        for value in (8, 2, 4)
+    ]
+    entries.append(made_entry("q", on(POOL, 0.5, 1.0), parameters={"m": 3, "w": 1}))
+    view = tradeoff.choose(tradeoff_points.measure(made_library(entries), [POOL], "tokens"))
+    (line,) = view.joined
+    assert line.parameter == "m"
+    assert [point.entry.id for point in line.points] == ["m2", "m4", "m8"]
+    assert view.series() == {"m2": "p", "m4": "p", "m8": "p", "q": "q"}
+
+
+def published(model: str, benchmark: str) -> PublishedFigure:
+    """DeepPrune at 0.3 · 10^8 tokens for the whole benchmark."""
+    source = Source("paper", "A paper", "Somebody", date(2026, 1, 1), "https://x.org", None, None)
+    return PublishedFigure("DeepPrune", model, benchmark, 0.3, 0.9, source)
+
+
+def measured_beside(figure: PublishedFigure, cost: str = "tokens", **fields: Any) -> Measured:
+    """What is measured of one entry with a published figure beside it."""
+    result = on(POOL, 0.5, 1000.0, tokens_with_judge=1.0, **{"problems": 30, **fields})
+    library = made_library([made_entry("a", result)], published=[figure])
+    return tradeoff_points.measure(library, [POOL], cost)
+
+
+def test_published_figures_of_the_same_model_and_benchmark_are_a_problem_and_on_no_front() -> None:
+    measured = measured_beside(published("MODEL-x", "aime24"))
+    (figure,) = measured.published
+    assert figure.cost == pytest.approx(1e6)  # 0.3 · 10^8 over 30 problems
+    view = tradeoff.choose(measured)
+    assert view.front == {"a"}
+    (mark,) = [each for each in tradeoff_chart.other_marks(view) if "published" in each["series"]]
+    assert (mark["label"], mark["y"], mark["shape"]) == (
+        "DeepPrune",
+        pytest.approx(90.0),
+        tradeoff_chart.PUBLISHED_SHAPE,
+    )
+    rows = tradeoff.table(view).rows
+    assert [row[0].text for row in rows] == ["a", "DeepPrune"]
+    assert rows[1][1].value == "reported"
+    assert rows[1][0].link == "https://x.org"
+
+
+@pytest.mark.parametrize(
+    ("model", "cost", "fields", "note"),
+    [
+        ("Another", "tokens", {}, ()),
+        ("Model-X", "tokens", {"synthetic": True}, ()),
+        ("Model-X", "tokens", {"problems": 8}, ("of 30 problems, this pool of 8",)),
+        ("Model-X", "judge", {}, ("see that axis",)),
+    ],
+)
+def test_published_figures_that_are_not_of_the_same_are_not_drawn(
+    model: str, cost: str, fields: dict[str, Any], note: tuple[str, ...]
+) -> None:
+    measured = measured_beside(published(model, "AIME24"), cost, **fields)
+    assert measured.published == ()
+    assert len(measured.notes) == len(note)
+    assert all(part in said for part, said in zip(note, measured.notes, strict=True))
+
+
+def test_the_text_names_the_front_and_the_extremes(three: Library) -> None:
+    said = tradeoff.sentence(tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens")))
+    assert said == (
+        f"Accuracy against tokens a problem on {POOL}: 5 entries. "
+        "On the Pareto front, from the cheapest on: cheap, 70.0% at 100; dear, 90.0% at 300. "
+        "Cheapest: oracle, 100.0% at 10. Dearest: dear, 90.0% at 300. "
+        "Most accurate: oracle, 100.0% at 10. Least accurate: beaten, 60.0% at 200. "
+        "Baseline cons@8: 90.0% at 400."
+    )
+
+
+def test_the_table_has_every_point_unrounded_with_its_interval(three: Library) -> None:
+    view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"), ["local"])
+    lines = as_csv(tradeoff.table(view)).splitlines()
+    assert lines[0] == (
+        "entry,badge,accuracy,accuracy_low,accuracy_high,"
+        "tokens_per_problem,tokens_per_problem_low,tokens_per_problem_high,front,budget,repeats"
+    )
+    assert "dear,local,0.9,0.8,1.0,300.0,250.0,350.0,yes,8,2" in lines
+
+
+def test_hovering_tells_method_badge_figures_intervals_and_settings() -> None:
+    entry = made_entry(
+        "a",
+        on(POOL, (0.5, 0.25, 0.75), (1000.0, 900.0, 1100.0)),
+        parameters={"m": 3},
+        settings=("m",),
+        badge="verified",
+    )
+    view = tradeoff.choose(tradeoff_points.measure(made_library([entry]), [POOL], "tokens"))
+    (mark,) = tradeoff_chart.entry_marks(view)
+    assert mark["badge"] == "✔ verified"
+    assert mark["accuracy"] == "50.0 (95% interval 25.0 to 75.0)"
+    assert mark["cost"] == "1,000 (95% interval 900 to 1,100)"
+    assert mark["settings"] == "N=8, m=3"
+
+
+def test_pools_that_most_entries_ran_on_are_shown_first(three: Library) -> None:
+    assert tradeoff_points.columns_of(three, synthetic=False) == [POOL, OTHER]
+    assert tradeoff_points.columns_of(three, synthetic=True) == []
+    assert tradeoff_points.shared_most(three, [POOL, OTHER]) == [POOL]
+    assert tradeoff_points.shared_most(three, []) == []
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 99), st.integers(0, 100)), min_size=1, max_size=30),
+    st.booleans(),
+)
+def test_labels_never_stand_closer_than_they_may(figures: list[tuple[int, int]], log: bool) -> None:
+    entries = [
+        made_entry(f"e{place}", on(POOL, accuracy / 100, float(tokens)))
+        for place, (tokens, accuracy) in enumerate(figures)
+    ]
+    view = tradeoff.choose(tradeoff_points.measure(made_library(entries), [POOL], "tokens"))
+    axes = tradeoff_chart.cost_axis(view, log=log), tradeoff_chart.accuracy_axis(view)
+    placed = [
+        (axes[0].share(each["x"]), axes[1].share(each["y"]))
+        for each in tradeoff_chart.labels(view, *axes)
+    ]
+    assert placed
+    for place, here in enumerate(placed):
+        for there in placed[:place]:
+            apart = (abs(here[0] - there[0]), abs(here[1] - there[1]))
+            assert apart[0] > tradeoff_chart.APART[0] or apart[1] > tradeoff_chart.APART[1]
+
+
+def test_the_picture_can_be_hovered_picked_from_toggled_and_zoomed(three: Library) -> None:
+    view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
+    drawn = tradeoff_chart.draw(view, log=True).to_dict()
+    selections = {each["name"]: each for each in drawn["params"]}
+    assert selections[tradeoff_chart.PICKED]["select"]["fields"] == ["id"]
+    assert selections["methods"]["bind"] == "legend"
+    assert selections["zoom"]["bind"] == "scales"
+    scales = [layer["encoding"]["x"]["scale"]["type"] for layer in drawn["layer"]]
+    assert set(scales) == {"log"}

@@ -1,0 +1,88 @@
+"""The page Trade-off as readers get it, with nothing, a little and everything there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from leaderboard_app.folders import Folders
+
+Open = Callable[..., AppTest]
+
+PLACE = "recorded/model-a/bench-1"
+
+
+def texts(app: AppTest) -> str:
+    """All texts on the page."""
+    return "\n".join(
+        each.value for each in (*app.markdown, *app.caption, *app.info, *app.warning, *app.text)
+    )
+
+
+def test_empty_says_what_to_run(open_app: Open, empty: Folders) -> None:
+    app = open_app(empty, "tradeoff")
+    assert not app.exception
+    assert "no run and no submission yet" in app.info[0].value
+    assert app.code[0].value == "deepprune-sim data sample"
+
+
+def test_small_shows_its_one_entry(open_app: Open, small: Folders) -> None:
+    app = open_app(small, "tradeoff")
+    assert not app.exception
+    assert "1 entry" in texts(app)
+    assert len(app.get("vega_lite_chart")) == 1
+    assert "kind" not in [each.key for each in app.segmented_control]  # there is nothing synthetic
+
+
+def test_full_keeps_generated_pools_apart(open_app: Open, full: Folders) -> None:
+    app = open_app(full, "tradeoff")
+    assert not app.exception
+    (pools,) = app.multiselect
+    assert all(each.startswith("recorded/") for each in pools.options)
+    app = open_app(full, "tradeoff", kind="Synthetic")
+    assert not app.exception
+    assert all(each.startswith("generated/") for each in app.multiselect[0].options)
+    assert "says nothing about the method" in texts(app)
+
+
+@pytest.mark.parametrize("cost", ["Tokens", "Tokens with judge", "Clock"])
+@pytest.mark.parametrize("pools", [[PLACE], [PLACE, "recorded/model-b/bench-1"]])
+def test_every_axis_is_there_on_a_pool_and_averaged(
+    open_app: Open, full: Folders, cost: str, pools: list[str]
+) -> None:
+    app = open_app(full, "tradeoff", cost=cost, pools=pools, log="false")
+    assert not app.exception
+    assert len(app.get("vega_lite_chart")) == 1
+    # cons, short, esc, sac, parallel-probe, three of asc, and four submissions of them
+    assert "12 entries" in texts(app)
+
+
+def test_badges_choose(open_app: Open, full: Folders) -> None:
+    app = open_app(full, "tradeoff", pools=[PLACE], badges="✕ withdrawn")
+    assert not app.exception
+    assert "1 entry" in texts(app)
+
+
+def test_a_link_shows_an_entry_and_puts_it_into_the_comparison(
+    open_app: Open, full: Folders
+) -> None:
+    app = open_app(full, "tradeoff", entry="2026-11-21-hostile", entries="runs/cons-8")
+    assert not app.exception
+    assert "<img" not in texts(app)
+    assert app.multiselect(key="chosen-entries").value == ["runs/cons-8"]
+    (add,) = [each for each in app.button if each.label == "Add to comparison"]
+    add.click().run()
+    assert not app.exception
+    assert app.query_params["entries"] == "runs/cons-8,2026-11-21-hostile"
+    assert app.multiselect(key="chosen-entries").value == ["runs/cons-8", "2026-11-21-hostile"]
+
+
+def test_a_link_that_means_nothing_harms_nothing(open_app: Open, full: Folders) -> None:
+    app = open_app(
+        full, "tradeoff", entry="<b>", pools="none", cost="?", entries="x,%ff", badges="?", kind="?"
+    )
+    assert not app.exception
+    assert "no such entry" in texts(app)
+    assert len(app.get("vega_lite_chart")) == 1
