@@ -7,6 +7,7 @@ import importlib.util
 import json
 import math
 import struct
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -78,7 +79,10 @@ def find_model(model: str, revision: str | None = None) -> FoundModel:
     revision = revision or PINNED.get(model)
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     try:
         patterns = [f"*{suffix}" for suffix in sorted(SUFFIXES - {".bin"})]
         folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))

@@ -62,6 +62,7 @@ def test_the_commit_found_is_recorded_and_told_where_none_was_named(
     assert first.returncode == 0, first.stderr
     pinned = f"hf:model=them/tiny-judge,revision={COMMIT}"
     assert f"no commit of its model was named; the one found now is {pinned}\n" in first.stderr
+    assert "%|" not in first.stderr  # no bars where there is no terminal
     (row,) = json.loads(first.stdout)
     judge = json.loads((tmp_path / "cache/.judges" / row["judge"] / "judge.json").read_text())
     assert judge["spec"] == pinned
