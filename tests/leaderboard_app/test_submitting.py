@@ -1,0 +1,96 @@
+"""The page Submit: every command it shows is run, in order, in an empty folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from leaderboard_app import submitting
+from leaderboard_app.folders import Folders
+from leaderboard_app.library import load
+from leaderboard_app.palette import BADGES
+from leaderboard_app.submitting import Places
+from simulator.generated.cells import SIZES, select_cells
+from simulator.generated.pools import make_pool
+from simulator.submissions.verification import STEPS
+
+DAY = date(2026, 1, 31)
+
+
+def run(command: str, folder: Path) -> str:
+    """Run a command as it stands, as a reader would in `folder`; what it prints."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("DEEPPRUNE_SIM")
+    }
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"$ {command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_four_steps_lead_from_a_policy_to_a_verified_submission(tmp_path: Path) -> None:
+    (cell,) = select_cells([submitting.SAMPLE])
+    folders = Folders(tmp_path / "my pools", tmp_path / "runs", tmp_path / "submissions")
+    make_pool(folders.cache, cell, SIZES["small"])
+    budget = submitting.budget_of(load(folders), submitting.SAMPLE_POOL)
+    assert budget == 32
+    places = Places.of(folders, tmp_path)
+    steps = submitting.steps(submitting.SAMPLE_POOL, budget, DAY, places)
+    assert [step.title[:2] for step in steps] == ["1.", "2.", "3.", "4."]
+    (tmp_path / submitting.POLICY_FILE).write_text(submitting.POLICY, encoding="utf-8")
+    printed = [run(command, tmp_path) for step in steps for command in step.commands]
+    assert "rerun        passed" in printed[-1]
+    (entry,) = (each for each in load(folders).entries if not each.id.startswith("runs/"))
+    assert (entry.id, entry.method) == ("2026-01-31-first-three", "First three")
+    assert entry.badge == "synthetic"
+    assert entry.verified_at is not None
+
+
+def test_three_commands_make_a_first_row_from_an_empty_folder(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "datasets_cache", tmp_path / "runs", tmp_path / "submissions")
+    commands = submitting.first_row(Places("", "runs", "submissions"))
+    assert len(commands) == 3
+    folders.cache.mkdir()
+    for command in commands:
+        run(command, tmp_path)
+    badges = {entry.badge for entry in load(folders).entries}
+    assert badges == {"local", "synthetic"}
+
+
+def test_commands_name_folders_only_where_they_are_not_the_usual_ones(tmp_path: Path) -> None:
+    usual = Folders(tmp_path / "datasets_cache", tmp_path / "runs", tmp_path / "submissions")
+    assert Places.of(usual, tmp_path) == Places("", "runs", "submissions")
+    other = Folders(tmp_path / "a b", tmp_path / "c d" / "runs", tmp_path / "e f")
+    places = Places.of(other, tmp_path)
+    assert places.cache == f" --cache '{tmp_path}/a b'"
+    assert places.run("x") == f"'{tmp_path}/c d/runs/x'"
+    assert places.submit_option == f" -o '{tmp_path}/e f'"
+    commands = submitting.steps("a/b/it's", 8, DAY, places)[0].commands
+    assert all("-d 'a/b/it'\"'\"'s' -n 8" in command for command in commands)
+
+
+def test_every_badge_and_every_check_is_explained() -> None:
+    badges = submitting.badges_table()
+    assert [cells[0].value for cells in badges.rows] == list(BADGES)
+    assert all(cells[1].text for cells in badges.rows)
+    assert tuple(cells[0].text for cells in submitting.checks_table().rows) == STEPS
+
+
+@pytest.mark.parametrize(
+    "word", ["gold", "synthetic", "rank", "token cost", "recomputed", "withdraw"]
+)
+def test_the_questions_are_answered(word: str) -> None:
+    assert any(word in question for question, _ in submitting.FAQ)
