@@ -109,19 +109,19 @@ def hide(table: Table, hidden: Collection[str]) -> Table:
 def hideable(columns: Iterable[PoolColumn]) -> list[str]:
     """What `Selection.hidden` can name."""
     headings = [column.heading for column in (*_BEFORE[1:], *_AFTER)]
-    return [*headings, *(column.heading for column in columns)]
+    return list(dict.fromkeys([*headings, *(column.heading for column in columns)]))
 
 
 _BEFORE = (
     Column("method", "Method", numeric=False),
     Column("badge", "Badge", numeric=False, help="How sure one can be of a row's figures"),
+)
+
+_AFTER = (
     Column("organisation", "Organisation", numeric=False),
     Column("date", "Date", numeric=False, descending=True),
     Column("needs", "Needs", numeric=False, help="Signals that the method reads, and the judge"),
     Column("budget", "N", help="Up to how many traces of a problem it starts"),
-)
-
-_AFTER = (
     Column("paper", "Paper", numeric=False),
     Column("code", "Code", numeric=False),
 )
@@ -311,15 +311,17 @@ def _row(
     cells = [
         Cell(line.label, line.label, line.note, line.link, mark=line.mark),
         Cell(badge_text(line.badge), line.badge or "broken", line.badge_note),
-        Cell(line.organisation or "", line.organisation, "" if line.organisation else UNNAMED),
-        Cell(line.date or "", line.date, "" if line.date else UNNAMED),
-        Cell(needs, needs),
-        Cell(line.budget, line.budget or None, "" if line.budget else UNNAMED),
     ]
     for each in columns:
         for name in SHOWN:
             metric = line.figures.get(each.key, {}).get(name)
             cells.append(_figure(line, each.key, name, metric, best.get((each.key, name))))
+    cells += [
+        Cell(line.organisation or "", line.organisation, "" if line.organisation else UNNAMED),
+        Cell(line.date or "", line.date, "" if line.date else UNNAMED),
+        Cell(needs, needs),
+        Cell(line.budget, line.budget or None, "" if line.budget else UNNAMED),
+    ]
     for what, target in (("paper", line.paper), ("code", line.code)):
         cells.append(Cell(what, target, link=target) if target else Cell(note=UNNAMED))
     return tuple(cells)

@@ -39,6 +39,11 @@ class Selection:
     until: str | None = None
     hidden: tuple[str, ...] = ()
 
+    @property
+    def filters(self) -> bool:
+        """Whether it leaves rows out."""
+        return self != Selection(hidden=self.hidden)
+
     def takes(self, badge: str | None, day: str | None, needs: Sequence[str] | None) -> bool:
         """Whether a row with this badge, date and these needs (None: not known) is shown."""
         if self.badges and (badge or "broken") not in self.badges:
@@ -120,7 +125,7 @@ def kinds(library: Library) -> list[bool]:
 
 def canonical(name: str) -> str:
     """A name of a model or benchmark without what spellings differ in: case, dashes, dots."""
-    return "".join(each for each in name.casefold() if each.isalnum()) or name
+    return "".join(each for each in name.casefold() if each.isalnum()) or name.encode().hex()
 
 
 def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
@@ -151,11 +156,18 @@ def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
             continue
         if key in stated:
             columns.append(PoolColumn(name, model, benchmark, None, published=True))
-        for pool in sorted(pools):
-            dataset = "/".join(pools[pool].pool.split("/")[:-2])
-            traces = dataset + pool.removeprefix(pools[pool].pool)
+        for pool, traces in _told_apart(pools).items():
             columns.append(PoolColumn(f"{name}.{traces}", model, benchmark, pool, traces))
     return columns
+
+
+def _told_apart(pools: Mapping[str, Result]) -> dict[str, str]:
+    """What tells pools of one model and benchmark apart: dataset and version, else their name."""
+    names = {
+        pool: "/".join(pools[pool].pool.split("/")[:-2]) + pool.removeprefix(pools[pool].pool)
+        for pool in sorted(pools)
+    }
+    return names if len(set(names.values())) == len(names) else {pool: pool for pool in names}
 
 
 def _spellings(

@@ -43,40 +43,37 @@ def page() -> None:
             "deepprune-sim run cons@16 -d 'generated/*/*'",
         )
     else:
-        _board(library, synthetic=_chosen_kind(there))
+        with st.container(horizontal=True):
+            synthetic = _chosen_kind(there)
+            view = _one("View", "view", (TABLE, COMBINED))
+        if synthetic:
+            st.info("Generated traces: they show the tool and say nothing about the methods.")
+        _board(library, synthetic, view)
     screen.show_broken(library)
 
 
 def _chosen_kind(there: list[bool]) -> bool:
     """Whether synthetic figures are shown; real and synthetic ones never stand together."""
     if len(there) == 1:
-        if there[0]:
-            st.info("All of these are on generated traces: they say nothing about the methods.")
         return there[0]
-    chosen = st.segmented_control(
-        "Traces",
-        [REAL, SYNTHETIC],
-        default=REAL,
-        key="data",
+    return _one("Traces", "data", (REAL, SYNTHETIC)) == SYNTHETIC
+
+
+def _one(label: str, key: str, options: tuple[str, str]) -> str:
+    """A switch in the page's link."""
+    chosen: str = st.segmented_control(
+        label,
+        options,
+        default=options[0],
+        key=key,
         bind="query-params",
         required=True,
         label_visibility="collapsed",
     )
-    if chosen == SYNTHETIC:
-        st.info("Generated traces: they show the tool and say nothing about the methods.")
-    return chosen == SYNTHETIC
+    return chosen
 
 
-def _board(library: Library, synthetic: bool) -> None:
-    view = st.segmented_control(
-        "View",
-        [TABLE, COMBINED],
-        default=TABLE,
-        key="view",
-        bind="query-params",
-        required=True,
-        label_visibility="collapsed",
-    )
+def _board(library: Library, synthetic: bool, view: str) -> None:
     selection = _selection(library, synthetic)
     if view == COMBINED:
         standing = _places(library.state, synthetic, library)
@@ -91,10 +88,12 @@ def _board(library: Library, synthetic: bool) -> None:
         table = combined_table(library, standing, synthetic, selection)
     else:
         table = _table(library.state, synthetic, selection, library)
-    if table.rows:
-        screen.show_table(table, name="order" if view == COMBINED else "sort")
-    else:
+    if not table.rows:
         screen.empty("No row is left: take a filter away.")
+        return
+    if selection.filters:
+        st.caption(f"Filtered: {len(table.rows)} rows are left.")
+    screen.show_table(table, name="order" if view == COMBINED else "sort")
 
 
 def _selection(library: Library, synthetic: bool) -> Selection:
@@ -118,7 +117,9 @@ def _selection(library: Library, synthetic: bool) -> Selection:
         )
         since = middle.date_input("Since", None, key="since", bind="query-params")
         until = right.date_input("Until", None, key="until", bind="query-params")
-        hidden = _several(below, "Hide columns", "hide", hideable(columns), none="None")
+        hidden = _several(
+            below, "Hide columns of the table", "hide", hideable(columns), none="None"
+        )
     return Selection(models, benchmarks, chosen, needs, _iso(since), _iso(until), hidden)
 
 

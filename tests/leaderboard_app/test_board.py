@@ -182,6 +182,16 @@ def test_pools_with_other_traces_have_columns_of_their_own() -> None:
     assert note == "Published figures are of other traces than this pool's."
 
 
+def test_pools_whose_names_say_little_still_have_columns_of_their_own() -> None:
+    """Names that strangers make up: no dataset, the same but for case, nothing but signs."""
+    names = ["/m/b", "/M/b", "/-/b", "/_/b"]
+    found = library(
+        *(entry(str(number), result(name, 1, 0.5)) for number, name in enumerate(names))
+    )
+    keys = [column.key for column in pool_columns(found, False)]
+    assert len(set(keys)) == len(names)
+
+
 @pytest.mark.parametrize(
     ("tokens", "shown"),
     [(0.0006, "0.00060"), (0.00123, "0.0012"), (0.05, "0.050"), (0.42, "0.42"), (10.9, "10.90")],
@@ -200,8 +210,10 @@ def test_withdrawn_unranked_and_broken_ones_have_no_best_figure() -> None:
         entry("tied", result("d/m/b", 0.4, 0.8)),
     ]
     table = board_table(library(*entries), False, Selection())
-    bold = [row[0].text for row in table.rows if row[-4].bold]
-    underlined = [row[0].text for row in table.rows if row[-3].underlined]
+    keys = [column.key for column in table.columns]
+    tokens, accuracy = keys.index("m.b.tokens_1e8"), keys.index("m.b.accuracy")
+    bold = [row[0].text for row in table.rows if row[tokens].bold]
+    underlined = [row[0].text for row in table.rows if row[accuracy].underlined]
     assert (bold, underlined) == (["sound", "tied"], ["sound"])
     assert "Withdrawn: A mistake." in cell(table, "withdrawn", "m.b.accuracy").note
 

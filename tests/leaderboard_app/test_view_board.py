@@ -99,6 +99,7 @@ def test_links_hold_view_order_and_filters(open_app: Open, full: Folders) -> Non
     names = methods(app)
     assert len(names) == 2
     assert app.multiselect(key="needs").value == ["probes"]
+    assert [each.value for each in app.caption] == ["Filtered: 2 rows are left."]
     assert {name.split(" ")[0] for name in names} == {"parallel-probe", "sac"}
     app = open_app(full, sort="-method", badge=["local"])
     assert methods(app) == sorted(methods(app), key=str.casefold, reverse=True)

@@ -1,0 +1,109 @@
+"""How fast the leaderboard's ranks are, and how much memory they take.
+
+    python benchmarks/ranking_speed.py --contenders 200
+
+Made-up contenders on nine pools (30, 30 and 198 problems, three times), once all on every pool and
+once each on some of them. Ranks are compared with those of comparing every two contenders by
+themselves, which is timed on a share of the pairs: the ratio of the two is what matters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import tracemalloc
+
+import numpy as np
+
+from leaderboard_app.ranking import Contender, PoolKey, rank
+from simulator.run_reader import ProblemSums
+from simulator.statistics import ROUNDING, SEED, Bootstrap, average
+
+REPEATS = 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--contenders", type=int, default=200)
+    parser.add_argument("--pairs", type=int, default=200, help="Pairs compared by themselves.")
+    given = parser.parse_args()
+    print("| pools | ranks, s | memory, MiB | every pair by itself, s | ratio |")
+    print("|---|---:|---:|---:|---:|")
+    for name, share in (("all nine", 1.0), ("each 60% of them", 0.6)):
+        contenders = make(given.contenders, share)
+        began = time.perf_counter()
+        found = rank(contenders)
+        taken = time.perf_counter() - began
+        tracemalloc.start()
+        rank(contenders)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        better = {key: each.better for key, each in found.items()}
+        naive = by_themselves(contenders, given.pairs, better)
+        print(f"| {name} | {taken:.1f} | {peak / 2**20:.0f} | {naive:.0f} | {naive / taken:.0f} |")
+
+
+def make(count: int, share: float) -> list[Contender]:
+    """Contenders of different skill on a share of the pools."""
+    generator = np.random.default_rng(0)
+    pools = [
+        PoolKey(f"d/model-{number // 3}/benchmark-{number % 3}", str(number), _ids(size))
+        for number, size in enumerate([30, 30, 198] * 3)
+    ]
+    contenders = []
+    for number in range(count):
+        skill = generator.normal(1.0, 0.2)
+        sums = {}
+        for pool in pools:
+            if generator.random() < share:
+                size = len(pool.problem_ids)
+                ease = np.clip(generator.beta(2, 1, size) * skill, 0, 1)
+                sums[pool] = ProblemSums(
+                    pool.problem_ids,
+                    REPEATS,
+                    generator.binomial(REPEATS, ease).astype(np.int64),
+                    generator.integers(1_000, 9_000, size),
+                    generator.binomial(REPEATS, 0.5, size).astype(np.int64),
+                    np.full(size, 9_000),
+                )
+        contenders.append(Contender(str(number), True, sums))
+    return contenders
+
+
+def _ids(size: int) -> tuple[str, ...]:
+    return tuple(f"{number:03d}" for number in range(size))
+
+
+def by_themselves(
+    contenders: list[Contender], pairs: int, better: dict[str, tuple[str, ...]]
+) -> float:
+    """Seconds that all ordered pairs would take, one after the other, from a share of them."""
+    pools = sorted({pool for each in contenders for pool in each.sums})
+    over = {
+        problems: Bootstrap(len(problems[1]), seed=SEED + number)
+        for number, problems in enumerate(dict.fromkeys(pool.problems for pool in pools))
+    }
+    generator = np.random.default_rng(1)
+    began = time.perf_counter()
+    for _ in range(pairs):
+        first, second = (contenders[each] for each in generator.choice(len(contenders), 2, False))
+        shared = sorted(set(first.sums) & set(second.sums))
+        if not shared:
+            continue
+        accuracy = average(
+            over[pool.problems].means(
+                np.stack([first.sums[pool].correct, second.sums[pool].correct]),
+                np.array([REPEATS, REPEATS]),
+            )
+            for pool in shared
+        )
+        (difference,) = (accuracy[0:1] - accuracy[1:2]).estimates()
+        ahead = difference.low is not None and difference.low > ROUNDING
+        if ahead != (first.id in better[second.id]):
+            raise AssertionError(f"{first.id} and {second.id} are ranked otherwise by themselves")
+    taken = time.perf_counter() - began
+    return taken / pairs * len(contenders) * (len(contenders) - 1)
+
+
+if __name__ == "__main__":
+    main()
