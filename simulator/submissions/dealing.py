@@ -30,7 +30,7 @@ Ints = npt.NDArray[np.int64]
 PROCESSES = 4
 """How many processes of a policy there are at a time."""
 
-REPLACED = 8
+REPLACED = 5
 """How many of them are replaced by fresh ones over all problems, about."""
 
 Replay = Callable[[LoadedPolicy, Sequence[int], int], Replayed]
@@ -73,7 +73,9 @@ class Dealer:
 
     def __enter__(self) -> Self:
         if not self._players:
-            for _ in range(PROCESSES):
+            self._players.append(self._loaded)  # nothing has been replayed with it yet
+            self._ends.append(ExitStack())
+            while len(self._players) < PROCESSES:
                 self._add()
         return self
 

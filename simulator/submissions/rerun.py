@@ -55,7 +55,7 @@ MOST_ERRORS = 3.0
 MAX_PRINTED = 300
 """How much of what a policy printed is noted, in characters."""
 
-PROBLEMS, REPEATS = 4, 2
+PROBLEMS, REPEATS = 3, 2
 """How many problems, in how many repeats each, the checks of `check` are made with."""
 
 CHECK_BUDGET = 64
@@ -412,13 +412,14 @@ def _conformance(
 def _reads_question(cases: Sequence[Case], fresh: Any) -> bool:
     """Whether a policy decides otherwise when the problems have one another's questions."""
     questions = [case.problem.question for case in cases]
-    for case, question in zip(cases, [*questions[REPEATS:], *questions[:REPEATS]], strict=True):
-        if question == case.problem.question:
-            continue
-        other = replace(case.problem, question=question, prepared={})
-        with fresh() as player:
+    swapped = [*questions[REPEATS:], *questions[:REPEATS]]
+    with fresh() as player, fresh() as other_player:
+        for case, question in zip(cases, swapped, strict=True):
+            if question == case.problem.question:
+                continue
+            other = replace(case.problem, question=question, prepared={})
             first = player(case.problem, repeat=case.repeat, budget=case.budget)
-            second = player(other, repeat=case.repeat, budget=case.budget)
-        if difference(first, second):
-            return True
+            second = other_player(other, repeat=case.repeat, budget=case.budget)
+            if difference(first, second):
+                return True
     return False
