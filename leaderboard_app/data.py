@@ -140,10 +140,11 @@ def _web_page(source: str) -> str | None:
     return source if source.startswith("https://") else None
 
 
-def known_table(entries: Sequence[Entry], here: set[str]) -> Table:
+def known_table(entries: Sequence[Entry], here: set[str], option: str = "") -> Table:
     """Known public sources of which a pool is not here yet, with the command that pulls them.
 
-    `here` are the names of the pools on this machine.
+    `here` are the names of the pools on this machine, `option` is what the command needs to find
+    their folder.
     """
     columns = (
         Column("name", "Source", numeric=False),
@@ -163,7 +164,7 @@ def known_table(entries: Sequence[Entry], here: set[str]) -> Table:
                 (
                     Cell(entry.name, entry.name, link=entry.url),
                     Cell(short + more, len(missing), ", ".join(missing)),
-                    Cell(f"deepprune-sim data pull {entry.name}"),
+                    Cell(f"deepprune-sim data pull {entry.name}{option}"),
                     Cell(entry.licence, entry.licence),
                     Cell(entry.citation, entry.citation),
                 )
@@ -171,8 +172,8 @@ def known_table(entries: Sequence[Entry], here: set[str]) -> Table:
     return Table("Known public pools that are not here", columns, tuple(rows))
 
 
-def description(info: PoolInfo) -> Table:
-    """What a pool's `pool.json` says of where it comes from, a row a field that is given."""
+def description(info: PoolInfo) -> tuple[tuple[str, str], ...]:
+    """What a pool's `pool.json` says of where it comes from: name and value of what is given."""
     fields = (
         ("Licence", info.licence),
         ("Source", info.source),
@@ -185,9 +186,7 @@ def description(info: PoolInfo) -> Table:
         ("Fingerprint", info.fingerprint),
         *(("Note", note) for note in info.notes),
     )
-    rows = tuple((Cell(name), Cell(value)) for name, value in fields if value)
-    columns = (Column("field", "", numeric=False), Column("value", "", numeric=False))
-    return Table(f"Description of {info.name}", columns, rows)
+    return tuple((name, value) for name, value in fields if value)
 
 
 def problems_table(answers: PoolAnswers) -> Table:

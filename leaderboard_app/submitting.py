@@ -9,8 +9,6 @@ from pathlib import Path
 
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import Library
-from leaderboard_app.palette import BADGES
-from leaderboard_app.table import Cell, Column, Table
 from simulator.cache import LOCAL_CACHE, runs_folder
 from simulator.submissions.packing import slug_of
 
@@ -74,10 +72,14 @@ class Places:
 
     @classmethod
     def of(cls, folders: Folders, working: Path) -> Places:
-        """As short as works in the folder `working`, where readers are taken to type them."""
+        """As short as works in the folder `working`, where readers are taken to type them.
+
+        Commands find pools in `datasets_cache/` by themselves only once it is there.
+        """
         cache = folders.cache.absolute()
+        found = cache == working / LOCAL_CACHE and cache.is_dir()
         return cls(
-            "" if cache == working / LOCAL_CACHE else f" --cache {shlex.quote(str(cache))}",
+            "" if found else f" --cache {shlex.quote(str(cache))}",
             _short(folders.runs.absolute(), working, runs_folder()),
             _short(folders.submissions.absolute(), working, Path("submissions")),
         )
@@ -164,29 +166,6 @@ def first_row(places: Places) -> tuple[str, ...]:
     )
 
 
-def badges_table() -> Table:
-    """Every badge and what it means."""
-    columns = (
-        Column("badge", "Badge", numeric=False),
-        Column("meaning", "What it means", numeric=False),
-    )
-    rows = tuple(
-        (Cell(f"{sign} {name}", name), Cell(meaning)) for name, (sign, meaning) in BADGES.items()
-    )
-    return Table("Badges", columns, rows)
-
-
-def checks_table() -> Table:
-    """The three steps of verification and what each proves."""
-    columns = (
-        Column("step", "Step", numeric=False),
-        Column("proves", "What it proves", numeric=False),
-        Column("badge", "Badge once it passed", numeric=False),
-    )
-    rows = tuple((Cell(step), Cell(proves), Cell(badge)) for step, proves, badge in CHECKS)
-    return Table("What verification does", columns, rows)
-
-
 CHECKS = (
     (
         "well-formed",
@@ -204,6 +183,8 @@ CHECKS = (
         "verified",
     ),
 )
+
+"""The three steps of verification: name, what it proves, badge once it passed."""
 
 FAQ = (
     (

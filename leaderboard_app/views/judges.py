@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 import streamlit as st
 
 from leaderboard_app import judged, judged_charts, judged_tables, screen
 from leaderboard_app.judged import Inventory, Stored, Worth
 from leaderboard_app.library import Library
+from leaderboard_app.submitting import Places
 from simulator.errors import UserError
 
 
@@ -35,6 +38,7 @@ def page() -> None:
         "A judge says how likely two unfinished traces of one problem end in the same answer. "
         "Here, what it said is held against how they ended."
     )
+    option = Places.of(library.folders, Path.cwd()).cache
     scores = judged.scores_state(library.folders.cache)
     found = _inventory(library, library.state, scores)
     if found.stored:
@@ -43,16 +47,16 @@ def page() -> None:
         screen.empty(
             "No judge's scores are stored here. Score the pairs of a pool that has text, or "
             "generate pools, which come with the scores of an oracle:",
-            "deepprune-sim judge score lexical -d 'POOL' -t words=25",
-            "deepprune-sim data sample",
+            f"deepprune-sim judge score lexical -d 'POOL' -t words=25{option}",
+            f"deepprune-sim data sample{option}",
         )
     pool = _chosen_pool(library, found)
     if pool is not None:
         here = [each for each in found.stored if each.pool == pool]
         worths = [(each, _evaluate(library, library.state, scores, each)) for each in here]
-        _show_worths(pool, worths)
+        _show_worths(pool, worths, option)
     _show_published(library)
-    _show_thresholds(library, pool)
+    _show_thresholds(library, pool, option)
     for each in found.broken:
         st.warning(screen.plain(f"Left out: {each.reason}"), icon=":material/warning:")
     screen.show_broken(library)
@@ -73,11 +77,11 @@ def _chosen_pool(library: Library, found: Inventory) -> str | None:
     return st.selectbox("Pool", pools, key="pool", bind="query-params")
 
 
-def _show_worths(pool: str, worths: Sequence[tuple[Stored, Worth | str]]) -> None:
+def _show_worths(pool: str, worths: Sequence[tuple[Stored, Worth | str]], option: str) -> None:
     if not worths:
         screen.empty(
             "There are threshold runs of this pool, but no stored scores.",
-            f"deepprune-sim judge score lexical -d '{pool}' -t words=25",
+            f"deepprune-sim judge score lexical -d {shlex.quote(pool)} -t words=25{option}",
         )
         return
     st.header("How well they tell pairs apart", anchor="quality")
@@ -125,7 +129,7 @@ def _show_published(library: Library) -> None:
         )
 
 
-def _show_thresholds(library: Library, pool: str | None) -> None:
+def _show_thresholds(library: Library, pool: str | None, option: str) -> None:
     published = library.published_tables.get("thresholds", ())
     table = judged_tables.local_thresholds(library, pool) if pool else None
     if not published and (table is None or not table.rows):
@@ -137,8 +141,8 @@ def _show_thresholds(library: Library, pool: str | None) -> None:
     else:
         screen.empty(
             "No run with a judge's threshold on this pool. A sweep:",
-            f"deepprune-sim run deepprune -d '{pool or 'POOL'}' -p tau=0.25,0.5,0.63,0.75 "
-            "--judge JUDGE -o runs/thresholds",
+            f"deepprune-sim run deepprune -d {shlex.quote(pool or 'POOL')} "
+            f"-p tau=0.25,0.5,0.63,0.75 --judge JUDGE -o runs/thresholds{option}",
         )
     if published:
         st.subheader("Published")

@@ -9,6 +9,7 @@ import streamlit as st
 
 from leaderboard_app import screen, submitting
 from leaderboard_app.library import Library
+from leaderboard_app.palette import BADGES, badge_help, badge_text
 from leaderboard_app.submitting import Places
 
 
@@ -35,9 +36,11 @@ def page() -> None:
         for command in step.commands:
             st.code(command, language="sh", wrap_lines=True)
     st.header("What verification does", anchor="verification")
-    screen.show_table(submitting.checks_table(), name="checks", sortable=False, downloads=False)
+    for step, proves, badge in submitting.CHECKS:
+        st.markdown(f"**{step}**: {screen.plain(proves)} Then the badge is *{badge}*.")
     st.header("Badges", anchor="badges")
-    screen.show_table(submitting.badges_table(), name="badges", sortable=False, downloads=False)
+    for badge in BADGES:
+        st.markdown(f"**{screen.plain(badge_text(badge))}**: {screen.plain(badge_help(badge))}")
     st.header("Questions", anchor="questions")
     for question, answer in submitting.FAQ:
         with st.expander(question):

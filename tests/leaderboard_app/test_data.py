@@ -269,3 +269,14 @@ def test_one_problem_with_one_trace_has_no_interval_and_no_redundancy(tmp_path: 
     assert row(data.curves_table(found), 0)["cons_at_k"] == 100.0
     assert data.curves_table(found).rows[0][1].text == "100.0"
     assert data_charts.curves_chart(found).to_dict()
+
+
+def test_the_description_names_what_is_given_and_nothing_else(library: Library) -> None:
+    pool = library.pool(POOL)
+    assert pool is not None
+    said = dict(data.description(pool.info))
+    assert said["Importer"] == "test 1"
+    assert said["Token counts"].startswith("total. Lengths are exact")
+    assert said["Signals"] == "none beside lengths and answers"
+    assert said["Fingerprint"] == pool.info.fingerprint
+    assert not {"Licence", "Source", "Revision", "To cite", "Tokenizer", "Note"} & set(said)

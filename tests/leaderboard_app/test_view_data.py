@@ -20,7 +20,7 @@ def test_empty_says_what_to_run(open_app: Open, empty: Folders) -> None:
     app = open_app(empty, "data")
     assert not app.exception
     assert "There are no pools" in app.info[0].value
-    assert "deepprune-sim data sample" in [each.value for each in app.code]
+    assert f"deepprune-sim data sample --cache {empty.cache}" in [each.value for each in app.code]
 
 
 def test_small_opens_its_pool(open_app: Open, small: Folders) -> None:

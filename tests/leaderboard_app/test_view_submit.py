@@ -7,6 +7,7 @@ from collections.abc import Callable
 from streamlit.testing.v1 import AppTest
 
 from leaderboard_app.folders import Folders
+from leaderboard_app.palette import BADGES
 from leaderboard_app.submitting import FAQ
 
 Open = Callable[..., AppTest]
@@ -44,6 +45,8 @@ def test_small_names_its_pool_and_budget(open_app: Open, small: Folders) -> None
         "4. Verify and send it",
     ]
     assert {question for question, _ in FAQ} <= {each.label for each in app.expander}
+    said = " ".join(each.value for each in app.markdown)
+    assert all(f"{name.replace('-', chr(92) + '-')}**" in said for name in BADGES)
 
 
 def test_full_offers_real_pools_first_and_says_what_is_synthetic(
