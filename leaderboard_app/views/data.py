@@ -41,8 +41,8 @@ def page() -> None:
         _show_chosen(library)
     else:
         screen.empty(
-            f"There are no pools in {screen.plain(str(library.folders.cache))}. Generate some, pull "
-            "a public one, or import recorded traces:",
+            f"There are no pools in {screen.plain(str(library.folders.cache))}. Generate some, "
+            "pull a public one, or import recorded traces:",
             f"deepprune-sim data sample{option}",
             f"deepprune-sim data list --known{option}",
             "deepprune-sim import --help",
