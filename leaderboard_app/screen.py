@@ -66,11 +66,19 @@ def go(target: str) -> None:
         st.switch_page(PAGES[name].file, query_params=dict(parse_qsl(query)))
 
 
-def show_table(table: Table, *, name: str, sortable: bool = True, downloads: bool = True) -> None:
+def show_table(
+    table: Table,
+    *,
+    name: str,
+    sortable: bool = True,
+    downloads: bool = True,
+    most: int | None = None,
+) -> None:
     """A table whose headings sort it, whose links lead on, and that can be taken along.
 
     `name` is that of its file and of its key in the page's link (`name=column`), so it has to
-    differ from those of other tables on the page.
+    differ from those of other tables on the page. Of its rows, once sorted, the first `most` are
+    shown: thousands of cells take a browser half a second.
     """
     key = f"table-{name}"
     chosen = parameter(name) if sortable else None
@@ -78,7 +86,7 @@ def show_table(table: Table, *, name: str, sortable: bool = True, downloads: boo
     table = tables.sorted_by(table, order)
     _component()(
         key=key,
-        data={"html": tables.as_html(table, order, sortable=sortable)},
+        data={"html": tables.as_html(tables.first_rows(table, most), order, sortable=sortable)},
         on_sort_change=lambda: set_parameter(name, st.session_state[key].sort),
     )
     if downloads:

@@ -141,6 +141,15 @@ def without(table: Table, hidden: Collection[str]) -> Table:
     )
 
 
+def first_rows(table: Table, most: int | None) -> Table:
+    """The table's first rows, with a note where some are left out; all of them for None."""
+    count = len(table.rows)
+    if most is None or count <= most:
+        return table
+    said = f"The first {most} of {count} rows; CSV, Markdown and LaTeX have all of them."
+    return replace(table, rows=table.rows[:most], notes=(said, *table.notes))
+
+
 def groups(table: Table) -> list[tuple[str, int]]:
     """Common headings with how many neighbouring columns each spans; empty where there are none."""
     if not any(column.group for column in table.columns):

@@ -20,6 +20,9 @@ from leaderboard_app.table import Table
 REAL, SYNTHETIC = "real", "synthetic"
 TABLE, COMBINED = "table", "combined"
 
+ROWS = 50
+"""How many rows are shown at first: 200 of nine pools take a browser half a second."""
+
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing every two methods …")
 def _places(state: int, synthetic: bool, _library: Library) -> Mapping[str, Place]:
@@ -93,7 +96,11 @@ def _board(library: Library, synthetic: bool, view: str) -> None:
         return
     if selection.filters:
         st.caption(f"Filtered: {len(table.rows)} rows are left.")
-    screen.show_table(table, name="order" if view == COMBINED else "sort")
+    most = None
+    if len(table.rows) > ROWS:
+        whole = st.toggle(f"Show all {len(table.rows)} rows", key="all", bind="query-params")
+        most = None if whole else ROWS
+    screen.show_table(table, name="order" if view == COMBINED else "sort", most=most)
 
 
 def _selection(library: Library, synthetic: bool) -> Selection:

@@ -16,7 +16,7 @@ from leaderboard_app.library import Entry, Library, Result, load
 from leaderboard_app.ranking import Place
 from leaderboard_app.selection import Selection, folded, kinds, pool_columns
 from leaderboard_app.standings import ALONE, combined_table, contenders, places
-from leaderboard_app.table import Cell, Table, as_html
+from leaderboard_app.table import Cell, Order, Table, as_html, first_rows, sorted_by
 from simulator.run_reader import Metric
 from simulator.submissions.published import PublishedFigure, Source, read_published
 
@@ -199,6 +199,15 @@ def test_pools_whose_names_say_little_still_have_columns_of_their_own() -> None:
 def test_small_token_counts_keep_digits_that_say_something(tokens: float, shown: str) -> None:
     table = board_table(library(entry("e", result("d/m/b", tokens, 0.5))), False, Selection())
     assert cell(table, "e", "m.b.tokens_1e8").text == shown
+
+
+def test_a_long_board_is_cut_after_sorting_and_says_so() -> None:
+    found = library(*(entry(str(number), result("d/m/b", number, 0.5)) for number in range(5)))
+    table = board_table(found, False, Selection())
+    cut = first_rows(sorted_by(table, Order("m.b.tokens_1e8", descending=True)), 2)
+    assert methods(cut) == ["4", "3"]
+    assert cut.notes[0] == "The first 2 of 5 rows; CSV, Markdown and LaTeX have all of them."
+    assert first_rows(table, 5) == first_rows(table, None) == table
 
 
 def test_withdrawn_unranked_and_broken_ones_have_no_best_figure() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,6 +125,27 @@ def test_what_a_link_has_wrong_is_ignored(
     open_app: Open, full: Folders, link: dict[str, str | list[str]]
 ) -> None:
     assert methods(open_app(full, **link))
+
+
+def test_many_rows_are_shown_by_choice(open_app: Open, full: Folders, tmp_path: Path) -> None:
+    assert not open_app(full).toggle
+    folders = Folders(tmp_path / "pools", tmp_path / "runs", tmp_path / "submissions")
+    for number in range(51):
+        copy = folders.submissions / f"2026-11-20-{number:02d}"
+        shutil.copytree(full.submissions / "2026-11-20-short", copy)
+    (folders.submissions / "published.toml").write_text("format = 1\n", encoding="utf-8")
+    app = open_app(folders)
+    assert [each.label for each in app.toggle] == ["Show all 51 rows"]
+    assert _html(app).count("</tr>") == 2 + 50
+    assert len(methods(app)) == 51
+    assert _html(open_app(folders, all="true")).count("</tr>") == 2 + 51
+
+
+def _html(app: AppTest) -> str:
+    """The board as the page shows it."""
+    return next(
+        str(each.proto) for each in app.main.children.values() if each.type == "bidi_component"
+    )
 
 
 def test_a_filter_that_leaves_nothing_says_so(open_app: Open, full: Folders) -> None:
