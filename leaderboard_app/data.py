@@ -287,7 +287,8 @@ def curves_table(answers: PoolAnswers) -> Table:
         (Cell(str(k), k), with_interval(passed), with_interval(answers.cons_at_k[k]))
         for k, passed in answers.pass_at_k.items()
     )
-    return Table("pass@k and cons@k", columns, rows)
+    notes = tuple(f"{name}: {text}" for name, text in FIGURES.items())
+    return Table("pass@k and cons@k", columns, rows, notes)
 
 
 def known_entries(library: Library) -> Sequence[Entry]:

@@ -108,18 +108,20 @@ class Inventory:
     broken: tuple[Broken, ...]
 
 
-def scores_state(cache: Path) -> str:
-    """A text that is another one once scores were added or removed below a folder of pools."""
+def scores_state(cache: Path, judge: str = "*", pool: str = "*/*/*") -> str:
+    """A text that is another one once scores were added or removed below a folder of pools.
+
+    Of all judges and pools, or of one judge's folder and one pool.
+    """
     digest = hashlib.sha256()
-    for folder in sorted(scores_folder(cache).glob("*/*/*/*")):
-        for each in (folder, *sorted(folder.iterdir() if folder.is_dir() else ())):
-            try:
-                changed = each.stat().st_mtime_ns
-            except FileNotFoundError:
-                changed = 0
-            digest.update(f"{each} {changed}\n".encode())
-    for file in sorted(scores_folder(cache).glob("*/judge.json")):
-        digest.update(f"{file} {file.stat().st_mtime_ns}\n".encode())
+    below = scores_folder(cache)
+    folders = sorted(below.glob(f"{judge}/{pool}"))
+    inside = (each for folder in folders for each in [folder, *sorted(folder.glob("*"))])
+    for each in [*sorted(below.glob(f"{judge}/judge.json")), *inside]:
+        try:
+            digest.update(f"{each} {each.stat().st_mtime_ns}\n".encode())
+        except OSError:  # gone meanwhile
+            continue
     return digest.hexdigest()
 
 
@@ -154,9 +156,9 @@ def _stored(store: ScoreStore, pool: Pool, pairs: int, all_pairs: int) -> Stored
     identity = description.identity
     return Stored(
         judge=identity.folder,
-        label=description.spec or identity.name,
+        label=str(description.spec or identity.name),
         truncation=None if identity.truncation is None else str(identity.truncation),
-        oracle=description.unranked,
+        oracle=bool(description.unranked),
         pool=pool.name,
         synthetic=pool.info.synthetic,
         pairs=pairs,

@@ -22,12 +22,20 @@ def _inventory(_library: Library, state: int, scores: str) -> Inventory:
 
 
 @st.cache_resource(max_entries=256, show_spinner="Holding scores against answers …")
-def _evaluate(_library: Library, state: int, scores: str, stored: Stored) -> Worth | str:
+def _evaluate(_library: Library, stored: Stored, fingerprint: str, scores: str) -> Worth | str:
     """What a judge's scores of a pool are worth, or why nothing can be said."""
     try:
         return judged.evaluate(_library, stored)
     except UserError as error:
         return str(error)
+
+
+def _worth_of(library: Library, stored: Stored) -> Worth | str:
+    """The same, remembered until the pool or these scores change."""
+    row = library.pool_row(stored.pool)
+    fingerprint = row["fingerprint"] if row is not None else ""
+    scores = judged.scores_state(library.folders.cache, stored.judge, stored.pool)
+    return _evaluate(library, stored, fingerprint, scores)
 
 
 def page() -> None:
@@ -53,7 +61,7 @@ def page() -> None:
     pool = _chosen_pool(library, found)
     if pool is not None:
         here = [each for each in found.stored if each.pool == pool]
-        worths = [(each, _evaluate(library, library.state, scores, each)) for each in here]
+        worths = [(each, _worth_of(library, each)) for each in here]
         _show_worths(pool, worths, option)
     _show_published(library)
     _show_thresholds(library, pool, option)

@@ -20,6 +20,7 @@ from leaderboard_app.folders import Folders
 from leaderboard_app.judged import Stored, Worth, evaluate, inventory, roc_curve, scores_state
 from leaderboard_app.library import Entry, Library, Result, load
 from leaderboard_app.table import Table
+from simulator.errors import UserError
 from simulator.pool import Pool, PoolInfo
 from simulator.pool_writer import PoolWriter
 from simulator.records import ProblemRecord, TraceRecord
@@ -169,6 +170,36 @@ def test_the_state_changes_with_the_scores_and_only_with_them(folders: Folders) 
     write_scores(folders.cache, pool, {"b": {(3, 4): 0.5}}, oracle=False)
     assert scores_state(folders.cache) != before
     assert scores_state(folders.cache / "nowhere")
+
+
+def test_the_state_of_one_pools_scores_is_its_own(folders: Folders) -> None:
+    pool = Pool(folders.cache / "test" / "model" / "tiny")
+    (judge,) = (each.name for each in scores_folder(folders.cache).iterdir())
+    before = scores_state(folders.cache, judge, pool.name)
+    write_scores(folders.cache, pool, SCORES, oracle=True)
+    assert scores_state(folders.cache, judge, pool.name) == before
+    write_scores(folders.cache, pool, {"b": {(3, 4): 0.5}}, oracle=False)
+    assert scores_state(folders.cache, judge, pool.name) != before
+
+
+def test_a_broken_description_of_a_judge_takes_no_other_down(folders: Folders) -> None:
+    pool = Pool(folders.cache / "test" / "model" / "tiny")
+    broken = write_scores(folders.cache, pool, SCORES, oracle=True).path
+    (broken / "judge.json").write_text("{}", encoding="utf-8")
+    found = inventory(load(folders))
+    assert [each.label for each in found.stored] == ["reader:x=1"]
+    assert [each.path for each in found.broken] == [broken]
+
+
+def test_a_part_whose_rows_are_damaged_says_so(folders: Folders) -> None:
+    library = load(folders)
+    (stored,) = inventory(library).stored
+    for part in scores_folder(folders.cache).rglob("part-*.parquet"):
+        content = bytearray(part.read_bytes())
+        content[4:40] = b"\xff" * 36  # the footer stays as it is
+        part.write_bytes(content)
+    with pytest.raises(UserError, match=r"cannot be read .*data verify"):
+        evaluate(library, stored)
 
 
 def test_a_roc_curve_takes_ties_in_one_step_and_needs_both_labels() -> None:
