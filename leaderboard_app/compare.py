@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 from leaderboard_app.glossary import FIGURES
 from leaderboard_app.library import Entry, Library, Result
 from leaderboard_app.ranking import usable
-from simulator.paired import combine, pairs
+from simulator.paired import pairs, pairs_over
 from simulator.run_reader import Metric, ProblemSums
 from simulator.statistics import Estimate
-
-LARGEST = 2**53
-"""Whole numbers below it add up exactly."""
 
 SOLVED = 0.5
 """A problem counts as solved by an entry that is right in more than this share of its repeats."""
@@ -117,62 +113,54 @@ def of_both(shared: Sequence[Shared], *entries: Entry) -> list[Shared]:
     return [pool for pool in shared if all(entry.id in pool.sums for entry in entries)]
 
 
-def differences(first: Entry, second: Entry, shared: Sequence[Shared]) -> list[Difference]:
-    """Each pool that two entries share, and all of them together where there are several."""
-    pools = of_both(shared, first, second)
+def differences(entries: Sequence[Entry], shared: Sequence[Shared]) -> list[Difference]:
+    """Each of the entries compared with the first: on each pool that both share, then on all.
+
+    What is over several pools comes behind that of each of them.
+    """
+    second, *others = entries
+    alike: dict[tuple[str, ...], list[Entry]] = {}
+    for first in others:
+        columns = tuple(pool.column for pool in of_both(shared, first, second))
+        alike.setdefault(columns, []).append(first)
+    over_all: dict[str, Difference] = {}
+    for columns, group in alike.items():
+        if len(columns) > 1:
+            pools = [pool for pool in shared if pool.column in columns]
+            every = together([*group, second], pools)
+            over_all |= {each.first.id: each for each in every if each.second is second}
     found = []
-    for pool in pools:
-        (pair,) = pairs([pool.sums[first.id], pool.sums[second.id]])
-        found.append(Difference(first, second, pool.column, 1, pair.difference, pair.reduction))
-    if len(pools) > 1:
-        found += together([(first, second)], pools)
+    for first in others:
+        for pool in of_both(shared, first, second):
+            (pair,) = pairs([pool.sums[first.id], pool.sums[second.id]])
+            found.append(Difference(first, second, pool.column, 1, pair.difference, pair.reduction))
+        found += [over_all[first.id]] if first.id in over_all else []
     return found
 
 
-def together(compared: Sequence[tuple[Entry, Entry]], pools: Sequence[Shared]) -> list[Difference]:
-    """Pairs of entries over several pools, each weighted equally.
-
-    A pair whose numbers are too large to be added up exactly is left out.
-    """
-    kept, sums = [], []
-    for first, second in compared:
-        row = [_against(pool.sums[first.id], pool.sums[second.id]) for pool in pools]
-        whole = [each for each in row if each is not None]
-        if len(whole) == len(pools):
-            kept.append((first, second))
-            sums.append(whole)
-    if not kept:
+def together(entries: Sequence[Entry], pools: Sequence[Shared]) -> list[Difference]:
+    """Every two entries, both ways round, over pools that all share, each weighted equally."""
+    if not pools:
         return []
-    averages, _ = combine(
-        [pool.benchmark for pool in pools],
-        [[row[index] for row in sums] for index in range(len(pools))],
-        [False] * len(kept),
-    )
     place = f"All {len(pools)} pools, equal weights" if len(pools) > 1 else pools[0].column
-    return [
-        Difference(*pair, place, len(pools), each.accuracy_difference, each.reduction)
-        for pair, each in zip(kept, averages, strict=True)
-    ]
-
-
-def _against(first: ProblemSums, second: ProblemSums) -> ProblemSums | None:
-    """What `first` did, with `second` in the place of its baseline.
-
-    Both are scaled to as many repeats, which changes no mean and no share.
-    """
-    repeats = math.lcm(first.repeats, second.repeats)
-    up, over = repeats // first.repeats, repeats // second.repeats
-    most = max(int(first.tokens.max()) * up, int(second.tokens.max()) * over, repeats)
-    if most * len(first.problem_ids) >= LARGEST:
-        return None
-    return replace(
-        first,
-        repeats=repeats,
-        correct=first.correct * up,
-        tokens=first.tokens * up,
-        baseline_correct=second.correct * over,
-        baseline_tokens=second.tokens * over,
-    )
+    found = []
+    for ordered in (entries, entries[::-1]):
+        every = pairs_over(
+            [pool.benchmark for pool in pools],
+            [[pool.sums[entry.id] for entry in ordered] for pool in pools],
+        )
+        found += [
+            Difference(
+                ordered[pair.first],
+                ordered[pair.second],
+                place,
+                len(pools),
+                pair.difference,
+                pair.reduction,
+            )
+            for pair in every
+        ]
+    return found
 
 
 def verdict(difference: Difference) -> str:

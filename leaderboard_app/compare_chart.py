@@ -74,6 +74,7 @@ def draw(pool: Shared, first: Entry, second: Entry, axis: str) -> Any:
     kind alone.
     """
     import altair as alt
+    import pandas as pd
 
     values = marks(pool, first, second, axis)
     log = axis == "tokens"
@@ -118,12 +119,12 @@ def draw(pool: Shared, first: Entry, second: Entry, axis: str) -> Any:
         ]
     diagonal = [{"x": end, "y": end} for end in domain]
     line = (
-        alt.Chart(alt.Data(values=diagonal))
+        alt.Chart(pd.DataFrame(diagonal))
         .encode(x=x, y=y)
         .mark_line(color=NONE, strokeDash=[4, 4], strokeWidth=1, clip=True)
     )
     points = (
-        alt.Chart(alt.Data(values=values))
+        alt.Chart(pd.DataFrame(values))
         .encode(
             x=x,
             y=y,

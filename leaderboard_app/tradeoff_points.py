@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import duckdb
@@ -269,41 +270,48 @@ def _divided(metric: Metric, by: int) -> Metric:
     return Metric(metric.value / by, *ends)
 
 
+_SUMS = (
+    "SELECT filename, pool, problem_id, sum(clock) AS clock, sum(tokens) AS tokens, "
+    "sum(judge_tokens) AS judge_tokens FROM read_parquet(?, filename = true) "
+    "GROUP BY ALL ORDER BY ALL"
+)
+
+
 def _costs(
     library: Library, entries: Sequence[Entry], cost: str
 ) -> Mapping[tuple[str, str], npt.NDArray[np.int64]]:
     """Sums over repeats on each problem in `PARTS`, by id and pool, in the order of the ids.
 
-    What the judge reads is weighted as in the entry's summary.
+    What the judge reads is weighted as in the entry's summary. An entry whose answers lack
+    something is not among them.
     """
-    found = {}
-    for entry in entries:
-        file = str(entry.path.resolve() / "answers.parquet")
-        try:
-            rows = library.rows(
-                "SELECT pool, list(clock ORDER BY problem_id) AS clock, "
-                "list(tokens ORDER BY problem_id) AS tokens, "
-                "list(judge_tokens ORDER BY problem_id) AS judge_tokens FROM (SELECT pool, "
-                "problem_id, sum(clock) AS clock, sum(tokens) AS tokens, "
-                "sum(judge_tokens) AS judge_tokens FROM read_parquet(?) GROUP BY ALL) GROUP BY ALL",
-                [file],
-            )
-        except duckdb.Error:  # without these columns it is left out and said so
-            continue
-        ratios = {result.pool: _judge_ratio(result) for result in entry.results.values()}
-        for row in rows:
-            if cost == "clock":
-                spent = np.array(row["clock"], dtype=np.float64)
-            else:
-                read = np.array(row["judge_tokens"], dtype=np.float64)
-                spent = np.array(row["tokens"], dtype=np.float64)
-                spent += ratios.get(row["pool"], 0.0) * read
-            found[entry.id, row["pool"]] = np.rint(spent * PARTS).astype(np.int64)
-    return found
+    files = {str(entry.path.resolve() / "answers.parquet"): entry for entry in entries}
+    try:
+        rows = library.rows(_SUMS, [[*files]])
+    except duckdb.Error:  # one of them is damaged: each by itself, which takes longer
+        rows = []
+        for file in files:
+            with suppress(duckdb.Error):
+                rows += library.rows(_SUMS, [[file]])
+    spent: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        entry = files[row["filename"]]
+        value = row["clock"]
+        if cost != "clock":
+            value = row["tokens"] + _judge_ratio(entry, row["pool"]) * row["judge_tokens"]
+        spent.setdefault((entry.id, row["pool"]), []).append(value)
+    return {
+        key: np.rint(np.array(values, dtype=np.float64) * PARTS).astype(np.int64)
+        for key, values in spent.items()
+        if np.isfinite(values).all() and max(values) * PARTS < 2**52
+    }
 
 
-def _judge_ratio(result: Result) -> float:
-    """What a token that the judge reads counts, as the summary has it."""
+def _judge_ratio(entry: Entry, pool: str) -> float:
+    """What a token that the judge reads counts, as the summary of a run has it."""
+    result = next((each for each in entry.results.values() if each.pool == pool), None)
+    if result is None:
+        return 0.0
     read, alone, both = (
         result.metric(name) for name in ("judge_tokens", "tokens_per_problem", "tokens_with_judge")
     )

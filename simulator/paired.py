@@ -76,15 +76,33 @@ def standings(sums: Sequence[ProblemSums], ranked: Sequence[bool]) -> list[Stand
 def pairs(sums: Sequence[ProblemSums]) -> list[Pair]:
     """Every two methods of one pool, each pair once, the earlier one first."""
     over = bootstrap(len(sums[0].problem_ids))
-    accuracy, tokens = _accuracy(over, sums), _tokens(over, sums)
+    return _pairs(_accuracy(over, sums), [_tokens(over, sums)])
+
+
+def pairs_over(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Pair]:
+    """Every two methods over several pools, each weighted equally and resampled as in `combine`.
+
+    `reduction` is the mean of the pools' reductions.
+    """
+    pools = _with_bootstraps(benchmarks, sums)
+    accuracy = average(_accuracy(over, methods) for over, methods in pools)
+    return _pairs(accuracy, [_tokens(over, methods) for over, methods in pools])
+
+
+def _pairs(accuracy: Resampled, tokens: Sequence[Resampled]) -> list[Pair]:
+    """Pairs from the methods' accuracy over all pools and their tokens on each."""
+    count = len(accuracy.values)
     found = []
-    for first in range(len(sums) - 1):
+    for first in range(count - 1):
         one, others = slice(first, first + 1), slice(first + 1, None)
         differences = (accuracy[one] - accuracy[others]).estimates()
-        saved = Resampled(
-            1.0 - tokens.values[one] / tokens.values[others],
-            1.0 - tokens.resamples[one] / tokens.resamples[others],
-            tokens.tail,
+        saved = average(
+            Resampled(
+                1.0 - each.values[one] / each.values[others],
+                1.0 - each.resamples[one] / each.resamples[others],
+                each.tail,
+            )
+            for each in tokens
         ).estimates()
         found += [
             Pair(first, first + 1 + index, metric(difference), difference.covers_zero, metric(less))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import permutations
 
 import streamlit as st
 
@@ -99,11 +98,7 @@ def _differences(
 ) -> list[Difference]:
     entries = [_library.by_id[each] for each in ids]
     shared = compare.shared_pools(_library, entries, synthetic=synthetic)
-    return [
-        difference
-        for entry in entries[1:]
-        for difference in compare.differences(entry, entries[0], shared)
-    ]
+    return compare.differences(entries, shared)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -112,7 +107,7 @@ def _every_pair(
 ) -> list[Difference]:
     entries = [_library.by_id[each] for each in ids]
     shared = compare.shared_pools(_library, entries, synthetic=synthetic)
-    return compare.together([*permutations(entries, 2)], compare.of_both(shared, *entries))
+    return compare.together(entries, compare.of_both(shared, *entries))
 
 
 def _matrices(

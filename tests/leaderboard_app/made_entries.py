@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import duckdb
 import numpy as np
 
 from leaderboard_app.library import Entry, Library, Result
@@ -84,6 +85,13 @@ class MadeLibrary:
         self.by_id = {entry.id: entry for entry in entries}
         self.published = tuple(published)
         self._sums = sums or {}
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
+        """Rows of a DuckDB query over files that a test has written."""
+        with duckdb.connect() as connection:
+            found = connection.execute(query, parameters)
+            names = [column[0] for column in found.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
         """What was given for the entry."""

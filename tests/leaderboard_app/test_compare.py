@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import permutations
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from made_entries import made_entry, made_library, made_result, made_sums
 
 from leaderboard_app import compare, compare_chart, compare_tables
 from leaderboard_app.library import Entry, Library
 from leaderboard_app.table import NOTHING, as_csv
-from simulator.paired import pairs
 from simulator.run_reader import Metric
 
 POOL, OTHER = "d/m/one", "d/m/two"
@@ -78,7 +73,7 @@ def test_answers_that_cannot_be_share_nothing(library: Library, wrong: Any) -> N
 def test_differences_are_of_each_pool_and_of_all_with_equal_weights(library: Library) -> None:
     first, second = entries_of(library, "a b")
     shared = compare.shared_pools(library, library.entries, synthetic=False)
-    one, two, both = compare.differences(first, second, shared)
+    one, two, both = compare.differences([second, first], shared)
     # a: 5/8 right with 20 tokens, b: 10/16 with 40; then 1 with 5, 0 with 20.
     assert [each.accuracy.value for each in (one, two, both)] == [0.0, 1.0, 0.5]
     assert [each.saved.value for each in (one, two, both)] == [0.5, 0.75, 0.625]
@@ -89,8 +84,8 @@ def test_differences_are_of_each_pool_and_of_all_with_equal_weights(library: Lib
 def test_the_other_way_round_is_the_negative(library: Library) -> None:
     shared = compare.shared_pools(library, library.entries, synthetic=False)
     first, second = entries_of(library, "a b")
-    there = compare.differences(first, second, shared)[0].accuracy
-    back = compare.differences(second, first, shared)[0].accuracy
+    there = compare.differences([second, first], shared)[0].accuracy
+    back = compare.differences([first, second], shared)[0].accuracy
     assert there.low is not None
     assert there.high is not None
     assert (back.value, back.low, back.high) == pytest.approx(
@@ -98,40 +93,17 @@ def test_the_other_way_round_is_the_negative(library: Library) -> None:
     )
 
 
-@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 2**32))
-def test_repeats_may_differ_when_pools_are_taken_together(
-    first_repeats: int, second_repeats: int, seed: int
-) -> None:
-    """Over one pool it is what `paired.pairs` says of that pool."""
-    random = np.random.default_rng(seed)
-    sums = [
-        made_sums(
-            random.integers(0, repeats + 1, 5).tolist(),
-            random.integers(1, 1000, 5).tolist(),
-            repeats=repeats,
-        )
-        for repeats in (first_repeats, second_repeats)
+def test_who_shares_fewer_pools_is_compared_on_those(library: Library) -> None:
+    shared = compare.shared_pools(library, library.entries, synthetic=False)
+    found = compare.differences(entries_of(library, "a b c"), shared)
+    assert [(each.first.id, each.place) for each in found] == [
+        ("b", POOL),
+        ("b", OTHER),
+        ("b", "All 2 pools, equal weights"),
+        ("c", POOL),
     ]
-    library = made_library(
-        [ran("a", POOL), ran("b", POOL)], {"a": {POOL: sums[0]}, "b": {POOL: sums[1]}}
-    )
-    shared = compare.shared_pools(library, library.entries, synthetic=False)
-    (found,) = compare.together([(library.entries[0], library.entries[1])], shared)
-    (pair,) = pairs(sums)
-    assert found.place == POOL
-    for mine, its in ((found.accuracy, pair.difference), (found.saved, pair.reduction)):
-        for end in ("value", "low", "high"):
-            assert getattr(mine, end) == pytest.approx(getattr(its, end), abs=1e-12)
-
-
-def test_numbers_too_large_to_add_up_are_not_taken_together() -> None:
-    large = made_sums([1, 1], [2**51, 1], repeats=2)
-    small = made_sums([1, 1], [1, 1], repeats=3)
-    library = made_library(
-        [ran("a", POOL), ran("b", POOL)], {"a": {POOL: large}, "b": {POOL: small}}
-    )
-    shared = compare.shared_pools(library, library.entries, synthetic=False)
-    assert compare.together([(library.entries[0], library.entries[1])], shared) == []
+    assert found[-1].accuracy.value == -0.625
+    assert all(each.second.id == "a" for each in found)
 
 
 def difference(accuracy: Metric, saved: Metric, pools: int = 1) -> Any:
@@ -193,7 +165,7 @@ def test_nothing_stands_in_the_way_of_equals(library: Library) -> None:
 def test_the_matrix_is_row_minus_column_with_intervals(library: Library) -> None:
     entries = entries_of(library, "a b c")
     shared = compare.shared_pools(library, entries, synthetic=False)
-    found = compare.together([*permutations(entries, 2)], compare.of_both(shared, *entries))
+    found = compare.together(entries, compare.of_both(shared, *entries))
     table = compare_tables.matrix(found, entries, "accuracy")
     assert [[cell.text or NOTHING for cell in row] for row in table.rows] == [
         ["a", NOTHING, "+0.0", "+62.5"],
@@ -212,7 +184,7 @@ def test_the_matrix_is_row_minus_column_with_intervals(library: Library) -> None
 def test_the_table_of_differences_has_ends_of_intervals(library: Library) -> None:
     first, second = entries_of(library, "a c")
     shared = compare.shared_pools(library, [first, second], synthetic=False)
-    table = compare_tables.difference_table(compare.differences(first, second, shared))
+    table = compare_tables.difference_table(compare.differences([second, first], shared))
     ((entry, against, pool, points, interval, chance, saved, _),) = table.rows
     assert (entry.text, against.text, pool.text) == ("a", "c", POOL)
     assert (points.value, saved.value) == (0.625, -1.0)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from simulator.paired import combine, means
+from simulator.paired import Pair, combine, means, pairs, pairs_over
 from simulator.run_reader import ProblemSums
 
 
@@ -37,3 +38,37 @@ def test_means_weigh_pools_equally() -> None:
     assert accuracy.value == (0.5 + 1.0) / 2
     assert tokens.value == (5.0 + 7.5) / 2
     assert (tokens.low, tokens.high) == (None, None)  # a pool of one problem has no interval
+
+
+def test_pairs_over_one_pool_are_the_pairs_of_that_pool() -> None:
+    sums = [made_sums("abcdef", repeats, repeats) for repeats in (1, 2, 3)]
+    assert pairs_over(["x"], [sums]) == pairs(sums)
+
+
+def test_pairs_over_pools_have_the_differences_that_standings_have() -> None:
+    pools = [("x", "abcdef"), ("y", "abcdefgh"), ("x", "abcdef")]
+    sums = [
+        [made_sums(problems, repeats, 10 * number + repeats) for repeats in (1, 3)]
+        for number, (_, problems) in enumerate(pools)
+    ]
+    benchmarks = [benchmark for benchmark, _ in pools]
+    (pair,) = pairs_over(benchmarks, sums)
+    _, (first, second) = combine(benchmarks, sums, [True, True])
+    assert first is not None
+    assert second is not None
+    if second.best:
+        assert pair.difference == first.difference
+    else:
+        assert pair.difference.value == -second.difference.value
+        assert (pair.difference.low, pair.difference.high) == pytest.approx(
+            (-(second.difference.high or 0), -(second.difference.low or 0))
+        )
+
+
+def test_reductions_over_pools_are_means_of_each() -> None:
+    def one(tokens: int) -> ProblemSums:
+        return ProblemSums(("a",), 1, *(np.array([each]) for each in (1, tokens, 1, 1)))
+
+    (pair,) = pairs_over(["x", "y"], [[one(50), one(100)], [one(10), one(100)]])
+    assert pair == Pair(0, 1, pair.difference, None, pair.reduction)
+    assert [pair.difference.value, pair.reduction.value] == pytest.approx([0.0, 0.7])
