@@ -274,7 +274,7 @@ def _lane_axis(replay: Replay, rows: Sequence[Mapping[str, Any]], by: str) -> al
         )
         labels[top + sizes[number] / 2] = name
         top += sizes[number]
-    texts = json.dumps({f"{at:g}": name for at, name in labels.items()})
+    texts = json.dumps({f"{at:g}": name for at, name in labels.items()}, ensure_ascii=False)
     return alt.Axis(
         values=[*labels],
         labelExpr=f"{texts}[toString(datum.value)]",

@@ -100,14 +100,13 @@ class Stored:
             kind_of[each] = add(shortened(problem.class_texts[each]), colour)
         if rest := wrong[len(WRONG) :]:
             kind_of[rest] = add(f"{len(rest)} other answer{'s' * (len(rest) > 1)}", OTHER)
-        if (problem.answer_class == NO_ANSWER).any():
-            kind_of[-1] = add("no answer", NONE)
+        kind_of[-1] = add("no answer", NONE)  # if no trace ends so, its probes may
         return tuple(kinds), kind_of
 
     def kind(self, answer_class: int) -> Kind:
         """How an answer class is shown."""
         kinds, kind_of = self.kinds
-        return kinds[int(kind_of[answer_class])] if kinds else Kind("no answer", NONE)
+        return kinds[int(kind_of[answer_class])]
 
 
 @dataclass(frozen=True, eq=False)
@@ -272,20 +271,22 @@ def problem_of(pool: Pool, problem_id: str) -> StoredProblem | None:
     return found.fresh() if found else None
 
 
-def commands_for(library: Library, result: Result) -> tuple[str, ...]:
-    """What gets the pool of a result onto this machine."""
+def commands_for(library: Library, result: Result, option: str = "") -> tuple[str, ...]:
+    """What gets the pool of a result onto this machine; `option` names the folder of pools."""
     dataset, _, cell = result.pool.partition("/")
     if dataset == "generated":
         size = "paper" if result.budget > SIZES["small"].traces else "small"
-        return (f"deepprune-sim data sample --size {size} --cell {shlex.quote(cell)} --replace",)
+        return (
+            f"deepprune-sim data sample --size {size} --cell {shlex.quote(cell)} --replace{option}",
+        )
     try:
         known = read_registry(library.folders.cache)
     except UserError:
         known = {}
     names = [name for name, each in known.items() if each.dataset == dataset]
     if names:
-        return tuple(f"deepprune-sim data pull {shlex.quote(name)}" for name in names)
-    return ("deepprune-sim data list --known", "deepprune-sim import --help")
+        return tuple(f"deepprune-sim data pull {shlex.quote(name)}{option}" for name in names)
+    return (f"deepprune-sim data list --known{option}", "deepprune-sim import --help")
 
 
 def shortened(text: str, longest: int = LONGEST_LABEL) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -13,6 +14,7 @@ from leaderboard_app import signals_over_time as signals
 from leaderboard_app.library import Entry, Library, Result
 from leaderboard_app.navigation import PAGES
 from leaderboard_app.replays import Replay
+from leaderboard_app.submitting import Places
 
 MARKS = (
     "Each bar is a trace along the clock, coloured by what it answers at its own end, the right "
@@ -110,7 +112,9 @@ def _replay(library: Library, replay: Replay) -> None:
         for fact in problems.facts(replay):
             st.metric(fact.label, fact.value, fact.change, delta_color="inverse", help=fact.help)
     if replay.why:
-        screen.empty(screen.plain(replay.why), *replays.commands_for(library, replay.result))
+        option = Places.of(library.folders, Path.cwd()).cache
+        commands = replays.commands_for(library, replay.result, option)
+        screen.empty(screen.plain(replay.why), *commands)
     if not replay.decoded.any():
         st.info("No trace was decoded, so there is nothing to draw.")
         return

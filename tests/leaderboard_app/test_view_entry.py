@@ -1,0 +1,89 @@
+"""The page Entry in every state that there can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from leaderboard_app.folders import Folders
+
+Open = Callable[..., AppTest]
+
+
+def texts(app: AppTest) -> str:
+    """Everything that the page says in plain text."""
+    kinds = (app.text, app.caption, app.info, app.warning, app.error, app.code, app.subheader)
+    return "\n".join(str(each.value) for kind in kinds for each in kind)
+
+
+def test_without_anything_it_says_what_to_run(empty: Folders, open_app: Open) -> None:
+    app = open_app(empty, "entry")
+    assert not app.exception
+    assert "deepprune-sim run cons@16" in texts(app)
+
+
+def test_without_a_choice_there_is_a_box_to_choose_from(small: Folders, open_app: Open) -> None:
+    app = open_app(small, "entry")
+    assert not app.exception
+    (box,) = app.selectbox
+    assert (box.options, box.value) == (["runs/cons"], None)
+    app = box.set_value("runs/cons").run()
+    assert not app.exception
+    assert "It is the built-in method cons@8 of this version." in texts(app)
+
+
+def test_a_run_shows_its_figures_command_and_citation(small: Folders, open_app: Open) -> None:
+    app = open_app(small, "entry", entry="runs/cons")
+    assert not app.exception
+    said = texts(app)
+    assert (
+        "deepprune-sim run cons@8 -d recorded/model-a/bench-1 -n 8 --repeats 2 --seed 0"
+        in said.splitlines()
+    )
+    assert "@misc{runs-cons," in said
+    assert "deepprune-sim submit makes a submission of it" in said.replace("\\", "")
+    assert "it saves 0.0%" in said  # cons@8 is what it is compared with
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("2026-11-22-sac", "What held the policy while it was run again: built-in."),
+        ("2026-11-20-short", "Nobody has verified it yet."),
+        ("2026-11-20-taken-back", "Withdrawn: A mistake in the prompt"),
+        ("runs/asc-0.9", "-p threshold=0.9"),
+        ("runs/sac", "Policy"),
+    ],
+)
+def test_full_folders(full: Folders, open_app: Open, entry: str, expected: str) -> None:
+    app = open_app(full, "entry", entry=entry)
+    assert not app.exception
+    assert expected in texts(app).replace("\\", "")
+
+
+def test_an_unknown_entry_is_answered_with_the_nearest_names(full: Folders, open_app: Open) -> None:
+    app = open_app(full, "entry", entry="runs/ecs")
+    assert not app.exception
+    (warning,) = app.warning
+    assert "runs/esc" in warning.value.replace("\\", "")
+    assert not app.header  # nothing of an entry
+
+
+def test_a_hostile_entry_is_shown_as_what_can_be_believed_of_it(
+    full: Folders, open_app: Open
+) -> None:
+    app = open_app(full, "entry", entry="2026-11-21-hostile")
+    assert not app.exception
+    kinds = (app.header, app.markdown, app.text, app.get("html"), app.code)
+    shown = [str(getattr(each, "value", each)) for kind in kinds for each in kind]
+    assert not any("<img" in each or "javascript:" in each for each in shown)
+    assert "! broken" in texts(app)
+
+
+def test_a_pool_that_it_has_no_figures_on_is_said(full: Folders, open_app: Open) -> None:
+    app = open_app(full, "entry", entry="runs/sac", pool="no/such/pool")
+    assert not app.exception
+    assert "no figures on" in app.warning[0].value
+    assert app.selectbox(key="pool").value == "recorded/model-a/bench-1"

@@ -1,0 +1,138 @@
+"""The page Problem in every state that there can be."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from leaderboard_app.folders import Folders
+
+Open = Callable[..., AppTest]
+
+POOL = "recorded/model-a/bench-1"
+GENERATED = "generated/qwen3-32b/aime25"
+
+
+def texts(app: AppTest) -> str:
+    """Everything that the page says in plain text."""
+    kinds = (app.text, app.caption, app.info, app.warning, app.error, app.code, app.subheader)
+    return "\n".join(str(each.value) for kind in kinds for each in kind)
+
+
+def test_without_anything_it_says_what_to_run(empty: Folders, open_app: Open) -> None:
+    app = open_app(empty, "problem")
+    assert not app.exception
+    assert "deepprune-sim run cons@16" in texts(app)
+
+
+def test_the_first_problem_stands_where_only_an_entry_is_named(
+    small: Folders, open_app: Open
+) -> None:
+    app = open_app(small, "problem", entry="runs/cons")
+    assert not app.exception
+    said = texts(app)
+    assert "It answered '1', which is right; the right answer is '1'. cons@8 is right." in said
+    assert "What is p0? <b>x</b>" in said  # as text
+    assert "8 of 8 traces were started; 8 finished." in said
+    assert app.selectbox(key="problem").value == "p0"
+
+
+@pytest.mark.parametrize(
+    ("entry", "pool", "problem", "expected"),
+    [
+        ("runs/short-3-8", POOL, "p3", "cut when enough others had finished"),
+        ("runs/esc", POOL, "p0", "5 of 8 traces were started; 5 finished."),
+        ("2026-11-22-sac", GENERATED, "003", "cut by ProbesAgree(14)"),
+        ("2026-11-22-parallel-probe", GENERATED, "003", "What the last probe of each trace"),
+        ("2026-11-22-deepconf-low", GENERATED, "003", "The threshold is "),
+        ("2026-11-22-deepconf-low", GENERATED, "000", "No trace is as long as the window of 2,048"),
+    ],
+)
+def test_full_folders(
+    full: Folders, open_app: Open, entry: str, pool: str, problem: str, expected: str
+) -> None:
+    app = open_app(full, "problem", entry=entry, pool=pool, problem=problem, repeat="1", trace="2")
+    assert not app.exception
+    assert app.number_input(key="repeat").value == 1
+    assert app.selectbox(key="problem").value == problem
+    assert expected in texts(app)
+    assert "Trace 2" in texts(app)  # its panel, or that it was not started
+
+
+def test_a_chosen_trace_opens_its_text_up_to_the_cut_and_greyed_after_it(
+    full: Folders, open_app: Open
+) -> None:
+    app = open_app(full, "problem", entry="runs/short-3-8", pool=POOL, problem="p3", trace="7")
+    assert not app.exception
+    # Trace 7 has 20 * 4 + 10 * 7 = 150 tokens; short-3 stops when the third shortest is done,
+    # which has 80 + 20 = 100.
+    assert "100 of 150 tokens, cut when enough others had finished." in texts(app)
+    (html,) = [each for each in app.get("html") if "w99" in each.proto.body]
+    before, _, after = html.proto.body.partition("cut here")
+    assert "w99 </span>" in before
+    assert "w100" not in before
+    assert 'opacity:.5">w100 ' in after
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"repeat": "99"},
+        {"repeat": "x"},
+        {"problem": "nope"},
+        {"pool": "no/such/pool"},
+        {"trace": "12345"},
+        {"trace": "-1"},
+        {"by": "nothing"},
+        {"entry": "runs/<b>x</b>"},
+    ],
+)
+def test_invalid_values_in_a_link_raise_nothing(
+    full: Folders, open_app: Open, given: dict[str, str]
+) -> None:
+    app = open_app(full, "problem", **{"entry": "runs/sac", "pool": POOL, **given})
+    assert not app.exception
+    assert not app.error
+
+
+def test_a_pool_that_is_not_here_leaves_bars_without_colours(
+    full: Folders, open_app: Open, tmp_path: Path
+) -> None:
+    folders = Folders(tmp_path / "none", full.runs, full.submissions)
+    app = open_app(folders, "problem", entry="2026-11-22-sac", problem="003")
+    assert not app.exception
+    said = texts(app)
+    assert "is not on this machine" in said.replace("\\", "")
+    assert "deepprune-sim data sample --size small --cell" in said
+    assert "16 of 16 traces were started" in said
+
+
+def test_another_version_of_the_pool_is_not_mixed_in(
+    small: Folders, open_app: Open, tmp_path: Path
+) -> None:
+    from shown_folders import write_recorded
+
+    folders = Folders(tmp_path / "pools", small.runs, small.submissions)
+    write_recorded(folders.cache, "model-a", "bench-1", problems=5)
+    app = open_app(folders, "problem", entry="runs/cons")
+    assert not app.exception
+    assert "another version" in texts(app)
+    assert "right answer is" not in texts(app)
+
+
+def test_a_run_from_before_clusters_were_recorded_is_shown(
+    full: Folders, open_app: Open, tmp_path: Path
+) -> None:
+    folders = Folders(full.cache, tmp_path / "runs", full.submissions)
+    shutil.copytree(full.runs / "esc", folders.runs / "esc")
+    import pyarrow.parquet as pq
+
+    file = folders.runs / "esc" / "decisions.parquet"
+    pq.write_table(pq.read_table(file).drop_columns(["cluster"]), file)
+    app = open_app(folders, "problem", entry="runs/esc")
+    assert not app.exception
+    assert "traces were started" in texts(app)
