@@ -25,9 +25,11 @@ SETTINGS = {
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "viewer",
     "server.fileWatcherType": "none",
+    "runner.magicEnabled": "false",
     **THEME,
 }
-"""What the server is started with: nothing is sent anywhere, and no developer's menu."""
+"""What the server is started with: nothing is sent anywhere, no developer's menu, and a
+page shows what it is told to, not every text that stands alone in its file."""
 
 
 @click.command(

@@ -20,8 +20,7 @@ from leaderboard_app.table import Table
 REAL, SYNTHETIC = "real", "synthetic"
 TABLE, COMBINED = "table", "combined"
 
-ROWS = 50
-"""How many rows are shown at first: 200 of nine pools take a browser half a second."""
+ROWS = 50  # are shown at first: 200 of nine pools take a browser half a second
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing every two methods …")
