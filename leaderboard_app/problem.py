@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from html import escape
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
 
 from leaderboard_app.replays import Replay, why_text
 from leaderboard_app.table import Cell, Column, Table
+from simulator.errors import UserError
 from simulator.pool import NO_ANSWER
+from simulator.storage import reading
 
 LONG_TEXT = 4_000
 """Characters of a text that are shown at its beginning, and as many at its end."""
@@ -164,23 +171,46 @@ def trace_sentence(replay: Replay, place: int) -> str:
 def trace_text(replay: Replay, place: int) -> TraceText | None:
     """A trace's text in two parts, what was generated and what was not; None without text.
 
-    Reads the rows of one problem and keeps one of them. Where a pool knows only how many tokens a
-    trace has, the cut is in proportion.
+    Where a pool knows only how many tokens a trace has, the cut is in proportion.
     """
     if replay.stored is None or "text" not in replay.stored.problem.pool.info.signals:
         return None
     problem, row = replay.stored.problem, int(replay.stored.rows[place])
-    table = problem.pool.read_signal("text", problem.index, ["text", "token_ends"])
-    text: str = table["text"][row].as_py()
+    pool = problem.pool
+    text, ends = _stored_text(pool.path, pool.info.fingerprint, problem.index, row)
     tokens, length = int(replay.num_tokens[place]), int(problem.lengths[row])
-    ends = table["token_ends"][row]
     if tokens == 0:
         end = 0
-    elif ends.is_valid:
-        end = int(ends.values[tokens - 1].as_py())
+    elif ends is not None:
+        end = int(ends[tokens - 1])
     else:
         end = len(text) * tokens // length
-    return TraceText(text[:end], text[end:], bool(ends.is_valid))
+    return TraceText(text[:end], text[end:], ends is not None)
+
+
+@lru_cache(maxsize=16)
+def _stored_text(
+    path: Path, fingerprint: str, problem: int, row: int
+) -> tuple[str, Sequence[int] | None]:
+    """A trace's text and where its tokens end, None where only their number is known.
+
+    Reads a few traces of the problem at a time and stops at this one: all of them take 200 MB.
+    """
+    how: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
+    with (
+        reading(path / "text.parquet") as file,
+        pq.ParquetFile(file, buffer_size=1 << 16, **how) as stored,
+    ):
+        before = 0
+        for batch in stored.iter_batches(
+            8, row_groups=[problem], columns=["text", "token_ends"], use_threads=False
+        ):
+            if row < before + len(batch):
+                ends = batch["token_ends"][row - before]
+                numbers = ends.values.to_numpy() if ends.is_valid else None
+                return batch["text"][row - before].as_py(), numbers
+            before += len(batch)
+    raise UserError(f"{path / 'text.parquet'}: traces are missing; import the pool again")
 
 
 def head_and_tail(text: str, most: int) -> tuple[str, int, str]:

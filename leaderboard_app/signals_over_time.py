@@ -87,9 +87,12 @@ def lowest_by_place(replay: Replay, window: int) -> Mapping[int, float]:
 
 
 def default_window(replay: Replay) -> int:
-    """The policy's window, or the 2,048 of the paper where it has none."""
+    """The policy's window; where it has none the paper's 2,048, or less where traces are short."""
     window = replay.entry.parameters.get("window")
-    return window if type(window) is int and window > 0 else 2048
+    if type(window) is int and window > 0:
+        return window
+    longest = int(replay.stored.lengths.max()) if replay.stored else 0
+    return max(1, min(2048, longest // 8))
 
 
 def curve(replay: Replay, place: int, window: int) -> tuple[Ints, Floats]:
@@ -216,6 +219,8 @@ def _thinned(tokens: Ints, values: Floats, full: bool) -> list[tuple[int, float]
 def confidence_text(replay: Replay, window: int, line: Threshold | None, chosen: int | None) -> str:
     """The curves in words."""
     parts = [f"Group confidence, the mean over the last {window:,} tokens, by tokens generated."]
+    if int(replay.decoded.sum()) > CURVES:
+        parts.append(f"{CURVES} of the traces are drawn faintly.")
     if line is not None:
         later = range(line.warm_up, len(replay.trace_id))
         below = [fell_below(replay, place, line) for place in later]

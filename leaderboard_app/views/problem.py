@@ -9,6 +9,7 @@ import streamlit as st
 
 from leaderboard_app import problem as problems
 from leaderboard_app import replay_picture as pictures
+from leaderboard_app import replay_votes as voted
 from leaderboard_app import replays, screen
 from leaderboard_app import signals_over_time as signals
 from leaderboard_app.library import Entry, Library, Result
@@ -190,7 +191,7 @@ def _votes(replay: Replay) -> None:
     if replay.stored is None:
         return
     st.subheader("Votes")
-    screen.show_chart(pictures.votes_chart(replay), name="votes", alt=pictures.votes_text(replay))
+    screen.show_chart(voted.votes_chart(replay), name="votes", alt=voted.votes_text(replay))
 
 
 def _signals(replay: Replay, chosen: int | None) -> None:

@@ -20,6 +20,7 @@ from shown_folders import folders_in, write_local_run
 
 from leaderboard_app import problem as problems
 from leaderboard_app import replay_picture as pictures
+from leaderboard_app import replay_votes as voted
 from leaderboard_app import replays
 from leaderboard_app import signals_over_time as signals
 from leaderboard_app.library import Library, load
@@ -124,14 +125,14 @@ def test_the_picture_grows_with_its_bars_up_to_a_cap(bars: int, height: int) -> 
 
 
 def test_votes_of_the_finished_stand_beside_those_of_all(short: Replay) -> None:
-    assert [(kind.label, *counts) for kind, *counts in pictures.votes(short)] == [
+    assert [(kind.label, *counts) for kind, *counts in voted.votes(short)] == [
         ("✓ 1", 0, 2),
         ("103", 3, 6),
     ]
-    assert pictures.votes_text(short) == (
+    assert voted.votes_text(short) == (
         "Finished traces with each answer, of all 8 that have it: ✓ 1: 0 of 2; 103: 3 of 6."
     )
-    assert len(pictures.votes_chart(short).to_dict()["datasets"].popitem()[1]) == 4
+    assert len(voted.votes_chart(short).to_dict()["datasets"].popitem()[1]) == 4
 
 
 def test_the_table_of_traces_has_them_all(short: Replay) -> None:
