@@ -20,6 +20,7 @@ from judges.pairs import LENGTH_REASONS
 from judges.prefixes import Truncation
 from judges.store import ScoreStore, iter_parts, iter_stores, open_store, scores_folder
 from leaderboard_app.library import Library
+from leaderboard_app.pool_answers import count_traces, damaged
 from simulator.catalogue_rows import Broken
 from simulator.errors import UserError
 from simulator.pool import Pool
@@ -140,13 +141,13 @@ def inventory(library: Library) -> Inventory:
             if pool is None:
                 continue
             try:
-                pairs = _count(store, pool)
+                if pairs := _count(store, pool):
+                    traces = count_traces(library, pool.name)
+                    stored.append(
+                        _stored(store, pool, pairs, sum(n * (n - 1) // 2 for n in traces))
+                    )
             except UserError as error:
                 broken.append(Broken(folder, str(error)))
-                continue
-            if pairs:
-                all_pairs = _all_pairs(library, pool.name)
-                stored.append(_stored(store, pool, min(pairs, all_pairs), all_pairs))
     stored.sort(key=lambda each: (each.synthetic, each.pool, each.oracle, each.judge))
     return Inventory(tuple(stored), tuple(broken))
 
@@ -161,7 +162,7 @@ def _stored(store: ScoreStore, pool: Pool, pairs: int, all_pairs: int) -> Stored
         oracle=bool(description.unranked),
         pool=pool.name,
         synthetic=pool.info.synthetic,
-        pairs=pairs,
+        pairs=min(pairs, all_pairs),
         all_pairs=all_pairs,
     )
 
@@ -172,15 +173,6 @@ def _count(store: ScoreStore, pool: Pool) -> int:
         with reading(part):
             rows += pq.read_metadata(part).num_rows
     return rows
-
-
-def _all_pairs(library: Library, pool: str) -> int:
-    (row,) = library.rows(
-        "SELECT coalesce(sum(n * (n - 1) // 2), 0)::BIGINT AS pairs FROM "
-        "(SELECT count(*) AS n FROM traces WHERE pool = ? GROUP BY problem_id)",
-        [pool],
-    )
-    return int(row["pairs"])
 
 
 def evaluate(library: Library, stored: Stored) -> Worth:
@@ -206,10 +198,7 @@ def evaluate(library: Library, stored: Stored) -> Worth:
         query = _QUERY.replace("{drawn}", drawn)
         rows = library.rows(query, [pool.name, files, [*LENGTH_REASONS]])
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{store.path / pool.name}: cannot be read ({reason}); deepprune-sim data verify"
-        ) from None
+        raise damaged(store.path / pool.name, error) from None
     if not rows:
         raise UserError(
             f"{stored.label} on {stored.pool}: no pair of traces with answers has a score; "

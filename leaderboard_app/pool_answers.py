@@ -122,8 +122,7 @@ def read_answers(library: Library, pool: str) -> PoolAnswers:
             [pool],
         )
     except duckdb.Error as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{pool}: cannot be read ({reason}); deepprune-sim data verify") from None
+        raise damaged(pool, error) from None
     grouped: dict[str, list[Row]] = {}
     for row in classes:
         grouped.setdefault(row["problem_id"], []).append(row)
@@ -138,6 +137,31 @@ def read_answers(library: Library, pool: str) -> PoolAnswers:
     }
     lengths = tuple(Lengths(row["place"] * width, row["kind"], row["traces"]) for row in bars)
     return PoolAnswers(facts, votes, lengths, width)
+
+
+def damaged(name: object, error: Exception) -> UserError:
+    """What is said where DuckDB cannot read rows, though it can read their footer."""
+    reason = str(error).splitlines()[0].strip()
+    return UserError(f"{name}: cannot be read ({reason}); deepprune-sim data verify says more")
+
+
+def count_traces(library: Library, pool: str) -> Sequence[int]:
+    """How many traces each problem of a pool has.
+
+    Raises
+    ------
+    UserError
+        Its files cannot be read.
+    """
+    import duckdb
+
+    try:
+        rows = library.rows(
+            "SELECT count(*) AS n FROM traces WHERE pool = ? GROUP BY problem_id ORDER BY 1", [pool]
+        )
+    except duckdb.Error as error:
+        raise damaged(pool, error) from None
+    return [row["n"] for row in rows]
 
 
 def bin_width(tokens: int, bins: int = BINS) -> int:

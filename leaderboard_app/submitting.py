@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import Library
+from leaderboard_app.pool_answers import count_traces
 from simulator.cache import LOCAL_CACHE, runs_folder
 from simulator.submissions.packing import slug_of
 
@@ -104,13 +105,14 @@ def _short(folder: Path, working: Path, usual: Path) -> str:
 
 
 def budget_of(library: Library, pool: str) -> int:
-    """The largest budget up to `MOST` that every problem of a pool has traces for."""
-    (row,) = library.rows(
-        "SELECT min(n) AS least FROM "
-        "(SELECT count(*) AS n FROM traces WHERE pool = ? GROUP BY problem_id)",
-        [pool],
-    )
-    return max(1, min(MOST, row["least"] or 1))
+    """The largest budget up to `MOST` that every problem of a pool has traces for.
+
+    Raises
+    ------
+    UserError
+        The pool's files cannot be read.
+    """
+    return min([MOST, *count_traces(library, pool)])
 
 
 def steps(pool: str, budget: int, today: date, places: Places) -> tuple[Step, ...]:

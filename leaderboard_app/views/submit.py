@@ -11,6 +11,7 @@ from leaderboard_app import screen, submitting
 from leaderboard_app.library import Library
 from leaderboard_app.palette import BADGES, badge_help, badge_text
 from leaderboard_app.submitting import Places
+from simulator.errors import UserError
 
 
 def page() -> None:
@@ -36,8 +37,8 @@ def page() -> None:
         for command in step.commands:
             st.code(command, language="sh", wrap_lines=True)
     st.header("What verification does", anchor="verification")
-    for step, proves, badge in submitting.CHECKS:
-        st.markdown(f"**{step}**: {screen.plain(proves)} Then the badge is *{badge}*.")
+    for check, proves, gained in submitting.CHECKS:
+        st.markdown(f"**{check}**: {screen.plain(proves)} Then the badge is *{gained}*.")
     st.header("Badges", anchor="badges")
     for badge in BADGES:
         st.markdown(f"**{screen.plain(badge_text(badge))}**: {screen.plain(badge_help(badge))}")
@@ -58,7 +59,11 @@ def _chosen_pool(library: Library) -> tuple[str, int]:
     row = library.pool_row(pool)
     if row is not None and row["synthetic"]:
         st.caption("Its traces are generated: the board will mark the row synthetic.")
-    return pool, submitting.budget_of(library, pool)
+    try:
+        return pool, submitting.budget_of(library, pool)
+    except UserError as error:
+        st.error(screen.plain(str(error)), icon=":material/error:")
+        return pool, submitting.SAMPLE_BUDGET
 
 
 page()

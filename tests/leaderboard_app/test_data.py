@@ -215,7 +215,7 @@ def test_a_pool_whose_rows_are_damaged_says_so(tmp_path: Path) -> None:
     content = bytearray(file.read_bytes())
     content[4:60] = b"\xff" * 56  # the footer stays as it is
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"test/model/tiny: cannot be read .*data verify"):
+    with pytest.raises(UserError, match=r"test/model/tiny: cannot be read .*data verify says more"):
         read_answers(load(folders), POOL)
 
 

@@ -198,7 +198,7 @@ def test_a_part_whose_rows_are_damaged_says_so(folders: Folders) -> None:
         content = bytearray(part.read_bytes())
         content[4:40] = b"\xff" * 36  # the footer stays as it is
         part.write_bytes(content)
-    with pytest.raises(UserError, match=r"cannot be read .*data verify"):
+    with pytest.raises(UserError, match=r"cannot be read .*data verify says more"):
         evaluate(library, stored)
 
 

@@ -9,12 +9,14 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from pools import T, write_pool
 
 from leaderboard_app import submitting
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import load
 from leaderboard_app.palette import BADGES
 from leaderboard_app.submitting import Places
+from simulator.errors import UserError
 from simulator.generated.cells import SIZES, select_cells
 from simulator.generated.pools import make_pool
 from simulator.submissions.verification import STEPS
@@ -82,6 +84,20 @@ def test_commands_name_folders_only_where_they_are_not_the_usual_ones(tmp_path: 
     assert places.submit_option == f" -o '{tmp_path}/e f'"
     commands = submitting.steps("a/b/it's", 8, DAY, places)[0].commands
     assert all("-d 'a/b/it'\"'\"'s' -n 8" in command for command in commands)
+
+
+def test_the_budget_is_what_the_problem_with_the_fewest_traces_has(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "pools", tmp_path / "runs", tmp_path / "submissions")
+    pool = write_pool(folders.cache, {"a": [T(1, "1")] * 3, "b": [T(1, "1")] * 2})
+    assert submitting.budget_of(load(folders), pool.name) == 2
+    write_pool(folders.cache, {"a": [T(1, "1")] * 600}, benchmark="large")
+    assert submitting.budget_of(load(folders), "test/model/large") == 512
+    file = pool.path / "traces.parquet"
+    content = bytearray(file.read_bytes())
+    content[4:40] = b"\xff" * 36  # the footer stays as it is
+    file.write_bytes(content)
+    with pytest.raises(UserError, match="test/model/tiny: cannot be read"):
+        submitting.budget_of(load(folders), pool.name)
 
 
 def test_every_step_of_verification_is_explained() -> None:
