@@ -9,7 +9,6 @@ import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import streamlit as st
 
@@ -21,6 +20,11 @@ from leaderboard_app.navigation import link as link
 from leaderboard_app.table import Order, Table
 
 HERE = Path(__file__).parent
+
+GO = """export default function({ data }) {
+  history.pushState({}, '', new URL(data.to, location.href));
+  window.dispatchEvent(new PopStateEvent('popstate'));
+}"""
 
 
 def _component() -> Any:
@@ -59,11 +63,12 @@ def set_parameter(name: str, value: str | None) -> None:
 
 
 def go(target: str) -> None:
-    """Open a page of this app by its link."""
-    name, _, query = target.partition("?")
-    name = HOME if name == "./" else name
-    if name in PAGES:
-        st.switch_page(PAGES[name].file, query_params=dict(parse_qsl(query)))
+    """Open a page of this app by its link, as a click on a table's link does.
+
+    Streamlit's own way takes the parameters of the page that is left out of the history.
+    """
+    if (HOME if target.startswith("./") else target.partition("?")[0]) in PAGES:
+        st.components.v2.component("deepprune_sim_go", js=GO)(key="go", data={"to": target})
 
 
 def show_table(

@@ -136,7 +136,9 @@ def _by_problem(entries: Sequence[Entry], shared: Sequence[Shared]) -> None:
         first, second = there[1], there[0]
         if len(there) > 2:
             labels = {entry.id: entry.label for entry in there}
-            chosen = choosing.one_of("Up", [entry.id for entry in there[1:]], labels, "with")
+            chosen = choosing.one_of(
+                "Drawn against the first", [entry.id for entry in there[1:]], labels, "with"
+            )
             first = next(entry for entry in there if entry.id == chosen)
         axis = st.segmented_control(
             "Points by", [*AXES], default="Tokens", required=True, key="axis", bind="query-params"
@@ -154,8 +156,11 @@ def _by_problem(entries: Sequence[Entry], shared: Sequence[Shared]) -> None:
         + (" Problems with the same shares are drawn side by side." if axis == "right" else "")
     )
     points = event.selection.get(compare_chart.PICKED) or []
-    if points and points[0].get("id") in pool.problem_ids:
-        screen.go(compare_tables.problem_link(first, pool, points[0]["id"]))
+    picked = points[0].get("id") if points else None
+    if picked != st.session_state.get("last-problem"):  # who comes back is not sent off again
+        st.session_state["last-problem"] = picked
+        if picked in pool.problem_ids:
+            screen.go(compare_tables.problem_link(first, pool, picked))
     shown = st.segmented_control(
         "Problems",
         [ALL, CONTESTED],

@@ -116,8 +116,10 @@ def _badges(measured: Measured) -> list[str]:
 def _picked(library: Library, event: Any) -> None:
     """The entry of the point that was clicked, with ways on from there."""
     points = event.selection.get(tradeoff_chart.PICKED) or [] if event else []
-    if points and isinstance(points[0].get("id"), str):
-        screen.set_parameter("entry", points[0]["id"])
+    picked = points[0].get("id") if points else None
+    if picked != st.session_state.get("last-picked"):  # what was closed stays so until a new click
+        st.session_state["last-picked"] = picked
+        screen.set_parameter("entry", picked or screen.parameter("entry"))
     named = screen.parameter("entry")
     entry = library.by_id.get(named) if named else None
     if entry is None:
