@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from leaderboard_app.glossary import FIGURES
-from leaderboard_app.library import Entry, Library
+from leaderboard_app.library import Entry, Library, Result
 from leaderboard_app.navigation import link
 from leaderboard_app.palette import badge_help, badge_text
 from leaderboard_app.ranking import Contender, Place, PoolKey, rank, usable
@@ -62,7 +62,11 @@ def combined_table(
         and _has_pool(entry, synthetic, selection)
     ]
     shown.sort(key=lambda entry: _order(entry, standing[entry.id]))
-    ranked = sum(place.compared > 0 for place in standing.values())
+    ranked = sum(
+        entry.takes_part and standing[entry.id].reduction is not None
+        for entry in entries
+        if entry.id in standing
+    )
     labels = {entry.id: entry.label for entry in entries}
     return Table(
         "Methods against majority voting over all traces, over their pools",
@@ -137,14 +141,14 @@ def _order(entry: Entry, place: Place) -> tuple[float, float, str]:
 def _row(
     entry: Entry,
     place: Place,
-    own: Mapping[str, object],
+    own: Mapping[str, Result],
     ranked: int,
     labels: Mapping[str, str],
 ) -> tuple[Cell, ...]:
     reason = why_unranked(entry, place)
     better = [labels[each] for each in place.better]
-    beaten_by = f"Significantly better: {_listed(better)}." if better else "Nobody is better."
-    budgets = sorted({result.budget for result in entry.results.values()})
+    beaten_by = f"Significantly better: {_listed(better) or 'nobody'}."
+    budgets = sorted({result.budget for result in own.values()})
     among = reason or f"{place.compared} of {ranked - 1}"
     pareto = "" if place.pareto is None else "yes" if place.pareto else "no"
     return (

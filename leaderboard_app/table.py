@@ -258,9 +258,11 @@ def _plain(cell: Cell) -> float | str | None:
     value = cell.value if cell.value is not None else cell.text or None
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return "'" + value
-    return value
+    if not isinstance(value, str):
+        return value
+    if value.startswith(FORMULA):
+        value = "'" + value
+    return value.replace("\r", "\n")  # csv writes a lone \r unquoted, which no reader takes
 
 
 def as_markdown(table: Table) -> str:

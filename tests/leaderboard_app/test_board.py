@@ -15,7 +15,7 @@ from leaderboard_app.folders import Folders
 from leaderboard_app.library import Entry, Library, Result, load
 from leaderboard_app.ranking import Place
 from leaderboard_app.selection import Selection, folded, kinds, pool_columns
-from leaderboard_app.standings import ALONE, combined_table, contenders, places
+from leaderboard_app.standings import ALONE, WITHOUT_ANSWERS, combined_table, contenders, places
 from leaderboard_app.table import Cell, Order, Table, as_html, first_rows, sorted_by
 from simulator.run_reader import Metric
 from simulator.submissions.published import PublishedFigure, Source, read_published
@@ -389,6 +389,36 @@ def test_the_combined_view_of_a_baseline_is_zero_against_itself(small: Folders) 
     assert cell(table, "cons@8", "rank").value is None  # nobody to compare it with
     assert cell(table, "cons@8", "compared").text == ALONE
     assert places(found, True) == {}
+
+
+def test_the_combined_view_says_how_each_was_compared() -> None:
+    pool = result("d/m/b", 1, 0.5)
+    found = library(
+        entry("a", pool),
+        entry("b", pool, result("g/m/b", 1, 0.5, synthetic=True)),
+        entry("alone", result("d/m/c", 1, 0.5)),
+        entry("oracle", pool, unranked=True),
+        entry("silent", pool),
+    )
+    saved, gained = Metric(0.25, 0.2, 0.3), Metric(-0.01, -0.02, 0.0)
+    standing = {
+        "a": Place(saved, gained, 1, (), 1, True),
+        "b": Place(Metric(0.5), gained, 2, ("a",), 1, False),
+        "alone": Place(saved, gained, None, (), 0, None),
+        "oracle": Place(saved, gained, None, (), 0, None),
+        "silent": Place(None, None, None, (), 0, None),
+    }
+    table = combined_table(found, standing, False, Selection())
+    assert methods(table) == ["a", "b", "alone", "oracle", "silent"]
+    assert cell(table, "a", "reduction").text == "25.0 [20.0, 30.0]"
+    assert cell(table, "a", "accuracy_difference").text == "-1.0 [-2.0, +0.0]"
+    assert cell(table, "a", "compared").text == "1 of 2"  # the other is the one that is alone
+    assert cell(table, "b", "rank").note == "Significantly better: a."
+    assert cell(table, "b", "pools").text == "1"  # its synthetic one does not count
+    assert [cell(table, name, "pareto").text for name in ("a", "b", "alone")] == ["yes", "no", ""]
+    assert cell(table, "alone", "compared").text == ALONE
+    assert cell(table, "oracle", "compared").text.startswith("Knows what no method can know")
+    assert cell(table, "silent", "compared").text == WITHOUT_ANSWERS
 
 
 def test_withdrawn_and_broken_ones_are_listed_last_with_the_reason(full_library: Library) -> None:
