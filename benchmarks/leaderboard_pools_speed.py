@@ -1,0 +1,83 @@
+"""How fast the pages Data and Judges read a pool of paper size, and its stored scores.
+
+    python benchmarks/leaderboard_pools_speed.py
+
+Generates one pool of 198 problems x 512 traces (2 GB, a minute) and the scores of all its 25.9
+million pairs in a temporary folder. Each step is the first of its kind in a warm process, least of
+three; the ratios are to reading the same rows problem by problem, on the same machine just then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from judges.generated import score_generated
+from judges.redundancy import count_pairs
+from judges.scores import open_scores
+from leaderboard_app import data, data_charts, judged
+from leaderboard_app.folders import Folders
+from leaderboard_app.library import load
+from leaderboard_app.pool_answers import read_answers
+from simulator.generated.cells import SIZES, select_cells
+from simulator.generated.pools import make_pool, pool_folder
+from simulator.pool import Pool
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cell", default="gpt-oss-20b/gpqa-diamond")
+    parser.add_argument("--size", choices=sorted(SIZES), default="paper")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        folders = Folders(root / "pools", root / "runs", root / "submissions")
+        (cell,) = select_cells([given.cell])
+        make_pool(folders.cache, cell, SIZES[given.size])
+        path = pool_folder(folders.cache, cell)
+        scores = score_generated(folders.cache, path)
+        name = f"generated/{cell.name}"
+        library = load(folders)
+
+        def read_all_scores() -> None:
+            store = open_scores(folders.cache, scores.store.description.spec).store
+            for problem in Pool(path).problems:
+                store.read(problem)
+
+        answers = read_answers(library, name)
+        (stored,) = judged.inventory(library).stored
+        judged.evaluate(library, stored)
+        charts = (data_charts.curves_chart, data_charts.lengths_chart, data_charts.answers_chart)
+        reading = least(lambda: read_answers(library, name))
+        worth = least(lambda: judged.evaluate(library, stored))
+        looped = least(lambda: count_pairs(Pool(path)))
+        every = least(read_all_scores)
+        print(
+            f"answers of a pool: {reading:.3f} s; opening it and counting same-answer pairs alone: "
+            f"{looped / reading:.2f}x that"
+        )
+        print(f"pass@k and cons@k: {least(lambda: read_answers(library, name).cons_at_k):.3f} s")
+        print(f"three charts: {least(lambda: [each(answers).to_dict() for each in charts]):.3f} s")
+        print(f"table of problems: {least(lambda: data.problems_table(answers)):.3f} s")
+        print(f"which scores are stored: {least(lambda: judged.inventory(library)):.3f} s")
+        print(
+            f"a judge held against answers: {worth:.3f} s; only reading all of its "
+            f"{stored.pairs:,} scores: {every / worth:.1f}x that"
+        )
+
+
+def least(step: Callable[[], object], rounds: int = 3) -> float:
+    """Seconds of the fastest of several rounds."""
+    times = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()
