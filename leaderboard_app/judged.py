@@ -141,11 +141,10 @@ def inventory(library: Library) -> Inventory:
             if pool is None:
                 continue
             try:
-                if pairs := _count(store, pool):
-                    traces = count_traces(library, pool.name)
-                    stored.append(
-                        _stored(store, pool, pairs, sum(n * (n - 1) // 2 for n in traces))
-                    )
+                pairs = _count(store, pool)
+                all_pairs = sum(n * (n - 1) // 2 for n in count_traces(library, pool.name))
+                if pairs and all_pairs:
+                    stored.append(_stored(store, pool, pairs, all_pairs))
             except UserError as error:
                 broken.append(Broken(folder, str(error)))
     stored.sort(key=lambda each: (each.synthetic, each.pool, each.oracle, each.judge))
