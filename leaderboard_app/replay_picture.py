@@ -333,7 +333,8 @@ def picture_text(replay: Replay) -> str:
     if replay.cluster is not None:
         sizes = np.bincount(replay.cluster[replay.cluster >= 0])
         if len(sizes):
-            parts.append(f"{len(sizes)} clusters, the largest of {sizes.max()} traces.")
+            several = "s" * (len(sizes) > 1)
+            parts.append(f"{len(sizes)} cluster{several}, the largest of {sizes.max()} traces.")
     unit = "decode steps" if replay.result.clock_unit == "steps" else replay.result.clock_unit
     parts.append(f"It answered at {replay.answer['clock']:,.6g} {unit}.")
     return " ".join(parts)

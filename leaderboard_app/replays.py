@@ -15,6 +15,7 @@ import numpy.typing as npt
 from leaderboard_app.library import Entry, Library, Result
 from leaderboard_app.palette import GOOD, NONE, SERIES
 from simulator.catalogue_rows import Row
+from simulator.cluster_facts import numbered
 from simulator.errors import UserError
 from simulator.generated.cells import SIZES
 from simulator.pool import NO_ANSWER, Pool, StoredProblem
@@ -209,7 +210,11 @@ def read_replay(
     }
     clusters = [row.get("cluster") for row in rows]
     ids = np.array(columns["trace_id"], dtype=np.int64)
-    stored, why = _stored(library, entry, result, answers[0], ids)
+    numbers = [answers[0]["clock"], *columns["started"], *columns["ended"]]
+    if not np.isfinite(numbers).all() or min([0, *numbers, *columns["num_tokens"]]) < 0:
+        raise UserError(f"{entry.id}: problem {problem_id} has decisions that no run has")
+    tokens = np.array(columns["num_tokens"], dtype=np.int64)
+    stored, why = _stored(library, entry, result, answers[0], ids, tokens)
     return Replay(
         entry=entry,
         result=result,
@@ -219,17 +224,17 @@ def read_replay(
         trace_id=ids,
         started=np.array(columns["started"], dtype=np.float64),
         ended=np.array(columns["ended"], dtype=np.float64),
-        num_tokens=np.array(columns["num_tokens"], dtype=np.int64),
+        num_tokens=tokens,
         finished=np.array(columns["finished"], dtype=np.bool_),
         reason=tuple(columns["stop_reason"]),
-        cluster=None if None in clusters or not rows else np.array(clusters, dtype=np.int64),
+        cluster=None if None in clusters or not rows else numbered(np.array(clusters)),
         stored=stored,
         why=why,
     )
 
 
 def _stored(
-    library: Library, entry: Entry, result: Result, answer: Row, ids: Ints
+    library: Library, entry: Entry, result: Result, answer: Row, ids: Ints, tokens: Ints
 ) -> tuple[Stored | None, str]:
     """The traces behind a replay, or why they cannot be shown."""
     problem_id, repeat = answer["problem_id"], answer["repeat"]
@@ -256,7 +261,8 @@ def _stored(
     key = int.from_bytes(hashlib.sha256(problem_id.encode()).digest()[:8])
     budget = min(result.budget, len(problem.lengths))
     (rows,) = orders(problem, budget, [repeat], entry.seed, key)
-    if not np.array_equal(problem.trace_ids[rows][: len(ids)], ids):
+    same = np.array_equal(problem.trace_ids[rows][: len(ids)], ids)
+    if not same or (tokens > problem.lengths[rows][: len(ids)]).any():
         return None, (
             f"The traces of {entry.id} are not those that its seed draws from {result.pool}; "
             "deepprune-sim verify says more."

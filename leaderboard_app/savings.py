@@ -68,7 +68,7 @@ def savings_chart(result: Result, problems: Sequence[ProblemFigures]) -> alt.Lay
             "outcome:N",
             title="Right",
             scale=alt.Scale(domain=list(OUTCOMES), range=[GOOD, SERIES[0], BAD]),
-            legend=alt.Legend(orient="top", labelLimit=260),
+            legend=alt.Legend(orient="top", labelLimit=260, columns=2),
         ),
         tooltip=hover,
     )

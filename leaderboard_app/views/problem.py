@@ -80,7 +80,7 @@ def _links(entry: Entry, result: Result, names: tuple[str, ...], name: str, repe
                 label=label,
                 icon=f":material/{icon}:",
                 disabled=problem is None,
-                query_params={**given, "repeat": str(number), "trace": ""},
+                query_params={**given, "repeat": str(number)},
             )
         st.page_link(
             PAGES["entry"].file,
@@ -119,13 +119,22 @@ def _replay(library: Library, replay: Replay) -> None:
     if not replay.decoded.any():
         st.info("No trace was decoded, so there is nothing to draw.")
         return
+    _forget_trace((replay.entry.id, replay.result.pool, replay.problem_id, replay.repeat))
     chosen = _bars(replay)
     if chosen is not None:
         _trace(replay, chosen)
     _signals(replay, chosen)
     _votes(replay)
-    with st.expander(f"All {len(replay.trace_id):,} started traces as a table"):
+    label = f"All {len(replay.trace_id):,} started traces as a table"
+    if st.toggle(label, key="table", bind="query-params"):
         screen.show_table(problems.trace_table(replay), name="traces")
+
+
+def _forget_trace(shown: tuple[str, str, str, int]) -> None:
+    """Choose no trace where a link without one has led to another replay."""
+    if st.session_state.get("replay-shown", shown) != shown and not screen.parameter("trace"):
+        st.session_state["trace"] = None
+    st.session_state["replay-shown"] = shown
 
 
 def _bars(replay: Replay) -> int | None:
@@ -159,7 +168,8 @@ def _bars(replay: Replay) -> int | None:
     if number is not None and place is None:
         st.warning(f"Trace {int(number)} was not started in this replay.")
     window = signals.default_window(replay)
-    lowest = signals.lowest_by_place(replay, window) if signals.has_confidence(replay) else {}
+    reads = "confidence" in replay.entry.needs  # working it out for nothing takes a second
+    lowest = signals.lowest_by_place(replay, window) if reads else {}
     chart = pictures.picture(
         replay,
         by or default,

@@ -8,10 +8,14 @@ and 2 finish, all of them wrong, and the five others are cut there.
 from __future__ import annotations
 
 import shlex
+import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +27,7 @@ from leaderboard_app import replay_picture as pictures
 from leaderboard_app import replay_votes as voted
 from leaderboard_app import replays
 from leaderboard_app import signals_over_time as signals
+from leaderboard_app.folders import Folders
 from leaderboard_app.library import Library, load
 from leaderboard_app.palette import GOOD, NONE
 from leaderboard_app.replays import OTHER, WRONG, Replay
@@ -191,6 +196,50 @@ def test_a_repeat_that_is_not_there_is_an_error_in_one_line(full_library: Librar
     with pytest.raises(UserError, match="has no repeat 7 of problem p3") as error:
         read(full_library, "runs/short-3-8", "p3", 7)
     assert "\n" not in str(error.value)
+
+
+def tampered(full: Folders, folder: Path, column: str, value: float) -> Library:
+    """The run of ESC with one column of its decisions set to one value."""
+    folders = Folders(full.cache, folder / "runs", folder / "none")
+    shutil.copytree(full.runs / "esc", folders.runs / "esc")
+    file = folders.runs / "esc" / "decisions.parquet"
+    table = pq.read_table(file)
+    field = table.schema.field(column)
+    changed = pa.array([value] * len(table), type=field.type)
+    pq.write_table(table.set_column(table.column_names.index(column), field, changed), file)
+    return load(folders)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("num_tokens", -5), ("ended", float("nan")), ("started", float("inf"))]
+)
+def test_decisions_that_cannot_be_are_refused(
+    full: Folders, tmp_path: Path, column: str, value: float
+) -> None:
+    library = tampered(full, tmp_path, column, value)
+    with pytest.raises(UserError, match="decisions that no run has"):
+        read(library, "runs/esc", "p3")
+
+
+@pytest.mark.parametrize(("column", "value"), [("num_tokens", 10_000), ("trace_id", 4_000)])
+def test_decisions_on_other_traces_are_not_mixed_with_the_pool(
+    full: Folders, tmp_path: Path, column: str, value: int
+) -> None:
+    replay = read(tampered(full, tmp_path, column, value), "runs/esc", "p3")
+    assert "not those that its seed draws" in replay.why
+    assert replay.stored is None
+    assert {kind.label for kind in replay.kinds} == {replays.UNKNOWN}
+    assert pictures.orders_for(replay) == ("start", "length")
+    drawn = pictures.picture(replay, "answer", ghosts=True).to_dict()  # as if by start
+    assert drawn["layer"][0]["encoding"]["color"]["scale"]["domain"] == [replays.UNKNOWN]
+    assert replay.why in pictures.picture_text(replay)
+
+
+def test_a_cluster_with_a_huge_number_is_the_first(full: Folders, tmp_path: Path) -> None:
+    replay = read(tampered(full, tmp_path, "cluster", 2**31 - 1), "runs/esc", "p3")
+    assert replay.cluster is not None
+    assert set(replay.cluster.tolist()) == {0}
+    assert "1 cluster, the largest of" in pictures.picture_text(replay)
 
 
 def test_commands_for_a_pool_that_is_not_here(full_library: Library) -> None:
