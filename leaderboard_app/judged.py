@@ -137,13 +137,13 @@ def inventory(library: Library) -> Inventory:
             broken.append(Broken(folder, str(error)))
             continue
         for row in library.pools:
-            pool = library.pool(row["name"])
-            if pool is None:
-                continue
             try:
-                pairs = _count(store, pool)
+                pool = library.pool(row["name"])
+                pairs = _count(store, pool) if pool else 0
+                if not pool or not pairs:
+                    continue
                 all_pairs = sum(n * (n - 1) // 2 for n in count_traces(library, pool.name))
-                if pairs and all_pairs:
+                if all_pairs:
                     stored.append(_stored(store, pool, pairs, all_pairs))
             except UserError as error:
                 broken.append(Broken(folder, str(error)))
