@@ -15,6 +15,9 @@ from simulator.submissions.published import BADGE as REPORTED
 WIDTH, HEIGHT = 760, 420
 """Of the picture as a file, its legend aside; on a page it is as wide as the page."""
 
+NAMED = 32
+"""Names in the legend at most; whatever more there are is named on hover."""
+
 PICKED = "picked"
 """The selection of a point, which has the entry's id as `id`."""
 
@@ -60,16 +63,22 @@ def draw(view: View, *, log: bool) -> Any:
         orient="bottom",
         columns=alt.ExprRef("max(2, floor(width / 190))"),
         labelLimit=150,
-        symbolLimit=100,
+        symbolLimit=NAMED,
         symbolOpacity=1,
     )
-    paints = [paint.get(name, NONE) for name in names]
-    colour = alt.Color("series:N", scale=alt.Scale(domain=names, range=paints), legend=legend)
-    shape = alt.Shape(
-        "series:N",
-        scale=alt.Scale(domain=names, range=[forms[name] for name in names]),
-        legend=legend,
-    )
+    # Said once, in the first layer: all share it, and repeating it takes Altair long to check.
+    scales: dict[str, Any] = {
+        "color": alt.Color(
+            "series:N",
+            scale=alt.Scale(domain=names, range=[paint.get(name, NONE) for name in names]),
+            legend=legend,
+        ),
+        "shape": alt.Shape(
+            "series:N",
+            scale=alt.Scale(domain=names, range=[forms[name] for name in names]),
+            legend=legend,
+        ),
+    }
     shown = alt.selection_point(name="methods", fields=["series"], bind="legend", toggle="true")
     picked = alt.selection_point(name=PICKED, fields=["id"], toggle=False)
     # A wheel that turns without Ctrl scrolls the page.
@@ -89,26 +98,29 @@ def draw(view: View, *, log: bool) -> Any:
     ]
 
     def layer(values: Data, opacity: float = 1.0, **fields: Any) -> Any:
-        seen = alt.condition(shown, alt.value(opacity), alt.value(0.05))
+        seen = alt.OpacityValue(0.05, condition={"param": "methods", "value": opacity})
         chart = alt.Chart(pd.DataFrame(values))  # a list of rows takes ten times as long
         return chart.encode(x=x, y=y, opacity=seen, **fields)
 
-    looks = {"color": colour, "shape": shape, "tooltip": hover}
+    colour = alt.Color("series:N")
+    looks: dict[str, Any] = {"color": colour, "shape": alt.Shape("series:N"), "tooltip": hover}
     line = {"strokeWidth": 1.5, "clip": True}
     mark = {"size": 90, "strokeWidth": 2, "clip": True}
     across, upright = bars(view)
     layers = [
         # Vega-Lite takes clicks on the legend only for the first layer that has one.
-        layer([], **looks).mark_point(filled=True, **mark).add_params(shown),
-        layer(_levels(others, x_axis), 0.7, color=colour, x2="x2:Q").mark_rule(
+        layer([], **scales).mark_point(filled=True, **mark).add_params(shown),
+        layer(_levels(others, x_axis), 0.7, color=colour, x2=alt.X2("x2:Q")).mark_rule(
             strokeDash=[2, 4], **line
         ),
         alt.Chart(pd.DataFrame(steps(view, x_axis)))
         .encode(x=x, y=y)
         .mark_line(interpolate="step-after", color=NONE, strokeDash=[6, 3], **line),
-        layer(across, 0.35, color=colour, x2="x2:Q").mark_rule(**line),
-        layer(upright, 0.35, color=colour, y2="y2:Q").mark_rule(**line),
-        layer(_lines(view), 0.9, color=colour, order="place:Q", detail="line:N").mark_line(**line),
+        layer(across, 0.35, color=colour, x2=alt.X2("x2:Q")).mark_rule(**line),
+        layer(upright, 0.35, color=colour, y2=alt.Y2("y2:Q")).mark_rule(**line),
+        layer(
+            _lines(view), 0.9, color=colour, order=alt.Order("place:Q"), detail=alt.Detail("line:N")
+        ).mark_line(**line),
         layer(others, **looks).mark_point(filled=False, **mark),
         layer([each for each in points if not each["compared"]], **looks).mark_point(
             filled=False, **mark
@@ -121,12 +133,12 @@ def draw(view: View, *, log: bool) -> Any:
     for right in (False, True):
         side: dict[str, Any] = {"align": "right" if right else "left", "dx": -8 if right else 8}
         layers.append(
-            layer([each for each in texts if each["right"] == right], text="text:N").mark_text(
-                dy=-10, fontSize=12, clip=True, color=TEXT, **side
-            )
+            layer(
+                [each for each in texts if each["right"] == right], text=alt.Text("text:N")
+            ).mark_text(dy=-10, fontSize=12, clip=True, color=TEXT, **side)
         )
     return alt.layer(*layers).properties(
-        width=WIDTH, height=HEIGHT + 20 * math.ceil(len(names) / 2)
+        width=WIDTH, height=HEIGHT + 20 * math.ceil(min(len(names), NAMED) / 2)
     )
 
 

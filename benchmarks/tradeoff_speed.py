@@ -1,0 +1,155 @@
+"""How long the figures of the pages Trade-off and Compare take with many entries.
+
+    python benchmarks/tradeoff_speed.py --entries 200
+
+Made-up entries that all ran on nine pools (30, 30 and 198 problems, three times, 16 repeats). The
+last line is how many times as long the averages take that the pages do without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+
+from leaderboard_app import compare, compare_chart, compare_tables, tradeoff, tradeoff_chart
+from leaderboard_app.choosing import MOST
+from leaderboard_app.library import Entry, Library, Result
+from leaderboard_app.table import as_html
+from leaderboard_app.tradeoff_points import measure
+from simulator.paired import combine
+from simulator.run_reader import Metric, ProblemSums
+
+REPEATS = 16
+SIZES = {"aime24": 30, "aime25": 30, "gpqa-diamond": 198}
+
+T = TypeVar("T")
+
+
+class MadeUp:
+    """As much of a library as the pages' figures are made from."""
+
+    def __init__(self, count: int) -> None:
+        generator = np.random.default_rng(0)
+        self.pools = [f"d/model-{model}/{name}" for model in range(3) for name in SIZES]
+        self.sums = {
+            f"e{number}": {pool: _sums(generator, pool) for pool in self.pools}
+            for number in range(count)
+        }
+        self.entries = tuple(_entry(name, sums) for name, sums in self.sums.items())
+        self.published = ()
+
+    def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
+        return self.sums[entry.id]
+
+
+def _sums(generator: np.random.Generator, pool: str) -> ProblemSums:
+    size = SIZES[pool.rpartition("/")[2]]
+    correct = generator.integers(0, REPEATS + 1, size)
+    return ProblemSums(
+        tuple(f"{number:03d}" for number in range(size)),
+        REPEATS,
+        correct,
+        generator.integers(1_000_000, 9_000_000, size),
+        correct,
+        np.full(size, 9_000_000),
+    )
+
+
+def _entry(name: str, sums: Mapping[str, ProblemSums]) -> Entry:
+    results = {
+        pool: Result(
+            pool=pool,
+            column=pool,
+            fingerprint="f",
+            model=pool.split("/")[1],
+            benchmark=pool.split("/")[2],
+            synthetic=False,
+            token_accuracy="exact",
+            problems=len(each.problem_ids),
+            budget=512,
+            baseline="cons@512",
+            clock_unit="steps",
+            metrics={
+                "accuracy": Metric(float(each.correct.mean()) / REPEATS),
+                "tokens_per_problem": Metric(float(each.tokens.mean()) / REPEATS),
+            },
+        )
+        for pool, each in sums.items()
+    }
+    return Entry(
+        id=name,
+        path=Path(name),
+        method=name,
+        label=name,
+        badge="local",
+        needs=(),
+        policy=name,
+        policy_sha256=None,
+        parameters={},
+        settings=(),
+        unranked=False,
+        seed=0,
+        repeats=REPEATS,
+        results=results,
+    )
+
+
+def timed(what: str, made: Callable[[], T]) -> T:
+    """The least of three times, and what was made."""
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        found = made()
+        times.append(time.perf_counter() - began)
+    print(f"| {what} | {min(times):.3f} |")
+    return found
+
+
+def time_compared(library: Library, chosen: Sequence[Entry]) -> None:
+    """The steps of the page Compare."""
+    name = f"Compare, {len(chosen)} entries"
+    shared = timed(
+        f"{name}: shared pools", lambda: compare.shared_pools(library, chosen, synthetic=False)
+    )
+    timed(f"{name}: differences", lambda: compare.differences(chosen, shared))
+    timed(f"{name}: every pair", lambda: compare.together(chosen, shared))
+    pool = shared[2]  # the first of 198 problems
+    timed(
+        f"{name}: problems as HTML",
+        lambda: as_html(compare_tables.problem_table(pool, chosen, contested=False)),
+    )
+    timed(
+        f"{name}: picture as JSON",
+        lambda: compare_chart.draw(pool, chosen[1], chosen[0], "tokens").to_dict(),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--entries", type=int, default=200)
+    made_up = MadeUp(parser.parse_args().entries)
+    library, pools = cast(Library, made_up), made_up.pools
+    print("| step | s |\n|---|---:|")
+    timed("Trade-off: one pool", lambda: measure(library, pools[:1], "tokens"))
+    began = time.perf_counter()
+    measured = timed("Trade-off: nine pools averaged", lambda: measure(library, pools, "tokens"))
+    averaging = (time.perf_counter() - began) / 3
+    view = timed("Trade-off: front and lines", lambda: tradeoff.choose(measured))
+    chart = timed("Trade-off: picture", lambda: tradeoff_chart.draw(view, log=True))
+    timed("Trade-off: picture as JSON", chart.to_dict)
+    timed("Trade-off: table as HTML", lambda: as_html(tradeoff.table(view)))
+    for count in (2, MOST):
+        time_compared(library, made_up.entries[:count])
+    began = time.perf_counter()
+    sums = [[made_up.sums[entry.id][pool] for entry in made_up.entries] for pool in pools]
+    combine([pool.rpartition("/")[2] for pool in pools], sums, [True] * len(made_up.entries))
+    print(f"\n`combine` takes {(time.perf_counter() - began) / averaging:.1f} times the averages.")
+
+
+if __name__ == "__main__":
+    main()
