@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leaderboard_app.judged import Worth
-from leaderboard_app.palette import NONE, colours, shapes
+from leaderboard_app.palette import NONE, SHAPES, colours
+
+DASHES = ([1, 0], [8, 3], [3, 3], [8, 3, 2, 3])
+"""Strokes of ROC curves in the order of use: lines of one chart differ in more than colour."""
 
 
 def roc_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
@@ -27,6 +30,7 @@ def roc_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
             x=x,
             y=y,
             color=_by_judge([name for name, _ in worths]),
+            strokeDash=_dashes([name for name, _ in worths]),
             order="order:Q",
             tooltip=[
                 alt.Tooltip("judge:N"),
@@ -70,7 +74,9 @@ def calibration_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
     points = base.mark_point(filled=True, opacity=1).encode(
         shape=alt.Shape(
             "judge:N",
-            scale=alt.Scale(domain=names, range=list(shapes(names).values())),
+            scale=alt.Scale(
+                domain=names, range=[SHAPES[place % len(SHAPES)] for place in range(len(names))]
+            ),
             legend=_legend(),
         ),
         size=alt.Size("pairs:Q", title="pairs", legend=None, scale=alt.Scale(range=[30, 300])),
@@ -105,6 +111,15 @@ def _by_judge(names: Sequence[str]) -> Any:
         "judge:N",
         scale=alt.Scale(domain=list(given), range=list(given.values())),
         legend=_legend(),
+    )
+
+
+def _dashes(names: Sequence[str]) -> Any:
+    import altair as alt
+
+    given = [DASHES[index % len(DASHES)] for index in range(len(names))]
+    return alt.StrokeDash(
+        "judge:N", scale=alt.Scale(domain=list(names), range=given), legend=_legend()
     )
 
 
