@@ -7,14 +7,16 @@ What decisions cannot prove is named in `UNPROVEN`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from simulator.cluster_facts import cluster_facts
 from simulator.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.recording import CLUSTERED
 from simulator.replay import Grader
@@ -112,6 +114,8 @@ def _entries(
             again = recomputed_answers(problem, rows, run, recorded.budget)
             _compare_answers(problem, given, again, run)
             assert given is not None
+            if rows is not None and "cluster" in rows.columns:
+                _check_clusters(problem, given, rows)
             unknown += unshown(problem, given, rows, probed=False)
             totals.add(_table(problem, given, again))
         ratio = _judge_ratio(submission, number)
@@ -236,6 +240,32 @@ def _check_claims(
         if not (good and 0 <= kept <= again["baseline_tokens"][row]):
             here = np.arange(len(given)) == row
             refuse_first(given, here, partial(_is, "clusters", {row: claims}), "answers")
+
+
+def _check_clusters(problem: StoredProblem, given: Block, rows: Block) -> None:
+    """Refuse figures of clusters that are not those of the clusters in the decisions."""
+    repeat, cluster = rows.columns["repeat"], rows.columns["cluster"]
+    place = np.searchsorted(problem.trace_ids, rows.columns["trace_id"])
+    declared = np.array([each is not None for each in cluster.tolist()])
+    starts = np.searchsorted(repeat, np.arange(len(given) + 1)).tolist()
+    for row, (start, end) in enumerate(pairwise(starts)):
+        claims = tuple(_plain(given.columns[name][row]) for name in CLUSTERED)
+        facts = None
+        if declared[start:end].any():
+            here = place[start:end]
+            facts = cluster_facts(
+                np.where(declared[start:end], cluster[start:end], NO_ANSWER).astype(np.int64),
+                problem.answer_class[here],
+                problem.lengths[here],
+                problem.class_correct,
+            )
+        expected = astuple(facts) if facts else (None,) * len(CLUSTERED)
+        if _difference([*claims], [*expected], ""):
+            raise Refused(
+                f"answers.parquet row {given.first_row + row} (pool {given.pool}, problem "
+                f"{given.problem_id}, repeat {row}): clusters is {shown(claims)}, those of the "
+                f"decisions give {shown(expected)}"
+            )
 
 
 def _is(name: str, values: Any, row: int) -> str:

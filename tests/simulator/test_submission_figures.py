@@ -29,10 +29,10 @@ from simulator.loading import load_policy
 from simulator.pool import Pool
 from simulator.replay import replay
 from simulator.serving import Serving, parse_step_seconds
-from simulator.submissions import rerun
+from simulator.submissions import other_seed
 from simulator.submissions.decided import recomputed_answers
+from simulator.submissions.other_seed import standard_error
 from simulator.submissions.recorded import read_run
-from simulator.submissions.rerun import _standard_error
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -398,16 +398,29 @@ def test_clusters_are_compared_where_a_submission_has_them(tmp_path: Path) -> No
     assert statuses(first) == ["passed"] * 3, first.steps
     honest = pq.read_table(decisions)
 
-    def move(rows: Rows) -> Rows:
-        rows[5]["cluster"] = 1
+    def rename(rows: Rows) -> Rows:
+        for row in rows[4:8]:  # the second repeat
+            row["cluster"] = 1 - row["cluster"]
         return rows
 
-    edit_rows(decisions, move)
-    (finding,) = found(verified(submission, run_again=True), "rerun")
-    assert finding == (
-        "decisions.parquet row 5 (pool test/model/tiny, problem p, repeat 1): cluster is 1, "
+    edit_rows(decisions, rename)  # the same clusters by other names: only a rerun can tell
+    verification = verified(submission, run_again=True)
+    assert statuses(verification) == ["passed", "passed", "failed"]
+    assert found(verification, "rerun") == [
+        "decisions.parquet row 4 (pool test/model/tiny, problem p, repeat 1): cluster is 1, "
         "run again 0"
+    ]
+
+    def split(rows: Rows) -> Rows:
+        rows[5]["cluster"] = 2
+        return rows
+
+    edit_rows(decisions, split)
+    (finding,) = found(verified(submission), "recomputed")
+    assert finding.startswith(
+        "answers.parquet row 1 (pool test/model/tiny, problem p, repeat 1): clusters is (2, "
     )
+    assert "those of the decisions give (3, " in finding
     pq.write_table(honest.drop_columns(["cluster"]), decisions)  # as runs once were
     assert statuses(verified(submission, run_again=True)) == ["passed"] * 3
     pq.write_table(honest.drop_columns(["order"]), decisions)
@@ -578,7 +591,7 @@ def test_better_than_chance_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     problems = {f"{n:02d}": [T(10, "1"), T(10, "2")] * 4 for n in range(20)}
     submission = submit(tmp_path, "cons@1", pool=write_pool(tmp_path / "pools", problems))
     assert verified(submission, run_again=True).badge == "verified"
-    monkeypatch.setattr(rerun, "MOST_ERRORS", -10.0)
+    monkeypatch.setattr(other_seed, "MOST_ERRORS", -10.0)
     findings = found(verified(submission, run_again=True), "rerun")
     assert any("standard errors: a seed that was picked" in each for each in findings)
 
@@ -586,11 +599,11 @@ def test_better_than_chance_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_standard_error_is_that_of_two_means() -> None:
     """Two problems with variances 2 and 0 over 2 replays; the other mean has 4 replays each."""
     values = np.array([[1.0, 3.0], [5.0, 5.0]])
-    assert _standard_error(values, 4, is_share=False) == pytest.approx(
+    assert standard_error(values, 4, is_share=False) == pytest.approx(
         (2 * (1 / 4 + 1 / 2)) ** 0.5 / 2
     )
     # a share of 2 of 2 counts as 3/4, of 0 of 2 as 1/4
     values = np.array([[1.0, 1.0], [0.0, 0.0]])
-    assert _standard_error(values, 1, is_share=True) == pytest.approx(
+    assert standard_error(values, 1, is_share=True) == pytest.approx(
         (2 * 3 / 16 * (1 + 1 / 2)) ** 0.5 / 2
     )
