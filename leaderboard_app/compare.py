@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
+
+import numpy as np
 
 from leaderboard_app.glossary import FIGURES
 from leaderboard_app.library import Entry, Library, Result
@@ -91,7 +93,7 @@ def shared_pools(library: Library, entries: Sequence[Entry], *, synthetic: bool)
             each = sums.get(result.pool)
             if result.synthetic != synthetic or result.fingerprint is None or each is None:
                 continue
-            if usable(each) and (each.tokens > 0).all():
+            if usable(each):
                 of = found.setdefault((result.column, result.fingerprint), {})
                 others = [ran.problem_ids for _, ran in of.values()]
                 if all(ids == each.problem_ids for ids in others):
@@ -132,7 +134,7 @@ def differences(entries: Sequence[Entry], shared: Sequence[Shared]) -> list[Diff
     found = []
     for first in others:
         for pool in of_both(shared, first, second):
-            (pair,) = pairs([pool.sums[first.id], pool.sums[second.id]])
+            (pair,) = pairs([_paired(pool, first), _paired(pool, second)])
             found.append(Difference(first, second, pool.column, 1, pair.difference, pair.reduction))
         found += [over_all[first.id]] if first.id in over_all else []
     return found
@@ -147,7 +149,7 @@ def together(entries: Sequence[Entry], pools: Sequence[Shared]) -> list[Differen
     for ordered in (entries, entries[::-1]):
         every = pairs_over(
             [pool.benchmark for pool in pools],
-            [[pool.sums[entry.id] for entry in ordered] for pool in pools],
+            [[_paired(pool, entry) for entry in ordered] for pool in pools],
         )
         found += [
             Difference(
@@ -161,6 +163,15 @@ def together(entries: Sequence[Entry], pools: Sequence[Shared]) -> list[Differen
             for pair in every
         ]
     return found
+
+
+def _paired(pool: Shared, entry: Entry) -> ProblemSums:
+    """What an entry did, with a token where it spent none: the oracle does on what none solves.
+
+    A share of nothing cannot be taken; one token in all repeats moves no figure that is shown.
+    """
+    sums = pool.sums[entry.id]
+    return replace(sums, tokens=np.maximum(sums.tokens, 1))
 
 
 def verdict(difference: Difference) -> str:

@@ -80,8 +80,10 @@ def draw(pool: Shared, first: Entry, second: Entry, axis: str) -> Any:
     log = axis == "tokens"
     unit = "tokens" if log else "right, %"
     if log:
-        ends = [each[side] for each in values for side in ("x", "y")]
+        ends = [each[side] for each in values for side in ("x", "y") if each[side] > 0] or [1.0]
         domain = [min(ends) / 1.1, max(ends) * 1.1]
+        for each in values:  # what spent nothing stands at the edge
+            each["x"], each["y"] = max(each["x"], domain[0]), max(each["y"], domain[0])
     else:
         domain = [-4.0, 114.0]
     scale = alt.Scale(type="log" if log else "linear", domain=domain, nice=False)

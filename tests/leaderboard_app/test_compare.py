@@ -61,7 +61,6 @@ def test_pools_are_shared_by_those_with_the_same_traces(library: Library) -> Non
     "wrong",
     [
         made_sums([9, 0, 0, 0], [1, 1, 1, 1]),  # right more often than it was asked
-        made_sums([0, 0, 0, 0], [0, 1, 1, 1]),  # an answer without a token
         made_sums([0, 0, 0, 0], [1, 1, 1, 1], names="wxyz"),
     ],
 )
@@ -91,6 +90,19 @@ def test_the_other_way_round_is_the_negative(library: Library) -> None:
     assert (back.value, back.low, back.high) == pytest.approx(
         (-there.value, -there.high, -there.low)
     )
+
+
+def test_an_oracle_may_spend_nothing_on_a_problem(library: Library) -> None:
+    oracle = ran("oracle", POOL)
+    sums = {"oracle": {POOL: made_sums([2, 0], [40, 0])}, "a": {POOL: made_sums([2, 2], [40, 40])}}
+    made = made_library([library.by_id["a"], oracle], sums)
+    shared = compare.shared_pools(made, made.entries, synthetic=False)
+    found = compare.together(made.entries, shared)
+    # 80 tokens in all against 40, and one for the problem on which nothing was spent.
+    assert [each.saved.value for each in found] == pytest.approx([1 - 80 / 41, 1 - 41 / 80])
+    drawn = compare_chart.draw(shared[0], oracle, made.entries[0], "tokens").to_dict()
+    rows = [row for data in drawn["datasets"].values() for row in data]
+    assert min(row["y"] for row in rows) > 0
 
 
 def test_who_shares_fewer_pools_is_compared_on_those(library: Library) -> None:
