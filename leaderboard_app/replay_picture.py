@@ -20,7 +20,7 @@ ORDERS = ("start", "length", "answer", "cluster")
 NEUTRAL = "#808495"
 """Lines and marks that stand for no answer; readable on both grounds."""
 
-HIGHEST, LOWEST, A_LANE = 900, 90, 14
+HIGHEST, LOWEST, A_LANE = 900, 120, 18
 """Pixels: the picture's height at most and at least, and of a lane where there is room."""
 
 MOST_BARS = 4_000

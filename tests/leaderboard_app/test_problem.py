@@ -124,7 +124,7 @@ def test_the_picture_has_the_right_answer_in_its_colour_and_what_cut_the_others(
     assert len(pictures.picture(short, "answer", ghosts=False).to_dict()["layer"]) == 4
 
 
-@pytest.mark.parametrize(("bars", "height"), [(1, 90), (8, 112), (64, 896), (512, 900)])
+@pytest.mark.parametrize(("bars", "height"), [(1, 120), (8, 144), (50, 900), (512, 900)])
 def test_the_picture_grows_with_its_bars_up_to_a_cap(bars: int, height: int) -> None:
     assert pictures.height_of(bars) == height
 
