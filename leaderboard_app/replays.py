@@ -270,9 +270,9 @@ def _stored(
     return Stored(problem, rows, answer["answer_class"]), ""
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def problem_of(pool: Pool, problem_id: str) -> StoredProblem | None:
-    """A problem of a pool, of which few keep what was read about them: texts take 100 MB."""
+    """A problem of a pool, of which two keep what was read about them: up to 100 MB each."""
     found = next((each for each in pool.problems if each.problem_id == problem_id), None)
     return found.fresh() if found else None
 

@@ -40,10 +40,9 @@ def _entry(library: Library, entry: Entry) -> None:
         st.warning(screen.plain(f"{entry.id} has no figures on {wanted!r:.120}."))
     columns = st.columns([3, 2, 1])
     with columns[0]:
-        pool = st.selectbox(
-            "Pool", [each.pool for each in entry.results.values()], key="pool", bind="query-params"
-        )
-    result = replays.find_result(entry, pool)
+        pools = [each.pool for each in entry.results.values()]
+        pool = screen.choose_one("Pool", pools, name="pool")
+    result = None if pool is None else replays.find_result(entry, pool)
     if result is None:
         return
     names = replays.problems_of(library, entry, result)
@@ -90,7 +89,7 @@ def _links(entry: Entry, result: Result, names: tuple[str, ...], name: str, repe
         )
 
 
-@st.cache_resource(max_entries=4, show_spinner=False, hash_funcs={Library: lambda each: each.state})
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs={Library: lambda each: each.state})
 def _cached(
     library: Library, entry_id: str, pool: str, column: str, name: str, repeat: int
 ) -> Replay:
