@@ -198,12 +198,22 @@ def _play(player: Player, case: Case, problem: StoredProblem | None = None) -> R
 
 
 def _runs(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
-    for number, case in enumerate(cases):
-        with fresh() as player:
+    """All in one process, as starting one costs more than most replays: see `_memory`."""
+    with fresh() as player:
+        for number, case in enumerate(cases):
             try:
-                base[number] = _play(player, case)
+                base[number] = _play_or_anew(player, case, fresh)
             except PolicyError as error:
                 yield case, str(error)
+
+
+def _play_or_anew(player: Player, case: Case, fresh: FreshPlayer) -> Replayed:
+    """Where it fails only after other replays, that is for `_memory` to tell."""
+    try:
+        return _play(player, case)
+    except PolicyError:
+        with fresh() as other:
+            return _play(other, case)
 
 
 def _requires(fresh: FreshPlayer, cases: Sequence[Case], requires: frozenset[str]) -> Found:
@@ -229,13 +239,22 @@ def _budget(fresh: FreshPlayer, cases: Sequence[Case]) -> Found:
 
 
 def _determinism(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
-    for number, case in enumerate(cases):
-        with fresh() as player:
-            yield from _compared(player, case, base[number], "replayed again")
+    """In the order of `_runs`: what it remembers, which is for `_memory`, is then the same."""
+    with fresh() as player:
+        for number, case in enumerate(cases):
+            try:
+                found = difference(base[number], _play_or_anew(player, case, fresh))
+            except PolicyError as error:
+                found = str(error)
+            if found:
+                yield case, f"replayed again, {found}"
 
 
 def _memory(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
-    """Backwards and forwards again: what it keeps may tell only after a while."""
+    """Backwards, so that each case comes after others than in `_runs`, and forwards again.
+
+    What it keeps may tell only after a while.
+    """
     numbered = list(enumerate(cases))
     with fresh() as player:
         for number, case in (*reversed(numbered), *numbered):
