@@ -8,7 +8,6 @@ through the checks of `check`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
 from simulator import policy_process
 from simulator.conformance import (
@@ -38,19 +35,14 @@ from simulator.run_parts import ROWS_PER_PART
 from simulator.run_spec import RunJudge
 from simulator.storage import file_sha256
 from simulator.strict import Strict
+from simulator.submissions.carried import MOST_CARRIED, carried
 from simulator.submissions.dealing import Dealer
-from simulator.submissions.recompute import Progress, Recomputed, figures_of, unshown
+from simulator.submissions.other_seed import OtherSeed, compare_seeds, repeats_tried
+from simulator.submissions.recompute import Progress, Recomputed, unshown
 from simulator.submissions.recorded import RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, shown
 from simulator.submissions.tables import Block, blocks, values_of
 from simulator.submissions.wellformed import Submission
-from simulator.summary import Totals, summarise
-
-LEAST_REPEATS, MOST_REPEATS = 16, 64
-"""How many repeats the other seed is tried in: as many as the run has, within these."""
-
-MOST_ERRORS = 3.0
-"""How many standard errors of chance the submitted seed may be better than the other."""
 
 MAX_PRINTED = 300
 """How much of what a policy printed is noted, in characters."""
@@ -61,8 +53,6 @@ PROBLEMS, REPEATS = 3, 2
 CHECK_BUDGET = 64
 """The most traces a problem that those checks are made with: what a policy breaks it breaks there,
 and they replay a problem dozens of times."""
-
-Floats = npt.NDArray[np.float64]
 
 JudgeOf = Callable[[Mapping[str, Any], LoadedPolicy, Sequence[Pool]], RunJudge]
 """Makes the judge that a run's record names."""
@@ -123,7 +113,9 @@ def rerun(
         if not result.findings:
             with dealer:
                 others = _run_again(submission, pools, dealer, judge, options, result, progress)
-            _compare_seeds(recomputed, run, pools, others, options.seed, result)
+            result.other_seed, result.findings = compare_seeds(
+                recomputed, run, pools, others, options.seed
+            )
         if not result.findings:
             _conformance(run, pools[0], loaded, options.seed, result, progress)
     except Refused as error:
@@ -131,6 +123,11 @@ def rerun(
     except UserError as error:
         result.findings.append(f"the policy failed: {error}")
     _check_known([*recomputed.unshown, *result.unshown], requires, result)
+    if not loaded.builtin and (size := carried(loaded.source, loaded.settings)) > MOST_CARRIED:
+        result.uncounted.append(
+            f"its numbers and texts are {size:,} characters, in which it could know the pool's "
+            "traces by heart: someone must read it"
+        )
     if printed := dealer.printed or policy_process.printed(loaded):
         result.notes.append(f"the policy printed {shown(printed, MAX_PRINTED)}")
     return result
@@ -206,21 +203,6 @@ def _blocks_of(repeats: int, budget: int) -> Iterator[range]:
         yield range(start, min(start + size, repeats))
 
 
-@dataclass
-class _Other:
-    """What another seed came to on a pool: sums, and each problem's replays."""
-
-    repeats: int
-    totals: Totals = field(default_factory=Totals)
-    correct: list[Floats] = field(default_factory=list)
-    tokens: list[Floats] = field(default_factory=list)
-
-    def add(self, answers: pa.Table) -> None:
-        self.totals.add(answers)
-        self.correct.append(answers["correct"].to_numpy().astype(np.float64))
-        self.tokens.append(answers["tokens"].to_numpy().astype(np.float64))
-
-
 def _run_again(
     submission: Submission,
     pools: Sequence[Pool],
@@ -229,7 +211,7 @@ def _run_again(
     options: RerunOptions,
     result: Rerun,
     progress: Progress,
-) -> list[_Other]:
+) -> list[OtherSeed]:
     """Compare the submitted seed's replays row by row, and make those of another seed.
 
     Both of a problem before the next: what is worked out about it serves both, and is freed then.
@@ -241,7 +223,7 @@ def _run_again(
     decisions = blocks(submission.decisions, "decisions.parquet")
     answers = blocks(submission.answers, "answers.parquet")
     waiting = next(decisions, None)
-    others = [_Other(min(max(run.repeats, LEAST_REPEATS), MOST_REPEATS)) for _ in pools]
+    others = [OtherSeed(repeats_tried(run.repeats)) for _ in pools]
     for number, recorded, problem in _problems(pools, run, progress):
         again = partial(
             _replay,
@@ -331,55 +313,6 @@ def _compare(
             f"again, repeats {part.start} to {part.stop - 1} have {len(again):,} rows, not "
             f"{end - start:,}"
         )
-
-
-def _compare_seeds(
-    recomputed: Recomputed,
-    run: RecordedRun,
-    pools: Sequence[Pool],
-    others: Sequence[_Other],
-    seed: int,
-    result: Rerun,
-) -> None:
-    """Note what a seed came to that the submitter did not know, and refuse one that was picked.
-
-    These figures nobody can have picked: they are the ones to rank by. The submitted ones differ
-    by chance, as orders are drawn at random, and how much that is the replays of each problem show.
-    One that is better by more than `MOST_ERRORS` standard errors was picked.
-    """
-    for pool, entry, other in zip(pools, recomputed.summary["pools"], others, strict=True):
-        unit, ratio = run.serving.clock_unit, entry["judge_ratio"]
-        found = figures_of(summarise(pool, entry["budget"], other.totals, unit, ratio))
-        result.other_seed.append({"seed": seed, "repeats": other.repeats, **found})
-        replays = len(pool.problems), other.repeats
-        for name, values, better in (
-            ("accuracy", other.correct, 1),
-            ("tokens_per_problem", other.tokens, -1),
-        ):
-            drawn = np.concatenate(values).reshape(replays)
-            error = _standard_error(drawn, run.repeats, is_share=name == "accuracy")
-            submitted, here = entry["metrics"][name]["value"], found[name]["value"]
-            ahead = better * (submitted - here)
-            if ahead > MOST_ERRORS * error + 1e-9 * abs(here):
-                by = f"{ahead / error:.1f} standard errors" if error else "what chance cannot do"
-                result.findings.append(
-                    f"pool {pool.name}: {name} is {submitted:.6g} with the submitted seed and "
-                    f"{here:.6g} with another, better by {by}: a seed that was picked"
-                )
-
-
-def _standard_error(values: Floats, repeats: int, *, is_share: bool) -> float:
-    """What chance adds to the difference of two means over problems.
-
-    `values` has shape (problems, replays) and is one of the two; the other has `repeats` a problem.
-    """
-    number, replays = values.shape
-    if is_share:  # a share of 0 or 1 in a few replays is not known to be that
-        share = (values.sum(axis=1) + 1) / (replays + 2)
-        variance = share * (1 - share)
-    else:
-        variance = values.var(axis=1, ddof=1)
-    return float(math.sqrt(variance.sum() * (1 / repeats + 1 / replays)) / number)
 
 
 def _conformance(
