@@ -9,11 +9,14 @@ import streamlit as st
 from leaderboard_app.navigation import HOME, PAGES
 from simulator.errors import UserError
 
+HERE = Path(__file__).parent
+
 
 def main() -> None:
     """Run the app."""
-    icon = Path(__file__).with_name("icon.svg")  # a named one would come from the network
+    icon = HERE / "icon.svg"  # a named one would come from the network
     st.set_page_config(page_title="deepprune-sim", page_icon=str(icon), layout="wide")
+    st.html(HERE / "app.css")
     pages = [
         st.Page(
             page.file,

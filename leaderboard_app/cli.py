@@ -74,7 +74,8 @@ def leaderboard(
         "server.address": address,
         "server.headless": str(headless or not sys.stdout.isatty()).lower(),
     }
-    command = [sys.executable, "-m", "streamlit", "run", str(APP)]
+    # -P: no module of the reader's folder is taken for one of Streamlit's
+    command = [sys.executable, "-P", "-m", "streamlit", "run", str(APP)]
     command += [f"--{name}={value}" for name, value in settings.items()]
     sys.stdout.flush()
     os.execve(command[0], command, {**os.environ, **folders.as_environment()})

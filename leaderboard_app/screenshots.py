@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboard_app.folders import Folders
-from leaderboard_app.screen import link
+from leaderboard_app.navigation import link
 from leaderboard_app.served import browser, chromium, server
 from simulator.errors import UserError
 from simulator.submissions.builtin import make_builtin, small_cells

@@ -6,6 +6,7 @@ For tests, screenshots and measurements; the app itself does not need it, nor se
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -30,11 +31,15 @@ FLAGS = (
     *("--hide-scrollbars", "--force-device-scale-factor=1"),
 )
 
-PATIENCE = 60.0
+PATIENCE = 40.0
 """Seconds that a page may take before it counts as broken: machines are slow at times."""
 
 BUSY = "[data-testid='stStatusWidget'], [data-testid='stSkeleton'], [data-testid='stSpinner']"
 """What Streamlit shows while a page is being made."""
+
+
+LOOKING_FOR_ITS_ROOT = re.compile(r"/[a-z]+/_stcore/(health|host-config) .*404")
+"""What Streamlit itself asks for below a page that was opened by its link, before it asks above."""
 
 
 @dataclass(frozen=True)
@@ -147,10 +152,11 @@ class Browser:
         return found
 
     def wait_for(self, selector: str, text: str = "") -> Any:
-        """The first element of a selector that holds a text, once it is there."""
+        """The first element of a selector that holds a text, once it is in sight."""
 
         def there() -> Any:
-            return next((each for each in self.find(selector) if text in each.text), None)
+            found = (each for each in self.find(selector) if text in each.text)
+            return next((each for each in found if each.is_displayed()), None)
 
         return self._until(there, f"{selector} with {text!r}")
 
@@ -179,8 +185,9 @@ class Browser:
     def faults(self) -> list[str]:
         """Errors of the console since the last call, and exception boxes on the page."""
         boxes = [each.text for each in self.find("[data-testid='stException']")]
+        said = [each for each in self.driver.get_log("browser") if each["level"] == "SEVERE"]
         severe = [
-            each["message"] for each in self.driver.get_log("browser") if each["level"] == "SEVERE"
+            each["message"] for each in said if not LOOKING_FOR_ITS_ROOT.search(each["message"])
         ]
         return [*severe, *boxes]
 
@@ -204,4 +211,8 @@ class Browser:
                 if found := holds():
                     return found
             time.sleep(0.02)
-        raise AssertionError(f"not on the page after {PATIENCE:.0f} s: {what}")
+        shown = self.driver.execute_script("return document.body.innerText")
+        raise AssertionError(
+            f"not on the page after {PATIENCE:.0f} s: {what}; {self.driver.current_url} shows:\n"
+            f"{shown[:3000]}"
+        )

@@ -17,7 +17,6 @@ from leaderboard_app.selection import KEY_NEEDS, Selection, kinds, pool_columns
 from leaderboard_app.standings import combined_table, places
 from leaderboard_app.table import Table
 
-REAL, SYNTHETIC = "real", "synthetic"
 TABLE, COMBINED = "table", "combined"
 
 ROWS = 50  # are shown at first: 200 of nine pools take a browser half a second
@@ -56,9 +55,7 @@ def page() -> None:
 
 def _chosen_kind(there: list[bool]) -> bool:
     """Whether synthetic figures are shown; real and synthetic ones never stand together."""
-    if len(there) == 1:
-        return there[0]
-    return _one("Traces", "data", (REAL, SYNTHETIC)) == SYNTHETIC
+    return screen.choose_kind(real=False in there, synthetic=True in there)
 
 
 def _one(label: str, key: str, options: tuple[str, str]) -> str:

@@ -17,7 +17,6 @@ from leaderboard_app.compare import Difference, Shared
 from leaderboard_app.library import Entry, Library
 from leaderboard_app.palette import badge_help
 
-REAL, SYNTHETIC = "Real", "Synthetic"
 AXES = {"Tokens": "tokens", "Right answers": "right"}
 ALL, CONTESTED = "All", "Where they differ"
 
@@ -49,11 +48,11 @@ def page() -> None:
 
 
 def _compare(library: Library, entries: Sequence[Entry]) -> None:
-    kind = _kind(entries)
-    shared = compare.shared_pools(library, entries, synthetic=kind == SYNTHETIC)
-    if kind == SYNTHETIC and shared:
+    synthetic = _is_synthetic(entries)
+    shared = compare.shared_pools(library, entries, synthetic=synthetic)
+    if synthetic and shared:
         st.warning(badge_help("synthetic"), icon=":material/science:")
-    for caveat in compare.caveats(entries, shared, synthetic=kind == SYNTHETIC):
+    for caveat in compare.caveats(entries, shared, synthetic=synthetic):
         st.markdown(f":material/warning: {screen.plain(caveat)}")
     if not shared:
         st.info(
@@ -64,32 +63,21 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
         st.code("deepprune-sim run METHOD -d POOL", language="sh")
         return
     ids = tuple(entry.id for entry in entries)
-    found = _differences(library, library.state, ids, kind == SYNTHETIC)
+    found = _differences(library, library.state, ids, synthetic)
     last = {each.first.id: each for each in found}  # the most pools of each come last
     for each in last.values():
         st.markdown(screen.plain(compare.verdict(each)))
     if found:
         screen.show_table(compare_tables.difference_table(found), name="differences")
     if len(entries) > 2:
-        _matrices(library, entries, shared, synthetic=kind == SYNTHETIC)
+        _matrices(library, entries, shared, synthetic=synthetic)
     _by_problem(entries, shared)
 
 
-def _kind(entries: Sequence[Entry]) -> str:
+def _is_synthetic(entries: Sequence[Entry]) -> bool:
     """Real or synthetic pools; asks where the entries ran on both."""
     ran_on = {result.synthetic for entry in entries for result in entry.results.values()}
-    if len(ran_on) < 2:
-        return SYNTHETIC if True in ran_on else REAL
-    kind: str = st.segmented_control(
-        "Traces",
-        [REAL, SYNTHETIC],
-        default=REAL,
-        required=True,
-        key="kind",
-        bind="query-params",
-        help="Generated traces show the tool and say nothing about a method.",
-    )
-    return kind
+    return screen.choose_kind(real=False in ran_on, synthetic=True in ran_on)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

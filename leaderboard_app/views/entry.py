@@ -84,7 +84,9 @@ def _problems(library: Library, entry: Entry) -> None:
     wanted = screen.parameter("pool")
     if wanted is not None and wanted not in by_pool:
         st.warning(screen.plain(f"{entry.id} has no figures on {wanted!r:.120}."))
-    pool = st.selectbox("Pool", [*by_pool], key="pool", bind="query-params")
+    pool = screen.choose_one("Pool", [*by_pool], name="pool")
+    if pool is None:
+        return
     result = by_pool[pool]
     found = _read(library, entry.id, result.column)
     if not found:

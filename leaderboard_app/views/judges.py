@@ -82,7 +82,7 @@ def _chosen_pool(library: Library, found: Inventory) -> str | None:
             f"There are no scores and no threshold runs of {screen.plain(wanted)} here.",
             icon=":material/warning:",
         )
-    return st.selectbox("Pool", pools, key="pool", bind="query-params")
+    return screen.choose_one("Pool", pools, name="pool")
 
 
 def _show_worths(pool: str, worths: Sequence[tuple[Stored, Worth | str]], option: str) -> None:

@@ -55,7 +55,7 @@ def _chosen_pool(library: Library) -> tuple[str, int]:
     wanted = screen.parameter("pool")
     if wanted is not None and wanted not in names:
         st.warning(f"There is no pool {screen.plain(wanted)} here.", icon=":material/warning:")
-    pool = st.selectbox("Commands for the pool", names, key="pool", bind="query-params")
+    pool = screen.choose_one("Commands for the pool", names, name="pool") or names[0]
     row = library.pool_row(pool)
     if row is not None and row["synthetic"]:
         st.caption("Its traces are generated: the board will mark the row synthetic.")

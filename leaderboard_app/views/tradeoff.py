@@ -13,8 +13,6 @@ from leaderboard_app.palette import badge_help, badge_text
 from leaderboard_app.tradeoff import View
 from leaderboard_app.tradeoff_points import COSTS, NAMES, Measured
 
-REAL, SYNTHETIC = "Real", "Synthetic"
-
 
 def page() -> None:
     """Render the page."""
@@ -30,17 +28,7 @@ def page() -> None:
         screen.show_broken(library)
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = REAL if real else SYNTHETIC
-        if real and made:
-            kind = st.segmented_control(
-                "Traces",
-                [REAL, SYNTHETIC],
-                default=REAL,
-                required=True,
-                key="kind",
-                bind="query-params",
-                help="Generated traces show the tool and say nothing about a method.",
-            )
+        synthetic = screen.choose_kind(real=bool(real), synthetic=bool(made))
         cost = st.segmented_control(
             "Cost",
             [*COSTS],
@@ -52,7 +40,7 @@ def page() -> None:
             help="What accuracy is paid with: tokens, the same with what a judge reads, or time.",
         )
         log = st.toggle("Logarithmic", value=True, key="log", bind="query-params")
-    columns = real if kind == REAL else made
+    columns = made if synthetic else real
     chosen = st.multiselect(
         "Pools, several of them averaged with equal weights",
         columns,
@@ -64,7 +52,7 @@ def page() -> None:
     measured = _measure(library, library.state, tuple(pools), cost or "tokens")
     badges = _badges(measured)
     view = tradeoff.choose(measured, badges)
-    if kind == SYNTHETIC:
+    if synthetic:
         st.warning(badge_help("synthetic"), icon=":material/science:")
     said = tradeoff.sentence(view)
     st.markdown(f"**{screen.plain(measured.place)}**: {tradeoff.count(view)}.")

@@ -43,7 +43,7 @@ def test_full_keeps_synthetic_pools_apart(open_app: Open, full: Folders) -> None
     app = open_app(full, "data")
     assert not app.exception
     (switch,) = app.segmented_control
-    assert switch.value == "Real"
+    assert switch.value == "real"
     assert app.selectbox[0].options[:3] == [
         "recorded/model-a/bench-1",
         "recorded/model-a/bench-2",
@@ -54,10 +54,10 @@ def test_full_keeps_synthetic_pools_apart(open_app: Open, full: Folders) -> None
 
 
 def test_a_link_opens_a_pool(open_app: Open, full: Folders) -> None:
-    app = open_app(full, "data", pool="generated/qwen3-32b/aime25", kind="Synthetic")
+    app = open_app(full, "data", pool="generated/qwen3-32b/aime25", data="synthetic")
     assert not app.exception
     assert app.selectbox[0].value == "generated/qwen3-32b/aime25"
-    assert app.segmented_control[0].value == "Synthetic"
+    assert app.segmented_control[0].value == "synthetic"
     assert any("Synthetic" in each.value for each in app.caption)
     assert "Problems" in headings(app)
 

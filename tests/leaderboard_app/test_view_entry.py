@@ -86,4 +86,4 @@ def test_a_pool_that_it_has_no_figures_on_is_said(full: Folders, open_app: Open)
     app = open_app(full, "entry", entry="runs/sac", pool="no/such/pool")
     assert not app.exception
     assert "no figures on" in app.warning[0].value
-    assert app.selectbox(key="pool").value == "recorded/model-a/bench-1"
+    assert app.selectbox(key="chosen-pool").value == "recorded/model-a/bench-1"

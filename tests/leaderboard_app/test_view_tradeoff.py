@@ -33,7 +33,9 @@ def test_small_shows_its_one_entry(open_app: Open, small: Folders) -> None:
     assert not app.exception
     assert "1 entry" in texts(app)
     assert len(app.get("vega_lite_chart")) == 1
-    assert "kind" not in [each.key for each in app.segmented_control]  # there is nothing synthetic
+    assert "Traces" not in [
+        each.label for each in app.segmented_control
+    ]  # there is nothing synthetic
 
 
 def test_full_keeps_generated_pools_apart(open_app: Open, full: Folders) -> None:
@@ -41,7 +43,7 @@ def test_full_keeps_generated_pools_apart(open_app: Open, full: Folders) -> None
     assert not app.exception
     (pools,) = app.multiselect
     assert all(each.startswith("recorded/") for each in pools.options)
-    app = open_app(full, "tradeoff", kind="Synthetic")
+    app = open_app(full, "tradeoff", data="synthetic")
     assert not app.exception
     assert all(each.startswith("generated/") for each in app.multiselect[0].options)
     assert "says nothing about the method" in texts(app)
@@ -81,7 +83,7 @@ def test_a_link_shows_an_entry_and_puts_it_into_the_comparison(
 
 def test_a_link_that_means_nothing_harms_nothing(open_app: Open, full: Folders) -> None:
     app = open_app(
-        full, "tradeoff", entry="<b>", pools="none", cost="?", entries="x,%ff", badges="?", kind="?"
+        full, "tradeoff", entry="<b>", pools="none", cost="?", entries="x,%ff", badges="?", data="?"
     )
     assert not app.exception
     assert "no such entry" in texts(app)

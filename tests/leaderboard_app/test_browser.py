@@ -1,0 +1,185 @@
+"""The whole way in a browser, as a reader goes it; no error in the console on any page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from leaderboard_app.folders import Folders
+from leaderboard_app.navigation import HOME, PAGES
+from leaderboard_app.served import Browser, Server, browser, chromium, server
+
+pytestmark = [
+    pytest.mark.skipif(chromium() is None, reason="no Chromium with its driver here"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+ROWS = "table.dps tbody tr"
+
+
+@pytest.fixture(scope="module")
+def running(full: Folders) -> Iterator[Server]:
+    with server(full) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def seen() -> Iterator[Browser]:
+    with browser() as found:
+        yield found
+
+
+def parameters(seen: Browser) -> dict[str, str]:
+    """Those of the page's link."""
+    query = parse_qs(urlsplit(seen.driver.current_url).query)
+    return {name: values[0] for name, values in query.items()}
+
+
+def page_of(seen: Browser) -> str:
+    return urlsplit(seen.driver.current_url).path.strip("/") or HOME
+
+
+def methods(seen: Browser) -> list[str]:
+    return [each.text for each in seen.find(f"{ROWS} > th")]
+
+
+def shown_rows(seen: Browser) -> list[Any]:
+    """Rows in sight: what is broken stands in a table that is folded away."""
+    return [row for row in seen.find(ROWS) if row.is_displayed()]
+
+
+def choose(seen: Browser, label: str, option: str) -> None:
+    """Choose an option of a box for several."""
+    box = seen.wait_for(f"[data-testid='stMultiSelect'] input[aria-label*='{label}']")
+    seen.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
+    box.click()
+    box.send_keys(option)
+    seen.wait_for("[role='option']", option).click()
+    box.send_keys(Keys.ESCAPE)
+    seen.settle()
+
+
+def test_from_the_board_to_a_single_trace_and_to_a_comparison(
+    running: Server, seen: Browser, tmp_path: Path
+) -> None:
+    seen.open(running.url)
+    seen.wait_for("h1", "Leaderboard")
+    assert len(methods(seen)) > 8
+
+    # sort: by the first pool's accuracy, the highest first
+    button = next(each for each in seen.find("table.dps [data-sort]") if each.text == "Accuracy, %")
+    chosen = button.get_attribute("data-sort")
+    seen.click(button)
+    seen.wait_for("th[aria-sort='descending']")
+    assert parameters(seen)["sort"] == chosen
+    place = [
+        each.get_attribute("data-sort").lstrip("-") for each in seen.find("[data-sort]")
+    ].index(chosen.lstrip("-"))
+    rows = [row.find_elements("css selector", "th, td") for row in shown_rows(seen)]
+    shown = [row[place].text for row in rows]
+    numbers = [float(text.rstrip("†‡")) for text in shown if text != "–"]
+    assert numbers == sorted(numbers, reverse=True)
+    assert len(numbers) > 3
+
+    # filter: only runs of this machine
+    seen.click(seen.wait_for("summary", "Filter rows"))
+    seen.settle()  # it unfolds
+    choose(seen, "Badges", "local")
+    seen.wait_until(lambda: "cons@512" not in " ".join(methods(seen)), "no published rows")
+    assert {row.find_elements("css selector", "td")[0].text for row in shown_rows(seen)} == {
+        "⌂ local"
+    }
+    assert parameters(seen)["badge"] == "local"
+    assert parameters(seen)["sort"] == chosen
+    assert not seen.faults()
+
+    # an entry
+    seen.click(seen.wait_for("table.dps a", "parallel-probe"))
+    seen.wait_until(lambda: page_of(seen) == "entry", "the page Entry")
+    seen.settle()
+    seen.wait_for("h2, h3", "Problems")
+    assert parameters(seen)["entry"] == "runs/parallel-probe"
+    assert not seen.faults()
+
+    # a problem
+    seen.click(seen.wait_for("table.dps a", "p3"))
+    seen.wait_until(lambda: page_of(seen) == "problem", "the page Problem")
+    seen.settle()
+    assert parameters(seen)["problem"] == "p3"
+    seen.wait_until(lambda: seen.find("[data-testid='stVegaLiteChart'] svg.marks"), "a picture")
+    assert not seen.faults()
+
+    # a trace, by its number
+    box = seen.wait_for("[data-testid='stNumberInput'] input[aria-label='Trace']")
+    seen.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
+    box.click()
+    box.send_keys("2", Keys.ENTER)
+    seen.wait_for("h3", "Trace 2")
+    assert parameters(seen)["trace"] == "2"
+    assert "w0 w1 w2" in seen.driver.page_source
+    assert not seen.faults()
+    seen.picture(tmp_path / "trace.png")
+    assert (tmp_path / "trace.png").stat().st_size > 20_000
+
+    # back, as the browser has it, one step a page
+    here = seen.driver.current_url
+    seen.driver.back()
+    seen.wait_until(lambda: seen.driver.current_url != here, "the step before")
+
+    # compare two
+    seen.open(f"{running.url}/compare")
+    choose(seen, "Entries", "parallel-probe")
+    choose(seen, "Entries", "short-3@8")
+    seen.wait_for("h2, h3", "Problem by problem")
+    assert "runs/parallel-probe" in parameters(seen)["entries"]
+    assert len(seen.find(ROWS)) > 3
+    assert not seen.faults()
+
+
+@pytest.mark.parametrize("name", [*PAGES])
+@pytest.mark.parametrize(("width", "dark"), [(1400, True), (390, False)])
+def test_every_page_in_the_dark_and_on_a_telephone(
+    running: Server, name: str, width: int, dark: bool
+) -> None:
+    with browser(width=width, dark=dark) as seen:
+        seen.open(f"{running.url}/{'' if name == HOME else name}")
+        seen.wait_for("h1")
+        assert not seen.faults()
+        page = seen.driver.execute_script(
+            "return [document.documentElement.scrollWidth, window.innerWidth]"
+        )
+        assert page[0] <= page[1]  # what is wider scrolls within the page, not the page itself
+        ground = seen.driver.execute_script(
+            "return getComputedStyle(document.querySelector('[data-testid=\"stApp\"]'))"
+            ".backgroundColor"
+        )
+        brightness = sum(map(int, ground.removeprefix("rgb(").rstrip(")").split(","))) / 3
+        assert (brightness < 100) == dark
+
+
+def test_hostile_texts_of_a_submission_are_text(running: Server, seen: Browser) -> None:
+    for page in ("", "entry?entry=2026-11-21-hostile", "tradeoff", "compare", "submit"):
+        seen.open(f"{running.url}/{page}")
+        seen.wait_for("h1")
+        assert not seen.find("img[src='x']")
+        assert not seen.find("a[href^='javascript']")
+        assert not seen.faults()
+
+
+def test_a_link_that_names_nothing_is_answered_by_a_line(running: Server, seen: Browser) -> None:
+    for page in (
+        "entry?entry=nobody",
+        "problem?entry=runs/esc&pool=none&problem=x&repeat=99&trace=-1",
+        "compare?entries=nobody,runs/esc",
+        "tradeoff?pools=none&x=nonsense",
+        "data?pool=../../etc",
+        "?sort=nonsense&data=nonsense&badge=nonsense&since=yesterday",
+    ):
+        seen.open(f"{running.url}/{page}")
+        seen.wait_for("h1")
+        assert not seen.faults(), page
