@@ -10,7 +10,7 @@ import ast
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -321,8 +321,6 @@ def _result(row: Row, versions: Mapping[str, set[str]]) -> Result:
 
 def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
     """Entries of the same method are told apart by their settings, else by their id."""
-    from dataclasses import replace
-
     def settled(entry: Entry) -> str:
         shown = [
             f"{name}={entry.parameters[name]}"
