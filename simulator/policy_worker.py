@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from simulator.loading import LoadedPolicy
     from simulator.wire import Channel
 
+_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
+"""One is enough for arrays of some hundred traces, sums come out alike on every machine, and what
+numpy loads does not start one for each core, which is most of the time that importing it takes."""
+
 
 def main(connection: int, parent: int, policy_file: str | None, memory: int | None) -> NoReturn:
     """Serve until the other side hangs up.
@@ -46,6 +50,8 @@ def main(connection: int, parent: int, policy_file: str | None, memory: int | No
     restricted_by = restrict(readable)  # before numpy starts threads, which it would not hold for
     also = ["seccomp"] if forbid_calls() else []
     also += ["rlimits"] if memory is not None else []
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
     sys.argv = ["policy"]
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     sys.breakpointhook = _no_breakpoint
