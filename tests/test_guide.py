@@ -63,7 +63,7 @@ def test_the_workflows_script_verifies_what_a_pull_request_adds(tmp_path: Path) 
     workflow = (DOCS / "examples" / "verify-submissions.yml").read_text(encoding="utf-8")
     (step,) = re.findall(r"- name: verify\n.*?run: \|\n(.*?)      - if", workflow, re.S)
     script = textwrap.dedent(step)
-    source = DOCS.parent / "submissions" / "2026-11-22-cons-16"
+    source = DOCS.parent / "submissions" / "2026-11-22-cons-32"
     added = tmp_path / "submissions" / source.name
     shutil.copytree(source, added)
     (added / "verification.json").unlink()
@@ -97,7 +97,7 @@ def test_the_workflows_script_verifies_what_a_pull_request_adds(tmp_path: Path) 
     base = git("rev-parse", "HEAD")
     code, comment = run("a submission, of pools that are not here")
     assert code == 0
-    assert comment.startswith("### 2026\\-11\\-22\\-cons\\-16\n")
+    assert comment.startswith("### 2026\\-11\\-22\\-cons\\-32\n")
     assert "| recomputed | skipped |" in comment
     (added / "summary.json").write_text("{}")
     code, comment = run("tampered with")

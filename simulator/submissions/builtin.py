@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -26,20 +27,60 @@ from simulator.submissions.packing import pack, slug_of, write_folder
 
 DATE = date(2026, 11, 22)
 REPEATS = 4
-BUDGET = 16
+BUDGET = 32
+"""All traces that a problem of a small cell has."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A built-in method with its settings, and what is said of it; `name` is that of the row."""
+
+    policy: str
+    description: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+
+
+_DIVIDED = "divided by 20, as the traces' lengths are"
 
 METHODS = (
-    ("cons@16", "Majority vote over 16 traces."),
-    ("asc", "Adaptive-Consistency: samples until the majority is certain enough."),
-    ("esc", "Early-stopping self-consistency: samples windows until one is unanimous."),
-    ("short-3@16", "Decodes 16 traces, answers with the first three to finish."),
-    ("sac", "Stops each trace once its probes agree."),
-    ("parallel-probe", "Prunes and stops traces in lock step by their probes."),
-    ("deepconf-low", "Stops traces of low confidence; keeps the top tenth."),
-    ("deepconf-high", "Stops traces of low confidence; keeps the top nine tenths."),
+    Submitted("cons@32", "Majority vote over 32 traces."),
+    Submitted("asc", "Adaptive-Consistency: samples until the majority is certain enough, 0.95."),
+    Submitted(
+        "asc",
+        "Adaptive-Consistency with a threshold of 0.8 instead of 0.95.",
+        {"threshold": "0.8"},
+        "asc 0.8",
+    ),
+    Submitted(
+        "asc",
+        "Adaptive-Consistency with a threshold of 0.99 instead of 0.95.",
+        {"threshold": "0.99"},
+        "asc 0.99",
+    ),
+    Submitted("esc", "Early-stopping self-consistency: samples windows until one is unanimous."),
+    Submitted("short-3@32", "Decodes 32 traces, answers with the first three to finish."),
+    Submitted("sac", "Stops each trace once its probes agree."),
+    Submitted(
+        "parallel-probe",
+        f"Prunes and stops traces in lock step by their probes. Interval of 500 tokens {_DIVIDED}.",
+        {"interval": "25"},
+    ),
+    Submitted(
+        "deepconf-low",
+        "Stops traces of low confidence; keeps the top tenth. "
+        f"Window of 2048 tokens {_DIVIDED}; 8 traces to warm up instead of 16.",
+        {"window": "102", "warm_up": "8"},
+    ),
+    Submitted(
+        "deepconf-high",
+        "Stops traces of low confidence; keeps the top nine tenths. "
+        f"Window of 2048 tokens {_DIVIDED}; 8 traces to warm up instead of 16.",
+        {"window": "102", "warm_up": "8"},
+    ),
 )
-"""Built-in methods that are submitted, and what is said of them. Those that ask a judge are not:
-the scores that come with generated pools are made from the answers."""
+"""What is submitted. Methods that ask a judge are not: the scores that come with generated pools
+are made from the answers."""
 
 
 def make_builtin(
@@ -54,11 +95,12 @@ def make_builtin(
     """
     pools = small_cells(cache)
     folders = []
-    for name, description in METHODS:
+    for each in METHODS:
+        name = each.name or each.policy
         folder = submissions / f"{DATE.isoformat()}-{slug_of(name)}"
         if not folder.exists():
             progress(name)
-            loaded = load_policy(name)
+            loaded = load_policy(each.policy, each.settings)
             budget = None if loaded.budget else min(loaded.policy.budget or BUDGET, BUDGET)
             spec = RunSpec(loaded, pools, budget, REPEATS, 0, Serving())
             with tempfile.TemporaryDirectory() as scratch:
@@ -67,7 +109,7 @@ def make_builtin(
                     "method": name,
                     "authors": ["deepprune-sim"],
                     "date": DATE,
-                    "description": f"{description} Built in, on generated traces.",
+                    "description": f"{each.description} Built in, on generated traces.",
                 }
                 write_folder(pack(Path(scratch) / "run", fields), submissions)
         folders.append(folder)

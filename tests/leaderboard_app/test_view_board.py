@@ -84,13 +84,13 @@ def test_real_and_synthetic_ones_are_behind_a_switch_in_the_link(
     assert "DeepPrune‡" in real
     assert {name.split(" ")[0] for name in made} == {
         "asc",
-        "cons@16",
+        "cons@32",
         "deepconf-high",
         "deepconf-low",
         "esc",
         "parallel-probe",
         "sac",
-        "short-3@16",
+        "short-3@32",
     }
     assert set(made).isdisjoint(real)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from shown_folders import folders_in, write_local_run, write_recorded
 from streamlit.testing.v1 import AppTest
 
 from leaderboard_app.folders import Folders
@@ -49,7 +50,6 @@ def test_the_first_problem_stands_where_only_an_entry_is_named(
         ("2026-11-22-sac", GENERATED, "003", "cut by ProbesAgree(14)"),
         ("2026-11-22-parallel-probe", GENERATED, "003", "What the last probe of each trace"),
         ("2026-11-22-deepconf-low", GENERATED, "003", "The threshold is "),
-        ("2026-11-22-deepconf-low", GENERATED, "000", "No trace is as long as the window of 2,048"),
     ],
 )
 def test_full_folders(
@@ -61,6 +61,15 @@ def test_full_folders(
     assert app.selectbox(key="problem").value == problem
     assert expected in texts(app)
     assert "Trace 2" in texts(app)  # its panel, or that it was not started
+
+
+def test_a_window_longer_than_all_traces_is_said(tmp_path: Path, open_app: Open) -> None:
+    folders = folders_in(tmp_path)
+    pool = write_recorded(folders.cache, "model-a", "bench-1", problems=1)
+    write_local_run(folders, "deepconf", "deepconf-low", [pool])
+    app = open_app(folders, "problem", entry="runs/deepconf")
+    assert not app.exception
+    assert "No trace is as long as the window of 2,048" in texts(app)
 
 
 def test_a_chosen_trace_opens_its_text_up_to_the_cut_and_greyed_after_it(
@@ -108,7 +117,7 @@ def test_a_pool_that_is_not_here_leaves_bars_without_colours(
     said = texts(app)
     assert "is not on this machine" in said.replace("\\", "")
     assert "deepprune-sim data sample --size small --cell" in said
-    assert "16 of 16 traces were started" in said
+    assert "32 of 32 traces were started" in said
 
 
 def test_another_version_of_the_pool_is_not_mixed_in(

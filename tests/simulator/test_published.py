@@ -118,13 +118,13 @@ def test_without_a_file_there_are_none(tmp_path: Path) -> None:
 
 def test_a_fresh_clone_has_a_board_and_all_of_it_is_marked_synthetic(tmp_path: Path) -> None:
     folders = sorted(SUBMISSIONS.glob("20*"))
-    assert len(folders) >= 8
+    assert len(folders) == 10
     with connect(tmp_path, None, SUBMISSIONS) as catalogue:
         rows = catalogue.rows("SELECT DISTINCT submission, badge, synthetic FROM submissions")
         assert catalogue.broken == []
     assert {row["submission"] for row in rows} == {folder.name for folder in folders}
     assert all(row["badge"] == "synthetic" and row["synthetic"] for row in rows)
-    assert sum(file.stat().st_size for file in SUBMISSIONS.rglob("*")) < 4_000_000
+    assert sum(file.stat().st_size for file in SUBMISSIONS.rglob("*")) < 3_000_000
 
 
 def test_what_comes_with_the_repository_recomputes(tmp_path: Path) -> None:
