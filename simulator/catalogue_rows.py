@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -142,7 +142,7 @@ def pools_rows(cache: Path, broken: list[Broken]) -> tuple[list[Row], list[Path]
     """Rows of the view `pools`, and the folders that they describe."""
     rows, folders = [], []
     for folder in iter_pool_folders(cache):
-        found = _read_pool(folder, stamp(folder))
+        found = _read_pool(cache, folder, stamp(folder))
         if isinstance(found, Broken):
             broken.append(found)
         else:
@@ -168,8 +168,9 @@ def stamp(folder: Path) -> Stamp:
 
 
 @lru_cache(maxsize=KEPT)
-def _read_pool(folder: Path, stamp: Stamp) -> Row | Broken:
+def _read_pool(cache: Path, folder: Path, stamp: Stamp) -> Row | Broken:
     try:
+        _stays_in(cache, folder, SCHEMAS)
         return _pool_row(folder)
     except UserError as error:
         return _broken(folder, error)
@@ -199,7 +200,7 @@ def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[
     sweeps = [folder for folder in _folders_with(runs, ("sweep.json",)) if _is_whole(folder)]
     below = [run for sweep in sweeps for run in _folders_with(sweep, ("run.json",))]
     for folder in sorted([*_folders_with(runs, ("run.json", "identity.json")), *below]):
-        found = _read_run(folder, stamp(folder))
+        found = _read_run(runs, folder, stamp(folder))
         if isinstance(found, Broken):
             broken.append(found)
         else:
@@ -210,8 +211,9 @@ def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[
 
 
 @lru_cache(maxsize=KEPT)
-def _read_run(folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
+def _read_run(runs: Path, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
     try:
+        _stays_in(runs, folder, ("decisions", "answers"))
         results = read_results(folder)
         for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
             schema = _parquet_schema(folder / f"{name}.parquet")
@@ -301,6 +303,21 @@ def _result_row(result: RunResult) -> Row:
         if metric is not None:
             row |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
     return row
+
+
+def _stays_in(parent: Path, folder: Path, names: Iterable[str]) -> None:
+    """Refuse Parquet files that links take out of `parent`.
+
+    The catalogue's queries may read nothing outside it, and one file that they may not read would
+    make them fail for all.
+    """
+    for name in names:
+        file = folder / f"{name}.parquet"
+        if not file.resolve().is_relative_to(parent):
+            raise UserError(
+                f"{file.name} is reached by a link that leads out of {parent}, where no query may "
+                "read; copy it there"
+            )
 
 
 def _parquet_schema(file: Path) -> pa.Schema:

@@ -232,6 +232,22 @@ def test_broken_runs_are_left_out_with_a_reason(tmp_path: Path) -> None:
     assert "newer" in reasons["newer"]
 
 
+def test_links_that_lead_out_are_broken_and_queries_over_the_others_work(tmp_path: Path) -> None:
+    write_pool(tmp_path / "cache")
+    write_pool(tmp_path / "elsewhere")
+    (tmp_path / "cache/linked/m").mkdir(parents=True)
+    (tmp_path / "cache/linked/m/b").symlink_to(tmp_path / "elsewhere" / NAME)
+    write_run(tmp_path / "runs/one", "cons@4")
+    write_run(tmp_path / "away", "cons@4")
+    (tmp_path / "runs/two").symlink_to(tmp_path / "away")
+    with opened(tmp_path) as catalogue:
+        reasons = {each.path.relative_to(tmp_path): each.reason for each in catalogue.broken}
+        assert set(reasons) == {Path("cache/linked/m/b"), Path("runs/two")}
+        assert all("reached by a link that leads out of" in each for each in reasons.values())
+        assert catalogue.rows("SELECT count(*) AS n FROM traces") == [{"n": 8}]
+        assert {row["run"] for row in catalogue.rows("FROM answers")} == {"one"}
+
+
 def test_a_query_reads_no_file_elsewhere_and_cannot_unlock_itself(tmp_path: Path) -> None:
     folder = write_pool(tmp_path / "cache")
     elsewhere = tmp_path / "secret.csv"
