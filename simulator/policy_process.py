@@ -187,6 +187,7 @@ class PolicyProcess:
         self.printed = Printed(strict.printed if strict else 0)
         self._bank = Bank(strict) if strict else None
         self._readable: list[Path] = []
+        self._unreadable: set[Path] = set()
         self._channel: Channel | None = None
         self._numbers: dict[str, int] = {}
         self._end: Any = None
@@ -307,6 +308,7 @@ class PolicyProcess:
         self.layers = tuple(filter(None, (wrapper, self.restricted_by, *also)))
         confined = wrapper or self.restricted_by
         self._readable = [Path(tree).resolve() for tree in trees] if confined else []
+        self._unreadable.clear()
         if self.strict and not confined:
             self.close()
             raise NoSandbox(
@@ -386,12 +388,16 @@ class PolicyProcess:
 
     def _refuse_readable(self, pool: Path) -> None:
         """Refuse a pool in a folder that the policy can read because Python imports from it."""
+        if pool in self._unreadable:
+            return
+        resolved = pool.resolve()
         for tree in self._readable:
-            if pool.resolve().is_relative_to(tree):
+            if resolved.is_relative_to(tree):
                 raise UserError(
                     f"{pool}: lies in {tree}, which policies may read because Python imports from "
                     "it; move the pool elsewhere (--cache)"
                 )
+        self._unreadable.add(pool)
 
     def _how_it_ended(self) -> str:
         """What became of a process that has hung up; it is gone afterwards."""
