@@ -5,10 +5,10 @@
 
 Makes a generated pool of 30 problems in a temporary folder, runs the method over it, packs the run
 and verifies it. A policy file is run in a process of its own, and verified in the sandbox. All are
-commands of their own, so that starting Python counts for each. Times are of the processor, with child processes, but
-without what runs in bubblewrap, which ends so that nobody is told; and beside them of the clock on
-the wall, which counts all, and other work on the machine, too. The ratios are those of commands
-that followed one another.
+commands of their own, so that starting Python counts for each. Times are of the processor, with
+child processes, but without what runs in bubblewrap, which ends so that nobody is told; and beside
+them of the clock on the wall, which counts all, and other work on the machine, too. The ratios are
+those of commands that followed one another.
 """
 
 from __future__ import annotations
