@@ -321,6 +321,7 @@ def _result(row: Row, versions: Mapping[str, set[str]]) -> Result:
 
 def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
     """Entries of the same method are told apart by their settings, else by their id."""
+
     def settled(entry: Entry) -> str:
         shown = [
             f"{name}={entry.parameters[name]}"
@@ -364,8 +365,10 @@ def _needs(path: Path, stamp: Stamp) -> tuple[str, ...]:
         if policy.get("builtin") and is_builtin(policy["name"]):
             return tuple(sorted(load_policy(policy["name"]).policy.requires))
         named = _named_in(ast.parse(policy["source"]), policy["class"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError, UserError):
-        return ()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, UserError):
+        return ()  # not a run.json as this program writes it
+    except (SyntaxError, RecursionError, MemoryError):
+        return ()  # no Python, or made to be too deep
     return tuple(name for name in NEEDS if name in named)
 
 

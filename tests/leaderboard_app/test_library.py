@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+
+import pytest
+from shown_folders import folders_in
 
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import Library, load, state_of
@@ -92,3 +96,18 @@ def test_two_versions_of_a_pool_are_told_apart(small: Folders, tmp_path: Path) -
     run.write_text(run.read_text().replace(fingerprint, "0" * 64))
     library = load(Folders(tmp_path / "pools", tmp_path / "runs", tmp_path / "none"))
     assert list(library.entries[0].results) == ["recorded/model-a/bench-1#00000000"]
+
+
+@pytest.mark.parametrize(
+    "source", ["class X(:", "\0", "(" * 10_000, "class X:\n    requires = 1\n"]
+)
+def test_a_source_that_is_no_python_needs_nothing_that_is_known(
+    small: Folders, tmp_path: Path, source: str
+) -> None:
+    folders = folders_in(tmp_path)
+    shutil.copytree(small.runs, folders.runs)
+    file = folders.runs / "cons" / "run.json"
+    described = json.loads(file.read_text(encoding="utf-8"))
+    described["policy"] |= {"builtin": False, "source": source, "class": "X"}
+    file.write_text(json.dumps(described), encoding="utf-8")
+    assert {entry.id: entry.needs for entry in load(folders).entries} == {"runs/cons": ()}
