@@ -216,7 +216,7 @@ def pool_table(results: Sequence[Result], *, every: bool = False) -> Table:
     rows = []
     for result in results:
         cells = [
-            Cell(result.column, result.column),
+            Cell(result.column, result.column, link=link("data", pool=result.pool)),
             Cell(f"{result.problems:,}", result.problems),
             Cell(str(result.budget), result.budget),
         ]

@@ -129,9 +129,10 @@ def canonical(name: str) -> str:
 
 
 def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
-    """The models and benchmarks that there are figures of: published ones first, in their order.
+    """The models and benchmarks that there are figures of, in the order of publications.
 
-    Pools of one model and benchmark that hold different traces have a column each.
+    Models that something here ran on stand first: where a row of one's own has its figures. Pools
+    of one model and benchmark that hold different traces have a column each.
     """
     published = () if synthetic else library.published
     found: dict[tuple[str, str], dict[str, Result]] = {}
@@ -144,7 +145,8 @@ def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
     models = _spellings((each.model for each in library.published), found, 0)
     benchmarks = _spellings((each.benchmark for each in library.published), found, 1)
     stated = {(canonical(each.model), canonical(each.benchmark)) for each in published}
-    orders = ([*models], [*benchmarks])
+    ran = {model for (model, _), pools in found.items() if pools}
+    orders = (sorted(models, key=lambda each: each not in ran), [*benchmarks])
     columns = []
     for key in sorted(found, key=lambda each: tuple(map(list.index, orders, each))):
         model, benchmark = models[key[0]], benchmarks[key[1]]

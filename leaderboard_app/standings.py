@@ -85,6 +85,7 @@ _NOTES = (
     "zero on the pools that both ran on, each weighted equally. Intervals are for one pair, not "
     "corrected for how many there are. Two that share no pool are not compared.",
     "Ranks are worked out over all methods: a filter moves nobody.",
+    "What a row saves, and its difference, are against cons@N with the N of that row.",
 )
 
 _PUBLISHED = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ from leaderboard_app.folders import Folders
 from leaderboard_app.library import Library
 from leaderboard_app.pool_answers import count_traces
 from simulator.cache import LOCAL_CACHE, runs_folder
+from simulator.errors import UserError
 from simulator.submissions.packing import slug_of
 
 SAMPLE = "qwen3-32b/aime25"
@@ -165,6 +167,22 @@ def first_row(places: Places) -> tuple[str, ...]:
         f"deepprune-sim run short-3@{SAMPLE_BUDGET} -d {SAMPLE_POOL}{places.cache} -o {run}",
         f'deepprune-sim submit {run} --method "short-3@{SAMPLE_BUDGET}" --authors "A. Author" '
         f'--description "Majority of the first three traces to finish."{places.submit_option}',
+    )
+
+
+def first_runs(library: Library, places: Places) -> tuple[str, ...]:
+    """Commands that make two runs to compare: on a pool that is here, else on a generated one."""
+    make = () if library.pools else (f"deepprune-sim data sample --cell {SAMPLE}{places.cache}",)
+    pool, budget = SAMPLE_POOL, SAMPLE_BUDGET
+    if library.pools:
+        pool = min(library.pools, key=lambda row: (row["synthetic"], row["name"]))["name"]
+        with suppress(UserError):  # a damaged pool is named where it is shown
+            budget = min(budget, budget_of(library, pool))
+    given = f"-d {shlex.quote(pool)}{places.cache}"
+    return (
+        *make,
+        f"deepprune-sim run cons@{budget} {given} -o {places.run('cons')}",
+        f"deepprune-sim run asc -n {budget} {given} -o {places.run('asc')}",
     )
 
 

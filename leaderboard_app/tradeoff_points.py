@@ -14,6 +14,7 @@ import numpy.typing as npt
 from leaderboard_app.glossary import FIGURES, Figure
 from leaderboard_app.library import Entry, Library, Result
 from leaderboard_app.ranking import usable
+from leaderboard_app.selection import folded
 from simulator.paired import means
 from simulator.run_reader import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure
@@ -112,7 +113,7 @@ def columns_of(library: Library, *, synthetic: bool) -> list[str]:
 def shared_most(library: Library, columns: Collection[str]) -> list[str]:
     """Of `columns` those on which the most entries ran: what is shown before anyone chooses."""
     counts = Counter(
-        column for entry in library.entries for column in entry.results if column in set(columns)
+        column for entry in folded(library)[0] for column in entry.results if column in set(columns)
     )
     return sorted(column for column, count in counts.items() if count == max(counts.values()))
 
@@ -124,7 +125,8 @@ def measure(library: Library, columns: Sequence[str], cost: str) -> Measured:
     (`simulator.paired.means`).
     """
     notes = []
-    ran = [entry for entry in library.entries if any(each in entry.results for each in columns)]
+    entries, _ = folded(library)
+    ran = [entry for entry in entries if any(each in entry.results for each in columns)]
     found = [entry for entry in ran if all(each in entry.results for each in columns)]
     notes += _left_out(ran, found, "did not run on all of these pools")
     known = [

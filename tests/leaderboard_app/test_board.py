@@ -182,6 +182,19 @@ def test_pools_with_other_traces_have_columns_of_their_own() -> None:
     assert note == "Published figures are of other traces than this pool's."
 
 
+def test_models_that_something_ran_on_stand_before_those_with_published_figures_alone() -> None:
+    published = (
+        PublishedFigure("cons@512", "Large", "AIME24", 3.5, 0.8, PAPER),
+        PublishedFigure("cons@512", "Small", "AIME24", 3.5, 0.8, PAPER),
+    )
+    found = library(
+        entry("own", result("d/zeta/b", 1, 0.5), result("d/small/gpqa", 1, 0.5)),
+        published=published,
+    )
+    columns = [(each.model, each.benchmark) for each in pool_columns(found, False)]
+    assert columns == [("Small", "AIME24"), ("Small", "gpqa"), ("zeta", "b"), ("Large", "AIME24")]
+
+
 def test_pools_whose_names_say_little_still_have_columns_of_their_own() -> None:
     """Names that strangers make up: no dataset, the same but for case, nothing but signs."""
     names = ["/m/b", "/M/b", "/-/b", "/_/b"]

@@ -117,6 +117,7 @@ def test_figures_by_pool_have_their_intervals(full_library: Library) -> None:
         "recorded/model-a/bench-2",
         "recorded/model-b/bench-1",
     ]
+    assert table.rows[0][0].link == "data?pool=recorded%2Fmodel-a%2Fbench-1"
     place = [column.key for column in table.columns].index("reduction")
     cell = table.rows[0][place]
     assert (cell.text, cell.value, cell.low, cell.high) == ("0.0 [0.0, 0.0]", 0, 0, 0)

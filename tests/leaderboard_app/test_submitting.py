@@ -71,6 +71,26 @@ def test_three_commands_make_a_first_row_from_an_empty_folder(tmp_path: Path) ->
     assert badges == {"local", "synthetic"}
 
 
+def test_first_runs_can_be_made_where_nothing_is_and_on_a_pool_that_is_there(
+    tmp_path: Path,
+) -> None:
+    folders = Folders(tmp_path / "datasets_cache", tmp_path / "my runs", tmp_path / "submissions")
+    commands = submitting.first_runs(load(folders), Places.of(folders, tmp_path))
+    assert [command.split()[1] for command in commands] == ["data", "run", "run"]
+    for command in commands:
+        run(command, tmp_path)
+    assert {entry.id for entry in load(folders).entries} == {"runs/cons", "runs/asc"}
+    write_pool(folders.cache, {"a": [T(1, "1")] * 3, "b": [T(1, "1")] * 2})
+    (folders.runs / "cons").rename(tmp_path / "cons")
+    (folders.runs / "asc").rename(tmp_path / "asc")
+    commands = submitting.first_runs(load(folders), Places.of(folders, tmp_path))
+    assert [command.split()[2] for command in commands] == ["cons@2", "asc"]
+    for command in commands:
+        run(command, tmp_path)
+    (cons, asc) = load(folders).entries
+    assert [*cons.results] == [*asc.results] == ["test/model/tiny"]
+
+
 def test_commands_name_folders_only_where_they_are_not_the_usual_ones(tmp_path: Path) -> None:
     usual = Folders(tmp_path / "datasets_cache", tmp_path / "runs", tmp_path / "submissions")
     missing = Places.of(usual, tmp_path)  # commands would take the user's folder of pools

@@ -179,7 +179,8 @@ def test_an_average_is_the_mean_of_what_summaries_say(full_library: Library) -> 
     columns = tradeoff_points.columns_of(full_library, synthetic=False)
     for cost, name in tradeoff_points.COSTS.items():
         measured = tradeoff_points.measure(full_library, columns, cost)
-        assert len(measured.points) == 12
+        assert len(measured.points) == 10  # the two runs that were submitted stand there once
+        assert not {point.entry.id for point in measured.points} & {"runs/cons-8", "runs/short-3-8"}
         for point in measured.points:
             recorded = [point.entry.results[each].metrics[name].value for each in columns]
             assert point.cost.value == pytest.approx(sum(recorded) / 3, rel=1e-6)
