@@ -309,6 +309,7 @@ class Runner:
             "num_tokens": naive.tokens[: len(started)],
             "finished": [naive.finished(trace) for trace in started],
             "stop_reason": [naive.stop_reason(trace) for trace in started],
+            "cluster": [None] * len(started),  # none was declared
         }
         answer = tables.answers.to_pylist()[0]
         finals = {naive.answer(trace) for trace in started} - {-1}
