@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from simulator.run_reader import Metric
 
+ABSURD = 1e15
+"""Figures from here on, which nothing measured can have, are shown by their power of ten."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -28,6 +31,8 @@ class Figure:
         """The number as it is shown; empty where there is none."""
         if value is None:
             return ""
+        if abs(value * self.scale) >= ABSURD:
+            return f"{value * self.scale:.3g}"
         shown = f"{value * self.scale:{'+' if self.signed else ''},.{self._digits(value)}f}"
         zero = f"{0:.{self.digits}f}"
         return zero if shown.lstrip("+-") == zero and not self.signed else shown

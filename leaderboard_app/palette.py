@@ -31,7 +31,7 @@ BADGES = {
     "local": ("⌂", "A run on this machine that was not submitted."),
     "broken": (
         "!",
-        "Something is wrong with its files or its figures; the reason stands beside it.",
+        "Something is wrong with its files or its figures; its page says what, under Verification.",
     ),
 }
 """Sign and meaning of each badge; a submission whose badge is None is `broken`."""

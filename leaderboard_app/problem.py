@@ -82,13 +82,28 @@ def facts(replay: Replay) -> list[Fact]:
     return found
 
 
+LONG_ANSWER = 200
+"""As many characters of an answer stand in a sentence; tables have all of it."""
+
+
+def _quoted(answer: str) -> str:
+    """An answer in a sentence: LaTeX as it is written, one line, not endless."""
+    line = "".join(
+        each if each.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for each in " ".join(answer.split())
+    )
+    return f"'{line[:LONG_ANSWER]}…'" if len(line) > LONG_ANSWER else f"'{line}'"
+
+
 def verdict(replay: Replay) -> str:
     """The entry's answer beside the right one, and that of cons@N, in a sentence."""
     answer, budget = replay.answer, replay.result.budget
     given = answer["answer"]
-    said = "gave no answer" if given is None else f"answered {given!r}"
+    said = "gave no answer" if given is None else f"answered {_quoted(given)}"
     right = "right" if answer["correct"] else "wrong"
-    gold = f"; the right answer is {replay.stored.problem.gold_answer!r}" if replay.stored else ""
+    gold = ""
+    if replay.stored is not None:
+        gold = f"; the right answer is {_quoted(replay.stored.problem.gold_answer)}"
     base = "right" if answer["baseline_correct"] else "wrong"
     return f"It {said}, which is {right}{gold}. cons@{budget} is {base}."
 
@@ -160,7 +175,7 @@ def trace_sentence(replay: Replay, place: int) -> str:
         end = "gives no answer"
     else:
         text = replay.stored.problem.class_texts[said]
-        end = f"says {text!r}, which is {'right' if kind.right else 'wrong'}"
+        end = f"says {_quoted(text)}, which is {'right' if kind.right else 'wrong'}"
     parts.append(f"It {end}." if replay.finished[place] else f"In full it {end}.")
     if replay.cluster is not None:
         number = int(replay.cluster[place])

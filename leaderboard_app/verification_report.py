@@ -17,6 +17,7 @@ from simulator.catalogue_rows import Stamp, stamp
 from simulator.run_reader import Metric
 from simulator.submissions.files import VERIFICATION, read_files
 from simulator.submissions.verification import FORMAT
+from simulator.submissions.wellformed import check_form
 
 STEPS = {
     "well-formed": "The files are what the format says.",
@@ -27,6 +28,9 @@ STEPS = {
 SIGNS = {"passed": "✔ passed", "failed": "✕ failed", "skipped": "– not made"}
 
 LAYERS = "What held the policy while it was run again: "
+
+MOST = 5
+"""Findings that are listed where nobody has verified a submission that is broken."""
 
 COMPARED = ("accuracy", "accuracy_difference", "tokens_per_problem", "reduction", "clock")
 
@@ -58,12 +62,16 @@ def read_report(entry: Entry) -> Report:
     """The report of an entry. One that is not of these very files does not count."""
     if entry.id.startswith(RUN):
         return Report("A run on this machine: deepprune-sim submit makes a submission of it.")
-    return _read(entry.path, stamp(entry.path))
+    return _read(entry.path, stamp(entry.path), entry.badge is None)
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path, of: Stamp) -> Report:
+def _read(path: Path, of: Stamp, broken: bool) -> Report:
     if not (path / VERIFICATION).is_file():
+        findings = check_form(read_files(path))[1] if broken else []
+        if findings:
+            more = f" And {len(findings) - MOST} more." if len(findings) > MOST else ""
+            return Report(f"It is not well-formed. {'; '.join(findings[:MOST])}.{more}")
         return Report("Nobody has verified it yet.")
     files = read_files(path)
     try:

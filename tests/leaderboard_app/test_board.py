@@ -182,6 +182,11 @@ def test_pools_with_other_traces_have_columns_of_their_own() -> None:
     assert note == "Published figures are of other traces than this pool's."
 
 
+def test_a_number_that_nothing_can_have_does_not_widen_its_column() -> None:
+    found = library(entry("odd", result("d/m/b", 1e300, 0.5)))
+    assert cell(board_table(found, False, Selection()), "odd", "m.b.tokens_1e8").text == "1e+300"
+
+
 def test_models_that_something_ran_on_stand_before_those_with_published_figures_alone() -> None:
     published = (
         PublishedFigure("cons@512", "Large", "AIME24", 3.5, 0.8, PAPER),

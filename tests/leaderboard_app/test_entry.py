@@ -200,6 +200,8 @@ def test_a_report_counts_where_it_is_of_these_very_files(
     assert [column.heading for column in other.columns[1:3]] == ["submitted", "another seed"]
     assert len(other.rows) == 9
     assert reports.read_report(short).why == "Nobody has verified it yet."
+    hostile = full_library.by_id["2026-11-21-hostile"]
+    assert "submission.toml: paper" in reports.read_report(hostile).why  # javascript:
 
     path = tmp_path / entry.path.name
     shutil.copytree(entry.path, path)
