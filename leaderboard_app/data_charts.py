@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from leaderboard_app.data import FIGURES
 from leaderboard_app.palette import BAD, GOOD, NONE, SERIES
 from leaderboard_app.pool_answers import NO_ANSWER, RIGHT, WRONG, PoolAnswers, shares
@@ -33,7 +35,7 @@ def curves_chart(answers: PoolAnswers) -> Any:
     names = list(FIGURES)
     ks = sorted(answers.pass_at_k)
     domain = [1, max(2, ks[-1])]  # of one point, a logarithmic axis cannot be drawn
-    base = alt.Chart(alt.Data(values=rows)).encode(
+    base = alt.Chart(pa.Table.from_pylist(rows)).encode(
         x=alt.X(
             "k:Q",
             title="k, traces drawn",
@@ -98,7 +100,7 @@ def lengths_chart(answers: PoolAnswers) -> Any:
         for bar in answers.lengths
     ]
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(pa.Table.from_pylist(rows))
         .mark_bar()
         .encode(
             x=alt.X("start:Q", bin="binned", title="tokens a trace"),
@@ -147,7 +149,7 @@ def answers_chart(answers: PoolAnswers) -> Any:
     ]
     few = len(answers.facts.problems) <= 40
     return (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(pa.Table.from_pylist(rows))
         .mark_bar()
         .encode(
             x=alt.X(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from leaderboard_app.judged import Worth
 from leaderboard_app.palette import NONE, SHAPES, colours
 
@@ -24,7 +26,7 @@ def roc_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
     x = alt.X("false:Q", title="false-positive rate", scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("true:Q", title="true-positive rate", scale=alt.Scale(domain=[0, 1]))
     lines = (
-        alt.Chart(alt.Data(values=rows))
+        alt.Chart(pa.Table.from_pylist(rows))
         .mark_line(strokeWidth=2)
         .encode(
             x=x,
@@ -70,7 +72,7 @@ def calibration_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
     names = [name for name, _ in worths]
     x = alt.X("score:Q", title="score, mean of its tenth", scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("same:Q", title="share with the same answer", scale=alt.Scale(domain=[0, 1]))
-    base = alt.Chart(alt.Data(values=rows)).encode(x=x, y=y, color=_by_judge(names))
+    base = alt.Chart(pa.Table.from_pylist(rows)).encode(x=x, y=y, color=_by_judge(names))
     points = base.mark_point(filled=True, opacity=1).encode(
         shape=alt.Shape(
             "judge:N",
@@ -133,7 +135,7 @@ def _dashed(guides: Sequence[Mapping[str, float]], x: Any, y: Any) -> Any:
     import altair as alt
 
     return (
-        alt.Chart(alt.Data(values=list(guides)))
+        alt.Chart(pa.Table.from_pylist([*guides]))
         .mark_line(strokeDash=[4, 4], color=NONE, strokeWidth=1)
         .encode(x=x, y=y, detail="guide:N")
     )

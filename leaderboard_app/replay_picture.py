@@ -110,7 +110,7 @@ def picture(
     chosen: int | None = None,
     confidence: Mapping[int, float] | None = None,
 ) -> alt.LayerChart:
-    """The bars. Selecting one selects `trace`, its id.
+    """The bars. Selecting one, which gives it a frame, selects `trace`, its id.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def picture(
     ghosts
         Whether what a stopped trace would have gone on to generate is drawn, faintly.
     chosen
-        The trace whose bar has a frame.
+        The trace that is selected to begin with.
     confidence
         Lowest group confidence by place, shown on hover.
     """
@@ -164,7 +164,11 @@ def picture(
             orient="top", columns=4, labelLimit=220, symbolType="square", symbolOpacity=1
         ),
     )
-    select = alt.selection_point(name="trace", fields=["trace"], on="click", clear=False)
+    # On bars only: a click beside them would leave none selected.
+    given = {} if chosen is None else {"value": [{"trace": int(chosen)}]}
+    select = alt.selection_point(
+        name="trace", fields=["trace"], on="rect:click", clear=False, toggle=False, **given
+    )
     layers: list[alt.Chart] = []
     if ghosts:
         layers.append(
@@ -229,12 +233,12 @@ def picture(
         .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=1.5)
         .encode(x=alt.X("answered:Q", scale=x_scale))
     )
-    if any(row["trace"] == chosen for row in rows):
-        layers.append(
-            base.transform_filter(f"datum.trace === {int(chosen or 0)}")
-            .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
-            .encode(x=x, x2="end:Q", y=top, y2="under:Q")
-        )
+    # Drawn by the selection and not by another picture: making one anew takes the browser long.
+    layers.append(
+        base.transform_filter({"param": "trace", "empty": False})
+        .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
+        .encode(x=x, x2="end:Q", y=top, y2="under:Q")
+    )
     drawn: alt.LayerChart = (
         alt.layer(*layers).resolve_scale(shape="independent").properties(height=height + AROUND)
     )

@@ -5,13 +5,14 @@ Nothing here decides what is shown; that is in the pure modules, which do not kn
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from leaderboard_app import charts
 from leaderboard_app import table as tables
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import Entry, Library, load, state_of
@@ -112,17 +113,28 @@ def table_downloads(table: Table, name: str) -> None:
             key=f"csv-{name}",
             help="Every figure unrounded, with the ends of its interval",
         )
-        for form, render, language in (
-            ("Markdown", tables.as_markdown, "markdown"),
-            ("LaTeX", tables.as_latex, "latex"),
-        ):
-            with st.popover(form, type="tertiary", icon=":material/content_copy:"):
-                st.code(render(table), language=language, height=300)
+        _copies(table, name)
+
+
+@st.fragment
+def _copies(table: Table, name: str) -> None:
+    """Markdown and LaTeX, made when one is opened, for which nothing else of the page is.
+
+    Without colours, which take a browser seconds for hundreds of rows.
+    """
+    for form, render in (("Markdown", tables.as_markdown), ("LaTeX", tables.as_latex)):
+        key = f"{form.casefold()}-{name}"
+        opened = st.popover(
+            form, type="tertiary", icon=":material/content_copy:", key=key, on_change="rerun"
+        )
+        if opened.open:
+            opened.code(render(table), language=None, height=300)
 
 
 def show_chart(
-    chart: Any,
+    draw: Callable[[], Any],
     *,
+    of: tuple[Hashable, ...],
     name: str,
     alt: str,
     height: int | None = None,
@@ -131,22 +143,24 @@ def show_chart(
 ) -> Any:
     """A chart with its text alternative, to be taken along as SVG or PNG.
 
-    With `selection`, the name of a selection in the chart, what is selected is returned; or
-    `on_select` is called when that changes, and finds it under `chart-<name>` in the session.
+    `draw` makes it, once for each `of`, which says all that it depends on: drawing takes a tenth
+    of a second. Where it makes None nothing is shown, and None returned. With `selection`, the
+    name of a selection in the chart, what is selected is returned; or `on_select` is called when
+    that changes, and finds it under `chart-<name>` in the session.
     """
-    size: dict[str, Any] = {"width": "stretch", "height": height or "content"}
-    given: dict[str, Any] = {"key": f"chart-{name}", "alt": alt, **size}
+    given: dict[str, Any] = {"key": f"chart-{name}", "alt": alt}
+    given |= {"width": "stretch", "height": height or "content"}
     if selection:
-        event: Any = st.altair_chart(
-            chart, on_select=on_select or "rerun", selection_mode=selection, **given
-        )
-    else:
-        event = st.altair_chart(chart, **given)
+        given |= {"on_select": on_select or "rerun", "selection_mode": selection}
+    spec = _spec(name, of, draw)
+    if spec is None:
+        return None
+    event: Any = st.vega_lite_chart(spec=spec, **given)
     with st.container(horizontal=True, gap="small"):
         for form, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
             st.download_button(
                 form.upper(),
-                data=_drawn(chart, form),
+                data=_file(draw, form),
                 file_name=f"{name}.{form}",
                 mime=mime,
                 on_click="ignore",
@@ -159,16 +173,15 @@ def show_chart(
     return event
 
 
-def _drawn(chart: Any, form: str) -> Callable[[], bytes]:
-    """Draws the chart when it is asked for: it takes half a second."""
+def _file(draw: Callable[[], Any], form: str) -> Callable[[], bytes]:
+    """Draws the chart into a file when it is asked for: it takes half a second."""
+    return lambda: charts.as_file(draw(), form)
 
-    def draw() -> bytes:
-        file = io.BytesIO() if form == "png" else io.StringIO()
-        chart.save(file, format=form, **({"scale_factor": 2} if form == "png" else {}))
-        content = file.getvalue()
-        return content.encode() if isinstance(content, str) else content
 
-    return draw
+@st.cache_resource(max_entries=128, show_spinner=False)
+def _spec(name: str, of: tuple[Hashable, ...], _draw: Callable[[], Any]) -> charts.Spec | None:
+    chart = _draw()
+    return None if chart is None else charts.as_spec(chart)
 
 
 def choose_entry(found: Library) -> Entry | None:
@@ -282,9 +295,18 @@ def show_broken(found: Library) -> None:
         show_table(tables.Table("Broken folders", columns, rows), name="broken")
 
 
+_REPLACED = re.compile(r":(?=[\w/+-]+:)|(?<!\S)[<>~-](?=[<>=-]+(?!\S))")
+"""Where what Streamlit shows as an icon, an emoji or an arrow begins, escaped or not."""
+
+
 def plain(text: str) -> str:
-    """A text for where Streamlit reads Markdown: what could begin markup is escaped."""
-    return "".join(f"\\{each}" if each in "\\`*_{}[]()<>#+-.!|~$:&" else each for each in text)
+    """A text for where Streamlit reads Markdown: what could begin markup is escaped.
+
+    Shortcodes such as `:material/verified:` are replaced after escapes were read, so that only
+    something between their characters keeps them: here a word joiner, which is not seen.
+    """
+    parted = _REPLACED.sub("\\g<0>\N{WORD JOINER}", text)
+    return "".join(f"\\{each}" if each in "\\`*_{}[]()<>#+-.!|~$:&" else each for each in parted)
 
 
 def is_dark() -> bool:

@@ -71,7 +71,7 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
         screen.show_table(compare_tables.difference_table(found), name="differences")
     if len(entries) > 2:
         _matrices(library, entries, shared, synthetic=synthetic)
-    _by_problem(entries, shared)
+    _by_problem(library.state, entries, shared)
 
 
 def _is_synthetic(entries: Sequence[Entry]) -> bool:
@@ -113,7 +113,7 @@ def _matrices(
         screen.show_table(table, name=f"matrix-{metric}", sortable=False)
 
 
-def _by_problem(entries: Sequence[Entry], shared: Sequence[Shared]) -> None:
+def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) -> None:
     st.subheader("Problem by problem")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column = st.selectbox(
@@ -133,7 +133,8 @@ def _by_problem(entries: Sequence[Entry], shared: Sequence[Shared]) -> None:
         )
     axis = AXES[axis or "Tokens"]
     event = screen.show_chart(
-        compare_chart.draw(pool, first, second, axis),
+        lambda: compare_chart.draw(pool, first, second, axis),
+        of=(state, tuple(pool.sums), column, first.id, second.id, axis),
         name="problems",
         alt=compare_chart.sentence(pool, first, second, axis),
         selection=compare_chart.PICKED,

@@ -95,14 +95,18 @@ def _show_pool(library: Library, row: Row, answers: PoolAnswers) -> None:
         st.markdown("  \n".join(lines))
     st.subheader("pass@k and cons@k", help=" ".join(f"{k}: {v}" for k, v in data.FIGURES.items()))
     with st.spinner("Voting over drawn hands of traces …"):
-        curves = data_charts.curves_chart(answers)
-    screen.show_chart(curves, name="curves", alt=data_charts.curves_in_words(answers), height=320)
+        said = data_charts.curves_in_words(answers)
+    of = (library.state, name)
+    screen.show_chart(
+        lambda: data_charts.curves_chart(answers), of=of, name="curves", alt=said, height=320
+    )
     screen.show_table(data.curves_table(answers), name="at-k")
     left, right = st.columns(2)
     with left:
         st.subheader("Lengths")
         screen.show_chart(
-            data_charts.lengths_chart(answers),
+            lambda: data_charts.lengths_chart(answers),
+            of=of,
             name="lengths",
             alt=data_charts.lengths_in_words(answers),
             height=320,
@@ -110,7 +114,8 @@ def _show_pool(library: Library, row: Row, answers: PoolAnswers) -> None:
     with right:
         st.subheader("Answers")
         screen.show_chart(
-            data_charts.answers_chart(answers),
+            lambda: data_charts.answers_chart(answers),
+            of=of,
             name="answers",
             alt=data_charts.answers_in_words(answers),
             height=320,

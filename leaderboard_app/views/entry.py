@@ -93,7 +93,12 @@ def _problems(library: Library, entry: Entry) -> None:
         st.warning("Its answers say nothing about this pool.")
         return
     text = savings.savings_text(result, found)
-    screen.show_chart(savings.savings_chart(result, found), name="savings", alt=text)
+    screen.show_chart(
+        lambda: savings.savings_chart(result, found),
+        of=(library.state, entry.id, result.column),
+        name="savings",
+        alt=text,
+    )
     st.text(text)
     screen.show_table(entries.problem_table(entry, result, found), name="problems")
 

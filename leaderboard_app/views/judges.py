@@ -62,7 +62,7 @@ def page() -> None:
     if pool is not None:
         here = [each for each in found.stored if each.pool == pool]
         worths = [(each, _worth_of(library, each)) for each in here]
-        _show_worths(pool, worths, option)
+        _show_worths((library.state, scores, pool), worths, option)
     _show_published(library)
     _show_thresholds(library, pool, option)
     for each in found.broken:
@@ -85,7 +85,11 @@ def _chosen_pool(library: Library, found: Inventory) -> str | None:
     return screen.choose_one("Pool", pools, name="pool")
 
 
-def _show_worths(pool: str, worths: Sequence[tuple[Stored, Worth | str]], option: str) -> None:
+def _show_worths(
+    of: tuple[int, str, str], worths: Sequence[tuple[Stored, Worth | str]], option: str
+) -> None:
+    """The judges of a pool; `of` changes when the pool, the library or any score does."""
+    pool = of[-1]
     if not worths:
         screen.empty(
             "There are threshold runs of this pool, but no stored scores.",
@@ -108,7 +112,8 @@ def _show_worths(pool: str, worths: Sequence[tuple[Stored, Worth | str]], option
     with left:
         st.subheader("ROC", help=" ".join(judged_tables.MEANINGS[key] for key in _ROC))
         screen.show_chart(
-            judged_charts.roc_chart(curves),
+            lambda: judged_charts.roc_chart(curves),
+            of=of,
             name="roc",
             alt=judged_charts.roc_in_words(curves),
             height=420,
@@ -116,7 +121,8 @@ def _show_worths(pool: str, worths: Sequence[tuple[Stored, Worth | str]], option
     with right:
         st.subheader("Calibration", help=judged_tables.MEANINGS["Calibration error"])
         screen.show_chart(
-            judged_charts.calibration_chart(curves),
+            lambda: judged_charts.calibration_chart(curves),
+            of=of,
             name="calibration",
             alt=judged_charts.calibration_in_words(curves),
             height=420,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ MARKS = (
     "answer green and marked with a strip at the left. A sign at a bar's end says what cut it. The "
     "dashed line is where the method answered."
 )
+
+Of = tuple[Hashable, ...]
+"""What a picture depends on."""
 
 
 def page() -> None:
@@ -118,25 +122,27 @@ def _replay(library: Library, replay: Replay) -> None:
     if not replay.decoded.any():
         st.info("No trace was decoded, so there is nothing to draw.")
         return
-    _forget_trace((replay.entry.id, replay.result.pool, replay.problem_id, replay.repeat))
-    chosen = _bars(replay)
+    shown = (replay.entry.id, replay.result.column, replay.problem_id, replay.repeat)
+    _forget_trace(shown)
+    of = (library.state, *shown)
+    chosen = _bars(replay, of)
     if chosen is not None:
         _trace(replay, chosen)
-    _signals(replay, chosen)
-    _votes(replay)
+    _signals(replay, chosen, of)
+    _votes(replay, of)
     label = f"All {len(replay.trace_id):,} started traces as a table"
     if st.toggle(label, key="table", bind="query-params"):
         screen.show_table(problems.trace_table(replay), name="traces")
 
 
-def _forget_trace(shown: tuple[str, str, str, int]) -> None:
+def _forget_trace(shown: Of) -> None:
     """Choose no trace where a link without one has led to another replay."""
     if st.session_state.get("replay-shown", shown) != shown and not screen.parameter("trace"):
         st.session_state["trace"] = None
     st.session_state["replay-shown"] = shown
 
 
-def _bars(replay: Replay) -> int | None:
+def _bars(replay: Replay, of: Of) -> int | None:
     """The picture, and the place of the trace that is chosen in it."""
     st.subheader("The replay")
     kinds = pictures.orders_for(replay)
@@ -166,26 +172,42 @@ def _bars(replay: Replay) -> int | None:
     place = None if number is None else replay.place(int(number))
     if number is not None and place is None:
         st.warning(f"Trace {int(number)} was not started in this replay.")
-    window = signals.default_window(replay)
-    reads = "confidence" in replay.entry.needs  # working it out for nothing takes a second
-    lowest = signals.lowest_by_place(replay, window) if reads else {}
-    chart = pictures.picture(
-        replay,
-        by or default,
-        ghosts=bool(ghosts),
-        chosen=None if place is None else int(replay.trace_id[place]),
-        confidence=lowest,
-    )
+    chosen = None if place is None else int(replay.trace_id[place])
+    of = (*of, by or default, bool(ghosts))
+    framed = _framed(of, chosen)
+    text = pictures.picture_text(replay)
     screen.show_chart(
-        chart,
+        lambda: _picture(replay, by or default, bool(ghosts), framed),
+        of=(*of, framed),
         name="replay",
-        alt=pictures.picture_text(replay),
+        alt=text,
         selection="trace",
         on_select=_take_selected,
     )
     st.caption(MARKS)
-    st.text(pictures.picture_text(replay))
+    st.text(text)
     return place
+
+
+def _picture(replay: Replay, by: str, ghosts: bool, framed: int | None) -> Any:
+    window = signals.default_window(replay)
+    reads = "confidence" in replay.entry.needs  # working it out for nothing takes a second
+    lowest = signals.lowest_by_place(replay, window) if reads else {}
+    return pictures.picture(replay, by, ghosts=ghosts, chosen=framed, confidence=lowest)
+
+
+def _framed(of: Of, chosen: int | None) -> int | None:
+    """The trace that the picture is made with as selected.
+
+    After a click on a bar it is the one that it was made with before: the browser has selected the
+    other one already, and would be long to draw everything anew.
+    """
+    before = st.session_state.get("replay-framed")
+    if before is None or before[0] != of or chosen != st.session_state.get("replay-clicked"):
+        before = st.session_state["replay-framed"] = (of, chosen)
+        st.session_state["replay-clicked"] = None
+    framed: int | None = before[1]
+    return framed
 
 
 def _take_selected() -> None:
@@ -193,34 +215,42 @@ def _take_selected() -> None:
     event: Any = st.session_state.get("chart-replay") or {}
     points = event.get("selection", {}).get("trace") or []
     if isinstance(points, list) and points and isinstance(points[0].get("trace"), int | float):
-        st.session_state["trace"] = int(points[0]["trace"])
+        trace = int(points[0]["trace"])
+        st.session_state["trace"] = st.session_state["replay-clicked"] = trace
 
 
-def _votes(replay: Replay) -> None:
+def _votes(replay: Replay, of: Of) -> None:
     if replay.stored is None:
         return
     st.subheader("Votes")
-    screen.show_chart(voted.votes_chart(replay), name="votes", alt=voted.votes_text(replay))
+    text = voted.votes_text(replay)
+    screen.show_chart(lambda: voted.votes_chart(replay), of=of, name="votes", alt=text)
 
 
-def _signals(replay: Replay, chosen: int | None) -> None:
+def _signals(replay: Replay, chosen: int | None, of: Of) -> None:
     if signals.has_confidence(replay):
         line = signals.threshold(replay)
         if line is not None or chosen is not None:
             window = line.window if line else signals.default_window(replay)
-            chart = signals.confidence_chart(replay, window, line, chosen)
             st.subheader("Group confidence")
             text = signals.confidence_text(replay, window, line, chosen)
-            if chart is None:
+            shown = screen.show_chart(
+                lambda: signals.confidence_chart(replay, window, line, chosen),
+                of=(*of, chosen),
+                name="confidence",
+                alt=text,
+            )
+            if shown is None:
                 st.info(f"No trace is as long as the window of {window:,} tokens.")
             else:
-                screen.show_chart(chart, name="confidence", alt=text)
                 st.text(text)
     if signals.has_probes(replay) and replay.answer["probe_calls"]:
         st.subheader("Probe consensus")
         found = signals.consensus(replay)
         text = signals.consensus_text(replay, found)
-        screen.show_chart(signals.consensus_chart(replay, found), name="probes", alt=text)
+        screen.show_chart(
+            lambda: signals.consensus_chart(replay, found), of=of, name="probes", alt=text
+        )
         st.text(text)
 
 

@@ -10,7 +10,6 @@ import streamlit as st
 from leaderboard_app import choosing, screen, tradeoff, tradeoff_chart, tradeoff_points
 from leaderboard_app.library import Entry, Library
 from leaderboard_app.palette import badge_help, badge_text
-from leaderboard_app.tradeoff import View
 from leaderboard_app.tradeoff_points import COSTS, NAMES, Measured
 
 
@@ -58,7 +57,8 @@ def page() -> None:
     st.markdown(f"**{screen.plain(measured.place)}**: {tradeoff.count(view)}.")
     if view.points:
         event = screen.show_chart(
-            _drawn(view, library.state, measured.columns, measured.cost, tuple(badges), log),
+            lambda: tradeoff_chart.draw(view, log=log),
+            of=(library.state, tuple(pools), measured.cost, tuple(badges), log),
             name="tradeoff",
             alt=said,
             selection=tradeoff_chart.PICKED,
@@ -76,13 +76,6 @@ def page() -> None:
 @st.cache_resource(max_entries=32, show_spinner="Averaging …")
 def _measure(_library: Library, state: int, columns: Sequence[str], cost: str) -> Measured:
     return tradeoff_points.measure(_library, columns, cost)
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _drawn(
-    _view: View, state: int, columns: Sequence[str], cost: str, badges: Sequence[str], log: bool
-) -> Any:
-    return tradeoff_chart.draw(_view, log=log)
 
 
 def _badges(measured: Measured) -> list[str]:

@@ -238,12 +238,12 @@ def test_published_redundancy_stands_beside_real_pools_only(answers: PoolAnswers
 
 
 def test_charts_show_every_trace_once(answers: PoolAnswers) -> None:
-    lengths = data_charts.lengths_chart(answers).to_dict()["data"]["values"]
+    (lengths,) = data_charts.lengths_chart(answers).to_dict()["datasets"].values()
     assert sum(each["traces"] for each in lengths) == 12
-    bars = data_charts.answers_chart(answers).to_dict()["data"]["values"]
+    (bars,) = data_charts.answers_chart(answers).to_dict()["datasets"].values()
     assert [each["problem"] for each in bars if each["order"] == 0] == ["a", "b", "c"]
     assert sum(each["share"] for each in bars) == pytest.approx(3)
-    curves = data_charts.curves_chart(answers).to_dict()["data"]["values"]
+    (curves,) = data_charts.curves_chart(answers).to_dict()["datasets"].values()
     assert [(each["figure"], each["k"]) for each in curves] == [
         (name, k) for name in ("pass@k", "cons@k") for k in (1, 2, 4)
     ]

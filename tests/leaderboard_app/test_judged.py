@@ -237,9 +237,11 @@ def test_charts_hold_the_figures_and_say_them_in_words(folders: Folders) -> None
     assert worths[0][0] == "reader:x=1, tokens=15"
     assert "AUROC 0.625, TNR@0.2 0.250" in judged_charts.roc_in_words(worths)
     assert "calibration error 0.417" in judged_charts.calibration_in_words(worths)
-    curve = judged_charts.roc_chart(worths).to_dict()["layer"][1]["data"]["values"]
+    drawn = judged_charts.roc_chart(worths).to_dict()
+    curve = drawn["datasets"][drawn["layer"][1]["data"]["name"]]
     assert [(each["false"], each["true"]) for each in curve] == list(worths[0][1].curve)
-    points = judged_charts.calibration_chart(worths).to_dict()["layer"][1]["data"]["values"]
+    drawn = judged_charts.calibration_chart(worths).to_dict()
+    points = drawn["datasets"][drawn["layer"][1]["data"]["name"]]
     assert sum(each["pairs"] for each in points) == 6
 
 

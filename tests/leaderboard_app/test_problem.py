@@ -117,11 +117,14 @@ def test_the_picture_has_the_right_answer_in_its_colour_and_what_cut_the_others(
     assert ghosts["encoding"]["x"]["field"] == "end"
     assert ghosts["encoding"]["x2"]["field"] == "full"
     assert strip["transform"][0]["filter"] == "datum.right"
-    assert chosen["transform"][0]["filter"] == "datum.trace === 7"
+    assert chosen["transform"][0]["filter"] == {"param": "trace", "empty": False}
+    assert drawn["params"][0]["value"] == [{"trace": 7}]
     assert answered["data"]["values"] == [{"answered": 100}]
     # The clock reaches to the longest of the ghosts, with room for the strip before it.
     assert bars["encoding"]["x"]["scale"]["domain"] == [-3.0, 150.0]
-    assert len(pictures.picture(short, "answer", ghosts=False).to_dict()["layer"]) == 4
+    unchosen = pictures.picture(short, "answer", ghosts=False).to_dict()
+    assert len(unchosen["layer"]) == 5
+    assert "value" not in unchosen["params"][0]
 
 
 @pytest.mark.parametrize(("bars", "height"), [(1, 120), (8, 144), (50, 900), (512, 900)])

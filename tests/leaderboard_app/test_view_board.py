@@ -14,10 +14,14 @@ from leaderboard_app.folders import Folders
 Open = Callable[..., AppTest]
 
 
-def copied(app: AppTest) -> str:
-    """The board as Markdown, as the page offers it."""
+def copied(app: AppTest, *names: str) -> str:
+    """A table as Markdown, as the page offers it once that is opened."""
     assert not app.exception
-    return next(each.value for each in app.code if each.language == "markdown")
+    for name in names or ("sort", "order"):
+        app.session_state[f"markdown-{name}"] = True
+    app.run()
+    assert not app.exception
+    return next(each.value for each in app.code if each.value.startswith("| "))
 
 
 def methods(app: AppTest) -> list[str]:
@@ -71,7 +75,7 @@ def test_one_run_stands_above_the_published_figures(open_app: Open, small: Folde
 def test_broken_folders_are_listed_below_with_their_reasons(open_app: Open, full: Folders) -> None:
     app = open_app(full)
     assert "3 folders are broken and left out" in [each.label for each in app.expander]
-    reasons = [each.value for each in app.code if each.language == "markdown"][-1]
+    reasons = copied(app, "broken")
     assert "answers.parquet" in reasons
     assert "2026-11-21-broken" in reasons.replace("\\", "")
 

@@ -1,0 +1,55 @@
+"""Charts on their way out: as Vega-Lite for a page, as a picture in a file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from threading import Lock
+from typing import Any
+
+import pyarrow as pa
+
+Spec = dict[str, Any]
+
+_ALTAIR = Lock()
+"""Altair's settings are the whole process's, and readers have a thread each."""
+
+
+def as_spec(chart: Any) -> Spec:
+    """An Altair chart as Vega-Lite, with its Arrow tables and frames as they are under `datasets`.
+
+    Nothing is checked against Vega-Lite's schema, which takes three quarters of the time: tests of
+    the charts do that. Tables are named after what they hold, so that equal charts are equal text.
+    """
+    import altair as alt
+
+    tables: dict[str, pa.Table] = {}
+
+    def set_aside(data: Any) -> dict[str, str]:
+        table = data if isinstance(data, pa.Table) else pa.Table.from_pandas(data)
+        name = f"table-{_hash_of(table)}"
+        tables[name] = table
+        return {"name": name}
+
+    alt.data_transformers.register("set_aside", set_aside)
+    with _ALTAIR, alt.theme.enable("none"), alt.data_transformers.enable("set_aside"):
+        spec: Spec = chart.to_dict(validate=False)
+    return {**spec, "datasets": tables}
+
+
+def _hash_of(table: pa.Table) -> str:
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return hashlib.sha256(sink.getvalue()).hexdigest()[:16]
+
+
+def as_file(chart: Any, form: str) -> bytes:
+    """The chart drawn as `svg` or as `png` of twice its size; half a second."""
+    import altair as alt
+
+    file = io.BytesIO() if form == "png" else io.StringIO()
+    with _ALTAIR, alt.data_transformers.enable("default", max_rows=None):
+        chart.save(file, format=form, **({"scale_factor": 2} if form == "png" else {}))
+    content = file.getvalue()
+    return content.encode() if isinstance(content, str) else content
