@@ -12,12 +12,14 @@ from typing import Any
 
 import streamlit as st
 
-from leaderboard_app import charts
+from leaderboard_app import charts, submitting
 from leaderboard_app import table as tables
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import Entry, Library, load, state_of
 from leaderboard_app.navigation import HOME, PAGES
 from leaderboard_app.navigation import link as link
+from leaderboard_app.palette import badge_help
+from leaderboard_app.submitting import Places
 from leaderboard_app.table import Order, Table
 
 HERE = Path(__file__).parent
@@ -190,11 +192,7 @@ def choose_entry(found: Library) -> Entry | None:
     One that does not exist is answered by a line with the nearest names.
     """
     if not found.entries:
-        empty(
-            "There is no run and no submission yet. Make a run:",
-            "deepprune-sim run cons@16",
-            "deepprune-sim run deepprune",
-        )
+        empty_of_entries(found)
         return None
     wanted = parameter("entry")
     if wanted is not None and wanted not in found.by_id:
@@ -276,6 +274,19 @@ def empty(message: str, *commands: str) -> None:
     st.info(message, icon=":material/info:")
     for command in commands:
         st.code(command, language="sh")
+
+
+def empty_of_entries(found: Library, message: str | None = None) -> None:
+    """Says that there is no entry, and the commands that make two."""
+    empty(
+        message or "There is no run and no submission yet. Make two runs, and they appear here:",
+        *submitting.first_runs(found, Places.of(found.folders, Path.cwd())),
+    )
+
+
+def synthetic_notice() -> None:
+    """Says what figures on generated traces are worth, in the same words on every page."""
+    st.warning(badge_help("synthetic"), icon=":material/science:")
 
 
 def show_broken(found: Library) -> None:

@@ -38,18 +38,20 @@ def page() -> None:
     st.title("Leaderboard")
     there = kinds(library)
     if not there:
-        screen.empty(
-            "Nothing here yet: no submission, no run, no published figure. Make a run:",
-            "deepprune-sim data sample",
-            "deepprune-sim run cons@16 -d 'generated/*/*'",
+        screen.empty_of_entries(
+            library, "Nothing here yet: no submission, no run, no published figure. Make two runs:"
         )
     else:
         with st.container(horizontal=True):
             synthetic = _chosen_kind(there)
             view = _one("View", "view", (TABLE, COMBINED))
         if synthetic:
-            st.info("Generated traces: they show the tool and say nothing about the methods.")
+            screen.synthetic_notice()
         _board(library, synthetic, view)
+        if not library.entries and view != COMBINED:
+            screen.empty_of_entries(
+                library, "Only published figures so far. Make two runs, and they stand above:"
+            )
     screen.show_broken(library)
 
 
@@ -77,11 +79,9 @@ def _board(library: Library, synthetic: bool, view: str) -> None:
     if view == COMBINED:
         standing = _places(library.state, synthetic, library)
         if not standing:
-            screen.empty(
-                "No replay to rank yet: published figures cannot be paired with anything. Run a "
-                "method on a recorded pool:",
-                "deepprune-sim data list --known",
-                "deepprune-sim run short-3@16 -d POOL",
+            screen.empty_of_entries(
+                library,
+                "No replay to rank yet: published figures cannot be paired. Make two runs:",
             )
             return
         table = combined_table(library, standing, synthetic, selection)

@@ -15,7 +15,6 @@ from leaderboard_app import (
 )
 from leaderboard_app.compare import Difference, Shared
 from leaderboard_app.library import Entry, Library
-from leaderboard_app.palette import badge_help
 
 AXES = {"Tokens": "tokens", "Right answers": "right"}
 ALL, CONTESTED = "All", "Where they differ"
@@ -26,12 +25,7 @@ def page() -> None:
     library = screen.library()
     st.title("Compare")
     if not library.entries:
-        screen.empty(
-            "There is no run and no submission yet. Make two runs, and compare them here:",
-            "deepprune-sim data sample",
-            "deepprune-sim run cons@16 -d 'generated/*/*'",
-            "deepprune-sim run asc -d 'generated/*/*' -n 16",
-        )
+        screen.empty_of_entries(library)
         screen.show_broken(library)
         return
     entries = choosing.choose(library, "Entries; the others are compared with the first")
@@ -51,7 +45,7 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
     synthetic = _is_synthetic(entries)
     shared = compare.shared_pools(library, entries, synthetic=synthetic)
     if synthetic and shared:
-        st.warning(badge_help("synthetic"), icon=":material/science:")
+        screen.synthetic_notice()
     for caveat in compare.caveats(entries, shared, synthetic=synthetic):
         st.markdown(f":material/warning: {screen.plain(caveat)}")
     if not shared:

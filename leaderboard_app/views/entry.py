@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from leaderboard_app import choosing, savings, screen
 from leaderboard_app import entry as entries
-from leaderboard_app import savings, screen
 from leaderboard_app import verification_report as reports
 from leaderboard_app.citation import bibtex
 from leaderboard_app.entry import ProblemFigures
 from leaderboard_app.library import Entry, Library
+from leaderboard_app.navigation import PAGES
 from leaderboard_app.palette import badge_help, badge_text
 
 
@@ -33,6 +34,12 @@ def _entry(library: Library, entry: Entry) -> None:
     st.text(entries.byline(entry))
     links = [("Paper", entry.paper), ("Code", entry.code)]
     with st.container(horizontal=True, gap="small"):
+        st.page_link(
+            PAGES["compare"].file,
+            label="Compare it with others",
+            icon=":material/compare_arrows:",
+            query_params={choosing.PARAMETER: choosing.as_parameter([entry.id])},
+        )
         for name, address in links:
             if address and address.startswith("https://"):
                 st.link_button(name, address, icon=":material/open_in_new:")
@@ -67,7 +74,7 @@ def _figures(entry: Entry) -> None:
     if real := entries.results_of(entry, synthetic=False):
         screen.show_table(entries.pool_table(real, every=bool(every)), name="pools")
     if generated := entries.results_of(entry, synthetic=True):
-        st.caption("On generated traces: this shows the tool and says nothing about the method.")
+        screen.synthetic_notice()
         screen.show_table(entries.pool_table(generated, every=bool(every)), name="synthetic")
 
 

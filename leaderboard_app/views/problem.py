@@ -91,6 +91,12 @@ def _links(entry: Entry, result: Result, names: tuple[str, ...], name: str, repe
             icon=":material/article:",
             query_params={"entry": entry.id, "pool": result.pool},
         )
+        st.page_link(
+            PAGES["data"].file,
+            label="The pool",
+            icon=":material/database:",
+            query_params={"pool": result.pool},
+        )
 
 
 @st.cache_resource(max_entries=2, show_spinner=False, hash_funcs={Library: lambda each: each.state})
@@ -107,7 +113,7 @@ def _read(library: Library, entry: Entry, result: Result, name: str, repeat: int
 
 def _replay(library: Library, replay: Replay) -> None:
     if replay.result.synthetic:
-        st.caption("Generated traces: this shows the tool and says nothing about the method.")
+        screen.synthetic_notice()
     if replay.stored is not None and replay.stored.problem.question:
         with st.expander("Question", expanded=len(replay.stored.problem.question) < 1200):
             st.text(replay.stored.problem.question)

@@ -9,7 +9,7 @@ import streamlit as st
 
 from leaderboard_app import choosing, screen, tradeoff, tradeoff_chart, tradeoff_points
 from leaderboard_app.library import Entry, Library
-from leaderboard_app.palette import badge_help, badge_text
+from leaderboard_app.palette import badge_text
 from leaderboard_app.tradeoff_points import COSTS, NAMES, Measured
 
 
@@ -19,11 +19,7 @@ def page() -> None:
     st.title("Trade-off")
     real, made = (tradeoff_points.columns_of(library, synthetic=kind) for kind in (False, True))
     if not real and not made:
-        screen.empty(
-            "There is no run and no submission yet. Make a run, and it appears here:",
-            "deepprune-sim data sample",
-            "deepprune-sim run asc -d 'generated/*/*' -n 16",
-        )
+        screen.empty_of_entries(library)
         screen.show_broken(library)
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -52,7 +48,7 @@ def page() -> None:
     badges = _badges(measured)
     view = tradeoff.choose(measured, badges)
     if synthetic:
-        st.warning(badge_help("synthetic"), icon=":material/science:")
+        screen.synthetic_notice()
     said = tradeoff.sentence(view)
     st.markdown(f"**{screen.plain(measured.place)}**: {tradeoff.count(view)}.")
     if view.points:

@@ -44,6 +44,12 @@ def test_without_any_file_there_are_the_published_figures(open_app: Open, empty:
         "DeepPrune",
     ]
     assert [each.key for each in app.segmented_control] == ["view"]
+    assert "Only published figures so far" in app.info[0].value
+    assert [each.value.split()[1] for each in app.code if "deepprune-sim" in each.value] == [
+        "data",
+        "run",
+        "run",
+    ]
 
 
 def test_without_a_replay_the_combined_view_says_what_to_run(
@@ -62,7 +68,8 @@ def test_with_nothing_at_all_it_says_what_to_run(open_app: Open, tmp_path: Path)
     app = open_app(folders)
     assert not app.exception
     assert "Nothing here yet" in app.info[0].value
-    assert app.code[0].value == "deepprune-sim data sample"
+    assert app.code[0].value.startswith("deepprune-sim data sample")
+    assert [each.value.split()[1] for each in app.code] == ["data", "run", "run"]
 
 
 def test_one_run_stands_above_the_published_figures(open_app: Open, small: Folders) -> None:

@@ -58,7 +58,7 @@ def test_a_link_opens_a_pool(open_app: Open, full: Folders) -> None:
     assert not app.exception
     assert app.selectbox[0].value == "generated/qwen3-32b/aime25"
     assert app.segmented_control[0].value == "synthetic"
-    assert any("Synthetic" in each.value for each in app.caption)
+    assert any("generated traces" in each.value for each in app.warning)
     assert "Problems" in headings(app)
 
 

@@ -87,3 +87,9 @@ def test_a_pool_that_it_has_no_figures_on_is_said(full: Folders, open_app: Open)
     assert not app.exception
     assert "no figures on" in app.warning[0].value
     assert app.selectbox(key="chosen-pool").value == "recorded/model-a/bench-1"
+
+
+def test_links_lead_on_to_compare_and_to_the_pool(open_app: Open, full: Folders) -> None:
+    app = open_app(full, "entry", entry="2026-11-20-short")
+    (link,) = (each.proto for each in app.get("page_link") if "Compare" in each.proto.label)
+    assert (link.page, link.query_string) == ("compare", "entries=2026-11-20-short")
