@@ -144,6 +144,7 @@ def sort(reader: Reader) -> float:
 def filter_by_badge(reader: Reader) -> float:
     reader.open("board")
     reader.seen.click(reader.seen.wait_for("summary", "Filter rows"))
+    reader.seen.settle()  # it unfolds
     filtered = there("[data-testid='stCaptionContainer']", "Filtered")
     return reader.timed(CLICK, filtered, reader.option("Badges", "synthetic"))
 

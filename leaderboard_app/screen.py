@@ -101,8 +101,13 @@ def show_table(
         table_downloads(table, name)
 
 
+@st.fragment
 def table_downloads(table: Table, name: str) -> None:
-    """CSV to download, Markdown and LaTeX to copy."""
+    """CSV to download, Markdown and LaTeX to copy.
+
+    These are made when they are opened, for which nothing else of the page is made anew; without
+    colours, which take a browser seconds for hundreds of rows.
+    """
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "CSV",
@@ -115,22 +120,13 @@ def table_downloads(table: Table, name: str) -> None:
             key=f"csv-{name}",
             help="Every figure unrounded, with the ends of its interval",
         )
-        _copies(table, name)
-
-
-@st.fragment
-def _copies(table: Table, name: str) -> None:
-    """Markdown and LaTeX, made when one is opened, for which nothing else of the page is.
-
-    Without colours, which take a browser seconds for hundreds of rows.
-    """
-    for form, render in (("Markdown", tables.as_markdown), ("LaTeX", tables.as_latex)):
-        key = f"{form.casefold()}-{name}"
-        opened = st.popover(
-            form, type="tertiary", icon=":material/content_copy:", key=key, on_change="rerun"
-        )
-        if opened.open:
-            opened.code(render(table), language=None, height=300)
+        for form, render in (("Markdown", tables.as_markdown), ("LaTeX", tables.as_latex)):
+            key = f"{form.casefold()}-{name}"
+            opened = st.popover(
+                form, type="tertiary", icon=":material/content_copy:", key=key, on_change="rerun"
+            )
+            if opened.open:
+                opened.code(render(table), language=None, height=300)
 
 
 def show_chart(
