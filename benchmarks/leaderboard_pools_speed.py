@@ -19,6 +19,7 @@ from judges.generated import score_generated
 from judges.redundancy import count_pairs
 from judges.scores import open_scores
 from leaderboard_app import data, data_charts, judged
+from leaderboard_app.charts import as_spec
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import load
 from leaderboard_app.pool_answers import read_answers
@@ -60,7 +61,7 @@ def main() -> None:
             f"{looped / reading:.2f}x that"
         )
         print(f"pass@k and cons@k: {least(lambda: read_answers(library, name).cons_at_k):.3f} s")
-        print(f"three charts: {least(lambda: [each(answers).to_dict() for each in charts]):.3f} s")
+        print(f"three charts: {least(lambda: [as_spec(each(answers)) for each in charts]):.3f} s")
         print(f"table of problems: {least(lambda: data.problems_table(answers)):.3f} s")
         print(f"which scores are stored: {least(lambda: judged.inventory(library)):.3f} s")
         print(

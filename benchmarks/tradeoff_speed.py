@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 import numpy as np
 
 from leaderboard_app import compare, compare_chart, compare_tables, tradeoff, tradeoff_chart
+from leaderboard_app.charts import as_spec
 from leaderboard_app.choosing import MOST
 from leaderboard_app.library import Entry, Library, Result
 from leaderboard_app.table import as_html
@@ -124,8 +125,8 @@ def time_compared(library: Library, chosen: Sequence[Entry]) -> None:
         lambda: as_html(compare_tables.problem_table(pool, chosen, contested=False)),
     )
     timed(
-        f"{name}: picture as JSON",
-        lambda: compare_chart.draw(pool, chosen[1], chosen[0], "tokens").to_dict(),
+        f"{name}: picture as Vega-Lite",
+        lambda: as_spec(compare_chart.draw(pool, chosen[1], chosen[0], "tokens")),
     )
 
 
@@ -141,7 +142,7 @@ def main() -> None:
     averaging = (time.perf_counter() - began) / 3
     view = timed("Trade-off: front and lines", lambda: tradeoff.choose(measured))
     chart = timed("Trade-off: picture", lambda: tradeoff_chart.draw(view, log=True))
-    timed("Trade-off: picture as JSON", chart.to_dict)
+    timed("Trade-off: picture as Vega-Lite", lambda: as_spec(chart))
     timed("Trade-off: table as HTML", lambda: as_html(tradeoff.table(view)))
     for count in (2, MOST):
         time_compared(library, made_up.entries[:count])

@@ -72,6 +72,29 @@ def test_a_window_longer_than_all_traces_is_said(tmp_path: Path, open_app: Open)
     assert "No trace is as long as the window of 2,048" in texts(app)
 
 
+def test_after_a_click_on_a_bar_the_picture_stays_as_the_browser_has_it(
+    small: Folders, open_app: Open
+) -> None:
+    def picture(app: AppTest) -> str:
+        assert not app.exception
+        spec: str = app.get("vega_lite_chart")[0].proto.spec
+        return spec
+
+    app = open_app(small, "problem", entry="runs/cons")
+    before = picture(app)
+    app.session_state["trace"] = app.session_state["replay-clicked"] = 2
+    app.run()
+    assert "Trace 2" in texts(app)
+    assert picture(app) == before
+    app.number_input(key="trace").set_value(3).run()  # which the browser cannot know
+    assert '[{"trace": 3}]' in picture(app)
+    app.session_state["trace"] = app.session_state["replay-clicked"] = 2
+    app.run()
+    assert '[{"trace": 3}]' in picture(app)
+    app.segmented_control(key="by").set_value("length").run()  # another picture: all of it anew
+    assert '[{"trace": 2}]' in picture(app)
+
+
 def test_a_chosen_trace_opens_its_text_up_to_the_cut_and_greyed_after_it(
     full: Folders, open_app: Open
 ) -> None:
