@@ -45,8 +45,9 @@ def _key(entry: Entry) -> str:
 
 
 def _text(text: str) -> str:
-    """A text that can stand between braces."""
-    return escape_latex(" ".join(text.split()))
+    """A text that can stand between braces, which BibTeX counts even behind a backslash."""
+    escaped = escape_latex(" ".join(text.split()))
+    return escaped.replace("\\{", "\\textbraceleft{}").replace("\\}", "\\textbraceright{}")
 
 
 def _address(link: str) -> str:

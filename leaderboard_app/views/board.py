@@ -50,7 +50,9 @@ def page() -> None:
         _board(library, synthetic, view)
         if not library.entries and view != COMBINED:
             screen.empty_of_entries(
-                library, "Only published figures so far. Make two runs, and they stand above:"
+                library,
+                "Only published figures so far. Make two runs; what is on generated traces stands "
+                "under Synthetic:",
             )
     screen.show_broken(library)
 

@@ -230,16 +230,17 @@ def test_a_citation_has_the_paper(short: Entry) -> None:
     )
 
 
-@pytest.mark.parametrize("text", [HOSTILE, "a}b{c", "x\\write18{id}", "50% & $1_000 #1", "a\nb"])
+@pytest.mark.parametrize(
+    "text", [HOSTILE, "a}b{c", "{", "x\\write18{id}", "50% & $1_000 #1", "a\nb"]
+)
 def test_no_text_ends_a_field_of_a_citation(short: Entry, text: str) -> None:
     hostile = replace(
         short, method=text, authors=(text,), organisation=text, paper=f"https://{text}"
     )
     cited = bibtex(hostile)
     depth = 0
-    for before, character in zip(f" {cited}", cited, strict=False):
-        if before != "\\":
-            depth += (character == "{") - (character == "}")
+    for character in cited:  # BibTeX counts braces behind backslashes as well
+        depth += (character == "{") - (character == "}")
         assert depth >= 0
     assert depth == 0
     assert "\\write18" not in cited

@@ -74,6 +74,11 @@ def test_its_figures_and_sentences(short: Replay) -> None:
     assert problems.verdict(short) == (
         "It answered '103', which is wrong; the right answer is '1'. cons@8 is wrong."
     )
+    odd = replace(short, answer={**short.answer, "answer": "\\frac{1}{2}\n\0" + "w" * 999})
+    said = problems.verdict(odd)
+    assert said.startswith("It answered '\\frac{1}{2} \ufffdwww")  # LaTeX as it is written
+    assert "www…', which is wrong" in said
+    assert len(said) < 300
     assert pictures.picture_text(short) == (
         f"8 of 8 traces were started; 3 finished. Not finished: 5 {CUT}. Answers that the started "
         "traces have in full: 103 75%, ✓ 1 25%. It answered at 100 decode steps."
