@@ -18,6 +18,9 @@ from leaderboard_app.navigation import PAGES
 from leaderboard_app.replays import Replay
 from leaderboard_app.submitting import Places
 
+SWITCHES = ("by", "full", "table", "traces")
+"""Parameters that hold for whichever replay is shown."""
+
 MARKS = (
     "Each bar is a trace along the clock, coloured by what it answers at its own end, the right "
     "answer green and marked with a strip at the left. A sign at a bar's end says what cut it. The "
@@ -70,6 +73,8 @@ def _links(entry: Entry, result: Result, names: tuple[str, ...], name: str, repe
     """To the problem and the repeat before and after, and back to the entry."""
     before, after = problems.neighbours(names, name)
     last = entry.repeats - 1
+    # What the switches are set to stays: they keep it, so the link has to say it.
+    kept = {name: value for name, value in st.query_params.items() if name in SWITCHES}
     with st.container(horizontal=True, gap="small"):
         for label, icon, problem, number in (
             ("Problem before", "chevron_left", before, repeat),
@@ -77,7 +82,7 @@ def _links(entry: Entry, result: Result, names: tuple[str, ...], name: str, repe
             ("Repeat before", "arrow_left", name if repeat else None, repeat - 1),
             ("Next repeat", "arrow_right", name if repeat < last else None, repeat + 1),
         ):
-            given = {"entry": entry.id, "pool": result.pool, "problem": problem or name}
+            given = {**kept, "entry": entry.id, "pool": result.pool, "problem": problem or name}
             st.page_link(
                 PAGES["problem"].file,
                 label=label,

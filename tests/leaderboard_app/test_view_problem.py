@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from shown_folders import folders_in, write_local_run, write_recorded
@@ -168,3 +169,14 @@ def test_a_run_from_before_clusters_were_recorded_is_shown(
     app = open_app(folders, "problem", entry="runs/esc")
     assert not app.exception
     assert "traces were started" in texts(app)
+
+
+def test_the_way_to_the_next_problem_keeps_what_switches_are_set_to(
+    open_app: Open, full: Folders
+) -> None:
+    app = open_app(full, "problem", entry="runs/esc", by="length", table="true", trace="0")
+    links = {each.proto.label: parse_qs(each.proto.query_string) for each in app.get("page_link")}
+    assert links["Next problem"]["problem"] == ["p1"]
+    assert (links["Next problem"]["by"], links["Next problem"]["table"]) == (["length"], ["true"])
+    assert "trace" not in links["Next problem"]  # it is of this problem
+    assert links["The pool"] == {"pool": ["recorded/model-a/bench-1"]}
