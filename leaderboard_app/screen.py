@@ -316,11 +316,6 @@ def plain(text: str) -> str:
     return "".join(f"\\{each}" if each in "\\`*_{}[]()<>#+-.!|~$:&" else each for each in parted)
 
 
-def is_dark() -> bool:
-    """Whether the reader's theme is dark."""
-    return st.context.theme.type == "dark"
-
-
 def keep(parameters: Mapping[str, str | None]) -> None:
     """Put several parameters into the page's link."""
     for name, value in parameters.items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
@@ -125,20 +125,6 @@ def sorted_by(table: Table, order: Order | None) -> Table:
 
     known.sort(key=rank, reverse=order.descending)
     return replace(table, rows=(*known, *missing))
-
-
-def without(table: Table, hidden: Collection[str]) -> Table:
-    """The table without some columns, named by key or by group; the first one always stays."""
-    keep = [
-        index
-        for index, column in enumerate(table.columns)
-        if index < table.first or not {column.key, column.group} & set(hidden)
-    ]
-    return replace(
-        table,
-        columns=tuple(table.columns[index] for index in keep),
-        rows=tuple(tuple(row[index] for index in keep) for row in table.rows),
-    )
 
 
 def first_rows(table: Table, most: int | None) -> Table:

@@ -21,7 +21,6 @@ from leaderboard_app.table import (
     as_markdown,
     groups,
     sorted_by,
-    without,
 )
 
 TABLE = Table(
@@ -93,12 +92,6 @@ def test_a_column_that_is_not_there_sorts_nothing() -> None:
 def test_an_order_is_what_its_text_says(text: str) -> None:
     assert str(Order.parse(text)) == text
     assert Order.parse(text).descending == text.startswith("-")
-
-
-def test_hidden_columns_and_groups_go_the_first_column_stays() -> None:
-    hidden = without(TABLE, {"B", "a:accuracy", "method"})
-    assert [column.key for column in hidden.columns] == ["method", "a:tokens"]
-    assert [len(row) for row in hidden.rows] == [2, 2, 2]
 
 
 def test_neighbouring_columns_of_a_group_share_a_heading() -> None:
