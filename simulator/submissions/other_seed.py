@@ -20,7 +20,7 @@ from simulator.submissions.recompute import Recomputed, figures_of
 from simulator.submissions.recorded import RecordedRun
 from simulator.summary import Totals, summarise
 
-LEAST_REPEATS, MOST_REPEATS = 16, 64
+LEAST_REPEATS, MOST_REPEATS = 16, 32
 """How many repeats the other seed is tried in: as many as the run has, within these."""
 
 MOST_ERRORS = 3.0
