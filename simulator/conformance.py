@@ -17,6 +17,7 @@ import numpy.typing as npt
 from simulator import policy_process
 from simulator.errors import PolicyError
 from simulator.loading import LoadedPolicy
+from simulator.policy_process import PolicyProcess
 from simulator.pool import StoredProblem
 from simulator.recording import Replayed
 from simulator.replay import replay
@@ -153,10 +154,13 @@ def fresh_players(loaded: LoadedPolicy, *, seed: int) -> FreshPlayer:
     One that declares to need a judge is given one that makes its scores up.
     """
     judge = MadeUpJudge() if "judge" in loaded.policy.requires else None
+    ahead: list[PolicyProcess | None] = []  # the next process starts while one plays
 
     @contextmanager
     def player() -> Iterator[Player]:
-        with policy_process.fresh(loaded) as again:
+        process = ahead.pop() if ahead else None
+        ahead.append(policy_process.begun(loaded))
+        with policy_process.fresh(loaded, process) as again:
 
             def play(problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
                 return replay(

@@ -95,13 +95,28 @@ def load(
     return _loaded(process, settings or {})
 
 
+def begun(loaded: LoadedPolicy) -> PolicyProcess | None:
+    """A process for `fresh` that is being started meanwhile; None for a policy in this process.
+
+    It ends with the last reference to it.
+    """
+    if loaded.in_process:
+        return None
+    process = PolicyProcess(loaded.spec, loaded.source, loaded.strict)
+    process.begin()
+    return process
+
+
 @contextmanager
-def fresh(loaded: LoadedPolicy) -> Iterator[LoadedPolicy]:
-    """The same policy, having seen nothing yet: a file's in a new process, which ends with this."""
+def fresh(loaded: LoadedPolicy, process: PolicyProcess | None = None) -> Iterator[LoadedPolicy]:
+    """The same policy, having seen nothing yet: a file's in a new process, which ends with this.
+
+    `process` is one that was `begun`, so that there is less to wait for.
+    """
     if loaded.in_process:
         yield load_policy(loaded.spec, loaded.settings, loaded.source)
         return
-    process = PolicyProcess(loaded.spec, loaded.source, loaded.strict)
+    process = process or PolicyProcess(loaded.spec, loaded.source, loaded.strict)
     try:
         yield _loaded(process, loaded.settings)
     finally:
@@ -191,6 +206,9 @@ class PolicyProcess:
         self._channel: Channel | None = None
         self._numbers: dict[str, int] = {}
         self._end: Any = None
+        self._is_ready = False
+        self._wrapper: str | None = None
+        self._why_not_wrapped = ""
 
     def load(self, settings: Mapping[str, str]) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
         """Load the policy with these settings; its class's name and its parameters beside it."""
@@ -240,14 +258,16 @@ class PolicyProcess:
         if self._end is not None:
             self._end()
         self._channel = None
+        self._is_ready = False
         self.printed.wait()
 
     def _served(self, seconds: float | None, work: Callable[[Channel], Result]) -> Result:
         """What is to be done with the connection, in so many seconds if the policy is `strict`."""
-        if self._channel is None:
-            self._start()
+        self.begin()
         channel = self._channel
         assert channel is not None
+        if not self._is_ready:
+            self._await_ready(channel)
         return self._held(channel, seconds if self.strict else None, lambda: work(channel))
 
     def _held(self, channel: Channel, seconds: float | None, work: Callable[[], Result]) -> Result:
@@ -272,7 +292,10 @@ class PolicyProcess:
             self.close()
             raise
 
-    def _start(self) -> None:
+    def begin(self) -> None:
+        """Start the process where it is not running, and do not wait for it: it takes 0.3 s."""
+        if self._channel is not None:
+            return
         wrapper, why_not = bubblewrap.probe() if self.strict else (None, "")
         ours, theirs = socket.socketpair()
         command = self._command(theirs.fileno(), wrapper is not None)
@@ -298,12 +321,17 @@ class PolicyProcess:
                     os.close(output)
             self._channel = Channel(ours.dup(), FROM_POLICY)
         self._process = process
-        self._wrapped = wrapper is not None
+        self._wrapper, self._why_not_wrapped = wrapper, why_not
         self._numbers = {}
         self._end = weakref.finalize(self, _kill, process, self._channel.connection)
+
+    def _await_ready(self, channel: Channel) -> None:
+        """Wait until the process is up, and see what holds it."""
         seconds = STARTING if self.strict else None
-        name, *fields = self._held(self._channel, seconds, self._channel.receive)
+        name, *fields = self._held(channel, seconds, channel.receive)
         assert name == "ready"  # nothing of the policy has been run yet
+        self._is_ready = True
+        wrapper = self._wrapper
         self.restricted_by, trees, also = fields
         self.layers = tuple(filter(None, (wrapper, self.restricted_by, *also)))
         confined = wrapper or self.restricted_by
@@ -313,7 +341,8 @@ class PolicyProcess:
             self.close()
             raise NoSandbox(
                 f"{self.file}: nothing here keeps it from the disk, so it is not run "
-                f"({why_not}; this kernel has no Landlock); verify it on a Linux that has either"
+                f"({self._why_not_wrapped}; this kernel has no Landlock); verify it on a Linux "
+                "that has either"
             )
 
     def _command(self, connection: int, wrapped: bool) -> list[str]:
@@ -405,7 +434,7 @@ class PolicyProcess:
             self._process.wait(timeout=1)
         status = self._process.returncode
         self.close()
-        if self._wrapped and status is not None and status > 128:
+        if self._wrapper and status is not None and status > 128:
             status = 128 - status  # how bubblewrap tells of a signal
         if status is None:
             return "closed the connection to the simulator; return an answer instead"

@@ -22,6 +22,7 @@ import pyarrow as pa
 from simulator import policy_process
 from simulator.conformance import difference
 from simulator.loading import LoadedPolicy
+from simulator.policy_process import PolicyProcess
 from simulator.recording import Replayed
 from simulator.replay import ORDERS_AT_ONCE
 
@@ -70,11 +71,13 @@ class Dealer:
         self._players: list[LoadedPolicy] = [loaded] if loaded.in_process else []
         self._ends: list[ExitStack] = []
         self._printed: list[str] = []
+        self._begun: list[PolicyProcess | None] = []  # one more than are playing
 
     def __enter__(self) -> Self:
         if not self._players:
             self._players.append(self._loaded)  # nothing has been replayed with it yet
             self._ends.append(ExitStack())
+            self._begun = [policy_process.begun(self._loaded) for _ in range(PROCESSES)]
             while len(self._players) < PROCESSES:
                 self._add()
         return self
@@ -87,6 +90,9 @@ class Dealer:
     ) -> None:
         while self._ends:
             self._remove(0)
+        for process in self._begun:
+            if process is not None:
+                process.close()
 
     @property
     def trusted(self) -> bool:
@@ -104,6 +110,7 @@ class Dealer:
             return [Dealt(replay(self._loaded, repeats, seed), "") for seed, repeats in asked]
         if self._rng.random() < self._chance:
             self._remove(int(self._rng.integers(PROCESSES)))
+            self._begun.append(policy_process.begun(self._loaded))  # the next, for the one after
             self._add()
         hands = [self._deal(repeats) for _, repeats in asked]
         made: list[list[tuple[int | None, Replayed]]] = [[] for _ in asked]
@@ -132,7 +139,8 @@ class Dealer:
 
     def _add(self) -> None:
         with ExitStack() as stack:
-            self._players.append(stack.enter_context(policy_process.fresh(self._loaded)))
+            process = self._begun.pop(0)
+            self._players.append(stack.enter_context(policy_process.fresh(self._loaded, process)))
             self._ends.append(stack.pop_all())
 
     def _remove(self, number: int) -> None:

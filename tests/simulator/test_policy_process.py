@@ -15,7 +15,7 @@ from pools import T, write_pool
 
 from simulator.errors import PolicyError, UserError
 from simulator.loading import LoadedPolicy
-from simulator.policy_process import MAX_TOLD, fresh, load, restriction
+from simulator.policy_process import MAX_TOLD, begun, fresh, load, restriction
 from simulator.pool import Pool, StoredProblem
 from simulator.recording import Replayed
 from simulator.replay import replay
@@ -434,6 +434,28 @@ def test_a_process_ends_with_its_policy(folder: Path) -> None:
     assert process.poll() is None
     del loaded
     assert process.poll() is not None  # killed, or gone by itself as the connection closed
+
+
+def test_a_process_that_was_begun_ahead_is_the_one_that_plays(folder: Path, pool: Pool) -> None:
+    loaded = load(write("return str(os.getpid())"))
+    process = begun(loaded)
+    assert process is not None
+    pid = process._process.pid
+    with fresh(loaded, process) as again:
+        assert {row["answer"] for row in run(again, pool.problems[0]).answers.to_pylist()} == {
+            str(pid)
+        }
+    assert process._process.poll() is not None
+
+
+def test_a_process_that_was_begun_and_not_used_ends_with_the_last_that_knows_it(
+    folder: Path,
+) -> None:
+    process = begun(load(write("return None")))
+    assert process is not None
+    started = process._process
+    del process
+    assert started.wait(10) != 0
 
 
 def test_a_process_ends_with_the_one_that_started_it_however_that_ends(folder: Path) -> None:
