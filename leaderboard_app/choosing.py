@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 import streamlit as st
@@ -59,20 +59,3 @@ def choose(library: Library, label: str) -> list[Entry]:
         on_change=lambda: screen.set_parameter(PARAMETER, as_parameter(st.session_state[key])),
     )
     return chosen(library)
-
-
-def one_of(label: str, ids: Sequence[str], labels: Mapping[str, str], parameter: str) -> str:
-    """A widget for one entry out of several, which the link holds as `parameter`."""
-    key = f"chosen-{parameter}"
-    named = screen.parameter(parameter)
-    here = named if named is not None and named in ids else ids[0]
-    if st.session_state.get(key) != here:
-        st.session_state[key] = here
-    st.selectbox(
-        label,
-        ids,
-        format_func=lambda each: labels[each],
-        key=key,
-        on_change=lambda: screen.set_parameter(parameter, st.session_state[key]),
-    )
-    return here

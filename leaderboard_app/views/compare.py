@@ -118,8 +118,9 @@ def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) 
         first, second = there[1], there[0]
         if len(there) > 2:
             labels = {entry.id: entry.label for entry in there}
-            chosen = choosing.one_of(
-                "Drawn against the first", [entry.id for entry in there[1:]], labels, "with"
+            others = [entry.id for entry in there[1:]]
+            chosen = screen.choose_one(
+                "Drawn against the first", others, name="with", labels=labels
             )
             first = next(entry for entry in there if entry.id == chosen)
         axis = st.segmented_control(
