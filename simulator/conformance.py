@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from simulator import policy_process
 from simulator.errors import PolicyError
@@ -329,10 +330,15 @@ def difference(base: Replayed, other: Replayed, names: Classes | None = None) ->
 
     `names` gives the class that each class of `base` has in `other`.
     """
-    before, after = base.decisions.to_pylist(), other.decisions.to_pylist()
-    for one, two in zip(before, after, strict=False):
-        if one != two:
-            return f"trace {one['order']} {_did(two)}, where it {_did(one)}"
+    before, after = base.decisions, other.decisions
+    size = min(len(before), len(after))
+    differs = np.zeros(size, dtype=np.bool_)
+    for name in before.column_names:
+        differs |= _plain(before[name])[:size] != _plain(after[name])[:size]
+    if differs.any():
+        row = int(differs.argmax())
+        one, two = (rows.slice(row, 1).to_pylist()[0] for rows in (before, after))
+        return f"trace {one['order']} {_did(two)}, where it {_did(one)}"
     if len(before) != len(after):
         return f"it started {len(after)} traces, not {len(before)}"
     first, second = base.answers.to_pylist()[0], other.answers.to_pylist()[0]
@@ -342,6 +348,14 @@ def difference(base: Replayed, other: Replayed, names: Classes | None = None) ->
         if first[name] != second[name]:
             return f"its {name.replace('_', ' ')} is {second[name]!r:.60}, not {first[name]!r:.60}"
     return ""
+
+
+def _plain(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+    """A column as an array that can be compared: labels as texts, nulls as None."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    plain: npt.NDArray[Any] = column.to_numpy()
+    return plain if not column.null_count else np.array(column.to_pylist(), dtype=object)
 
 
 def _did(decision: dict[str, Any]) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Set
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.pool import Confidences, Probes, StoredProblem
+from simulator.signals import SIGNALS
 
 Ints = npt.NDArray[np.int64]
 
@@ -36,6 +39,69 @@ class Revealed:
     finished: npt.NDArray[np.bool_]
 
 
+@dataclass(eq=False, kw_only=True)
+class _Derived(StoredProblem):
+    """A problem made of another, with its signals, which are read once for both."""
+
+    original: StoredProblem
+
+    @cached_property
+    def texts(self) -> list[str]:
+        return self.original.texts
+
+    @cached_property
+    def token_ends(self) -> list[Ints]:
+        return self.original.token_ends
+
+    @cached_property
+    def confidence(self) -> Confidences:
+        return self.original.confidence
+
+    @cached_property
+    def probes(self) -> Probes:
+        return self.original.probes
+
+
+def _with(problem: StoredProblem, **changed: Any) -> dict[str, Any]:
+    """The fields of a problem made of this one: as they are here, but for what `changed`."""
+    same = {each.name: getattr(problem, each.name) for each in fields(StoredProblem)}
+    return {**same, "prepared": {}, "original": problem, **changed}
+
+
+@dataclass(eq=False, kw_only=True)
+class _Scrambled(_Derived):
+    """A problem with another future; each signal's is made up when it is asked for.
+
+    Each follows from `seed`, whatever else has been asked for.
+    """
+
+    revealed: Revealed
+    seed: int
+
+    @cached_property
+    def texts(self) -> list[str]:
+        return self._texts_and_ends[0]
+
+    @cached_property
+    def token_ends(self) -> list[Ints]:
+        return self._texts_and_ends[1]
+
+    @cached_property
+    def confidence(self) -> Confidences:
+        return _confidences(self.original, self.lengths, self.revealed, self._rng("confidence"))
+
+    @cached_property
+    def probes(self) -> Probes:
+        return _probes(self.original, self.lengths, self.revealed, self._rng("probes"))
+
+    @cached_property
+    def _texts_and_ends(self) -> tuple[list[str], list[Ints]]:
+        return _texts(self.original, self.lengths, self.revealed, self._rng("text"))
+
+    def _rng(self, signal: str) -> np.random.Generator:
+        return np.random.default_rng((self.seed, SIGNALS.index(signal)))
+
+
 def scrambled(
     problem: StoredProblem, revealed: Revealed, rng: np.random.Generator
 ) -> StoredProblem:
@@ -44,53 +110,56 @@ def scrambled(
     The gold answer, which nothing ever reveals, is another as well: what was right is wrong.
     """
     known = revealed.finished
-    signals = problem.pool.info.signals
     lengths = np.where(known, problem.lengths, _longer(problem, revealed, rng))
     drawn = rng.integers(-1, len(problem.class_texts), len(lengths))
     answers = np.where(known, problem.answer_class, drawn).astype(np.int32)
     right = ~problem.class_correct
-    other = replace(
+    other = _with(
         problem,
         gold_answer="another",
         lengths=lengths,
         answer_class=answers,
         class_correct=right,
         correct=np.append(right, False)[answers],
-        prepared={},
     )
-    made: dict[str, object] = {}
-    if "text" in signals:
-        made["texts"], made["token_ends"] = _texts(problem, lengths, revealed, rng)
-    if "confidence" in signals:
-        made["confidence"] = _confidences(problem, lengths, revealed, rng)
-    if "probes" in signals:
-        made["probes"] = _probes(problem, lengths, revealed, rng)
-    vars(other).update(made)  # in place of what would be read from the pool
-    return other
+    return _Scrambled(**other, revealed=revealed, seed=int(rng.integers(2**63)))
+
+
+@dataclass(eq=False, kw_only=True)
+class _Relabelled(_Derived):
+    """A problem with class c called `number[c]`; its last element, −1, is for no answer."""
+
+    number: npt.NDArray[np.int32]
+
+    @cached_property
+    def probes(self) -> Probes:
+        probes = self.original.probes
+        return replace(probes, answers=self.number[probes.answers])
 
 
 def relabelled(problem: StoredProblem, number: npt.NDArray[np.int32]) -> StoredProblem:
     """The problem with class c called `number[c]`; `number` is a permutation of the classes."""
     old = np.argsort(number)
-    new = np.append(number, -1).astype(np.int32)  # the last one is for −1
-    other = replace(
+    new = np.append(number, -1).astype(np.int32)
+    other = _with(
         problem,
         answer_class=new[problem.answer_class],
         class_texts=[problem.class_texts[c] for c in old.tolist()],
         class_correct=problem.class_correct[old],
-        prepared={},
     )
-    if "probes" in problem.pool.info.signals:
-        probes = replace(problem.probes, answers=new[problem.probes.answers])
-        vars(other).update(probes=probes)
-    return other
+    return _Relabelled(**other, number=new)
 
 
 def stripped(problem: StoredProblem, signals: Set[str]) -> StoredProblem:
     """The problem as a pool stores it that has only `signals`."""
     pool = copy(problem.pool)
     pool.info = replace(pool.info, signals=[s for s in pool.info.signals if s in signals])
-    return replace(problem, pool=pool, prepared={})
+    return _Derived(**_with(problem, pool=pool))
+
+
+def with_question(problem: StoredProblem, question: str | None) -> StoredProblem:
+    """The problem as if this were what it asks."""
+    return _Derived(**_with(problem, question=question))
 
 
 def _longer(problem: StoredProblem, revealed: Revealed, rng: np.random.Generator) -> Ints:

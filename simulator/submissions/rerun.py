@@ -9,7 +9,7 @@ through the checks of `check`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
@@ -33,6 +33,7 @@ from simulator.recording import ANSWERS, DECISIONS, Replayed
 from simulator.replay import ORDERS_AT_ONCE, replay
 from simulator.run_parts import ROWS_PER_PART
 from simulator.run_spec import RunJudge
+from simulator.scrambled import with_question
 from simulator.storage import file_sha256
 from simulator.strict import Strict
 from simulator.submissions.carried import MOST_CARRIED, carried
@@ -350,7 +351,7 @@ def _reads_question(cases: Sequence[Case], fresh: Any) -> bool:
         for case, question in zip(cases, swapped, strict=True):
             if question == case.problem.question:
                 continue
-            other = replace(case.problem, question=question, prepared={})
+            other = with_question(case.problem, question)
             first = player(case.problem, repeat=case.repeat, budget=case.budget)
             second = other_player(other, repeat=case.repeat, budget=case.budget)
             if difference(first, second):

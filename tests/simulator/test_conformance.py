@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,9 +25,9 @@ from simulator.generated.pools import make_pool, pool_folder
 from simulator.loading import LoadedPolicy, load_policy
 from simulator.methods import METHODS
 from simulator.pool import Pool
-from simulator.recording import Replayed
+from simulator.recording import DECISIONS, Replayed
 from simulator.replay import replay
-from simulator.scrambled import Revealed, relabelled, scrambled, stripped
+from simulator.scrambled import Revealed, relabelled, scrambled, stripped, with_question
 from simulator.serving import Serving
 
 HEADER = "import numpy as np\nfrom simulator import *\n"
@@ -327,3 +328,54 @@ def test_a_difference_is_told_by_its_first_trace(pool: Pool) -> None:
     assert revealed.finished.sum() >= 1
     assert revealed.tokens.sum() == short.answers["tokens"][0].as_py()
     assert (revealed.tokens <= pool.problems[0].lengths).all()
+
+
+@pytest.mark.parametrize("column", DECISIONS.names)
+def test_a_difference_in_any_column_is_told_by_its_trace(pool: Pool, column: str) -> None:
+    base = play(load_policy("cons@8"), pool)
+    rows = base.decisions.to_pylist()
+    value = rows[5][column]
+    if isinstance(value, str):
+        rows[5][column] = f"{value}."
+    else:
+        rows[5][column] = (not value) if isinstance(value, bool) else (value or 0) + 1
+    other = Replayed(pa.Table.from_pylist(rows, DECISIONS), base.answers)
+    for one, two in ((base, other), (other, base)):
+        order = one.decisions["order"][5].as_py()
+        assert difference(one, two).startswith(f"trace {order} ")
+
+
+def test_the_order_in_which_labels_came_up_is_no_difference(pool: Pool) -> None:
+    base = play(load_policy("short-1@8"), pool)
+    rows = base.decisions.to_pylist()
+    labels = sorted({row["stop_reason"] for row in rows}, reverse=True)
+    codes = pa.array([labels.index(row["stop_reason"]) for row in rows], pa.int32())
+    index = DECISIONS.get_field_index("stop_reason")
+    reasons = pa.DictionaryArray.from_arrays(codes, pa.array(labels))
+    assert len(labels) == 2
+    assert reasons.dictionary != base.decisions["stop_reason"].chunk(0).dictionary
+    decisions = base.decisions.set_column(index, DECISIONS.field(index), reasons)
+    assert difference(base, Replayed(decisions, base.answers)) == ""
+
+
+@pytest.mark.parametrize("first", ["texts", "confidence", "probes"])
+def test_another_future_does_not_depend_on_what_is_asked_first(pool: Pool, first: str) -> None:
+    problem = pool.problems[0]
+    nothing = np.zeros(len(problem.lengths), dtype=np.int64)
+    revealed = Revealed(nothing, nothing > 0)
+    one, two = (scrambled(problem, revealed, np.random.default_rng(3)) for _ in range(2))
+    getattr(two, first)
+    assert one.texts == two.texts
+    assert (one.confidence.values == two.confidence.values).all()
+    assert (one.probes.answers == two.probes.answers).all()
+    assert (one.probes.positions == two.probes.positions).all()
+
+
+def test_signals_are_read_once_for_all_that_is_made_of_a_problem(pool: Pool) -> None:
+    problem = pool.problems[0]
+    names = np.arange(len(problem.class_texts), dtype=np.int32)
+    other = relabelled(stripped(with_question(problem, "?"), frozenset({"text"})), names)
+    assert other.question == "?"
+    assert other.texts is problem.texts
+    assert other.token_ends is problem.token_ends
+    assert other.confidence is problem.confidence
