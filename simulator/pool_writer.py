@@ -55,6 +55,13 @@ class PoolWriter:
     replace
         Whether a pool of this name may be replaced.
 
+    Attributes
+    ----------
+    path
+        Where the pool will be.
+    folder
+        Where it is being written, until it is renamed or removed.
+
     Raises
     ------
     UserError
@@ -70,7 +77,7 @@ class PoolWriter:
                 f"{self.path}: a pool named {info.name} exists; give another --benchmark, "
                 "or --replace to overwrite it"
             )
-        self._temporary = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        self.folder = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
         self._made: list[Path] = []  # folders that were not there before
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._small: dict[str, list[pa.Table]] = {}  # files that are written in one piece
@@ -79,7 +86,7 @@ class PoolWriter:
 
     def __enter__(self) -> Self:
         try:
-            self._made = make_folders(self._temporary)
+            self._made = make_folders(self.folder)
         except OSError as failure:
             self._remove_temporary()
             raise disk_error(failure, self.path) from failure
@@ -202,7 +209,7 @@ class PoolWriter:
             self._small.setdefault(name, []).append(table)
             return
         if name not in self._writers:
-            path = self._temporary / f"{name}.parquet"
+            path = self.folder / f"{name}.parquet"
             self._writers[name] = parquet_writer(path, schema, ENCODINGS.get(name))
         self._writers[name].write_table(table, row_group_size=max(1, len(table)))
 
@@ -225,7 +232,7 @@ class PoolWriter:
         if writer is None:
             return
         writer.close()
-        path = self._temporary / "confidence.parquet"
+        path = self.folder / "confidence.parquet"
         old_path = path.rename(path.with_suffix(".uint16"))
         with pq.ParquetFile(old_path) as old:
             for group in range(old.num_row_groups):
@@ -244,20 +251,20 @@ class PoolWriter:
         for writer in self._writers.values():
             writer.close()
         for name, tables in self._small.items():
-            with parquet_writer(self._temporary / f"{name}.parquet", SCHEMAS[name]) as writer:
+            with parquet_writer(self.folder / f"{name}.parquet", SCHEMAS[name]) as writer:
                 writer.write_table(pa.concat_tables(tables))
         self.info.sha256 = {
-            path.name: file_sha256(path) for path in sorted(self._temporary.glob("*.parquet"))
+            path.name: file_sha256(path) for path in sorted(self.folder.glob("*.parquet"))
         }
         text = json.dumps(asdict(self.info), indent=2, ensure_ascii=False) + "\n"
-        (self._temporary / "pool.json").write_text(text, encoding="utf-8")
+        (self.folder / "pool.json").write_text(text, encoding="utf-8")
         if self.path.exists():
-            retired = self._temporary.with_suffix(".old")
+            retired = self.folder.with_suffix(".old")
             self.path.rename(retired)
-            self._temporary.rename(self.path)
+            self.folder.rename(self.path)
             shutil.rmtree(retired)
         else:
-            self._temporary.rename(self.path)
+            self.folder.rename(self.path)
 
     def _close_quietly(self) -> None:
         for writer in self._writers.values():
@@ -267,7 +274,7 @@ class PoolWriter:
                 continue  # the file is removed anyway, and the first error is the one to show
 
     def _remove_temporary(self) -> None:
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
         remove_empty(self._made[1:])
 
 

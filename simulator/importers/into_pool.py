@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import re
 from collections.abc import Callable
@@ -91,7 +92,7 @@ def import_pool(
     info.tokenizer = None if tokenizer is None else tokenizer.identity
     read: Callable[[ImportOptions], Reading] = getattr(module, function)
     with writer:
-        reading = read(options)
+        reading = read(dataclasses.replace(options, scratch=writer.folder))
         if tokenizer is not None:
             tokenize(reading, tokenizer)
         for done, problem in enumerate(reading.problems):

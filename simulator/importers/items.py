@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,9 +21,12 @@ from simulator.errors import UserError
 from simulator.importers.json_files import AGAIN, json_fault, read_text, unreadable
 from simulator.importers.reading import BadRow, ImportOptions, files_in
 
-SUFFIXES = (".json", ".jsonl", ".ndjson", ".parquet")
-
 _LINES = (".jsonl", ".ndjson")
+ROW_SUFFIXES = (*_LINES, ".parquet")
+"""Files that hold a trace a row."""
+
+SUFFIXES = (".json", *ROW_SUFFIXES)
+
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[\s,:]*")
 _DECODER = json.JSONDecoder()
@@ -72,10 +75,10 @@ class Item:
     fault: BadRow | None = None
 
 
-def items_of(options: ImportOptions) -> Iterator[Item]:
+def items_of(options: ImportOptions, suffixes: Sequence[str] = SUFFIXES) -> Iterator[Item]:
     """All items of the files and folders that `options` names, in that order.
 
-    A folder stands for all files below it that end in one of `SUFFIXES`, sorted by path. What a
+    A folder stands for all files below it that end in one of `suffixes`, sorted by path. What a
     file is shows in its content: one object on each line, a list of items, an object of items by
     name (`{"p1": {…}, "p2": {…}}`), or a single item; where the items are in a list inside an
     object, the mapped field `problems` names it. A JSON file's text is held while it is gone
@@ -86,7 +89,7 @@ def items_of(options: ImportOptions) -> Iterator[Item]:
     UserError
         A path that does not exist, a folder without such files, an empty or unreadable file.
     """
-    for path in files_in(options.paths, SUFFIXES):
+    for path in files_in(options.paths, suffixes):
         found = False
         for item, done in _items(path, options.field_map.get("problems")):
             found = True
@@ -111,10 +114,10 @@ def _has_lines(path: Path) -> bool:
                 first = line.removeprefix(_BOM).strip()
                 if first:
                     break
+            if path.suffix in _LINES:  # unless it is a list, or an object over several lines
+                return not first.startswith(b"[") and first != b"{"
             if not first.startswith(b"{") or first == b"{":
                 return False
-            if path.suffix in _LINES:
-                return True
             more = any(line.strip() for line in file)
     except OSError as error:
         raise unreadable(path, error) from None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from simulator.answers import ANSWER_KINDS
 from simulator.errors import UserError
 from simulator.importers.extraction import extract_answer, extract_boxed
+from simulator.importers.items import ROW_SUFFIXES, Item, items_of
+from simulator.importers.json_files import AGAIN
 from simulator.importers.reading import (
     CHARACTERS_PER_TOKEN,
     BadRow,
@@ -26,9 +29,8 @@ from simulator.importers.reading import (
     storable,
     token_count,
     verdict,
-    with_traces,
 )
-from simulator.importers.row_files import Row, rows_of
+from simulator.importers.shelf import Shelf, Shelved
 from simulator.records import ProblemRecord, TraceRecord
 
 VERSION = "1"
@@ -72,30 +74,57 @@ def read(options: ImportOptions) -> Reading:
     """
     columns = _columns(options.field_map)
     faults = Faults(drop=options.drop_bad_rows)
-    table = _Table(columns)
-    for row in rows_of(options):
-        try:
-            if row.fault is not None:
-                raise row.fault
-            table.add(row)
-        except BadRow as fault:
-            faults.reject(row.where, fault)
+    with ExitStack() as stack:
+        shelf = stack.enter_context(Shelf(options.scratch))
+        table = _Table(columns, shelf)
+        for item in items_of(options, ROW_SUFFIXES):
+            try:
+                table.add(_row(item))
+            except BadRow as fault:
+                faults.reject(item.place.where, fault)
+        open_shelf = stack.pop_all()
     problems = table.problems()
-    inferred = infer_kind(problem.gold_answer for problem in problems)
+    inferred = infer_kind(problem.record.gold_answer for problem in problems)
     for problem in problems:
-        problem.answer_kind = options.answer_kind or problem.answer_kind or inferred
+        record = problem.record
+        record.answer_kind = options.answer_kind or record.answer_kind or inferred
     estimated = "num_tokens" not in table.present
     notes = []
     if estimated:
         notes.append(f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token")
-    problems = with_traces(problems, faults, str(options.paths[0]))
     return Reading(
-        problems=drained(problems),
+        problems=_restored(problems, shelf, open_shelf),
         total=len(problems),
         token_accuracy="estimated" if estimated else "total",
         faults=faults,
         notes=notes,
     )
+
+
+@dataclass(slots=True)
+class _Row:
+    where: str
+    values: dict[str, Any]
+
+
+def _row(item: Item) -> _Row:
+    if item.fault is not None:
+        raise item.fault
+    if isinstance(item.value, dict):
+        return _Row(item.place.where, item.value)
+    remedy = f"each line has to be one JSON object; {AGAIN}"
+    raise BadRow(f"a JSON {type(item.value).__name__}, not an object", remedy)
+
+
+def _restored(
+    problems: list[_Problem], shelf: Shelf, open_shelf: ExitStack
+) -> Iterator[ProblemRecord]:
+    """Each problem with its texts and confidences, and let go of when the next is asked for."""
+    with open_shelf:
+        for problem in drained(problems):
+            for trace, shelved in zip(problem.record.traces, problem.shelved, strict=True):
+                shelf.restore(trace, shelved)
+            yield problem.record
 
 
 def _columns(field_map: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -115,6 +144,7 @@ class _Problem:
     record: ProblemRecord
     first_row: str
     trace_ids: set[int] = field(default_factory=set)
+    shelved: list[Shelved] = field(default_factory=list)
 
 
 _MISSING = object()
@@ -123,22 +153,23 @@ _MISSING = object()
 class _Table:
     """Collects rows by problem and refuses those that do not fit the ones before."""
 
-    def __init__(self, columns: dict[str, tuple[str, ...]]) -> None:
+    def __init__(self, columns: dict[str, tuple[str, ...]], shelf: Shelf) -> None:
         self.columns = columns
+        self.shelf = shelf
         self.by_key: dict[str, _Problem] = {}
         self.present: set[str] = set()
         self.first_row: str | None = None
 
-    def problems(self) -> list[ProblemRecord]:
-        """The problems in order of first appearance, numbered where they have no ids."""
-        records = [problem.record for problem in self.by_key.values()]
+    def problems(self) -> list[_Problem]:
+        """The problems by their ids; where they have none, numbered in order of appearance."""
+        problems = list(self.by_key.values())
         if "problem_id" not in self.present:
-            width = max(2, len(str(len(records) - 1)))
-            for number, record in enumerate(records):
-                record.problem_id = f"{number:0{width}d}"
-        return records
+            width = max(2, len(str(len(problems) - 1)))
+            for number, problem in enumerate(problems):
+                problem.record.problem_id = f"{number:0{width}d}"
+        return sorted(problems, key=lambda problem: problem.record.problem_id)
 
-    def add(self, row: Row) -> None:
+    def add(self, row: _Row) -> None:
         """Add one row as a trace. Raises `BadRow` for one that cannot be used."""
         values = {name: _dig(row.values, path) for name, path in self.columns.items()}
         present = {name for name in FIELDS if values.get(name, _MISSING) is not _MISSING}
@@ -172,11 +203,12 @@ class _Table:
         self.by_key[key] = problem
         problem.trace_ids.add(trace.trace_id)
         problem.record.traces.append(trace)
+        problem.shelved.append(self.shelf.put(trace))
         if self.first_row is None:
             self.first_row = row.where
             self.present = present
 
-    def _check_required(self, row: Row, present: set[str]) -> None:
+    def _check_required(self, row: _Row, present: set[str]) -> None:
         for name, path in self.columns.items():
             mapped = path != (name,)
             if mapped and name not in present and _dig(row.values, path) is _MISSING:
@@ -190,7 +222,7 @@ class _Table:
         if not {"num_tokens", "text"} & present:
             raise self._no_column(row, "num_tokens", "num_tokens")
 
-    def _check_like_first(self, row: Row, present: set[str]) -> None:
+    def _check_like_first(self, row: _Row, present: set[str]) -> None:
         if self.first_row is None:
             return
         for name in (*_ALL_OR_NONE, "trace_id", "problem_id"):
@@ -217,7 +249,7 @@ class _Table:
             raise BadRow("duplicate trace", remedy, f"{problem.record.problem_id}, {trace_id}")
         return trace_id
 
-    def _no_column(self, row: Row, name: str, column: str, reason: str | None = None) -> BadRow:
+    def _no_column(self, row: _Row, name: str, column: str, reason: str | None = None) -> BadRow:
         there = [str(key) for key in row.values]
         taken = {path[0] for path in self.columns.values()}  # never, say, gold_answer as the answer
         free = [other for other in there if other not in taken]

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,8 @@ import numpy.typing as npt
 from simulator.errors import UserError
 from simulator.pool import TokenAccuracy
 from simulator.records import ProblemRecord
+
+T = TypeVar("T")
 
 MAX_TOKENS = 2**31 - 1
 """The longest trace that the pool format holds."""
@@ -39,8 +41,9 @@ class ImportOptions:
 
     `field_map` is field to column (`jsonl` only); `include_early_stopped` takes in traces that were
     stopped before their end (`deepconf` only); `tokenizer` is the folder or hub name of the model's
-    tokenizer, which places the tokens in the texts; `progress` is called with what is being done
-    and the fraction of it that is done.
+    tokenizer, which places the tokens in the texts; `scratch` is a folder on a disk with room for
+    all traces (None: the system's for temporary files); `progress` is called with what is being
+    done and the fraction of it that is done.
     """
 
     paths: tuple[Path, ...]
@@ -49,6 +52,7 @@ class ImportOptions:
     drop_bad_rows: bool = False
     include_early_stopped: bool = False
     tokenizer: str | None = None
+    scratch: Path | None = None
     progress: Callable[[str, float], None] = lambda what, fraction: None
 
 
@@ -174,7 +178,7 @@ def _shorten(value: Any, limit: int = 60) -> str:
     return shown if len(shown) <= limit else f"{shown[:limit]}…"
 
 
-def drained(problems: list[ProblemRecord]) -> Iterator[ProblemRecord]:
+def drained(problems: list[T]) -> Iterator[T]:
     """The problems of a list one by one, each let go of on the way, so that memory shrinks."""
     problems.reverse()
     while problems:

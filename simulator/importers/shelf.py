@@ -1,0 +1,70 @@
+"""Texts and confidences of traces, put aside on the disk until it is their problem's turn."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from simulator.records import TraceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """Where a trace's text begins, its bytes, and how many confidences follow; None for none."""
+
+    start: int
+    text_bytes: int | None
+    confidences: int | None
+
+
+class Shelf:
+    """A file without a name in `folder` that takes what is large of each trace, and gives it back.
+
+    Rows of one problem may stand anywhere in files of any size, so that all rows have to be seen
+    before the first problem is whole; held in memory they would be larger than it.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by leaving this)
+        self._end = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def put(self, trace: TraceRecord) -> Shelved:
+        """Take the text and confidences out of a trace; all are put before any is restored."""
+        text = None if trace.text is None else trace.text.encode()
+        values = None if trace.confidence is None else trace.confidence.astype(np.float64)
+        shelved = Shelved(
+            self._end,
+            None if text is None else len(text),
+            None if values is None else len(values),
+        )
+        for part in (text, None if values is None else values.tobytes()):
+            if part is not None:
+                self._file.write(part)
+                self._end += len(part)
+        trace.text = trace.confidence = None
+        return shelved
+
+    def restore(self, trace: TraceRecord, shelved: Shelved) -> None:
+        """Give a trace back what was put aside of it."""
+        self._file.seek(shelved.start)
+        if shelved.text_bytes is not None:
+            trace.text = self._file.read(shelved.text_bytes).decode()
+        if shelved.confidences is not None:
+            values = self._file.read(shelved.confidences * np.dtype(np.float64).itemsize)
+            trace.confidence = np.frombuffer(values, dtype=np.float64)
