@@ -14,6 +14,7 @@ import numpy.typing as npt
 from simulator.answers import ANSWER_KINDS
 from simulator.errors import UserError
 from simulator.importers.extraction import extract_answer, extract_boxed
+from simulator.importers.gathering import MISSING, dig
 from simulator.importers.items import ROW_SUFFIXES, Item, items_of
 from simulator.importers.json_files import AGAIN
 from simulator.importers.reading import (
@@ -127,8 +128,8 @@ def _restored(
             yield problem.record
 
 
-def _columns(field_map: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Path of each field's column. A column that another field was given is not taken by name."""
+def _columns(field_map: Mapping[str, str]) -> dict[str, str]:
+    """Each field's column. A column that another field was given is not taken by name."""
     for name in field_map:
         if name not in FIELDS:
             near = difflib.get_close_matches(name, FIELDS, n=1)
@@ -136,7 +137,7 @@ def _columns(field_map: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
             raise UserError(f"--map {name}={field_map[name]}: no field {name}; {hint}")
     taken = set(field_map.values())
     columns = {name: name for name in FIELDS if name not in taken} | dict(field_map)
-    return {name: tuple(column.split(".")) for name, column in columns.items() if column}
+    return {name: column for name, column in columns.items() if column}
 
 
 @dataclass
@@ -147,13 +148,10 @@ class _Problem:
     shelved: list[Shelved] = field(default_factory=list)
 
 
-_MISSING = object()
-
-
 class _Table:
     """Collects rows by problem and refuses those that do not fit the ones before."""
 
-    def __init__(self, columns: dict[str, tuple[str, ...]], shelf: Shelf) -> None:
+    def __init__(self, columns: dict[str, str], shelf: Shelf) -> None:
         self.columns = columns
         self.shelf = shelf
         self.by_key: dict[str, _Problem] = {}
@@ -171,8 +169,8 @@ class _Table:
 
     def add(self, row: _Row) -> None:
         """Add one row as a trace. Raises `BadRow` for one that cannot be used."""
-        values = {name: _dig(row.values, path) for name, path in self.columns.items()}
-        present = {name for name in FIELDS if values.get(name, _MISSING) is not _MISSING}
+        values = {name: dig(row.values, column) for name, column in self.columns.items()}
+        present = {name for name in FIELDS if values.get(name, MISSING) is not MISSING}
         present -= {
             name for name in ("text", "num_tokens", "confidence") if values.get(name) is None
         }
@@ -209,10 +207,10 @@ class _Table:
             self.present = present
 
     def _check_required(self, row: _Row, present: set[str]) -> None:
-        for name, path in self.columns.items():
-            mapped = path != (name,)
-            if mapped and name not in present and _dig(row.values, path) is _MISSING:
-                raise self._no_column(row, name, ".".join(path))
+        for name, column in self.columns.items():
+            mapped = column != name
+            if mapped and name not in present and dig(row.values, column) is MISSING:
+                raise self._no_column(row, name, column)
         if not {"answer", "text"} & present:
             raise self._no_column(row, "answer", "answer", "row without an answer field")
         if not {"problem_id", "question"} & present:
@@ -251,7 +249,8 @@ class _Table:
 
     def _no_column(self, row: _Row, name: str, column: str, reason: str | None = None) -> BadRow:
         there = [str(key) for key in row.values]
-        taken = {path[0] for path in self.columns.values()}  # never, say, gold_answer as the answer
+        # What another field has is not proposed: never, say, gold_answer as the answer.
+        taken = {each.split(".")[0] for each in self.columns.values()}
         free = [other for other in there if other not in taken]
         near = [other for other in free if other.split("_")[0] == column.split("_")[0]]
         near = near or difflib.get_close_matches(column, free, n=1, cutoff=0.5)
@@ -333,17 +332,3 @@ def _text(value: Any, what: str) -> str | None:
             f"{what} is not a text", f"name another column with --map {what}=COLUMN", value
         )
     return storable(value)
-
-
-def _dig(values: Any, path: tuple[str, ...]) -> Any:
-    """The value at a dotted path, `_MISSING` where there is none."""
-    if len(path) > 1 and isinstance(values, dict) and ".".join(path) in values:
-        return values[".".join(path)]
-    for step in path:
-        if isinstance(values, dict) and step in values:
-            values = values[step]
-        elif isinstance(values, list) and step.isdecimal() and int(step) < len(values):
-            values = values[int(step)]
-        else:
-            return _MISSING
-    return values
