@@ -7,6 +7,7 @@ source, the parameters and one problem after another; the engine stays here (`En
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import socket
@@ -47,6 +48,9 @@ Result = TypeVar("Result")
 
 STARTING = 60.0
 """Seconds for which a policy that someone else wrote may start, and then load."""
+
+LEAST = 1e-6
+"""A time that is over at once, in seconds: none at all would mean for ever."""
 
 _KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _KEPT_PREFIXES = ("LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
@@ -221,6 +225,12 @@ class PolicyProcess:
 
     def solve(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answer:
         """Have the policy answer a problem; `sampler` is what it drives."""
+        answering = self.ask(settings, problem, sampler)
+        answering.go_on(to_the_end=True)
+        return answering.answer
+
+    def ask(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answering:
+        """Ask the policy to answer a problem, and do not wait for anything that it does then."""
         engine = sampler._engine
         assert isinstance(engine, Engine)
         key = json.dumps(dict(settings))
@@ -230,28 +240,20 @@ class PolicyProcess:
         told = [problem.id, problem.question, problem.answer_kind]
         seed = [int(word) for word in sampler._seed]
 
-        def ask(channel: Channel) -> Answer:
+        def send(channel: Channel) -> Answering:
+            answering = Answering(self, channel, EngineHost(engine))
+            began = time.monotonic()
             channel.require_silence()
             channel.send("solve", self._numbers[key], told, engine.budget, seed)
-            return self._answer(self._result(*self._serve(channel, EngineHost(engine))))
+            answering.left -= time.monotonic() - began
+            return answering
 
-        began = time.monotonic()
-        try:
-            return self._served(self._bank.allowed if self._bank else None, ask)
-        finally:
-            if self._bank is not None:
-                self._bank.spend(time.monotonic() - began)
+        return self._served(self.allowed, send)
 
-    def _serve(self, channel: Channel, host: EngineHost) -> tuple[str, list[Any]]:
-        """Do what the policy asks until it has answered; what it sends then."""
-        while True:
-            name, *fields = channel.receive()
-            if name in ("done", "policy", "user"):
-                return name, fields
-            reply = host.reply(name, fields)
-            if reply is not None:
-                channel.require_silence()  # or it sends what it likes and reads no reply
-                channel.send(*reply)
+    @property
+    def allowed(self) -> float | None:
+        """Seconds for the next answer; None for any."""
+        return self._bank.allowed if self._bank else None
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -270,13 +272,23 @@ class PolicyProcess:
             self._await_ready(channel)
         return self._held(channel, seconds if self.strict else None, lambda: work(channel))
 
-    def _held(self, channel: Channel, seconds: float | None, work: Callable[[], Result]) -> Result:
-        """Whatever goes wrong with the connection ends the process and is told in one line."""
+    def _held(
+        self,
+        channel: Channel,
+        seconds: float | None,
+        work: Callable[[], Result],
+        left: float | None = None,
+    ) -> Result:
+        """Whatever goes wrong with the connection ends the process and is told in one line.
+
+        `left` are those of the `seconds` that are left, if not all.
+        """
         try:
             if seconds is None:
                 return work()
-            channel.end_after(seconds)
-            with interrupted_after(seconds):
+            here = max(seconds if left is None else left, LEAST)
+            channel.end_after(here)
+            with interrupted_after(here):
                 return work()
         except PolicyError:
             raise  # the policy's own, told in good order
@@ -449,6 +461,60 @@ class PolicyProcess:
             f"{self.file}: sent the simulator {' '.join(what.split())}; only the sampler may use "
             "the connection"
         )
+
+
+class Answering:
+    """An answer that a policy is working on, served in turns: others are, meanwhile.
+
+    Attributes
+    ----------
+    process
+        The policy's.
+    left
+        Seconds that it has left: they pass while it is waited for and while it is served.
+    answer
+        What it answered, once it has.
+    """
+
+    def __init__(self, process: PolicyProcess, channel: Channel, host: EngineHost) -> None:
+        self.process = process
+        self.answer: Answer = None
+        self._channel = channel
+        self._host = host
+        self._allowed = process.allowed
+        self.left = math.inf if self._allowed is None else self._allowed
+
+    def fileno(self) -> int:
+        """The file descriptor on which it asks."""
+        return self._channel.connection.fileno()
+
+    def go_on(self, *, to_the_end: bool = False) -> bool:
+        """Do what the policy has asked, or wait for all that it asks; whether it has answered."""
+        began = time.monotonic()
+        is_over = True
+        try:
+            is_over = self.process._held(
+                self._channel, self._allowed, lambda: self._turns(to_the_end), self.left
+            )
+        finally:
+            self.left -= time.monotonic() - began
+            if is_over and self.process._bank is not None:
+                self.process._bank.spend(self.process._bank.allowed - self.left)
+        return is_over
+
+    def _turns(self, to_the_end: bool) -> bool:
+        channel = self._channel
+        while True:
+            name, *fields = channel.receive()
+            if name in ("done", "policy", "user"):
+                self.answer = self.process._answer(self.process._result(name, fields))
+                return True
+            reply = self._host.reply(name, fields)
+            if reply is not None:
+                channel.require_silence()  # or it sends what it likes and reads no reply
+                channel.send(*reply)
+            if not (to_the_end or channel.holds_more):
+                return False
 
 
 _running: weakref.WeakValueDictionary[tuple[str, str, Strict | None], PolicyProcess] = (

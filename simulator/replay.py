@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +61,45 @@ def replay(
         The policy raised, or returned no answer or one of a class that it cannot know; names file
         and line, parameters as typed, problem and repeat.
     """
+    work = replaying(
+        loaded,
+        problem,
+        budget=budget,
+        repeats=repeats,
+        seed=seed,
+        serving=serving,
+        judge=judge,
+    )
+    return answered(work, loaded)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a policy is to answer: a problem, with the sampler that it drives."""
+
+    problem: Problem
+    sampler: Sampler
+
+
+Replaying = Generator[Asked, Answer, Replayed]
+"""A replay that waits for each answer, so that others go on meanwhile.
+
+An answer is sent in, as `solve` returns it; a policy's `PolicyError` is thrown in, and comes out
+as `replay` raises it.
+"""
+
+
+def replaying(
+    loaded: LoadedPolicy,
+    problem: StoredProblem,
+    *,
+    budget: int,
+    repeats: Sequence[int],
+    seed: int,
+    serving: Serving,
+    judge: ReplayJudge | None = None,
+) -> Replaying:
+    """As `replay`, with whoever calls it asking the policy."""
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     name = _opaque("problem", seed, problem.problem_id).hex()[:16]
     shown = Problem(name, problem.question, problem.answer_kind)
@@ -70,7 +110,7 @@ def replay(
         entropy = _opaque("random numbers", seed, problem.problem_id, repeat)
         sampler = Sampler(engine, np.frombuffer(entropy, dtype="<u4").tolist())
         try:
-            answer = solve(loaded.policy, shown, sampler, loaded.file)
+            answer = yield Asked(shown, sampler)
             engine.answered = True
             graded = grader.grade(answer)
             if isinstance(answer, np.int32) and not (answer < 0 or engine.has_shown(int(answer))):
@@ -85,6 +125,21 @@ def replay(
             raise PolicyError(f"{error} ({where})") from error
         recorder.add(repeat, engine, graded)
     return recorder.tables()
+
+
+def answered(work: Replaying, loaded: LoadedPolicy) -> Replayed:
+    """What comes of a replay when a policy answers all that it asks."""
+    try:
+        asked = next(work)
+        while True:
+            try:
+                answer = solve(loaded.policy, asked.problem, asked.sampler, loaded.file)
+            except PolicyError as error:
+                work.throw(error)
+            asked = work.send(answer)
+    except StopIteration as end:
+        replayed: Replayed = end.value
+        return replayed
 
 
 def _opaque(*parts: object) -> bytes:

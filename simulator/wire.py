@@ -95,6 +95,11 @@ class Channel:
         except BlockingIOError:
             raise Overdue from None
 
+    @property
+    def holds_more(self) -> bool:
+        """Whether something of the next frame has been received together with the last."""
+        return bool(self._received)
+
     def require_silence(self) -> None:
         """Raise `BrokenFrame` where more has come than the one message that it was time for."""
         waiting: bytes | bytearray = self._received

@@ -9,7 +9,7 @@ it found, and its decisions with it, if they depend on that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,9 +22,11 @@ import pyarrow as pa
 from simulator import policy_process
 from simulator.conformance import difference
 from simulator.loading import LoadedPolicy
+from simulator.policy import Answer
 from simulator.policy_process import PolicyProcess
 from simulator.recording import Replayed
-from simulator.replay import ORDERS_AT_ONCE
+from simulator.replay import ORDERS_AT_ONCE, Asked, Replaying, answered
+from simulator.side_by_side import side_by_side
 
 Ints = npt.NDArray[np.int64]
 
@@ -34,7 +36,7 @@ PROCESSES = 4
 REPLACED = 5
 """How many of them are replaced by fresh ones over all problems, about."""
 
-Replay = Callable[[LoadedPolicy, Sequence[int], int], Replayed]
+Replay = Callable[[LoadedPolicy, Sequence[int], int], Replaying]
 """Replays one problem with a policy, in these repeats and in their order, with a seed."""
 
 
@@ -107,19 +109,24 @@ class Dealer:
     def play(self, asked: Sequence[tuple[int, range]], replay: Replay) -> list[Dealt]:
         """Replay one problem: for each seed and its repeats, in this order, what came of it."""
         if self._loaded.in_process:
-            return [Dealt(replay(self._loaded, repeats, seed), "") for seed, repeats in asked]
+            return [
+                Dealt(answered(replay(self._loaded, repeats, seed), self._loaded), "")
+                for seed, repeats in asked
+            ]
         if self._rng.random() < self._chance:
             self._remove(int(self._rng.integers(PROCESSES)))
             self._begun.append(policy_process.begun(self._loaded))  # the next, for the one after
             self._add()
-        hands = [self._deal(repeats) for _, repeats in asked]
-        made: list[list[tuple[int | None, Replayed]]] = [[] for _ in asked]
+        dealt = [self._deal(repeats) for _, repeats in asked]
+        hands = []
         for number, player in enumerate(self._players):
-            for which in self._rng.permutation(len(asked)).tolist():
-                again, own = hands[which][number]
-                hand = own if again is None else [again, *own]
-                if hand:
-                    made[which].append((again, replay(player, hand, asked[which][0])))
+            which = self._rng.permutation(len(asked)).tolist()
+            parts = [_Part(each, asked[each][0], *dealt[each][number]) for each in which]
+            hands.append((player, _played(player, [part for part in parts if part.hand], replay)))
+        made: list[list[tuple[int | None, Replayed]]] = [[] for _ in asked]
+        for played in side_by_side(hands):
+            for part, replayed in played:
+                made[part.which].append((part.again, replayed))
         return [_gathered(parts) for parts in made]
 
     def _deal(self, repeats: range) -> list[tuple[int | None, list[int]]]:
@@ -147,6 +154,34 @@ class Dealer:
         player, end = self._players.pop(number), self._ends.pop(number)
         end.close()
         self._printed.append(policy_process.printed(player))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Of what was asked (by number), the repeats that one process makes with its seed.
+
+    `again` is one that another makes as well, and comes first.
+    """
+
+    which: int
+    seed: int
+    again: int | None
+    own: Sequence[int]
+
+    @property
+    def hand(self) -> list[int]:
+        """All of them, in the order in which they are made."""
+        return [*self.own] if self.again is None else [self.again, *self.own]
+
+
+def _played(
+    player: LoadedPolicy, parts: Sequence[_Part], replay: Replay
+) -> Generator[Asked, Answer, list[tuple[_Part, Replayed]]]:
+    """All that one process makes of a problem."""
+    made = []
+    for part in parts:
+        made.append((part, (yield from replay(player, part.hand, part.seed))))
+    return made
 
 
 def _gathered(parts: Sequence[tuple[int | None, Replayed]]) -> Dealt:

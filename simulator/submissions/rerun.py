@@ -29,8 +29,8 @@ from simulator.conformance import (
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy, is_builtin, load_policy
 from simulator.pool import Pool, StoredProblem
-from simulator.recording import ANSWERS, DECISIONS, Replayed
-from simulator.replay import ORDERS_AT_ONCE, replay
+from simulator.recording import ANSWERS, DECISIONS
+from simulator.replay import ORDERS_AT_ONCE, Replaying, replaying
 from simulator.run_parts import ROWS_PER_PART
 from simulator.run_spec import RunJudge
 from simulator.scrambled import with_question
@@ -262,8 +262,8 @@ def _run_again(
 
 def _replay(
     problem: StoredProblem, loaded: LoadedPolicy, repeats: Sequence[int], seed: int, **how: Any
-) -> Replayed:
-    return replay(loaded, problem, repeats=repeats, seed=seed, **how)
+) -> Replaying:
+    return replaying(loaded, problem, repeats=repeats, seed=seed, **how)
 
 
 def _problems(

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pools import T, write_pool
@@ -29,10 +30,11 @@ from simulator.loading import LoadedPolicy
 from simulator.policy_process import NoSandbox, fresh, layers, load, printed
 from simulator.pool import Pool, StoredProblem
 from simulator.recording import Replayed
-from simulator.replay import replay
+from simulator.replay import replay, replaying
 from simulator.run_spec import RunSpec
 from simulator.runs import make_run
 from simulator.serving import Serving
+from simulator.side_by_side import side_by_side
 from simulator.strict import Bank, Overdue, Strict, interrupted_after
 
 GOLD = "4711"
@@ -91,12 +93,13 @@ def load_strict(spec: str, strict: Strict | None = None) -> LoadedPolicy:
         pytest.skip(str(error))
 
 
+ASKED: dict[str, Any] = {"budget": 4, "seed": 3, "serving": Serving()}
+
+
 def run(
     loaded: LoadedPolicy, problem: StoredProblem, repeats: int = 1, budget: int = 4
 ) -> Replayed:
-    return replay(
-        loaded, problem.fresh(), budget=budget, repeats=range(repeats), seed=3, serving=Serving()
-    )
+    return replay(loaded, problem.fresh(), repeats=range(repeats), **{**ASKED, "budget": budget})
 
 
 def answers(loaded: LoadedPolicy, problem: StoredProblem, repeats: int = 1) -> list[str]:
@@ -440,6 +443,27 @@ def test_what_never_ends_is_ended(folder: Path, pool: Pool, way: str, name: str)
     assert "\n" not in message
     assert message.startswith("theirs.py")
     assert re.search(expected, message)
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_beside_others_it_is_ended_as_well_and_so_are_they(
+    folder: Path, pool: Pool, name: str
+) -> None:
+    solve, before, expected = ENDLESS[name]
+    problem = pool.problems[0].fresh()
+    with nothing_left_behind():
+        loaded = load_strict(write(solve, before), QUICK)
+        honest = load_strict(write("sampler.clock\nreturn '1'", name="honest.py"))
+        with fresh(honest) as other:
+            hands = [
+                (each, replaying(each, problem, repeats=repeats, **ASKED))
+                for each, repeats in ((honest, range(40)), (loaded, [2]), (other, range(10**6)))
+            ]
+            with pytest.raises(PolicyError, match=expected) as error:
+                side_by_side(hands)
+        assert str(error.value).startswith("theirs.py")
+        assert str(error.value).endswith("(problem p, repeat 2)")
+        del loaded, honest, other, hands, error
 
 
 def test_a_file_that_never_loads_is_ended(

@@ -19,8 +19,7 @@ from simulator.conformance import check_policy, choose_cases, fresh_players
 from simulator.loading import LoadedPolicy
 from simulator.policy_process import NoSandbox
 from simulator.pool import StoredProblem
-from simulator.recording import Replayed
-from simulator.replay import replay
+from simulator.replay import Replaying, answered, replay, replaying
 from simulator.serving import Serving
 from simulator.strict import Strict
 from simulator.submissions.dealing import PROCESSES, Dealer, Replay
@@ -191,8 +190,8 @@ FORGETS = SOURCE.replace("WHERE", "dict()").replace("AFTER", "20")
 
 
 def player(problem: StoredProblem) -> Replay:
-    def play(loaded: LoadedPolicy, repeats: Sequence[int], seed: int) -> Replayed:
-        return replay(loaded, problem, budget=4, repeats=repeats, seed=seed, serving=Serving())
+    def play(loaded: LoadedPolicy, repeats: Sequence[int], seed: int) -> Replaying:
+        return replaying(loaded, problem, budget=4, repeats=repeats, seed=seed, serving=Serving())
 
     return play
 
@@ -207,7 +206,7 @@ def test_who_remembers_nothing_is_dealt_to_the_same_rows(tmp_path: Path) -> None
                 play = player(problem)
                 made = dealer.play(asked, play)
                 for dealt, (its_seed, repeats) in zip(made, asked, strict=True):
-                    straight = play(loaded, repeats, its_seed)
+                    straight = answered(play(loaded, repeats, its_seed), loaded)
                     assert dealt.remembered == ""
                     assert dealt.replayed.answers.to_pylist() == straight.answers.to_pylist()
                     assert dealt.replayed.decisions.to_pylist() == straight.decisions.to_pylist()
@@ -218,7 +217,7 @@ def test_every_process_begins_with_what_another_makes_too(tmp_path: Path) -> Non
     play = player(pool.problems[0])
     hands: list[list[int]] = []
 
-    def noted(loaded: LoadedPolicy, repeats: Sequence[int], seed: int) -> Replayed:
+    def noted(loaded: LoadedPolicy, repeats: Sequence[int], seed: int) -> Replaying:
         hands.append([*repeats])
         return play(loaded, repeats, seed)
 
