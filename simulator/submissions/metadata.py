@@ -30,7 +30,18 @@ _MARKUP = re.compile(r"\]\s*[(\[:]|(?i:\b(?:javascript|vbscript|data)\s*:)")
 _FORMULA = ("=", "+", "-", "@", "|")
 _LINK = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~%/?#&=+:@,;!-]*)?")
 _JOINERS = "\u200c\u200d"
-"""Format characters without which some languages cannot be written."""
+"""Format characters without which some languages cannot be written: beside one of their letters."""
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that nothing is seen of (Unicode's Default_Ignorable_Code_Point beyond the
+category of formats, and an empty Braille cell): with them two names look the same."""
+_MAX_MARKS = 4
+"""How many accents a letter may have; more of them cover the lines above and below."""
+_DEEP_KEY = re.compile(
+    r"""(?:(?:(?<![\w-])[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""", re.ASCII
+)
+"""A dotted key, for whose tables tomllib needs time that grows with the square of its parts."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,10 @@ class Metadata:
 def read_metadata(content: bytes) -> tuple[Metadata | None, list[str]]:
     """`submission.toml` as it was written, and everything that is wrong with it."""
     try:
-        fields = tomllib.loads(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        if _DEEP_KEY.search(text):
+            return None, ["submission.toml: nested too deep"]
+        fields = tomllib.loads(text)
     except UnicodeDecodeError as error:
         return None, [f"submission.toml: not UTF-8 (byte {error.start})"]
     except RecursionError:
@@ -130,7 +144,7 @@ def wrong_text(key: str, value: object, limit: int) -> list[str]:
         wrong.append(f"{key} has {len(value):,} characters, more than {limit:,}")
     if value != value.strip() or not value.strip():
         wrong.append(f"{key}: {shown(value)} begins or ends with a space, or is empty")
-    if any(not _is_printable(character) for character in value):
+    if not _is_visible(value):
         wrong.append(f"{key}: {shown(value)} has control or invisible characters; write one line")
     if _TAG.search(plain) or _MARKUP.search(plain):
         wrong.append(f"{key}: {shown(value)} has HTML or Markdown in it; write plain text")
@@ -141,9 +155,20 @@ def wrong_text(key: str, value: object, limit: int) -> list[str]:
     return wrong
 
 
-def _is_printable(character: str) -> bool:
-    kind = unicodedata.category(character)
-    return character in _JOINERS or not (kind[0] == "C" or kind in ("Zl", "Zp"))
+def _is_visible(text: str) -> bool:
+    """Whether all of a text is seen, on one line, and tells it from other texts."""
+    marks = 0
+    for before, character, after in zip(" " + text, text, text[1:] + " ", strict=False):
+        kind = unicodedata.category(character)
+        marks = marks + 1 if kind in ("Mn", "Me") else 0
+        if character in _JOINERS:
+            if not any(
+                each > "\x7f" and unicodedata.category(each)[0] in "LM" for each in (before, after)
+            ):
+                return False
+        elif kind[0] == "C" or kind in ("Zl", "Zp") or marks > _MAX_MARKS:
+            return False
+    return not _BLANK.search(text)
 
 
 def _wrong_date(when: object) -> list[str]:

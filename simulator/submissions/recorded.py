@@ -94,6 +94,10 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
         raise Refused(f"run.json: more than {MAX_PARAMETERS} parameters")
     if not all(type(value) is str for value in settings.values()):
         raise Refused("run.json: policy.settings are not texts")
+    judge = None if fields.get("judge") is None else top.object("judge").fields
+    unranked = policy.flag("unranked")
+    if judge is not None and judge.get("unranked") is not False and not unranked:
+        raise Refused("run.json: policy.unranked is False with a judge that no board ranks")
     recorded = top.objects("pools", MAX_POOLS)
     pools = tuple(_pool(each) for each in recorded)
     if not pools or len({pool.name for pool in pools}) != len(pools):
@@ -105,12 +109,12 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
         sha256=sha256,
         parameters=parameters,
         settings=settings,
-        unranked=policy.flag("unranked"),
+        unranked=unranked,
         builtin=policy.flag("builtin"),
         seed=top.number("seed", 0, MAX_SEED),
         repeats=top.number("repeats", 1, MAX_REPEATS),
         serving=_serving(top.object("serving")),
-        judge=None if fields.get("judge") is None else top.object("judge").fields,
+        judge=judge,
         pools=pools,
     )
 

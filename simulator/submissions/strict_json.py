@@ -18,7 +18,10 @@ class Refused(UserError):  # noqa: N818  (nothing went wrong here)
 
 def shown(value: object, limit: int = 60) -> str:
     """A stranger's value, fit for a terminal: ASCII, on one line, of bounded length."""
-    text = ascii(value)
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):  # a whole number too long to be written, or too deep
+        text = f"<{type(value).__name__} too large to be shown>"
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 

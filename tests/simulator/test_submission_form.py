@@ -154,6 +154,12 @@ def test_the_name_has_the_date_of_the_metadata(submission: Path) -> None:
         ("organisation", "a\x1b[31mb", "control or invisible"),
         ("organisation", "a\u202eb", "control or invisible"),  # right to left from here
         ("organisation", "a\u200bb", "control or invisible"),
+        ("method", "cons@512\u3164", "control or invisible"),  # a letter that is empty
+        ("method", "\u2800", "control or invisible"),  # an empty Braille cell
+        ("method", "cons\u034f@512", "control or invisible"),
+        ("method", "cons@512\ufe0f", "control or invisible"),
+        ("method", "cons\u200d@512", "control or invisible"),  # joins no letters there
+        ("method", "a" + "\u0301" * 5, "control or invisible"),  # over the lines above
         ("description", "two\nlines", "control or invisible"),
         ("description", "two\u2028lines", "control or invisible"),
         ("method", " a", "begins or ends with a space"),
@@ -192,7 +198,15 @@ def test_metadata_is_plain_text_and_plain_links(key: str, value: object, said: s
 
 
 @pytest.mark.parametrize(
-    "text", ["p < 0.05, a > b & c", "Müller, 李, ‌فارسی", "O'Neil (x) [y]", "a-b + c = d", "C:\\x"]
+    "text",
+    [
+        "p < 0.05, a > b & c",
+        "Müller, 李, ‌فارسی",
+        "O'Neil (x) [y]",
+        "a-b + c = d",
+        "C:\\x",
+        "Việt nam, e\u0302\u0301, ക്\u200d",
+    ],
 )
 def test_ordinary_texts_pass_and_come_back(text: str) -> None:
     fields = {"format": 1, **FIELDS, "description": f"A {text}"}
@@ -221,6 +235,13 @@ def test_whatever_metadata_passes_comes_back_from_its_file(text: str) -> None:
         (b"", "has no line format = 1"),
         (b"format = 1\ndate = 2026-13-01", "not TOML"),
         (b"format = 1\nmethod = nan", "is not text"),
+        (b"format = 1\nmethod = 0x" + b"f" * 20_000, "method: <int too large to be shown>"),
+        (b"format = 0x" + b"f" * 20_000, "format <int too large to be shown> is newer"),
+        (b"format = 1\nmethod" + b".a" * 90 + b" = 1", "is not text"),
+        (b"format = 1\nmethod" + b".a" * 30_000 + b" = 1", "nested too deep"),
+        (b"format = 1\nmethod" + b" . 'a' . \"b\"" * 5_000 + b" = 1", "nested too deep"),
+        (b"format = 1\nmethod = {a" + b".a" * 5_000 + b" = 1}", "nested too deep"),
+        (b"format = 1\n[a" + b".a" * 30_000 + b"]", "nested too deep"),
     ],
 )
 def test_toml_that_is_no_metadata_is_refused(content: bytes, said: str) -> None:
@@ -308,6 +329,8 @@ def test_ordinary_json_is_read_as_json_reads_it(value: Any) -> None:
         ("serving.step_seconds", [[2, 1], [1, 1]]),
         ("serving.clock_unit", "hours"),
         ("serving.concurrency", 0),
+        ("judge", "lexical"),
+        ("judge", {"unranked": True}),  # the run says that it is ranked
         ("format", 2),
     ],
 )
