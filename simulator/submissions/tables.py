@@ -193,5 +193,10 @@ def _first_other(found: pa.Schema, wanted: pa.Schema) -> str:
         if index < 0:
             return f"{field.name} is missing"
         if not found.field(index).equals(field):
-            return f"{field.name} is {shown(str(found.field(index).type))}, not {field.type}"
+            here = shown(_kind(found.field(index)), 120)
+            return f"{field.name} is {here}, not {_kind(field)}"
     return "there are others, or in another order"
+
+
+def _kind(field: pa.Field) -> str:
+    return f"{field.type}{'' if field.nullable else ' not null'}"

@@ -436,6 +436,10 @@ def test_columns_of_other_types_are_refused(submission: Path) -> None:
     assert form(submission)[0].startswith("decisions.parquet: columns are not those of a run")
     pq.write_table(table.drop_columns(["ended"]), file)
     assert form(submission)[0].endswith("ended is missing")
+    place = table.schema.get_field_index("order")
+    may_be_null = table.schema.set(place, table.schema.field(place).with_nullable(True))
+    pq.write_table(table.cast(may_be_null), file)
+    assert form(submission)[0].endswith("order is 'int32', not int32 not null")
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\xff" * 60 + b"PAR1", b"x" * 4096])
