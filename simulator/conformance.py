@@ -6,6 +6,7 @@ must not depend on, replays it again and compares the decisions.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -48,6 +49,10 @@ UNCOMPARED = ("requires", "budget")
 
 SCRAMBLES = 2
 """How many other futures each replay is tried with."""
+
+AHEAD = 2
+"""How many processes are being started while one plays: a check takes less time than starting one,
+and more than a third."""
 
 TIES = (2, 4)
 """Budgets with which answers often tie."""
@@ -155,12 +160,13 @@ def fresh_players(loaded: LoadedPolicy, *, seed: int) -> FreshPlayer:
     One that declares to need a judge is given one that makes its scores up.
     """
     judge = MadeUpJudge() if "judge" in loaded.policy.requires else None
-    ahead: list[PolicyProcess | None] = []  # the next process starts while one plays
+    ahead: deque[PolicyProcess | None] = deque()  # they start while one plays
 
     @contextmanager
     def player() -> Iterator[Player]:
-        process = ahead.pop() if ahead else None
-        ahead.append(policy_process.begun(loaded))
+        while len(ahead) <= AHEAD:
+            ahead.append(policy_process.begun(loaded))
+        process = ahead.popleft()
         with policy_process.fresh(loaded, process) as again:
 
             def play(problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:

@@ -7,11 +7,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from simulator.errors import WRITE_FAULTS, UserError
+
+if TYPE_CHECKING:  # not everyone who writes a file needs to wait for it
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 
 def parquet_writer(
@@ -22,6 +24,8 @@ def parquet_writer(
     `encodings` are Parquet encodings by column; all other columns are dictionary-encoded where that
     pays.
     """
+    import pyarrow.parquet as pq
+
     encodings = dict(encodings or {})
     plain = {name.partition(".")[0] for name in encodings}
     return pq.ParquetWriter(
@@ -47,6 +51,10 @@ class reading:  # noqa: N801  (reads as a statement: `with reading(path) as path
     def __exit__(
         self, kind: object, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is None:
+            return
+        import pyarrow as pa
+
         if isinstance(error, pa.ArrowException | OSError | IndexError):
             reason = " ".join(str(error).split())
             raise UserError(
