@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -282,22 +283,40 @@ LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "†": r"\textsuperscript{\dag}",
     "‡": r"\textsuperscript{\ddag}",
+    "⁶": r"\textsuperscript{6}",
     "⁸": r"\textsuperscript{8}",
     "τ": r"$\tau$",
     "Δ": r"$\Delta$",
     "−": "$-$",
+    "×": r"$\times$",
+    "≈": r"$\approx$",
+    "✓": r"$\surd$",
+    "✔": r"$\surd$",
+    "✕": r"$\times$",
+    "▷": r"$\triangleright$",
     **{character: f"\\{character}" for character in "_%&#${}"},
 }
+"""What pdflatex, without any package, makes of characters that it treats specially or lacks."""
 
 
 def escape_latex(text: str) -> str:
-    """`text` with every character that LaTeX treats specially escaped, on one line."""
-    return "".join(LATEX.get(character, character) for character in _one_line(text))
+    """`text` with every character that LaTeX treats specially escaped, on one line.
+
+    Other signs that only decorate, as that of a badge, are left out: pdflatex has none of them.
+    """
+    line = _one_line(text)
+    kept = [each for each in line if each in LATEX or unicodedata.category(each) != "So"]
+    escaped = "".join(LATEX.get(each, each) for each in kept)
+    if len(kept) < len(line):
+        escaped = escaped.strip()
+    escaped = escaped.replace("--", "-{}-")  # else a dash
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped  # else an option of \\
 
 
 def as_latex(comparison: Comparison) -> str:

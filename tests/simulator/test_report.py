@@ -454,6 +454,16 @@ def test_latex_escapes_every_special_character() -> None:
     )
 
 
+def test_latex_has_what_pdflatex_knows() -> None:
+    assert escape_latex("⌂ local") == "local"
+    assert escape_latex("✔ verified") == r"$\surd$ verified"
+    assert escape_latex("Tokens, 10⁸ ≈") == r"Tokens, 10\textsuperscript{8} $\approx$"
+    assert escape_latex("16 ×4") == r"16 $\times$4"
+    assert escape_latex("run --judge `x`") == r"run -{}-judge \textasciigrave{}x\textasciigrave{}"
+    assert escape_latex("[1, 2]") == "{}[1, 2]"  # after \\ it would be its option
+    assert escape_latex("Jürgen Groß – “a…”") == "Jürgen Groß – “a…”"
+
+
 def test_latex_is_a_booktabs_tabular_with_balanced_columns(tmp_path: Path) -> None:
     awkward = r"my_%&#${}~^\m"
     text = as_latex(
