@@ -2,10 +2,11 @@
 
     python benchmarks/clustering_speed.py --traces 512
 
-Traces have answers drawn from a skewed distribution; scores are either a perfect judge's or those
-of a blurred one. Prints milliseconds (least and median of the rounds), pairs asked for, those that
-would be asked for without looking whether they still matter, and all pairs. `engine` goes through
-the sampler, with its checks, its memory and its ledger.
+Traces have answers drawn from a skewed distribution; scores are a perfect judge's, those of a
+blurred one, or these as decisions (hard); or all are alike, or none are, with and without K being
+reached. Prints milliseconds (least and median of the rounds), pairs asked for, those that would be
+asked for without looking whether they still matter, all pairs, clusters, and traces placed.
+`engine` goes through the sampler, with its checks, its memory and its ledger.
 """
 
 from __future__ import annotations
@@ -16,14 +17,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 
-import simulator.clustering
-from simulator.clustering import draw_members, greedy_clusters
+from simulator.clustering import UNPLACED, greedy_clusters
 from simulator.engine import Engine
 from simulator.pool import Pool, PoolInfo, StoredProblem
 from simulator.pool_writer import PoolWriter
@@ -33,6 +31,8 @@ from simulator.serving import Serving
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+
+MAX_MEMBERS = 20
 
 
 class Table:
@@ -61,9 +61,16 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         problem = write_problem(Path(folder), given.traces)
-        print(f"{'judge':<10} {'ms':>14} {'engine ms':>14} {'asked':>8} {'drawn':>8} {'pairs':>8}")
-        for name, scores in judges(given.traces).items():
-            measure(name, scores, problem, given.rounds)
+        print(
+            f"{'judge':<10} {'K':>3} {'ms':>14} {'engine ms':>14} {'asked':>8} {'drawn':>8} "
+            f"{'pairs':>8} {'clusters':>8} {'placed':>6}"
+        )
+        tables = judges(given.traces)
+        for name, scores in tables.items():
+            measure(name, scores, 16, problem, given.rounds)
+        for name in ("blurred", "hard"):
+            measure(name, tables[name], 32, problem, given.rounds)
+        measure("none alike", tables["none alike"], given.traces, problem, given.rounds)
 
 
 def judges(traces: int) -> dict[str, Floats]:
@@ -73,20 +80,28 @@ def judges(traces: int) -> dict[str, Floats]:
     same = (answers[:, None] == answers[None, :]).astype(np.float64)
     noise = np.triu(rng.normal(0, 1, same.shape))
     blurred = 1 / (1 + np.exp(-(2 * same - 1 + noise + noise.T)))
-    return {"perfect": same, "blurred": blurred, "all alike": np.ones_like(same)}
+    return {
+        "perfect": same,
+        "blurred": blurred,
+        "hard": (blurred > 0.5).astype(np.float64),
+        "all alike": np.ones_like(same),
+        "none alike": np.zeros_like(same),
+    }
 
 
-def measure(name: str, scores: Floats, problem: StoredProblem, rounds: int) -> None:
+def measure(
+    name: str, scores: Floats, max_clusters: int, problem: StoredProblem, rounds: int
+) -> None:
     traces = len(scores)
 
-    def cluster(ask: Callable[[Ints], Floats]) -> None:
-        greedy_clusters(
+    def cluster(ask: Callable[[Ints], Floats]) -> Ints:
+        return greedy_clusters(
             traces,
             ask,
             np.random.default_rng(1),
             threshold=0.5,
-            max_clusters=16,
-            max_members=20,
+            max_clusters=max_clusters,
+            max_members=MAX_MEMBERS,
         )
 
     def through_the_engine() -> None:
@@ -96,25 +111,26 @@ def measure(name: str, scores: Floats, problem: StoredProblem, rounds: int) -> N
         cluster(sampler.judge)
 
     table = Table(scores)
-    cluster(table)
-    drawn = 0
-
-    def count(*given: Any) -> Ints:
-        nonlocal drawn
-        members = draw_members(*given)
-        drawn += int(np.count_nonzero(members >= 0))
-        return members
-
-    with patch.object(simulator.clustering, "draw_members", count):
-        cluster(Table(scores))
+    found = cluster(table)
     plain = [timed(lambda: cluster(Table(scores))) for _ in range(rounds)]
     engine = [timed(through_the_engine) for _ in range(rounds)]
     times = " ".join(f"{min(each):6.1f} {median(each):7.1f}" for each in (plain, engine))
-    pairs = traces * (traces - 1) // 2
-    print(f"{name:<10} {times} {table.asked:8,} {drawn:8,} {pairs:8,}")
+    print(
+        f"{name:<10} {max_clusters:3} {times} {table.asked:8,} {drawn(found):8,} "
+        f"{traces * (traces - 1) // 2:8,} {found.max() + 1:8} {np.sum(found != UNPLACED):6}"
+    )
 
 
-def timed(work: Callable[[], None]) -> float:
+def drawn(clusters: Ints) -> int:
+    """Members that all traces compared were compared with, if each were asked about."""
+    compared = min(int(np.sum(clusters != UNPLACED)) + 1, len(clusters))
+    return sum(
+        int(np.minimum(np.unique(clusters[:trace], return_counts=True)[1], MAX_MEMBERS).sum())
+        for trace in range(compared)
+    )
+
+
+def timed(work: Callable[[], object]) -> float:
     """Milliseconds of processor time."""
     began = time.process_time()
     work()

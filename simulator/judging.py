@@ -82,23 +82,27 @@ class Judging:
             raise SamplerError("judge: give pairs of trace ids as an array of shape (n, 2)")
         if not len(pairs):
             return np.empty(0)
-        low = np.minimum(pairs[:, 0], pairs[:, 1]).astype(np.int64)
-        high = np.maximum(pairs[:, 0], pairs[:, 1]).astype(np.int64)
+        # Small arrays, many calls: what follows is written for numpy's fastest functions on those.
+        low = np.minimum(pairs[:, 0], pairs[:, 1]).astype(np.int64, copy=False)
+        high = np.maximum(pairs[:, 0], pairs[:, 1]).astype(np.int64, copy=False)
         started = len(num_tokens)
-        if low.min() < 0 or high.max() >= started:
+        if low[low.argmin()] < 0 or high[high.argmax()] >= started:
             raise SamplerError(f"judge: a trace that has not been started ({started} have)")
-        if (low == high).any():
+        if np.count_nonzero(low == high):
             raise SamplerError("judge: a trace is paired with itself")
         self._forget_moved(num_tokens)
         said = self._said.reshape(-1)
         place = low * len(self._order) + high
-        new = np.isnan(said[place])
-        if new.any():
-            places = np.unique(place[new])
+        scores: Floats = said[place]
+        new = np.isnan(scores)
+        if np.count_nonzero(new):
+            places = np.sort(place[new])
+            if np.count_nonzero(places[1:] == places[:-1]):
+                places = np.unique(places)
             asked = np.empty((len(places), 2), dtype=np.int64)
             np.divmod(places, len(self._order), out=(asked[:, 0], asked[:, 1]))
             said[places] = self._ask(asked, num_tokens)
-        scores: Floats = said[place]
+            scores = said[place]
         return scores
 
     @property
@@ -114,16 +118,18 @@ class Judging:
 
     def _forget_moved(self, num_tokens: Ints) -> None:
         """Forget what was said about traces that have gone on since: it was about less."""
-        moved = np.flatnonzero(num_tokens != self._stood[: len(num_tokens)])
-        if len(moved):
+        elsewhere = num_tokens != self._stood[: len(num_tokens)]
+        if np.count_nonzero(elsewhere):
+            moved = np.flatnonzero(elsewhere)
             self._stood[moved] = num_tokens[moved]
-            self._said[moved] = np.nan
-            self._said[:, moved] = np.nan
+            if self.calls:
+                self._said[moved] = np.nan
+                self._said[:, moved] = np.nan
 
     def _ask(self, pairs: Ints, num_tokens: Ints) -> Floats:
         rows = self._order[pairs]
         scores = self._judge.score(self._problem, rows, num_tokens[pairs])
-        if not ((scores >= 0) & (scores <= 1)).all():
+        if np.count_nonzero((scores >= 0) & (scores <= 1)) < len(scores):
             raise UserError(
                 "the judge gave a score that is not between 0 and 1 (problem "
                 f"{self._problem.problem_id}): a fault of the judge, not of the policy"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.clustering import UNPLACED, draw_members, greedy_clusters
+from simulator.clustering import UNPLACED, greedy_clusters
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -146,14 +146,23 @@ def test_so_many_members_are_asked_at_most() -> None:
 
 
 def test_members_are_drawn_evenly_and_without_replacement() -> None:
-    # 6 members of cluster 0 and 2 of cluster 1, of which 2 are drawn: 1/3 each and both.
-    labels = np.array([0, 1, 0, 0, 1, 0, 0, 0])
+    # 8 is compared with 2 of the 6 members of cluster 0 and both of cluster 1: 1/3 and always.
+    answers = np.array([0, 1, 0, 0, 1, 0, 0, 0])
+    scores = np.zeros((9, 9))
+    scores[:8, :8] = answers[:, None] == answers
+    scores[8] = 0.5  # which leaves both scores of a cluster to be asked for
+    rounds, counts = 2000, np.zeros(9)
     rng = np.random.default_rng(7)
-    draws = np.stack([draw_members(labels, 2, 2, rng) for _ in range(6000)])
-    assert (np.sort(draws[:, 1], axis=1) == [1, 4]).all()
-    assert (draws[:, 0, 0] != draws[:, 0, 1]).all()
-    counts = np.bincount(draws[:, 0].ravel(), minlength=8)[[0, 2, 3, 5, 6, 7]]
-    assert counts == pytest.approx(np.full(6, 2000), abs=4 * np.sqrt(6000 * (1 / 3) * (2 / 3)))
+    for _ in range(rounds):
+        table = Table(scores)
+        greedy_clusters(9, table, rng, threshold=0.49, max_clusters=2, max_members=2)
+        drawn = [member for trace, member in table.asked if trace == 8]
+        assert len(set(drawn)) == 4
+        counts[drawn] += 1
+    assert counts[[1, 4]].tolist() == [rounds, rounds]
+    expected = np.full(6, rounds / 3)
+    spread = 4 * np.sqrt(rounds * (1 / 3) * (2 / 3))
+    assert counts[[0, 2, 3, 5, 6, 7]] == pytest.approx(expected, abs=spread)
 
 
 def test_a_decision_that_stands_asks_for_no_more() -> None:
@@ -265,9 +274,11 @@ def test_no_pair_is_asked_for_whose_answer_could_not_decide_where_a_trace_goes(
         if trace and UNPLACED in labels[:trace]:
             assert not [call for call in table.calls if call[0][0] == trace]
             continue
-        opened = int(labels[:trace].max(initial=UNPLACED)) + 1
-        rows = draw_members(labels[:trace], opened, max_members, rng).tolist()
-        drawn = [[member for member in row if member >= 0] for row in rows]
+        shuffled = rng.permutation(trace).tolist() if trace else []
+        drawn = [
+            [member for member in shuffled if member in cluster][:max_members]
+            for cluster in members_of(labels[:trace].tolist())
+        ]
         before: dict[int, float] = {}
         for call in table.calls:
             if call[0][0] != trace:
