@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,16 @@ FIELDS = (
     "finish_reason",
     "grade",
     "confidence",
+    "probe_positions",
+    "probe_answers",
     "answer_kind",
 )
 """What a row can say of its trace; a field takes the column of its own name unless mapped."""
 
-_ALL_OR_NONE = ("answer", "text", "num_tokens", "confidence")
+_SIGNALS = ("text", "num_tokens", "confidence", "probe_positions", "probe_answers")
+"""What a row lacks that has null for it."""
+
+_ALL_OR_NONE = ("answer", *_SIGNALS)
 
 
 def read(options: ImportOptions) -> Reading:
@@ -63,6 +69,9 @@ def read(options: ImportOptions) -> Reading:
     needs a `gold_answer`, a `problem_id` or `question`, an `answer` or `text`, and `num_tokens` or
     `text`. Its answer is the last balanced box of the text, else its `answer` (null is no answer),
     else, in rows that have no such column, the last `ANSWER: …` of the text.
+
+    Probes are `probe_positions`, tokens generated when probed, and `probe_answers`, a text, number
+    or null each. Confidences are one number a token.
 
     Without `trace_id`, a problem's traces are numbered in the order of the rows; without
     `problem_id`, problems are numbered in the order of their first rows. Without `num_tokens`,
@@ -171,9 +180,7 @@ class _Table:
         """Add one row as a trace. Raises `BadRow` for one that cannot be used."""
         values = {name: dig(row.values, column) for name, column in self.columns.items()}
         present = {name for name in FIELDS if values.get(name, MISSING) is not MISSING}
-        present -= {
-            name for name in ("text", "num_tokens", "confidence") if values.get(name) is None
-        }
+        present -= {name for name in _SIGNALS if values.get(name) is None}
         self._check_required(row, present)
         self._check_like_first(row, present)
         values = {name: values[name] for name in present}
@@ -289,6 +296,7 @@ def _trace(values: dict[str, Any], trace_id: int) -> TraceRecord:
     elif answer is None and text:
         answer = extract_answer(text)
     prompt = values.get("prompt_tokens")
+    positions, answers = _probes(values, num_tokens)
     return TraceRecord(
         trace_id=trace_id,
         num_tokens=num_tokens,
@@ -297,6 +305,8 @@ def _trace(values: dict[str, Any], trace_id: int) -> TraceRecord:
         finish_reason=_text(values.get("finish_reason"), "finish_reason"),
         text=text,
         confidence=_confidence(values, num_tokens),
+        probe_positions=positions,
+        probe_answers=answers,
         graded=_grade(values.get("grade")),
         counted="num_tokens" in values,
     )
@@ -322,6 +332,29 @@ def _confidence(values: dict[str, Any], num_tokens: int) -> npt.NDArray[np.float
     if len(given) != num_tokens:
         raise BadRow("confidence and num_tokens differ", remedy, f"{len(given)} and {num_tokens}")
     return finite_numbers(given, "confidence", remedy)
+
+
+def _probes(
+    values: dict[str, Any], num_tokens: int
+) -> tuple[npt.NDArray[np.int64] | None, list[str | None] | None]:
+    """Where the trace was probed, in tokens, and what it answered there."""
+    remedy = "give two lists of one length: tokens generated when probed, and the answers"
+    positions, answers = values.get("probe_positions"), values.get("probe_answers")
+    if positions is None and answers is None:
+        return None, None
+    if not isinstance(positions, list) or not isinstance(answers, list):
+        raise BadRow("probe_positions or probe_answers is no list", remedy)
+    if len(positions) != len(answers):
+        found = f"{len(positions)} and {len(answers)}"
+        raise BadRow("probe_positions and probe_answers differ", remedy, found)
+    counts = [token_count(each, "probe_positions") for each in positions]
+    if any(first >= second for first, second in pairwise(counts)):
+        raise BadRow("probe_positions do not ascend", remedy)
+    if counts and counts[-1] > num_tokens:
+        found = f"{counts[-1]} of {num_tokens}"
+        raise BadRow("a probe after the trace's end", remedy, found)
+    said = [answer_text(each, "probe_answers") for each in answers]
+    return np.array(counts, dtype=np.int64), said
 
 
 def _text(value: Any, what: str) -> str | None:

@@ -267,6 +267,44 @@ def test_texts_and_confidences_come_back_in_whatever_order_they_stand(tmp_path: 
             assert problem.confidence.values[start:end].tolist() == expected
 
 
+def test_probes_by_hand(tmp_path: Path) -> None:
+    rows: list[Row] = [
+        {**GOOD, "num_tokens": 10, "probe_positions": [4, 8], "probe_answers": [None, 7]},
+        {**GOOD, "num_tokens": 3, "probe_positions": [], "probe_answers": []},
+        {**GOOD, "num_tokens": 8, "probe_positions": [8.0], "probe_answers": ["9"]},
+    ]
+    report = import_rows(tmp_path, rows)
+    assert report.signals == ["probes"]
+    (problem,) = Pool(report.path).problems
+    probes = problem.probes
+    assert probes.offsets.tolist() == [0, 2, 2, 3]
+    assert probes.positions.tolist() == [4, 8, 8]
+    said = [None if c < 0 else problem.class_texts[c] for c in probes.answers.tolist()]
+    assert said == [None, "7.0", "9"]  # 7 means what the first trace answered
+
+
+WRONG_PROBES = [
+    ({"probe_positions": [4]}, "probe_positions or probe_answers is no list"),
+    ({"probe_positions": 4, "probe_answers": ["7"]}, "is no list"),
+    ({"probe_positions": [4], "probe_answers": []}, r"differ \('1 and 0'\); give two lists"),
+    ({"probe_positions": [4, 4], "probe_answers": [7, 7]}, "do not ascend"),
+    ({"probe_positions": [11], "probe_answers": [7]}, r"a probe after .* end \('11 of 10'\)"),
+    ({"probe_positions": [0], "probe_answers": [7]}, "probe_positions is below 1"),
+    ({"probe_positions": ["a"], "probe_answers": [7]}, "probe_positions is not a number"),
+    ({"probe_positions": [4], "probe_answers": [[7]]}, "probe_answers is neither text nor number"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG_PROBES)
+def test_wrong_probes_are_named(tmp_path: Path, change: Row, message: str) -> None:
+    _fails(tmp_path, [{**GOOD, **change}], f"line 1: .*{message}")
+
+
+def test_probes_are_of_all_traces_or_none(tmp_path: Path) -> None:
+    probed = {**GOOD, "probe_positions": [4], "probe_answers": [7]}
+    _fails(tmp_path, [probed, GOOD], "line 2: row without probe_positions, unlike the first row")
+
+
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     row = {"gold_answer": "7", "answer": "7", "num_tokens": 25_000, "text": "x" * 100_000}
     path = tmp_path / "traces.jsonl"
