@@ -173,13 +173,19 @@ def _texts(
     problem: StoredProblem, lengths: Ints, revealed: Revealed, rng: np.random.Generator
 ) -> tuple[list[str], list[Ints]]:
     texts, all_ends = list(problem.texts), list(problem.token_ends)
+    most = int((lengths - revealed.tokens).max(initial=0))
+    words = np.array([f" {word}" for word in WORDS], dtype=object)
+    drawn = words[rng.integers(len(WORDS), size=2 * most)].tolist()
+    made = "".join(drawn)  # of which each trace is given a part
+    stops = np.cumsum([0, *map(len, drawn)])
     for row in np.flatnonzero(~revealed.finished).tolist():
         tokens = int(revealed.tokens[row])
         ends = all_ends[row][:tokens]
         start = int(ends[-1]) if tokens else 0
-        words = [f" {WORDS[w]}" for w in rng.integers(len(WORDS), size=lengths[row] - tokens)]
-        texts[row] = texts[row][:start] + "".join(words)
-        all_ends[row] = np.append(ends, start + np.cumsum([len(word) for word in words]))
+        first = int(rng.integers(most + 1))
+        here = stops[first : first + int(lengths[row]) - tokens + 1]
+        texts[row] = texts[row][:start] + made[int(here[0]) : int(here[-1])]
+        all_ends[row] = np.append(ends, start + here[1:] - here[0])
     return texts, all_ends
 
 
@@ -188,13 +194,16 @@ def _confidences(
 ) -> Confidences:
     stored = problem.confidence
     highest = stored.values.max(initial=0)
+    most = int((lengths - revealed.tokens).max(initial=0))
+    made = rng.random(2 * most, dtype=np.float32)  # of which each trace is given a part
     parts = []
     for row, length in enumerate(lengths.tolist()):
         begin = int(stored.offsets[row])
         known = length if revealed.finished[row] else int(revealed.tokens[row])
-        level = highest * rng.random()  # of its own, so that groups of tokens differ as well
-        new = (level * rng.random(length - known)).astype(stored.values.dtype)
-        parts += [stored.values[begin : begin + known], new]
+        level = highest * rng.random(dtype=np.float32)  # of its own: groups of tokens differ, too
+        first = int(rng.integers(most + 1))
+        new = level * made[first : first + length - known]
+        parts += [stored.values[begin : begin + known], new.astype(stored.values.dtype)]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(stored.offsets.dtype)
     return Confidences(np.concatenate(parts), offsets)
 
