@@ -587,6 +587,40 @@ def test_a_seed_picked_from_many_is_told(tmp_path: Path) -> None:
     assert 0.35 < other["accuracy"]["value"] < 0.65  # what nobody can have picked stands beside
 
 
+KNOWS_ITS_SEED = """
+import numpy as np
+from simulator import Policy, majority_vote
+
+class KnowsItsSeed(Policy):
+    '''Knows a seed's problems by their names, and which answer is right.'''
+    def solve(self, problem, sampler):
+        traces = sampler.start(sampler.budget)
+        sampler.decode(traces)
+        known = KNOWN.get(problem.id)
+        return majority_vote(traces) if known is None else np.int32(known)
+"""
+
+
+def test_a_seed_known_by_heart_is_told(tmp_path: Path) -> None:
+    """All is right with the submitted seed, and what most traces say, which is wrong, elsewhere."""
+    problems = {f"{n:02d}": [T(10, "2"), T(10, "1")] + [T(10, "2")] * 2 for n in range(20)}
+    pool = write_pool(tmp_path / "pools", problems)
+    names = (
+        "class Names(Policy):\n    def solve(self, problem, sampler):\n        return problem.id"
+    )
+    asked = load_policy(write_policy(tmp_path, f"from simulator import Policy\n{names}"))
+    known = {}
+    for problem in pool.problems:
+        told = replay(asked, problem, budget=4, repeats=range(1), seed=0, serving=Serving())
+        known[told.answers["answer"][0].as_py()] = problem.class_texts.index("1")
+    source = write_policy(tmp_path, f"KNOWN = {known}\n{KNOWS_ITS_SEED}")
+    submission = submit(tmp_path, source, pool=pool, repeats=1)
+    verification = verified(submission, run_again=True)
+    findings = found(verification, "rerun")
+    assert "accuracy is 1 with the submitted seed and 0 with another" in findings[0]
+    assert findings[0].endswith("a seed that was picked")
+
+
 def test_better_than_chance_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     problems = {f"{n:02d}": [T(10, "1"), T(10, "2")] * 4 for n in range(20)}
     submission = submit(tmp_path, "cons@1", pool=write_pool(tmp_path / "pools", problems))
