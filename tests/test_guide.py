@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-GUIDES = ("writing-a-policy.md", "submitting.md", "keeping-a-board.md")
+GUIDES = ("writing-a-policy.md", "your-own-traces.md", "submitting.md", "keeping-a-board.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.S | re.M)
 
 

@@ -6,8 +6,10 @@ there, DEEPPRUNE_SIM_VLLM is set.
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -21,6 +23,8 @@ from judges.prefixes import Truncation
 from judges.protocol import all_pairs
 from judges.vllm import VllmJudge
 from simulator.errors import UserError
+from simulator.importers.into_pool import import_pool
+from simulator.importers.reading import ImportOptions
 
 PREFIXES = [
     "Wait, so the red answer is a blue one, thus green or yellow; since we add we get 12.",
@@ -118,3 +122,31 @@ def test_engine_gives_the_probabilities_of_transformers(
     wanted = HfJudge(**where, device="cpu", truncation=cut).score(PREFIXES, all_pairs(4))
     assert np.ptp(wanted) > 5 * within  # else any number would do
     np.testing.assert_allclose(scores, wanted, atol=within)
+
+
+@pytest.mark.skipif(
+    "DEEPPRUNE_SIM_VLLM" not in os.environ, reason="needs vLLM, in an environment of its own"
+)
+def test_traces_recorded_with_the_engine_become_a_pool(causal_model: Path, tmp_path: Path) -> None:
+    """The script of the docs, as a user calls it; each trace's figures are of its own length."""
+    problems, out = tmp_path / "problems.jsonl", tmp_path / "traces.jsonl"
+    problems.write_text('{"problem_id": "p", "question": "1 + 1?", "gold_answer": 2}\n')
+    script = Path(__file__).parents[2] / "docs" / "examples" / "record_traces.py"
+    engine = {"dtype": "float32", "max_model_len": 1024, "enforce_eager": True}
+    subprocess.run(
+        [
+            *(sys.executable, script, problems, out, "--model", causal_model),
+            *("--traces", "3", "--max-tokens", "30", "--confidence", "--probe-every", "10"),
+            *("--engine", json.dumps(engine)),
+        ],
+        check=True,
+    )
+    options = ImportOptions(paths=(out,))
+    report = import_pool(
+        "jsonl", options, cache=tmp_path / "c", dataset="d", model="m", benchmark="b"
+    )
+    assert (report.traces, report.signals) == (3, ["text", "confidence", "probes"])
+    for row in map(json.loads, out.read_text().splitlines()):
+        assert len(row["confidence"]) == row["num_tokens"] <= 30
+        assert min(row["confidence"]) > 0
+        assert row["probe_positions"] == list(range(10, row["num_tokens"], 10))
