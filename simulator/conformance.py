@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from simulator import policy_process
 from simulator.errors import PolicyError
+from simulator.isolated_policy import PolicyProcess
 from simulator.loading import LoadedPolicy
-from simulator.policy_process import PolicyProcess
 from simulator.pool import StoredProblem
 from simulator.recording import Replayed
 from simulator.replay import replay

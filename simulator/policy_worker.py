@@ -1,4 +1,4 @@
-"""The process that runs a policy file: started by `simulator.policy_process`, ended with it.
+"""The process that runs a policy file: started by `simulator.isolated_policy`, ended with it.
 
 It is handed the policy's source, then one problem after another, and asks for everything else
 through the one connection that it has. What it cannot see it cannot reach: see `simulator.sandbox`.

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 from simulator.errors import PolicyError, UserError
+from simulator.isolated_policy import Answering, IsolatedPolicy
 from simulator.loading import LoadedPolicy, explain
 from simulator.policy import Answer
-from simulator.policy_process import Answering, IsolatedPolicy
 from simulator.replay import Asked
 
 Result = TypeVar("Result")

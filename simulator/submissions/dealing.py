@@ -21,9 +21,9 @@ import pyarrow as pa
 
 from simulator import policy_process
 from simulator.conformance import difference
+from simulator.isolated_policy import PolicyProcess
 from simulator.loading import LoadedPolicy
 from simulator.policy import Answer
-from simulator.policy_process import PolicyProcess
 from simulator.recording import Replayed
 from simulator.replay import ORDERS_AT_ONCE, Asked, Replaying, answered
 from simulator.side_by_side import side_by_side

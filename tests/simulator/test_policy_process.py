@@ -14,8 +14,9 @@ import pytest
 from pools import T, write_pool
 
 from simulator.errors import PolicyError, UserError
+from simulator.isolated_policy import MAX_TOLD
 from simulator.loading import LoadedPolicy
-from simulator.policy_process import MAX_TOLD, begun, fresh, load, restriction
+from simulator.policy_process import begun, fresh, load, restriction
 from simulator.pool import Pool, StoredProblem
 from simulator.recording import Replayed
 from simulator.replay import replay

@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 from pools import T, write_pool
 
-from simulator import bubblewrap, policy_process
+from simulator import bubblewrap, isolated_policy
 from simulator.errors import PolicyError, UserError
 from simulator.loading import LoadedPolicy
 from simulator.policy_process import NoSandbox, fresh, layers, load, printed
@@ -470,7 +470,7 @@ def test_a_file_that_never_loads_is_ended(
     folder: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loaded = load_strict(write("return '1'"))  # that it can be started in time
-    monkeypatch.setattr(policy_process, "STARTING", 1.5)
+    monkeypatch.setattr(isolated_policy, "STARTING", 1.5)
     with (
         nothing_left_behind(),
         pytest.raises(PolicyError, match=r"^theirs.py: took longer than 1.5 s$"),
@@ -686,7 +686,7 @@ def test_nothing_of_it_is_run_where_nothing_holds_it(
 ) -> None:
     without = "from simulator import policy_worker; policy_worker.restrict = lambda _: None; "
     monkeypatch.setattr(
-        policy_process, "_START", policy_process._START.replace("from", without + "from", 1)
+        isolated_policy, "_START", isolated_policy._START.replace("from", without + "from", 1)
     )
     monkeypatch.setattr(bubblewrap, "probe", lambda: (None, "bubblewrap: not installed"))
     with (
