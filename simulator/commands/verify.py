@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog="\b\nExamples:\n"
     "  deepprune-sim verify submissions/2026-11-22-short-3-16\n"
-    "  deepprune-sim verify submissions/* -j 4\n"
+    "  deepprune-sim verify submissions/*/ -j 4\n"
     "  deepprune-sim verify submissions/2026-11-22-short-3-16 --markdown > comment.md"
 )
 @click.argument(
