@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,8 @@ from simulator.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-Item = TypeVar("Item")
+ONE_MASK = "sdpa_one_mask"
+"""What `mask_once` calls transformers' attention with one mask for all rows."""
 
 
 class HfJudge(CausalJudge):
@@ -41,7 +42,8 @@ class HfJudge(CausalJudge):
         Tokens that are held in memory at once, padding included.
     share
         Whether what all pairs of a trace A have in common is read once for all of them. The same
-        probabilities but for rounding.
+        probabilities but for rounding. Models that keep more than keys and values (linear
+        attention, Mamba) read each pair by itself in any case.
 
     Raises
     ------
@@ -92,6 +94,7 @@ class HfJudge(CausalJudge):
         import torch
 
         model = load_causal_model(self.folder, getattr(torch, self.dtype_name))
+        mask_once(model)
         return model.to(self.device).eval()
 
     def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
@@ -104,19 +107,17 @@ class HfJudge(CausalJudge):
         for row, first in enumerate(pairs[:, 0].tolist()):
             partners.setdefault(first, []).append(row)
         alone: list[int] = []
+        share = self.share
         with torch.inference_mode():
             for first, rows in partners.items():
-                if not self.share or len(rows) < 2:
+                head = self.prompter.head(tokens[first])
+                held = self._read(head) if share and len(rows) > 1 else None
+                if held is None:
+                    share = share and len(rows) < 2  # not tried again where it cannot be done
                     alone += rows
                     continue
-                head = self.prompter.head(tokens[first])
                 tails = {row: self.prompter.tail(tokens[pairs[row, 1]]) for row in rows}
-                held = None
                 for batch in batches(tails, self.batch_tokens, len(head)):
-                    if held is None:
-                        held = self.model(
-                            input_ids=self._tensor([head]), use_cache=True, **_last_only(self.model)
-                        ).past_key_values
                     cache = _repeated(held, len(batch))
                     scores[batch] = self._chances([tails[row] for row in batch], cache, len(head))
             prompts = {
@@ -142,10 +143,17 @@ class HfJudge(CausalJudge):
         chances: Floats = torch.softmax(chosen, dim=-1)[:, 1].cpu().numpy()
         return chances
 
-    def _tensor(self, rows: list[list[int]]) -> torch.Tensor:
+    def _read(self, head: list[int]) -> Any:
+        """The cache of a row of tokens; None for a model whose cache is for that row alone."""
         import torch
 
-        return torch.tensor(rows, device=self.device)
+        ids = torch.tensor([head], device=self.device)
+        last_only = {"logits_to_keep": 1} if _keeps_logits(self.model) else {}
+        read = self.model(input_ids=ids, use_cache=True, **last_only)
+        cache = getattr(read, "past_key_values", None)
+        layers = getattr(cache, "layers", [None])
+        repeats = all(hasattr(layer, "batch_repeat_interleave") for layer in layers)
+        return cache if repeats else None
 
     def __getstate__(self) -> dict[str, object]:
         """Without the model, which each process loads by itself."""
@@ -186,10 +194,6 @@ def _keeps_logits(model: Any) -> bool:
     """Whether a model can leave out the logits that nobody asks for, most of the memory."""
     forward = getattr(model, "forward", model)
     return "logits_to_keep" in inspect.signature(forward).parameters
-
-
-def _last_only(model: Any) -> dict[str, int]:
-    return {"logits_to_keep": 1} if _keeps_logits(model) else {}
 
 
 def _repeated(cache: Any, times: int) -> Any:
@@ -236,6 +240,25 @@ def check_context(
             f"{name}: a prompt of {longest:,} tokens is longer than its context of {context:,}; "
             "cut traces earlier, such as with tokens=500"
         )
+
+
+def mask_once(model: Any) -> None:
+    """Have a model make one attention mask for all rows of a batch, where it makes one each.
+
+    Rows are padded on the right and never masked, so what a token sees depends on its place alone.
+    After a shared cache a mask is needed, and PyTorch turns it into numbers in every layer: row by
+    row that took a tenth of the time.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    if model.config._attn_implementation != "sdpa" or not model._can_set_attn_implementation():
+        return
+    mask = AttentionMaskInterface()["sdpa"]
+    AttentionInterface.register(ONE_MASK, AttentionInterface()["sdpa"])
+    AttentionMaskInterface.register(
+        ONE_MASK, lambda batch_size, *given, **named: mask(1, *given, **named)
+    )
+    model.set_attn_implementation(ONE_MASK)
 
 
 def choose_device(device: str) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +76,40 @@ def test_shared_cache_and_batches_change_no_score(causal_model: Path, batch_toke
     np.testing.assert_allclose(
         shared.score(PREFIXES, few), alone.score(PREFIXES, pairs)[at], atol=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("family", "settings"),
+    [
+        ("Mistral", {"sliding_window": 150, "num_key_value_heads": 1}),
+        ("Lfm2", {"layer_types": ["conv", "full_attention"], "num_key_value_heads": 1}),
+    ],
+)
+def test_windows_and_models_that_keep_more_than_keys_and_values_score_the_same_shared(
+    family: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    import torch
+    import transformers
+
+    tokenizer = make_tokenizer()
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=2048,
+        initializer_range=0.2,
+        **settings,
+    )
+    getattr(transformers, f"{family}ForCausalLM")(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    pairs = all_pairs(len(PREFIXES))
+    alone = HfJudge(model=str(tmp_path), share=False, batch_tokens=1).score(PREFIXES, pairs)
+    assert np.ptp(alone) > 0.001
+    shared = HfJudge(model=str(tmp_path)).score(PREFIXES, pairs)
+    np.testing.assert_allclose(shared, alone, atol=1e-5)
 
 
 def test_a_trace_may_spell_a_field_or_a_special_token(causal_model: Path) -> None:
