@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,20 @@ from simulator.recording import ANSWERS, DECISIONS
 from simulator.submissions.files import NAME, Files
 from simulator.submissions.metadata import Metadata, read_metadata
 from simulator.submissions.recorded import RecordedRun, read_run
-from simulator.submissions.strict_json import Refused, parse_object
+from simulator.submissions.strict_json import Refused, parse_object, shown
 from simulator.submissions.tables import most_rows_in_group, open_table
 
 MAX_DECISIONS = 50_000_000
 MAX_ANSWERS = 5_000_000
 MAX_PROBLEMS = 100_000
 """What a submission may come to over all its pools."""
+
+
+_HIDING = re.compile(
+    "[\x00-\x08\x0b\x0d-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+)
+"""Characters that show a reader another source than is run: what a terminal obeys, ends a line for
+some programs only, or turns the direction of writing."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,12 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
         findings.append(str(error))
     if run is not None and "policy.py" in content and content["policy.py"] != run.source.encode():
         findings.append("policy.py: not the policy that run.json records")
+    if run is not None and (hiding := _HIDING.search(run.source)):
+        line = run.source.count("\n", 0, hiding.start()) + 1
+        findings.append(
+            f"policy.py line {line}: has {shown(hiding[0])}, which may show its readers something "
+            "else than is run; write it as an escape"
+        )
     if run is not None and summary is not None:
         try:
             decisions, answers = _open_tables(files, run, summary)

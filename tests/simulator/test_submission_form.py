@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -344,6 +345,20 @@ def test_a_run_of_a_wrong_kind_is_refused(submission: Path, path: str, value: ob
     edit_json(submission / "run.json", edit)
     findings = form(submission)
     assert any(line.startswith(("run.json:", "summary.json:")) for line in findings)
+
+
+@pytest.mark.parametrize("hiding", ["\u202e", "\u2066", "\r", "\x1b[8m", "\x08", "\u2028"])
+def test_a_source_shows_its_readers_what_is_run(submission: Path, hiding: str) -> None:
+    source = f"# one\n\f# two ‌فارسی\n# three {hiding}TABLE = {{}}\n"
+
+    def edit(run: Any) -> None:
+        sha256 = hashlib.sha256(source.encode()).hexdigest()
+        run["policy"].update(source=source, sha256=sha256)
+
+    edit_json(submission / "run.json", edit)
+    (submission / "policy.py").write_bytes(source.encode())
+    (finding,) = form(submission)
+    assert finding.startswith(f"policy.py line 3: has {hiding[0]!a}, which may show its readers")
 
 
 def test_the_policy_is_the_one_that_the_run_records(submission: Path) -> None:
