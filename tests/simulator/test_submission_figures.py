@@ -497,6 +497,24 @@ class Probing(Policy):
 """
 
 
+def test_signals_of_a_pool_with_one_byte_changed_do_not_count(tmp_path: Path) -> None:
+    """Nothing recomputed depends on them: it is the rerun that reads them."""
+    pool = write_pool(
+        tmp_path / "pools", {name: [T(30, "2", {3: "2", 5: "1"})] * 4 for name in "pq"}
+    )
+    source = PROBING.replace("TOKENS", "6")
+    submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool)
+    assert verified(submission, run_again=True).badge == "verified"
+    file = pool.path / "probes.parquet"
+    content = file.read_bytes()
+    changed = content.replace(b"parquet-cpp", b"Parquet-cpp")  # by whom: it can be read as before
+    assert changed != content
+    file.write_bytes(changed)
+    verification = verified(submission, run_again=True)
+    assert (verification.badge, statuses(verification)[1:]) == ("recomputed", ["passed", "skipped"])
+    assert "not the file that pool.json describes" in verification.steps[2].findings[0]
+
+
 @pytest.mark.parametrize(
     ("tokens", "passes"), [(6, True), (4, False)], ids=["after it was said", "before"]
 )
