@@ -186,32 +186,34 @@ def _played(
 
 def _gathered(parts: Sequence[tuple[int | None, Replayed]]) -> Dealt:
     """What several processes made of one problem, each with the repeat that another made, too."""
-    tables = [
-        pa.concat_tables(
-            [_those(table, again, also=False) for again, table in named]
-        ).unify_dictionaries()
-        for named in (
-            [(again, part.decisions) for again, part in parts],
-            [(again, part.answers) for again, part in parts],
-        )
+    first = [
+        None
+        if again is None
+        else Replayed(_rows(part.decisions, again), _rows(part.answers, again))
+        for again, part in parts
+    ]
+    own = [
+        (part.decisions, part.answers)
+        if one is None
+        else (part.decisions.slice(len(one.decisions)), part.answers.slice(len(one.answers)))
+        for one, (_, part) in zip(first, parts, strict=True)
     ]
     decisions, answers = (
-        table.take(np.argsort(table["repeat"].to_numpy(), kind="stable")) for table in tables
-    )
-    for again, part in parts:
-        if again is None:
-            continue
-        one, two = (
-            Replayed(_those(decided, again), _those(answered, again))
-            for decided, answered in ((part.decisions, part.answers), (decisions, answers))
+        table.take(np.argsort(table["repeat"].to_numpy(), kind="stable"))
+        for table in (
+            pa.concat_tables(tables).unify_dictionaries() for tables in zip(*own, strict=True)
         )
+    )
+    for one, (again, _) in zip(first, parts, strict=True):
+        if one is None or again is None:
+            continue
+        two = Replayed(_rows(decisions, again), _rows(answers, again))
         if found := difference(one, two):
             return Dealt(Replayed(decisions, answers), f"repeat {again}: {found}")
     return Dealt(Replayed(decisions, answers), "")
 
 
-def _those(table: pa.Table, repeat: int | None, *, also: bool = True) -> pa.Table:
-    """The rows of a repeat, or (not `also`) all others."""
-    if repeat is None:
-        return table
-    return table.filter((table["repeat"].to_numpy() == repeat) == also)
+def _rows(table: pa.Table, repeat: int) -> pa.Table:
+    """The rows of a repeat, which follow one another."""
+    here = np.flatnonzero(table["repeat"].to_numpy() == repeat)
+    return table.slice(here[0], len(here)) if len(here) else table.slice(0, 0)

@@ -6,6 +6,7 @@ Written apart from the engine and the recorder, so that a fault of theirs is not
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -85,10 +86,8 @@ def recomputed_answers(
 
 def _vote(answers: Ints) -> int:
     """The commonest answer class, of several the one seen first; −1 where there is none."""
-    seen: dict[int, int] = {}
-    for answer in answers.tolist():
-        if answer != NO_ANSWER:
-            seen[answer] = seen.get(answer, 0) + 1
+    seen = Counter(answers.tolist())  # in the order in which they are seen
+    del seen[NO_ANSWER]
     return max(seen, key=seen.__getitem__, default=NO_ANSWER)
 
 
