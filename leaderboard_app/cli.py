@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -88,7 +89,17 @@ def _check_free(address: str, port: int) -> None:
         with socket.socket(family, socket.SOCK_STREAM) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(where)
+    except socket.gaierror as error:
+        raise UserError(
+            f"{address}: no address of this machine is known by that name ({error.strerror}); "
+            "choose another --address, such as localhost or 0.0.0.0"
+        ) from None
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UserError(
+                f"{address}: not an address of this machine; choose another --address, such as "
+                "localhost or 0.0.0.0"
+            ) from None
         raise UserError(
             f"{address}:{port}: cannot listen there ({error.strerror}); choose another --port"
         ) from None

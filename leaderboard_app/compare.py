@@ -110,6 +110,11 @@ def shared_pools(library: Library, entries: Sequence[Entry], *, synthetic: bool)
     ]
 
 
+def first_of_most(shared: Sequence[Shared]) -> int:
+    """The place of the first of the pools that the most entries share."""
+    return max(range(len(shared)), key=lambda place: len(shared[place].sums))
+
+
 def of_both(shared: Sequence[Shared], *entries: Entry) -> list[Shared]:
     """The pools that all of these entries share."""
     return [pool for pool in shared if all(entry.id in pool.sums for entry in entries)]

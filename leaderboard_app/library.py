@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard_app.folders import Folders
+from leaderboard_app.once import Once
 from simulator.catalogue import Catalogue, connect
 from simulator.catalogue_rows import Broken, Row, Stamp, stamp
 from simulator.errors import UserError
@@ -124,7 +125,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Library:
-    """All that the leaderboard shows. `state` changes whenever a file that it was made of does."""
+    """All that the leaderboard shows. `state` changes whenever a file that it was made of does.
+
+    `once` remembers what takes long to work out from it.
+    """
 
     folders: Folders
     state: int
@@ -135,6 +139,7 @@ class Library:
     pools: tuple[Row, ...]
     broken: tuple[Broken, ...]
     by_id: Mapping[str, Entry] = field(default_factory=dict)
+    once: Once = field(default_factory=Once, repr=False, compare=False)
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Rows of a DuckDB query over the catalogue's views; safe to call from several threads."""

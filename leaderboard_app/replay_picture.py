@@ -29,6 +29,9 @@ MOST_BARS = 4_000
 AROUND = 110
 """Pixels that legend and axis take of a chart's height."""
 
+FRAME = "frame"
+"""The name of the table with the chosen trace's bar."""
+
 MARGIN = 0.02
 """Share of the clock left of its beginning, for the marks of right and of representative traces."""
 
@@ -107,10 +110,9 @@ def picture(
     by: str,
     *,
     ghosts: bool,
-    chosen: int | None = None,
     confidence: Mapping[int, float] | None = None,
 ) -> alt.LayerChart:
-    """The bars. Selecting one, which gives it a frame, selects `trace`, its id.
+    """The bars. Clicking one selects `trace`, its id; the table named `FRAME` draws its frame.
 
     Parameters
     ----------
@@ -118,8 +120,6 @@ def picture(
         One of `ORDERS`.
     ghosts
         Whether what a stopped trace would have gone on to generate is drawn, faintly.
-    chosen
-        The trace that is selected to begin with.
     confidence
         Lowest group confidence by place, shown on hover.
     """
@@ -128,7 +128,6 @@ def picture(
     last = max([clock, *(row["full" if ghosts else "end"] for row in rows)], default=1.0) or 1.0
     height = height_of(len(rows))
     lane = height / max(len(rows), 1)
-    gap = 0.14 if lane >= 6 else 0.0
     x_scale = alt.Scale(domain=[-MARGIN * last, last], nice=False, zero=False)
     unit = replay.result.clock_unit
     title = "Clock, decode steps" if unit == "steps" else f"Clock, {unit}"
@@ -139,20 +138,9 @@ def picture(
         title=None,
         axis=_lane_axis(replay, rows, by),
     )
-    # A table is passed on as it is; a list of rows would be checked cell by cell, for seconds.
-    base = alt.Chart(
-        pa.Table.from_pylist(
-            [
-                {
-                    **row,
-                    "top": row["lane"] + gap / 2,
-                    "under": row["below"] - gap / 2,
-                    "middle": row["lane"] + 0.5,
-                }
-                for row in rows
-            ]
-        )
-    )
+    placed = [
+        {**row, **_edges(row["lane"], len(rows)), "middle": row["lane"] + 0.5} for row in rows
+    ]
     top = y.copy(deep=True)
     top.shorthand = "top:Q"
     shown = {kind.label: kind for kind in replay.kinds}
@@ -165,26 +153,29 @@ def picture(
         ),
     )
     # On bars only: a click beside them would leave none selected.
-    given = {} if chosen is None else {"value": [{"trace": int(chosen)}]}
     select = alt.selection_point(
-        name="trace", fields=["trace"], on="rect:click", clear=False, toggle=False, **given
+        name="trace", fields=["trace"], on="rect:click", clear=False, toggle=False
     )
     layers: list[alt.Chart] = []
     if ghosts:
+        longer = [row for row in placed if row["full"] > row["end"]]
         layers.append(
-            base.transform_filter("datum.full > datum.end")
+            _of(longer, "end", "full", "top", "under", "answer")
             .mark_rect(opacity=0.25)
             .encode(x=x.copy(deep=True), x2="full:Q", y=top, y2="under:Q", color=colour)
         )
         layers[0].encoding.x.shorthand = "end:Q"
+    hover = _hover(replay, rows)
+    fields = [str(each.shorthand).partition(":")[0] for each in hover]
     layers.append(
-        base.mark_rect(cursor="pointer")
-        .encode(x=x, x2="end:Q", y=top, y2="under:Q", color=colour, tooltip=_hover(replay, rows))
+        _of(placed, "start", "end", "top", "under", "answer", *fields)
+        .mark_rect(cursor="pointer")
+        .encode(x=x, x2="end:Q", y=top, y2="under:Q", color=colour, tooltip=hover)
         .add_params(select)
     )
+    edges = {"a": -MARGIN * last * 0.95, "b": -MARGIN * last * 0.55}
     layers.append(
-        base.transform_filter("datum.right")
-        .transform_calculate(a=f"{-MARGIN * last * 0.95}", b=f"{-MARGIN * last * 0.55}")
+        _of([{**row, **edges} for row in placed if row["right"]], "a", "b", "top", "under")
         .mark_rect(color="#009E73")
         .encode(x=alt.X("a:Q", scale=x_scale), x2="b:Q", y=top, y2="under:Q")
     )
@@ -192,7 +183,7 @@ def picture(
     if endings:
         symbols = ("stroke", "triangle-left", "diamond", "cross", "circle")
         layers.append(
-            base.transform_filter("!datum.finished")
+            _of([row for row in placed if not row["finished"]], "end", "middle", "ending")
             .mark_point(
                 filled=True,
                 color=NEUTRAL,
@@ -215,9 +206,9 @@ def picture(
             )
         )
     if replay.cluster is not None:
+        at = -MARGIN * last * 0.25
         layers.append(
-            base.transform_filter("datum.first")
-            .transform_calculate(c=f"{-MARGIN * last * 0.25}")
+            _of([{**row, "c": at} for row in placed if row["first"]], "c", "middle")
             .mark_point(shape="triangle-right", filled=True, color=NEUTRAL, size=60, opacity=1)
             .encode(x=alt.X("c:Q", scale=x_scale), y=_at(y, "middle:Q"))
         )
@@ -233,16 +224,54 @@ def picture(
         .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=1.5)
         .encode(x=alt.X("answered:Q", scale=x_scale))
     )
-    # Drawn by the selection and not by another picture: making one anew takes the browser long.
+    # A table of its own and not another picture: making one anew takes the browser long.
     layers.append(
-        base.transform_filter({"param": "trace", "empty": False})
+        alt.Chart(alt.NamedData(name=FRAME))
         .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
         .encode(x=x, x2="end:Q", y=top, y2="under:Q")
     )
     drawn: alt.LayerChart = (
-        alt.layer(*layers).resolve_scale(shape="independent").properties(height=height + AROUND)
+        alt.layer(*layers)
+        .resolve_scale(shape="independent")
+        .properties(height=height + AROUND)
+        .configure_mark(invalid=None)  # no number is missing; looking takes a browser long
     )
     return drawn
+
+
+def _of(rows: Sequence[Mapping[str, Any]], *names: str) -> alt.Chart:
+    """A chart of these columns of the rows.
+
+    A table is passed on as it is; a list of rows would be checked cell by cell, for seconds.
+    """
+    columns = {name: [row[name] for row in rows] for name in dict.fromkeys(names)}
+    return alt.Chart(pa.table(columns))
+
+
+def frame(replay: Replay, by: str, place: int | None) -> pa.Table:
+    """What draws a frame around the trace at a place, in `picture` by the same order.
+
+    Empty for None and for one without a bar.
+    """
+    rows = lanes(replay, by)[:MOST_BARS].tolist()
+    shown = [lane for lane, other in enumerate(rows) if other == place]
+    return pa.Table.from_pylist(
+        [
+            {
+                "start": float(replay.started[rows[lane]]),
+                "end": float(replay.ended[rows[lane]]),
+                **_edges(lane, len(rows)),
+            }
+            for lane in shown
+        ],
+        pa.schema([(name, pa.float64()) for name in ("start", "end", "top", "under")]),
+    )
+
+
+def _edges(lane: int, count: int) -> dict[str, float]:
+    """Where the bar of a lane begins and ends upright; bars stand apart where there is room."""
+    gap = 0.14 if height_of(count) / max(count, 1) >= 6 else 0.0
+    return {"top": lane + gap / 2, "under": lane + 1 - gap / 2}
 
 
 def _at(y: alt.Y, field: str) -> alt.Y:

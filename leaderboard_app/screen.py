@@ -6,13 +6,16 @@ Nothing here decides what is shown; that is in the pure modules, which do not kn
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit import runtime
 
-from leaderboard_app import charts, submitting
+from leaderboard_app import charts, submitting, warming
 from leaderboard_app import table as tables
 from leaderboard_app.folders import Folders
 from leaderboard_app.library import Entry, Library, load, state_of
@@ -30,13 +33,23 @@ GO = """export default function({ data }) {
 }"""
 
 
+@cache
+def _sources() -> tuple[str, str]:
+    """The table's style and script."""
+    style, script = (
+        (HERE / name).read_text(encoding="utf-8") for name in ("table.css", "table.js")
+    )
+    return style, script
+
+
 def _component() -> Any:
     """The table's component; Streamlit wants it registered once in a script's run."""
+    style, script = _sources()
     return st.components.v2.component(
         "deepprune_sim_table",
         html='<div class="dps-place"></div>',
-        css=(HERE / "table.css").read_text(encoding="utf-8"),
-        js=(HERE / "table.js").read_text(encoding="utf-8"),
+        css=style,
+        js=script,
         isolate_styles=False,
     )
 
@@ -49,7 +62,10 @@ def library() -> Library:
 
 @st.cache_resource(max_entries=2, show_spinner="Reading pools, runs and submissions …")
 def _library(folders: Folders, state: int) -> Library:
-    return load(folders)
+    found = load(folders)
+    if runtime.exists():  # not where a test runs a page by itself
+        warming.begin(found)
+    return found
 
 
 def parameter(name: str) -> str | None:
@@ -135,6 +151,7 @@ def show_chart(
     of: tuple[Hashable, ...],
     name: str,
     alt: str,
+    changing: charts.Tables | None = None,
     height: int | None = None,
     selection: str | None = None,
     on_select: Callable[[], None] | None = None,
@@ -142,9 +159,11 @@ def show_chart(
     """A chart with its text alternative, to be taken along as SVG or PNG.
 
     `draw` makes it, once for each `of`, which says all that it depends on: drawing takes a tenth
-    of a second. Where it makes None nothing is shown, and None returned. With `selection`, the
-    name of a selection in the chart, what is selected is returned; or `on_select` is called when
-    that changes, and finds it under `chart-<name>` in the session.
+    of a second. What it draws as `alt.NamedData` is in `changing`: a browser that has drawn the
+    chart redraws nothing else of it when these change. Where it makes None nothing is shown, and
+    None returned. With `selection`, the name of a selection in the chart, what is selected is
+    returned; or `on_select` is called when that changes, and finds it under `chart-<name>` in the
+    session.
     """
     given: dict[str, Any] = {"key": f"chart-{name}", "alt": alt}
     given |= {"width": "stretch", "height": height or "content"}
@@ -153,12 +172,13 @@ def show_chart(
     spec = _spec(name, of, draw)
     if spec is None:
         return None
+    spec = {**spec, "datasets": {**spec["datasets"], **(changing or {})}}
     event: Any = st.vega_lite_chart(spec=spec, **given)
     with st.container(horizontal=True, gap="small"):
         for form, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
             st.download_button(
                 form.upper(),
-                data=_file(draw, form),
+                data=_file(draw, form, changing),
                 file_name=f"{name}.{form}",
                 mime=mime,
                 on_click="ignore",
@@ -171,9 +191,11 @@ def show_chart(
     return event
 
 
-def _file(draw: Callable[[], Any], form: str) -> Callable[[], bytes]:
+def _file(
+    draw: Callable[[], Any], form: str, changing: charts.Tables | None
+) -> Callable[[], bytes]:
     """Draws the chart into a file when it is asked for: it takes half a second."""
-    return lambda: charts.as_file(draw(), form)
+    return lambda: charts.as_file(draw(), form, changing)
 
 
 @st.cache_resource(max_entries=128, show_spinner=False)
@@ -285,12 +307,26 @@ def synthetic_notice() -> None:
     st.warning(badge_help("synthetic"), icon=":material/science:")
 
 
+@contextmanager
+def folded(label: str, *, name: str, expanded: bool = False) -> Iterator[bool]:
+    """Something to unfold, and whether it is unfolded: only then it need be made.
+
+    Otherwise a browser would make what nobody sees.
+    """
+    box = st.expander(label, expanded, key=f"folded-{name}", on_change="rerun")
+    with box:
+        yield bool(box.open)
+
+
 def show_broken(found: Library) -> None:
     """The submissions, runs and pools that could not be read, with the reason."""
     if not found.broken:
         return
     count = len(found.broken)
-    with st.expander(f"{count} {'folder is' if count == 1 else 'folders are'} broken and left out"):
+    label = f"{count} {'folder is' if count == 1 else 'folders are'} broken and left out"
+    with folded(label, name="broken") as is_open:
+        if not is_open:
+            return
         rows = tuple(
             (tables.Cell(each.path.name), tables.Cell(str(each.path)), tables.Cell(each.reason))
             for each in found.broken

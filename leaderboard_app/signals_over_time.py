@@ -18,17 +18,23 @@ from simulator.loading import is_builtin
 from simulator.pool import NO_ANSWER
 
 POINTS = 400
-"""How many points a curve is drawn with at most; its lowest are among them."""
+"""How many points a chosen trace's curve is drawn with at most; its lowest are among them."""
 
-CURVES = 40
+FAINT_POINTS = 50
+"""How many points the others' curves are drawn with at most: each costs a browser 0.1 ms."""
+
+CURVES = 30
 """How many traces' curves are drawn at most; more are a smear."""
 
 STEPS = 120
 """At how many moments of the clock the shares of probes are taken."""
 
-NOT_PROBED = "not probed yet"
+NOT_PROBED, UNPROBED = "not probed yet", "#d0d3d9"
 
 CHOSEN = "#D55E00"
+
+CURVE, FALL = "curve", "fall"
+"""The names of the tables with the chosen trace's curve, and with where it fell below the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,95 +131,113 @@ def fell_below(replay: Replay, place: int, line: Threshold) -> int | None:
     return stairs[int(replay.stored.rows[place])].first_below(line.value)
 
 
-def confidence_chart(
-    replay: Replay, window: int, line: Threshold | None, chosen: int | None
-) -> alt.LayerChart | None:
-    """Group confidence over tokens: of all traces faintly, of the chosen place in full.
+def confidence_chart(replay: Replay, window: int, line: Threshold | None) -> alt.LayerChart | None:
+    """Group confidence over tokens: of all traces faintly, of a chosen one in full.
 
-    Beyond where a trace was cut its curve is dashed. None where no trace is as long as the window.
+    `chosen_tables` has what is drawn of the chosen one, dashed beyond where it was cut. None where
+    no trace is as long as the window.
     """
+    assert replay.stored is not None
     places = np.flatnonzero(replay.decoded)
-    shown = places[np.linspace(0, len(places) - 1, min(CURVES, len(places))).astype(int)].tolist()
-    rows: list[dict[str, Any]] = []
-    for place in dict.fromkeys([*shown, *([] if chosen is None else [chosen])]):
-        tokens, values = curve(replay, place, window)
-        cut = int(replay.num_tokens[place])
-        for at, value in _thinned(tokens, values, place == chosen):
-            if at > cut and place != chosen:
-                break
-            rows.append(
-                {
-                    "trace": int(replay.trace_id[place]),
-                    "tokens": at,
-                    "confidence": round(value, 4),
-                    "chosen": place == chosen,
-                    "after": at > cut,
-                }
-            )
-    if not rows:
+    if not (replay.stored.lengths[places] >= window).any():
         return None
+    shown = places[np.linspace(0, len(places) - 1, min(CURVES, len(places))).astype(int)].tolist()
+    rows = [
+        {"trace": int(replay.trace_id[place]), "tokens": at, "confidence": round(value, 4)}
+        for place in dict.fromkeys(shown)
+        for at, value in _thinned(*curve(replay, place, window))
+        if at <= replay.num_tokens[place]
+    ]
     x = alt.X("tokens:Q", title="Tokens generated", axis=alt.Axis(format="~s", tickCount=8))
     y = alt.Y(
         "confidence:Q",
         title=f"Group confidence, {window:,} tokens",
         scale=alt.Scale(zero=False),
     )
-    base = alt.Chart(pa.Table.from_pylist(rows))
     layers = [
-        base.transform_filter("!datum.chosen")
-        .mark_line(color=NEUTRAL, opacity=0.4 if chosen is None else 0.25, strokeWidth=1)
+        alt.Chart(_table(rows, "trace", "tokens", "confidence"))
+        .mark_line(color=NEUTRAL, opacity=0.3, strokeWidth=1)
         .encode(x=x, y=y, detail="trace:N")
     ]
-    if chosen is not None:
-        for after, dash in (("!datum.after", {}), ("datum.after", {"strokeDash": [3, 3]})):
-            layers.append(
-                base.transform_filter(f"datum.chosen && {after}")
-                .mark_line(color=CHOSEN, strokeWidth=1.8, **dash)
-                .encode(
-                    x=x,
-                    y=y,
-                    tooltip=[
-                        alt.Tooltip("trace:Q", title="Trace"),
-                        alt.Tooltip("tokens:Q", title="Tokens", format=","),
-                        alt.Tooltip("confidence:Q", title="Group confidence", format=".3f"),
-                    ],
-                )
-            )
+    for after, dash in (("!datum.after", {}), ("datum.after", {"strokeDash": [3, 3]})):
+        layers.append(
+            alt.Chart(alt.NamedData(name=CURVE))
+            .transform_filter(after)
+            .mark_line(color=CHOSEN, strokeWidth=1.8, **dash)
+            .encode(x=x, y=y)
+        )
     if line is not None:
         layers.append(
             alt.Chart(alt.Data(values=[{"confidence": line.value}]))
             .mark_rule(color="#0072B2", strokeDash=[6, 3], strokeWidth=2)
             .encode(y="confidence:Q")
         )
-        falls = [
-            {"tokens": fell, "confidence": line.value, "trace": int(replay.trace_id[place])}
-            for place in dict.fromkeys([*shown, *([] if chosen is None else [chosen])])
-            if place >= line.warm_up
-            and (fell := fell_below(replay, place, line)) is not None
-            and fell <= replay.num_tokens[place]
-        ]
-        layers.append(
-            alt.Chart(alt.Data(values=falls))
-            .mark_point(shape="triangle-down", filled=True, color="#0072B2", size=45, opacity=0.8)
-            .encode(
-                x=x,
-                y="confidence:Q",
-                tooltip=[
-                    alt.Tooltip("trace:Q", title="Trace"),
-                    alt.Tooltip("tokens:Q", title="Fell below at token", format=","),
-                ],
+        for data in (alt.NamedData(name=FALL), _falls(replay, line, shown)):
+            layers.append(
+                alt.Chart(data)
+                .mark_point(
+                    shape="triangle-down", filled=True, color="#0072B2", size=45, opacity=0.8
+                )
+                .encode(
+                    x=x,
+                    y="confidence:Q",
+                    tooltip=[
+                        alt.Tooltip("trace:Q", title="Trace"),
+                        alt.Tooltip("tokens:Q", title="Fell below at token", format=","),
+                    ],
+                )
             )
-        )
-    drawn: alt.LayerChart = alt.layer(*layers).properties(height=340)
+    drawn: alt.LayerChart = alt.layer(*layers).properties(height=340).configure_mark(invalid=None)
     return drawn
 
 
-def _thinned(tokens: Ints, values: Floats, full: bool) -> list[tuple[int, float]]:
-    """A curve's points; of one that is drawn faintly a quarter, the lowest of each stretch."""
-    if not full:
-        kept = lowest_of_stretches(values, POINTS // 4)
-        tokens, values = tokens[kept], values[kept]
-    return list(zip(tokens.tolist(), values.tolist(), strict=True))
+def chosen_tables(
+    replay: Replay, window: int, line: Threshold | None, place: int | None
+) -> dict[str, pa.Table]:
+    """What `confidence_chart` draws of the trace at a place; empty tables for None."""
+    rows = []
+    if place is not None:
+        trace, cut = int(replay.trace_id[place]), int(replay.num_tokens[place])
+        tokens, values = curve(replay, place, window)
+        rows = [
+            {"trace": trace, "tokens": at, "confidence": round(value, 4), "after": at > cut}
+            for at, value in zip(tokens.tolist(), values.tolist(), strict=True)
+        ]
+    tables = {CURVE: _table(rows, "trace", "tokens", "confidence", "after")}
+    if line is not None:
+        tables[FALL] = _falls(replay, line, [] if place is None else [place])
+    return tables
+
+
+def _falls(replay: Replay, line: Threshold, places: Sequence[int]) -> pa.Table:
+    """Where traces after the warm-up were, when they first fell below the line."""
+    rows = [
+        {"trace": int(replay.trace_id[place]), "tokens": fell, "confidence": line.value}
+        for place in dict.fromkeys(places)
+        if place >= line.warm_up
+        and (fell := fell_below(replay, place, line)) is not None
+        and fell <= replay.num_tokens[place]
+    ]
+    return _table(rows, "trace", "tokens", "confidence")
+
+
+COLUMNS = {
+    "trace": pa.int64(),
+    "tokens": pa.int64(),
+    "confidence": pa.float64(),
+    "after": pa.bool_(),
+}
+
+
+def _table(rows: Sequence[Mapping[str, Any]], *names: str) -> pa.Table:
+    """Rows with these columns, which an empty table has, too."""
+    return pa.Table.from_pylist(list(rows), pa.schema([(name, COLUMNS[name]) for name in names]))
+
+
+def _thinned(tokens: Ints, values: Floats) -> list[tuple[int, float]]:
+    """Some of a curve's points, the lowest of each stretch."""
+    kept = lowest_of_stretches(values, FAINT_POINTS)
+    return list(zip(tokens[kept].tolist(), values[kept].tolist(), strict=True))
 
 
 def confidence_text(replay: Replay, window: int, line: Threshold | None, chosen: int | None) -> str:
@@ -292,22 +316,34 @@ def consensus(replay: Replay) -> Consensus:
     return Consensus(moments, kinds, counts)
 
 
+def shares(found: Consensus) -> list[dict[str, Any]]:
+    """The stacked area's rows: from one moment on, the share of an answer lies between two numbers.
+
+    Moments at which nothing changes are left out, but for the last.
+    """
+    kinds = [*found.kinds, Kind(NOT_PROBED, UNPROBED)]
+    shown = np.flatnonzero(found.counts.any(axis=0))
+    totals = np.maximum(found.counts.sum(axis=1, keepdims=True), 1)
+    tops = np.cumsum(found.counts[:, shown] / totals, axis=1)
+    changes = np.r_[True, (tops[1:] != tops[:-1]).any(axis=1)]
+    changes[-1] = True
+    return [
+        {
+            "clock": round(float(found.clock[moment]), 3),
+            "answer": kinds[kind].label,
+            "from": round(float(tops[moment, rank - 1]), 5) if rank else 0.0,
+            "to": round(float(tops[moment, rank]), 5),
+        }
+        for rank, kind in enumerate(shown.tolist())
+        for moment in np.flatnonzero(changes).tolist()
+    ]
+
+
 def consensus_chart(replay: Replay, found: Consensus) -> alt.LayerChart:
     """Shares of the probes' answers as a stacked area, with where the policy answered."""
-    kinds = [*found.kinds, Kind(NOT_PROBED, "#d0d3d9")]
-    totals = np.maximum(found.counts.sum(axis=1), 1)
-    shown = [index for index in range(len(kinds)) if found.counts[:, index].any()]
-    rows = [
-        {
-            "clock": round(float(at), 3),
-            "answer": kinds[index].label,
-            "traces": int(found.counts[moment, index]),
-            "share": round(int(found.counts[moment, index]) / int(totals[moment]), 5),
-            "rank": rank,
-        }
-        for rank, index in enumerate(shown)
-        for moment, at in enumerate(found.clock)
-    ]
+    kinds = {kind.label: kind for kind in (*found.kinds, Kind(NOT_PROBED, UNPROBED))}
+    rows = shares(found)
+    shown = [*dict.fromkeys(row["answer"] for row in rows)]
     unit = replay.result.clock_unit
     x = alt.X(
         "clock:Q",
@@ -321,28 +357,20 @@ def consensus_chart(replay: Replay, found: Consensus) -> alt.LayerChart:
         .encode(
             x=x,
             y=alt.Y(
-                "share:Q",
-                stack="zero",
+                "from:Q",
+                stack=None,
                 title="Share of traces in play",
                 scale=alt.Scale(domain=[0, 1]),
                 axis=alt.Axis(format="%"),
             ),
-            order="rank:Q",
+            y2="to:Q",
             color=alt.Color(
                 "answer:N",
                 title="Last probe",
-                scale=alt.Scale(
-                    domain=[kinds[index].label for index in shown],
-                    range=[kinds[index].colour for index in shown],
-                ),
+                scale=alt.Scale(domain=shown, range=[kinds[label].colour for label in shown]),
                 legend=alt.Legend(orient="top", columns=4, labelLimit=220),
             ),
-            tooltip=[
-                alt.Tooltip("clock:Q", title="Clock", format=",.0f"),
-                alt.Tooltip("answer:N", title="Answer"),
-                alt.Tooltip("traces:Q", title="Traces"),
-                alt.Tooltip("share:Q", title="Share", format=".0%"),
-            ],
+            tooltip=alt.Tooltip("answer:N", title="Last probe"),  # one for the whole area
         )
     )
     stop = (
@@ -350,7 +378,9 @@ def consensus_chart(replay: Replay, found: Consensus) -> alt.LayerChart:
         .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=2)
         .encode(x="clock:Q")
     )
-    drawn: alt.LayerChart = alt.layer(area, stop).properties(height=340)
+    drawn: alt.LayerChart = (
+        alt.layer(area, stop).properties(height=340).configure_mark(invalid=None)
+    )
     return drawn
 
 

@@ -41,8 +41,8 @@ def contenders(library: Library, synthetic: bool) -> list[Contender]:
 
 
 def places(library: Library, synthetic: bool) -> dict[str, Place]:
-    """Where each of the board's entries stands, by its id; takes seconds for many."""
-    return rank(contenders(library, synthetic))
+    """Where each of the board's entries stands, by its id; takes seconds for many, once."""
+    return library.once(("places", synthetic), lambda: rank(contenders(library, synthetic)))
 
 
 def combined_table(

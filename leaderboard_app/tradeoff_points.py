@@ -15,7 +15,7 @@ from leaderboard_app.glossary import FIGURES, Figure
 from leaderboard_app.library import Entry, Library, Result
 from leaderboard_app.ranking import usable
 from leaderboard_app.selection import folded
-from simulator.paired import means
+from simulator.paired import mean_accuracy, mean_tokens
 from simulator.run_reader import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure
 
@@ -118,11 +118,19 @@ def shared_most(library: Library, columns: Collection[str]) -> list[str]:
     return sorted(column for column, count in counts.items() if count == max(counts.values()))
 
 
+def measure_first(library: Library, *, synthetic: bool) -> None:
+    """Work out what is averaged for who opens the page, whichever cost is then chosen."""
+    columns = columns_of(library, synthetic=synthetic)
+    if columns:
+        for cost in COSTS:
+            measure(library, shared_most(library, columns), cost)
+
+
 def measure(library: Library, columns: Sequence[str], cost: str) -> Measured:
     """Where every entry stands on a pool, or averaged over several with equal weights.
 
     Figures on one pool are those of the entry's summary; averages are worked out from its answers
-    (`simulator.paired.means`).
+    (`simulator.paired.mean_accuracy`).
     """
     notes = []
     entries, _ = folded(library)
@@ -251,10 +259,11 @@ def _averaged(
                 for each in methods[kept.index(entry)]
             ]
         )
-    accuracy, spent_on = means(
-        [results[kept[0].id][index].benchmark for index in range(len(columns))],
-        [[row[index] for row in methods] for index in range(len(columns))],
-    )
+    benchmarks = [results[kept[0].id][index].benchmark for index in range(len(columns))]
+    sums_on = [[row[index] for row in methods] for index in range(len(columns))]
+    of = (tuple(columns), tuple(entry.id for entry in (*kept, *named.values())))
+    accuracy = library.once(("accuracy", *of), lambda: mean_accuracy(benchmarks, sums_on))
+    spent_on = library.once((cost, *of), lambda: mean_tokens(benchmarks, sums_on))
     spent_on = [_divided(each, scale) for each in spent_on]
     points = [
         Point(entry, tuple(results[entry.id]), accuracy[place], spent_on[place])

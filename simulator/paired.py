@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import numpy as np
 
 from simulator.run_reader import Metric, ProblemSums
-from simulator.statistics import SEED, Bootstrap, Estimate, Resampled, average, bootstrap
+from simulator.statistics import SEED, Bootstrap, Estimate, Ints, Resampled, average, bootstrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +150,49 @@ def means(
 ) -> tuple[list[Metric], list[Metric]]:
     """Accuracy and tokens a problem of each method over several pools, as `combine` has them.
 
-    A third of its work, for who needs nothing else.
+    A fraction of its work, for who needs nothing else.
     """
-    pools = _with_bootstraps(benchmarks, sums)
-    accuracy = average(_accuracy(over, methods) for over, methods in pools)
-    tokens = average(_tokens(over, methods) for over, methods in pools)
-    return [metric(each) for each in accuracy.estimates()], [
-        metric(each) for each in tokens.estimates()
-    ]
+    return mean_accuracy(benchmarks, sums), mean_tokens(benchmarks, sums)
+
+
+def mean_accuracy(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Metric]:
+    """Accuracy of each method over several pools, as `combine` has it."""
+    return _averaged(benchmarks, sums, lambda each: each.correct)
+
+
+def mean_tokens(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Metric]:
+    """Tokens a problem of each method over several pools, as `combine` has them."""
+    return _averaged(benchmarks, sums, lambda each: each.tokens)
+
+
+def _averaged(
+    benchmarks: Sequence[str],
+    sums: Sequence[Sequence[ProblemSums]],
+    number: Callable[[ProblemSums], Ints],
+) -> list[Metric]:
+    """The mean over problems of a number, averaged over pools.
+
+    Pools of the same problems have the same resamples, so that what a method did on them is added
+    up first and resampled once, where it had as many repeats on each.
+    """
+    found: dict[Bootstrap, list[tuple[Ints, Ints]]] = {}
+    for over, methods in _with_bootstraps(benchmarks, sums):
+        values, repeats = np.stack([number(each) for each in methods]), _repeats(methods)
+        same = found.setdefault(over, [])
+        if same and (same[-1][1] == repeats).all() and _fits(same[-1][0], values):
+            same[-1] = (same[-1][0] + values, repeats)
+        else:
+            same.append((values, repeats))
+    parts = (over.means(*each) for over, same in found.items() for each in same)
+    total = reduce(add, parts)
+    count = len(benchmarks)
+    mean = Resampled(total.values / count, total.resamples / count, total.tail)
+    return [metric(each) for each in mean.estimates()]
+
+
+def _fits(one: Ints, other: Ints) -> bool:
+    """Whether sums over problems of both together stay exact as floats."""
+    return int(one.max() + other.max()) * len(one[0]) <= 2**52
 
 
 def _with_bootstraps(

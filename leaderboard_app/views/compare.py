@@ -44,10 +44,11 @@ def page() -> None:
 def _compare(library: Library, entries: Sequence[Entry]) -> None:
     synthetic = _is_synthetic(entries)
     shared = compare.shared_pools(library, entries, synthetic=synthetic)
-    if synthetic and shared:
-        screen.synthetic_notice()
-    for caveat in compare.caveats(entries, shared, synthetic=synthetic):
-        st.markdown(f":material/warning: {screen.plain(caveat)}")
+    with st.container():  # each part has its place: what stands below it is not drawn anew
+        if synthetic and shared:
+            screen.synthetic_notice()
+        for caveat in compare.caveats(entries, shared, synthetic=synthetic):
+            st.markdown(f":material/warning: {screen.plain(caveat)}")
     if not shared:
         st.info(
             "Nothing to compare: these entries share no pool with the same traces. "
@@ -59,13 +60,17 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
     ids = tuple(entry.id for entry in entries)
     found = _differences(library, library.state, ids, synthetic)
     last = {each.first.id: each for each in found}  # the most pools of each come last
-    for each in last.values():
-        st.markdown(screen.plain(compare.verdict(each)))
-    if found:
-        screen.show_table(compare_tables.difference_table(found), name="differences")
-    if len(entries) > 2:
-        _matrices(library, entries, shared, synthetic=synthetic)
-    _by_problem(library.state, entries, shared)
+    with st.container():
+        for each in last.values():
+            st.markdown(screen.plain(compare.verdict(each)))
+    with st.container():
+        if found:
+            screen.show_table(compare_tables.difference_table(found), name="differences")
+    with st.container():
+        if len(entries) > 2:
+            _matrices(library, entries, shared, synthetic=synthetic)
+    with st.container():
+        _by_problem(library.state, entries, shared)
 
 
 def _is_synthetic(entries: Sequence[Entry]) -> bool:
@@ -111,7 +116,11 @@ def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) 
     st.subheader("Problem by problem")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column = st.selectbox(
-            "Pool", [pool.column for pool in shared], key="on", bind="query-params"
+            "Pool",
+            [pool.column for pool in shared],
+            index=compare.first_of_most(shared),
+            key="on",
+            bind="query-params",
         )
         pool = next(each for each in shared if each.column == column)
         there = [entry for entry in entries if entry.id in pool.sums]

@@ -149,8 +149,10 @@ def _show_known(library: Library, option: str) -> None:
         return
     table = data.known_table(entries, {row["name"] for row in library.pools}, option)
     if table.rows:
-        with st.expander("Known public pools that are not here", expanded=not library.pools):
-            screen.show_table(table, name="known")
+        label = "Known public pools that are not here"
+        with screen.folded(label, name="known", expanded=not library.pools) as is_open:
+            if is_open:
+                screen.show_table(table, name="known")
 
 
 page()

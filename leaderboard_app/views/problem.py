@@ -117,6 +117,36 @@ def _read(library: Library, entry: Entry, result: Result, name: str, repeat: int
 
 
 def _replay(library: Library, replay: Replay) -> None:
+    """All of a replay, each part in a place of its own.
+
+    What stands below a part that comes or goes keeps its place so, and is not drawn anew.
+    """
+    with st.container():
+        _facts(library, replay)
+    if not replay.decoded.any():
+        st.info("No trace was decoded, so there is nothing to draw.")
+        return
+    shown = (replay.entry.id, replay.result.column, replay.problem_id, replay.repeat)
+    _forget_trace(shown)
+    of = (library.state, *shown)
+    with st.container():
+        chosen = _bars(replay, of)
+    with st.container():
+        if chosen is not None:
+            _trace(replay, chosen)
+    with st.container():
+        _confidence(replay, chosen, of)
+    with st.container():
+        _probes(replay, of)
+    with st.container():
+        _votes(replay, of)
+    label = f"All {len(replay.trace_id):,} started traces as a table"
+    if st.toggle(label, key="table", bind="query-params"):
+        screen.show_table(problems.trace_table(replay), name="traces")
+
+
+def _facts(library: Library, replay: Replay) -> None:
+    """What was asked and what the entry made of it, in figures."""
     if replay.result.synthetic:
         screen.synthetic_notice()
     if replay.stored is not None and replay.stored.problem.question:
@@ -130,20 +160,6 @@ def _replay(library: Library, replay: Replay) -> None:
         option = Places.of(library.folders, Path.cwd()).cache
         commands = replays.commands_for(library, replay.result, option)
         screen.empty(screen.plain(replay.why), *commands)
-    if not replay.decoded.any():
-        st.info("No trace was decoded, so there is nothing to draw.")
-        return
-    shown = (replay.entry.id, replay.result.column, replay.problem_id, replay.repeat)
-    _forget_trace(shown)
-    of = (library.state, *shown)
-    chosen = _bars(replay, of)
-    if chosen is not None:
-        _trace(replay, chosen)
-    _signals(replay, chosen, of)
-    _votes(replay, of)
-    label = f"All {len(replay.trace_id):,} started traces as a table"
-    if st.toggle(label, key="table", bind="query-params"):
-        screen.show_table(problems.trace_table(replay), name="traces")
 
 
 def _forget_trace(shown: Of) -> None:
@@ -183,13 +199,12 @@ def _bars(replay: Replay, of: Of) -> int | None:
     place = None if number is None else replay.place(int(number))
     if number is not None and place is None:
         st.warning(f"Trace {int(number)} was not started in this replay.")
-    chosen = None if place is None else int(replay.trace_id[place])
-    of = (*of, by or default, bool(ghosts))
-    framed = _framed(of, chosen)
+    by = by or default
     text = pictures.picture_text(replay)
     screen.show_chart(
-        lambda: _picture(replay, by or default, bool(ghosts), framed),
-        of=(*of, framed),
+        lambda: _picture(replay, by, bool(ghosts)),
+        of=(*of, by, bool(ghosts)),
+        changing={pictures.FRAME: pictures.frame(replay, by, place)},
         name="replay",
         alt=text,
         selection="trace",
@@ -200,25 +215,11 @@ def _bars(replay: Replay, of: Of) -> int | None:
     return place
 
 
-def _picture(replay: Replay, by: str, ghosts: bool, framed: int | None) -> Any:
+def _picture(replay: Replay, by: str, ghosts: bool) -> Any:
     window = signals.default_window(replay)
     reads = "confidence" in replay.entry.needs  # working it out for nothing takes a second
     lowest = signals.lowest_by_place(replay, window) if reads else {}
-    return pictures.picture(replay, by, ghosts=ghosts, chosen=framed, confidence=lowest)
-
-
-def _framed(of: Of, chosen: int | None) -> int | None:
-    """The trace that the picture is made with as selected.
-
-    After a click on a bar it is the one that it was made with before: the browser has selected the
-    other one already, and would be long to draw everything anew.
-    """
-    before = st.session_state.get("replay-framed")
-    if before is None or before[0] != of or chosen != st.session_state.get("replay-clicked"):
-        before = st.session_state["replay-framed"] = (of, chosen)
-        st.session_state["replay-clicked"] = None
-    framed: int | None = before[1]
-    return framed
+    return pictures.picture(replay, by, ghosts=ghosts, confidence=lowest)
 
 
 def _take_selected() -> None:
@@ -226,8 +227,7 @@ def _take_selected() -> None:
     event: Any = st.session_state.get("chart-replay") or {}
     points = event.get("selection", {}).get("trace") or []
     if isinstance(points, list) and points and isinstance(points[0].get("trace"), int | float):
-        trace = int(points[0]["trace"])
-        st.session_state["trace"] = st.session_state["replay-clicked"] = trace
+        st.session_state["trace"] = int(points[0]["trace"])
 
 
 def _votes(replay: Replay, of: Of) -> None:
@@ -238,31 +238,38 @@ def _votes(replay: Replay, of: Of) -> None:
     screen.show_chart(lambda: voted.votes_chart(replay), of=of, name="votes", alt=text)
 
 
-def _signals(replay: Replay, chosen: int | None, of: Of) -> None:
-    if signals.has_confidence(replay):
-        line = signals.threshold(replay)
-        if line is not None or chosen is not None:
-            window = line.window if line else signals.default_window(replay)
-            st.subheader("Group confidence")
-            text = signals.confidence_text(replay, window, line, chosen)
-            shown = screen.show_chart(
-                lambda: signals.confidence_chart(replay, window, line, chosen),
-                of=(*of, chosen),
-                name="confidence",
-                alt=text,
-            )
-            if shown is None:
-                st.info(f"No trace is as long as the window of {window:,} tokens.")
-            else:
-                st.text(text)
-    if signals.has_probes(replay) and replay.answer["probe_calls"]:
-        st.subheader("Probe consensus")
-        found = signals.consensus(replay)
-        text = signals.consensus_text(replay, found)
-        screen.show_chart(
-            lambda: signals.consensus_chart(replay, found), of=of, name="probes", alt=text
-        )
+def _confidence(replay: Replay, chosen: int | None, of: Of) -> None:
+    if not signals.has_confidence(replay):
+        return
+    line = signals.threshold(replay)
+    if line is None and chosen is None:
+        return
+    window = line.window if line else signals.default_window(replay)
+    st.subheader("Group confidence")
+    text = signals.confidence_text(replay, window, line, chosen)
+    shown = screen.show_chart(
+        lambda: signals.confidence_chart(replay, window, line),
+        of=of,
+        changing=signals.chosen_tables(replay, window, line, chosen),
+        name="confidence",
+        alt=text,
+    )
+    if shown is None:
+        st.info(f"No trace is as long as the window of {window:,} tokens.")
+    else:
         st.text(text)
+
+
+def _probes(replay: Replay, of: Of) -> None:
+    if not (signals.has_probes(replay) and replay.answer["probe_calls"]):
+        return
+    st.subheader("Probe consensus")
+    found = signals.consensus(replay)
+    text = signals.consensus_text(replay, found)
+    screen.show_chart(
+        lambda: signals.consensus_chart(replay, found), of=of, name="probes", alt=text
+    )
+    st.text(text)
 
 
 def _trace(replay: Replay, place: int) -> None:
@@ -276,8 +283,9 @@ def _trace(replay: Replay, place: int) -> None:
         _text(text)
     table = problems.probe_table(replay, place)
     if table is not None and table.rows:
-        with st.expander(f"Its {len(table.rows):,} probes"):
-            screen.show_table(table, name="own-probes", sortable=False)
+        with screen.folded(f"Its {len(table.rows):,} probes", name="own-probes") as is_open:
+            if is_open:
+                screen.show_table(table, name="own-probes", sortable=False)
 
 
 def _text(text: problems.TraceText) -> None:

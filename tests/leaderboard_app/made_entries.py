@@ -10,6 +10,7 @@ import duckdb
 import numpy as np
 
 from leaderboard_app.library import Entry, Library, Result
+from leaderboard_app.once import Once
 from simulator.run_reader import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure
 
@@ -84,6 +85,7 @@ class MadeLibrary:
         self.entries = tuple(entries)
         self.by_id = {entry.id: entry for entry in entries}
         self.published = tuple(published)
+        self.once = Once()
         self._sums = sums or {}
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ def test_a_spec_is_what_altair_makes_of_a_chart_apart_from_where_the_data_are() 
     names = [layer.pop("data")["name"] for layer in spec["layer"]]
     wanted = [layer.pop("data")["name"] for layer in checked["layer"]]
     tables, rows = spec.pop("datasets"), checked.pop("datasets")
+    assert spec.pop("config") == {"mark": {"aria": False}}
     assert [tables[name].to_pylist() for name in names] == [rows[name] for name in wanted]
     assert spec == checked
 
@@ -55,6 +56,14 @@ def test_specs_are_the_same_text_where_charts_are_equal_and_another_where_data_a
 
     assert text(values) == text([*values])
     assert text(values) != text([*values, 0.0])
+
+
+def test_a_file_has_what_a_chart_draws_of_tables_that_change() -> None:
+    chart = line(alt.NamedData(name="chosen"))
+    assert as_spec(chart)["data"] == {"name": "chosen"}
+    table = pa.table({"x": [1.0, 40.0], "y": [7.0, 7.0]})
+    assert b">40<" in as_file(chart, "svg", {"chosen": table})  # a tick of the axis
+    assert b">40<" not in as_file(chart, "svg", {"chosen": table.slice(0, 0)})
 
 
 def test_files_are_drawn_with_more_rows_than_altair_takes_by_itself() -> None:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from leaderboard_app.cli import leaderboard
 from leaderboard_app.folders import Folders
 from leaderboard_app.served import server
+from simulator.errors import UserError
 
 
 def test_folders_go_through_the_environment_unchanged(
@@ -60,6 +61,16 @@ def test_a_port_in_use_is_one_line() -> None:
     assert done.stderr.count("\n") == 1
     assert f"127.0.0.1:{port}: cannot listen there" in done.stderr
     assert "--port" in done.stderr
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "no-such-host.invalid"])
+def test_an_address_of_another_machine_is_one_line_that_says_what_to_change(address: str) -> None:
+    result = CliRunner().invoke(leaderboard, ["--address", address])
+    assert isinstance(result.exception, UserError)
+    said = str(result.exception)
+    assert said.startswith(f"{address}: ")
+    assert "--address" in said
+    assert "--port" not in said
 
 
 def test_a_file_for_a_folder_is_refused(tmp_path: Path) -> None:

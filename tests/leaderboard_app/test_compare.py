@@ -105,6 +105,12 @@ def test_an_oracle_may_spend_nothing_on_a_problem(library: Library) -> None:
     assert min(row["y"] for row in rows) > 0
 
 
+def test_the_pool_that_comes_first_is_one_that_the_most_share(library: Library) -> None:
+    of_three, of_two = compare.shared_pools(library, library.entries, synthetic=False)
+    assert compare.first_of_most([of_two, of_three, of_three]) == 1
+    assert compare.first_of_most([of_two, of_two]) == 0
+
+
 def test_who_shares_fewer_pools_is_compared_on_those(library: Library) -> None:
     shared = compare.shared_pools(library, library.entries, synthetic=False)
     found = compare.differences(entries_of(library, "a b c"), shared)

@@ -114,22 +114,31 @@ def test_a_bar_says_what_became_of_its_trace(short: Replay) -> None:
 def test_the_picture_has_the_right_answer_in_its_colour_and_what_cut_the_others(
     short: Replay,
 ) -> None:
-    drawn = pictures.picture(short, "answer", ghosts=True, chosen=7).to_dict()
+    drawn = pictures.picture(short, "answer", ghosts=True).to_dict()
     ghosts, bars, strip, cuts, answered, chosen = drawn["layer"]
     scale = bars["encoding"]["color"]["scale"]
     assert (scale["domain"], scale["range"]) == (["✓ 1", "103"], [GOOD, WRONG[0]])
     assert cuts["encoding"]["shape"]["scale"]["domain"] == [CUT]
     assert ghosts["encoding"]["x"]["field"] == "end"
     assert ghosts["encoding"]["x2"]["field"] == "full"
-    assert strip["transform"][0]["filter"] == "datum.right"
-    assert chosen["transform"][0]["filter"] == {"param": "trace", "empty": False}
-    assert drawn["params"][0]["value"] == [{"trace": 7}]
+    assert len(drawn["datasets"][strip["data"]["name"]]) == 2  # traces 3 and 7
+    assert chosen["data"] == {"name": pictures.FRAME}
     assert answered["data"]["values"] == [{"answered": 100}]
     # The clock reaches to the longest of the ghosts, with room for the strip before it.
     assert bars["encoding"]["x"]["scale"]["domain"] == [-3.0, 150.0]
-    unchosen = pictures.picture(short, "answer", ghosts=False).to_dict()
-    assert len(unchosen["layer"]) == 5
-    assert "value" not in unchosen["params"][0]
+    assert len(pictures.picture(short, "answer", ghosts=False).to_dict()["layer"]) == 5
+
+
+@pytest.mark.parametrize("by", ["start", "length", "answer"])
+def test_the_frame_is_around_the_bar_of_the_chosen_trace(short: Replay, by: str) -> None:
+    place = short.place(7)
+    drawn = pictures.picture(short, by, ghosts=False).to_dict()
+    (rows,) = (each for each in drawn["datasets"].values() if "trace" in each[0])
+    (bar,) = (row for row in rows if row["trace"] == 7)
+    (found,) = pictures.frame(short, by, place).to_pylist()
+    assert found == {name: bar[name] for name in ("start", "end", "top", "under")}
+    assert found["under"] - found["top"] == pytest.approx(0.86)  # with room between bars
+    assert pictures.frame(short, by, None).num_rows == 0
 
 
 @pytest.mark.parametrize(("bars", "height"), [(1, 120), (8, 144), (50, 900), (512, 900)])
@@ -346,10 +355,41 @@ def test_curves_and_lowest_confidence_are_of_groups_of_the_window(confident: Lib
     whole = read(confident, "runs/other", "p", 0, "test/model/tiny")
     assert by_trace(whole, signals.lowest_by_place(whole, 2).values()) == LOWEST
     assert signals.threshold(whole) is None  # it is no DeepConf
-    chart = signals.confidence_chart(replay, 2, signals.threshold(replay), place)
+    line = signals.threshold(replay)
+    chart = signals.confidence_chart(replay, 2, line)
     assert chart is not None
-    assert chart.to_dict()["layer"][0]["encoding"]["y"]["title"] == "Group confidence, 2 tokens"
-    assert signals.confidence_chart(replay, 5, None, place) is None  # no trace is as long
+    drawn = chart.to_dict()
+    assert drawn["layer"][0]["encoding"]["y"]["title"] == "Group confidence, 2 tokens"
+    named = {layer["data"].get("name") for layer in drawn["layer"]}
+    assert named >= {*signals.chosen_tables(replay, 2, line, place)}
+    assert signals.confidence_chart(replay, 5, None) is None  # no trace is as long
+
+
+def test_of_a_chosen_trace_the_whole_curve_is_drawn_and_where_it_fell(confident: Library) -> None:
+    replay = read(confident, "runs/deepconf", "p", 0, "test/model/tiny")
+    line = signals.threshold(replay)
+    assert line is not None
+    for place, trace in enumerate(replay.trace_id.tolist()):
+        means = [sum(CONFIDENCES[trace][at - 2 : at]) / 2 for at in (2, 3, 4)]
+        tables = signals.chosen_tables(replay, 2, line, place)
+        assert tables[signals.CURVE].to_pylist() == [
+            {
+                "trace": trace,
+                "tokens": at,
+                "confidence": mean,
+                "after": at > replay.num_tokens[place],
+            }
+            for at, mean in zip((2, 3, 4), means, strict=True)
+        ]
+        below = [at for at, mean in zip((2, 3, 4), means, strict=True) if mean < line.value]
+        falls = [{"trace": trace, "tokens": below[0], "confidence": line.value}] if below else []
+        assert tables[signals.FALL].to_pylist() == ([] if place < line.warm_up else falls)
+    nothing = signals.chosen_tables(replay, 2, line, None)
+    assert {name: table.num_rows for name, table in nothing.items()} == {
+        signals.CURVE: 0,
+        signals.FALL: 0,
+    }
+    assert [*signals.chosen_tables(replay, 2, None, 0)] == [signals.CURVE]
 
 
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=300), st.integers(1, 50))

@@ -82,6 +82,8 @@ def test_one_run_stands_above_the_published_figures(open_app: Open, small: Folde
 def test_broken_folders_are_listed_below_with_their_reasons(open_app: Open, full: Folders) -> None:
     app = open_app(full)
     assert "3 folders are broken and left out" in [each.label for each in app.expander]
+    app.session_state["folded-broken"] = True
+    app.run()
     reasons = copied(app, "broken")
     assert "answers.parquet" in reasons
     assert "2026-11-21-broken" in reasons.replace("\\", "")

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs
 
+import pyarrow as pa
 import pytest
 from shown_folders import folders_in, write_local_run, write_recorded
 from streamlit.testing.v1 import AppTest
 
 from leaderboard_app.folders import Folders
+from leaderboard_app.replay_picture import FRAME
 
 Open = Callable[..., AppTest]
 
@@ -73,27 +75,33 @@ def test_a_window_longer_than_all_traces_is_said(tmp_path: Path, open_app: Open)
     assert "No trace is as long as the window of 2,048" in texts(app)
 
 
-def test_after_a_click_on_a_bar_the_picture_stays_as_the_browser_has_it(
+def test_choosing_another_trace_changes_the_table_of_its_frame_alone(
     small: Folders, open_app: Open
 ) -> None:
-    def picture(app: AppTest) -> str:
+    def picture(app: AppTest) -> tuple[str, dict[str, list[dict[str, float]]]]:
         assert not app.exception
-        spec: str = app.get("vega_lite_chart")[0].proto.spec
-        return spec
+        drawn = app.get("vega_lite_chart")[0].proto
+        tables = {
+            each.name: pa.ipc.open_stream(each.data.data).read_all().to_pylist()
+            for each in drawn.datasets
+        }
+        return drawn.spec, tables
 
     app = open_app(small, "problem", entry="runs/cons")
-    before = picture(app)
-    app.session_state["trace"] = app.session_state["replay-clicked"] = 2
-    app.run()
-    assert "Trace 2" in texts(app)
-    assert picture(app) == before
-    app.number_input(key="trace").set_value(3).run()  # which the browser cannot know
-    assert '[{"trace": 3}]' in picture(app)
-    app.session_state["trace"] = app.session_state["replay-clicked"] = 2
-    app.run()
-    assert '[{"trace": 3}]' in picture(app)
-    app.segmented_control(key="by").set_value("length").run()  # another picture: all of it anew
-    assert '[{"trace": 2}]' in picture(app)
+    spec, tables = picture(app)
+    assert tables.pop(FRAME) == []
+    ends = []
+    for trace in (2, 3):
+        app.number_input(key="trace").set_value(trace).run()
+        assert f"Trace {trace}" in texts(app)
+        again, found = picture(app)
+        (frame,) = found.pop(FRAME)
+        ends.append(frame["end"])
+        assert (again, found) == (spec, tables)
+    bars = {
+        row["trace"]: row["end"] for table in tables.values() for row in table if "trace" in row
+    }
+    assert ends == [bars[2], bars[3]]
 
 
 def test_a_chosen_trace_opens_its_text_up_to_the_cut_and_greyed_after_it(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple, replace
+
 import numpy as np
 import pytest
 
@@ -27,8 +29,20 @@ def test_means_are_those_of_combine_intervals_included() -> None:
     benchmarks = [benchmark for benchmark, _ in pools]
     averages, _ = combine(benchmarks, sums, [True, True])
     accuracy, tokens = means(benchmarks, sums)
-    assert accuracy == [each.accuracy for each in averages]
-    assert tokens == [each.tokens_per_problem for each in averages]
+    for found, wanted in ((accuracy, "accuracy"), (tokens, "tokens_per_problem")):
+        for one, each in zip(found, averages, strict=True):
+            assert astuple(one) == pytest.approx(astuple(getattr(each, wanted)), rel=1e-12)
+
+
+def test_means_of_the_same_problems_hold_for_other_repeats_and_large_sums() -> None:
+    size = 2**52 // 6
+    large = [replace(made_sums("abcdef", 2, seed), tokens=np.full(6, size)) for seed in (1, 2)]
+    other = made_sums("abcdef", 3, 4)
+    benchmarks, sums = ["x"] * 3, [[each] for each in (*large, other)]
+    averages, _ = combine(benchmarks, sums, [True])
+    accuracy, tokens = means(benchmarks, sums)
+    for (one,), wanted in ((accuracy, "accuracy"), (tokens, "tokens_per_problem")):
+        assert astuple(one) == pytest.approx(astuple(getattr(averages[0], wanted)), rel=1e-12)
 
 
 def test_means_weigh_pools_equally() -> None:
