@@ -97,6 +97,24 @@ class CausalJudge(ABC):
         return np.array([len(ids) for ids in self.prompter.tokens(prefixes)], dtype=np.int64)
 
 
+def not_numbers(model: str, what: str, dtype: str) -> str:
+    """What to say of a model whose output is NaN or infinite."""
+    if dtype == "float32":
+        return f"{model}: gives {what} that are not numbers (NaN); its weights are damaged"
+    return (
+        f"{model}: gives {what} that are not numbers (NaN); its weights are damaged or overflow in "
+        f"{dtype}, try dtype=float32"
+    )
+
+
+def too_long(model: str, longest: int, context: int, template: int) -> str:
+    """What to say of a prompt of `longest` tokens, `template` of them beside the two prefixes."""
+    return (
+        f"{model}: a prompt of {longest:,} tokens is longer than its context of {context:,}; "
+        f"cut traces earlier (-t; {template:,} tokens are the template's)"
+    )
+
+
 def load_tokenizer(folder: Path) -> Any:
     """A model's tokenizer.
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from judges.causal import DEFAULT_MODEL, CausalJudge
+from judges.causal import DEFAULT_MODEL, CausalJudge, not_numbers, too_long
 from judges.prefixes import Truncation
 from judges.prompting import Prompter
 from judges.protocol import Floats, Ints
@@ -136,10 +136,7 @@ class HfJudge(CausalJudge):
         logits = last_logits(self.model, rows, self.device, cache, seen)
         chosen = logits[:, list(self.prompter.labels)].double()
         if not torch.isfinite(chosen).all():
-            raise UserError(
-                f"{self.model_name}: gives logits that are not numbers (NaN); its weights are "
-                f"damaged or overflow in {self.dtype_name}, try dtype=float32"
-            )
+            raise UserError(not_numbers(self.model_name, "logits", self.dtype_name))
         chances: Floats = torch.softmax(chosen, dim=-1)[:, 1].cpu().numpy()
         return chances
 
@@ -236,10 +233,7 @@ def check_context(
     lengths = np.array([len(ids) for ids in tokens])
     longest = int((lengths[pairs[:, 0]] + lengths[pairs[:, 1]]).max()) + prompter.template_tokens
     if longest > context:
-        raise UserError(
-            f"{name}: a prompt of {longest:,} tokens is longer than its context of {context:,}; "
-            "cut traces earlier, such as with tokens=500"
-        )
+        raise UserError(too_long(name, longest, context, prompter.template_tokens))
 
 
 def mask_once(model: Any) -> None:

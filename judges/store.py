@@ -215,12 +215,18 @@ class ScoreStore:
         Raises
         ------
         UserError
-            It holds scores of another version of that pool.
+            It holds scores of another version of that pool, or of another judge.
         """
         if pool.info.fingerprint not in self._checked:
             folder = self.path / pool.name
             if (folder / "scores.json").exists():
-                there = _read_json(folder / "scores.json").get("fingerprint")
+                fields = _read_json(folder / "scores.json")
+                there, judge = fields.get("fingerprint"), fields.get("judge", self.path.name)
+                if judge != self.path.name:
+                    raise UserError(
+                        f"{folder}: scores of another judge, {judge}; move the folder to that "
+                        "judge's, and score the pool again"
+                    )
                 if there != pool.info.fingerprint:
                     raise UserError(
                         f"{folder}: scores of another version of {pool.name} (fingerprint "
@@ -248,7 +254,8 @@ class ScoreStore:
             if not (self.path / "judge.json").exists():
                 _write_json(self.path / "judge.json", _described(self.description))
             if not (folder.parent / "scores.json").exists():
-                fields = {"format": FORMAT, "pool": pool.name, "fingerprint": pool.info.fingerprint}
+                fields = {"format": FORMAT, "judge": self.path.name, "pool": pool.name}
+                fields["fingerprint"] = pool.info.fingerprint
                 _write_json(folder.parent / "scores.json", fields)
             self.pool_folder(pool)
         return folder

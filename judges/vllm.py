@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from judges.causal import DEFAULT_MODEL, CausalJudge
+from judges.causal import DEFAULT_MODEL, CausalJudge, not_numbers, too_long
+from judges.loading import not_installed
 from judges.prefixes import Truncation
 from judges.protocol import Floats, Ints
 from simulator.errors import UserError
@@ -82,10 +83,9 @@ class VllmJudge(CausalJudge):
     @cached_property
     def engine(self) -> Any:
         """The engine with the model loaded."""
-        from vllm import LLM
-
+        vllm = _library()
         try:
-            return LLM(
+            return vllm.LLM(
                 str(self.folder),
                 skip_tokenizer_init=True,  # prompts go in as token ids
                 enable_prefix_caching=True,
@@ -98,8 +98,7 @@ class VllmJudge(CausalJudge):
             raise UserError(f"judge vllm: vLLM cannot start {self.model_name} ({reason})") from None
 
     def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
-        from vllm import SamplingParams
-
+        vllm = _library()
         tokens = self.prompter.tokens(prefixes)
         self._check_context(tokens, pairs)
         order = np.lexsort((pairs[:, 1], pairs[:, 0]))
@@ -107,7 +106,7 @@ class VllmJudge(CausalJudge):
             {"prompt_token_ids": self.prompter.head(tokens[a]) + self.prompter.tail(tokens[b])}
             for a, b in pairs[order].tolist()
         ]
-        asked = SamplingParams(
+        asked = vllm.SamplingParams(
             max_tokens=1,
             temperature=0.0,
             logprob_token_ids=list(self.prompter.labels),
@@ -123,10 +122,7 @@ class VllmJudge(CausalJudge):
         """P(same) of the two labels alone, from the log-probabilities of exactly these."""
         different, same = (logprobs[label].logprob for label in self.prompter.labels)
         if not (math.isfinite(different) and math.isfinite(same)):
-            raise UserError(
-                f"{self.model_name}: gives probabilities that are not numbers (NaN); its weights "
-                "are damaged or overflow, try dtype=float32"
-            )
+            raise UserError(not_numbers(self.model_name, "probabilities", self.dtype))
         return float(1 / (1 + math.exp(different - same)))
 
     def _check_context(self, tokens: list[list[int]], pairs: Ints) -> None:
@@ -137,12 +133,19 @@ class VllmJudge(CausalJudge):
         longest += self.prompter.template_tokens
         context = int(self.engine.model_config.max_model_len) - 1  # one token is generated
         if longest > context:
-            raise UserError(
-                f"{self.model_name}: a prompt of {longest:,} tokens is longer than its context of "
-                f"{context:,}; cut traces earlier, such as with tokens=500, or set context="
-            )
+            template = self.prompter.template_tokens
+            raise UserError(too_long(self.model_name, longest, context, template))
 
     def __getstate__(self) -> dict[str, object]:
         """Without the engine, which each process starts by itself."""
         loaded = ("engine", "prompter")
         return {key: value for key, value in self.__dict__.items() if key not in loaded}
+
+
+def _library() -> Any:
+    """The library vllm, which is needed on first use: stored scores do without."""
+    try:
+        import vllm
+    except ModuleNotFoundError as error:
+        raise not_installed(VllmJudge.kind, error) from None
+    return vllm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -262,6 +263,19 @@ def test_scores_of_another_version_of_a_pool_are_refused(
     with pytest.raises(UserError, match="another version of test/model/tiny"):
         put(store_of(tmp_path), changed, [[0, 1]], [0.5])
     assert stored(store, problem) == {(0, 1): 0.5}
+
+
+def test_a_pools_folder_from_another_judge_is_refused(
+    tmp_path: Path, problem: StoredProblem
+) -> None:
+    store = store_of(tmp_path)
+    other = store_of(tmp_path, replace(JUDGE, identity=replace(JUDGE.identity, weights="other")))
+    put(store, problem, [[0, 1]], [0.5])
+    put(other, problem, [[0, 1]], [0.6])
+    shutil.rmtree(other.path / problem.pool.name)
+    shutil.copytree(store.path / problem.pool.name, other.path / problem.pool.name)
+    with pytest.raises(UserError, match=f"scores of another judge, {store.path.name}"):
+        open_store(other.path).read(problem)
 
 
 def test_a_folder_that_was_copied_says_whose_scores_it_holds(

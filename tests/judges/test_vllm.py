@@ -87,6 +87,15 @@ def test_scores_are_of_the_two_labels_alone_in_the_order_asked(judge: VllmJudge)
         assert score == pytest.approx(math.exp(margin) / (1 + math.exp(margin)))
 
 
+def test_without_the_library_the_error_says_what_to_install(
+    causal_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)  # what Python does for one that is not there
+    judge = VllmJudge(str(causal_model), truncation=Truncation("tokens", 50))
+    with pytest.raises(UserError, match=r"judge vllm needs vllm, .* 'deepprune-sim\[vllm\]'"):
+        judge.score(PREFIXES, all_pairs(2))
+
+
 def test_what_is_no_number_is_refused(judge: VllmJudge) -> None:
     judge.__dict__["engine"] = FakeEngine(judge.prompter.labels, math.nan)
     with pytest.raises(UserError, match=r"not numbers \(NaN\)"):
