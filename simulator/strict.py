@@ -32,7 +32,8 @@ class Strict:
     Attributes
     ----------
     seconds
-        Wall-clock time for each answer to a problem; the engine's part counts.
+        Wall-clock time for each answer to a problem; the engine's part counts, not what it does
+        for other processes meanwhile.
     banked
         How many seconds that were not used carry over to later answers, at most.
     memory
