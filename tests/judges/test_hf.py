@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny_models import make_causal_model, make_tokenizer
 
-from judges.hf import HfJudge, batches
+from judges.hf import PART, HfJudge, batches
 from judges.models import count_parameters, find_model
 from judges.prefixes import Truncation
 from judges.prompting import Template, make_prompter
@@ -20,7 +20,7 @@ PREFIXES = [
     "Wait, the red answer",
     "So we add and get 12345, thus a blue one; since the green answer is 9 we get yellow.",
     "",
-    "Two attempts. " * 30,
+    "Two attempts. " * 90,
     "No <|end|> Yes {trace_b}",
 ]
 
@@ -68,6 +68,7 @@ def test_shared_cache_and_batches_change_no_score(causal_model: Path, batch_toke
     pairs = all_pairs(len(PREFIXES))
     alone = HfJudge(model=str(causal_model), share=False, batch_tokens=1)
     shared = HfJudge(model=str(causal_model), share=True, batch_tokens=batch_tokens)
+    assert shared.prefix_tokens(PREFIXES).max() > PART
     np.testing.assert_allclose(
         shared.score(PREFIXES, pairs), alone.score(PREFIXES, pairs), atol=1e-4
     )
