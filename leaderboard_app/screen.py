@@ -6,6 +6,7 @@ Nothing here decides what is shown; that is in the pure modules, which do not kn
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -305,6 +306,19 @@ def empty_of_entries(found: Library, message: str | None = None) -> None:
 def synthetic_notice() -> None:
     """Says what figures on generated traces are worth, in the same words on every page."""
     st.warning(badge_help("synthetic"), icon=":material/science:")
+
+
+HEAD_START = 0.08
+"""Seconds that a browser gets for what is in sight."""
+
+
+def out_of_sight() -> None:
+    """Say that what follows is further down: a browser first draws what it has got.
+
+    It draws all that arrives together before it shows any of it.
+    """
+    if runtime.exists():
+        time.sleep(HEAD_START)
 
 
 @contextmanager

@@ -134,6 +134,7 @@ def _replay(library: Library, replay: Replay) -> None:
     with st.container():
         if chosen is not None:
             _trace(replay, chosen)
+    screen.out_of_sight()
     with st.container():
         _confidence(replay, chosen, of)
     with st.container():
