@@ -147,7 +147,6 @@ def main() -> None:
     began = time.perf_counter()
     measured = timed("Trade-off: nine pools averaged", averaged)
     averaging = (time.perf_counter() - began) / 3
-    timed("Trade-off: the same again", lambda: measure(library, pools, "tokens"))
     view = timed("Trade-off: front and lines", lambda: tradeoff.choose(measured))
     chart = timed("Trade-off: picture", lambda: tradeoff_chart.draw(view, log=True))
     timed("Trade-off: picture as Vega-Lite", lambda: as_spec(chart))

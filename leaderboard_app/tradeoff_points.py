@@ -130,8 +130,13 @@ def measure(library: Library, columns: Sequence[str], cost: str) -> Measured:
     """Where every entry stands on a pool, or averaged over several with equal weights.
 
     Figures on one pool are those of the entry's summary; averages are worked out from its answers
-    (`simulator.paired.mean_accuracy`).
+    (`simulator.paired.mean_accuracy`), once.
     """
+    key = ("measured", tuple(columns), cost)
+    return library.once(key, lambda: _measured(library, columns, cost))
+
+
+def _measured(library: Library, columns: Sequence[str], cost: str) -> Measured:
     notes = []
     entries, _ = folded(library)
     ran = [entry for entry in entries if any(each in entry.results for each in columns)]
