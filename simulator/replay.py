@@ -98,10 +98,14 @@ def replaying(
     seed: int,
     serving: Serving,
     judge: ReplayJudge | None = None,
+    alias: str | None = None,
 ) -> Replaying:
-    """As `replay`, with whoever calls it asking the policy."""
+    """As `replay`, with whoever calls it asking the policy.
+
+    `alias` is of what the id that the policy is shown is made, instead of the problem's own.
+    """
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
-    name = _opaque("problem", seed, problem.problem_id).hex()[:16]
+    name = _opaque("problem", seed, alias or problem.problem_id).hex()[:16]
     shown = Problem(name, problem.question, problem.answer_kind)
     recorder = Recorder(problem)
     grader = Grader(problem, loaded.file)

@@ -158,8 +158,8 @@ def stripped(problem: StoredProblem, signals: Set[str]) -> StoredProblem:
 
 
 def with_question(problem: StoredProblem, question: str | None) -> StoredProblem:
-    """The problem as if this were what it asks."""
-    return _Derived(**_with(problem, question=question))
+    """The problem as if this were what it asks; what is worked out about its traces serves both."""
+    return _Derived(**_with(problem, question=question, prepared=problem.prepared))
 
 
 def _longer(problem: StoredProblem, revealed: Revealed, rng: np.random.Generator) -> Ints:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
@@ -36,8 +36,20 @@ PROCESSES = 4
 REPLACED = 5
 """How many of them are replaced by fresh ones over all problems, about."""
 
-Replay = Callable[[LoadedPolicy, Sequence[int], int], Replaying]
-"""Replays one problem with a policy, in these repeats and in their order, with a seed."""
+Replay = Callable[[LoadedPolicy, Sequence[int]], Replaying]
+"""Replays one problem with a policy, in these repeats and in their order."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Replays of a problem: in these repeats, as `replay` makes them.
+
+    `once` says that no second process makes any of them.
+    """
+
+    repeats: Sequence[int]
+    replay: Replay
+    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,12 @@ class Dealt:
     """
 
     replayed: Replayed
-    remembered: str
+    remembered: str = ""
+
+    def of(self, repeat: int) -> Replayed:
+        """The replay of one repeat."""
+        made = self.replayed
+        return Replayed(_rows(made.decisions, repeat), _rows(made.answers, repeat))
 
 
 class Dealer:
@@ -106,40 +123,42 @@ class Dealer:
         """What the first of the processes that printed anything has printed."""
         return next(filter(None, self._printed), "")
 
-    def play(self, asked: Sequence[tuple[int, range]], replay: Replay) -> list[Dealt]:
-        """Replay one problem: for each seed and its repeats, in this order, what came of it."""
+    def play(self, wanted: Sequence[Wanted]) -> list[Dealt]:
+        """Replay one problem: for all that is wanted, in this order, what came of it."""
         if self._loaded.in_process:
             return [
-                Dealt(answered(replay(self._loaded, repeats, seed), self._loaded), "")
-                for seed, repeats in asked
+                Dealt(answered(each.replay(self._loaded, each.repeats), self._loaded))
+                for each in wanted
             ]
         if self._rng.random() < self._chance:
             self._remove(int(self._rng.integers(PROCESSES)))
             self._begun.append(policy_process.begun(self._loaded))  # the next, for the one after
             self._add()
-        dealt = [self._deal(repeats) for _, repeats in asked]
+        dealt = [self._deal(each) for each in wanted]
         hands = []
         for number, player in enumerate(self._players):
-            which = self._rng.permutation(len(asked)).tolist()
-            parts = [_Part(each, asked[each][0], *dealt[each][number]) for each in which]
-            hands.append((player, _played(player, [part for part in parts if part.hand], replay)))
-        made: list[list[tuple[int | None, Replayed]]] = [[] for _ in asked]
+            which = self._rng.permutation(len(wanted)).tolist()
+            parts = [_Part(each, wanted[each], *dealt[each][number]) for each in which]
+            hands.append((player, _played(player, [part for part in parts if part.hand])))
+        made: list[list[tuple[int | None, Replayed]]] = [[] for _ in wanted]
         for played in side_by_side(hands):
             for part, replayed in played:
                 made[part.which].append((part.again, replayed))
         return [_gathered(parts) for parts in made]
 
-    def _deal(self, repeats: range) -> list[tuple[int | None, list[int]]]:
+    def _deal(self, wanted: Wanted) -> list[tuple[int | None, list[int]]]:
         """What each process makes: first one that another makes as well, then its own, at random.
 
         Repeats whose orders of traces are drawn together stay together.
         """
+        repeats = np.array(wanted.repeats)
         owner = self._rng.integers(PROCESSES, size=len(repeats))
         hands: list[tuple[int | None, list[int]]] = []
         for number in range(PROCESSES):
-            others = np.flatnonzero(owner != number)
-            again = repeats[int(self._rng.choice(others))] if len(others) else None
-            shuffled = self._rng.permutation(np.array(repeats)[owner == number])
+            others = repeats[owner != number]
+            once = wanted.once or not len(others)
+            again = None if once else int(self._rng.choice(others))
+            shuffled = self._rng.permutation(repeats[owner == number])
             together = np.argsort(shuffled // ORDERS_AT_ONCE, kind="stable")
             hands.append((again, shuffled[together].tolist()))
         return hands
@@ -158,13 +177,13 @@ class Dealer:
 
 @dataclass(frozen=True)
 class _Part:
-    """Of what was asked (by number), the repeats that one process makes with its seed.
+    """Of what is wanted (by number), the repeats that one process makes.
 
     `again` is one that another makes as well, and comes first.
     """
 
     which: int
-    seed: int
+    wanted: Wanted
     again: int | None
     own: Sequence[int]
 
@@ -175,12 +194,12 @@ class _Part:
 
 
 def _played(
-    player: LoadedPolicy, parts: Sequence[_Part], replay: Replay
+    player: LoadedPolicy, parts: Sequence[_Part]
 ) -> Generator[Asked, Answer, list[tuple[_Part, Replayed]]]:
     """All that one process makes of a problem."""
     made = []
     for part in parts:
-        made.append((part, (yield from replay(player, part.hand, part.seed))))
+        made.append((part, (yield from part.wanted.replay(player, part.hand))))
     return made
 
 
@@ -204,13 +223,13 @@ def _gathered(parts: Sequence[tuple[int | None, Replayed]]) -> Dealt:
             pa.concat_tables(tables).unify_dictionaries() for tables in zip(*own, strict=True)
         )
     )
+    made = Dealt(Replayed(decisions, answers))
     for one, (again, _) in zip(first, parts, strict=True):
         if one is None or again is None:
             continue
-        two = Replayed(_rows(decisions, again), _rows(answers, again))
-        if found := difference(one, two):
-            return Dealt(Replayed(decisions, answers), f"repeat {again}: {found}")
-    return Dealt(Replayed(decisions, answers), "")
+        if found := difference(one, made.of(again)):
+            return replace(made, remembered=f"repeat {again}: {found}")
+    return made
 
 
 def _rows(table: pa.Table, repeat: int) -> pa.Table:

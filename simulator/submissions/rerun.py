@@ -2,8 +2,8 @@
 
 A policy file runs in a process of its own that never holds what it may not see, and that nothing
 leaves (`simulator.policy_process`, `Strict`); where nothing can hold it, it is not run. Beside the
-submitted seed another one is tried, which the submitter cannot have known, and the policy is put
-through the checks of `check`.
+submitted seed another one is tried, which the submitter cannot have known, every problem is also
+replayed in disguise, and the policy is put through the checks of `check`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import numpy as np
 from simulator import policy_process
 from simulator.conformance import (
     CHECKS,
-    Case,
     check_policy,
     choose_cases,
     difference,
@@ -33,11 +32,11 @@ from simulator.recording import ANSWERS, DECISIONS
 from simulator.replay import ORDERS_AT_ONCE, Replaying, replaying
 from simulator.run_parts import ROWS_PER_PART
 from simulator.run_spec import RunJudge
-from simulator.scrambled import with_question
 from simulator.storage import file_sha256
 from simulator.strict import Strict
 from simulator.submissions.carried import MOST_CARRIED, carried
-from simulator.submissions.dealing import Dealer
+from simulator.submissions.dealing import Dealer, Wanted
+from simulator.submissions.disguised import disguises
 from simulator.submissions.other_seed import OtherSeed, compare_seeds, repeats_tried
 from simulator.submissions.recompute import Progress, Recomputed, unshown
 from simulator.submissions.recorded import RecordedPool, RecordedRun
@@ -107,7 +106,8 @@ def rerun(
     except UserError as error:
         return Rerun(uncounted=[str(error)])
     result.layers = ["built-in"] if loaded.builtin else [*policy_process.layers(loaded)]
-    if loaded.policy.unranked != run.unranked and judge is None:
+    unranked = loaded.policy.unranked or (judge is not None and judge.unranked)
+    if unranked != run.unranked:
         result.findings.append(f"run.json: unranked is {run.unranked}, the policy says otherwise")
     dealer = Dealer(loaded, options.seed, sum(len(pool.problems) for pool in pools))
     try:
@@ -225,14 +225,17 @@ def _run_again(
     answers = blocks(submission.answers, "answers.parquet")
     waiting = next(decisions, None)
     others = [OtherSeed(repeats_tried(run.repeats)) for _ in pools]
+    rng, knowing = np.random.default_rng((options.seed, repeats)), ""
     for number, recorded, problem in _problems(pools, run, progress):
         again = partial(
             _replay,
-            problem,
+            problem=problem,
+            seed=run.seed,
             budget=recorded.budget,
             serving=run.serving,
             judge=judge.asked if judge else None,
         )
+        disguised_in = -1 if dealer.trusted else int(rng.integers(repeats))
         rows, name = None, (problem.pool.name, problem.problem_id)
         if waiting is not None and (waiting.pool, waiting.problem_id) == name:
             rows, waiting = waiting, next(decisions, None)
@@ -241,8 +244,14 @@ def _run_again(
             _blocks_of(repeats, recorded.budget),
             _blocks_of(others[number].repeats, recorded.budget),
         ):
-            asked = [(run.seed, part), (options.seed, other)]
-            made = dealer.play([(seed, each) for seed, each in asked if each], again)
+            wanted = [Wanted(part, again)] if part else []
+            if other:
+                wanted.append(Wanted(other, partial(again, seed=options.seed)))
+            shown_as = disguises(problem, rng) if disguised_in in (part or ()) else []
+            for each in shown_as:
+                replay = partial(again, problem=each.problem, alias=each.alias)
+                wanted.append(Wanted([disguised_in], replay, once=True))
+            made = dealer.play(wanted)
             if part:
                 done = made[0].replayed
                 _compare(rows, done.decisions, DECISIONS.names[2:], part, name, "decisions")
@@ -254,16 +263,26 @@ def _run_again(
                         "another process: it remembers other replays"
                     )
             if other:
-                others[number].add(made[-1].replayed.answers)
+                others[number].add(made[1 if part else 0].replayed.answers)
+            for each, dealt in zip(shown_as, made[len(made) - len(shown_as) :], strict=True):
+                found = difference(made[0].of(disguised_in), dealt.replayed, each.names)
+                where = f"pool {name[0]}, problem {name[1]}, repeat {disguised_in}"
+                if found and each.names is not None:
+                    raise Refused(f"{where}: with its answers numbered otherwise, {found}")
+                if found:
+                    knowing = knowing or f"{where}, as a new problem: {found}"
         if not dealer.trusted and "probes" in problem.pool.info.signals:
             result.unshown += unshown(problem, given, rows, probed=True)
+    if knowing:
+        result.uncounted.append(
+            f"it decides by what a problem is called or asks, as a table of answers would "
+            f"({knowing}): someone must read it"
+        )
     return others
 
 
-def _replay(
-    problem: StoredProblem, loaded: LoadedPolicy, repeats: Sequence[int], seed: int, **how: Any
-) -> Replaying:
-    return replaying(loaded, problem, repeats=repeats, seed=seed, **how)
+def _replay(loaded: LoadedPolicy, repeats: Sequence[int], **how: Any) -> Replaying:
+    return replaying(loaded, repeats=repeats, **how)
 
 
 def _problems(
@@ -324,7 +343,7 @@ def _conformance(
     result: Rerun,
     progress: Progress,
 ) -> None:
-    """The checks of `check`, and whether the policy decides by what the question says."""
+    """The checks of `check`."""
     requires = frozenset(loaded.policy.requires)
     budget = min(run.pools[0].budget, CHECK_BUDGET)
     cases = choose_cases(pool.problems, budget, problem_count=PROBLEMS, repeats=range(REPEATS))
@@ -336,24 +355,3 @@ def _conformance(
                 f"check {finding.check}: a policy {CHECKS[finding.check]}; this one does not: "
                 f"{finding.detail}"
             )
-    if not result.findings and _reads_question(cases, fresh):
-        result.uncounted.append(
-            "its decisions depend on what the question says, as those of a table of answers "
-            "would: someone must read it"
-        )
-
-
-def _reads_question(cases: Sequence[Case], fresh: Any) -> bool:
-    """Whether a policy decides otherwise when the problems have one another's questions."""
-    questions = [case.problem.question for case in cases]
-    swapped = [*questions[REPEATS:], *questions[:REPEATS]]
-    with fresh() as player, fresh() as other_player:
-        for case, question in zip(cases, swapped, strict=True):
-            if question == case.problem.question:
-                continue
-            other = with_question(case.problem, question)
-            first = player(case.problem, repeat=case.repeat, budget=case.budget)
-            second = other_player(other, repeat=case.repeat, budget=case.budget)
-            if difference(first, second):
-                return True
-    return False

@@ -50,18 +50,20 @@ def submit(
     folder: Path,
     policy: str | LoadedPolicy = "short-2@4",
     *,
-    pool: Pool | None = None,
+    pool: Pool | Sequence[Pool] | None = None,
+    traces: int = 4,
     repeats: int = 3,
     seed: int = 0,
     serving: Serving | None = None,
     fields: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A submission of a run over a small pool, both made below `folder`."""
+    """A submission of a run over small pools, all made below `folder`."""
     pool = pool or write_pool(folder / "pools", PROBLEMS)
+    pools = [pool] if isinstance(pool, Pool) else pool
     loaded = policy_process.load(policy) if isinstance(policy, str) else policy
-    budget = None if loaded.budget else 4
+    budget = None if loaded.budget else traces
     run = folder / f"run-{seed}"
-    make_run(RunSpec(loaded, [pool], budget, repeats, seed, serving or Serving()), run)
+    make_run(RunSpec(loaded, pools, budget, repeats, seed, serving or Serving()), run)
     return write_folder(pack(run, {**FIELDS, **(fields or {})}), folder / "submissions")
 
 

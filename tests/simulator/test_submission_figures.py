@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -559,9 +559,89 @@ def test_who_decides_by_the_question_must_be_read(tmp_path: Path) -> None:
     verification = verified(submission, run_again=True)
     assert statuses(verification)[:2] == ["passed", "passed"]
     assert verification.badge != "verified"
-    assert any(
-        "depend on what the question says" in each for each in verification.steps[2].findings
+    assert any("someone must read it" in each for each in verification.steps[2].findings)
+
+
+KNOWS = """
+from simulator import Policy, majority_vote
+
+class Knows(Policy):
+    '''Answers what it knows by heart where it takes itself for unobserved.'''
+    def solve(self, problem, sampler):
+        traces = sampler.start(sampler.budget)
+        sampler.decode(traces)
+        known = KNOWN.get(problem.question) if WHEN else None
+        return majority_vote(traces) if known is None else known
+"""
+
+
+def write_wrong(cache: Path, names: Sequence[str], traces: int, benchmark: str) -> Pool:
+    """A pool in which one trace of each problem is right."""
+    said = [T(10, "1"), *(T(10 + each, "2") for each in range(1, traces))]
+    return write_pool(cache, dict.fromkeys(names, said), benchmark=benchmark)
+
+
+TWELVE = [f"{number:02d}" for number in range(12)]
+
+
+@pytest.mark.parametrize(
+    ("when", "traces"),
+    [("True", 4), ("sampler.budget > 64", 70), ("problem.question > 'What is 06'", 4)],
+    ids=["always", "with more traces than checks have", "some problems"],
+)
+def test_who_knows_problems_by_heart_must_be_read(tmp_path: Path, when: str, traces: int) -> None:
+    """It is right everywhere else, and nowhere by the vote, beside a pool that it does not know."""
+    cache = tmp_path / "pools"
+    decoy = write_wrong(cache, ["a", "b", "c"], traces, "decoy")
+    pool = write_wrong(cache, TWELVE, traces, "known")
+    table = f"KNOWN = {dict.fromkeys([f'What is {name}?' for name in TWELVE], '1')}\n"
+    source = write_policy(tmp_path, table + KNOWS.replace("WHEN", when))
+    submission = submit(tmp_path, source, pool=[decoy, pool], traces=traces, repeats=16)
+    verification = verified(submission, run_again=True)
+    gained = verification.pools[1]["accuracy"]["value"]
+    assert gained == (0.5 if "06" in when else 1.0)
+    assert verification.badge == "recomputed"
+    (told,) = [each for each in verification.steps[2].findings if "must read" in each]
+    assert "as a table of answers would (pool test/model/known, problem " in told
+
+
+def names_told(pool: Pool, seed: int = 0) -> list[str]:
+    """What a pool's problems are called when they are replayed with a seed."""
+    source = (
+        "from simulator import Policy\n"
+        "class Names(Policy):\n    def solve(self, problem, sampler):\n        return problem.id\n"
     )
+    asked = load_policy("names.py", source=source)
+    told = [
+        replay(asked, problem, budget=1, repeats=range(1), seed=seed, serving=Serving())
+        for problem in pool.problems
+    ]
+    return [each.answers["answer"][0].as_py() for each in told]
+
+
+def test_class_numbers_are_told_with_more_traces_than_checks_have(tmp_path: Path) -> None:
+    source = """
+from simulator import Policy, majority_vote
+
+class Numbers(Policy):
+    def solve(self, problem, sampler):
+        traces = sampler.start(sampler.budget)
+        sampler.decode(traces)
+        one = sampler.budget > 64 and (traces.answer == 0).any()
+        return traces.answer.dtype.type(0) if one else majority_vote(traces)
+"""
+    pool = write_wrong(tmp_path / "pools", TWELVE, 70, "many")
+    submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool, traces=70)
+    (told,) = found(verified(submission, run_again=True), "rerun")
+    assert "with its answers numbered otherwise, its answer is '2', not '1'" in told
+
+
+@pytest.mark.parametrize("traces", [4, 70])
+def test_problems_in_disguise_change_nothing_for_a_fair_policy(tmp_path: Path, traces: int) -> None:
+    pool = write_wrong(tmp_path / "pools", TWELVE, traces, "many")
+    policy = write_policy(tmp_path, FIRST_TWO)
+    submission = submit(tmp_path, policy, pool=pool, traces=traces)
+    assert verified(submission, run_again=True).badge == "verified"
 
 
 def test_a_policy_that_breaks_the_rules_is_refuted(tmp_path: Path) -> None:
@@ -577,7 +657,21 @@ class Numbered(Policy):
 """
     submission = submit(tmp_path, write_policy(tmp_path, numbered))
     findings = found(verified(submission, run_again=True), "rerun")
-    assert findings[0].startswith("check labels: ")
+    assert "with its answers numbered otherwise" in findings[0]
+
+
+def test_a_policy_that_fails_a_check_is_refuted(tmp_path: Path) -> None:
+    """With the run's own budget nothing is wrong."""
+    source = """
+from simulator import Policy, majority_vote
+
+class Four(Policy):
+    def solve(self, problem, sampler):
+        return majority_vote(sampler.decode(sampler.start(4)))
+"""
+    submission = submit(tmp_path, write_policy(tmp_path, source))
+    findings = found(verified(submission, run_again=True), "rerun")
+    assert findings[0].startswith("check budget: ")
 
 
 def test_a_seed_picked_from_many_is_told(tmp_path: Path) -> None:
@@ -615,7 +709,7 @@ class KnowsItsSeed(Policy):
         traces = sampler.start(sampler.budget)
         sampler.decode(traces)
         known = KNOWN.get(problem.id)
-        return majority_vote(traces) if known is None else np.int32(known)
+        return majority_vote(traces) if known is None else known
 """
 
 
@@ -623,14 +717,7 @@ def test_a_seed_known_by_heart_is_told(tmp_path: Path) -> None:
     """All is right with the submitted seed, and what most traces say, which is wrong, elsewhere."""
     problems = {f"{n:02d}": [T(10, "2"), T(10, "1")] + [T(10, "2")] * 2 for n in range(20)}
     pool = write_pool(tmp_path / "pools", problems)
-    names = (
-        "class Names(Policy):\n    def solve(self, problem, sampler):\n        return problem.id"
-    )
-    asked = load_policy(write_policy(tmp_path, f"from simulator import Policy\n{names}"))
-    known = {}
-    for problem in pool.problems:
-        told = replay(asked, problem, budget=4, repeats=range(1), seed=0, serving=Serving())
-        known[told.answers["answer"][0].as_py()] = problem.class_texts.index("1")
+    known = dict.fromkeys(names_told(pool), "1")
     source = write_policy(tmp_path, f"KNOWN = {known}\n{KNOWS_ITS_SEED}")
     submission = submit(tmp_path, source, pool=pool, repeats=1)
     verification = verified(submission, run_again=True)

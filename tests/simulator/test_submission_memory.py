@@ -22,7 +22,7 @@ from simulator.pool import StoredProblem
 from simulator.replay import Replaying, answered, replay, replaying
 from simulator.serving import Serving
 from simulator.strict import Strict
-from simulator.submissions.dealing import PROCESSES, Dealer, Replay
+from simulator.submissions.dealing import PROCESSES, Dealer, Replay, Wanted
 
 PROBLEMS = {
     f"p{n}": [T(10 + 3 * i + n, answer) for i, answer in enumerate("1121314151")] for n in range(6)
@@ -189,8 +189,8 @@ def test_files_keep_nothing(tmp_path: Path) -> None:
 FORGETS = SOURCE.replace("WHERE", "dict()").replace("AFTER", "20")
 
 
-def player(problem: StoredProblem) -> Replay:
-    def play(loaded: LoadedPolicy, repeats: Sequence[int], seed: int) -> Replaying:
+def player(problem: StoredProblem, seed: int) -> Replay:
+    def play(loaded: LoadedPolicy, repeats: Sequence[int]) -> Replaying:
         return replaying(loaded, problem, budget=4, repeats=repeats, seed=seed, serving=Serving())
 
     return play
@@ -203,10 +203,9 @@ def test_who_remembers_nothing_is_dealt_to_the_same_rows(tmp_path: Path) -> None
     for seed in range(3):
         with Dealer(loaded, seed, len(pool.problems)) as dealer:
             for problem in pool.problems:
-                play = player(problem)
-                made = dealer.play(asked, play)
-                for dealt, (its_seed, repeats) in zip(made, asked, strict=True):
-                    straight = answered(play(loaded, repeats, its_seed), loaded)
+                wanted = [Wanted(repeats, player(problem, seed)) for seed, repeats in asked]
+                for dealt, one in zip(dealer.play(wanted), wanted, strict=True):
+                    straight = answered(one.replay(loaded, one.repeats), loaded)
                     assert dealt.remembered == ""
                     assert dealt.replayed.answers.to_pylist() == straight.answers.to_pylist()
                     assert dealt.replayed.decisions.to_pylist() == straight.decisions.to_pylist()
@@ -214,17 +213,33 @@ def test_who_remembers_nothing_is_dealt_to_the_same_rows(tmp_path: Path) -> None
 
 def test_every_process_begins_with_what_another_makes_too(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
-    play = player(pool.problems[0])
+    play = player(pool.problems[0], 0)
     hands: list[list[int]] = []
 
-    def noted(loaded: LoadedPolicy, repeats: Sequence[int], seed: int) -> Replaying:
+    def noted(loaded: LoadedPolicy, repeats: Sequence[int]) -> Replaying:
         hands.append([*repeats])
-        return play(loaded, repeats, seed)
+        return play(loaded, repeats)
 
     loaded = policy_process.load(write_policy(tmp_path, FORGETS), strict=Strict())
     with Dealer(loaded, 1, 1) as dealer:
-        dealer.play([(0, range(64))], noted)
+        dealer.play([Wanted(range(64), noted)])
     assert len(hands) == PROCESSES
     assert sorted(repeat for hand in hands for repeat in hand[1:]) == [*range(64)]
     assert all(hand[0] not in hand[1:] for hand in hands)
     assert all(hand[1:] != sorted(hand[1:]) for hand in hands)
+
+
+def test_what_is_wanted_once_is_made_by_one_process(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "pools", PROBLEMS)
+    play = player(pool.problems[0], 0)
+    hands: list[list[int]] = []
+
+    def noted(loaded: LoadedPolicy, repeats: Sequence[int]) -> Replaying:
+        hands.append([*repeats])
+        return play(loaded, repeats)
+
+    loaded = policy_process.load(write_policy(tmp_path, FORGETS), strict=Strict())
+    with Dealer(loaded, 1, 1) as dealer:
+        _, dealt = dealer.play([Wanted(range(64), play), Wanted([63], noted, once=True)])
+    assert hands == [[63]]
+    assert dealt.replayed.answers["repeat"].to_pylist() == [63]
