@@ -77,6 +77,7 @@ def _entry(name: str, sums: Mapping[str, ProblemSums]) -> Entry:
             budget=512,
             baseline="cons@512",
             clock_unit="steps",
+            serving="",
             metrics={
                 "accuracy": Metric(float(each.correct.mean()) / REPEATS),
                 "tokens_per_problem": Metric(float(each.tokens.mean()) / REPEATS),

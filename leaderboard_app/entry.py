@@ -17,7 +17,7 @@ from leaderboard_app.table import Cell, Column, Table
 from simulator.catalogue_rows import Stamp, stamp
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
-from simulator.run_reader import METRICS, Metric
+from simulator.run_reader import METRICS, Metric, serving_options
 
 SHOWN = (
     "accuracy",
@@ -160,23 +160,11 @@ def commands(entry: Entry) -> list[str]:
     if isinstance(budget, int):
         parts += ["-n", str(budget)]
     parts += ["--repeats", str(entry.repeats), "--seed", str(entry.seed)]
-    parts += _serving(record.get("serving")) + _judge(record)
+    parts += [*serving_options(record.get("serving")), *_judge(record)]
     found = [shlex.join(parts)]
     if submitted:
         found.append(shlex.join(["deepprune-sim", "verify", f"submissions/{entry.id}"]))
     return found
-
-
-def _serving(serving: object) -> list[str]:
-    if not isinstance(serving, dict):
-        return []
-    parts = []
-    if isinstance(serving.get("concurrency"), int):
-        parts += ["--concurrency", str(serving["concurrency"])]
-    points = serving.get("step_seconds")
-    if isinstance(points, list) and points:
-        parts += ["--step-seconds", ",".join(f"{size}:{seconds}" for size, seconds in points)]
-    return parts
 
 
 def _judge(record: Mapping[str, Any]) -> list[str]:

@@ -58,7 +58,13 @@ class Result:
     budget: int
     baseline: str
     clock_unit: str
+    serving: str
     metrics: Mapping[str, Metric]
+
+    @property
+    def clock(self) -> str:
+        """What the clock counts, and on which engine: clocks that differ here say nothing."""
+        return f"{self.clock_unit}, {self.serving}" if self.serving else self.clock_unit
 
     def metric(self, name: str) -> Metric | None:
         """The figure named `name` (`run_reader.METRICS`), None where there is none."""
@@ -316,6 +322,7 @@ def _result(row: Row, versions: Mapping[str, set[str]]) -> Result:
         budget=row["budget"],
         baseline=row["baseline"],
         clock_unit=row["clock_unit"],
+        serving=row["serving"] or "",
         metrics={
             name: Metric(row[name], row.get(f"{name}_low"), row.get(f"{name}_high"))
             for name in METRICS

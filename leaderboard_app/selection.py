@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -131,13 +132,16 @@ def canonical(name: str) -> str:
 def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
     """The models and benchmarks that there are figures of, in the order of publications.
 
-    Models that something here ran on stand first: where a row of one's own has its figures. Pools
-    of one model and benchmark that hold different traces have a column each.
+    Models that most entries here ran on stand first: where most rows have their figures. Pools of
+    one model and benchmark that hold different traces have a column each.
     """
     published = () if synthetic else library.published
     found: dict[tuple[str, str], dict[str, Result]] = {}
+    ran: Counter[str] = Counter()
     for entry in library.entries:
-        for column, result in results(entry, synthetic).items():
+        own = results(entry, synthetic)
+        ran.update({canonical(result.model) for result in own.values()})
+        for column, result in own.items():
             key = (canonical(result.model), canonical(result.benchmark))
             found.setdefault(key, {}).setdefault(column, result)
     for figure in published:
@@ -145,8 +149,7 @@ def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
     models = _spellings((each.model for each in library.published), found, 0)
     benchmarks = _spellings((each.benchmark for each in library.published), found, 1)
     stated = {(canonical(each.model), canonical(each.benchmark)) for each in published}
-    ran = {model for (model, _), pools in found.items() if pools}
-    orders = (sorted(models, key=lambda each: each not in ran), [*benchmarks])
+    orders = (sorted(models, key=lambda each: -ran[each]), [*benchmarks])
     columns = []
     for key in sorted(found, key=lambda each: tuple(map(list.index, orders, each))):
         model, benchmark = models[key[0]], benchmarks[key[1]]

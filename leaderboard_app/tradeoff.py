@@ -232,6 +232,7 @@ def _as_run(point: Point, pool: str) -> RunResult:
         problems=result.problems,
         baseline=result.baseline,
         clock_unit=result.clock_unit,
+        serving=result.serving,
         metrics={},
         command=None,
         started_at=None,

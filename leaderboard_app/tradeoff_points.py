@@ -155,7 +155,7 @@ def _measured(library: Library, columns: Sequence[str], cost: str) -> Measured:
     unit = "steps"
     if cost == "clock" and known:
         unit, same = _common_unit(known, columns)
-        notes += _left_out(known, same, f"has a clock in another unit than {unit}")
+        notes += _left_out(known, same, f"has another clock than this one, in {unit}")
         known = same
     if len(columns) == 1:
         points, baselines = _on_one(known, columns[0], cost)
@@ -185,8 +185,8 @@ def _left_out(before: Sequence[Entry], after: Sequence[Entry], reason: str) -> l
 
 
 def _common_unit(entries: Sequence[Entry], columns: Sequence[str]) -> tuple[str, list[Entry]]:
-    """The commonest unit of the clock, and the entries that have it on all of the pools."""
-    units = [{entry.results[each].clock_unit for each in columns} for entry in entries]
+    """The commonest clock (`Result.clock`), and the entries that have it on all of the pools."""
+    units = [{entry.results[each].clock for each in columns} for entry in entries]
     counts = Counter(next(iter(unit)) for unit in units if len(unit) == 1)
     common = max(sorted(counts), key=lambda unit: counts[unit], default="steps")
     return common, [e for e, unit in zip(entries, units, strict=True) if unit == {common}]

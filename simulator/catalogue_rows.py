@@ -79,6 +79,7 @@ RUNS = pa.schema(
             )
         ],
         ("clock_unit", pa.string()),
+        ("serving", pa.string()),
         ("started_at", pa.string()),
         ("wall_seconds", pa.float64()),
         ("command", pa.string()),

@@ -63,8 +63,9 @@ class Metric:
 class RunResult:
     """What one run did on one pool.
 
-    `settings` names the parameters that were set for the run. Accuracies and reductions are
-    fractions; `metrics` lacks what the run did not measure.
+    `settings` names the parameters that were set for the run; `serving` is its serving model, as
+    options of `run`, empty for the default. Accuracies and reductions are fractions; `metrics`
+    lacks what the run did not measure.
     """
 
     run: str
@@ -84,6 +85,7 @@ class RunResult:
     problems: int
     baseline: str
     clock_unit: str
+    serving: str
     metrics: Mapping[str, Metric]
     command: str | None
     started_at: str | None
@@ -134,6 +136,7 @@ def read_results(folder: Path) -> list[RunResult]:
                 problems=entry.get("problems", int),
                 baseline=entry.get("baseline", str),
                 clock_unit=entry.get("clock_unit", str),
+                serving=" ".join(serving_options(run.fields.get("serving"))),
                 metrics=_metrics(entry.object("metrics")),
                 command=_command(run.fields.get("command")),
                 started_at=run.optional("started_at", str),
@@ -216,6 +219,27 @@ def _command(recorded: Any) -> str | None:
     if isinstance(recorded, list):
         return shlex.join(map(str, recorded)) or None
     return recorded if isinstance(recorded, str) else None
+
+
+def serving_options(recorded: object) -> list[str]:
+    """The options of `run` that make the serving model of a `run.json`; none for its default."""
+    if not isinstance(recorded, dict):
+        return []
+    options = []
+    if isinstance(slots := recorded.get("concurrency"), int):
+        options += ["--concurrency", str(slots)]
+    points = recorded.get("step_seconds")
+    if isinstance(points, list) and points and all(map(_is_point, points)):
+        options += ["--step-seconds", ",".join(f"{size}:{seconds}" for size, seconds in points)]
+    return options
+
+
+def _is_point(found: object) -> bool:
+    return (
+        isinstance(found, list)
+        and len(found) == 2
+        and all(isinstance(each, int | float) for each in found)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ def made_result(pool: str, *, fingerprint: str = "f", **fields: Any) -> Result:
         "budget": 8,
         "baseline": "cons@8",
         "clock_unit": "steps",
+        "serving": "",
         "metrics": metrics,
     }
     return Result(**{**given, **own})

@@ -55,6 +55,7 @@ def result(
         16,
         "cons@16",
         "steps",
+        "",
         metrics,
     )
 
@@ -185,6 +186,16 @@ def test_pools_with_other_traces_have_columns_of_their_own() -> None:
 def test_a_number_that_nothing_can_have_does_not_widen_its_column() -> None:
     found = library(entry("odd", result("d/m/b", 1e300, 0.5)))
     assert cell(board_table(found, False, Selection()), "odd", "m.b.tokens_1e8").text == "1e+300"
+
+
+def test_models_that_most_entries_ran_on_stand_first() -> None:
+    found = library(
+        entry("one", result("d/alpha/b", 1, 0.5), result("d/zeta/b", 1, 0.5)),
+        entry("two", result("d/zeta/b", 1, 0.5)),
+        entry("three", result("d/beta/b", 1, 0.5), result("d/beta/c", 1, 0.5)),
+    )
+    columns = [(each.model, each.benchmark) for each in pool_columns(found, False)]
+    assert columns == [("zeta", "b"), ("alpha", "b"), ("beta", "b"), ("beta", "c")]
 
 
 def test_models_that_something_ran_on_stand_before_those_with_published_figures_alone() -> None:

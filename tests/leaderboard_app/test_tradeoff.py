@@ -212,15 +212,34 @@ def test_an_axis_without_a_figure_leaves_an_entry_out_and_says_so(three: Library
     assert "dear, cheap, beaten and 2 more" in measured.notes[0]
 
 
-def test_clocks_of_another_unit_do_not_stand_on_one_axis() -> None:
+@pytest.mark.parametrize(
+    ("unit", "serving", "others", "name"),
+    [
+        ("steps", "", ("seconds", "--step-seconds 1:0.01"), "steps"),
+        ("steps", "", ("steps", "--concurrency 8"), "steps"),
+        (
+            "seconds",
+            "--step-seconds 1:0.01",
+            ("seconds", "--step-seconds 1:1e-09"),
+            "seconds, --step-seconds 1:0.01",
+        ),
+    ],
+    ids=["unit", "slots", "step times"],
+)
+def test_clocks_of_other_engines_do_not_stand_on_one_axis(
+    unit: str, serving: str, others: tuple[str, str], name: str
+) -> None:
+    clocks = (("a", 10.0, (unit, serving)), ("b", 20.0, (unit, serving)), ("c", 3.0, others))
     entries = [
-        made_entry(name, on(POOL, 0.5, 1.0, clock=clock, clock_unit=unit))
-        for name, clock, unit in (("a", 10.0, "steps"), ("b", 20.0, "steps"), ("c", 3, "seconds"))
+        made_entry(each, on(POOL, 0.5, 1.0, clock=clock, clock_unit=engine[0], serving=engine[1]))
+        for each, clock, engine in clocks
     ]
     measured = tradeoff_points.measure(made_library(entries), [POOL], "clock")
     assert [point.entry.id for point in measured.points] == ["a", "b"]
-    assert measured.cost_name == "Clock a problem, steps"
-    assert measured.notes == ("Left out, because it has a clock in another unit than steps: c.",)
+    assert measured.cost_name == f"Clock a problem, {name}"
+    assert measured.notes == (
+        f"Left out, because it has another clock than this one, in {name}: c.",
+    )
 
 
 def test_settings_of_one_method_are_joined_in_the_order_of_their_values() -> None:
