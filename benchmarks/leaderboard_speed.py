@@ -33,7 +33,7 @@ ROW = "table.dps tbody tr"
 PAGE = "[data-testid='stTopNavLink']"
 """The name of a page in the navigation."""
 
-CHART = "[data-testid='stVegaLiteChart'] svg.marks"
+CHART = "[data-testid='stVegaLiteChart']:not(.st-key-charts-ahead *) svg.marks"
 """The picture of a chart."""
 
 PART = "[data-testid='stButtonGroup'] button"

@@ -55,6 +55,7 @@ def page() -> None:
                 "under Synthetic:",
             )
     screen.show_broken(library)
+    screen.charts_ahead()
 
 
 def _chosen_kind(there: list[bool]) -> bool:

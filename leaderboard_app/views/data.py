@@ -48,6 +48,7 @@ def page() -> None:
         )
     _show_known(library, option)
     screen.show_broken(library)
+    screen.charts_ahead()
 
 
 def _chosen_kind(library: Library) -> list[Row]:
