@@ -70,7 +70,8 @@ class RunJudges:
         """
         opened = self._open(_truncation(policy))
         scores = CachedScores(opened.store, opened.judge, options)
-        ratios = [cost_ratio(scores.parameters, pool.info.model, self._ratio) for pool in pools]
+        usual = [cost_ratio(scores.parameters, pool.info.model) for pool in pools]
+        ratios = usual if self._ratio is None else [self._ratio] * len(pools)
         identity = {
             **scores.identity.as_dict(),
             "scores": scores.identity.folder,
@@ -78,7 +79,8 @@ class RunJudges:
             "unranked": scores.unranked,
             "ratio": dict(zip([pool.name for pool in pools], ratios, strict=True)),
         }
-        return RunJudge(scores, identity, scores.unranked, ratios)
+        by_hand = None if self._ratio is None else usual
+        return RunJudge(scores, identity, scores.unranked, ratios, by_hand)
 
     def _open(self, truncation: Truncation | None) -> CachedScores:
         if truncation not in self._opened:
@@ -97,14 +99,12 @@ def _truncation(policy: LoadedPolicy) -> Truncation | None:
     return Truncation.parse(typed) if isinstance(typed, str) else None
 
 
-def cost_ratio(parameters: int | None, model: str, given: float | None = None) -> float:
+def cost_ratio(parameters: int | None, model: str) -> float:
     """What a token that a judge reads costs, in tokens of the reasoning model.
 
-    `given`, or the judge's parameters over the model's, which are taken from its name (`qwen3-8b`);
-    1 if that does not say, 0 for a judge without a model.
+    The judge's parameters over the model's, which are taken from its name (`qwen3-8b`); 1 if that
+    does not say, 0 for a judge without a model.
     """
-    if given is not None:
-        return given
     if parameters is None:
         return 0.0
     size = re.search(r"(?<![a-z0-9.])([0-9]+(?:\.[0-9]+)?)b(?![a-z0-9])", model.lower())

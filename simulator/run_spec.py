@@ -34,12 +34,15 @@ class RunJudge:
         Whether it knows what no judge can, so that its runs are studies.
     ratio
         What a token that it reads costs, in tokens of the reasoning model, on each pool.
+    usual
+        What it would cost by the models' sizes, where `ratio` was set by hand.
     """
 
     asked: ReplayJudge = field(compare=False, repr=False)
     identity: Mapping[str, Any]
     unranked: bool
     ratio: Sequence[float]
+    usual: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)

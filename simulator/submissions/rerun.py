@@ -105,6 +105,11 @@ def rerun(
         _check_signals(pools, requires)
     except UserError as error:
         return Rerun(uncounted=[str(error)])
+    if judge is not None and judge.usual is not None:
+        result.notes.append(
+            f"a token of its judge is set to cost {_listed(judge.ratio)} tokens of the model, "
+            f"which by the models' sizes would be {_listed(judge.usual)}"
+        )
     result.layers = ["built-in"] if loaded.builtin else [*policy_process.layers(loaded)]
     unranked = loaded.policy.unranked or (judge is not None and judge.unranked)
     if unranked != run.unranked:
@@ -132,6 +137,10 @@ def rerun(
     if printed := dealer.printed or policy_process.printed(loaded):
         result.notes.append(f"the policy printed {shown(printed, MAX_PRINTED)}")
     return result
+
+
+def _listed(ratios: Sequence[float]) -> str:
+    return ", ".join(dict.fromkeys(f"{each:.3g}" for each in ratios))
 
 
 def _check_known(unshown: Sequence[str], requires: frozenset[str], result: Rerun) -> None:

@@ -77,6 +77,20 @@ def test_what_a_token_of_the_judge_costs_can_be_said() -> None:
     assert values["tokens_with_judge"] == values["tokens_per_problem"] + 0.5 * 3 * 40
 
 
+def test_verifying_tells_of_a_cost_that_was_set_by_hand(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real_pool()
+    said = ("--authors", "A", "--description", "d", "--date", "2026-01-31")
+    for name, cost in (("usual", []), ("dear", ["--judge-cost", "0.5"])):
+        run(*cost, output=name)
+        assert call("submit", name, "--method", name, *said) == 0
+        capsys.readouterr()
+        assert call("verify", f"submissions/2026-01-31-{name}") == 0
+        told = "a token of its judge is set to cost 0.5 tokens of the model, which by the models'"
+        assert (told in capsys.readouterr().out) == (name == "dear")
+
+
 @pytest.mark.parametrize(
     ("parameters", "model", "ratio"),
     [
@@ -93,7 +107,6 @@ def test_the_ratio_is_that_of_parameters_as_far_as_the_model_says(
     parameters: int | None, model: str, ratio: float
 ) -> None:
     assert cost_ratio(parameters, model) == pytest.approx(ratio)
-    assert cost_ratio(parameters, model, 0.25) == 0.25
 
 
 def test_a_run_with_the_oracle_judge_is_unranked_and_needs_no_text() -> None:
