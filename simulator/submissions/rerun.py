@@ -28,7 +28,7 @@ from simulator.conformance import (
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy, is_builtin, load_policy
 from simulator.pool import Pool, StoredProblem
-from simulator.recording import ANSWERS, DECISIONS
+from simulator.recording import ANSWERS, DECISIONS, Replayed
 from simulator.replay import ORDERS_AT_ONCE, Replaying, replaying
 from simulator.run_parts import ROWS_PER_PART
 from simulator.run_spec import RunJudge
@@ -36,7 +36,7 @@ from simulator.storage import file_sha256
 from simulator.strict import Strict
 from simulator.submissions.carried import MOST_CARRIED, carried
 from simulator.submissions.dealing import Dealer, Wanted
-from simulator.submissions.disguised import disguises
+from simulator.submissions.disguised import Disguise, disguises
 from simulator.submissions.other_seed import OtherSeed, compare_seeds, repeats_tried
 from simulator.submissions.recompute import Progress, Recomputed, unshown
 from simulator.submissions.recorded import RecordedPool, RecordedRun
@@ -222,9 +222,9 @@ def _run_again(
     result: Rerun,
     progress: Progress,
 ) -> list[OtherSeed]:
-    """Compare the submitted seed's replays row by row, and make those of another seed.
+    """Compare the submitted seed's replays row by row and in disguise, make those of another seed.
 
-    Both of a problem before the next: what is worked out about it serves both, and is freed then.
+    All of a problem before the next: what is worked out about it serves all, and is freed then.
     """
     run = submission.run
     repeats = min(run.repeats, options.repeats or run.repeats)
@@ -273,13 +273,11 @@ def _run_again(
                     )
             if other:
                 others[number].add(made[1 if part else 0].replayed.answers)
-            for each, dealt in zip(shown_as, made[len(made) - len(shown_as) :], strict=True):
-                found = difference(made[0].of(disguised_in), dealt.replayed, each.names)
+            if shown_as:
                 where = f"pool {name[0]}, problem {name[1]}, repeat {disguised_in}"
-                if found and each.names is not None:
-                    raise Refused(f"{where}: with its answers numbered otherwise, {found}")
-                if found:
-                    knowing = knowing or f"{where}, as a new problem: {found}"
+                last = [dealt.replayed for dealt in made[-len(shown_as) :]]
+                told = _seen_through(made[0].of(disguised_in), shown_as, last, where)
+                knowing = knowing or told
         if not dealer.trusted and "probes" in problem.pool.info.signals:
             result.unshown += unshown(problem, given, rows, probed=True)
     if knowing:
@@ -288,6 +286,23 @@ def _run_again(
             f"({knowing}): someone must read it"
         )
     return others
+
+
+def _seen_through(
+    plain: Replayed, shown_as: Sequence[Disguise], made: Sequence[Replayed], where: str
+) -> str:
+    """What the policy did otherwise with a problem under another name; empty where nothing.
+
+    Refuses one that did otherwise with other numbers for the same answers.
+    """
+    told = ""
+    for each, replayed in zip(shown_as, made, strict=True):
+        found = difference(plain, replayed, each.names)
+        if found and each.names is not None:
+            raise Refused(f"{where}: with its answers numbered otherwise, {found}")
+        if found:
+            told = f"{where}, as a new problem: {found}"
+    return told
 
 
 def _replay(loaded: LoadedPolicy, repeats: Sequence[int], **how: Any) -> Replaying:
