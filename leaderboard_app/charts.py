@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -17,6 +18,18 @@ Tables = Mapping[str, pa.Table]
 
 _ALTAIR = Lock()
 """Altair's settings are the whole process's, and readers have a thread each."""
+
+
+@contextmanager
+def unchecked() -> Iterator[None]:
+    """Charts are made in here without being held against Vega-Lite's schema at each step.
+
+    That takes a fifth of the time; tests make every chart with it.
+    """
+    from altair.utils.schemapi import debug_mode
+
+    with _ALTAIR, debug_mode(False):
+        yield
 
 
 def as_spec(chart: Any) -> Spec:

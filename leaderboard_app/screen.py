@@ -201,7 +201,8 @@ def _file(
 
 @st.cache_resource(max_entries=128, show_spinner=False)
 def _spec(name: str, of: tuple[Hashable, ...], _draw: Callable[[], Any]) -> charts.Spec | None:
-    chart = _draw()
+    with charts.unchecked():
+        chart = _draw()
     return None if chart is None else charts.as_spec(chart)
 
 
@@ -334,7 +335,7 @@ def charts_ahead() -> None:
         time.sleep(FIRST_VIEW)
     st.session_state["charts-ahead"] = True
     with st.container(key="charts-ahead"):
-        st.vega_lite_chart(spec={"mark": "point", "data": {"values": []}}, alt="")
+        st.vega_lite_chart(spec={"mark": "point", "data": {"values": []}})
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from typing import Any
 import altair as alt
 import pandas as pd
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard_app.charts import as_file, as_spec
+from leaderboard_app.charts import as_file, as_spec, unchecked
 
 ROWS = [{"x": 1, "y": 2.5}, {"x": 2, "y": 0.5}]
 
@@ -31,6 +32,17 @@ def test_a_spec_is_what_altair_makes_of_a_chart_apart_from_where_the_data_are() 
     assert spec.pop("config") == {"mark": {"aria": False}}
     assert [tables[name].to_pylist() for name in names] == [rows[name] for name in wanted]
     assert spec == checked
+
+
+def test_charts_made_unchecked_are_the_same() -> None:
+    def layered() -> alt.LayerChart:
+        return line(pa.Table.from_pylist(ROWS)) + line(pa.Table.from_pylist(ROWS[:1]))
+
+    with unchecked():
+        chart = layered()
+    assert as_spec(chart) == as_spec(layered())
+    with pytest.raises(alt.utils.schemapi.SchemaValidationError):  # elsewhere they are checked
+        line(pa.Table.from_pylist(ROWS)).mark_line(size="x").to_dict()
 
 
 def test_a_table_that_several_layers_draw_is_there_once() -> None:
