@@ -299,16 +299,20 @@ def print_heading(entry: dict[str, Any]) -> None:
     """What stands above the figures of a pool."""
     synthetic = " (synthetic)" if entry["synthetic"] else ""
     click.echo(
-        f"{entry['pool']}{synthetic}: {entry['problems']} problems, N={entry['budget']}, "
+        f"{entry['pool']}{synthetic}: {_count(entry['problems'], 'problem')}, N={entry['budget']}, "
         f"token counts {entry['token_accuracy']}"
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def print_notes(summary: dict[str, Any], more: str = "") -> None:
     """What stands below the figures of all pools."""
     notes = (
-        f"{summary['repeats']} repeats, seed {summary['seed']}. Intervals are from a bootstrap "
-        "over problems; cons@N votes over the same N traces in the same order."
+        f"{_count(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are from a "
+        "bootstrap over problems; cons@N votes over the same N traces in the same order."
     )
     if any(entry["synthetic"] for entry in summary["pools"]):
         notes += " Synthetic traces are generated: good for trying things out, not for any claim."
