@@ -211,18 +211,23 @@ def test_who_remembers_nothing_is_dealt_to_the_same_rows(tmp_path: Path) -> None
                     assert dealt.replayed.decisions.to_pylist() == straight.decisions.to_pylist()
 
 
-def test_every_process_begins_with_what_another_makes_too(tmp_path: Path) -> None:
-    pool = write_pool(tmp_path / "pools", PROBLEMS)
-    play = player(pool.problems[0], 0)
-    hands: list[list[int]] = []
+def noting(play: Replay, hands: list[list[int]]) -> Replay:
+    """As `play`, which repeats each process is given being added to `hands`."""
 
     def noted(loaded: LoadedPolicy, repeats: Sequence[int]) -> Replaying:
         hands.append([*repeats])
         return play(loaded, repeats)
 
+    return noted
+
+
+def test_every_process_begins_with_what_another_makes_too(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path / "pools", PROBLEMS)
+    play = player(pool.problems[0], 0)
+    hands: list[list[int]] = []
     loaded = policy_process.load(write_policy(tmp_path, FORGETS), strict=Strict())
     with Dealer(loaded, 1, 1) as dealer:
-        dealer.play([Wanted(range(64), noted)])
+        dealer.play([Wanted(range(64), noting(play, hands))])
     assert len(hands) == PROCESSES
     assert sorted(repeat for hand in hands for repeat in hand[1:]) == [*range(64)]
     assert all(hand[0] not in hand[1:] for hand in hands)
@@ -233,13 +238,9 @@ def test_what_is_wanted_once_is_made_by_one_process(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
     play = player(pool.problems[0], 0)
     hands: list[list[int]] = []
-
-    def noted(loaded: LoadedPolicy, repeats: Sequence[int]) -> Replaying:
-        hands.append([*repeats])
-        return play(loaded, repeats)
-
     loaded = policy_process.load(write_policy(tmp_path, FORGETS), strict=Strict())
     with Dealer(loaded, 1, 1) as dealer:
-        _, dealt = dealer.play([Wanted(range(64), play), Wanted([63], noted, once=True)])
+        once = Wanted([63], noting(play, hands), once=True)
+        _, dealt = dealer.play([Wanted(range(64), play), once])
     assert hands == [[63]]
     assert dealt.replayed.answers["repeat"].to_pylist() == [63]
