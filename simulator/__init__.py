@@ -6,8 +6,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from simulator.clustering import UNPLACED, greedy_clusters
     from simulator.errors import BudgetExceeded, SamplerError
-    from simulator.policy import Policy, Problem
+    from simulator.measures import TRACE_MEASURES, trace_confidence
+    from simulator.policy import Answer, Policy, Problem
     from simulator.rules import (
         GroupConfidenceBelow,
         ProbesAgree,
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from simulator.voting import count_votes, majority_vote, top_two, weighted_vote
 
 _MODULES = {
+    "Answer": "policy",
     "BudgetExceeded": "errors",
     "GroupConfidenceBelow": "rules",
     "Policy": "policy",
@@ -28,16 +31,23 @@ _MODULES = {
     "Sampler": "sampler",
     "SamplerError": "errors",
     "StopRule": "rules",
+    "TRACE_MEASURES": "measures",
     "TextMatches": "rules",
     "Trace": "sampler",
     "Traces": "sampler",
+    "UNPLACED": "clustering",
     "count_votes": "voting",
+    "greedy_clusters": "clustering",
     "majority_vote": "voting",
     "top_two": "voting",
+    "trace_confidence": "measures",
     "weighted_vote": "voting",
 }
 
 __all__ = [
+    "TRACE_MEASURES",
+    "UNPLACED",
+    "Answer",
     "BudgetExceeded",
     "GroupConfidenceBelow",
     "Policy",
@@ -51,8 +61,10 @@ __all__ = [
     "Trace",
     "Traces",
     "count_votes",
+    "greedy_clusters",
     "majority_vote",
     "top_two",
+    "trace_confidence",
     "weighted_vote",
 ]
 

@@ -20,6 +20,7 @@ from simulator.lockstep import Pace, lock_step
 from simulator.pool import NO_ANSWER, StoredProblem
 from simulator.rules import StopRule
 from simulator.serving import Schedule, Serving
+from simulator.visible import Hindsight
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -391,11 +392,3 @@ class Engine:
     def hindsight(self) -> Hindsight:
         """What nobody can know beforehand, for the oracle."""
         return Hindsight(self._length.copy(), self.problem.correct[self.order])
-
-
-@dataclass(frozen=True, slots=True)
-class Hindsight:
-    """Final length in tokens and correctness of every trace of the budget, shape (budget,)."""
-
-    lengths: Ints
-    correct: npt.NDArray[np.bool_]

@@ -6,7 +6,8 @@ process that holds nothing else. It is what a policy may see.
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -63,3 +64,18 @@ class VisibleEngine(Protocol):
     def bottom_confidence(self, index: Ints, share: float, window: int) -> Floats: ...
     def judge(self, pairs: Ints) -> Floats: ...
     def declare_clusters(self, clusters: Ints) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hindsight:
+    """Final length in tokens and correctness of every trace of the budget, shape (budget,)."""
+
+    lengths: Ints
+    correct: npt.NDArray[np.bool_]
+
+
+@runtime_checkable
+class KnowsHindsight(Protocol):
+    """An engine that also knows how its traces end; what a policy file drives does not."""
+
+    def hindsight(self) -> Hindsight: ...

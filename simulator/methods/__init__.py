@@ -12,7 +12,7 @@ METHODS = {
     "asc": "asc:ASC",
     "esc": "esc:ESC",
     "sprt": "sprt:SPRT",
-    "msprt": "msprt:MSPRT",
+    "msprt": "sprt:MSPRT",
     "doubling": "doubling:Doubling",
     "short-{m}@{budget}": "short_m:ShortM",
     "sac": "sac:SAC",

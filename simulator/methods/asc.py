@@ -1,8 +1,6 @@
 from scipy.special import betainc
 
-from simulator.policy import Answer, Policy, Problem
-from simulator.sampler import Sampler
-from simulator.voting import majority_vote, top_two
+from simulator import Answer, Policy, Problem, Sampler, majority_vote, top_two
 
 
 class ASC(Policy):

@@ -1,10 +1,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from simulator.policy import Answer, Policy, Problem
-from simulator.rules import GroupConfidenceBelow
-from simulator.sampler import Sampler, Traces
-from simulator.voting import weighted_vote
+from simulator import Answer, GroupConfidenceBelow, Policy, Problem, Sampler, Traces, weighted_vote
 
 
 class DeepConf(Policy):

@@ -1,28 +1,15 @@
 import numpy as np
-import numpy.typing as npt
 
-from simulator.policy import Answer, Policy, Problem
-from simulator.sampler import Sampler, Traces
-from simulator.voting import majority_vote, weighted_vote
-
-MEASURES = ("mean", "tail", "bottom", "lowest")
-
-
-def trace_confidence(traces: Traces, measure: str, window: int) -> npt.NDArray[np.float64]:
-    """A trace measure of arXiv 2508.15260, section 3.1, shape (len(traces),).
-
-    `mean` of all tokens; `tail`, the last `window` tokens; `bottom`, the mean of the lowest 10% of
-    groups of `window` tokens; `lowest`, the lowest group. 0 of a trace without a token.
-    """
-    if measure == "mean":
-        values = traces.confidence()
-    elif measure == "tail":
-        values = traces.confidence(window)
-    elif measure == "bottom":
-        values = traces.bottom_confidence(0.1, window)
-    else:
-        values = traces.lowest_confidence(window)
-    return np.nan_to_num(values)
+from simulator import (
+    TRACE_MEASURES,
+    Answer,
+    Policy,
+    Problem,
+    Sampler,
+    majority_vote,
+    trace_confidence,
+    weighted_vote,
+)
 
 
 class DeepConfOffline(Policy):
@@ -41,8 +28,8 @@ class DeepConfOffline(Policy):
     window = 2048
 
     def validate(self) -> None:
-        if self.measure not in MEASURES:
-            raise ValueError(f"measure must be one of {', '.join(MEASURES)}")
+        if self.measure not in TRACE_MEASURES:
+            raise ValueError(f"measure must be one of {', '.join(TRACE_MEASURES)}")
         if not 0 <= self.keep <= 100 or self.window < 1:
             raise ValueError("needs 0 <= keep <= 100 (percent) and window >= 1")
 

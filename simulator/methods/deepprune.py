@@ -3,12 +3,18 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import numpy.typing as npt
 
-from simulator.clustering import UNPLACED, Floats, Ints, greedy_clusters
-from simulator.policy import Answer, Policy, Problem
-from simulator.rules import ReasoningWords
-from simulator.sampler import Sampler
-from simulator.voting import majority_vote
+from simulator import (
+    UNPLACED,
+    Answer,
+    Policy,
+    Problem,
+    ReasoningWords,
+    Sampler,
+    greedy_clusters,
+    majority_vote,
+)
 
 
 class DeepPrune(Policy):
@@ -44,7 +50,7 @@ class DeepPrune(Policy):
         else:
             sampler.decode(traces, until=ReasoningWords(int(count)))
 
-        def judged(pairs: Ints) -> Floats:
+        def judged(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
             scores = sampler.judge(pairs)
             return (scores > 0.5).astype(float) if self.hard else scores
 

@@ -1,8 +1,7 @@
 from typing import ClassVar
 
-from simulator.engine import Engine
-from simulator.policy import Answer, Policy, Problem
-from simulator.sampler import Sampler
+from simulator import Answer, Policy, Problem, Sampler
+from simulator.visible import KnowsHindsight
 
 
 class Oracle(Policy):
@@ -15,7 +14,7 @@ class Oracle(Policy):
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         engine = sampler._engine
-        assert isinstance(engine, Engine)  # what a policy file drives knows no hindsight
+        assert isinstance(engine, KnowsHindsight)  # what a policy file drives knows no hindsight
         hindsight = engine.hindsight()
         right = [i for i, correct in enumerate(hindsight.correct) if correct]
         if not right:

@@ -1,5 +1,4 @@
-from simulator.policy import Answer, Policy, Problem
-from simulator.sampler import Sampler
+from simulator import Answer, Policy, Problem, Sampler
 
 
 class PassAt1(Policy):

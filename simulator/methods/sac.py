@@ -1,7 +1,4 @@
-from simulator.policy import Answer, Policy, Problem
-from simulator.rules import ProbesAgree
-from simulator.sampler import Sampler
-from simulator.voting import majority_vote
+from simulator import Answer, Policy, ProbesAgree, Problem, Sampler, majority_vote
 
 
 class SAC(Policy):

@@ -1,9 +1,14 @@
 import numpy as np
 
-from simulator.methods.deepconf_offline import MEASURES, trace_confidence
-from simulator.policy import Answer, Policy, Problem
-from simulator.sampler import Sampler
-from simulator.voting import weighted_vote
+from simulator import (
+    TRACE_MEASURES,
+    Answer,
+    Policy,
+    Problem,
+    Sampler,
+    trace_confidence,
+    weighted_vote,
+)
 
 LARGEST_P = 50
 """Votes are at most N^p, which with this is a finite number up to a million traces."""
@@ -25,8 +30,8 @@ class SelfCertainty(Policy):
     window = 2048
 
     def validate(self) -> None:
-        if self.measure not in MEASURES:
-            raise ValueError(f"measure must be one of {', '.join(MEASURES)}")
+        if self.measure not in TRACE_MEASURES:
+            raise ValueError(f"measure must be one of {', '.join(TRACE_MEASURES)}")
         if not 0 <= self.p <= LARGEST_P or self.window < 1:
             raise ValueError(
                 f"p must be between 0 and {LARGEST_P} (best=true is its limit), window at least 1"

@@ -1,8 +1,8 @@
 from math import log
 
-from simulator.policy import Answer, Policy, Problem
-from simulator.sampler import Sampler
-from simulator.voting import majority_vote, top_two
+from scipy.special import betainc, betaln
+
+from simulator import Answer, Policy, Problem, Sampler, majority_vote, top_two
 
 
 class SPRT(Policy):
@@ -35,3 +35,17 @@ class SPRT(Policy):
     def log_likelihood_ratio(self, first: int, second: int) -> float:
         """Log-likelihood of the two vote counts under H1 minus that under H0."""
         return first * log(self.p1 / self.p0) + second * log((1 - self.p1) / (1 - self.p0))
+
+
+class MSPRT(SPRT):
+    """mSPRT (ConSol): SPRT whose alternative is a mixture, Beta(prior, prior) cut to (0.5, 1)."""
+
+    beta = 1 - 0.05 - 0.00006
+    prior = 1e6
+
+    def log_likelihood_ratio(self, first: int, second: int) -> float:
+        """Log of the votes' likelihood under the mixture minus that under p0."""
+        a, b = self.prior + first, self.prior + second
+        mixture = betaln(a, b) + log(1 - betainc(a, b, 0.5))
+        normaliser = betaln(self.prior, self.prior) + log(0.5)  # half of the prior is above 0.5
+        return float(mixture - normaliser - (first + second) * log(self.p0))

@@ -12,8 +12,7 @@ import pytest
 from pools import T, start_engine, write_problem
 
 from simulator.loading import load_policy
-from simulator.methods.msprt import MSPRT
-from simulator.methods.sprt import SPRT
+from simulator.methods.sprt import MSPRT, SPRT
 from simulator.policy import Problem
 
 
