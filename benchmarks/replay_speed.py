@@ -18,10 +18,11 @@ from pathlib import Path
 
 from simulator.engine import Engine
 from simulator.loading import load_policy
+from simulator.orders import orders
 from simulator.policy import Problem
 from simulator.pool import Pool
 from simulator.recording import GradedAnswer, Recorder
-from simulator.replay import orders, replay
+from simulator.replay import replay
 from simulator.sampler import Sampler
 from simulator.serving import Serving
 

@@ -16,14 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from simulator.loading import LoadedPolicy
+from simulator.loading import LoadedPolicy, Strict
 from simulator.policy_process import layers, load
 from simulator.pool import Pool, PoolInfo, StoredProblem
 from simulator.pool_writer import PoolWriter
 from simulator.records import ProblemRecord, TraceRecord
 from simulator.replay import replay
 from simulator.serving import Serving
-from simulator.strict import Strict
 
 TRACES = 512
 REPEATS = 100

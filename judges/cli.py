@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from simulator.cli import SETTINGS, LazyGroup
+from simulator.commands.lazy import SETTINGS, LazyGroup
 
 COMMANDS = {
     "score": ("judges.commands.score:score", "Score the pairs of pools and keep the scores."),

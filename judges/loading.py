@@ -11,7 +11,7 @@ from typing import Any
 from judges.prefixes import Truncation
 from judges.protocol import AnyJudge
 from simulator.errors import UserError
-from simulator.typed import as_type_of
+from simulator.loading import as_type_of
 
 JUDGES = {
     "lexical": "judges.lexical:LexicalJudge",

@@ -18,9 +18,9 @@ from simulator.catalogue_rows import Row
 from simulator.cluster_facts import numbered
 from simulator.errors import UserError
 from simulator.generated.cells import SIZES
+from simulator.orders import orders
 from simulator.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.registry import read_registry
-from simulator.replay import orders
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

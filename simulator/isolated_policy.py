@@ -24,7 +24,7 @@ import numpy as np
 from simulator import bubblewrap
 from simulator.engine import Engine
 from simulator.errors import PolicyError, UserError
-from simulator.loading import split_file
+from simulator.loading import Strict, split_file
 from simulator.policy import Answer, Policy, Problem
 from simulator.printed import Printed, escaped
 from simulator.remote_engine import EngineHost
@@ -32,7 +32,7 @@ from simulator.sampler import Sampler
 from simulator.sandbox import libraries
 from simulator.signals import NEEDS
 from simulator.solving import MAX_ANSWER
-from simulator.strict import Bank, Overdue, Strict, interrupted_after
+from simulator.strict import Bank, Overdue, interrupted_after
 from simulator.wire import FROM_POLICY, BrokenFrame, Channel
 
 _START = (

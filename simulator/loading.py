@@ -7,21 +7,20 @@ import hashlib
 import importlib
 import inspect
 import json
+import math
 import re
 import sys
-import traceback
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from simulator.errors import PolicyError, SamplerError, UserError
+from simulator.errors import PolicyError, UserError
 from simulator.methods import METHODS
 from simulator.policy import Policy
 from simulator.signals import NEEDS
-from simulator.strict import Strict
-from simulator.typed import as_type_of
+from simulator.solving import describe, explain
 
 
 @dataclass(frozen=True)
@@ -238,7 +237,7 @@ def _instantiate(
         raise
     except BaseException as error:
         at = f" ({shown_settings(settings)})" if settings else ""
-        raise PolicyError(f"{name}: {_described(error)}{at}") from error
+        raise PolicyError(f"{name}: {describe(error)}{at}") from error
     return policy, parameters
 
 
@@ -290,28 +289,6 @@ def _convert(key: str, text: str, default: Any) -> Any:
         ) from None
 
 
-MAX_MESSAGE = 1000
-"""How much of an exception's text is shown, in characters."""
-
-
-def explain(error: BaseException, file: str) -> str:
-    """One line for an exception that a policy let escape: where in its file, and what."""
-    frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == file]
-    where = f"{file}:{lines[-1]}" if lines else file
-    return f"{where}: {_described(error)}"
-
-
-def _described(error: BaseException) -> str:
-    try:
-        text = " ".join(str(error)[:MAX_MESSAGE].split())
-    except Exception:  # its own __str__ fails
-        text = ""
-    if isinstance(error, SamplerError) or (type(error) is ValueError and text):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
 def describe_methods() -> list[dict[str, Any]]:
     """Every built-in method: name, summary, parameters with defaults, needs, budget, source."""
     rows = []
@@ -337,3 +314,62 @@ def _builtin_class(path: str) -> tuple[ModuleType, type[Policy]]:
     module_name, class_name = path.split(":")
     module = importlib.import_module(f"simulator.methods.{module_name}")
     return module, getattr(module, class_name)
+
+
+@dataclass(frozen=True)
+class Strict:
+    """Limits of a policy that someone else wrote.
+
+    Attributes
+    ----------
+    seconds
+        Wall-clock time for each answer to a problem; the engine's part counts, not what it does
+        for other processes meanwhile.
+    banked
+        How many seconds that were not used carry over to later answers, at most.
+    memory
+        Address space of its process, in bytes.
+    printed
+        How much of what it prints is kept, in bytes; the rest is thrown away.
+    """
+
+    seconds: float = 30.0
+    banked: float = 300.0
+    memory: int = 8 << 30
+    printed: int = 64 << 10
+
+    def __post_init__(self) -> None:
+        if not (self.seconds > 0 and self.banked >= 0 and self.memory > 0 and self.printed >= 0):
+            raise ValueError(f"{self} has a limit that nothing can keep to")
+
+
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def as_type_of(default: Any, text: str, what: str) -> Any:
+    """Convert a text to the type of `default`, a truth value, a number or a text.
+
+    Raises
+    ------
+    UserError
+        It does not fit, or is no finite number; `what` says what was typed.
+    TypeError
+        A default of another type.
+    """
+    try:
+        if isinstance(default, bool):
+            return _TRUTH[text.lower()]
+        if isinstance(default, int):
+            return int(text)
+        if isinstance(default, float):
+            value = float(text)
+            if not math.isfinite(value):
+                raise ValueError  # JSON could not hold it
+            return value
+        if isinstance(default, str):
+            return text
+    except (KeyError, ValueError):
+        raise UserError(
+            f"{what}: expected {type(default).__name__}, as its default {default!r}"
+        ) from None
+    raise TypeError(type(default).__name__)

@@ -14,8 +14,7 @@ from pathlib import Path
 from simulator.errors import UserError
 from simulator.isolated_policy import IsolatedPolicy, PolicyProcess
 from simulator.isolated_policy import NoSandbox as NoSandbox
-from simulator.loading import LoadedPolicy, is_builtin, load_policy, read_source, split_file
-from simulator.strict import Strict
+from simulator.loading import LoadedPolicy, Strict, is_builtin, load_policy, read_source, split_file
 
 
 def load(

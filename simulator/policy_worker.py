@@ -124,11 +124,10 @@ def _solve(
     import numpy as np
 
     from simulator.errors import PolicyError
-    from simulator.loading import explain
     from simulator.policy import Problem
     from simulator.remote_engine import RemoteEngine
     from simulator.sampler import Sampler
-    from simulator.solving import solve
+    from simulator.solving import explain, solve
 
     loaded = policies[number]
     engine = RemoteEngine(channel, budget)

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from simulator.answers import equivalent
 from simulator.engine import Engine
 from simulator.errors import PolicyError
+from simulator.grading import Grader
 from simulator.judging import ReplayJudge
 from simulator.loading import LoadedPolicy, shown_settings
+from simulator.orders import orders
 from simulator.policy import Answer, Problem
-from simulator.pool import NO_ANSWER, StoredProblem
-from simulator.recording import GradedAnswer, Recorder, Replayed
+from simulator.pool import StoredProblem
+from simulator.recording import Recorder, Replayed
 from simulator.sampler import Sampler
 from simulator.serving import Serving
 from simulator.solving import solve
-
-ORDERS_AT_ONCE = 64
-"""How many repeats' orders are drawn from one seed; part of what a seed means."""
 
 
 def replay(
@@ -152,65 +149,3 @@ def _opaque(*parts: object) -> bytes:
     What a policy is given must not lead back to what the orders are drawn from.
     """
     return hashlib.sha256("\0".join(map(str, parts)).encode()).digest()
-
-
-def orders(
-    problem: StoredProblem, budget: int, repeats: Sequence[int], seed: int, key: int
-) -> Iterator[npt.NDArray[np.int64]]:
-    """The first `budget` rows of each repeat's permutation of the problem's traces.
-
-    The same whatever the policy, the budget (a smaller one is a prefix) and the other repeats.
-    """
-    rows = np.arange(len(problem.lengths))
-    block, drawn = -1, np.empty((0, 0), dtype=np.int64)
-    for repeat in repeats:
-        if repeat // ORDERS_AT_ONCE != block:
-            block = repeat // ORDERS_AT_ONCE
-            rng = np.random.default_rng((seed, key, block, ORDERS_AT_ONCE))
-            drawn = rng.permuted(np.tile(rows, (ORDERS_AT_ONCE, 1)), axis=1)
-        yield drawn[repeat % ORDERS_AT_ONCE, :budget]
-
-
-class Grader:
-    """Grades what `solve` returns on one problem; `file` is named in errors."""
-
-    def __init__(self, problem: StoredProblem, file: str) -> None:
-        self._problem = problem
-        self._file = file
-        self._texts: dict[str, GradedAnswer] = {}
-
-    def grade(self, answer: Answer) -> GradedAnswer:
-        """Grade a text, an answer class as votes and traces give it, or None.
-
-        Raises
-        ------
-        PolicyError
-            No trace of the problem gave an answer of that class.
-        """
-        problem = self._problem
-        if answer is None:
-            return GradedAnswer(None, NO_ANSWER, False)
-        if isinstance(answer, str):
-            if answer not in self._texts:
-                self._texts[answer] = self._grade_text(answer)
-            return self._texts[answer]
-        kind = int(answer)
-        if kind == NO_ANSWER:
-            return GradedAnswer(None, NO_ANSWER, False)
-        if not 0 <= kind < len(problem.class_texts):
-            raise PolicyError(
-                f"{self._file}: solve returned class {kind}, which no answer here has"
-            )
-        return GradedAnswer(problem.class_texts[kind], kind, bool(problem.class_correct[kind]))
-
-    def _grade_text(self, answer: str) -> GradedAnswer:
-        problem = self._problem
-        kind = problem.answer_kind
-        if answer in problem.class_texts:
-            same = problem.class_texts.index(answer)
-        else:
-            matches = (i for i, t in enumerate(problem.class_texts) if equivalent(kind, t, answer))
-            same = next(matches, NO_ANSWER)
-        if same == NO_ANSWER:
-            return GradedAnswer(answer, same, equivalent(kind, problem.gold_answer, answer))
-        return GradedAnswer(answer, same, bool(problem.class_correct[same]))

@@ -21,19 +21,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator import policy_process
-from simulator.loading import LoadedPolicy
+from simulator.loading import LoadedPolicy, Strict
+from simulator.orders import ROWS_PER_PART, blocks_of
 from simulator.pool import Pool, StoredProblem
 from simulator.recording import ANSWERS, DECISIONS
-from simulator.replay import ORDERS_AT_ONCE, replay
+from simulator.replay import replay
 from simulator.run_spec import RunJudge, RunSpec
 from simulator.sandbox import die_with
 from simulator.serving import Serving
 from simulator.storage import parquet_writer
-from simulator.strict import Strict
 from simulator.summary import Totals
-
-ROWS_PER_PART = 65_536
-"""About how many decisions a part holds: what bounds memory, whatever the number of repeats."""
 
 PREPARED_AT_MOST = 8
 """How much that was worked out about a problem one run leaves to the next: what bounds memory,
@@ -68,10 +65,9 @@ class Task:
 def tasks_of(spec: RunSpec) -> Iterator[Task]:
     """The parts of a run, in the order in which they are merged."""
     for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True)):
-        block = ORDERS_AT_ONCE * max(1, ROWS_PER_PART // (ORDERS_AT_ONCE * budget))
         for problem in range(len(pool.problems)):
-            for start in range(0, spec.repeats, block):
-                yield Task(index, problem, range(start, min(start + block, spec.repeats)))
+            for repeats in blocks_of(spec.repeats, budget):
+                yield Task(index, problem, repeats)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from typing import Generic, TypeVar
 
 from simulator.errors import PolicyError, UserError
 from simulator.isolated_policy import Answering, IsolatedPolicy
-from simulator.loading import LoadedPolicy, explain
+from simulator.loading import LoadedPolicy
 from simulator.policy import Answer
 from simulator.replay import Asked
+from simulator.solving import explain
 
 Result = TypeVar("Result")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import inspect
+import traceback
 
 import numpy as np
 
-from simulator.errors import PolicyError, UserError
-from simulator.loading import explain
+from simulator.errors import PolicyError, SamplerError, UserError
 from simulator.policy import Answer, Policy, Problem
 from simulator.sampler import Sampler
 
@@ -87,3 +87,25 @@ def _safe_repr(value: object) -> str:
         return repr(value)
     except Exception:
         return "(which cannot be shown)"
+
+
+MAX_MESSAGE = 1000
+"""How much of an exception's text is shown, in characters."""
+
+
+def explain(error: BaseException, file: str) -> str:
+    """One line for an exception that a policy let escape: where in its file, and what."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    where = f"{file}:{lines[-1]}" if lines else file
+    return f"{where}: {describe(error)}"
+
+
+def describe(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error)[:MAX_MESSAGE].split())
+    except Exception:  # its own __str__ fails
+        text = ""
+    if isinstance(error, SamplerError) or (type(error) is ValueError and text):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -13,7 +13,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulator.loading import Strict
 
 MAX_FILES = 256
 """How many files a policy's process may have open."""
@@ -23,33 +26,6 @@ MAX_THREADS = 4096
 
 MAX_CPU_SECONDS = 24 * 3600
 """Processor time after which the kernel ends it, should the host have been stopped meanwhile."""
-
-
-@dataclass(frozen=True)
-class Strict:
-    """Limits of a policy that someone else wrote.
-
-    Attributes
-    ----------
-    seconds
-        Wall-clock time for each answer to a problem; the engine's part counts, not what it does
-        for other processes meanwhile.
-    banked
-        How many seconds that were not used carry over to later answers, at most.
-    memory
-        Address space of its process, in bytes.
-    printed
-        How much of what it prints is kept, in bytes; the rest is thrown away.
-    """
-
-    seconds: float = 30.0
-    banked: float = 300.0
-    memory: int = 8 << 30
-    printed: int = 64 << 10
-
-    def __post_init__(self) -> None:
-        if not (self.seconds > 0 and self.banked >= 0 and self.memory > 0 and self.printed >= 0):
-            raise ValueError(f"{self} has a limit that nothing can keep to")
 
 
 class Overdue(BaseException):

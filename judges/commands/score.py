@@ -82,7 +82,7 @@ def score(
     from judges.scores import open_scores
     from judges.scoring import score_pools
     from simulator.cache import cache_folder, find_pools
-    from simulator.commands.data import file_size
+    from simulator.commands.options import file_size
     from simulator.pool import Pool
     from simulator.tables import print_table
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from simulator.commands.judges import load_tools
 from simulator.commands.progress import note, progress_bar
 
 
@@ -61,9 +62,8 @@ def sample(
     With each come judge scores of all its pairs, which no judge gave: they are the true labels,
     blurred to an AUROC of 0.8701, as probabilities where 80% of pairs are the same.
     """  # noqa: D301  (\b keeps click from wrapping)
-    from judges.generated import score_generated
     from simulator.cache import cache_folder
-    from simulator.commands.data import file_size
+    from simulator.commands.options import file_size
     from simulator.generated.cells import SIZES, select_cells
     from simulator.generated.pools import SEED, made_as, make_pool, pool_folder
     from simulator.pool import read_info
@@ -90,7 +90,7 @@ def sample(
                     progress=progress,
                 )
         with progress_bar(f"{name}: judge scores") as progress:
-            scores = score_generated(folder, path, progress)
+            scores = load_tools().score_generated(folder, path, progress)
         rows.append(
             {
                 "name": info.name,
@@ -102,8 +102,8 @@ def sample(
                 "tokens": info.tokens,
                 "bytes": sum(file.stat().st_size for file in path.iterdir()),
                 "signals": info.signals,
-                "judge": scores.identity.folder,
-                "judge_bytes": scores.store.size_of(info.name),
+                "judge": scores["judge"],
+                "judge_bytes": scores["bytes"],
                 "fingerprint": info.fingerprint,
             }
         )
@@ -127,4 +127,4 @@ def sample(
             ],
             [False, True, True, True, True],
         )
-    click.echo(f"judge scores: {scores.store.path}")
+    click.echo(f"judge scores: {scores['path']}")

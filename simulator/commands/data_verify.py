@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from simulator.commands.judges import load_tools
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import progress_bar
 
@@ -24,7 +25,6 @@ def verify(
     Recomputes the hashes and checks order, uniqueness, lengths, answer classes, grades and signals,
     and the judge scores that are stored of a pool. The exit code is 1 if anything is wrong.
     """
-    from judges.inventory import check_scores
     from simulator.cache import cache_folder, find_pools, pool_name
     from simulator.pool import Pool
     from simulator.pool_check import check_pool
@@ -36,7 +36,7 @@ def verify(
         with progress_bar(name) as progress:
             findings[name] = check_pool(path, progress)
             if not findings[name]:
-                findings[name] = check_scores(folder, Pool(path), progress)
+                findings[name] = load_tools().check_scores(folder, Pool(path), progress)
         if not as_json:
             click.echo(f"{name}: {'wrong' if findings[name] else 'sound'}")
             for finding in findings[name]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from simulator.statistics import Estimate
 
 cache_option = click.option(
     "--cache",
@@ -29,3 +32,33 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, float):
         return value if abs(value) < float("inf") else None
     return value if value is None or isinstance(value, str | int) else str(value)
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a percentage with two decimals."""
+    return f"{100 * fraction:.2f}%"
+
+
+def with_interval(estimate: Estimate) -> str:
+    """A fraction as a percentage with its interval, where it has one."""
+    if estimate.low is None or estimate.high is None:
+        return percent(estimate.value)
+    return f"{percent(estimate.value)} [{100 * estimate.low:.2f}, {100 * estimate.high:.2f}]"
+
+
+def share(fraction: float | None) -> str:
+    """A fraction with four decimals, `-` for None."""
+    return "-" if fraction is None else f"{fraction:.4f}"
+
+
+def large_number(count: int) -> str:
+    """A whole number, in units of 10^8 from ten million on, as the literature has it."""
+    return f"{count / 1e8:.3f} x10^8" if count >= 10_000_000 else f"{count:,}"
+
+
+def file_size(size: int) -> str:
+    """Bytes in the unit that suits their number, decimal."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} B"

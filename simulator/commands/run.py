@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from simulator.commands.judges import load_tools
 from simulator.commands.progress import note, progress_bar
+from simulator.commands.run_output import print_summary
 
 if TYPE_CHECKING:
     from simulator.loading import LoadedPolicy
@@ -142,10 +142,8 @@ def run(
     needs = frozenset(loaded.policy.requires)
     judges = None
     if "judge" in needs:
-        from judges.greedy import greedy_options
-        from judges.replaying import RunJudges
-
-        judges = RunJudges(cache_folder(cache), judge or "lexical", judge_cost)
+        tools = load_tools()
+        judges = tools.run_judges(cache_folder(cache), judge or "lexical", judge_cost)
         needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
         if judges.note is not None:
             note(judges.note)
@@ -163,7 +161,7 @@ def run(
             None
             if judges is None
             else judges.of(
-                each.loaded, pools, greedy_options(loaded, settings, budget, repeats, seed)
+                each.loaded, pools, tools.greedy_options(loaded, settings, budget, repeats, seed)
             ),
         )
         for each in chosen
@@ -245,88 +243,3 @@ def choose_pools(
     for pool in pools:
         pool.require(needs, loaded.name)
     return pools
-
-
-def print_summary(summary: dict[str, Any]) -> None:
-    """The final table of a run on standard output, a pool at a time."""
-    from simulator.tables import print_table
-
-    for entry in summary["pools"]:
-        metrics = entry["metrics"]
-        print_heading(entry)
-        against = f"against {entry['baseline']}"
-        rows = [
-            shown("accuracy, %", metrics["accuracy"], 100, "{:.1f}"),
-            shown(f"  {against}, points", metrics["accuracy_difference"], 100, "{:+.1f}"),
-            shown("tokens a problem", metrics["tokens_per_problem"], 1, "{:,.0f}"),
-            shown("tokens in all, 10^8", metrics["tokens_1e8"], 1, "{:.3g}"),
-            shown(f"  reduction {against}, %", metrics["reduction"], 100, "{:.1f}"),
-            shown(f"clock a problem, {entry['clock_unit']}", metrics["clock"], 1, "{:,.0f}"),
-        ]
-        rows += about_judge(entry)
-        print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
-        click.echo()
-    print_notes(summary)
-
-
-def about_judge(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Rows about the judge and about clusters, as far as a run has any."""
-    metrics, rows = entry["metrics"], []
-    if metrics["judge_calls"]["value"]:
-        rows = [
-            shown("pairs judged a problem", metrics["judge_calls"], 1, "{:,.0f}"),
-            shown("tokens read by the judge", metrics["judge_tokens"], 1, "{:,.0f}"),
-            shown("  with prefixes reused", metrics["judge_tokens_reused"], 1, "{:,.0f}"),
-            shown(
-                f"tokens + {entry['judge_ratio']:.3g} x read",
-                metrics["tokens_with_judge"],
-                1,
-                "{:,.0f}",
-            ),
-        ]
-    if "clusters" in metrics:
-        rows += [
-            shown("clusters", metrics["clusters"], 1, "{:.1f}"),
-            shown("  purity, %", metrics["purity"], 100, "{:.1f}"),
-            shown("one trace a cluster: tokens kept", metrics["tokens_kept"], 1, "{:,.0f}"),
-            shown("  distinct answers", metrics["clusters_classes"], 1, "{:.1f}"),
-            shown("  one is right, %", metrics["clusters_correct"], 100, "{:.1f}"),
-        ]
-    return rows
-
-
-def print_heading(entry: dict[str, Any]) -> None:
-    """What stands above the figures of a pool."""
-    synthetic = " (synthetic)" if entry["synthetic"] else ""
-    click.echo(
-        f"{entry['pool']}{synthetic}: {_count(entry['problems'], 'problem')}, N={entry['budget']}, "
-        f"token counts {entry['token_accuracy']}"
-    )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def print_notes(summary: dict[str, Any], more: str = "") -> None:
-    """What stands below the figures of all pools."""
-    notes = (
-        f"{_count(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are from a "
-        "bootstrap over problems; cons@N votes over the same N traces in the same order."
-    )
-    if any(entry["synthetic"] for entry in summary["pools"]):
-        notes += " Synthetic traces are generated: good for trying things out, not for any claim."
-    if summary["unranked"]:
-        notes += " Unranked: the policy or its judge knows what none can."
-    notes += more
-    click.echo(click.wrap_text(notes, width=min(100, shutil.get_terminal_size().columns)))
-
-
-def shown(
-    label: str, estimate: Mapping[str, float | None], scale: float, form: str
-) -> tuple[str, str, str]:
-    """A row of the final table: label, value and interval."""
-    value, low, high = (
-        None if part is None else form.format(part * scale + 0.0) for part in estimate.values()
-    )
-    return label, str(value), f"[{low}, {high}]" if low is not None else "one problem"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from simulator.commands.run import print_heading, print_notes, shown
+from simulator.commands.run_output import print_heading, print_notes, shown
 
 if TYPE_CHECKING:
     from simulator.sweep import Sweep

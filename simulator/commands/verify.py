@@ -1,24 +1,20 @@
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from simulator.commands.judges import load_tools
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import note, stages_shown
 
 if TYPE_CHECKING:
-    from simulator.loading import LoadedPolicy
-    from simulator.pool import Pool
-    from simulator.run_spec import RunJudge
-    from simulator.submissions.rerun import JudgeOf
+    from simulator.submissions.options import JudgeOf, Options
     from simulator.submissions.verification import Verification
-    from simulator.submissions.verifying import Options
 
 
 @click.command(
@@ -96,15 +92,15 @@ def verify(
     from simulator.cache import cache_folder
     from simulator.errors import UserError
     from simulator.submissions.markdown import summary
+    from simulator.submissions.options import Options
     from simulator.submissions.verification import write_verification
-    from simulator.submissions.verifying import Options
 
     for path in submissions:
         if not path.is_symlink() and not path.exists():
             raise UserError(f"{path}: no such submission; name a folder below submissions/")
     if markdown and as_json:
         raise UserError("--markdown and --json are two ways to print the same; give one")
-    options = Options(cache_folder(cache), not no_rerun, repeats, seed, timeout, _judges)
+    options = Options(cache_folder(cache), not no_rerun, repeats, seed, timeout, _judge_of)
     done: list[Verification] = []
     unwritten = False
     with closing(_verified(submissions, options, jobs)) as verified:
@@ -171,36 +167,6 @@ def _show(found: Verification) -> None:
         click.echo(f"{'':15}what held the policy: {', '.join(found.layers)}")
 
 
-def _judges(cache: Path) -> JudgeOf:
-    """Makes judges of what a run's record says of its own."""
-    return partial(_judge_of, cache)
-
-
-def _judge_of(
-    cache: Path, recorded: Mapping[str, Any], loaded: LoadedPolicy, pools: Sequence[Pool]
-) -> RunJudge:
-    """The judge that a stranger's run names: scores stored here, or the judge without a model.
-
-    Nothing else is loaded: a name could have a model downloaded.
-    """
-    from judges.replaying import RunJudges
-    from judges.store import scores_folder
-    from simulator.errors import UserError
-
-    scores = recorded.get("scores")
-    if type(scores) is not str or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}", scores):
-        raise UserError("run.json does not say which judge's scores the run has asked")
-    if not (scores_folder(cache) / scores / "judge.json").is_file():
-        if recorded.get("name") != "lexical":
-            raise UserError(
-                f"scores {scores} are not in {scores_folder(cache)}; compute them with "
-                "deepprune-sim judge score, and verify again"
-            )
-        scores = "lexical"
-    judge = RunJudges(cache, scores).of(loaded, pools)
-    ratios = recorded.get("ratio")
-    if isinstance(ratios, dict) and ratios != judge.identity["ratio"]:  # set with --judge-cost
-        given = set(map(float, ratios.values()))
-        if len(given) == 1:
-            judge = RunJudges(cache, scores, given.pop()).of(loaded, pools)
-    return judge
+def _judge_of(cache: Path) -> JudgeOf:
+    """Return a function that opens the judge that a run's record names."""
+    return partial(load_tools().recorded_judge, cache)

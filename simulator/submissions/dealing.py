@@ -23,9 +23,10 @@ from simulator import policy_process
 from simulator.conformance import difference
 from simulator.isolated_policy import PolicyProcess
 from simulator.loading import LoadedPolicy
+from simulator.orders import ORDERS_AT_ONCE
 from simulator.policy import Answer
 from simulator.recording import Replayed
-from simulator.replay import ORDERS_AT_ONCE, Asked, Replaying, answered
+from simulator.replay import Asked, Replaying, answered
 from simulator.side_by_side import side_by_side
 
 Ints = npt.NDArray[np.int64]

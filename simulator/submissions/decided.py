@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from simulator.orders import orders
 from simulator.pool import NO_ANSWER, StoredProblem
-from simulator.replay import orders
 from simulator.submissions.recorded import RecordedRun
 from simulator.submissions.strict_json import shown
 from simulator.submissions.tables import Block, refuse_first

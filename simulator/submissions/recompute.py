@@ -6,7 +6,7 @@ What decisions cannot prove is named in `UNPROVEN`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import partial
 from itertools import pairwise
@@ -17,11 +17,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from simulator.cluster_facts import cluster_facts
+from simulator.grading import Grader
 from simulator.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.recording import CLUSTERED
-from simulator.replay import Grader
 from simulator.run_spec import FORMAT
 from simulator.submissions.decided import TOLERANCE, check_order, recomputed_answers
+from simulator.submissions.options import Progress
 from simulator.submissions.recorded import RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, finite, shown
 from simulator.submissions.tables import Block, blocks, refuse_first
@@ -41,8 +42,6 @@ CLAIMED = ("probe_calls", "judge_calls", "judge_tokens", "judge_tokens_reused", 
 
 ANSWERED = ("repeat", "answer_class", "answer", "probe_calls")
 """Columns that say what was answered, and whether probes were asked before."""
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)

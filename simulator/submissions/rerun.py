@@ -8,7 +8,7 @@ replayed in disguise, and the policy is put through the checks of `check`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
@@ -26,19 +26,19 @@ from simulator.conformance import (
     fresh_players,
 )
 from simulator.errors import UserError
-from simulator.loading import LoadedPolicy, is_builtin, load_policy
+from simulator.loading import LoadedPolicy, Strict, is_builtin, load_policy
+from simulator.orders import blocks_of
 from simulator.pool import Pool, StoredProblem
 from simulator.recording import ANSWERS, DECISIONS, Replayed
-from simulator.replay import ORDERS_AT_ONCE, Replaying, replaying
-from simulator.run_parts import ROWS_PER_PART
+from simulator.replay import Replaying, replaying
 from simulator.run_spec import RunJudge
 from simulator.storage import file_sha256
-from simulator.strict import Strict
 from simulator.submissions.carried import MOST_CARRIED, carried
 from simulator.submissions.dealing import Dealer, Wanted
 from simulator.submissions.disguised import Disguise, disguises
+from simulator.submissions.options import JudgeOf, Progress
 from simulator.submissions.other_seed import OtherSeed, compare_seeds, repeats_tried
-from simulator.submissions.recompute import Progress, Recomputed, unshown
+from simulator.submissions.recompute import Recomputed, unshown
 from simulator.submissions.recorded import RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, shown
 from simulator.submissions.tables import Block, blocks, values_of
@@ -53,9 +53,6 @@ PROBLEMS, REPEATS = 3, 2
 CHECK_BUDGET = 64
 """The most traces a problem that those checks are made with: what a policy breaks it breaks there,
 and they replay a problem dozens of times."""
-
-JudgeOf = Callable[[Mapping[str, Any], LoadedPolicy, Sequence[Pool]], RunJudge]
-"""Makes the judge that a run's record names."""
 
 
 @dataclass(frozen=True)
@@ -206,13 +203,6 @@ def _check_signals(pools: Sequence[Pool], requires: frozenset[str]) -> None:
                 raise UserError(f"{file}: not the file that pool.json describes; import it again")
 
 
-def _blocks_of(repeats: int, budget: int) -> Iterator[range]:
-    """Ranges of repeats that are replayed together, as a run's parts are."""
-    size = ORDERS_AT_ONCE * max(1, ROWS_PER_PART // (ORDERS_AT_ONCE * budget))
-    for start in range(0, repeats, size):
-        yield range(start, min(start + size, repeats))
-
-
 def _run_again(
     submission: Submission,
     pools: Sequence[Pool],
@@ -250,8 +240,8 @@ def _run_again(
             rows, waiting = waiting, next(decisions, None)
         given = next(answers)
         for part, other in zip_longest(
-            _blocks_of(repeats, recorded.budget),
-            _blocks_of(others[number].repeats, recorded.budget),
+            blocks_of(repeats, recorded.budget),
+            blocks_of(others[number].repeats, recorded.budget),
         ):
             wanted = [Wanted(part, again)] if part else []
             if other:

@@ -6,20 +6,18 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from simulator.cache import pool_name
 from simulator.errors import UserError
 from simulator.pool import Pool, iter_pool_folders
 from simulator.submissions.files import VERIFICATION, Files, read_files
-from simulator.submissions.recompute import UNPROVEN, Progress, Recomputed, figures_of, recompute
+from simulator.submissions.options import Options, Progress
+from simulator.submissions.recompute import UNPROVEN, Recomputed, figures_of, recompute
 from simulator.submissions.recorded import RecordedRun
 from simulator.submissions.rerun import RerunOptions, rerun
 from simulator.submissions.verification import Step, Verification, decide_badge
 from simulator.submissions.wellformed import Submission, check_form
-
-if TYPE_CHECKING:
-    from simulator.submissions.verifying import Options
 
 
 def verify_here(path: Path, options: Options, progress: Progress) -> Verification:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.run_parts import ROWS_PER_PART
+from simulator.orders import ROWS_PER_PART
 from simulator.submissions.strict_json import Refused, shown
 
 BYTES_PER_ROW = 400

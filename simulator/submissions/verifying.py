@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -26,43 +26,11 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from simulator.sandbox import die_with
+from simulator.submissions.options import MAX_MEMORY, Options, Progress
 from simulator.submissions.verification import Step, Verification
 
 if TYPE_CHECKING:
-    from simulator.submissions.rerun import JudgeOf
-
-MAX_MEMORY = 16 * 2**30
-"""The most address space that verifying one submission may take, in bytes."""
-
-Progress = Callable[[str, float], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How submissions are verified.
-
-    Parameters
-    ----------
-    cache
-        The folder of pools.
-    run_again
-        Whether policies are run again.
-    repeats
-        How many repeats of them; None for all.
-    seed
-        The other seed that is tried; None to draw one that nobody can have known.
-    timeout
-        Seconds after which a submission is given up.
-    judge_of
-        Makes the judge that a run's record names, given the folder of pools; can be pickled.
-    """
-
-    cache: Path
-    run_again: bool = True
-    repeats: int | None = None
-    seed: int | None = None
-    timeout: float = 6 * 3600.0
-    judge_of: Callable[[Path], JudgeOf] | None = None
+    pass
 
 
 def verify_all(

@@ -19,10 +19,10 @@ from simulator.run_spec import RunSpec
 from simulator.runs import make_run
 from simulator.serving import Serving
 from simulator.storage import parquet_writer
+from simulator.submissions.options import Options
 from simulator.submissions.packing import pack, write_folder
 from simulator.submissions.steps import verify_here
 from simulator.submissions.verification import Verification
-from simulator.submissions.verifying import Options
 
 FIELDS: dict[str, Any] = {
     "method": "A method",

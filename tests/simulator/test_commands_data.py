@@ -12,7 +12,8 @@ from click.testing import CliRunner
 from stored_files import NAME, TRACES, write_pool, write_run
 
 from simulator.catalogue import connect
-from simulator.commands.data import data, file_size, large_number
+from simulator.commands.data import data
+from simulator.commands.options import file_size, large_number
 from simulator.errors import UserError
 from simulator.pool_facts import PoolFacts, ProblemFacts, pool_facts
 from simulator.statistics import Estimate

@@ -20,8 +20,9 @@ from simulator.catalogue import connect
 from simulator.cli import main
 from simulator.submissions.files import read_files
 from simulator.submissions.markdown import escape
+from simulator.submissions.options import Options
 from simulator.submissions.verification import Step, badge_of, decide_badge
-from simulator.submissions.verifying import Options, verify
+from simulator.submissions.verifying import verify
 
 SAID = ("--method", "My method", "--authors", "A. Author; B. Author", "--description", "Stops.")
 DAY = ("--date", "2026-01-31")

@@ -9,9 +9,9 @@ import pytest
 
 from simulator.catalogue import connect
 from simulator.errors import UserError
+from simulator.submissions.options import Options
 from simulator.submissions.published import FILE_NAME, read_published
 from simulator.submissions.steps import verify_here
-from simulator.submissions.verifying import Options
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 REPORTED = Path(__file__).parents[3] / "shared" / "REPORTED.md"

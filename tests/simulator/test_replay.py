@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from pools import T, write_pool, write_problem
 
 from simulator.errors import PolicyError, UserError
+from simulator.grading import Grader
 from simulator.loading import LoadedPolicy, load_policy
+from simulator.orders import ORDERS_AT_ONCE, orders
 from simulator.pool import StoredProblem
 from simulator.recording import GradedAnswer, Replayed
-from simulator.replay import ORDERS_AT_ONCE, Grader, orders, replay
+from simulator.replay import replay
 from simulator.serving import Serving
 
 TRACES = [

@@ -26,7 +26,7 @@ from pools import T, write_pool
 
 from simulator import bubblewrap, isolated_policy
 from simulator.errors import PolicyError, UserError
-from simulator.loading import LoadedPolicy
+from simulator.loading import LoadedPolicy, Strict
 from simulator.policy_process import NoSandbox, fresh, layers, load, printed
 from simulator.pool import Pool, StoredProblem
 from simulator.recording import Replayed
@@ -35,7 +35,7 @@ from simulator.run_spec import RunSpec
 from simulator.runs import make_run
 from simulator.serving import Serving
 from simulator.side_by_side import side_by_side
-from simulator.strict import Bank, Overdue, Strict, interrupted_after
+from simulator.strict import Bank, Overdue, interrupted_after
 
 GOLD = "4711"
 TRACES = [

@@ -10,11 +10,10 @@ from pools import T, write_pool
 from submitted import statuses, submit, verified, write_policy
 
 from simulator import policy_process
-from simulator.loading import load_policy
+from simulator.loading import Strict, load_policy
 from simulator.methods import METHODS
 from simulator.policy_process import NoSandbox
 from simulator.pool import Pool
-from simulator.strict import Strict
 from simulator.submissions.carried import MOST_CARRIED, carried
 
 BY_HEART = """

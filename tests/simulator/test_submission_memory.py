@@ -16,12 +16,11 @@ from submitted import found, statuses, submit, verified, write_policy
 
 from simulator import policy_process
 from simulator.conformance import check_policy, choose_cases, fresh_players
-from simulator.loading import LoadedPolicy
+from simulator.loading import LoadedPolicy, Strict
 from simulator.policy_process import NoSandbox
 from simulator.pool import StoredProblem
 from simulator.replay import Replaying, answered, replay, replaying
 from simulator.serving import Serving
-from simulator.strict import Strict
 from simulator.submissions.dealing import PROCESSES, Dealer, Replay, Wanted
 
 PROBLEMS = {

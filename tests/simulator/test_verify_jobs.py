@@ -19,8 +19,9 @@ from pools import write_pool
 from submitted import FIRST_TWO, PROBLEMS, edit_json, submit, write_policy
 
 from simulator.submissions import verifying
+from simulator.submissions.options import Options
 from simulator.submissions.verification import Verification
-from simulator.submissions.verifying import Options, verify_all
+from simulator.submissions.verifying import verify_all
 
 SLEEPER = """
 import os, time

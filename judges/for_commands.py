@@ -1,0 +1,78 @@
+"""Functions that the commands of `simulator` ask of judges (`simulator.commands.judges`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from judges import generated, inventory
+from judges.greedy import greedy_options
+from judges.inventory import check_scores
+from judges.replaying import RunJudges
+from judges.store import scores_folder
+from simulator.errors import UserError
+from simulator.loading import LoadedPolicy
+from simulator.pool import Pool
+from simulator.run_spec import RunJudge
+
+__all__ = [
+    "check_scores",
+    "greedy_options",
+    "recorded_judge",
+    "run_judges",
+    "score_generated",
+    "stored_scores",
+]
+
+run_judges = RunJudges
+
+
+def score_generated(
+    cache: Path, path: Path, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
+    """Store scores for every pair of a generated pool; return judge, path and bytes of them."""
+    scores = generated.score_generated(cache, path, progress)
+    return {
+        "judge": scores.identity.folder,
+        "path": scores.store.path,
+        "bytes": scores.store.size_of(Pool(path).info.name),
+    }
+
+
+def stored_scores(cache: Path, pool: Pool) -> list[dict[str, Any]]:
+    """List the scores that are stored of a pool: judge, spec, pairs, all_pairs of each."""
+    return [asdict(each) for each in inventory.stored_scores(cache, pool)]
+
+
+def recorded_judge(
+    cache: Path, recorded: Mapping[str, Any], loaded: LoadedPolicy, pools: Sequence[Pool]
+) -> RunJudge:
+    """Return the judge that a stranger's run names: scores stored here, or the lexical judge.
+
+    No other judge is loaded: its name could have a model downloaded.
+
+    Raises
+    ------
+    UserError
+        `run.json` names no scores, or scores that are not stored here.
+    """
+    scores = recorded.get("scores")
+    if type(scores) is not str or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}", scores):
+        raise UserError("run.json does not say which judge's scores the run has asked")
+    if not (scores_folder(cache) / scores / "judge.json").is_file():
+        if recorded.get("name") != "lexical":
+            raise UserError(
+                f"scores {scores} are not in {scores_folder(cache)}; compute them with "
+                "deepprune-sim judge score, and verify again"
+            )
+        scores = "lexical"
+    judge = RunJudges(cache, scores).of(loaded, pools)
+    ratios = recorded.get("ratio")
+    if isinstance(ratios, dict) and ratios != judge.identity["ratio"]:  # set with --judge-cost
+        given = set(map(float, ratios.values()))
+        if len(given) == 1:
+            judge = RunJudges(cache, scores, given.pop()).of(loaded, pools)
+    return judge
