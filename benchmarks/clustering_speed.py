@@ -21,13 +21,13 @@ from statistics import median
 import numpy as np
 import numpy.typing as npt
 
-from simulator.clustering import UNPLACED, greedy_clusters
-from simulator.engine import Engine
-from simulator.pool import Pool, PoolInfo, StoredProblem
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
-from simulator.sampler import Sampler
-from simulator.serving import Serving
+from simulator.policy.clustering import UNPLACED, greedy_clusters
+from simulator.policy.sampler import Sampler
+from simulator.pools.pool import Pool, PoolInfo, StoredProblem
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
+from simulator.replay.engine import Engine
+from simulator.replay.serving import Serving
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from simulator.group_confidence import Staircase, Stored
 from simulator.loading import load_policy
-from simulator.pool import Pool
-from simulator.replay import replay
-from simulator.serving import Serving
+from simulator.pools.pool import Pool
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
+from simulator.rules.group_confidence import Staircase, Stored
 
 WINDOW = 2048
 

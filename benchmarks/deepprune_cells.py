@@ -22,19 +22,19 @@ from unittest.mock import patch
 import numpy as np
 
 import simulator.replay
-from judges.generated import score_generated
-from judges.oracle import OracleJudge
-from judges.scores import CachedScores
-from judges.store import Description, ScoreStore
-from simulator.engine import Engine
+from judges.kinds.oracle import OracleJudge
+from judges.scores.cached import CachedScores
+from judges.scores.generated import score_generated
+from judges.scores.store import Description, ScoreStore
 from simulator.generated.cells import CELLS, SIZES
 from simulator.generated.pools import make_pool
 from simulator.loading import load_policy
-from simulator.pool import NO_ANSWER, Pool
-from simulator.replay import replay
-from simulator.run_spec import DEFAULT_BUDGET
-from simulator.serving import Serving
-from simulator.summary import Totals, summarise
+from simulator.pools.pool import NO_ANSWER, Pool
+from simulator.replay.engine import Engine
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
+from simulator.runs.spec import DEFAULT_BUDGET
+from simulator.runs.summary import Totals, summarise
 
 TAUS = ("0.75", "0.63", "0.5", "0.25")
 
@@ -86,7 +86,7 @@ def show(title: str, pool: Pool, judge: CachedScores, tau: str, repeats: int) ->
     placed, finished = [], []
     for index in range(len(pool.problems)):
         problem = pool.problems[index].fresh()
-        with patch.object(simulator.replay, "Engine", Kept):
+        with patch.object(simulator.replay.replaying, "Engine", Kept):
             Kept.made.clear()
             done = replay(
                 loaded,

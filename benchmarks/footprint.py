@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from simulator.pool import Pool, iter_pool_folders
+from simulator.pools.pool import Pool, iter_pool_folders
 
 
 def seconds(command: list[str]) -> float:

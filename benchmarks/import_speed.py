@@ -22,8 +22,8 @@ from rich.table import Table
 from tokenizers import Tokenizer as Library
 from tokenizers import models, pre_tokenizers, trainers
 
-from simulator.importers.into_pool import ImportReport, import_pool
-from simulator.importers.reading import ImportOptions
+from simulator.importers.import_pool import ImportReport, import_pool
+from simulator.importers.importer import ImportOptions
 
 T = TypeVar("T")
 

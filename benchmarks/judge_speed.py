@@ -21,7 +21,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
 
-from judges.hf import HfJudge
+from judges.kinds.hf import HfJudge
 from judges.protocol import all_pairs
 
 WORDS = ["wait", "so", "the", "sum", "of", "digits", "is", "seven", "thus", "we", "add", "one"]

@@ -15,17 +15,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from judges.generated import score_generated
-from judges.redundancy import count_pairs
-from judges.scores import open_scores
-from leaderboard_app import data, data_charts, judged
-from leaderboard_app.charts import as_spec
-from leaderboard_app.folders import Folders
-from leaderboard_app.library import load
-from leaderboard_app.pool_answers import read_answers
+from judges.evaluation.redundancy import count_pairs
+from judges.scores.cached import open_scores
+from judges.scores.generated import score_generated
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import load
+from leaderboard_app.library.pool_answers import read_answers
+from leaderboard_app.shown.charts import as_spec
+from leaderboard_app.views.data import charts as data_charts
+from leaderboard_app.views.data import tables as data
+from leaderboard_app.views.judges import judged
 from simulator.generated.cells import SIZES, select_cells
 from simulator.generated.pools import make_pool, pool_folder
-from simulator.pool import Pool
+from simulator.pools.pool import Pool
 
 
 def main() -> None:

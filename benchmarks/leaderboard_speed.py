@@ -18,9 +18,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leaderboard_app.folders import Folders
-from leaderboard_app.navigation import link
-from leaderboard_app.served import Browser, browser, server
+from leaderboard_app.dev.served import Browser, browser, server
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.shown.navigation import link
 from simulator.generated.cells import SIZES, select_cells
 from simulator.generated.pools import make_pool
 

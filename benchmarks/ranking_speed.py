@@ -15,8 +15,8 @@ import tracemalloc
 
 import numpy as np
 
-from leaderboard_app.ranking import Contender, PoolKey, rank
-from simulator.run_reader import ProblemSums
+from leaderboard_app.library.ranking import Contender, PoolKey, rank
+from simulator.runs.results import ProblemSums
 from simulator.statistics import ROUNDING, SEED, Bootstrap, average
 
 REPEATS = 16

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from simulator.pool import Pool, PoolInfo
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
+from simulator.pools.pool import Pool, PoolInfo
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
 
 
 def write(cache: Path, traces: int, tokens: int) -> Path:

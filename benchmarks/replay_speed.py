@@ -16,15 +16,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from simulator.engine import Engine
 from simulator.loading import load_policy
-from simulator.orders import orders
-from simulator.policy import Problem
-from simulator.pool import Pool
-from simulator.recording import GradedAnswer, Recorder
-from simulator.replay import replay
-from simulator.sampler import Sampler
-from simulator.serving import Serving
+from simulator.policy.base import Problem
+from simulator.policy.sampler import Sampler
+from simulator.pools.pool import Pool
+from simulator.replay.engine import Engine
+from simulator.replay.orders import orders
+from simulator.replay.recording import GradedAnswer, Recorder
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
 
 METHODS = [
     ("cons@64", "cons@64", {}, 64),

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TypeVar
 from unittest.mock import patch
 
-from simulator.report import compare
-from simulator.report_formats import as_table
-from simulator.run_reader import read_problem_sums, read_results
+from simulator.report.comparison import compare
+from simulator.report.text import as_table
+from simulator.runs.results import read_problem_sums, read_results
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ def main() -> None:
             "read summaries", lambda: [each for one in folders for each in read_results(one)]
         )
         sums = timed("read answers", lambda: {one: read_problem_sums(one) for one in folders})
-        with patch("simulator.report.read_problem_sums", sums.get):
+        with patch("simulator.report.comparison.read_problem_sums", sums.get):
             comparison = timed("compare with the best", lambda: compare(results))
             timed("compare every pair", lambda: compare(results, every_pair=True))
         timed("table", lambda: as_table(comparison))

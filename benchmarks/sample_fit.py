@@ -21,7 +21,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from simulator.sample import MAX_TOKENS, PROBE_INTERVAL, sample_problems
+from simulator.generated.sample import MAX_TOKENS, PROBE_INTERVAL, sample_problems
 
 VOTES = 64
 SHUFFLES = 200

@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from judges.lexical import LexicalJudge
-from judges.oracle import OracleJudge
+from judges.kinds.lexical import LexicalJudge
+from judges.kinds.oracle import OracleJudge
 from judges.prefixes import TOKENS_500
 from judges.protocol import all_pairs
-from judges.scores import CachedScores
-from judges.store import Description, ScoreStore
+from judges.scores.cached import CachedScores
+from judges.scores.store import Description, ScoreStore
 from simulator.generated.cells import SIZES, select_cells
 from simulator.generated.pools import make_pool
-from simulator.pool import Pool
+from simulator.pools.pool import Pool
 
 
 def least(rounds: int, *functions: Callable[[], object]) -> list[float]:

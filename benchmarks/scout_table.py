@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simulator.importers.into_pool import import_pool
-from simulator.importers.reading import ImportOptions
+from simulator.importers.import_pool import import_pool
+from simulator.importers.importer import ImportOptions
 from simulator.loading import load_policy
-from simulator.pool import Pool
-from simulator.run_spec import RunSpec
-from simulator.runs import make_run
-from simulator.serving import Serving
+from simulator.pools.pool import Pool
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run
+from simulator.runs.spec import RunSpec
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from simulator.pool import Pool
-from simulator.run_spec import RunSpec
-from simulator.runs import make_run
-from simulator.serving import Serving
-from simulator.sweep import Sweep, load_settings, make_sweep, parse_grid
+from simulator.pools.pool import Pool
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run
+from simulator.runs.spec import RunSpec
+from simulator.runs.sweep import Sweep, load_settings, make_sweep, parse_grid
 
 RESULTS = ("decisions.parquet", "answers.parquet", "summary.json")
 

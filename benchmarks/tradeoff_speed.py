@@ -16,15 +16,25 @@ from typing import TypeVar, cast
 
 import numpy as np
 
-from leaderboard_app import compare, compare_chart, compare_tables, tradeoff, tradeoff_chart
-from leaderboard_app.charts import as_spec
-from leaderboard_app.choosing import MOST
-from leaderboard_app.library import Entry, Library, Result
-from leaderboard_app.once import Once
-from leaderboard_app.table import as_html
-from leaderboard_app.tradeoff_points import Measured, measure
-from simulator.paired import combine
-from simulator.run_reader import Metric, ProblemSums
+from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.memo import Once
+from leaderboard_app.shown.charts import as_spec
+from leaderboard_app.shown.chosen_entries import MOST
+from leaderboard_app.shown.table import as_html
+from leaderboard_app.views.compare import (
+    chart as compare_chart,
+)
+from leaderboard_app.views.compare import (
+    comparison as compare,
+)
+from leaderboard_app.views.compare import (
+    tables as compare_tables,
+)
+from leaderboard_app.views.tradeoff import chart as tradeoff_chart
+from leaderboard_app.views.tradeoff import tradeoff
+from leaderboard_app.views.tradeoff.points import Measured, measure
+from simulator.report.paired import combine
+from simulator.runs.results import Metric, ProblemSums
 
 REPEATS = 16
 SIZES = {"aime24": 30, "aime25": 30, "gpqa-diamond": 198}

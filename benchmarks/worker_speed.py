@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from simulator.isolation.host import layers, load
 from simulator.loading import LoadedPolicy, Strict
-from simulator.policy_process import layers, load
-from simulator.pool import Pool, PoolInfo, StoredProblem
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
-from simulator.replay import replay
-from simulator.serving import Serving
+from simulator.pools.pool import Pool, PoolInfo, StoredProblem
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
 
 TRACES = 512
 REPEATS = 100

@@ -2,5 +2,8 @@
 
 `protocol` says what a judge is, `prefixes` what it is shown, `scores` keeps what it said, and
 `loading` makes one from what a user typed. Nothing in `simulator` imports this package; a replay is
-given a `judges.scores.Scores`.
+given a `judges.scores.cached.Scores`.
 """
+
+PACKAGE: str = __path__[0]
+"""The folder of this package."""

@@ -8,15 +8,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from judges import generated, inventory
-from judges.greedy import greedy_options
-from judges.inventory import check_scores
-from judges.replaying import RunJudges
-from judges.store import scores_folder
+from judges.runs.greedy import greedy_options
+from judges.runs.run_judge import RunJudges
+from judges.scores import generated, inventory
+from judges.scores.inventory import check_scores
+from judges.scores.store import scores_folder
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy
-from simulator.pool import Pool
-from simulator.run_spec import RunJudge
+from simulator.pools.pool import Pool
+from simulator.runs.spec import RunJudge
 
 __all__ = [
     "check_scores",

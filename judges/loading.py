@@ -14,11 +14,11 @@ from simulator.errors import UserError
 from simulator.loading import as_type_of
 
 JUDGES = {
-    "lexical": "judges.lexical:LexicalJudge",
-    "embedding": "judges.embedding:EmbeddingJudge",
-    "hf": "judges.hf:HfJudge",
-    "vllm": "judges.vllm:VllmJudge",
-    "oracle": "judges.oracle:OracleJudge",
+    "lexical": "judges.kinds.lexical:LexicalJudge",
+    "embedding": "judges.kinds.embedding:EmbeddingJudge",
+    "hf": "judges.kinds.hf:HfJudge",
+    "vllm": "judges.kinds.vllm:VllmJudge",
+    "oracle": "judges.kinds.oracle:OracleJudge",
 }
 """Name to `module:class`. The class takes its settings as keywords with defaults, and `truncation`
 if it reads text."""

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.errors import UserError
-from simulator.pool import StoredProblem
-from simulator.rules import ReasoningWords
+from simulator.pools.pool import StoredProblem
+from simulator.rules.stop_rules import ReasoningWords
 
 Ints = npt.NDArray[np.int64]
 
@@ -24,9 +24,10 @@ Ints = npt.NDArray[np.int64]
 class Truncation:
     """Where traces are cut: after `count` tokens, or after the `count`-th reasoning word.
 
-    As text `tokens=500` or `words=25`. Reasoning words are `simulator.rules.REASONING_WORDS`: no
-    judge reads to words of another list, so that `words=25` alone says which prefixes a stored
-    score is of. The cut is where `decode(until=ReasoningWords(count))` halts a trace.
+    As text `tokens=500` or `words=25`. Reasoning words are
+    `simulator.rules.stop_rules.REASONING_WORDS`: no judge reads to words of another list, so that
+    `words=25` alone says which prefixes a stored score is of. The cut is where
+    `decode(until=ReasoningWords(count))` halts a trace.
     """
 
     unit: Literal["tokens", "words"]

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from judges.prefixes import Truncation
-from simulator.pool import StoredProblem
+from simulator.pools.pool import StoredProblem
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from leaderboard_app.navigation import HOME, PAGES
+from leaderboard_app.shown.navigation import HOME, PAGES
 from simulator.errors import UserError
 
 HERE = Path(__file__).parent

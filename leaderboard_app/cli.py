@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from leaderboard_app.folders import Folders
-from simulator.cache import cache_folder, runs_folder
+from leaderboard_app.library.folders import Folders
 from simulator.errors import UserError
+from simulator.pools.folders import cache_folder, runs_folder
 
 APP = Path(__file__).with_name("app.py")
 

@@ -6,22 +6,23 @@ import gc
 from importlib import import_module
 from threading import Lock, Timer
 
-from leaderboard_app import standings, tradeoff_points
-from leaderboard_app.library import Library
+from leaderboard_app.library.library import Library
+from leaderboard_app.views.board import combined as standings
+from leaderboard_app.views.tradeoff import points as tradeoff_points
 
 AFTER = 1.0
 """Seconds until it begins: the page that had the files read comes first."""
 
 MODULES = (
-    "compare_chart",
-    "compare_tables",
-    "data_charts",
-    "judged_charts",
-    "replay_picture",
-    "replay_votes",
-    "savings",
-    "signals_over_time",
-    "tradeoff_chart",
+    "compare.chart",
+    "compare.tables",
+    "data.charts",
+    "judges.charts",
+    "problem.picture",
+    "problem.votes",
+    "entry.savings",
+    "problem.signals",
+    "tradeoff.chart",
 )
 """What pages import when they are first opened, and Altair with it: half a second."""
 
@@ -38,7 +39,7 @@ def begin(library: Library) -> None:
 def warm(library: Library) -> None:
     """Import what pages draw with, and work out ranks and averages that they begin with."""
     with _ONE:
-        for name in ("altair", "pandas", *(f"leaderboard_app.{each}" for each in MODULES)):
+        for name in ("altair", "pandas", *(f"leaderboard_app.views.{each}" for each in MODULES)):
             import_module(name)
         for synthetic in (False, True):
             tradeoff_points.measure_first(library, synthetic=synthetic)

@@ -6,42 +6,45 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simulator.clustering import UNPLACED, greedy_clusters
     from simulator.errors import BudgetExceeded, SamplerError
-    from simulator.measures import TRACE_MEASURES, trace_confidence
-    from simulator.policy import Answer, Policy, Problem
-    from simulator.rules import (
+    from simulator.policy.base import Answer, Policy, Problem
+    from simulator.policy.clustering import UNPLACED, greedy_clusters
+    from simulator.policy.measures import TRACE_MEASURES, trace_confidence
+    from simulator.policy.sampler import Sampler, Trace, Traces
+    from simulator.policy.voting import count_votes, majority_vote, top_two, weighted_vote
+    from simulator.rules.stop_rules import (
         GroupConfidenceBelow,
         ProbesAgree,
         ReasoningWords,
         StopRule,
         TextMatches,
     )
-    from simulator.sampler import Sampler, Trace, Traces
-    from simulator.voting import count_votes, majority_vote, top_two, weighted_vote
+
+PACKAGE: str = __path__[0]
+"""The folder of this package; what a policy's process may read of it is all of it."""
 
 _MODULES = {
-    "Answer": "policy",
+    "Answer": "policy.base",
     "BudgetExceeded": "errors",
-    "GroupConfidenceBelow": "rules",
-    "Policy": "policy",
-    "ProbesAgree": "rules",
-    "Problem": "policy",
-    "ReasoningWords": "rules",
-    "Sampler": "sampler",
+    "GroupConfidenceBelow": "rules.stop_rules",
+    "Policy": "policy.base",
+    "ProbesAgree": "rules.stop_rules",
+    "Problem": "policy.base",
+    "ReasoningWords": "rules.stop_rules",
+    "Sampler": "policy.sampler",
     "SamplerError": "errors",
-    "StopRule": "rules",
-    "TRACE_MEASURES": "measures",
-    "TextMatches": "rules",
-    "Trace": "sampler",
-    "Traces": "sampler",
-    "UNPLACED": "clustering",
-    "count_votes": "voting",
-    "greedy_clusters": "clustering",
-    "majority_vote": "voting",
-    "top_two": "voting",
-    "trace_confidence": "measures",
-    "weighted_vote": "voting",
+    "StopRule": "rules.stop_rules",
+    "TRACE_MEASURES": "policy.measures",
+    "TextMatches": "rules.stop_rules",
+    "Trace": "policy.sampler",
+    "Traces": "policy.sampler",
+    "UNPLACED": "policy.clustering",
+    "count_votes": "policy.voting",
+    "greedy_clusters": "policy.clustering",
+    "majority_vote": "policy.voting",
+    "top_two": "policy.voting",
+    "trace_confidence": "policy.measures",
+    "weighted_vote": "policy.voting",
 }
 
 __all__ = [

@@ -25,7 +25,10 @@ COMMANDS = {
     "verify": ("simulator.commands.verify:verify", "Check submissions, recompute and rerun them."),
     "report": ("simulator.commands.report:report", "Compare runs as a table or a plot."),
     "import": ("simulator.commands.import_:import_pool", "Make a pool of other people's traces."),
-    "data": ("simulator.commands.data:data", "List, show and query the pools on this machine."),
+    "data": (
+        "simulator.commands.data.group:data",
+        "List, show and query the pools on this machine.",
+    ),
     "leaderboard": ("leaderboard_app.cli:leaderboard", "Open the leaderboard in a browser."),
     "judge": ("judges.cli:judge", "Score pairs of unfinished traces; train and evaluate judges."),
 }

@@ -18,9 +18,9 @@ from typing import Any
 
 from simulator.errors import PolicyError, UserError
 from simulator.methods import METHODS
-from simulator.policy import Policy
+from simulator.policy.base import Policy
+from simulator.policy.solving import describe, explain
 from simulator.signals import NEEDS
-from simulator.solving import describe, explain
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def load_policy(
 ) -> LoadedPolicy:
     """Load a built-in method or a policy file, in this process, and set its parameters.
 
-    Replays take their policies from `simulator.policy_process`, which keeps files out of a process
+    Replays take their policies from `simulator.isolation.host`, which keeps files out of a process
     that holds pools.
 
     Parameters

@@ -24,7 +24,8 @@ LEVEL = 0.95
 SEED = 20_251_010
 """Seed of the resample counts: the same for every metric and machine, and for every pool by itself.
 
-Pools that are averaged have seeds from here on, one a set of problems (`simulator.paired`)."""
+Pools that are averaged have seeds from here on, one a set of problems
+(`simulator.report.paired`)."""
 
 AT_ONCE = 200_000
 """Products that a BLAS is given at a time: few enough that it takes one thread for them.

@@ -21,7 +21,7 @@ from simulator.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from judges.evaluation import Row, Scored
+    from judges.evaluation.evaluate import Row, Scored
 
 
 @click.command(
@@ -65,9 +65,9 @@ def evaluate(
     `judge train` made is embedding:model=FOLDER or hf:model=FOLDER. Figures are for all models
     together and for each; where some traces end before the cut, also without their pairs.
     """
-    from judges.evaluation import compare, score_pairs
+    from judges.evaluation.evaluate import compare, score_pairs
     from judges.loading import commit_note, load_judge, pinned_spec
-    from judges.pairs import PairSet
+    from judges.pairs.pair_sets import PairSet
     from judges.prefixes import Truncation
 
     check_plots(roc, calibration)
@@ -105,9 +105,9 @@ def check_plots(*files: Path | None) -> None:
 
 def show(rows: Sequence[Row], form: str) -> None:
     """Print a comparison."""
-    from judges.evaluation import FORMATS as RENDER
-    from judges.evaluation import HEADERS, NOTES, RIGHT, cells
-    from simulator.tables import print_table
+    from judges.evaluation.evaluate import FORMATS as RENDER
+    from judges.evaluation.evaluate import HEADERS, NOTES, RIGHT, cells
+    from simulator.report.tables import print_table
 
     if form == "table" and sys.stdout.isatty():
         print_table(HEADERS, [cells(row) for row in rows], RIGHT)
@@ -119,7 +119,7 @@ def show(rows: Sequence[Row], form: str) -> None:
 
 def draw(scored: Sequence[Scored], roc: Path | None, calibration: Path | None) -> None:
     """Write the pictures asked for."""
-    from judges.plots import calibration_plot, roc_plot
+    from judges.evaluation.plots import calibration_plot, roc_plot
 
     curves = [(f"{each.name}, {each.truncation}", each.labels, each.scores) for each in scored]
     for file, plot in ((roc, roc_plot), (calibration, calibration_plot)):

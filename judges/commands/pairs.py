@@ -64,11 +64,11 @@ def pairs(
     models, some problems of some models are for testing, the other problems of the other models
     for training, and the rest is left out: no problem and no model is on both sides.
     """
-    from judges.pairs import make_pairs
+    from judges.pairs.pair_sets import make_pairs
     from judges.prefixes import Truncation
-    from simulator.cache import cache_folder, find_pools
-    from simulator.pool import Pool
-    from simulator.tables import print_table
+    from simulator.pools.folders import cache_folder, find_pools
+    from simulator.pools.pool import Pool
+    from simulator.report.tables import print_table
 
     texts = ",".join(truncations or TRUNCATIONS).split(",")
     cuts = [Truncation.parse(text) for text in dict.fromkeys(texts)]

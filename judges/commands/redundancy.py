@@ -32,11 +32,11 @@ def redundancy(
     POOL is a name or a glob; without any, every real pool. Traces without an answer are left out.
     Intervals are 95%, from a bootstrap over problems.
     """
-    from judges.redundancy import PUBLISHED, plot, redundancies
-    from simulator.cache import cache_folder, find_pools
-    from simulator.pool import Pool
+    from judges.evaluation.redundancy import PUBLISHED, plot, redundancies
+    from simulator.pools.folders import cache_folder, find_pools
+    from simulator.pools.pool import Pool
+    from simulator.report.tables import print_table
     from simulator.statistics import Estimate
-    from simulator.tables import print_table
 
     for file in pictures:
         if file.suffix.lower() not in PICTURES:

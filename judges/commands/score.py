@@ -13,9 +13,9 @@ from simulator.errors import Interrupted, UserError, interrupted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from judges.greedy import GreedyPairs
     from judges.prefixes import Truncation
-    from simulator.pool import Pool
+    from judges.runs.greedy import GreedyPairs
+    from simulator.pools.pool import Pool
 
 
 @click.command(
@@ -79,12 +79,12 @@ def score(
     """
     from judges.loading import commit_note
     from judges.prefixes import Truncation
-    from judges.scores import open_scores
-    from judges.scoring import score_pools
-    from simulator.cache import cache_folder, find_pools
+    from judges.scores.cached import open_scores
+    from judges.scores.filling import score_pools
     from simulator.commands.options import file_size
-    from simulator.pool import Pool
-    from simulator.tables import print_table
+    from simulator.pools.folders import cache_folder, find_pools
+    from simulator.pools.pool import Pool
+    from simulator.report.tables import print_table
 
     folder = cache_folder(cache)
     cut = None if truncation is None else Truncation.parse(truncation)
@@ -138,10 +138,10 @@ def _greedy(
     seed: int | None,
 ) -> GreedyPairs:
     """The pairs that runs of deepprune would ask for, on pools that are seen to be large enough."""
-    from judges.greedy import GreedyPairs
-    from simulator.run_spec import RunSpec
-    from simulator.serving import Serving
-    from simulator.sweep import load_settings, parse_grid
+    from judges.runs.greedy import GreedyPairs
+    from simulator.replay.serving import Serving
+    from simulator.runs.spec import RunSpec
+    from simulator.runs.sweep import load_settings, parse_grid
 
     grid = parse_grid(settings)
     if "truncation" in grid:

@@ -125,13 +125,13 @@ def train(
     goes on with an interrupted grid. A CPU does for embedding; OMP_NUM_THREADS says how many of its
     cores are used.
     """
-    from judges.embedding import DEFAULT_MODEL as ENCODER
-    from judges.hf import choose_device
-    from judges.models import find_model
-    from judges.pairs import PairSet
+    from judges.kinds.embedding import DEFAULT_MODEL as ENCODER
+    from judges.kinds.hf import choose_device
+    from judges.kinds.models import find_model
+    from judges.kinds.prompting import Template
+    from judges.pairs.pair_sets import PairSet
     from judges.prefixes import Truncation
-    from judges.prompting import Template
-    from judges.training import Recipe, grid, train
+    from judges.training.train import Recipe, grid, train
 
     check_plots(roc)
     pair_set = PairSet(pairs)
@@ -191,7 +191,7 @@ def _compare(
     pair_set: Any, kind: str, recipes: list[Any], folders: list[Path], form: str, roc: Path | None
 ) -> None:
     """The ablation: every judge of a grid on the test side."""
-    from judges.evaluation import compare, score_pairs
+    from judges.evaluation.evaluate import compare, score_pairs
     from judges.loading import load_judge
 
     scored = [

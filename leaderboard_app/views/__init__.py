@@ -1,1 +1,1 @@
-"""The pages: each renders what the pure module of its name builds."""
+"""The pages, a folder each."""

@@ -13,9 +13,9 @@ from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import stages_shown
 
 if TYPE_CHECKING:
-    from simulator.conformance import Case, Finding
+    from simulator.conformance.checks import Case, Finding
     from simulator.loading import LoadedPolicy
-    from simulator.pool import Pool
+    from simulator.pools.pool import Pool
 
 PROBLEMS, REPEATS = 4, 2
 """How many problems are replayed where nothing else is said, and in how many repeats each."""
@@ -87,10 +87,10 @@ def check(
 
     The exit code is 1 if a check fails.
     """  # noqa: D301  (\b keeps click from wrapping)
-    from simulator.conformance import CHECKS, check_policy, fresh_players
+    from simulator.conformance.checks import CHECKS, check_policy, fresh_players
     from simulator.errors import UserError
-    from simulator.policy_process import restriction
-    from simulator.sweep import load_settings, parse_grid
+    from simulator.isolation.host import restriction
+    from simulator.runs.sweep import load_settings, parse_grid
 
     if only is not None and only not in CHECKS:
         raise UserError(f"--only {only}: no such check; there are {', '.join(CHECKS)}")
@@ -143,11 +143,11 @@ def _where(loaded: LoadedPolicy, kept_by: str | None) -> str:
 @contextmanager
 def _pool(pattern: str | None, cache: Path | None) -> Iterator[Pool]:
     """The pool that was asked for, or a generated one with every signal, gone afterwards."""
-    from simulator.cache import cache_folder, find_pools
     from simulator.errors import UserError
     from simulator.generated.cells import Size, select_cells
     from simulator.generated.pools import make_pool, pool_folder
-    from simulator.pool import Pool
+    from simulator.pools.folders import cache_folder, find_pools
+    from simulator.pools.pool import Pool
 
     if pattern is not None:
         paths = find_pools(cache_folder(cache), (pattern,))
@@ -170,9 +170,9 @@ def _cases(
     count: int,
     repeats: range,
 ) -> list[Case]:
-    from simulator.conformance import choose_cases
+    from simulator.conformance.checks import choose_cases
     from simulator.errors import UserError
-    from simulator.run_spec import DEFAULT_BUDGET
+    from simulator.runs.spec import DEFAULT_BUDGET
 
     asked = budget or loaded.budget or loaded.policy.budget or DEFAULT_BUDGET
     problems = [each for each in pool.problems if problem in (None, each.problem_id)]

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from simulator.answers import ANSWER_KINDS
+from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.commands.progress import stages_shown
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 
 if TYPE_CHECKING:
-    from simulator.importers.into_pool import ImportReport
-    from simulator.pool_writer import Disagreement
+    from simulator.importers.import_pool import ImportReport
+    from simulator.pools.writer import Disagreement
 
 SHOWN_DISAGREEMENTS = 10
 """Disagreements with the source's grades that are listed; --json gives all."""
@@ -110,12 +110,12 @@ def import_pool(
         raise UserError("nothing to import; name files or folders after the format")
     field_map = parse_map(mapped)
 
-    from simulator.cache import cache_folder
-    from simulator.importers import into_pool
-    from simulator.importers.reading import ImportOptions
+    from simulator.importers import import_pool as importing
+    from simulator.importers.importer import ImportOptions
+    from simulator.pools.folders import cache_folder
 
     with stages_shown() as progress:
-        report = into_pool.import_pool(
+        report = importing.import_pool(
             format_name,
             ImportOptions(
                 paths=paths,
@@ -168,7 +168,7 @@ def parse_map(mapped: Sequence[str]) -> dict[str, str]:
 
 def print_report(report: ImportReport) -> None:
     """What was imported, as a table; then what to know about it."""
-    from simulator.tables import print_table
+    from simulator.report.tables import print_table
 
     rows = [
         ["pool", report.name],

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from simulator.loading import LoadedPolicy
-    from simulator.pool import Pool
-    from simulator.run_spec import RunJudge
+    from simulator.pools.pool import Pool
+    from simulator.runs.spec import RunJudge
 
 IMPLEMENTATION = "judges.for_commands"
 """The module that offers `JudgeTools`."""

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from simulator.cache import runs_folder
 from simulator.errors import UserError
+from simulator.pools.folders import runs_folder
 from simulator.storage import disk_error
 
 if TYPE_CHECKING:
-    from simulator.report import Comparison
+    from simulator.report.comparison import Comparison
 
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 
@@ -97,10 +97,10 @@ def report(
         if file.suffix.lower() not in PICTURES:
             raise UserError(f"{file}: a plot is a .png or an .svg file; change the name")
 
-    from simulator.report import compare
-    from simulator.report_formats import FORMATS as RENDER
-    from simulator.run_reader import read_results
-    from simulator.sweep import runs_of
+    from simulator.report.comparison import compare
+    from simulator.report.text import FORMATS as RENDER
+    from simulator.runs.results import read_results
+    from simulator.runs.sweep import runs_of
 
     found = [find_run(name) for name in runs]
     folders = list(dict.fromkeys(run for one in found for run in runs_of(one) or [one]))
@@ -116,7 +116,7 @@ def report(
     else:
         click.echo(RENDER[form](comparison), nl=False)
     if plots:
-        from simulator.report_plot import plot
+        from simulator.report.plot import plot
 
         for file in plots:
             write_whole(file, plot(comparison, file.suffix.lower()[1:]))
@@ -195,8 +195,8 @@ def _check_writable(file: Path) -> None:
 
 def _print(comparison: Comparison) -> None:
     """The tables as a terminal shows them: one a pool, without the columns that do not fit."""
-    from simulator.report_formats import panels
-    from simulator.tables import print_table
+    from simulator.report.tables import print_table
+    from simulator.report.text import panels
 
     width = shutil.get_terminal_size().columns
     dropped: dict[str, None] = {}

@@ -13,7 +13,7 @@ from simulator.commands.run_output import print_summary
 
 if TYPE_CHECKING:
     from simulator.loading import LoadedPolicy
-    from simulator.pool import Pool
+    from simulator.pools.pool import Pool
 
 
 @click.command(
@@ -129,12 +129,18 @@ def run(
     """
     import json
 
-    from simulator.cache import cache_folder, runs_folder
     from simulator.errors import UserError, interrupted
-    from simulator.run_spec import RunSpec
-    from simulator.runs import find_partial, make_run, new_folder, partial_folder
-    from simulator.serving import Serving, parse_step_seconds
-    from simulator.sweep import Sweep, find_partial_sweep, load_settings, make_sweep, parse_grid
+    from simulator.pools.folders import cache_folder, runs_folder
+    from simulator.replay.serving import Serving, parse_step_seconds
+    from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
+    from simulator.runs.spec import RunSpec
+    from simulator.runs.sweep import (
+        Sweep,
+        find_partial_sweep,
+        load_settings,
+        make_sweep,
+        parse_grid,
+    )
 
     chosen = load_settings(policy, parse_grid(settings), in_process=in_process)
     loaded = chosen[0].loaded
@@ -217,13 +223,13 @@ def choose_pools(
     has them; generated ones only where there is no real pool at all; and where there is no pool,
     the generated sample, which is made now.
     """
-    from simulator.cache import find_pools
     from simulator.errors import UserError
-    from simulator.pool import Pool
+    from simulator.pools.folders import find_pools
+    from simulator.pools.pool import Pool
 
     pools = [Pool(path) for path in find_pools(cache, patterns)]
     if not pools:
-        from simulator.sample import make_sample
+        from simulator.generated.sample import make_sample
 
         note(f"no pool in {cache}: making a small generated sample (synthetic)")
         pools = [Pool(make_sample(cache))]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def print_summary(summary: dict[str, Any]) -> None:
     """The final table of a run on standard output, a pool at a time."""
-    from simulator.tables import print_table
+    from simulator.report.tables import print_table
 
     for entry in summary["pools"]:
         metrics = entry["metrics"]

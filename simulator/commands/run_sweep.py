@@ -14,7 +14,7 @@ import click
 from simulator.commands.run_output import print_heading, print_notes, shown
 
 if TYPE_CHECKING:
-    from simulator.sweep import Sweep
+    from simulator.runs.sweep import Sweep
 
 PLOT = "sweep.png"
 """The picture's name in the sweep's folder."""
@@ -25,9 +25,9 @@ def show_sweep(
 ) -> None:
     """Draw a sweep that has been made in `folder`, and print it."""
     from simulator.commands.report import write_whole
-    from simulator.report import compare
-    from simulator.report_plot import plot
-    from simulator.run_reader import read_results
+    from simulator.report.comparison import compare
+    from simulator.report.plot import plot
+    from simulator.runs.results import read_results
 
     runs = [folder / name for name in sweep.folders]
     comparison = compare([result for run in runs for result in read_results(run)])
@@ -58,7 +58,7 @@ def print_sweep(
 
     `front` says which runs are on a pool's Pareto front.
     """
-    from simulator.tables import print_table
+    from simulator.report.tables import print_table
 
     for number, entry in enumerate(summaries[0]["pools"]):
         print_heading(entry)

@@ -13,8 +13,8 @@ from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import note, stages_shown
 
 if TYPE_CHECKING:
-    from simulator.submissions.options import JudgeOf, Options
-    from simulator.submissions.verification import Verification
+    from simulator.submissions.badges import Verification
+    from simulator.verification.options import JudgeOf, Options
 
 
 @click.command(
@@ -89,11 +89,11 @@ def verify(
 
     The exit code is 1 if anything is wrong.
     """  # noqa: D301  (\b keeps click from wrapping)
-    from simulator.cache import cache_folder
     from simulator.errors import UserError
+    from simulator.pools.folders import cache_folder
+    from simulator.submissions.badges import write_verification
     from simulator.submissions.markdown import summary
-    from simulator.submissions.options import Options
-    from simulator.submissions.verification import write_verification
+    from simulator.verification.options import Options
 
     for path in submissions:
         if not path.is_symlink() and not path.exists():
@@ -125,7 +125,7 @@ def _verified(
     submissions: Sequence[Path], options: Options, jobs: int
 ) -> Generator[Verification, None, None]:
     """What came of each submission, in their order; progress is shown while one is waited for."""
-    from simulator.submissions.verifying import verify_all
+    from simulator.verification.verify import verify_all
 
     shown: list[Callable[[str, float], None]] = []
 

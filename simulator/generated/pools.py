@@ -15,9 +15,9 @@ from simulator.generated.draws import Ints, normal
 from simulator.generated.probing import NOTHING, probe
 from simulator.generated.shape import WRONG_ANSWERS
 from simulator.generated.text import texts
-from simulator.pool import PoolInfo, read_info
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
+from simulator.pools.pool import PoolInfo, read_info
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
 
 VERSION = "1"
 """Version of the generator: goes up whenever a constant or a line changes a byte of a pool."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from simulator.answers import last_boxed
-from simulator.importers.reading import answer_text
+from simulator.answers.equivalence import last_boxed
+from simulator.importers.importer import answer_text
 
 MAX_LINE = 1000
 """Characters of a line that are looked at."""

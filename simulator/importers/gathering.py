@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.errors import UserError
-from simulator.importers.items import Item, Place
-from simulator.importers.reading import (
+from simulator.importers.importer import (
     BadRow,
     Faults,
     ImportOptions,
@@ -16,8 +15,9 @@ from simulator.importers.reading import (
     infer_kind,
     token_count,
 )
-from simulator.pool import TokenAccuracy
-from simulator.records import ProblemRecord, TraceRecord
+from simulator.importers.items import Item, Place
+from simulator.pools.pool import TokenAccuracy
+from simulator.pools.records import ProblemRecord, TraceRecord
 
 SIGNAL_FIELDS = ("text", "confidence")
 """What every trace of a pool has, or none."""

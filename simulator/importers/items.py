@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.errors import UserError
+from simulator.importers.importer import BadRow, ImportOptions, files_in
 from simulator.importers.json_files import AGAIN, json_fault, read_text, unreadable
-from simulator.importers.reading import BadRow, ImportOptions, files_in
 
 _LINES = (".jsonl", ".ndjson")
 ROW_SUFFIXES = (*_LINES, ".parquet")

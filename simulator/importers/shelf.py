@@ -10,7 +10,7 @@ from typing import Self
 
 import numpy as np
 
-from simulator.records import TraceRecord
+from simulator.pools.records import TraceRecord
 
 
 @dataclass(frozen=True, slots=True)

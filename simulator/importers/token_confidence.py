@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.importers.reading import BadRow
+from simulator.importers.importer import BadRow
 
 TOP_K = 20
 """How many of a token's log-probabilities are averaged at most, as in DeepConf."""

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.errors import UserError
+from simulator.importers.importer import Reading, drained
 from simulator.importers.json_files import unreadable
-from simulator.importers.reading import Reading, drained
-from simulator.records import ProblemRecord, TraceRecord
+from simulator.pools.records import ProblemRecord, TraceRecord
 
 if TYPE_CHECKING:
     import tokenizers

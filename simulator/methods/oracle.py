@@ -1,7 +1,7 @@
 from typing import ClassVar
 
 from simulator import Answer, Policy, Problem, Sampler
-from simulator.visible import KnowsHindsight
+from simulator.policy.visible import KnowsHindsight
 
 
 class Oracle(Policy):

@@ -8,7 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import UserError
-from simulator.hub_errors import causes, endpoint, is_offline, is_transport, one_line, without_token
+from simulator.hub.errors import (
+    causes,
+    endpoint,
+    is_offline,
+    is_transport,
+    one_line,
+    without_token,
+)
 from simulator.submissions.packing import Packed
 
 if TYPE_CHECKING:

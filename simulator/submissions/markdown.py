@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from simulator.submissions.verification import BADGES, Verification
+from simulator.submissions.badges import BADGES, Verification
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 MAX_LINE = 600

@@ -8,12 +8,12 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from simulator.recording import ANSWERS, DECISIONS
+from simulator.replay.recording import ANSWERS, DECISIONS
+from simulator.submissions.blocks import most_rows_in_group, open_table
 from simulator.submissions.files import NAME, Files
 from simulator.submissions.metadata import Metadata, read_metadata
-from simulator.submissions.recorded import RecordedRun, read_run
+from simulator.submissions.run_record import RecordedRun, read_run
 from simulator.submissions.strict_json import Refused, parse_object, shown
-from simulator.submissions.tables import most_rows_in_group, open_table
 
 MAX_DECISIONS = 50_000_000
 MAX_ANSWERS = 5_000_000

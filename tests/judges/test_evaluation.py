@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from test_pairs import make_pool
 
-from judges.evaluation import FORMATS, Row, compare, score_pairs
-from judges.oracle import OracleJudge
-from judges.pairs import PairSet, make_pairs
-from judges.plots import calibration_plot, roc_plot
+from judges.evaluation.evaluate import FORMATS, Row, compare, score_pairs
+from judges.evaluation.plots import calibration_plot, roc_plot
+from judges.kinds.oracle import OracleJudge
+from judges.pairs.pair_sets import PairSet, make_pairs
 from judges.prefixes import Truncation
 from judges.protocol import Floats, Identity, Ints
 from simulator.errors import UserError

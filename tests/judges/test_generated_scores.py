@@ -12,13 +12,13 @@ import pytest
 from click.testing import CliRunner
 from sklearn.metrics import roc_auc_score
 
-from judges.inventory import check_scores, stored_scores
-from judges.oracle import PUBLISHED_AUROC, same_answer
+from judges.kinds.oracle import PUBLISHED_AUROC, same_answer
 from judges.protocol import all_pairs
-from judges.scores import open_scores
+from judges.scores.cached import open_scores
+from judges.scores.inventory import check_scores, stored_scores
 from simulator.cli import cli
 from simulator.generated.cells import SIZES
-from simulator.pool import NO_ANSWER, Pool
+from simulator.pools.pool import NO_ANSWER, Pool
 
 
 def sample(cache: Path, *arguments: str) -> list[dict[str, Any]]:

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from tiny_models import make_causal_model, make_tokenizer
 
-from judges.hf import PART, HfJudge, batches
-from judges.models import count_parameters, find_model
+from judges.kinds.hf import PART, HfJudge, batches
+from judges.kinds.models import count_parameters, find_model
+from judges.kinds.prompting import Template, make_prompter
 from judges.prefixes import Truncation
-from judges.prompting import Template, make_prompter
 from judges.protocol import Judge, all_pairs
 from simulator.errors import UserError
 

@@ -12,11 +12,11 @@ import pytest
 from hub_server import COMMIT, Hub, serving
 from pools import T, write_pool
 
-from judges.causal import DEFAULT_MODEL
-from judges.embedding import DEFAULT_MODEL as ENCODER
+from judges.kinds.causal import DEFAULT_MODEL
+from judges.kinds.embedding import DEFAULT_MODEL as ENCODER
+from judges.kinds.models import PACKAGES, PINNED
 from judges.loading import load_judge, pinned_spec
-from judges.models import PACKAGES, PINNED
-from simulator.registry import is_commit
+from simulator.hub.registry import is_commit
 
 TRACES = [T(20, "1", text="so we add two"), T(20, "2", text="so we add three")]
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judges.lexical import LexicalJudge
+from judges.kinds.lexical import LexicalJudge
 from judges.protocol import all_pairs
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.losses import focal_loss, oversampled
+from judges.training.losses import focal_loss, oversampled
 
 
 def logits_of(same: list[float]) -> object:

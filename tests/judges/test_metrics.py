@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judges.metrics import (
+from judges.evaluation.metrics import (
     auroc,
     calibration,
     calibration_error,

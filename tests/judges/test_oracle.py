@@ -14,9 +14,9 @@ from scipy.special import logit
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from judges.oracle import OracleJudge, mixed, same_answer
+from judges.kinds.oracle import OracleJudge, mixed, same_answer
 from judges.protocol import Floats, all_pairs
-from simulator.pool import StoredProblem
+from simulator.pools.pool import StoredProblem
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from judges.pairs import PairSet, make_pairs
+from judges.pairs.pair_sets import PairSet, make_pairs
+from judges.pairs.splitting import Split, problem_keys
 from judges.prefixes import Truncation
-from judges.splitting import Split, problem_keys
 from simulator.errors import UserError
-from simulator.pool import Pool, PoolInfo
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
+from simulator.pools.pool import Pool, PoolInfo
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
 
 FIRST = Truncation("tokens", 2)
 LONGER = Truncation("tokens", 4)

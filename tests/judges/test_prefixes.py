@@ -9,7 +9,7 @@ from pools import T, start_engine, write_problem
 
 from judges.prefixes import TOKENS_500, WORDS_25, Truncation
 from simulator.errors import UserError
-from simulator.rules import REASONING_WORDS, ReasoningWords
+from simulator.rules.stop_rules import REASONING_WORDS, ReasoningWords
 
 
 def test_the_first_tokens_and_the_whole_of_a_shorter_trace(tmp_path: Path) -> None:

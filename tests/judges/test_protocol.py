@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from judges.lexical import LexicalJudge
-from judges.oracle import OracleJudge
+from judges.kinds.lexical import LexicalJudge
+from judges.kinds.oracle import OracleJudge
 from judges.prefixes import Truncation
 from judges.protocol import Identity, Judge, StoredJudge, all_pairs, tokens_read
 

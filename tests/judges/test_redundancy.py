@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pools import T, write_pool
 
-from judges.redundancy import TOGETHER, count_pairs, redundancies
+from judges.evaluation.redundancy import TOGETHER, count_pairs, redundancies
 from simulator.cli import main
 
 

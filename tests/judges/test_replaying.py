@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from pools import T, write_pool
 
-from judges.oracle import OracleJudge
-from judges.replaying import RunJudges, cost_ratio
+from judges.kinds.oracle import OracleJudge
+from judges.runs.run_judge import RunJudges, cost_ratio
 from simulator.cli import main
 from simulator.generated.cells import CELLS, SIZES, select_cells
 from simulator.generated.pools import make_pool

@@ -13,17 +13,17 @@ import pytest
 from click.testing import CliRunner
 from pools import T, write_pool
 
-from judges.lexical import LexicalJudge
+from judges.kinds.lexical import LexicalJudge
+from judges.kinds.oracle import OracleJudge
 from judges.loading import load_judge
-from judges.oracle import OracleJudge
 from judges.prefixes import Truncation
 from judges.protocol import Floats, Identity, Ints, all_pairs
-from judges.scores import CachedScores, open_scores
-from judges.scoring import CHUNK_PAIRS, fill_problem, score_pools
-from judges.store import Description, ScoreStore
+from judges.scores.cached import CachedScores, open_scores
+from judges.scores.filling import CHUNK_PAIRS, fill_problem, score_pools
+from judges.scores.store import Description, ScoreStore
 from simulator.cli import cli
 from simulator.errors import SamplerError, UserError
-from simulator.pool import Pool
+from simulator.pools.pool import Pool
 
 TEXTS = ["so we add two", "so we add three", "let us multiply", "we add two and two"]
 

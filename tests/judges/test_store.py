@@ -21,7 +21,7 @@ from pools import T, write_pool, write_problem
 
 from judges.prefixes import Truncation
 from judges.protocol import Identity, Ints, all_pairs
-from judges.store import (
+from judges.scores.store import (
     MAX_PARTS,
     Description,
     ScoreStore,
@@ -31,7 +31,7 @@ from judges.store import (
     read_description,
 )
 from simulator.errors import UserError
-from simulator.pool import Pool, StoredProblem
+from simulator.pools.pool import Pool, StoredProblem
 
 JUDGE = Description(
     Identity("test", "w", None, Truncation("tokens", 5), (("seed", 1),)), 1000, 7, False, "test:a=1"

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from test_pairs import make_pool
 
-from judges.embedding import EmbeddingJudge
-from judges.evaluation import compare, score_pairs
-from judges.hf import HfJudge
-from judges.pairs import Group, PairSet, make_pairs
+from judges.evaluation.evaluate import compare, score_pairs
+from judges.kinds.embedding import EmbeddingJudge
+from judges.kinds.hf import HfJudge
+from judges.kinds.prompting import Template
+from judges.pairs.pair_sets import Group, PairSet, make_pairs
 from judges.prefixes import Truncation
-from judges.prompting import Template
-from judges.training import Recipe, grid, plan_updates, speed, train
+from judges.training.train import Recipe, grid, plan_updates, speed, train
 from simulator.errors import UserError
-from simulator.pool import Pool, PoolInfo
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
+from simulator.pools.pool import Pool, PoolInfo
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
 
 CUT = Truncation("tokens", 3)
 

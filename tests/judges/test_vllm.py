@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from judges.hf import HfJudge
+from judges.kinds.hf import HfJudge
+from judges.kinds.vllm import VllmJudge
 from judges.prefixes import Truncation
 from judges.protocol import all_pairs
-from judges.vllm import VllmJudge
 from simulator.errors import UserError
-from simulator.importers.into_pool import import_pool
-from simulator.importers.reading import ImportOptions
+from simulator.importers.import_pool import import_pool
+from simulator.importers.importer import ImportOptions
 
 PREFIXES = [
     "Wait, so the red answer is a blue one, thus green or yellow; since we add we get 12.",

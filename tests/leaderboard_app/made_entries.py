@@ -9,9 +9,9 @@ from typing import Any, cast
 import duckdb
 import numpy as np
 
-from leaderboard_app.library import Entry, Library, Result
-from leaderboard_app.once import Once
-from simulator.run_reader import Metric, ProblemSums
+from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.memo import Once
+from simulator.runs.results import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure
 
 

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from leaderboard_app.folders import Folders
-from leaderboard_app.library import Library, load
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import Library, load
 from simulator.generated.cells import SIZES, select_cells
 from simulator.generated.pools import make_pool
 from simulator.loading import load_policy
-from simulator.pool import Pool, PoolInfo
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
-from simulator.run_spec import RunSpec
-from simulator.runs import make_run
-from simulator.serving import Serving
+from simulator.pools.pool import Pool, PoolInfo
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run
+from simulator.runs.spec import RunSpec
 from simulator.submissions.packing import pack, write_folder
 
 DATE = date(2026, 11, 20)
@@ -197,7 +197,7 @@ def open_app(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
         app = AppTest.from_file(str(APP), default_timeout=60)
         if page != "board":
             app.run()
-            app.switch_page(f"views/{page}.py")
+            app.switch_page(f"views/{page}/page.py")
         for name, value in parameters.items():  # before the page's widgets are made, as links do
             app.query_params[name] = value
         return app.run()

@@ -10,14 +10,20 @@ from typing import Any, cast
 
 import pytest
 
-from leaderboard_app.board import board_table, hide, hideable
-from leaderboard_app.folders import Folders
-from leaderboard_app.library import Entry, Library, Result, load
-from leaderboard_app.ranking import Place
-from leaderboard_app.selection import Selection, folded, kinds, pool_columns
-from leaderboard_app.standings import ALONE, WITHOUT_ANSWERS, combined_table, contenders, places
-from leaderboard_app.table import Cell, Order, Table, as_html, first_rows, sorted_by
-from simulator.run_reader import Metric
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import Entry, Library, Result, load
+from leaderboard_app.library.ranking import Place
+from leaderboard_app.library.selection import Selection, folded, kinds, pool_columns
+from leaderboard_app.shown.table import Cell, Order, Table, as_html, first_rows, sorted_by
+from leaderboard_app.views.board.combined import (
+    ALONE,
+    WITHOUT_ANSWERS,
+    combined_table,
+    contenders,
+    places,
+)
+from leaderboard_app.views.board.table import board_table, hide, hideable
+from simulator.runs.results import Metric
 from simulator.submissions.published import PublishedFigure, Source, read_published
 
 REPOSITORY = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from selenium.webdriver.common.keys import Keys
 
-from leaderboard_app.folders import Folders
-from leaderboard_app.navigation import HOME, PAGES
-from leaderboard_app.served import Browser, Server, browser, chromium, server
+from leaderboard_app.dev.served import Browser, Server, browser, chromium, server
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.shown.navigation import HOME, PAGES
 
 pytestmark = [
     pytest.mark.skipif(chromium() is None, reason="no Chromium with its driver here"),

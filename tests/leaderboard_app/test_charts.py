@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard_app.charts import as_file, as_spec, unchecked
+from leaderboard_app.shown.charts import as_file, as_spec, unchecked
 
 ROWS = [{"x": 1, "y": 2.5}, {"x": 2, "y": 0.5}]
 

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner
 
 from leaderboard_app.cli import leaderboard
-from leaderboard_app.folders import Folders
-from leaderboard_app.served import server
+from leaderboard_app.dev.served import server
+from leaderboard_app.library.folders import Folders
 from simulator.errors import UserError
 
 

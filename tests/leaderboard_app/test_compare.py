@@ -7,10 +7,18 @@ from typing import Any
 import pytest
 from made_entries import made_entry, made_library, made_result, made_sums
 
-from leaderboard_app import compare, compare_chart, compare_tables
-from leaderboard_app.library import Entry, Library
-from leaderboard_app.table import NOTHING, as_csv
-from simulator.run_reader import Metric
+from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.shown.table import NOTHING, as_csv
+from leaderboard_app.views.compare import (
+    chart as compare_chart,
+)
+from leaderboard_app.views.compare import (
+    comparison as compare,
+)
+from leaderboard_app.views.compare import (
+    tables as compare_tables,
+)
+from simulator.runs.results import Metric
 
 POOL, OTHER = "d/m/one", "d/m/two"
 

@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pools import T, write_pool
 
-from judges.redundancy import redundancies
-from leaderboard_app import data, data_charts
-from leaderboard_app.folders import Folders
-from leaderboard_app.library import Library, load
-from leaderboard_app.pool_answers import (
+from judges.evaluation.redundancy import redundancies
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import Library, load
+from leaderboard_app.library.pool_answers import (
     HANDS,
     PoolAnswers,
     Votes,
@@ -24,10 +23,12 @@ from leaderboard_app.pool_answers import (
     read_answers,
     shares,
 )
-from leaderboard_app.table import Table
+from leaderboard_app.shown.table import Table
+from leaderboard_app.views.data import charts as data_charts
+from leaderboard_app.views.data import tables as data
 from simulator.errors import UserError
-from simulator.pool import NO_ANSWER
-from simulator.voting import majority_vote
+from simulator.policy.voting import majority_vote
+from simulator.pools.pool import NO_ANSWER
 
 POOL = "test/model/tiny"
 

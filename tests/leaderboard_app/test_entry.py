@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from shown_folders import HOSTILE
 
-from leaderboard_app import entry as entries
-from leaderboard_app import savings
-from leaderboard_app import verification_report as reports
-from leaderboard_app.citation import bibtex
-from leaderboard_app.entry import ProblemFigures
-from leaderboard_app.library import Entry, Library
-from leaderboard_app.palette import BAD, GOOD, SERIES
-from leaderboard_app.table import as_csv, as_html
+from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.shown.palette import BAD, GOOD, SERIES
+from leaderboard_app.shown.table import as_csv, as_html
+from leaderboard_app.views.entry import entry as entries
+from leaderboard_app.views.entry import savings
+from leaderboard_app.views.entry import verification as reports
+from leaderboard_app.views.entry.citation import bibtex
+from leaderboard_app.views.entry.entry import ProblemFigures
 
 POOL = "recorded/model-a/bench-1"
 

@@ -11,20 +11,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from judges.pairs import LENGTH_REASONS
+from judges.pairs.pair_sets import LENGTH_REASONS
 from judges.prefixes import Truncation
 from judges.protocol import Identity
-from judges.store import Description, ScoreStore, scores_folder
-from leaderboard_app import judged, judged_charts, judged_tables
-from leaderboard_app.folders import Folders
-from leaderboard_app.judged import Stored, Worth, evaluate, inventory, roc_curve, scores_state
-from leaderboard_app.library import Entry, Library, Result, load
-from leaderboard_app.table import Table
+from judges.scores.store import Description, ScoreStore, scores_folder
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import Entry, Library, Result, load
+from leaderboard_app.shown.table import Table
+from leaderboard_app.views.judges import charts as judged_charts
+from leaderboard_app.views.judges import judged
+from leaderboard_app.views.judges import tables as judged_tables
+from leaderboard_app.views.judges.judged import (
+    Stored,
+    Worth,
+    evaluate,
+    inventory,
+    roc_curve,
+    scores_state,
+)
 from simulator.errors import UserError
-from simulator.pool import Pool, PoolInfo
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
-from simulator.run_reader import Metric
+from simulator.pools.pool import Pool, PoolInfo
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
+from simulator.runs.results import Metric
 from simulator.submissions.published import read_published
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions"
@@ -306,7 +315,7 @@ def test_local_thresholds_are_those_of_one_pool_sorted_by_tau(
 
 def test_the_page_loads_no_model_library() -> None:
     code = (
-        "import sys, leaderboard_app.judged_tables, leaderboard_app.judged_charts; "
+        "import sys, leaderboard_app.views.judges.tables, leaderboard_app.views.judges.charts; "
         "print(sorted({'torch', 'transformers', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from shown_folders import folders_in
 
-from leaderboard_app.folders import Folders
-from leaderboard_app.library import Library, load, state_of
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import Library, load, state_of
 
 
 def test_nothing_there_is_an_empty_library(empty: Folders) -> None:

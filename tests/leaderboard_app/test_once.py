@@ -7,7 +7,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from leaderboard_app.once import Once
+from leaderboard_app.library.memo import Once
 
 
 def test_a_second_reader_waits_for_the_first_and_gets_the_same() -> None:

@@ -22,16 +22,16 @@ from hypothesis import strategies as st
 from pools import T, write_pool
 from shown_folders import folders_in, write_local_run
 
-from leaderboard_app import problem as problems
-from leaderboard_app import replay_picture as pictures
-from leaderboard_app import replay_votes as voted
-from leaderboard_app import replays
-from leaderboard_app import signals_over_time as signals
-from leaderboard_app.folders import Folders
-from leaderboard_app.library import Library, load
-from leaderboard_app.palette import GOOD, NONE
-from leaderboard_app.replays import OTHER, WRONG, Replay
-from leaderboard_app.table import as_csv
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import Library, load
+from leaderboard_app.shown.palette import GOOD, NONE
+from leaderboard_app.shown.table import as_csv
+from leaderboard_app.views.problem import picture as pictures
+from leaderboard_app.views.problem import problem as problems
+from leaderboard_app.views.problem import replay as replays
+from leaderboard_app.views.problem import signals
+from leaderboard_app.views.problem import votes as voted
+from leaderboard_app.views.problem.replay import OTHER, WRONG, Replay
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaderboard_app.ranking import Contender, Place, PoolKey, above_zero, rank, usable
-from simulator.paired import combine
-from simulator.run_reader import ProblemSums
+from leaderboard_app.library.ranking import Contender, Place, PoolKey, above_zero, rank, usable
+from simulator.report.paired import combine
+from simulator.runs.results import ProblemSums
 from simulator.statistics import ROUNDING, Resampled, average, bootstrap, pareto_front
 
 
@@ -169,7 +169,7 @@ def contests(draw: st.DrawFn) -> list[Contender]:
 @settings(max_examples=40, deadline=None)
 @given(contests())
 def test_ranks_are_those_of_comparing_every_two_by_themselves(contest: list[Contender]) -> None:
-    from leaderboard_app.ranking import _bootstraps
+    from leaderboard_app.library.ranking import _bootstraps
 
     over = _bootstraps(contest)
     found = rank(contest)

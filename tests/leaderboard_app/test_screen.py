@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leaderboard_app import screen
+from leaderboard_app.shown import screen
 
 
 @pytest.mark.parametrize(

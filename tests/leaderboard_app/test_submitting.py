@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from pools import T, write_pool
 
-from leaderboard_app import submitting
-from leaderboard_app.folders import Folders
-from leaderboard_app.library import load
-from leaderboard_app.palette import BADGES
-from leaderboard_app.submitting import Places
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import load
+from leaderboard_app.shown import submitting
+from leaderboard_app.shown.palette import BADGES
+from leaderboard_app.shown.submitting import Places
 from simulator.errors import UserError
 from simulator.generated.cells import SIZES, select_cells
 from simulator.generated.pools import make_pool
-from simulator.submissions.verification import STEPS
+from simulator.submissions.badges import STEPS
 
 DAY = date(2026, 1, 31)
 

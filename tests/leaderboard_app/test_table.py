@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard_app.table import (
+from leaderboard_app.shown.table import (
     Cell,
     Column,
     Order,

@@ -13,11 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_entries import made_entry, made_library, made_result, made_sums
 
-from leaderboard_app import tradeoff, tradeoff_chart, tradeoff_points
-from leaderboard_app.library import Library
-from leaderboard_app.table import as_csv
-from leaderboard_app.tradeoff_points import Measured
-from simulator.run_reader import Metric
+from leaderboard_app.library.library import Library
+from leaderboard_app.shown.table import as_csv
+from leaderboard_app.views.tradeoff import (
+    chart as tradeoff_chart,
+)
+from leaderboard_app.views.tradeoff import (
+    points as tradeoff_points,
+)
+from leaderboard_app.views.tradeoff import (
+    tradeoff,
+)
+from leaderboard_app.views.tradeoff.points import Measured
+from simulator.runs.results import Metric
 from simulator.submissions.published import PublishedFigure, Source
 
 POOL = "d/Model-X/AIME24"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from leaderboard_app.folders import Folders
+from leaderboard_app.library.folders import Folders
 
 Open = Callable[..., AppTest]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from leaderboard_app.choosing import as_parameter, ids_in
-from leaderboard_app.folders import Folders
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.shown.chosen_entries import as_parameter, ids_in
 
 Open = Callable[..., AppTest]
 

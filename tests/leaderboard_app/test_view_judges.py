@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from judges.generated import score_generated
-from leaderboard_app.folders import Folders
+from judges.scores.generated import score_generated
+from leaderboard_app.library.folders import Folders
 from simulator.generated.cells import SIZES, select_cells
 from simulator.generated.pools import make_pool, pool_folder
 

@@ -12,8 +12,8 @@ import pytest
 from shown_folders import folders_in, write_local_run, write_recorded
 from streamlit.testing.v1 import AppTest
 
-from leaderboard_app.folders import Folders
-from leaderboard_app.replay_picture import FRAME
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.views.problem.picture import FRAME
 
 Open = Callable[..., AppTest]
 

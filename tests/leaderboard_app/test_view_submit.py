@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from streamlit.testing.v1 import AppTest
 
-from leaderboard_app.folders import Folders
-from leaderboard_app.palette import BADGES
-from leaderboard_app.submitting import FAQ
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.shown.palette import BADGES
+from leaderboard_app.shown.submitting import FAQ
 
 Open = Callable[..., AppTest]
 

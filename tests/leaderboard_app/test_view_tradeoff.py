@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from leaderboard_app.folders import Folders
+from leaderboard_app.library.folders import Folders
 
 Open = Callable[..., AppTest]
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.engine import Engine
-from simulator.pool import Pool, PoolInfo, StoredProblem
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
-from simulator.sampler import Sampler
-from simulator.serving import Serving
+from simulator.policy.sampler import Sampler
+from simulator.pools.pool import Pool, PoolInfo, StoredProblem
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
+from simulator.replay.engine import Engine
+from simulator.replay.serving import Serving
 
 
 @dataclass(frozen=True)

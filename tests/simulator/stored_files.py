@@ -44,7 +44,7 @@ So pass@1 is (3/4 + 2/4) / 2 = 0.625; voting over all traces is right on p1 and 
 
 def write_pool(cache: Path, name: str = NAME, **changes: object) -> Path:
     """Write the pool above under `name`; `changes` replace fields of its pool.json."""
-    from simulator.pool import SCHEMAS
+    from simulator.pools.pool import SCHEMAS
 
     folder = cache / name
     folder.mkdir(parents=True)

@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pools import T, write_pool
 
-from simulator import policy_process
+from simulator.isolation import host
 from simulator.loading import LoadedPolicy
-from simulator.pool import Pool
-from simulator.run_spec import RunSpec
-from simulator.runs import make_run
-from simulator.serving import Serving
+from simulator.pools.pool import Pool
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run
+from simulator.runs.spec import RunSpec
 from simulator.storage import parquet_writer
-from simulator.submissions.options import Options
+from simulator.submissions.badges import Verification
 from simulator.submissions.packing import pack, write_folder
-from simulator.submissions.steps import verify_here
-from simulator.submissions.verification import Verification
+from simulator.verification.options import Options
+from simulator.verification.steps import verify_here
 
 FIELDS: dict[str, Any] = {
     "method": "A method",
@@ -60,7 +60,7 @@ def submit(
     """A submission of a run over small pools, all made below `folder`."""
     pool = pool or write_pool(folder / "pools", PROBLEMS)
     pools = [pool] if isinstance(pool, Pool) else pool
-    loaded = policy_process.load(policy) if isinstance(policy, str) else policy
+    loaded = host.load(policy) if isinstance(policy, str) else policy
     budget = None if loaded.budget else traces
     run = folder / f"run-{seed}"
     make_run(RunSpec(loaded, pools, budget, repeats, seed, serving or Serving()), run)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.answers import MAX_COMPARISONS, classify, equivalent, last_boxed
+from simulator.answers.equivalence import MAX_COMPARISONS, classify, equivalent, last_boxed
 from simulator.errors import UserError
 
 SAME = [
@@ -211,7 +211,7 @@ def test_many_answers_of_equal_value_do_not_call_math_verify_without_end(
         calls += 1
         return False
 
-    monkeypatch.setattr("simulator.math_answers.verified", verified)
+    monkeypatch.setattr("simulator.answers.math_answers.verified", verified)
     answers = [f"x > {number}" for number in range(100)]  # 4,950 pairs that only it could decide
     assert len(classify("42", "math", answers).texts) == 100
     assert calls == MAX_COMPARISONS
@@ -228,7 +228,7 @@ def test_grouping_works_off_the_main_thread() -> None:
 
 def test_pools_of_plain_numbers_never_import_math_verify() -> None:
     code = (
-        "import sys; from simulator.answers import classify;"
+        "import sys; from simulator.answers.equivalence import classify;"
         "print(classify('42', 'math', ['042', '1,000', '-0.50', None], ['7.', '$7$']).texts,"
         "{'math_verify', 'sympy'} & set(sys.modules))"
     )

@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pools import T, write_pool
 
-from simulator import policy_process
 from simulator.errors import PolicyError
+from simulator.isolation import host
 from simulator.loading import describe_methods, load_policy
-from simulator.pool import Pool, StoredProblem
-from simulator.replay import replay
-from simulator.run_spec import RunJudge, RunSpec
-from simulator.runs import make_run
-from simulator.serving import Serving
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run
+from simulator.runs.spec import RunJudge, RunSpec
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -104,7 +104,7 @@ def same_run_both_ways(
 ) -> None:
     """Make a run in a process of the policy's own and in this one, and compare their bytes."""
     for in_process in (False, True):
-        loaded = policy_process.load(file, settings, in_process=in_process)
+        loaded = host.load(file, settings, in_process=in_process)
         judge = RunJudge(Judge(), {"name": "test"}, False, [0.5])
         asks = "judge" in loaded.policy.requires
         run = RunSpec(loaded, [pool], budget or 12, 3, 5, Serving(), judge if asks else None)
@@ -142,7 +142,7 @@ def test_deepprune_clusters_and_asks_the_same_both_ways(
 def test_processes_that_replay_have_a_policy_process_each(tmp_path: Path, pool: Pool) -> None:
     file = str(ROOT / "docs/examples/short_m.py")
     for jobs in (1, 2):
-        spec = RunSpec(policy_process.load(file), [pool], 6, 3, 5, Serving())
+        spec = RunSpec(host.load(file), [pool], 6, 3, 5, Serving())
         make_run(spec, tmp_path / f"{jobs}", jobs=jobs)
     for name in RESULTS:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
@@ -238,7 +238,7 @@ def test_whatever_a_policy_calls_is_answered_the_same(
     typed = {"steps": json.dumps([("start", 0, 5), *steps])}
     told: list[object] = []
     for in_process in (False, True):
-        loaded = policy_process.load(str(file), typed, in_process=in_process)
+        loaded = host.load(str(file), typed, in_process=in_process)
         try:
             done = replay(
                 loaded, pool.problems[1], budget=9, repeats=range(2), seed=1, serving=serving
@@ -250,8 +250,8 @@ def test_whatever_a_policy_calls_is_answered_the_same(
 
 
 def test_every_call_of_the_api_is_made_above() -> None:
-    from simulator.sampler import Sampler, Traces
-    from simulator.wire import OPERATIONS
+    from simulator.isolation.wire import OPERATIONS
+    from simulator.policy.sampler import Sampler, Traces
 
     for kind in (Sampler, Traces):
         for name, _ in inspect.getmembers(kind, lambda member: not isinstance(member, type)):
@@ -302,7 +302,7 @@ def test_what_a_policy_does_wrong_is_told_in_the_same_words(
     )
     told = []
     for in_process in (False, True):
-        loaded = policy_process.load(str(file), in_process=in_process)
+        loaded = host.load(str(file), in_process=in_process)
         with pytest.raises(PolicyError) as error:
             replay(loaded, pool.problems[0], budget=5, repeats=range(1), seed=0, serving=Serving())
         told.append(str(error.value))

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from simulator.cache import cache_folder, find_pools, nearest_pools, pool_name, runs_folder
 from simulator.errors import UserError
+from simulator.pools.folders import (
+    cache_folder,
+    find_pools,
+    nearest_pools,
+    pool_name,
+    runs_folder,
+)
 
 NAMES = ["scout/qwen3-8b/aime24", "scout/qwen3-8b/aime25", "deepconf/gpt-oss-20b/aime24"]
 
@@ -125,7 +131,7 @@ def test_nearest_pools_prefers_contained_text_and_leaves_out_the_unlike() -> Non
 
 def test_importing_the_module_adds_nothing_heavy_to_the_package_itself() -> None:
     code = (
-        "import sys, simulator; before = set(sys.modules); import simulator.cache; "
+        "import sys, simulator; before = set(sys.modules); import simulator.pools.folders; "
         "added = set(sys.modules) - before; "
         "print([m for m in ('numpy', 'pyarrow', 'duckdb', 'pandas') if m in added])"
     )

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from stored_files import NAME, summary_pool, write_pool, write_run
 
-from simulator.catalogue import Catalogue, connect
-from simulator.catalogue_rows import POOLS, PUBLISHED, RUNS, SUBMISSIONS
-from simulator.pool import SCHEMAS, read_info
-from simulator.recording import ANSWERS, DECISIONS
+from simulator.catalogue.rows import POOLS, PUBLISHED, RUNS, SUBMISSIONS
+from simulator.catalogue.views import Catalogue, connect
+from simulator.pools.pool import SCHEMAS, read_info
+from simulator.replay.recording import ANSWERS, DECISIONS
 
 PUBLISHED_FILE = Path(__file__).parents[2] / "submissions" / "published.toml"
 

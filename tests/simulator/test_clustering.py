@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.clustering import UNPLACED, greedy_clusters
+from simulator.policy.clustering import UNPLACED, greedy_clusters
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

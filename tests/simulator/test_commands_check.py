@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from simulator.cli import cli
-from simulator.conformance import CHECKS
+from simulator.conformance.checks import CHECKS
 from simulator.errors import UserError
 
 FAIR = """

@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from stored_files import NAME, TRACES, write_pool, write_run
 
-from simulator.catalogue import connect
-from simulator.commands.data import data
+from simulator.catalogue.pool_facts import PoolFacts, ProblemFacts, pool_facts
+from simulator.catalogue.views import connect
+from simulator.commands.data.group import data
 from simulator.commands.options import file_size, large_number
 from simulator.errors import UserError
-from simulator.pool_facts import PoolFacts, ProblemFacts, pool_facts
 from simulator.statistics import Estimate
 
 
@@ -135,7 +135,7 @@ def test_a_pool_without_any_answer_has_no_redundancy(cache: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from simulator.pool import SCHEMAS
+    from simulator.pools.pool import SCHEMAS
 
     silent: dict[str, Any] = {"answer_class": [-1] * 8, "correct": [False] * 8}
     silent = TRACES | silent | {"answer": [None] * 8}

@@ -90,8 +90,8 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where a folder has to be")
     code = (
         "import sys; from pathlib import Path;"
-        "from simulator.importers.into_pool import import_pool;"
-        "from simulator.importers.reading import ImportOptions;"
+        "from simulator.importers.import_pool import import_pool;"
+        "from simulator.importers.importer import ImportOptions;"
         "import_pool('jsonl', ImportOptions(paths=(Path('x'),)), cache=Path(sys.argv[1]),"
         "dataset='d', model='m', benchmark='b')"
     )

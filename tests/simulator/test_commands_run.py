@@ -10,7 +10,7 @@ import pytest
 from pools import T, write_pool
 
 from simulator.cli import COMMANDS, cli, main
-from simulator.sample import SAMPLE_NAME
+from simulator.generated.sample import SAMPLE_NAME
 
 
 @pytest.fixture(autouse=True)

@@ -16,13 +16,13 @@ import pytest
 from hub_server import Hub, serving
 from submitted import FIRST_TWO, PROBLEMS, edit_json, submit, write_policy
 
-from simulator.catalogue import connect
+from simulator.catalogue.views import connect
 from simulator.cli import main
+from simulator.submissions.badges import Step, badge_of, decide_badge
 from simulator.submissions.files import read_files
 from simulator.submissions.markdown import escape
-from simulator.submissions.options import Options
-from simulator.submissions.verification import Step, badge_of, decide_badge
-from simulator.submissions.verifying import verify
+from simulator.verification.options import Options
+from simulator.verification.verify import verify
 
 SAID = ("--method", "My method", "--authors", "A. Author; B. Author", "--description", "Stops.")
 DAY = ("--date", "2026-01-31")
@@ -312,7 +312,7 @@ def spin(*arguments: Any) -> None:
 def test_a_crash_or_a_hang_is_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, work: Any, seconds: float, said: str
 ) -> None:
-    monkeypatch.setattr("simulator.submissions.verifying._work", work)
+    monkeypatch.setattr("simulator.verification.verify._work", work)
     found = verify(folder / SUBMISSION, Options(folder / "pools", timeout=seconds))
     assert found.badge is None
     assert found.steps[0].findings == [said]

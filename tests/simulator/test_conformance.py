@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator import policy_process
-from simulator.conformance import (
+from simulator.conformance.checks import (
     CHECKS,
     Finding,
     check_policy,
@@ -20,15 +19,22 @@ from simulator.conformance import (
     fresh_players,
     revealed_by,
 )
+from simulator.conformance.variants import (
+    Revealed,
+    relabelled,
+    scrambled,
+    stripped,
+    with_question,
+)
 from simulator.generated.cells import CELLS, Size
 from simulator.generated.pools import make_pool, pool_folder
+from simulator.isolation import host
 from simulator.loading import LoadedPolicy, load_policy
 from simulator.methods import METHODS
-from simulator.pool import Pool
-from simulator.recording import DECISIONS, Replayed
-from simulator.replay import replay
-from simulator.scrambled import Revealed, relabelled, scrambled, stripped, with_question
-from simulator.serving import Serving
+from simulator.pools.pool import Pool
+from simulator.replay.recording import DECISIONS, Replayed
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
 
 HEADER = "import numpy as np\nfrom simulator import *\n"
 POLICY = HEADER + "class P(Policy):\n    def solve(self, problem, sampler):\n"
@@ -58,7 +64,7 @@ def play(loaded: LoadedPolicy, pool: Pool) -> Replayed:
 def findings(
     spec: str, pool: Pool, source: str | None = None, *, in_process: bool = True
 ) -> dict[str, Finding]:
-    loaded = policy_process.load(spec, source=source, in_process=in_process)
+    loaded = host.load(spec, source=source, in_process=in_process)
     cases = choose_cases(pool.problems, loaded.budget or 16, problem_count=3, repeats=range(2))
     fresh = fresh_players(loaded, seed=0)
     found = check_policy(fresh, frozenset(loaded.policy.requires), cases)
@@ -250,8 +256,8 @@ def test_reading_the_pool_from_the_disk_does_not_even_run(pool: Pool, tmp_path: 
         "        return None\n"
     )
     assert failed("reader.py", pool, source) == []  # nothing keeps it from it in this process
-    loaded = policy_process.load("reader.py", source=source)
-    if policy_process.restriction(loaded) is None:
+    loaded = host.load("reader.py", source=source)
+    if host.restriction(loaded) is None:
         pytest.skip("this kernel does not restrict what a process may read")
     found = findings("reader.py", pool, source, in_process=False)["runs"]
     assert not found.passed

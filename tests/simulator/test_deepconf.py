@@ -11,7 +11,7 @@ from pools import T
 from test_methods import solve
 
 from simulator.errors import UserError
-from simulator.voting import weighted_vote
+from simulator.policy.voting import weighted_vote
 
 
 def constant(*confidences: float, answers: str = "", tokens: int = 4) -> list[T]:

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pools import T, write_problem
 
-from simulator.engine import Engine
 from simulator.errors import PolicyError, SamplerError, UserError
 from simulator.loading import load_policy
-from simulator.policy import Problem
-from simulator.pool import NO_ANSWER, StoredProblem
-from simulator.sampler import Sampler
-from simulator.serving import Serving
+from simulator.policy.base import Problem
+from simulator.policy.sampler import Sampler
+from simulator.pools.pool import NO_ANSWER, StoredProblem
+from simulator.replay.engine import Engine
+from simulator.replay.serving import Serving
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

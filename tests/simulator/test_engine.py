@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pools import T, start_engine, write_problem
 
-from simulator import lockstep
 from simulator.errors import BudgetExceeded, SamplerError
-from simulator.pool import StoredProblem
-from simulator.recording import GradedAnswer, Recorder
-from simulator.rules import AnyOf, ProbesAgree, StopRule
-from simulator.sampler import Sampler, Selection, Traces
-from simulator.serving import Serving
+from simulator.policy.sampler import Sampler, Selection, Traces
+from simulator.pools.pool import StoredProblem
+from simulator.replay import lockstep
+from simulator.replay.recording import GradedAnswer, Recorder
+from simulator.replay.serving import Serving
+from simulator.rules.stop_rules import AnyOf, ProbesAgree, StopRule
 
 NewFolder = Callable[[], Path]
 

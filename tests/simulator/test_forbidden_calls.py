@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.forbidden_calls import forbid_calls
+from simulator.isolation.seccomp import forbid_calls
 
 PARENT = "os.getppid()"
 
@@ -82,7 +82,7 @@ def possible() -> bool:
         [
             sys.executable,
             "-c",
-            "import sys; from simulator.forbidden_calls import forbid_calls; "
+            "import sys; from simulator.isolation.seccomp import forbid_calls; "
             "sys.exit(not forbid_calls())",
         ]
     )

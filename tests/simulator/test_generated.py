@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import rankdata
 
-from simulator.answers import last_boxed
-from simulator.commands.data import data
+from simulator.answers.equivalence import last_boxed
+from simulator.commands.data.group import data
 from simulator.errors import UserError
 from simulator.generated import pools
 from simulator.generated.calibration import Outline, outlines
@@ -25,10 +25,10 @@ from simulator.generated.confidence import GROUP_TOKENS, LOWEST_GROUP_AUROC, con
 from simulator.generated.draws import Bools, Floats
 from simulator.generated.pools import SEED, generated_problems, make_pool, pool_folder
 from simulator.generated.text import TOPICS
-from simulator.pool import Pool
-from simulator.pool_check import check_pool
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord
+from simulator.pools.check import check_pool
+from simulator.pools.pool import Pool
+from simulator.pools.records import ProblemRecord
+from simulator.pools.writer import PoolWriter
 
 SMALL, PAPER = SIZES["small"], SIZES["paper"]
 QWEN_AIME24, QWEN_AIME25, OSS_GPQA = CELLS[3], CELLS[4], CELLS[8]

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pools import T, start_engine, write_problem
 
 from simulator.errors import SamplerError
-from simulator.group_confidence import Staircase, bottom_confidence, group_sums, staircases
-from simulator.rules import NEVER, GroupConfidenceBelow
+from simulator.rules.group_confidence import Staircase, bottom_confidence, group_sums, staircases
+from simulator.rules.stop_rules import NEVER, GroupConfidenceBelow
 
 NewFolder = Callable[[], Path]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from simulator.importers.into_pool import ImportReport, import_pool
-from simulator.importers.reading import ImportOptions
-from simulator.pool import Pool
+from simulator.importers.import_pool import ImportReport, import_pool
+from simulator.importers.importer import ImportOptions
+from simulator.pools.pool import Pool
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SCOUT = DATA / "scout_qwen3_8b"

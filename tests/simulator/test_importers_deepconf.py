@@ -14,9 +14,9 @@ from tokenizers import Tokenizer as Library
 from tokenizers import models, pre_tokenizers
 
 from simulator.errors import UserError
-from simulator.importers.into_pool import ImportReport, import_pool
-from simulator.importers.reading import ImportOptions
-from simulator.pool import Pool
+from simulator.importers.import_pool import ImportReport, import_pool
+from simulator.importers.importer import ImportOptions
+from simulator.pools.pool import Pool
 
 Trace = dict[str, Any]
 

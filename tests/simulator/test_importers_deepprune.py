@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from simulator.commands.import_ import import_pool as import_command
 from simulator.commands.import_ import parse_map
 from simulator.errors import UserError
-from simulator.importers.deepprune import mapping_toml, propose_mapping
-from simulator.importers.into_pool import ImportReport, import_pool
-from simulator.importers.reading import ImportOptions
-from simulator.pool import Pool
+from simulator.importers.formats.deepprune import mapping_toml, propose_mapping
+from simulator.importers.import_pool import ImportReport, import_pool
+from simulator.importers.importer import ImportOptions
+from simulator.pools.pool import Pool
 
 Row = dict[str, Any]
 

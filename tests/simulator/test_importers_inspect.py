@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from simulator.errors import UserError
 from simulator.importers.extraction import extract_answer
-from simulator.importers.inspect_log import share_out
-from simulator.importers.into_pool import ImportReport, import_pool
-from simulator.importers.reading import ImportOptions
-from simulator.pool import Pool
+from simulator.importers.formats.inspect_log import share_out
+from simulator.importers.import_pool import ImportReport, import_pool
+from simulator.importers.importer import ImportOptions
+from simulator.pools.pool import Pool
 
 MODEL = "openai/o9"
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from simulator.errors import UserError
-from simulator.importers.into_pool import ImportReport, import_pool
-from simulator.importers.reading import ImportOptions
-from simulator.pool import Pool
+from simulator.importers.import_pool import ImportReport, import_pool
+from simulator.importers.importer import ImportOptions
+from simulator.pools.pool import Pool
 
 Row = dict[str, Any]
 

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.errors import UserError
-from simulator.importers.into_pool import ImportReport, import_pool
-from simulator.importers.reading import ImportOptions
+from simulator.importers.import_pool import ImportReport, import_pool
+from simulator.importers.importer import ImportOptions
 from simulator.importers.token_confidence import ConfidenceTally, ends_of_tokens
-from simulator.pool import Pool
+from simulator.pools.pool import Pool
 
 Row = dict[str, Any]
 

@@ -17,10 +17,10 @@ import pytest
 from pools import T, write_pool
 
 from simulator.loading import load_policy
-from simulator.pool import Pool
-from simulator.run_spec import RunSpec
-from simulator.runs import IDENTITY, make_run, partial_folder
-from simulator.serving import Serving
+from simulator.pools.pool import Pool
+from simulator.replay.serving import Serving
+from simulator.runs.making import IDENTITY, make_run, partial_folder
+from simulator.runs.spec import RunSpec
 
 RESULTS = ("decisions.parquet", "answers.parquet", "summary.json")
 
@@ -37,11 +37,13 @@ class Slow(Policy):
 """
 
 ENDLESS = """
+import sys
 from simulator import Policy
 
 class Endless(Policy):
     def solve(self, problem, sampler):
-        print("began")
+        sys.stdout.write("began\\n")  # at once, however many processes write there
+        sys.stdout.flush()
         while True:
             pass
 """
@@ -60,7 +62,7 @@ class HalfEndless(Policy):
 
 
 @pytest.fixture
-def cache(tmp_path: Path) -> Path:
+def cache(tmp_path: Path) -> Iterator[Path]:
     rng = random.Random(5)
     problems = {
         f"{number:02d}": [T(rng.randint(5, 90), str(rng.randint(1, 3))) for _ in range(6)]
@@ -69,7 +71,10 @@ def cache(tmp_path: Path) -> Path:
     write_pool(tmp_path / "cache", problems)
     for name, source in (("slow", SLOW), ("endless", ENDLESS), ("half", HALF_ENDLESS)):
         (tmp_path / f"{name}.py").write_text(source)
-    return tmp_path / "cache"
+    yield tmp_path / "cache"
+    for number in working_in(tmp_path):  # what a failed test leaves running
+        with suppress(OSError):
+            os.kill(int(number), signal.SIGKILL)
 
 
 def start(cache: Path, *arguments: str) -> subprocess.Popen[str]:
@@ -264,7 +269,7 @@ def test_a_killed_run_leaves_no_worker_that_searches_on(cache: Path) -> None:
     (cache.parent / "search.py").write_text(
         "import re, sys\nfrom simulator import Policy\n\nclass Search(Policy):\n"
         "    def solve(self, problem, sampler):\n"
-        "        print('began', file=sys.stderr, flush=True)\n"
+        "        sys.stderr.write('began\\n')\n"
         "        re.search('(a|aa)+$', 'a' * 90 + 'b')\n"
     )
     process = start(cache, "run", "search.py", "-o", "out", "-j", "2", "--in-process")

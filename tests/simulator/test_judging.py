@@ -9,12 +9,12 @@ import numpy.typing as npt
 import pytest
 from pools import T, write_problem
 
-from simulator.engine import Engine
 from simulator.errors import SamplerError, UserError
-from simulator.pool import NO_ANSWER, StoredProblem
-from simulator.recording import GradedAnswer, Recorder
-from simulator.sampler import Sampler
-from simulator.serving import Serving
+from simulator.policy.sampler import Sampler
+from simulator.pools.pool import NO_ANSWER, StoredProblem
+from simulator.replay.engine import Engine
+from simulator.replay.recording import GradedAnswer, Recorder
+from simulator.replay.serving import Serving
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -13,7 +13,7 @@ from pools import T, start_engine, write_problem
 
 from simulator.loading import load_policy
 from simulator.methods.sprt import MSPRT, SPRT
-from simulator.policy import Problem
+from simulator.policy.base import Problem
 
 
 @dataclass

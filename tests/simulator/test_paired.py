@@ -7,8 +7,8 @@ from dataclasses import astuple, replace
 import numpy as np
 import pytest
 
-from simulator.paired import Pair, combine, means, pairs, pairs_over
-from simulator.run_reader import ProblemSums
+from simulator.report.paired import Pair, combine, means, pairs, pairs_over
+from simulator.runs.results import ProblemSums
 
 
 def made_sums(problems: str, repeats: int, seed: int) -> ProblemSums:

@@ -14,14 +14,14 @@ import pytest
 from pools import T, write_pool
 
 from simulator.errors import PolicyError, UserError
-from simulator.isolated_policy import MAX_TOLD
+from simulator.isolation.host import begun, fresh, load, restriction
+from simulator.isolation.process import MAX_TOLD
+from simulator.isolation.sandbox import REMEDY
 from simulator.loading import LoadedPolicy
-from simulator.policy_process import begun, fresh, load, restriction
-from simulator.pool import Pool, StoredProblem
-from simulator.recording import Replayed
-from simulator.replay import replay
-from simulator.sandbox import REMEDY
-from simulator.serving import Serving
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.recording import Replayed
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
 
 TRACES = [
     T(12, "7", {5: "7", 9: "1"}, text="So the answer may well be seven, wait"),
@@ -465,7 +465,7 @@ def test_a_process_ends_with_the_one_that_started_it_however_that_ends(folder: P
         [
             sys.executable,
             "-c",
-            "from simulator.policy_process import load; import time\n"
+            "from simulator.isolation.host import load; import time\n"
             "loaded = load('mine.py'); print(loaded.policy.process._process.pid, flush=True)\n"
             "time.sleep(60)",
         ],

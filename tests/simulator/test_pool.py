@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pools import T, write_pool, write_problem
 
 from simulator.errors import UserError
-from simulator.pool import FORMAT, Pool, PoolInfo
-from simulator.pool_writer import PoolWriter, as_thousandths
-from simulator.records import ProblemRecord, TraceRecord
+from simulator.pools.pool import FORMAT, Pool, PoolInfo
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter, as_thousandths
 
 
 def record(problem_id: str, *confidences: Sequence[float]) -> ProblemRecord:

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from simulator.cli import main
-from simulator.pool import Pool, PoolInfo
-from simulator.pool_check import check_pool
-from simulator.pool_writer import PoolWriter
-from simulator.records import ProblemRecord, TraceRecord
+from simulator.pools.check import check_pool
+from simulator.pools.pool import Pool, PoolInfo
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.writer import PoolWriter
 from simulator.storage import file_sha256
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from simulator.catalogue import connect
+from simulator.catalogue.views import connect
 from simulator.errors import UserError
-from simulator.submissions.options import Options
 from simulator.submissions.published import FILE_NAME, read_published
-from simulator.submissions.steps import verify_here
+from simulator.verification.options import Options
+from simulator.verification.steps import verify_here
 
 SUBMISSIONS = Path(__file__).parents[2] / "submissions"
 REPORTED = Path(__file__).parents[3] / "shared" / "REPORTED.md"
@@ -129,7 +129,7 @@ def test_a_fresh_clone_has_a_board_and_all_of_it_is_marked_synthetic(tmp_path: P
 
 
 def test_what_comes_with_the_repository_recomputes(tmp_path: Path) -> None:
-    from simulator.submissions.builtin import small_cells
+    from simulator.submissions.examples import small_cells
 
     small_cells(tmp_path)
     for folder in sorted(SUBMISSIONS.glob("20*")):

@@ -20,11 +20,11 @@ from hub_server import COMMIT, Hub, serving
 
 from simulator.cli import main
 from simulator.errors import UserError
-from simulator.hub import RemoteFile
-from simulator.pool import Pool
-from simulator.pulling import assign
-from simulator.pulling import pull as pull_entry
-from simulator.registry import find_entry, read_registry
+from simulator.hub.download import RemoteFile
+from simulator.hub.pull import assign
+from simulator.hub.pull import pull as pull_entry
+from simulator.hub.registry import find_entry, read_registry
+from simulator.pools.pool import Pool
 
 REPOSITORY = "EfficientReasoning/Qwen3-1.7B-AIME24-br128-bg5120k-fr500"
 FILE = "Qwen3-1.7B__aime24__br128__bg5120k__fr500__0121_1455.jsonl"

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from simulator.importers.into_pool import import_pool
-from simulator.importers.reading import ImportOptions
-from simulator.pool import Pool
+from simulator.importers.import_pool import import_pool
+from simulator.importers.importer import ImportOptions
+from simulator.pools.pool import Pool
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "examples" / "record_traces.py"
 

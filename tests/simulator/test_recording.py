@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pools import T, start_engine, write_problem
 
-from simulator.engine import Engine
-from simulator.pool import NO_ANSWER, StoredProblem
-from simulator.recording import (
+from simulator.policy.sampler import Sampler
+from simulator.policy.voting import majority_vote
+from simulator.pools.pool import NO_ANSWER, StoredProblem
+from simulator.replay.engine import Engine
+from simulator.replay.recording import (
     ANSWERS,
     AT_ONCE,
     DECISIONS,
@@ -24,10 +26,8 @@ from simulator.recording import (
     Replayed,
     pluralities,
 )
-from simulator.rules import ProbesAgree
-from simulator.sampler import Sampler
-from simulator.serving import Serving
-from simulator.voting import majority_vote
+from simulator.replay.serving import Serving
+from simulator.rules.stop_rules import ProbesAgree
 
 NONE = GradedAnswer(None, NO_ANSWER, False)
 

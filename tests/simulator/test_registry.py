@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from simulator.commands.data import data
+from simulator.commands.data.group import data
 from simulator.errors import UserError
+from simulator.hub.registry import SHIPPED, find_entry, read_registry
 from simulator.importers import FORMATS
-from simulator.registry import SHIPPED, find_entry, read_registry
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MINE = """

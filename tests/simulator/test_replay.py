@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from pools import T, write_pool, write_problem
 
 from simulator.errors import PolicyError, UserError
-from simulator.grading import Grader
 from simulator.loading import LoadedPolicy, load_policy
-from simulator.orders import ORDERS_AT_ONCE, orders
-from simulator.pool import StoredProblem
-from simulator.recording import GradedAnswer, Replayed
-from simulator.replay import replay
-from simulator.serving import Serving
+from simulator.pools.pool import StoredProblem
+from simulator.replay.grading import Grader
+from simulator.replay.orders import ORDERS_AT_ONCE, orders
+from simulator.replay.recording import GradedAnswer, Replayed
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
 
 TRACES = [
     T(10, "7", {5: "7"}),

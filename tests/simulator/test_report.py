@@ -15,9 +15,10 @@ import pytest
 from stored_files import NAME, summary_pool, write_run
 
 from simulator.errors import UserError
-from simulator.report import ALL_POOLS, Comparison, compare
-from simulator.report_data import as_csv, as_json
-from simulator.report_formats import (
+from simulator.report.comparison import ALL_POOLS, Comparison, compare
+from simulator.report.export import as_csv, as_json
+from simulator.report.plot import HEIGHT, WIDTH, Axis, Box, axes, build_chart, place_labels, plot
+from simulator.report.text import (
     HEADERS,
     as_latex,
     as_markdown,
@@ -29,8 +30,7 @@ from simulator.report_formats import (
     kept_cells,
     panels,
 )
-from simulator.report_plot import HEIGHT, WIDTH, Axis, Box, axes, build_chart, place_labels, plot
-from simulator.run_reader import Metric, read_results
+from simulator.runs.results import Metric, read_results
 
 MADE = "sample/made-up/easy"
 

@@ -11,10 +11,10 @@ import pytest
 from stored_files import write_run
 from test_report import MADE, entry
 
-from simulator.report import Comparison, compare
-from simulator.report_lines import find_lines
-from simulator.report_plot import APART, build_chart, label_texts, plot
-from simulator.run_reader import read_results
+from simulator.report.comparison import Comparison, compare
+from simulator.report.lines import find_lines
+from simulator.report.plot import APART, build_chart, label_texts, plot
+from simulator.runs.results import read_results
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pools import T, start_engine, write_problem
 
 from simulator.errors import SamplerError
-from simulator.pool import StoredProblem
-from simulator.rules import (
+from simulator.pools.pool import StoredProblem
+from simulator.rules.stop_rules import (
     NEVER,
     REASONING_WORDS,
     RULES,

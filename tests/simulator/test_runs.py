@@ -12,11 +12,11 @@ from pools import T, write_pool
 
 from simulator.errors import UserError
 from simulator.loading import load_policy
-from simulator.pool import Pool
-from simulator.run_reader import read_results
-from simulator.run_spec import RunSpec
-from simulator.runs import find_partial, make_run, new_folder, partial_folder
-from simulator.serving import Serving
+from simulator.pools.pool import Pool
+from simulator.replay.serving import Serving
+from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
+from simulator.runs.results import read_results
+from simulator.runs.spec import RunSpec
 
 
 def two_problems(cache: Path) -> Pool:
@@ -110,7 +110,7 @@ def test_answers_are_put_together_in_large_row_groups(
 ) -> None:
     spec = spec_of(two_problems(tmp_path), "cons@2", repeats=5)
     make_run(spec, tmp_path / "one")
-    monkeypatch.setattr("simulator.run_parts.ROWS_PER_PART", 1)
+    monkeypatch.setattr("simulator.runs.parts.ROWS_PER_PART", 1)
     make_run(spec, tmp_path / "two")
     one, two = (pq.ParquetFile(tmp_path / name / "answers.parquet") for name in ("one", "two"))
     assert (one.num_row_groups, two.num_row_groups) == (1, 2)

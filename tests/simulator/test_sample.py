@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simulator import sample
 from simulator.errors import UserError
-from simulator.pool import NO_ANSWER, Pool
-from simulator.records import ProblemRecord
-from simulator.sample import SAMPLE_NAME, make_sample, sample_problems
+from simulator.generated import sample
+from simulator.generated.sample import SAMPLE_NAME, make_sample, sample_problems
+from simulator.pools.pool import NO_ANSWER, Pool
+from simulator.pools.records import ProblemRecord
 
 ROOT = Path(__file__).parents[2]
 

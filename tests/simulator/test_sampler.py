@@ -10,7 +10,7 @@ import pytest
 from pools import T, start_engine, write_problem
 
 from simulator.errors import SamplerError
-from simulator.sampler import Sampler, Trace, Traces
+from simulator.policy.sampler import Sampler, Trace, Traces
 
 TRACES = [
     T(4, "1", {2: "2"}, text="abcdefgh", confidence=[1, 2, 3, 4]),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pools import T, start_engine, write_problem
 
 from simulator.errors import UserError
-from simulator.serving import Schedule, Serving, parse_step_seconds
+from simulator.replay.serving import Schedule, Serving, parse_step_seconds
 
 
 @dataclass

@@ -13,13 +13,13 @@ import pytest
 from pools import T, write_pool
 
 from simulator.errors import PolicyError, UserError
+from simulator.isolation.host import NoSandbox, fresh, load
+from simulator.isolation.interleaved import side_by_side
 from simulator.loading import LoadedPolicy, Strict
-from simulator.policy_process import NoSandbox, fresh, load
-from simulator.pool import Pool, StoredProblem
-from simulator.recording import Replayed
-from simulator.replay import Replaying, replay, replaying
-from simulator.serving import Serving
-from simulator.side_by_side import side_by_side
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.recording import Replayed
+from simulator.replay.replaying import Replaying, replay, replaying
+from simulator.replay.serving import Serving
 
 HONEST = """
 from simulator import Policy, majority_vote

@@ -24,18 +24,19 @@ from typing import Any
 import pytest
 from pools import T, write_pool
 
-from simulator import bubblewrap, isolated_policy
 from simulator.errors import PolicyError, UserError
+from simulator.isolation import bubblewrap
+from simulator.isolation import process as isolated_policy
+from simulator.isolation.host import NoSandbox, fresh, layers, load, printed
+from simulator.isolation.interleaved import side_by_side
+from simulator.isolation.limits import Bank, Overdue, interrupted_after
 from simulator.loading import LoadedPolicy, Strict
-from simulator.policy_process import NoSandbox, fresh, layers, load, printed
-from simulator.pool import Pool, StoredProblem
-from simulator.recording import Replayed
-from simulator.replay import replay, replaying
-from simulator.run_spec import RunSpec
-from simulator.runs import make_run
-from simulator.serving import Serving
-from simulator.side_by_side import side_by_side
-from simulator.strict import Bank, Overdue, interrupted_after
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.recording import Replayed
+from simulator.replay.replaying import replay, replaying
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run
+from simulator.runs.spec import RunSpec
 
 GOLD = "4711"
 TRACES = [
@@ -250,7 +251,8 @@ def higher_limits():
     except ValueError as error:
         raise OSError(error) from error
 def from_the_host(objects):
-    names = ('simulator.pool', 'simulator.engine', 'simulator.replay', 'simulator.recording')
+    host = ('pools.pool', 'replay.engine', 'replay.replaying', 'replay.recording')
+    names = [f'simulator.{name}' for name in host]
     return [str(type(each)) for each in objects if type(each).__module__ in names]
 def gold_in(objects):
     gold = str(GOLD // 3)
@@ -572,7 +574,7 @@ def test_replaced_functions_change_nothing_that_is_recorded(
 ) -> None:
     honest = "traces = sampler.start(3)\nsampler.decode(traces, tokens=20)\nreturn '1'"
     forged = (
-        "import simulator.remote_engine as remote, simulator.solving as solving\n"
+        "import simulator.isolation.remote_engine as remote, simulator.policy.solving as solving\n"
         "engine = sampler._engine\n"
         "traces = sampler.start(3)\nsampler.decode(traces, tokens=20)\n"
         "engine.num_tokens[:] = 0\n"
@@ -730,7 +732,7 @@ def test_a_process_ends_with_its_policy_and_with_its_host(folder: Path, way: str
     write("return '1'")
     host = (
         "from simulator import bubblewrap, policy_process\n"
-        "from simulator.strict import Strict\n"
+        "from simulator.isolation.limits import Strict\n"
         f"if {way!r} == 'Landlock': bubblewrap.probe = lambda: (None, '')\n"
         "loaded = policy_process.load('theirs.py', strict=Strict())\n"
         "print('ready', flush=True)\nimport time; time.sleep(1000)"

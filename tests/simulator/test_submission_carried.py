@@ -9,12 +9,12 @@ import pytest
 from pools import T, write_pool
 from submitted import statuses, submit, verified, write_policy
 
-from simulator import policy_process
+from simulator.isolation import host
+from simulator.isolation.host import NoSandbox
 from simulator.loading import Strict, load_policy
 from simulator.methods import METHODS
-from simulator.policy_process import NoSandbox
-from simulator.pool import Pool
-from simulator.submissions.carried import MOST_CARRIED, carried
+from simulator.pools.pool import Pool
+from simulator.verification.memorised import MOST_CARRIED, carried
 
 BY_HEART = """
 from simulator import Policy, majority_vote
@@ -40,7 +40,7 @@ class ByHeart(Policy):
 def held(tmp_path: Path) -> None:
     file = write_policy(tmp_path, BY_HEART.format(right="{1}"))
     try:
-        policy_process.load(file, strict=Strict())
+        host.load(file, strict=Strict())
     except NoSandbox as error:
         pytest.skip(str(error))
 
@@ -81,7 +81,7 @@ def test_a_table_of_the_lengths_of_right_traces_is_not_verified(tmp_path: Path, 
 def test_nor_is_one_in_a_setting(tmp_path: Path, pool: Pool) -> None:
     table = " ".join(map(str, sorted(right_lengths(pool)) * 2))
     policy = write_policy(tmp_path, BY_HEART.format(right="set()"))
-    loaded = policy_process.load(policy, {"table": table})
+    loaded = host.load(policy, {"table": table})
     verification = verified(submit(tmp_path, loaded, pool=pool), run_again=True)
     assert statuses(verification) == ["passed", "passed", "skipped"]
 

@@ -24,15 +24,15 @@ from submitted import (
     write_policy,
 )
 
-from simulator import policy_process
+from simulator.isolation import host
 from simulator.loading import load_policy
-from simulator.pool import Pool
-from simulator.replay import replay
-from simulator.serving import Serving, parse_step_seconds
-from simulator.submissions import other_seed
-from simulator.submissions.decided import recomputed_answers
-from simulator.submissions.other_seed import standard_error
-from simulator.submissions.recorded import read_run
+from simulator.pools.pool import Pool
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving, parse_step_seconds
+from simulator.submissions.run_record import read_run
+from simulator.verification import other_seed
+from simulator.verification.decisions import recomputed_answers
+from simulator.verification.other_seed import standard_error
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -341,9 +341,9 @@ def test_where_nothing_holds_a_policy_it_is_not_run_and_does_not_count(
     submission = submit(tmp_path, write_policy(tmp_path, FIRST_TWO))
 
     def none_here(*arguments: Any, **options: Any) -> None:
-        raise policy_process.NoSandbox("nothing here keeps it from the disk")
+        raise host.NoSandbox("nothing here keeps it from the disk")
 
-    monkeypatch.setattr(policy_process, "load", none_here)
+    monkeypatch.setattr(host, "load", none_here)
     verification = verified(submission, run_again=True)
     assert statuses(verification) == ["passed", "passed", "skipped"]
     assert verification.steps[2].findings == ["nothing here keeps it from the disk"]
@@ -391,7 +391,7 @@ class Pairs(Policy):
 
 
 def test_clusters_are_compared_where_a_submission_has_them(tmp_path: Path) -> None:
-    loaded = policy_process.load(write_policy(tmp_path, PAIRS_OF_CLUSTERS))
+    loaded = host.load(write_policy(tmp_path, PAIRS_OF_CLUSTERS))
     submission = submit(tmp_path, loaded)
     decisions = submission / "decisions.parquet"
     first = verified(submission, run_again=True)

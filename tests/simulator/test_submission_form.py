@@ -23,7 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from submitted import FIELDS, edit_json, found, statuses, submit, verified
 
-from simulator.recording import DECISIONS
+from simulator.replay.recording import DECISIONS
 from simulator.submissions.files import LIMITS, MAX_NAME, NAME, read_files
 from simulator.submissions.metadata import check_metadata, metadata_toml, read_metadata
 from simulator.submissions.packing import pack, slug_of, write_bundle

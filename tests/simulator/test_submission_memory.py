@@ -14,14 +14,14 @@ import pytest
 from pools import T, write_pool
 from submitted import found, statuses, submit, verified, write_policy
 
-from simulator import policy_process
-from simulator.conformance import check_policy, choose_cases, fresh_players
+from simulator.conformance.checks import check_policy, choose_cases, fresh_players
+from simulator.isolation import host
+from simulator.isolation.host import NoSandbox
 from simulator.loading import LoadedPolicy, Strict
-from simulator.policy_process import NoSandbox
-from simulator.pool import StoredProblem
-from simulator.replay import Replaying, answered, replay, replaying
-from simulator.serving import Serving
-from simulator.submissions.dealing import PROCESSES, Dealer, Replay, Wanted
+from simulator.pools.pool import StoredProblem
+from simulator.replay.replaying import Replaying, answered, replay, replaying
+from simulator.replay.serving import Serving
+from simulator.verification.dealing import PROCESSES, Dealer, Replay, Wanted
 
 PROBLEMS = {
     f"p{n}": [T(10 + 3 * i + n, answer) for i, answer in enumerate("1121314151")] for n in range(6)
@@ -76,7 +76,7 @@ def held(tmp_path: Path) -> None:
         "from simulator import Policy\nclass P(Policy):\n    def solve(self, p, s): ..."
     )
     try:
-        policy_process.load(str(file), strict=Strict())
+        host.load(str(file), strict=Strict())
     except NoSandbox as error:
         pytest.skip(str(error))
 
@@ -114,7 +114,7 @@ def test_however_late_it_begins(tmp_path: Path, after: int) -> None:
 
 def test_check_alone_does_not_see_it(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
-    loaded = policy_process.load(policy(tmp_path, "KEPT", 120))
+    loaded = host.load(policy(tmp_path, "KEPT", 120))
     cases = choose_cases(pool.problems, 4, problem_count=4, repeats=range(2))
     findings = check_policy(fresh_players(loaded, seed=1), frozenset(), cases)
     assert all(finding.passed for finding in findings)
@@ -151,7 +151,7 @@ def test_who_remembers_only_with_seeds_that_are_not_its_own_is_told(tmp_path: Pa
         "from simulator import Policy\n"
         "class Asked(Policy):\n    def solve(self, problem, sampler): return problem.id",
     )
-    loaded = policy_process.load(asked)
+    loaded = host.load(asked)
     own = [
         replay(loaded, each, budget=1, repeats=range(1), seed=0, serving=Serving())
         .answers["answer"][0]
@@ -197,7 +197,7 @@ def player(problem: StoredProblem, seed: int) -> Replay:
 
 def test_who_remembers_nothing_is_dealt_to_the_same_rows(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
-    loaded = policy_process.load(write_policy(tmp_path, FORGETS), strict=Strict())
+    loaded = host.load(write_policy(tmp_path, FORGETS), strict=Strict())
     asked = [(5, range(70)), (6, range(64, 66)), (7, range(1))]
     for seed in range(3):
         with Dealer(loaded, seed, len(pool.problems)) as dealer:
@@ -224,7 +224,7 @@ def test_every_process_begins_with_what_another_makes_too(tmp_path: Path) -> Non
     pool = write_pool(tmp_path / "pools", PROBLEMS)
     play = player(pool.problems[0], 0)
     hands: list[list[int]] = []
-    loaded = policy_process.load(write_policy(tmp_path, FORGETS), strict=Strict())
+    loaded = host.load(write_policy(tmp_path, FORGETS), strict=Strict())
     with Dealer(loaded, 1, 1) as dealer:
         dealer.play([Wanted(range(64), noting(play, hands))])
     assert len(hands) == PROCESSES
@@ -237,7 +237,7 @@ def test_what_is_wanted_once_is_made_by_one_process(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
     play = player(pool.problems[0], 0)
     hands: list[list[int]] = []
-    loaded = policy_process.load(write_policy(tmp_path, FORGETS), strict=Strict())
+    loaded = host.load(write_policy(tmp_path, FORGETS), strict=Strict())
     with Dealer(loaded, 1, 1) as dealer:
         once = Wanted([63], noting(play, hands), once=True)
         _, dealt = dealer.play([Wanted(range(64), play), once])

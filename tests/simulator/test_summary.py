@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 from pools import T, write_pool
 
-from simulator.pool import Pool
-from simulator.recording import ANSWERS
-from simulator.summary import Totals, summarise
+from simulator.pools.pool import Pool
+from simulator.replay.recording import ANSWERS
+from simulator.runs.summary import Totals, summarise
 
 
 def answers(problem: str, *rows: dict[str, Any]) -> pa.Table:

@@ -24,17 +24,17 @@ from test_interrupted import (
     wait_for_files,
 )
 
-from simulator import replay as replay_module
-from simulator.catalogue import connect
+from simulator.catalogue.views import connect
 from simulator.commands.run_sweep import folded
 from simulator.errors import UserError
 from simulator.loading import load_policy
-from simulator.pool import Pool, StoredProblem
-from simulator.run_parts import PREPARED_AT_MOST
-from simulator.run_spec import RunJudge, RunSpec
-from simulator.runs import make_run, partial_folder
-from simulator.serving import Serving
-from simulator.sweep import (
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay import replaying as replay_module
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run, partial_folder
+from simulator.runs.parts import PREPARED_AT_MOST
+from simulator.runs.spec import RunJudge, RunSpec
+from simulator.runs.sweep import (
     MOST_RUNS,
     Setting,
     Sweep,
@@ -207,7 +207,7 @@ def test_what_is_worked_out_does_not_pile_up_over_the_settings(
         held.append(len(problem.prepared))
         return done
 
-    monkeypatch.setattr("simulator.run_parts.replay", watched)
+    monkeypatch.setattr("simulator.runs.parts.replay", watched)
     settings = load_settings("sac", parse_grid(["in_a_row=" + ",".join(map(str, range(2, 32)))]))
     pool = Pool(cache / "test" / "model" / "tiny")
     specs = [RunSpec(each.loaded, [pool], None, 1, 0, Serving()) for each in settings]

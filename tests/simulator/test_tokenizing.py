@@ -27,10 +27,10 @@ from tokenizers import models, normalizers, pre_tokenizers
 from simulator.commands.import_ import import_pool as command
 from simulator.errors import UserError
 from simulator.importers import tokenizing
-from simulator.importers.into_pool import ImportReport, import_pool
-from simulator.importers.reading import ImportOptions
+from simulator.importers.import_pool import ImportReport, import_pool
+from simulator.importers.importer import ImportOptions
 from simulator.importers.tokenizing import Tokenizer, load_tokenizer
-from simulator.pool import Pool
+from simulator.pools.pool import Pool
 
 MERGES = [("a", "b"), ("ab", "c"), ("Ġ", "abc")]
 

@@ -18,10 +18,10 @@ import pytest
 from pools import write_pool
 from submitted import FIRST_TWO, PROBLEMS, edit_json, submit, write_policy
 
-from simulator.submissions import verifying
-from simulator.submissions.options import Options
-from simulator.submissions.verification import Verification
-from simulator.submissions.verifying import verify_all
+from simulator.submissions.badges import Verification
+from simulator.verification import verify as verifying
+from simulator.verification.options import Options
+from simulator.verification.verify import verify_all
 
 SLEEPER = """
 import os, time

@@ -17,7 +17,7 @@ import pytest
 from pools import T, write_pool
 
 from simulator.cli import main
-from simulator.pool import Pool
+from simulator.pools.pool import Pool
 
 NAMES = ("--dataset", "a", "--model", "b", "--benchmark", "c")
 ROW = {"problem_id": "p", "gold_answer": "1", "answer": "1", "num_tokens": 5}

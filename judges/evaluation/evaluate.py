@@ -1,0 +1,257 @@
+"""Judges compared on the test side of a set of pairs: AUROC, TNR@0.2 and AUROC within problems."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from judges.evaluation.metrics import Floats, Ints, Labels, Quality, quality
+from judges.pairs.pair_sets import Group, PairSet
+from judges.protocol import AnyJudge, StoredJudge
+from simulator.errors import UserError
+from simulator.report.tables import aligned
+from simulator.report.text import escape_latex
+from simulator.statistics import Estimate
+
+POOLED = "all models"
+
+UNFINISHED = ", unfinished"
+"""Ends the name of a row without the pairs of which a prefix is a whole trace, answer included."""
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A judge's scores of the pairs of one side of a set; arrays have shape (pairs,).
+
+    `problem` and `model` number the problems and the models; `unfinished` says that neither
+    prefix is a whole trace, answer included.
+    """
+
+    name: str
+    truncation: str
+    labels: Labels
+    scores: Floats
+    problem: Ints
+    model: Ints
+    models: list[str]
+    unfinished: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the comparison."""
+
+    judge: str
+    truncation: str
+    model: str
+    unfinished: float
+    quality: Quality
+
+
+def score_pairs(
+    pairs: PairSet,
+    judge: AnyJudge,
+    name: str,
+    *,
+    split: str = "test",
+    unfinished_only: bool = False,
+    progress: Progress | None = None,
+) -> Scored:
+    """Have a judge score the pairs of one side of a set, a problem of a model at a time.
+
+    Parameters
+    ----------
+    judge
+        Its truncation is the one that it is shown.
+    unfinished_only
+        Whether to leave out pairs of which a prefix is a whole trace: its answer may be read there.
+
+    Raises
+    ------
+    UserError
+        A judge that reads no text, a truncation that the set lacks, or no pairs.
+    """
+    truncation = judge.identity.truncation
+    if isinstance(judge, StoredJudge) or truncation is None:
+        raise UserError(
+            f"judge {name}: reads stored answers and no text, so there is nothing to evaluate"
+        )
+    groups = list(pairs.groups(split, pairs.choose(truncation)))
+    models = sorted({group.model for group in groups})
+    problems = {key: index for index, key in enumerate(sorted({each.problem for each in groups}))}
+    parts: list[tuple[Group, Ints, Floats]] = []
+    for done, group in enumerate(groups):
+        open_pairs = ~group.whole[group.pairs].any(axis=1)
+        chosen = np.flatnonzero(open_pairs | (not unfinished_only))
+        if len(chosen):
+            parts.append((group, chosen, judge.score(group.prefixes, group.pairs[chosen])))
+        if progress is not None:
+            progress(done + 1, len(groups))
+    if not parts:
+        raise UserError(f"{pairs.folder}: no such pairs on the {split} side")
+    numbered = np.unique(
+        np.concatenate([np.full(len(at), problems[each.problem]) for each, at, _ in parts]),
+        return_inverse=True,
+    )[1]
+    return Scored(
+        name=name,
+        truncation=str(truncation),
+        labels=np.concatenate([each.same[at] for each, at, _ in parts]),
+        scores=np.concatenate([scores for _, _, scores in parts]),
+        problem=numbered.astype(np.int64),
+        model=np.concatenate([np.full(len(at), models.index(each.model)) for each, at, _ in parts]),
+        models=models,
+        unfinished=np.concatenate(
+            [~each.whole[each.pairs[at]].any(axis=1) for each, at, _ in parts]
+        ),
+    )
+
+
+def compare(scored: Sequence[Scored]) -> list[Row]:
+    """A row a judge and model, and one over all models where there are several.
+
+    Where some pairs hold a whole trace and some do not, a row more shows those that do not.
+    """
+    rows = []
+    for each in scored:
+        whole = [(POOLED, np.ones(len(each.labels), dtype=bool))]
+        models = [(model, each.model == index) for index, model in enumerate(each.models)]
+        for model, here in [*(whole if len(models) > 1 else []), *models]:
+            rows.append(_row(each, here, model))
+            unfinished = here & each.unfinished
+            if 0 < unfinished.sum() < here.sum():
+                rows.append(_row(each, unfinished, f"{model}{UNFINISHED}"))
+    return rows
+
+
+def _row(scored: Scored, here: npt.NDArray[np.bool_], model: str) -> Row:
+    problem = np.unique(scored.problem[here], return_inverse=True)[1].astype(np.int64)
+    cell = scored.problem[here] * len(scored.models) + scored.model[here]
+    return Row(
+        judge=scored.name,
+        truncation=scored.truncation,
+        model=model,
+        unfinished=float(scored.unfinished[here].mean()),
+        quality=quality(scored.labels[here], scored.scores[here], problem, cell),
+    )
+
+
+HEADERS = (
+    "judge",
+    "prefix",
+    "model",
+    "problems",
+    "pairs",
+    "same %",
+    "unfinished %",
+    "AUROC [95%]",
+    "TNR@0.2 [95%]",
+    "AUROC within problems [95%]",
+    "calibration error",
+)
+
+RIGHT = (False, False, False, *[True] * 8)
+"""Which columns are flush right."""
+
+NOTES = (
+    "Positive: same answer. TNR@0.2: share of different-answer pairs rejected where 20% of the "
+    "same are, too. Within problems: AUROC inside each problem of each model, averaged over those "
+    "that have both labels; it is what pruning needs, while the pooled one also rewards knowing "
+    "which problems are easy.",
+    "Intervals are from a bootstrap over problems. Chance: 0.500, 0.200, 0.500. Unfinished: pairs "
+    "of which neither prefix is a whole trace, answer included; the answers can be read off the "
+    "others.",
+)
+
+
+def cells(row: Row) -> list[str]:
+    """A row as readers see it, one text for each of HEADERS."""
+    found = row.quality
+    return [
+        row.judge,
+        row.truncation,
+        row.model,
+        str(found.problems),
+        f"{found.pairs:,}",
+        f"{100 * found.same:.1f}",
+        f"{100 * row.unfinished:.1f}",
+        _estimate(found.auroc),
+        _estimate(found.tnr),
+        _estimate(found.within),
+        f"{found.calibration_error:.3f}",
+    ]
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "one label"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def as_table(rows: Sequence[Row]) -> str:
+    """Aligned text."""
+    notes = "".join(f"{note}\n" for note in NOTES)
+    return aligned(HEADERS, [cells(row) for row in rows], RIGHT) + "\n" + notes
+
+
+def as_markdown(rows: Sequence[Row]) -> str:
+    """A GitHub table."""
+    lines = [list(HEADERS), [("---:" if right else "---") for right in RIGHT], *map(cells, rows)]
+    escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in escaped)
+    return table + "\n\n" + "\n\n".join(NOTES) + "\n"
+
+
+def as_latex(rows: Sequence[Row]) -> str:
+    """A booktabs table."""
+    columns = "".join("r" if right else "l" for right in RIGHT)
+    body = [" & ".join(map(escape_latex, cells(row))) + r" \\" for row in rows]
+    lines = [
+        r"% needs \usepackage{booktabs}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        " & ".join(map(escape_latex, HEADERS)) + r" \\",
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        *[rf"\par{{\footnotesize {escape_latex(note)}}}" for note in NOTES],
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def as_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """All figures unrounded, ready for JSON."""
+    return [
+        {
+            "judge": row.judge,
+            "truncation": row.truncation,
+            "model": row.model,
+            "unfinished": row.unfinished,
+            **asdict(row.quality),
+        }
+        for row in rows
+    ]
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """`{"rows": […], "notes": […]}`."""
+    document = {"rows": as_rows(rows), "notes": list(NOTES)}
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[Sequence[Row]], str]] = {
+    "table": as_table,
+    "markdown": as_markdown,
+    "latex": as_latex,
+    "json": as_json,
+}

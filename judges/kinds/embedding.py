@@ -1,0 +1,229 @@
+"""Judge `embedding`: how near two prefixes are in a sentence encoder's space.
+
+P(same) is the cosine, those below 0 counting as 0: the baseline of DeepPrune (arXiv 2510.08483,
+section 3.2). With a head that `judge train` made, it is the head's probability instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from judges.kinds.hf import batches, choose_device
+from judges.kinds.models import count_parameters, find_model, judge_file
+from judges.prefixes import Truncation
+from judges.protocol import Floats, Identity, Ints
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+
+DEFAULT_TRUNCATION = Truncation("tokens", 700)
+"""As in the published baseline."""
+
+HEAD_FILE = "pair_head.safetensors"
+
+BATCH_TOKENS = {"cpu": 2_048, "cuda": 65_536}
+"""Tokens that are encoded at once, padding included. A CPU is twice as fast with few, which stay in
+its caches."""
+
+
+class EmbeddingJudge:
+    """A sentence encoder as a judge. Nothing is loaded before it is needed.
+
+    Parameters
+    ----------
+    model, revision
+        A folder in the format of sentence-transformers, or a repository of the Hugging Face hub and
+        a commit, branch or tag of it, as for `judges.kinds.causal.CausalJudge`.
+    device
+        As for `judges.kinds.hf.HfJudge`.
+    head
+        Whether to use the pair head that the model was trained with: `auto` where it has one,
+        `none` for the cosine.
+    truncation
+        Where traces are cut; None takes what the model was trained with, else 700 tokens.
+    """
+
+    unranked = False
+    template_tokens = 0
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        revision: str | None = None,
+        device: str = "auto",
+        head: str = "auto",
+        truncation: Truncation | None = None,
+    ) -> None:
+        if head not in ("auto", "none"):
+            raise UserError(f"judge embedding: head={head}; give auto or none")
+        self.model_name = model
+        found = find_model(model, revision)
+        self.folder, self._weights, self.resolved = found.folder, found.weights, found.resolved
+        trained = judge_file(self.folder)
+        if trained.get("kind", "embedding") != "embedding":
+            raise UserError(f"{model}: trained as judge {trained['kind']}; name it so")
+        cut = trained.get("truncation")
+        self.truncation = truncation or (
+            Truncation.parse(cut) if isinstance(cut, str) else DEFAULT_TRUNCATION
+        )
+        self.has_head = head == "auto" and (self.folder / HEAD_FILE).exists()
+        self._device = device
+
+    @property
+    def identity(self) -> Identity:
+        return Identity(
+            name=f"embedding-{Path(self.model_name).name}",
+            weights=self._weights,
+            truncation=self.truncation,
+            settings=(("head", self.has_head),),
+        )
+
+    @cached_property
+    def parameters(self) -> int | None:
+        return count_parameters(self.folder)
+
+    @cached_property
+    def encoder(self) -> Any:
+        """The model, loaded."""
+        return load_encoder(self.folder, choose_device(self._device)).eval()
+
+    @cached_property
+    def head(self) -> Any:
+        """The pair head, loaded."""
+        from safetensors.torch import load_file
+
+        head = make_head(self.encoder.get_embedding_dimension())
+        try:
+            head.load_state_dict(load_file(self.folder / HEAD_FILE))
+        except (OSError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise UserError(f"{self.folder / HEAD_FILE}: cannot be loaded ({reason})") from None
+        return head.to(self.encoder.device).eval()
+
+    def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
+        return np.array([sum(map(len, each)) for each in chunks(self.encoder, prefixes)])
+
+    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+        import torch
+
+        used, index = np.unique(pairs, return_inverse=True)
+        index = index.reshape(pairs.shape)
+        scores = np.empty(len(pairs))
+        if not len(pairs):
+            return scores
+        with torch.inference_mode():
+            vectors = embed(self.encoder, [prefixes[each] for each in used.tolist()])
+            first, second = vectors[index[:, 0]], vectors[index[:, 1]]
+            if self.has_head:
+                logits = self.head(pair_features(first, second)).double()
+                scores[:] = torch.softmax(logits, dim=-1)[:, 1].cpu().numpy()
+            else:
+                cosine = torch.nn.functional.cosine_similarity(first.double(), second.double())
+                scores[:] = cosine.clamp(0.0, 1.0).cpu().numpy()
+        if not np.isfinite(scores).all():
+            raise UserError(f"{self.model_name}: gives NaN; its weights are damaged")
+        return scores
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the model, which each process loads by itself."""
+        return {
+            key: value for key, value in self.__dict__.items() if key not in ("encoder", "head")
+        }
+
+
+def load_encoder(folder: Path, device: str) -> Any:
+    """A sentence encoder that reads as many tokens at once as it has positions.
+
+    sentence-transformers cuts at what a model's makers set, 256 for all-MiniLM-L6-v2, and says
+    nothing. Attention weights are not dropped out in training: with that, torch writes out every
+    one of them, which takes most of the memory and half of the time.
+
+    Raises
+    ------
+    UserError
+        No sentence encoder, or no tokenizer.
+    """
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if not any(folder.glob("tokenizer*")):
+        raise UserError(
+            f"{folder}: no tokenizer here (tokenizer.json); copy that of its base model"
+        )
+    try:
+        encoder = SentenceTransformer(
+            str(folder),
+            device=device,
+            local_files_only=True,
+            config_kwargs={"attention_probs_dropout_prob": 0.0},
+        )
+        encoder.max_seq_length = encoder[0].auto_model.config.max_position_embeddings
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{folder}: not a sentence encoder ({reason})") from None
+    return encoder
+
+
+def chunks(encoder: Any, texts: Sequence[str]) -> list[list[list[int]]]:
+    """Token ids of each text in pieces that fit the encoder, special tokens included."""
+    if not texts:
+        return []
+    encoded = encoder.tokenizer(
+        list(texts),
+        truncation=True,
+        max_length=encoder.max_seq_length,
+        return_overflowing_tokens=True,
+    )
+    pieces: list[list[list[int]]] = [[] for _ in texts]
+    for owner, ids in zip(encoded["overflow_to_sample_mapping"], encoded["input_ids"], strict=True):
+        pieces[owner].append(ids)
+    return pieces
+
+
+def embed(encoder: Any, texts: Sequence[str]) -> torch.Tensor:
+    """The embedding of each text, shape (texts, dimensions), of length 1.
+
+    That of a text in several pieces is the mean of theirs, each weighted by its tokens.
+    """
+    import torch
+
+    pieces = chunks(encoder, texts)
+    rows = [(owner, ids) for owner, each in enumerate(pieces) for ids in each]
+    at_once = BATCH_TOKENS.get(encoder.device.type, BATCH_TOKENS["cpu"])
+    parts, owners, weights = [], [], []
+    for keys in batches({key: ids for key, (_, ids) in enumerate(rows)}, at_once):
+        batch = [rows[key] for key in keys]
+        padded = encoder.tokenizer.pad(
+            {"input_ids": [ids for _, ids in batch]}, return_tensors="pt"
+        ).to(encoder.device)
+        parts.append(encoder(dict(padded))["sentence_embedding"])
+        owners += [owner for owner, _ in batch]
+        weights += [len(ids) for _, ids in batch]
+    found = torch.cat(parts)
+    scaled = found * torch.tensor(weights, device=found.device, dtype=found.dtype).unsqueeze(1)
+    total = torch.zeros(len(texts), found.shape[1], device=found.device, dtype=found.dtype)
+    total = total.index_add(0, torch.tensor(owners, device=found.device), scaled)
+    return torch.nn.functional.normalize(total, dim=1)
+
+
+def pair_features(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """What a pair head reads of two embeddings: |u − v| and u · v, the same in both directions."""
+    import torch
+
+    return torch.cat([(first - second).abs(), first * second], dim=-1)
+
+
+def make_head(dimensions: int) -> torch.nn.Sequential:
+    """A pair head for embeddings of this size: one hidden layer, logits of different and same."""
+    from torch import nn
+
+    return nn.Sequential(nn.Linear(2 * dimensions, dimensions), nn.GELU(), nn.Linear(dimensions, 2))

@@ -1,0 +1,317 @@
+"""Judge `hf`: a causal language model through transformers, asked for one of two labels.
+
+P(same) is the probability of the label for "same" against that for "different", of these two
+alone, as the token after the prompt.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from judges.kinds.causal import DEFAULT_MODEL, CausalJudge, not_numbers, too_long
+from judges.kinds.prompting import Prompter
+from judges.prefixes import Truncation
+from judges.protocol import Floats, Ints
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+IN_PARTS = "sdpa_in_parts"
+"""What transformers knows the attention of `read_tails_faster` by."""
+
+PART = 200
+"""Tokens after a shared cache that are scored at a time."""
+
+
+class HfJudge(CausalJudge):
+    """A causal language model as a judge. Nothing is loaded before it is needed.
+
+    Parameters
+    ----------
+    model, revision, prompt, same, different, truncation
+        As for `judges.kinds.causal.CausalJudge`.
+    device
+        `cpu`, `cuda`, `cuda:1`; `auto` takes a GPU where there is one.
+    dtype
+        `float32`, `bfloat16`; `auto` takes bfloat16 on a GPU.
+    batch_tokens
+        Tokens that are held in memory at once, padding included.
+    share
+        Whether what all pairs of a trace A have in common is read once for all of them. The same
+        probabilities but for rounding. Models that keep more than keys and values (linear
+        attention, Mamba) read each pair by itself in any case.
+
+    Raises
+    ------
+    UserError
+        On first use: a model that cannot be found or loaded, labels that are no single tokens, a
+        template without its fields, prompts longer than the model's context.
+    """
+
+    kind = "hf"
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        revision: str | None = None,
+        prompt: str | None = None,
+        same: str | None = None,
+        different: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        batch_tokens: int = 16_384,
+        share: bool = True,
+        truncation: Truncation | None = None,
+    ) -> None:
+        if batch_tokens < 1:
+            raise UserError(f"judge hf: batch_tokens={batch_tokens}; at least 1")
+        super().__init__(model, revision, prompt, same, different, truncation)
+        self._device, self._dtype = device, dtype
+        self.batch_tokens = batch_tokens
+        self.share = share
+
+    @cached_property
+    def dtype_name(self) -> str:
+        """The arithmetic that scores are computed in."""
+        if self._dtype not in ("auto", "float32", "bfloat16"):
+            raise UserError(f"judge hf: dtype={self._dtype}; give float32, bfloat16 or auto")
+        if self._dtype != "auto":
+            return self._dtype
+        return "bfloat16" if self.device.startswith("cuda") else "float32"
+
+    @cached_property
+    def device(self) -> str:
+        """Where the model runs."""
+        return choose_device(self._device)
+
+    @cached_property
+    def model(self) -> Any:
+        """The model, loaded."""
+        import torch
+
+        model = load_causal_model(self.folder, getattr(torch, self.dtype_name))
+        read_tails_faster(model)
+        return model.to(self.device).eval()
+
+    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+        import torch
+
+        tokens = self.prompter.tokens(prefixes)
+        check_context(self.model, self.prompter, tokens, pairs, self.model_name)
+        scores = np.empty(len(pairs))
+        partners: dict[int, list[int]] = {}
+        for row, first in enumerate(pairs[:, 0].tolist()):
+            partners.setdefault(first, []).append(row)
+        alone: list[int] = []
+        share = self.share
+        with torch.inference_mode():
+            for first, rows in partners.items():
+                head = self.prompter.head(tokens[first])
+                held = self._read(head) if share and len(rows) > 1 else None
+                if held is None:
+                    share = share and len(rows) < 2  # not tried again where it cannot be done
+                    alone += rows
+                    continue
+                tails = {row: self.prompter.tail(tokens[pairs[row, 1]]) for row in rows}
+                for batch in batches(tails, self.batch_tokens, len(head)):
+                    cache = _repeated(held, len(batch))
+                    scores[batch] = self._chances([tails[row] for row in batch], cache, len(head))
+            prompts = {
+                row: self.prompter.head(tokens[pairs[row, 0]])
+                + self.prompter.tail(tokens[pairs[row, 1]])
+                for row in alone
+            }
+            for batch in batches(prompts, self.batch_tokens):
+                scores[batch] = self._chances([prompts[row] for row in batch])
+        return scores
+
+    def _chances(self, rows: list[list[int]], cache: Any = None, seen: int = 0) -> Floats:
+        """P(same) after each row of tokens; `seen` tokens of each are in `cache` already."""
+        import torch
+
+        logits = last_logits(self.model, rows, self.device, cache, seen)
+        chosen = logits[:, list(self.prompter.labels)].double()
+        if not torch.isfinite(chosen).all():
+            raise UserError(not_numbers(self.model_name, "logits", self.dtype_name))
+        chances: Floats = torch.softmax(chosen, dim=-1)[:, 1].cpu().numpy()
+        return chances
+
+    def _read(self, head: list[int]) -> Any:
+        """The cache of a row of tokens; None for a model whose cache is for that row alone."""
+        import torch
+
+        ids = torch.tensor([head], device=self.device)
+        last_only = {"logits_to_keep": 1} if _keeps_logits(self.model) else {}
+        read = self.model(input_ids=ids, use_cache=True, **last_only)
+        cache = getattr(read, "past_key_values", None)
+        layers = getattr(cache, "layers", [None])
+        repeats = all(hasattr(layer, "batch_repeat_interleave") for layer in layers)
+        return cache if repeats else None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the model, which each process loads by itself."""
+        loaded = ("model", "prompter", "device")
+        return {key: value for key, value in self.__dict__.items() if key not in loaded}
+
+
+def last_logits(
+    model: Any, rows: Sequence[Sequence[int]], device: Any, cache: Any = None, seen: int = 0
+) -> torch.Tensor:
+    """Logits of the token after each row, shape (rows, vocabulary).
+
+    Rows are padded on the right: a causal model's tokens see none that follow, so that no mask is
+    needed and no position moves.
+    """
+    import torch
+
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    width = max(len(row) for row in rows)
+    ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
+    ends, which = torch.unique(lengths - 1, return_inverse=True)
+    keep = {"logits_to_keep": ends} if _keeps_logits(model) else {}
+    past: dict[str, Any] = {"use_cache": False}
+    if cache is not None:
+        positions = torch.arange(seen, seen + width, device=device)
+        past = {
+            "past_key_values": cache,
+            "use_cache": True,
+            "position_ids": positions.expand(len(rows), -1),
+        }
+    logits = model(input_ids=ids, **past, **keep).logits
+    column = which if keep else lengths - 1
+    chosen: torch.Tensor = logits[torch.arange(len(rows), device=device), column]
+    return chosen
+
+
+def _keeps_logits(model: Any) -> bool:
+    """Whether a model can leave out the logits that nobody asks for, most of the memory."""
+    forward = getattr(model, "forward", model)
+    return "logits_to_keep" in inspect.signature(forward).parameters
+
+
+def _repeated(cache: Any, times: int) -> Any:
+    """A copy of a cache of one row with that row `times` times: a batch writes into it."""
+    import copy
+
+    repeated = copy.deepcopy(cache)
+    repeated.batch_repeat_interleave(times)
+    return repeated
+
+
+def batches(rows: dict[int, list[int]], tokens: int, seen: int = 0) -> Iterator[list[int]]:
+    """Keys of rows of about the same length, at most `tokens` in a batch with its padding.
+
+    `seen` tokens are held beside each row. A row that is too long by itself is a batch of its own.
+    """
+    batch: list[int] = []
+    for key in sorted(rows, key=lambda key: (len(rows[key]), key)):
+        if batch and (len(batch) + 1) * (seen + len(rows[key])) > tokens:
+            yield batch
+            batch = []
+        batch.append(key)
+    if batch:
+        yield batch
+
+
+def check_context(
+    model: Any, prompter: Prompter, tokens: list[list[int]], pairs: Ints, name: str
+) -> None:
+    """Refuse prompts that do not fit into the model's context.
+
+    Raises
+    ------
+    UserError
+        The longest prompt is longer.
+    """
+    context = getattr(model.config, "max_position_embeddings", None)
+    if context is None or not len(pairs):
+        return
+    lengths = np.array([len(ids) for ids in tokens])
+    longest = int((lengths[pairs[:, 0]] + lengths[pairs[:, 1]]).max()) + prompter.template_tokens
+    if longest > context:
+        raise UserError(too_long(name, longest, context, prompter.template_tokens))
+
+
+def read_tails_faster(model: Any) -> None:
+    """Have a model spend less on the attention of rows that go on after a shared cache.
+
+    There, transformers makes a mask a row, which PyTorch turns into numbers in every layer, and
+    scores every new token against all others, those masked included. Rows are padded on the right
+    and never masked here, so one mask serves all; and a part of them at a time is scored, against
+    the tokens up to its end. The same probabilities but for rounding.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    if model.config._attn_implementation != "sdpa" or not model._can_set_attn_implementation():
+        return
+    attend, mask = AttentionInterface()["sdpa"], AttentionMaskInterface()["sdpa"]
+
+    def one_mask(batch_size: int, *given: Any, **named: Any) -> Any:
+        return mask(1, *given, **named)
+
+    def in_parts(
+        module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **named: Any
+    ) -> Any:
+        import torch
+
+        if attention_mask is None or named.get("position_bias") is not None:
+            return attend(module, query, key, value, attention_mask, **named)
+        new, seen = query.shape[2], key.shape[2] - query.shape[2]
+        read = []
+        for begin in range(0, new, PART):
+            end = min(begin + PART, new)
+            known = seen + end
+            part = query[:, :, begin:end], key[:, :, :known], value[:, :, :known]
+            read.append(attend(module, *part, attention_mask[:, :, begin:end, :known], **named)[0])
+        return torch.cat(read, dim=1), None
+
+    AttentionInterface.register(IN_PARTS, in_parts)
+    AttentionMaskInterface.register(IN_PARTS, one_mask)
+    model.set_attn_implementation(IN_PARTS)
+
+
+def choose_device(device: str) -> str:
+    """`auto` means a GPU where there is one.
+
+    Raises
+    ------
+    UserError
+        No such device here.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"device={device}: cannot be used here ({reason})") from None
+    return device
+
+
+def load_causal_model(folder: Path, dtype: Any) -> Any:
+    """A causal language model's weights, in memory.
+
+    Raises
+    ------
+    UserError
+        Another kind of model, or files that are damaged.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{folder}: not a causal language model ({reason})") from None

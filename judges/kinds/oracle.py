@@ -1,0 +1,136 @@
+"""The oracle: the true label of a pair, blurred until its AUROC is the one asked for.
+
+For studies of what a judge of some quality would be worth. It knows the answers, so its runs are
+unranked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit, logit, ndtri
+
+from judges.protocol import Floats, Identity, Ints
+from simulator.errors import UserError
+from simulator.pools.pool import NO_ANSWER, StoredProblem
+
+PUBLISHED_AUROC = 0.8701
+"""Of the best judge of DeepPrune (arXiv 2510.08483, first version): 25 reasoning words, focal loss
+and oversampling, averaged over its test models."""
+
+SAME_SHARE = 0.8
+"""Share of the pairs that the published judge was trained on whose answers are the same (about 80%,
+arXiv 2510.08483, section 4.1.2)."""
+
+VERSION = 2
+"""Goes up whenever a score changes."""
+
+
+@dataclass(frozen=True)
+class OracleJudge:
+    """P(same answer) for one who sees x = ±d/2 + noise of a pair, + where the answers are the same.
+
+    With standard normal noise and d = √2 Φ⁻¹(AUROC), x of a random same-answer pair is above that
+    of a random different-answer pair with probability `auroc`. The score is the posterior,
+    P(same | x) = sigmoid(d x + logit(same_share)), which orders pairs as x does. It is what a judge
+    learns that is trained with cross-entropy on pairs of which `same_share` are the same: where
+    that share holds, of the pairs with score s a share s is the same. A judge that cannot tell
+    (AUROC 0.5) says `same_share` of every pair.
+
+    A share of the noise's variance belongs to the two traces (u_a + u_b, each u the same in all of
+    a trace's pairs), the rest to the pair: a judge that misreads a trace does so in every pair, and
+    an average over many partners does not make up for it. How large that share is in real judges is
+    not published; one half is ours.
+
+    A trace without an answer counts as different from every other. At AUROC 1 there is no noise and
+    scores are 0 and 1.
+
+    Parameters
+    ----------
+    auroc
+        From 0.5, chance, to 1.
+    same_share
+        Share of same-answer pairs that the judge was trained on, above 0 and below 1.
+    trace_share
+        Share of the noise's variance that belongs to traces, 0 to 1.
+    seed
+        Gives other noise.
+    """
+
+    auroc: float = 1.0
+    same_share: float = SAME_SHARE
+    trace_share: float = 0.5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.auroc <= 1:
+            raise UserError(f"judge oracle: auroc={self.auroc}; from 0.5 (chance) to 1")
+        if not 0 < self.same_share < 1:
+            raise UserError(f"judge oracle: same_share={self.same_share}; above 0 and below 1")
+        if not 0 <= self.trace_share <= 1:
+            raise UserError(f"judge oracle: trace_share={self.trace_share}; from 0 to 1")
+
+    @property
+    def identity(self) -> Identity:
+        settings = {
+            "auroc": self.auroc,
+            "same_share": self.same_share,
+            "seed": self.seed,
+            "trace_share": self.trace_share,
+            "version": VERSION,
+        }
+        return Identity(f"oracle-auroc-{self.auroc:g}", settings=tuple(settings.items()))
+
+    @property
+    def parameters(self) -> None:
+        """It has no model."""
+
+    @property
+    def template_tokens(self) -> int:
+        return 0
+
+    @property
+    def unranked(self) -> bool:
+        return True
+
+    def score_stored(self, problem: StoredProblem, pairs: Ints) -> Floats:
+        """See `judges.protocol.StoredJudge`."""
+        same = same_answer(problem, pairs)
+        if self.auroc == 1:
+            return same.astype(np.float64)
+        ids = problem.trace_ids[pairs].astype(np.uint64)
+        of_pair = self._normal(problem, "pair", (ids[:, 0] << np.uint64(32)) | ids[:, 1])
+        of_trace = self._normal(problem, "trace", problem.trace_ids.astype(np.uint64))[pairs]
+        noise = (1 - self.trace_share) ** 0.5 * of_pair
+        noise += (self.trace_share / 2) ** 0.5 * of_trace.sum(axis=1)
+        distance = 2**0.5 * float(ndtri(self.auroc))
+        seen = np.where(same, distance / 2, -distance / 2) + noise
+        scores: Floats = expit(distance * seen + logit(self.same_share))
+        return scores
+
+    def _normal(self, problem: StoredProblem, what: str, numbers: npt.NDArray[np.uint64]) -> Floats:
+        """Standard normal numbers that depend on seed, pool, problem and `numbers` alone."""
+        text = f"{self.seed}\0{problem.pool.name}\0{problem.problem_id}\0{what}"
+        key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+        bits = mixed(numbers ^ mixed(np.array([key], dtype=np.uint64)))
+        uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        normal: Floats = ndtri(uniform)
+        return normal
+
+
+def same_answer(problem: StoredProblem, pairs: Ints) -> npt.NDArray[np.bool_]:
+    """Whether both traces of each pair end in the same answer, shape (n,); never without one."""
+    answers = problem.answer_class[pairs]
+    same: npt.NDArray[np.bool_] = (answers[:, 0] == answers[:, 1]) & (answers[:, 0] != NO_ANSWER)
+    return same
+
+
+def mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """A hash of 64-bit numbers, one to one: the finaliser of SplitMix64 (Steele et al. 2014)."""
+    mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return mixed ^ (mixed >> np.uint64(31))

@@ -1,0 +1,161 @@
+"""Prompts of judges that are causal language models: a template file, and a model's own tokens.
+
+A prompt is five runs of tokens, each made by itself: what stands before trace A, trace A, what
+stands between, trace B, what stands after. So all pairs of one trace A begin with the same tokens,
+which engines read once, and each prefix is tokenized once, whatever its number of partners.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from judges import PACKAGE
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+DEFAULT_TEMPLATE = Path(PACKAGE) / "prompts" / "same_answer.txt"
+
+FIELDS = ("{trace_a}", "{trace_b}")
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt's text with one place for each trace, and the two labels that answer it."""
+
+    text: str
+    same: str = "Yes"
+    different: str = "No"
+
+    @classmethod
+    def read(cls, path: Path | None = None, same: str = "Yes", different: str = "No") -> Template:
+        """The template of a file, None for the built-in one.
+
+        Raises
+        ------
+        UserError
+            A file that cannot be read, lacks one of the fields, has one twice, another field, or
+            trace B before trace A.
+        """
+        path = path or DEFAULT_TEMPLATE
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such prompt template; give a text file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: cannot be read as text ({error})") from None
+        for field in FIELDS:
+            if text.count(field) != 1:
+                raise UserError(
+                    f"{path}: has {field} {text.count(field)} times; a prompt template needs "
+                    f"{FIELDS[0]} and then {FIELDS[1]}, once each"
+                )
+        if text.index(FIELDS[0]) > text.index(FIELDS[1]):
+            raise UserError(f"{path}: {FIELDS[1]} stands before {FIELDS[0]}; swap them")
+        unknown = set(re.findall(r"\{(?:trace|prefix|question|problem)\w*\}", text)) - set(FIELDS)
+        if unknown:
+            raise UserError(
+                f"{path}: unknown field {min(unknown)}; a judge is shown {' and '.join(FIELDS)}"
+            )
+        if same == different:
+            raise UserError(f"both labels are {same!r}; give two that differ")
+        return cls(text.strip(), same, different)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the text and the labels: what tells two prompts apart."""
+        parts = "\0".join((self.text, self.same, self.different))
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Prompter:
+    """A template in the tokens of one model.
+
+    `labels` are the token ids of different and same, in this order, as everywhere.
+    """
+
+    tokenizer: PreTrainedTokenizerBase
+    before: list[int]
+    between: list[int]
+    after: list[int]
+    labels: tuple[int, int]
+
+    @property
+    def template_tokens(self) -> int:
+        """Tokens of a prompt beside the two prefixes."""
+        return len(self.before) + len(self.between) + len(self.after)
+
+    def tokens(self, prefixes: Sequence[str]) -> list[list[int]]:
+        """The token ids of each prefix; one that spells a special token is read as plain text."""
+        if not prefixes:
+            return []
+        ids: list[list[int]] = self.tokenizer(
+            list(prefixes), add_special_tokens=False, split_special_tokens=True
+        )["input_ids"]
+        return ids
+
+    def head(self, first: Sequence[int]) -> list[int]:
+        """What all pairs of trace A share."""
+        return [*self.before, *first, *self.between]
+
+    def tail(self, second: Sequence[int]) -> list[int]:
+        """The rest: trace B and what stands after it."""
+        return [*second, *self.after]
+
+
+def make_prompter(template: Template, tokenizer: PreTrainedTokenizerBase, name: str) -> Prompter:
+    """Put a template into a model's tokens, inside its chat template where it has one.
+
+    A model without one is a base model: it reads the template as it stands. Where a chat template
+    asks whether to think, it is told not to: the label has to be the next token.
+
+    Raises
+    ------
+    UserError
+        A label that is not one token, or a chat template that drops a part of the prompt.
+    """
+    text = template.text
+    if tokenizer.chat_template:
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": template.text}],
+            tokenize=False,
+            add_generation_prompt=True,
+            enable_thinking=False,
+        )
+        if any(text.count(field) != 1 for field in FIELDS):
+            raise UserError(f"{name}: its chat template does not pass on the prompt as it stands")
+        start: list[int] = []
+    else:
+        start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+    before, rest = text.split(FIELDS[0])
+    between, after = rest.split(FIELDS[1])
+
+    def ids(part: str) -> list[int]:
+        encoded: list[int] = tokenizer(part, add_special_tokens=False)["input_ids"]
+        return encoded
+
+    labels = [_label_id(label, ids(label), name) for label in (template.different, template.same)]
+    if labels[0] == labels[1]:
+        raise UserError(
+            f"{name}: its tokenizer gives {template.same!r} and {template.different!r} the same "
+            "token; give labels that it tells apart"
+        )
+    return Prompter(
+        tokenizer, [*start, *ids(before)], ids(between), ids(after), (labels[0], labels[1])
+    )
+
+
+def _label_id(label: str, ids: list[int], name: str) -> int:
+    if len(ids) != 1:
+        raise UserError(
+            f"{name}: its tokenizer makes {len(ids)} tokens of the label {label!r}; a label must "
+            "be one token, choose others with same= and different="
+        )
+    return ids[0]

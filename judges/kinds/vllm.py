@@ -1,0 +1,151 @@
+"""Judge `vllm`: the same question as judge `hf`, put to vLLM's engine.
+
+For machines with GPUs and many pairs. The engine keeps what it has read of a prompt (prefix
+caching), so prompts go to it sorted by trace A, which stands before trace B.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from judges.kinds.causal import DEFAULT_MODEL, CausalJudge, not_numbers, too_long
+from judges.loading import not_installed
+from judges.prefixes import Truncation
+from judges.protocol import Floats, Ints
+from simulator.errors import UserError
+
+
+class VllmJudge(CausalJudge):
+    """A causal language model in vLLM as a judge. Nothing is loaded before it is needed.
+
+    Parameters
+    ----------
+    model, revision, prompt, same, different, truncation
+        As for `judges.kinds.causal.CausalJudge`.
+    dtype
+        `bfloat16` or `float32`.
+    tensor_parallel, data_parallel
+        GPUs that share one copy of the model, and copies of it: vLLM's own settings.
+    context
+        The longest prompt in tokens; 0 for the model's own, which may need more memory than a GPU
+        has.
+    memory
+        Share of a GPU's memory that vLLM may take.
+    eager
+        Whether to start sooner and run slower, without compiled graphs.
+
+    Raises
+    ------
+    UserError
+        On first use: what `judges.kinds.hf.HfJudge` raises, or vLLM cannot start.
+    """
+
+    kind = "vllm"
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        revision: str | None = None,
+        prompt: str | None = None,
+        same: str | None = None,
+        different: str | None = None,
+        dtype: str = "bfloat16",
+        tensor_parallel: int = 1,
+        data_parallel: int = 1,
+        context: int = 0,
+        memory: float = 0.9,
+        eager: bool = False,
+        truncation: Truncation | None = None,
+    ) -> None:
+        if dtype not in ("bfloat16", "float32"):
+            raise UserError(f"judge vllm: dtype={dtype}; give bfloat16 or float32")
+        super().__init__(model, revision, prompt, same, different, truncation)
+        self.dtype = dtype
+        self._engine_settings: dict[str, Any] = {
+            "dtype": dtype,
+            "tensor_parallel_size": tensor_parallel,
+            "max_model_len": context or None,
+            "gpu_memory_utilization": memory,
+            "enforce_eager": eager,
+        }
+        if data_parallel != 1:
+            self._engine_settings["data_parallel_size"] = data_parallel
+
+    @property
+    def dtype_name(self) -> str:
+        return self.dtype
+
+    @cached_property
+    def engine(self) -> Any:
+        """The engine with the model loaded."""
+        vllm = _library()
+        try:
+            return vllm.LLM(
+                str(self.folder),
+                skip_tokenizer_init=True,  # prompts go in as token ids
+                enable_prefix_caching=True,
+                disable_log_stats=True,
+                seed=0,
+                **self._engine_settings,
+            )
+        except (ValueError, RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"judge vllm: vLLM cannot start {self.model_name} ({reason})") from None
+
+    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+        vllm = _library()
+        tokens = self.prompter.tokens(prefixes)
+        self._check_context(tokens, pairs)
+        order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+        prompts = [
+            {"prompt_token_ids": self.prompter.head(tokens[a]) + self.prompter.tail(tokens[b])}
+            for a, b in pairs[order].tolist()
+        ]
+        asked = vllm.SamplingParams(
+            max_tokens=1,
+            temperature=0.0,
+            logprob_token_ids=list(self.prompter.labels),
+            detokenize=False,
+        )
+        scores = np.empty(len(pairs))
+        outputs = self.engine.generate(prompts, asked, use_tqdm=False)
+        for row, output in zip(order.tolist(), outputs, strict=True):
+            scores[row] = self._chance(output.outputs[0].logprobs[0])
+        return scores
+
+    def _chance(self, logprobs: Any) -> float:
+        """P(same) of the two labels alone, from the log-probabilities of exactly these."""
+        different, same = (logprobs[label].logprob for label in self.prompter.labels)
+        if not (math.isfinite(different) and math.isfinite(same)):
+            raise UserError(not_numbers(self.model_name, "probabilities", self.dtype))
+        return float(1 / (1 + math.exp(different - same)))
+
+    def _check_context(self, tokens: list[list[int]], pairs: Ints) -> None:
+        if not len(pairs):
+            return
+        lengths = np.array([len(ids) for ids in tokens])
+        longest = int((lengths[pairs[:, 0]] + lengths[pairs[:, 1]]).max())
+        longest += self.prompter.template_tokens
+        context = int(self.engine.model_config.max_model_len) - 1  # one token is generated
+        if longest > context:
+            template = self.prompter.template_tokens
+            raise UserError(too_long(self.model_name, longest, context, template))
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the engine, which each process starts by itself."""
+        loaded = ("engine", "prompter")
+        return {key: value for key, value in self.__dict__.items() if key not in loaded}
+
+
+def _library() -> Any:
+    """The library vllm, which is needed on first use: stored scores do without."""
+    try:
+        import vllm
+    except ModuleNotFoundError as error:
+        raise not_installed(VllmJudge.kind, error) from None
+    return vllm

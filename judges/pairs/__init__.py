@@ -1,0 +1,1 @@
+"""Sets of labelled pairs of traces, and their splits."""

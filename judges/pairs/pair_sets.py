@@ -1,0 +1,373 @@
+"""Sets of pairs to train and evaluate judges on: made from pools, and complete in themselves.
+
+A set is one folder. `pairs.json` says what it is, where its pairs come from and what was left out;
+`prefixes.parquet` holds what a judge is shown of each trace, once for each truncation;
+`pairs.parquet` names two traces, whether their final answers are the same, and the side of the
+split. No text after the cut is in it, so that no judge can be trained on an answer by mistake.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from judges.pairs.splitting import make_split, problem_keys, rank
+from judges.prefixes import Truncation
+from judges.protocol import Ints, all_pairs
+from simulator.errors import UserError
+from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
+from simulator.storage import disk_error, file_sha256, make_folders, parquet_writer, reading
+
+FORMAT = 1
+"""Version of the format; a reader refuses a newer one."""
+
+TRACES = 16
+"""Traces drawn of each problem: 120 pairs (arXiv 2510.08483, section 3.2)."""
+
+TEST_SHARE = 0.3
+"""Share of the problems, and of the models where none are named, to test on."""
+
+LENGTH_REASONS = frozenset({"length", "max_tokens", "model_length", "forced_close"})
+"""Finish reasons of a trace that was cut by the length limit, whatever it answered."""
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "prefixes": pa.schema(
+        [
+            pa.field("pool", pa.string(), nullable=False),
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_id", pa.int32(), nullable=False),
+            pa.field("truncation", pa.string(), nullable=False),
+            pa.field("prefix", pa.large_string(), nullable=False),
+            pa.field("whole", pa.bool_(), nullable=False),
+        ]
+    ),
+    "pairs": pa.schema(
+        [
+            pa.field("split", pa.string(), nullable=False),
+            pa.field("pool", pa.string(), nullable=False),
+            pa.field("model", pa.string(), nullable=False),
+            pa.field("problem", pa.string(), nullable=False),
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_a", pa.int32(), nullable=False),
+            pa.field("trace_b", pa.int32(), nullable=False),
+            pa.field("same", pa.bool_(), nullable=False),
+        ]
+    ),
+}
+"""Columns of each file. `problem` is what the split keeps on one side: the same for the same
+question, whatever pool it is in. `whole` says that a prefix is all of its trace."""
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The pairs of one problem of one pool: what a judge scores in one call.
+
+    `prefixes` are those of the drawn traces in order of trace id; `pairs`, shape (n, 2), index
+    them, the lower first; `same` has shape (n,). `problem` is the key that the split goes by.
+    """
+
+    pool: str
+    model: str
+    problem: str
+    problem_id: str
+    prefixes: list[str]
+    whole: npt.NDArray[np.bool_]
+    pairs: Ints
+    same: npt.NDArray[np.bool_]
+
+
+def make_pairs(
+    pools: Sequence[Pool],
+    folder: Path,
+    truncations: Sequence[Truncation],
+    *,
+    traces: int = TRACES,
+    test_share: float = TEST_SHARE,
+    test_models: Sequence[str] = (),
+    seed: int = 0,
+) -> PairSet:
+    """Draw traces of each problem, pair all of them, split, and write the set.
+
+    Parameters
+    ----------
+    pools
+        With text. The same problem may be in several: it is on one side in all of them.
+    folder
+        Must not exist.
+    truncations
+        What is kept of each trace, to train and evaluate with any of them.
+    traces
+        How many are drawn of each problem, of those with an answer that ended by themselves.
+    test_share
+        Share of the problems of each benchmark to test on; 1 tests on all, 0 on none.
+    test_models
+        Globs over names of models to test on. None given: a share of them drawn with the seed, at
+        least one and not all; with one model alone, or where everything is on one side, the split
+        is by problem only.
+    seed
+        Of the draws of traces, problems and models. Each depends on the seed and its own name only,
+        not on what else is there.
+
+    Raises
+    ------
+    UserError
+        A folder that exists, a pool without text, globs that match no model or all, or no pairs.
+    """
+    if folder.exists():
+        raise UserError(f"{folder}: exists already; choose another place")
+    keys = problem_keys(pools)
+    split = make_split(pools, keys, test_share, test_models, seed)
+    counts = {pool.name: _Counts() for pool in pools}
+    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        make_folders(temporary)
+        with (
+            parquet_writer(temporary / "prefixes.parquet", SCHEMAS["prefixes"]) as prefixes,
+            parquet_writer(temporary / "pairs.parquet", SCHEMAS["pairs"]) as pairs,
+        ):
+            for pool in pools:
+                for problem in pool.problems:
+                    key = keys[pool.name, problem.problem_id]
+                    side = split.side(key, pool.info.model)
+                    drawn = counts[pool.name].draw(problem, traces, seed, side)
+                    if side is None or len(drawn) < 2:
+                        continue
+                    for truncation in truncations:
+                        prefixes.write_table(_prefix_rows(problem, drawn, truncation))
+                    table = _pair_rows(problem, drawn, key, side)
+                    pairs.write_table(table)
+                    counts[pool.name].add(table)
+        _check_apart(temporary / "pairs.parquet")
+        info = {
+            "format": FORMAT,
+            "truncations": [str(each) for each in truncations],
+            "traces": traces,
+            "test_share": test_share,
+            "seed": seed,
+            "split": "problem and model" if split.by_model else "problem",
+            "test_models": sorted(split.test_models),
+            "pools": {
+                pool.name: {
+                    "model": pool.info.model,
+                    "fingerprint": pool.info.fingerprint,
+                    "synthetic": pool.info.synthetic,
+                    "licence": pool.info.licence,
+                    **counts[pool.name].as_dict(),
+                }
+                for pool in pools
+            },
+            "sha256": {
+                name: file_sha256(temporary / name)
+                for name in ("pairs.parquet", "prefixes.parquet")
+            },
+        }
+        if not any(each.train or each.test for each in counts.values()):
+            raise UserError("no problem has two traces with an answer: there is nothing to pair")
+        (temporary / "pairs.json").write_text(
+            json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        temporary.rename(folder)
+    except OSError as error:
+        raise disk_error(error, folder) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return PairSet(folder)
+
+
+class PairSet:
+    """A stored set of pairs.
+
+    Raises
+    ------
+    UserError
+        The folder holds no set of pairs, a newer format, or other files than its description says.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        file = folder / "pairs.json"
+        try:
+            self.info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            newer = int(self.info["format"]) > FORMAT
+            stored = dict(self.info["sha256"])
+            self.truncations = [Truncation.parse(each) for each in self.info["truncations"]]
+        except OSError:
+            raise UserError(
+                f"{folder}: no set of pairs here; make one with: deepprune-sim judge pairs"
+            ) from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise UserError(f"{file}: not a description of pairs; make the set again") from None
+        if newer:
+            raise UserError(f"{file}: a newer format than this program's; upgrade deepprune-sim")
+        for name in ("pairs.parquet", "prefixes.parquet"):
+            with reading(folder / name) as path:
+                if file_sha256(path) != stored.get(name):
+                    raise UserError(f"{path}: not the file that pairs.json describes; make it anew")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over its files: sets that agree on it are the same."""
+        text = json.dumps(self.info["sha256"], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def choose(self, truncation: Truncation | None) -> Truncation:
+        """The truncation asked for, or the set's first.
+
+        Raises
+        ------
+        UserError
+            The set was made without it.
+        """
+        if truncation is None:
+            return self.truncations[0]
+        if truncation not in self.truncations:
+            has = ", ".join(map(str, self.truncations))
+            raise UserError(
+                f"{self.folder}: has no prefixes cut at {truncation} (it has: {has}); choose one "
+                f"of these, or make the pairs again with --truncation {truncation}"
+            )
+        return truncation
+
+    @cached_property
+    def _pairs(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+        with reading(self.folder / "pairs.parquet") as path:
+            rows = pq.read_table(path).to_pylist()
+        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in rows:
+            groups.setdefault((row["pool"], row["problem_id"]), []).append(row)
+        return groups
+
+    def groups(self, split: str, truncation: Truncation) -> Iterator[Group]:
+        """The pairs of one side of the split, a problem of a pool at a time, in stored order."""
+        with reading(self.folder / "prefixes.parquet") as path:
+            rows = pq.read_table(path, filters=[("truncation", "=", str(truncation))]).to_pylist()
+        shown: dict[tuple[str, str], dict[int, tuple[str, bool]]] = {}
+        for row in rows:
+            traces = shown.setdefault((row["pool"], row["problem_id"]), {})
+            traces[row["trace_id"]] = (row["prefix"], row["whole"])
+        for key, pairs in self._pairs.items():
+            if pairs[0]["split"] != split:
+                continue
+            ids = sorted(shown[key])
+            index = {trace_id: at for at, trace_id in enumerate(ids)}
+            yield Group(
+                pool=key[0],
+                model=pairs[0]["model"],
+                problem=pairs[0]["problem"],
+                problem_id=key[1],
+                prefixes=[shown[key][trace_id][0] for trace_id in ids],
+                whole=np.array([shown[key][trace_id][1] for trace_id in ids]),
+                pairs=np.array([[index[row["trace_a"]], index[row["trace_b"]]] for row in pairs]),
+                same=np.array([row["same"] for row in pairs]),
+            )
+
+
+class _Counts:
+    """What became of the traces and pairs of one pool."""
+
+    def __init__(self) -> None:
+        self.no_answer = self.cut = self.not_drawn = self.other_side = 0
+        self.train = self.test = self.train_same = self.test_same = 0
+        self._reasons: dict[str, list[str | None]] = {}
+
+    def draw(self, problem: StoredProblem, traces: int, seed: int, side: str | None) -> Ints:
+        """Indices of the traces drawn of a problem, ascending; counts those left out."""
+        answered = problem.answer_class != NO_ANSWER
+        cut = answered & np.isin(self._finish_reasons(problem), list(LENGTH_REASONS))
+        self.no_answer += int((~answered).sum())
+        self.cut += int(cut.sum())
+        usable = np.flatnonzero(answered & ~cut)
+        if side is None:
+            self.other_side += len(usable)
+            return usable[:0]
+        name = f"{problem.pool.name}/{problem.problem_id}"
+        ranks = [rank(seed, f"{name}/{problem.trace_ids[index]}") for index in usable]
+        drawn = np.sort(usable[np.argsort(ranks, kind="stable")[:traces]])
+        self.not_drawn += len(usable) - len(drawn)
+        return drawn
+
+    def _finish_reasons(self, problem: StoredProblem) -> list[str]:
+        if not self._reasons:
+            with reading(problem.pool.path / "traces.parquet") as path:
+                table = pq.read_table(path, columns=["problem_id", "finish_reason"])
+            for problem_id, reason in zip(*(column.to_pylist() for column in table), strict=True):
+                self._reasons.setdefault(problem_id, []).append(reason)
+        return [reason or "" for reason in self._reasons[problem.problem_id]]
+
+    def add(self, table: pa.Table) -> None:
+        """Count the pairs of a problem."""
+        same = int(np.sum(table["same"].to_numpy()))
+        if table["split"][0].as_py() == "train":
+            self.train, self.train_same = self.train + len(table), self.train_same + same
+        else:
+            self.test, self.test_same = self.test + len(table), self.test_same + same
+
+    def as_dict(self) -> dict[str, int]:
+        """Ready for JSON."""
+        return {
+            "train_pairs": self.train,
+            "train_same": self.train_same,
+            "test_pairs": self.test,
+            "test_same": self.test_same,
+            "traces_without_answer": self.no_answer,
+            "traces_cut_by_length": self.cut,
+            "traces_not_drawn": self.not_drawn,
+            "traces_on_neither_side": self.other_side,
+        }
+
+
+def _prefix_rows(problem: StoredProblem, drawn: Ints, truncation: Truncation) -> pa.Table:
+    texts = truncation.prefixes(problem)
+    whole = truncation.cuts(problem) >= problem.lengths
+    return pa.table(
+        {
+            "pool": [problem.pool.name] * len(drawn),
+            "problem_id": [problem.problem_id] * len(drawn),
+            "trace_id": problem.trace_ids[drawn],
+            "truncation": [str(truncation)] * len(drawn),
+            "prefix": [texts[index] for index in drawn],
+            "whole": whole[drawn],
+        },
+        schema=SCHEMAS["prefixes"],
+    )
+
+
+def _pair_rows(problem: StoredProblem, drawn: Ints, key: str, side: str) -> pa.Table:
+    first, second = drawn[all_pairs(len(drawn))].T
+    number = len(first)
+    return pa.table(
+        {
+            "split": [side] * number,
+            "pool": [problem.pool.name] * number,
+            "model": [problem.pool.info.model] * number,
+            "problem": [key] * number,
+            "problem_id": [problem.problem_id] * number,
+            "trace_a": problem.trace_ids[first],
+            "trace_b": problem.trace_ids[second],
+            "same": problem.answer_class[first] == problem.answer_class[second],
+        },
+        schema=SCHEMAS["pairs"],
+    )
+
+
+def _check_apart(file: Path) -> None:
+    """A judge must never be tested on a problem that it was trained on."""
+    table = pq.read_table(file, columns=["split", "problem"])
+    sides: dict[str, set[str]] = {"train": set(), "test": set()}
+    for split, problem in zip(*(column.to_pylist() for column in table), strict=True):
+        sides[split].add(problem)
+    both = sides["train"] & sides["test"]
+    if both:
+        raise AssertionError(f"problems on both sides of the split: {sorted(both)[:3]}")

@@ -1,0 +1,1 @@
+"""Stored judge scores: format, cached access, filling, inventory."""

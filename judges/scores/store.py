@@ -1,0 +1,437 @@
+"""Stored scores: a folder a judge, a folder a pool in it, a folder a problem in that.
+
+    .judges/<judge>/judge.json                                    whose scores, and what they cost
+    .judges/<judge>/<dataset>/<model>/<benchmark>/scores.json     the pool they are of
+    .judges/<judge>/<dataset>/<model>/<benchmark>/<n>/prefixes.parquet   tokens of each prefix
+    .judges/<judge>/<dataset>/<model>/<benchmark>/<n>/part-*.parquet     scores of some pairs
+
+`<n>` is the problem's place in the pool. A judge's folder can be copied to another machine as it
+is. Scores are float32.
+
+Any number of processes may read and write at once, and be killed at any time. A part is written
+under another name and renamed, and never changed. Once there are many, one process writes a part
+that holds them all and only then removes those that it read; a reader who finds a part gone starts
+over. A pair in several parts, scored twice by two processes, has the least of its scores, so that
+it does not matter who was first.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from judges.prefixes import Truncation
+from judges.protocol import Described, Identity, Ints
+from simulator.errors import UserError
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.storage import disk_error, parquet_writer, reading
+
+FORMAT = 1
+"""Version of this format; a reader refuses a newer one."""
+
+FOLDER = ".judges"
+"""Where scores are kept below the folder of pools."""
+
+SCORES = pa.schema(
+    [
+        pa.field("trace_a", pa.int32(), nullable=False),
+        pa.field("trace_b", pa.int32(), nullable=False),
+        pa.field("score", pa.float32(), nullable=False),
+    ]
+)
+"""A part: trace ids of a pair, the lower first, sorted; and the score."""
+
+ENCODINGS = {"trace_b": "DELTA_BINARY_PACKED", "score": "BYTE_STREAM_SPLIT"}
+
+PREFIXES = pa.schema(
+    [
+        pa.field("trace_id", pa.int32(), nullable=False),
+        pa.field("num_tokens", pa.int32(), nullable=False),
+    ]
+)
+"""`prefixes.parquet`: how many tokens, in its own, the judge reads of each trace."""
+
+MAX_PARTS = 16
+"""How many parts of a problem may lie about before they are put together."""
+
+STALE_SECONDS = 24 * 3600
+"""Age at which a file that was never renamed is that of a killed process."""
+
+Matrix = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """`judge.json`: a judge without its model, as good as the judge where all scores are stored.
+
+    `spec` is what a user types to get the judge itself; empty where that is not known.
+    """
+
+    identity: Identity
+    parameters: int | None
+    template_tokens: int
+    unranked: bool
+    spec: str = ""
+
+    @classmethod
+    def of(cls, judge: Described, spec: str = "") -> Description:
+        """The description of a judge."""
+        return cls(judge.identity, judge.parameters, judge.template_tokens, judge.unranked, spec)
+
+
+def scores_folder(cache: Path) -> Path:
+    """Where the scores of pools in `cache` are kept."""
+    return cache / FOLDER
+
+
+class ScoreStore:
+    """The stored scores of one judge.
+
+    Raises
+    ------
+    UserError
+        The folder holds another judge's scores, or of a newer format.
+    """
+
+    def __init__(self, folder: Path, description: Description) -> None:
+        self.path = folder / description.identity.folder
+        self.description = description
+        self._checked: dict[str, Path] = {}
+        if (self.path / "judge.json").exists():
+            there = read_description(self.path).identity
+            if there != description.identity:
+                raise UserError(
+                    f"{self.path}: scores of another judge ({_difference(there, description)}); "
+                    "move the folder away"
+                )
+
+    def read(self, problem: StoredProblem) -> Matrix:
+        """Every stored score of a problem, shape (traces, traces): NaN where there is none.
+
+        Only elements above the diagonal are used; indices are those of the problem's arrays.
+        """
+        traces = len(problem.trace_ids)
+        matrix = np.full((traces, traces), np.nan, dtype=np.float32)
+        folder = self._problem_folder(problem)
+        if folder is None:
+            return matrix
+        for _, rows in _read_parts(folder):
+            first, second, score = _columns(rows, problem, folder)
+            matrix[first, second] = np.fmin(matrix[first, second], score)
+        return matrix
+
+    def prefix_tokens(self, problem: StoredProblem) -> Ints | None:
+        """Tokens that the judge reads of each trace, shape (traces,); None where nothing is."""
+        folder = self._problem_folder(problem)
+        if folder is None or not (folder / "prefixes.parquet").exists():
+            return None
+        with reading(folder / "prefixes.parquet") as path:
+            table = pq.ParquetFile(path).read(use_threads=False)
+        if not np.array_equal(table["trace_id"].to_numpy(), problem.trace_ids):
+            raise UserError(f"{path}: not of this problem's traces; remove {folder.parent}")
+        tokens: Ints = table["num_tokens"].to_numpy().astype(np.int64)
+        return tokens
+
+    def write(
+        self, problem: StoredProblem, pairs: Ints, scores: npt.ArrayLike, prefix_tokens: Ints
+    ) -> None:
+        """Add scores of a problem's pairs; on return they are there to stay.
+
+        Parameters
+        ----------
+        problem
+            The stored problem.
+        pairs
+            Shape (n, 2): indices into its arrays, the lower first.
+        scores
+            Shape (n,): probabilities.
+        prefix_tokens
+            Shape (traces,).
+
+        Raises
+        ------
+        UserError
+            A score that is no probability, or a folder that cannot be written to.
+        """
+        values = self.checked(problem, pairs, scores)
+        try:
+            folder = self._make_folder(problem)
+            prefixes = folder / "prefixes.parquet"
+            if not prefixes.exists():
+                _write_table(
+                    prefixes,
+                    {"trace_id": problem.trace_ids, "num_tokens": prefix_tokens},
+                    PREFIXES,
+                )
+            if len(pairs):
+                ids = problem.trace_ids[pairs]
+                _write_scores(folder, ids[:, 0], ids[:, 1], values)
+                if len(_parts(folder)) > MAX_PARTS:
+                    compact(folder)
+        except OSError as error:
+            raise disk_error(error, self.path) from None
+
+    def compact(self, problem: StoredProblem) -> None:
+        """Put all parts of a problem into one."""
+        folder = self._problem_folder(problem)
+        if folder is not None and len(_parts(folder)) > 1:
+            try:
+                compact(folder)
+            except OSError as error:
+                raise disk_error(error, self.path) from None
+
+    def checked(self, problem: StoredProblem, pairs: Ints, scores: npt.ArrayLike) -> Matrix:
+        """Scores as they are stored, in float32, shape (n,), once they are seen to be such."""
+        values = np.asarray(scores, dtype=np.float64)
+        if values.shape != (len(pairs),):
+            raise UserError(
+                f"judge {self.description.identity.folder}: {values.shape} scores for "
+                f"{len(pairs)} pairs of problem {problem.problem_id!r}; this judge is broken"
+            )
+        wrong = np.flatnonzero(~((values >= 0) & (values <= 1)))
+        if len(wrong):
+            first, second = problem.trace_ids[pairs[wrong[0]]].tolist()
+            raise UserError(
+                f"judge {self.description.identity.folder}: score {values[wrong[0]]} for traces "
+                f"{first} and {second} of problem {problem.problem_id!r} of "
+                f"{problem.pool.name}; a score is a probability, "
+                "so this judge is broken (damaged weights?); nothing of this call was kept"
+            )
+        return values.astype(np.float32)
+
+    def pool_folder(self, pool: Pool) -> Path:
+        """The folder of a pool's scores, whether there are any or not.
+
+        Raises
+        ------
+        UserError
+            It holds scores of another version of that pool, or of another judge.
+        """
+        if pool.info.fingerprint not in self._checked:
+            folder = self.path / pool.name
+            if (folder / "scores.json").exists():
+                fields = _read_json(folder / "scores.json")
+                there, judge = fields.get("fingerprint"), fields.get("judge", self.path.name)
+                if judge != self.path.name:
+                    raise UserError(
+                        f"{folder}: scores of another judge, {judge}; move the folder to that "
+                        "judge's, and score the pool again"
+                    )
+                if there != pool.info.fingerprint:
+                    raise UserError(
+                        f"{folder}: scores of another version of {pool.name} (fingerprint "
+                        f"{str(there)[:12]}, the pool has {pool.info.fingerprint[:12]}); move the "
+                        "folder away and score the pool again"
+                    )
+                self._checked[pool.info.fingerprint] = folder
+            return folder
+        return self._checked[pool.info.fingerprint]
+
+    def size_of(self, pool: str) -> int:
+        """Bytes of the scores of a pool, named `dataset/model/benchmark`."""
+        files = (self.path / pool).rglob("*")
+        return sum(file.stat().st_size for file in files if file.is_file())
+
+    def _problem_folder(self, problem: StoredProblem) -> Path | None:
+        folder = self.pool_folder(problem.pool) / f"{problem.index:04d}"
+        return folder if folder.is_dir() else None
+
+    def _make_folder(self, problem: StoredProblem) -> Path:
+        pool = problem.pool
+        folder = self.pool_folder(pool) / f"{problem.index:04d}"
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (self.path / "judge.json").exists():
+                _write_json(self.path / "judge.json", _described(self.description))
+            if not (folder.parent / "scores.json").exists():
+                fields = {"format": FORMAT, "judge": self.path.name, "pool": pool.name}
+                fields["fingerprint"] = pool.info.fingerprint
+                _write_json(folder.parent / "scores.json", fields)
+            self.pool_folder(pool)
+        return folder
+
+
+def open_store(folder: Path) -> ScoreStore:
+    """The scores in a judge's folder, `.judges/<judge>`, without the judge.
+
+    Raises
+    ------
+    UserError
+        It is no such folder, or was renamed.
+    """
+    description = read_description(folder)
+    if description.identity.folder != folder.name:
+        raise UserError(
+            f"{folder}: judge.json in it describes {description.identity.folder}; rename the "
+            "folder to that"
+        )
+    return ScoreStore(folder.parent, description)
+
+
+def read_description(folder: Path) -> Description:
+    """Read a judge's `judge.json`."""
+    file = folder / "judge.json"
+    fields = _read_json(file)
+    try:
+        identity = dict(fields["identity"])
+        truncation = identity.pop("truncation")
+        settings = tuple(sorted(identity.pop("settings").items()))
+        return Description(
+            Identity(
+                **identity,
+                truncation=None if truncation is None else Truncation.parse(truncation),
+                settings=settings,
+            ),
+            *(fields[name] for name in ("parameters", "template_tokens", "unranked", "spec")),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise UserError(f"{file}: not a description of a judge; copy it again") from None
+
+
+def iter_stores(cache: Path) -> Iterator[Path]:
+    """Folders of all judges with scores below a folder of pools, sorted by name."""
+    for file in sorted(scores_folder(cache).glob("*/judge.json")):
+        yield file.parent
+
+
+def iter_parts(pool_folder: Path) -> Iterator[Path]:
+    """All parts of a pool's scores."""
+    yield from sorted(pool_folder.glob("*/part-*.parquet"))
+
+
+def compact(folder: Path) -> None:
+    """Put all parts of a problem together. Safe at any time, by any number of processes."""
+    parts, tables = zip(*_read_parts(folder), strict=True)
+    rows = pa.concat_tables(tables)
+    columns = [rows[name].to_numpy() for name in SCORES.names]
+    whole = _write_scores(folder, *columns)
+    for part in parts:
+        if part != whole:
+            part.unlink(missing_ok=True)
+    for file in folder.glob("*.tmp"):
+        try:
+            if time.time() - file.stat().st_mtime > STALE_SECONDS:
+                file.unlink()
+        except OSError:
+            continue  # another process was faster
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("part-*.parquet"))
+
+
+def _read_parts(folder: Path) -> list[tuple[Path, pa.Table]]:
+    """Each part and its rows: all parts of one moment, or of a later one."""
+    while True:
+        try:
+            return [(part, _read_part(part)) for part in _parts(folder)]
+        except FileNotFoundError:
+            continue  # put together meanwhile: its rows are in a part that is not in our list
+
+
+def _read_part(part: Path) -> pa.Table:
+    content = part.read_bytes()
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        table = file.read(use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{part}: cannot be read ({reason}); remove it, its pairs are then scored again"
+        ) from None
+    if not table.schema.equals(SCORES):
+        raise UserError(f"{part}: not a file of scores; remove it")
+    return table
+
+
+def _columns(rows: pa.Table, problem: StoredProblem, folder: Path) -> tuple[Ints, Ints, Matrix]:
+    """Indices of pairs and their scores, each of shape (n,)."""
+    ids = np.stack([rows["trace_a"].to_numpy(), rows["trace_b"].to_numpy()])
+    index = np.searchsorted(problem.trace_ids, ids).clip(0, len(problem.trace_ids) - 1)
+    if not np.array_equal(problem.trace_ids[index], ids):
+        raise UserError(f"{folder}: scores of traces that {problem.pool.name} lacks; remove it")
+    return index[0], index[1], rows["score"].to_numpy()
+
+
+def _write_scores(
+    folder: Path,
+    first: npt.NDArray[np.int32],
+    second: npt.NDArray[np.int32],
+    scores: Matrix,
+) -> Path:
+    """A new part, sorted, each pair once with the least of its scores."""
+    place = (first.astype(np.int64) << 32) + second
+    if (np.diff(place) <= 0).any():
+        order = np.lexsort((scores, place))
+        new = np.diff(place[order], prepend=-1) != 0
+        first, second, scores = first[order][new], second[order][new], scores[order][new]
+    part = folder / f"part-{uuid.uuid4().hex}.parquet"
+    columns = {"trace_a": first, "trace_b": second, "score": scores}
+    _write_table(part, columns, SCORES, ENCODINGS)
+    return part
+
+
+def _write_table(
+    path: Path,
+    columns: Mapping[str, npt.NDArray[Any]],
+    schema: pa.Schema,
+    encodings: Mapping[str, str] | None = None,
+) -> None:
+    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
+    try:
+        with parquet_writer(temporary, schema, encodings) as writer:
+            writer.write_table(pa.table(dict(columns)).cast(schema))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _described(description: Description) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "spec": description.spec,
+        "identity": description.identity.as_dict(),
+        "parameters": description.parameters,
+        "template_tokens": description.template_tokens,
+        "unranked": description.unranked,
+    }
+
+
+def _write_json(path: Path, fields: Mapping[str, Any]) -> None:
+    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
+    temporary.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; copy the folder again, with all in it") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); copy it again") from None
+    if not isinstance(fields, dict) or type(fields.get("format")) is not int:
+        raise UserError(f"{path}: not a description of stored scores; copy it again")
+    if fields["format"] > FORMAT:
+        raise UserError(
+            f"{path}: format {fields['format']} is newer than this program's {FORMAT}; upgrade "
+            "deepprune-sim"
+        )
+    return fields
+
+
+def _difference(there: Identity, description: Description) -> str:
+    ours = description.identity.as_dict()
+    names = [name for name, value in there.as_dict().items() if value != ours[name]]
+    return ", ".join(f"{name} {there.as_dict()[name]!r}, not {ours[name]!r}" for name in names)

@@ -1,0 +1,154 @@
+"""Models as training sees them: pairs in, logits of different and same out. Imports torch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from judges.kinds.causal import load_tokenizer
+from judges.kinds.embedding import HEAD_FILE, embed, load_encoder, make_head, pair_features
+from judges.kinds.hf import check_context, last_logits, load_causal_model
+from judges.kinds.prompting import Template, make_prompter
+from judges.pairs.pair_sets import Group
+from simulator.errors import UserError
+
+Rows = Sequence[tuple[int, int]]
+"""Examples: number of the group, and of the pair in it."""
+
+
+class CausalLearner(nn.Module):  # type: ignore[misc]
+    """A causal language model that learns to give one of two labels after the prompt.
+
+    Parameters
+    ----------
+    folder
+        The model that is trained.
+    groups
+        The pairs to train on.
+    template
+        The prompt.
+    lora
+        Rank of low-rank adapters on all linear layers, which are then all that is trained; 0 trains
+        every weight.
+    bf16
+        Whether frozen weights are kept in bfloat16. Weights that are trained never are: their
+        updates would be rounded away.
+    recompute
+        Whether to compute activations again on the way back, which takes a third longer and
+        little memory.
+    """
+
+    grouped = False
+
+    def __init__(
+        self,
+        folder: Path,
+        groups: Sequence[Group],
+        template: Template,
+        *,
+        lora: int = 0,
+        bf16: bool = False,
+        recompute: bool = False,
+    ) -> None:
+        super().__init__()
+        self.tokenizer = load_tokenizer(folder)
+        self.prompter = make_prompter(template, self.tokenizer, str(folder))
+        dtype = torch.bfloat16 if lora and bf16 else torch.float32
+        self.model = load_causal_model(folder, dtype)
+        if recompute:
+            self.model.activation_checkpointing_enable({"use_reentrant": False})
+        if lora:
+            from peft import LoraConfig, TaskType, get_peft_model
+
+            config = LoraConfig(
+                r=lora,
+                lora_alpha=2 * lora,
+                target_modules="all-linear",
+                task_type=TaskType.CAUSAL_LM,
+            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # peft asks by an older name
+                self.model = get_peft_model(self.model, config)
+            self.model.enable_input_require_grads()
+        self.lora = lora
+        self.pairs = [group.pairs for group in groups]
+        self.tokens = []
+        for group in groups:
+            tokens = self.prompter.tokens(group.prefixes)
+            check_context(self.model, self.prompter, tokens, group.pairs, str(folder))
+            self.tokens.append(tokens)
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """What is trained, and how fast."""
+        trained = [each for each in self.parameters() if each.requires_grad]
+        return [{"params": trained, "peak": learning_rate}]
+
+    def forward(self, rows: Rows) -> torch.Tensor:
+        """Logits of different and same, shape (rows, 2)."""
+        prompts = []
+        for group, pair in rows:
+            first, second = self.pairs[group][pair].tolist()
+            tokens = self.tokens[group]
+            prompts.append(self.prompter.head(tokens[first]) + self.prompter.tail(tokens[second]))
+        device = next(self.model.parameters()).device
+        return last_logits(self.model, prompts, device)[:, list(self.prompter.labels)]
+
+    def save(self, folder: Path, dtype: torch.dtype) -> None:
+        """The model with its tokenizer, adapters merged into the weights."""
+        model = self.model.merge_and_unload() if self.lora else self.model
+        model.to(dtype).save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+
+class EncoderLearner(nn.Module):  # type: ignore[misc]
+    """A sentence encoder that learns together with a head over pairs of embeddings."""
+
+    grouped = True
+    """Pairs of one problem come together: its traces are then embedded once for all of them."""
+
+    HEAD_SPEED = 50.0
+    """How much faster the head learns, which begins from nothing."""
+
+    def __init__(self, folder: Path, groups: Sequence[Group], *, lora: int = 0) -> None:
+        super().__init__()
+        if lora:
+            raise UserError("LoRA is for causal language models; leave --lora out for an encoder")
+        self.encoder = load_encoder(folder, "cpu")
+        self.head = make_head(self.encoder.get_embedding_dimension())
+        self.pairs = [group.pairs for group in groups]
+        self.prefixes = [group.prefixes for group in groups]
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """What is trained, and how fast."""
+        return [
+            {"params": list(self.encoder.parameters()), "peak": learning_rate},
+            {"params": list(self.head.parameters()), "peak": self.HEAD_SPEED * learning_rate},
+        ]
+
+    def forward(self, rows: Rows) -> torch.Tensor:
+        """Logits of different and same, shape (rows, 2)."""
+        index: dict[tuple[int, int], int] = {}
+        places = []
+        for group, pair in rows:
+            for trace in self.pairs[group][pair].tolist():
+                places.append(index.setdefault((group, trace), len(index)))
+        vectors = embed(self.encoder, [self.prefixes[group][trace] for group, trace in index])
+        both = vectors[torch.tensor(places, device=vectors.device)]
+        logits: torch.Tensor = self.head(pair_features(both[0::2], both[1::2]))
+        return logits
+
+    def save(self, folder: Path, dtype: torch.dtype) -> None:
+        """The encoder in the format of sentence-transformers, and the head beside it."""
+        from safetensors.torch import save_file
+
+        self.encoder.to(torch.float32).save(str(folder), create_model_card=False)
+        weights = {key: value.float().cpu() for key, value in self.head.state_dict().items()}
+        save_file(weights, folder / HEAD_FILE)
+
+
+Learner = CausalLearner | EncoderLearner

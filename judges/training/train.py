@@ -1,0 +1,401 @@
+"""Training a judge: one loop, from pairs to a folder that judges `hf` and `embedding` load.
+
+An update is a mean over `batch` pairs. It is the same whether they are worked through at once, in
+`accumulate` parts or on several processes (`accelerate launch`), but for rounding; and the same
+bytes after an interruption and `resume`, because all that is random is drawn from the seed and the
+number of the update.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from judges.kinds.models import JUDGE_FILE, TRAINING, find_model
+from judges.kinds.prompting import Template
+from judges.pairs.pair_sets import Group, PairSet
+from judges.prefixes import Truncation
+from judges.protocol import Ints
+from judges.training.losses import focal_loss, oversampled
+from simulator.errors import UserError
+from simulator.storage import disk_error, make_folders
+
+if TYPE_CHECKING:
+    from judges.training.learners import Learner
+
+KINDS = ("hf", "embedding")
+"""Judges that can be trained: a causal language model, a sentence encoder."""
+
+LOSSES = ("focal", "cross-entropy")
+
+Progress = Callable[[int, int, float], None]
+"""Called with updates done, updates in all, and the last loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that a trained judge depends on, beside the pairs and the model it began from.
+
+    Parameters
+    ----------
+    truncation
+        Which prefixes it is shown.
+    loss, gamma, alpha
+        `focal` with these two (see `judges.training.losses`), or `cross-entropy`.
+    oversample
+        How often each pair of the rarer label comes in an epoch.
+    epochs, batch, accumulate
+        Passes over the pairs; pairs an update; parts that an update is worked through in.
+    learning_rate, warmup, weight_decay, clip
+        AdamW's at its peak, reached after a share `warmup` of the updates and falling to 0 in a
+        straight line; and the norm that gradients are cut to.
+    lora
+        Rank of low-rank adapters; 0 trains every weight.
+    bf16
+        Whether to compute in bfloat16.
+    seed
+        Of the order of pairs, the head's first weights, and dropout.
+    """
+
+    truncation: Truncation
+    loss: str = "focal"
+    gamma: float = 2.0
+    alpha: float = 0.25
+    oversample: int = 2
+    epochs: int = 1
+    batch: int = 120
+    accumulate: int = 1
+    learning_rate: float = 2e-5
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    lora: int = 0
+    bf16: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.loss not in LOSSES:
+            raise UserError(f"loss {self.loss!r}: give {' or '.join(LOSSES)}")
+        for name in ("gamma", "alpha", "learning_rate"):
+            value = getattr(self, name)
+            if not 0.0 <= value < float("inf"):
+                raise UserError(f"{name.replace('_', ' ')} {value}: give a number from 0")
+
+    @property
+    def name(self) -> str:
+        """What sets it apart in an ablation: `tokens=500, focal, oversampled x2`."""
+        parts = [str(self.truncation), self.loss]
+        if self.oversample > 1:
+            parts.append(f"oversampled x{self.oversample}")
+        return ", ".join(parts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        return asdict(self) | {"truncation": str(self.truncation)}
+
+
+def train(
+    pairs: PairSet,
+    kind: str,
+    model: str,
+    folder: Path,
+    recipe: Recipe,
+    *,
+    revision: str | None = None,
+    template: Template | None = None,
+    device: str = "auto",
+    recompute: bool = False,
+    save_every: int = 200,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Train a judge on one side of a set of pairs and save it.
+
+    Parameters
+    ----------
+    pairs
+        Its `train` side is used.
+    kind
+        `hf`, a causal language model, or `embedding`, a sentence encoder with a head over pairs.
+    model, revision
+        What to begin from: a folder, or a repository of the Hugging Face hub.
+    folder
+        Where to save it. Loss curve, recipe and checkpoint go to `training/` inside.
+    template
+        The prompt, for `hf`; None takes the built-in one.
+    device
+        `cpu`, or `auto`: GPUs where there are some, as accelerate finds them.
+    recompute
+        Gradient checkpointing.
+    save_every
+        Updates between checkpoints; 0 makes none.
+    resume
+        Go on from the checkpoint in `folder`, if there is one.
+
+    Returns
+    -------
+    `folder`.
+
+    Raises
+    ------
+    UserError
+        No pairs to train on or of one label only, a folder that holds something else, or what
+        loading the model raises.
+    """
+    import torch
+    from accelerate import Accelerator
+
+    groups = list(pairs.groups("train", pairs.choose(recipe.truncation)))
+    labels = np.concatenate([group.same for group in groups] or [np.zeros(0, dtype=bool)])
+    if not len(labels) or labels.all() or not labels.any():
+        raise UserError(
+            f"{pairs.folder}: {len(labels)} pairs to train on, of {len(set(labels.tolist()))} "
+            "label(s); make the pairs of more problems or with a smaller --test-share"
+        )
+    found = find_model(model, revision)
+    template = template or Template.read()
+    work = folder / TRAINING
+    record = {
+        "model": model,
+        "weights": found.weights,
+        "kind": kind,
+        "pairs": pairs.fingerprint,
+        "template": asdict(template) if kind == "hf" else None,
+        "recipe": recipe.as_dict(),
+    }
+    start, curve = _begin(folder, record, resume)
+
+    accelerator = Accelerator(mixed_precision="bf16" if recipe.bf16 else "no", cpu=device == "cpu")
+    torch.manual_seed(recipe.seed)
+    learner = _learner(kind, found.folder, groups, template, recipe, recompute)
+    optimizer = torch.optim.AdamW(
+        learner.parameter_groups(recipe.learning_rate), lr=0.0, weight_decay=recipe.weight_decay
+    )
+    network, optimizer = accelerator.prepare(learner, optimizer)
+    if start:
+        accelerator.load_state(str(work / "checkpoint"))
+    updates = plan_updates(groups, recipe, grouped=learner.grouped)
+    owner = np.repeat(np.arange(len(groups)), [len(group.same) for group in groups])
+    first = np.searchsorted(owner, np.arange(len(groups)))
+
+    network.train()
+    for number, chosen in enumerate(updates[start:], start):
+        torch.manual_seed(_seed(recipe.seed, number, accelerator.process_index))
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * speed(number, len(updates), recipe.warmup)
+        total = torch.zeros((), device=accelerator.device)
+        parts = np.array_split(chosen, min(recipe.accumulate, len(chosen)))
+        for index, part in enumerate(parts):
+            mine = part[accelerator.process_index :: accelerator.num_processes]
+            share = len(mine) / len(chosen)
+            if not len(mine):  # every process has to take part in every pass
+                mine = part[:1]
+            rows = [(int(owner[at]), int(at - first[owner[at]])) for at in mine]
+            wanted = torch.tensor(labels[mine], device=accelerator.device)
+            waits = index < len(parts) - 1  # processes share gradients once an update
+            with accelerator.no_sync(network) if waits else nullcontext():
+                with accelerator.autocast():
+                    logits = network(rows)
+                loss = pair_loss(logits, wanted, recipe).mean() * share
+                accelerator.backward(loss * accelerator.num_processes)
+            total += loss.detach()
+        accelerator.clip_grad_norm_(network.parameters(), recipe.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        value = float(accelerator.reduce(total, reduction="sum"))
+        if not np.isfinite(value):
+            raise UserError(
+                f"the loss is no number from update {number + 1} on; lower --learning-rate"
+            )
+        curve.append(
+            {"update": number + 1, "loss": value, "learning_rate": optimizer.param_groups[0]["lr"]}
+        )
+        if save_every and (number + 1) % save_every == 0 and number + 1 < len(updates):
+            _checkpoint(accelerator, work, number + 1, curve)
+        if progress is not None:
+            progress(number + 1, len(updates), value)
+
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        _save(accelerator.unwrap_model(network), folder, record, recipe, curve)
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+    return folder
+
+
+def pair_loss(logits: Any, labels: Any, recipe: Recipe) -> Any:
+    """The loss of each pair that a recipe asks for, shape (pairs,)."""
+    if recipe.loss == "focal":
+        return focal_loss(logits, labels, recipe.gamma, recipe.alpha)
+    return focal_loss(logits, labels, 0.0, 1.0)
+
+
+def plan_updates(groups: list[Group], recipe: Recipe, *, grouped: bool) -> list[Ints]:
+    """Which pairs each update is over: numbers of pairs, those of all groups counted through.
+
+    Shuffled anew each epoch. `grouped` keeps the pairs of a group next to one another (groups are
+    shuffled, and pairs within each), and an update then takes whole groups until it has `batch`
+    pairs or more; only a group of twice as many is cut.
+    """
+    labels = np.concatenate([group.same for group in groups])
+    pool = oversampled(labels, recipe.oversample)
+    owner = np.repeat(np.arange(len(groups)), [len(group.same) for group in groups])
+    updates = []
+    for epoch in range(recipe.epochs):
+        generator = np.random.default_rng([recipe.seed, epoch])
+        order = generator.permutation(pool)
+        ends = [len(order)]
+        if grouped:
+            rank = generator.permutation(len(groups))
+            order = order[np.argsort(rank[owner[order]], kind="stable")]
+            ends = [*(np.flatnonzero(np.diff(owner[order])) + 1).tolist(), len(order)]
+        start = 0
+        for end in ends:
+            while end - start >= (2 * recipe.batch if grouped else recipe.batch):
+                updates.append(order[start : start + recipe.batch])
+                start += recipe.batch
+            if end - start >= recipe.batch or (end == len(order) and end > start):
+                updates.append(order[start:end])
+                start = end
+    return updates
+
+
+def speed(update: int, updates: int, warmup: float) -> float:
+    """The learning rate of an update as a share of its peak: up in a straight line, then down."""
+    rising = warmup * updates
+    if update + 1 < rising:
+        return (update + 1) / rising
+    return min((updates - update) / max(updates - rising, 1.0), 1.0)
+
+
+def _seed(seed: int, update: int, process: int) -> int:
+    digest = hashlib.sha256(f"{seed}/{update}/{process}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
+def _learner(
+    kind: str,
+    source: Path,
+    groups: list[Group],
+    template: Template,
+    recipe: Recipe,
+    recompute: bool,
+) -> Learner:
+    from judges.training.learners import CausalLearner, EncoderLearner
+
+    if kind == "embedding":
+        return EncoderLearner(source, groups, lora=recipe.lora)
+    return CausalLearner(
+        source, groups, template, lora=recipe.lora, bf16=recipe.bf16, recompute=recompute
+    )
+
+
+def _begin(
+    folder: Path, record: dict[str, Any], resume: bool
+) -> tuple[int, list[dict[str, float]]]:
+    """How many updates lie behind, and their losses; checks that a folder is free or the same."""
+    work = folder / TRAINING
+    file = work / "training.json"
+    if (folder / JUDGE_FILE).exists():
+        raise UserError(f"{folder}: holds a trained judge already; choose another place")
+    if file.exists():
+        if not resume:
+            raise UserError(
+                f"{folder}: an unfinished training; go on with --resume, or choose another place"
+            )
+        before = json.loads(file.read_text(encoding="utf-8"))
+        changed = sorted(key for key in record if before.get(key) != record[key])
+        if changed:
+            raise UserError(
+                f"{folder}: the training there has another {' and another '.join(changed)}; "
+                "repeat its command, or choose another place"
+            )
+        checkpoint = work / "checkpoint" / "progress.json"
+        if not checkpoint.exists():
+            return 0, []
+        state = json.loads(checkpoint.read_text(encoding="utf-8"))
+        return int(state["updates"]), list(state["curve"])
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder}: not empty, and no training of ours; choose another place")
+    try:
+        make_folders(work)
+        file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise disk_error(error, folder) from None
+    return 0, []
+
+
+def _checkpoint(accelerator: Any, work: Path, updates: int, curve: list[dict[str, float]]) -> None:
+    """Save what a resumed training needs, so that there is always a whole checkpoint."""
+    new, current, old = (work / name for name in ("checkpoint.new", "checkpoint", "checkpoint.old"))
+    if accelerator.is_main_process:
+        shutil.rmtree(new, ignore_errors=True)
+    accelerator.wait_for_everyone()
+    accelerator.save_state(str(new))
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        state = {"updates": updates, "curve": curve}
+        (new / "progress.json").write_text(json.dumps(state), encoding="utf-8")
+        shutil.rmtree(old, ignore_errors=True)
+        if current.exists():
+            current.rename(old)
+        new.rename(current)
+        shutil.rmtree(old, ignore_errors=True)
+    accelerator.wait_for_everyone()
+
+
+def _save(
+    learner: Learner,
+    folder: Path,
+    record: dict[str, Any],
+    recipe: Recipe,
+    curve: list[dict[str, float]],
+) -> None:
+    """The model, the loss curve, and last the file that says how the judge is to be asked."""
+    import torch
+
+    from judges.evaluation.plots import loss_plot
+
+    work = folder / TRAINING
+    try:
+        learner.save(folder, torch.bfloat16 if recipe.bf16 else torch.float32)
+        with (work / "loss.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["update", "loss", "learning_rate"], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(curve)
+        (work / "loss.svg").write_bytes(loss_plot([row["loss"] for row in curve], recipe.name))
+        asked = {
+            "kind": record["kind"],
+            "truncation": str(recipe.truncation),
+            "template": record["template"],
+        }
+        (folder / JUDGE_FILE).write_text(
+            json.dumps(asked, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+        shutil.rmtree(work / "checkpoint", ignore_errors=True)
+    except OSError as error:
+        raise disk_error(error, folder) from None
+
+
+def grid(
+    recipe: Recipe,
+    truncations: list[Truncation],
+    losses: list[str],
+    oversamples: list[int],
+) -> list[Recipe]:
+    """Every combination, truncations changing slowest: the ablation of DeepPrune's Table 4."""
+    return [
+        replace(recipe, truncation=truncation, loss=loss, oversample=factor)
+        for truncation in truncations
+        for loss in losses
+        for factor in oversamples
+    ]

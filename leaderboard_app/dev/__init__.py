@@ -1,0 +1,1 @@
+"""Tools for developers of the app: a server to test against, screenshots."""

@@ -1,0 +1,218 @@
+"""The app as its readers meet it, served on loopback with a browser before it.
+
+For tests, screenshots and measurements; the app itself does not need it, nor selenium.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from leaderboard_app.library.folders import Folders
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    *("--hide-scrollbars", "--force-device-scale-factor=1"),
+)
+
+PATIENCE = 40.0
+"""Seconds that a page may take before it counts as broken: machines are slow at times."""
+
+BUSY = "[data-testid='stStatusWidget'], [data-testid='stSkeleton'], [data-testid='stSpinner']"
+"""What Streamlit shows while a page is being made."""
+
+
+LOOKING_FOR_ITS_ROOT = re.compile(r"/[a-z]+/_stcore/(health|host-config) .*404")
+"""What Streamlit itself asks for below a page that was opened by its link, before it asks above."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running app: its address and its process."""
+
+    url: str
+    pid: int
+
+
+@contextmanager
+def server(folders: Folders) -> Iterator[Server]:
+    """Start `deepprune-sim leaderboard` on a free port, and end it as Ctrl-C does.
+
+    Raises
+    ------
+    RuntimeError
+        It did not answer in time; with what it said.
+    """
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "simulator.cli", "leaderboard", "--headless"]
+    command += ["--address", "127.0.0.1", "--port", str(port)]
+    command += ["--submissions", str(folders.submissions), "--runs", str(folders.runs)]
+    command += ["--cache", str(folders.cache)]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            if not _answers(f"{url}/_stcore/health", process):
+                said.seek(0)
+                raise RuntimeError(f"the app did not start: {said.read().decode()[-2000:]}")
+            yield Server(url, process.pid)
+        finally:
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(10)
+            process.kill()
+            process.wait()
+
+
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until and process.poll() is None:
+        with suppress(OSError), urllib.request.urlopen(url, timeout=1) as answer:
+            return bool(answer.status == 200)
+        time.sleep(0.05)
+    return False
+
+
+def chromium() -> str | None:
+    """Where a Chromium with its driver is; None where there is none."""
+    found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    return found if shutil.which("chromedriver") else None
+
+
+@contextmanager
+def browser(*, width: int = 1400, height: int = 1000, dark: bool = False) -> Iterator[Browser]:
+    """A headless Chromium with an empty profile."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = Options()
+        options.binary_location = chromium() or ""
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        try:
+            found = Browser(driver)
+            found.resize(width, height)
+            found.prefer("dark" if dark else "light")
+            yield found
+        finally:
+            driver.quit()
+
+
+class Browser:
+    """What a reader does: opens links, clicks, reads, looks."""
+
+    def __init__(self, driver: Any) -> None:
+        self.driver = driver
+
+    def resize(self, width: int, height: int) -> None:
+        """Make the page this large, in CSS pixels, narrower than a window can be, too."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def prefer(self, scheme: str) -> None:
+        """Light or dark."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+    def open(self, url: str) -> None:
+        """Open a page and wait until it is there."""
+        self.driver.get(url)
+        self.settle()
+
+    def find(self, selector: str) -> list[Any]:
+        """Elements by CSS selector, in the order of the page."""
+        found: list[Any] = self.driver.find_elements("css selector", selector)
+        return found
+
+    def wait_for(self, selector: str, text: str = "") -> Any:
+        """The first element of a selector that holds a text, once it is in sight."""
+
+        def there() -> Any:
+            found = (each for each in self.find(selector) if text in each.text)
+            return next((each for each in found if each.is_displayed()), None)
+
+        return self._until(there, f"{selector} with {text!r}")
+
+    def wait_until(self, holds: Callable[[], Any], what: str) -> Any:
+        """What `holds` returns once it is true."""
+        return self._until(holds, what)
+
+    def settle(self) -> None:
+        """Wait until the page is made: nothing has been busy and nothing changed for a while."""
+        self._until(lambda: self.find("[data-testid='stApp']"), "the app")
+        quiet, before = 0, ""
+        until = time.monotonic() + PATIENCE
+        while quiet < 4 and time.monotonic() < until:
+            time.sleep(0.1)
+            now = self.driver.execute_script(
+                "return document.body.innerText.length + location.href"
+            )
+            quiet = quiet + 1 if now == before and not self.find(BUSY) else 0
+            before = now
+
+    def click(self, element: Any) -> None:
+        """Bring an element into sight and click it."""
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
+    def faults(self) -> list[str]:
+        """Errors of the console since the last call, and exception boxes on the page."""
+        boxes = [each.text for each in self.find("[data-testid='stException']")]
+        said = [each for each in self.driver.get_log("browser") if each["level"] == "SEVERE"]
+        severe = [
+            each["message"] for each in said if not LOOKING_FOR_ITS_ROOT.search(each["message"])
+        ]
+        return [*severe, *boxes]
+
+    def picture(self, file: Path, *, whole: bool = True) -> None:
+        """Write a PNG of the page, down to its end."""
+        if whole:
+            height = self.driver.execute_script(
+                "return document.querySelector('[data-testid=\"stMain\"]').scrollHeight"
+            )
+            width = self.driver.execute_script("return window.innerWidth")
+            self.resize(width, min(int(height) + 60, 6000))
+            self.settle()
+        file.write_bytes(self.driver.get_screenshot_as_png())
+
+    def _until(self, holds: Callable[[], Any], what: str) -> Any:
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            with suppress(StaleElementReferenceException):
+                if found := holds():
+                    return found
+            time.sleep(0.02)
+        shown = self.driver.execute_script("return document.body.innerText")
+        raise AssertionError(
+            f"not on the page after {PATIENCE:.0f} s: {what}; {self.driver.current_url} shows:\n"
+            f"{shown[:3000]}"
+        )

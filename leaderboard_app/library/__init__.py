@@ -1,0 +1,1 @@
+"""Everything there is to show: folders, entries, selection, ranks, answers. No Streamlit."""

@@ -1,0 +1,45 @@
+"""Where the leaderboard finds pools, runs and submissions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator.pools.folders import CACHE_VARIABLE, cache_folder, runs_folder
+
+RUNS_VARIABLE = "DEEPPRUNE_SIM_RUNS"
+SUBMISSIONS_VARIABLE = "DEEPPRUNE_SIM_SUBMISSIONS"
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The three folders that the leaderboard reads; any of them may be missing."""
+
+    cache: Path
+    runs: Path
+    submissions: Path
+
+    @classmethod
+    def from_environment(cls) -> Folders:
+        """Those that the command `leaderboard` was given, else those that commands use by default.
+
+        Raises
+        ------
+        UserError
+            The folder of pools is a file.
+        """
+        return cls(
+            cache_folder(),
+            Path(os.environ.get(RUNS_VARIABLE) or runs_folder()),
+            Path(os.environ.get(SUBMISSIONS_VARIABLE) or "submissions"),
+        )
+
+    def as_environment(self) -> Mapping[str, str]:
+        """Environment variables of which `from_environment` makes the same folders."""
+        return {
+            CACHE_VARIABLE: str(self.cache.absolute()),
+            RUNS_VARIABLE: str(self.runs.absolute()),
+            SUBMISSIONS_VARIABLE: str(self.submissions.absolute()),
+        }

@@ -1,0 +1,400 @@
+"""What there is to show: entries, published figures, pools, and what is broken, read together.
+
+An entry is a submission or a run of this machine. A library never changes: when files do, another
+one is made (`state_of` tells), in which only what changed is read anew.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.memo import Once
+from simulator.catalogue.rows import Broken, Row, Stamp, stamp
+from simulator.catalogue.views import Catalogue, connect
+from simulator.errors import UserError
+from simulator.loading import is_builtin, load_policy
+from simulator.pools.pool import Pool, iter_pool_folders
+from simulator.runs.results import METRICS, Metric, ProblemSums, read_problem_sums
+from simulator.signals import NEEDS
+from simulator.submissions.published import (
+    FILE_NAME,
+    PACKAGED,
+    PublishedFigure,
+    read_published,
+)
+
+LOCAL = "local"
+"""The badge of a run that was not submitted."""
+
+RUN = "runs/"
+"""What the id of an entry that is a run begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an entry did on one pool; fractions as fractions, `metrics` lacks what has no figure.
+
+    `column` tells pools apart: their name, and where there are several versions of one, part of
+    its fingerprint.
+    """
+
+    pool: str
+    column: str
+    fingerprint: str | None
+    model: str
+    benchmark: str
+    synthetic: bool
+    token_accuracy: str
+    problems: int
+    budget: int
+    baseline: str
+    clock_unit: str
+    serving: str
+    metrics: Mapping[str, Metric]
+
+    @property
+    def clock(self) -> str:
+        """What the clock counts, and on which engine: clocks that differ here say nothing."""
+        return f"{self.clock_unit}, {self.serving}" if self.serving else self.clock_unit
+
+    def metric(self, name: str) -> Metric | None:
+        """The figure named `name` (`run_reader.METRICS`), None where there is none."""
+        return self.metrics.get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A submission or a run, with its results by `Result.column`.
+
+    Parameters
+    ----------
+    id
+        What links call it: a submission's folder, or `runs/` and the run's name.
+    method
+        What its submitter calls it; a run's is its policy's name.
+    label
+        The method with what tells it from other entries of the same name.
+    badge
+        verified, recomputed, self-reported, synthetic or withdrawn; None for a submission in which
+        something is wrong; `LOCAL` for a run.
+    needs
+        Signals that the policy reads: text, confidence, probes, judge.
+    parameters, settings
+        The policy's parameters; which of them were set for this run.
+    unranked
+        Whether it knows what a method cannot (the oracle judge): shown, never ranked.
+    """
+
+    id: str
+    path: Path
+    method: str
+    label: str
+    badge: str | None
+    needs: tuple[str, ...]
+    policy: str
+    policy_sha256: str | None
+    parameters: Mapping[str, Any]
+    settings: tuple[str, ...]
+    unranked: bool
+    seed: int
+    repeats: int
+    results: Mapping[str, Result]
+    authors: tuple[str, ...] = ()
+    organisation: str | None = None
+    date: str | None = None
+    paper: str | None = None
+    code: str | None = None
+    description: str | None = None
+    withdrawn: str | None = None
+    verified_at: str | None = None
+    command: str | None = None
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of its pools is generated."""
+        return any(result.synthetic for result in self.results.values())
+
+    @property
+    def takes_part(self) -> bool:
+        """Whether it is ranked, and may have the best figure of a column."""
+        return not self.unranked and self.badge is not None and self.badge != "withdrawn"
+
+
+@dataclass(frozen=True)
+class Library:
+    """All that the leaderboard shows. `state` changes whenever a file that it was made of does.
+
+    `once` remembers what takes long to work out from it.
+    """
+
+    folders: Folders
+    state: int
+    catalogue: Catalogue
+    entries: tuple[Entry, ...]
+    published: tuple[PublishedFigure, ...]
+    published_tables: Mapping[str, Sequence[Mapping[str, Any]]]
+    pools: tuple[Row, ...]
+    broken: tuple[Broken, ...]
+    by_id: Mapping[str, Entry] = field(default_factory=dict)
+    once: Once = field(default_factory=Once, repr=False, compare=False)
+
+    def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
+        """Rows of a DuckDB query over the catalogue's views; safe to call from several threads."""
+        return self.catalogue.rows(query, parameters)
+
+    def answers(self, entry: Entry, where: str = "true", *values: object) -> list[Row]:
+        """Rows of an entry's `answers.parquet` (`simulator.replay.recording.ANSWERS`)."""
+        return self._table(entry, "answers", where, values)
+
+    def decisions(self, entry: Entry, where: str = "true", *values: object) -> list[Row]:
+        """Rows of an entry's `decisions.parquet` (`simulator.replay.recording.DECISIONS`)."""
+        return self._table(entry, "decisions", where, values)
+
+    def _table(self, entry: Entry, name: str, where: str, values: Sequence[object]) -> list[Row]:
+        file = str(entry.path.resolve() / f"{name}.parquet")
+        return self.rows(f"SELECT * FROM read_parquet(?) WHERE {where}", [file, *values])
+
+    def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
+        """What the entry did on each problem, by pool name; empty where its answers are broken."""
+        return _problem_sums(entry.path, stamp(entry.path))
+
+    def nearest(self, name: str) -> list[str]:
+        """Ids of entries that are called much like `name`, the nearest first, at most three."""
+        folded = {each.casefold(): each for each in self.by_id}
+        near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
+        near += [each for each in folded if name.casefold() in each and each not in near]
+        return [folded[each] for each in near[:3]]
+
+    def pool_row(self, name: str) -> Row | None:
+        """The pool named `name` as the view `pools` has it; None where it is not here."""
+        return self._pools.get(name)
+
+    def pool(self, name: str) -> Pool | None:
+        """The pool named `name`, opened for reading; None where it is not here."""
+        row = self._pools.get(name)
+        return None if row is None else _open_pool(Path(row["path"]), row["fingerprint"])
+
+    @cached_property
+    def _pools(self) -> Mapping[str, Row]:
+        return {row["name"]: row for row in self.pools}
+
+
+def state_of(folders: Folders) -> int:
+    """A number that is another one once a file was added, changed or removed in the folders.
+
+    It holds within this process. Looks at every folder, 10 ms for 200 submissions. A run that is
+    being made counts once it is there.
+    """
+    seen: list[object] = []
+    for folder in iter_pool_folders(folders.cache):
+        seen.append((str(folder), stamp(folder)))
+    for parent in (folders.runs, folders.submissions):
+        if parent.is_dir():
+            below = sorted(each for each in parent.iterdir() if each.is_dir())
+            below = [each for each in below if not each.name.endswith(".partial")]
+            seen += [(str(folder), stamp(folder)) for folder in below]
+            files = [each for each in stamp(parent) if each[0].endswith(".toml")]
+            seen.append((str(parent), *files))
+    return hash(tuple(seen))
+
+
+def load(folders: Folders) -> Library:
+    """Read everything there is; what cannot be read is in `broken` and stops nothing else.
+
+    A folder of submissions without published figures is shown with those that came with the
+    program.
+    """
+    state = state_of(folders)
+    catalogue = connect(folders.cache, folders.runs, folders.submissions)
+    pools = catalogue.rows("FROM pools ORDER BY name")
+    rows = catalogue.rows("FROM submissions ORDER BY submission, pool")
+    submitted = _grouped(rows, "submission")
+    runs = _grouped(catalogue.rows("FROM runs ORDER BY run, pool"), "run")
+    versions = _versions([*pools], [*rows, *(row for each in runs.values() for row in each)])
+    broken = list(catalogue.broken)
+    entries = []
+    for name, found in [*submitted.items(), *runs.items()]:
+        is_run = "run" in found[0]
+        if found[0].get("pool") is None:
+            broken.append(Broken(Path(found[0]["path"]), "holds no run; see deepprune-sim submit"))
+            continue
+        entries.append(_entry(f"{RUN}{name}" if is_run else name, found, versions))
+    entries = _with_labels(entries)
+    own = (folders.submissions / FILE_NAME).is_file()
+    try:
+        published = read_published(folders.submissions if own else PACKAGED)
+        figures, tables = published.figures, published.tables
+    except UserError:  # is among the catalogue's broken ones
+        figures, tables = (), {}
+    return Library(
+        folders,
+        state,
+        catalogue,
+        tuple(entries),
+        figures,
+        tables,
+        tuple(pools),
+        tuple(broken),
+        {entry.id: entry for entry in entries},
+    )
+
+
+def _grouped(rows: Sequence[Row], name: str) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row[name], []).append(row)
+    return found
+
+
+def _versions(pools: Sequence[Row], rows: Sequence[Row]) -> Mapping[str, set[str]]:
+    """Fingerprints by pool name, wherever they are named."""
+    found: dict[str, set[str]] = {}
+    for name, fingerprint in [
+        *((row["name"], row["fingerprint"]) for row in pools),
+        *((row["pool"], row["fingerprint"]) for row in rows),
+    ]:
+        if name is not None and fingerprint is not None:
+            found.setdefault(name, set()).add(fingerprint)
+    return found
+
+
+def _entry(name: str, rows: Sequence[Row], versions: Mapping[str, set[str]]) -> Entry:
+    first = rows[0]
+    is_run = name.startswith(RUN)
+    results = [_result(row, versions) for row in rows]
+    method = first["policy"] if is_run else first["method"] or first["policy"]
+    path = Path(first["path"])
+    return Entry(
+        id=name,
+        path=path,
+        method=method,
+        label=method,
+        badge=LOCAL if is_run else first["badge"],
+        needs=_needs(path, stamp(path)),
+        policy=first["policy"],
+        policy_sha256=first["policy_sha256"],
+        parameters=json.loads(first["parameters"]),
+        settings=tuple(first["settings"] or ()),
+        unranked=first["unranked"],
+        seed=first["seed"],
+        repeats=first["repeats"],
+        results={result.column: result for result in results},
+        authors=tuple(first.get("authors") or ()),
+        date=_day(first["started_at"]) if is_run else first["date"],
+        verified_at=first.get("verified_at"),
+        command=first["command"],
+        **{key: first.get(key) for key in _SAID},
+    )
+
+
+_SAID = ("organisation", "paper", "code", "description", "withdrawn")
+
+
+def _day(moment: str | None) -> str | None:
+    try:
+        return date.fromisoformat((moment or "")[:10]).isoformat()
+    except ValueError:
+        return None
+
+
+def _result(row: Row, versions: Mapping[str, set[str]]) -> Result:
+    pool, fingerprint = row["pool"], row["fingerprint"]
+    several = len(versions.get(pool, ())) > 1
+    parts = pool.split("/")
+    return Result(
+        pool=pool,
+        column=f"{pool}#{(fingerprint or '?')[:8]}" if several else pool,
+        fingerprint=fingerprint,
+        model=parts[-2] if len(parts) > 1 else pool,
+        benchmark=parts[-1],
+        synthetic=row["synthetic"],
+        token_accuracy=row["token_accuracy"],
+        problems=row["problems"],
+        budget=row["budget"],
+        baseline=row["baseline"],
+        clock_unit=row["clock_unit"],
+        serving=row["serving"] or "",
+        metrics={
+            name: Metric(row[name], row.get(f"{name}_low"), row.get(f"{name}_high"))
+            for name in METRICS
+            if row[name] is not None
+        },
+    )
+
+
+def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
+    """Entries of the same method are told apart by their settings, else by their id."""
+
+    def settled(entry: Entry) -> str:
+        shown = [
+            f"{name}={entry.parameters[name]}"
+            for name in entry.settings
+            if name in entry.parameters
+        ]
+        return f"{entry.method} ({', '.join(shown)})" if shown else entry.method
+
+    by_label: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_label.setdefault(settled(entry), []).append(entry)
+    labels = {
+        entry.id: label if len(same) == 1 else f"{label} [{entry.id}]"
+        for label, same in by_label.items()
+        for entry in same
+    }
+    return [replace(entry, label=labels[entry.id]) for entry in entries]
+
+
+@lru_cache(maxsize=4096)
+def _problem_sums(path: Path, stamp: Stamp) -> Mapping[str, ProblemSums]:
+    try:
+        return read_problem_sums(path)
+    except UserError:
+        return {}
+
+
+@lru_cache(maxsize=32)
+def _open_pool(path: Path, fingerprint: str) -> Pool:
+    return Pool(path)
+
+
+@lru_cache(maxsize=4096)
+def _needs(path: Path, stamp: Stamp) -> tuple[str, ...]:
+    """Signals that an entry's policy reads: of a built-in one it is known, else its source says so.
+
+    The source is parsed, never run: strangers wrote it.
+    """
+    try:
+        policy = json.loads((path / "run.json").read_text(encoding="utf-8"))["policy"]
+        if policy.get("builtin") and is_builtin(policy["name"]):
+            return tuple(sorted(load_policy(policy["name"]).policy.requires))
+        named = _named_in(ast.parse(policy["source"]), policy["class"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, UserError):
+        return ()  # not a run.json as this program writes it
+    except (SyntaxError, RecursionError, MemoryError):
+        return ()  # no Python, or made to be too deep
+    return tuple(name for name in NEEDS if name in named)
+
+
+def _named_in(module: ast.Module, class_name: str) -> set[str]:
+    """The texts in `requires = …` in the body of a class."""
+    found: set[str] = set()
+    for node in ast.walk(module):
+        if not isinstance(node, ast.ClassDef) or node.name != class_name:
+            continue
+        for line in node.body:
+            targets = (
+                line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+            )
+            if any(isinstance(each, ast.Name) and each.id == "requires" for each in targets):
+                constants = (part for part in ast.walk(line) if isinstance(part, ast.Constant))
+                found |= {part.value for part in constants if isinstance(part.value, str)}
+    return found

@@ -1,0 +1,239 @@
+"""What the traces of one pool answered and how long they are, and voting over some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from leaderboard_app.library.library import Library
+from simulator.catalogue.pool_facts import PoolFacts, pool_facts
+from simulator.catalogue.rows import Row
+from simulator.errors import UserError
+from simulator.statistics import Estimate, bootstrap
+
+HANDS = 1_000
+"""How many hands of k traces are drawn of each problem for cons@k."""
+
+SEED = 20_251_010
+"""Seed of those draws: the same figures at every visit."""
+
+BINS = 40
+"""At most as many bars are in the histogram of lengths."""
+
+RIGHT, WRONG, NO_ANSWER = "right", "wrong", "no answer"
+"""What a trace's answer is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """The answers that the traces of a problem give, the commonest first.
+
+    `votes`, `right` and `answers` have one element an answer class; `none` traces have no answer.
+    """
+
+    votes: tuple[int, ...]
+    right: tuple[bool, ...]
+    answers: tuple[str, ...]
+    none: int
+
+    @property
+    def traces(self) -> int:
+        """All traces."""
+        return sum(self.votes) + self.none
+
+
+@dataclass(frozen=True, slots=True)
+class Lengths:
+    """How many traces are as long as a bar of the histogram says, by what their answer is.
+
+    A bar holds the lengths from `start` up to, not including, `start` plus the bars' width.
+    """
+
+    start: int
+    kind: str
+    traces: int
+
+
+@dataclass(frozen=True)
+class PoolAnswers:
+    """A pool's facts, with the votes of each problem by its id and the histogram of lengths."""
+
+    facts: PoolFacts
+    votes: Mapping[str, Votes]
+    lengths: tuple[Lengths, ...]
+    width: int
+
+    @cached_property
+    def redundancy(self) -> Estimate | None:
+        """Share of pairs of traces of a problem that agree, as in `judges.evaluation`."""
+        problems = self.facts.problems
+        return bootstrap(len(problems)).ratio(
+            [each.same_pairs for each in problems], [each.pairs for each in problems]
+        )
+
+    @cached_property
+    def mean_redundancy(self) -> Estimate | None:
+        """The same share of each problem, averaged over those that have pairs."""
+        shares = [each.redundancy for each in self.facts.problems if each.redundancy is not None]
+        return bootstrap(len(shares)).mean(shares) if shares else None
+
+    @cached_property
+    def pass_at_k(self) -> Mapping[int, Estimate]:
+        """By k the chance that one of k traces is right (`PoolFacts.pass_at_k`)."""
+        return self.facts.pass_at_k
+
+    @cached_property
+    def cons_at_k(self) -> Mapping[int, Estimate]:
+        """By the same k the accuracy of majority voting over k traces."""
+        votes = [self.votes[each.problem_id] for each in self.facts.problems]
+        over = bootstrap(len(votes))
+        return {
+            k: over.mean([expected_vote(each, k, index) for index, each in enumerate(votes)])
+            for k in self.pass_at_k
+        }
+
+
+def read_answers(library: Library, pool: str) -> PoolAnswers:
+    """What the traces of the pool named `pool` say; it must be in the library.
+
+    Raises
+    ------
+    UserError
+        Its files cannot be read, though their footers can.
+    """
+    import duckdb
+
+    try:
+        facts = pool_facts(library.catalogue, pool)
+        classes = library.rows(
+            "SELECT problem_id, min(answer) AS answer, bool_or(correct) AS correct, "
+            "count(*) AS votes FROM traces WHERE pool = ? AND answer_class >= 0 "
+            "GROUP BY problem_id, answer_class ORDER BY problem_id, votes DESC, min(trace_id)",
+            [pool],
+        )
+        width = bin_width(int(facts.lengths[-1]) + 1)
+        bars = library.rows(
+            f"SELECT num_tokens // {width} AS place, CASE WHEN correct THEN '{RIGHT}' "
+            f"WHEN answer_class < 0 THEN '{NO_ANSWER}' ELSE '{WRONG}' END AS kind, "
+            "count(*) AS traces FROM traces WHERE pool = ? GROUP BY ALL ORDER BY ALL",
+            [pool],
+        )
+    except duckdb.Error as error:
+        raise damaged(pool, error) from None
+    grouped: dict[str, list[Row]] = {}
+    for row in classes:
+        grouped.setdefault(row["problem_id"], []).append(row)
+    votes = {
+        problem.problem_id: Votes(
+            votes=tuple(row["votes"] for row in grouped.get(problem.problem_id, ())),
+            right=tuple(row["correct"] for row in grouped.get(problem.problem_id, ())),
+            answers=tuple(row["answer"] or "" for row in grouped.get(problem.problem_id, ())),
+            none=problem.no_answer,
+        )
+        for problem in facts.problems
+    }
+    lengths = tuple(Lengths(row["place"] * width, row["kind"], row["traces"]) for row in bars)
+    return PoolAnswers(facts, votes, lengths, width)
+
+
+def damaged(name: object, error: Exception) -> UserError:
+    """What is said where DuckDB cannot read rows, though it can read their footer."""
+    reason = str(error).splitlines()[0].strip()
+    return UserError(f"{name}: cannot be read ({reason}); deepprune-sim data verify says more")
+
+
+def count_traces(library: Library, pool: str) -> Sequence[int]:
+    """How many traces each problem of a pool has.
+
+    Raises
+    ------
+    UserError
+        Its files cannot be read.
+    """
+    import duckdb
+
+    try:
+        rows = library.rows(
+            "SELECT count(*) AS n FROM traces WHERE pool = ? GROUP BY problem_id ORDER BY 1", [pool]
+        )
+    except duckdb.Error as error:
+        raise damaged(pool, error) from None
+    return [row["n"] for row in rows]
+
+
+def bin_width(tokens: int, bins: int = BINS) -> int:
+    """The least of 1, 2, 5, 10, 20, 50, … by which `bins` bars reach over `tokens` tokens."""
+    width = 1
+    while True:
+        for factor in (1, 2, 5):
+            if width * factor * bins >= tokens:
+                return width * factor
+        width *= 10
+
+
+def expected_vote(votes: Votes, k: int, stream: int = 0) -> float:
+    """Chance that majority voting over k traces, drawn at random without replacement, is right.
+
+    A tie goes to the class seen first (`simulator.policy.voting`), which in a random order is each
+    of the tied ones equally often; no vote at all is wrong. Exact for k = 1, for all traces, and
+    where no two answers differ; else the mean over `HANDS` hands, whose standard error is at most
+    1.6 points a problem.
+
+    Parameters
+    ----------
+    k
+        Between 1 and the number of traces.
+    stream
+        Tells the problems of a pool apart, so that their draws are independent.
+    """
+    if not any(votes.right):
+        return 0.0
+    if all(votes.right) and not votes.none:
+        return 1.0
+    counts = np.array(votes.votes, dtype=np.int64)
+    right = np.array(votes.right)
+    if k == 1:
+        return float(counts[right].sum() / votes.traces)
+    if k == votes.traces:
+        hands = counts[None]
+    else:
+        rng = np.random.default_rng([SEED, stream, k])
+        drawn = rng.multivariate_hypergeometric([*votes.votes, votes.none], k, size=HANDS)
+        hands = drawn[:, :-1]
+    return _share_won(hands, right)
+
+
+def _share_won(hands: np.ndarray[tuple[int, ...], np.dtype[np.int64]], right: object) -> float:
+    """How often a right class wins, ties shared; `hands` has shape (hands, classes)."""
+    most = hands.max(axis=1, keepdims=True)
+    winners = (hands == most) & (most > 0)
+    tied = winners.sum(axis=1)
+    won = (winners & right).sum(axis=1)
+    return float(np.divide(won, tied, out=np.zeros(len(hands)), where=tied > 0).mean())
+
+
+def shares(votes: Votes) -> Sequence[tuple[str, float, str]]:
+    """How a problem's traces divide: kind, share of all its traces, and the answer if there is one.
+
+    Kinds are "right", "commonest wrong", "other wrong" and "no answer", each once, in this order.
+    """
+    both = list(zip(votes.votes, votes.right, votes.answers, strict=True))
+    right = [(count, answer) for count, is_right, answer in both if is_right]
+    wrong = [(count, answer) for count, is_right, answer in both if not is_right]
+    groups = (
+        (RIGHT, right, right[0][1] if right else ""),
+        ("commonest wrong", wrong[:1], wrong[0][1] if wrong else ""),
+        ("other wrong", wrong[1:], _counted(len(wrong) - 1) if len(wrong) > 1 else ""),
+    )
+    found = [
+        (kind, sum(count for count, _ in group) / votes.traces, answer)
+        for kind, group, answer in groups
+    ]
+    return [*found, (NO_ANSWER, votes.none / votes.traces, "")]
+
+
+def _counted(answers: int) -> str:
+    return "1 answer" if answers == 1 else f"{answers} answers"

@@ -1,0 +1,188 @@
+"""Which entries and columns there are to choose from on the board, and which are chosen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from leaderboard_app.library.library import LOCAL, Entry, Library, Result
+from simulator.signals import NEEDS
+
+NO_SIGNAL = "none"
+"""What a filter calls the need of a method that reads no signal."""
+
+KEY_NEEDS = (NO_SIGNAL, *NEEDS)
+"""What can be filtered by: a method's needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows and columns are shown; what is empty or None leaves everything.
+
+    Parameters
+    ----------
+    models, benchmarks
+        Names as headings have them: only their columns, and rows that have a figure there.
+    badges, needs
+        Rows with one of these badges; rows that need one of these signals.
+    since, until
+        Days, ends included; rows without a date are left out when one is given.
+    hidden
+        Columns that are not shown, by group or heading.
+    """
+
+    models: tuple[str, ...] = ()
+    benchmarks: tuple[str, ...] = ()
+    badges: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    since: str | None = None
+    until: str | None = None
+    hidden: tuple[str, ...] = ()
+
+    @property
+    def filters(self) -> bool:
+        """Whether it leaves rows out."""
+        return self != Selection(hidden=self.hidden)
+
+    def takes(self, badge: str | None, day: str | None, needs: Sequence[str] | None) -> bool:
+        """Whether a row with this badge, date and these needs (None: not known) is shown."""
+        if self.badges and (badge or "broken") not in self.badges:
+            return False
+        if (self.since or self.until) and day is None:
+            return False
+        if day is not None and not (self.since or day) <= day <= (self.until or day):
+            return False
+        if not self.needs:
+            return True
+        return needs is not None and not set(self.needs).isdisjoint(needs or (NO_SIGNAL,))
+
+
+@dataclass(frozen=True, slots=True)
+class PoolColumn:
+    """A model on a benchmark, in the spelling of publications where there is one.
+
+    `column` is the pool's (`Result.column`), None where there are published figures alone;
+    `traces` tells several pools of one model and benchmark apart.
+    """
+
+    key: str
+    model: str
+    benchmark: str
+    column: str | None
+    traces: str = ""
+    published: bool = False
+
+    @property
+    def heading(self) -> str:
+        """`Qwen3-32B · AIME24`."""
+        return f"{self.model} · {self.benchmark}" + (f" ({self.traces})" if self.traces else "")
+
+
+def folded(library: Library) -> tuple[list[Entry], dict[str, list[str]]]:
+    """Entries without runs of this machine that stand there as a submission already.
+
+    A run and the submission that was packed of it are one result: shown twice, it would count
+    twice in ranks. It stands where its badge is, with the run's name as a note.
+
+    Returns
+    -------
+    The entries, and the names of the runs left out by the id of their submission.
+    """
+    submitted: dict[object, list[Entry]] = {}
+    for entry in library.entries:
+        if entry.badge not in (LOCAL, None, "withdrawn"):
+            submitted.setdefault(_identity(entry), []).append(entry)
+    entries, runs = [], dict[str, list[str]]()
+    for entry in library.entries:
+        same = [
+            each
+            for each in (submitted.get(_identity(entry), ()) if entry.badge == LOCAL else ())
+            if each.parameters == entry.parameters and each.results == entry.results
+        ]
+        for each in same[:1]:
+            runs.setdefault(each.id, []).append(entry.id)
+        if not same:
+            entries.append(entry)
+    return entries, runs
+
+
+def _identity(entry: Entry) -> object:
+    return entry.policy, entry.policy_sha256, entry.seed, entry.repeats, tuple(entry.results)
+
+
+def results(entry: Entry, synthetic: bool) -> dict[str, Result]:
+    """Those of an entry's results that are on generated traces, or those that are not."""
+    return {
+        column: result for column, result in entry.results.items() if result.synthetic is synthetic
+    }
+
+
+def kinds(library: Library) -> list[bool]:
+    """Whether there are real (False) and synthetic (True) figures; real ones come first."""
+    there = {result.synthetic for entry in library.entries for result in entry.results.values()}
+    return sorted(there | ({False} if library.published else set()))
+
+
+def canonical(name: str) -> str:
+    """A name of a model or benchmark without what spellings differ in: case, dashes, dots."""
+    return "".join(each for each in name.casefold() if each.isalnum()) or name.encode().hex()
+
+
+def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
+    """The models and benchmarks that there are figures of, in the order of publications.
+
+    Models that most entries here ran on stand first: where most rows have their figures. Pools of
+    one model and benchmark that hold different traces have a column each.
+    """
+    published = () if synthetic else library.published
+    found: dict[tuple[str, str], dict[str, Result]] = {}
+    ran: Counter[str] = Counter()
+    for entry in library.entries:
+        own = results(entry, synthetic)
+        ran.update({canonical(result.model) for result in own.values()})
+        for column, result in own.items():
+            key = (canonical(result.model), canonical(result.benchmark))
+            found.setdefault(key, {}).setdefault(column, result)
+    for figure in published:
+        found.setdefault((canonical(figure.model), canonical(figure.benchmark)), {})
+    models = _spellings((each.model for each in library.published), found, 0)
+    benchmarks = _spellings((each.benchmark for each in library.published), found, 1)
+    stated = {(canonical(each.model), canonical(each.benchmark)) for each in published}
+    orders = (sorted(models, key=lambda each: -ran[each]), [*benchmarks])
+    columns = []
+    for key in sorted(found, key=lambda each: tuple(map(list.index, orders, each))):
+        model, benchmark = models[key[0]], benchmarks[key[1]]
+        name = ".".join(key)
+        pools = found[key]
+        if len(pools) < 2:
+            pool = next(iter(pools), None)
+            columns.append(PoolColumn(name, model, benchmark, pool, published=key in stated))
+            continue
+        if key in stated:
+            columns.append(PoolColumn(name, model, benchmark, None, published=True))
+        for pool, traces in _told_apart(pools).items():
+            columns.append(PoolColumn(f"{name}.{traces}", model, benchmark, pool, traces))
+    return columns
+
+
+def _told_apart(pools: Mapping[str, Result]) -> dict[str, str]:
+    """What tells pools of one model and benchmark apart: dataset and version, else their name."""
+    names = {
+        pool: "/".join(pools[pool].pool.split("/")[:-2]) + pool.removeprefix(pools[pool].pool)
+        for pool in sorted(pools)
+    }
+    return names if len(set(names.values())) == len(names) else {pool: pool for pool in names}
+
+
+def _spellings(
+    published: Iterable[str], found: Mapping[tuple[str, str], Mapping[str, Result]], place: int
+) -> dict[str, str]:
+    """How names are written, by canonical name, in the order in which they are shown."""
+    spelt: dict[str, str] = {}
+    for name in published:
+        spelt.setdefault(canonical(name), name)
+    pools = (result for each in found.values() for result in each.values())
+    for name in sorted({(each.model, each.benchmark)[place] for each in pools}):
+        spelt.setdefault(canonical(name), name)
+    return spelt

@@ -1,0 +1,1 @@
+"""Parts that pages share: widgets, tables, glossary, palette, links."""

@@ -1,0 +1,312 @@
+"""Tables as readers see them: built once, shown as HTML, downloaded as CSV, copied into a paper.
+
+A cell's text is plain text whatever it contains: each rendering escapes it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from html import escape
+from itertools import groupby
+
+from simulator.report.text import escape_latex
+
+NOTHING = "–"
+"""What a cell without a value shows; its note says why."""
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet takes for a formula when a text begins with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell.
+
+    Parameters
+    ----------
+    text
+        What is shown. With no value and no text the cell shows a dash.
+    value
+        What rows are sorted by and CSV holds, unrounded; None where there is none.
+    note
+        Shown on hover: an interval, or why there is no value.
+    link
+        Where the text leads: an https:// address, or a page of this app with its parameters
+        ("entry?entry=…").
+    bold, underlined
+        Emphasis, which Markdown and LaTeX keep.
+    mark
+        A footnote's sign behind the text.
+    low, high
+        Ends of the value's 95% interval; CSV holds them where a column has any.
+    """
+
+    text: str = ""
+    value: float | str | None = None
+    note: str = ""
+    link: str | None = None
+    bold: bool = False
+    underlined: bool = False
+    mark: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `key` names it in links and CSV, `help` explains it on hover.
+
+    Neighbours with the same `group` stand under one common heading. `descending` is how it is
+    sorted when it is first chosen.
+    """
+
+    key: str
+    heading: str
+    group: str = ""
+    help: str = ""
+    numeric: bool = True
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns and rows of as many cells; `notes` stand below, `first` columns stay in sight."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    first: int = 1
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise ValueError("a row has more or fewer cells than there are columns")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which column rows are sorted; as text `key` or `-key`, which is descending."""
+
+    key: str
+    descending: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Order:
+        """The order that a link names."""
+        return cls(text.removeprefix("-"), text.startswith("-"))
+
+    def __str__(self) -> str:
+        return ("-" if self.descending else "") + self.key
+
+
+def sorted_by(table: Table, order: Order | None) -> Table:
+    """The table in another order: cells without a value last, equal ones as they were.
+
+    A column that the table does not have leaves it as it is.
+    """
+    places = [
+        index for index, column in enumerate(table.columns) if order and column.key == order.key
+    ]
+    if order is None or not places:
+        return table
+    (place,) = places
+    known = [row for row in table.rows if row[place].value is not None]
+    missing = [row for row in table.rows if row[place].value is None]
+
+    def rank(row: tuple[Cell, ...]) -> tuple[bool, float, str]:
+        value = row[place].value
+        return (
+            (True, 0.0, value.casefold()) if isinstance(value, str) else (False, value or 0.0, "")
+        )
+
+    known.sort(key=rank, reverse=order.descending)
+    return replace(table, rows=(*known, *missing))
+
+
+def first_rows(table: Table, most: int | None) -> Table:
+    """The table's first rows, with a note where some are left out; all of them for None."""
+    count = len(table.rows)
+    if most is None or count <= most:
+        return table
+    said = f"The first {most} of {count} rows; CSV, Markdown and LaTeX have all of them."
+    return replace(table, rows=table.rows[:most], notes=(said, *table.notes))
+
+
+def groups(table: Table) -> list[tuple[str, int]]:
+    """Common headings with how many neighbouring columns each spans; empty where there are none."""
+    if not any(column.group for column in table.columns):
+        return []
+    runs = groupby(column.group for column in table.columns)
+    return [(group, len(list(columns))) for group, columns in runs]
+
+
+def as_html(table: Table, order: Order | None = None, *, sortable: bool = True) -> str:
+    """A `<table>` in which every text is escaped.
+
+    Headings of a sortable one are buttons with `data-sort`; links have `data-go` where they lead
+    to a page of this app.
+    """
+    parts = ['<div class="dps-scroll" tabindex="0" role="region" ']
+    parts.append(f'aria-label="{escape(table.caption)}"><table class="dps">')
+    parts.append(f"<caption>{escape(table.caption)}</caption><thead>")
+    if spans := groups(table):
+        heads = (
+            f'<th colspan="{span}" scope="colgroup" class="dps-group">{escape(group)}</th>'
+            for group, span in spans
+        )
+        parts.append(f"<tr>{''.join(heads)}</tr>")
+    heads = (_heading(table, index, order, sortable) for index in range(len(table.columns)))
+    parts.append(f"<tr>{''.join(heads)}</tr></thead><tbody>")
+    for row in table.rows:
+        cells = (_data(table, index, cell) for index, cell in enumerate(row))
+        parts.append(f"<tr>{''.join(cells)}</tr>")
+    parts.append("</tbody></table></div>")
+    parts += [f'<p class="dps-note">{escape(note)}</p>' for note in table.notes]
+    return "".join(parts)
+
+
+def _heading(table: Table, index: int, order: Order | None, sortable: bool) -> str:
+    column = table.columns[index]
+    text = escape(column.heading)
+    sort = ""
+    if sortable:
+        here = order is not None and order.key == column.key
+        descending = not order.descending if here and order else column.descending
+        sign = ("▼" if order.descending else "▲") if here and order else ""
+        wanted = Order(column.key, descending)
+        text = (
+            f'<button type="button" data-sort="{escape(str(wanted))}">{text}'
+            f'<span aria-hidden="true">{sign}</span></button>'
+        )
+        if here and order:
+            sort = f' aria-sort="{"descending" if order.descending else "ascending"}"'
+    hint = f' title="{escape(column.help)}"' if column.help else ""
+    return f'<th scope="col" class="{_kind(table, index)}"{hint}{sort}>{text}</th>'
+
+
+def _data(table: Table, index: int, cell: Cell) -> str:
+    text = escape(cell.text or NOTHING)
+    if cell.bold:
+        text = f"<b>{text}</b>"
+    if cell.underlined:
+        text = f"<u>{text}</u>"
+    if cell.link is not None:
+        text = _link(cell.link, text)
+    if cell.mark:
+        text += f"<sup>{escape(cell.mark)}</sup>"
+    hint = f' title="{escape(cell.note)}"' if cell.note else ""
+    tag = "th" if index == 0 else "td"
+    scope = ' scope="row"' if index == 0 else ""
+    return f'<{tag}{scope} class="{_kind(table, index)}"{hint}>{text}</{tag}>'
+
+
+def _link(link: str, text: str) -> str:
+    target = escape(link)
+    if link.startswith("https://"):
+        return f'<a href="{target}" target="_blank" rel="noopener noreferrer">{text}</a>'
+    if ":" in link.partition("?")[0] or link.startswith("/"):
+        return text  # neither a page of this app nor a web page: not a link
+    return f'<a href="{target}" data-go="{target}" target="_self">{text}</a>'
+
+
+def _kind(table: Table, index: int) -> str:
+    kinds = ["dps-number" if table.columns[index].numeric else "dps-text"]
+    if index < table.first:
+        kinds.append("dps-first")
+    return " ".join(kinds)
+
+
+def as_csv(table: Table) -> str:
+    """Headings are keys; values are unrounded, texts cannot be taken for formulas."""
+    ends = [
+        any(row[index].low is not None or row[index].high is not None for row in table.rows)
+        for index in range(len(table.columns))
+    ]
+    keys = []
+    for column, has_ends in zip(table.columns, ends, strict=True):
+        keys += [column.key, *([f"{column.key}_low", f"{column.key}_high"] if has_ends else [])]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(keys)
+    for row in table.rows:
+        line: list[float | str | None] = []
+        for cell, has_ends in zip(row, ends, strict=True):
+            line += [_plain(cell), *([cell.low, cell.high] if has_ends else [])]
+        writer.writerow(line)
+    return text.getvalue()
+
+
+def _plain(cell: Cell) -> float | str | None:
+    value = cell.value if cell.value is not None else cell.text or None
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if not isinstance(value, str):
+        return value
+    if value.startswith(FORMULA):
+        value = "'" + value
+    return value.replace("\r", "\n")  # csv writes a lone \r unquoted, which no reader takes
+
+
+def as_markdown(table: Table) -> str:
+    """A GitHub table; groups stand before their columns' headings."""
+    heads = [_full_heading(column) for column in table.columns]
+    rows = [[_markdown(cell) for cell in row] for row in table.rows]
+    lines = [_line([_escape_markdown(head) for head in heads])]
+    lines.append(_line(["--:" if column.numeric else "---" for column in table.columns]))
+    lines += [_line(row) for row in rows]
+    notes = [_escape_markdown(note) for note in table.notes]
+    return "\n".join(lines) + "\n" + "".join(f"\n{note}\n" for note in notes)
+
+
+def _full_heading(column: Column) -> str:
+    return f"{column.group}: {column.heading}" if column.group else column.heading
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _markdown(cell: Cell) -> str:
+    text = _escape_markdown(cell.text or NOTHING)
+    if cell.underlined:
+        text = f"<u>{text}</u>"
+    if cell.bold:
+        text = f"**{text}**"
+    if cell.link is not None and cell.link.startswith("https://"):
+        text = f"[{text}]({cell.link})"
+    return text + _escape_markdown(cell.mark)
+
+
+def _escape_markdown(text: str) -> str:
+    """Every character that could begin markup or HTML as itself."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{each}" if each in "\\`*_{}[]|#~$!" else each for each in text).replace(
+        "\n", " "
+    )
+
+
+def as_latex(table: Table) -> str:
+    """A `tabular` for booktabs."""
+    shape = "".join("r" if column.numeric else "l" for column in table.columns)
+    lines = [f"\\begin{{tabular}}{{{shape}}}", "\\toprule"]
+    if spans := groups(table):
+        heads = [f"\\multicolumn{{{span}}}{{c}}{{{escape_latex(group)}}}" for group, span in spans]
+        lines.append(" & ".join(heads) + " \\\\")
+    heads = [escape_latex(column.heading) for column in table.columns]
+    lines += [" & ".join(heads) + " \\\\", "\\midrule"]
+    lines += [" & ".join(_latex(cell) for cell in row) + " \\\\" for row in table.rows]
+    lines += ["\\bottomrule", "\\end{tabular}"]
+    return "\n".join([*lines, *(f"% {' '.join(note.split())}" for note in table.notes)]) + "\n"
+
+
+def _latex(cell: Cell) -> str:
+    text = escape_latex(cell.text) if cell.text else "--"
+    if cell.underlined:
+        text = f"\\underline{{{text}}}"
+    if cell.bold:
+        text = f"\\textbf{{{text}}}"
+    return text + escape_latex(cell.mark)

@@ -1,0 +1,1 @@
+"""The page board: `page` renders, the other modules build what it shows."""

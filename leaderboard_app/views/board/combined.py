@@ -1,0 +1,194 @@
+"""The board's combined view: replayed entries against cons@N over their pools, with ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, usable
+from leaderboard_app.library.selection import Selection, canonical, folded, results
+from leaderboard_app.shown.glossary import FIGURES
+from leaderboard_app.shown.navigation import link
+from leaderboard_app.shown.palette import badge_help, badge_text
+from leaderboard_app.shown.table import Cell, Column, Table
+from simulator.runs.results import Metric, ProblemSums
+
+WITHOUT_ANSWERS = "What it answered on each problem is missing or cannot be right."
+ALONE = "Shares no pool with another method, so that nobody can compare it."
+
+
+def contenders(library: Library, synthetic: bool) -> list[Contender]:
+    """The board's entries with what they did on each real, or each synthetic, pool.
+
+    Pools are the same when their fingerprints are; one that an entry does not name is its own.
+    """
+    names: dict[str, str] = {}
+    found = []
+    for entry in folded(library)[0]:
+        own = results(entry, synthetic)
+        if not own:
+            continue
+        recorded = library.problem_sums(entry)
+        sums: dict[PoolKey, ProblemSums] = {}
+        for result in own.values():
+            each = recorded.get(result.pool)
+            if each is not None and usable(each):
+                fingerprint = result.fingerprint or f"of {entry.id}"
+                name = names.setdefault(fingerprint, result.pool)
+                sums[PoolKey(name, fingerprint, each.problem_ids)] = each
+        found.append(Contender(entry.id, entry.takes_part and bool(sums), sums))
+    return found
+
+
+def places(library: Library, synthetic: bool) -> dict[str, Place]:
+    """Where each of the board's entries stands, by its id; takes seconds for many, once."""
+    return library.once(("places", synthetic), lambda: rank(contenders(library, synthetic)))
+
+
+def combined_table(
+    library: Library, standing: Mapping[str, Place], synthetic: bool, selection: Selection
+) -> Table:
+    """Entries by rank; `selection` chooses rows and changes none of their figures.
+
+    A filter for models or benchmarks keeps entries with a pool of these; their figures stay those
+    over all of their pools.
+    """
+    entries, _ = folded(library)
+    shown = [
+        entry
+        for entry in entries
+        if entry.id in standing
+        and selection.takes(entry.badge, entry.date, entry.needs)
+        and _has_pool(entry, synthetic, selection)
+    ]
+    shown.sort(key=lambda entry: _order(entry, standing[entry.id]))
+    ranked = sum(
+        entry.takes_part and standing[entry.id].reduction is not None
+        for entry in entries
+        if entry.id in standing
+    )
+    labels = {entry.id: entry.label for entry in entries}
+    return Table(
+        "Methods against majority voting over all traces, over their pools",
+        _columns(),
+        tuple(
+            _row(entry, standing[entry.id], results(entry, synthetic), ranked, labels)
+            for entry in shown
+        ),
+        _NOTES if synthetic else (*_NOTES, _PUBLISHED),
+    )
+
+
+_NOTES = (
+    "Rank: 1 + the number of methods that are significantly better, ties included. One is when "
+    "the 95% interval of the difference in accuracy, paired problem by problem, lies wholly above "
+    "zero on the pools that both ran on, each weighted equally. Intervals are for one pair, not "
+    "corrected for how many there are. Two that share no pool are not compared.",
+    "Ranks are worked out over all methods: a filter moves nobody.",
+    "What a row saves, and its difference, are against cons@N with the N of that row.",
+)
+
+_PUBLISHED = (
+    "Published figures have no rank: nobody can pair them problem by problem with a replay."
+)
+
+
+def _columns() -> tuple[Column, ...]:
+    reduction, difference = FIGURES["reduction"], FIGURES["accuracy_difference"]
+    pools = "The mean over its pools, each weighted equally."
+    return (
+        Column("method", "Method", numeric=False),
+        Column("rank", "Rank", help="1 + the number of methods that are significantly better"),
+        Column("badge", "Badge", numeric=False, help="How sure one can be of a row's figures"),
+        Column("reduction", reduction.heading, help=f"{reduction.help} {pools}", descending=True),
+        Column(
+            "accuracy_difference",
+            difference.heading,
+            help=f"{difference.help} {pools}",
+            descending=True,
+        ),
+        Column(
+            "pareto",
+            "Pareto",
+            numeric=False,
+            help="Whether no other method has, on the pools that both ran on, no more tokens and "
+            "no less accuracy and is better in one",
+            descending=True,
+        ),
+        Column("pools", "Pools", help="On how many it ran", descending=True),
+        Column("budget", "N", help="Up to how many traces a problem"),
+        Column(
+            "compared", "Compared with", numeric=False, help="Methods that it shares a pool with"
+        ),
+    )
+
+
+def _has_pool(entry: Entry, synthetic: bool, selection: Selection) -> bool:
+    models = {canonical(each) for each in selection.models}
+    benchmarks = {canonical(each) for each in selection.benchmarks}
+    return any(
+        (not models or canonical(result.model) in models)
+        and (not benchmarks or canonical(result.benchmark) in benchmarks)
+        for result in results(entry, synthetic).values()
+    )
+
+
+def _order(entry: Entry, place: Place) -> tuple[float, float, str]:
+    """Ranked ones by rank, of equals those that save more first."""
+    saved = place.reduction.value if place.reduction else float("-inf")
+    return (place.rank if place.rank is not None else float("inf")), -saved, entry.label
+
+
+def _row(
+    entry: Entry,
+    place: Place,
+    own: Mapping[str, Result],
+    ranked: int,
+    labels: Mapping[str, str],
+) -> tuple[Cell, ...]:
+    reason = why_unranked(entry, place)
+    better = [labels[each] for each in place.better]
+    beaten_by = f"Significantly better: {_listed(better) or 'nobody'}."
+    budgets = sorted({result.budget for result in own.values()})
+    among = reason or f"{place.compared} of {ranked - 1}"
+    pareto = "" if place.pareto is None else "yes" if place.pareto else "no"
+    return (
+        Cell(entry.label, entry.label, entry.label, link("entry", entry=entry.id)),
+        Cell(str(place.rank or ""), place.rank, reason or beaten_by),
+        Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
+        _figure("reduction", place.reduction),
+        _figure("accuracy_difference", place.difference),
+        Cell(pareto, pareto or None, reason),
+        Cell(str(len(own)), len(own), ", ".join(own)),
+        Cell(", ".join(map(str, budgets)), budgets[-1]),
+        Cell(among, among),
+    )
+
+
+def why_unranked(entry: Entry, place: Place) -> str:
+    """Why an entry has no rank; empty where it has one."""
+    if place.rank is not None:
+        return ""
+    if entry.withdrawn or entry.badge == "withdrawn":
+        return f"Withdrawn: {entry.withdrawn or 'no reason given'}"
+    if entry.badge is None:
+        return badge_help(None)
+    if entry.unranked:
+        return "Knows what no method can know: shows what could be reached."
+    return ALONE if place.reduction else WITHOUT_ANSWERS
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more])
+
+
+def _figure(name: str, metric: Metric | None) -> Cell:
+    if metric is None:
+        return Cell(note=WITHOUT_ANSWERS)
+    figure = FIGURES[name]
+    text = figure.text(metric.value)
+    if metric.low is not None and metric.high is not None:
+        text += f" [{figure.text(metric.low)}, {figure.text(metric.high)}]"
+    note = figure.interval(metric) or "One problem alone gives no interval."
+    return Cell(text, metric.value, note, low=metric.low, high=metric.high)

@@ -1,0 +1,150 @@
+"""The page Board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from leaderboard_app.library.library import Library
+from leaderboard_app.library.ranking import Place
+from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds, pool_columns
+from leaderboard_app.shown import screen
+from leaderboard_app.shown.palette import BADGES
+from leaderboard_app.shown.table import Table
+from leaderboard_app.views.board.combined import combined_table, places
+from leaderboard_app.views.board.table import board_table, hideable
+
+TABLE, COMBINED = "table", "combined"
+
+ROWS = 50  # are shown at first: 200 of nine pools take a browser half a second
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing every two methods …")
+def _places(state: int, synthetic: bool, _library: Library) -> Mapping[str, Place]:
+    return places(_library, synthetic)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _table(state: int, synthetic: bool, selection: Selection, _library: Library) -> Table:
+    return board_table(_library, synthetic, selection)
+
+
+def page() -> None:
+    """Render the page."""
+    library = screen.library()
+    st.title("Leaderboard")
+    there = kinds(library)
+    if not there:
+        screen.empty_of_entries(
+            library, "Nothing here yet: no submission, no run, no published figure. Make two runs:"
+        )
+    else:
+        with st.container(horizontal=True):
+            synthetic = _chosen_kind(there)
+            view = _one("View", "view", (TABLE, COMBINED))
+        if synthetic:
+            screen.synthetic_notice()
+        _board(library, synthetic, view)
+        if not library.entries and view != COMBINED:
+            screen.empty_of_entries(
+                library,
+                "Only published figures so far. Make two runs; what is on generated traces stands "
+                "under Synthetic:",
+            )
+    screen.show_broken(library)
+    screen.charts_ahead()
+
+
+def _chosen_kind(there: list[bool]) -> bool:
+    """Whether synthetic figures are shown; real and synthetic ones never stand together."""
+    return screen.choose_kind(real=False in there, synthetic=True in there)
+
+
+def _one(label: str, key: str, options: tuple[str, str]) -> str:
+    """A switch in the page's link."""
+    chosen: str = st.segmented_control(
+        label,
+        options,
+        default=options[0],
+        key=key,
+        bind="query-params",
+        required=True,
+        label_visibility="collapsed",
+    )
+    return chosen
+
+
+def _board(library: Library, synthetic: bool, view: str) -> None:
+    selection = _selection(library, synthetic)
+    if view == COMBINED:
+        standing = _places(library.state, synthetic, library)
+        if not standing:
+            screen.empty_of_entries(
+                library,
+                "No replay to rank yet: published figures cannot be paired. Make two runs:",
+            )
+            return
+        table = combined_table(library, standing, synthetic, selection)
+    else:
+        table = _table(library.state, synthetic, selection, library)
+    if not table.rows:
+        screen.empty("No row is left: take a filter away.")
+        return
+    if selection.filters:
+        st.caption(f"Filtered: {len(table.rows)} rows are left.")
+    most = None
+    if len(table.rows) > ROWS:
+        whole = st.toggle(f"Show all {len(table.rows)} rows", key="all", bind="query-params")
+        most = None if whole else ROWS
+    screen.show_table(table, name="order" if view == COMBINED else "sort", most=most)
+
+
+def _selection(library: Library, synthetic: bool) -> Selection:
+    """What the reader filters by; every part of it is in the page's link."""
+    columns = pool_columns(library, synthetic)
+    badges = {entry.badge or "broken" for entry in library.entries} | {"reported"}
+    with st.expander("Filter rows, hide columns", icon=":material/filter_list:") as below:
+        left, middle, right = st.columns(3)
+        models = _several(left, "Models", "model", dict.fromkeys(each.model for each in columns))
+        benchmarks = _several(
+            middle, "Benchmarks", "benchmark", dict.fromkeys(each.benchmark for each in columns)
+        )
+        chosen = _several(right, "Badges", "badge", [each for each in BADGES if each in badges])
+        needs = _several(
+            left,
+            "Needs any of",
+            "needs",
+            KEY_NEEDS,
+            "What a method reads beside lengths and answers; published ones are known where the "
+            "method is built in.",
+        )
+        since = middle.date_input("Since", None, key="since", bind="query-params")
+        until = right.date_input("Until", None, key="until", bind="query-params")
+        hidden = _several(
+            below, "Hide columns of the table", "hide", hideable(columns), none="None"
+        )
+    return Selection(models, benchmarks, chosen, needs, _iso(since), _iso(until), hidden)
+
+
+def _several(
+    place: DeltaGenerator,
+    label: str,
+    key: str,
+    options: Iterable[str],
+    help: str | None = None,
+    none: str = "All",
+) -> tuple[str, ...]:
+    chosen = place.multiselect(
+        label, [*options], key=key, bind="query-params", help=help, placeholder=none
+    )
+    return tuple(chosen)
+
+
+def _iso(day: object) -> str | None:
+    return day.isoformat() if isinstance(day, date) else None
+
+
+page()

@@ -1,0 +1,378 @@
+"""The board in the form of the published tables: methods × (models × benchmarks).
+
+Rows are submissions, runs of this machine and published figures; each model and benchmark has a
+column of tokens and one of accuracy. What is best in a column is worked out over all rows that
+take part, so that it does not depend on what a reader filters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.selection import (
+    NO_SIGNAL,
+    PoolColumn,
+    Selection,
+    canonical,
+    folded,
+    pool_columns,
+    results,
+)
+from leaderboard_app.shown.glossary import FIGURES, TOKEN_ACCURACY
+from leaderboard_app.shown.navigation import link
+from leaderboard_app.shown.palette import BADGES, badge_help, badge_text
+from leaderboard_app.shown.table import Cell, Column, Table
+from simulator.loading import is_builtin, load_policy
+from simulator.runs.results import Metric
+from simulator.signals import SIGNALS
+from simulator.submissions.published import BADGE as REPORTED
+from simulator.submissions.published import PublishedFigure, Source
+
+TOKENS, ACCURACY = SHOWN = ("tokens_1e8", "accuracy")
+"""The figures of each pool."""
+
+MARKS = ("†", "‡", "§", "¶")
+"""Signs of sources, doubled when they run out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row before it is made of cells: `figures` and `missing` are by `PoolColumn.key`.
+
+    `needs` is None where it is not known.
+    """
+
+    label: str
+    badge: str | None
+    needs: tuple[str, ...] | None
+    takes_part: bool
+    figures: Mapping[str, Mapping[str, Metric]]
+    missing: Mapping[str, str]
+    notes: Mapping[str, str]
+    budget: str = ""
+    organisation: str | None = None
+    date: str | None = None
+    paper: str | None = None
+    code: str | None = None
+    link: str | None = None
+    note: str = ""
+    badge_note: str = ""
+    mark: str = ""
+
+
+def board_table(library: Library, synthetic: bool, selection: Selection) -> Table:
+    """The published table's form, of real or of synthetic figures."""
+    columns = pool_columns(library, synthetic)
+    sources = _signs(library.published)
+    lines = _entry_lines(library, columns, synthetic)
+    if not synthetic:
+        lines += _published_lines(library.published, columns, sources)
+    best = _best(lines, columns)
+    columns = [
+        each
+        for each in columns
+        if (not selection.models or each.model in selection.models)
+        and (not selection.benchmarks or each.benchmark in selection.benchmarks)
+    ]
+    narrowed = bool(selection.models or selection.benchmarks)
+    lines = [
+        line
+        for line in lines
+        if selection.takes(line.badge, line.date, line.needs)
+        and (not narrowed or any(each.key in line.figures for each in columns))
+    ]
+    table = Table(
+        "Methods, and tokens and accuracy on each model and benchmark",
+        tuple(_headings(library, columns)),
+        tuple(_row(line, columns, best) for line in lines),
+        tuple(_notes(lines, columns, sources, library)),
+    )
+    return hide(table, selection.hidden)
+
+
+def hide(table: Table, hidden: Collection[str]) -> Table:
+    """The table without columns, named by group or heading; the first always stays."""
+    keep = [
+        index
+        for index, column in enumerate(table.columns)
+        if index < table.first or (column.group or column.heading) not in hidden
+    ]
+    return replace(
+        table,
+        columns=tuple(table.columns[index] for index in keep),
+        rows=tuple(tuple(row[index] for index in keep) for row in table.rows),
+    )
+
+
+def hideable(columns: Iterable[PoolColumn]) -> list[str]:
+    """What `Selection.hidden` can name."""
+    headings = [column.heading for column in (*_BEFORE[1:], *_AFTER)]
+    return list(dict.fromkeys([*headings, *(column.heading for column in columns)]))
+
+
+_BEFORE = (
+    Column("method", "Method", numeric=False),
+    Column("badge", "Badge", numeric=False, help="How sure one can be of a row's figures"),
+)
+
+_AFTER = (
+    Column("organisation", "Organisation", numeric=False),
+    Column("date", "Date", numeric=False, descending=True),
+    Column("needs", "Needs", numeric=False, help="Signals that the method reads, and the judge"),
+    Column("budget", "N", help="Up to how many traces of a problem it starts"),
+    Column("paper", "Paper", numeric=False),
+    Column("code", "Code", numeric=False),
+)
+
+
+def _headings(library: Library, columns: Sequence[PoolColumn]) -> list[Column]:
+    exactness = {
+        column: result.token_accuracy
+        for entry in library.entries
+        for column, result in entry.results.items()
+    }
+    found = [*_BEFORE]
+    for each in columns:
+        exact = exactness.get(each.column or "", "")
+        for name in SHOWN:
+            figure = FIGURES[name]
+            rough = name == TOKENS and exact == "estimated"
+            said = f" {TOKEN_ACCURACY[exact]}" if name == TOKENS and exact in TOKEN_ACCURACY else ""
+            found.append(
+                Column(
+                    f"{each.key}.{name}",
+                    figure.heading + (" ≈" if rough else ""),
+                    each.heading,
+                    figure.help + said,
+                    descending=figure.lower_is_better is False,
+                )
+            )
+    return [*found, *_AFTER]
+
+
+def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: bool) -> list[Line]:
+    """Lines of entries: the surest badges first, then by name."""
+    entries, runs = folded(library)
+    by_column = {each.column: each for each in columns if each.column is not None}
+    order = [*BADGES]
+    lines = []
+    for entry in sorted(
+        entries, key=lambda each: (order.index(each.badge or "broken"), each.label)
+    ):
+        own = {by_column[name].key: each for name, each in results(entry, synthetic).items()}
+        if not own:
+            continue
+        taken_back = f"Withdrawn: {entry.withdrawn}" if entry.withdrawn else ""
+        also = [f"The same as {run} on this machine." for run in runs.get(entry.id, ())]
+        times = "" if entry.repeats == 1 else f"{entry.repeats} repeats."
+        said = [f"{entry.label}.", times, entry.description or "", taken_back, *also]
+        lines.append(
+            Line(
+                entry.label,
+                entry.badge,
+                entry.needs,
+                entry.takes_part,
+                {key: each.metrics for key, each in own.items()},
+                {
+                    each.key: _why_missing(library, entry, each)
+                    for each in columns
+                    if each.key not in own
+                },
+                dict.fromkeys(own, taken_back),
+                _budgets(own.values()),
+                entry.organisation,
+                entry.date,
+                entry.paper,
+                entry.code,
+                link("entry", entry=entry.id),
+                " ".join(text for text in said if text),
+                " ".join(text for text in (badge_help(entry.badge), taken_back) if text),
+            )
+        )
+    return lines
+
+
+def _budgets(found: Iterable[Result]) -> str:
+    return ", ".join(str(each) for each in sorted({result.budget for result in found}))
+
+
+def _why_missing(library: Library, entry: Entry, column: PoolColumn) -> str:
+    """Why an entry has no figure in a column."""
+    if column.column is None:
+        return "Published figures alone: no pool of this model and benchmark was replayed."
+    name, _, version = column.column.partition("#")
+    pool = library.pool_row(name)
+    lacking = [
+        need
+        for need in entry.needs
+        if pool is not None and need in SIGNALS and need not in pool["signals"]
+    ]
+    if lacking:
+        return f"The pool has no {' and no '.join(lacking)}, which the method needs."
+    if version and any(result.pool == name for result in entry.results.values()):
+        return "Run on another version of this pool."
+    return f"{'Withdrawn, and not' if entry.badge == 'withdrawn' else 'Not'} run on {name}."
+
+
+def _signs(figures: Sequence[PublishedFigure]) -> dict[str, str]:
+    """A sign for each source by its name, the earliest first."""
+    sources = {figure.source.name: figure.source for figure in figures}
+    order = sorted(sources.values(), key=lambda each: (str(each.date or "9999"), each.name))
+    return {
+        source.name: MARKS[index % len(MARKS)] * (1 + index // len(MARKS))
+        for index, source in enumerate(order)
+    }
+
+
+def _published_lines(
+    figures: Sequence[PublishedFigure], columns: Sequence[PoolColumn], signs: Mapping[str, str]
+) -> list[Line]:
+    """A line for each method of each source, as they are listed."""
+    by_line: dict[tuple[str, str], list[PublishedFigure]] = {}
+    for figure in figures:
+        by_line.setdefault((figure.source.name, figure.method), []).append(figure)
+    keys = {
+        (canonical(each.model), canonical(each.benchmark)): each.key
+        for each in columns
+        if each.published
+    }
+    lines = []
+    for (_, method), listed in by_line.items():
+        source = listed[0].source
+        own = {keys[canonical(each.model), canonical(each.benchmark)]: each for each in listed}
+        absent = f"Not published in {source.title}."
+        said = "Published, not replayed."
+        lines.append(
+            Line(
+                method,
+                REPORTED,
+                _known_needs(method),
+                True,
+                {
+                    key: {TOKENS: Metric(each.tokens_1e8), ACCURACY: Metric(each.accuracy)}
+                    for key, each in own.items()
+                },
+                {
+                    each.key: absent
+                    if each.published
+                    else "Published figures are of other traces than this pool's."
+                    for each in columns
+                    if each.key not in own
+                },
+                dict.fromkeys(own, f"{said} Source: {source.title}"),
+                "",
+                source.organisation,
+                source.date.isoformat() if source.date else None,
+                source.paper,
+                source.code,
+                note=f"{method}, as {source.title} has it.",
+                badge_note=badge_help(REPORTED),
+                mark=signs[source.name],
+            )
+        )
+    return lines
+
+
+def _known_needs(method: str) -> tuple[str, ...] | None:
+    """What a published method needs, where it is among the built-in ones."""
+    name = method.casefold()
+    return tuple(load_policy(name).policy.requires) if is_builtin(name) else None
+
+
+def _best(lines: Sequence[Line], columns: Sequence[PoolColumn]) -> dict[tuple[str, str], str]:
+    """The best figure of each column, as it is shown: those that look the same are ties.
+
+    A publication rounds; 26 of 30 problems, replayed, tie with its 86.7%.
+    """
+    best = {}
+    for each in columns:
+        for name in SHOWN:
+            shown = {
+                FIGURES[name].text(metric.value)
+                for line in lines
+                if line.takes_part and (metric := line.figures.get(each.key, {}).get(name))
+            }
+            if shown:
+                choose = min if FIGURES[name].lower_is_better else max
+                best[each.key, name] = choose(shown, key=_number)
+    return best
+
+
+def _number(shown: str) -> float:
+    return float(shown.replace(",", ""))
+
+
+def _row(
+    line: Line, columns: Sequence[PoolColumn], best: Mapping[tuple[str, str], str]
+) -> tuple[Cell, ...]:
+    needs = "not known" if line.needs is None else ", ".join(line.needs) or NO_SIGNAL
+    cells = [
+        Cell(line.label, line.label, line.note, line.link, mark=line.mark),
+        Cell(badge_text(line.badge), line.badge or "broken", line.badge_note),
+    ]
+    for each in columns:
+        for name in SHOWN:
+            metric = line.figures.get(each.key, {}).get(name)
+            cells.append(_figure(line, each.key, name, metric, best.get((each.key, name))))
+    cells += [
+        Cell(line.organisation or "", line.organisation, "" if line.organisation else UNNAMED),
+        Cell(line.date or "", line.date, "" if line.date else UNNAMED),
+        Cell(needs, needs),
+        Cell(line.budget, line.budget or None, "" if line.budget else UNNAMED),
+    ]
+    for what, target in (("paper", line.paper), ("code", line.code)):
+        cells.append(Cell(what, target, link=target) if target else Cell(note=UNNAMED))
+    return tuple(cells)
+
+
+UNNAMED = "Not stated."
+
+
+def _figure(line: Line, key: str, name: str, metric: Metric | None, best: str | None) -> Cell:
+    if metric is None:
+        return Cell(note=line.missing.get(key, "Its summary lacks this figure."))
+    figure = FIGURES[name]
+    text = figure.text(metric.value)
+    is_best = line.takes_part and text == best
+    interval = figure.interval(metric)
+    return Cell(
+        text,
+        metric.value,
+        " ".join(said for said in (interval + "." * bool(interval), line.notes[key]) if said),
+        bold=is_best and name == TOKENS,
+        underlined=is_best and name == ACCURACY,
+        mark=line.mark,
+        low=metric.low,
+        high=metric.high,
+    )
+
+
+def _notes(
+    lines: Sequence[Line],
+    columns: Sequence[PoolColumn],
+    signs: Mapping[str, str],
+    library: Library,
+) -> list[str]:
+    notes = [
+        "Bold: fewest tokens of a column; underlined: highest accuracy; ties included, over all "
+        "rows but withdrawn, broken and unranked ones, whatever is filtered."
+    ]
+    estimated = {
+        column
+        for entry in library.entries
+        for column, result in entry.results.items()
+        if result.token_accuracy == "estimated"
+    }
+    if any(each.column in estimated for each in columns):
+        notes.append(f"≈ {TOKEN_ACCURACY['estimated']}")
+    sources = {figure.source.name: figure.source for figure in library.published}
+    shown = {line.mark for line in lines}
+    notes += [f"{sign} {_cited(sources[name])}" for name, sign in signs.items() if sign in shown]
+    return notes
+
+
+def _cited(source: Source) -> str:
+    parts = (source.organisation, str(source.date or ""), source.paper)
+    return f"Published, not replayed: {source.title}. {', '.join(each for each in parts if each)}."

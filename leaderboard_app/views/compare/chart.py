@@ -1,0 +1,160 @@
+"""The problems of a pool as points: what one entry did there against what another did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from leaderboard_app.library.library import Entry
+from leaderboard_app.shown.palette import NONE, SERIES
+from leaderboard_app.views.compare.comparison import Problem, Shared, problems
+
+PICKED = "problem"
+"""The selection of a point, which has the problem's id as `id`."""
+
+WIDTH, HEIGHT = 640, 520
+
+STEP = 0.018
+"""How far apart problems with the same shares are drawn, as a part of the axis."""
+
+Data = list[dict[str, Any]]
+
+
+def solvers(first: Entry, second: Entry) -> dict[tuple[bool, bool], str]:
+    """What the legend calls problems by whether the first and the second solve them."""
+    return {
+        (True, True): "both",
+        (True, False): f"only {first.label}",
+        (False, True): f"only {second.label}",
+        (False, False): "neither",
+    }
+
+
+def marks(pool: Shared, first: Entry, second: Entry, axis: str) -> Data:
+    """A mark for each problem; `axis` is tokens, or right: the share of repeats that are.
+
+    Problems with the same shares are drawn side by side, `x` and `y` are not exact there.
+    """
+    names = solvers(first, second)
+    found: Data = []
+    places: dict[tuple[float, float], int] = {}
+    for each in problems(pool, [first, second]):
+        at = _place(each, first, second, axis)
+        if axis == "right":
+            turn = places[at] = places.get(at, -1) + 1
+            at = (at[0] + 100 * STEP * (turn % 6), at[1] + 100 * STEP * (turn // 6))
+        found.append(
+            {
+                "id": each.problem_id,
+                "x": at[0],
+                "y": at[1],
+                "solved": names[each.solved_by(first), each.solved_by(second)],
+                **{
+                    f"{part}_{side}": f"{values[entry.id] * scale:,.0f}{unit}"
+                    for side, entry in (("first", first), ("second", second))
+                    for part, values, scale, unit in (
+                        ("right", each.right, 100, "%"),
+                        ("tokens", each.tokens, 1, ""),
+                    )
+                },
+            }
+        )
+    return found
+
+
+def _place(each: Problem, first: Entry, second: Entry, axis: str) -> tuple[float, float]:
+    if axis == "tokens":
+        return each.tokens[second.id], each.tokens[first.id]
+    return 100 * each.right[second.id], 100 * each.right[first.id]
+
+
+def draw(pool: Shared, first: Entry, second: Entry, axis: str) -> Any:
+    """The picture as an Altair chart: the first entry upwards, the second across.
+
+    Tokens are logarithmic. A click on a point picks it (`PICKED`), one on the legend shows that
+    kind alone.
+    """
+    import altair as alt
+    import pandas as pd
+
+    values = marks(pool, first, second, axis)
+    log = axis == "tokens"
+    unit = "tokens" if log else "right, %"
+    if log:
+        ends = [each[side] for each in values for side in ("x", "y") if each[side] > 0] or [1.0]
+        domain = [min(ends) / 1.1, max(ends) * 1.1]
+        for each in values:  # what spent nothing stands at the edge
+            each["x"], each["y"] = max(each["x"], domain[0]), max(each["y"], domain[0])
+    else:
+        domain = [-4.0, 114.0]
+    scale = alt.Scale(type="log" if log else "linear", domain=domain, nice=False)
+    ticks: dict[str, Any] = {"format": "~s", "tickCount": 5}
+    if not log:
+        ticks = {"values": [0, 25, 50, 75, 100]}
+
+    def channel(kind: Any, field: str, entry: Entry) -> Any:
+        title = f"{_short(entry.label)}: {unit}"
+        return kind(f"{field}:Q", scale=scale, axis=alt.Axis(title=title, **ticks))
+
+    x, y = channel(alt.X, "x", second), channel(alt.Y, "y", first)
+    names = [*dict.fromkeys(solvers(first, second).values())]
+    legend = alt.Legend(title="Solved by", orient="bottom", columns=2, labelLimit=220)
+    colour = alt.Color(
+        "solved:N",
+        scale=alt.Scale(domain=names, range=[SERIES[2], SERIES[0], SERIES[1], NONE]),
+        legend=legend,
+    )
+    shape = alt.Shape(
+        "solved:N",
+        scale=alt.Scale(domain=names, range=["circle", "triangle-up", "triangle-down", "square"]),
+        legend=legend,
+    )
+    shown = alt.selection_point(name="kinds", fields=["solved"], bind="legend", toggle="true")
+    picked = alt.selection_point(name=PICKED, fields=["id"], toggle=False)
+    zoom = alt.selection_interval(
+        name="zoom", bind="scales", zoom="wheel![event.ctrlKey || event.metaKey]"
+    )
+    hover = [alt.Tooltip("id:N", title="Problem"), alt.Tooltip("solved:N", title="Solved by")]
+    for side, entry in (("first", first), ("second", second)):
+        hover += [
+            alt.Tooltip(f"{part}_{side}:N", title=f"{_short(entry.label)}, {part}")
+            for part in ("right", "tokens")
+        ]
+    diagonal = [{"x": end, "y": end} for end in domain]
+    line = (
+        alt.Chart(pd.DataFrame(diagonal))
+        .encode(x=x, y=y)
+        .mark_line(color=NONE, strokeDash=[4, 4], strokeWidth=1, clip=True)
+    )
+    points = (
+        alt.Chart(pd.DataFrame(values))
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            shape=shape,
+            tooltip=hover,
+            opacity=alt.condition(shown, alt.value(0.8), alt.value(0.06)),
+        )
+        .mark_point(filled=True, size=80, clip=True)
+        .add_params(shown, picked, zoom)
+    )
+    return alt.layer(line, points).properties(width=WIDTH, height=HEIGHT)
+
+
+def sentence(pool: Shared, first: Entry, second: Entry, axis: str) -> str:
+    """What the picture shows, with its main figures."""
+    found = problems(pool, [first, second])
+    what = "Tokens" if axis == "tokens" else "Share of repeats that are right"
+    names = solvers(first, second)
+    solved = [names[each.solved_by(first), each.solved_by(second)] for each in found]
+    counts = ", ".join(f"{name} {solved.count(name)}" for name in dict.fromkeys(names.values()))
+    cheaper = sum(each.tokens[first.id] < each.tokens[second.id] for each in found)
+    return (
+        f"{what} of {first.label} against {second.label}, problem by problem, on {pool.column}: "
+        f"{len(found)} problems. Solved by: {counts}. {first.label} generates fewer tokens on "
+        f"{cheaper} of them."
+    )
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 32 else label[:31] + "…"

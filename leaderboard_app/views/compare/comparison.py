@@ -1,0 +1,266 @@
+"""Entries compared problem by problem: who is more accurate, who spends less, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+
+from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.ranking import usable
+from leaderboard_app.shown.glossary import FIGURES
+from simulator.report.paired import pairs, pairs_over
+from simulator.runs.results import Metric, ProblemSums
+from simulator.statistics import Estimate
+
+SOLVED = 0.5
+"""A problem counts as solved by an entry that is right in more than this share of its repeats."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """A pool that two or more entries ran on, the same traces: `results` and `sums` by their ids.
+
+    `sums` are of the same problems in the same order.
+    """
+
+    column: str
+    benchmark: str
+    results: Mapping[str, Result]
+    sums: Mapping[str, ProblemSums]
+
+    @property
+    def problem_ids(self) -> tuple[str, ...]:
+        """The problems of the pool."""
+        return next(iter(self.sums.values())).problem_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`first` compared with `second` on a pool, or over `pools` of them with equal weights.
+
+    `accuracy` is the first's minus the second's, `saved` the share of the second's tokens that the
+    first does not generate; both are fractions, paired problem by problem.
+    """
+
+    first: Entry
+    second: Entry
+    place: str
+    pools: int
+    accuracy: Metric
+    saved: Metric
+
+    @property
+    def within_chance(self) -> bool | None:
+        """Whether the interval of the difference of accuracy covers zero; None where none is."""
+        return covers_zero(self.accuracy)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem: the share of repeats in which each entry is right, and its tokens, by its id."""
+
+    problem_id: str
+    right: Mapping[str, float]
+    tokens: Mapping[str, float]
+
+    def solved_by(self, entry: Entry) -> bool:
+        """Whether the entry is right in most of its repeats."""
+        return self.right[entry.id] > SOLVED
+
+    @property
+    def contested(self) -> bool:
+        """Whether one entry solves it and another does not."""
+        return len({share > SOLVED for share in self.right.values()}) > 1
+
+
+def covers_zero(metric: Metric) -> bool | None:
+    """Whether zero is in the interval of a figure; None where it has none."""
+    return Estimate(metric.value, metric.low, metric.high).covers_zero
+
+
+def shared_pools(library: Library, entries: Sequence[Entry], *, synthetic: bool) -> list[Shared]:
+    """Generated or recorded pools on which two or more of the entries ran over the same traces.
+
+    An entry whose answers there are damaged, or of other problems, does not share the pool.
+    """
+    found: dict[tuple[str, str], dict[str, tuple[Result, ProblemSums]]] = {}
+    for entry in entries:
+        sums = library.problem_sums(entry)
+        for result in entry.results.values():
+            each = sums.get(result.pool)
+            if result.synthetic != synthetic or result.fingerprint is None or each is None:
+                continue
+            if usable(each):
+                of = found.setdefault((result.column, result.fingerprint), {})
+                others = [ran.problem_ids for _, ran in of.values()]
+                if all(ids == each.problem_ids for ids in others):
+                    of[entry.id] = (result, each)
+    return [
+        Shared(
+            column,
+            next(result.benchmark for result, _ in of.values()),
+            {each: result for each, (result, _) in of.items()},
+            {each: sums for each, (_, sums) in of.items()},
+        )
+        for (column, _), of in sorted(found.items())
+        if len(of) > 1
+    ]
+
+
+def first_of_most(shared: Sequence[Shared]) -> int:
+    """The place of the first of the pools that the most entries share."""
+    return max(range(len(shared)), key=lambda place: len(shared[place].sums))
+
+
+def of_both(shared: Sequence[Shared], *entries: Entry) -> list[Shared]:
+    """The pools that all of these entries share."""
+    return [pool for pool in shared if all(entry.id in pool.sums for entry in entries)]
+
+
+def differences(entries: Sequence[Entry], shared: Sequence[Shared]) -> list[Difference]:
+    """Each of the entries compared with the first: on each pool that both share, then on all.
+
+    What is over several pools comes behind that of each of them.
+    """
+    second, *others = entries
+    alike: dict[tuple[str, ...], list[Entry]] = {}
+    for first in others:
+        columns = tuple(pool.column for pool in of_both(shared, first, second))
+        alike.setdefault(columns, []).append(first)
+    over_all: dict[str, Difference] = {}
+    for columns, group in alike.items():
+        if len(columns) > 1:
+            pools = [pool for pool in shared if pool.column in columns]
+            every = together([*group, second], pools)
+            over_all |= {each.first.id: each for each in every if each.second is second}
+    found = []
+    for first in others:
+        for pool in of_both(shared, first, second):
+            (pair,) = pairs([_paired(pool, first), _paired(pool, second)])
+            found.append(Difference(first, second, pool.column, 1, pair.difference, pair.reduction))
+        found += [over_all[first.id]] if first.id in over_all else []
+    return found
+
+
+def together(entries: Sequence[Entry], pools: Sequence[Shared]) -> list[Difference]:
+    """Every two entries, both ways round, over pools that all share, each weighted equally."""
+    if not pools:
+        return []
+    place = f"All {len(pools)} pools, equal weights" if len(pools) > 1 else pools[0].column
+    found = []
+    for ordered in (entries, entries[::-1]):
+        every = pairs_over(
+            [pool.benchmark for pool in pools],
+            [[_paired(pool, entry) for entry in ordered] for pool in pools],
+        )
+        found += [
+            Difference(
+                ordered[pair.first],
+                ordered[pair.second],
+                place,
+                len(pools),
+                pair.difference,
+                pair.reduction,
+            )
+            for pair in every
+        ]
+    return found
+
+
+def _paired(pool: Shared, entry: Entry) -> ProblemSums:
+    """What an entry did, with a token where it spent none: the oracle does on what none solves.
+
+    A share of nothing cannot be taken; one token in all repeats moves no figure that is shown.
+    """
+    sums = pool.sums[entry.id]
+    return replace(sums, tokens=np.maximum(sums.tokens, 1))
+
+
+def verdict(difference: Difference) -> str:
+    """A difference in words, and whether chance explains it."""
+    first, second = difference.first.label, difference.second.label
+    points = FIGURES["accuracy_difference"]
+    by = points.text(abs(difference.accuracy.value)).lstrip("+")
+    interval = points.interval(difference.accuracy)
+    chance = difference.within_chance
+    where = "on average over " if difference.pools > 1 else "on "
+    place = f"{difference.pools} pools" if difference.pools > 1 else difference.place
+    if chance is None:
+        said = "there are too few problems to say whether that is chance"
+    elif chance:
+        said = f"{interval}: within chance"
+    else:
+        said = f"{interval}: more than chance"
+    if difference.accuracy.value == 0:
+        how = "as accurate as"
+    else:
+        more = "more" if difference.accuracy.value > 0 else "less"
+        how = f"{by} points {more} accurate than"
+    tokens = _tokens(difference.saved)
+    return f"{first} is {how} {second} {where}{place} ({said}), with {tokens}."
+
+
+def _tokens(saved: Metric) -> str:
+    """A share of tokens saved in words, turned round where more are spent."""
+    if saved.value == 0:
+        return "as many tokens"
+    figure, word = FIGURES["reduction"], "fewer"
+    if saved.value < 0:
+        low, high = (None if end is None else -end for end in (saved.high, saved.low))
+        saved, word = Metric(-saved.value, low, high), "more"
+    interval = figure.interval(saved)
+    return f"{figure.text(saved.value)}% {word} tokens" + (
+        f" ({interval} {word})" if interval else ""
+    )
+
+
+def caveats(entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bool) -> list[str]:
+    """What stands in the way of a comparison: no common pool, other budgets, other repeats."""
+    said = []
+    kind = "generated" if synthetic else "recorded"
+    for first, second in combinations(entries, 2):
+        if not of_both(shared, first, second):
+            said.append(
+                f"{first.label} and {second.label} share no {kind} pool with the same traces."
+            )
+    for pool in shared:
+        budgets = {each: result.budget for each, result in pool.results.items()}
+        if len(set(budgets.values())) > 1:
+            said.append(f"Budgets differ on {pool.column}: {_each(entries, budgets, 'N=')}.")
+    repeats = {entry.id: entry.repeats for entry in entries}
+    if len(set(repeats.values())) > 1:
+        said.append(f"Repeats differ: {_each(entries, repeats, '')}.")
+    said += [
+        f"{entry.label} knows what no method can: it is a bound, not a method."
+        for entry in entries
+        if entry.unranked
+    ]
+    said += [
+        f"{entry.label} was withdrawn by its authors."
+        for entry in entries
+        if entry.badge == "withdrawn"
+    ]
+    return said
+
+
+def _each(entries: Sequence[Entry], values: Mapping[str, int], sign: str) -> str:
+    labels = {entry.id: entry.label for entry in entries}
+    return ", ".join(f"{labels[each]} {sign}{value}" for each, value in values.items())
+
+
+def problems(pool: Shared, entries: Sequence[Entry]) -> list[Problem]:
+    """Each problem of a pool that these entries share."""
+    sums = {entry.id: pool.sums[entry.id] for entry in entries}
+    right = {each: (of.correct / of.repeats).tolist() for each, of in sums.items()}
+    tokens = {each: (of.tokens / of.repeats).tolist() for each, of in sums.items()}
+    return [
+        Problem(
+            name,
+            {each: right[each][place] for each in sums},
+            {each: tokens[each][place] for each in sums},
+        )
+        for place, name in enumerate(pool.problem_ids)
+    ]

@@ -1,0 +1,177 @@
+"""The page Compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.shown import chosen_entries as choosing
+from leaderboard_app.shown import screen
+from leaderboard_app.views.compare import (
+    chart as compare_chart,
+)
+from leaderboard_app.views.compare import (
+    comparison as compare,
+)
+from leaderboard_app.views.compare import (
+    tables as compare_tables,
+)
+from leaderboard_app.views.compare.comparison import Difference, Shared
+
+AXES = {"Tokens": "tokens", "Right answers": "right"}
+ALL, CONTESTED = "All", "Where they differ"
+
+
+def page() -> None:
+    """Render the page."""
+    library = screen.library()
+    st.title("Compare")
+    if not library.entries:
+        screen.empty_of_entries(library)
+        screen.show_broken(library)
+        return
+    entries = choosing.choose(library, "Entries; the others are compared with the first")
+    if missing := choosing.unknown(library):
+        st.warning(f"Not here, and left out: {screen.plain(', '.join(missing))}.")
+    if len(entries) < 2:
+        st.info(
+            "Choose two or more entries above, or pick points on the page Trade-off.",
+            icon=":material/info:",
+        )
+    else:
+        _compare(library, entries)
+    screen.show_broken(library)
+
+
+def _compare(library: Library, entries: Sequence[Entry]) -> None:
+    synthetic = _is_synthetic(entries)
+    shared = compare.shared_pools(library, entries, synthetic=synthetic)
+    with st.container():  # each part has its place: what stands below it is not drawn anew
+        if synthetic and shared:
+            screen.synthetic_notice()
+        for caveat in compare.caveats(entries, shared, synthetic=synthetic):
+            st.markdown(f":material/warning: {screen.plain(caveat)}")
+    if not shared:
+        st.info(
+            "Nothing to compare: these entries share no pool with the same traces. "
+            "Replay them on one:",
+            icon=":material/info:",
+        )
+        st.code("deepprune-sim run METHOD -d POOL", language="sh")
+        return
+    ids = tuple(entry.id for entry in entries)
+    found = _differences(library, library.state, ids, synthetic)
+    last = {each.first.id: each for each in found}  # the most pools of each come last
+    with st.container():
+        for each in last.values():
+            st.markdown(screen.plain(compare.verdict(each)))
+    with st.container():
+        if found:
+            screen.show_table(compare_tables.difference_table(found), name="differences")
+    with st.container():
+        if len(entries) > 2:
+            _matrices(library, entries, shared, synthetic=synthetic)
+    with st.container():
+        _by_problem(library.state, entries, shared)
+
+
+def _is_synthetic(entries: Sequence[Entry]) -> bool:
+    """Real or synthetic pools; asks where the entries ran on both."""
+    ran_on = {result.synthetic for entry in entries for result in entry.results.values()}
+    return screen.choose_kind(real=False in ran_on, synthetic=True in ran_on)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _differences(
+    _library: Library, state: int, ids: Sequence[str], synthetic: bool
+) -> list[Difference]:
+    entries = [_library.by_id[each] for each in ids]
+    shared = compare.shared_pools(_library, entries, synthetic=synthetic)
+    return compare.differences(entries, shared)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _every_pair(
+    _library: Library, state: int, ids: Sequence[str], synthetic: bool
+) -> list[Difference]:
+    entries = [_library.by_id[each] for each in ids]
+    shared = compare.shared_pools(_library, entries, synthetic=synthetic)
+    return compare.together(entries, compare.of_both(shared, *entries))
+
+
+def _matrices(
+    library: Library, entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bool
+) -> None:
+    st.subheader("Each against each")
+    if not compare.of_both(shared, *entries):
+        st.info("No pool is shared by all of these entries: choose fewer of them.")
+        return
+    ids = tuple(entry.id for entry in entries)
+    found = _every_pair(library, library.state, ids, synthetic)
+    for metric in ("accuracy", "tokens"):
+        table = compare_tables.matrix(found, entries, metric)
+        st.markdown(screen.plain(table.caption))
+        screen.show_table(table, name=f"matrix-{metric}", sortable=False)
+
+
+def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) -> None:
+    st.subheader("Problem by problem")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        column = st.selectbox(
+            "Pool",
+            [pool.column for pool in shared],
+            index=compare.first_of_most(shared),
+            key="on",
+            bind="query-params",
+        )
+        pool = next(each for each in shared if each.column == column)
+        there = [entry for entry in entries if entry.id in pool.sums]
+        first, second = there[1], there[0]
+        if len(there) > 2:
+            labels = {entry.id: entry.label for entry in there}
+            others = [entry.id for entry in there[1:]]
+            chosen = screen.choose_one(
+                "Drawn against the first", others, name="with", labels=labels
+            )
+            first = next(entry for entry in there if entry.id == chosen)
+        axis = st.segmented_control(
+            "Points by", [*AXES], default="Tokens", required=True, key="axis", bind="query-params"
+        )
+    axis = AXES[axis or "Tokens"]
+    event = screen.show_chart(
+        lambda: compare_chart.draw(pool, first, second, axis),
+        of=(state, tuple(pool.sums), column, first.id, second.id, axis),
+        name="problems",
+        alt=compare_chart.sentence(pool, first, second, axis),
+        selection=compare_chart.PICKED,
+    )
+    st.caption(
+        "On the dashed line both are equal. A click on a point opens the replay of that problem; "
+        "Ctrl and the wheel zooms, dragging moves, a double click shows all again."
+        + (" Problems with the same shares are drawn side by side." if axis == "right" else "")
+    )
+    points = event.selection.get(compare_chart.PICKED) or []
+    picked = points[0].get("id") if points else None
+    if picked != st.session_state.get("last-problem"):  # who comes back is not sent off again
+        st.session_state["last-problem"] = picked
+        if picked in pool.problem_ids:
+            screen.go(compare_tables.problem_link(first, pool, picked))
+    shown = st.segmented_control(
+        "Problems",
+        [ALL, CONTESTED],
+        default=ALL,
+        required=True,
+        key="which",
+        bind="query-params",
+        help="An entry solves a problem if it is right in more than half of its repeats.",
+    )
+    table = compare_tables.problem_table(pool, there, contested=shown == CONTESTED)
+    if table.rows:
+        screen.show_table(table, name="by-problem")
+    else:
+        st.info("Every problem is solved by all of them or by none.")
+
+
+page()

@@ -1,0 +1,169 @@
+"""The tables of the page Compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from leaderboard_app.library.library import Entry
+from leaderboard_app.shown.glossary import FIGURES
+from leaderboard_app.shown.navigation import link
+from leaderboard_app.shown.table import Cell, Column, Table
+from leaderboard_app.views.compare.comparison import (
+    SOLVED,
+    Difference,
+    Shared,
+    covers_zero,
+    problems,
+)
+from simulator.runs.results import Metric
+
+
+def difference_table(found: Sequence[Difference]) -> Table:
+    """Paired differences, a row for each pool and for all of them together."""
+    columns = (
+        Column("entry", "Entry", numeric=False),
+        Column("against", "Compared with", numeric=False),
+        Column("pool", "Pool", numeric=False),
+        Column(
+            "accuracy_difference",
+            "Accuracy, points",
+            help="Accuracy of the entry minus that of the other on the same problems. The interval "
+            "is a paired bootstrap over problems.",
+            descending=True,
+        ),
+        Column("interval", "95% interval", numeric=False),
+        Column("chance", "Chance", help="Whether the interval covers zero.", numeric=False),
+        Column(
+            "reduction",
+            "Fewer tokens, %",
+            help="Share of the other's tokens that the entry does not generate, with its interval.",
+            descending=True,
+        ),
+        Column("reduction_interval", "95% interval", numeric=False),
+    )
+    rows = []
+    for each in found:
+        chance = {None: "too few problems", True: "within chance", False: "more than chance"}[
+            each.within_chance
+        ]
+        rows.append(
+            (
+                _name(each.first),
+                _name(each.second),
+                Cell(each.place, each.place),
+                _cell("accuracy_difference", each.accuracy),
+                _interval("accuracy_difference", each.accuracy),
+                Cell(chance, chance, bold=each.within_chance is False),
+                _cell("reduction", each.saved),
+                _interval("reduction", each.saved),
+            )
+        )
+    return Table("Paired differences", columns, tuple(rows), first=1)
+
+
+def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -> Table:
+    """Row minus column for every two entries: `metric` is accuracy or tokens.
+
+    `found` has a difference for each ordered pair. What is more than chance is bold; hovering over
+    a cell gives its interval.
+    """
+    by_pair = {(each.first.id, each.second.id): each for each in found}
+    rows = []
+    for first in entries:
+        cells = [_name(first)]
+        for second in entries:
+            each = by_pair.get((first.id, second.id))
+            if each is None:
+                cells.append(Cell(note="the same" if first is second else "not compared"))
+                continue
+            figure = each.accuracy if metric == "accuracy" else each.saved
+            name = "accuracy_difference" if metric == "accuracy" else "reduction"
+            cells.append(replace(_cell(name, figure), bold=covers_zero(figure) is False))
+        rows.append(tuple(cells))
+    heads = (
+        Column(entry.id, entry.label, help=f"Compared with {entry.label}", descending=True)
+        for entry in entries
+    )
+    caption = (
+        "Accuracy of the row minus that of the column, percentage points"
+        if metric == "accuracy"
+        else "Tokens that the row saves of the column's, %"
+    )
+    place = f" ({found[0].place})" if found else ""
+    return Table(
+        caption + place,
+        (Column("entry", "Entry", numeric=False), *heads),
+        tuple(rows),
+        ("Bold: the 95% interval, which each cell shows on hover, does not cover zero.",),
+    )
+
+
+def problem_link(entry: Entry, pool: Shared, problem_id: str) -> str:
+    """The page on which the entry's replay of a problem is drawn."""
+    return link(
+        "problem", entry=entry.id, pool=pool.results[entry.id].pool, problem=problem_id, repeat=0
+    )
+
+
+def problem_table(pool: Shared, entries: Sequence[Entry], *, contested: bool) -> Table:
+    """Problems with what each entry did there; only those that one solves and another does not."""
+    columns = [Column("problem", "Problem", numeric=False)]
+    for entry in entries:
+        columns += [
+            Column(
+                f"{entry.id}:right",
+                "Right, %",
+                entry.label,
+                "Share of the repeats in which the answer is right; bold above a half.",
+                descending=True,
+            ),
+            Column(f"{entry.id}:tokens", "Tokens", entry.label, "Mean over repeats."),
+        ]
+    rows = []
+    for each in problems(pool, entries):
+        if contested and not each.contested:
+            continue
+        cells = [
+            Cell(
+                each.problem_id,
+                each.problem_id,
+                link=problem_link(entries[0], pool, each.problem_id),
+            )
+        ]
+        for entry in entries:
+            right, tokens = each.right[entry.id], each.tokens[entry.id]
+            cells += [
+                Cell(
+                    f"{100 * right:.0f}",
+                    right,
+                    link=problem_link(entry, pool, each.problem_id),
+                    bold=right > SOLVED,
+                ),
+                Cell(f"{tokens:,.0f}", tokens),
+            ]
+        rows.append(tuple(cells))
+    caption = "Problems that one entry solves and another does not" if contested else "Problems"
+    return Table(f"{caption}, {pool.column}", tuple(columns), tuple(rows))
+
+
+def _name(entry: Entry) -> Cell:
+    return Cell(entry.label, entry.label, link=link("entry", entry=entry.id))
+
+
+def _cell(name: str, metric: Metric) -> Cell:
+    figure = FIGURES[name]
+    return Cell(
+        figure.text(metric.value),
+        metric.value,
+        figure.interval(metric) or "no interval: too few problems",
+        low=metric.low,
+        high=metric.high,
+    )
+
+
+def _interval(name: str, metric: Metric) -> Cell:
+    figure = FIGURES[name]
+    if metric.low is None or metric.high is None:
+        return Cell(note="too few problems")
+    return Cell(f"{figure.text(metric.low)} to {figure.text(metric.high)}")

@@ -1,0 +1,1 @@
+"""The page data: `page` renders, the other modules build what it shows."""

@@ -1,0 +1,161 @@
+"""The page Data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from leaderboard_app.library.library import Library
+from leaderboard_app.library.pool_answers import PoolAnswers, read_answers
+from leaderboard_app.shown import screen
+from leaderboard_app.shown.navigation import PAGES
+from leaderboard_app.shown.submitting import Places
+from leaderboard_app.views.data import charts as data_charts
+from leaderboard_app.views.data import tables as data
+from simulator.catalogue.rows import Row, Stamp, stamp
+from simulator.errors import UserError
+from simulator.statistics import Estimate
+
+
+@st.cache_resource(max_entries=64, show_spinner="Reading the pool’s answers …")
+def _read(_library: Library, name: str, fingerprint: str, stamp: Stamp) -> PoolAnswers | str:
+    """A pool's answers, or why they cannot be read; the last two change when its files do."""
+    try:
+        return read_answers(_library, name)
+    except UserError as error:
+        return str(error)
+
+
+def answers_of(library: Library, row: Row) -> PoolAnswers | str:
+    """The answers of one of the library's pools, remembered, or why they cannot be read."""
+    return _read(library, row["name"], row["fingerprint"], stamp(Path(row["path"])))
+
+
+def page() -> None:
+    """Render the page."""
+    library = screen.library()
+    st.title("Data")
+    option = Places.of(library.folders, Path.cwd()).cache
+    if library.pools:
+        _show_pools(library, _chosen_kind(library))
+        _show_chosen(library)
+    else:
+        screen.empty(
+            f"There are no pools in {screen.plain(str(library.folders.cache))}. Generate some, "
+            "pull a public one, or import recorded traces:",
+            f"deepprune-sim data sample{option}",
+            f"deepprune-sim data list --known{option}",
+            "deepprune-sim import --help",
+        )
+    _show_known(library, option)
+    screen.show_broken(library)
+    screen.charts_ahead()
+
+
+def _chosen_kind(library: Library) -> list[Row]:
+    """Real pools or generated ones: never both in one table."""
+    here = {row["synthetic"] for row in library.pools}
+    synthetic = screen.choose_kind(real=False in here, synthetic=True in here)
+    return [row for row in library.pools if row["synthetic"] == synthetic]
+
+
+def _show_pools(library: Library, rows: list[Row]) -> None:
+    redundancy: dict[str, Estimate | str | None] = {}
+    for row in rows:
+        found = answers_of(library, row)
+        redundancy[row["name"]] = found if isinstance(found, str) else found.redundancy
+    screen.show_table(data.pools_table(rows, redundancy), name="pools")
+
+
+def _show_chosen(library: Library) -> None:
+    """One pool, where one was chosen; real ones are offered first."""
+    names = [row["name"] for row in sorted(library.pools, key=lambda row: row["synthetic"])]
+    wanted = screen.parameter("pool")
+    if wanted is not None and library.pool_row(wanted) is None:
+        st.warning(f"There is no pool {screen.plain(wanted)} here.", icon=":material/warning:")
+    chosen = screen.choose_one(
+        "Open a pool", names, name="pool", none="Lengths, answers, pass@k and cons@k of one pool"
+    )
+    row = library.pool_row(chosen) if chosen else None
+    if row is None:
+        return
+    answers = answers_of(library, row)
+    if isinstance(answers, str):
+        st.error(screen.plain(answers), icon=":material/error:")
+        return
+    _show_pool(library, row, answers)
+
+
+def _show_pool(library: Library, row: Row, answers: PoolAnswers) -> None:
+    name, synthetic = row["name"], row["synthetic"]
+    st.header(screen.plain(name), anchor="pool")
+    if synthetic:
+        screen.synthetic_notice()
+    kind = screen.SYNTHETIC if synthetic else screen.REAL
+    with st.container(horizontal=True, gap="small"):
+        for page, label, key, value in (
+            ("tradeoff", "Methods on it", "pools", name),
+            ("judges", "Judges of it", "pool", name),
+            ("submit", "Commands for it", "pool", name),
+        ):
+            entry = PAGES[page]
+            st.page_link(
+                entry.file,
+                label=label,
+                icon=f":material/{entry.icon}:",
+                query_params={key: value, "data": kind},
+            )
+    if (pool := library.pool(name)) is not None:
+        lines = (
+            f"**{label}**: {screen.plain(value)}" for label, value in data.description(pool.info)
+        )
+        st.markdown("  \n".join(lines))
+    st.subheader("pass@k and cons@k", help=" ".join(f"{k}: {v}" for k, v in data.FIGURES.items()))
+    with st.spinner("Voting over drawn hands of traces …"):
+        said = data_charts.curves_in_words(answers)
+    of = (library.state, name)
+    screen.show_chart(
+        lambda: data_charts.curves_chart(answers), of=of, name="curves", alt=said, height=320
+    )
+    screen.show_table(data.curves_table(answers), name="at-k")
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Lengths")
+        screen.show_chart(
+            lambda: data_charts.lengths_chart(answers),
+            of=of,
+            name="lengths",
+            alt=data_charts.lengths_in_words(answers),
+            height=320,
+        )
+    with right:
+        st.subheader("Answers")
+        screen.show_chart(
+            lambda: data_charts.answers_chart(answers),
+            of=of,
+            name="answers",
+            alt=data_charts.answers_in_words(answers),
+            height=320,
+        )
+    st.subheader("Redundancy", help=data.SAME_ANSWER)
+    screen.show_table(data.redundancy_table(name, answers, synthetic=synthetic), name="redundancy")
+    st.subheader("Problems")
+    screen.show_table(data.problems_table(answers), name="problems")
+
+
+def _show_known(library: Library, option: str) -> None:
+    try:
+        entries = data.known_entries(library)
+    except UserError as error:
+        st.warning(screen.plain(str(error)), icon=":material/warning:")
+        return
+    table = data.known_table(entries, {row["name"] for row in library.pools}, option)
+    if table.rows:
+        label = "Known public pools that are not here"
+        with screen.folded(label, name="known", expanded=not library.pools) as is_open:
+            if is_open:
+                screen.show_table(table, name="known")
+
+
+page()

@@ -1,0 +1,1 @@
+"""The page entry: `page` renders, the other modules build what it shows."""

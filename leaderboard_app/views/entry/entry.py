@@ -1,0 +1,335 @@
+"""One entry: who, with which settings and policy, how it was verified, and its figures by pool."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from leaderboard_app.library.library import RUN, Entry, Library, Result
+from leaderboard_app.shown.glossary import FIGURES
+from leaderboard_app.shown.navigation import link
+from leaderboard_app.shown.table import Cell, Column, Table
+from simulator.catalogue.rows import Stamp, stamp
+from simulator.errors import UserError
+from simulator.loading import is_builtin, load_policy
+from simulator.runs.results import METRICS, Metric, serving_options
+
+SHOWN = (
+    "accuracy",
+    "accuracy_difference",
+    "reduction",
+    "tokens_1e8",
+    "tokens_per_problem",
+    "clock",
+)
+"""Metrics that are shown unless all are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySource:
+    """A policy as its run recorded it; `note` says whether it is the built-in of that name."""
+
+    source: str
+    sha256: str
+    file: str
+    class_name: str
+    note: str
+
+
+def byline(entry: Entry) -> str:
+    """Who and when in a line; empty where nothing is said."""
+    said = (", ".join(entry.authors), entry.organisation, entry.date)
+    return " · ".join(each for each in said if each)
+
+
+def about_table(entry: Entry) -> Table:
+    """Who and what, a row each; links only where they are plain https."""
+    rows: list[tuple[str, Cell]] = [("Method", Cell(entry.method))]
+    for name, value in (
+        ("Authors", ", ".join(entry.authors)),
+        ("Organisation", entry.organisation),
+        ("Date", entry.date),
+    ):
+        if value:
+            rows.append((name, Cell(value)))
+    for name, address in (("Paper", entry.paper), ("Code", entry.code)):
+        if address:
+            safe = address.startswith("https://")
+            rows.append((name, Cell(address, link=address if safe else None)))
+    if entry.verified_at:
+        rows.append(("Verified", Cell(entry.verified_at)))
+    rows += [
+        ("Needs", Cell(", ".join(entry.needs) or "nothing beside lengths and answers")),
+        ("Policy", Cell(entry.policy)),
+        ("Repeats", Cell(f"{entry.repeats:,}", note="Orders of traces, averaged over")),
+        ("Seed", Cell(str(entry.seed))),
+    ]
+    if entry.unranked:
+        rows.append(("Rank", Cell("none", note="It knows what no method can: shown, not ranked")))
+    columns = (Column("what", "", numeric=False), Column("said", "", numeric=False))
+    return Table(f"About {entry.id}", columns, tuple((Cell(name), value) for name, value in rows))
+
+
+def parameter_table(entry: Entry) -> Table:
+    """All parameters of the policy, those that were set for the run first and bold."""
+    names = sorted(entry.parameters, key=lambda name: (name not in entry.settings, name))
+    rows = []
+    for name in names:
+        value = entry.parameters[name]
+        said = value if isinstance(value, str) else json.dumps(value)
+        was_set = name in entry.settings
+        rows.append(
+            (
+                Cell(name, name, bold=was_set),
+                Cell(said, said),
+                Cell("set" if was_set else "default"),
+            )
+        )
+    columns = (
+        Column("parameter", "Parameter", numeric=False),
+        Column("value", "Value", numeric=False),
+        Column("origin", "", numeric=False, help="Set for this run, or the policy's default"),
+    )
+    return Table("Parameters", columns, tuple(rows))
+
+
+@lru_cache(maxsize=256)
+def _run_json(path: Path, of: Stamp) -> Mapping[str, Any]:
+    """What `run.json` says; empty where it cannot be read."""
+    try:
+        fields = json.loads((path / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def run_record(entry: Entry) -> Mapping[str, Any]:
+    """The entry's `run.json`; empty where it cannot be read."""
+    return _run_json(entry.path, stamp(entry.path))
+
+
+def policy_source(entry: Entry) -> PolicySource | None:
+    """The policy's source as recorded; None where there is none. It is never run."""
+    policy = run_record(entry).get("policy")
+    if not isinstance(policy, dict):
+        return None
+    names = ("source", "sha256", "file", "class")
+    source, sha256, file, class_name = (policy.get(name) for name in names)
+    if not isinstance(source, str) or not source:
+        return None
+    name = str(policy.get("name"))
+    note = "A policy file of the submitter, not a built-in method."
+    if is_builtin(name):
+        try:
+            same = load_policy(name).sha256 == sha256
+        except UserError:
+            same = False
+        note = (
+            f"It is the built-in method {name} of this version."
+            if same
+            else f"It is called {name} as a built-in method is, but its source is another."
+        )
+    return PolicySource(source, str(sha256), str(file), str(class_name), note)
+
+
+def commands(entry: Entry) -> list[str]:
+    """What makes the run again, and what checks a submission.
+
+    Made of what the run recorded, so that no text of a submitter is handed to a shell unquoted.
+    """
+    record = run_record(entry)
+    policy = record.get("policy") if isinstance(record.get("policy"), dict) else {}
+    assert isinstance(policy, dict)
+    submitted = not entry.id.startswith(RUN)
+    named = entry.policy
+    if not is_builtin(named):
+        file = f"submissions/{entry.id}/policy.py" if submitted else str(policy.get("file", named))
+        named = f"{file}@{policy.get('class', '')}".removesuffix("@")
+    parts = ["deepprune-sim", "run", named]
+    for result in entry.results.values():
+        parts += ["-d", result.pool]
+    settings = policy.get("settings")
+    for name, value in settings.items() if isinstance(settings, dict) else ():
+        parts += ["-p", f"{name}={str(value).replace(',', chr(92) + ',')}"]
+    budget = record.get("budget")
+    if isinstance(budget, int):
+        parts += ["-n", str(budget)]
+    parts += ["--repeats", str(entry.repeats), "--seed", str(entry.seed)]
+    parts += [*serving_options(record.get("serving")), *_judge(record)]
+    found = [shlex.join(parts)]
+    if submitted:
+        found.append(shlex.join(["deepprune-sim", "verify", f"submissions/{entry.id}"]))
+    return found
+
+
+def _judge(record: Mapping[str, Any]) -> list[str]:
+    """The judge as it was asked for, else by its name."""
+    judge, given = record.get("judge"), record.get("command")
+    if not isinstance(judge, dict):
+        return []
+    if isinstance(given, list) and "--judge" in given[:-1]:
+        return ["--judge", str(given[given.index("--judge") + 1])]
+    return ["--judge", str(judge.get("name"))]
+
+
+def results_of(entry: Entry, *, synthetic: bool) -> list[Result]:
+    """Its results on generated traces, or those on real ones; by pool."""
+    found = [each for each in entry.results.values() if each.synthetic == synthetic]
+    return sorted(found, key=lambda each: each.column)
+
+
+def pool_table(results: Sequence[Result], *, every: bool = False) -> Table:
+    """Figures by pool with their intervals: those of `SHOWN`, or `every` one that there is."""
+    measured = [name for name in METRICS if any(name in each.metrics for each in results)]
+    names = [name for name in measured if every or name in SHOWN]
+    columns = [
+        Column("pool", "Pool", numeric=False),
+        Column("problems", "Problems", help="Problems of the benchmark in this pool"),
+        Column("budget", "N", help="Traces that it may start on a problem"),
+    ]
+    columns += [
+        Column(
+            name,
+            FIGURES[name].heading,
+            help=FIGURES[name].help,
+            descending=FIGURES[name].lower_is_better is False,
+        )
+        for name in names
+    ]
+    rows = []
+    for result in results:
+        cells = [
+            Cell(result.column, result.column, link=link("data", pool=result.pool)),
+            Cell(f"{result.problems:,}", result.problems),
+            Cell(str(result.budget), result.budget),
+        ]
+        cells += [figure_cell(name, result.metric(name), result) for name in names]
+        rows.append(tuple(cells))
+    note = "In brackets: 95% interval, a bootstrap over problems."
+    return Table("Figures by pool", tuple(columns), tuple(rows), (note,))
+
+
+def figure_cell(name: str, metric: Metric | None, result: Result) -> Cell:
+    """A figure with its interval in brackets."""
+    if metric is None:
+        return Cell(note="The run did not measure it.")
+    figure = FIGURES[name]
+    text = figure.text(metric.value)
+    if metric.low is not None and metric.high is not None:
+        text += f" [{figure.text(metric.low)}, {figure.text(metric.high)}]"
+    unit = f"in {result.clock_unit}" if name == "clock" else figure.interval(metric)
+    return Cell(text, metric.value, unit, low=metric.low, high=metric.high)
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFigures:
+    """What an entry did on one problem, averaged over repeats; fractions as fractions.
+
+    `answers` are the texts that it gave with how often, the commonest first.
+    """
+
+    problem_id: str
+    accuracy: float
+    baseline_accuracy: float
+    tokens: float
+    baseline_tokens: float
+    clock: float
+    judge_calls: float
+    answers: tuple[tuple[str | None, int], ...]
+
+    @property
+    def saved(self) -> float:
+        """The share of the tokens of cons@N that it did not generate."""
+        return 1 - self.tokens / self.baseline_tokens if self.baseline_tokens else 0.0
+
+
+def problem_figures(library: Library, entry: Entry, result: Result) -> list[ProblemFigures]:
+    """What the entry did on each problem of a pool, in the order of their ids.
+
+    Raises
+    ------
+    UserError
+        Its answers cannot be read.
+    """
+    import duckdb
+
+    file = str(entry.path.resolve() / "answers.parquet")
+    try:
+        rows = library.rows(
+            "SELECT problem_id, avg(correct::INT) AS accuracy, avg(tokens) AS tokens, "
+            "avg(baseline_correct::INT) AS baseline_accuracy, avg(clock) AS clock, "
+            "avg(baseline_tokens) AS baseline_tokens, avg(judge_calls) AS judge_calls "
+            "FROM read_parquet(?) WHERE pool = ? GROUP BY problem_id ORDER BY problem_id",
+            [file, result.pool],
+        )
+        said = library.rows(
+            "SELECT problem_id, answer, count(*) AS times FROM read_parquet(?) WHERE pool = ? "
+            "GROUP BY problem_id, answer ORDER BY problem_id, times DESC, answer",
+            [file, result.pool],
+        )
+    except duckdb.Error as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{entry.id}: its answers cannot be read ({reason})") from None
+    answers: dict[str, list[tuple[str | None, int]]] = {}
+    for row in said:
+        answers.setdefault(row["problem_id"], []).append((row["answer"], row["times"]))
+    return [ProblemFigures(**row, answers=tuple(answers[row["problem_id"]])) for row in rows]
+
+
+def problem_table(entry: Entry, result: Result, problems: Sequence[ProblemFigures]) -> Table:
+    """A row a problem, each of which leads to its replay."""
+    judged = any(each.judge_calls for each in problems)
+    columns = [
+        Column("problem", "Problem", numeric=False),
+        Column("accuracy", "Right, %", help="In how many of the repeats it is right"),
+        Column(
+            "to_cons",
+            f"To cons@{result.budget}, points",
+            help="The same minus that of cons@N on the same traces",
+        ),
+        Column("tokens", "Tokens", help="Mean over repeats, all traces together", descending=True),
+        Column("saved", "Fewer tokens, %", help=FIGURES["reduction"].help, descending=True),
+        Column("saved_tokens", "Saved tokens", help="cons@N minus the entry", descending=True),
+        Column("answers", "Answers", numeric=False, help="What it answered, and how often"),
+        Column("clock", f"Clock, {result.clock_unit}", help="Mean over repeats", descending=True),
+    ]
+    if judged:
+        columns.append(Column("judge", "Judge calls", help="Mean over repeats", descending=True))
+    rows = []
+    for each in problems:
+        difference = each.accuracy - each.baseline_accuracy
+        saved_tokens = each.baseline_tokens - each.tokens
+        cells = [
+            Cell(
+                each.problem_id,
+                each.problem_id,
+                link=link("problem", entry=entry.id, pool=result.pool, problem=each.problem_id),
+            ),
+            Cell(f"{100 * each.accuracy:.0f}", each.accuracy),
+            Cell(f"{100 * difference:+.0f}" if difference else "0", difference),
+            Cell(f"{each.tokens:,.0f}", each.tokens),
+            Cell(f"{100 * each.saved:.1f}", each.saved),
+            Cell(f"{saved_tokens:,.0f}", saved_tokens),
+            Cell(answers_text(each.answers)),
+            Cell(f"{each.clock:,.6g}", each.clock),
+        ]
+        if judged:
+            cells.append(Cell(f"{each.judge_calls:,.1f}", each.judge_calls))
+        rows.append(tuple(cells))
+    return Table(f"Problems of {result.pool}", tuple(columns), tuple(rows))
+
+
+def answers_text(answers: Sequence[tuple[str | None, int]], most: int = 3) -> str:
+    """`204 ×3, 203`, the commonest first; `none` where there was no answer."""
+    parts = []
+    for answer, times in answers[:most]:
+        line = "none" if answer is None else " ".join(answer.split())[:24]
+        parts.append(f"{line} ×{times}" if times > 1 else line)
+    if len(answers) > most:
+        parts.append(f"{len(answers) - most} more")
+    return ", ".join(parts)

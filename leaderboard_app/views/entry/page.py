@@ -1,0 +1,143 @@
+"""The page Entry: one submission or run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.shown import chosen_entries as choosing
+from leaderboard_app.shown import screen
+from leaderboard_app.shown.navigation import PAGES
+from leaderboard_app.shown.palette import badge_help, badge_text
+from leaderboard_app.views.entry import entry as entries
+from leaderboard_app.views.entry import savings
+from leaderboard_app.views.entry import verification as reports
+from leaderboard_app.views.entry.citation import bibtex
+from leaderboard_app.views.entry.entry import ProblemFigures
+
+
+def page() -> None:
+    """Render the page."""
+    library = screen.library()
+    st.title("Entry")
+    entry = screen.choose_entry(library)
+    if entry is not None:
+        _entry(library, entry)
+    screen.show_broken(library)
+
+
+def _entry(library: Library, entry: Entry) -> None:
+    st.header(screen.plain(entry.label), anchor=False)
+    if entry.withdrawn:
+        st.error(screen.plain(f"Withdrawn: {entry.withdrawn}"), icon=":material/undo:")
+    st.text(f"{badge_text(entry.badge)} — {badge_help(entry.badge)}")
+    st.text(entries.byline(entry))
+    links = [("Paper", entry.paper), ("Code", entry.code)]
+    with st.container(horizontal=True, gap="small"):
+        st.page_link(
+            PAGES["compare"].file,
+            label="Compare it with others",
+            icon=":material/compare_arrows:",
+            query_params={choosing.PARAMETER: choosing.as_parameter([entry.id])},
+        )
+        for name, address in links:
+            if address and address.startswith("https://"):
+                st.link_button(name, address, icon=":material/open_in_new:")
+    if entry.description:
+        st.text(entry.description)
+    _figures(entry)
+    _problems(library, entry)
+    who, how = st.columns(2)
+    with who:
+        st.subheader("About")
+        screen.show_table(entries.about_table(entry), name="about", sortable=False, downloads=False)
+    with how:
+        st.subheader("Settings")
+        if entry.parameters:
+            screen.show_table(
+                entries.parameter_table(entry), name="settings", sortable=False, downloads=False
+            )
+        else:
+            st.text("The policy has no parameters.")
+    _verification(entry)
+    _policy(entry)
+    st.subheader("Reproduce")
+    for command in entries.commands(entry):
+        st.code(command, language="sh", wrap_lines=True)
+    st.subheader("Cite")
+    st.code(bibtex(entry), language="latex", wrap_lines=True)
+
+
+def _figures(entry: Entry) -> None:
+    st.subheader("Figures by pool")
+    every = st.toggle("All figures", key="all", bind="query-params")
+    if real := entries.results_of(entry, synthetic=False):
+        screen.show_table(entries.pool_table(real, every=bool(every)), name="pools")
+    if generated := entries.results_of(entry, synthetic=True):
+        screen.synthetic_notice()
+        screen.show_table(entries.pool_table(generated, every=bool(every)), name="synthetic")
+
+
+@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Library: lambda each: each.state})
+def _read(library: Library, entry_id: str, column: str) -> Sequence[ProblemFigures]:
+    entry = library.by_id[entry_id]
+    return entries.problem_figures(library, entry, entry.results[column])
+
+
+def _problems(library: Library, entry: Entry) -> None:
+    st.subheader("Problems")
+    both = [*entries.results_of(entry, synthetic=False), *entries.results_of(entry, synthetic=True)]
+    by_pool = {result.pool: result for result in both}
+    wanted = screen.parameter("pool")
+    if wanted is not None and wanted not in by_pool:
+        st.warning(screen.plain(f"{entry.id} has no figures on {wanted!r:.120}."))
+    pool = screen.choose_one("Pool", [*by_pool], name="pool")
+    if pool is None:
+        return
+    result = by_pool[pool]
+    found = _read(library, entry.id, result.column)
+    if not found:
+        st.warning("Its answers say nothing about this pool.")
+        return
+    text = savings.savings_text(result, found)
+    screen.show_chart(
+        lambda: savings.savings_chart(result, found),
+        of=(library.state, entry.id, result.column),
+        name="savings",
+        alt=text,
+    )
+    st.text(text)
+    screen.show_table(entries.problem_table(entry, result, found), name="problems")
+
+
+def _verification(entry: Entry) -> None:
+    st.subheader("Verification")
+    report = reports.read_report(entry)
+    if report.why:
+        st.info(screen.plain(report.why), icon=":material/info:")
+        return
+    screen.show_table(reports.step_table(report), name="steps", sortable=False, downloads=False)
+    for step in report.steps:
+        for line in step.lines:
+            st.text(f"{step.name}: {line}")
+    st.text(reports.facts_text(report))
+    other = reports.other_seed_table(entry, report)
+    if other is not None:
+        with st.expander("Figures with another seed"):
+            screen.show_table(other, name="seeds", sortable=False)
+
+
+def _policy(entry: Entry) -> None:
+    st.subheader("Policy")
+    policy = entries.policy_source(entry)
+    if policy is None:
+        st.info("Its run recorded no source.", icon=":material/info:")
+        return
+    st.text(f"{policy.note} SHA-256 {policy.sha256}")
+    with st.expander(screen.plain(f"{policy.file}, class {policy.class_name}")):
+        st.code(policy.source, language="python", line_numbers=True, height=480)
+
+
+page()

@@ -1,0 +1,1 @@
+"""The page judges: `page` renders, the other modules build what it shows."""

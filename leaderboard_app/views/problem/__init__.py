@@ -1,0 +1,1 @@
+"""The page problem: `page` renders, the other modules build what it shows."""

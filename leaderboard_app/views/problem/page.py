@@ -1,0 +1,304 @@
+"""The page Problem: one replay, down to the single trace."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.shown import screen
+from leaderboard_app.shown.navigation import PAGES
+from leaderboard_app.shown.submitting import Places
+from leaderboard_app.views.problem import picture as pictures
+from leaderboard_app.views.problem import problem as problems
+from leaderboard_app.views.problem import replay as replays
+from leaderboard_app.views.problem import signals
+from leaderboard_app.views.problem import votes as voted
+from leaderboard_app.views.problem.replay import Replay
+
+SWITCHES = ("by", "full", "table", "traces")
+"""Parameters that hold for whichever replay is shown."""
+
+MARKS = (
+    "Each bar is a trace along the clock, coloured by what it answers at its own end, the right "
+    "answer green and marked with a strip at the left. A sign at a bar's end says what cut it. The "
+    "dashed line is where the method answered."
+)
+
+Of = tuple[Hashable, ...]
+"""What a picture depends on."""
+
+
+def page() -> None:
+    """Render the page."""
+    library = screen.library()
+    st.title("Problem")
+    entry = screen.choose_entry(library)
+    if entry is not None:
+        _entry(library, entry)
+    screen.show_broken(library)
+
+
+def _entry(library: Library, entry: Entry) -> None:
+    wanted = screen.parameter("pool")
+    if wanted is not None and replays.find_result(entry, wanted) is None:
+        st.warning(screen.plain(f"{entry.id} has no figures on {wanted!r:.120}."))
+    columns = st.columns([3, 2, 1])
+    with columns[0]:
+        pools = [each.pool for each in entry.results.values()]
+        pool = screen.choose_one("Pool", pools, name="pool")
+    result = None if pool is None else replays.find_result(entry, pool)
+    if result is None:
+        return
+    names = replays.problems_of(library, entry, result)
+    if not names:
+        st.warning("Its answers cannot be read, so there is no problem to show.")
+        return
+    asked = screen.parameter("problem")
+    if asked is not None and asked not in names:
+        st.warning(screen.plain(f"{result.pool} has no problem {asked!r:.120}; this is another."))
+    with columns[1]:
+        name = st.selectbox("Problem", names, key="problem", bind="query-params")
+    with columns[2]:
+        repeat = st.number_input(
+            "Repeat", 0, max(entry.repeats - 1, 0), 0, key="repeat", bind="query-params"
+        )
+    _links(entry, result, names, name, int(repeat))
+    _replay(library, _read(library, entry, result, name, int(repeat)))
+
+
+def _links(entry: Entry, result: Result, names: tuple[str, ...], name: str, repeat: int) -> None:
+    """To the problem and the repeat before and after, and back to the entry."""
+    before, after = problems.neighbours(names, name)
+    last = entry.repeats - 1
+    # What the switches are set to stays: they keep it, so the link has to say it.
+    kept = {name: value for name, value in st.query_params.items() if name in SWITCHES}
+    with st.container(horizontal=True, gap="small"):
+        for label, icon, problem, number in (
+            ("Problem before", "chevron_left", before, repeat),
+            ("Next problem", "chevron_right", after, repeat),
+            ("Repeat before", "arrow_left", name if repeat else None, repeat - 1),
+            ("Next repeat", "arrow_right", name if repeat < last else None, repeat + 1),
+        ):
+            given = {**kept, "entry": entry.id, "pool": result.pool, "problem": problem or name}
+            st.page_link(
+                PAGES["problem"].file,
+                label=label,
+                icon=f":material/{icon}:",
+                disabled=problem is None,
+                query_params={**given, "repeat": str(number)},
+            )
+        st.page_link(
+            PAGES["entry"].file,
+            label="The entry",
+            icon=":material/article:",
+            query_params={"entry": entry.id, "pool": result.pool},
+        )
+        st.page_link(
+            PAGES["data"].file,
+            label="The pool",
+            icon=":material/database:",
+            query_params={"pool": result.pool},
+        )
+
+
+@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs={Library: lambda each: each.state})
+def _cached(
+    library: Library, entry_id: str, pool: str, column: str, name: str, repeat: int
+) -> Replay:
+    entry = library.by_id[entry_id]
+    return replays.read_replay(library, entry, entry.results[column], name, repeat)
+
+
+def _read(library: Library, entry: Entry, result: Result, name: str, repeat: int) -> Replay:
+    return _cached(library, entry.id, result.pool, result.column, name, repeat)
+
+
+def _replay(library: Library, replay: Replay) -> None:
+    """All of a replay, each part in a place of its own.
+
+    What stands below a part that comes or goes keeps its place so, and is not drawn anew.
+    """
+    with st.container():
+        _facts(library, replay)
+    if not replay.decoded.any():
+        st.info("No trace was decoded, so there is nothing to draw.")
+        return
+    shown = (replay.entry.id, replay.result.column, replay.problem_id, replay.repeat)
+    _forget_trace(shown)
+    of = (library.state, *shown)
+    with st.container():
+        chosen = _bars(replay, of)
+    with st.container():
+        if chosen is not None:
+            _trace(replay, chosen)
+    screen.out_of_sight()
+    with st.container():
+        _confidence(replay, chosen, of)
+    with st.container():
+        _probes(replay, of)
+    with st.container():
+        _votes(replay, of)
+    label = f"All {len(replay.trace_id):,} started traces as a table"
+    if st.toggle(label, key="table", bind="query-params"):
+        screen.show_table(problems.trace_table(replay), name="traces")
+
+
+def _facts(library: Library, replay: Replay) -> None:
+    """What was asked and what the entry made of it, in figures."""
+    if replay.result.synthetic:
+        screen.synthetic_notice()
+    if replay.stored is not None and replay.stored.problem.question:
+        with st.expander("Question", expanded=len(replay.stored.problem.question) < 1200):
+            st.text(replay.stored.problem.question)
+    st.text(problems.verdict(replay))
+    with st.container(horizontal=True, gap="medium"):
+        for fact in problems.facts(replay):
+            st.metric(fact.label, fact.value, fact.change, delta_color="inverse", help=fact.help)
+    if replay.why:
+        option = Places.of(library.folders, Path.cwd()).cache
+        commands = replays.commands_for(library, replay.result, option)
+        screen.empty(screen.plain(replay.why), *commands)
+
+
+def _forget_trace(shown: Of) -> None:
+    """Choose no trace where a link without one has led to another replay."""
+    if st.session_state.get("replay-shown", shown) != shown and not screen.parameter("trace"):
+        st.session_state["trace"] = None
+    st.session_state["replay-shown"] = shown
+
+
+def _bars(replay: Replay, of: Of) -> int | None:
+    """The picture, and the place of the trace that is chosen in it."""
+    st.subheader("The replay")
+    kinds = pictures.orders_for(replay)
+    default = "cluster" if "cluster" in kinds else "start"
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        by = st.segmented_control(
+            "Order by", kinds, default=default, key="by", bind="query-params", required=True
+        )
+        number = st.number_input(
+            "Trace",
+            min_value=0,
+            value=None,
+            step=1,
+            key="trace",
+            bind="query-params",
+            placeholder="or click a bar",
+            width=160,
+            help="Its id in the pool; opens its text, its confidence and its probes below",
+        )
+        ghosts = st.toggle(
+            "Full lengths",
+            key="full",
+            bind="query-params",
+            disabled=replay.stored is None,
+            help="Draw faintly what traces that were cut would have gone on to generate",
+        )
+    place = None if number is None else replay.place(int(number))
+    if number is not None and place is None:
+        st.warning(f"Trace {int(number)} was not started in this replay.")
+    by = by or default
+    text = pictures.picture_text(replay)
+    screen.show_chart(
+        lambda: _picture(replay, by, bool(ghosts)),
+        of=(*of, by, bool(ghosts)),
+        changing={pictures.FRAME: pictures.frame(replay, by, place)},
+        name="replay",
+        alt=text,
+        selection="trace",
+        on_select=_take_selected,
+    )
+    st.caption(MARKS)
+    st.text(text)
+    return place
+
+
+def _picture(replay: Replay, by: str, ghosts: bool) -> Any:
+    window = signals.default_window(replay)
+    reads = "confidence" in replay.entry.needs  # working it out for nothing takes a second
+    lowest = signals.lowest_by_place(replay, window) if reads else {}
+    return pictures.picture(replay, by, ghosts=ghosts, confidence=lowest)
+
+
+def _take_selected() -> None:
+    """Put the trace whose bar was clicked into the box, and so into the link."""
+    event: Any = st.session_state.get("chart-replay") or {}
+    points = event.get("selection", {}).get("trace") or []
+    if isinstance(points, list) and points and isinstance(points[0].get("trace"), int | float):
+        st.session_state["trace"] = int(points[0]["trace"])
+
+
+def _votes(replay: Replay, of: Of) -> None:
+    if replay.stored is None:
+        return
+    st.subheader("Votes")
+    text = voted.votes_text(replay)
+    screen.show_chart(lambda: voted.votes_chart(replay), of=of, name="votes", alt=text)
+
+
+def _confidence(replay: Replay, chosen: int | None, of: Of) -> None:
+    if not signals.has_confidence(replay):
+        return
+    line = signals.threshold(replay)
+    if line is None and chosen is None:
+        return
+    window = line.window if line else signals.default_window(replay)
+    st.subheader("Group confidence")
+    text = signals.confidence_text(replay, window, line, chosen)
+    shown = screen.show_chart(
+        lambda: signals.confidence_chart(replay, window, line),
+        of=of,
+        changing=signals.chosen_tables(replay, window, line, chosen),
+        name="confidence",
+        alt=text,
+    )
+    if shown is None:
+        st.info(f"No trace is as long as the window of {window:,} tokens.")
+    else:
+        st.text(text)
+
+
+def _probes(replay: Replay, of: Of) -> None:
+    if not (signals.has_probes(replay) and replay.answer["probe_calls"]):
+        return
+    st.subheader("Probe consensus")
+    found = signals.consensus(replay)
+    text = signals.consensus_text(replay, found)
+    screen.show_chart(
+        lambda: signals.consensus_chart(replay, found), of=of, name="probes", alt=text
+    )
+    st.text(text)
+
+
+def _trace(replay: Replay, place: int) -> None:
+    st.subheader(f"Trace {replay.trace_id[place]}")
+    st.text(problems.trace_sentence(replay, place))
+    text = problems.trace_text(replay, place)
+    if text is None:
+        if replay.stored is not None:
+            st.caption("The pool stores no text.")
+    else:
+        _text(text)
+    table = problems.probe_table(replay, place)
+    if table is not None and table.rows:
+        with screen.folded(f"Its {len(table.rows):,} probes", name="own-probes") as is_open:
+            if is_open:
+                screen.show_table(table, name="own-probes", sortable=False)
+
+
+def _text(text: problems.TraceText) -> None:
+    """What was generated, and greyed what was not; long parts by their ends."""
+    everything = False
+    most = 2 * problems.LONG_TEXT
+    if max(len(text.generated), len(text.rest)) > most:
+        everything = st.toggle("Show all of the text", key="all", bind="query-params")
+    st.html(problems.text_html(text, None if everything else problems.LONG_TEXT))
+    if not text.exact and text.rest:
+        st.caption("The pool knows only how long this trace is: the cut is in proportion.")
+
+
+page()

@@ -1,0 +1,378 @@
+"""The replay as a picture: each trace a bar along the clock."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pyarrow as pa
+
+from leaderboard_app.views.problem.replay import Ints, Kind, Replay, counted, why_text
+
+ORDERS = ("start", "length", "answer", "cluster")
+"""What bars may be ordered by."""
+
+NEUTRAL = "#808495"
+"""Lines and marks that stand for no answer; readable on both grounds."""
+
+HIGHEST, LOWEST, A_LANE = 900, 120, 18
+"""Pixels: the picture's height at most and at least, and of a lane where there is room."""
+
+MOST_BARS = 4_000
+"""Bars that are drawn at most; no screen has as many rows of pixels."""
+
+AROUND = 110
+"""Pixels that legend and axis take of a chart's height."""
+
+FRAME = "frame"
+"""The name of the table with the chosen trace's bar."""
+
+MARGIN = 0.02
+"""Share of the clock left of its beginning, for the marks of right and of representative traces."""
+
+
+def height_of(lanes: int) -> int:
+    """Pixels for so many bars: as much as they want, until they have to share."""
+    return max(LOWEST, min(HIGHEST, lanes * A_LANE))
+
+
+def orders_for(replay: Replay) -> tuple[str, ...]:
+    """What the bars of a replay can be ordered by."""
+    known = {"answer": replay.stored is not None, "cluster": replay.cluster is not None}
+    return tuple(each for each in ORDERS if known.get(each, True))
+
+
+def lanes(replay: Replay, by: str) -> Ints:
+    """The decoded traces' places from the top lane down, shape (decoded,).
+
+    Traces that are equal stand in order of start. Clusters come in their order, those in none last.
+    """
+    places = np.flatnonzero(replay.decoded)
+    if by == "length":
+        key = -replay.num_tokens[places]
+    elif by == "answer" and replay.stored is not None:
+        names = [kind.label for kind in replay.stored.kinds[0]]
+        key = np.array([names.index(replay.kinds[place].label) for place in places], dtype=np.int64)
+    elif by == "cluster" and replay.cluster is not None:
+        clusters = replay.cluster[places]
+        key = np.where(clusters < 0, np.iinfo(np.int64).max, clusters)
+    else:
+        return places
+    ordered: Ints = places[np.argsort(key, kind="stable")]
+    return ordered
+
+
+def representatives(replay: Replay) -> frozenset[int]:
+    """The places of the traces that stand for their clusters: the first of each."""
+    if replay.cluster is None:
+        return frozenset()
+    numbers, first = np.unique(replay.cluster, return_index=True)
+    return frozenset(first[numbers >= 0].tolist())
+
+
+def bars(
+    replay: Replay, by: str, confidence: Mapping[int, float] | None = None
+) -> list[dict[str, Any]]:
+    """A row a decoded trace, from the top lane down, as the picture draws it."""
+    first_of = representatives(replay)
+    rows = []
+    for lane, place in enumerate(lanes(replay, by).tolist()):
+        kind = replay.kinds[place]
+        row = {
+            "lane": lane,
+            "below": lane + 1,
+            "trace": int(replay.trace_id[place]),
+            "start": float(replay.started[place]),
+            "end": float(replay.ended[place]),
+            "full": float(replay.full[place]),
+            "tokens": int(replay.num_tokens[place]),
+            "answer": kind.label,
+            "right": kind.right,
+            "ending": why_text(replay.reason[place]),
+            "finished": bool(replay.finished[place]),
+            "order": place,
+            "first": place in first_of,
+            "cluster": None if replay.cluster is None else int(replay.cluster[place]),
+            "length": None if replay.stored is None else int(replay.stored.lengths[place]),
+            "confidence": (confidence or {}).get(place),
+        }
+        rows.append(row)
+    return rows
+
+
+def picture(
+    replay: Replay,
+    by: str,
+    *,
+    ghosts: bool,
+    confidence: Mapping[int, float] | None = None,
+) -> alt.LayerChart:
+    """The bars. Clicking one selects `trace`, its id; the table named `FRAME` draws its frame.
+
+    Parameters
+    ----------
+    by
+        One of `ORDERS`.
+    ghosts
+        Whether what a stopped trace would have gone on to generate is drawn, faintly.
+    confidence
+        Lowest group confidence by place, shown on hover.
+    """
+    rows = bars(replay, by, confidence)[:MOST_BARS]
+    clock = float(replay.answer["clock"])
+    last = max([clock, *(row["full" if ghosts else "end"] for row in rows)], default=1.0) or 1.0
+    height = height_of(len(rows))
+    lane = height / max(len(rows), 1)
+    x_scale = alt.Scale(domain=[-MARGIN * last, last], nice=False, zero=False)
+    unit = replay.result.clock_unit
+    title = "Clock, decode steps" if unit == "steps" else f"Clock, {unit}"
+    x = alt.X("start:Q", scale=x_scale, title=title, axis=alt.Axis(format="~s", tickCount=8))
+    y = alt.Y(
+        "lane:Q",
+        scale=alt.Scale(domain=[len(rows), 0], nice=False, zero=False),
+        title=None,
+        axis=_lane_axis(replay, rows, by),
+    )
+    placed = [
+        {**row, **_edges(row["lane"], len(rows)), "middle": row["lane"] + 0.5} for row in rows
+    ]
+    top = y.copy(deep=True)
+    top.shorthand = "top:Q"
+    shown = {kind.label: kind for kind in replay.kinds}
+    colour = alt.Color(
+        "answer:N",
+        title="Answer",
+        scale=colour_scale([*shown.values()], replay),
+        legend=alt.Legend(
+            orient="top", columns=4, labelLimit=220, symbolType="square", symbolOpacity=1
+        ),
+    )
+    # On bars only: a click beside them would leave none selected.
+    select = alt.selection_point(
+        name="trace", fields=["trace"], on="rect:click", clear=False, toggle=False
+    )
+    layers: list[alt.Chart] = []
+    if ghosts:
+        longer = [row for row in placed if row["full"] > row["end"]]
+        layers.append(
+            _of(longer, "end", "full", "top", "under", "answer")
+            .mark_rect(opacity=0.25)
+            .encode(x=x.copy(deep=True), x2="full:Q", y=top, y2="under:Q", color=colour)
+        )
+        layers[0].encoding.x.shorthand = "end:Q"
+    hover = _hover(replay, rows)
+    fields = [str(each.shorthand).partition(":")[0] for each in hover]
+    layers.append(
+        _of(placed, "start", "end", "top", "under", "answer", *fields)
+        .mark_rect(cursor="pointer")
+        .encode(x=x, x2="end:Q", y=top, y2="under:Q", color=colour, tooltip=hover)
+        .add_params(select)
+    )
+    edges = {"a": -MARGIN * last * 0.95, "b": -MARGIN * last * 0.55}
+    layers.append(
+        _of([{**row, **edges} for row in placed if row["right"]], "a", "b", "top", "under")
+        .mark_rect(color="#009E73")
+        .encode(x=alt.X("a:Q", scale=x_scale), x2="b:Q", y=top, y2="under:Q")
+    )
+    endings = [*dict.fromkeys(row["ending"] for row in rows if not row["finished"])]
+    if endings:
+        symbols = ("stroke", "triangle-left", "diamond", "cross", "circle")
+        layers.append(
+            _of([row for row in placed if not row["finished"]], "end", "middle", "ending")
+            .mark_point(
+                filled=True,
+                color=NEUTRAL,
+                opacity=1,
+                size=max(12, min(80, (lane * 0.95) ** 2)),
+                tooltip=False,
+            )
+            .encode(
+                x=alt.X("end:Q", scale=x_scale),
+                y=_at(y, "middle:Q"),
+                shape=alt.Shape(
+                    "ending:N",
+                    title="Cut",
+                    scale=alt.Scale(
+                        domain=endings,
+                        range=[symbols[1 + i % 4] for i in range(len(endings))],
+                    ),
+                    legend=alt.Legend(orient="top", labelLimit=320, symbolFillColor=NEUTRAL),
+                ),
+            )
+        )
+    if replay.cluster is not None:
+        at = -MARGIN * last * 0.25
+        layers.append(
+            _of([{**row, "c": at} for row in placed if row["first"]], "c", "middle")
+            .mark_point(shape="triangle-right", filled=True, color=NEUTRAL, size=60, opacity=1)
+            .encode(x=alt.X("c:Q", scale=x_scale), y=_at(y, "middle:Q"))
+        )
+        if by == "cluster":
+            ends = [a["below"] for a, b in pairwise(rows) if _other(a, b)]
+            layers.append(
+                alt.Chart(alt.Data(values=[{"edge": edge} for edge in ends]))
+                .mark_rule(color=NEUTRAL, strokeWidth=0.6)
+                .encode(y=_at(y, "edge:Q"))
+            )
+    layers.append(
+        alt.Chart(alt.Data(values=[{"answered": clock}]))
+        .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=1.5)
+        .encode(x=alt.X("answered:Q", scale=x_scale))
+    )
+    # A table of its own and not another picture: making one anew takes the browser long.
+    layers.append(
+        alt.Chart(alt.NamedData(name=FRAME))
+        .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
+        .encode(x=x, x2="end:Q", y=top, y2="under:Q")
+    )
+    drawn: alt.LayerChart = (
+        alt.layer(*layers)
+        .resolve_scale(shape="independent")
+        .properties(height=height + AROUND)
+        .configure_mark(invalid=None)  # no number is missing; looking takes a browser long
+    )
+    return drawn
+
+
+def _of(rows: Sequence[Mapping[str, Any]], *names: str) -> alt.Chart:
+    """A chart of these columns of the rows.
+
+    A table is passed on as it is; a list of rows would be checked cell by cell, for seconds.
+    """
+    columns = {name: [row[name] for row in rows] for name in dict.fromkeys(names)}
+    return alt.Chart(pa.table(columns))
+
+
+def frame(replay: Replay, by: str, place: int | None) -> pa.Table:
+    """What draws a frame around the trace at a place, in `picture` by the same order.
+
+    Empty for None and for one without a bar.
+    """
+    rows = lanes(replay, by)[:MOST_BARS].tolist()
+    shown = [lane for lane, other in enumerate(rows) if other == place]
+    return pa.Table.from_pylist(
+        [
+            {
+                "start": float(replay.started[rows[lane]]),
+                "end": float(replay.ended[rows[lane]]),
+                **_edges(lane, len(rows)),
+            }
+            for lane in shown
+        ],
+        pa.schema([(name, pa.float64()) for name in ("start", "end", "top", "under")]),
+    )
+
+
+def _edges(lane: int, count: int) -> dict[str, float]:
+    """Where the bar of a lane begins and ends upright; bars stand apart where there is room."""
+    gap = 0.14 if height_of(count) / max(count, 1) >= 6 else 0.0
+    return {"top": lane + gap / 2, "under": lane + 1 - gap / 2}
+
+
+def _at(y: alt.Y, field: str) -> alt.Y:
+    """The same vertical axis for another field."""
+    other = y.copy(deep=True)
+    other.shorthand = field
+    return other
+
+
+def _other(one: Mapping[str, Any], next_one: Mapping[str, Any]) -> bool:
+    return bool(one["cluster"] != next_one["cluster"])
+
+
+def colour_scale(kinds: Sequence[Kind], replay: Replay) -> alt.Scale:
+    """Colours of the kinds that occur, in the order that the problem has them in."""
+    ranked = list(replay.stored.kinds[0]) if replay.stored else []
+    found = {kind.label: kind for kind in kinds}
+    ordered = [kind for kind in ranked if kind.label in found] or [*found.values()]
+    return alt.Scale(
+        domain=[kind.label for kind in ordered], range=[kind.colour for kind in ordered]
+    )
+
+
+def _lane_axis(replay: Replay, rows: Sequence[Mapping[str, Any]], by: str) -> alt.Axis | None:
+    """Names of clusters beside their lanes; other orders need none."""
+    if by != "cluster" or replay.cluster is None:
+        return None
+    sizes = Counter(row["cluster"] for row in rows)
+    labels, top = {}, 0
+    for number in dict.fromkeys(row["cluster"] for row in rows):
+        name = (
+            f"cluster {number} · {sizes[number]}" if number >= 0 else f"in none · {sizes[number]}"
+        )
+        labels[top + sizes[number] / 2] = name
+        top += sizes[number]
+    texts = json.dumps({f"{at:g}": name for at, name in labels.items()}, ensure_ascii=False)
+    return alt.Axis(
+        values=[*labels],
+        labelExpr=f"{texts}[toString(datum.value)]",
+        grid=False,
+        ticks=False,
+        domain=False,
+        labelLimit=140,
+        labelOverlap=True,
+    )
+
+
+def _hover(replay: Replay, rows: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
+    tips = [
+        alt.Tooltip("trace:Q", title="Trace"),
+        alt.Tooltip("order:Q", title="Started as number"),
+        alt.Tooltip("tokens:Q", title="Tokens", format=","),
+    ]
+    if replay.stored is not None:
+        tips.append(alt.Tooltip("length:Q", title="of", format=","))
+    tips += [
+        alt.Tooltip("answer:N", title="Answer, in full"),
+        alt.Tooltip("ending:N", title="End"),
+    ]
+    if replay.cluster is not None:
+        tips.append(alt.Tooltip("cluster:Q", title="Cluster"))
+    if any(row["confidence"] is not None for row in rows):
+        tips.append(alt.Tooltip("confidence:Q", title="Lowest group confidence", format=".2f"))
+    return tips
+
+
+def picture_text(replay: Replay) -> str:
+    """The picture in words: who finished, who was stopped and why, and what they would answer."""
+    total, decoded = len(replay.trace_id), int(replay.decoded.sum())
+    finished = int(replay.finished.sum())
+    of_budget = f"{total:,} of {replay.result.budget:,} traces were started"
+    parts = [f"{of_budget}; {finished:,} finished."]
+    cut = Counter(
+        reason
+        for reason, done, any_ in zip(replay.reason, replay.finished, replay.decoded, strict=True)
+        if any_ and not done
+    )
+    if cut:
+        parts.append(f"Not finished: {counted(cut)}.")
+    if decoded < total:
+        parts.append(f"{total - decoded:,} were never decoded and have no bar.")
+    if decoded > MOST_BARS:
+        parts.append(f"Only the first {MOST_BARS:,} bars are drawn.")
+    if replay.stored is not None and total:
+        shares = Counter(kind.label for kind in replay.kinds)
+        said = ", ".join(
+            f"{label} {share_text(count / total)}" for label, count in shares.most_common()
+        )
+        parts.append(f"Answers that the started traces have in full: {said}.")
+    elif replay.why:
+        parts.append(replay.why)
+    if replay.cluster is not None:
+        sizes = np.bincount(replay.cluster[replay.cluster >= 0])
+        if len(sizes):
+            several = "s" * (len(sizes) > 1)
+            parts.append(f"{len(sizes)} cluster{several}, the largest of {sizes.max()} traces.")
+    unit = "decode steps" if replay.result.clock_unit == "steps" else replay.result.clock_unit
+    parts.append(f"It answered at {replay.answer['clock']:,.6g} {unit}.")
+    return " ".join(parts)
+
+
+def share_text(share: float) -> str:
+    """A share as a whole percentage; one that would be shown as none is less than 1%."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"

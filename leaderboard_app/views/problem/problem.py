@@ -1,0 +1,282 @@
+"""One problem of an entry: what stands around the picture of its replay, and a trace's own text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from leaderboard_app.shown.table import Cell, Column, Table
+from leaderboard_app.views.problem.replay import Replay, why_text
+from simulator.errors import UserError
+from simulator.pools.pool import NO_ANSWER
+from simulator.storage import reading
+
+LONG_TEXT = 4_000
+"""Characters of a text that are shown at its beginning, and as many at its end."""
+
+STYLE = (
+    "white-space:pre-wrap;overflow-wrap:anywhere;overflow:auto;max-height:32rem;"
+    "font-family:var(--st-code-font,monospace);font-size:.8rem;padding:.6rem;"
+    "border:1px solid var(--st-border-color,#80849555);border-radius:.4rem"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A figure above the picture: its name, its text, what it means, and a change beside it."""
+
+    label: str
+    value: str
+    help: str
+    change: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TraceText:
+    """A trace's text: what was generated, and what would have come; `exact` is where it was cut."""
+
+    generated: str
+    rest: str
+    exact: bool
+
+
+def facts(replay: Replay) -> list[Fact]:
+    """The figures above the picture."""
+    answer, budget = replay.answer, replay.result.budget
+    tokens, baseline = int(answer["tokens"]), int(answer["baseline_tokens"])
+    saved = 1 - tokens / max(baseline, 1)
+    unit = "decode steps" if replay.result.clock_unit == "steps" else replay.result.clock_unit
+    found = [
+        Fact(
+            "Tokens",
+            f"{tokens:,}",
+            "Tokens generated in this repeat over all traces, used or not.",
+            f"{-saved:+.1%} to cons@{budget}" if tokens != baseline else None,
+        ),
+        Fact(
+            f"cons@{budget}",
+            f"{baseline:,}",
+            f"Tokens of all {budget} traces in full; its answer is "
+            f"{'right' if answer['baseline_correct'] else 'wrong'}.",
+        ),
+        Fact("Clock", f"{answer['clock']:,.6g}", f"When it answered, in {unit}."),
+        Fact(
+            "Traces started",
+            f"{answer['traces_started']:,}",
+            f"Of {budget} that it may start.",
+        ),
+    ]
+    for key, label, help_ in (
+        ("probe_calls", "Probes", "How often a trace was asked for its answer early."),
+        ("judge_calls", "Judge calls", "Pairs of traces that the judge was asked for."),
+        ("clusters", "Clusters", "Clusters that the policy made of the traces."),
+    ):
+        if answer.get(key):
+            found.append(Fact(label, f"{answer[key]:,}", help_))
+    return found
+
+
+LONG_ANSWER = 200
+"""As many characters of an answer stand in a sentence; tables have all of it."""
+
+
+def _quoted(answer: str) -> str:
+    """An answer in a sentence: LaTeX as it is written, one line, not endless."""
+    line = "".join(
+        each if each.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for each in " ".join(answer.split())
+    )
+    return f"'{line[:LONG_ANSWER]}…'" if len(line) > LONG_ANSWER else f"'{line}'"
+
+
+def verdict(replay: Replay) -> str:
+    """The entry's answer beside the right one, and that of cons@N, in a sentence."""
+    answer, budget = replay.answer, replay.result.budget
+    given = answer["answer"]
+    said = "gave no answer" if given is None else f"answered {_quoted(given)}"
+    right = "right" if answer["correct"] else "wrong"
+    gold = ""
+    if replay.stored is not None:
+        gold = f"; the right answer is {_quoted(replay.stored.problem.gold_answer)}"
+    base = "right" if answer["baseline_correct"] else "wrong"
+    return f"It {said}, which is {right}{gold}. cons@{budget} is {base}."
+
+
+def neighbours(names: Sequence[str], name: str) -> tuple[str | None, str | None]:
+    """The names before and after one; None at the ends, and where it is not among them."""
+    if name not in names:
+        return None, None
+    place = names.index(name)
+    before = names[place - 1] if place else None
+    return before, names[place + 1] if place + 1 < len(names) else None
+
+
+def trace_table(replay: Replay) -> Table:
+    """Every started trace, for those who want the numbers."""
+    columns = [
+        Column("trace", "Trace", help="Its id in the pool"),
+        Column("order", "Started as", help="Its place in this repeat's order, from 0 on"),
+        Column("tokens", "Tokens", help="Tokens that were generated of it", descending=True),
+        Column("started", "From", help="Clock before its first step"),
+        Column("ended", "To", help="Clock after its last step"),
+        Column("end", "End", numeric=False, help="Whether it finished, else what cut it"),
+    ]
+    if replay.stored is not None:
+        columns.insert(3, Column("length", "In full", help="Tokens of it in full"))
+        columns.append(
+            Column("answer", "Answer in full", numeric=False, help="What it says at its own end")
+        )
+    if replay.cluster is not None:
+        columns.append(Column("cluster", "Cluster", help="In which the policy put it; −1: none"))
+    rows = []
+    for place in range(len(replay.trace_id)):
+        cells = {
+            "trace": _number(int(replay.trace_id[place])),
+            "order": _number(place),
+            "tokens": _number(int(replay.num_tokens[place])),
+            "started": _number(float(replay.started[place])),
+            "ended": _number(float(replay.ended[place])),
+            "end": Cell(why_text(replay.reason[place]), replay.reason[place]),
+        }
+        if replay.stored is not None:
+            cells["length"] = _number(int(replay.stored.lengths[place]))
+            said = int(replay.stored.answers[place])
+            text = "" if said == NO_ANSWER else replay.stored.problem.class_texts[said]
+            right = said != NO_ANSWER and bool(replay.stored.problem.class_correct[said])
+            cells["answer"] = Cell(f"✓ {text}" if right else text, text or None, bold=right)
+        if replay.cluster is not None:
+            cells["cluster"] = _number(int(replay.cluster[place]))
+        rows.append(tuple(cells[column.key] for column in columns))
+    return Table("Traces of this replay", tuple(columns), tuple(rows))
+
+
+def _number(value: float) -> Cell:
+    return Cell(f"{value:,.6g}" if isinstance(value, float) else f"{value:,}", value)
+
+
+def trace_sentence(replay: Replay, place: int) -> str:
+    """What became of one trace."""
+    tokens, reason = int(replay.num_tokens[place]), why_text(replay.reason[place])
+    parts = [f"Trace {replay.trace_id[place]}, started as number {place}:"]
+    if replay.stored is None:
+        parts.append(f"{tokens:,} tokens, {reason}.")
+        return " ".join(parts)
+    length = int(replay.stored.lengths[place])
+    parts.append(f"{tokens:,} of {length:,} tokens, {reason}.")
+    said = int(replay.stored.answers[place])
+    kind = replay.stored.kind(said)
+    if said == NO_ANSWER:
+        end = "gives no answer"
+    else:
+        text = replay.stored.problem.class_texts[said]
+        end = f"says {_quoted(text)}, which is {'right' if kind.right else 'wrong'}"
+    parts.append(f"It {end}." if replay.finished[place] else f"In full it {end}.")
+    if replay.cluster is not None:
+        number = int(replay.cluster[place])
+        parts.append(f"It is in cluster {number}." if number >= 0 else "It is in no cluster.")
+    return " ".join(parts)
+
+
+def trace_text(replay: Replay, place: int) -> TraceText | None:
+    """A trace's text in two parts, what was generated and what was not; None without text.
+
+    Where a pool knows only how many tokens a trace has, the cut is in proportion.
+    """
+    if replay.stored is None or "text" not in replay.stored.problem.pool.info.signals:
+        return None
+    problem, row = replay.stored.problem, int(replay.stored.rows[place])
+    pool = problem.pool
+    text, ends = _stored_text(pool.path, pool.info.fingerprint, problem.index, row)
+    tokens, length = int(replay.num_tokens[place]), int(problem.lengths[row])
+    if tokens == 0:
+        end = 0
+    elif ends is not None:
+        end = int(ends[tokens - 1])
+    else:
+        end = len(text) * tokens // length
+    return TraceText(text[:end], text[end:], ends is not None)
+
+
+@lru_cache(maxsize=16)
+def _stored_text(
+    path: Path, fingerprint: str, problem: int, row: int
+) -> tuple[str, Sequence[int] | None]:
+    """A trace's text and where its tokens end, None where only their number is known.
+
+    Reads a few traces of the problem at a time and stops at this one: all of them take 200 MB.
+    """
+    how: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
+    with (
+        reading(path / "text.parquet") as file,
+        pq.ParquetFile(file, buffer_size=1 << 16, **how) as stored,
+    ):
+        before = 0
+        for batch in stored.iter_batches(
+            8, row_groups=[problem], columns=["text", "token_ends"], use_threads=False
+        ):
+            if row < before + len(batch):
+                ends = batch["token_ends"][row - before]
+                numbers = ends.values.to_numpy() if ends.is_valid else None
+                return batch["text"][row - before].as_py(), numbers
+            before += len(batch)
+    raise UserError(f"{path / 'text.parquet'}: traces are missing; import the pool again")
+
+
+def head_and_tail(text: str, most: int) -> tuple[str, int, str]:
+    """A long text's beginning and end, and how many characters are left out between them."""
+    if len(text) <= 2 * most:
+        return text, 0, ""
+    return text[:most], len(text) - 2 * most, text[-most:]
+
+
+def text_html(text: TraceText, most: int | None = LONG_TEXT) -> str:
+    """A trace's text, every character escaped: what was not generated is grey, below a line.
+
+    Of each part at most `most` characters at either end are there; None: everything.
+    """
+    parts = ['<div role="region" aria-label="Text of the trace" tabindex="0" style="', STYLE, '">']
+    for part, grey in ((text.generated, False), (text.rest, True)):
+        if grey and part:
+            parts.append('<hr style="margin:.4rem 0"><em>cut here; it would have gone on:</em>\n')
+        head, left_out, tail = (part, 0, "") if most is None else head_and_tail(part, most)
+        parts.append('<span style="opacity:.5">' if grey else "<span>")
+        parts.append(escape(head))
+        if left_out:
+            parts.append(f"</span>\n<em>… {left_out:,} characters …</em>\n<span")
+            parts.append(' style="opacity:.5">' if grey else ">")
+            parts.append(escape(tail))
+        parts.append("</span>")
+    return "".join([*parts, "</div>"])
+
+
+def probe_table(replay: Replay, place: int) -> Table | None:
+    """What a trace answered each time it could be probed up to its cut; None without probes."""
+    if replay.stored is None or "probes" not in replay.stored.problem.pool.info.signals:
+        return None
+    problem = replay.stored.problem
+    row, tokens = int(replay.stored.rows[place]), int(replay.num_tokens[place])
+    here = slice(int(problem.probes.offsets[row]), int(problem.probes.offsets[row + 1]))
+    positions, answers = problem.probes.positions[here], problem.probes.answers[here]
+    rows = []
+    for at, said in zip(positions.tolist(), answers.tolist(), strict=True):
+        text = "" if said == NO_ANSWER else problem.class_texts[said]
+        right = said != NO_ANSWER and bool(problem.class_correct[said])
+        rows.append(
+            (
+                _number(at),
+                Cell(f"✓ {text}" if right else text, text or None, bold=right),
+                Cell("yes" if at <= tokens else "after the cut", str(at <= tokens)),
+            )
+        )
+    columns = (
+        Column("tokens", "At token"),
+        Column("answer", "Answer", numeric=False, help="What it answers when it is cut there"),
+        Column("reached", "Reached", numeric=False),
+    )
+    return Table(f"Probes of trace {replay.trace_id[place]}", columns, tuple(rows))

@@ -1,0 +1,320 @@
+"""One replay: what an entry did on one problem in one repeat, joined with the pool's traces."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.shown.palette import GOOD, NONE, SERIES
+from simulator.catalogue.rows import Row
+from simulator.errors import UserError
+from simulator.generated.cells import SIZES
+from simulator.hub.registry import read_registry
+from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
+from simulator.replay.cluster_facts import numbered
+from simulator.replay.orders import orders
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+OTHER = "#5f6b7a"
+"""Colour of all answers beyond those that have one of their own."""
+
+WRONG = tuple(colour for colour in SERIES[:6] if colour != GOOD)
+"""Colours of the commonest wrong answers; with the right one's they are six."""
+
+UNKNOWN = "answers are not on this machine"
+LONGEST_LABEL = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Answers that are shown alike: a class of its own, all other classes, or no answer."""
+
+    label: str
+    colour: str
+    right: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """The traces behind a replay: `rows` of the problem, all N of the budget in its order, (N,).
+
+    `given` is the class that the entry answered, −1 for none.
+    """
+
+    problem: StoredProblem
+    rows: Ints
+    given: int = NO_ANSWER
+
+    @cached_property
+    def answers(self) -> Ints:
+        """The answer class of each trace of the budget, −1 for none, shape (N,)."""
+        return self.problem.answer_class[self.rows].astype(np.int64)
+
+    @cached_property
+    def lengths(self) -> Ints:
+        """Tokens of each trace in full, shape (N,)."""
+        return self.problem.lengths[self.rows]
+
+    @cached_property
+    def kinds(self) -> tuple[tuple[Kind, ...], Ints]:
+        """Kinds of answers, and which one each class is; the last element is for −1.
+
+        Right classes come first, then wrong ones by how many of all stored traces give them, so
+        that a problem has the same colours in every repeat and for every entry; but the entry's own
+        answer is never among the others.
+        """
+        problem = self.problem
+        given = problem.answer_class[problem.answer_class != NO_ANSWER]
+        votes = np.bincount(given, minlength=len(problem.class_texts))
+        right = problem.class_correct
+        ranked = sorted(np.flatnonzero(votes).tolist(), key=lambda each: (-votes[each], each))
+        kinds: list[Kind] = []
+        kind_of = np.zeros(len(votes) + 1, dtype=np.int64)
+        taken: set[str] = set()
+
+        def add(text: str, colour: str, *, right: bool = False) -> int:
+            label, number = text, 2
+            while label in taken:
+                label, number = f"{text} ({number})", number + 1
+            taken.add(label)
+            kinds.append(Kind(label, colour, right))
+            return len(kinds) - 1
+
+        for each in (each for each in ranked if right[each]):
+            kind_of[each] = add(f"✓ {shortened(problem.class_texts[each])}", GOOD, right=True)
+        wrong = [each for each in ranked if not right[each]]
+        if self.given in wrong[len(WRONG) :]:
+            wrong.remove(self.given)
+            wrong.insert(len(WRONG) - 1, self.given)
+        for each, colour in zip(wrong, WRONG, strict=False):
+            kind_of[each] = add(shortened(problem.class_texts[each]), colour)
+        if rest := wrong[len(WRONG) :]:
+            kind_of[rest] = add(f"{len(rest)} other answer{'s' * (len(rest) > 1)}", OTHER)
+        kind_of[-1] = add("no answer", NONE)  # if no trace ends so, its probes may
+        return tuple(kinds), kind_of
+
+    def kind(self, answer_class: int) -> Kind:
+        """How an answer class is shown."""
+        kinds, kind_of = self.kinds
+        return kinds[int(kind_of[answer_class])]
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """What an entry did on one problem in one repeat.
+
+    Arrays have one element a started trace, in order of start
+    (`simulator.replay.recording.DECISIONS`). `answer` is the row of ANSWERS; `cluster` is None
+    where no clusters are on record. `stored` is None where the pool's traces cannot be shown, and
+    `why` says why.
+    """
+
+    entry: Entry
+    result: Result
+    problem_id: str
+    repeat: int
+    answer: Row
+    trace_id: Ints
+    started: Floats
+    ended: Floats
+    num_tokens: Ints
+    finished: Bools
+    reason: tuple[str, ...]
+    cluster: Ints | None
+    stored: Stored | None
+    why: str = ""
+
+    @cached_property
+    def decoded(self) -> Bools:
+        """Whether each trace was decoded at all."""
+        return self.num_tokens > 0
+
+    @cached_property
+    def kinds(self) -> list[Kind]:
+        """How each started trace's answer is shown; what it would have said, if it was cut."""
+        if self.stored is None:
+            return [Kind(UNKNOWN, NONE)] * len(self.trace_id)
+        return [self.stored.kind(each) for each in self.stored.answers[: len(self.trace_id)]]
+
+    @cached_property
+    def full(self) -> Floats:
+        """Where each bar would end on the clock, had its trace gone on to its end."""
+        if self.stored is None:
+            return self.ended
+        rest = self.stored.lengths[: len(self.trace_id)] - self.num_tokens
+        return self.ended + rest * self.step
+
+    @cached_property
+    def step(self) -> Floats:
+        """Clock of one token of each trace, as it was on average; 1 where it was not decoded."""
+        lasted = np.maximum(self.ended - self.started, 0)
+        return np.where(self.decoded, lasted / np.maximum(self.num_tokens, 1), 1.0)
+
+    def place(self, trace_id: int) -> int | None:
+        """At which place a trace was started; None if it was not."""
+        places = np.flatnonzero(self.trace_id == trace_id)
+        return int(places[0]) if len(places) else None
+
+
+def find_result(entry: Entry, pool: str | None) -> Result | None:
+    """The result on the pool that a link names, by name or column; the first one without a name."""
+    results = list(entry.results.values())
+    if pool is None:
+        return results[0] if results else None
+    return next((each for each in results if pool in (each.pool, each.column)), None)
+
+
+def problems_of(library: Library, entry: Entry, result: Result) -> tuple[str, ...]:
+    """The ids of the problems that an entry's answers are about, sorted."""
+    sums = library.problem_sums(entry).get(result.pool)
+    return sums.problem_ids if sums else ()
+
+
+def read_replay(
+    library: Library, entry: Entry, result: Result, problem_id: str, repeat: int
+) -> Replay:
+    """Read one replay.
+
+    Raises
+    ------
+    UserError
+        The entry has no such problem or repeat, or its files cannot be read.
+    """
+    import duckdb
+
+    where, key = "pool = ? AND problem_id = ? AND repeat = ?", (result.pool, problem_id, repeat)
+    try:
+        answers = library.answers(entry, where, *key)
+        rows = sorted(library.decisions(entry, where, *key), key=lambda row: int(row["order"]))
+    except duckdb.Error as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{entry.id}: its decisions cannot be read ({reason})") from None
+    if not answers:
+        raise UserError(
+            f"{entry.id} has no repeat {repeat} of problem {problem_id} of {result.pool}; "
+            f"repeats are 0 to {entry.repeats - 1}"
+        )
+    columns: dict[str, list[Any]] = {
+        name: [row[name] for row in rows]
+        for name in ("trace_id", "started", "ended", "num_tokens", "finished", "stop_reason")
+    }
+    clusters = [row.get("cluster") for row in rows]
+    ids = np.array(columns["trace_id"], dtype=np.int64)
+    numbers = [answers[0]["clock"], *columns["started"], *columns["ended"]]
+    if not np.isfinite(numbers).all() or min([0, *numbers, *columns["num_tokens"]]) < 0:
+        raise UserError(f"{entry.id}: problem {problem_id} has decisions that no run has")
+    tokens = np.array(columns["num_tokens"], dtype=np.int64)
+    stored, why = _stored(library, entry, result, answers[0], ids, tokens)
+    return Replay(
+        entry=entry,
+        result=result,
+        problem_id=problem_id,
+        repeat=repeat,
+        answer=answers[0],
+        trace_id=ids,
+        started=np.array(columns["started"], dtype=np.float64),
+        ended=np.array(columns["ended"], dtype=np.float64),
+        num_tokens=tokens,
+        finished=np.array(columns["finished"], dtype=np.bool_),
+        reason=tuple(columns["stop_reason"]),
+        cluster=None if None in clusters or not rows else numbered(np.array(clusters)),
+        stored=stored,
+        why=why,
+    )
+
+
+def _stored(
+    library: Library, entry: Entry, result: Result, answer: Row, ids: Ints, tokens: Ints
+) -> tuple[Stored | None, str]:
+    """The traces behind a replay, or why they cannot be shown."""
+    problem_id, repeat = answer["problem_id"], answer["repeat"]
+    row = library.pool_row(result.pool)
+    if row is None:
+        return None, (
+            f"The pool {result.pool} is not on this machine, so answers, text and signals of its "
+            "traces cannot be shown."
+        )
+    if row["fingerprint"] != result.fingerprint:
+        return None, (
+            f"The pool {result.pool} on this machine is another version (fingerprint "
+            f"{row['fingerprint'][:12]}, the entry used {(result.fingerprint or 'none')[:12]}), so "
+            "its traces are not mixed in."
+        )
+    pool = library.pool(result.pool)
+    assert pool is not None
+    try:
+        problem = problem_of(pool, problem_id)
+    except UserError as error:
+        return None, str(error)
+    if problem is None:
+        return None, f"The pool {result.pool} has no problem {problem_id}."
+    key = int.from_bytes(hashlib.sha256(problem_id.encode()).digest()[:8])
+    budget = min(result.budget, len(problem.lengths))
+    (rows,) = orders(problem, budget, [repeat], entry.seed, key)
+    same = np.array_equal(problem.trace_ids[rows][: len(ids)], ids)
+    if not same or (tokens > problem.lengths[rows][: len(ids)]).any():
+        return None, (
+            f"The traces of {entry.id} are not those that its seed draws from {result.pool}; "
+            "deepprune-sim verify says more."
+        )
+    return Stored(problem, rows, answer["answer_class"]), ""
+
+
+@lru_cache(maxsize=2)
+def problem_of(pool: Pool, problem_id: str) -> StoredProblem | None:
+    """A problem of a pool, of which two keep what was read about them: up to 100 MB each."""
+    found = next((each for each in pool.problems if each.problem_id == problem_id), None)
+    return found.fresh() if found else None
+
+
+def commands_for(library: Library, result: Result, option: str = "") -> tuple[str, ...]:
+    """What gets the pool of a result onto this machine; `option` names the folder of pools."""
+    dataset, _, cell = result.pool.partition("/")
+    if dataset == "generated":
+        size = "paper" if result.budget > SIZES["small"].traces else "small"
+        return (
+            f"deepprune-sim data sample --size {size} --cell {shlex.quote(cell)} --replace{option}",
+        )
+    try:
+        known = read_registry(library.folders.cache)
+    except UserError:
+        known = {}
+    names = [name for name, each in known.items() if each.dataset == dataset]
+    if names:
+        return tuple(f"deepprune-sim data pull {shlex.quote(name)}{option}" for name in names)
+    return (f"deepprune-sim data list --known{option}", "deepprune-sim import --help")
+
+
+def shortened(text: str, longest: int = LONGEST_LABEL) -> str:
+    """A text in one line of at most so many characters."""
+    line = " ".join(text.split()) or "(empty)"
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def counted(reasons: Mapping[str, int]) -> str:
+    """`3 stopped by the policy, 2 …`, the commonest first."""
+    ranked = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
+    return ", ".join(f"{count:,} {why_text(reason)}" for reason, count in ranked)
+
+
+def why_text(reason: str) -> str:
+    """A stop reason of DECISIONS in words."""
+    known = {
+        "finished": "finished",
+        "stopped": "stopped by the policy",
+        "tokens": "left as they stood when it answered",
+        "first": "cut when enough others had finished",
+        "unused": "never decoded",
+    }
+    return known.get(reason, f"cut by {shortened(reason, 60)}")

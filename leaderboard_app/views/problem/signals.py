@@ -1,0 +1,399 @@
+"""What a policy saw of its traces over time: group confidence with its threshold, probe answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pyarrow as pa
+
+from leaderboard_app.views.problem.picture import NEUTRAL
+from leaderboard_app.views.problem.replay import Floats, Ints, Kind, Replay
+from simulator.loading import is_builtin
+from simulator.pools.pool import NO_ANSWER
+from simulator.rules.group_confidence import group_sums, lowest_confidence, staircases
+
+POINTS = 400
+"""How many points a chosen trace's curve is drawn with at most; its lowest are among them."""
+
+FAINT_POINTS = 50
+"""How many points the others' curves are drawn with at most: each costs a browser 0.1 ms."""
+
+CURVES = 30
+"""How many traces' curves are drawn at most; more are a smear."""
+
+STEPS = 120
+"""At how many moments of the clock the shares of probes are taken."""
+
+NOT_PROBED, UNPROBED = "not probed yet", "#d0d3d9"
+
+CHOSEN = "#D55E00"
+
+CURVE, FALL = "curve", "fall"
+"""The names of the tables with the chosen trace's curve, and with where it fell below the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """DeepConf's stop rule in a replay: the threshold, its window and the warm-up's size."""
+
+    value: float
+    window: int
+    warm_up: int
+
+
+def has_confidence(replay: Replay) -> bool:
+    """Whether the traces' confidences are at hand."""
+    return replay.stored is not None and "confidence" in replay.stored.problem.pool.info.signals
+
+
+def has_probes(replay: Replay) -> bool:
+    """Whether the traces' probes are at hand."""
+    return replay.stored is not None and "probes" in replay.stored.problem.pool.info.signals
+
+
+def threshold(replay: Replay) -> Threshold | None:
+    """The threshold that DeepConf worked out in this replay; None where it had none.
+
+    As `simulator.methods.deepconf` does (arXiv 2508.15260, section 3.3): the (100 − keep)th
+    percentile of the lowest group confidences of the warm-up traces. Another policy that has such
+    parameters is not taken for it.
+    """
+    given = replay.entry.parameters
+    named = replay.entry.policy
+    if not (named.startswith("deepconf") and is_builtin(named) and has_confidence(replay)):
+        return None
+    keep, count, window = (given.get(name) for name in ("keep", "warm_up", "window"))
+    if not isinstance(keep, int | float) or type(count) is not int or type(window) is not int:
+        return None
+    warm_up = replay.finished[: min(count, replay.result.budget)]
+    if not len(warm_up) or not warm_up.all() or not 0 <= keep <= 100 or min(count, window) < 1:
+        return None
+    lowest = [_lowest(replay, place, window) for place in range(len(warm_up))]
+    s = float(np.percentile(np.nan_to_num(lowest), 100 - keep))
+    return Threshold(s, window, len(warm_up))
+
+
+def _lowest(replay: Replay, place: int, window: int) -> float:
+    assert replay.stored is not None
+    row, tokens = int(replay.stored.rows[place]), int(replay.num_tokens[place])
+    return lowest_confidence(replay.stored.problem, row, tokens, window)
+
+
+def lowest_by_place(replay: Replay, window: int) -> Mapping[int, float]:
+    """The lowest group confidence of each decoded trace up to where it was cut, by place."""
+    if not has_confidence(replay):
+        return {}
+    places = np.flatnonzero(replay.decoded).tolist()
+    return {place: _lowest(replay, place, window) for place in places}
+
+
+def default_window(replay: Replay) -> int:
+    """The policy's window; where it has none the paper's 2,048, or less where traces are short."""
+    window = replay.entry.parameters.get("window")
+    if type(window) is int and window > 0:
+        return window
+    longest = int(replay.stored.lengths.max()) if replay.stored else 0
+    return max(1, min(2048, longest // 8))
+
+
+def curve(replay: Replay, place: int, window: int) -> tuple[Ints, Floats]:
+    """Group confidence of a trace by tokens generated, to its own end; a few hundred points.
+
+    Of each stretch its lowest group is kept, so that a fall below a line is never lost. Empty where
+    the trace is shorter than the window.
+    """
+    assert replay.stored is not None
+    stored = replay.stored.problem.confidence.stored(int(replay.stored.rows[place]))
+    sums = group_sums(stored, window)
+    scale = (1000.0 if stored.dtype == np.uint16 else 1.0) * window
+    kept = lowest_of_stretches(np.asarray(sums, dtype=np.float64), POINTS)
+    return kept + window, sums[kept] / scale
+
+
+def lowest_of_stretches(values: Floats, most: int) -> Ints:
+    """Where the lowest value of each of at most `most` stretches is, and the first and the last."""
+    if len(values) <= most:
+        return np.arange(len(values))
+    starts = np.linspace(0, len(values), most + 1).astype(np.int64)
+    lowest = [a + int(values[a:b].argmin()) for a, b in pairwise(starts.tolist())]
+    return np.unique([0, *lowest, len(values) - 1])
+
+
+def fell_below(replay: Replay, place: int, line: Threshold) -> int | None:
+    """At how many tokens a trace's group confidence first is below the line; None if never."""
+    assert replay.stored is not None
+    stairs = staircases(replay.stored.problem, line.window)
+    return stairs[int(replay.stored.rows[place])].first_below(line.value)
+
+
+def confidence_chart(replay: Replay, window: int, line: Threshold | None) -> alt.LayerChart | None:
+    """Group confidence over tokens: of all traces faintly, of a chosen one in full.
+
+    `chosen_tables` has what is drawn of the chosen one, dashed beyond where it was cut. None where
+    no trace is as long as the window.
+    """
+    assert replay.stored is not None
+    places = np.flatnonzero(replay.decoded)
+    if not (replay.stored.lengths[places] >= window).any():
+        return None
+    shown = places[np.linspace(0, len(places) - 1, min(CURVES, len(places))).astype(int)].tolist()
+    rows = [
+        {"trace": int(replay.trace_id[place]), "tokens": at, "confidence": round(value, 4)}
+        for place in dict.fromkeys(shown)
+        for at, value in _thinned(*curve(replay, place, window))
+        if at <= replay.num_tokens[place]
+    ]
+    x = alt.X("tokens:Q", title="Tokens generated", axis=alt.Axis(format="~s", tickCount=8))
+    y = alt.Y(
+        "confidence:Q",
+        title=f"Group confidence, {window:,} tokens",
+        scale=alt.Scale(zero=False),
+    )
+    layers = [
+        alt.Chart(_table(rows, "trace", "tokens", "confidence"))
+        .mark_line(color=NEUTRAL, opacity=0.3, strokeWidth=1)
+        .encode(x=x, y=y, detail="trace:N")
+    ]
+    for after, dash in (("!datum.after", {}), ("datum.after", {"strokeDash": [3, 3]})):
+        layers.append(
+            alt.Chart(alt.NamedData(name=CURVE))
+            .transform_filter(after)
+            .mark_line(color=CHOSEN, strokeWidth=1.8, **dash)
+            .encode(x=x, y=y)
+        )
+    if line is not None:
+        layers.append(
+            alt.Chart(alt.Data(values=[{"confidence": line.value}]))
+            .mark_rule(color="#0072B2", strokeDash=[6, 3], strokeWidth=2)
+            .encode(y="confidence:Q")
+        )
+        for data in (alt.NamedData(name=FALL), _falls(replay, line, shown)):
+            layers.append(
+                alt.Chart(data)
+                .mark_point(
+                    shape="triangle-down", filled=True, color="#0072B2", size=45, opacity=0.8
+                )
+                .encode(
+                    x=x,
+                    y="confidence:Q",
+                    tooltip=[
+                        alt.Tooltip("trace:Q", title="Trace"),
+                        alt.Tooltip("tokens:Q", title="Fell below at token", format=","),
+                    ],
+                )
+            )
+    drawn: alt.LayerChart = alt.layer(*layers).properties(height=340).configure_mark(invalid=None)
+    return drawn
+
+
+def chosen_tables(
+    replay: Replay, window: int, line: Threshold | None, place: int | None
+) -> dict[str, pa.Table]:
+    """What `confidence_chart` draws of the trace at a place; empty tables for None."""
+    rows = []
+    if place is not None:
+        trace, cut = int(replay.trace_id[place]), int(replay.num_tokens[place])
+        tokens, values = curve(replay, place, window)
+        rows = [
+            {"trace": trace, "tokens": at, "confidence": round(value, 4), "after": at > cut}
+            for at, value in zip(tokens.tolist(), values.tolist(), strict=True)
+        ]
+    tables = {CURVE: _table(rows, "trace", "tokens", "confidence", "after")}
+    if line is not None:
+        tables[FALL] = _falls(replay, line, [] if place is None else [place])
+    return tables
+
+
+def _falls(replay: Replay, line: Threshold, places: Sequence[int]) -> pa.Table:
+    """Where traces after the warm-up were, when they first fell below the line."""
+    rows = [
+        {"trace": int(replay.trace_id[place]), "tokens": fell, "confidence": line.value}
+        for place in dict.fromkeys(places)
+        if place >= line.warm_up
+        and (fell := fell_below(replay, place, line)) is not None
+        and fell <= replay.num_tokens[place]
+    ]
+    return _table(rows, "trace", "tokens", "confidence")
+
+
+COLUMNS = {
+    "trace": pa.int64(),
+    "tokens": pa.int64(),
+    "confidence": pa.float64(),
+    "after": pa.bool_(),
+}
+
+
+def _table(rows: Sequence[Mapping[str, Any]], *names: str) -> pa.Table:
+    """Rows with these columns, which an empty table has, too."""
+    return pa.Table.from_pylist(list(rows), pa.schema([(name, COLUMNS[name]) for name in names]))
+
+
+def _thinned(tokens: Ints, values: Floats) -> list[tuple[int, float]]:
+    """Some of a curve's points, the lowest of each stretch."""
+    kept = lowest_of_stretches(values, FAINT_POINTS)
+    return list(zip(tokens[kept].tolist(), values[kept].tolist(), strict=True))
+
+
+def confidence_text(replay: Replay, window: int, line: Threshold | None, chosen: int | None) -> str:
+    """The curves in words."""
+    parts = [f"Group confidence, the mean over the last {window:,} tokens, by tokens generated."]
+    if int(replay.decoded.sum()) > CURVES:
+        parts.append(f"{CURVES} of the traces are drawn faintly.")
+    if line is not None:
+        later = range(line.warm_up, len(replay.trace_id))
+        below = [fell_below(replay, place, line) for place in later]
+        fell = sum(
+            at is not None and at <= replay.num_tokens[place]
+            for place, at in zip(later, below, strict=True)
+        )
+        parts.append(
+            f"The threshold is {line.value:.3f}, worked out from the {line.warm_up} traces of the "
+            f"warm-up; {fell:,} of the {len(later):,} traces after it fell below."
+        )
+    if chosen is not None:
+        lowest = _lowest(replay, chosen, window)
+        parts.append(
+            f"Trace {replay.trace_id[chosen]} came down to {lowest:.3f} "
+            f"in its {replay.num_tokens[chosen]:,} tokens."
+        )
+        at = fell_below(replay, chosen, line) if line else None
+        if line and chosen < line.warm_up:
+            parts.append("It is of the warm-up, which is never cut.")
+        elif at is not None:
+            parts.append(f"It fell below at token {at:,}.")
+        elif line:
+            parts.append("It never falls below, even in full.")
+    return " ".join(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Consensus:
+    """How many traces' probes say what at moments of the clock.
+
+    `counts` has shape (moments, kinds + 1), the last column traces without a probe so far; traces
+    that were pruned before a moment are not counted at it.
+    """
+
+    clock: Floats
+    kinds: Sequence[Kind]
+    counts: Ints
+
+
+def consensus(replay: Replay) -> Consensus:
+    """What probes say over time of the traces that are still in play, one vote a trace.
+
+    A running trace says what its last probe said, a finished one its answer, both up to the end.
+    One that was cut before the end counts no more, unless its own stop rule cut it: then what it
+    said last stands, as it does in the vote (SAC).
+    """
+    assert replay.stored is not None
+    stored, probes = replay.stored, replay.stored.problem.probes
+    kinds, kind_of = stored.kinds
+    end = float(replay.answer["clock"])
+    moments = np.linspace(0, end, STEPS + 1)
+    counts = np.zeros((len(moments), len(kinds) + 1), dtype=np.int64)
+    for place in np.flatnonzero(replay.decoded).tolist():
+        row = np.full(len(moments), int(stored.rows[place]))
+        begun = moments >= replay.started[place]
+        tokens = (moments - replay.started[place]) / max(replay.step[place], 1e-12)
+        tokens = np.clip(np.floor(tokens + 1e-6), 0, replay.num_tokens[place]).astype(np.int64)
+        columns = probes.columns(row, tokens)
+        answers = probes.table[row, columns].astype(np.int64)
+        over = moments >= replay.ended[place]
+        if replay.finished[place]:
+            answers = np.where(over, stored.answers[place], answers)
+        elif replay.reason[place] == "stopped":
+            begun &= ~over
+        silent = (answers == NO_ANSWER) & (columns == 0) & ~(over & replay.finished[place])
+        which = np.where(silent, len(kinds), kind_of[answers])
+        np.add.at(counts, (np.flatnonzero(begun), which[begun]), 1)
+    return Consensus(moments, kinds, counts)
+
+
+def shares(found: Consensus) -> list[dict[str, Any]]:
+    """The stacked area's rows: from one moment on, the share of an answer lies between two numbers.
+
+    Moments at which nothing changes are left out, but for the last.
+    """
+    kinds = [*found.kinds, Kind(NOT_PROBED, UNPROBED)]
+    shown = np.flatnonzero(found.counts.any(axis=0))
+    totals = np.maximum(found.counts.sum(axis=1, keepdims=True), 1)
+    tops = np.cumsum(found.counts[:, shown] / totals, axis=1)
+    changes = np.r_[True, (tops[1:] != tops[:-1]).any(axis=1)]
+    changes[-1] = True
+    return [
+        {
+            "clock": round(float(found.clock[moment]), 3),
+            "answer": kinds[kind].label,
+            "from": round(float(tops[moment, rank - 1]), 5) if rank else 0.0,
+            "to": round(float(tops[moment, rank]), 5),
+        }
+        for rank, kind in enumerate(shown.tolist())
+        for moment in np.flatnonzero(changes).tolist()
+    ]
+
+
+def consensus_chart(replay: Replay, found: Consensus) -> alt.LayerChart:
+    """Shares of the probes' answers as a stacked area, with where the policy answered."""
+    kinds = {kind.label: kind for kind in (*found.kinds, Kind(NOT_PROBED, UNPROBED))}
+    rows = shares(found)
+    shown = [*dict.fromkeys(row["answer"] for row in rows)]
+    unit = replay.result.clock_unit
+    x = alt.X(
+        "clock:Q",
+        title="Clock, decode steps" if unit == "steps" else f"Clock, {unit}",
+        axis=alt.Axis(format="~s", tickCount=8),
+        scale=alt.Scale(nice=False),
+    )
+    area = (
+        alt.Chart(pa.Table.from_pylist(rows))
+        .mark_area(interpolate="step-after")
+        .encode(
+            x=x,
+            y=alt.Y(
+                "from:Q",
+                stack=None,
+                title="Share of traces in play",
+                scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format="%"),
+            ),
+            y2="to:Q",
+            color=alt.Color(
+                "answer:N",
+                title="Last probe",
+                scale=alt.Scale(domain=shown, range=[kinds[label].colour for label in shown]),
+                legend=alt.Legend(orient="top", columns=4, labelLimit=220),
+            ),
+            tooltip=alt.Tooltip("answer:N", title="Last probe"),  # one for the whole area
+        )
+    )
+    stop = (
+        alt.Chart(alt.Data(values=[{"clock": float(replay.answer["clock"])}]))
+        .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=2)
+        .encode(x="clock:Q")
+    )
+    drawn: alt.LayerChart = (
+        alt.layer(area, stop).properties(height=340).configure_mark(invalid=None)
+    )
+    return drawn
+
+
+def consensus_text(replay: Replay, found: Consensus) -> str:
+    """The stacked area in words: who led at a quarter, half and at the end."""
+    labels = [kind.label for kind in found.kinds] + [NOT_PROBED]
+    parts = []
+    for share, name in ((0.25, "a quarter"), (0.5, "half"), (1.0, "the end")):
+        counts = found.counts[round(share * STEPS)]
+        if total := int(counts.sum()):
+            best = int(counts.argmax())
+            parts.append(f"at {name} of the clock {labels[best]} with {counts[best] / total:.0%}")
+    return (
+        "What the last probe of each trace in play said over time; the commonest was "
+        f"{', '.join(parts)}. It answered at {replay.answer['clock']:,.6g}."
+    )

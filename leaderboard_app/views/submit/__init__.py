@@ -1,0 +1,1 @@
+"""The page submit: `page` renders, the other modules build what it shows."""

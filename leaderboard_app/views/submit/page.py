@@ -1,0 +1,69 @@
+"""The page Submit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import streamlit as st
+
+from leaderboard_app.library.library import Library
+from leaderboard_app.shown import screen, submitting
+from leaderboard_app.shown.palette import BADGES, badge_help, badge_text
+from leaderboard_app.shown.submitting import Places
+from simulator.errors import UserError
+
+
+def page() -> None:
+    """Render the page."""
+    library = screen.library()
+    st.title("Submit")
+    places = Places.of(library.folders, Path.cwd())
+    pool, budget = submitting.SAMPLE_POOL, submitting.SAMPLE_BUDGET
+    if library.pools:
+        pool, budget = _chosen_pool(library)
+    else:
+        screen.empty(
+            "There are no pools here yet. Three commands make a first row, on generated traces:",
+            *submitting.first_row(places),
+        )
+        st.text("The steps below then work as they stand.")
+    for step in submitting.steps(pool, budget, datetime.now(UTC).date(), places):
+        st.subheader(step.title)
+        st.text(step.text)
+        if step.file is not None:
+            st.caption(step.file)
+            st.code(submitting.POLICY, language="python")
+        for command in step.commands:
+            st.code(command, language="sh", wrap_lines=True)
+    st.header("What verification does", anchor="verification")
+    for check, proves, gained in submitting.CHECKS:
+        st.markdown(f"**{check}**: {screen.plain(proves)} Then the badge is *{gained}*.")
+    st.header("Badges", anchor="badges")
+    for badge in BADGES:
+        st.markdown(f"**{screen.plain(badge_text(badge))}**: {screen.plain(badge_help(badge))}")
+    st.header("Questions", anchor="questions")
+    for question, answer in submitting.FAQ:
+        with st.expander(question):
+            st.text(answer)
+    screen.show_broken(library)
+
+
+def _chosen_pool(library: Library) -> tuple[str, int]:
+    """The pool that the commands name, real ones first, and its budget."""
+    names = [row["name"] for row in sorted(library.pools, key=lambda row: row["synthetic"])]
+    wanted = screen.parameter("pool")
+    if wanted is not None and wanted not in names:
+        st.warning(f"There is no pool {screen.plain(wanted)} here.", icon=":material/warning:")
+    pool = screen.choose_one("Commands for the pool", names, name="pool") or names[0]
+    row = library.pool_row(pool)
+    if row is not None and row["synthetic"]:
+        st.caption("Its traces are generated: the board will mark the row synthetic.")
+    try:
+        return pool, submitting.budget_of(library, pool)
+    except UserError as error:
+        st.error(screen.plain(str(error)), icon=":material/error:")
+        return pool, submitting.SAMPLE_BUDGET
+
+
+page()

@@ -1,0 +1,1 @@
+"""The page tradeoff: `page` renders, the other modules build what it shows."""

@@ -1,0 +1,157 @@
+"""The page Trade-off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.shown import chosen_entries as choosing
+from leaderboard_app.shown import screen
+from leaderboard_app.shown.navigation import PAGES
+from leaderboard_app.shown.palette import badge_text
+from leaderboard_app.views.tradeoff import (
+    chart as tradeoff_chart,
+)
+from leaderboard_app.views.tradeoff import (
+    points as tradeoff_points,
+)
+from leaderboard_app.views.tradeoff import (
+    tradeoff,
+)
+from leaderboard_app.views.tradeoff.points import COSTS, NAMES, Measured
+
+
+def page() -> None:
+    """Render the page."""
+    library = screen.library()
+    st.title("Trade-off")
+    real, made = (tradeoff_points.columns_of(library, synthetic=kind) for kind in (False, True))
+    if not real and not made:
+        screen.empty_of_entries(library)
+        screen.show_broken(library)
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        synthetic = screen.choose_kind(real=bool(real), synthetic=bool(made))
+        cost = st.segmented_control(
+            "Cost",
+            [*COSTS],
+            default="tokens",
+            required=True,
+            format_func=lambda name: NAMES[name],
+            key="cost",
+            bind="query-params",
+            help="What accuracy is paid with: tokens, the same with what a judge reads, or time.",
+        )
+        log = st.toggle("Logarithmic", value=True, key="log", bind="query-params")
+    columns = made if synthetic else real
+    chosen = st.multiselect(
+        "Pools, several of them averaged with equal weights",
+        columns,
+        key="pools",
+        bind="query-params",
+        placeholder="Those that most entries ran on",
+    )
+    pools = sorted(chosen) or tradeoff_points.shared_most(library, columns)
+    measured = _measure(library, library.state, tuple(pools), cost or "tokens")
+    badges = _badges(measured)
+    view = tradeoff.choose(measured, badges)
+    if synthetic:
+        screen.synthetic_notice()
+    said = tradeoff.sentence(view)
+    st.markdown(f"**{screen.plain(measured.place)}**: {tradeoff.count(view)}.")
+    if view.points:
+        event = screen.show_chart(
+            lambda: tradeoff_chart.draw(view, log=log),
+            of=(library.state, tuple(pools), measured.cost, tuple(badges), log),
+            name="tradeoff",
+            alt=said,
+            selection=tradeoff_chart.PICKED,
+        )
+        st.caption(screen.plain(tradeoff_chart.key(view)))
+        _picked(library, event)
+        screen.show_table(tradeoff.table(view), name="points")
+    else:
+        st.info("No entry has figures for this choice of pools, cost and badges.")
+        for note in measured.notes:
+            st.caption(screen.plain(note))
+    screen.show_broken(library)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Averaging …")
+def _measure(_library: Library, state: int, columns: Sequence[str], cost: str) -> Measured:
+    return tradeoff_points.measure(_library, columns, cost)
+
+
+def _badges(measured: Measured) -> list[str]:
+    """The badges that the reader wants to see; none is all."""
+    there = {point.entry.badge or "" for point in measured.points}
+    if len(there) < 2:
+        return []
+    wanted: list[str] = st.pills(
+        "Badges",
+        sorted(there),
+        selection_mode="multi",
+        format_func=lambda badge: badge_text(badge or None),
+        key="badges",
+        bind="query-params",
+    )
+    return wanted
+
+
+def _picked(library: Library, event: Any) -> None:
+    """The entry of the point that was clicked, with ways on from there."""
+    points = event.selection.get(tradeoff_chart.PICKED) or [] if event else []
+    picked = points[0].get("id") if points else None
+    if picked != st.session_state.get("last-picked"):  # what was closed stays so until a new click
+        st.session_state["last-picked"] = picked
+        screen.set_parameter("entry", picked or screen.parameter("entry"))
+    named = screen.parameter("entry")
+    entry = library.by_id.get(named) if named else None
+    if entry is None:
+        if named:
+            st.info("There is no such entry here as the link names.")
+    else:
+        _show(entry)
+    if choosing.chosen(library):
+        together = choosing.choose(library, "Comparison")
+        if together:
+            st.page_link(
+                PAGES["compare"].file,
+                label="Compare them" if len(together) > 1 else "Compare it with others",
+                icon=":material/compare_arrows:",
+                query_params={choosing.PARAMETER: choosing.as_parameter([e.id for e in together])},
+            )
+
+
+def _show(entry: Entry) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{screen.plain(entry.label)}** · {screen.plain(badge_text(entry.badge))}")
+        if entry.description:
+            st.text(entry.description)
+        with st.container(horizontal=True):
+            st.page_link(
+                PAGES["entry"].file,
+                label="Its page",
+                icon=":material/article:",
+                query_params={"entry": entry.id},
+            )
+            st.button(
+                "Add to comparison",
+                icon=":material/add:",
+                type="tertiary",
+                on_click=choosing.add,
+                args=(entry.id,),
+            )
+            st.button(
+                "Close",
+                icon=":material/close:",
+                type="tertiary",
+                on_click=screen.set_parameter,
+                args=("entry", None),
+            )
+
+
+page()

@@ -1,0 +1,362 @@
+"""Where entries stand: accuracy and cost on one pool, or over several with equal weights."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+
+from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.ranking import usable
+from leaderboard_app.library.selection import folded
+from leaderboard_app.shown.glossary import FIGURES, Figure
+from simulator.report.paired import mean_accuracy, mean_tokens
+from simulator.runs.results import Metric, ProblemSums
+from simulator.submissions.published import PublishedFigure
+
+COSTS = {"tokens": "tokens_per_problem", "judge": "tokens_with_judge", "clock": "clock"}
+"""What may be on the cost axis, by what links call it: a metric, its mean over problems."""
+
+NAMES = {"tokens": "Tokens", "judge": "Tokens with judge", "clock": "Clock"}
+"""What readers call them."""
+
+PUBLISHED_PROBLEMS = {"aime24": 30, "aime25": 30, "gpqa-diamond": 198}
+"""Problems of the benchmarks in `published.toml`, whose tokens are of the whole benchmark."""
+
+PARTS = 1000
+"""Costs that are no tokens are averaged in whole thousandths, which add up exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """An entry: accuracy as a fraction, cost a problem, on one pool or averaged over several."""
+
+    entry: Entry
+    results: tuple[Result, ...]
+    accuracy: Metric
+    cost: Metric
+
+    @property
+    def budget(self) -> str:
+        """How many traces it may start on a problem; several numbers where its pools differ."""
+        return ", ".join(map(str, sorted({result.budget for result in self.results})))
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Majority voting over all N traces, `name` is cons@N; its clock is not known."""
+
+    name: str
+    accuracy: Metric
+    cost: Metric | None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What a publication says; tokens a problem, without intervals."""
+
+    figure: PublishedFigure
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All entries that ran on every one of some pools (`Result.column`).
+
+    `notes` say what is left out, and why.
+    """
+
+    columns: tuple[str, ...]
+    cost: str
+    clock_unit: str
+    points: tuple[Point, ...]
+    baselines: tuple[Baseline, ...]
+    published: tuple[Published, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def figure(self) -> Figure:
+        """How the cost is shown."""
+        return FIGURES[COSTS[self.cost]]
+
+    @property
+    def cost_name(self) -> str:
+        """What the cost axis is called, with its unit."""
+        name = NAMES[self.cost] + " a problem"
+        return f"{name}, {self.clock_unit}" if self.cost == "clock" else name
+
+    @property
+    def place(self) -> str:
+        """Where this was measured."""
+        if len(self.columns) == 1:
+            return self.columns[0]
+        return f"{len(self.columns)} pools, each weighted equally"
+
+
+def columns_of(library: Library, *, synthetic: bool) -> list[str]:
+    """Pools, generated or recorded ones, that some entry ran on."""
+    return sorted(
+        {
+            column
+            for entry in library.entries
+            for column, result in entry.results.items()
+            if result.synthetic == synthetic
+        }
+    )
+
+
+def shared_most(library: Library, columns: Collection[str]) -> list[str]:
+    """Of `columns` those on which the most entries ran: what is shown before anyone chooses."""
+    counts = Counter(
+        column for entry in folded(library)[0] for column in entry.results if column in set(columns)
+    )
+    return sorted(column for column, count in counts.items() if count == max(counts.values()))
+
+
+def measure_first(library: Library, *, synthetic: bool) -> None:
+    """Work out what is averaged for who opens the page, whichever cost is then chosen."""
+    columns = columns_of(library, synthetic=synthetic)
+    if columns:
+        for cost in COSTS:
+            measure(library, shared_most(library, columns), cost)
+
+
+def measure(library: Library, columns: Sequence[str], cost: str) -> Measured:
+    """Where every entry stands on a pool, or averaged over several with equal weights.
+
+    Figures on one pool are those of the entry's summary; averages are worked out from its answers
+    (`simulator.report.paired.mean_accuracy`), once.
+    """
+    key = ("measured", tuple(columns), cost)
+    return library.once(key, lambda: _measured(library, columns, cost))
+
+
+def _measured(library: Library, columns: Sequence[str], cost: str) -> Measured:
+    notes = []
+    entries, _ = folded(library)
+    ran = [entry for entry in entries if any(each in entry.results for each in columns)]
+    found = [entry for entry in ran if all(each in entry.results for each in columns)]
+    notes += _left_out(ran, found, "did not run on all of these pools")
+    known = [
+        entry
+        for entry in found
+        if all(
+            entry.results[each].metric(name)
+            for each in columns
+            for name in ("accuracy", COSTS[cost])
+        )
+    ]
+    notes += _left_out(found, known, f"recorded no {FIGURES[COSTS[cost]].heading.lower()}")
+    unit = "steps"
+    if cost == "clock" and known:
+        unit, same = _common_unit(known, columns)
+        notes += _left_out(known, same, f"has another clock than this one, in {unit}")
+        known = same
+    if len(columns) == 1:
+        points, baselines = _on_one(known, columns[0], cost)
+    else:
+        points, baselines, problem = _averaged(library, known, columns, cost)
+        shown = [point.entry for point in points]
+        notes += _left_out(known, shown, problem)
+    published, note = _published(library, columns, cost, points)
+    return Measured(
+        tuple(columns),
+        cost,
+        unit,
+        tuple(points),
+        tuple(baselines),
+        tuple(published),
+        (*notes, *note),
+    )
+
+
+def _left_out(before: Sequence[Entry], after: Sequence[Entry], reason: str) -> list[str]:
+    kept = {entry.id for entry in after}
+    gone = [entry.label for entry in before if entry.id not in kept]
+    if not gone:
+        return []
+    more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
+    return [f"Left out, because it {reason}: {', '.join(gone[:3])}{more}."]
+
+
+def _common_unit(entries: Sequence[Entry], columns: Sequence[str]) -> tuple[str, list[Entry]]:
+    """The commonest clock (`Result.clock`), and the entries that have it on all of the pools."""
+    units = [{entry.results[each].clock for each in columns} for entry in entries]
+    counts = Counter(next(iter(unit)) for unit in units if len(unit) == 1)
+    common = max(sorted(counts), key=lambda unit: counts[unit], default="steps")
+    return common, [e for e, unit in zip(entries, units, strict=True) if unit == {common}]
+
+
+def _on_one(entries: Sequence[Entry], column: str, cost: str) -> tuple[list[Point], list[Baseline]]:
+    points = []
+    for entry in entries:
+        result = entry.results[column]
+        points.append(
+            Point(entry, (result,), result.metrics["accuracy"], result.metrics[COSTS[cost]])
+        )
+    baselines = []
+    for name, entry in _baseline_sources(entries, (column,)).items():
+        metrics = entry.results[column].metrics
+        if accuracy := metrics.get("baseline_accuracy"):
+            tokens = None if cost == "clock" else metrics.get("baseline_tokens_per_problem")
+            baselines.append(Baseline(name, accuracy, tokens))
+    return points, baselines
+
+
+def _baseline_sources(entries: Sequence[Entry], columns: Sequence[str]) -> dict[str, Entry]:
+    """By cons@N the entry whose replays say what it comes to: the one with the most repeats."""
+    found: dict[str, Entry] = {}
+    for entry in sorted(entries, key=lambda each: (-each.repeats, each.id)):
+        names = {entry.results[each].baseline for each in columns}
+        if len(names) == 1:
+            found.setdefault(names.pop(), entry)
+    return dict(sorted(found.items()))
+
+
+def _averaged(
+    library: Library, entries: Sequence[Entry], columns: Sequence[str], cost: str
+) -> tuple[list[Point], list[Baseline], str]:
+    """Points and baselines over several pools, and why an entry may be missing among them."""
+    reason = "has no sound answers to the same problems as the others"
+    if not columns:
+        return [], [], reason
+    results = {entry.id: [entry.results[each] for each in columns] for entry in entries}
+    sums = {entry.id: library.problem_sums(entry) for entry in entries}
+    usual = [
+        Counter(
+            found.problem_ids
+            for entry in entries
+            if (found := sums[entry.id].get(entry.results[column].pool)) is not None
+        ).most_common(1)
+        for column in columns
+    ]
+    costs = {} if cost == "tokens" else _costs(library, entries, cost)
+    methods: list[list[ProblemSums]] = []
+    kept = []
+    for entry in entries:
+        row = []
+        for result, most in zip(results[entry.id], usual, strict=True):
+            found = sums[entry.id].get(result.pool)
+            if found is None or found.problem_ids != most[0][0] or not usable(found):
+                break
+            if cost != "tokens":
+                spent = costs.get((entry.id, result.pool))
+                if spent is None or len(spent) != len(found.problem_ids):
+                    break
+                found = replace(found, tokens=spent)
+            row.append(found)
+        else:
+            kept.append(entry)
+            methods.append(row)
+    if not kept:
+        return [], [], reason
+    named = _baseline_sources(kept, columns)
+    scale = 1 if cost == "tokens" else PARTS
+    for entry in named.values():
+        methods.append(
+            [
+                replace(each, correct=each.baseline_correct, tokens=each.baseline_tokens * scale)
+                for each in methods[kept.index(entry)]
+            ]
+        )
+    benchmarks = [results[kept[0].id][index].benchmark for index in range(len(columns))]
+    sums_on = [[row[index] for row in methods] for index in range(len(columns))]
+    of = (tuple(columns), tuple(entry.id for entry in (*kept, *named.values())))
+    accuracy = library.once(("accuracy", *of), lambda: mean_accuracy(benchmarks, sums_on))
+    spent_on = library.once((cost, *of), lambda: mean_tokens(benchmarks, sums_on))
+    spent_on = [_divided(each, scale) for each in spent_on]
+    points = [
+        Point(entry, tuple(results[entry.id]), accuracy[place], spent_on[place])
+        for place, entry in enumerate(kept)
+    ]
+    baselines = [
+        Baseline(name, accuracy[place], None if cost == "clock" else spent_on[place])
+        for place, name in enumerate(named, start=len(kept))
+    ]
+    return points, baselines, reason
+
+
+def _divided(metric: Metric, by: int) -> Metric:
+    ends = (None if end is None else end / by for end in (metric.low, metric.high))
+    return Metric(metric.value / by, *ends)
+
+
+_SUMS = (
+    "SELECT filename, pool, problem_id, sum(clock) AS clock, sum(tokens) AS tokens, "
+    "sum(judge_tokens) AS judge_tokens FROM read_parquet(?, filename = true) "
+    "GROUP BY ALL ORDER BY ALL"
+)
+
+
+def _costs(
+    library: Library, entries: Sequence[Entry], cost: str
+) -> Mapping[tuple[str, str], npt.NDArray[np.int64]]:
+    """Sums over repeats on each problem in `PARTS`, by id and pool, in the order of the ids.
+
+    What the judge reads is weighted as in the entry's summary. An entry whose answers lack
+    something is not among them.
+    """
+    files = {str(entry.path.resolve() / "answers.parquet"): entry for entry in entries}
+    try:
+        rows = library.rows(_SUMS, [[*files]])
+    except duckdb.Error:  # one of them is damaged: each by itself, which takes longer
+        rows = []
+        for file in files:
+            with suppress(duckdb.Error):
+                rows += library.rows(_SUMS, [[file]])
+    spent: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        entry = files[row["filename"]]
+        value = row["clock"]
+        if cost != "clock":
+            value = row["tokens"] + _judge_ratio(entry, row["pool"]) * row["judge_tokens"]
+        spent.setdefault((entry.id, row["pool"]), []).append(value)
+    return {
+        key: np.rint(np.array(values, dtype=np.float64) * PARTS).astype(np.int64)
+        for key, values in spent.items()
+        if np.isfinite(values).all() and max(values) * PARTS < 2**52
+    }
+
+
+def _judge_ratio(entry: Entry, pool: str) -> float:
+    """What a token that the judge reads counts, as the summary of a run has it."""
+    result = next((each for each in entry.results.values() if each.pool == pool), None)
+    if result is None:
+        return 0.0
+    read, alone, both = (
+        result.metric(name) for name in ("judge_tokens", "tokens_per_problem", "tokens_with_judge")
+    )
+    if read is None or alone is None or both is None or not read.value:
+        return 0.0
+    return (both.value - alone.value) / read.value
+
+
+def _published(
+    library: Library, columns: Sequence[str], cost: str, points: Sequence[Point]
+) -> tuple[list[Published], list[str]]:
+    """Published figures of the pool's model and benchmark, in tokens a problem, and a note."""
+    if len(columns) != 1 or not points or points[0].results[0].synthetic:
+        return [], []
+    pool = points[0].results[0]
+    model, benchmark = pool.model.casefold(), pool.benchmark.casefold()
+    figures = [
+        figure
+        for figure in library.published
+        if (figure.model.casefold(), figure.benchmark.casefold()) == (model, benchmark)
+    ]
+    if not figures:
+        return [], []
+    if cost != "tokens":
+        return [], ["Published figures are of tokens without a judge: see that axis."]
+    problems = PUBLISHED_PROBLEMS.get(benchmark)
+    if problems != pool.problems:
+        note = f"Published figures are of {problems or 'another number of'} problems, this pool of "
+        return [], [f"{note}{pool.problems}: not drawn."]
+    return [Published(each, each.tokens_1e8 * 1e8 / pool.problems) for each in figures], [
+        "Published figures are of other traces and often of another N: compare them with care."
+    ]

@@ -1,0 +1,240 @@
+"""Accuracy against cost: which entries stand where, which nothing beats, said and as a table.
+
+`leaderboard_app.views.tradeoff.chart` draws it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from leaderboard_app.shown.glossary import FIGURES, Figure
+from leaderboard_app.shown.navigation import link
+from leaderboard_app.shown.palette import badge_help, badge_text
+from leaderboard_app.shown.table import Cell, Column, Table
+from leaderboard_app.views.tradeoff.points import COSTS, NAMES, Measured, Point
+from simulator.report.comparison import Row
+from simulator.report.lines import find_lines
+from simulator.runs.results import Metric, RunResult
+from simulator.statistics import pareto_front
+from simulator.submissions.published import BADGE as REPORTED
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Entries that differ in one number only, in the order of its values."""
+
+    name: str
+    parameter: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is shown: `front` are the ids of those entries that no other one shown beats."""
+
+    measured: Measured
+    points: tuple[Point, ...]
+    front: frozenset[str]
+    joined: tuple[Joined, ...]
+
+    @property
+    def corners(self) -> list[Point]:
+        """The entries of the front from the cheapest on."""
+        on_front = [point for point in self.points if point.entry.id in self.front]
+        return sorted(on_front, key=lambda each: (each.cost.value, each.entry.label))
+
+    def on_front(self, point: Point) -> str:
+        """`yes`, `no`, or `not compared`, as withdrawn entries and oracles are not."""
+        if not point.entry.takes_part:
+            return "not compared"
+        return "yes" if point.entry.id in self.front else "no"
+
+    def series(self) -> dict[str, str]:
+        """What each entry's colour stands for, by its id: its line's name, else its method."""
+        names = {point.entry.id: point.entry.method for point in self.points}
+        for line in self.joined:
+            names |= {point.entry.id: line.name for point in line.points}
+        return names
+
+
+def choose(measured: Measured, badges: Collection[str] = ()) -> View:
+    """The entries with one of `badges` (`""` is a broken one), all where none is named."""
+    points = [
+        point for point in measured.points if not badges or (point.entry.badge or "") in badges
+    ]
+    points.sort(key=lambda each: (each.cost.value, each.entry.label))
+    compared = [point for point in points if point.entry.takes_part]
+    front = pareto_front(
+        [point.cost.value for point in compared], [point.accuracy.value for point in compared]
+    )
+    ids = (point.entry.id for point, first in zip(compared, front, strict=True) if first)
+    return View(measured, tuple(points), frozenset(ids), tuple(_joined(points, measured)))
+
+
+def table(view: View) -> Table:
+    """The points of the chart with their figures, from the cheapest on."""
+    measured = view.measured
+    accuracy, cost = FIGURES["accuracy"], measured.figure
+    columns = (
+        Column("entry", "Entry", numeric=False),
+        Column("badge", "Badge", numeric=False),
+        Column("accuracy", accuracy.heading, help=accuracy.help, descending=True),
+        Column(COSTS[measured.cost], measured.cost_name, help=cost.help),
+        Column(
+            "front",
+            "Pareto front",
+            help="No other entry shown has fewer of these and no less accuracy, or the reverse.",
+            numeric=False,
+        ),
+        Column("budget", "N", help="How many traces it may start on a problem."),
+        Column("repeats", "Repeats", help="How often the pool was replayed, in other orders."),
+    )
+    rows = []
+    for point in view.points:
+        entry, front = point.entry, view.on_front(point)
+        rows.append(
+            (
+                Cell(entry.label, entry.label, link=link("entry", entry=entry.id)),
+                Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
+                _cell(accuracy, point.accuracy),
+                _cell(cost, point.cost),
+                Cell(front, front, bold=front == "yes"),
+                _budget(point),
+                Cell(str(entry.repeats), entry.repeats),
+            )
+        )
+    for baseline in measured.baselines:
+        name = f"{baseline.name}, baseline"
+        rows.append(
+            (
+                Cell(name, name, "Majority voting over the same traces as the entries"),
+                Cell("baseline", "baseline"),
+                _cell(accuracy, baseline.accuracy),
+                _cell(cost, baseline.cost) if baseline.cost else Cell(note="not recorded"),
+                Cell("not compared", "not compared"),
+                Cell(note="the N of its name"),
+                Cell(note="as in the entries"),
+            )
+        )
+    for each in measured.published:
+        name, source = each.figure.method, each.figure.source
+        rows.append(
+            (
+                Cell(name, name, source.title, source.paper),
+                Cell(badge_text(REPORTED), REPORTED, badge_help(REPORTED)),
+                _cell(accuracy, Metric(each.figure.accuracy)),
+                _cell(cost, Metric(each.cost)),
+                Cell("not compared", "not compared"),
+                Cell(note="see the publication"),
+                Cell(note="see the publication"),
+            )
+        )
+    caption = f"Accuracy against {NAMES[measured.cost].lower()} on {measured.place}"
+    return Table(caption, columns, tuple(rows), measured.notes)
+
+
+def count(view: View) -> str:
+    """How many entries are shown."""
+    return f"{len(view.points)} {'entry' if len(view.points) == 1 else 'entries'}"
+
+
+def sentence(view: View) -> str:
+    """What the chart shows, with its main figures."""
+    measured = view.measured
+    said = [f"Accuracy against {_lower(measured.cost_name)} on {measured.place}: {count(view)}."]
+    corners = view.corners
+    if corners:
+        on_it = "; ".join(f"{each.entry.label}, {_said(measured, each)}" for each in corners)
+        said.append(f"On the Pareto front, from the cheapest on: {on_it}.")
+    if view.points:
+        best = max(view.points, key=lambda each: each.accuracy.value)
+        worst = min(view.points, key=lambda each: each.accuracy.value)
+        dearest = max(view.points, key=lambda each: each.cost.value)
+        said += [
+            f"{name}: {each.entry.label}, {_said(measured, each)}."
+            for name, each in (
+                ("Cheapest", view.points[0]),
+                ("Dearest", dearest),
+                ("Most accurate", best),
+                ("Least accurate", worst),
+            )
+        ]
+    for baseline in measured.baselines:
+        cost = f" at {measured.figure.text(baseline.cost.value)}" if baseline.cost else ""
+        said.append(
+            f"Baseline {baseline.name}: {FIGURES['accuracy'].text(baseline.accuracy.value)}%{cost}."
+        )
+    if measured.published:
+        said.append(f"{len(measured.published)} published figures are drawn hollow.")
+    return " ".join(said)
+
+
+def _lower(text: str) -> str:
+    return text[0].lower() + text[1:]
+
+
+def _said(measured: Measured, point: Point) -> str:
+    accuracy = FIGURES["accuracy"].text(point.accuracy.value)
+    return f"{accuracy}% at {measured.figure.text(point.cost.value)}"
+
+
+def _cell(figure: Figure, metric: Metric) -> Cell:
+    return Cell(
+        figure.text(metric.value),
+        metric.value,
+        figure.interval(metric) or "no interval",
+        low=metric.low,
+        high=metric.high,
+    )
+
+
+def _budget(point: Point) -> Cell:
+    return Cell(point.budget, int(point.budget) if point.budget.isdecimal() else point.budget)
+
+
+def _joined(points: Sequence[Point], measured: Measured) -> list[Joined]:
+    """Lines through entries of one policy at several settings, as reports draw them."""
+    by_id = {point.entry.id: point for point in points}
+    rows = [
+        Row("", point.entry.label, False, _as_run(point, measured.place))
+        for point in points
+        if point.entry.badge != "withdrawn"
+    ]
+    return [
+        Joined(
+            line.name,
+            line.parameter,
+            tuple(by_id[row.result.run] for row in line.rows),
+        )
+        for line in find_lines(rows)
+    ]
+
+
+def _as_run(point: Point, pool: str) -> RunResult:
+    """A point as reports have it: `run` is the entry's id."""
+    entry, result = point.entry, point.results[0]
+    return RunResult(
+        run=entry.id,
+        path=entry.path,
+        policy=entry.policy,
+        policy_sha256=entry.policy_sha256,
+        parameters=entry.parameters,
+        settings=entry.settings,
+        unranked=entry.unranked,
+        seed=entry.seed,
+        repeats=entry.repeats,
+        pool=pool,
+        fingerprint=None,
+        budget=result.budget,
+        synthetic=result.synthetic,
+        token_accuracy=result.token_accuracy,
+        problems=result.problems,
+        baseline=result.baseline,
+        clock_unit=result.clock_unit,
+        serving=result.serving,
+        metrics={},
+        command=None,
+        started_at=None,
+        wall_seconds=None,
+    )

@@ -1,0 +1,1 @@
+"""Final answers: extracting, normalising, comparing and grouping them."""

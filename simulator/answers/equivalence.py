@@ -1,0 +1,173 @@
+"""Answers: taken out of texts, grouped by meaning, compared with the gold answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from simulator.answers import math_answers
+from simulator.errors import UserError
+
+ANSWER_KINDS = ("math", "choice", "text")
+"""How the answers of a problem are compared: math-verify, the letter, or the words."""
+
+MAX_COMPARISONS = 1000
+"""Calls to math-verify while one problem's answers are grouped. A problem with more pairs that are
+equal in value, which no real pool comes near, has the rest compared by their form only; grading is
+not counted and never cut short."""
+
+_BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+_CHOICE = re.compile(r"[(\[]?\s*([A-Za-z])\s*(?:[)\].:]+(?:\s.*)?)?", re.DOTALL)
+_WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathsf|boxed)\s*\{([^{}]*)\}")
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The answers of one problem, grouped by meaning.
+
+    `texts[c]` is how class c was first written, `correct[c]` whether it means the gold answer.
+    Classes are numbered in order of first appearance.
+    """
+
+    texts: list[str]
+    correct: list[bool]
+    of_text: dict[str, int]
+
+    def class_of(self, answer: str | None) -> int:
+        """The class of an answer that was among those grouped; −1 for None."""
+        return -1 if answer is None else self.of_text[answer]
+
+
+def classify(
+    gold_answer: str,
+    answer_kind: str,
+    answers: Sequence[str | None],
+    probe_answers: Iterable[str | None] = (),
+) -> Classes:
+    """Group a problem's answers (final ones first, then probes').
+
+    Each distinct answer is compared with the gold answer first, so that whether it is correct does
+    not depend on the other answers or their order; one that is wrong joins the first class of wrong
+    answers whose text it means the same as.
+
+    Parameters
+    ----------
+    gold_answer
+        The gold answer; it has no class of its own, and none at all where nobody gave it.
+    answer_kind
+        One of `ANSWER_KINDS`.
+    answers, probe_answers
+        Answers as they were written; None for no answer, which has no class.
+
+    Raises
+    ------
+    UserError
+        `answer_kind` is none of `ANSWER_KINDS`.
+    """
+    form = _form_of(answer_kind)
+    is_math = answer_kind == "math"
+    gold_form = form(gold_answer)
+    texts: list[str] = []
+    correct: list[bool] = []
+    of_text: dict[str, int] = {}
+    of_form: dict[str, int] = {}
+    right_class: int | None = None
+    comparisons_left = MAX_COMPARISONS
+    for text in chain(answers, probe_answers):
+        if text is None or text in of_text:
+            continue
+        key = form(text)
+        found = of_form.get(key)
+        right = False
+        if found is None:
+            right = key == gold_form or (is_math and math_answers.same(gold_answer, text))
+            if right:
+                found = right_class
+            elif is_math:
+                for number, other in enumerate(texts):
+                    if correct[number] or not math_answers.may_be_same(other, text):
+                        continue
+                    if comparisons_left == 0:
+                        break
+                    comparisons_left -= 1
+                    if math_answers.verified(other, text):
+                        found = number
+                        break
+        if found is None:
+            found = len(texts)
+            texts.append(text)
+            correct.append(right)
+            if right:
+                right_class = found
+        of_form[key] = of_text[text] = found
+    return Classes(texts, correct, of_text)
+
+
+def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
+    """Whether two answers of a kind mean the same.
+
+    `gold` is the one to compare with: a gold answer or the text of a class. Raises `UserError`
+    where `answer_kind` is none of `ANSWER_KINDS`.
+    """
+    form = _form_of(answer_kind)
+    if form(gold) == form(answer):
+        return True
+    return answer_kind == "math" and math_answers.same(gold, answer)
+
+
+def last_boxed(text: str) -> str | None:
+    r"""The content of the last balanced `\boxed{…}` (or `\fbox{…}`) of a text, None without one.
+
+    Braces inside are matched, escaped ones (`\{`) count as characters, and an empty box is passed
+    over, as a model may only be repeating its instructions. Time is linear in the length of the
+    text, whatever it holds.
+
+    >>> last_boxed(r"so \boxed{1}, or rather \boxed{\frac{1}{2}}; but \boxed{3")
+    '\\frac{1}{2}'
+    """
+    starts = {match.end() - 1 for match in _BOX.finditer(text)}
+    if not starts:
+        return None
+    open_braces: list[int] = []
+    best: tuple[int, int] | None = None
+    for match in _BRACE.finditer(text, min(starts)):
+        brace = match[0]
+        if brace == "{":
+            open_braces.append(match.start())
+        elif brace == "}" and open_braces:
+            opened = open_braces.pop()
+            later = best is None or opened > best[0]
+            if opened in starts and later and text[opened + 1 : match.start()].strip():
+                best = (opened, match.start())
+    return None if best is None else text[best[0] + 1 : best[1]].strip()
+
+
+def _form_of(answer_kind: str) -> Callable[[str], str]:
+    """The function that gives answers of a kind a text that is equal where they obviously are."""
+    if answer_kind not in _FORMS:
+        raise UserError(f"unknown answer kind {answer_kind!r}; use one of {', '.join(_FORMS)}")
+    return _FORMS[answer_kind]
+
+
+def _text_form(answer: str) -> str:
+    return " ".join(answer.casefold().split())
+
+
+def _choice_form(answer: str) -> str:
+    r"""The letter of `C`, `c`, `(C)`, `C.`, `C) because …` or `\text{C}`; other answers as text."""
+    bare = answer
+    for _ in range(3):
+        bare = _WRAPPER.sub(r"\1", bare)
+    bare = bare.replace("*", "").strip(" \t\r\n$`_")
+    match = _CHOICE.fullmatch(bare)
+    return match[1].upper() if match else _text_form(answer)
+
+
+_FORMS: dict[str, Callable[[str], str]] = {
+    "math": math_answers.form,
+    "choice": _choice_form,
+    "text": _text_form,
+}

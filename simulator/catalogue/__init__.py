@@ -1,0 +1,1 @@
+"""DuckDB views over pools, runs and submissions."""

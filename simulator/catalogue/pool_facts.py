@@ -1,0 +1,170 @@
+"""What a pool's lengths and answers say about it: pass@k, voting, redundancy, lengths."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from simulator.catalogue.views import Catalogue
+from simulator.statistics import Estimate, bootstrap, pass_at_k
+
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemFacts:
+    """One problem. `same_pairs` of `pairs` of traces with an answer agree in their answer.
+
+    `consensus_correct` is whether the plurality of all its traces is right; a tie goes to the
+    class of the trace with the lowest id, and a problem without any answer is wrong.
+    """
+
+    problem_id: str
+    gold_answer: str
+    traces: int
+    tokens: int
+    correct: int
+    no_answer: int
+    distinct_answers: int
+    consensus_correct: bool
+    same_pairs: int
+    pairs: int
+
+    @property
+    def redundancy(self) -> float | None:
+        """Share of pairs that agree, or None where fewer than two traces have an answer."""
+        return self.same_pairs / self.pairs if self.pairs else None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFacts:
+    """A whole pool. `lengths` are tokens at each of `QUANTILES`, interpolated linearly."""
+
+    problems: list[ProblemFacts]
+    lengths: list[float]
+    finish_reasons: dict[str, int]
+
+    @property
+    def pass_at_1(self) -> float:
+        """Mean over problems of the share of traces that are correct."""
+        return sum(each.correct / each.traces for each in self.problems) / len(self.problems)
+
+    @property
+    def pass_at_k(self) -> dict[int, Estimate]:
+        """By k the chance that one of k traces drawn at random is right, averaged over problems.
+
+        The unbiased estimator (`statistics.pass_at_k`) for k = 1, 2, 4, … and for as many as every
+        problem has, with 95% intervals over problems. The last is whether any of them is right.
+        """
+        traces = [each.traces for each in self.problems]
+        correct = [each.correct for each in self.problems]
+        least = min(traces)
+        sizes = [2**power for power in range(least.bit_length()) if 2**power < least]
+        over = bootstrap(len(self.problems))
+        return {k: over.mean(pass_at_k(traces, correct, k)) for k in [*sizes, least]}
+
+    @property
+    def consensus(self) -> Estimate:
+        """Accuracy of cons@all with its 95% interval over problems."""
+        votes = [float(each.consensus_correct) for each in self.problems]
+        return bootstrap(len(self.problems)).mean(votes)
+
+    @property
+    def consensus_accuracy(self) -> float:
+        """Accuracy of cons@all: a vote of every stored trace on each problem."""
+        return sum(each.consensus_correct for each in self.problems) / len(self.problems)
+
+    @property
+    def redundancy(self) -> float | None:
+        """Same-answer pairs over all pairs, both summed over problems (arXiv 2510.08483)."""
+        pairs = sum(each.pairs for each in self.problems)
+        return sum(each.same_pairs for each in self.problems) / pairs if pairs else None
+
+    @property
+    def mean_redundancy(self) -> float | None:
+        """Mean over problems of each problem's redundancy, those without any pair left out."""
+        shares = [each.redundancy for each in self.problems if each.redundancy is not None]
+        return sum(shares) / len(shares) if shares else None
+
+    @property
+    def mean_length(self) -> float:
+        """Tokens a trace."""
+        return sum(each.tokens for each in self.problems) / self.traces
+
+    @property
+    def traces(self) -> int:
+        """All traces."""
+        return sum(each.traces for each in self.problems)
+
+    @property
+    def no_answer(self) -> int:
+        """Traces without an answer."""
+        return sum(each.no_answer for each in self.problems)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything above, ready for JSON."""
+        return {
+            "pass_at_1": self.pass_at_1,
+            "pass_at_k": {str(k): chance.as_dict() for k, chance in self.pass_at_k.items()},
+            "consensus_accuracy": self.consensus_accuracy,
+            "consensus": self.consensus.as_dict(),
+            "redundancy": self.redundancy,
+            "mean_redundancy": self.mean_redundancy,
+            "mean_length": self.mean_length,
+            "length_quantiles": dict(zip(map(str, QUANTILES), self.lengths, strict=True)),
+            "no_answer": self.no_answer,
+            "finish_reasons": self.finish_reasons,
+            "per_problem": [
+                asdict(each) | {"redundancy": each.redundancy} for each in self.problems
+            ],
+        }
+
+
+def pool_facts(catalogue: Catalogue, pool: str) -> PoolFacts:
+    """Facts about the pool named `pool`, which must be in the catalogue; exact, nothing sampled."""
+    rows = catalogue.rows(
+        """
+        WITH mine AS (SELECT * FROM traces WHERE pool = $1),
+        classes AS (
+            SELECT problem_id, count(*) AS votes, min(trace_id) AS seen, bool_or(correct) AS correct
+            FROM mine WHERE answer_class >= 0 GROUP BY problem_id, answer_class
+        ),
+        votes AS (
+            SELECT problem_id,
+                count(*) AS distinct_answers,
+                first(correct ORDER BY votes DESC, seen) AS consensus_correct,
+                sum(votes * (votes - 1) // 2)::BIGINT AS same_pairs
+            FROM classes GROUP BY problem_id
+        ),
+        counts AS (
+            SELECT problem_id, count(*) AS traces, sum(num_tokens)::BIGINT AS tokens,
+                count(*) FILTER (correct) AS correct,
+                count(*) FILTER (answer_class < 0) AS no_answer
+            FROM mine GROUP BY problem_id
+        )
+        SELECT problem_id, gold_answer, traces, tokens, correct, no_answer,
+            coalesce(distinct_answers, 0) AS distinct_answers,
+            coalesce(consensus_correct, false) AS consensus_correct,
+            coalesce(same_pairs, 0) AS same_pairs,
+            (traces - no_answer) * (traces - no_answer - 1) // 2 AS pairs
+        FROM counts
+        JOIN (SELECT problem_id, gold_answer FROM problems WHERE pool = $1) USING (problem_id)
+        LEFT JOIN votes USING (problem_id)
+        ORDER BY problem_id
+        """,
+        [pool],
+    )
+    (lengths,) = catalogue.rows(
+        f"SELECT quantile_cont(num_tokens, {list(QUANTILES)}) AS q FROM traces WHERE pool = $1",
+        [pool],
+    )
+    reasons = catalogue.rows(
+        "SELECT coalesce(finish_reason, 'not recorded') AS reason, count(*) AS n FROM traces "
+        "WHERE pool = $1 GROUP BY ALL ORDER BY n DESC, reason",
+        [pool],
+    )
+    return PoolFacts(
+        problems=[ProblemFacts(**row) for row in rows],
+        lengths=lengths["q"],
+        finish_reasons={row["reason"]: row["n"] for row in reasons},
+    )

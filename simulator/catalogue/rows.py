@@ -1,0 +1,332 @@
+"""The rows of the catalogue's views: what pools, runs and submissions say about themselves.
+
+Descriptions and summaries are small and are read whole; what was read of a folder is remembered
+until one of its files changes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.errors import UserError
+from simulator.pools.folders import pool_name
+from simulator.pools.pool import SCHEMAS, iter_pool_folders, read_info
+from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
+from simulator.runs.results import METRICS, RunResult, read_results
+from simulator.storage import reading
+from simulator.submissions.badges import badge_of, verified_at
+from simulator.submissions.files import read_files
+from simulator.submissions.metadata import read_metadata
+from simulator.submissions.published import BADGE, read_published
+from simulator.submissions.strict_json import parse_object
+
+POOLS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("dataset", pa.string()),
+        ("model", pa.string()),
+        ("benchmark", pa.string()),
+        ("problems", pa.int64()),
+        ("traces", pa.int64()),
+        ("tokens", pa.int64()),
+        ("token_accuracy", pa.string()),
+        ("signals", pa.list_(pa.string())),
+        ("synthetic", pa.bool_()),
+        ("licence", pa.string()),
+        ("source", pa.string()),
+        ("fingerprint", pa.string()),
+        ("path", pa.string()),
+        ("bytes", pa.int64()),
+    ]
+)
+
+_INTERVALS = (
+    *("accuracy", "accuracy_difference", "reduction", "tokens_per_problem", "tokens_1e8"),
+    *("clock", "tokens_with_judge"),
+)
+
+RUNS = pa.schema(
+    [
+        ("run", pa.string()),
+        ("policy", pa.string()),
+        ("policy_sha256", pa.string()),
+        ("parameters", pa.string()),
+        ("settings", pa.list_(pa.string())),
+        ("unranked", pa.bool_()),
+        ("seed", pa.int64()),
+        ("repeats", pa.int64()),
+        ("pool", pa.string()),
+        ("fingerprint", pa.string()),
+        ("synthetic", pa.bool_()),
+        ("token_accuracy", pa.string()),
+        ("problems", pa.int64()),
+        ("budget", pa.int64()),
+        ("baseline", pa.string()),
+        *[
+            (name, pa.float64())
+            for metric in METRICS
+            for name in (
+                [metric, f"{metric}_low", f"{metric}_high"] if metric in _INTERVALS else [metric]
+            )
+        ],
+        ("clock_unit", pa.string()),
+        ("serving", pa.string()),
+        ("started_at", pa.string()),
+        ("wall_seconds", pa.float64()),
+        ("command", pa.string()),
+        ("path", pa.string()),
+    ]
+)
+
+SUBMISSIONS = pa.schema(
+    [
+        ("submission", pa.string()),
+        ("badge", pa.string()),
+        ("method", pa.string()),
+        ("authors", pa.list_(pa.string())),
+        ("organisation", pa.string()),
+        ("date", pa.string()),
+        ("paper", pa.string()),
+        ("code", pa.string()),
+        ("description", pa.string()),
+        ("withdrawn", pa.string()),
+        ("verified_at", pa.string()),
+        *[field for field in RUNS if field.name != "run"],
+    ]
+)
+
+PUBLISHED = pa.schema(
+    [
+        ("method", pa.string()),
+        ("model", pa.string()),
+        ("benchmark", pa.string()),
+        ("tokens_1e8", pa.float64()),
+        ("accuracy", pa.float64()),
+        ("badge", pa.string()),
+        ("source", pa.string()),
+        ("organisation", pa.string()),
+        ("date", pa.string()),
+        ("paper", pa.string()),
+        ("code", pa.string()),
+    ]
+)
+
+
+Row = dict[str, Any]
+"""One row of a view, by column; a column that is not named is null."""
+
+
+class Broken(NamedTuple):
+    """A folder that the catalogue leaves out, and why."""
+
+    path: Path
+    reason: str
+
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""Of each file in a folder: name, size in bytes, time of change in ns, number on its disk."""
+
+KEPT = 4096
+"""How many folders of a kind are remembered, so that one that is new is all that is read anew."""
+
+
+def pools_rows(cache: Path, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
+    """Rows of the view `pools`, and the folders that they describe."""
+    rows, folders = [], []
+    for folder in iter_pool_folders(cache):
+        found = _read_pool(cache, folder, stamp(folder))
+        if isinstance(found, Broken):
+            broken.append(found)
+        else:
+            rows.append(found)
+            folders.append(folder)
+    return rows, folders
+
+
+def stamp(folder: Path) -> Stamp:
+    """Name, size and time of change of every file in a folder: what was read of it holds by them.
+
+    Whoever changes a file and sets its time back is not found out: where that matters, in `verify`,
+    files are hashed.
+    """
+    try:
+        with os.scandir(folder) as files:
+            found = [(file.name, file.stat(follow_symlinks=False)) for file in files]
+    except OSError:
+        return ()
+    return tuple(
+        sorted((name, each.st_size, each.st_mtime_ns, each.st_ino) for name, each in found)
+    )
+
+
+@lru_cache(maxsize=KEPT)
+def _read_pool(cache: Path, folder: Path, stamp: Stamp) -> Row | Broken:
+    try:
+        _stays_in(cache, folder, SCHEMAS)
+        return _pool_row(folder)
+    except UserError as error:
+        return _broken(folder, error)
+
+
+def _pool_row(folder: Path) -> Row:
+    info = read_info(folder)
+    if info.name != pool_name(folder):
+        raise UserError(f"pool.json names it {info.name}; move the folder there")
+    for name in sorted({*info.sha256, "problems.parquet", "traces.parquet"}):
+        schema = _parquet_schema(folder / name)
+        wanted = SCHEMAS.get(name.removesuffix(".parquet"))
+        if wanted is not None and not set(wanted.names) <= set(schema.names):
+            raise UserError(f"{name}: columns are missing; import the pool again")
+    row = {name: getattr(info, name) for name in POOLS.names if hasattr(info, name)}
+    row["path"] = str(folder)
+    row["bytes"] = sum(file.stat().st_size for file in folder.iterdir())
+    return row
+
+
+def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
+    """Rows of the view `runs`, and the folders of the runs in it."""
+    rows: list[Row] = []
+    folders = []
+    if runs is None:
+        return [], []
+    sweeps = [folder for folder in _folders_with(runs, ("sweep.json",)) if _is_whole(folder)]
+    below = [run for sweep in sweeps for run in _folders_with(sweep, ("run.json",))]
+    for folder in sorted([*_folders_with(runs, ("run.json", "identity.json")), *below]):
+        found = _read_run(runs, folder, stamp(folder))
+        if isinstance(found, Broken):
+            broken.append(found)
+        else:
+            name = folder.relative_to(runs).as_posix()
+            rows.extend({**row, "run": name} for row in found)
+            folders.append(folder)
+    return rows, folders
+
+
+@lru_cache(maxsize=KEPT)
+def _read_run(runs: Path, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
+    try:
+        _stays_in(runs, folder, ("decisions", "answers"))
+        results = read_results(folder)
+        for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
+            schema = _parquet_schema(folder / f"{name}.parquet")
+            if not set(wanted.names) <= {*schema.names, *ADDED}:
+                raise UserError(f"{name}.parquet: columns are missing; make the run again")
+    except UserError as error:
+        return _broken(folder, error)
+    return [_result_row(result) for result in results]
+
+
+def submissions_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
+    """Rows of the view `submissions`: one a pool, or one with nothing else where no run is in."""
+    rows: list[Row] = []
+    for folder in _folders_with(submissions, ("submission.toml", "run.json")):
+        found = _read_submission(folder, stamp(folder))
+        if isinstance(found, Broken):
+            broken.append(found)
+        else:
+            rows.extend(found)
+    return rows
+
+
+@lru_cache(maxsize=KEPT)
+def _read_submission(folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
+    """Strangers wrote it: a file that is not as it should be is not read further."""
+    files = read_files(folder)
+    named: Row = {"submission": folder.name, "path": str(folder), "badge": badge_of(files)}
+    named["verified_at"] = verified_at(files)
+    metadata, _ = read_metadata(files.content.get("submission.toml", b""))
+    if metadata is not None:
+        named |= {key: value for key, value in asdict(metadata).items() if key in _SAID}
+        named |= {"date": metadata.date.isoformat(), "authors": list(metadata.authors)}
+    try:
+        for name in ("run.json", "summary.json"):
+            if (folder / name).is_symlink() or name in files.content:
+                parse_object(files.content.get(name, b""), name)
+        results = read_results(folder) if (folder / "run.json").is_file() else []
+    except UserError as error:
+        return _broken(folder, error)
+    return [{**_result_row(result), **named} for result in results] or [named]
+
+
+_SAID = ("method", "organisation", "paper", "code", "description", "withdrawn")
+
+
+def published_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
+    """Rows of the view `published`: figures from publications, which nobody has replayed."""
+    if submissions is None:
+        return []
+    try:
+        published = read_published(submissions)
+    except UserError as error:
+        broken.append(_broken(submissions, error))
+        return []
+    return [
+        {
+            **{name: getattr(figure, name) for name in PUBLISHED.names[:5]},
+            "badge": BADGE,
+            "source": figure.source.title,
+            "organisation": figure.source.organisation,
+            "date": figure.source.date.isoformat() if figure.source.date else None,
+            "paper": figure.source.paper,
+            "code": figure.source.code,
+        }
+        for figure in published.figures
+    ]
+
+
+def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:
+    """Folders in `parent` that hold any of the files `marks`, sorted."""
+    if parent is None:
+        return []
+    return sorted({file.parent for mark in marks for file in parent.glob(f"*/{mark}")})
+
+
+def _is_whole(folder: Path) -> bool:
+    return not folder.name.endswith(".partial")
+
+
+def _result_row(result: RunResult) -> Row:
+    row: Row = {name: getattr(result, name) for name in RUNS.names if hasattr(result, name)}
+    row["settings"] = list(result.settings)
+    row["parameters"] = json.dumps(result.parameters, sort_keys=True)
+    row["path"] = str(result.path)
+    for name in METRICS:
+        metric = result.metrics.get(name)
+        if metric is not None:
+            row |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
+    return row
+
+
+def _stays_in(parent: Path, folder: Path, names: Iterable[str]) -> None:
+    """Refuse Parquet files that links take out of `parent`.
+
+    The catalogue's queries may read nothing outside it, and one file that they may not read would
+    make them fail for all.
+    """
+    for name in names:
+        file = folder / f"{name}.parquet"
+        if not file.resolve().is_relative_to(parent):
+            raise UserError(
+                f"{file.name} is reached by a link that leads out of {parent}, where no query may "
+                "read; copy it there"
+            )
+
+
+def _parquet_schema(file: Path) -> pa.Schema:
+    """The schema in a Parquet file's footer, which a file that was cut off does not have."""
+    with reading(file):
+        return pq.read_schema(file)
+
+
+def _broken(folder: Path, error: UserError) -> Broken:
+    """`folder` with the error's message, which need not name the folder a second time."""
+    return Broken(folder, str(error).removeprefix(f"{folder}: ").removeprefix(f"{folder}/"))

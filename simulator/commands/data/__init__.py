@@ -1,0 +1,1 @@
+"""The commands of `deepprune-sim data`, one module each."""

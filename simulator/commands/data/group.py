@@ -1,0 +1,27 @@
+"""`deepprune-sim data`: the pools on this machine, and SQL over pools, runs and submissions."""
+
+from __future__ import annotations
+
+import click
+
+from simulator.commands.lazy import SETTINGS, LazyGroup
+
+COMMANDS = {
+    "list": ("simulator.commands.data.listing:list_pools", "List the pools on this machine."),
+    "show": ("simulator.commands.data.show:show", "Describe one pool."),
+    "pull": ("simulator.commands.data.pull:pull", "Download and import a known public source."),
+    "sample": ("simulator.commands.data.sample:sample", "Generate pools to try things out with."),
+    "sql": ("simulator.commands.data.sql:sql", "Query pools, runs and submissions."),
+    "verify": ("simulator.commands.data.verify:verify", "Check pools against their format."),
+}
+"""Command to `module:function` and the line that `--help` shows, so that help loads nothing."""
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=COMMANDS,
+    context_settings=SETTINGS,
+    epilog="\b\nExample:\n  deepprune-sim data list",
+)
+def data() -> None:
+    """Pools on this machine, and queries over pools, runs and submissions."""

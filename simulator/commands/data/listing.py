@@ -1,0 +1,133 @@
+"""`data list`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from simulator.commands.options import (
+    cache_option,
+    file_size,
+    json_option,
+    large_number,
+    print_json,
+)
+from simulator.pools.folders import cache_folder
+
+if TYPE_CHECKING:
+    from simulator.catalogue.rows import Broken
+
+
+@click.command("list", epilog="\b\nExample:\n  deepprune-sim data list --cache /data/pools")
+@cache_option
+@json_option
+@click.option("--known", is_flag=True, help="Show known public pools too, which data pull gets.")
+def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
+    """List the pools on this machine.
+
+    Lengths are tokens. Token accuracy says how much a pool knows of them: exact (every token's
+    place), total (lengths only) or estimated. Pools that cannot be read are listed below.
+    """
+    from simulator.catalogue.views import connect
+
+    folder = cache_folder(cache)
+    with connect(folder) as catalogue:
+        pools = catalogue.rows("FROM pools ORDER BY name")
+        broken = catalogue.broken
+    if as_json:
+        listed = [{"path": str(each.path), "reason": each.reason} for each in broken]
+        public = {"known": _known_pools(folder)} if known else {}
+        print_json({"cache": str(folder), "pools": pools, "broken": listed, **public})
+        return
+    if pools:
+        _print_pools(pools)
+    else:
+        click.echo(f"No pools in {folder}. To get some:")
+        click.echo("  deepprune-sim run cons@64                replays a small generated sample")
+        click.echo("  deepprune-sim import FORMAT PATH …       imports stored traces (import -h)")
+        click.echo(
+            "  deepprune-sim data pull NAME             downloads public ones (data pull -h)"
+        )
+    _print_broken(broken)
+    if known:
+        _print_known(_known_pools(folder), folder)
+
+
+def _print_pools(pools: list[dict[str, Any]]) -> None:
+    from simulator.report.tables import print_table
+
+    headers = [
+        "pool",
+        "problems",
+        "traces",
+        "tokens",
+        "mean length",
+        "token accuracy",
+        "signals",
+        "size",
+        "",
+    ]
+    rows = [
+        [
+            pool["name"],
+            f"{pool['problems']:,}",
+            f"{pool['traces']:,}",
+            large_number(pool["tokens"]),
+            f"{pool['tokens'] / max(1, pool['traces']):,.0f}",
+            pool["token_accuracy"],
+            ", ".join(pool["signals"]) or "-",
+            file_size(pool["bytes"]),
+            "SYNTHETIC" if pool["synthetic"] else "",
+        ]
+        for pool in pools
+    ]
+    print_table(headers, rows, [False, True, True, True, True, False, False, True])
+
+
+def _print_broken(broken: list[Broken]) -> None:
+    if broken:
+        click.echo("\nCannot be read, and left out everywhere:")
+        for each in broken:
+            click.echo(f"  {each.path}: {each.reason}")
+
+
+def _known_pools(folder: Path) -> list[dict[str, Any]]:
+    """Each known public source with its pools, and which of those are in `folder`."""
+    from simulator.hub.registry import read_registry
+
+    return [
+        {
+            "name": entry.name,
+            "repository": entry.repository,
+            "revision": entry.revision,
+            "pinned": entry.pinned,
+            "pools": names,
+            "here": [name for name in names if (folder / name / "pool.json").exists()],
+            "importer": entry.importer,
+            "licence": entry.licence,
+            "citation": entry.citation,
+        }
+        for entry in read_registry(folder).values()
+        for names in [[entry.pool_name(rule) for rule in entry.pools]]
+    ]
+
+
+def _print_known(known: list[dict[str, Any]], folder: Path) -> None:
+    from simulator.hub.registry import FILE_NAME, SHIPPED
+    from simulator.report.tables import print_table
+
+    click.echo("\nKnown public pools, for deepprune-sim data pull NAME:")
+    rows = [
+        [
+            entry["name"],
+            f"{len(entry['here'])} of {len(entry['pools'])}",
+            entry["repository"],
+            entry["revision"][:12] if entry["pinned"] else f"{entry['revision']} (not pinned)",
+            entry["licence"],
+        ]
+        for entry in known
+    ]
+    print_table(["name", "pools here", "repository", "revision", "licence"], rows)
+    click.echo(f"\nYour own go into {folder / FILE_NAME}, in the form of {SHIPPED}")

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from simulator.commands.judges import load_tools
+from simulator.commands.progress import note, progress_bar
+
+
+@click.command(
+    epilog="\b\nExamples:\n  deepprune-sim data sample\n"
+    "  deepprune-sim data sample --size paper --cell 'qwen3-32b/aime*'"
+)
+@click.option(
+    "--size",
+    "size_name",
+    type=click.Choice(["small", "paper"]),
+    default="small",
+    show_default=True,
+    help="How many problems and traces, and how long.",
+)
+@click.option(
+    "--cell",
+    "patterns",
+    metavar="MODEL/BENCHMARK",
+    multiple=True,
+    help="Which to make, a name or glob, repeatable. [default: all nine]",
+)
+@click.option("--text", is_flag=True, help="Text at paper size too; small ones always have it.")
+@click.option("--seed", type=click.IntRange(min=0), help="Other traces. [default: always the same]")
+@click.option("--replace", is_flag=True, help="Make again what is there already.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of pools, instead of $DEEPPRUNE_SIM_CACHE or datasets_cache/.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def sample(
+    size_name: str,
+    patterns: tuple[str, ...],
+    text: bool,
+    seed: int | None,
+    replace: bool,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Generate pools to try things out and to measure speed with; no model wrote them.
+
+    There are nine, after three models on AIME24, AIME25 and GPQA-Diamond, named
+    generated/MODEL/BENCHMARK and marked synthetic. What a method scores on them says nothing about
+    the method.
+
+    \b
+      small  6 or 12 problems x 32 traces of 200 to 1,400 tokens on average, with text,
+             confidences and probes: all nine in seconds, 6 MB
+      paper  30 or 198 problems x 512 traces, with pass@1, cons@512 and mean length as published,
+             with confidences and probes: 3.9 x 10^9 tokens, 7 GB; text adds 4 GB
+
+    With each come judge scores of all its pairs, which no judge gave: they are the true labels,
+    blurred to an AUROC of 0.8701, as probabilities where 80% of pairs are the same.
+    """  # noqa: D301  (\b keeps click from wrapping)
+    from simulator.commands.options import file_size
+    from simulator.generated.cells import SIZES, select_cells
+    from simulator.generated.pools import SEED, made_as, make_pool, pool_folder
+    from simulator.pools.folders import cache_folder
+    from simulator.pools.pool import read_info
+    from simulator.report.tables import print_table
+
+    folder, size = cache_folder(cache), SIZES[size_name]
+    rows: list[dict[str, Any]] = []
+    for cell in select_cells(patterns):
+        path = pool_folder(folder, cell)
+        name = f"generated/{cell.name}"
+        there = made_as(folder, cell)
+        if there is not None and not replace:
+            note(f"{name} exists ({there}); left as it is, --replace makes it again")
+            info = read_info(path)
+        else:
+            with progress_bar(name) as progress:
+                info = make_pool(
+                    folder,
+                    cell,
+                    size,
+                    seed=SEED if seed is None else seed,
+                    text=text or size.name == "small",
+                    replace=replace,
+                    progress=progress,
+                )
+        with progress_bar(f"{name}: judge scores") as progress:
+            scores = load_tools().score_generated(folder, path, progress)
+        rows.append(
+            {
+                "name": info.name,
+                "path": str(path),
+                "made": there is None or replace,
+                "revision": info.revision,
+                "problems": info.problems,
+                "traces": info.traces,
+                "tokens": info.tokens,
+                "bytes": sum(file.stat().st_size for file in path.iterdir()),
+                "signals": info.signals,
+                "judge": scores["judge"],
+                "judge_bytes": scores["bytes"],
+                "fingerprint": info.fingerprint,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    made = [row for row in rows if row["made"]]
+    if made:
+        print_table(
+            ["generated (SYNTHETIC)", "problems", "traces", "tokens", "size", "signals"],
+            [
+                [
+                    row["name"],
+                    f"{row['problems']:,}",
+                    f"{row['traces']:,}",
+                    f"{row['tokens']:,}",
+                    file_size(row["bytes"]),
+                    ", ".join(row["signals"]),
+                ]
+                for row in made
+            ],
+            [False, True, True, True, True],
+        )
+    click.echo(f"judge scores: {scores['path']}")

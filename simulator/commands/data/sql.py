@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from simulator.commands.options import cache_option, json_option, print_json
+from simulator.errors import UserError
+from simulator.pools.folders import cache_folder, runs_folder
+
+if TYPE_CHECKING:
+    from simulator.catalogue.views import Catalogue
+
+SHOWN_ROWS = 1000
+"""Rows of a query's result that are shown as a table; --csv and --json give all."""
+
+
+@click.command(
+    epilog="\b\nExample:\n"
+    '  deepprune-sim data sql "select pool, avg(correct::int) from traces group by pool"\n'
+    '  deepprune-sim data sql "describe runs"'
+)
+@click.argument("query")
+@cache_option
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
+    """Answer a question in SQL (DuckDB's dialect) about pools, runs and submissions.
+
+    The tables are pools, problems, traces, runs, decisions, answers, submissions and published
+    (figures from papers); "describe traces" lists a table's columns. Nothing can be written.
+    """
+    import duckdb
+
+    from simulator.catalogue.views import connect
+
+    if as_json and as_csv:
+        raise UserError("--csv and --json exclude each other; give one")
+    try:
+        query.encode()
+    except UnicodeEncodeError:
+        raise UserError("SQL: not UTF-8; set a locale that is (LC_ALL=C.UTF-8)") from None
+    with connect(cache_folder(cache), runs_folder(), Path("submissions")) as catalogue:
+        if catalogue.broken:
+            count = len(catalogue.broken)
+            click.echo(
+                f"note: left out {count} that cannot be read, such as "
+                f"{catalogue.broken[0].path} ({catalogue.broken[0].reason})",
+                err=True,
+            )
+        try:
+            _refuse_writing(catalogue, query)
+            cursor = catalogue.connection.execute(query)
+            names = [column[0] for column in cursor.description or ()]
+            rows = _fetch(cursor)
+            if as_csv:
+                _print_csv(names, rows)
+            elif as_json:
+                if len(set(names)) < len(names):
+                    raise UserError("SQL: two columns share a name; tell them apart with AS")
+                print_json([dict(zip(names, row, strict=True)) for row in rows])
+            else:
+                _print_rows(names, rows)
+        except duckdb.Error as error:
+            raise UserError(f"SQL: {_one_line(error)}") from None
+
+
+def _refuse_writing(catalogue: Catalogue, query: str) -> None:
+    """Refuse anything but one SELECT, which is also what DESCRIBE, SHOW and SUMMARIZE become."""
+    import duckdb
+
+    statements = catalogue.connection.extract_statements(query)
+    if len(statements) != 1:
+        raise UserError("SQL: give one SELECT statement, no more and no less")
+    (statement,) = statements
+    if statement.type == duckdb.StatementType.MULTI:
+        raise UserError("SQL: only one SELECT is allowed; list the values of a PIVOT with IN (…)")
+    if statement.type != duckdb.StatementType.SELECT:
+        kind = statement.type.name
+        raise UserError(f"SQL: only SELECT is allowed, not {kind}; nothing can be written")
+    # A WITH clause may write (WITH a AS (COPY …) SELECT …) unless it is in a subquery: plan it so.
+    inner = statement.query.strip().rstrip(";")
+    try:
+        catalogue.connection.execute(f"EXPLAIN SELECT * FROM (\n{inner}\n)")
+    except duckdb.BinderException as error:
+        if "data-modifying" in str(error):
+            raise UserError("SQL: only SELECT is allowed; nothing can be written") from None
+        raise
+
+
+def _fetch(cursor: Any) -> Iterator[tuple[Any, ...]]:
+    while batch := cursor.fetchmany(10_000):
+        yield from batch
+
+
+def _one_line(error: Exception) -> str:
+    """The first line of DuckDB's message and the suggestions after it, without the excerpt."""
+    message, _, _ = str(error).partition("\nLINE ")
+    return " ".join(message.split())
+
+
+def _print_rows(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
+    from itertools import islice
+
+    from simulator.report.tables import print_table
+
+    shown = list(islice(rows, SHOWN_ROWS))
+    numeric = [
+        all(isinstance(row[index], int | float | None) for row in shown)
+        and not any(isinstance(row[index], bool) for row in shown)
+        for index in range(len(names))
+    ]
+    print_table(names, [[_cell(value) for value in row] for row in shown], numeric)
+    if next(rows, None) is not None:
+        click.echo(f"The first {SHOWN_ROWS} rows; --csv or --json gives all.")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _print_csv(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for count, row in enumerate(rows, 1):
+        writer.writerow(row)
+        if count % 10_000 == 0:
+            click.echo(text.getvalue(), nl=False)
+            text.seek(0)
+            text.truncate()
+    click.echo(text.getvalue(), nl=False)

@@ -1,0 +1,1 @@
+"""Conformance checks of policies: replays on altered problems."""

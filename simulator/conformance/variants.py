@@ -1,0 +1,234 @@
+"""Versions of a stored problem that a fair policy cannot tell from the original.
+
+What a replay revealed stays; everything it did not (the rest of unfinished traces, all of those
+never started) becomes something else. Or the answer classes get other numbers. Or signals go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from copy import copy
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.pools.pool import Confidences, Probes, StoredProblem
+from simulator.signals import SIGNALS
+
+Ints = npt.NDArray[np.int64]
+
+PROBE_TOKENS = 500
+"""Tokens between the made-up probes of a pool whose own are at no fixed interval."""
+
+WORDS = ("so", "wait,", "thus", "since", "but", "no.", "then", "perhaps", "12", "x + 1", "\n\n")
+"""What made-up text consists of: words that stop rules look for among them."""
+
+
+@dataclass(frozen=True)
+class Revealed:
+    """What a replay revealed of each stored trace, shape (traces,).
+
+    `tokens` are those generated, 0 for a trace that was never started; `finished` is whether it
+    came to its own end, so that its length and its answer are known as well.
+    """
+
+    tokens: Ints
+    finished: npt.NDArray[np.bool_]
+
+
+@dataclass(eq=False, kw_only=True)
+class _Derived(StoredProblem):
+    """A problem made of another, with its signals, which are read once for both."""
+
+    original: StoredProblem
+
+    @cached_property
+    def texts(self) -> list[str]:
+        return self.original.texts
+
+    @cached_property
+    def token_ends(self) -> list[Ints]:
+        return self.original.token_ends
+
+    @cached_property
+    def confidence(self) -> Confidences:
+        return self.original.confidence
+
+    @cached_property
+    def probes(self) -> Probes:
+        return self.original.probes
+
+
+def _with(problem: StoredProblem, **changed: Any) -> dict[str, Any]:
+    """The fields of a problem made of this one: as they are here, but for what `changed`."""
+    same = {each.name: getattr(problem, each.name) for each in fields(StoredProblem)}
+    return {**same, "prepared": {}, "original": problem, **changed}
+
+
+@dataclass(eq=False, kw_only=True)
+class _Scrambled(_Derived):
+    """A problem with another future; each signal's is made up when it is asked for.
+
+    Each follows from `seed`, whatever else has been asked for.
+    """
+
+    revealed: Revealed
+    seed: int
+
+    @cached_property
+    def texts(self) -> list[str]:
+        return self._texts_and_ends[0]
+
+    @cached_property
+    def token_ends(self) -> list[Ints]:
+        return self._texts_and_ends[1]
+
+    @cached_property
+    def confidence(self) -> Confidences:
+        return _confidences(self.original, self.lengths, self.revealed, self._rng("confidence"))
+
+    @cached_property
+    def probes(self) -> Probes:
+        return _probes(self.original, self.lengths, self.revealed, self._rng("probes"))
+
+    @cached_property
+    def _texts_and_ends(self) -> tuple[list[str], list[Ints]]:
+        return _texts(self.original, self.lengths, self.revealed, self._rng("text"))
+
+    def _rng(self, signal: str) -> np.random.Generator:
+        return np.random.default_rng((self.seed, SIGNALS.index(signal)))
+
+
+def scrambled(
+    problem: StoredProblem, revealed: Revealed, rng: np.random.Generator
+) -> StoredProblem:
+    """The problem with another future: lengths, answers, texts, confidences and probes to come.
+
+    The gold answer, which nothing ever reveals, is another as well: what was right is wrong.
+    """
+    known = revealed.finished
+    lengths = np.where(known, problem.lengths, _longer(problem, revealed, rng))
+    drawn = rng.integers(-1, len(problem.class_texts), len(lengths))
+    answers = np.where(known, problem.answer_class, drawn).astype(np.int32)
+    right = ~problem.class_correct
+    other = _with(
+        problem,
+        gold_answer="another",
+        lengths=lengths,
+        answer_class=answers,
+        class_correct=right,
+        correct=np.append(right, False)[answers],
+    )
+    return _Scrambled(**other, revealed=revealed, seed=int(rng.integers(2**63)))
+
+
+@dataclass(eq=False, kw_only=True)
+class _Relabelled(_Derived):
+    """A problem with class c called `number[c]`; its last element, −1, is for no answer."""
+
+    number: npt.NDArray[np.int32]
+
+    @cached_property
+    def probes(self) -> Probes:
+        probes = self.original.probes
+        return replace(probes, answers=self.number[probes.answers])
+
+
+def relabelled(problem: StoredProblem, number: npt.NDArray[np.int32]) -> StoredProblem:
+    """The problem with class c called `number[c]`; `number` is a permutation of the classes."""
+    old = np.argsort(number)
+    new = np.append(number, -1).astype(np.int32)
+    other = _with(
+        problem,
+        answer_class=new[problem.answer_class],
+        class_texts=[problem.class_texts[c] for c in old.tolist()],
+        class_correct=problem.class_correct[old],
+    )
+    return _Relabelled(**other, number=new)
+
+
+def stripped(problem: StoredProblem, signals: Set[str]) -> StoredProblem:
+    """The problem as a pool stores it that has only `signals`."""
+    pool = copy(problem.pool)
+    pool.info = replace(pool.info, signals=[s for s in pool.info.signals if s in signals])
+    return _Derived(**_with(problem, pool=pool))
+
+
+def with_question(problem: StoredProblem, question: str | None) -> StoredProblem:
+    """The problem as if this were what it asks; what is worked out about its traces serves both."""
+    return _Derived(**_with(problem, question=question, prepared=problem.prepared))
+
+
+def _longer(problem: StoredProblem, revealed: Revealed, rng: np.random.Generator) -> Ints:
+    """Lengths beyond what was revealed, and other than the true ones."""
+    typical = int(problem.lengths.mean())
+    more: Ints = revealed.tokens + rng.integers(1, 2 * typical + 2, len(revealed.tokens))
+    return np.where(more == problem.lengths, more + 1, more)
+
+
+def _texts(
+    problem: StoredProblem, lengths: Ints, revealed: Revealed, rng: np.random.Generator
+) -> tuple[list[str], list[Ints]]:
+    texts, all_ends = list(problem.texts), list(problem.token_ends)
+    most = int((lengths - revealed.tokens).max(initial=0))
+    words = np.array([f" {word}" for word in WORDS], dtype=object)
+    drawn = words[rng.integers(len(WORDS), size=2 * most)].tolist()
+    made = "".join(drawn)  # of which each trace is given a part
+    stops = np.cumsum([0, *map(len, drawn)])
+    for row in np.flatnonzero(~revealed.finished).tolist():
+        tokens = int(revealed.tokens[row])
+        ends = all_ends[row][:tokens]
+        start = int(ends[-1]) if tokens else 0
+        first = int(rng.integers(most + 1))
+        here = stops[first : first + int(lengths[row]) - tokens + 1]
+        texts[row] = texts[row][:start] + made[int(here[0]) : int(here[-1])]
+        all_ends[row] = np.append(ends, start + here[1:] - here[0])
+    return texts, all_ends
+
+
+def _confidences(
+    problem: StoredProblem, lengths: Ints, revealed: Revealed, rng: np.random.Generator
+) -> Confidences:
+    stored = problem.confidence
+    highest = stored.values.max(initial=0)
+    most = int((lengths - revealed.tokens).max(initial=0))
+    made = rng.random(2 * most, dtype=np.float32)  # of which each trace is given a part
+    parts = []
+    for row, length in enumerate(lengths.tolist()):
+        begin = int(stored.offsets[row])
+        known = length if revealed.finished[row] else int(revealed.tokens[row])
+        level = highest * rng.random(dtype=np.float32)  # of its own: groups of tokens differ, too
+        first = int(rng.integers(most + 1))
+        new = level * made[first : first + length - known]
+        parts += [stored.values[begin : begin + known], new.astype(stored.values.dtype)]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(stored.offsets.dtype)
+    return Confidences(np.concatenate(parts), offsets)
+
+
+def _probes(
+    problem: StoredProblem, lengths: Ints, revealed: Revealed, rng: np.random.Generator
+) -> Probes:
+    stored = problem.probes
+    interval = stored.interval or PROBE_TOKENS
+    positions, answers = [], []
+    for row, length in enumerate(lengths.tolist()):
+        here = slice(stored.offsets[row], stored.offsets[row + 1])
+        if revealed.finished[row]:
+            positions.append(stored.positions[here])
+            answers.append(stored.answers[here])
+            continue
+        tokens = int(revealed.tokens[row])
+        kept = int(np.searchsorted(stored.positions[here], tokens, side="right"))
+        last = tokens // interval * interval
+        new = np.arange(last + interval, length + 1, interval)
+        # Probes end early in real pools; what would have filled the gap is not made up.
+        if kept < last // interval and stored.interval is not None:
+            new = new[:0]
+        positions.append(np.concatenate([stored.positions[here][:kept], new]))
+        drawn = rng.integers(-1, len(problem.class_texts), len(new))
+        answers.append(np.concatenate([stored.answers[here][:kept], drawn]).astype(np.int32))
+    offsets = np.cumsum([0, *map(len, positions)])
+    return Probes(offsets, np.concatenate(positions), np.concatenate(answers))

@@ -1,0 +1,1 @@
+"""Known public pools: their registry, download and import."""

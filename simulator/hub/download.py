@@ -1,0 +1,275 @@
+"""Files from the Hugging Face Hub, through huggingface_hub.
+
+Nothing is loaded before the first call. The endpoint, the token, offline mode and the folder of
+downloads are huggingface_hub's own: HF_ENDPOINT, HF_TOKEN or `hf auth login`, HF_HUB_OFFLINE,
+HF_HOME. What it raises is told in one line by `simulator.hub.errors`.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from simulator.errors import UserError
+from simulator.hub.errors import (
+    endpoint,
+    errors_told,
+    is_offline,
+    is_transport,
+    one_line,
+    without_token,
+)
+from simulator.hub.registry import Entry, is_commit
+
+ATTEMPTS = 3
+"""How often a download is begun whose connection breaks in a way that the client gives up on."""
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file of a repository; `size` in bytes and `sha256` where the Hub says them."""
+
+    path: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of a repository at one commit."""
+
+    commit: str
+    files: list[RemoteFile]
+
+
+def list_files(entry: Entry, revision: str, folder: Path | None = None) -> Listing:
+    """What `entry`'s repository holds at `revision`; offline, what is there of it on this machine.
+
+    `folder` is where downloads are kept, huggingface_hub's own if None.
+
+    Raises
+    ------
+    UserError
+        There is no such repository or revision, it may not be read, or the Hub cannot be reached.
+    """
+    with errors_told(entry, revision):
+        if is_offline():
+            return _cached_files(entry, revision, folder)
+        from huggingface_hub import HfApi
+
+        info: Any = HfApi().repo_info(
+            entry.repository, revision=revision, repo_type=entry.repo_type, files_metadata=True
+        )
+    if not info.sha or not is_commit(info.sha):
+        raise UserError(f"{endpoint()}: gave no commit for {entry.repository}; check HF_ENDPOINT")
+    files = []
+    for sibling in info.siblings or ():
+        lfs = sibling.lfs
+        files.append(RemoteFile(sibling.rfilename, sibling.size, lfs.sha256 if lfs else None))
+    return Listing(info.sha, sorted(files, key=lambda file: file.path))
+
+
+def _cached_files(entry: Entry, revision: str, folder: Path | None) -> Listing:
+    from huggingface_hub import snapshot_download
+
+    snapshot = Path(
+        snapshot_download(
+            entry.repository,
+            repo_type=entry.repo_type,
+            revision=revision,
+            cache_dir=folder,
+            allow_patterns=list(entry.files),
+            ignore_patterns=list(entry.ignore),
+            local_files_only=True,
+        )
+    )
+    files = [path for path in sorted(snapshot.rglob("*")) if path.is_file()]
+    return Listing(
+        snapshot.name,
+        [RemoteFile(path.relative_to(snapshot).as_posix(), path.stat().st_size) for path in files],
+    )
+
+
+def download(
+    entry: Entry,
+    revision: str,
+    commit: str,
+    files: Sequence[RemoteFile],
+    *,
+    folder: Path | None = None,
+    progress: Callable[[str, float], None],
+    notice: Callable[[str], None],
+) -> Path:
+    """Have `files` on this machine; returns the folder that they lie in as in the repository.
+
+    Files that are here already stay; a connection that breaks is taken up where it broke. Each
+    file's size, and SHA-256 where the Hub says it, is checked in the end.
+
+    Raises
+    ------
+    UserError
+        Something keeps a file away; complete files stay for the next attempt.
+    """
+    from huggingface_hub import constants, snapshot_download
+
+    kept_in = Path(folder or constants.HF_HUB_CACHE)
+    missing = [file for file in files if not _is_cached(entry, commit, file, folder)]
+    num_bytes = sum(file.size or 0 for file in missing)
+    if missing:
+        _check_space(kept_in, num_bytes)
+        many = "file" if len(missing) == 1 else "files"
+        notice(f"downloading {len(missing)} {many}, {num_bytes / 1e6:,.1f} MB, from {entry.source}")
+    stopped = threading.Event()
+    what = f"downloading {entry.name}"
+    bar = _bar_class(lambda done: progress(what, min(1.0, done / max(1, num_bytes))), stopped)
+
+    def fetch() -> str:
+        return snapshot_download(
+            entry.repository,
+            repo_type=entry.repo_type,
+            revision=revision,  # a branch's name is kept too, which is what finds it offline
+            cache_dir=folder,
+            allow_patterns=[glob.escape(file.path) for file in files],
+            tqdm_class=bar,
+            local_files_only=is_offline(),
+        )
+
+    with errors_told(entry, revision, kept_in), _warnings_noticed(notice):
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                snapshot = Path(_interruptible(fetch, stopped))
+                break
+            except Exception as error:
+                if attempt == ATTEMPTS or not is_transport(error):
+                    raise
+                notice(f"the connection broke ({one_line(error)}); trying again")
+                time.sleep(1)
+    if snapshot.name != commit:
+        raise UserError(f"{entry.source}: {revision} has moved on while it was read; pull again")
+    for file in files:
+        _check(snapshot / file.path, file, entry)
+    return snapshot
+
+
+def _is_cached(entry: Entry, commit: str, file: RemoteFile, folder: Path | None) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(
+        entry.repository,
+        file.path,
+        cache_dir=folder,
+        revision=commit,
+        repo_type=entry.repo_type,
+    )
+    return isinstance(found, str)
+
+
+def _check_space(folder: Path, num_bytes: int) -> None:
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    free = shutil.disk_usage(there).free
+    if free < num_bytes:
+        raise UserError(
+            f"{there}: {num_bytes / 1e9:,.2f} GB are to be downloaded and {free / 1e9:,.2f} GB are "
+            "free; free space, or choose another disk with HF_HOME"
+        )
+
+
+def _check(path: Path, file: RemoteFile, entry: Entry) -> None:
+    """Refuse a file that is not what the Hub said."""
+    if not path.is_file():
+        raise UserError(f"{entry.source}: {file.path} has not come; pull again")
+    damaged = file.size is not None and path.stat().st_size != file.size
+    if not damaged and file.sha256 is not None:
+        with path.open("rb") as content:
+            damaged = hashlib.file_digest(content, "sha256").hexdigest() != file.sha256
+    if damaged:
+        raise UserError(f"{path.resolve()}: not as on the Hub; delete this file and pull again")
+
+
+class _Stopped(Exception):  # noqa: N818  (ends threads, is never shown)
+    pass
+
+
+def _interruptible(fetch: Callable[[], str], stopped: threading.Event) -> str:
+    """Call `fetch` in a thread, so that Ctrl-C need not wait until all downloads are complete."""
+    result: list[str] = []
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            result.append(fetch())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive():
+            thread.join(0.1)
+    except BaseException:
+        stopped.set()
+        _close_connections()
+        thread.join(10)
+        raise
+    if failure:
+        raise failure[0]
+    return result[0]
+
+
+def _close_connections() -> None:
+    """Break what the client is reading, and have it not begin again: the program is ending."""
+    import huggingface_hub
+
+    def refuse() -> NoReturn:
+        raise _Stopped
+
+    try:
+        huggingface_hub.set_client_factory(refuse)
+        huggingface_hub.close_session()
+    except AttributeError:  # before huggingface_hub 1.0; the next piece of a file ends it then
+        return
+
+
+def _bar_class(report: Callable[[int], None], stopped: threading.Event) -> type[Any]:
+    """A progress bar for huggingface_hub that draws nothing and says how many bytes have come."""
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Bar(tqdm):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.counts_bytes = kwargs.get("unit") == "B"
+            super().__init__(*args, **{**kwargs, "disable": True})  # type: ignore[no-untyped-call]
+
+        def update(self, n: float | None = 1) -> None:
+            if stopped.is_set():
+                raise _Stopped
+            self.n += n or 0
+            if self.counts_bytes:
+                report(int(self.n))
+
+    return Bar
+
+
+@contextmanager
+def _warnings_noticed(notice: Callable[[str], None]) -> Iterator[None]:
+    """Hand huggingface_hub's warnings (retries, rate limits) to `notice`, a line each."""
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            notice(without_token(" ".join(record.getMessage().split())))
+
+    logger = logging.getLogger("huggingface_hub")
+    before, propagate = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [Handler(logging.WARNING)], False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = before, propagate

@@ -1,0 +1,176 @@
+"""What huggingface_hub raises, told in one line that says what to do about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.errors import WRITE_FAULTS, UserError
+from simulator.hub.registry import Entry
+
+if TYPE_CHECKING:
+    from huggingface_hub.errors import HfHubHTTPError
+
+_TRANSPORT = {"TransportError", "RequestException"}
+"""What the HTTP libraries (httpx, requests) call the root of all that keeps an answer away."""
+
+
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE keeps us from the network."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+@contextmanager
+def errors_told(entry: Entry, revision: str, folder: Path | None = None) -> Iterator[None]:
+    """Turn what huggingface_hub raises into a `UserError`; what is none of it passes."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        message = _explain(error, entry, revision, folder)
+        if message is None:
+            raise
+        raise UserError(without_token(" ".join(message.split()))) from error
+
+
+def _explain(error: Exception, entry: Entry, revision: str, folder: Path | None) -> str | None:
+    """What went wrong and what to do about it; None for what is no matter of the Hub."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    chain = list(causes(error))
+    for each in chain:
+        if isinstance(each, HfHubHTTPError) and each.response is not None:
+            return _explain_answer(each, entry, revision)
+    for each in chain:
+        if is_transport(each):
+            return (
+                f"{endpoint()}: no answer, or a broken one ({one_line(each)}); check the network, "
+                "proxy and HF_ENDPOINT, then pull again: complete files are kept"
+            )
+    for each in chain:
+        if isinstance(each, OSError) and each.errno in WRITE_FAULTS:
+            place = each.filename or folder or "downloads"
+            return f"{place}: {each.strerror}; {WRITE_FAULTS[each.errno]}"
+    if isinstance(error, HFValidationError):
+        return f"[{entry.name}] repository: {one_line(error)}; correct it in the registry"
+    if isinstance(error, LocalEntryNotFoundError):
+        if is_offline():
+            return (
+                f"{entry.source}: not all of revision {revision} is on this machine, and "
+                "HF_HUB_OFFLINE keeps us from the network; unset it and pull again"
+            )
+        return f"{entry.source}: {one_line(error)}; pull again"
+    if isinstance(error, OSError) and "onsistency check" in str(error):
+        return f"{entry.source}: a file came incomplete ({one_line(error)}); pull again"
+    if isinstance(error, ValueError | KeyError | TypeError) and folder is None:
+        return (
+            f"{endpoint()}: the answer is not the Hub's ({one_line(error)}); check HF_ENDPOINT, "
+            "and whether a proxy or a login page answers instead"
+        )
+    library = type(error).__module__.partition(".")[0]
+    if library == "hf_xet" or (folder is not None and "xet" in str(error).casefold()):
+        return (
+            f"{entry.source}: the download broke ({one_line(error)}); pull again, or without Xet "
+            "(HF_HUB_DISABLE_XET=1)"
+        )
+    return (
+        f"{entry.source}: {one_line(error)}; pull again" if library == "huggingface_hub" else None
+    )
+
+
+def _explain_answer(error: HfHubHTTPError, entry: Entry, revision: str) -> str:
+    """What a refusal of the Hub means, and what to do about it."""
+    from huggingface_hub import errors, get_token
+
+    status = error.response.status_code
+    log_in = "log in with `hf auth login`, or set HF_TOKEN"
+    if isinstance(error, errors.GatedRepoError):
+        step = (
+            "then pull again (the token in use belongs to an account without access so far)"
+            if get_token()
+            else f"then {log_in}, and pull again"
+        )
+        return f"{entry.repository} is gated: accept its terms at {entry.url}, {step}"
+    if isinstance(error, errors.RevisionNotFoundError):
+        return (
+            f"{entry.repository} has no revision {revision}; {entry.url}/commits/main shows all, "
+            "choose one with --revision"
+        )
+    if isinstance(error, errors.RemoteEntryNotFoundError):
+        return (
+            f"{entry.repository}: a file is gone ({error.response.url}); pull again, or another "
+            "--revision"
+        )
+    if isinstance(error, errors.DisabledRepoError):
+        return f"{entry.repository} has been disabled on the Hub; see {entry.url}"
+    unknown = isinstance(error, errors.RepositoryNotFoundError) or status == 404
+    if unknown or (status == 401 and not get_token()):
+        step = "check that the token's account may read it" if get_token() else log_in
+        return (
+            f"{endpoint()}: no {entry.repo_type} {entry.repository}, or a private one; check the "
+            f"name in the registry, and if it is private, {step}"
+        )
+    if status == 401:
+        return f"the Hub refuses the token for {entry.repository}; {log_in}"
+    if status == 403:
+        return (
+            f"the Hub refuses access to {entry.repository} ({_reason(error)}); give the token the "
+            f"right to read it, or {log_in}"
+        )
+    if status == 429:
+        seconds = _retry_after(error.response.headers)
+        wait = f"in {seconds} seconds" if seconds else "in a few minutes"
+        more = "" if get_token() else "; logged in (`hf auth login`), more is allowed"
+        return f"{endpoint()}: too many requests (429); pull again {wait}{more}"
+    return f"{endpoint()}: answered {status} ({_reason(error)}); pull again later"
+
+
+def _reason(error: HfHubHTTPError) -> str:
+    """Why the Hub refuses, in its words or in those of HTTP."""
+    said = error.server_message or getattr(error.response, "reason_phrase", "") or "no reason given"
+    return " ".join(said.split())[:200]
+
+
+def _retry_after(headers: Any) -> int | None:
+    """Seconds that the Hub asks us to wait."""
+    found = re.fullmatch(r"\s*(\d+)\s*", headers.get("Retry-After") or "") or re.search(
+        r"\bt\s*=\s*(\d+)", headers.get("RateLimit") or ""
+    )
+    return int(found[1]) if found else None
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from, each once."""
+    seen: list[BaseException] = []
+    each: BaseException | None = error
+    while each is not None and each not in seen:
+        seen.append(each)
+        yield each
+        each = each.__cause__ or each.__context__
+
+
+def is_transport(error: BaseException) -> bool:
+    return any(kind.__name__ in _TRANSPORT for kind in type(error).__mro__)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line of bounded length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+def without_token(text: str) -> str:
+    """A text in which no token can be read."""
+    return re.sub(r"(?i:bearer)\s+[^\s'\"]+|\bhf_[A-Za-z0-9]{8,}", "<token>", text)
+
+
+def endpoint() -> str:
+    from huggingface_hub import constants
+
+    return str(constants.ENDPOINT)

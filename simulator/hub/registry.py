@@ -1,0 +1,304 @@
+"""The registry of known public pools: what there is to pull, and which files make which pool.
+
+`simulator/registry.toml` comes with the program (in a source checkout it is
+`datasets_cache/registry.toml`, whose head describes the form). `registry.toml` in the folder of
+pools is the user's own; its entries override those of the same name key by key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from simulator import PACKAGE
+from simulator.answers.equivalence import ANSWER_KINDS
+from simulator.errors import UserError
+
+FILE_NAME = "registry.toml"
+"""Name of the user's own registry in the folder of pools."""
+
+SHIPPED = Path(PACKAGE) / FILE_NAME
+"""The registry that comes with the program."""
+
+REPO_TYPES = ("dataset", "model")
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+_REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+")
+_NAME_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
+_SEPARATORS = re.compile(r"[-_. ]")
+
+_REQUIRED = ("repository", "revision", "files", "importer", "licence", "citation", "pools")
+_OPTIONS = ("map", "answer_kind", "tokenizer", "drop_bad_rows")
+_ENTRY_KEYS = (*_REQUIRED, "repo_type", "ignore", "dataset", *_OPTIONS)
+_POOL_KEYS = ("model", "benchmark", "files", "words", *_OPTIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolRule:
+    """Which of an entry's files make one pool, and how they are imported.
+
+    A file belongs here if any of the globs `files` matches its path, or if the path contains one
+    of each group of `words`.
+    """
+
+    model: str
+    benchmark: str
+    files: tuple[str, ...] = ()
+    words: tuple[tuple[str, ...], ...] = ()
+    field_map: Mapping[str, str] = field(default_factory=dict)
+    answer_kind: str | None = None
+    tokenizer: str | None = None
+    drop_bad_rows: bool = False
+
+    def matches(self, path: str) -> bool:
+        """Whether the file at `path` in the repository is one of this pool."""
+        if self.files:
+            return any_matches(path, self.files)
+        text = _squeezed(path)
+        return all(any(_squeezed(word) in text for word in group) for group in self.words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One known public source and the pools that are in it."""
+
+    name: str
+    repository: str
+    revision: str
+    files: tuple[str, ...]
+    importer: str
+    dataset: str
+    licence: str
+    citation: str
+    pools: tuple[PoolRule, ...]
+    ignore: tuple[str, ...] = ()
+    repo_type: str = "dataset"
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a full commit, which never changes."""
+        return is_commit(self.revision)
+
+    @property
+    def source(self) -> str:
+        """The repository as an `hf://` address, which is kept with the pools."""
+        return f"hf://{self.repo_type}s/{self.repository}"
+
+    @property
+    def url(self) -> str:
+        """The repository's page on the Hub."""
+        prefix = "datasets/" if self.repo_type == "dataset" else ""
+        return f"https://huggingface.co/{prefix}{self.repository}"
+
+    def pool_name(self, rule: PoolRule) -> str:
+        """`dataset/model/benchmark` of one of the pools."""
+        return f"{self.dataset}/{rule.model}/{rule.benchmark}"
+
+    def wants(self, path: str) -> bool:
+        """Whether the file at `path` in the repository is one to download."""
+        return any_matches(path, self.files) and not any_matches(path, self.ignore)
+
+
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a full commit: 40 hexadecimal digits."""
+    return _COMMIT.fullmatch(revision) is not None
+
+
+def any_matches(path: str, patterns: Iterable[str]) -> bool:
+    """Whether any of the globs matches a path, in any case; `*` also matches slashes."""
+    return any(fnmatchcase(path.casefold(), pattern.casefold()) for pattern in patterns)
+
+
+def read_registry(cache: Path) -> dict[str, Entry]:
+    """All known public pools by name: those of the program and the user's own in `cache`.
+
+    Raises
+    ------
+    UserError
+        A registry cannot be read, or an entry is not as it should be; the message names the file,
+        the entry and the key.
+    """
+    own = cache / FILE_NAME
+    files = [SHIPPED]
+    if own.exists() and not own.samefile(SHIPPED):
+        files.append(own)
+    merged: dict[str, dict[str, Any]] = {}
+    origins: dict[tuple[str, str], Path] = {}
+    for file in files:
+        for name, table in _read_toml(file).items():
+            if not isinstance(table, dict):
+                raise UserError(
+                    f"{file}: {name} stands outside an entry; put it under a heading like [mine]"
+                )
+            merged.setdefault(name, {}).update(table)
+            origins.update({(name, key): file for key in table})
+            origins[name, ""] = file
+    return {name: _Table(origins, name, table).entry() for name, table in sorted(merged.items())}
+
+
+def find_entry(cache: Path, name: str) -> Entry:
+    """The entry of a name. Raises `UserError` with the nearest names if there is none."""
+    entries = read_registry(cache)
+    if name in entries:
+        return entries[name]
+    folded = {each.casefold(): each for each in entries}
+    near = difflib.get_close_matches(name.casefold(), folded, n=3)
+    near += [each for each in folded if name.casefold() in each and each not in near]
+    hint = f"did you mean {' or '.join(folded[each] for each in near)}? " if near else ""
+    raise UserError(
+        f"no known public pool {name!r}; {hint}deepprune-sim data list --known shows all, and "
+        f"{cache / FILE_NAME} is the place for your own"
+    )
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{file}: not readable as TOML ({error}); correct it there") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{file}: not UTF-8; convert it (iconv -t utf-8)") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); check the path") from None
+
+
+class _Table:
+    """A table of the registry on its way to an `Entry`; knows how to say what is wrong with it."""
+
+    def __init__(
+        self,
+        origins: Mapping[tuple[str, str], Path],
+        entry: str,
+        table: Mapping[str, Any],
+        pool: int | None = None,
+    ) -> None:
+        self.origins = origins
+        self.name = entry
+        self.table = table
+        self.pool = pool
+
+    def fault(self, key: str, what: str) -> UserError:
+        top = key if self.pool is None else "pools"
+        file = self.origins.get((self.name, top), self.origins[self.name, ""])
+        where = f"[{self.name}]" if self.pool is None else f"[[{self.name}.pools]] {self.pool}"
+        return UserError(f"{file}: {where} {key}: {what}")
+
+    def known_keys_only(self, known: Collection[str]) -> None:
+        for key in self.table:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}"
+                raise self.fault(key, f"no such key; {hint}")
+
+    def text(self, key: str, default: str | None = None) -> str:
+        value = self.table.get(key, default)
+        if value is None:
+            raise self.fault(key, f'missing; add {key} = "…"')
+        if not isinstance(value, str) or not value.strip():
+            raise self.fault(key, f'not a text; give it as {key} = "…"')
+        return value.strip()
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise self.fault(key, f'not a list of texts; give it as {key} = ["…"]')
+        if key in self.table and not all(each.strip() for each in value):
+            raise self.fault(key, "holds an empty text; leave it out")
+        return tuple(value)
+
+    def part(self, key: str, default: str | None = None) -> str:
+        """A part of a pool's name, which is a folder's name too."""
+        value = self.text(key, default)
+        if not _NAME_PART.fullmatch(value):
+            raise self.fault(
+                key,
+                f"{value!r} cannot be part of a pool's name: letters, digits and . _ + - only, "
+                "starting with a letter, digit or _",
+            )
+        return value
+
+    def entry(self) -> Entry:
+        if not _NAME_PART.fullmatch(self.name):
+            raise self.fault("", "not a usable name; use letters, digits and . _ + -")
+        self.known_keys_only(_ENTRY_KEYS)
+        for key in _REQUIRED:
+            if key not in self.table:
+                example = "[[…]] tables" if key == "pools" else f'{key} = "…"'
+                raise self.fault(key, f"missing; add {example}")
+        repository = self.text("repository")
+        if not _REPOSITORY.fullmatch(repository):
+            raise self.fault("repository", f"{repository!r} is not owner/name; give it as such")
+        repo_type = self.text("repo_type", "dataset")
+        if repo_type not in REPO_TYPES:
+            raise self.fault("repo_type", f"{repo_type!r}; use one of {', '.join(REPO_TYPES)}")
+        files = self.texts("files")
+        if not files:
+            raise self.fault("files", 'no pattern; give at least one, such as "*.json"')
+        tables = self.table["pools"]
+        if not isinstance(tables, list) or not tables:
+            raise self.fault("pools", f"no pool; add at least one [[{self.name}.pools]]")
+        rules = tuple(
+            self._rule(index, table if isinstance(table, dict) else {})
+            for index, table in enumerate(tables, 1)
+        )
+        names = [(rule.model, rule.benchmark) for rule in rules]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise self.fault("pools", f"{'/'.join(name)} comes twice; give its files once")
+        return Entry(
+            name=self.name,
+            repository=repository,
+            revision=self.text("revision"),
+            files=files,
+            ignore=self.texts("ignore"),
+            importer=self.text("importer"),
+            dataset=self.part("dataset", self.name),
+            licence=self.text("licence"),
+            citation=self.text("citation"),
+            repo_type=repo_type,
+            pools=rules,
+        )
+
+    def _rule(self, index: int, table: Mapping[str, Any]) -> PoolRule:
+        defaults = {key: self.table[key] for key in _OPTIONS if key in self.table}
+        pool = _Table(self.origins, self.name, {**defaults, **table}, index)
+        pool.known_keys_only(_POOL_KEYS)
+        model, benchmark = pool.part("model"), pool.part("benchmark")
+        files, words = pool.texts("files"), pool.texts("words")
+        if bool(files) == bool(words):
+            raise pool.fault("files", "give either files or words, to say which files are its own")
+        groups = tuple(tuple(word for word in each.split("|") if word.strip()) for each in words)
+        if not all(_squeezed(word) for group in groups for word in group) or not all(groups):
+            raise pool.fault("words", "a word of nothing but separators; give letters or digits")
+        field_map = pool.table.get("map", {})
+        if not isinstance(field_map, dict) or not all(
+            isinstance(column, str) for column in field_map.values()
+        ):
+            raise pool.fault("map", 'not a table of texts; give it as map = {field = "column"}')
+        kind = pool.text("answer_kind") if "answer_kind" in pool.table else None
+        if kind is not None and kind not in ANSWER_KINDS:
+            raise pool.fault("answer_kind", f"{kind!r}; use one of {', '.join(ANSWER_KINDS)}")
+        drop = pool.table.get("drop_bad_rows", False)
+        if not isinstance(drop, bool):
+            raise pool.fault("drop_bad_rows", "neither true nor false; give one of them")
+        return PoolRule(
+            model=model,
+            benchmark=benchmark,
+            files=files,
+            words=groups,
+            field_map=field_map,
+            answer_kind=kind,
+            tokenizer=pool.text("tokenizer") if "tokenizer" in pool.table else None,
+            drop_bad_rows=drop,
+        )
+
+
+def _squeezed(text: str) -> str:
+    """A text without case and without the characters that names are broken up with."""
+    return _SEPARATORS.sub("", text.casefold())

@@ -1,0 +1,1 @@
+"""One module a foreign format, each with a function `read`."""

@@ -1,0 +1,341 @@
+"""DeepConf (arXiv 2508.15260): texts, exact lengths and a confidence a token.
+
+Its released code writes one pickle for each problem and run,
+`deepthink_{offline,online}_qid{q}_rid{r}_{time}.pkl`. Nothing in one is executed: see
+`simulator.importers.safe_pickle`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.errors import UserError
+from simulator.importers import safe_pickle
+from simulator.importers.extraction import extract_boxed
+from simulator.importers.importer import (
+    BadRow,
+    Faults,
+    ImportOptions,
+    Reading,
+    answer_text,
+    infer_kind,
+    refuse_map,
+    storable,
+    token_count,
+)
+from simulator.importers.json_files import unreadable
+from simulator.pools.records import ProblemRecord, TraceRecord
+
+VERSION = "1"
+
+EARLY_STOPPED = "early_stopped"
+"""The finish reason of a trace that the confidence bar stopped, where such traces are asked for."""
+
+_QID = re.compile(r"qid([0-9]{1,9})_rid")
+_DIGITS = re.compile(r"([0-9]+)")
+_ENDS = (None, "stop", "length", "eos")
+_LIKE_RELEASED = "write the file as DeepConf's released code does"
+_ASK = "--include-early-stopped takes them in"
+
+
+def read(options: ImportOptions) -> Reading:
+    """Read DeepConf files, problem by problem: one file is in memory at a time.
+
+    A folder stands for the `deepthink_*.pkl` files below it. A problem's id is its number in the
+    files' names; the traces of its further files (other runs), in the order of their names, go on
+    where those of the one before end. A trace's answer is the last balanced box of its text, else
+    its `extracted_answer`.
+
+    The released code marks an online trace whose group confidence fell below the bar as
+    `gconf_threshold`. A trace with that stop reason, or any that is not an end (`stop`, `length`,
+    `eos` or none), is left out and counted; its answer would be that of an unfinished text. With
+    `options.include_early_stopped` it is kept, with the finish reason `early_stopped` and without
+    an answer.
+
+    `confs` has one value a token. Where it has another number of values than the trace has tokens,
+    it cannot be said which token a value belongs to, and the trace is a bad row; where the first
+    trace has none at all, the pool has no confidence.
+
+    Raises
+    ------
+    UserError
+        A file that cannot be read, is named otherwise, asks for more than data, or has a bad trace.
+    """
+    refuse_map(options, "deepconf")
+    files = _by_problem(options.paths)
+    faults = Faults(drop=options.drop_bad_rows)
+    reading = Reading(problems=(), total=len(files), token_accuracy="total", faults=faults)
+    reading.problems = _Importer(options, files, reading).problems()
+    return reading
+
+
+def _by_problem(paths: tuple[Path, ...]) -> dict[int, list[Path]]:
+    """The files of each problem, in order of their names, problems in order of their numbers."""
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            if not path.exists():
+                raise unreadable(path, FileNotFoundError())
+            files.append(path)
+            continue
+        below = [file for file in path.rglob("*.pkl") if file.name.startswith("deepthink_")]
+        if not below:
+            raise UserError(f"{path}: no deepthink_*.pkl file in this folder; name the files")
+        files.extend(sorted(below, key=_natural))
+    seen: set[Path] = set()
+    by_problem: dict[int, list[Path]] = {}
+    for file in files:
+        if file.resolve() in seen:
+            raise UserError(f"{file}: given twice; name each file once")
+        seen.add(file.resolve())
+        found = _QID.search(file.name)
+        if found is None:
+            raise UserError(
+                f"{file}: its name does not say which problem it is; name it as DeepConf does, "
+                "deepthink_offline_qid0_rid0_TIME.pkl"
+            )
+        by_problem.setdefault(int(found[1]), []).append(file)
+    return {number: by_problem[number] for number in sorted(by_problem)}
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sorts `rid2` before `rid10`."""
+    parts = _DIGITS.split(str(path))
+    return [
+        (int(part), part) if part.isascii() and part.isdecimal() else (0, part) for part in parts
+    ]
+
+
+@dataclass
+class _Importer:
+    options: ImportOptions
+    files: dict[int, list[Path]]
+    reading: Reading
+    next_trace: int = 0
+    has_confidence: bool | None = None
+    model: str | None = None
+    model_file: Path | None = None
+    early: Counter[str] = field(default_factory=Counter)
+    early_tokens: int = 0
+    unanswered: int = 0
+
+    def problems(self) -> Iterator[ProblemRecord]:
+        faults = self.reading.faults
+        width = max(2, len(str(max(self.files))))
+        for done, (number, paths) in enumerate(self.files.items()):
+            problem: ProblemRecord | None = None
+            self.next_trace = 0
+            for path in paths:
+                self.options.progress(f"reading {path.name}", done / len(self.files))
+                try:
+                    found = self.problem(path, number, f"{number:0{width}d}", problem)
+                except BadRow as fault:
+                    faults.reject(str(path), fault)
+                    continue
+                problem = found
+            if problem is not None and problem.traces:
+                yield problem
+            else:
+                reason = "problem without a usable trace"
+                faults.leave_out(reason, f"{paths[0]}: {reason}")
+        self.reading.notes.extend(self.notes())
+
+    def notes(self) -> Iterator[str]:
+        if self.model is not None:
+            yield f"model in the files: {self.model}"
+        if self.early:
+            reasons = ", ".join(f"{n} × {why}" for why, n in sorted(self.early.items()))
+            count = f"{self.early.total()} traces stopped early ({reasons})"
+            if self.options.include_early_stopped:
+                yield f"{count} are kept as {EARLY_STOPPED}, without an answer"
+            else:
+                yield f"{count}, {self.early_tokens} tokens, were left out; {_ASK}"
+        if self.unanswered:
+            yield (
+                f"{self.unanswered} traces of online files came after the warm-up and ended "
+                "without an answer; the confidence bar may have stopped them unmarked"
+            )
+        if self.has_confidence is False:
+            yield "the first trace has no confs: no confidence was kept"
+
+    def problem(
+        self, path: Path, number: int, problem_id: str, before: ProblemRecord | None
+    ) -> ProblemRecord:
+        """One file's problem and traces, after those of the files before it."""
+        content = safe_pickle.load(path)
+        if not isinstance(content, dict):
+            raise BadRow(f"holds {_kind(content)}, not a dict", _LIKE_RELEASED)
+        self.check_model(path, content.get("config"))
+        qid = content.get("qid", number)
+        if type(qid) is not int or qid != number:
+            raise BadRow(
+                f"qid is not the {number} of the file's name", "name it by its qid", _leaf(qid)
+            )
+        gold = answer_text(_leaf(content.get("ground_truth"), "ground_truth"), "ground_truth")
+        if gold is None:
+            raise BadRow("ground_truth is empty", "give each file its problem's gold answer")
+        question = content.get("question")
+        if not isinstance(question, str | None):
+            raise BadRow(f"question is {_kind(question)}, not a text", _LIKE_RELEASED)
+        question = None if question is None else storable(question)
+        if before is None:
+            kind = self.options.answer_kind or infer_kind([gold])
+            before = ProblemRecord(problem_id, question, gold, kind, [])
+        for name, ours, theirs in (
+            ("ground_truth", before.gold_answer, gold),
+            ("question", before.question, question),
+        ):
+            if ours != theirs:
+                remedy = "a pool is one benchmark's, import them one by one"
+                raise BadRow(f"{name} differs from the same problem's other files", remedy, theirs)
+        self.add_traces(before, content, path)
+        return before
+
+    def check_model(self, path: Path, config: Any) -> None:
+        model = config.get("model") if isinstance(config, dict) else None
+        if not isinstance(model, str):
+            return
+        model = model[:200] if model[:200].isprintable() else ascii(model[:200])
+        if self.model is None:
+            self.model, self.model_file = model, path
+        elif model != self.model:
+            raise UserError(
+                f"{path}: traces of {model}, but {self.model_file} has those of {self.model}; "
+                "a pool is one model's, import them one by one"
+            )
+
+    def add_traces(self, problem: ProblemRecord, content: dict[Any, Any], path: Path) -> None:
+        traces = content.get("all_traces")
+        if traces is None:
+            parts = [content.get("warmup_traces"), content.get("final_traces")]
+            traces = [each for part in parts if isinstance(part, list) for each in part]
+        if not isinstance(traces, list):
+            raise BadRow(f"all_traces is {_kind(traces)}, not a list", _LIKE_RELEASED)
+        warmup = content.get("warmup_traces")
+        warmed_up = len(warmup) if isinstance(warmup, list) else 0
+        mode = content.get("mode")
+        online = isinstance(mode, str) and mode == "online"
+        room = path.stat().st_size
+        bar = content.get("conf_bar") if online else None
+        first, self.next_trace = self.next_trace, self.next_trace + len(traces)
+        # What a trace holds is let go of as soon as it is an array.
+        content.clear()
+        for number in range(len(traces)):
+            each, traces[number] = traces[number], None
+            try:
+                room -= _extent(each)
+                if room < 0:
+                    raise BadRow("traces share their contents with others", _LIKE_RELEASED)
+                early, trace = self.trace(
+                    each, first + number, bar if number >= warmed_up else None
+                )
+            except BadRow as fault:
+                self.reading.faults.reject(f"{path}: trace {number}", fault)
+                continue
+            if early is not None:
+                self.early[early] += 1
+                self.early_tokens += trace.num_tokens
+                if not self.options.include_early_stopped:
+                    continue
+            elif online and number >= warmed_up and trace.answer is None:
+                self.unanswered += trace.finish_reason != "length"
+            problem.traces.append(trace)
+
+    def trace(self, given: Any, trace_id: int, bar: Any) -> tuple[str | None, TraceRecord]:
+        """A trace, and the reason it was stopped for early, if it was.
+
+        `bar` is the confidence bar that stood while it was generated, if one did.
+        """
+        if not isinstance(given, dict):
+            raise BadRow(f"trace is {_kind(given)}, not a dict", _LIKE_RELEASED)
+        text = given.get("text")
+        if not isinstance(text, str):
+            raise BadRow(f"text is {_kind(text)}, not a text", _LIKE_RELEASED)
+        text = storable(text)
+        token_ids = given.get("token_ids")
+        ids = len(token_ids) if isinstance(token_ids, list | tuple | np.ndarray) else None
+        num_tokens = token_count(_leaf(given.get("num_tokens", ids), "num_tokens"), "num_tokens")
+        if ids not in (None, num_tokens):
+            raise BadRow("token_ids and num_tokens differ", _LIKE_RELEASED, (ids, num_tokens))
+        reason = given.get("stop_reason")
+        if not isinstance(reason, str | None):
+            raise BadRow(f"stop_reason is {_kind(reason)}, not a text", _LIKE_RELEASED)
+        early = None
+        if reason not in _ENDS:
+            early = reason[:40] if reason[:40].isprintable() else "of no name"
+        elif reason is None and type(bar) is float:
+            lowest = given.get("min_conf")
+            early = "below conf_bar" if type(lowest) is float and lowest < bar else None
+        answer = None
+        if early is None:
+            extracted = _leaf(given.get("extracted_answer"), "extracted_answer")
+            answer = extract_boxed(text) or answer_text(extracted, "extracted_answer")
+        confidence = _confidence(given.get("confs"), num_tokens)
+        if self.has_confidence is None:
+            self.has_confidence = confidence is not None
+        if self.has_confidence and confidence is None:
+            raise BadRow("trace without confs, unlike the first", "give every trace confs, or none")
+        record = TraceRecord(
+            trace_id=trace_id,
+            num_tokens=num_tokens,
+            answer=answer,
+            finish_reason=reason if early is None else EARLY_STOPPED,
+            text=text,
+            confidence=confidence if self.has_confidence else None,
+        )
+        return early, record
+
+
+def _confidence(given: Any, num_tokens: int) -> npt.NDArray[np.float64] | None:
+    """One value a token, shape (num_tokens,); None where there is none at all."""
+    remedy = "give one number a token"
+    if given is None or (isinstance(given, list | tuple) and not given):
+        return None
+    if isinstance(given, list | tuple):
+        if set(map(type, given)) - {float, int}:
+            wrong = next(value for value in given if type(value) not in (float, int))
+            raise BadRow(f"confs holds {_kind(wrong)}", remedy)
+    elif not (isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind in "fiu"):
+        raise BadRow(f"confs is {_kind(given)}, not a list of numbers", remedy)
+    try:
+        values = np.asarray(given, dtype=np.float64)
+    except OverflowError:
+        raise BadRow("confs holds a number that is too large", remedy) from None
+    if len(values) != num_tokens:
+        raise BadRow("confs and num_tokens differ", remedy, (len(values), num_tokens))
+    if not np.isfinite(values).all():
+        raise BadRow("confs holds a number that is not finite", remedy)
+    return values
+
+
+def _leaf(value: Any, what: str = "value") -> Any:
+    """`value` where it is a plain one. Anything nested is named by its kind: it can be endless."""
+    if type(value) in (str, int, float, bool, type(None)):
+        return value
+    raise BadRow(f"{what} is {_kind(value)}", _LIKE_RELEASED)
+
+
+def _kind(value: Any) -> str:
+    """What kind a value is, in words."""
+    return "None" if value is None else f"a {type(value).__name__.strip('_').lower()}"
+
+
+def _extent(trace: Any) -> int:
+    """Bytes of the file that a trace's contents take at least, were they nobody else's as well."""
+    if not isinstance(trace, dict):
+        return 1
+    sizes = (str, list, tuple, np.ndarray)
+    values = (trace.get(name) for name in ("text", "token_ids", "confs", "extracted_answer"))
+    return 1 + sum(
+        value.size if isinstance(value, np.ndarray) else len(value)
+        for value in values
+        if isinstance(value, sizes)
+    )

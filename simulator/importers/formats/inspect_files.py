@@ -1,0 +1,225 @@
+"""Reading inspect_ai log files: what the importer needs of them, whatever they are written in."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import UserError
+from simulator.importers.importer import BadRow, answer_text
+from simulator.importers.json_files import AGAIN, read_json, unreadable
+
+
+@dataclass(slots=True)
+class Score:
+    """What one scorer said of a sample."""
+
+    scorer: str
+    value: Any
+    answer: str | None
+
+
+@dataclass(slots=True)
+class Sample:
+    """One sample of a log: one trace, or the error it ended in. `epoch` counts from 1."""
+
+    problem_id: str
+    epoch: Any
+    question: str | None
+    targets: list[Any]
+    text: str | None
+    scores: list[Score]
+    output_tokens: Any = None
+    input_tokens: int | None = None
+    stop_reason: str | None = None
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Log:
+    """One log: one model's samples on one task. `output_tokens` is the log's own total."""
+
+    path: Path
+    model: str
+    task: str
+    identity: str
+    output_tokens: int | None
+    samples: list[Sample]
+
+
+def open_log(path: Path) -> Log:
+    """Read a log file, or a folder (or its `summaries.json`) with `header.json` beside it.
+
+    Raises
+    ------
+    UserError
+        The path holds no log, one that is cut off or damaged, or inspect_ai is not installed.
+    """
+    if path.is_dir() or path.name in ("summaries.json", "header.json"):
+        return _open_pair(path if path.is_dir() else path.parent, path)
+    if not path.exists():
+        raise unreadable(path, FileNotFoundError())
+    if path.suffix not in (".eval", ".json"):
+        raise UserError(f"{path}: no inspect log; give an .eval or .json file, or a folder")
+    return _open_native(path)
+
+
+def _open_pair(folder: Path, given: Path) -> Log:
+    header_path, summaries_path = folder / "header.json", folder / "summaries.json"
+    missing = [file.name for file in (header_path, summaries_path) if not file.exists()]
+    if missing:
+        logs = sorted(file.name for file in folder.glob("*.eval"))[:3] if folder.is_dir() else []
+        hint = f"; name its logs one by one ({', '.join(logs)})" if logs else ""
+        raise UserError(
+            f"{given}: no {' and no '.join(missing)} in this folder{hint or '; ' + AGAIN}"
+        )
+    header = _object(read_json(header_path), header_path, "header")
+    summaries = read_json(summaries_path)
+    if not isinstance(summaries, list):
+        kind = type(summaries).__name__
+        raise UserError(f"{summaries_path}: holds a JSON {kind}, not a list of samples; {AGAIN}")
+    if not summaries:
+        raise UserError(f"{summaries_path}: holds no sample; {AGAIN}")
+    run = _object(header.get("eval"), header_path, "'eval'")
+    model = run.get("model")
+    if not isinstance(model, str):
+        raise UserError(f"{header_path}: names no model (eval.model); {AGAIN}")
+    usage = header.get("stats")
+    for key in ("model_usage", model, "output_tokens"):
+        usage = usage.get(key) if isinstance(usage, dict) else None
+    samples = []
+    for number, item in enumerate(summaries):
+        samples.append(_summary(_object(item, summaries_path, f"sample {number}"), summaries_path))
+    return Log(
+        path=summaries_path,
+        model=model,
+        task=str(run.get("task")),
+        identity=f"{run.get('run_id')} {run.get('task_id')} {run.get('created')}",
+        output_tokens=usage if isinstance(usage, int) and usage > 0 else None,
+        samples=samples,
+    )
+
+
+def _summary(item: dict[str, Any], path: Path) -> Sample:
+    problem_id = _problem_id(item.get("id"), path)
+    scores = item.get("scores")
+    found = [
+        Score(name, score.get("value"), _text_or_none(score.get("answer")))
+        for name, score in (scores.items() if isinstance(scores, dict) else ())
+        if isinstance(score, dict)
+    ]
+    texts = [score.answer for score in found if score.answer is not None]
+    error = item.get("error")
+    target = item.get("target")
+    return Sample(
+        problem_id=problem_id,
+        epoch=item.get("epoch"),
+        question=_text_or_none(item.get("input")),
+        targets=target if isinstance(target, list) else [target],
+        text=max(texts, key=len) if texts else None,
+        scores=found,
+        error=None if error is None else str(error),
+    )
+
+
+def _open_native(path: Path) -> Log:
+    try:
+        from inspect_ai.log import read_eval_log
+    except ImportError:
+        raise UserError(
+            f"{path}: reading inspect logs takes inspect_ai; pip install 'deepprune-sim[inspect]'"
+        ) from None
+    try:
+        log = read_eval_log(str(path), resolve_attachments=True)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (
+        ValueError,  # pydantic's validation errors and JSON errors are both of this kind
+        KeyError,
+        EOFError,
+        RecursionError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(f"{path}: not readable as an inspect log ({reason}); {AGAIN}") from None
+    usage = log.stats.model_usage.get(log.eval.model) if log.stats else None
+    samples = list(_native_samples(log, path))
+    if not samples:
+        raise UserError(f"{path}: a log without samples; log them (--log-samples) and run it again")
+    return Log(
+        path=path,
+        model=log.eval.model,
+        task=log.eval.task,
+        identity=f"{log.eval.run_id} {log.eval.task_id} {log.eval.created}",
+        output_tokens=usage.output_tokens if usage and usage.output_tokens > 0 else None,
+        samples=samples,
+    )
+
+
+def _native_samples(log: Any, path: Path) -> Iterator[Sample]:
+    for sample in log.samples or []:
+        output = sample.output
+        usage = output.usage if output else None
+        scores = sample.scores or {}
+        yield Sample(
+            problem_id=_problem_id(sample.id, path),
+            epoch=sample.epoch,
+            question=_question(sample.input),
+            targets=[sample.target] if isinstance(sample.target, str) else list(sample.target),
+            text=_visible_text(output) if output and output.choices else "",
+            scores=[
+                Score(name, score.value, _text_or_none(score.answer))
+                for name, score in scores.items()
+            ],
+            output_tokens=usage.output_tokens if usage else None,
+            input_tokens=usage.input_tokens if usage else None,
+            stop_reason=output.choices[0].stop_reason if output and output.choices else None,
+            error=None if sample.error is None else str(sample.error.message),
+        )
+
+
+def _visible_text(output: Any) -> str:
+    """A sample's completion, with the reasoning before it where the model shows it."""
+    content = output.choices[0].message.content
+    if isinstance(content, str):
+        return content
+    parts = []
+    for part in content:
+        if part.type == "reasoning" and not part.redacted and part.reasoning:
+            parts.append(f"<think>\n{part.reasoning}\n</think>\n\n")
+        elif part.type == "text":
+            parts.append(part.text)
+    return "".join(parts)
+
+
+def _question(given: Any) -> str | None:
+    """The text of a sample's input: a string, or the user's messages."""
+    if isinstance(given, str):
+        return given
+    return "\n\n".join(message.text for message in given if message.role == "user") or None
+
+
+def _problem_id(value: Any, path: Path) -> str:
+    try:
+        problem_id = answer_text(value, "id")
+    except BadRow:
+        problem_id = None
+    if problem_id is None or isinstance(value, bool):
+        raise UserError(f"{path}: a sample without a usable id ({value!r}); {AGAIN}")
+    return problem_id
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _object(value: Any, path: Path, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: {what} is a {type(value).__name__}, not an object; {AGAIN}")
+    return value

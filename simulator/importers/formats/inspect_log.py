@@ -1,0 +1,236 @@
+"""inspect_ai logs: full texts and grades, with exact or estimated lengths.
+
+A log is an `.eval` or `.json` file as inspect_ai writes it, or the folder pair `header.json` and
+`summaries.json` that the Epoch AI Benchmarking Hub publishes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator.errors import UserError
+from simulator.importers.extraction import extract_answer
+from simulator.importers.formats.inspect_files import Log, Sample, open_log
+from simulator.importers.importer import (
+    CHARACTERS_PER_TOKEN,
+    BadRow,
+    Faults,
+    ImportOptions,
+    Reading,
+    answer_text,
+    drained,
+    infer_kind,
+    refuse_map,
+    storable,
+    token_count,
+    verdict,
+    with_traces,
+)
+from simulator.pools.pool import TokenAccuracy
+from simulator.pools.records import ProblemRecord, TraceRecord
+
+VERSION = "1"
+
+SHORT_ANSWER = 100
+"""A scorer's answer field of more characters is its copy of the output, not an answer."""
+
+
+@dataclass(slots=True)
+class _Usable:
+    """A sample that becomes a trace, with what the whole log has to be known for."""
+
+    sample: Sample
+    where: str
+    trace_id: int
+    gold: str
+    num_tokens: int
+
+
+def read(options: ImportOptions) -> Reading:
+    """Read one or more logs of the same model and task.
+
+    A trace's id is its epoch, counted from 0; the epochs of a further log go on where those of the
+    one before end. Lengths are the log's own output tokens a sample, where every sample has them
+    (token accuracy `total`). Otherwise they are estimated: the log's total shared out in proportion
+    to the characters of the texts, or where there is none, four characters a token.
+
+    Raises
+    ------
+    UserError
+        Logs of two models or tasks, one log twice, files that cannot be read, or a bad sample.
+    """
+    refuse_map(options, "inspect")
+    logs = list(_open_logs(options))
+    faults = Faults(drop=options.drop_bad_rows)
+    problems: dict[str, ProblemRecord] = {}
+    notes = [f"model in the log: {logs[0].model}; task: {logs[0].task}"]
+    scorers: Counter[str] = Counter()
+    first_trace = 0
+    accuracies: set[TokenAccuracy] = set()
+    for log in logs:
+        usable = _usable_samples(log, first_trace, faults)
+        accuracy, note = _set_lengths(log, usable)
+        accuracies.add(accuracy)
+        notes.append(note)
+        for each in usable:
+            try:
+                _add(problems, each, scorers, counted=accuracy == "total")
+            except BadRow as fault:
+                faults.reject(each.where, fault)
+        first_trace = max((each.trace_id + 1 for each in usable), default=first_trace)
+    kind = options.answer_kind or infer_kind(problem.gold_answer for problem in problems.values())
+    for problem in problems.values():
+        problem.answer_kind = kind
+    if len(scorers) > 1:
+        notes.append(f"grades compared with those of the scorers {', '.join(sorted(scorers))}")
+    notes.append("visible text only: reasoning that the model's maker hides is not in it")
+    usable_problems = with_traces(list(problems.values()), faults, str(options.paths[0]))
+    return Reading(
+        problems=drained(usable_problems),
+        total=len(usable_problems),
+        token_accuracy="estimated" if "estimated" in accuracies else "total",
+        faults=faults,
+        notes=list(dict.fromkeys(notes)),
+    )
+
+
+def _open_logs(options: ImportOptions) -> Iterable[Log]:
+    first: Log | None = None
+    seen: dict[str, Path] = {}
+    for number, path in enumerate(options.paths):
+        options.progress(f"reading {path.name}", number / len(options.paths))
+        log = open_log(path)
+        first = first or log
+        if log.model != first.model:
+            raise UserError(
+                f"{path}: a log of {log.model}, but {first.path} is one of {first.model}; "
+                "a pool is one model's, import them one by one"
+            )
+        if log.task != first.task:
+            raise UserError(
+                f"{path}: a log of the task {log.task!r}, but {first.path} is one of "
+                f"{first.task!r}; each benchmark is its own pool, import them one by one"
+            )
+        if log.identity in seen:
+            raise UserError(f"{path}: the same log as {seen[log.identity]}; give it once")
+        seen[log.identity] = path
+        yield log
+
+
+def _usable_samples(log: Log, first_trace: int, faults: Faults) -> list[_Usable]:
+    usable: list[_Usable] = []
+    seen: set[tuple[str, int]] = set()
+    for sample in log.samples:
+        where = f"{log.path}: sample {sample.problem_id}, epoch {sample.epoch}"
+        if sample.error is not None:
+            reason = "sample ended in an error"
+            faults.leave_out(reason, f"{where}: {reason} ({sample.error[:80]})")
+            continue
+        if sample.output_tokens == 0:
+            reason = "sample without any output token"
+            faults.leave_out(reason, f"{where}: {reason}")
+            continue
+        try:
+            if (sample.problem_id, sample.epoch) in seen:
+                raise BadRow("duplicate trace", "keep one sample of an epoch")
+            if len(sample.targets) != 1:
+                raise BadRow("sample without exactly one target", "give one target", sample.targets)
+            gold = answer_text(sample.targets[0], "target")
+            if gold is None:
+                raise BadRow("sample without a target", "give its gold answer as target")
+            if sample.text is None:
+                raise BadRow(
+                    "row without an answer field", "export the log with its samples' outputs"
+                )
+            trace_id = first_trace + token_count(sample.epoch, "epoch") - 1
+            num_tokens = 0
+            if sample.output_tokens is not None:
+                num_tokens = token_count(sample.output_tokens, "output_tokens")
+        except BadRow as fault:
+            faults.reject(where, fault)
+            continue
+        seen.add((sample.problem_id, sample.epoch))
+        usable.append(_Usable(sample, where, trace_id, gold, num_tokens))
+    return usable
+
+
+def _set_lengths(log: Log, usable: Sequence[_Usable]) -> tuple[TokenAccuracy, str]:
+    """Fill in lengths that the log does not give; the accuracy of all, and a note on it."""
+    if all(each.num_tokens for each in usable):
+        return "total", "lengths are the log's own output tokens a sample"
+    characters = [len(each.sample.text or "") for each in usable]
+    if log.output_tokens is not None and log.output_tokens >= len(usable):
+        lengths = share_out(log.output_tokens, characters)
+        note = (
+            "lengths are estimated: the log's total of output tokens, shared out in proportion to "
+            "the characters of the texts"
+        )
+    else:
+        lengths = [max(1, round(count / CHARACTERS_PER_TOKEN)) for count in characters]
+        note = f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token"
+    for each, length in zip(usable, lengths, strict=True):
+        each.num_tokens = length
+    return "estimated", note
+
+
+def share_out(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole numbers ≥ 1 in proportion to `weights` that add up to exactly `total` ≥ their count.
+
+    Everyone gets one, and the rest is cut at the rounded cumulative shares, so that no error adds
+    up; each differs from its exact share by less than two.
+    """
+    rest = total - len(weights)
+    whole = sum(weights)
+    if whole == 0:
+        weights, whole = [1] * len(weights), len(weights)
+    lengths = []
+    before = cumulative = 0
+    for weight in weights:
+        cumulative += weight
+        until = (2 * rest * cumulative + whole) // (2 * whole)
+        lengths.append(1 + until - before)
+        before = until
+    return lengths
+
+
+def _add(
+    problems: dict[str, ProblemRecord], each: _Usable, scorers: Counter[str], *, counted: bool
+) -> None:
+    """Add a sample to its problem as a trace."""
+    sample = each.sample
+    text = storable(sample.text or "")
+    problem = problems.get(sample.problem_id)
+    if problem is None:
+        question = None if sample.question is None else storable(sample.question)
+        problem = ProblemRecord(sample.problem_id, question, each.gold, "math", [])
+        problems[sample.problem_id] = problem
+    elif problem.gold_answer != each.gold:
+        raise BadRow(
+            f"target differs from the {problem.gold_answer!r} of the problem's other samples",
+            "give each problem its own id",
+            each.gold,
+        )
+    graded: bool | None = None
+    given: str | None = None
+    for score in sample.scores:
+        graded = verdict(score.value)
+        if graded is not None:
+            scorers[score.scorer] += 1
+            if score.answer is not None and len(score.answer) <= SHORT_ANSWER:
+                given = answer_text(score.answer)
+            break
+    problem.traces.append(
+        TraceRecord(
+            trace_id=each.trace_id,
+            num_tokens=each.num_tokens,
+            answer=extract_answer(text) or given,
+            prompt_tokens=sample.input_tokens,
+            finish_reason=sample.stop_reason,
+            text=text,
+            graded=graded,
+            counted=counted,
+        )
+    )

@@ -1,0 +1,274 @@
+"""lm-evaluation-harness samples (`samples_TASK_DATE.jsonl`, written with `--log_samples`).
+
+A line is one document under one filter: `doc_id, doc, target, arguments, resps, filtered_resps,
+filter, metrics`, and a value of each metric. `resps` has a list a request, with a text a repeat.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import UserError
+from simulator.importers.extraction import extract_answer, extract_boxed
+from simulator.importers.gathering import MISSING, About, Draft, Gathering, check_fields, dig
+from simulator.importers.importer import (
+    CHARACTERS_PER_TOKEN,
+    BadRow,
+    ImportOptions,
+    Reading,
+    answer_text,
+    storable,
+    verdict,
+)
+from simulator.importers.items import Item, Place, items_of
+from simulator.pools.pool import TokenAccuracy
+from simulator.pools.records import TraceRecord
+
+VERSION = "1"
+
+FIELDS = ("problem_id", "question", "gold_answer", "grade", "filter")
+"""What can be mapped; `filter` is not a column, but the name of the filter to take."""
+
+QUESTIONS = ("question", "problem", "Problem", "Question", "query", "prompt", "input")
+"""Where a document's question is looked for, in this order."""
+
+METRICS = ("exact_match", "acc", "math_verify")
+"""Metrics that say of a single response whether it is right."""
+
+INVALID = "[invalid]"
+"""What a filter gives where it finds no answer."""
+
+_AGAIN = "log the samples again (--log_samples)"
+_TASK = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT")
+
+
+def read(options: ImportOptions) -> Reading:
+    """Read samples of one task; a further file of it adds traces to the same problems.
+
+    Each repeat in `resps` is a trace. Its answer is the last balanced box of its text, else what
+    the filter made of it, else the last `ANSWER: …` of the text. The gold answer is what follows
+    the last `####` of `target` (as in GSM8K), else its last box, else `target` itself. The question
+    is that of `doc`, else the prompt. Samples hold no token counts: lengths are estimated at four
+    characters a token. Where a document was sampled once, the harness's own metric is compared.
+
+    `options.field_map` gives other columns (`gold_answer=doc.answer`), and where a task has several
+    filters, `filter=NAME` says which one's lines to take.
+
+    A folder stands for the `samples_*.jsonl` below it.
+
+    Raises
+    ------
+    UserError
+        Files of two tasks, several filters, a log-likelihood task, unreadable files, bad lines.
+    """
+    check_fields(options, FIELDS)
+    options = replace(options, paths=_files(options.paths))
+    _check_tasks(options.paths)
+    reader = _Reader(options)
+    gathering = Gathering(options, items_of(options), reader.about)
+    reader.check_filters(str(options.paths[0]))
+    return gathering.reading(reader.drafts, reader.notes)
+
+
+def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The files given, without the results that the harness writes beside the samples."""
+    files: list[Path] = []
+    for path in paths:
+        below = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
+        if not below:
+            raise UserError(f"{path}: no samples_*.jsonl in this folder; {_AGAIN}")
+        files.extend(below)
+    return tuple(files)
+
+
+def _check_tasks(files: tuple[Path, ...]) -> None:
+    """Refuse files of several tasks: one pool is one benchmark."""
+    tasks: dict[str, Path] = {}
+    for file in files:
+        match = _TASK.match(file.name)
+        if match:
+            tasks.setdefault(match[1], file)
+    if len(tasks) > 1:
+        (one, first), (other, second) = list(tasks.items())[:2]
+        raise UserError(
+            f"{second}: samples of the task {other}, but {first.name} is of {one}; each benchmark "
+            "is its own pool, import them one by one"
+        )
+
+
+class _Reader:
+    def __init__(self, options: ImportOptions) -> None:
+        self.given = options.field_map
+        self.filters: set[str] = set()
+        self.metrics: set[str] = set()
+
+    def about(self, item: Item) -> About | None:
+        """The document of a line, None under another filter. Raises `BadRow`."""
+        sample = item.value
+        if not isinstance(sample, dict) or "resps" not in sample:
+            raise BadRow("no lm-eval sample (no resps)", _AGAIN)
+        name = str(sample.get("filter", "none"))
+        if self.given.get("filter") is not None:
+            self.filters.add(name)
+            if name != self.given["filter"]:
+                return None
+        elif self.filters and name not in self.filters:
+            self.filters.add(name)
+            return None  # refused when all filters are known
+        self.filters.add(name)
+        problem_id = answer_text(self._get(sample, "problem_id", "doc_id"), "doc_id")
+        if problem_id is None:
+            raise BadRow("no doc_id", _AGAIN)
+        if problem_id.isdecimal() and "problem_id" not in self.given:
+            problem_id = problem_id.zfill(5)  # in order
+        return About(problem_id, self._question(sample), self._gold(sample))
+
+    def check_filters(self, where: str) -> None:
+        """Raise `UserError` where it is not clear whose answers to take."""
+        wanted = self.given.get("filter")
+        names = sorted(self.filters)
+        if wanted is not None and names and wanted not in names:
+            raise UserError(f"{where}: no filter {wanted}; --map filter= takes {', '.join(names)}")
+        if wanted is None and len(names) > 1:
+            raise UserError(
+                f"{where}: each response is there once a filter ({', '.join(names)}); "
+                f"say whose answers to take with --map filter={names[0]}"
+            )
+
+    def _get(self, sample: dict[str, Any], name: str, column: str) -> Any:
+        column = self.given.get(name) or column
+        found = dig(sample, column)
+        if found is MISSING:
+            there = ", ".join(list(sample)[:12])
+            raise BadRow(
+                f"no {column}; columns here: {there}", f"name another with --map {name}=COLUMN"
+            )
+        return found
+
+    def _question(self, sample: dict[str, Any]) -> str | None:
+        if "question" in self.given:
+            if not self.given["question"]:
+                return None
+            found = self._get(sample, "question", "")
+        else:
+            doc = sample.get("doc")
+            texts = [doc.get(name) for name in QUESTIONS] if isinstance(doc, dict) else []
+            found = next((text for text in texts if isinstance(text, str)), _prompt(sample))
+        return storable(found) if isinstance(found, str) else None
+
+    def _gold(self, sample: dict[str, Any]) -> str:
+        given = self._get(sample, "gold_answer", "target")
+        if isinstance(given, list) and len(given) == 1:
+            given = given[0]
+        if isinstance(given, list | dict):
+            raise BadRow(
+                "target is neither text nor number", "name it with --map gold_answer=COLUMN", given
+            )
+        text = answer_text(given, "target")
+        if text is not None and "####" in text:
+            text = text.rsplit("####", 1)[1].strip() or None
+        elif text is not None:
+            text = extract_boxed(text) or text
+        if text is None:
+            raise BadRow("no gold answer in target", "name it with --map gold_answer=COLUMN")
+        return text
+
+    def drafts(self, place: Place, value: Any) -> Iterator[Draft | tuple[str, BadRow]]:
+        """A trace for each repeat."""
+        try:
+            texts = _repeats(value["resps"])
+            grade = self._grade(value) if len(texts) == 1 else None
+        except BadRow as fault:
+            yield place.where, fault
+            return
+        answers = _filtered(value.get("filtered_resps"), texts)
+        for number, (text, filtered) in enumerate(zip(texts, answers, strict=True)):
+            where = f"{place.where}, resps[0][{number}]"
+            if not isinstance(text, str):
+                yield where, BadRow("response is not a text", _AGAIN, text)
+                continue
+            text = storable(text)
+            answer = extract_boxed(text) or filtered or extract_answer(text)
+            length = max(1, round(len(text) / CHARACTERS_PER_TOKEN))
+            trace = TraceRecord(
+                trace_id=-1,
+                num_tokens=length,
+                answer=answer,
+                text=text,
+                graded=grade,
+                counted=False,
+            )
+            yield Draft(where, trace)
+
+    def _grade(self, sample: dict[str, Any]) -> bool | None:
+        column = self.given.get("grade")
+        if column == "":
+            return None
+        if column is not None:
+            graded = verdict(self._get(sample, "grade", column))
+            if graded is None:
+                remedy = "name another with --map grade=COLUMN"
+                raise BadRow("grade is neither right nor wrong", remedy, dig(sample, column))
+            self.metrics.add(column)
+            return graded
+        for name in METRICS:
+            graded = verdict(sample.get(name))
+            if graded is not None:
+                self.metrics.add(name)
+                return graded
+        return None
+
+    def notes(self, accuracy: TokenAccuracy) -> list[str]:
+        """How lengths came about, and what was compared."""
+        notes = [f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token"]
+        if self.metrics:
+            notes.append(f"grades compared with those of {', '.join(sorted(self.metrics))}")
+        wanted = self.given.get("filter")
+        if wanted is not None:
+            others = ", ".join(sorted(self.filters - {wanted}))
+            notes.append(f"answers are those of the filter {wanted}")
+            if others:
+                notes.append(f"lines of other filters were left out ({others})")
+        return notes
+
+
+def _prompt(sample: dict[str, Any]) -> Any:
+    """The prompt of a sample's first request, in either way that the harness has written it."""
+    for column in ("arguments.gen_args_0.arg_0", "arguments.0.0", "arguments.0"):
+        found = dig(sample, column)
+        if isinstance(found, str):
+            return found
+    return None
+
+
+def _repeats(resps: Any) -> list[Any]:
+    if not isinstance(resps, list) or not resps or not all(isinstance(r, list) for r in resps):
+        raise BadRow("resps are not a list of lists of texts", _AGAIN, resps)
+    if any(isinstance(text, list) for each in resps for text in each):
+        raise BadRow(
+            "resps are log-likelihoods, not texts",
+            "a task with generated answers (generate_until) is needed",
+        )
+    if len(resps) > 1:
+        raise BadRow(f"{len(resps)} requests in one sample", "give samples of one request each")
+    if not resps[0]:
+        raise BadRow("resps hold no text", _AGAIN)
+    return list(resps[0])
+
+
+def _filtered(given: Any, texts: list[Any]) -> list[str | None]:
+    """What the filter made of each repeat: None where that is the text itself, or nothing."""
+    if isinstance(given, list) and len(given) == 1 and isinstance(given[0], list):
+        given = given[0]
+    if not isinstance(given, list) or len(given) != len(texts):
+        return [None] * len(texts)
+    answers: list[str | None] = []
+    for each, text in zip(given, texts, strict=True):
+        answer = answer_text(each) if isinstance(each, str | int | float) else None
+        whole = isinstance(text, str) and answer == answer_text(text)
+        answers.append(None if whole or answer == INVALID else answer)
+    return answers

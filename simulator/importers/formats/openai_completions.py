@@ -1,0 +1,417 @@
+"""Responses of OpenAI's API and of servers that speak it (vLLM): completions and chat completions.
+
+A file is a response object, a list of them, one on each line, or the output of the batch API
+(`{"custom_id": …, "response": {"body": …}}`). Each of a response's `choices` is a trace.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import UserError
+from simulator.importers.extraction import extract_answer
+from simulator.importers.formats.inspect_log import share_out
+from simulator.importers.gathering import MISSING, About, Draft, Gathering, check_fields, dig
+from simulator.importers.importer import (
+    CHARACTERS_PER_TOKEN,
+    BadRow,
+    ImportOptions,
+    Reading,
+    answer_text,
+    storable,
+    token_count,
+)
+from simulator.importers.items import Item, Place, items_of
+from simulator.importers.token_confidence import ConfidenceTally, ends_of_tokens
+from simulator.pools.pool import TokenAccuracy
+from simulator.pools.records import TraceRecord
+
+VERSION = "1"
+
+FIELDS = ("problem_id", "question", "gold_answer", "gold_file", "text", "confidence")
+"""What can be mapped: columns beside the response, and `gold_file`, a file with gold answers.
+`text` and `confidence` can only be left out."""
+
+_AGAIN = "save the server's whole response"
+_DEPTH = 3
+
+
+def read(options: ImportOptions) -> Reading:
+    """Read responses as traces.
+
+    A response's problem is its `custom_id`, its name in a file that is an object of responses, or
+    what `options.field_map` names: `problem_id=metadata.problem`, or with a pattern whose first
+    group is the id, `problem_id=custom_id~^(.+)-sample`. The gold answer is a column beside the
+    response (`gold_answer`, or the one mapped), or that of the problem in the file that `gold_file`
+    names: rows with `problem_id, gold_answer` and perhaps `question`, or one JSON object of gold
+    answers by id.
+
+    Text is `text`, or the message's reasoning in `<think>` tags and its content. A trace's answer
+    is its text's last balanced box, else its last `ANSWER: …`. Its length is the number of tokens
+    that have log-probabilities, else of `token_ids`, else `usage.completion_tokens`; of several
+    choices, whose usage is one number, lengths are estimated in proportion to their characters.
+    Token ends are known where the tokens make up the text.
+
+    Raises
+    ------
+    UserError
+        An unknown field, a file that cannot be read, or a bad response.
+    """
+    check_fields(options, FIELDS)
+    for name in ("text", "confidence"):
+        if options.field_map.get(name):
+            raise UserError(f"--map {name}={options.field_map[name]}: only --map {name}= is known")
+    reader = _Reader(options)
+    plain = replace(options, field_map={})
+    gathering = Gathering(options, items_of(plain), reader.about)
+    return gathering.reading(reader.drafts, reader.notes)
+
+
+@dataclass(slots=True)
+class _Tokens:
+    """A choice's tokens, and their log-probabilities where there are some for each."""
+
+    texts: list[str]
+    bytes: list[bytes] | None
+    tops: list[Any] | None
+
+    @property
+    def joined(self) -> str:
+        """What the tokens make up."""
+        if self.bytes is not None:
+            return b"".join(self.bytes).decode(errors="replace")
+        return "".join(self.texts)
+
+
+class _Reader:
+    def __init__(self, options: ImportOptions) -> None:
+        self.given = options.field_map
+        self.tally = ConfidenceTally("confidence")
+        self.failed = self.shared = self.guessed = self.single = self.differ = self.inexact = 0
+        self.id_column, self.pattern = _id_column(self.given.get("problem_id"))
+        self.gold = _gold_of(options)
+
+    def about(self, item: Item) -> About | None:
+        """The problem of a response; None for a request that failed. Raises `BadRow`."""
+        value = item.value
+        if not isinstance(value, dict):
+            raise BadRow("not a response object", _AGAIN, value)
+        if value.get("error") is not None and not _bodies(value):
+            self.failed += 1
+            return None
+        status = dig(value, "response.status_code")
+        if isinstance(status, int) and status != 200:
+            self.failed += 1
+            return None
+        _body(value)
+        problem_id = self._problem_id(item.place, value)
+        listed = self.gold.get(problem_id) if self.gold is not None else None
+        if self.gold is not None and listed is None:
+            raise BadRow(
+                f"no gold answer for {problem_id} in {self.given['gold_file']}",
+                "add it, or say where ids are with --map problem_id=COLUMN or COLUMN~PATTERN",
+            )
+        gold = listed.gold_answer if listed else self._gold(value)
+        question = listed.question if listed else None
+        column = self.given.get("question", "question")
+        found = dig(value, column) if column else None
+        if isinstance(found, str):
+            question = storable(found)
+        elif self.given.get("question"):
+            raise BadRow(f"{column} is no text", "name another with --map question=COLUMN")
+        return About(problem_id, question, gold)
+
+    def _problem_id(self, place: Place, value: dict[str, Any]) -> str:
+        found = dig(value, self.id_column or "custom_id")
+        if found is MISSING and self.id_column is None:
+            found = dig(value, "problem_id")
+            found = place.key if found is MISSING else found
+        problem_id = None if found is MISSING else answer_text(found, "problem_id")
+        if problem_id is None:
+            there = ", ".join(list(value)[:12])
+            raise BadRow(
+                f"no {self.id_column or 'custom_id'}; columns here: {there}",
+                "say where the problem's id is with --map problem_id=COLUMN",
+            )
+        if self.pattern is not None:
+            match = self.pattern.search(problem_id)
+            if not match or not match[self.pattern.groups and 1]:
+                remedy = "mend the pattern of --map problem_id=COLUMN~PATTERN"
+                raise BadRow(f"no match for {self.pattern.pattern}", remedy, problem_id)
+            problem_id = match[self.pattern.groups and 1]
+        return problem_id
+
+    def _gold(self, value: dict[str, Any]) -> str:
+        column = self.given.get("gold_answer") or "gold_answer"
+        found = dig(value, column)
+        gold = None if found is MISSING else answer_text(found, "gold_answer")
+        if gold is None:
+            raise BadRow(
+                f"no {column}",
+                "name the column with --map gold_answer=COLUMN, or a file of gold answers by "
+                "problem_id with --map gold_file=PATH",
+            )
+        return gold
+
+    def drafts(self, place: Place, value: Any) -> Iterator[Draft | tuple[str, BadRow]]:
+        """A trace for each choice."""
+        try:
+            body = _body(value)
+            choices = body["choices"]
+            usage = body.get("usage")
+            usage = usage if isinstance(usage, dict) else {}
+            total = usage.get("completion_tokens")
+            if total is not None:
+                total = token_count(total, "usage.completion_tokens")
+            prompt = usage.get("prompt_tokens")
+            if prompt is not None:
+                prompt = token_count(prompt, "usage.prompt_tokens", least=0)
+        except BadRow as fault:
+            yield place.where, fault
+            return
+        shares: list[int] | None = None
+        if len(choices) > 1 and total is not None and total >= len(choices):
+            shares = share_out(total, [_characters(choice) for choice in choices])
+        for number, choice in enumerate(choices):
+            where = f"{place.where}, choices[{number}]"
+            share = shares[number] if shares else total if len(choices) == 1 else None
+            try:
+                yield self._draft(where, choice, share, alone=len(choices) == 1, prompt=prompt)
+            except BadRow as fault:
+                yield where, fault
+
+    def _draft(
+        self, where: str, choice: Any, share: int | None, *, alone: bool, prompt: int | None
+    ) -> Draft:
+        if not isinstance(choice, dict):
+            raise BadRow("choice is not an object", _AGAIN, choice)
+        reasoning, content = _parts(choice)
+        tokens = _tokens(choice.get("logprobs"))
+        text = f"<think>\n{reasoning}\n</think>\n\n{content}" if reasoning else content
+        if tokens is not None and reasoning:
+            text = _as_written(tokens, reasoning, content)
+        wants_confidence = "confidence" not in self.given
+        confidence = None
+        ids = choice.get("token_ids")
+        counted = True
+        if tokens is not None:
+            num_tokens = token_count(len(tokens.texts), "number of tokens with log-probabilities")
+            if alone and share is not None and share != num_tokens:
+                self.differ += 1
+            if wants_confidence and tokens.tops is not None:
+                confidence = self.tally.confidence(tokens.tops)
+            elif wants_confidence:
+                self.single += 1
+        elif isinstance(ids, list):
+            num_tokens = token_count(len(ids), "number of token_ids")
+        elif share is not None:
+            num_tokens, counted = share, alone
+            self.shared += not alone
+        else:
+            num_tokens, counted = max(1, round(len(text) / CHARACTERS_PER_TOKEN)), False
+            self.guessed += 1
+        ends = None
+        if tokens is not None and "text" not in self.given:
+            ends = ends_of_tokens(text, tokens.texts, tokens.bytes)
+            self.inexact += ends is None
+        text = storable(text)
+        reason = choice.get("finish_reason")
+        return Draft(
+            where,
+            TraceRecord(
+                trace_id=-1,
+                num_tokens=num_tokens,
+                answer=extract_answer(text),
+                prompt_tokens=prompt,
+                finish_reason=None if reason is None else storable(str(reason)),
+                text=None if "text" in self.given else text,
+                token_ends=ends,
+                confidence=confidence,
+                counted=counted,
+            ),
+        )
+
+    def notes(self, accuracy: TokenAccuracy) -> list[str]:
+        """How lengths, token ends and confidences came about, and what was left out."""
+        notes = self.tally.notes()
+        for count, what in (
+            (self.failed, "requests that failed were left out"),
+            (self.single, "traces have log-probabilities of the sampled tokens only, from which no "
+                          "confidence can be had; ask for top_logprobs"),
+            (self.differ, "traces have another number of tokens in usage than with "
+                          "log-probabilities; the latter was taken"),
+            (self.inexact, "traces have tokens that do not make up their text, so that their ends "
+                           "are not known"),
+        ):  # fmt: skip
+            if count:
+                notes.append(f"{count:,} {what}")
+        if self.shared:
+            notes.append(
+                f"lengths are estimated: the usage of several choices, shared out in proportion to "
+                f"the characters of their texts ({self.shared:,} traces)"
+            )
+        if self.guessed:
+            notes.append(
+                f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token, where no "
+                f"count is given ({self.guessed:,} traces)"
+            )
+        return notes
+
+
+def _id_column(given: str | None) -> tuple[str | None, re.Pattern[str] | None]:
+    if not given:
+        return None, None
+    column, tilde, pattern = given.partition("~")
+    if not tilde:
+        return given, None
+    try:
+        return column, re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"--map problem_id={given}: {error} in the pattern; mend it") from None
+
+
+def _gold_of(options: ImportOptions) -> dict[str, About] | None:
+    """Gold answers and questions by problem, out of the file that the user names."""
+    name = options.field_map.get("gold_file")
+    if not name:
+        return None
+    if options.field_map.get("gold_answer"):
+        raise UserError("--map gold_file and --map gold_answer: give one of them")
+    path = Path(name)
+    found: dict[str, About] = {}
+    for item in items_of(ImportOptions(paths=(path,))):
+        row = item.value
+        try:
+            if item.fault is not None:
+                raise item.fault
+            if not isinstance(row, dict):
+                raise BadRow("not an object", "give rows with problem_id and gold_answer", row)
+            by_name = not {"problem_id", "gold_answer"} & set(row) and item.place.key is None
+            pairs = row.items() if by_name else [(row.get("problem_id", item.place.key), row)]
+            for key, value in pairs:
+                about = _gold_row(key, value if isinstance(value, dict) else {"gold_answer": value})
+                if about.problem_id in found:
+                    raise BadRow(f"{key} is there twice", "give each problem once")
+                found[str(about.problem_id)] = about
+        except BadRow as fault:
+            raise UserError(
+                f"{item.place.where}: {fault.reason}{fault.value}; {fault.remedy}"
+            ) from None
+    return found
+
+
+def _gold_row(key: Any, row: dict[str, Any]) -> About:
+    problem_id = answer_text(key, "problem_id")
+    gold = answer_text(row.get("gold_answer"), "gold_answer")
+    if problem_id is None or gold is None:
+        missing = "gold_answer" if problem_id else "problem_id"
+        raise BadRow(f"no {missing}", "give rows with problem_id and gold_answer")
+    question = row.get("question")
+    return About(problem_id, storable(question) if isinstance(question, str) else None, gold)
+
+
+def _bodies(value: dict[str, Any], depth: int = 1) -> list[dict[str, Any]]:
+    """The objects with choices in an item, the outermost only."""
+    if "choices" in value:
+        return [value]
+    if depth == _DEPTH:
+        return []
+    inner = (each for each in value.values() if isinstance(each, dict))
+    return [body for each in inner for body in _bodies(each, depth + 1)]
+
+
+def _body(value: dict[str, Any]) -> dict[str, Any]:
+    bodies = _bodies(value)
+    if len(bodies) != 1:
+        there = ", ".join(list(value)[:12])
+        count = "several objects" if bodies else "no object"
+        raise BadRow(f"{count} with choices; columns here: {there or 'none'}", _AGAIN)
+    body = bodies[0]
+    if str(body.get("object", "")).endswith(".chunk"):
+        raise BadRow("a chunk of a streamed response", "put the chunks together, or do not stream")
+    if not isinstance(body["choices"], list) or not body["choices"]:
+        raise BadRow("choices are not a list with something in it", _AGAIN, body["choices"])
+    return body
+
+
+def _parts(choice: dict[str, Any]) -> tuple[str, str]:
+    """Reasoning and content of a choice, each empty where there is none."""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        if not isinstance(choice.get("text"), str):
+            raise BadRow("choice without text and message", _AGAIN)
+        return "", choice["text"]
+    content = message.get("content")
+    if isinstance(content, list):
+        parts = [part.get("text") for part in content if isinstance(part, dict)]
+        content = "".join(part for part in parts if isinstance(part, str))
+    reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
+    if not isinstance(content, str | None):
+        raise BadRow("content is not a text", _AGAIN, content)
+    if not isinstance(reasoning, str):
+        raise BadRow("reasoning is not a text", _AGAIN, reasoning)
+    return reasoning, content or ""
+
+
+def _characters(choice: Any) -> int:
+    try:
+        return sum(map(len, _parts(choice))) if isinstance(choice, dict) else 0
+    except BadRow:
+        return 0
+
+
+def _tokens(logprobs: Any) -> _Tokens | None:
+    """The tokens of a choice in either API's form, None where it was not asked for them."""
+    if logprobs is None:
+        return None
+    if not isinstance(logprobs, dict):
+        raise BadRow("logprobs are not an object", _AGAIN, logprobs)
+    content = logprobs.get("content")
+    if isinstance(content, list):
+        if not all(isinstance(each, dict) for each in content):
+            raise BadRow("logprobs.content holds something that is not an object", _AGAIN)
+        texts = [each.get("token") for each in content]
+        tops: Any = [each.get("top_logprobs") for each in content]
+        raw = [each.get("bytes") for each in content]
+    elif isinstance(logprobs.get("tokens"), list):
+        texts, tops, raw = logprobs["tokens"], logprobs.get("top_logprobs"), []
+    elif content is None and "tokens" not in logprobs:
+        return None
+    else:
+        raise BadRow("logprobs without a list of tokens", _AGAIN)
+    if not all(isinstance(text, str) for text in texts):
+        raise BadRow("a token is not a text", _AGAIN)
+    if not isinstance(tops, list) or not any(tops):
+        tops = None
+    elif len(tops) != len(texts):
+        counts = f"{len(tops)} and {len(texts)}"
+        raise BadRow("top_logprobs and tokens differ in number", _AGAIN, counts)
+    return _Tokens(texts, _bytes(raw), tops)
+
+
+def _bytes(raw: Sequence[Any]) -> list[bytes] | None:
+    if not raw or not all(isinstance(each, list) for each in raw):
+        return None
+    try:
+        return [bytes(each) for each in raw]
+    except (TypeError, ValueError):
+        raise BadRow("bytes of a token are not numbers below 256", _AGAIN) from None
+
+
+def _as_written(tokens: _Tokens, reasoning: str, content: str) -> str:
+    """The text as the model wrote it, whose parts the server has taken out of its tokens."""
+    joined = tokens.joined
+    if reasoning.strip() not in joined:
+        raise BadRow(
+            "log-probabilities are not those of the reasoning",
+            "give the responses without logprobs: their tokens are not all there",
+        )
+    end = content.rstrip()
+    for text in (joined, joined[: len(joined) - len(tokens.texts[-1])]):
+        if text.rstrip().endswith(end):
+            return text
+    return f"<think>\n{reasoning}\n</think>\n\n{content}"

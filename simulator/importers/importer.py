@@ -1,0 +1,224 @@
+"""What every importer takes and gives, and the checks that all of them make."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.errors import UserError
+from simulator.pools.pool import TokenAccuracy
+from simulator.pools.records import ProblemRecord
+
+T = TypeVar("T")
+
+MAX_TOKENS = 2**31 - 1
+"""The longest trace that the pool format holds."""
+
+SHOWN_ROWS = 3
+"""How many dropped rows of a kind are shown in full."""
+
+CHARACTERS_PER_TOKEN = 4
+"""The rule of thumb for texts of unknown length in tokens."""
+
+DROP_HINT = "or leave such rows out with --drop-bad-rows"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CORRECT = {"c", "correct", "true", "1", "yes"}
+_INCORRECT = {"i", "n", "incorrect", "false", "0", "no"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportOptions:
+    """What to import, and how.
+
+    `field_map` is field to column (`jsonl` only); `include_early_stopped` takes in traces that were
+    stopped before their end (`deepconf` only); `tokenizer` is the folder or hub name of the model's
+    tokenizer, which places the tokens in the texts; `scratch` is a folder on a disk with room for
+    all traces (None: the system's for temporary files); `progress` is called with what is being
+    done and the fraction of it that is done.
+    """
+
+    paths: tuple[Path, ...]
+    field_map: Mapping[str, str] = field(default_factory=dict)
+    answer_kind: str | None = None
+    drop_bad_rows: bool = False
+    include_early_stopped: bool = False
+    tokenizer: str | None = None
+    scratch: Path | None = None
+    progress: Callable[[str, float], None] = lambda what, fraction: None
+
+
+@dataclass(kw_only=True)
+class Reading:
+    """What an importer found: problems in ascending order of their ids, and what to say of them.
+
+    `problems` is gone through once, and may be read from the files on the way; `total` is how many
+    there are. `token_accuracy`, `faults` and `notes` are final when it has been gone through.
+    `mapping` is field to column, where the importer found out by itself which column is what.
+    """
+
+    problems: Iterable[ProblemRecord]
+    total: int
+    token_accuracy: TokenAccuracy
+    faults: Faults
+    notes: list[str] = field(default_factory=list)
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+
+class BadRow(Exception):  # noqa: N818  (reads as what it is about)
+    """A row that cannot be imported: the reason to count it under, its value, and the remedy."""
+
+    def __init__(self, reason: str, remedy: str, value: object = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+        self.value = "" if value is None else f" ({_shorten(value)})"
+
+
+class Faults:
+    """Rows left out. The first is an error unless `drop` says to count them and go on."""
+
+    def __init__(self, *, drop: bool) -> None:
+        self.drop = drop
+        self.dropped: Counter[str] = Counter()
+        self.examples: list[str] = []
+
+    def reject(self, where: str, fault: BadRow) -> None:
+        """Count a bad row, or raise `UserError` with its place and remedy."""
+        message = f"{where}: {fault.reason}{fault.value}"
+        if not self.drop:
+            raise UserError(f"{message}; {fault.remedy}, {DROP_HINT}")
+        self.leave_out(fault.reason, message)
+
+    def leave_out(self, reason: str, message: str) -> None:
+        """Count a row that is left out in any case."""
+        self.dropped[reason] += 1
+        if self.dropped[reason] <= SHOWN_ROWS:
+            self.examples.append(message)
+
+
+def token_count(value: object, what: str, *, least: int = 1) -> int:
+    """A number of tokens, checked. Raises `BadRow` for whatever is no whole number in range."""
+    remedy = f"give {what} as a whole number of tokens"
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRow(f"{what} is not a number", remedy, value)
+    if isinstance(value, float) and not (math.isfinite(value) and value.is_integer()):
+        raise BadRow(f"{what} is not a whole number", remedy, value)
+    if value < least:
+        raise BadRow(f"{what} is below {least}", remedy, value)
+    if value > MAX_TOKENS:
+        raise BadRow(f"{what} is too large", remedy, value)
+    return int(value)
+
+
+def storable(text: str) -> str:
+    """A text with each half of a broken character replaced: UTF-8 has no code for them."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
+def answer_text(value: object, what: str = "answer") -> str | None:
+    """An answer as text; None for null, not-a-number and blank. Raises `BadRow` for objects."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)
+    if not isinstance(value, str | int | float):
+        remedy = f"give a text or a number as {what}"
+        if what in ("answer", "gold_answer"):
+            remedy += f" (in jsonl, --map {what}=column.0 takes a list's first)"
+        raise BadRow(f"{what} is neither text nor number", remedy, value)
+    return storable(str(value)).strip() or None
+
+
+def verdict(value: object) -> bool | None:
+    """A grade (C/I, correct/incorrect, 1/0, true/false) as a bool; None for anything else."""
+    if isinstance(value, float) and value in (0.0, 1.0):
+        value = int(value)
+    word = str(value).strip().casefold()
+    if word in _CORRECT:
+        return True
+    return False if word in _INCORRECT else None
+
+
+def infer_kind(gold_answers: Iterable[str]) -> str:
+    """`choice` where every gold answer is one capital letter, else `math`."""
+    gold = list(gold_answers)
+    return "choice" if gold and all(re.fullmatch("[A-Z]", answer) for answer in gold) else "math"
+
+
+def refuse_map(options: ImportOptions, name: str) -> None:
+    """Raise `UserError` for column names given with a format whose fields are fixed."""
+    if options.field_map:
+        raise UserError(f"{name} files have fixed fields; leave --map out, or import them as jsonl")
+
+
+def with_traces(problems: list[ProblemRecord], faults: Faults, where: str) -> list[ProblemRecord]:
+    """Problems sorted by id, without those that lost all their traces."""
+    kept = sorted((p for p in problems if p.traces), key=lambda problem: problem.problem_id)
+    for problem in problems:
+        if not problem.traces:
+            reason = "problem without a usable trace"
+            faults.leave_out(reason, f"{where}: problem {problem.problem_id}: {reason}")
+    return kept
+
+
+def _shorten(value: Any, limit: int = 60) -> str:
+    try:
+        shown = repr(value)
+    except ValueError:  # an integer of more digits than Python prints
+        shown = "a number of thousands of digits"
+    return shown if len(shown) <= limit else f"{shown[:limit]}…"
+
+
+def drained(problems: list[T]) -> Iterator[T]:
+    """The problems of a list one by one, each let go of on the way, so that memory shrinks."""
+    problems.reverse()
+    while problems:
+        yield problems.pop()
+
+
+def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
+    """The files that `paths` name: files as given, of folders all with one of `suffixes`, sorted.
+
+    Raises
+    ------
+    UserError
+        A folder without such a file, or a file given twice.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            files.append(path)
+            continue
+        below = sorted(file for file in path.rglob("*") if file.suffix in suffixes)
+        below = [file for file in below if file.is_file()]
+        if not below:
+            raise UserError(f"{path}: no {', '.join(suffixes)} file in this folder; name the files")
+        files.extend(below)
+    seen: set[Path] = set()
+    for file in files:
+        if file.resolve() in seen:
+            raise UserError(f"{file}: given twice; name each file once")
+        seen.add(file.resolve())
+    return files
+
+
+def finite_numbers(given: Sequence[Any], what: str, remedy: str) -> npt.NDArray[np.float64]:
+    """Numbers as an array. Raises `BadRow` for anything that is none, too large or not finite."""
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
+        raise BadRow(f"{what} holds something that is not a number", remedy)
+    try:
+        numbers = np.asarray(given, dtype=np.float64)
+    except OverflowError:
+        raise BadRow(f"{what} holds a number that is too large", remedy) from None
+    if not np.isfinite(numbers).all():
+        raise BadRow(f"{what} holds a number that is not finite", remedy)
+    return numbers

@@ -1,0 +1,1 @@
+"""A policy file in a process of its own: host, worker, wire protocol, sandbox."""

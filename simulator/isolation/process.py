@@ -1,0 +1,433 @@
+"""A policy in a process of its own, as the host sees it: starting it, serving it, ending it.
+
+The engine stays here (`EngineHost`); whatever the process sends is checked before anything is done.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from simulator import PACKAGE
+from simulator.errors import PolicyError, UserError
+from simulator.isolation import bubblewrap
+from simulator.isolation.limits import Bank, Overdue, interrupted_after
+from simulator.isolation.output import Printed, escaped
+from simulator.isolation.remote_engine import EngineHost
+from simulator.isolation.sandbox import libraries
+from simulator.isolation.wire import FROM_POLICY, BrokenFrame, Channel
+from simulator.loading import Strict, split_file
+from simulator.policy.base import Answer, Policy, Problem
+from simulator.policy.sampler import Sampler
+from simulator.policy.solving import MAX_ANSWER
+from simulator.replay.engine import Engine
+from simulator.signals import NEEDS
+
+_START = (
+    "import sys; sys.path[:] = {path!r}; from simulator.isolation.worker import main; "
+    "main({connection}, {parent}, {file!r}, {memory})"
+)
+
+MAX_TOLD = 10_000
+"""How much of what a policy's process says is wrong is shown, in characters."""
+
+Result = TypeVar("Result")
+
+STARTING = 60.0
+"""Seconds for which a policy that someone else wrote may start, and then load."""
+
+LEAST = 1e-6
+"""A time that is over at once, in seconds: none at all would mean for ever."""
+
+_KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
+_KEPT_PREFIXES = ("LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
+"""What of the environment a policy's process is given: no tokens, and not where the pools are."""
+
+
+class NoSandbox(UserError):  # noqa: N818  (what it is)
+    """Nothing on this machine keeps a policy that someone else wrote from the disk."""
+
+
+class IsolatedPolicy(Policy):
+    """Stands for a policy that another process holds."""
+
+    def __init__(self, process: PolicyProcess, settings: Mapping[str, str]) -> None:
+        self.process = process
+        self.settings = settings
+
+    def solve(self, problem: Problem, sampler: Sampler) -> Answer:
+        return self.process.solve(self.settings, problem, sampler)
+
+
+class PolicyProcess:
+    """A process that holds one policy file, with any number of settings.
+
+    It is started when it is needed, and again after it has ended.
+
+    Attributes
+    ----------
+    restricted_by
+        What keeps it from reading files, as `Landlock 7`; None where nothing does.
+    layers
+        All that holds it.
+    printed
+        What it prints, where it is `strict`.
+    """
+
+    def __init__(self, spec: str, source: str, strict: Strict | None = None) -> None:
+        self.spec = spec
+        self.file = split_file(spec)[0]
+        self.source = source
+        self.strict = strict
+        self.restricted_by: str | None = None
+        self.layers: tuple[str, ...] = ()
+        self.printed = Printed(strict.printed if strict else 0)
+        self._bank = Bank(strict) if strict else None
+        self._readable: list[Path] = []
+        self._unreadable: set[Path] = set()
+        self._channel: Channel | None = None
+        self._numbers: dict[str, int] = {}
+        self._end: Any = None
+        self._is_ready = False
+        self._wrapper: str | None = None
+        self._why_not_wrapped = ""
+
+    def load(self, settings: Mapping[str, str]) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
+        """Load the policy with these settings; its class's name and its parameters beside it."""
+        described = self._served(STARTING, lambda channel: self._load(channel, settings))
+        try:
+            return self._described(settings, *described)
+        except (TypeError, ValueError, RecursionError) as error:
+            self.close()
+            raise PolicyError(self._broke("what describes no policy")) from error
+
+    def solve(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answer:
+        """Have the policy answer a problem; `sampler` is what it drives."""
+        answering = self.ask(settings, problem, sampler)
+        answering.go_on(to_the_end=True)
+        return answering.answer
+
+    def ask(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answering:
+        """Ask the policy to answer a problem, and do not wait for anything that it does then."""
+        engine = sampler._engine
+        assert isinstance(engine, Engine)
+        key = json.dumps(dict(settings))
+        if self._channel is None or key not in self._numbers:
+            self._served(STARTING, lambda channel: self._load(channel, settings))
+        self._refuse_readable(engine.problem.pool.path)
+        told = [problem.id, problem.question, problem.answer_kind]
+        seed = [int(word) for word in sampler._seed]
+
+        def send(channel: Channel) -> Answering:
+            answering = Answering(self, channel, EngineHost(engine))
+            began = time.monotonic()
+            channel.require_silence()
+            channel.send("solve", self._numbers[key], told, engine.budget, seed)
+            answering.left -= time.monotonic() - began
+            return answering
+
+        return self._served(self.allowed, send)
+
+    @property
+    def allowed(self) -> float | None:
+        """Seconds for the next answer; None for any."""
+        return self._bank.allowed if self._bank else None
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        if self._end is not None:
+            self._end()
+        self._channel = None
+        self._is_ready = False
+        self.printed.wait()
+
+    def _served(self, seconds: float | None, work: Callable[[Channel], Result]) -> Result:
+        """What is to be done with the connection, in so many seconds if the policy is `strict`."""
+        self.begin()
+        channel = self._channel
+        assert channel is not None
+        if not self._is_ready:
+            self._await_ready(channel)
+        return self._held(channel, seconds if self.strict else None, lambda: work(channel))
+
+    def _held(
+        self,
+        channel: Channel,
+        seconds: float | None,
+        work: Callable[[], Result],
+        left: float | None = None,
+    ) -> Result:
+        """Whatever goes wrong with the connection ends the process and is told in one line.
+
+        `left` are those of the `seconds` that are left, if not all.
+        """
+        try:
+            if seconds is None:
+                return work()
+            here = max(seconds if left is None else left, LEAST)
+            channel.end_after(here)
+            with interrupted_after(here):
+                return work()
+        except PolicyError:
+            raise  # the policy's own, told in good order
+        except Overdue:
+            self.close()
+            raise PolicyError(f"{self.file}: took longer than {seconds:.3g} s") from None
+        except (EOFError, ConnectionError):
+            raise PolicyError(f"{self.file}: {self._how_it_ended()}") from None
+        except BrokenFrame as error:
+            self.close()
+            raise PolicyError(self._broke(str(error))) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def begin(self) -> None:
+        """Start the process where it is not running, and do not wait for it: it takes 0.3 s."""
+        if self._channel is not None:
+            return
+        wrapper, why_not = bubblewrap.probe() if self.strict else (None, "")
+        ours, theirs = socket.socketpair()
+        command = self._command(theirs.fileno(), wrapper is not None)
+        output = self.printed.pipe() if self.strict else _standard_error()
+        with ours, theirs:
+            try:
+                process = subprocess.Popen(
+                    bubblewrap.wrapped(command) if wrapper else command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env={} if self.strict else _environment(),
+                    cwd="/" if self.strict else None,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,  # Ctrl-C is for this process to tell it
+                )
+            except OSError as error:
+                raise UserError(
+                    f"{sys.executable}: cannot be started ({error.strerror})"
+                ) from error
+            finally:
+                if self.strict:
+                    os.close(output)
+            self._channel = Channel(ours.dup(), FROM_POLICY)
+        self._process = process
+        self._wrapper, self._why_not_wrapped = wrapper, why_not
+        self._numbers = {}
+        self._end = weakref.finalize(self, _kill, process, self._channel.connection)
+
+    def _await_ready(self, channel: Channel) -> None:
+        """Wait until the process is up, and see what holds it."""
+        seconds = STARTING if self.strict else None
+        name, *fields = self._held(channel, seconds, channel.receive)
+        assert name == "ready"  # nothing of the policy has been run yet
+        self._is_ready = True
+        wrapper = self._wrapper
+        self.restricted_by, trees, also = fields
+        self.layers = tuple(filter(None, (wrapper, self.restricted_by, *also)))
+        confined = wrapper or self.restricted_by
+        self._readable = [Path(tree).resolve() for tree in trees] if confined else []
+        self._unreadable.clear()
+        if self.strict and not confined:
+            self.close()
+            raise NoSandbox(
+                f"{self.file}: nothing here keeps it from the disk, so it is not run "
+                f"({self._why_not_wrapped}; this kernel has no Landlock); verify it on a Linux "
+                "that has either"
+            )
+
+    def _command(self, connection: int, wrapped: bool) -> list[str]:
+        """What runs the policy: a stranger's finds no modules but installed ones, and no file."""
+        here = str(Path(PACKAGE).parent)
+        code = _START.format(
+            path=libraries(sys.path) if self.strict else [*sys.path, here],
+            connection=connection,
+            parent=1 if wrapped else os.getpid(),
+            file=None if self.strict else self.file,
+            memory=self.strict.memory if self.strict else None,
+        )
+        return [sys.executable, "-P", "-c", code]
+
+    def _load(self, channel: Channel, settings: Mapping[str, str]) -> list[Any]:
+        key = json.dumps(dict(settings))
+        channel.send("load", self.spec, key, self.source)
+        name, *fields = channel.receive()
+        result = self._result(name, fields)
+        if type(result) is not list or len(result) != 6 or type(result[0]) is not int:
+            raise BrokenFrame("no description")
+        self._numbers[key] = result[0]
+        return result
+
+    def _described(
+        self,
+        settings: Mapping[str, str],
+        number: int,
+        class_name: object,
+        parameters: str,
+        requires: Any,
+        budget: object,
+        unranked: object,
+    ) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
+        """Make the stand-in; TypeError or ValueError where the description is not in order."""
+        known = json.loads(parameters)
+        in_order = (
+            type(class_name) is str
+            and class_name.isidentifier()
+            and type(known) is dict
+            and type(requires) is list
+            and all(type(signal) is str for signal in requires)
+            and set(requires) <= set(NEEDS)
+            and (budget is None or (type(budget) is int and budget >= 1))
+            and type(unranked) is bool
+        )
+        if not in_order:
+            raise ValueError
+        kind: Any = type("IsolatedPolicy", (IsolatedPolicy,), {})
+        kind.requires, kind.budget, kind.unranked = frozenset(requires), budget, unranked
+        return kind(self, dict(settings)), str(class_name), known
+
+    def _result(self, name: str, fields: list[Any]) -> Any:
+        if name == "done" and len(fields) == 1:
+            return fields[0]
+        if name in ("policy", "user") and len(fields) == 1 and type(fields[0]) is str:
+            told = escaped(" ".join(fields[0][:MAX_TOLD].split()))
+            raise (PolicyError if name == "policy" else UserError)(told)
+        raise BrokenFrame(f"no such message: {name:.40}")
+
+    def _answer(self, result: object) -> Answer:
+        if type(result) is not list or len(result) != 2:
+            raise BrokenFrame("no answer")
+        kind, value = result
+        if kind == "text" and (value is None or (type(value) is str and len(value) <= MAX_ANSWER)):
+            with suppress(UnicodeEncodeError):
+                (value or "").encode()
+                return value
+        if kind == "class" and type(value) is int and -(2**31) <= value < 2**31:
+            return np.int32(value)
+        raise BrokenFrame("no answer")
+
+    def _refuse_readable(self, pool: Path) -> None:
+        """Refuse a pool in a folder that the policy can read because Python imports from it."""
+        if pool in self._unreadable:
+            return
+        resolved = pool.resolve()
+        for tree in self._readable:
+            if resolved.is_relative_to(tree):
+                raise UserError(
+                    f"{pool}: lies in {tree}, which policies may read because Python imports from "
+                    "it; move the pool elsewhere (--cache)"
+                )
+        self._unreadable.add(pool)
+
+    def _how_it_ended(self) -> str:
+        """What became of a process that has hung up; it is gone afterwards."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)
+        status = self._process.returncode
+        self.close()
+        if self._wrapper and status is not None and status > 128:
+            status = 128 - status  # how bubblewrap tells of a signal
+        if status is None:
+            return "closed the connection to the simulator; return an answer instead"
+        if status >= 0:
+            return f"ended its own process (exit status {status}); return an answer instead"
+        if status == -signal.SIGKILL:
+            return "its process was killed (out of memory?)"
+        return f"its process crashed ({signal.Signals(-status).name})"
+
+    def _broke(self, what: str) -> str:
+        return (
+            f"{self.file}: sent the simulator {' '.join(what.split())}; only the sampler may use "
+            "the connection"
+        )
+
+
+class Answering:
+    """An answer that a policy is working on, served in turns: others are, meanwhile.
+
+    Attributes
+    ----------
+    process
+        The policy's.
+    left
+        Seconds that it has left: they pass while it is waited for and while it is served.
+    answer
+        What it answered, once it has.
+    """
+
+    def __init__(self, process: PolicyProcess, channel: Channel, host: EngineHost) -> None:
+        self.process = process
+        self.answer: Answer = None
+        self._channel = channel
+        self._host = host
+        self._allowed = process.allowed
+        self.left = math.inf if self._allowed is None else self._allowed
+
+    def fileno(self) -> int:
+        """The file descriptor on which it asks."""
+        return self._channel.connection.fileno()
+
+    def go_on(self, *, to_the_end: bool = False) -> bool:
+        """Do what the policy has asked, or wait for all that it asks; whether it has answered."""
+        began = time.monotonic()
+        is_over = True
+        try:
+            is_over = self.process._held(
+                self._channel, self._allowed, lambda: self._turns(to_the_end), self.left
+            )
+        finally:
+            self.left -= time.monotonic() - began
+            if is_over and self.process._bank is not None:
+                self.process._bank.spend(self.process._bank.allowed - self.left)
+        return is_over
+
+    def _turns(self, to_the_end: bool) -> bool:
+        channel = self._channel
+        while True:
+            name, *fields = channel.receive()
+            if name in ("done", "policy", "user"):
+                self.answer = self.process._answer(self.process._result(name, fields))
+                return True
+            reply = self._host.reply(name, fields)
+            if reply is not None:
+                channel.require_silence()  # or it sends what it likes and reads no reply
+                channel.send(*reply)
+            if not (to_the_end or channel.holds_more):
+                return False
+
+
+def _environment() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
+
+
+def _kill(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
+    connection.close()
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _standard_error() -> int:
+    """Where a policy prints to: standard error, or nowhere where that is closed."""
+    try:
+        os.fstat(2)
+    except OSError:
+        return subprocess.DEVNULL
+    return 2

@@ -1,0 +1,189 @@
+"""Both ends of an engine that is in another process.
+
+`RemoteEngine` is the policy's end: it holds what is known of each trace by now, and asks for the
+rest. `EngineHost` is the other: it checks what arrives, has the engine do it, and answers.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
+from simulator.isolation.wire import INDEX, OPERATIONS, BrokenFrame, Channel
+from simulator.policy.visible import VisibleEngine
+from simulator.rules.stop_rules import StopRule
+from simulator.signals import NO_ANSWER
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+REFUSALS: dict[str, type[SamplerError]] = {
+    "SamplerError": SamplerError,
+    "BudgetExceeded": BudgetExceeded,
+}
+"""What an engine raises that a policy may catch, by the name under which it travels."""
+
+
+class RemoteEngine:
+    """An engine of which this process holds only what a policy may see (`VisibleEngine`)."""
+
+    def __init__(self, channel: Channel, budget: int) -> None:
+        self._channel = channel
+        self._one_at_a_time = threading.Lock()  # a policy may have threads
+        self._numbers = np.arange(budget)
+        self._started = 0
+        self.budget = budget
+        self.answered = False
+        self.num_tokens = np.zeros(budget, dtype=np.int64)
+        self.finished = np.zeros(budget, dtype=np.bool_)
+        self.stopped = np.zeros(budget, dtype=np.bool_)
+        self.answer = np.full(budget, NO_ANSWER, dtype=np.int32)
+
+    def _ask(self, name: str, *arguments: Any) -> Any:
+        operation = OPERATIONS[name]
+        packed = [kind.pack(each) for kind, each in zip(operation.takes, arguments, strict=True)]
+        with self._one_at_a_time:
+            if self.answered:
+                raise SamplerError(ANSWERED)
+            if operation.gives is None:
+                self._channel.put(name, *packed)
+                return None
+            self._channel.send(name, *packed)
+            kind, value = self._channel.receive()
+        if kind in REFUSALS:
+            raise REFUSALS[kind](value)
+        return operation.gives.unpack(value, self.budget)
+
+    def close(self) -> None:
+        """Answer nothing any more, once no other thread is asking."""
+        with self._one_at_a_time:
+            self.answered = True
+
+    @property
+    def all_started(self) -> Ints:
+        return self._numbers[: self._started]
+
+    @property
+    def clock(self) -> float:
+        clock: float = self._ask("clock")
+        return clock
+
+    @property
+    def probe_calls(self) -> int:
+        calls: int = self._ask("probe_calls")
+        return calls
+
+    @property
+    def judge_calls(self) -> int:
+        calls: int = self._ask("judge_calls")
+        return calls
+
+    @property
+    def judge_tokens(self) -> int:
+        tokens: int = self._ask("judge_tokens")
+        return tokens
+
+    def start(self, n: int) -> Ints:
+        self._ask("start", n)
+        first, self._started = self._started, self._started + n
+        return self._numbers[first : self._started]
+
+    def decode(
+        self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
+    ) -> Ints:
+        finished: Ints
+        num_tokens, finished, answers = self._ask("decode", index, tokens, until, first)
+        self.num_tokens[index] = num_tokens
+        self.finished[finished] = True
+        self.answer[finished] = answers
+        return finished
+
+    def stop(self, index: Ints) -> None:
+        self._ask("stop", index)
+        self.stopped[index[~self.finished[index]]] = True
+
+    def probe(self, index: Ints) -> npt.NDArray[np.int32]:
+        answers: npt.NDArray[np.int32] = self._ask("probe", index)
+        return answers
+
+    def texts(self, index: Ints) -> list[str]:
+        texts: list[str] = self._ask("texts", index)
+        return texts
+
+    def confidence(self, number: int) -> Floats:
+        values: Floats = self._ask("confidence", number)
+        return values
+
+    def mean_confidence(self, index: Ints, window: int | None) -> Floats:
+        values: Floats = self._ask("mean_confidence", index, window)
+        return values
+
+    def lowest_confidence(self, index: Ints, window: int) -> Floats:
+        values: Floats = self._ask("lowest_confidence", index, window)
+        return values
+
+    def bottom_confidence(self, index: Ints, share: float, window: int) -> Floats:
+        values: Floats = self._ask("bottom_confidence", index, share, window)
+        return values
+
+    def judge(self, pairs: Ints) -> Floats:
+        scores: Floats = self._ask("judge", pairs)
+        return scores
+
+    def declare_clusters(self, clusters: Ints) -> None:
+        self._ask("declare_clusters", clusters)
+
+
+class EngineHost:
+    """Has an engine do what a policy's process asks, once it is sure that it is asked properly."""
+
+    def __init__(self, engine: VisibleEngine) -> None:
+        self._engine = engine
+        self._last_raw: object = None
+        self._last_index = np.empty(0, dtype=np.int64)
+
+    def reply(self, name: str, arguments: list[Any]) -> tuple[str, Any] | None:
+        """What to send back for a request; None where nothing is waited for.
+
+        Raises
+        ------
+        BrokenFrame
+            It is none that a policy's process can have made by its sampler.
+        """
+        operation = OPERATIONS.get(name)
+        if operation is None or len(arguments) != len(operation.takes):
+            raise BrokenFrame(f"no such operation: {name:.40}")
+        started = len(self._engine.all_started)
+        given = [
+            self._index(raw, started) if kind is INDEX else kind.unpack(raw, started)
+            for kind, raw in zip(operation.takes, arguments, strict=True)
+        ]
+        try:
+            target = self if name == "decode" else self._engine
+            result = getattr(target, name)
+            if callable(result):
+                result = result(*given)
+        except SamplerError as error:
+            if operation.gives is None:  # `Sampler` refuses it before it is sent
+                raise BrokenFrame(str(error)) from error
+            kind = type(error).__name__
+            return (kind if kind in REFUSALS else SamplerError.__name__), str(error)
+        return None if operation.gives is None else ("done", operation.gives.pack(result))
+
+    def decode(
+        self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
+    ) -> tuple[Ints, Ints, npt.NDArray[np.int32]]:
+        """`decode` of the engine, and what a policy then sees of these traces."""
+        finished = self._engine.decode(index, tokens, until, first)
+        return self._engine.num_tokens[index], finished, self._engine.answer[finished]
+
+    def _index(self, raw: object, started: int) -> Ints:
+        """The same array for the same numbers: by that the engine knows traces in lock step."""
+        if raw != self._last_raw:
+            self._last_index = INDEX.unpack(raw, started)
+            self._last_raw = raw
+        return self._last_index

@@ -1,0 +1,213 @@
+"""What the kernel keeps a policy's process from: files, writing, the network, other processes.
+
+A policy is handed only what it may see; this stops it from looking for the rest on the disk. It is
+Landlock, which Linux has had since 5.13 and which needs no rights. Unlike anything done in Python
+it also holds for what libraries open in C++. Where a kernel has none, or forbids its use, a policy
+runs without. Loads neither numpy nor anything heavy, as it acts before any of it is imported: a
+restriction holds for the thread that asked for it and for those that are started afterwards.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from simulator import PACKAGE
+
+REMEDY = "a policy may read nothing but what the sampler gives it"
+"""What is added to an error about a file that was refused."""
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
+_RULESET_VERSION, _PATH_BENEATH = 1, 1
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
+_RIGHTS_BY_VERSION = ((1, 13), (2, 14), (3, 15), (5, 16))
+"""Landlock version and how many rights over files it knows from then on."""
+_ALL_TCP, _TCP_SINCE = 0b11, 4
+_ALL_SCOPES, _SCOPES_SINCE = 0b11, 6  # abstract sockets and signals
+
+_TREES = (
+    "/lib",
+    "/lib64",
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/local/lib",
+    "/usr/share/zoneinfo",
+    "/sys/devices/system",
+    "/sys/fs/cgroup",
+    "/proc/self",
+)
+_FILES = (
+    "/dev/null",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/zero",
+    "/etc/ld.so.cache",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/proc/cpuinfo",
+    "/proc/meminfo",
+    "/proc/sys/vm/overcommit_memory",
+)
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = (
+        ("files", ctypes.c_uint64),
+        ("network", ctypes.c_uint64),
+        ("scopes", ctypes.c_uint64),
+    )
+
+
+class _PathBeneath(ctypes.Structure):
+    _pack_ = 1
+    _layout_ = "ms"
+    _fields_ = (("rights", ctypes.c_uint64), ("folder", ctypes.c_int32))
+
+
+@dataclass(frozen=True)
+class Readable:
+    """What stays readable: folders with all below them, single files, folders only to be listed."""
+
+    trees: Sequence[str]
+    files: Sequence[str]
+    listed: Sequence[str]
+
+
+def readable_to_python(search_path: Sequence[str], policy_file: str | None) -> Readable:
+    """What a Python process needs for its imports, and nothing else.
+
+    The libraries of this Python in full; of other folders on the search path, among them often the
+    working directory with its pools and runs, only what can be imported: modules and packages.
+    """
+    trees = {*_TREES, PACKAGE}
+    for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix):
+        trees.update((f"{prefix}/lib", f"{prefix}/lib64"))
+    trees.update(filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":")))
+    for name, module in list(sys.modules.items()):  # what `pip install -e` leaves in site-packages
+        if name.startswith("__editable___"):
+            trees.update(getattr(module, "MAPPING", {}).values())
+    files, listed = {*_FILES, *([policy_file] if policy_file else [])}, set()
+    for entry in search_path:
+        folder = os.path.abspath(entry or ".")  # noqa: PTH100
+        if folder.endswith(("/site-packages", "/dist-packages")):
+            trees.add(folder)
+        elif not any(folder == tree or folder.startswith(tree + "/") for tree in trees):
+            listed.add(folder)
+            for path, is_package in _importable(folder):
+                (trees if is_package else files).add(path)
+    return Readable(sorted(trees), sorted(files), sorted(listed))
+
+
+def libraries(search_path: Sequence[str]) -> list[str]:
+    """What of a search path belongs to this Python and to this package, not to who runs it."""
+    prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
+    own = tuple(f"{prefix}/lib" for prefix in prefixes)
+    ends = ("/site-packages", "/dist-packages")
+    kept = [entry for entry in search_path if entry.startswith(own) or entry.endswith(ends)]
+    return [*kept, str(Path(PACKAGE).parent)]
+
+
+def _importable(folder: str) -> Iterator[tuple[str, bool]]:
+    """Modules and packages directly in a folder, and whether each is a package."""
+    try:
+        entries = list(os.scandir(folder))
+    except NotADirectoryError:  # a zip file on the search path
+        yield folder, False
+        return
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.endswith((".py", ".so")):
+            yield entry.path, False
+        elif entry.name == "__pycache__" or os.path.exists(f"{entry.path}/__init__.py"):  # noqa: PTH110
+            yield entry.path, True
+
+
+def die_with(parent: int) -> None:
+    """End this process, by kill, as soon as `parent` has ended, however that ends."""
+    if sys.platform == "linux":
+        import signal
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        import threading
+
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _watch(parent: int) -> None:
+    import time
+
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def be_first_to_go() -> None:
+    """Where memory runs out, let the kernel end this process and not the one that started it."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    except OSError:
+        return
+
+
+def restrict(readable: Readable) -> str | None:
+    """Take from this thread, and all that it starts, everything but reading what is `readable`.
+
+    Returns
+    -------
+    What does it, as `Landlock 7`; None where this kernel offers nothing.
+    """
+    if sys.platform != "linux":
+        return None
+    libc = ctypes.CDLL(None, use_errno=True)
+    version = libc.syscall(_CREATE_RULESET, None, ctypes.c_size_t(0), _RULESET_VERSION)
+    if version < 1:
+        return None
+    rights = (1 << max(count for since, count in _RIGHTS_BY_VERSION if since <= version)) - 1
+    handled = _Ruleset(
+        rights,
+        _ALL_TCP if version >= _TCP_SINCE else 0,
+        _ALL_SCOPES if version >= _SCOPES_SINCE else 0,
+    )
+    size = 8 if version < _TCP_SINCE else 16 if version < _SCOPES_SINCE else 24
+    ruleset = libc.syscall(_CREATE_RULESET, ctypes.byref(handled), ctypes.c_size_t(size), 0)
+    if ruleset < 0:
+        return None
+    try:
+        for paths, granted in (
+            (readable.trees, _READ_FILE | _READ_DIR),
+            (readable.files, _READ_FILE),
+            (readable.listed, _READ_DIR),
+            (("/dev/null",), _READ_FILE | _WRITE_FILE),
+        ):
+            for path in paths:
+                _grant(libc, ruleset, path, granted)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        if libc.syscall(_RESTRICT_SELF, ruleset, 0):
+            return None
+    finally:
+        os.close(ruleset)
+    return f"Landlock {version}"
+
+
+def _grant(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
+    try:
+        target = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:  # it is not there
+        return
+    try:
+        if not os.path.isdir(path):  # noqa: PTH112
+            rights &= ~_READ_DIR
+        rule = _PathBeneath(rights, target)
+        libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
+    finally:
+        os.close(target)

@@ -1,0 +1,333 @@
+"""Frames between the process that holds the pools and one that runs a policy, and what is in them.
+
+A frame is its length in four bytes and a msgpack array: the name of a message or of an operation,
+and its fields. Nothing in it is code or the name of code. `OPERATIONS` is all that a policy's
+process may ask of the engine; whatever it sends is checked field by field before anything happens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import select
+import socket
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+import numpy as np
+import numpy.typing as npt
+
+from simulator.isolation.limits import Overdue
+from simulator.rules.stop_rules import RULES, AnyOf, StopRule
+
+Ints = npt.NDArray[np.int64]
+
+FROM_POLICY = 16 << 20
+"""The largest frame taken from a policy, in bytes: every pair of 1,000 traces fits."""
+
+TO_POLICY = 2 << 30
+"""The largest frame sent to one: the texts of 512 traces of 10^6 characters fit."""
+
+MAX_FIELDS = 4096
+"""The longest array in a frame from a policy: fields of an operation, rules, a rule's words."""
+
+MAX_TEXT = 1 << 20
+"""The longest text in a frame from a policy, in bytes."""
+
+
+class BrokenFrame(Exception):  # noqa: N818  (what it is)
+    """Bytes that are no frame, or fields that are not what their operation takes."""
+
+
+class Channel:
+    """A stream socket that carries frames.
+
+    Attributes
+    ----------
+    connection
+        The socket.
+
+    Parameters
+    ----------
+    limit
+        What is received at most, in bytes.
+    """
+
+    def __init__(self, connection: socket.socket, limit: int) -> None:
+        self.connection = connection
+        self._deadline: float | None = None
+        self._readable = select.poll()
+        self._readable.register(connection, select.POLLIN)
+        self._limit = limit
+        self._longest_array = limit if limit == TO_POLICY else MAX_FIELDS
+        self._pack = msgpack.Packer(unicode_errors="surrogatepass").pack
+        self._waiting = b""
+        self._received = bytearray()
+
+    def end_after(self, seconds: float) -> None:
+        """Have sending and receiving raise `Overdue` when the time is over.
+
+        The kernel watches over each of them, so that it costs nothing: one that began just before
+        the time was over is given as long again.
+        """
+        self._deadline = time.monotonic() + seconds
+        whole, rest = divmod(max(1, int(seconds * 1e6)), 1_000_000)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", whole, rest))
+
+    def put(self, *fields: Any) -> None:
+        """Have a frame go out together with the next that is sent."""
+        payload = self._pack(fields)
+        if len(payload) > TO_POLICY:
+            raise BrokenFrame(f"a frame of {len(payload)} bytes")
+        self._waiting = b"".join((self._waiting, len(payload).to_bytes(4, "little"), payload))
+
+    def send(self, *fields: Any) -> None:
+        """Send a frame."""
+        self.put(*fields)
+        waiting, self._waiting = self._waiting, b""
+        self._in_time()
+        try:
+            self.connection.sendall(waiting)
+        except BlockingIOError:
+            raise Overdue from None
+
+    @property
+    def holds_more(self) -> bool:
+        """Whether something of the next frame has been received together with the last."""
+        return bool(self._received)
+
+    def require_silence(self) -> None:
+        """Raise `BrokenFrame` where more has come than the one message that it was time for."""
+        waiting: bytes | bytearray = self._received
+        if not waiting and self._readable.poll(0):
+            waiting = self.connection.recv(1, socket.MSG_PEEK)  # nothing is an end, told later
+        if waiting:
+            raise BrokenFrame("a message before its turn")
+
+    def receive(self) -> list[Any]:
+        """The next frame's name and fields.
+
+        Raises
+        ------
+        EOFError
+            The other side has closed the connection.
+        BrokenFrame
+            What came is no frame.
+        Overdue
+            The time of `end_after` is over.
+        """
+        self._read(4)
+        size = int.from_bytes(self._received[:4], "little")
+        if size > self._limit:
+            raise BrokenFrame(f"a frame of {size} bytes")
+        self._read(4 + size)
+        with memoryview(self._received) as received:
+            payload = bytes(received[4 : 4 + size])
+        del self._received[: 4 + size]
+        try:
+            fields = msgpack.unpackb(
+                payload,
+                unicode_errors="surrogatepass",
+                max_array_len=self._longest_array,
+                max_map_len=0,
+                max_ext_len=0,
+            )
+        except Exception as error:  # msgpack has an exception for each kind of damage
+            raise BrokenFrame("bytes that are no message") from error
+        if type(fields) is not list or not fields or type(fields[0]) is not str:
+            raise BrokenFrame("a message without a name")
+        return fields
+
+    def _read(self, size: int) -> None:
+        while len(self._received) < size:
+            self._in_time()
+            try:
+                chunk = self.connection.recv(max(1 << 16, min(size - len(self._received), 1 << 22)))
+            except BlockingIOError:
+                raise Overdue from None
+            if not chunk:
+                raise EOFError
+            self._received += chunk
+
+    def _in_time(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise Overdue
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a value travels: `pack` makes plain data of it, `unpack` checks that and makes it again.
+
+    `unpack` is given what arrived and how many traces have been started, and raises `BrokenFrame`.
+    """
+
+    pack: Callable[[Any], Any]
+    unpack: Callable[[Any, int], Any]
+
+
+def _require(fits: bool, what: str) -> None:
+    if not fits:
+        raise BrokenFrame(what)
+
+
+def _array(dtype: npt.DTypeLike) -> Kind:
+    kind = np.dtype(dtype)
+    what = f"no array of {kind}"
+
+    def unpack(raw: Any, started: int) -> npt.NDArray[Any]:
+        _require(type(raw) is bytes and len(raw) % kind.itemsize == 0, what)
+        return np.frombuffer(bytearray(raw), kind)
+
+    return Kind(lambda array: np.ascontiguousarray(array, kind).tobytes(), unpack)
+
+
+def _unpack_index(raw: Any, started: int) -> Ints:
+    index: Ints = INTS.unpack(raw, started)
+    numbers = index.tolist()
+    if numbers:
+        _require(min(numbers) >= 0 and max(numbers) < started, "a trace that is not started")
+        _require(len(set(numbers)) == len(numbers), "a trace twice")
+    return index
+
+
+def _unpack_pairs(raw: Any, started: int) -> Ints:
+    pairs: Ints = INTS.unpack(raw, started)
+    _require(len(pairs) % 2 == 0, "half a pair")
+    return pairs.reshape(-1, 2)  # the engine refuses what is no pair, with words for the policy
+
+
+def _unpack_whole(value: Any, started: int) -> int:
+    _require(type(value) is int and 0 <= value < 2**63, "no whole number")
+    return int(value)
+
+
+def _unpack_positive(value: Any, started: int) -> int:
+    _require(type(value) is int and 1 <= value < 2**63, "no number of 1 or more")
+    return int(value)
+
+
+def _unpack_started(value: Any, started: int) -> int:
+    _require(type(value) is int and 0 <= value < started, "a trace that has not been started")
+    return int(value)
+
+
+def _unpack_share(value: Any, started: int) -> float:
+    _require(type(value) is float and 0 < value <= 1, "no share")
+    return float(value)
+
+
+def _unpack_number(value: Any, started: int) -> int | float:
+    _require(type(value) in (int, float), "no number")
+    return value  # type: ignore[no-any-return]
+
+
+def _unpack_texts(value: Any, started: int) -> list[str]:
+    _require(type(value) is list and all(type(text) is str for text in value), "no texts")
+    return value  # type: ignore[no-any-return]
+
+
+def _optional(kind: Kind) -> Kind:
+    return Kind(
+        lambda value: None if value is None else kind.pack(value),
+        lambda value, started: None if value is None else kind.unpack(value, started),
+    )
+
+
+def _pack_rule(rule: StopRule) -> list[Any]:
+    """A rule as a flat list: names and fields of those that `|` put together, left to right."""
+    leaves: list[Any] = []
+    waiting = [rule]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, AnyOf):
+            waiting += (part.right, part.left)
+        else:
+            fields = [getattr(part, field.name) for field in dataclasses.fields(part)]  # type: ignore[arg-type]
+            leaves.append([type(part).__name__, [_plain(value) for value in fields]])
+    return leaves
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list | set | frozenset):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _unpack_rule(value: Any, started: int) -> StopRule:
+    _require(type(value) is list and len(value) > 0, "no rule")
+    rules = [_unpack_leaf(leaf) for leaf in value]
+    rule = rules[0]
+    for other in rules[1:]:
+        rule = rule | other
+    return rule
+
+
+def _unpack_leaf(leaf: Any) -> StopRule:
+    _require(type(leaf) is list and len(leaf) == 2 and type(leaf[1]) is list, "no rule")
+    name, fields = leaf
+    _require(type(name) is str and name in RULES, "no rule of that name")
+    for field in fields:
+        for value in field if type(field) is list else [field]:
+            _require(type(value) in (int, float, str, bool, type(None)), "no field of a rule")
+            _require(type(value) is not str or len(value) <= MAX_TEXT, "a text that long")
+    plain = [tuple(field) if type(field) is list else field for field in fields]
+    try:
+        return RULES[name](*plain)
+    except Exception as error:
+        raise BrokenFrame(f"{name}: {error}") from error
+
+
+INTS = _array(np.int64)
+FLOATS = _array(np.float64)
+CLASSES = _array(np.int32)
+INDEX = Kind(INTS.pack, _unpack_index)
+PAIRS = Kind(INTS.pack, _unpack_pairs)
+WHOLE = Kind(int, _unpack_whole)
+POSITIVE = Kind(int, _unpack_positive)
+STARTED = Kind(int, _unpack_started)
+SHARE = Kind(float, _unpack_share)
+NUMBER = Kind(lambda value: value, _unpack_number)
+TEXTS = Kind(list, _unpack_texts)
+RULE = Kind(_pack_rule, _unpack_rule)
+_DECODED = (INTS, INTS, CLASSES)
+DECODED = Kind(
+    lambda parts: [kind.pack(part) for kind, part in zip(_DECODED, parts, strict=True)],
+    lambda parts, started: [
+        kind.unpack(part, started) for kind, part in zip(_DECODED, parts, strict=True)
+    ],
+)
+"""Tokens of each trace named, numbers of those that finished in the call, and their answers."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What an operation of the engine takes and gives; one that gives nothing has no reply."""
+
+    takes: tuple[Kind, ...]
+    gives: Kind | None
+
+
+OPERATIONS = {
+    "start": Operation((WHOLE,), None),
+    "decode": Operation((INDEX, _optional(WHOLE), _optional(RULE), _optional(POSITIVE)), DECODED),
+    "stop": Operation((INDEX,), None),
+    "probe": Operation((INDEX,), CLASSES),
+    "texts": Operation((INDEX,), TEXTS),
+    "confidence": Operation((STARTED,), FLOATS),
+    "mean_confidence": Operation((INDEX, _optional(POSITIVE)), FLOATS),
+    "lowest_confidence": Operation((INDEX, POSITIVE), FLOATS),
+    "bottom_confidence": Operation((INDEX, SHARE, POSITIVE), FLOATS),
+    "judge": Operation((PAIRS,), FLOATS),
+    "declare_clusters": Operation((INTS,), None),
+    "clock": Operation((), NUMBER),
+    "probe_calls": Operation((), NUMBER),
+    "judge_calls": Operation((), NUMBER),
+    "judge_tokens": Operation((), NUMBER),
+}
+"""Everything that a policy's process may ask: methods and properties of `VisibleEngine`."""

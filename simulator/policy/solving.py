@@ -1,0 +1,111 @@
+"""Asking a policy for an answer: the same in this process and in one of its own."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import traceback
+
+import numpy as np
+
+from simulator.errors import PolicyError, SamplerError, UserError
+from simulator.policy.base import Answer, Policy, Problem
+from simulator.policy.sampler import Sampler
+
+MAX_ANSWER = 100_000
+"""The longest text that is an answer, in characters."""
+
+
+def solve(policy: Policy, problem: Problem, sampler: Sampler, file: str) -> Answer:
+    """What a policy answers, as plain data.
+
+    It is asked on a shallow copy of the policy, so that what it keeps on `self` ends with the
+    problem.
+
+    Parameters
+    ----------
+    file
+        What the policy is called in errors.
+
+    Raises
+    ------
+    PolicyError
+        One line that names file and line: it raised, or returned what is no answer.
+    UserError, KeyboardInterrupt
+        As they are: what is wrong is not the policy.
+    """
+    try:
+        return plain_answer(copy.copy(policy).solve(problem, sampler), file)
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise PolicyError(explain(error, file)) from error
+
+
+def plain_answer(answer: object, file: str) -> Answer:
+    """A text, an answer class as votes and traces give it, or None.
+
+    Raises
+    ------
+    PolicyError
+        Anything else, Python numbers included: 204 may be meant as an answer or as a class.
+    """
+    if answer is None:
+        return None
+    if isinstance(answer, str):
+        return _plain_text(str.__str__(answer), file)  # whatever a subclass redefines
+    if type(answer) is np.int32:
+        return answer
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise PolicyError(f"{file}: solve is async; define it with a plain def")
+    shown = " ".join(f"{type(answer).__name__} {_safe_repr(answer):.40}".split())
+    raise PolicyError(
+        f"{file}: solve returned {shown}; return an answer's text, a class as majority_vote and "
+        "traces.answer give it, or None"
+    )
+
+
+def _plain_text(answer: str, file: str) -> str:
+    if len(answer) > MAX_ANSWER:
+        raise PolicyError(
+            f"{file}: solve returned a text of {len(answer):,} characters; an answer has at most "
+            f"{MAX_ANSWER:,}"
+        )
+    try:
+        answer.encode()
+    except UnicodeEncodeError:
+        raise PolicyError(
+            f"{file}: solve returned a text with a lone surrogate, {answer!r:.40}; "
+            "return text that can be stored"
+        ) from None
+    return answer
+
+
+def _safe_repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:
+        return "(which cannot be shown)"
+
+
+MAX_MESSAGE = 1000
+"""How much of an exception's text is shown, in characters."""
+
+
+def explain(error: BaseException, file: str) -> str:
+    """One line for an exception that a policy let escape: where in its file, and what."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    where = f"{file}:{lines[-1]}" if lines else file
+    return f"{where}: {describe(error)}"
+
+
+def describe(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error)[:MAX_MESSAGE].split())
+    except Exception:  # its own __str__ fails
+        text = ""
+    if isinstance(error, SamplerError) or (type(error) is ValueError and text):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,82 @@
+"""What a policy's side needs of an engine: all that `Sampler` and `Traces` ever read or ask.
+
+The engine itself (`simulator.replay.engine`) offers it in this process,
+`simulator.isolation.remote_engine` in a process that holds nothing else. It is what a policy may
+see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.rules.stop_rules import StopRule
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class VisibleEngine(Protocol):
+    """The traces of one problem in one repeat, numbered in the repeat's order.
+
+    `index` are numbers of started traces, each once, shape (n,). Whole numbers come as int, checked
+    by `Sampler` and `Traces`, so that both engines refuse the same with the same words.
+
+    Attributes
+    ----------
+    num_tokens, finished, stopped, answer
+        What is known of each trace by now, shape (budget,); `answer` is −1 until it has finished.
+    answered
+        Whether the policy has answered: what it knows then is final, and nothing more is told.
+    """
+
+    answered: bool
+    num_tokens: Ints
+    finished: npt.NDArray[np.bool_]
+    stopped: npt.NDArray[np.bool_]
+    answer: npt.NDArray[np.int32]
+
+    @property
+    def budget(self) -> int: ...
+    @property
+    def all_started(self) -> Ints: ...
+    @property
+    def clock(self) -> float: ...
+    @property
+    def probe_calls(self) -> int: ...
+    @property
+    def judge_calls(self) -> int: ...
+    @property
+    def judge_tokens(self) -> int: ...
+
+    def start(self, n: int) -> Ints: ...
+    def decode(
+        self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
+    ) -> Ints: ...
+    def stop(self, index: Ints) -> None: ...
+    def probe(self, index: Ints) -> npt.NDArray[np.int32]: ...
+    def texts(self, index: Ints) -> list[str]: ...
+    def confidence(self, number: int) -> Floats: ...
+    def mean_confidence(self, index: Ints, window: int | None) -> Floats: ...
+    def lowest_confidence(self, index: Ints, window: int) -> Floats: ...
+    def bottom_confidence(self, index: Ints, share: float, window: int) -> Floats: ...
+    def judge(self, pairs: Ints) -> Floats: ...
+    def declare_clusters(self, clusters: Ints) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Hindsight:
+    """Final length in tokens and correctness of every trace of the budget, shape (budget,)."""
+
+    lengths: Ints
+    correct: npt.NDArray[np.bool_]
+
+
+@runtime_checkable
+class KnowsHindsight(Protocol):
+    """An engine that also knows how its traces end; what a policy file drives does not."""
+
+    def hindsight(self) -> Hindsight: ...

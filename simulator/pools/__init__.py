@@ -1,0 +1,1 @@
+"""The pool format: schemas, reading, writing, checking and finding pools."""

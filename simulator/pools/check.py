@@ -1,0 +1,229 @@
+"""Checking a stored pool against everything its format promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.errors import UserError
+from simulator.pools.pool import (
+    CONFIDENCE_FLOAT32,
+    NO_ANSWER,
+    SCHEMAS,
+    SIGNALS,
+    PoolInfo,
+    read_info,
+)
+from simulator.storage import file_sha256, reading
+
+MAX_FINDINGS = 20
+"""Where a report of one file stops: what is wrong is clear by then."""
+
+Progress = Callable[[int, int], None]
+"""Called with problems checked and problems in all."""
+
+
+def check_pool(path: Path, progress: Progress = lambda done, total: None) -> list[str]:
+    """What is wrong with the pool in `path`, a line each; empty if nothing is.
+
+    Recomputes the hashes, and checks that rows are sorted and unique, that lengths, counts and ids
+    agree across the files, that answer classes cover the answers and carry their grades, and that
+    every signal is what `pool.json` says. Holds one problem's signals at a time.
+    """
+    try:
+        info = read_info(path)
+    except UserError as error:
+        return [str(error)]
+    findings = list(_check_files(path, info))
+    if findings:
+        return findings  # what the rows say is worth nothing then
+    tables = {name: pq.read_table(path / f"{name}.parquet") for name in SCHEMAS if _small(name)}
+    findings += _first(_check_problems(info, tables))
+    if findings:
+        return findings
+    lengths = _lengths(tables["traces"])
+    classes = {
+        row["problem_id"]: row["values"]
+        for row in _grouped(tables["classes"], "answer_class").to_pylist()
+    }
+    findings += _first(_check_classes(tables))
+    for name in info.signals:
+        findings += _first(_check_signal(path, info, name, lengths, classes, progress))
+    return findings
+
+
+def _small(name: str) -> bool:
+    return name not in SIGNALS
+
+
+def _first(findings: Iterator[str]) -> list[str]:
+    found: list[str] = []
+    for finding in findings:
+        if len(found) == MAX_FINDINGS:
+            return [*found, "… and more of these"]
+        found.append(finding)
+    return found
+
+
+def _check_files(path: Path, info: PoolInfo) -> Iterator[str]:
+    """The files that should be there, their hashes and their columns."""
+    expected = {name for name in SCHEMAS if _small(name) or name in info.signals}
+    present = {file.stem for file in path.glob("*.parquet")}
+    for name in sorted(expected - present):
+        yield f"{name}.parquet: missing"
+    for name in sorted(present - expected):
+        yield f"{name}.parquet: not a file of this pool"
+    for name in sorted(expected & present):
+        file = path / f"{name}.parquet"
+        if file_sha256(file) != info.sha256.get(file.name):
+            yield f"{file.name}: its SHA-256 is not the one in pool.json"
+        try:
+            with reading(file):
+                schema = pq.read_schema(file)
+        except UserError as error:
+            yield f"{file.name}: {error}"
+            continue
+        allowed = [SCHEMAS[name], *([CONFIDENCE_FLOAT32] if name == "confidence" else [])]
+        if not any(schema.equals(each) for each in allowed):
+            yield f"{file.name}: columns {_columns(schema)}, expected {_columns(SCHEMAS[name])}"
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)
+
+
+def _check_problems(info: PoolInfo, tables: dict[str, pa.Table]) -> Iterator[str]:
+    """Order, uniqueness and counts of problems and traces."""
+    problems = tables["problems"]["problem_id"].to_pylist()
+    for before, after in pairwise(problems):
+        if after <= before:
+            yield f"problems.parquet: {after!r} comes after {before!r}: not sorted or not unique"
+    traces = tables["traces"]
+    keys = list(zip(traces["problem_id"].to_pylist(), traces["trace_id"].to_pylist(), strict=True))
+    for left, right in pairwise(keys):
+        if right <= left:
+            yield f"traces.parquet: trace {right} comes after {left}: not sorted or not unique"
+    with_traces = {problem for problem, _ in keys}
+    for problem in sorted(with_traces.symmetric_difference(problems)):
+        lacking = "traces.parquet" if problem in problems else "problems.parquet"
+        yield f"{lacking}: nothing of problem {problem!r}"
+    lengths = traces["num_tokens"].to_numpy()
+    for row in np.flatnonzero(lengths < 1).tolist():
+        yield f"traces.parquet: trace {keys[row]} has {lengths[row]} tokens"
+    counted = {
+        "problems": len(problems),
+        "traces": len(keys),
+        "tokens": int(lengths.sum(dtype=int)),
+    }
+    for name, count in counted.items():
+        if count != getattr(info, name):
+            yield f"pool.json: {getattr(info, name)} {name}, the files hold {count}"
+
+
+def _check_classes(tables: dict[str, pa.Table]) -> Iterator[str]:
+    """That classes are numbered from 0, are different texts, and cover and grade the answers."""
+    grades: dict[tuple[str, int], bool] = {}
+    texts: set[tuple[str, str]] = set()
+    expected: dict[str, int] = {}
+    for row in tables["classes"].to_pylist():
+        problem, number = row["problem_id"], row["answer_class"]
+        if number != expected.get(problem, 0):
+            yield f"classes.parquet: problem {problem!r}: class {number} out of order"
+        expected[problem] = number + 1
+        if (problem, row["answer"]) in texts:
+            yield f"classes.parquet: problem {problem!r}: {row['answer']!r} has two classes"
+        texts.add((problem, row["answer"]))
+        grades[problem, number] = row["correct"]
+    columns = ("problem_id", "trace_id", "answer", "answer_class", "correct")
+    for row in tables["traces"].select(columns).to_pylist():
+        where = f"traces.parquet: trace {(row['problem_id'], row['trace_id'])}"
+        number = row["answer_class"]
+        if (number == NO_ANSWER) != (row["answer"] is None):
+            yield f"{where}: answer {row['answer']!r} with class {number}"
+        elif number != NO_ANSWER and (row["problem_id"], number) not in grades:
+            yield f"{where}: class {number} is not in classes.parquet"
+        elif row["correct"] != grades.get((row["problem_id"], number), False):
+            yield f"{where}: correct is {row['correct']}, its class says otherwise"
+
+
+def _grouped(table: pa.Table, column: str) -> pa.Table:
+    grouped = table.select(["problem_id", column]).group_by("problem_id", use_threads=False)
+    return grouped.aggregate([(column, "count")]).rename_columns(["problem_id", "values"])
+
+
+def _lengths(traces: pa.Table) -> dict[str, tuple[list[int], Any]]:
+    """Trace ids and lengths by problem, in the order of the file."""
+    grouped: dict[str, tuple[list[int], Any]] = {}
+    starts = traces["problem_id"].to_pylist()
+    ids, lengths = traces["trace_id"].to_pylist(), traces["num_tokens"].to_pylist()
+    for problem, trace, length in zip(starts, ids, lengths, strict=True):
+        of_problem = grouped.setdefault(problem, ([], []))
+        of_problem[0].append(trace)
+        of_problem[1].append(length)
+    return grouped
+
+
+def _check_signal(
+    path: Path,
+    info: PoolInfo,
+    name: str,
+    lengths: dict[str, tuple[list[int], Any]],
+    classes: dict[str, int],
+    progress: Progress,
+) -> Iterator[str]:
+    """One signal file: a row group a problem, with the traces and lengths of traces.parquet."""
+    file = f"{name}.parquet"
+    with reading(path / file) as full, pq.ParquetFile(full) as stored:
+        if stored.num_row_groups != len(lengths):
+            yield f"{file}: {stored.num_row_groups} row groups for {len(lengths)} problems"
+            return
+        for group, (problem, (ids, counts)) in enumerate(lengths.items()):
+            progress(group, len(lengths))
+            rows = stored.read_row_group(group)
+            found = rows["trace_id"].to_pylist()
+            if set(rows["problem_id"].to_pylist()) != {problem} or found != ids:
+                yield f"{file}: row group {group} does not hold the traces of problem {problem!r}"
+                continue
+            for row, (trace, count) in enumerate(zip(ids, counts, strict=True)):
+                for wrong in _wrong_with(name, rows, row, count, classes.get(problem, 0), info):
+                    yield f"{file}: trace {(problem, trace)}: {wrong}"
+    progress(len(lengths), len(lengths))
+
+
+def _wrong_with(
+    name: str, rows: pa.Table, row: int, num_tokens: int, num_classes: int, info: PoolInfo
+) -> Iterator[str]:
+    if name == "confidence":
+        count = len(rows["confidence"][row].values)
+        if count != num_tokens:
+            yield f"{count} confidences for {num_tokens} tokens"
+    elif name == "probes":
+        positions = rows["position"][row].values.to_numpy()
+        answers = rows["answer_class"][row].values.to_numpy()
+        if len(positions) != len(answers):
+            yield f"{len(positions)} positions for {len(answers)} answers"
+        if (np.diff(positions) <= 0).any():
+            yield "positions do not ascend"
+        if len(positions) and (positions[0] < 1 or positions[-1] > num_tokens):
+            yield f"a probe outside of its {num_tokens} tokens"
+        if ((answers < NO_ANSWER) | (answers >= num_classes)).any():
+            yield "an answer class that is not in classes.parquet"
+    else:
+        ends = rows["token_ends"][row]
+        if not ends.is_valid:
+            if info.token_accuracy == "exact":
+                yield "no token ends, though pool.json says that token counts are exact"
+            return
+        offsets = ends.values.to_numpy()
+        if len(offsets) != num_tokens:
+            yield f"{len(offsets)} token ends for {num_tokens} tokens"
+        elif (np.diff(offsets) < 0).any() or offsets[0] < 0:
+            yield "token ends do not ascend"
+        elif offsets[-1] > len(rows["text"][row].as_py()):
+            yield "token ends beyond the text"

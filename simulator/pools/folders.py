@@ -1,0 +1,121 @@
+"""Where pools and runs live on this machine, and finding pools by name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from simulator.errors import UserError
+
+CACHE_VARIABLE = "DEEPPRUNE_SIM_CACHE"
+"""The environment variable that names the folder of pools."""
+
+LOCAL_CACHE = Path("datasets_cache")
+"""The folder of pools in a working directory, used where there is one."""
+
+
+def cache_folder(option: Path | None = None) -> Path:
+    """The folder that holds all pools; it need not exist yet.
+
+    `option` (the command line's `--cache`) wins over `$DEEPPRUNE_SIM_CACHE`, that over
+    `datasets_cache/` in the working directory where there is one, and that over the user's cache
+    folder.
+
+    Raises
+    ------
+    UserError
+        What is named is a file.
+    """
+    folder = _cache_folder(option)
+    for part in (folder, *folder.parents):
+        if part.is_file():
+            raise UserError(
+                f"{part}: a file, not a folder of pools; name a folder with --cache or "
+                f"${CACHE_VARIABLE}"
+            )
+    return folder
+
+
+def _cache_folder(option: Path | None) -> Path:
+    if option is not None:
+        return option
+    variable = os.environ.get(CACHE_VARIABLE)
+    if variable:
+        return Path(os.path.expanduser(variable))  # noqa: PTH111  (leaves ~ where nobody has a home)
+    if LOCAL_CACHE.is_dir():
+        return LOCAL_CACHE
+    from platformdirs import user_cache_path
+
+    try:
+        return user_cache_path("deepprune-sim", appauthor=False)
+    except RuntimeError:
+        raise UserError(
+            f"no home folder to keep pools in; name one with --cache or ${CACHE_VARIABLE}"
+        ) from None
+
+
+def runs_folder() -> Path:
+    """The folder that runs are written to: `runs/` in the working directory."""
+    return Path("runs")
+
+
+def pool_name(folder: Path) -> str:
+    """The name, `dataset/model/benchmark`, of the pool in `folder`."""
+    return "/".join(folder.parts[-3:])
+
+
+def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
+    """Folders of the pools whose names match any of `patterns`: sorted by name, each once.
+
+    Patterns are full names or case-sensitive globs over them, in which `*` also matches slashes.
+    No patterns at all mean every pool, of which there may be none.
+
+    Raises
+    ------
+    UserError
+        A pattern matches no pool; the message names the nearest ones.
+    """
+    from simulator.pools.pool import iter_pool_folders
+
+    folders = {pool_name(folder): folder for folder in iter_pool_folders(cache)}
+    if not patterns:
+        return list(folders.values())
+    found: set[str] = set()
+    for pattern in patterns:
+        matches = [name for name in folders if name == pattern or fnmatchcase(name, pattern)]
+        if not matches:
+            raise UserError(_no_match(cache, pattern, list(folders)))
+        found.update(matches)
+    return [folders[name] for name in sorted(found)]
+
+
+def _no_match(cache: Path, pattern: str, names: list[str]) -> str:
+    if not names:
+        return f"no pool {pattern!r}: {cache} holds no pools; see deepprune-sim data list"
+    near = nearest_pools(pattern, names)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"no pool {pattern!r} in {cache}; {hint}deepprune-sim data list shows all"
+
+
+def nearest_pools(pattern: str, names: Sequence[str], limit: int = 3) -> list[str]:
+    """At most `limit` of `names` that `pattern` may have meant, nearest first.
+
+    Names that hold the pattern's text in any case; where none does, names that are spelt alike, as
+    a whole or in one of their three parts.
+    """
+    text = pattern.strip("*").casefold()
+    if not text:
+        return []
+    holding = sorted(name for name in names if text in name.casefold())
+    if holding:
+        return holding[:limit]
+
+    def likeness(name: str) -> float:
+        parts = [name.casefold(), *name.casefold().split("/")]
+        return max(difflib.SequenceMatcher(None, text, part).ratio() for part in parts)
+
+    scored = sorted((-likeness(name), name) for name in names)
+    return [name for score, name in scored if score <= -0.6][:limit]

@@ -1,0 +1,462 @@
+"""The pool format: every stored trace of one model on one benchmark, in one folder of Parquet.
+
+A pool is written once, through `simulator.pools.writer`, and then only read.
+`DESIGN.md`'s table of files is `SCHEMAS` below; `FORMAT` is its version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.errors import UserError
+from simulator.signals import NO_ANSWER as NO_ANSWER
+from simulator.signals import SIGNALS as SIGNALS
+from simulator.storage import reading
+
+FORMAT = 1
+"""Version of the pool format; a reader refuses a pool with a newer one."""
+
+TokenAccuracy = Literal["exact", "total", "estimated"]
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "problems": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("question", pa.string()),
+            pa.field("gold_answer", pa.string(), nullable=False),
+            pa.field("answer_kind", pa.string(), nullable=False),
+        ]
+    ),
+    "traces": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_id", pa.int32(), nullable=False),
+            pa.field("num_tokens", pa.int32(), nullable=False),
+            pa.field("prompt_tokens", pa.int32()),
+            pa.field("finish_reason", pa.string()),
+            pa.field("answer", pa.string()),
+            pa.field("answer_class", pa.int32(), nullable=False),
+            pa.field("correct", pa.bool_(), nullable=False),
+        ]
+    ),
+    "classes": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("answer_class", pa.int32(), nullable=False),
+            pa.field("answer", pa.string(), nullable=False),
+            pa.field("correct", pa.bool_(), nullable=False),
+        ]
+    ),
+    "probes": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_id", pa.int32(), nullable=False),
+            pa.field("position", pa.list_(pa.int32()), nullable=False),
+            pa.field("answer_class", pa.list_(pa.int32()), nullable=False),
+        ]
+    ),
+    "text": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_id", pa.int32(), nullable=False),
+            pa.field("text", pa.large_string(), nullable=False),
+            pa.field("token_ends", pa.list_(pa.int32())),
+        ]
+    ),
+    "confidence": pa.schema(
+        [
+            pa.field("problem_id", pa.string(), nullable=False),
+            pa.field("trace_id", pa.int32(), nullable=False),
+            pa.field("confidence", pa.list_(pa.uint16()), nullable=False),
+        ]
+    ),
+}
+"""Columns of each Parquet file. Rows are sorted by problem and trace; a signal file
+has one row group a problem."""
+
+ENCODINGS: dict[str, dict[str, str]] = {
+    "text": {"token_ends.list.element": "DELTA_BINARY_PACKED"},
+    "confidence": {"confidence.list.element": "BYTE_STREAM_SPLIT"},
+}
+"""How long columns are stored, by file.
+
+Token ends are kept as their differences, the tokens' lengths, and confidences as their high and low
+bytes apart: both half a plain column or less, and faster to read.
+"""
+
+CONFIDENCE_FLOAT32 = SCHEMAS["confidence"].set(
+    2, pa.field("confidence", pa.list_(pa.float32()), nullable=False)
+)
+"""`confidence.parquet` of a pool with a value that is no whole number of thousandths in uint16."""
+
+
+@dataclass(slots=True)
+class PoolInfo:
+    """`pool.json`: what a pool is and where it comes from. No field depends on when or where."""
+
+    dataset: str
+    model: str
+    benchmark: str
+    importer: str
+    importer_version: str
+    token_accuracy: TokenAccuracy
+    source: str | None = None
+    revision: str | None = None
+    licence: str | None = None
+    citation: str | None = None
+    tokenizer: str | None = None
+    synthetic: bool = False
+    signals: list[str] = field(default_factory=list)
+    problems: int = 0
+    traces: int = 0
+    tokens: int = 0
+    notes: list[str] = field(default_factory=list)
+    sha256: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """`dataset/model/benchmark`, which is also the pool's folder below the cache."""
+        return f"{self.dataset}/{self.model}/{self.benchmark}"
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the hashes of all Parquet files: two pools that agree on it are the same."""
+        lines = "".join(f"{name} {self.sha256[name]}\n" for name in sorted(self.sha256))
+        return hashlib.sha256(lines.encode()).hexdigest()
+
+
+class Pool:
+    """A stored pool, opened for reading.
+
+    Raises
+    ------
+    UserError
+        The folder holds no pool, one of a newer format, or files that cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.info = read_info(path)
+        self.name = self.info.name
+        self._open: dict[str, pq.ParquetFile] = {}
+
+    def require(self, signals: frozenset[str], policy: str) -> None:
+        """Refuse a policy that needs a signal this pool does not store."""
+        missing = sorted(signals - set(self.info.signals))
+        if missing:
+            has = ", ".join(self.info.signals) or "none beside lengths and answers"
+            raise UserError(
+                f"pool {self.name} has no {' and no '.join(missing)}, which {policy} needs "
+                f"(signals here: {has}); choose another pool with -d"
+            )
+        for name in sorted(signals):
+            with reading(self.path / f"{name}.parquet") as path:
+                footer = pq.read_metadata(path)
+            if (footer.num_row_groups, footer.num_rows) != (self.info.problems, self.info.traces):
+                raise UserError(f"{path}: not the file that pool.json describes; import it again")
+
+    @cached_property
+    def problems(self) -> list[StoredProblem]:
+        """Every problem with its lengths and answers; its signals are read when asked for."""
+        rows = self._read("problems").to_pylist()
+        traces = self._read("traces")
+        classes = self._read("classes")
+        trace_starts = _group_starts(traces["problem_id"], [row["problem_id"] for row in rows])
+        class_starts = _group_starts(classes["problem_id"], [row["problem_id"] for row in rows])
+        columns = {
+            name: traces[name].to_numpy()
+            for name in ("trace_id", "num_tokens", "answer_class", "correct")
+        }
+        answers = classes["answer"].to_pylist()
+        right = classes["correct"].to_numpy()
+        problems = []
+        for index, row in enumerate(rows):
+            here = slice(trace_starts[index], trace_starts[index + 1])
+            kinds = slice(class_starts[index], class_starts[index + 1])
+            problems.append(
+                StoredProblem(
+                    pool=self,
+                    index=index,
+                    problem_id=row["problem_id"],
+                    question=row["question"],
+                    gold_answer=row["gold_answer"],
+                    answer_kind=row["answer_kind"],
+                    trace_ids=columns["trace_id"][here],
+                    lengths=columns["num_tokens"][here].astype(np.int64),
+                    answer_class=columns["answer_class"][here],
+                    correct=columns["correct"][here],
+                    class_texts=answers[kinds],
+                    class_correct=right[kinds],
+                )
+            )
+        counts = (len(problems), len(traces), int(columns["num_tokens"].sum(dtype=np.int64)))
+        if counts != (self.info.problems, self.info.traces, self.info.tokens):
+            raise UserError(
+                f"{self.path / 'pool.json'}: its counts are not those of the files; "
+                "import the pool again"
+            )
+        return problems
+
+    @property
+    def min_traces(self) -> int:
+        """The fewest traces of any problem: the largest budget that every problem can meet."""
+        return min(len(problem.lengths) for problem in self.problems)
+
+    def _read(self, name: str) -> pa.Table:
+        with reading(self.path / f"{name}.parquet") as path:
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != self.info.sha256.get(path.name):
+                pq.read_metadata(pa.BufferReader(content))  # says what is wrong, if it can
+                raise UserError(f"{path}: not the file that pool.json describes; import it again")
+            # Without threads: a short process may end while Arrow still starts some, and abort.
+            table = pq.ParquetFile(pa.BufferReader(content)).read(
+                SCHEMAS[name].names, use_threads=False
+            )
+            try:
+                return table.cast(SCHEMAS[name])
+            except ValueError as error:
+                raise UserError(f"{path}: {error}; import the pool again") from None
+
+    def read_signal(self, name: str, index: int, columns: list[str]) -> pa.Table:
+        """Columns of one problem's rows in a signal file, read as its one row group."""
+        with reading(self.path / f"{name}.parquet") as path:
+            if name not in self._open:
+                # Read as it is decompressed, not whole beforehand: an eighth less time.
+                self._open[name] = pq.ParquetFile(
+                    path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 16
+                )
+            return self._open[name].read_row_group(index, columns, use_threads=False)
+
+
+@dataclass(eq=False)
+class StoredProblem:
+    """One problem of a pool. Arrays have one element a stored trace, in order of trace id.
+
+    `lengths` are tokens; `answer_class` indexes `class_texts`, −1 for none.
+    """
+
+    pool: Pool
+    index: int
+    problem_id: str
+    question: str | None
+    gold_answer: str
+    answer_kind: str
+    trace_ids: npt.NDArray[np.int32]
+    lengths: npt.NDArray[np.int64]
+    answer_class: npt.NDArray[np.int32]
+    correct: npt.NDArray[np.bool_]
+    class_texts: list[str]
+    class_correct: npt.NDArray[np.bool_]
+    prepared: dict[Any, Any] = field(default_factory=dict)
+    """What stop rules have worked out about these traces, by rule."""
+
+    def fresh(self) -> StoredProblem:
+        """The same problem, of which nothing has been read or worked out yet."""
+        return replace(self, prepared={})
+
+    @cached_property
+    def probes(self) -> Probes:
+        """What each trace answered when it was probed."""
+        table = self.pool.read_signal("probes", self.index, ["position", "answer_class"])
+        positions = table["position"].combine_chunks()
+        answers = table["answer_class"].combine_chunks()
+        return Probes(
+            offsets=positions.offsets.to_numpy().astype(np.int64),
+            positions=positions.values.to_numpy().astype(np.int64),
+            answers=answers.values.to_numpy(),
+        )
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The full text of each trace."""
+        texts: list[str] = self.pool.read_signal("text", self.index, ["text"])["text"].to_pylist()
+        return texts
+
+    @cached_property
+    def token_ends(self) -> list[npt.NDArray[np.int64]]:
+        """End offset of each token in characters; in proportion where a pool has only totals."""
+        column = self.pool.read_signal("text", self.index, ["token_ends"])["token_ends"]
+        return [
+            np.asarray(ends.values, dtype=np.int64)
+            if ends.is_valid
+            else len(text) * np.arange(1, length + 1) // length
+            for ends, text, length in zip(column, self.texts, self.lengths.tolist(), strict=True)
+        ]
+
+    @cached_property
+    def confidence(self) -> Confidences:
+        """Each trace's token confidences."""
+        column = self.pool.read_signal("confidence", self.index, ["confidence"])["confidence"]
+        # Where there is one chunk, combining would copy it.
+        lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        return Confidences(lists.values.to_numpy(), lists.offsets.to_numpy())
+
+
+@dataclass(frozen=True, eq=False)
+class Confidences:
+    """The token confidences of one problem, as stored: trace i's are `offsets[i]:offsets[i + 1]`.
+
+    `values` has shape (tokens,): thousandths in uint16, or the confidences themselves in float32.
+    """
+
+    values: npt.NDArray[np.uint16] | npt.NDArray[np.float32]
+    offsets: npt.NDArray[np.int32]
+
+    def stored(
+        self, row: int, tokens: int | None = None
+    ) -> npt.NDArray[np.uint16] | npt.NDArray[np.float32]:
+        """The first `tokens` tokens of a trace (None: all) as stored: a view."""
+        start, end = int(self.offsets[row]), int(self.offsets[row + 1])
+        return self.values[start : end if tokens is None else min(end, start + tokens)]
+
+    def of(self, row: int, tokens: int | None = None) -> npt.NDArray[np.float64]:
+        """Confidences of the first `tokens` tokens of a trace (None: of all), a new array."""
+        floats = self.stored(row, tokens).astype(np.float64)
+        return floats / 1000.0 if self.values.dtype == np.uint16 else floats
+
+
+@dataclass(frozen=True, eq=False)
+class Probes:
+    """The probes of one problem: trace i's are the elements `offsets[i]:offsets[i + 1]`.
+
+    `positions` are tokens generated when probed, ascending within a trace; `answers` are classes.
+    """
+
+    offsets: npt.NDArray[np.int64]
+    positions: npt.NDArray[np.int64]
+    answers: npt.NDArray[np.int32]
+
+    @cached_property
+    def counts(self) -> npt.NDArray[np.int64]:
+        """How many probes each trace has, shape (traces,)."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def interval(self) -> int | None:
+        """Tokens between probes where all traces are probed at its multiples, else None."""
+        index = np.arange(len(self.positions)) - np.repeat(self.offsets[:-1], self.counts)
+        if not len(index):
+            return None
+        interval = int(self.positions[0])
+        return (
+            interval
+            if interval > 0 and np.array_equal(self.positions, (index + 1) * interval)
+            else None
+        )
+
+    @cached_property
+    def table(self) -> npt.NDArray[np.int32]:
+        """Answer by trace and number of probes so far, shape (traces, probes + 1).
+
+        Column 0 is −1: not probed yet. A trace keeps its last probe's answer in later columns.
+        """
+        return self.spread(self.answers, NO_ANSWER)
+
+    def columns(
+        self, rows: npt.NDArray[np.int64], num_tokens: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        """How many probes traces `rows` have behind them at `num_tokens`: columns of `table`."""
+        if self.interval is not None:
+            columns: npt.NDArray[np.int64] = num_tokens // self.interval
+            np.minimum(columns, self.table.shape[1] - 1, out=columns)
+            return columns
+        return np.array(
+            [
+                np.searchsorted(
+                    self.positions[self.offsets[row] : self.offsets[row + 1]], tokens, side="right"
+                )
+                for row, tokens in zip(rows.tolist(), num_tokens.tolist(), strict=True)
+            ],
+            dtype=np.int64,
+        )
+
+    def spread(self, values: npt.NDArray[Any], before: int) -> npt.NDArray[Any]:
+        """One value a probe, shape (probes,), as a table like `table`; `before` is column 0."""
+        width = int(self.counts.max(initial=0))
+        column = np.minimum(np.arange(width + 1), self.counts[:, None])
+        flat = np.concatenate([values[:0], [before], values]).astype(values.dtype)
+        return flat[np.where(column > 0, self.offsets[:-1, None] + column, 0)]
+
+
+def read_info(path: Path) -> PoolInfo:
+    """Read and check a pool's `pool.json`."""
+    file = path / "pool.json"
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no pool here (pool.json is missing); import it again") from None
+    except ValueError as error:
+        raise UserError(f"{file}: not readable as JSON ({error}); import the pool again") from None
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror}); check the path") from None
+    if not isinstance(fields, dict) or type(fields.get("format")) is not int:
+        raise UserError(f"{file}: not a pool description; import the pool again")
+    if fields["format"] > FORMAT:
+        raise UserError(
+            f"{file}: pool format {fields['format']} is newer than this program's {FORMAT}; "
+            "upgrade deepprune-sim"
+        )
+    for key, kind in typing.get_type_hints(PoolInfo).items():
+        if key in fields and not _is(fields[key], kind):
+            raise UserError(f"{file}: {key!r} is of a wrong kind; import the pool again")
+    if fields["format"] < 1 or set(fields.get("signals", ())) - set(SIGNALS):
+        raise UserError(f"{file}: not a pool description; import the pool again")
+    try:
+        return PoolInfo(**fields)
+    except TypeError as error:
+        raise UserError(f"{file}: {error}; import the pool again") from None
+
+
+def _is(value: object, kind: Any) -> bool:
+    """Whether a value out of JSON is of the type that a field is annotated with."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if origin is list:
+        return type(value) is list and all(_is(each, parts[0]) for each in value)
+    if origin is dict:
+        return type(value) is dict and all(_is(each, parts[1]) for each in value.values())
+    if origin is Literal:
+        return value in parts
+    if parts:
+        return any(_is(value, part) for part in parts)
+    return type(value) is kind and (kind is not int or 0 <= typing.cast(int, value) < 2**63)
+
+
+def iter_pool_folders(cache: Path) -> Iterator[Path]:
+    """Folders of all pools below `cache`, sorted by name, those that lack `pool.json` included."""
+    yield from sorted(
+        {
+            file.parent
+            for name in ("pool.json", "traces.parquet")
+            for file in cache.glob(f"*/*/*/{name}")
+            if not any(part.startswith(".") for part in file.relative_to(cache).parts)
+        }
+    )
+
+
+def _group_starts(column: pa.ChunkedArray, ids: list[str]) -> list[int]:
+    """Where each problem's rows begin in a column sorted by problem, and the end of the last."""
+    encoded = column.dictionary_encode().combine_chunks()
+    counts = dict(
+        zip(
+            encoded.dictionary.to_pylist(),
+            np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary)).tolist(),
+            strict=True,
+        )
+    )
+    starts = [0]
+    for problem_id in ids:
+        starts.append(starts[-1] + counts.get(problem_id, 0))
+    return starts

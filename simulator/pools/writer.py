@@ -1,0 +1,314 @@
+"""Writing a pool: all of it or nothing. `simulator.pools.pool` has the schemas and reads it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.answers.equivalence import classify
+from simulator.errors import WRITE_FAULTS, UserError
+from simulator.pools.pool import (
+    CONFIDENCE_FLOAT32,
+    ENCODINGS,
+    NO_ANSWER,
+    SCHEMAS,
+    SIGNALS,
+    PoolInfo,
+)
+from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.storage import (
+    disk_error,
+    file_sha256,
+    make_folders,
+    parquet_writer,
+    remove_empty,
+)
+
+
+@dataclass(slots=True)
+class Disagreement:
+    """A trace that the source graded otherwise than we do."""
+
+    problem_id: str
+    trace_id: int
+    answer: str | None
+    gold_answer: str
+    graded: bool
+
+
+class PoolWriter:
+    """Writes one pool, problem by problem in ascending order of their ids.
+
+    Everything goes to a folder of a temporary name beside the final one, which is renamed when the
+    writer is left without an exception and removed otherwise: no reader ever sees half a pool.
+
+    Parameters
+    ----------
+    cache
+        The folder that holds all pools.
+    info
+        What is known beforehand; counts, signals and hashes are filled in on the way.
+    replace
+        Whether a pool of this name may be replaced.
+
+    Attributes
+    ----------
+    path
+        Where the pool will be.
+    folder
+        Where it is being written, until it is renamed or removed.
+
+    Raises
+    ------
+    UserError
+        A pool of this name exists and `replace` is false, or the disk is full.
+    """
+
+    def __init__(self, cache: Path, info: PoolInfo, *, replace: bool = False) -> None:
+        self.info = info
+        self.path = cache / info.dataset / info.model / info.benchmark
+        self.disagreements: list[Disagreement] = []
+        if self.path.exists() and not replace:
+            raise UserError(
+                f"{self.path}: a pool named {info.name} exists; give another --benchmark, "
+                "or --replace to overwrite it"
+            )
+        self.folder = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        self._made: list[Path] = []  # folders that were not there before
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._small: dict[str, list[pa.Table]] = {}  # files that are written in one piece
+        self._float32 = False
+        self._last_problem: str | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._made = make_folders(self.folder)
+        except OSError as failure:
+            self._remove_temporary()
+            raise disk_error(failure, self.path) from failure
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+            else:
+                self._close_quietly()
+        except OSError as failure:
+            self._remove_temporary()
+            raise disk_error(failure, self.path) from failure
+        except BaseException:
+            self._remove_temporary()
+            raise
+        if error is not None:
+            self._remove_temporary()
+            if isinstance(error, OSError) and error.errno in WRITE_FAULTS:
+                raise disk_error(error, self.path) from error
+
+    def add(self, problem: ProblemRecord) -> None:
+        """Group, grade and write one problem; ids must ascend, every trace have every signal."""
+        if self._last_problem is not None and problem.problem_id <= self._last_problem:
+            raise ValueError(f"problem {problem.problem_id!r} after {self._last_problem!r}")
+        self._last_problem = problem.problem_id
+        traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
+        if self.info.problems == 0:
+            self.info.signals = _signals_of(traces[0])
+        grouped = classify(
+            problem.gold_answer,
+            problem.answer_kind,
+            [trace.answer for trace in traces],
+            [answer for trace in traces for answer in trace.probe_answers or ()],
+        )
+        self.info.problems += 1
+        self.info.traces += len(traces)
+        self.info.tokens += sum(trace.num_tokens for trace in traces)
+
+        ids = [problem.problem_id] * len(traces)
+        trace_ids = [trace.trace_id for trace in traces]
+        classes = [grouped.class_of(trace.answer) for trace in traces]
+        correct = [kind != NO_ANSWER and grouped.correct[kind] for kind in classes]
+        for trace, right in zip(traces, correct, strict=True):
+            if trace.graded is not None and trace.graded != right:
+                self.disagreements.append(
+                    Disagreement(
+                        problem.problem_id,
+                        trace.trace_id,
+                        trace.answer,
+                        problem.gold_answer,
+                        trace.graded,
+                    )
+                )
+        self._write(
+            "problems",
+            [
+                [problem.problem_id],
+                [problem.question],
+                [problem.gold_answer],
+                [problem.answer_kind],
+            ],
+        )
+        self._write(
+            "traces",
+            [
+                ids,
+                trace_ids,
+                [trace.num_tokens for trace in traces],
+                [trace.prompt_tokens for trace in traces],
+                [trace.finish_reason for trace in traces],
+                [trace.answer for trace in traces],
+                classes,
+                correct,
+            ],
+        )
+        self._write(
+            "classes",
+            [
+                [problem.problem_id] * len(grouped.texts),
+                range(len(grouped.texts)),
+                grouped.texts,
+                grouped.correct,
+            ],
+        )
+        if "probes" in self.info.signals:
+            self._write(
+                "probes",
+                [
+                    ids,
+                    trace_ids,
+                    [trace.probe_positions for trace in traces],
+                    [[grouped.class_of(a) for a in trace.probe_answers or ()] for trace in traces],
+                ],
+            )
+        if "text" in self.info.signals:
+            self._write(
+                "text",
+                [
+                    ids,
+                    trace_ids,
+                    [trace.text for trace in traces],
+                    [trace.token_ends for trace in traces],
+                ],
+            )
+        if "confidence" in self.info.signals:
+            self._write_confidence(ids, trace_ids, [trace.confidence for trace in traces])
+
+    def _write(self, name: str, columns: Sequence[Any]) -> None:
+        schema = CONFIDENCE_FLOAT32 if name == "confidence" and self._float32 else SCHEMAS[name]
+        arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
+        table = pa.Table.from_arrays(arrays, schema=schema)
+        if name not in SIGNALS:
+            self._small.setdefault(name, []).append(table)
+            return
+        if name not in self._writers:
+            path = self.folder / f"{name}.parquet"
+            self._writers[name] = parquet_writer(path, schema, ENCODINGS.get(name))
+        self._writers[name].write_table(table, row_group_size=max(1, len(table)))
+
+    def _write_confidence(
+        self, ids: list[str], trace_ids: list[int], values: list[npt.NDArray[np.float64] | None]
+    ) -> None:
+        """Thousandths in uint16 as long as that loses nothing, else float32 for the whole pool."""
+        arrays = [np.asarray(value, dtype=np.float64) for value in values]
+        if not self._float32:
+            thousandths = [as_thousandths(array) for array in arrays]
+            if all(array is not None for array in thousandths):
+                self._write("confidence", [ids, trace_ids, thousandths])
+                return
+            self._rewrite_confidence_as_float32()
+        self._write("confidence", [ids, trace_ids, [a.astype(np.float32) for a in arrays]])
+
+    def _rewrite_confidence_as_float32(self) -> None:
+        self._float32 = True
+        writer = self._writers.pop("confidence", None)
+        if writer is None:
+            return
+        writer.close()
+        path = self.folder / "confidence.parquet"
+        old_path = path.rename(path.with_suffix(".uint16"))
+        with pq.ParquetFile(old_path) as old:
+            for group in range(old.num_row_groups):
+                table = old.read_row_group(group)
+                lists = table["confidence"].combine_chunks()
+                values = lists.values.to_numpy(zero_copy_only=False) / 1000.0
+                floats = pa.ListArray.from_arrays(
+                    lists.offsets, pa.array(values.astype(np.float32))
+                )
+                self._write("confidence", [table["problem_id"], table["trace_id"], floats])
+        old_path.unlink()
+
+    def _finish(self) -> None:
+        if self.info.problems == 0:
+            raise UserError(f"{self.info.name}: no problem with a usable trace, nothing to store")
+        for writer in self._writers.values():
+            writer.close()
+        for name, tables in self._small.items():
+            with parquet_writer(self.folder / f"{name}.parquet", SCHEMAS[name]) as writer:
+                writer.write_table(pa.concat_tables(tables))
+        self.info.sha256 = {
+            path.name: file_sha256(path) for path in sorted(self.folder.glob("*.parquet"))
+        }
+        text = json.dumps(asdict(self.info), indent=2, ensure_ascii=False) + "\n"
+        (self.folder / "pool.json").write_text(text, encoding="utf-8")
+        if self.path.exists():
+            retired = self.folder.with_suffix(".old")
+            self.path.rename(retired)
+            self.folder.rename(self.path)
+            shutil.rmtree(retired)
+        else:
+            self.folder.rename(self.path)
+
+    def _close_quietly(self) -> None:
+        for writer in self._writers.values():
+            try:
+                writer.close()
+            except (OSError, pa.ArrowException):
+                continue  # the file is removed anyway, and the first error is the one to show
+
+    def _remove_temporary(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_empty(self._made[1:])
+
+
+def as_thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint16] | None:
+    """`values` as whole thousandths in uint16, or None where that would lose anything."""
+    scaled = np.round(values * 1000.0)
+    if not np.isfinite(scaled).all() or (scaled < 0).any() or (scaled > 65535).any():
+        return None
+    if not np.array_equal(scaled / 1000.0, values):
+        return None
+    return scaled.astype(np.uint16)
+
+
+def _signals_of(trace: TraceRecord) -> list[str]:
+    present = {
+        "text": trace.text is not None,
+        "confidence": trace.confidence is not None,
+        "probes": trace.probe_positions is not None,
+    }
+    return [signal for signal in SIGNALS if present[signal]]
+
+
+def _array(column: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
+    """A column as Arrow holds it; lists that are numpy arrays are put together in one piece."""
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        return column
+    if not pa.types.is_list(kind) or not all(isinstance(each, np.ndarray) for each in column):
+        return pa.array(column, type=kind)
+    offsets = np.cumsum([0, *(len(each) for each in column)], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(column), kind.value_type))

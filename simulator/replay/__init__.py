@@ -1,0 +1,1 @@
+"""The replay: engine, clock, judge ledger, orders of traces, grading, recording."""

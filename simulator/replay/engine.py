@@ -1,0 +1,395 @@
+"""The virtual inference engine: plays stored traces back as if they were being generated now.
+
+It is the one place that holds what a policy must not see yet. `Sampler` and `Traces`
+(`simulator.policy.sampler`) are the policy's side; they read only `num_tokens`, `finished`,
+`answer`, `clock` and the prefixes that are asked for here. Traces are numbered in this repeat's
+order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
+from simulator.policy.visible import Hindsight
+from simulator.pools.pool import NO_ANSWER, StoredProblem
+from simulator.replay.judging import Judging, ReplayJudge
+from simulator.replay.lockstep import Pace, lock_step
+from simulator.replay.serving import Schedule, Serving
+from simulator.rules.group_confidence import bottom_confidence, lowest_confidence, mean_confidence
+from simulator.rules.stop_rules import StopRule
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class Decode:
+    """One call of `decode`, as it is logged; arrays have one element a trace named, shape (n,).
+
+    `before` and `after` are tokens generated, `clock` is the reading at the start. Unless they
+    `queued`, all began at once, and the clock advanced by the longest. Equal steps of the same
+    traces make one entry. `halted_by` is what halted those that did not finish, one name for all
+    or one a trace.
+    """
+
+    index: Ints
+    before: Ints
+    after: Ints
+    halted_by: str | list[str]
+    clock: float = 0
+    queued: Schedule | None = None
+
+
+def _names(where: npt.NDArray[np.bool_], name: str, others: str | list[str]) -> str | list[str]:
+    """`name` where it applies and what was there elsewhere; one name where it is the only one."""
+    if not others:
+        return name
+    return np.where(where, name, others).tolist() if np.count_nonzero(where) else others
+
+
+def longest_work(decodes: Sequence[Decode]) -> list[int]:
+    """The most tokens that any trace decoded, in each of `decodes`."""
+    named = [decode for decode in decodes if len(decode.index)]
+    if not named:
+        return [0] * len(decodes)
+    sizes = [len(decode.index) for decode in named]
+    work = np.concatenate([d.after for d in named]) - np.concatenate([d.before for d in named])
+    longest = iter(np.maximum.reduceat(work, np.cumsum([0, *sizes[:-1]])).tolist())
+    return [next(longest) if len(decode.index) else 0 for decode in decodes]
+
+
+class Engine:
+    """Replays the traces of one problem in one repeat.
+
+    Parameters
+    ----------
+    problem
+        The stored problem.
+    order
+        Rows of its traces in the order in which they are started, shape (budget,).
+    serving
+        What the clock is.
+    judge
+        Who is asked about pairs of traces; None where nobody is.
+
+    Attributes
+    ----------
+    num_tokens, finished, stopped, answer
+        What is known of each trace by now, shape (budget,); `answer` is −1 until it has finished.
+    started
+        How many traces have been started.
+    answered
+        Whether the policy has answered: what it knows then is final, and nothing more is decoded.
+    judging
+        What the judge has been asked; None where there is none.
+    clusters
+        The cluster of each trace of the budget as the policy declared it, −1 for none; None where
+        it declared nothing.
+    """
+
+    def __init__(
+        self,
+        problem: StoredProblem,
+        order: Ints,
+        serving: Serving,
+        judge: ReplayJudge | None = None,
+    ) -> None:
+        self.problem = problem
+        self.order = order
+        self.num_tokens = np.zeros(len(order), dtype=np.int64)
+        self.finished = np.zeros(len(order), dtype=np.bool_)
+        self.stopped = np.zeros(len(order), dtype=np.bool_)
+        self.answer = np.full(len(order), NO_ANSWER, dtype=np.int32)
+        self.started = 0
+        self.answered = False
+        self.probe_calls = 0
+        self.judging = None if judge is None else Judging(judge, problem, order)
+        self.clusters: Ints | None = None
+        self.log: list[Decode] = []
+        self._serving = serving
+        self._signals = set(problem.pool.info.signals)
+        self._numbers = np.arange(len(order))
+        self._length = problem.lengths[order]
+        self._final_answer = problem.answer_class[order]
+        self._any_stopped = False
+        self._pace: Pace | None = None
+        self._clock: float = 0
+        self._timed = 0
+
+    def start(self, n: int) -> Ints:
+        """Start the next `n` traces and return their numbers."""
+        self._refuse_after_answer()
+        first = self.started
+        if first + n > len(self.order):
+            raise BudgetExceeded(
+                f"start({n}) after {first} traces exceeds the budget of {len(self.order)}"
+            )
+        self.started = first + n
+        return self._numbers[first : self.started]
+
+    @property
+    def budget(self) -> int:
+        """How many traces may be started."""
+        return len(self.order)
+
+    @property
+    def judge_calls(self) -> int:
+        """Pairs that the judge has been asked for."""
+        return self.judging.calls if self.judging else 0
+
+    @property
+    def judge_tokens(self) -> int:
+        """Tokens that the judge has read, both prefixes of every pair in full."""
+        return self.judging.tokens[0] if self.judging else 0
+
+    @property
+    def all_started(self) -> Ints:
+        """The numbers of all traces started so far."""
+        return self._numbers[: self.started]
+
+    @property
+    def clock(self) -> float:
+        """Decode steps, or seconds, so far."""
+        pending = self.log[self._timed :]  # most policies never ask: work it out when asked
+        for decode, longest in zip(pending, longest_work(pending), strict=True):
+            decode.clock = self._clock
+            self._clock += longest if decode.queued is None else decode.queued.duration
+        self._timed = len(self.log)
+        return self._clock
+
+    def decode(
+        self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
+    ) -> Ints:
+        """Decode together; return the numbers of the traces that finished in this call."""
+        self._refuse_after_answer()
+        pace = self._pace
+        plain = until is None and first is None and self._serving.unlimited
+        if plain and pace is not None and pace.goes_on(index, tokens):
+            return self._step(pace)
+        if self._any_stopped and np.count_nonzero(self.stopped[index]):
+            stopped = index[self.stopped[index]].tolist()
+            raise SamplerError(f"decode: trace {stopped[0]} was stopped, which is final")
+        before = self.num_tokens[index]
+        if plain and tokens and len(index):
+            self._pace = self._pace_for(index, tokens, before)
+            if self._pace is not None:
+                self.log.append(Decode(index, before, before, "tokens"))
+                return self._step(self._pace)
+        self._pace = None
+        length = self._length[index]
+        decode = Decode(index, before, length, "")
+        if tokens is not None:
+            decode.after = before + np.minimum(length - before, tokens)
+            decode.halted_by = "tokens"
+        if until is not None:
+            self._need(until.requires)
+            halts_at = until.halts_at(self.problem, self.order[index], before)
+            decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
+            decode.after = np.minimum(decode.after, halts_at)
+        if first is not None:
+            self._race(decode, decode.after == length, first)
+        elif not self._serving.unlimited:
+            self._queue(decode, decode.after == length, None)
+        self.log.append(decode)
+        return self._move(index, decode.after, (decode.after == length) & (before != length))
+
+    def _move(self, index: Ints, num_tokens: Ints, done: npt.NDArray[np.bool_]) -> Ints:
+        """Put traces where a decode took them; return the numbers of those that it finished."""
+        self.num_tokens[index] = num_tokens
+        finished: Ints = index[done]
+        if len(finished):
+            self.finished[finished] = True
+            self.answer[finished] = self._final_answer[finished]
+        return finished
+
+    def _step(self, pace: Pace) -> Ints:
+        """One more equal step of traces in lock step, logged with the steps before it."""
+        if self._timed == len(self.log):  # the clock has been read since
+            before = self.num_tokens[pace.numbers]
+            self.log.append(Decode(pace.numbers, before, before, "tokens"))
+        after, done = pace.advance()
+        self.log[-1].after = after
+        finished = self._move(pace.numbers, after, done)
+        pace.unfinished -= len(finished)
+        return finished
+
+    def _pace_for(self, index: Ints, tokens: int, before: Ints) -> Pace | None:
+        """A pace for traces that are at the start, or in lock step so far; None for others."""
+        if self._pace is not None and self._pace.tokens == tokens:
+            step = self._pace.step
+        elif np.count_nonzero(before) == 0:
+            step = 0
+        else:
+            return None
+        table = lock_step(self.problem, tokens)
+        if table is None:
+            return None
+        pace = Pace(table, tokens, index, self.order[index], step)
+        return pace if pace.fits(before) else None
+
+    def _race(self, decode: Decode, finishes: npt.NDArray[np.bool_], first: int) -> None:
+        """Halt everything when `first` of the traces have finished; mends `decode`."""
+        wanted = first - int(np.count_nonzero(self.finished[decode.index]))
+        halted = decode.after
+        if not self._serving.unlimited:
+            self._queue(decode, finishes, wanted)
+        elif wanted <= 0:
+            decode.after = decode.before
+        else:
+            work = decode.after - decode.before
+            finishing = np.sort(work[finishes & (work > 0)])
+            if len(finishing) >= wanted:
+                decode.after = decode.before + np.minimum(work, finishing[wanted - 1])
+        decode.halted_by = _names(decode.after < halted, "first", decode.halted_by)
+
+    def _queue(self, decode: Decode, finishes: npt.NDArray[np.bool_], wanted: int | None) -> None:
+        """Let the traces share the engine's slots; mends `decode`."""
+        work = decode.after - decode.before
+        decode.queued = self._serving.schedule(work, finishes, wanted)
+        decode.after = decode.before + decode.queued.work
+
+    def stop(self, index: Ints) -> None:
+        """Prune; a trace that has finished already stays finished."""
+        self._refuse_after_answer()
+        self.stopped[index[~self.finished[index]]] = True
+        self._any_stopped = True
+        if self._pace is not None:
+            self._pace.numbers = index[:0]  # no selection goes on without being looked at again
+
+    def probe(self, index: Ints) -> npt.NDArray[np.int32]:
+        """What each trace would answer if cut where it stands now; its answer if finished."""
+        self._refuse_after_answer()
+        self._need({"probes"})
+        if self._pace is not None and self._pace.numbers is index:
+            self.probe_calls += self._pace.unfinished
+            return self._pace.answers()
+        probes = self.problem.probes
+        rows = self.order[index]
+        answers = probes.table[rows, probes.columns(rows, self.num_tokens[index])]
+        finished = self.finished[index]
+        done = int(np.count_nonzero(finished))
+        self.probe_calls += len(index) - done
+        if done:
+            np.copyto(answers, self.answer[index], where=finished)
+        return answers
+
+    def judge(self, pairs: Ints) -> npt.NDArray[np.float64]:
+        """P(same final answer) of pairs of numbers of started traces, shape (n, 2) to (n,)."""
+        self._refuse_after_answer()
+        if self.judging is None:
+            raise SamplerError(
+                'no judge is at hand; a policy that asks one says so: requires = {"judge"}'
+            )
+        return self.judging.scores(pairs, self.num_tokens[: self.started])
+
+    def declare_clusters(self, clusters: Ints) -> None:
+        """Keep what the policy made of the traces started so far; replaces what it said before."""
+        self._refuse_after_answer()
+        if clusters.shape != (self.started,):
+            raise SamplerError(
+                f"declare_clusters: give one number for each of the {self.started} traces started"
+            )
+        self.clusters = np.full(len(self.order), -1)
+        self.clusters[: self.started] = clusters
+
+    def _refuse_after_answer(self) -> None:
+        """A policy may keep its sampler, but not go on with a problem that it has answered."""
+        if self.answered:
+            raise SamplerError(ANSWERED)
+
+    def _need(self, signals: Set[str]) -> None:
+        """Refuse what a pool does not store."""
+        if not signals <= self._signals:
+            missing = sorted(signals - self._signals)
+            needed = ", ".join(f'"{signal}"' for signal in missing)
+            raise SamplerError(
+                f"pool {self.problem.pool.name} has no {' and no '.join(missing)}; a policy that "
+                f"needs what not every pool has says so: requires = {{{needed}}}"
+            )
+
+    def texts(self, index: Ints) -> list[str]:
+        """The text that each trace has generated so far."""
+        self._need({"text"})
+        problem = self.problem
+        counts = zip(self.order[index].tolist(), self.num_tokens[index].tolist(), strict=True)
+        return [
+            problem.texts[row][: int(problem.token_ends[row][tokens - 1])] if tokens else ""
+            for row, tokens in counts
+        ]
+
+    def confidence(self, number: int) -> npt.NDArray[np.float64]:
+        """The confidences of the tokens a trace has generated so far."""
+        self._need({"confidence"})
+        row = int(self.order[number])
+        return self.problem.confidence.of(row, int(self.num_tokens[number]))
+
+    def mean_confidence(self, index: Ints, window: int | None) -> Floats:
+        """Mean confidence of the last `window` tokens so far (of all: None), shape (n,).
+
+        This and the two below are NaN before the first token.
+        """
+        return self._measured(
+            ("mean", window),
+            index,
+            lambda row, tokens: mean_confidence(
+                self.problem.confidence.stored(row, tokens), window
+            ),
+        )
+
+    def lowest_confidence(self, index: Ints, window: int) -> Floats:
+        """The lowest group confidence so far; the mean where `window` tokens do not exist yet."""
+        return self._measured(
+            ("lowest", window),
+            index,
+            lambda row, tokens: lowest_confidence(self.problem, row, tokens, window),
+        )
+
+    def bottom_confidence(self, index: Ints, share: float, window: int) -> Floats:
+        """Mean of the lowest `share` of groups so far, at least one; the mean without a group."""
+        return self._measured(
+            ("bottom", share, window),
+            index,
+            lambda row, tokens: bottom_confidence(
+                self.problem.confidence.stored(row, tokens), share, window
+            ),
+        )
+
+    def _measured(
+        self, measure: tuple[object, ...], index: Ints, of: Callable[[int, int], float]
+    ) -> Floats:
+        """`of(row, tokens)` of each trace; that of a finished one is worked out once a problem."""
+        self._need({"confidence"})
+        prepared = self.problem.prepared
+        if measure not in prepared:
+            prepared[measure] = np.full(len(self.problem.lengths), np.nan)
+        whole: Floats = prepared[measure]
+        rows = self.order[index]
+        values = np.where(self.finished[index], whole[rows], np.nan)
+        for place in np.flatnonzero(np.isnan(values)).tolist():
+            row, tokens = int(rows[place]), int(self.num_tokens[index[place]])
+            values[place] = of(row, tokens)
+            if tokens == self.problem.lengths[row]:
+                whole[row] = values[place]
+        return values
+
+    def has_shown(self, kind: int) -> bool:
+        """Whether a finished trace, or a probe of what is decoded, can have shown this class."""
+        if np.count_nonzero(self.answer == kind):
+            return True
+        if not self.probe_calls:
+            return False
+        probes, rows = self.problem.probes, self.order[: self.started]
+        columns = probes.columns(rows, self.num_tokens[: self.started])
+        if np.count_nonzero(probes.table[rows, columns] == kind):
+            return True
+        passed = np.arange(probes.table.shape[1]) <= columns[:, np.newaxis]
+        return bool(np.any((probes.table[rows] == kind) & passed))
+
+    def hindsight(self) -> Hindsight:
+        """What nobody can know beforehand, for the oracle."""
+        return Hindsight(self._length.copy(), self.problem.correct[self.order])

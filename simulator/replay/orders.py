@@ -1,0 +1,41 @@
+"""The order in which each repeat starts a problem's traces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.pools.pool import StoredProblem
+
+ORDERS_AT_ONCE = 64
+"""How many repeats' orders are drawn from one seed; part of what a seed means."""
+
+
+def orders(
+    problem: StoredProblem, budget: int, repeats: Sequence[int], seed: int, key: int
+) -> Iterator[npt.NDArray[np.int64]]:
+    """The first `budget` rows of each repeat's permutation of the problem's traces.
+
+    The same whatever the policy, the budget (a smaller one is a prefix) and the other repeats.
+    """
+    rows = np.arange(len(problem.lengths))
+    block, drawn = -1, np.empty((0, 0), dtype=np.int64)
+    for repeat in repeats:
+        if repeat // ORDERS_AT_ONCE != block:
+            block = repeat // ORDERS_AT_ONCE
+            rng = np.random.default_rng((seed, key, block, ORDERS_AT_ONCE))
+            drawn = rng.permuted(np.tile(rows, (ORDERS_AT_ONCE, 1)), axis=1)
+        yield drawn[repeat % ORDERS_AT_ONCE, :budget]
+
+
+ROWS_PER_PART = 65_536
+"""Decisions that the repeats of one block come to, about: what is replayed and kept together."""
+
+
+def blocks_of(repeats: int, budget: int) -> Iterator[range]:
+    """Split a run's repeats into ranges that are replayed together."""
+    size = ORDERS_AT_ONCE * max(1, ROWS_PER_PART // (ORDERS_AT_ONCE * budget))
+    for start in range(0, repeats, size):
+        yield range(start, min(start + size, repeats))

@@ -1,0 +1,302 @@
+"""What a replay leaves behind: the rows of `decisions.parquet` and `answers.parquet`."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from simulator.pools.pool import NO_ANSWER, StoredProblem
+from simulator.replay.cluster_facts import cluster_facts, numbered
+
+if TYPE_CHECKING:
+    from simulator.replay.engine import Engine
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_LABEL = pa.dictionary(pa.int32(), pa.string())
+
+DECISIONS = pa.schema(
+    [
+        pa.field("pool", _LABEL, nullable=False),
+        pa.field("problem_id", _LABEL, nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("trace_id", pa.int32(), nullable=False),
+        pa.field("order", pa.int32(), nullable=False),
+        pa.field("started", pa.float64(), nullable=False),
+        pa.field("ended", pa.float64(), nullable=False),
+        pa.field("num_tokens", pa.int32(), nullable=False),
+        pa.field("finished", pa.bool_(), nullable=False),
+        pa.field("stop_reason", _LABEL, nullable=False),
+        pa.field("cluster", pa.int32()),
+    ]
+)
+"""A row is a started trace.
+
+`started` and `ended` are clock readings, before its first step and after its last; both 0 for a
+trace that was never decoded. `stop_reason` is `finished`; `stopped` by the policy; else what halted
+its last decode (`tokens`, `first`, or a stop rule); `unused` if it was never decoded. `cluster` is
+that in which the policy put it (`numbered`), −1 for none; null where it declared no clusters.
+"""
+
+ANSWERS = pa.schema(
+    [
+        pa.field("pool", _LABEL, nullable=False),
+        pa.field("problem_id", _LABEL, nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("answer", pa.string()),
+        pa.field("answer_class", pa.int32(), nullable=False),
+        pa.field("correct", pa.bool_(), nullable=False),
+        pa.field("tokens", pa.int64(), nullable=False),
+        pa.field("probe_calls", pa.int64(), nullable=False),
+        pa.field("judge_calls", pa.int64(), nullable=False),
+        pa.field("judge_tokens", pa.int64(), nullable=False),
+        pa.field("clock", pa.float64(), nullable=False),
+        pa.field("traces_started", pa.int32(), nullable=False),
+        pa.field("kept_classes", pa.int32(), nullable=False),
+        pa.field("kept_correct", pa.bool_(), nullable=False),
+        pa.field("baseline_correct", pa.bool_(), nullable=False),
+        pa.field("baseline_tokens", pa.int64(), nullable=False),
+        pa.field("budget_classes", pa.int32(), nullable=False),
+        pa.field("budget_correct", pa.bool_(), nullable=False),
+        pa.field("judge_tokens_reused", pa.int64(), nullable=False),
+        pa.field("clusters", pa.int32()),
+        pa.field("purity", pa.float64()),
+        pa.field("tokens_kept", pa.int64()),
+        pa.field("clusters_classes", pa.int32()),
+        pa.field("clusters_correct", pa.bool_()),
+    ]
+)
+"""A row is one problem in one repeat.
+
+`kept_*` are about the traces that finished: how many answer classes they gave, and whether one of
+them is right; `budget_*` the same about all N traces that the budget allows, finished or not, so
+that `kept_classes` of `budget_classes` survived, and so did the right one where `budget_correct`.
+`baseline_*` are cons@N, N the budget, on the same traces in the same order.
+
+`judge_tokens` are what the judge read, in its own tokens, each pair in full; `judge_tokens_reused`
+what it would have with prefixes read once for all their partners. The last five are about clusters
+that the policy declared (`simulator.replay.cluster_facts`), null where it declared none.
+"""
+
+CLUSTERED = ("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct")
+"""Columns of ANSWERS that are about clusters, in the order of `ClusterFacts`."""
+
+ADDED = ("budget_classes", "budget_correct", "judge_tokens_reused", *CLUSTERED, "cluster")
+"""Columns that runs made before they were added do not have; readers do without."""
+
+UNDECLARED = -2
+"""Stands for a null of `cluster` until there is a table."""
+
+AT_ONCE = 32
+"""How many repeats are put into columns together: enough for numpy to pay, little to hold."""
+
+
+@dataclass(frozen=True)
+class GradedAnswer:
+    """A policy's answer: its text (None: no answer), its class (−1: none known), whether right."""
+
+    text: str | None
+    answer_class: int
+    correct: bool
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a policy did on one problem in a range of repeats: tables of DECISIONS and ANSWERS."""
+
+    decisions: pa.Table
+    answers: pa.Table
+
+
+class Recorder:
+    """Collects what happened on one problem, repeat by repeat, and makes tables of it."""
+
+    def __init__(self, problem: StoredProblem) -> None:
+        self._problem = problem
+        self._labels = {"unused": 0, "stopped": 1, "finished": 2}
+        self._waiting: list[tuple[int, Engine, GradedAnswer]] = []
+        self._decisions: list[list[npt.NDArray[Any]]] = []
+        self._answers: list[list[Any]] = []
+
+    def add(self, repeat: int, engine: Engine, answer: GradedAnswer) -> None:
+        """Record a repeat whose policy has answered."""
+        if engine.judging is not None:
+            engine.judging.close()  # many engines wait here
+        self._waiting.append((repeat, engine, answer))
+        if len(self._waiting) == AT_ONCE:
+            self._put_into_columns()
+
+    def tables(self) -> Replayed:
+        """Everything recorded so far."""
+        if self._waiting:
+            self._put_into_columns()
+        decisions = [np.concatenate(parts) for parts in zip(*self._decisions, strict=True)]
+        clusters = decisions.pop().astype(np.int32)
+        reasons = pa.array(decisions.pop(), type=pa.int32())
+        answers = [list(chain.from_iterable(parts)) for parts in zip(*self._answers, strict=True)]
+        return Replayed(
+            self._table(
+                DECISIONS,
+                [
+                    *decisions,
+                    pa.DictionaryArray.from_arrays(reasons, pa.array([*self._labels])),
+                    pa.array(clusters, mask=clusters == UNDECLARED),
+                ],
+            ),
+            self._table(ANSWERS, answers),
+        )
+
+    def _table(self, schema: pa.Schema, columns: list[Any]) -> pa.Table:
+        length = len(columns[0])
+        same = [self._problem.pool.name, self._problem.problem_id]
+        zeros = pa.array(np.zeros(length, dtype=np.int32))
+        labels = [pa.DictionaryArray.from_arrays(zeros, pa.array([value])) for value in same]
+        arrays = [
+            column if isinstance(column, pa.Array) else pa.array(column, type=field.type)
+            for column, field in zip(columns, list(schema)[2:], strict=True)
+        ]
+        return pa.Table.from_arrays([*labels, *arrays], schema=schema)
+
+    def _put_into_columns(self) -> None:
+        """Turn the waiting repeats into columns; arrays below have shape (repeats, budget)."""
+        problem = self._problem
+        repeats = [repeat for repeat, _, _ in self._waiting]
+        engines = [engine for _, engine, _ in self._waiting]
+        graded = [answer for _, _, answer in self._waiting]
+        self._waiting = []
+
+        order = np.stack([engine.order for engine in engines])
+        num_tokens = np.stack([engine.num_tokens for engine in engines])
+        finished = np.stack([engine.finished for engine in engines])
+        stopped = np.stack([engine.stopped for engine in engines])
+        budget = order.shape[1]
+        counts = np.array([engine.started for engine in engines])
+        used = np.arange(budget) < counts[:, None]
+
+        clocks = [float(engine.clock) for engine in engines]  # reading also dates the log
+        began, ended, reasons = timelines(engines, self._labels)
+        reasons[stopped] = self._labels["stopped"]
+        reasons[finished] = self._labels["finished"]
+        in_cluster = np.full(order.shape, UNDECLARED)
+        for row, engine in enumerate(engines):
+            if engine.clusters is not None:
+                in_cluster[row] = numbered(engine.clusters)
+        self._decisions.append(
+            [
+                np.repeat(repeats, counts),
+                problem.trace_ids[order][used],
+                np.broadcast_to(np.arange(budget), order.shape)[used],
+                began[used],
+                ended[used],
+                num_tokens[used],
+                finished[used],
+                reasons[used],
+                in_cluster[used],
+            ]
+        )
+        answers = problem.answer_class[order]
+        right = np.append(problem.class_correct, False)  # the last one is for −1
+        judge_tokens = [engine.judging.tokens if engine.judging else (0, 0) for engine in engines]
+        clusters = [self._about_clusters(engine) for engine in engines]
+        kept = np.where(finished, answers, NO_ANSWER)
+        self._answers.append(
+            [
+                repeats,
+                [answer.text for answer in graded],
+                [answer.answer_class for answer in graded],
+                [answer.correct for answer in graded],
+                num_tokens.sum(axis=1),
+                [engine.probe_calls for engine in engines],
+                [engine.judge_calls for engine in engines],
+                [whole for whole, _ in judge_tokens],
+                clocks,
+                counts,
+                distinct(kept),
+                right[kept].any(axis=1),
+                right[pluralities(answers)],
+                problem.lengths[order].sum(axis=1),
+                distinct(answers),
+                right[answers].any(axis=1),
+                [reused for _, reused in judge_tokens],
+                *zip(*clusters, strict=True),
+            ]
+        )
+
+    def _about_clusters(self, engine: Engine) -> tuple[Any, ...]:
+        """The columns CLUSTERED of one repeat."""
+        facts = None
+        if engine.clusters is not None:
+            problem, order = self._problem, engine.order
+            facts = cluster_facts(
+                engine.clusters,
+                problem.answer_class[order],
+                problem.lengths[order],
+                problem.class_correct,
+            )
+        return astuple(facts) if facts else (None,) * len(CLUSTERED)
+
+
+def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Floats, Ints]:
+    """When each trace began and ended, and what halted it last.
+
+    Returns
+    -------
+    Clock readings twice and numbers in `labels`, which grows; all of shape (engines, budget).
+    """
+    shape = (len(engines), len(engines[0].order))
+    began, ended = np.zeros(shape), np.zeros(shape)
+    reasons = np.full(shape, labels["unused"])
+    log = [(row, decode) for row, engine in enumerate(engines) for decode in engine.log]
+    if not log:
+        return began, ended, reasons
+    sizes = np.array([len(decode.index) for _, decode in log])
+    place = np.concatenate([decode.index for _, decode in log])
+    place += np.repeat([row * shape[1] for row, _ in log], sizes)
+    before = np.concatenate([decode.before for _, decode in log])
+    work = np.concatenate([decode.after for _, decode in log])
+    work -= before
+    begin = np.repeat([float(decode.clock) for _, decode in log], sizes)
+    end = begin + work
+    names = [d.halted_by if isinstance(d.halted_by, str) else "" for _, d in log]
+    codes = np.repeat([labels.setdefault(name, len(labels)) for name in names], sizes)
+    for start, (_, decode) in zip(np.cumsum(sizes) - sizes, log, strict=True):
+        here = slice(start, start + len(decode.index))
+        if not isinstance(decode.halted_by, str):
+            codes[here] = [labels.setdefault(name, len(labels)) for name in decode.halted_by]
+        if decode.queued is not None:
+            end[here] = begin[here] + decode.queued.end
+            begin[here] += decode.queued.begin
+    reasons.ravel()[place] = codes  # of a trace's decodes the last one stays
+    moved = np.flatnonzero(work)
+    ended.ravel()[place.take(moved)] = end.take(moved)  # likewise
+    fresh = moved[before.take(moved) == 0]
+    began.ravel()[place.take(fresh)] = begin.take(fresh)
+    return began, ended, reasons
+
+
+def distinct(answers: npt.NDArray[np.int32]) -> Ints:
+    """How many answer classes each row has, −1 aside; (rows, answers) to (rows,)."""
+    ordered = np.sort(answers, axis=1)
+    counts: Ints = np.count_nonzero(np.diff(ordered, axis=1, prepend=NO_ANSWER), axis=1)
+    return counts
+
+
+def pluralities(answers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """The majority vote of each row of answer classes, −1 where nobody votes.
+
+    `answers` has shape (rows, votes), the result (rows,). As `voting.majority_vote`, for many rows.
+    """
+    rows = np.arange(len(answers))[:, None]
+    counts = np.zeros((len(answers), int(answers.max(initial=0)) + 2), dtype=np.int64)
+    np.add.at(counts, (rows, answers), 1)
+    counts[:, NO_ANSWER] = 0
+    best = counts[rows, answers].argmax(axis=1)  # the first vote for a class that has the most
+    winners: npt.NDArray[np.int32] = answers[rows[:, 0], best]
+    return winners

@@ -1,0 +1,375 @@
+"""Comparing runs: which rows, which labels, who is best or tied with it, and what the notes say.
+
+`simulator.report.text` turns a comparison into text, `simulator.report.plot` into a picture.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from simulator.errors import UserError
+from simulator.report.labels import method_labels, pool_labels, without_copies
+from simulator.report.paired import Averages, Pair, Standing, combine, pairs, standings
+from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
+from simulator.statistics import pareto_front
+
+MARKS = {"exact": "", "total": "†", "estimated": "‡"}
+"""What stands behind token counts of a pool that does not know every token's place."""
+
+MARK_NOTES = {
+    "total": "† lengths are exact, places of tokens within a trace are in proportion.",
+    "estimated": "‡ token counts are estimates.",
+}
+
+
+ALL_POOLS = "All pools, each weighted equally"
+
+DIVERSITY_NOTE = (
+    "Kept are traces that finished: how often one is right (not pass@k for a random k), how many "
+    "distinct answers they give, also as a share of those among all N, and how often one is right "
+    "where one of the N is. Shares are ratios of means over problems."
+)
+
+TIED = "="
+"""What stands behind the difference to the best of a method that is tied with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method on one pool. `pool` and `method` are labels that tell it from all other rows.
+
+    `standing` compares it with the best method of the pool, problem by problem; it is None for a
+    method that is unranked, alone, or whose run has no answers to compare.
+    """
+
+    pool: str
+    method: str
+    pareto: bool
+    result: RunResult
+    standing: Standing | None = None
+
+    @property
+    def accuracy(self) -> Metric:
+        """Accuracy, a fraction."""
+        return self.result.metrics["accuracy"]
+
+    @property
+    def tokens(self) -> Metric:
+        """Tokens per problem."""
+        return self.result.metrics["tokens_per_problem"]
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """One method over all recorded pools, each weighted equally; `results` has one a pool."""
+
+    method: str
+    pareto: bool
+    results: tuple[RunResult, ...]
+    averages: Averages
+    standing: Standing | None
+
+    @property
+    def token_accuracy(self) -> str:
+        """The least that is known about the tokens of any of the pools."""
+        kinds = {result.token_accuracy for result in self.results}
+        return next((kind for kind in reversed(MARKS) if kind in kinds), "")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPairs:
+    """Every two ranked methods of one pool, which `Pair` refers to by their place in `methods`."""
+
+    pool: str
+    synthetic: bool
+    methods: tuple[str, ...]
+    pairs: list[Pair]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Rows by pool and then by tokens, those of synthetic pools last, and notes to the whole.
+
+    `combined` is empty unless several recorded pools have methods in common; `pairs` unless asked.
+    `diversity` is whether tables also show what pruning keeps; CSV and JSON always do.
+    """
+
+    rows: list[Row]
+    notes: list[str]
+    combined: list[Combined]
+    pairs: list[PoolPairs]
+    diversity: bool = False
+
+    @property
+    def sections(self) -> list[tuple[str, list[Row]]]:
+        """Real pools and synthetic ones, each with a heading; empty sections are left out."""
+        real = [row for row in self.rows if not row.result.synthetic]
+        made = [row for row in self.rows if row.result.synthetic]
+        both = [("Recorded pools", real), ("Synthetic pools", made)]
+        return [(heading, rows) for heading, rows in both if rows]
+
+    @property
+    def panels(self) -> list[list[Row]]:
+        """The rows of each pool."""
+        pools: dict[str, list[Row]] = {}
+        for row in self.rows:
+            pools.setdefault(row.pool, []).append(row)
+        return list(pools.values())
+
+
+def compare(
+    results: Sequence[RunResult], *, every_pair: bool = False, diversity: bool = False
+) -> Comparison:
+    """Compare runs on the pools they share, problem by problem where they recorded answers.
+
+    The same run given twice counts once, and so do two runs that agree in everything. Runs on two
+    versions of a pool are not compared with each other. With `every_pair`, every two ranked methods
+    of a pool are compared, not only each with the best; `diversity` is for the tables.
+
+    Raises
+    ------
+    UserError
+        A run recorded no accuracy or no tokens, or its answers are damaged.
+    """
+    for result in results:
+        for name in ("accuracy", "tokens_per_problem"):
+            if name not in result.metrics:
+                raise UserError(
+                    f"{result.path / 'summary.json'}: no {name} for pool {result.pool}; "
+                    "make the run again"
+                )
+    kept, notes = without_copies(results)
+    labels, pool_notes = pool_labels(kept)
+    methods = method_labels(kept, labels)
+    rows = [
+        Row(pool, method, on_front, result)
+        for pool, method, on_front, result in zip(
+            labels, methods, _on_front(kept, labels), kept, strict=True
+        )
+    ]
+    rows.sort(key=lambda row: (row.result.synthetic, row.pool, row.tokens.value, row.method))
+    sums, missing = _problem_sums(rows)
+    rows = _with_standings(rows, sums)
+    combined, left_out = _combined(rows, sums)
+    every = _every_pair(rows, sums) if every_pair else []
+    found = [*_notes(rows, combined), *left_out, *missing, *pool_notes, *notes]
+    if diversity:
+        found.insert(2, DIVERSITY_NOTE)
+    return Comparison(rows, found, combined, every, diversity)
+
+
+def _problem_sums(rows: Sequence[Row]) -> tuple[list[ProblemSums | None], list[str]]:
+    """What each row did on each problem, None where its run has no answers, and notes on those.
+
+    Raises
+    ------
+    UserError
+        Answers are damaged, or do not belong to the run or its pool.
+    """
+    folders = {row.result.path: None for row in rows}
+    read = {folder: read_problem_sums(folder) for folder in folders}
+    sums: list[ProblemSums | None] = []
+    problems: dict[str, tuple[str, ...]] = {}
+    for row in rows:
+        found = read[row.result.path].get(row.result.pool)
+        sums.append(found)
+        if found is None:
+            continue
+        size = (len(found.problem_ids), found.repeats)
+        if (
+            size != (row.result.problems, row.result.repeats)
+            or problems.setdefault(row.pool, found.problem_ids) != found.problem_ids
+        ):
+            raise UserError(
+                f"{row.result.path / 'answers.parquet'}: not the problems and repeats of this run "
+                f"on {row.result.pool}; make the run again"
+            )
+    without = dict.fromkeys(
+        row.result.run for row, found in zip(rows, sums, strict=True) if found is None
+    )
+    notes = [f"Without answers.parquet, and so not compared: {', '.join(without)}."]
+    return sums, notes if without else []
+
+
+def _by_pool(rows: Sequence[Row]) -> dict[str, list[int]]:
+    """Places of the rows of each pool."""
+    places: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        places.setdefault(row.pool, []).append(index)
+    return places
+
+
+def _with_standings(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list[Row]:
+    """The rows, each compared with the best of its pool."""
+    standing: dict[int, Standing | None] = {}
+    for places in _by_pool(rows).values():
+        known = {index: found for index in places if (found := sums[index]) is not None}
+        if known:
+            ranked = [not rows[index].result.unranked for index in known]
+            standing |= zip(known, standings([*known.values()], ranked), strict=True)
+    return [replace(row, standing=standing.get(index)) for index, row in enumerate(rows)]
+
+
+def _every_pair(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list[PoolPairs]:
+    found = []
+    for pool, places in _by_pool(rows).items():
+        known = {
+            index: each
+            for index in places
+            if (each := sums[index]) is not None and not rows[index].result.unranked
+        }
+        if len(known) > 1:
+            synthetic = rows[places[0]].result.synthetic
+            methods = tuple(rows[index].method for index in known)
+            found.append(PoolPairs(pool, synthetic, methods, pairs([*known.values()])))
+    return found
+
+
+def _combined(
+    rows: Sequence[Row], sums: Sequence[ProblemSums | None]
+) -> tuple[list[Combined], list[str]]:
+    """Methods that ran on all recorded pools, averaged over those, and notes on the others."""
+    recorded = [index for index, row in enumerate(rows) if not row.result.synthetic]
+    pools = list(dict.fromkeys(rows[index].pool for index in recorded))
+    if len(pools) < 2:
+        return [], []
+    if len({rows[index].result.pool for index in recorded}) < len(pools):
+        return [], ["Pools are not combined: there are several versions of one."]
+    by_method: dict[tuple[str, str | None], list[int]] = {}
+    for index in recorded:
+        key = (rows[index].method, rows[index].result.policy_sha256)
+        by_method.setdefault(key, []).append(index)
+    everywhere = [
+        places
+        for places in by_method.values()
+        if len(places) == len(pools) and all(sums[index] is not None for index in places)
+    ]
+    together = {rows[places[0]].method for places in everywhere}
+    apart = [method for method, _ in by_method if method not in together]
+    notes = [f"Not on all pools, and so not combined: {', '.join(dict.fromkeys(apart))}."]
+    if not everywhere:
+        return [], notes
+    ranked = [not rows[places[0]].result.unranked for places in everywhere]
+    figures, compared = combine(
+        [pool.rpartition("/")[2] for pool in pools],
+        [
+            [found for places in everywhere if (found := sums[places[number]]) is not None]
+            for number in range(len(pools))
+        ],
+        ranked,
+    )
+    fronts = _front(
+        [each.tokens_per_problem.value for each in figures],
+        [each.accuracy.value for each in figures],
+        ranked,
+    )
+    combined = [
+        Combined(
+            rows[places[0]].method,
+            front,
+            tuple(rows[index].result for index in places),
+            averages,
+            standing,
+        )
+        for places, front, averages, standing in zip(
+            everywhere, fronts, figures, compared, strict=True
+        )
+    ]
+    combined.sort(key=lambda each: (each.averages.tokens_per_problem.value, each.method))
+    return combined, notes if apart else []
+
+
+def _on_front(results: Sequence[RunResult], pools: Sequence[str]) -> list[bool]:
+    """Which rows are on their pool's Pareto front."""
+    front = [False] * len(results)
+    for pool in set(pools):
+        places = [index for index, label in enumerate(pools) if label == pool]
+        masks = _front(
+            [results[index].metrics["tokens_per_problem"].value for index in places],
+            [results[index].metrics["accuracy"].value for index in places],
+            [not results[index].unranked for index in places],
+        )
+        for index, on_front in zip(places, masks, strict=True):
+            front[index] = on_front
+    return front
+
+
+def _front(
+    tokens: Sequence[float], accuracy: Sequence[float], ranked: Sequence[bool]
+) -> list[bool]:
+    """Which methods are on the front; unranked ones are not and displace none."""
+    among = [index for index, takes_part in enumerate(ranked) if takes_part]
+    mask = pareto_front([tokens[index] for index in among], [accuracy[index] for index in among])
+    on_front = {index for index, front in zip(among, mask.tolist(), strict=True) if front}
+    return [index in on_front for index in range(len(ranked))]
+
+
+def _notes(rows: Sequence[Row], combined: Sequence[Combined]) -> list[str]:
+    results = [row.result for row in rows]
+    notes = [
+        "Intervals are 95%, from a bootstrap over problems; repeats are averaged within a problem.",
+        "Reduction and difference to cons@N (points) are on the same traces. Pareto: no other "
+        "method of the pool is as good in both tokens and accuracy and better in one.",
+    ]
+    if any(row.standing for row in rows):
+        notes.append(
+            "To best: difference in accuracy (points) to the most accurate method, paired problem "
+            f"by problem; {TIED} tied with it: the interval covers zero. Each interval is for its "
+            "pair alone, not corrected for how many pairs there are."
+        )
+        notes += _uneven(rows)
+    if combined:
+        notes.append(
+            f"All pools: means over the {len(combined[0].results)} recorded pools, each weighted "
+            "equally whatever its number of problems; the reduction is the mean of the pools' "
+            "reductions. Problems are resampled inside each pool, and the same ones in pools that "
+            "share them."
+        )
+    notes.append(_seeds(rows))
+    if any(result.problems == 1 for result in results):
+        notes.append("A pool of one problem has no intervals.")
+    accuracies = {result.token_accuracy for result in results}
+    notes += [note for kind, note in MARK_NOTES.items() if kind in accuracies]
+    if any(result.unranked for result in results):
+        notes.append("Unranked methods use what no method can know; they are not on the front.")
+    if any(result.synthetic for result in results):
+        notes.append("Synthetic pools are generated, not sampled from a model: no evidence.")
+    return notes
+
+
+def _uneven(rows: Sequence[Row]) -> list[str]:
+    """A note where methods with another budget or other repeats are compared with each other."""
+    neighbours = [
+        (one.result, other.result)
+        for one, other in pairwise([row for row in rows if row.standing])
+        if one.pool == other.pool
+    ]
+    budgets = any(one.budget != other.budget for one, other in neighbours)
+    repeats = any(one.repeats != other.repeats for one, other in neighbours)
+    differing = ["budgets"] * budgets + ["repeats"] * repeats
+    if not differing:
+        return []
+    return [f"Some methods compared have other {' and '.join(differing)}, which pairing allows."]
+
+
+def _seeds(rows: Iterable[Row]) -> str:
+    """Seeds and repeats: the commonest, and the methods where they differ from it."""
+    methods: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        key = row.method
+        drawn = (row.result.seed, row.result.repeats)
+        if methods.setdefault(key, drawn) != drawn:
+            methods[f"{key} on {row.pool}"] = drawn
+    (usual, _), *others = Counter(methods.values()).most_common()
+    text = f"Seed {usual[0]}, repeats {usual[1]}"
+    if others:
+        exceptions = [
+            f"{method} seed {seed}, repeats {repeats}"
+            for method, (seed, repeats) in methods.items()
+            if (seed, repeats) != usual
+        ]
+        text += f"; but {'; '.join(exceptions)}"
+    return text + "."

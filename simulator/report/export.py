@@ -1,0 +1,132 @@
+"""A comparison of runs as data: CSV and JSON with every figure unrounded."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+from simulator.report.comparison import ALL_POOLS, Combined, Comparison, PoolPairs, Row
+from simulator.report.paired import Standing
+from simulator.runs.results import METRICS, Metric
+
+
+def raw_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """Every row with all of its figures unrounded, fractions as fractions; None where unknown."""
+    return [_raw(row) for row in comparison.rows]
+
+
+def _raw(row: Row) -> dict[str, Any]:
+    result = row.result
+    return {
+        "pool": result.pool,
+        "fingerprint": result.fingerprint,
+        "synthetic": result.synthetic,
+        "token_accuracy": result.token_accuracy,
+        "problems": result.problems,
+        "pools": 1,
+        "method": row.method,
+        "policy": result.policy,
+        "parameters": dict(result.parameters),
+        "unranked": result.unranked,
+        "pareto": row.pareto,
+        **_raw_standing(row.standing),
+        "budget": result.budget,
+        "seed": result.seed,
+        "repeats": result.repeats,
+        "baseline": result.baseline,
+        **{
+            key: value
+            for name in METRICS
+            for key, value in _raw_metric(name, result.metrics.get(name)).items()
+        },
+        "clock_unit": result.clock_unit,
+        "run": str(result.path),
+    }
+
+
+def raw_combined(combined: Combined) -> dict[str, Any]:
+    """A method over all recorded pools with the keys of `raw_rows`; None where pools differ."""
+    result, averages = combined.results[0], combined.averages
+
+    def common(name: str) -> Any:
+        values = [getattr(each, name) for each in combined.results]
+        return values[0] if all(value == values[0] for value in values) else None
+
+    raw = _raw(Row(ALL_POOLS, combined.method, combined.pareto, result, combined.standing))
+    raw |= {name: common(name) for name in ("budget", "seed", "repeats", "baseline")}
+    for name in METRICS:
+        raw |= _raw_metric(name, getattr(averages, name, None))
+    return raw | {
+        "pool": ALL_POOLS,
+        "pools": len(combined.results),
+        "fingerprint": None,
+        "token_accuracy": combined.token_accuracy,
+        "problems": sum(each.problems for each in combined.results),
+        "clock_unit": None,
+        "run": None,
+    }
+
+
+def raw_pairs(found: PoolPairs) -> list[dict[str, Any]]:
+    """Every two methods of a pool: accuracy of `method` minus that of `against`, tokens saved."""
+    return [
+        {
+            "pool": found.pool,
+            "synthetic": found.synthetic,
+            "method": found.methods[pair.first],
+            "against": found.methods[pair.second],
+            **_raw_metric("accuracy_difference", pair.difference),
+            "tied": pair.tied,
+            **_raw_metric("reduction", pair.reduction),
+        }
+        for pair in found.pairs
+    ]
+
+
+def _raw_standing(standing: Standing | None) -> dict[str, Any]:
+    return {
+        "best": standing.best if standing else None,
+        "tied": standing.tied if standing else None,
+        **_raw_metric("to_best", standing.difference if standing else None),
+    }
+
+
+def _raw_metric(name: str, metric: Metric | None) -> dict[str, float | None]:
+    return {
+        name: metric.value if metric else None,
+        f"{name}_low": metric.low if metric else None,
+        f"{name}_high": metric.high if metric else None,
+    }
+
+
+def as_csv(comparison: Comparison) -> str:
+    """One line a row with unrounded figures; intervals in columns of their own, no notes.
+
+    Recorded pools together are rows of their own, of more than one of `pools`. Pairs, where they
+    were asked for, stand instead of the rows.
+    """
+    rows = [pair for found in comparison.pairs for pair in raw_pairs(found)]
+    if not rows:
+        rows = [*raw_rows(comparison), *map(raw_combined, comparison.combined)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        flags = {key: str(value).lower() for key, value in row.items() if isinstance(value, bool)}
+        if "parameters" in row:
+            flags["parameters"] = json.dumps(row["parameters"], ensure_ascii=False)
+        writer.writerow({**row, **flags})
+    return text.getvalue()
+
+
+def as_json(comparison: Comparison) -> str:
+    """`{"rows": […], "combined": […], "pairs": […], "notes": […]}` with unrounded figures."""
+    document = {
+        "rows": raw_rows(comparison),
+        "combined": [raw_combined(each) for each in comparison.combined],
+        "pairs": [pair for found in comparison.pairs for pair in raw_pairs(found)],
+        "notes": comparison.notes,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,100 @@
+"""What a report calls its pools and methods, so that no two rows have the same labels."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+from simulator.runs.results import RunResult
+
+
+def without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list[str]]:
+    """The results without those that agree with an earlier one in everything, and notes on them."""
+    kept: dict[Hashable, RunResult] = {}
+    copies: dict[str, dict[str, None]] = {}
+    for result in results:
+        identity = (
+            *(result.policy, result.policy_sha256, repr(sorted(result.parameters.items()))),
+            *(result.seed, result.repeats, result.pool, result.fingerprint, result.budget),
+            *(result.clock_unit, repr(sorted(result.metrics.items()))),
+        )
+        first = kept.setdefault(identity, result)
+        if first.path.resolve() != result.path.resolve():
+            copies.setdefault(first.run, {})[result.run] = None
+    notes = [
+        f"Left out as the same as {first}: {', '.join(list(same)[:3])}"
+        + (f" and {len(same) - 3} more." if len(same) > 3 else ".")
+        for first, same in copies.items()
+    ]
+    return list(kept.values()), notes
+
+
+def pool_labels(results: Sequence[RunResult]) -> tuple[list[str], list[str]]:
+    """Names of pools, with the start of the fingerprint where there are several versions of one."""
+    versions: dict[str, set[str | None]] = defaultdict(set)
+    for result in results:
+        versions[result.pool].add(result.fingerprint)
+    labels = [
+        result.pool
+        if len(versions[result.pool]) == 1
+        else f"{result.pool} [{(result.fingerprint or 'unknown')[:8]}]"
+        for result in results
+    ]
+    notes = [
+        f"Runs on {pool} saw {len(seen)} versions of it, which are not compared with each other; "
+        "the start of each version's fingerprint is in brackets."
+        for pool, seen in versions.items()
+        if len(seen) > 1
+    ]
+    return labels, notes
+
+
+def method_labels(results: Sequence[RunResult], pools: Sequence[str]) -> list[str]:
+    """Names of policies, the parameters set, and what tells apart those that still share one.
+
+    That is the parameters that differ between runs of the policy and, only where two rows of one
+    pool would still have the same label, budget, seed, repeats and at last the run's folder.
+    """
+    details: list[dict[str, Any]] = [
+        {name: result.parameters[name] for name in result.settings if name in result.parameters}
+        for result in results
+    ]
+
+    def labels() -> list[str]:
+        return [
+            result.policy
+            + (f" ({', '.join(f'{k}={_short(v)}' for k, v in more.items())})" if more else "")
+            for result, more in zip(results, details, strict=True)
+        ]
+
+    by_policy: dict[str, list[int]] = defaultdict(list)
+    for index, result in enumerate(results):
+        by_policy[result.policy].append(index)
+    for indices in by_policy.values():
+        names = {name: None for index in indices for name in results[index].parameters}
+        for name in names:
+            values = [results[index].parameters.get(name) for index in indices]
+            if any(value != values[0] for value in values):
+                for index, value in zip(indices, values, strict=True):
+                    details[index][name] = value
+    steps: list[tuple[str, Callable[[RunResult], object]]] = [
+        ("N", lambda result: result.budget),
+        ("seed", lambda result: result.seed),
+        ("repeats", lambda result: result.repeats),
+        ("run", lambda result: result.run),
+        ("path", lambda result: result.path),
+    ]
+    for name, value_of in steps:
+        clashes: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for index, label in enumerate(labels()):
+            clashes[pools[index], label].append(index)
+        for indices in clashes.values():
+            if len({value_of(results[index]) for index in indices}) > 1:
+                for index in indices:
+                    details[index][name] = value_of(results[index])
+    return labels()
+
+
+def _short(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,436 @@
+"""A comparison of runs as a picture: accuracy against tokens, a panel for each pool.
+
+What has a colour, a shape and a name of its own is a *series*: a method, or several settings of one
+that a line joins.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from simulator.report.comparison import Comparison, Row
+from simulator.report.lines import Line, find_lines
+
+WIDTH, HEIGHT = 520, 380
+"""A panel's size in pixels."""
+
+FONT_SIZE = 11
+CHARACTER_WIDTH = 0.56 * FONT_SIZE
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
+"""Okabe and Ito's, which the colour-blind can tell apart; shapes change after each round."""
+
+INKS = ("#005a91", "#a84a00", "#00704f", "#9c4a79", "#8f6200", "#22719f", "#333333")
+"""The same colours, dark enough to read labels in."""
+
+SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
+
+LOG_FROM = 20
+"""How many times the least tokens the most must be for a logarithmic axis."""
+
+VALUES_LABELLED = 12
+"""About how many points on a panel's lines have their value beside them: the ends come first."""
+APART = 14
+"""How many pixels two points of a line are apart at least for both to have their value."""
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A scale from data to pixels, which label placement must know exactly."""
+
+    low: float
+    high: float
+    pixels: int
+    log: bool = False
+    down: bool = False
+
+    def pixel(self, value: float) -> float:
+        """Where `value` is drawn."""
+        part = (self._at(value) - self._at(self.low)) / (self._at(self.high) - self._at(self.low))
+        return self.pixels * (1 - part if self.down else part)
+
+    def value(self, pixel: float) -> float:
+        """What is drawn at `pixel`."""
+        part = 1 - pixel / self.pixels if self.down else pixel / self.pixels
+        at = self._at(self.low) + part * (self._at(self.high) - self._at(self.low))
+        return math.exp(at) if self.log else at
+
+    def _at(self, value: float) -> float:
+        return math.log(value) if self.log else value
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def overlap(self, other: Box) -> float:
+        """Area shared with another."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(0.0, width) * max(0.0, height)
+
+
+def plot(comparison: Comparison, kind: str) -> bytes:
+    """The picture as a file's content; `kind` is "png" (at twice the size) or "svg"."""
+    chart = build_chart(comparison)
+    if kind == "svg":
+        text = io.StringIO()
+        chart.save(text, format="svg")
+        return text.getvalue().encode()
+    image = io.BytesIO()
+    chart.save(image, format="png", scale_factor=2)
+    return image.getvalue()
+
+
+def build_chart(comparison: Comparison) -> Any:
+    """The picture as an Altair chart."""
+    import altair as alt
+
+    lines = find_lines(comparison.rows)
+    names = {id(row): line.name for line in lines for row in line.rows}
+    series = list(dict.fromkeys(names.get(id(row), row.method) for row in comparison.rows))
+    panels = [_panel(rows, lines, series) for rows in comparison.panels]
+    joined = sorted({line.parameter for line in lines})
+    title = alt.TitleParams(
+        "Accuracy against tokens generated",
+        subtitle=[
+            "Bars: 95% intervals from a bootstrap over problems. "
+            + ("Dashed" if lines else "Line")
+            + ": Pareto front. Hollow: unranked.",
+            *([f"Lines join settings that differ in {' or '.join(joined)} only."] if lines else []),
+        ],
+        anchor="start",
+        fontSize=16,
+        subtitleColor="#555555",
+        offset=14,
+    )
+    columns = 1 if len(panels) == 1 else 2
+    return (
+        alt.concat(*panels, columns=columns, spacing=36)
+        .properties(title=title, padding=14, background="white")
+        .configure_view(stroke="#cccccc")
+        .configure_axis(gridColor="#eeeeee", labelFontSize=11, titleFontSize=12)
+    )
+
+
+def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]) -> Any:
+    import altair as alt
+
+    x_axis, y_axis = axes(rows)
+    x = alt.X(
+        "x:Q",
+        scale=alt.Scale(
+            type="log" if x_axis.log else "linear",
+            domain=[x_axis.low, x_axis.high],
+            nice=False,
+            zero=False,
+        ),
+        axis=alt.Axis(
+            title="Tokens per problem" + (" (logarithmic)" if x_axis.log else ""),
+            format="~s",
+            tickCount=6,
+        ),
+    )
+    y = alt.Y(
+        "y:Q",
+        scale=alt.Scale(domain=[y_axis.low, y_axis.high], nice=False, zero=False),
+        axis=alt.Axis(title="Accuracy (%)", tickCount=6),
+    )
+    lines = [line for line in all_lines if any(row is line.rows[0] for row in rows)]
+    names = {id(row): line.name for line in lines for row in line.rows}
+    of = {id(row): names.get(id(row), row.method) for row in rows}
+    looks = {"color": _by_series(alt.Color, series, COLOURS)}
+    shape = _by_series(alt.Shape, series, SHAPES, len(COLOURS))
+    ink = alt.Color("ink:N", scale=None)
+    points: list[dict[str, Any]] = [
+        {"x": row.tokens.value, "y": 100 * row.accuracy.value, "series": of[id(row)]}
+        for row in rows
+    ]
+    at = {id(row): point for row, point in zip(rows, points, strict=True)}
+    paths = [
+        {**at[id(row)], "place": place} for line in lines for place, row in enumerate(line.rows)
+    ]
+    across, upright = _bars([row for row in rows if id(row) not in names], of)
+    across_line, upright_line = _bars([row for row in rows if id(row) in names], of)
+    ranked = [point for point, row in zip(points, rows, strict=True) if not row.result.unranked]
+    unranked = [point for point, row in zip(points, rows, strict=True) if row.result.unranked]
+    step = _front(rows, x_axis)
+    pixels = {
+        id(row): (x_axis.pixel(at[id(row)]["x"]), y_axis.pixel(at[id(row)]["y"])) for row in rows
+    }
+    texts_of = label_texts(rows, lines, pixels)
+    labelled = [row for row in rows if id(row) in texts_of]
+    strokes = _strokes(x_axis, y_axis, [*across, *upright], step)
+    for line in lines:
+        strokes += _along([pixels[id(row)] for row in line.rows])
+    labels = place_labels(
+        [texts_of[id(row)] for row in labelled],
+        [pixels[id(row)] for row in labelled],
+        strokes,
+        [pixels[id(row)] for row in rows if id(row) not in texts_of],
+    )
+    inks = {name: INKS[index % len(INKS)] for index, name in enumerate(series)}
+    texts = [
+        {
+            "x": x_axis.value(box.left),
+            "y": y_axis.value((box.top + box.bottom) / 2),
+            "text": label,
+            "ink": inks[of[id(row)]],
+        }
+        for row, (label, box) in zip(labelled, labels, strict=True)
+    ]
+    leaders = [
+        {
+            "x": at[id(row)]["x"],
+            "y": at[id(row)]["y"],
+            "x2": x_axis.value(end[0]),
+            "y2": y_axis.value(end[1]),
+            "ink": inks[of[id(row)]],
+        }
+        for row, (_, box) in zip(labelled, labels, strict=True)
+        if (end := leader(pixels[id(row)], box)) is not None
+    ]
+
+    def layer(values: list[dict[str, Any]], **fields: Any) -> Any:
+        return alt.Chart(alt.Data(values=values)).encode(x=x, y=y, **fields)
+
+    bar = {"opacity": 0.4, "strokeWidth": 1.5, "clip": True}
+    faint = {"opacity": 0.2, "strokeWidth": 1.0, "clip": True}  # settings have much in common
+    text = {"align": "left", "baseline": "middle", "fontSize": FONT_SIZE}
+    layers = [
+        layer(step).mark_line(
+            interpolate="step-after", color="#999999", strokeWidth=1.5, strokeDash=[5, 3], clip=True
+        ),
+        layer(across, x2="x2:Q", **looks).mark_rule(**bar),
+        layer(upright, y2="y2:Q", **looks).mark_rule(**bar),
+        layer(across_line, x2="x2:Q", **looks).mark_rule(**faint),
+        layer(upright_line, y2="y2:Q", **looks).mark_rule(**faint),
+        layer(paths, order="place:Q", **looks).mark_line(strokeWidth=1.8, opacity=0.9),
+        layer(leaders, x2="x2:Q", y2="y2:Q", color=ink).mark_rule(strokeWidth=0.8),
+        layer(ranked, shape=shape, **looks).mark_point(filled=True, size=75, opacity=1),
+        layer(unranked, shape=shape, **looks).mark_point(
+            fill="white", size=75, opacity=1, strokeWidth=2
+        ),
+        layer(texts, text="text:N").mark_text(stroke="white", strokeWidth=3, **text),
+        layer(texts, text="text:N", color=ink).mark_text(**text),
+    ]
+    first = rows[0]
+    heading = first.pool + (" (SYNTHETIC)" if first.result.synthetic else "")
+    return alt.layer(*layers).properties(
+        width=WIDTH,
+        height=HEIGHT,
+        title=alt.TitleParams(heading, anchor="start", fontSize=13, fontWeight="bold"),
+    )
+
+
+def _by_series(channel: Any, series: Sequence[str], looks: Sequence[str], each: int = 1) -> Any:
+    """A channel that gives each series one of `looks`, going on to the next after `each`."""
+    import altair as alt
+
+    given = [looks[index // each % len(looks)] for index in range(len(series))]
+    return channel("series:N", scale=alt.Scale(domain=series, range=given), legend=None)
+
+
+def label_texts(
+    rows: Sequence[Row], lines: Sequence[Line], pixels: Mapping[int, Point]
+) -> dict[int, str]:
+    """What stands beside points, by the `id` of their rows, as are `pixels`.
+
+    A line has its name at its dearer end, and the values of settings that are spread evenly over
+    it, as far as their points do not coincide.
+    """
+    on_lines = {id(row) for line in lines for row in line.rows}
+    texts = {
+        id(row): f"{row.method}{' (unranked)' if row.result.unranked else ''}"
+        for row in rows
+        if id(row) not in on_lines
+    }
+    for line in lines:
+        dearer = max(line.rows[0], line.rows[-1], key=lambda row: row.tokens.value)
+        named = f"{line.name}: {line.parameter}={line.label(dearer)}"
+        texts[id(dearer)] = named + (" (unranked)" if dearer.result.unranked else "")
+        last = len(line.rows) - 1
+        wanted = min(max(2, VALUES_LABELLED // len(lines)), last + 1)
+        places = [round(place * last / (wanted - 1)) for place in range(wanted)]
+        taken = [pixels[id(dearer)]]
+        for place in (0, last, *places[1:-1]):
+            row = line.rows[place]
+            if all(math.dist(pixels[id(row)], other) >= APART for other in taken):
+                taken.append(pixels[id(row)])
+                texts[id(row)] = line.label(row)
+    return texts
+
+
+def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
+    """Scales that hold every point and interval of a panel, with a margin."""
+    tokens = [
+        end
+        for row in rows
+        for end in (row.tokens.value, row.tokens.low, row.tokens.high)
+        if end is not None
+    ]
+    percent = [
+        100 * end
+        for row in rows
+        for end in (row.accuracy.value, row.accuracy.low, row.accuracy.high)
+        if end is not None
+    ]
+    log = min(tokens) > 0 and max(tokens) > LOG_FROM * min(tokens)
+    if log:
+        margin = (max(tokens) / min(tokens)) ** 0.06
+        x = Axis(min(tokens) / margin, max(tokens) * margin**2, WIDTH, log=True)
+    else:
+        x = Axis(0.0, 1.12 * max(tokens) or 1.0, WIDTH)
+    room = max(2.0, 0.08 * (max(percent) - min(percent)))
+    y = Axis(min(percent) - room, max(percent) + room, HEIGHT, down=True)
+    return x, y
+
+
+def _bars(
+    rows: Sequence[Row], series: Mapping[int, str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Intervals of tokens and of accuracy, where there are any; `series` is by `id` of a row."""
+    across = [
+        {
+            "x": row.tokens.low,
+            "x2": row.tokens.high,
+            "y": 100 * row.accuracy.value,
+            "series": series[id(row)],
+        }
+        for row in rows
+        if row.tokens.low is not None and row.tokens.high is not None
+    ]
+    upright = [
+        {
+            "x": row.tokens.value,
+            "y": 100 * row.accuracy.low,
+            "y2": 100 * row.accuracy.high,
+            "series": series[id(row)],
+        }
+        for row in rows
+        if row.accuracy.low is not None and row.accuracy.high is not None
+    ]
+    return across, upright
+
+
+def _front(rows: Sequence[Row], x_axis: Axis) -> list[dict[str, float]]:
+    """Corners of the front: the best accuracy that each number of tokens buys."""
+    corners = sorted({(row.tokens.value, 100 * row.accuracy.value) for row in rows if row.pareto})
+    if corners:
+        corners.append((x_axis.high, corners[-1][1]))
+    return [{"x": tokens, "y": accuracy} for tokens, accuracy in corners]
+
+
+def _strokes(
+    x_axis: Axis, y_axis: Axis, bars: Sequence[dict[str, Any]], step: Sequence[dict[str, float]]
+) -> list[Box]:
+    """Where a panel's interval bars and its front are drawn."""
+    lines = [(bar["x"], bar["y"], bar.get("x2", bar["x"]), bar.get("y2", bar["y"])) for bar in bars]
+    for here, there in pairwise(step):
+        lines.append((here["x"], here["y"], there["x"], here["y"]))
+        lines.append((there["x"], here["y"], there["x"], there["y"]))
+    boxes = []
+    for x, y, x2, y2 in lines:
+        left, right = sorted((x_axis.pixel(x), x_axis.pixel(x2)))
+        top, bottom = sorted((y_axis.pixel(y), y_axis.pixel(y2)))
+        boxes.append(Box(left - 1, top - 1, right + 1, bottom + 1))
+    return boxes
+
+
+def _along(points: Sequence[Point]) -> list[Box]:
+    """Small boxes along a line through points: a slanting line covers little of what it spans."""
+    boxes = []
+    for (x, y), (x2, y2) in pairwise(points):
+        steps = max(1, math.ceil(math.dist((x, y), (x2, y2)) / 4))
+        for step in range(steps + 1):
+            here, there = x + (x2 - x) * step / steps, y + (y2 - y) * step / steps
+            boxes.append(Box(here - 2, there - 2, here + 2, there + 2))
+    return boxes
+
+
+def place_labels(
+    labels: Sequence[str],
+    points: Sequence[Point],
+    strokes: Sequence[Box],
+    unlabelled: Sequence[Point] = (),
+) -> list[tuple[str, Box]]:
+    """Give each label a place near its point that covers as little else as possible.
+
+    Greedy, from left to right: of places around the point, nearer and farther, the one that covers
+    least of labels placed before, points (`unlabelled` ones too), `strokes` (what else is drawn)
+    and the panel's outside, and whose line to the point crosses least. Everything is in pixels.
+    """
+    height = FONT_SIZE + 3.0
+    every = [*points, *unlabelled]
+    dots = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in every]
+    placed: dict[int, Box] = {}
+    lines: list[tuple[Point, Point]] = []
+    for index in sorted(range(len(labels)), key=lambda index: points[index]):
+        width = CHARACTER_WIDTH * len(labels[index]) + 4
+
+        def cost(
+            place: tuple[float, Box], index: int = index, area: float = width * height
+        ) -> float:
+            distance, box = place
+            total = distance + 40 * (area - box.overlap(Box(2, 2, WIDTH - 2, HEIGHT - 2)))
+            total += sum(6 * box.overlap(dot) for dot in dots)
+            total += sum(box.overlap(stroke) for stroke in strokes)
+            total += sum(20 * box.overlap(other) for other in placed.values())
+            total += sum(40 for line in lines if _meets(*line, box))
+            end = leader(points[index], box)
+            if end is not None:
+                others = [dot for other, dot in enumerate(dots) if every[other] != points[index]]
+                total += 15 + sum(60 for dot in others if _meets(points[index], end, dot))
+                total += sum(60 for other in placed.values() if _meets(points[index], end, other))
+            return total
+
+        _, best = min(_places(*points[index], width, height), key=cost)
+        placed[index] = best
+        end = leader(points[index], best)
+        if end is not None:
+            lines.append((points[index], end))
+    return [(label, placed[index]) for index, label in enumerate(labels)]
+
+
+def _places(x: float, y: float, width: float, height: float) -> list[tuple[float, Box]]:
+    """Boxes around a point, with their distance from it, the usual place (right) first."""
+    places = []
+    for radius in (9, 16, 26, 38, 52, 70, 90, 115, 140):
+        for step in range(16):
+            angle = 2 * math.pi * step / 16
+            across, up = math.cos(angle), math.sin(angle)
+            left = x + radius * across + (0.5 * across - 0.5) * width
+            middle = y - radius * up - 0.5 * up * height
+            box = Box(left, middle - height / 2, left + width, middle + height / 2)
+            places.append((float(radius), box))
+    return places
+
+
+def leader(point: Point, box: Box) -> Point | None:
+    """Where a line from a point to its label ends, or None where the label is close enough."""
+    x, y = point
+    end = (min(max(x, box.left), box.right), min(max(y, box.top), box.bottom))
+    return end if math.dist(point, end) > 14 else None
+
+
+def _meets(start: Point, end: Point, box: Box) -> bool:
+    """Whether a line passes through a box, looked at every two pixels or so."""
+    steps = max(2, int(math.dist(start, end) / 2))
+    for step in range(steps + 1):
+        x = start[0] + (end[0] - start[0]) * step / steps
+        y = start[1] + (end[1] - start[1]) * step / steps
+        if box.left <= x <= box.right and box.top <= y <= box.bottom:
+            return True
+    return False

@@ -1,0 +1,367 @@
+"""A comparison of runs as readers see it: aligned table, GitHub Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from simulator.report.comparison import (
+    ALL_POOLS,
+    MARKS,
+    TIED,
+    Combined,
+    Comparison,
+    PoolPairs,
+    Row,
+)
+from simulator.report.export import as_csv, as_json
+from simulator.report.paired import Standing
+from simulator.report.tables import aligned
+from simulator.runs.results import Metric
+
+HEADERS = (
+    "pool",
+    "method",
+    "N",
+    "accuracy % [95%]",
+    "tokens/problem",
+    "tokens 10^8",
+    "reduction %",
+    "to cons@N [95%]",
+    "to best [95%]",
+    "clock",
+    "Pareto",
+)
+
+RIGHT = (False, False, True, True, True, True, True, True, True, True, False)
+"""Which columns are flush right."""
+
+DISPENSABLE = (
+    *("tokens 10^8", "clock", "to cons@N [95%]", "reduction %", "Pareto"),
+    *("one is right %", "answers [95%]"),
+)
+"""Columns that a narrow terminal does without, the first to go first."""
+
+GAP = 2
+"""Characters between columns on a terminal, half of which stand at either edge."""
+
+KEPT_HEADERS = (
+    "pool",
+    "method",
+    "N",
+    "one is right %",
+    "answers [95%]",
+    "of all answers %",
+    "right one kept %",
+)
+
+PAIR_HEADERS = ("pool", "method", "against", "accuracy [95%]", "fewer tokens % [95%]")
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A table as readers see it. The first `names` columns are names, the others numbers.
+
+    `right` says which columns are flush right; with `grouped`, rows whose first column is the same
+    belong together.
+    """
+
+    heading: str
+    headers: Sequence[str]
+    right: Sequence[bool]
+    rows: list[list[str]]
+    names: int = 2
+    grouped: bool = True
+
+    def within(self, width: int) -> tuple[Block, list[str]]:
+        """The table in a terminal `width` wide, and the headers of what had to be left out."""
+        widths = [max(map(len, column)) for column in zip(self.headers, *self.rows, strict=True)]
+        left_out: list[str] = []
+        for header in ["", *DISPENSABLE]:
+            left_out += [header] if header in self.headers else []
+            keep = [index for index, each in enumerate(self.headers) if each not in left_out]
+            if sum(widths[index] + GAP for index in keep) <= width:
+                break
+
+        def kept(row: Sequence[str]) -> list[str]:
+            return [row[index] for index in keep]
+
+        right = [self.right[index] for index in keep]
+        rows = [kept(row) for row in self.rows]
+        return replace(self, headers=kept(self.headers), right=right, rows=rows), left_out
+
+
+def blocks(comparison: Comparison) -> list[Block]:
+    """The tables of a comparison: pools, recorded pools together, and what else was asked for."""
+    found = []
+    for heading, rows in comparison.sections:
+        found.append(Block(heading, HEADERS, RIGHT, [cells(row) for row in rows]))
+        if comparison.combined and not rows[0].result.synthetic:
+            found.append(combined_block(comparison.combined))
+    if comparison.diversity:
+        right = [False, False, True, True, True, True, True]
+        for heading, rows in comparison.sections:
+            kept = [kept_cells(row) for row in rows]
+            found.append(Block(f"{heading}: what is kept", KEPT_HEADERS, right, kept))
+    found += [pairs_block(each) for each in comparison.pairs]
+    return found
+
+
+def panels(comparison: Comparison) -> list[Block]:
+    """The same for a terminal: a table a pool, named by its heading, so that rows are short."""
+    found = []
+    for block in blocks(comparison):
+        if not block.grouped:
+            found.append(block)
+            continue
+        about = "".join(block.heading.partition(": ")[1:])
+        pools: dict[str, list[list[str]]] = {}
+        for first, *others in block.rows:
+            pools.setdefault(first, []).append(others)
+        found += [
+            Block(
+                pool + about,
+                block.headers[1:],
+                block.right[1:],
+                rows,
+                block.names - 1,
+                grouped=False,
+            )
+            for pool, rows in pools.items()
+        ]
+    return found
+
+
+def combined_block(combined: Sequence[Combined]) -> Block:
+    """Methods over all recorded pools: the columns of HEADERS that can be averaged."""
+    left_out = {"pool", "tokens 10^8", "clock"}
+    columns = [index for index, header in enumerate(HEADERS) if header not in left_out]
+    return Block(
+        ALL_POOLS,
+        [HEADERS[index] for index in columns],
+        [RIGHT[index] for index in columns],
+        [combined_cells(each) for each in combined],
+        names=1,
+        grouped=False,
+    )
+
+
+def combined_cells(combined: Combined) -> list[str]:
+    """A method over all pools, one text for each header of its block."""
+    result, averages = combined.results[0], combined.averages
+    budgets = sorted({each.budget for each in combined.results})
+    return [
+        combined.method + (" (unranked)" if result.unranked else ""),
+        str(budgets[0]) if len(budgets) == 1 else f"{budgets[0]}-{budgets[-1]}",
+        _percentage(averages.accuracy),
+        f"{averages.tokens_per_problem.value:,.0f}{MARKS.get(combined.token_accuracy, '')}",
+        _fixed(100 * averages.reduction.value),
+        _percentage(averages.accuracy_difference, sign="+"),
+        _standing(combined.standing),
+        "unranked" if result.unranked else "yes" if combined.pareto else "",
+    ]
+
+
+def kept_cells(row: Row) -> list[str]:
+    """What a method's finished traces keep of the answers, one text for each of KEPT_HEADERS."""
+    metrics = row.result.metrics
+    return [
+        *cells(row)[:3],
+        _percentage(metrics.get("pass_at_k")),
+        _interval(metrics.get("distinct_answers"), 1, "", 2),
+        _percentage(metrics.get("distinct_answers_share")),
+        _percentage(metrics.get("gold_survived")),
+    ]
+
+
+def pairs_block(found: PoolPairs) -> Block:
+    """Every two methods of a pool: the first's accuracy minus the second's, and tokens saved."""
+    rows = [
+        [
+            found.pool + (" (synthetic)" if found.synthetic else ""),
+            found.methods[pair.first],
+            found.methods[pair.second],
+            _percentage(pair.difference, sign="+") + (f" {TIED}" if pair.tied else ""),
+            _percentage(pair.reduction),
+        ]
+        for pair in found.pairs
+    ]
+    right = [False, False, False, True, True]
+    return Block(f"{found.pool}: every pair", PAIR_HEADERS, right, rows, names=3)
+
+
+def _standing(standing: Standing | None) -> str:
+    if standing is None:
+        return ""
+    if standing.best:
+        return "best"
+    return _percentage(standing.difference, sign="+") + (f" {TIED}" if standing.tied else "  ")
+
+
+def cells(row: Row) -> list[str]:
+    """A row as readers see it, one text for each of HEADERS.
+
+    Percentages and points have one decimal; tokens per problem are rounded to whole ones.
+    """
+    result = row.result
+    mark = MARKS.get(result.token_accuracy, "")
+    total = result.value("tokens_1e8")
+    reduction = result.value("reduction")
+    clock = result.value("clock")
+    return [
+        row.pool + (" (synthetic)" if result.synthetic else ""),
+        row.method + (" (unranked)" if result.unranked else ""),
+        str(result.budget),
+        _percentage(row.accuracy),
+        f"{row.tokens.value:,.0f}{mark}",
+        "" if total is None else _significant(total) + mark,
+        "" if reduction is None else _fixed(100 * reduction),
+        _percentage(result.metrics.get("accuracy_difference"), sign="+"),
+        _standing(row.standing),
+        "" if clock is None else _clock(clock, result.clock_unit),
+        "unranked" if result.unranked else "yes" if row.pareto else "",
+    ]
+
+
+def _percentage(metric: Metric | None, sign: str = "") -> str:
+    return _interval(metric, 100, sign, 1)
+
+
+def _interval(metric: Metric | None, scale: float, sign: str, decimals: int) -> str:
+    """A figure and its interval, where there are such."""
+    if metric is None:
+        return ""
+    text = _fixed(scale * metric.value, sign, decimals)
+    if metric.low is None or metric.high is None:
+        return text
+    ends = [_fixed(scale * end, sign, decimals) for end in (metric.low, metric.high)]
+    return f"{text} [{', '.join(ends)}]"
+
+
+def _fixed(number: float, sign: str = "", decimals: int = 1) -> str:
+    """One decimal or as many as given, never a minus before zero."""
+    rounded = round(number, decimals) + 0.0
+    return f"{rounded:{sign if rounded else ''}.{decimals}f}"
+
+
+def _significant(number: float) -> str:
+    """Three decimals, or as many as show three digits."""
+    if number == 0:
+        return "0"
+    return f"{number:.{max(3, 2 - math.floor(math.log10(abs(number))))}f}"
+
+
+def _clock(clock: float, unit: str) -> str:
+    return f"{clock:,.1f} s" if unit == "seconds" else f"{clock:,.0f} {unit}"
+
+
+def as_table(comparison: Comparison) -> str:
+    """Plain text with aligned columns, a section each for real and synthetic pools."""
+    parts = [
+        f"{block.heading}\n\n{aligned(block.headers, block.rows, block.right)}"
+        for block in blocks(comparison)
+    ]
+    return "\n".join([*parts, *comparison.notes]) + "\n"
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """GitHub tables, a section each for real and synthetic pools."""
+    lines = []
+    for block in blocks(comparison):
+        rule = "|".join(["", *("---:" if flush else "---" for flush in block.right), ""])
+        heading = escape_markdown(block.heading)
+        lines += [f"### {heading}", "", f"| {' | '.join(block.headers)} |", rule]
+        for row in block.rows:
+            names = map(escape_markdown, row[: block.names])
+            numbers = map(str.strip, row[block.names :])
+            lines.append(f"| {' | '.join([*names, *numbers])} |")
+        lines.append("")
+    lines += [f"- {escape_markdown(note)}" for note in comparison.notes]
+    return "\n".join(lines) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    """`text` with everything that GitHub would take for markup escaped, on one line."""
+    return "".join(f"\\{c}" if c in r"\`*_{}[]<>#|~$" else c for c in _one_line(text))
+
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "`": r"\textasciigrave{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "†": r"\textsuperscript{\dag}",
+    "‡": r"\textsuperscript{\ddag}",
+    "⁶": r"\textsuperscript{6}",
+    "⁸": r"\textsuperscript{8}",
+    "τ": r"$\tau$",
+    "Δ": r"$\Delta$",
+    "−": "$-$",
+    "×": r"$\times$",
+    "≈": r"$\approx$",
+    "✓": r"$\surd$",
+    "✔": r"$\surd$",
+    "✕": r"$\times$",
+    "▷": r"$\triangleright$",
+    **{character: f"\\{character}" for character in "_%&#${}"},
+}
+"""What pdflatex, without any package, makes of characters that it treats specially or lacks."""
+
+
+def escape_latex(text: str) -> str:
+    """`text` with every character that LaTeX treats specially escaped, on one line.
+
+    Other signs that only decorate, as that of a badge, are left out: pdflatex has none of them.
+    """
+    line = _one_line(text)
+    kept = [each for each in line if each in LATEX or unicodedata.category(each) != "So"]
+    escaped = "".join(LATEX.get(each, each) for each in kept)
+    if len(kept) < len(line):
+        escaped = escaped.strip()
+    escaped = escaped.replace("--", "-{}-")  # else a dash
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped  # else an option of \\
+
+
+def as_latex(comparison: Comparison) -> str:
+    """A booktabs tabular each for real and synthetic pools, pools set apart by a rule."""
+    lines = [r"% needs \usepackage{booktabs}"]
+    for block in blocks(comparison):
+        columns = "".join("r" if flush else "l" for flush in block.right)
+        headers = " & ".join(escape_latex(header) for header in block.headers)
+        lines += [
+            rf"% {_one_line(block.heading)}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            headers.replace(r"10\textasciicircum{}8", "$10^8$") + r" \\",
+        ]
+        before = None
+        for row in block.rows:
+            if before is None or (block.grouped and row[0] != before):
+                lines.append(r"\midrule")
+            escaped = [escape_latex(text) for text in row[: block.names]]
+            escaped += [
+                escape_latex(text.strip()).replace("-", "$-$") for text in row[block.names :]
+            ]
+            lines.append(" & ".join(escaped) + r" \\")
+            before = row[0]
+        lines += [r"\bottomrule", r"\end{tabular}", ""]
+    lines += [rf"\par{{\footnotesize {escape_latex(note)}}}" for note in comparison.notes]
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.splitlines())
+
+
+FORMATS: dict[str, Callable[[Comparison], str]] = {
+    "table": as_table,
+    "markdown": as_markdown,
+    "latex": as_latex,
+    "csv": as_csv,
+    "json": as_json,
+}

@@ -1,0 +1,1 @@
+"""Runs: making, resuming, merging, sweeping, summarising and reading them."""

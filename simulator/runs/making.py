@@ -1,0 +1,285 @@
+"""The run format, and making a run.
+
+A run is made in a folder `<name>.partial` and gets its name when it is complete: no reader ever
+sees half a run, and a run that was cut off is taken up where it stopped (`simulator.runs.parts`).
+The columns of its Parquet files are in `simulator.replay.recording`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from simulator.errors import UserError
+from simulator.runs.parts import Making, Progress, merge, replay_missing, tasks_of
+from simulator.runs.spec import FORMAT, RunSpec
+from simulator.runs.summary import Totals, summarise
+from simulator.storage import disk_error, make_folders, remove_empty
+
+IDENTITY = "identity.json"
+"""What a run in the making is, and what its maker holds a lock on."""
+
+
+def make_run(
+    spec: RunSpec,
+    folder: Path,
+    *,
+    jobs: int = 1,
+    resume: bool = False,
+    progress: Progress = lambda done, total: None,
+    command: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Replay a policy over pools and leave a run in `folder`.
+
+    Parameters
+    ----------
+    spec
+        What to replay.
+    folder
+        The run's folder, which must not exist (an empty one may).
+    jobs
+        How many processes replay.
+    resume
+        Whether to take up what an interrupted call for this folder has left.
+    progress, command
+        Told how far it is; recorded as how it was called.
+
+    Returns
+    -------
+    The summary, as in `summary.json`.
+
+    Raises
+    ------
+    UserError
+        The folder is taken or holds parts of another run; the policy fails; the disk is full. A
+        folder that this call began is removed, one that it resumed is left as it was.
+    KeyboardInterrupt
+        Finished parts are kept.
+    """
+    began = time.time()
+    with making(folder, spec.identity, resume, _check_same) as resumed:
+        parts = partial_folder(folder) / "parts"
+        parts.mkdir(exist_ok=True)
+        replay_missing([Making(spec, parts)], jobs, progress)
+        return finish_run(spec, folder, provenance(began, command, jobs, resumed))
+
+
+@contextmanager
+def making(
+    folder: Path,
+    identity: Mapping[str, Any],
+    resume: bool,
+    check: Callable[[Path, Mapping[str, Any]], None],
+) -> Iterator[bool]:
+    """Hold `<folder>.partial` while what becomes `folder` is made there; tells if it was there.
+
+    What was there is given to `check`, with `identity`. Raises what `make_run` does, and removes
+    after an error what this call began.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: exists already; give another -o or remove it")
+    partial = partial_folder(folder)
+    made: list[Path] = []
+    try:
+        made = make_folders(partial.parent)
+        resumed, hold = hold_folder(partial, identity)
+    except (UserError, OSError) as error:
+        remove_empty(made)
+        if isinstance(error, OSError):
+            raise disk_error(error, folder) from error
+        raise
+    with hold:
+        if resumed and not resume:
+            raise UserError(f"{partial}: an interrupted run; add --resume to go on, or remove it")
+        if resumed:
+            check(partial, identity)
+        try:
+            yield resumed
+        except BrokenProcessPool:
+            raise UserError(
+                f"{partial}: a worker process died (out of memory?); go on with fewer jobs: "
+                "-j 1 --resume"
+            ) from None
+        except (UserError, OSError) as error:
+            if not resumed:
+                shutil.rmtree(partial, ignore_errors=True)
+                remove_empty(made)
+            if isinstance(error, OSError):
+                raise disk_error(error, folder) from error
+            raise
+
+
+def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a run of its parts, which are all there, and give it its name; returns its summary."""
+    partial = partial_folder(folder)
+    summary = _summary(spec, merge(partial, tasks_of(spec)))
+    write_json(partial / "summary.json", summary)
+    write_json(partial / "run.json", {**spec.identity, **provenance})
+    shutil.rmtree(partial / "parts")
+    name_folder(folder)
+    return summary
+
+
+def name_folder(folder: Path) -> None:
+    """Give what was made in `<folder>.partial` its name."""
+    if folder.exists():
+        folder.rmdir()
+    partial_folder(folder).rename(folder)
+    (folder / IDENTITY).unlink()  # last, so that until here it can be resumed
+
+
+def provenance(began: float, command: Sequence[str], jobs: int, resumed: bool) -> dict[str, Any]:
+    """What `run.json` holds beside what determines a run; `began` is a `time.time()`."""
+    return {
+        "versions": _versions(),
+        "command": list(command),
+        "started_at": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+        "wall_seconds": round(time.time() - began, 3),
+        "jobs": jobs,
+        "resumed": resumed,
+    }
+
+
+def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:
+    """What `summary.json` holds."""
+    return {
+        "format": FORMAT,
+        "policy": spec.loaded.name,
+        "parameters": dict(spec.loaded.parameters),
+        "unranked": spec.unranked,
+        "seed": spec.seed,
+        "repeats": spec.repeats,
+        "pools": [
+            summarise(
+                pool,
+                budget,
+                totals[index],
+                spec.serving.clock_unit,
+                spec.judge.ratio[index] if spec.judge else 0.0,
+            )
+            for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
+        ],
+    }
+
+
+def hold_folder(partial: Path, identity: Mapping[str, Any]) -> tuple[bool, BinaryIO]:
+    """Take hold of a run's folder, which is made unless it is there.
+
+    Returns
+    -------
+    Whether it was there, and the file whose lock is the hold: it ends when the file is closed, and
+    with this process, however that ends.
+
+    Raises
+    ------
+    UserError
+        Another process holds the folder, or it is no run's.
+    """
+    if not partial.exists():
+        fresh = partial.with_name(f".{partial.name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            fresh.mkdir()
+            write_json(fresh / IDENTITY, identity)
+            file = (fresh / IDENTITY).open("rb")
+            _lock(file)
+            fresh.rename(partial)
+            return False, file
+        except OSError:
+            shutil.rmtree(fresh, ignore_errors=True)
+            if not partial.exists():  # else another process was first
+                raise
+    try:
+        file = (partial / IDENTITY).open("rb")
+    except OSError:
+        raise UserError(f"{partial}: not an interrupted run; remove it and start anew") from None
+    if not _lock(file):
+        file.close()
+        raise UserError(
+            f"{partial}: another process is making this run; wait for it, or give another -o"
+        )
+    return True, file
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock a file against other processes; False where one of them has."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def partial_folder(folder: Path) -> Path:
+    """Where a run is made before it gets its name."""
+    return folder.with_name(folder.name + ".partial")
+
+
+def find_partial(runs: Path, spec: RunSpec) -> Path | None:
+    """The final folder of the newest interrupted run of `spec` below `runs`; None without one."""
+    for partial in sorted(runs.glob("*.partial"), reverse=True):
+        if differences(partial / IDENTITY, spec.identity) == []:
+            return partial.with_name(partial.name.removesuffix(".partial"))
+    return None
+
+
+def new_folder(runs: Path, name: str) -> Path:
+    """A folder name for a new run, `<time>-<policy>`, that nothing has taken."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    safe = "".join(c if c.isalnum() or c in "@._-" else "-" for c in name)
+    for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
+        folder = runs / f"{stamp}-{safe}{suffix}"
+        if not folder.exists() and not partial_folder(folder).exists():
+            return folder
+    raise UserError(f"{runs}: too many runs of this second; give a folder with -o")
+
+
+def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
+    """Refuse to resume another run: name what differs."""
+    differing = differences(partial / IDENTITY, identity)
+    if differing is None:
+        raise UserError(f"{partial}: not an interrupted run; remove it and start anew")
+    if differing:
+        raise UserError(
+            f"{partial}: an interrupted run with another {' and '.join(differing)}; give the same "
+            "arguments to resume it, or remove it"
+        )
+
+
+def differences(file: Path, identity: Mapping[str, Any]) -> list[str] | None:
+    """Which parts of `identity` are different in a JSON file; None if the file is damaged."""
+    try:
+        before = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(before, dict):
+        return None
+    now = json.loads(_json(identity))
+    return [key for key in now if json.dumps(before.get(key)) != json.dumps(now[key])]
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    path.write_text(_json(value) + "\n", encoding="utf-8")
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """JSON that UTF-8 can hold: file names may have bytes that are no characters."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+
+
+def _versions() -> dict[str, str]:
+    packages = ("deepprune-sim", "numpy", "pyarrow", "scipy", "math-verify")
+    return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}

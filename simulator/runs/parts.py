@@ -1,0 +1,278 @@
+"""The parts of a run in the making: replayed in one or several processes, kept, and merged.
+
+A part is a pair of files, the decisions and the answers of one problem in a block of repeats. Parts
+are merged in a fixed order, so that the result does not depend on how many processes made them or
+how often they were interrupted. Runs that are made together, as in a sweep, go through the problems
+together: what is read and worked out about a problem serves all of them, and then goes.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from multiprocessing import active_children, get_context, parent_process, resource_tracker
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.isolation import host
+from simulator.isolation.sandbox import die_with
+from simulator.loading import LoadedPolicy, Strict
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.orders import ROWS_PER_PART, blocks_of
+from simulator.replay.recording import ANSWERS, DECISIONS
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
+from simulator.runs.spec import RunJudge, RunSpec
+from simulator.runs.summary import Totals
+from simulator.storage import parquet_writer
+
+PREPARED_AT_MOST = 8
+"""How much that was worked out about a problem one run leaves to the next: what bounds memory,
+whatever the number of runs. The largest such thing is 24 MB (`simulator.replay.lockstep`)."""
+
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+"""All parts of a sweep are on the disk at once: 10 bytes a decision instead of 45."""
+
+Progress = Callable[[int, int], None]
+"""Called with replays done and replays in all."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One part: a problem of a pool (by number) in a range of repeats."""
+
+    pool: int
+    problem: int
+    repeats: range
+
+    @property
+    def name(self) -> str:
+        """The part's file name without what it holds; names sort in the order of merging."""
+        return f"{self.pool:03d}-{self.problem:06d}-{self.repeats.start:08d}"
+
+    @property
+    def size(self) -> int:
+        """How many replays it is."""
+        return len(self.repeats)
+
+
+def tasks_of(spec: RunSpec) -> Iterator[Task]:
+    """The parts of a run, in the order in which they are merged."""
+    for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True)):
+        for problem in range(len(pool.problems)):
+            for repeats in blocks_of(spec.repeats, budget):
+                yield Task(index, problem, repeats)
+
+
+@dataclass(frozen=True)
+class Making:
+    """A run in the making: what it is, and the folder of its parts."""
+
+    spec: RunSpec
+    parts: Path
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A part that several runs (by number) lack; one process makes it for all of them."""
+
+    task: Task
+    runs: Sequence[int]
+
+
+def replay_missing(runs: Sequence[Making], jobs: int, progress: Progress) -> None:
+    """Make every part of every run that is not there yet, or is damaged."""
+    total = missing = 0
+    lacking: dict[Task, list[int]] = {}
+    for number, run in enumerate(runs):
+        for task in tasks_of(run.spec):
+            total += task.size
+            if not _is_complete(run.parts, task):
+                missing += task.size
+                lacking.setdefault(task, []).append(number)
+    done = total - missing
+    progress(done, total)
+    tasks = sorted(lacking, key=lambda task: task.name)
+    shares = max(1, jobs // max(1, len(tasks)))  # fewer problems than processes: divide the runs
+    batches = [
+        Batch(task, lacking[task][share::shares])
+        for task in tasks
+        for share in range(min(shares, len(lacking[task])))
+    ]
+    with closing(_replayed(runs, batches, jobs)) as sizes:
+        for size in sizes:
+            done += size
+            progress(done, total)
+
+
+def _is_complete(parts: Path, task: Task) -> bool:
+    if not (parts / f"{task.name}.answers").exists():
+        return False
+    try:
+        decisions = _read_part(parts / f"{task.name}.decisions")
+        answers = _read_part(parts / f"{task.name}.answers")
+    except (OSError, pa.ArrowException):  # cut off when the machine went down
+        return False
+    schemas = (decisions.schema, answers.schema) == (DECISIONS, ANSWERS)
+    return schemas and len(answers) == task.size
+
+
+def _replayed(
+    runs: Sequence[Making], batches: Sequence[Batch], jobs: int
+) -> Generator[int, None, None]:
+    """Sizes of what has been made, as it is made."""
+    if jobs == 1 or len(batches) < 2:
+        for batch in batches:
+            yield from _make_parts(runs, batch)
+        return
+    spec = runs[0].spec  # they differ in their parameters only
+    given = (
+        (spec.loaded.spec, spec.loaded.source, spec.loaded.in_process, spec.loaded.strict),
+        [(run.spec.loaded.settings, run.parts) for run in runs],
+        [pool.path for pool in spec.pools],
+        (spec.budget, spec.repeats, spec.seed, spec.serving),
+        [run.spec.judge for run in runs],
+        list(sys.path),
+    )
+    others = set(active_children())
+    executor = ProcessPoolExecutor(
+        min(jobs, len(batches)),
+        mp_context=get_context("spawn"),
+        initializer=_start_worker,
+        initargs=given,
+    )
+    try:
+        with _interrupts_held():
+            futures = [executor.submit(_work, batch) for batch in batches]
+        for future in as_completed(futures):
+            yield future.result()
+    except BaseException:
+        for worker in set(active_children()) - others:
+            worker.kill()  # it may be in the middle of a policy that never returns
+        raise
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold Ctrl-C back while workers start: they stay deaf to it, and it reaches this process."""
+    resource_tracker.ensure_running()  # which lets signals through once it has started
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_in_worker: list[Making]
+
+
+def _start_worker(
+    policy: tuple[str, str, bool, Strict | None],
+    runs: Sequence[tuple[Mapping[str, str], Path]],
+    pools: Sequence[Path],
+    settings: tuple[int | None, int, int, Serving],
+    judges: Sequence[RunJudge | None],
+    path: list[str],
+) -> None:
+    global _in_worker
+    parent = parent_process()
+    assert parent is not None
+    assert parent.pid is not None
+    die_with(parent.pid)  # a pool's worker would wait on, or search on for a policy's pattern
+    sys.path[:] = path
+    sys.stdout = sys.stderr  # results alone go to standard output, not what a policy prints
+    opened = [Pool(path) for path in pools]
+    name, source, in_process, strict = policy
+
+    def load(typed: Mapping[str, str]) -> LoadedPolicy:
+        return host.load(name, typed, source, in_process=in_process, strict=strict)
+
+    _in_worker = [
+        Making(RunSpec(load(typed), opened, *settings, judge), parts)
+        for (typed, parts), judge in zip(runs, judges, strict=True)
+    ]
+
+
+def _work(batch: Batch) -> int:
+    return sum(_make_parts(_in_worker, batch))
+
+
+def _make_parts(runs: Sequence[Making], batch: Batch) -> Iterator[int]:
+    """Make one part for each run of a batch; yields the size of each when it is done."""
+    task = batch.task
+    # What is read and worked out here is shared by the runs, and freed after them.
+    problem = runs[batch.runs[0]].spec.pools[task.pool].problems[task.problem].fresh()
+    for number in batch.runs:
+        if len(problem.prepared) > PREPARED_AT_MOST:
+            problem.prepared.clear()
+        _make_part(runs[number], task, problem)
+        yield task.size
+
+
+def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
+    spec = run.spec
+    done = replay(
+        spec.loaded,
+        problem,
+        budget=spec.budgets[task.pool],
+        repeats=task.repeats,
+        seed=spec.seed,
+        serving=spec.serving,
+        judge=spec.judge.asked if spec.judge else None,
+    )
+    # The answers come last: a part with answers is complete.
+    for kind, table in (("decisions", done.decisions), ("answers", done.answers)):
+        temporary = run.parts / f"{task.name}.{kind}.tmp"
+        with (
+            pa.OSFile(str(temporary), "wb") as sink,
+            pa.ipc.new_file(sink, table.schema, options=_COMPRESSED) as file,
+        ):
+            file.write_table(table)
+        temporary.rename(run.parts / f"{task.name}.{kind}")
+
+
+def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
+    """Put the parts together as the run's two Parquet files.
+
+    Decisions have one row group a part. Answers are few rows a part, which are put together: a row
+    group takes as long to read as thousands of rows.
+    """
+    totals: dict[int, Totals] = {}
+    waiting: list[pa.Table] = []
+    with (
+        parquet_writer(partial / "decisions.parquet", DECISIONS) as decisions,
+        parquet_writer(partial / "answers.parquet", ANSWERS) as answers,
+    ):
+        for task in tasks:
+            part = partial / "parts" / task.name
+            rows = _read_part(part.with_name(f"{task.name}.decisions"))
+            if len(rows):
+                decisions.write_table(rows, row_group_size=len(rows))
+            rows = _read_part(part.with_name(f"{task.name}.answers"))
+            totals.setdefault(task.pool, Totals()).add(rows)
+            waiting.append(rows)
+            if sum(map(len, waiting)) >= ROWS_PER_PART:
+                _write_together(answers, waiting)
+                waiting = []
+        if waiting:
+            _write_together(answers, waiting)
+    return totals
+
+
+def _write_together(file: pq.ParquetWriter, tables: Sequence[pa.Table]) -> None:
+    """Write tables as one row group."""
+    rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    file.write_table(rows, row_group_size=len(rows))
+
+
+def _read_part(path: Path) -> pa.Table:
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        return file.read_all()

@@ -1,0 +1,131 @@
+"""What determines a run, and with that what two runs must agree on to be the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import UserError
+from simulator.loading import LoadedPolicy
+from simulator.pools.pool import Pool
+from simulator.replay.judging import ReplayJudge
+from simulator.replay.serving import Serving
+
+FORMAT = 1
+"""Version of the run format."""
+
+DEFAULT_BUDGET = 512
+
+
+@dataclass(frozen=True)
+class RunJudge:
+    """The judge of a run.
+
+    Parameters
+    ----------
+    asked
+        Who answers; can be pickled to worker processes.
+    identity
+        What its answers depend on, for `run.json`.
+    unranked
+        Whether it knows what no judge can, so that its runs are studies.
+    ratio
+        What a token that it reads costs, in tokens of the reasoning model, on each pool.
+    usual
+        What it would cost by the models' sizes, where `ratio` was set by hand.
+    """
+
+    asked: ReplayJudge = field(compare=False, repr=False)
+    identity: Mapping[str, Any]
+    unranked: bool
+    ratio: Sequence[float]
+    usual: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that determines a run.
+
+    `budget` is what the user asked for, None for the policy's own; `budgets` what that comes to on
+    each pool.
+    """
+
+    loaded: LoadedPolicy
+    pools: Sequence[Pool]
+    budget: int | None
+    repeats: int
+    seed: int
+    serving: Serving
+    judge: RunJudge | None = None
+
+    @property
+    def unranked(self) -> bool:
+        """Whether the run is a study that no leaderboard ranks, for its policy or for its judge."""
+        return self.loaded.policy.unranked or (self.judge is not None and self.judge.unranked)
+
+    @cached_property
+    def budgets(self) -> list[int]:
+        """How many traces may be started on a problem of each pool.
+
+        Raises
+        ------
+        UserError
+            More were asked for than a problem of the pool has.
+        """
+        asked = self.loaded.budget if self.budget is None else self.budget
+        if self.budget is not None and self.loaded.budget not in (None, self.budget):
+            raise UserError(
+                f"-n {self.budget}: the name {self.loaded.name} sets the budget already; "
+                "change one of them"
+            )
+        default = self.loaded.policy.budget or DEFAULT_BUDGET
+        budgets = []
+        for pool in self.pools:
+            if asked is not None and asked > pool.min_traces:
+                raise UserError(
+                    f"pool {pool.name} has a problem with only {pool.min_traces} traces, fewer "
+                    f"than the budget of {asked}; give -n {pool.min_traces} or less"
+                )
+            budgets.append(min(default, pool.min_traces) if asked is None else asked)
+        return budgets
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What two runs must agree on to be the same run; part of `run.json`."""
+        loaded = self.loaded
+        return {
+            "format": FORMAT,
+            "policy": {
+                "name": loaded.name,
+                "class": loaded.class_name,
+                "file": Path(loaded.file).name,
+                "source": loaded.source,
+                "sha256": loaded.sha256,
+                "parameters": dict(loaded.parameters),
+                "settings": dict(loaded.settings),
+                "unranked": self.unranked,
+                "builtin": loaded.builtin,
+            },
+            "seed": self.seed,
+            "repeats": self.repeats,
+            "budget": self.budget if self.budget is not None else loaded.budget,
+            "serving": {
+                "concurrency": self.serving.concurrency,
+                "step_seconds": [list(point) for point in self.serving.step_seconds] or None,
+                "clock_unit": self.serving.clock_unit,
+            },
+            "judge": None if self.judge is None else dict(self.judge.identity),
+            "pools": [
+                {
+                    "name": pool.name,
+                    "fingerprint": pool.info.fingerprint,
+                    "synthetic": pool.info.synthetic,
+                    "token_accuracy": pool.info.token_accuracy,
+                    "budget": budget,
+                }
+                for pool, budget in zip(self.pools, self.budgets, strict=True)
+            ],
+        }

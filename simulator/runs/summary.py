@@ -1,0 +1,130 @@
+"""`summary.json`: what a run comes to on each pool, with 95% intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from simulator.pools.pool import Pool
+from simulator.replay.recording import CLUSTERED
+from simulator.statistics import bootstrap
+
+AVERAGED = (
+    "correct",
+    "tokens",
+    "probe_calls",
+    "judge_calls",
+    "judge_tokens",
+    "clock",
+    "traces_started",
+    "kept_classes",
+    "kept_correct",
+    "baseline_correct",
+    "baseline_tokens",
+    "budget_classes",
+    "budget_correct",
+    "judge_tokens_reused",
+)
+"""Columns of `answers.parquet` that are averaged over the repeats of a problem."""
+
+
+UNDEFINED = {"value": None, "low": None, "high": None}
+"""A ratio of which every problem's denominator is zero."""
+
+
+class Totals:
+    """Sums over the repeats of each problem of one pool, in the order in which they are added."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, npt.NDArray[np.float64]] = {}
+        self._repeats: dict[str, int] = {}
+        self._clustered: dict[str, npt.NDArray[np.float64]] = {}
+
+    def add(self, answers: pa.Table) -> None:
+        """Add rows of `answers.parquet`, all of one problem."""
+        problem = answers["problem_id"][0].as_py()
+        sums = np.array([answers[name].to_numpy().sum(dtype=np.float64) for name in AVERAGED])
+        self._sums[problem] = self._sums.get(problem, 0.0) + sums
+        self._repeats[problem] = self._repeats.get(problem, 0) + len(answers)
+        about = [
+            answers[name].drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
+            for name in CLUSTERED
+        ]
+        counted = np.array([len(about[0]), *(values.sum() for values in about)])
+        self._clustered[problem] = self._clustered.get(problem, 0.0) + counted
+
+    def means(self) -> dict[str, npt.NDArray[np.float64]]:
+        """Means over repeats, each of shape (problems,).
+
+        Of CLUSTERED, means over the repeats in which clusters were declared; left out if a problem
+        has no such repeat.
+        """
+        rows = [sums / self._repeats[problem] for problem, sums in self._sums.items()]
+        means = dict(zip(AVERAGED, np.array(rows).T, strict=True))
+        repeats, *sums = np.array([*self._clustered.values()]).T
+        if repeats.all():
+            means |= {name: sum_ / repeats for name, sum_ in zip(CLUSTERED, sums, strict=True)}
+        return means
+
+
+def summarise(
+    pool: Pool, budget: int, totals: Totals, clock_unit: str, judge_ratio: float = 0.0
+) -> dict[str, Any]:
+    """One pool's entry of `summary.json`.
+
+    Accuracies, differences and reductions are fractions; tokens are of the reasoning model alone.
+    `reduction` and `accuracy_difference` compare with cons@N on the same traces, N the budget.
+
+    What the traces that finished kept of the budget's: `distinct_answers` is how many answer
+    classes they gave, `distinct_answers_share` that over how many all N traces would have given,
+    `gold_survived` how often one of them was right where one of the N was, and null where none ever
+    was. The last two are ratios of means over problems. `pass_at_k` is the plain indicator, a trace
+    that finished is right, not the estimator for a random k (`statistics.pass_at_k`, which `data
+    show` gives for a pool).
+
+    `tokens_with_judge` is one currency for both models, tokens of the reasoning model: a token that
+    the judge reads counts `judge_ratio`, its parameters over the model's. Metrics of clusters are
+    there where the policy declared some on every problem; those named `clusters_…` are of one trace
+    a cluster, the first.
+    """
+    means = totals.means()
+    over = bootstrap(len(means["tokens"]))
+    estimates = {
+        "accuracy": over.mean(means["correct"]),
+        "accuracy_difference": over.difference(means["correct"], means["baseline_correct"]),
+        "reduction": over.reduction(means["tokens"], means["baseline_tokens"]),
+        "tokens_total": over.total(means["tokens"]),
+        "tokens_1e8": over.total(means["tokens"] / 1e8),
+        "tokens_per_problem": over.mean(means["tokens"]),
+        "baseline_accuracy": over.mean(means["baseline_correct"]),
+        "baseline_tokens_per_problem": over.mean(means["baseline_tokens"]),
+        "pass_at_k": over.mean(means["kept_correct"]),
+        "distinct_answers": over.mean(means["kept_classes"]),
+        "distinct_answers_share": over.ratio(means["kept_classes"], means["budget_classes"]),
+        "gold_survived": over.ratio(means["kept_correct"], means["budget_correct"]),
+        "traces_started": over.mean(means["traces_started"]),
+        "clock": over.mean(means["clock"]),
+        "probe_calls": over.mean(means["probe_calls"]),
+        "judge_calls": over.mean(means["judge_calls"]),
+        "judge_tokens": over.mean(means["judge_tokens"]),
+        "judge_tokens_reused": over.mean(means["judge_tokens_reused"]),
+        "tokens_with_judge": over.mean(means["tokens"] + judge_ratio * means["judge_tokens"]),
+        **{name: over.mean(means[name]) for name in CLUSTERED if name in means},
+    }
+    return {
+        "pool": pool.name,
+        "synthetic": pool.info.synthetic,
+        "token_accuracy": pool.info.token_accuracy,
+        "problems": over.num_problems,
+        "budget": budget,
+        "baseline": f"cons@{budget}",
+        "clock_unit": clock_unit,
+        "judge_ratio": judge_ratio,
+        "metrics": {
+            name: estimate.as_dict() if estimate else dict(UNDEFINED)
+            for name, estimate in estimates.items()
+        },
+    }

@@ -1,0 +1,201 @@
+"""What a submission's `run.json` says, checked field by field."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simulator.replay.serving import Serving
+from simulator.runs.spec import FORMAT
+from simulator.submissions.strict_json import Refused, shown
+
+MAX_REPEATS = 1_000_000
+MAX_BUDGET = 1_000_000
+MAX_POOLS = 100
+MAX_PARAMETERS = 200
+MAX_SEED = 2**63
+
+_PART = r"[A-Za-z0-9_][A-Za-z0-9._+@-]{0,127}"
+POOL_NAME = re.compile(rf"{_PART}/{_PART}/{_PART}")
+_FILE_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]{1,200}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class RecordedPool:
+    """A pool of a run: how it is called, what it must be, and what could be started on it."""
+
+    name: str
+    fingerprint: str
+    synthetic: bool
+    token_accuracy: str
+    budget: int
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """What determines a submitted run; `judge` is the judge's identity, None without one."""
+
+    policy: str
+    class_name: str
+    source: str
+    sha256: str
+    parameters: Mapping[str, Any]
+    settings: Mapping[str, str]
+    unranked: bool
+    builtin: bool
+    seed: int
+    repeats: int
+    serving: Serving
+    judge: Mapping[str, Any] | None
+    pools: tuple[RecordedPool, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any of its pools was generated."""
+        return any(pool.synthetic for pool in self.pools)
+
+
+def read_run(fields: dict[str, Any]) -> RecordedRun:
+    """What `run.json` says.
+
+    Raises
+    ------
+    Refused
+        Something is missing, of a wrong kind or out of range, or of a newer format.
+    """
+    top = _Fields(fields, "run.json")
+    version = top.number("format", 1, 10**9)
+    if version > FORMAT:
+        raise Refused(
+            f"run.json: format {version} is newer than this program's {FORMAT}; "
+            "upgrade deepprune-sim"
+        )
+    policy = top.object("policy")
+    source = policy.text("source", 2_000_000)
+    sha256 = policy.text("sha256", 64)
+    if hashlib.sha256(source.encode()).hexdigest() != sha256:
+        raise Refused("run.json: policy.sha256 is not that of policy.source")
+    class_name = policy.text("class", 200)
+    if not class_name.isidentifier():
+        raise Refused(f"run.json: policy.class {shown(class_name)} is no class name")
+    name = policy.text("name", 200)
+    if (
+        not _FILE_NAME.fullmatch(policy.text("file", 500).replace("/", "."))
+        or not name.isprintable()
+    ):
+        raise Refused("run.json: policy.name or policy.file has characters that no name has")
+    settings = policy.object("settings").fields
+    parameters = policy.object("parameters").fields
+    if len(settings) > MAX_PARAMETERS or len(parameters) > MAX_PARAMETERS:
+        raise Refused(f"run.json: more than {MAX_PARAMETERS} parameters")
+    if not all(type(value) is str for value in settings.values()):
+        raise Refused("run.json: policy.settings are not texts")
+    judge = None if fields.get("judge") is None else top.object("judge").fields
+    unranked = policy.flag("unranked")
+    if judge is not None and judge.get("unranked") is not False and not unranked:
+        raise Refused("run.json: policy.unranked is False with a judge that no board ranks")
+    recorded = top.objects("pools", MAX_POOLS)
+    pools = tuple(_pool(each) for each in recorded)
+    if not pools or len({pool.name for pool in pools}) != len(pools):
+        raise Refused("run.json: no pool, or one that is named twice")
+    return RecordedRun(
+        policy=name,
+        class_name=class_name,
+        source=source,
+        sha256=sha256,
+        parameters=parameters,
+        settings=settings,
+        unranked=unranked,
+        builtin=policy.flag("builtin"),
+        seed=top.number("seed", 0, MAX_SEED),
+        repeats=top.number("repeats", 1, MAX_REPEATS),
+        serving=_serving(top.object("serving")),
+        judge=judge,
+        pools=pools,
+    )
+
+
+def _pool(fields: _Fields) -> RecordedPool:
+    name = fields.text("name", 400)
+    fingerprint = fields.text("fingerprint", 64)
+    if not POOL_NAME.fullmatch(name):
+        raise Refused(f"run.json: {shown(name)} is no pool's name")
+    if not _SHA256.fullmatch(fingerprint):
+        raise Refused(f"run.json: the fingerprint of {name} is no SHA-256")
+    accuracy = fields.text("token_accuracy", 20)
+    if accuracy not in ("exact", "total", "estimated"):
+        raise Refused(f"run.json: token_accuracy of {name} is {shown(accuracy)}")
+    budget = fields.number("budget", 1, MAX_BUDGET)
+    return RecordedPool(name, fingerprint, fields.flag("synthetic"), accuracy, budget)
+
+
+def _serving(fields: _Fields) -> Serving:
+    concurrency = fields.fields.get("concurrency")
+    if concurrency is not None:
+        concurrency = fields.number("concurrency", 1, MAX_BUDGET)
+    curve = fields.fields.get("step_seconds")
+    points = []
+    for point in curve if isinstance(curve, list) else []:
+        good = isinstance(point, list) and len(point) == 2 and type(point[0]) is int
+        if not good or type(point[1]) not in (int, float) or not 0 < point[1] < 1e6:
+            raise Refused(f"run.json: serving.step_seconds has {shown(point)}")
+        points.append((point[0], float(point[1])))
+    sizes = [size for size, _ in points]
+    if (
+        (curve is not None and not points)
+        or sizes != sorted(set(sizes))
+        or min(sizes, default=1) < 1
+    ):
+        raise Refused("run.json: serving.step_seconds are no points in ascending order")
+    serving = Serving(concurrency, tuple(points))
+    if fields.text("clock_unit", 20) != serving.clock_unit:
+        raise Refused(f"run.json: serving.clock_unit is not {serving.clock_unit}")
+    return serving
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """A JSON object of a file, whose fields are checked as they are taken out."""
+
+    fields: dict[str, Any]
+    where: str
+
+    def text(self, key: str, limit: int) -> str:
+        value = self.fields.get(key)
+        if type(value) is not str or len(value) > limit:
+            raise self._wrong(key)
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self.fields.get(key)
+        if type(value) is not bool:
+            raise self._wrong(key)
+        return value
+
+    def number(self, key: str, least: int, most: int) -> int:
+        value = self.fields.get(key)
+        if type(value) is not int or not least <= value <= most:
+            raise self._wrong(key)
+        return value
+
+    def object(self, key: str) -> _Fields:
+        value = self.fields.get(key)
+        if type(value) is not dict:
+            raise self._wrong(key)
+        return _Fields(value, self.where)
+
+    def objects(self, key: str, most: int) -> list[_Fields]:
+        values = self.fields.get(key)
+        if type(values) is not list or len(values) > most:
+            raise self._wrong(key)
+        if not all(type(value) is dict for value in values):
+            raise self._wrong(key)
+        return [_Fields(value, self.where) for value in values]
+
+    def _wrong(self, key: str) -> Refused:
+        found = shown(self.fields.get(key)) if key in self.fields else "missing"
+        return Refused(f"{self.where}: {key!r} is {found}; submit a run as the program made it")

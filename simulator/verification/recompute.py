@@ -1,0 +1,371 @@
+"""The second step: every figure of a run again, from its decisions and the pools alone.
+
+Written apart from the engine and the recorder, so that a fault of theirs is not repeated here.
+What decisions cannot prove is named in `UNPROVEN`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
+from simulator.replay.cluster_facts import cluster_facts
+from simulator.replay.grading import Grader
+from simulator.replay.recording import CLUSTERED
+from simulator.runs.spec import FORMAT
+from simulator.runs.summary import Totals, summarise
+from simulator.submissions.blocks import Block, blocks, refuse_first
+from simulator.submissions.run_record import RecordedPool, RecordedRun
+from simulator.submissions.strict_json import Refused, finite, shown
+from simulator.submissions.wellformed import Submission
+from simulator.verification.decisions import TOLERANCE, check_order, recomputed_answers
+from simulator.verification.options import Progress
+
+Array = npt.NDArray[Any]
+
+UNPROVEN = (
+    "that the policy decides and answers so, and what it asked probes and judge, shows only in "
+    "running it again"
+)
+"""What a run's decisions do not prove."""
+
+CLAIMED = ("probe_calls", "judge_calls", "judge_tokens", "judge_tokens_reused", *CLUSTERED)
+"""Columns of the answers that do not follow from decisions and pool."""
+
+ANSWERED = ("repeat", "answer_class", "answer", "probe_calls")
+"""Columns that say what was answered, and whether probes were asked before."""
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """What came of it: the first difference (empty: none) and the summary as it should be.
+
+    `unshown` are the replays that answered what none of their finished traces said, though no
+    trace was probed.
+    """
+
+    difference: str
+    summary: dict[str, Any]
+    unshown: tuple[str, ...] = ()
+
+
+def recompute(submission: Submission, pools: Sequence[Pool], progress: Progress) -> Recomputed:
+    """Compare a submission with what its decisions come to on `pools`, in the order of its run."""
+    unknown: list[str] = []
+    try:
+        entries = _entries(submission, pools, progress, unknown)
+    except Refused as error:
+        return Recomputed(str(error), {})
+    run = submission.run
+    summary = {
+        "format": FORMAT,
+        "policy": run.policy,
+        "parameters": dict(run.parameters),
+        "unranked": run.unranked,
+        "seed": run.seed,
+        "repeats": run.repeats,
+        "pools": entries,
+    }
+    difference = _difference(submission.summary, summary, "")
+    if difference:
+        difference = f"summary.json: {difference}"
+    return Recomputed(difference, summary, tuple(unknown))
+
+
+def figures_of(entry: dict[str, Any]) -> dict[str, Any]:
+    """What a board shows of a pool's entry of a summary, with the intervals."""
+    kept = ("pool", "synthetic", "token_accuracy", "problems", "budget", "clock_unit")
+    names = ("accuracy", "accuracy_difference", "tokens_1e8", "tokens_per_problem", "reduction")
+    return {key: entry[key] for key in kept} | {
+        name: entry["metrics"][name] for name in (*names, "clock")
+    }
+
+
+def _entries(
+    submission: Submission, pools: Sequence[Pool], progress: Progress, unknown: list[str]
+) -> list[dict[str, Any]]:
+    """Each pool's entry of the summary; Refused names the first row that differs."""
+    run = submission.run
+    names = [(pool.name, problem.problem_id) for pool in pools for problem in pool.problems]
+    decisions, answers = (
+        _Expected(blocks(file, f"{name}.parquet"), f"{name}.parquet", names)
+        for name, file in (("decisions", submission.decisions), ("answers", submission.answers))
+    )
+    entries = []
+    for number, (pool, recorded) in enumerate(zip(pools, run.pools, strict=True)):
+        _check_pool(pool, recorded)
+        totals = Totals()
+        for problem in pool.problems:
+            share = problem.index / len(pool.problems)
+            progress("recomputing", (number + share) / len(pools))
+            rows = decisions.of(problem)
+            if rows is not None:
+                check_order(rows, run.repeats, recorded.budget)
+            given = answers.of(problem)
+            again = recomputed_answers(problem, rows, run, recorded.budget)
+            _compare_answers(problem, given, again, run)
+            assert given is not None
+            if rows is not None and "cluster" in rows.columns:
+                _check_clusters(problem, given, rows)
+            unknown += unshown(problem, given, rows, probed=False)
+            totals.add(_table(problem, given, again))
+        ratio = _judge_ratio(submission, number)
+        entries.append(summarise(pool, recorded.budget, totals, run.serving.clock_unit, ratio))
+    decisions.end()
+    answers.end()
+    return entries
+
+
+class _Expected:
+    """Blocks of a table, which must come in the order of the pools' problems."""
+
+    def __init__(self, found: Iterator[Block], file: str, names: Sequence[tuple[str, str]]) -> None:
+        self._found = found
+        self._file = file
+        self._to_come = set(names)
+        self._next = next(found, None)
+
+    def of(self, problem: StoredProblem) -> Block | None:
+        """The rows of a problem; None where the next rows are of one that comes later."""
+        block, name = self._next, (problem.pool.name, problem.problem_id)
+        self._to_come.discard(name)
+        if block is not None and (block.pool, block.problem_id) == name:
+            self._next = next(self._found, None)
+        else:
+            block = None
+        if self._next and (self._next.pool, self._next.problem_id) not in self._to_come:
+            self.end()
+        return block
+
+    def end(self) -> None:
+        """Refuse rows that no problem has asked for."""
+        if self._next is not None:
+            raise Refused(
+                f"{self._file} row {self._next.first_row}: pool {shown(self._next.pool)}, problem "
+                f"{shown(self._next.problem_id)} is unknown, out of order or there twice"
+            )
+
+
+def _check_pool(pool: Pool, recorded: RecordedPool) -> None:
+    if pool.min_traces < recorded.budget:
+        raise Refused(f"run.json: {pool.name} has problems with fewer traces than its budget")
+    for name in ("synthetic", "token_accuracy"):
+        if getattr(pool.info, name) != getattr(recorded, name):
+            raise Refused(
+                f"run.json: {pool.name} is recorded with {name} {getattr(recorded, name)}, "
+                f"the pool has {getattr(pool.info, name)}"
+            )
+
+
+def _compare_answers(
+    problem: StoredProblem, given: Block | None, again: dict[str, Array], run: RecordedRun
+) -> None:
+    where = f"pool {problem.pool.name}, problem {problem.problem_id}"
+    if given is None or len(given) != run.repeats:
+        count = 0 if given is None else len(given)
+        row = "" if given is None else f" row {given.first_row}"
+        raise Refused(f"answers.parquet{row}: {count} of {run.repeats} repeats of {where}")
+    columns = given.columns
+    repeat = columns["repeat"]
+    bad = repeat != np.arange(run.repeats)
+    refuse_first(given, bad, lambda row: f"repeat {repeat[row]}, where {row} comes", "answers")
+    for name, expected in again.items():
+        _refuse_other(given, name, expected, "decisions and pool give")
+    _check_graded(problem, given)
+    _check_claims(problem, given, run, again)
+
+
+def _check_graded(problem: StoredProblem, given: Block) -> None:
+    """Refuse answers whose class and grade are not those of their text."""
+    grader = Grader(problem, "policy.py")
+    columns = given.columns
+    known: dict[object, tuple[int, bool]] = {None: (NO_ANSWER, False)}
+    grades = []
+    for text in columns["answer"].tolist():
+        if text not in known:
+            graded = grader.grade(text)
+            known[text] = (graded.answer_class, graded.correct)
+        grades.append(known[text])
+    for position, name in enumerate(("answer_class", "correct")):
+        expected = np.array([grade[position] for grade in grades])
+        _refuse_other(given, name, expected, "the answer graded again gives")
+
+
+def _refuse_other(given: Block, name: str, expected: Array, what: str) -> None:
+    """Refuse the first answer of which a column is not as expected."""
+    found = given.columns[name]
+    same = (
+        np.isclose(found, expected, rtol=TOLERANCE, atol=0)
+        if found.dtype.kind == "f"
+        else found == expected
+    )
+    refuse_first(
+        given,
+        ~same,
+        lambda row: f"{name} is {shown(_plain(found[row]))}, {what} {shown(_plain(expected[row]))}",
+        "answers",
+    )
+
+
+def _check_claims(
+    problem: StoredProblem, given: Block, run: RecordedRun, again: dict[str, Array]
+) -> None:
+    """Refuse values of `CLAIMED` that no run has."""
+    columns = given.columns
+    without = [] if "probes" in problem.pool.info.signals else ["probe_calls"]
+    if run.judge is None:
+        without += ["judge_calls", "judge_tokens", "judge_tokens_reused"]
+    for name in CLAIMED[:4]:
+        bad = (columns[name] != 0) if name in without else (columns[name] < 0)
+        refuse_first(given, bad, partial(_is, name, columns[name]), "answers")
+    bad = columns["judge_tokens_reused"] > columns["judge_tokens"]
+    refuse_first(given, bad, lambda row: "more tokens reused than the judge has read", "answers")
+    for row in range(len(given)):
+        claims = [_plain(columns[name][row]) for name in CLUSTERED]
+        if all(value is None for value in claims):
+            continue
+        clusters, purity, kept, classes, _ = claims
+        most = int(again["traces_started"][row])
+        good = None not in claims and finite(purity) and 0 <= purity <= 1
+        good = good and 1 <= clusters <= most and 0 <= classes <= clusters
+        if not (good and 0 <= kept <= again["baseline_tokens"][row]):
+            here = np.arange(len(given)) == row
+            refuse_first(given, here, partial(_is, "clusters", {row: claims}), "answers")
+
+
+def _check_clusters(problem: StoredProblem, given: Block, rows: Block) -> None:
+    """Refuse figures of clusters that are not those of the clusters in the decisions."""
+    repeat, cluster = rows.columns["repeat"], rows.columns["cluster"]
+    place = np.searchsorted(problem.trace_ids, rows.columns["trace_id"])
+    declared = np.array([each is not None for each in cluster.tolist()])
+    starts = np.searchsorted(repeat, np.arange(len(given) + 1)).tolist()
+    for row, (start, end) in enumerate(pairwise(starts)):
+        claims = tuple(_plain(given.columns[name][row]) for name in CLUSTERED)
+        facts = None
+        if declared[start:end].any():
+            here = place[start:end]
+            facts = cluster_facts(
+                np.where(declared[start:end], cluster[start:end], NO_ANSWER).astype(np.int64),
+                problem.answer_class[here],
+                problem.lengths[here],
+                problem.class_correct,
+            )
+        expected = astuple(facts) if facts else (None,) * len(CLUSTERED)
+        if _difference([*claims], [*expected], ""):
+            raise Refused(
+                f"answers.parquet row {given.first_row + row} (pool {given.pool}, problem "
+                f"{given.problem_id}, repeat {row}): clusters is {shown(claims)}, those of the "
+                f"decisions give {shown(expected)}"
+            )
+
+
+def _is(name: str, values: Any, row: int) -> str:
+    return f"{name} is {shown(_plain(values[row]))}, which no run with these decisions has"
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def unshown(problem: StoredProblem, given: Block, rows: Block | None, *, probed: bool) -> list[str]:
+    """Replays that answered a class that none of their finished traces has, nor any probe there.
+
+    Those in which nothing was probed; or (`probed`, which reads the pool's probes) in which was.
+    """
+    columns = given.columns
+    found = []
+    for row, (repeat, answer, text, probes) in enumerate(
+        zip(*(columns[name].tolist() for name in ANSWERED), strict=True)
+    ):
+        if text is None or (probes > 0) != probed:
+            continue
+        if not _shown_there(problem, rows, repeat, answer, probed=probed):
+            found.append(
+                f"answers.parquet row {given.first_row + row}: {problem.pool.name}, problem "
+                f"{problem.problem_id}, repeat {repeat}"
+            )
+    return found
+
+
+def _shown_there(
+    problem: StoredProblem, rows: Block | None, repeat: int, answer: int, *, probed: bool
+) -> bool:
+    """Whether a trace of a repeat finished with this answer, or (`probed`) was probed with it."""
+    if rows is None or answer == NO_ANSWER:
+        return False
+    start, end = np.searchsorted(rows.columns["repeat"], [repeat, repeat + 1]).tolist()
+    place = np.searchsorted(problem.trace_ids, rows.columns["trace_id"][start:end])
+    done = rows.columns["finished"][start:end]
+    if (problem.answer_class[place][done] == answer).any():
+        return True
+    if not probed:
+        return False
+    stored = problem.probes
+    reached = rows.columns["num_tokens"][start:end].tolist()
+    for trace, tokens in zip(place.tolist(), reached, strict=True):
+        here = slice(stored.offsets[trace], stored.offsets[trace + 1])
+        if ((stored.answers[here] == answer) & (stored.positions[here] <= tokens)).any():
+            return True
+    return False
+
+
+def _table(problem: StoredProblem, given: Block | None, again: dict[str, Array]) -> pa.Table:
+    """The rows of a problem as `Totals` adds them: recomputed, but for what is only claimed."""
+    assert given is not None
+    columns = {"problem_id": [problem.problem_id] * len(given)}
+    columns |= {name: given.columns[name].tolist() for name in ("correct", *CLAIMED)}
+    columns |= {name: values.tolist() for name, values in again.items()}
+    types = {"purity": pa.float64(), "clusters_correct": pa.bool_()}
+    return pa.table(
+        {
+            name: pa.array(
+                [_plain(value) for value in values],
+                type=types.get(name, pa.int64()) if name in CLUSTERED else None,
+            )
+            for name, values in columns.items()
+        }
+    )
+
+
+def _judge_ratio(submission: Submission, number: int) -> float:
+    """What a judge's token costs, as the run says it; the summary must say the same."""
+    judge = submission.run.judge
+    if judge is None:
+        return 0.0
+    ratios = judge.get("ratio")
+    ratio = ratios.get(submission.run.pools[number].name) if isinstance(ratios, dict) else None
+    if not finite(ratio) or not isinstance(ratio, int | float) or ratio < 0:
+        raise Refused("run.json: the judge's ratio is missing or no number")
+    return ratio
+
+
+def _difference(given: Any, expected: Any, where: str) -> str:
+    """The first place in which two values out of JSON differ; empty where none does."""
+    if isinstance(expected, dict) and isinstance(given, dict):
+        for key in [*expected, *(key for key in given if key not in expected)]:
+            place = f"{where}.{key}" if where else key
+            if key not in given:
+                return f"{place} is missing"
+            if key not in expected:
+                return f"{shown(place)} is not in a run's summary"
+            if found := _difference(given[key], expected[key], place):
+                return found
+        return ""
+    if isinstance(expected, list) and isinstance(given, list) and len(given) == len(expected):
+        places = enumerate(zip(given, expected, strict=True))
+        each = (_difference(one, two, f"{where}[{index}]") for index, (one, two) in places)
+        return next(filter(None, each), "")
+    if isinstance(expected, float) and finite(given):
+        if abs(given - expected) <= TOLERANCE * max(1.0, abs(expected)):
+            return ""
+    elif type(given) is type(expected) and given == expected:
+        return ""
+    return f"{where} is {shown(given)}, recomputed {shown(expected)}"

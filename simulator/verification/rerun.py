@@ -1,0 +1,371 @@
+"""The third step: the submitted policy is run again, and everything it does is compared.
+
+A policy file runs in a process of its own that never holds what it may not see, and that nothing
+leaves (`simulator.isolation.host`, `Strict`); where nothing can hold it, it is not run. Beside the
+submitted seed another one is tried, which the submitter cannot have known, every problem is also
+replayed in disguise, and the policy is put through the checks of `check`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulator.conformance.checks import (
+    CHECKS,
+    check_policy,
+    choose_cases,
+    difference,
+    fresh_players,
+)
+from simulator.conformance.disguise import Disguise, disguises
+from simulator.errors import UserError
+from simulator.isolation import host
+from simulator.loading import LoadedPolicy, Strict, is_builtin, load_policy
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.orders import blocks_of
+from simulator.replay.recording import ANSWERS, DECISIONS, Replayed
+from simulator.replay.replaying import Replaying, replaying
+from simulator.runs.spec import RunJudge
+from simulator.storage import file_sha256
+from simulator.submissions.blocks import Block, blocks, values_of
+from simulator.submissions.run_record import RecordedPool, RecordedRun
+from simulator.submissions.strict_json import Refused, shown
+from simulator.submissions.wellformed import Submission
+from simulator.verification.dealing import Dealer, Wanted
+from simulator.verification.memorised import MOST_CARRIED, carried
+from simulator.verification.options import JudgeOf, Progress
+from simulator.verification.other_seed import OtherSeed, compare_seeds, repeats_tried
+from simulator.verification.recompute import Recomputed, unshown
+
+MAX_PRINTED = 300
+"""How much of what a policy printed is noted, in characters."""
+
+PROBLEMS, REPEATS = 3, 2
+"""How many problems, in how many repeats each, the checks of `check` are made with."""
+
+CHECK_BUDGET = 64
+"""The most traces a problem that those checks are made with: what a policy breaks it breaks there,
+and they replay a problem dozens of times."""
+
+
+@dataclass(frozen=True)
+class RerunOptions:
+    """How much is run again: `repeats` of the submitted seed (None: all), the other `seed`."""
+
+    seed: int
+    repeats: int | None = None
+    judge_of: JudgeOf | None = None
+
+
+@dataclass
+class Rerun:
+    """What came of it. A finding refutes the submission; what keeps it from counting does not.
+
+    `unshown` are the replays that probed, and answered what neither trace nor probe said.
+    """
+
+    findings: list[str] = field(default_factory=list)
+    uncounted: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    layers: list[str] = field(default_factory=list)
+    other_seed: list[dict[str, Any]] = field(default_factory=list)
+    unshown: list[str] = field(default_factory=list)
+
+
+def rerun(
+    submission: Submission,
+    pools: Sequence[Pool],
+    recomputed: Recomputed,
+    path: Path,
+    options: RerunOptions,
+    progress: Progress,
+) -> Rerun:
+    """Run a submission's policy again; `path` is the submission's, for its policy's name."""
+    result = Rerun()
+    run = submission.run
+    try:
+        loaded = _load(run, path)
+    except host.NoSandbox as error:
+        return Rerun(uncounted=[str(error)])
+    except UserError as error:
+        return Rerun(findings=[f"the policy cannot be loaded: {error}"])
+    requires = frozenset(loaded.policy.requires)
+    try:
+        judge = _judge(run, loaded, pools, options)
+        _check_signals(pools, requires)
+    except UserError as error:
+        return Rerun(uncounted=[str(error)])
+    if judge is not None and judge.usual is not None:
+        result.notes.append(
+            f"a token of its judge is set to cost {_listed(judge.ratio)} tokens of the model, "
+            f"which by the models' sizes would be {_listed(judge.usual)}"
+        )
+    result.layers = ["built-in"] if loaded.builtin else [*host.layers(loaded)]
+    unranked = loaded.policy.unranked or (judge is not None and judge.unranked)
+    if unranked != run.unranked:
+        result.findings.append(f"run.json: unranked is {run.unranked}, the policy says otherwise")
+    dealer = Dealer(loaded, options.seed, sum(len(pool.problems) for pool in pools))
+    try:
+        if not result.findings:
+            with dealer:
+                others = _run_again(submission, pools, dealer, judge, options, result, progress)
+            result.other_seed, result.findings = compare_seeds(
+                recomputed, run, pools, others, options.seed
+            )
+        if not result.findings:
+            _conformance(run, pools[0], loaded, options.seed, result, progress)
+    except Refused as error:
+        result.findings.append(str(error))
+    except UserError as error:
+        result.findings.append(f"the policy failed: {error}")
+    _check_known([*recomputed.unshown, *result.unshown], requires, result)
+    if not loaded.builtin and (size := carried(loaded.source, loaded.settings)) > MOST_CARRIED:
+        result.uncounted.append(
+            f"its numbers and texts are {size:,} characters, in which it could know the pool's "
+            "traces by heart: someone must read it"
+        )
+    if printed := dealer.printed or host.printed(loaded):
+        result.notes.append(f"the policy printed {shown(printed, MAX_PRINTED)}")
+    return result
+
+
+def _listed(ratios: Sequence[float]) -> str:
+    return ", ".join(dict.fromkeys(f"{each:.3g}" for each in ratios))
+
+
+def _check_known(unshown: Sequence[str], requires: frozenset[str], result: Rerun) -> None:
+    """Refuse answers that the policy cannot have from traces and probes; one may read a text."""
+    if not unshown:
+        return
+    what = f"{len(unshown):,} answers are what no finished trace and no probe said ({unshown[0]})"
+    if "text" in requires:
+        result.uncounted.append(f"{what}: someone must read how the policy has them from the texts")
+    else:
+        result.findings.append(f"{what}, so that the policy cannot know them")
+
+
+def _load(run: RecordedRun, path: Path) -> LoadedPolicy:
+    """The policy: a built-in method if it is this program's own, else from its source, apart."""
+    if is_builtin(run.policy):
+        known = load_policy(run.policy, run.settings)
+        if known.budget is not None and any(each.budget != known.budget for each in run.pools):
+            raise Refused(f"run.json: its budget is not that of {run.policy}")
+        if (known.sha256, known.class_name) == (run.sha256, run.class_name):
+            return _same_parameters(known, run)
+    settings = dict(run.settings)
+    if run.builtin:  # of another version: what its name set is set as the others are
+        settings = {
+            name: str(value).lower() if isinstance(value, bool) else str(value)
+            for name, value in run.parameters.items()
+        }
+    spec = f"{path / 'policy.py'}@{run.class_name}"
+    return _same_parameters(host.load(spec, settings, run.source, strict=Strict()), run)
+
+
+def _same_parameters(loaded: LoadedPolicy, run: RecordedRun) -> LoadedPolicy:
+    if dict(loaded.parameters) != dict(run.parameters):
+        raise Refused(
+            f"run.json: its parameters {shown(dict(run.parameters), 200)} are not those that the "
+            "policy has with its settings"
+        )
+    return loaded
+
+
+def _judge(
+    run: RecordedRun, loaded: LoadedPolicy, pools: Sequence[Pool], options: RerunOptions
+) -> RunJudge | None:
+    if "judge" not in loaded.policy.requires:
+        return None
+    if run.judge is None:
+        raise Refused("run.json: the policy asks a judge, and none is recorded")
+    if options.judge_of is None:
+        raise UserError("the policy asks a judge, and none is at hand")
+    judge = options.judge_of(run.judge, loaded, pools)
+    if dict(judge.identity) != dict(run.judge):
+        raise UserError("the judge that run.json names is another on this machine")
+    return judge
+
+
+def _check_signals(pools: Sequence[Pool], requires: frozenset[str]) -> None:
+    """Refuse pools whose signals, of which a replay reads pieces, are not the stored ones."""
+    for pool in pools:
+        pool.require(requires - {"judge"}, "the policy")
+        for name in sorted(requires & set(pool.info.signals)):
+            file = pool.path / f"{name}.parquet"
+            if file_sha256(file) != pool.info.sha256.get(file.name):
+                raise UserError(f"{file}: not the file that pool.json describes; import it again")
+
+
+def _run_again(
+    submission: Submission,
+    pools: Sequence[Pool],
+    dealer: Dealer,
+    judge: RunJudge | None,
+    options: RerunOptions,
+    result: Rerun,
+    progress: Progress,
+) -> list[OtherSeed]:
+    """Compare the submitted seed's replays row by row and in disguise, make those of another seed.
+
+    All of a problem before the next: what is worked out about it serves all, and is freed then.
+    """
+    run = submission.run
+    repeats = min(run.repeats, options.repeats or run.repeats)
+    if repeats < run.repeats:
+        result.uncounted.append(f"{repeats} of {run.repeats} repeats were run again")
+    decisions = blocks(submission.decisions, "decisions.parquet")
+    answers = blocks(submission.answers, "answers.parquet")
+    waiting = next(decisions, None)
+    others = [OtherSeed(repeats_tried(run.repeats)) for _ in pools]
+    rng, knowing = np.random.default_rng((options.seed, repeats)), ""
+    for number, recorded, problem in _problems(pools, run, progress):
+        again = partial(
+            _replay,
+            problem=problem,
+            seed=run.seed,
+            budget=recorded.budget,
+            serving=run.serving,
+            judge=judge.asked if judge else None,
+        )
+        disguised_in = -1 if dealer.trusted else int(rng.integers(repeats))
+        rows, name = None, (problem.pool.name, problem.problem_id)
+        if waiting is not None and (waiting.pool, waiting.problem_id) == name:
+            rows, waiting = waiting, next(decisions, None)
+        given = next(answers)
+        for part, other in zip_longest(
+            blocks_of(repeats, recorded.budget),
+            blocks_of(others[number].repeats, recorded.budget),
+        ):
+            wanted = [Wanted(part, again)] if part else []
+            if other:
+                wanted.append(Wanted(other, partial(again, seed=options.seed)))
+            shown_as = disguises(problem, rng) if disguised_in in (part or ()) else []
+            for each in shown_as:
+                replay = partial(again, problem=each.problem, alias=each.alias)
+                wanted.append(Wanted([disguised_in], replay, once=True))
+            made = dealer.play(wanted)
+            if part:
+                done = made[0].replayed
+                _compare(rows, done.decisions, DECISIONS.names[2:], part, name, "decisions")
+                _compare(given, done.answers, ANSWERS.names[2:], part, name, "answers")
+            for dealt in made:
+                if dealt.remembered:
+                    raise Refused(
+                        f"pool {name[0]}, problem {name[1]}, {dealt.remembered}, when replayed by "
+                        "another process: it remembers other replays"
+                    )
+            if other:
+                others[number].add(made[1 if part else 0].replayed.answers)
+            if shown_as:
+                where = f"pool {name[0]}, problem {name[1]}, repeat {disguised_in}"
+                last = [dealt.replayed for dealt in made[-len(shown_as) :]]
+                told = _seen_through(made[0].of(disguised_in), shown_as, last, where)
+                knowing = knowing or told
+        if not dealer.trusted and "probes" in problem.pool.info.signals:
+            result.unshown += unshown(problem, given, rows, probed=True)
+    if knowing:
+        result.uncounted.append(
+            f"it decides by what a problem is called or asks, as a table of answers would "
+            f"({knowing}): someone must read it"
+        )
+    return others
+
+
+def _seen_through(
+    plain: Replayed, shown_as: Sequence[Disguise], made: Sequence[Replayed], where: str
+) -> str:
+    """What the policy did otherwise with a problem under another name; empty where nothing.
+
+    Refuses one that did otherwise with other numbers for the same answers.
+    """
+    told = ""
+    for each, replayed in zip(shown_as, made, strict=True):
+        found = difference(plain, replayed, each.names)
+        if found and each.names is not None:
+            raise Refused(f"{where}: with its answers numbered otherwise, {found}")
+        if found:
+            told = f"{where}, as a new problem: {found}"
+    return told
+
+
+def _replay(loaded: LoadedPolicy, repeats: Sequence[int], **how: Any) -> Replaying:
+    return replaying(loaded, repeats=repeats, **how)
+
+
+def _problems(
+    pools: Sequence[Pool], run: RecordedRun, progress: Progress
+) -> Iterator[tuple[int, RecordedPool, StoredProblem]]:
+    """Every problem in the order of the run, with its pool's number and record."""
+    for number, (pool, recorded) in enumerate(zip(pools, run.pools, strict=True)):
+        for problem in pool.problems:
+            share = problem.index / len(pool.problems)
+            progress("running again", (number + share) / len(pools))
+            yield number, recorded, problem.fresh()
+
+
+def _compare(
+    given: Block | None,
+    again: Any,
+    names: Sequence[str],
+    part: range,
+    where: tuple[str, str],
+    table: str,
+) -> None:
+    """Refuse the first row of a problem, within `part`'s repeats, that the policy did not do."""
+    if given is None:
+        start = end = 0
+    else:
+        repeat = given.columns["repeat"]
+        start, end = np.searchsorted(repeat, [part.start, part.stop]).tolist()
+    first_row = given.first_row + start if given else 0
+    size = min(end - start, len(again))
+    for name in names if size else ():
+        assert given is not None
+        if name not in given.columns:  # a submission from before the column was added
+            continue
+        found = given.columns[name][start : start + size]
+        expected = values_of(again[name].slice(0, size))
+        other = np.flatnonzero(found != expected)
+        if len(other):
+            row = int(other[0])
+            raise Refused(
+                f"{table}.parquet row {first_row + row} (pool {where[0]}, problem {where[1]}, "
+                f"repeat {given.columns['repeat'][start + row]}): {name} is "
+                f"{shown(found[row : row + 1].tolist()[0])}, run again "
+                f"{shown(expected[row : row + 1].tolist()[0])}"
+            )
+    if end - start != len(again):
+        raise Refused(
+            f"{table}.parquet row {first_row + size} (pool {where[0]}, problem {where[1]}): run "
+            f"again, repeats {part.start} to {part.stop - 1} have {len(again):,} rows, not "
+            f"{end - start:,}"
+        )
+
+
+def _conformance(
+    run: RecordedRun,
+    pool: Pool,
+    loaded: LoadedPolicy,
+    seed: int,
+    result: Rerun,
+    progress: Progress,
+) -> None:
+    """The checks of `check`."""
+    requires = frozenset(loaded.policy.requires)
+    budget = min(run.pools[0].budget, CHECK_BUDGET)
+    cases = choose_cases(pool.problems, budget, problem_count=PROBLEMS, repeats=range(REPEATS))
+    fresh = fresh_players(loaded, seed=seed)
+    for number, finding in enumerate(check_policy(fresh, requires, cases)):
+        progress(f"check: {finding.check}", number / len(CHECKS))
+        if not finding.passed and not finding.skipped:
+            result.findings.append(
+                f"check {finding.check}: a policy {CHECKS[finding.check]}; this one does not: "
+                f"{finding.detail}"
+            )

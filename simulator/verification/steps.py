@@ -1,0 +1,136 @@
+"""The three steps that a submission is verified in, one after another, in this process."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from simulator.errors import UserError
+from simulator.pools.folders import pool_name
+from simulator.pools.pool import Pool, iter_pool_folders
+from simulator.submissions.badges import Step, Verification, decide_badge
+from simulator.submissions.files import VERIFICATION, Files, read_files
+from simulator.submissions.run_record import RecordedRun
+from simulator.submissions.wellformed import Submission, check_form
+from simulator.verification.options import Options, Progress
+from simulator.verification.recompute import UNPROVEN, Recomputed, figures_of, recompute
+from simulator.verification.rerun import RerunOptions, rerun
+
+
+def verify_here(path: Path, options: Options, progress: Progress) -> Verification:
+    """Verify a submission in this process."""
+    files = read_files(path)
+    steps: list[Step] = []
+    try:
+        submission, findings = check_form(files)
+    except MemoryError:
+        submission, findings = None, ["reading it takes more memory than a submission may"]
+    notes = (
+        [f"came with a {VERIFICATION}, of which nothing was believed"]
+        if VERIFICATION in files.content
+        else []
+    )
+    if submission is None:
+        steps = [Step("well-formed", "failed", findings, notes)]
+        steps += [_skipped(step, "the submission is not well-formed") for step in _LATER]
+        return Verification(files.name, None, steps, files.sha256)
+    steps = [Step("well-formed", "passed", (), notes)]
+    return _verify_figures(submission, files, steps, path, options, progress)
+
+
+_LATER = ("recomputed", "rerun")
+
+
+def _skipped(step: str, why: str) -> Step:
+    return Step(step, "skipped", [why])
+
+
+def _verify_figures(
+    submission: Submission,
+    files: Files,
+    steps: list[Step],
+    path: Path,
+    options: Options,
+    progress: Progress,
+) -> Verification:
+    """The second and the third step of a submission that is well-formed."""
+    run = submission.run
+    figures: Sequence[dict[str, Any]] = ()
+    other_seed: Sequence[dict[str, Any]] = ()
+    layers: Sequence[str] = ()
+    try:
+        pools = find_recorded_pools(run, options.cache)
+    except UserError as error:
+        steps += [_skipped(step, str(error)) for step in _LATER]
+    else:
+        found = _recomputed(submission, pools, progress)
+        if isinstance(found, str):
+            steps.append(Step("recomputed", "failed", [found]))
+            steps.append(_skipped("rerun", "the figures do not follow from the decisions"))
+        else:
+            figures = [figures_of(entry) for entry in found.summary["pools"]]
+            steps.append(Step("recomputed", "passed"))
+            if options.run_again:
+                again = rerun(submission, pools, found, path, _rerun_options(options), progress)
+                other_seed, layers = again.other_seed, again.layers
+                steps.append(
+                    Step("rerun", "failed", again.findings, again.notes)
+                    if again.findings
+                    else Step("rerun", "skipped", again.uncounted, again.notes)
+                    if again.uncounted
+                    else Step("rerun", "passed", (), again.notes)
+                )
+            else:
+                steps.append(_skipped("rerun", "was not asked for"))
+    if steps[-1].status != "passed" and steps[1].status == "passed":
+        steps[1] = replace(steps[1], notes=[f"left to rerun: {UNPROVEN}"])
+    badge = decide_badge(
+        steps, synthetic=run.synthetic, withdrawn=submission.metadata.withdrawn is not None
+    )
+    return Verification(submission.name, badge, steps, files.sha256, figures, other_seed, layers)
+
+
+def _recomputed(
+    submission: Submission, pools: Sequence[Pool], progress: Progress
+) -> Recomputed | str:
+    try:
+        found = recompute(submission, pools, progress)
+    except MemoryError:
+        return "recomputing it takes more memory than a submission may"
+    return found.difference or found
+
+
+def _rerun_options(options: Options) -> RerunOptions:
+    seed = secrets.randbelow(2**53) if options.seed is None else options.seed
+    judge_of = None if options.judge_of is None else options.judge_of(options.cache)
+    return RerunOptions(seed, options.repeats, judge_of)
+
+
+def find_recorded_pools(run: RecordedRun, cache: Path) -> list[Pool]:
+    """The pools of a run, in its order.
+
+    Raises
+    ------
+    UserError
+        One is not on this machine, or is not what was replayed.
+    """
+    folders = {pool_name(folder): folder for folder in iter_pool_folders(cache)}
+    pools = []
+    for recorded in run.pools:
+        if recorded.name not in folders:
+            raise UserError(
+                f"pool {recorded.name} is not in {cache}; get it with deepprune-sim data pull, "
+                "data sample or import, and verify again"
+            )
+        pool = Pool(folders[recorded.name])
+        if pool.info.fingerprint != recorded.fingerprint:
+            raise UserError(
+                f"pool {recorded.name} here is another (fingerprint {pool.info.fingerprint[:12]}) "
+                f"than the one replayed ({recorded.fingerprint[:12]})"
+            )
+        pool.problems  # noqa: B018  (reads, and refuses files that pool.json does not describe)
+        pools.append(pool)
+    return pools

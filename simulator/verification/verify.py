@@ -1,0 +1,166 @@
+"""Verifying submissions, each in a process of its own.
+
+A file that was made to crash a reader, to fill the memory or never to end takes only that process
+with it, and the other submissions are verified all the same. What reads and computes is loaded
+there alone (`simulator.verification.steps`): this process would have to wait for it before.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.resource_tracker import ensure_running
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from simulator.isolation.sandbox import die_with
+from simulator.submissions.badges import Step, Verification
+from simulator.verification.options import MAX_MEMORY, Options, Progress
+
+if TYPE_CHECKING:
+    pass
+
+
+def verify_all(
+    paths: Sequence[Path],
+    options: Options,
+    jobs: int = 1,
+    progress: Callable[[Path, str, float], None] = lambda path, what, done: None,
+) -> Generator[Verification, None, None]:
+    """Verify submissions, `jobs` at a time; what came of each, in the order of `paths`.
+
+    Leaving the iteration, by Ctrl-C as well, ends what is still under way.
+    """
+    given_up = Event()
+
+    def one(path: Path) -> Verification:
+        return verify(path, options, lambda what, done: progress(path, what, done), given_up)
+
+    if jobs == 1:
+        yield from map(one, paths)
+        return
+    with ThreadPoolExecutor(jobs) as threads:  # each waits for a process
+        waiting = [threads.submit(one, path) for path in paths]
+        try:
+            for each in waiting:
+                yield each.result()
+        finally:
+            given_up.set()
+            threads.shutdown(cancel_futures=True)
+
+
+def verify(
+    path: Path,
+    options: Options,
+    progress: Progress = lambda what, done: None,
+    given_up: Event | None = None,
+) -> Verification:
+    """Verify a submission, a folder or a bundle, in a process of its own.
+
+    Nothing that it holds raises: what is wrong is in the result. Where `given_up` is set meanwhile,
+    by another thread, the process is ended.
+    """
+    began = time.time()
+    ours, theirs = get_context("spawn").Pipe(duplex=False)
+    process = get_context("spawn").Process(
+        target=_work, args=(theirs, os.getpid(), path, options, list(sys.path))
+    )
+    with ours:
+        with _deaf_to_ctrl_c():
+            process.start()
+        theirs.close()
+        try:
+            result = _wait(ours, began + options.timeout, progress, given_up or Event())
+            if isinstance(result, str):
+                process.kill() if result else process.join(5)
+                process.join()
+                result = result or _how_it_ended(process.exitcode)
+        finally:
+            process.kill()
+            process.join()
+    if isinstance(result, str):
+        name = path.resolve().name.removesuffix(".zip")
+        result = Verification(name, None, [Step("well-formed", "failed", [result])], {})
+    packages = ("deepprune-sim", "numpy", "pyarrow")
+    versions = {"python": sys.version.split()[0]} | {each: version(each) for each in packages}
+    return replace(
+        result,
+        verified_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(time.time() - began, 1),
+        versions=versions,
+    )
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started here do not hear it, and print no traceback: this one ends them."""
+    if sys.platform == "win32":
+        yield
+        return
+    ensure_running()  # what it starts would hear Ctrl-C again, with all that is started after it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wait(
+    ours: Connection, until: float, progress: Progress, given_up: Event
+) -> Verification | str:
+    """What the process found; else a line that says why not, empty if it has ended."""
+    try:
+        while (left := until - time.time()) > 0 and not given_up.is_set():
+            if ours.poll(min(left, 0.5)):
+                kind, *fields = ours.recv()
+                if kind == "done":
+                    verification: Verification = fields[0]
+                    return verification
+                progress(*fields)
+    except EOFError:
+        return ""
+    return "verifying it took too long and was given up"
+
+
+def _how_it_ended(code: int | None) -> str:
+    """What became of a process that ended without a result."""
+    if code is not None and code < 0:
+        return f"a file of it crashes the reader (signal {-code})"
+    return (
+        f"verifying it ended without a result (exit status {code}); this is a fault of the program"
+    )
+
+
+def _work(
+    connection: Connection, parent: int, path: Path, options: Options, search: list[str]
+) -> None:
+    """What the process does: verify, tell how far it is, and hand over what it found."""
+    die_with(parent)
+    sys.path[:] = search
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY or soft > MAX_MEMORY:
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, hard))
+    last = 0.0
+
+    def progress(what: str, done: float) -> None:
+        nonlocal last
+        if time.monotonic() - last > 0.1:
+            last = time.monotonic()
+            connection.send(("progress", what, done))
+
+    from simulator.verification.steps import verify_here
+
+    with redirect_stdout(sys.stderr):
+        connection.send(("done", verify_here(path, options, progress)))
