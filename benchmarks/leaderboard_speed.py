@@ -209,7 +209,7 @@ def compare(reader: Reader) -> float:
 def compare_a_third(reader: Reader) -> float:
     reader.open("compare", entries=",".join(reader.entries[:2]))
     option = reader.option("Entries", reader.entries[2].rpartition("-")[2])
-    return reader.timed(CLICK, there("h3", "Each against each"), option)
+    return reader.timed(CLICK, there("h3", "All pairs"), option)
 
 
 def data(reader: Reader) -> float:

@@ -1,4 +1,7 @@
-"""The Streamlit app: its pages and what they share. Started by `deepprune-sim leaderboard`."""
+"""The Streamlit app: page settings, styles and navigation.
+
+Started by `deepprune-sim leaderboard`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ HERE = Path(__file__).parent
 
 def main() -> None:
     """Run the app."""
-    icon = HERE / "icon.svg"  # a named one would come from the network
+    icon = HERE / "icon.svg"  # a named icon would be fetched from the network
     st.set_page_config(page_title="deepprune-sim", page_icon=str(icon), layout="wide")
     st.html(HERE / "app.css")
     pages = [
@@ -30,7 +33,7 @@ def main() -> None:
     page = st.navigation(pages, position="top")
     try:
         page.run()
-    except UserError as error:  # one line that says what to do, as on the command line
+    except UserError as error:  # one line with the remedy, as on the command line
         st.error(str(error).replace("\n", " "), icon=":material/error:")
 
 

@@ -1,4 +1,4 @@
-"""`deepprune-sim leaderboard`: starts the app."""
+"""The command `deepprune-sim leaderboard`, which starts the app."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ SETTINGS = {
     "runner.magicEnabled": "false",
     **THEME,
 }
-"""What the server is started with: nothing is sent anywhere, no developer's menu, and a
-page shows what it is told to, not every text that stands alone in its file."""
+"""Streamlit settings: no usage statistics, no developer menu, no reload when source files change,
+and no automatic display of bare expressions."""
 
 
 @click.command(
@@ -40,8 +40,8 @@ page shows what it is told to, not every text that stands alone in its file."""
     "  deepprune-sim leaderboard --submissions my-board/submissions --port 8600 --headless",
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
-@click.option("--address", default="localhost", show_default=True, help="Where it listens.")
-@click.option("--headless", is_flag=True, help="Open no browser.")
+@click.option("--address", default="localhost", show_default=True, help="Address to listen on.")
+@click.option("--headless", is_flag=True, help="Do not open a browser.")
 @click.option(
     "--submissions",
     type=click.Path(path_type=Path, file_okay=False),
@@ -63,10 +63,10 @@ def leaderboard(
     runs: Path | None,
     cache: Path | None,
 ) -> None:
-    """Open the leaderboard in a browser: submissions, runs and pools, down to the single trace.
+    """Open the leaderboard in a browser: submissions, runs and pools, down to single traces.
 
-    It reads files and never writes any, follows those that are added while it runs, and needs no
-    network. Ctrl-C ends it.
+    It only reads files, shows files that are added while it runs, and needs no network. Stop it
+    with Ctrl-C.
     """
     _check_free(address, port)
     folders = Folders(cache_folder(cache), runs or runs_folder(), submissions)
@@ -75,7 +75,7 @@ def leaderboard(
         "server.address": address,
         "server.headless": str(headless or not sys.stdout.isatty()).lower(),
     }
-    # -P: no module of the reader's folder is taken for one of Streamlit's
+    # -P: modules in the working directory must not shadow Streamlit's imports
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(APP)]
     command += [f"--{name}={value}" for name, value in settings.items()]
     sys.stdout.flush()
@@ -83,7 +83,7 @@ def leaderboard(
 
 
 def _check_free(address: str, port: int) -> None:
-    """Say so in one line where something listens there already, or nothing can."""
+    """Check that the server can listen on this address and port; raise `UserError` if it cannot."""
     try:
         (family, _, _, _, where), *_ = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)
         with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -91,7 +91,7 @@ def _check_free(address: str, port: int) -> None:
             listener.bind(where)
     except socket.gaierror as error:
         raise UserError(
-            f"{address}: no address of this machine is known by that name ({error.strerror}); "
+            f"{address}: cannot be resolved to an address of this machine ({error.strerror}); "
             "choose another --address, such as localhost or 0.0.0.0"
         ) from None
     except OSError as error:

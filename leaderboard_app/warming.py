@@ -1,4 +1,4 @@
-"""What is got ready in the background once files were read, so that no reader waits for it."""
+"""Pre-computes slow views in a background thread after the files were read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leaderboard_app.views.board import combined as standings
 from leaderboard_app.views.tradeoff import points as tradeoff_points
 
 AFTER = 1.0
-"""Seconds until it begins: the page that had the files read comes first."""
+"""Seconds until the thread begins, so that the page that loaded the files comes first."""
 
 MODULES = (
     "compare.chart",
@@ -24,20 +24,20 @@ MODULES = (
     "problem.signals",
     "tradeoff.chart",
 )
-"""What pages import when they are first opened, and Altair with it: half a second."""
+"""Modules that pages import when first opened; with Altair, importing them takes 0.5 s."""
 
 _ONE = Lock()
 
 
 def begin(library: Library) -> None:
-    """Get ready for readers of this library, in a thread that ends with the process."""
+    """Pre-compute this library's slow views in a thread that ends with the process."""
     timer = Timer(AFTER, warm, [library])
     timer.daemon = True
     timer.start()
 
 
 def warm(library: Library) -> None:
-    """Import what pages draw with, and work out ranks and averages that they begin with."""
+    """Import the drawing modules, and compute the ranks and averages that pages show first."""
     with _ONE:
         for name in ("altair", "pandas", *(f"leaderboard_app.views.{each}" for each in MODULES)):
             import_module(name)
@@ -48,10 +48,10 @@ def warm(library: Library) -> None:
 
 
 def spare_collector() -> None:
-    """Let Python's collector pass over all that there is now.
+    """Exclude all existing objects from later runs of Python's garbage collector.
 
-    Streamlit runs it at the end of each run of a page. Looking at modules and the library, which
-    stay, takes it 0.1 s, in which nothing that the page has shown goes out to the browser.
+    Streamlit runs the collector at the end of each run of a page. Visiting modules and the library,
+    which never become garbage, takes 0.1 s and delays the page's output to the browser.
     """
     gc.unfreeze()
     gc.collect()

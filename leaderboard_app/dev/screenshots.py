@@ -1,8 +1,6 @@
-"""Pictures of every page over sample data.
+"""Screenshots of every page over sample data, made by `python -m leaderboard_app.dev.screenshots`.
 
-`python -m leaderboard_app.dev.screenshots` remakes them.
-
-The traces are generated: what the pictures show is how the app looks, and nothing about a method.
+The traces are generated: the pictures show how the app looks, and nothing about a method.
 """
 
 from __future__ import annotations
@@ -27,14 +25,17 @@ TARGET = Path("docs/screenshots")
 
 CELL = "generated/qwen3-32b/aime25"
 PROBLEM = "003"
-"""The pool whose pages are shown, and a problem with several answers."""
+"""The pool that is shown, and one of its problems with several different answers."""
 
 PROBE, CONFIDENCE = "2026-11-22-parallel-probe", "2026-11-22-deepconf-low"
 
 
 @dataclass(frozen=True)
 class Shot:
-    """A page, what its file is called, and how it is looked at; to its end without `height`."""
+    """A screenshot: its file name, page and window.
+
+    Without `height` it shows the page down to its end.
+    """
 
     name: str
     page: str
@@ -44,7 +45,7 @@ class Shot:
 
 
 def replay(entry: str) -> str:
-    """The link of an entry's first replay of the problem."""
+    """Return the link to an entry's first replay of the problem."""
     return link("problem", entry=entry, pool=CELL, problem=PROBLEM, repeat=0)
 
 
@@ -67,7 +68,7 @@ SHOTS = (
 
 
 def main() -> None:
-    """Make the sample data, serve the app over it and take every picture."""
+    """Make the sample data, serve the app over it and take every screenshot."""
     if chromium() is None:
         raise SystemExit("error: no Chromium with its driver here; install chromium-driver")
     TARGET.mkdir(parents=True, exist_ok=True)
@@ -84,14 +85,14 @@ def main() -> None:
 
 
 def sample(root: Path) -> Folders:
-    """Nine small generated pools, the built-in methods' submissions, published figures, a run.
+    """Make nine small generated pools, the built-in submissions, published figures and a run.
 
-    The run is of deepprune with an oracle for a judge, whose prefixes are as short as the traces.
+    The run is deepprune with an oracle as its judge, with prefixes as short as the traces.
     """
     folders = Folders(root / "pools", root / "runs", root / "submissions")
     small_cells(folders.cache)
     own = Path("submissions")
-    if own.is_dir():  # a clone's, which have been verified
+    if own.is_dir():  # in a clone: already verified
         shutil.copytree(own, folders.submissions)
     else:
         make_builtin(folders.cache, folders.submissions)

@@ -1,6 +1,6 @@
-"""The app as its readers meet it, served on loopback with a browser before it.
+"""The app served on loopback, and a headless browser to use it.
 
-For tests, screenshots and measurements; the app itself does not need it, nor selenium.
+For tests, screenshots and measurements; the app itself needs neither this module nor selenium.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ FLAGS = (
 )
 
 PATIENCE = 40.0
-"""Seconds that a page may take before it counts as broken: machines are slow at times."""
+"""Seconds that a page may take before it counts as broken; generous for slow machines."""
 
 BUSY = "[data-testid='stStatusWidget'], [data-testid='stSkeleton'], [data-testid='stSpinner']"
-"""What Streamlit shows while a page is being made."""
+"""Elements that Streamlit shows while it makes a page."""
 
 
 LOOKING_FOR_ITS_ROOT = re.compile(r"/[a-z]+/_stcore/(health|host-config) .*404")
-"""What Streamlit itself asks for below a page that was opened by its link, before it asks above."""
+"""Harmless 404s: Streamlit probes below the page's path before it probes the root."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running app: its address and its process."""
+    """A running app: its address and process id."""
 
     url: str
     pid: int
@@ -52,12 +52,12 @@ class Server:
 
 @contextmanager
 def server(folders: Folders) -> Iterator[Server]:
-    """Start `deepprune-sim leaderboard` on a free port, and end it as Ctrl-C does.
+    """Start `deepprune-sim leaderboard` on a free port, and stop it as Ctrl-C does.
 
     Raises
     ------
     RuntimeError
-        It did not answer in time; with what it said.
+        It did not answer in time; the message has its output.
     """
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -97,14 +97,14 @@ def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
 
 
 def chromium() -> str | None:
-    """Where a Chromium with its driver is; None where there is none."""
+    """Return the path of a Chromium that has its driver; None if there is none."""
     found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     return found if shutil.which("chromedriver") else None
 
 
 @contextmanager
 def browser(*, width: int = 1400, height: int = 1000, dark: bool = False) -> Iterator[Browser]:
-    """A headless Chromium with an empty profile."""
+    """Start a headless Chromium with an empty profile."""
     from selenium import webdriver
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service
@@ -126,33 +126,33 @@ def browser(*, width: int = 1400, height: int = 1000, dark: bool = False) -> Ite
 
 
 class Browser:
-    """What a reader does: opens links, clicks, reads, looks."""
+    """A browser with a reader's actions: open links, click, read, take pictures."""
 
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
     def resize(self, width: int, height: int) -> None:
-        """Make the page this large, in CSS pixels, narrower than a window can be, too."""
+        """Set the page's size in CSS pixels; it may be narrower than a window."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
 
     def prefer(self, scheme: str) -> None:
-        """Light or dark."""
+        """Set the preferred colour scheme, light or dark."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def open(self, url: str) -> None:
-        """Open a page and wait until it is there."""
+        """Open a page and wait until it is complete."""
         self.driver.get(url)
         self.settle()
 
     def find(self, selector: str) -> list[Any]:
-        """Elements by CSS selector, in the order of the page."""
+        """Return the elements of a CSS selector, in page order."""
         found: list[Any] = self.driver.find_elements("css selector", selector)
         return found
 
     def wait_for(self, selector: str, text: str = "") -> Any:
-        """The first element of a selector that holds a text, once it is in sight."""
+        """Return the first visible element of a selector that contains a text; wait for it."""
 
         def there() -> Any:
             found = (each for each in self.find(selector) if text in each.text)
@@ -161,11 +161,11 @@ class Browser:
         return self._until(there, f"{selector} with {text!r}")
 
     def wait_until(self, holds: Callable[[], Any], what: str) -> Any:
-        """What `holds` returns once it is true."""
+        """Wait until `holds` returns something true, and return that."""
         return self._until(holds, what)
 
     def settle(self) -> None:
-        """Wait until the page is made: nothing has been busy and nothing changed for a while."""
+        """Wait until the page is complete: not busy and unchanged for 0.4 s."""
         self._until(lambda: self.find("[data-testid='stApp']"), "the app")
         quiet, before = 0, ""
         until = time.monotonic() + PATIENCE
@@ -178,12 +178,12 @@ class Browser:
             before = now
 
     def click(self, element: Any) -> None:
-        """Bring an element into sight and click it."""
+        """Scroll to an element and click it."""
         self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
 
     def faults(self) -> list[str]:
-        """Errors of the console since the last call, and exception boxes on the page."""
+        """Return console errors since the last call, and exception boxes on the page."""
         boxes = [each.text for each in self.find("[data-testid='stException']")]
         said = [each for each in self.driver.get_log("browser") if each["level"] == "SEVERE"]
         severe = [
@@ -192,7 +192,7 @@ class Browser:
         return [*severe, *boxes]
 
     def picture(self, file: Path, *, whole: bool = True) -> None:
-        """Write a PNG of the page, down to its end."""
+        """Write a PNG of the page; with `whole`, down to its end."""
         if whole:
             height = self.driver.execute_script(
                 "return document.querySelector('[data-testid=\"stMain\"]').scrollHeight"

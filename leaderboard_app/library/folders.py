@@ -1,4 +1,4 @@
-"""Where the leaderboard finds pools, runs and submissions."""
+"""Folders of pools, runs and submissions that the leaderboard reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Folders:
 
     @classmethod
     def from_environment(cls) -> Folders:
-        """Those that the command `leaderboard` was given, else those that commands use by default.
+        """Return the folders given to the command `leaderboard`, else the default ones.
 
         Raises
         ------
@@ -37,7 +37,7 @@ class Folders:
         )
 
     def as_environment(self) -> Mapping[str, str]:
-        """Environment variables of which `from_environment` makes the same folders."""
+        """Return environment variables from which `from_environment` makes the same folders."""
         return {
             CACHE_VARIABLE: str(self.cache.absolute()),
             RUNS_VARIABLE: str(self.runs.absolute()),

@@ -1,7 +1,7 @@
-"""What there is to show: entries, published figures, pools, and what is broken, read together.
+"""All entries, published figures and pools that the leaderboard shows, and what is broken.
 
-An entry is a submission or a run of this machine. A library never changes: when files do, another
-one is made (`state_of` tells), in which only what changed is read anew.
+An entry is a submission or a local run. A library never changes: when files change (`state_of`), a
+new one is made, and only changed files are read again.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from simulator.submissions.published import (
 )
 
 LOCAL = "local"
-"""The badge of a run that was not submitted."""
+"""Badge of a run that was not submitted."""
 
 RUN = "runs/"
-"""What the id of an entry that is a run begins with."""
+"""Prefix of the id of an entry that is a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What an entry did on one pool; fractions as fractions, `metrics` lacks what has no figure.
+    """Result of an entry on one pool; shares are fractions.
 
-    `column` tells pools apart: their name, and where there are several versions of one, part of
-    its fingerprint.
+    `metrics` lacks what was not measured. `column` identifies the pool: its name, with part of its
+    fingerprint if it has several versions.
     """
 
     pool: str
@@ -63,11 +63,11 @@ class Result:
 
     @property
     def clock(self) -> str:
-        """What the clock counts, and on which engine: clocks that differ here say nothing."""
+        """Unit of the clock and the engine; only results with equal ones can be compared."""
         return f"{self.clock_unit}, {self.serving}" if self.serving else self.clock_unit
 
     def metric(self, name: str) -> Metric | None:
-        """The figure named `name` (`run_reader.METRICS`), None where there is none."""
+        """Return the metric named `name` (`run_reader.METRICS`), None if not measured."""
         return self.metrics.get(name)
 
 
@@ -78,20 +78,20 @@ class Entry:
     Parameters
     ----------
     id
-        What links call it: a submission's folder, or `runs/` and the run's name.
+        Name in links: a submission's folder, or `runs/` and the run's name.
     method
-        What its submitter calls it; a run's is its policy's name.
+        The submitter's name for it; for a run, the policy's name.
     label
-        The method with what tells it from other entries of the same name.
+        The method, with settings or the id if other entries have the same name.
     badge
-        verified, recomputed, self-reported, synthetic or withdrawn; None for a submission in which
-        something is wrong; `LOCAL` for a run.
+        verified, recomputed, self-reported, synthetic or withdrawn; None for a broken submission;
+        `LOCAL` for a run.
     needs
         Signals that the policy reads: text, confidence, probes, judge.
     parameters, settings
-        The policy's parameters; which of them were set for this run.
+        The policy's parameters; names of those that were set for this run.
     unranked
-        Whether it knows what a method cannot (the oracle judge): shown, never ranked.
+        True if it uses ground truth (the oracle judge): shown, never ranked.
     """
 
     id: str
@@ -120,20 +120,20 @@ class Entry:
 
     @property
     def synthetic(self) -> bool:
-        """Whether any of its pools is generated."""
+        """True if any of its pools is generated."""
         return any(result.synthetic for result in self.results.values())
 
     @property
     def takes_part(self) -> bool:
-        """Whether it is ranked, and may have the best figure of a column."""
+        """True if it is ranked and may have the best figure of a column."""
         return not self.unranked and self.badge is not None and self.badge != "withdrawn"
 
 
 @dataclass(frozen=True)
 class Library:
-    """All that the leaderboard shows. `state` changes whenever a file that it was made of does.
+    """All that the leaderboard shows; `state` changes whenever a file it was made from does.
 
-    `once` remembers what takes long to work out from it.
+    `once` caches slow results computed from it.
     """
 
     folders: Folders
@@ -148,15 +148,15 @@ class Library:
     once: Once = field(default_factory=Once, repr=False, compare=False)
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """Rows of a DuckDB query over the catalogue's views; safe to call from several threads."""
+        """Return the rows of a DuckDB query over the catalogue's views; thread-safe."""
         return self.catalogue.rows(query, parameters)
 
     def answers(self, entry: Entry, where: str = "true", *values: object) -> list[Row]:
-        """Rows of an entry's `answers.parquet` (`simulator.replay.recording.ANSWERS`)."""
+        """Return rows of an entry's `answers.parquet` (`simulator.replay.recording.ANSWERS`)."""
         return self._table(entry, "answers", where, values)
 
     def decisions(self, entry: Entry, where: str = "true", *values: object) -> list[Row]:
-        """Rows of an entry's `decisions.parquet` (`simulator.replay.recording.DECISIONS`)."""
+        """Return rows of an entry's `decisions.parquet` (`simulator.replay.recording.DECISIONS`)."""
         return self._table(entry, "decisions", where, values)
 
     def _table(self, entry: Entry, name: str, where: str, values: Sequence[object]) -> list[Row]:
@@ -164,22 +164,22 @@ class Library:
         return self.rows(f"SELECT * FROM read_parquet(?) WHERE {where}", [file, *values])
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
-        """What the entry did on each problem, by pool name; empty where its answers are broken."""
+        """Return the entry's sums on each problem, by pool; empty if its answers are broken."""
         return _problem_sums(entry.path, stamp(entry.path))
 
     def nearest(self, name: str) -> list[str]:
-        """Ids of entries that are called much like `name`, the nearest first, at most three."""
+        """Return at most three entry ids similar to `name`, the nearest first."""
         folded = {each.casefold(): each for each in self.by_id}
         near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
         near += [each for each in folded if name.casefold() in each and each not in near]
         return [folded[each] for each in near[:3]]
 
     def pool_row(self, name: str) -> Row | None:
-        """The pool named `name` as the view `pools` has it; None where it is not here."""
+        """Return the row of a pool in the view `pools`; None if it is not here."""
         return self._pools.get(name)
 
     def pool(self, name: str) -> Pool | None:
-        """The pool named `name`, opened for reading; None where it is not here."""
+        """Return the pool named `name`, opened for reading; None if it is not here."""
         row = self._pools.get(name)
         return None if row is None else _open_pool(Path(row["path"]), row["fingerprint"])
 
@@ -189,10 +189,10 @@ class Library:
 
 
 def state_of(folders: Folders) -> int:
-    """A number that is another one once a file was added, changed or removed in the folders.
+    """Return a number that changes when a file in the folders is added, changed or removed.
 
-    It holds within this process. Looks at every folder, 10 ms for 200 submissions. A run that is
-    being made counts once it is there.
+    It is valid within this process only. Visits every folder, 10 ms for 200 submissions. A run in
+    progress counts once it is complete.
     """
     seen: list[object] = []
     for folder in iter_pool_folders(folders.cache):
@@ -208,10 +208,9 @@ def state_of(folders: Folders) -> int:
 
 
 def load(folders: Folders) -> Library:
-    """Read everything there is; what cannot be read is in `broken` and stops nothing else.
+    """Read everything in the folders; what cannot be read goes to `broken` and stops nothing else.
 
-    A folder of submissions without published figures is shown with those that came with the
-    program.
+    If the folder of submissions has no published figures, those packaged with the program are used.
     """
     state = state_of(folders)
     catalogue = connect(folders.cache, folders.runs, folders.submissions)
@@ -233,7 +232,7 @@ def load(folders: Folders) -> Library:
     try:
         published = read_published(folders.submissions if own else PACKAGED)
         figures, tables = published.figures, published.tables
-    except UserError:  # is among the catalogue's broken ones
+    except UserError:  # already in the catalogue's broken ones
         figures, tables = (), {}
     return Library(
         folders,
@@ -256,7 +255,7 @@ def _grouped(rows: Sequence[Row], name: str) -> dict[str, list[Row]]:
 
 
 def _versions(pools: Sequence[Row], rows: Sequence[Row]) -> Mapping[str, set[str]]:
-    """Fingerprints by pool name, wherever they are named."""
+    """Return the fingerprints of each pool name, wherever it is used."""
     found: dict[str, set[str]] = {}
     for name, fingerprint in [
         *((row["name"], row["fingerprint"]) for row in pools),
@@ -332,7 +331,7 @@ def _result(row: Row, versions: Mapping[str, set[str]]) -> Result:
 
 
 def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries of the same method are told apart by their settings, else by their id."""
+    """Give entries of the same method distinct labels, by their settings, else by their id."""
 
     def settled(entry: Entry) -> str:
         shown = [
@@ -368,9 +367,10 @@ def _open_pool(path: Path, fingerprint: str) -> Pool:
 
 @lru_cache(maxsize=4096)
 def _needs(path: Path, stamp: Stamp) -> tuple[str, ...]:
-    """Signals that an entry's policy reads: of a built-in one it is known, else its source says so.
+    """Return the signals that an entry's policy reads.
 
-    The source is parsed, never run: strangers wrote it.
+    Those of a built-in policy are known; else they are read from its source, which is parsed and
+    never run: strangers wrote it.
     """
     try:
         policy = json.loads((path / "run.json").read_text(encoding="utf-8"))["policy"]
@@ -378,14 +378,14 @@ def _needs(path: Path, stamp: Stamp) -> tuple[str, ...]:
             return tuple(sorted(load_policy(policy["name"]).policy.requires))
         named = _named_in(ast.parse(policy["source"]), policy["class"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError, UserError):
-        return ()  # not a run.json as this program writes it
+        return ()  # not a run.json of this program
     except (SyntaxError, RecursionError, MemoryError):
-        return ()  # no Python, or made to be too deep
+        return ()  # not Python, or nested too deep
     return tuple(name for name in NEEDS if name in named)
 
 
 def _named_in(module: ast.Module, class_name: str) -> set[str]:
-    """The texts in `requires = …` in the body of a class."""
+    """Return the texts in `requires = …` in the body of a class."""
     found: set[str] = set()
     for node in ast.walk(module):
         if not isinstance(node, ast.ClassDef) or node.name != class_name:

@@ -1,4 +1,4 @@
-"""What takes long is worked out once, however many ask for it at a time."""
+"""Cache that computes each result once, even if several threads ask at the same time."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 class Once:
-    """Remembers what was worked out last, by key, at most `most` results.
+    """Cache of the `most` results used last, by key.
 
-    Who asks for what another thread is at waits for that one, instead of doing the same beside it.
-    What failed is tried anew.
+    A thread that asks for a result in progress waits for it instead of computing it again. Failures
+    are not cached.
     """
 
     def __init__(self, most: int = 64) -> None:
@@ -23,7 +23,7 @@ class Once:
         self._lock = Lock()
 
     def __call__(self, key: Hashable, make: Callable[[], T]) -> T:
-        """The result of `make`, or of an earlier one with this key."""
+        """Return the result of `make`, or of an earlier call with this key."""
         with self._lock:
             known = self._found.pop(key, None)
             found: Future[Any] = known or Future()

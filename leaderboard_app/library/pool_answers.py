@@ -1,4 +1,4 @@
-"""What the traces of one pool answered and how long they are, and voting over some of them."""
+"""Answers and lengths of one pool's traces, and majority voting over random subsets."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from simulator.errors import UserError
 from simulator.statistics import Estimate, bootstrap
 
 HANDS = 1_000
-"""How many hands of k traces are drawn of each problem for cons@k."""
+"""Number of random subsets of k traces drawn for each problem for cons@k."""
 
 SEED = 20_251_010
-"""Seed of those draws: the same figures at every visit."""
+"""Seed of those draws, fixed so that the figures never change."""
 
 BINS = 40
-"""At most as many bars are in the histogram of lengths."""
+"""Maximum number of bars in the histogram of lengths."""
 
 RIGHT, WRONG, NO_ANSWER = "right", "wrong", "no answer"
-"""What a trace's answer is."""
+"""Kinds of a trace's answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """The answers that the traces of a problem give, the commonest first.
+    """Answers that the traces of a problem give, the most common first.
 
-    `votes`, `right` and `answers` have one element an answer class; `none` traces have no answer.
+    `votes`, `right` and `answers` have one element per answer class; `none` traces have no answer.
     """
 
     votes: tuple[int, ...]
@@ -41,15 +41,15 @@ class Votes:
 
     @property
     def traces(self) -> int:
-        """All traces."""
+        """Number of all traces."""
         return sum(self.votes) + self.none
 
 
 @dataclass(frozen=True, slots=True)
 class Lengths:
-    """How many traces are as long as a bar of the histogram says, by what their answer is.
+    """Number of traces in one bar of the histogram of lengths, by kind of answer.
 
-    A bar holds the lengths from `start` up to, not including, `start` plus the bars' width.
+    A bar covers lengths from `start` (included) to `start` plus the bars' width (excluded).
     """
 
     start: int
@@ -59,7 +59,7 @@ class Lengths:
 
 @dataclass(frozen=True)
 class PoolAnswers:
-    """A pool's facts, with the votes of each problem by its id and the histogram of lengths."""
+    """A pool's facts, with each problem's votes by its id and the histogram of lengths."""
 
     facts: PoolFacts
     votes: Mapping[str, Votes]
@@ -68,7 +68,10 @@ class PoolAnswers:
 
     @cached_property
     def redundancy(self) -> Estimate | None:
-        """Share of pairs of traces of a problem that agree, as in `judges.evaluation`."""
+        """Share of pairs of one problem's traces that agree.
+
+        As defined in `judges.evaluation.redundancy`.
+        """
         problems = self.facts.problems
         return bootstrap(len(problems)).ratio(
             [each.same_pairs for each in problems], [each.pairs for each in problems]
@@ -76,18 +79,18 @@ class PoolAnswers:
 
     @cached_property
     def mean_redundancy(self) -> Estimate | None:
-        """The same share of each problem, averaged over those that have pairs."""
+        """Mean over problems with pairs of the same share within each problem."""
         shares = [each.redundancy for each in self.facts.problems if each.redundancy is not None]
         return bootstrap(len(shares)).mean(shares) if shares else None
 
     @cached_property
     def pass_at_k(self) -> Mapping[int, Estimate]:
-        """By k the chance that one of k traces is right (`PoolFacts.pass_at_k`)."""
+        """Probability by k that one of k traces is right (`PoolFacts.pass_at_k`)."""
         return self.facts.pass_at_k
 
     @cached_property
     def cons_at_k(self) -> Mapping[int, Estimate]:
-        """By the same k the accuracy of majority voting over k traces."""
+        """Accuracy of majority voting over k traces, for the same k as `pass_at_k`."""
         votes = [self.votes[each.problem_id] for each in self.facts.problems]
         over = bootstrap(len(votes))
         return {
@@ -97,12 +100,12 @@ class PoolAnswers:
 
 
 def read_answers(library: Library, pool: str) -> PoolAnswers:
-    """What the traces of the pool named `pool` say; it must be in the library.
+    """Read the answers and lengths of the traces of a pool, which must be in the library.
 
     Raises
     ------
     UserError
-        Its files cannot be read, though their footers can.
+        The pool's rows cannot be read, though its footers can.
     """
     import duckdb
 
@@ -140,18 +143,18 @@ def read_answers(library: Library, pool: str) -> PoolAnswers:
 
 
 def damaged(name: object, error: Exception) -> UserError:
-    """What is said where DuckDB cannot read rows, though it can read their footer."""
+    """Return the error for a pool whose rows cannot be read, though its footers can."""
     reason = str(error).splitlines()[0].strip()
     return UserError(f"{name}: cannot be read ({reason}); deepprune-sim data verify says more")
 
 
 def count_traces(library: Library, pool: str) -> Sequence[int]:
-    """How many traces each problem of a pool has.
+    """Return the number of traces of each problem of a pool.
 
     Raises
     ------
     UserError
-        Its files cannot be read.
+        The pool's files cannot be read.
     """
     import duckdb
 
@@ -165,7 +168,7 @@ def count_traces(library: Library, pool: str) -> Sequence[int]:
 
 
 def bin_width(tokens: int, bins: int = BINS) -> int:
-    """The least of 1, 2, 5, 10, 20, 50, … by which `bins` bars reach over `tokens` tokens."""
+    """Return the least of 1, 2, 5, 10, 20, 50, … with which `bins` bars cover `tokens` tokens."""
     width = 1
     while True:
         for factor in (1, 2, 5):
@@ -175,19 +178,20 @@ def bin_width(tokens: int, bins: int = BINS) -> int:
 
 
 def expected_vote(votes: Votes, k: int, stream: int = 0) -> float:
-    """Chance that majority voting over k traces, drawn at random without replacement, is right.
+    """Return the probability that majority voting over k random traces is right.
 
-    A tie goes to the class seen first (`simulator.policy.voting`), which in a random order is each
-    of the tied ones equally often; no vote at all is wrong. Exact for k = 1, for all traces, and
-    where no two answers differ; else the mean over `HANDS` hands, whose standard error is at most
-    1.6 points a problem.
+    Traces are drawn without replacement. A tie goes to the class seen first
+    (`simulator.policy.voting`), which in a random order is each of the tied ones equally often; no
+    vote at all is wrong. Exact for k = 1, for all traces, and if all traces are right or none is;
+    else the mean over `HANDS` random subsets, with a standard error of at most 1.6 points per
+    problem.
 
     Parameters
     ----------
     k
         Between 1 and the number of traces.
     stream
-        Tells the problems of a pool apart, so that their draws are independent.
+        Index of the problem in its pool, so that the problems' draws are independent.
     """
     if not any(votes.right):
         return 0.0
@@ -207,7 +211,7 @@ def expected_vote(votes: Votes, k: int, stream: int = 0) -> float:
 
 
 def _share_won(hands: np.ndarray[tuple[int, ...], np.dtype[np.int64]], right: object) -> float:
-    """How often a right class wins, ties shared; `hands` has shape (hands, classes)."""
+    """Return how often a right class wins, with ties shared; `hands` has shape (hands, classes)."""
     most = hands.max(axis=1, keepdims=True)
     winners = (hands == most) & (most > 0)
     tied = winners.sum(axis=1)
@@ -216,9 +220,10 @@ def _share_won(hands: np.ndarray[tuple[int, ...], np.dtype[np.int64]], right: ob
 
 
 def shares(votes: Votes) -> Sequence[tuple[str, float, str]]:
-    """How a problem's traces divide: kind, share of all its traces, and the answer if there is one.
+    """Divide a problem's traces by kind: name, share of all traces, and the answer if there is one.
 
-    Kinds are "right", "commonest wrong", "other wrong" and "no answer", each once, in this order.
+    The kinds are "right", "commonest wrong", "other wrong" and "no answer", each once, in this
+    order.
     """
     both = list(zip(votes.votes, votes.right, votes.answers, strict=True))
     right = [(count, answer) for count, is_right, answer in both if is_right]

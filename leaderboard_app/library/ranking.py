@@ -1,10 +1,9 @@
-"""Ranks with ties: who is significantly better than whom, over the pools that two entries share.
+"""Ranks with ties, from pairwise tests over the pools that two entries share.
 
-The rank of an entry is 1 + the number of entries that are significantly better. A is
-significantly better than B when the interval of A's accuracy minus B's lies wholly above zero:
-the paired bootstrap over problems of docs/decisions/007-intervals.md, on the pools that both ran
-on, each pool weighted equally. It is worked out once over all entries, so that nobody's rank
-depends on what a reader filters.
+The rank of an entry is 1 + the number of entries that are significantly better. A is significantly
+better than B if the 95% interval of A's accuracy minus B's lies above zero: the paired bootstrap
+over problems of docs/decisions/007-intervals.md, on the pools that both ran on, each pool weighted
+equally. Ranks are computed once over all entries, so that they do not depend on filters.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from simulator.statistics import ROUNDING, SEED, Bootstrap, Floats, Ints, Resamp
 
 
 class PoolKey(NamedTuple):
-    """Traces that two entries have to share to be compared."""
+    """Traces that two entries must share to be compared."""
 
     pool: str
     fingerprint: str
@@ -30,13 +29,13 @@ class PoolKey(NamedTuple):
 
     @property
     def problems(self) -> tuple[str, tuple[str, ...]]:
-        """Pools of one benchmark with the same problems are resampled together."""
+        """Benchmark and problems; pools with equal ones are resampled together."""
         return self.pool.rpartition("/")[2], self.problem_ids
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contender:
-    """What an entry did on each problem of its pools; one that is not ranked is only measured."""
+    """An entry's results on each problem of its pools; unranked entries are measured only."""
 
     id: str
     ranked: bool
@@ -45,22 +44,22 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an entry stands.
+    """An entry's place on the board.
 
     Parameters
     ----------
     reduction, difference
-        Share of the tokens of cons@N that it saves and its accuracy minus that of cons@N, means
-        over its pools, each weighted equally; None where its answers cannot be used.
+        Share of the tokens of cons@N that it saves, and its accuracy minus that of cons@N: means
+        over its pools, each weighted equally; None if its answers cannot be used.
     rank
-        1 + the number of entries in `better`; None where it is not ranked or `compared` is 0.
+        1 + the number of entries in `better`; None if it is not ranked or `compared` is 0.
     better
-        Ids of those that are significantly better.
+        Ids of the entries that are significantly better.
     compared
-        With how many ranked entries it shares a pool.
+        Number of ranked entries that share a pool with it.
     pareto
-        Whether none of those has, on the pools that both have, no more tokens and no less
-        accuracy and is better in one; None where there is no rank.
+        True if none of those, on the pools that both have, is at least as good in tokens and
+        accuracy and better in one of them; None without a rank.
     """
 
     reduction: Metric | None
@@ -72,7 +71,7 @@ class Place:
 
 
 def usable(sums: ProblemSums) -> bool:
-    """Whether a run can have recorded this: nobody has checked what strangers submit."""
+    """Check that a run can have recorded these sums; submissions may contain anything."""
     parts = (sums.correct, sums.tokens, sums.baseline_correct, sums.baseline_tokens)
     most = 2**52 // max(1, len(sums.problem_ids))
     return (
@@ -86,9 +85,9 @@ def usable(sums: ProblemSums) -> bool:
 
 
 def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
-    """The place of every contender, by its id.
+    """Return the place of every contender, by its id.
 
-    Costs 10 µs a pair of contenders with a pool in common, and 4 bytes a contender, pool and
+    Costs 10 µs per pair of contenders with a shared pool, and 4 bytes per contender, pool and
     resample: 2 s and 140 MiB for 200 contenders on nine pools.
     """
     bootstraps = _bootstraps(contenders)
@@ -125,11 +124,11 @@ def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
 
 
 def above_zero(figure: Resampled, first: int, second: int) -> bool:
-    """Whether the interval of the first method's figure minus the second's lies above zero.
+    """Return True if the interval of the first figure minus the second lies above zero.
 
-    As `(figure[first] - figure[second]).estimates()` has it, without sorting the resamples: the
-    lower end is between the two order statistics beside its quantile, so that it is enough to
-    count those at or below zero, except where zero is between the two.
+    Same result as `(figure[first] - figure[second]).estimates()`, without sorting the resamples:
+    the lower end lies between the two order statistics next to its quantile, so it is enough to
+    count resamples at or below zero, except if zero lies between the two.
     """
     if figure.tail is None:
         return False
@@ -148,7 +147,7 @@ Bootstraps = Mapping[tuple[str, tuple[str, ...]], Bootstrap]
 
 
 def _bootstraps(contenders: Iterable[Contender]) -> Bootstraps:
-    """Seeds follow the order of pools, as `simulator.report.paired.combine` gives them."""
+    """Make the bootstraps, seeded in the order of pools as in `simulator.report.paired.combine`."""
     pools = sorted({pool for each in contenders for pool in each.sums})
     problems = dict.fromkeys(pool.problems for pool in pools)
     return {
@@ -177,7 +176,7 @@ def _repeats(sums: Sequence[ProblemSums]) -> Ints:
 def _estimates(
     contenders: Sequence[Contender], bootstraps: Bootstraps, figure: Figure
 ) -> list[Metric | None]:
-    """Each contender's figure averaged over its pools; None for one that has no pool."""
+    """Return each contender's figure averaged over its pools; None for one without pools."""
     totals: list[Resampled | None] = [None] * len(contenders)
     for pool, rows in _by_pool(contenders).items():
         found = figure(bootstraps[pool.problems], [contenders[row].sums[pool] for row in rows])
@@ -196,7 +195,7 @@ def _estimates(
 
 
 def _by_pool(contenders: Sequence[Contender]) -> dict[PoolKey, list[int]]:
-    """Which contenders ran on each pool, pools in order."""
+    """Return the contenders that ran on each pool, with pools sorted."""
     found: dict[PoolKey, list[int]] = defaultdict(list)
     for row, each in enumerate(contenders):
         for pool in each.sums:
@@ -206,9 +205,9 @@ def _by_pool(contenders: Sequence[Contender]) -> dict[PoolKey, list[int]]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Recorded:
-    """What the contenders on one pool did there.
+    """Results of the contenders on one pool.
 
-    `place` has each one's row of the arrays, `hits` how many answers were right on each resample,
+    `place` maps a contender to its row in the arrays; `hits` counts right answers on each resample,
     summed over repeats.
     """
 
@@ -221,7 +220,7 @@ class _Recorded:
     hits: np.ndarray[tuple[int, int], np.dtype[np.int32]]
 
     def accuracy(self, contenders: Sequence[int]) -> Resampled:
-        """Their accuracies, as `Bootstrap.means` gives them."""
+        """Return the contenders' accuracies, as `Bootstrap.means` would."""
         rows = [self.place[each] for each in contenders]
         divisor = (self.repeats[rows] * self.problems).astype(np.float64)
         return Resampled(
@@ -229,7 +228,7 @@ class _Recorded:
         )
 
     def tokens(self, contenders: Sequence[int]) -> Floats:
-        """Their tokens a problem."""
+        """Return the contenders' tokens per problem."""
         rows = [self.place[each] for each in contenders]
         return self.spent[rows] / (self.repeats[rows] * self.problems)
 
@@ -256,11 +255,11 @@ def _recorded(contenders: Sequence[Contender], bootstraps: Bootstraps) -> dict[P
 
 
 Pairs = list[tuple[int, list[int]]]
-"""A contender and those that it is compared with."""
+"""Contenders, each with those that it is compared with."""
 
 
 def _pairs(contenders: Sequence[Contender]) -> dict[tuple[PoolKey, ...], Pairs]:
-    """Ranked contenders and those that they are compared with, by the pools that both have."""
+    """Return ranked contenders and those that each is compared with, by their shared pools."""
     pools = {row: frozenset(each.sums) for row, each in enumerate(contenders) if each.ranked}
     numbers = {pool: number for number, pool in enumerate(sorted(set().union(*pools.values())))}
     named = list(numbers)
@@ -282,7 +281,7 @@ def _dominates(
     first: int,
     second: int,
 ) -> bool:
-    """Whether the first is as good as the second in both, and better in one."""
+    """Return True if the first is at least as good as the second in both, and better in one."""
     gained = accuracy[first] - accuracy[second]
     saved = tokens[second] - tokens[first]
     return bool(saved >= 0 and gained >= -ROUNDING and (saved > 0 or gained > ROUNDING))

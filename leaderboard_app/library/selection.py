@@ -1,4 +1,4 @@
-"""Which entries and columns there are to choose from on the board, and which are chosen."""
+"""Columns and entries of the board, and the filters that choose among them."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from leaderboard_app.library.library import LOCAL, Entry, Library, Result
 from simulator.signals import NEEDS
 
 NO_SIGNAL = "none"
-"""What a filter calls the need of a method that reads no signal."""
+"""Filter value for a method that reads no signal."""
 
 KEY_NEEDS = (NO_SIGNAL, *NEEDS)
-"""What can be filtered by: a method's needs."""
+"""Filter values for a method's needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which rows and columns are shown; what is empty or None leaves everything.
+    """Filters on rows and columns; an empty or None field filters nothing.
 
     Parameters
     ----------
     models, benchmarks
-        Names as headings have them: only their columns, and rows that have a figure there.
+        Names as in headings: keeps their columns, and rows with a figure there.
     badges, needs
-        Rows with one of these badges; rows that need one of these signals.
+        Keeps rows with one of these badges; rows that need one of these signals.
     since, until
-        Days, ends included; rows without a date are left out when one is given.
+        Days, both included; rows without a date are left out when one is given.
     hidden
-        Columns that are not shown, by group or heading.
+        Columns to hide, by group or heading.
     """
 
     models: tuple[str, ...] = ()
@@ -42,11 +42,11 @@ class Selection:
 
     @property
     def filters(self) -> bool:
-        """Whether it leaves rows out."""
+        """True if it can leave rows out."""
         return self != Selection(hidden=self.hidden)
 
     def takes(self, badge: str | None, day: str | None, needs: Sequence[str] | None) -> bool:
-        """Whether a row with this badge, date and these needs (None: not known) is shown."""
+        """Return True if a row with this badge, date and needs (None: unknown) is shown."""
         if self.badges and (badge or "broken") not in self.badges:
             return False
         if (self.since or self.until) and day is None:
@@ -60,10 +60,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class PoolColumn:
-    """A model on a benchmark, in the spelling of publications where there is one.
+    """A model on a benchmark, spelled as in publications if there is one.
 
-    `column` is the pool's (`Result.column`), None where there are published figures alone;
-    `traces` tells several pools of one model and benchmark apart.
+    `column` is the pool's (`Result.column`), None for published figures only; `traces`
+    distinguishes several pools of one model and benchmark.
     """
 
     key: str
@@ -75,15 +75,15 @@ class PoolColumn:
 
     @property
     def heading(self) -> str:
-        """`Qwen3-32B · AIME24`."""
+        """Heading such as `Qwen3-32B · AIME24`."""
         return f"{self.model} · {self.benchmark}" + (f" ({self.traces})" if self.traces else "")
 
 
 def folded(library: Library) -> tuple[list[Entry], dict[str, list[str]]]:
-    """Entries without runs of this machine that stand there as a submission already.
+    """Return the entries without local runs that are also there as a submission.
 
-    A run and the submission that was packed of it are one result: shown twice, it would count
-    twice in ranks. It stands where its badge is, with the run's name as a note.
+    A run and the submission packed from it are one result: shown twice, it would count twice in
+    ranks. The submission is kept, with the run's name as a note.
 
     Returns
     -------
@@ -112,28 +112,28 @@ def _identity(entry: Entry) -> object:
 
 
 def results(entry: Entry, synthetic: bool) -> dict[str, Result]:
-    """Those of an entry's results that are on generated traces, or those that are not."""
+    """Return an entry's results on generated traces, or those on real ones."""
     return {
         column: result for column, result in entry.results.items() if result.synthetic is synthetic
     }
 
 
 def kinds(library: Library) -> list[bool]:
-    """Whether there are real (False) and synthetic (True) figures; real ones come first."""
+    """Return the kinds of figures that exist, real (False) before synthetic (True)."""
     there = {result.synthetic for entry in library.entries for result in entry.results.values()}
     return sorted(there | ({False} if library.published else set()))
 
 
 def canonical(name: str) -> str:
-    """A name of a model or benchmark without what spellings differ in: case, dashes, dots."""
+    """Return a model's or benchmark's name without differences in case, dashes and dots."""
     return "".join(each for each in name.casefold() if each.isalnum()) or name.encode().hex()
 
 
 def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
-    """The models and benchmarks that there are figures of, in the order of publications.
+    """Return the models and benchmarks that have figures, in the order of publications.
 
-    Models that most entries here ran on stand first: where most rows have their figures. Pools of
-    one model and benchmark that hold different traces have a column each.
+    Models that the most local entries ran on come first, as most rows have their figures there.
+    Pools of one model and benchmark with different traces have a column each.
     """
     published = () if synthetic else library.published
     found: dict[tuple[str, str], dict[str, Result]] = {}
@@ -167,7 +167,7 @@ def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
 
 
 def _told_apart(pools: Mapping[str, Result]) -> dict[str, str]:
-    """What tells pools of one model and benchmark apart: dataset and version, else their name."""
+    """Return a distinct label for each pool: its dataset and version, else its name."""
     names = {
         pool: "/".join(pools[pool].pool.split("/")[:-2]) + pool.removeprefix(pools[pool].pool)
         for pool in sorted(pools)
@@ -178,7 +178,7 @@ def _told_apart(pools: Mapping[str, Result]) -> dict[str, str]:
 def _spellings(
     published: Iterable[str], found: Mapping[tuple[str, str], Mapping[str, Result]], place: int
 ) -> dict[str, str]:
-    """How names are written, by canonical name, in the order in which they are shown."""
+    """Return the displayed spelling of names by canonical name, in display order."""
     spelt: dict[str, str] = {}
     for name in published:
         spelt.setdefault(canonical(name), name)

@@ -1,4 +1,4 @@
-"""Charts on their way out: as Vega-Lite for a page, as a picture in a file."""
+"""Conversion of charts to Vega-Lite for a page and to picture files."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import pyarrow as pa
 Spec = dict[str, Any]
 
 Tables = Mapping[str, pa.Table]
-"""What a chart draws as `alt.NamedData`, by name."""
+"""Tables that a chart reads as `alt.NamedData`, by name."""
 
 _ALTAIR = Lock()
-"""Altair's settings are the whole process's, and readers have a thread each."""
+"""Lock for Altair's settings: they are process-wide, and each reader has a thread."""
 
 
 @contextmanager
 def unchecked() -> Iterator[None]:
-    """Charts are made in here without being held against Vega-Lite's schema at each step.
+    """Build charts without checking each step against Vega-Lite's schema.
 
-    That takes a fifth of the time; tests make every chart with it.
+    Building then takes a fifth of the time. Tests build every chart with the checks.
     """
     from altair.utils.schemapi import debug_mode
 
@@ -33,12 +33,12 @@ def unchecked() -> Iterator[None]:
 
 
 def as_spec(chart: Any) -> Spec:
-    """An Altair chart as Vega-Lite, with its Arrow tables and frames as they are under `datasets`.
+    """Convert an Altair chart to Vega-Lite, with its tables and frames as Arrow under `datasets`.
 
-    Nothing is checked against Vega-Lite's schema, which takes three quarters of the time: tests of
-    the charts do that. Tables are named after what they hold, so that equal charts are equal text.
-    Marks have no descriptions of their own: the page describes the whole chart, and working out one
-    for each of a thousand marks takes a browser long.
+    Nothing is checked against Vega-Lite's schema, which takes three quarters of the time; tests of
+    the charts do that. Tables are named by a hash of their contents, so that equal charts are equal
+    text. Marks have no descriptions of their own: the page describes the whole chart, and a
+    description for each of a thousand marks is slow in a browser.
     """
     import altair as alt
 
@@ -66,7 +66,7 @@ def _hash_of(table: pa.Table) -> str:
 
 
 def as_file(chart: Any, form: str, tables: Tables | None = None) -> bytes:
-    """The chart drawn as `svg` or as `png` of twice its size; half a second."""
+    """Render the chart as `svg`, or as `png` at twice its size; takes half a second."""
     import altair as alt
 
     if tables:

@@ -1,4 +1,4 @@
-"""The entries that a link holds as `entries=a,b`, and the widget that changes them."""
+"""Entries listed in a link as `entries=a,b`, and the widget that changes them."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ from leaderboard_app.shown import screen
 PARAMETER = "entries"
 
 MOST = 12
-"""Entries that are compared at a time: more would be unreadable."""
+"""Maximum number of entries compared at once; more would be unreadable."""
 
 
 def as_parameter(ids: Sequence[str]) -> str:
-    """Ids with commas between them; commas inside of one are quoted."""
+    """Join ids with commas; commas inside an id are quoted."""
     return ",".join(each.replace("%", "%25").replace(",", "%2C") for each in ids)
 
 
 def ids_in(text: str | None) -> list[str]:
-    """The ids that a link's parameter holds, each once."""
+    """Return the ids in a link's parameter, without duplicates."""
     return list(dict.fromkeys(unquote(each) for each in (text or "").split(",") if each))
 
 
 def chosen(library: Library) -> list[Entry]:
-    """The entries that the link names and that are there, in its order, at most `MOST`."""
+    """Return the existing entries that the link names, in its order, at most `MOST`."""
     named = ids_in(screen.parameter(PARAMETER))
     return [library.by_id[each] for each in named if each in library.by_id][:MOST]
 
 
 def unknown(library: Library) -> list[str]:
-    """Ids in the link that nothing here has."""
+    """Return the ids in the link that do not exist here."""
     return [each for each in ids_in(screen.parameter(PARAMETER)) if each not in library.by_id]
 
 
 def add(entry: str) -> None:
-    """Put an entry into the link."""
+    """Add an entry to the link."""
     ids = ids_in(screen.parameter(PARAMETER))
     screen.set_parameter(PARAMETER, as_parameter([*ids, *([] if entry in ids else [entry])]))
 
 
 def choose(library: Library, label: str) -> list[Entry]:
-    """A widget with the entries of the link, which follows the link and is followed by it."""
+    """Show a box with the entries of the link, kept in sync with it, and return them."""
     key = "chosen-entries"
     ids = [entry.id for entry in chosen(library)]
     if st.session_state.get(key) != ids:

@@ -1,4 +1,4 @@
-"""What each figure is called, in which unit it is shown, and what it means, for every page."""
+"""Heading, unit, format and definition of each metric, for every page."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from simulator.runs.results import Metric
 
 ABSURD = 1e15
-"""Figures from here on, which nothing measured can have, are shown by their power of ten."""
+"""Values from here on, which cannot be measurements, are shown in scientific notation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """How a metric of `run_reader.METRICS` is shown.
+    """Display of a metric of `run_reader.METRICS`.
 
-    `scale` takes the stored number to the unit in the heading; `lower_is_better` is None where
-    neither end is better. `significant` figures are shown of a number too small for `digits`.
+    `scale` converts the stored number to the unit in the heading. `lower_is_better` is None if
+    neither direction is better. `significant` is the number of significant digits of a value too
+    small for `digits`.
     """
 
     heading: str
@@ -28,7 +29,7 @@ class Figure:
     significant: int = 0
 
     def text(self, value: float | None) -> str:
-        """The number as it is shown; empty where there is none."""
+        """Format a value; empty if there is none."""
         if value is None:
             return ""
         if abs(value * self.scale) >= ABSURD:
@@ -38,14 +39,14 @@ class Figure:
         return zero if shown.lstrip("+-") == zero and not self.signed else shown
 
     def _digits(self, value: float) -> int:
-        """Digits behind the point: more for what is small, so that it does not show as zero."""
+        """Return the number of decimals; small values get more, so that they do not show as 0."""
         size = abs(value * self.scale)
         if not self.significant or not size or size >= 1 or not math.isfinite(size):
             return self.digits
         return max(self.digits, self.significant - 1 - math.floor(math.log10(size)))
 
     def interval(self, metric: Metric | None) -> str:
-        """`95% interval 1.2 to 3.4`; empty where there is none."""
+        """Return text such as `95% interval 1.2 to 3.4`; empty if there is no interval."""
         if metric is None or metric.low is None or metric.high is None:
             return ""
         return f"95% interval {self.text(metric.low)} to {self.text(metric.high)}"
@@ -61,8 +62,8 @@ FIGURES = {
         lower_is_better=False,
     ),
     "accuracy_difference": Figure(
-        "To cons@N, points",
-        "Accuracy minus that of majority voting over all N traces on the same traces, in "
+        "vs cons@N, points",
+        "Accuracy minus that of majority voting over all N traces, on the same traces, in "
         f"percentage points. {BOOTSTRAP} Paired: both answer the same problems.",
         scale=100,
         signed=True,
@@ -77,29 +78,29 @@ FIGURES = {
     ),
     "tokens_1e8": Figure(
         "Tokens, 10⁸",
-        "Tokens generated for the whole benchmark, used or not, in 10⁸ as the literature has it; "
-        "averaged over repeats.",
+        "Tokens generated for the whole benchmark, used or not, in units of 10⁸ as in the "
+        "literature; averaged over repeats.",
         digits=2,
         significant=2,
         lower_is_better=True,
     ),
     "tokens_per_problem": Figure(
         "Tokens a problem",
-        f"Tokens generated for a problem over all of its traces, used or not. {BOOTSTRAP}",
+        f"Mean tokens generated for a problem over all of its traces, used or not. {BOOTSTRAP}",
         digits=0,
         lower_is_better=True,
     ),
     "tokens_with_judge": Figure(
         "Tokens with judge",
-        "Tokens a problem with what the judge reads, converted by the ratio of the two models' "
-        "parameters.",
+        "Tokens a problem plus the tokens that the judge reads, at the run's cost of a judge "
+        "token.",
         digits=0,
         lower_is_better=True,
     ),
     "clock": Figure(
         "Clock",
-        "How long a problem takes: decode steps of one token on every running trace, or seconds "
-        "where the run has a serving model.",
+        "Time to answer a problem: decode steps (one token on every running trace), or seconds if "
+        "the run has a serving model.",
         digits=0,
         lower_is_better=True,
     ),
@@ -107,60 +108,60 @@ FIGURES = {
         "cons@N, %", "Accuracy of majority voting over all N traces.", scale=100
     ),
     "baseline_tokens_per_problem": Figure(
-        "cons@N tokens", "Tokens a problem of majority voting over all N traces.", digits=0
+        "cons@N tokens", "Tokens a problem for majority voting over all N traces.", digits=0
     ),
     "pass_at_k": Figure(
         "One is right, %",
-        "How often one of the traces that finished is right. Not pass@k for a random k.",
+        "How often at least one finished trace is right. Not pass@k over random traces.",
         scale=100,
         lower_is_better=False,
     ),
     "distinct_answers": Figure(
-        "Distinct answers", "Different answers that the finished traces of a problem give."
+        "Distinct answers", "Different answers among the finished traces of a problem."
     ),
     "distinct_answers_share": Figure(
-        "Of all answers, %",
-        "Distinct answers that the finished traces give, of those that all N would have given.",
+        "Answers kept, %",
+        "Distinct answers of the finished traces, as a share of those of all N traces.",
         scale=100,
     ),
     "gold_survived": Figure(
-        "Right one kept, %",
-        "How often a finished trace is right, where one of the N traces is.",
+        "Right answer kept, %",
+        "How often a finished trace is right, given that one of the N traces is.",
         scale=100,
         lower_is_better=False,
     ),
-    "traces_started": Figure("Traces started", "Traces that were begun on a problem."),
+    "traces_started": Figure("Traces started", "Traces started on a problem, on average."),
     "probe_calls": Figure(
-        "Probes", "How often a trace was asked for its answer early, a problem.", digits=0
+        "Probes", "Early answers requested from unfinished traces, per problem.", digits=0
     ),
     "judge_calls": Figure(
-        "Judge calls", "Pairs that the judge was asked for, a problem.", digits=0
+        "Judge calls", "Pairs of traces that the judge scored, per problem.", digits=0
     ),
     "judge_tokens": Figure(
-        "Judge tokens", "Tokens that the judge reads on a problem, each pair in full.", digits=0
+        "Judge tokens", "Tokens the judge reads per problem, every pair in full.", digits=0
     ),
     "judge_tokens_reused": Figure(
-        "… prefixes once", "The same with a prefix read once for all of its partners.", digits=0
+        "Judge tokens, prefixes once", "Judge tokens with each prefix read only once.", digits=0
     ),
-    "clusters": Figure("Clusters", "Clusters that the policy made of a problem's traces."),
+    "clusters": Figure("Clusters", "Clusters of a problem's traces, as made by the policy."),
     "purity": Figure(
         "Purity, %",
-        "Share of the clustered traces whose answer is the commonest of their cluster.",
+        "Share of clustered traces whose answer is the most common one of their cluster.",
         scale=100,
         lower_is_better=False,
     ),
     "tokens_kept": Figure(
         "Tokens kept",
-        "One full trace a cluster, pruned prefixes left out: how DeepPrune's clustering rows are "
-        "counted.",
+        "Tokens of one full trace per cluster, without pruned prefixes, as in the clustering rows "
+        "of DeepPrune.",
         digits=0,
     ),
     "clusters_classes": Figure(
-        "Answers kept", "Different answers of the traces that represent the clusters."
+        "Clusters' answers", "Different answers among the clusters' representatives."
     ),
     "clusters_correct": Figure(
         "Clusters right, %",
-        "How often a trace that represents a cluster is right.",
+        "How often at least one cluster's representative is right.",
         scale=100,
         lower_is_better=False,
     ),
@@ -170,6 +171,6 @@ FIGURES = {
 
 TOKEN_ACCURACY = {
     "exact": "Token counts are exact: every token's place in its trace is known.",
-    "total": "Lengths are exact; places of tokens within a trace are in proportion.",
+    "total": "Lengths are exact; token positions within a trace are interpolated.",
     "estimated": "Token counts are estimates.",
 }

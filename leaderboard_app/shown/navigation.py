@@ -1,4 +1,4 @@
-"""The pages of the app by the names that links have."""
+"""The pages of the app, by their names in links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 @dataclass(frozen=True, slots=True)
 class PageEntry:
-    """A page: its file below `views/`, what the navigation calls it, its Material icon."""
+    """A page: its file in `views/`, its title in the navigation, its Material icon."""
 
     file: str
     title: str
@@ -27,13 +27,13 @@ PAGES = {
 }
 
 HOME = "board"
-"""The page without a name in its address."""
+"""Name of the page whose address has no name."""
 
 
 def link(page: str, **parameters: str | int | None) -> str:
-    """The link of a page of this app, as table cells have it: `entry?entry=…`; the board's is `./`.
+    """Return the link of a page, as used in table cells: `entry?entry=…`; the board's is `./`.
 
-    It holds from every page, as all of them lie side by side.
+    It works from every page, as all pages are on the same level.
     """
     given = {name: str(value) for name, value in parameters.items() if value is not None}
     path = "./" if page == HOME else page

@@ -1,6 +1,6 @@
-"""What pages render with: tables with sorting and downloads, charts, links, empty states.
+"""Streamlit helpers that pages share: tables with downloads, charts, links, empty states.
 
-Nothing here decides what is shown; that is in the pure modules, which do not know Streamlit.
+The pure modules decide what is shown; they do not depend on Streamlit.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ GO = """export default function({ data }) {
 
 @cache
 def _sources() -> tuple[str, str]:
-    """The table's style and script."""
+    """Return the table's style and script."""
     style, script = (
         (HERE / name).read_text(encoding="utf-8") for name in ("table.css", "table.js")
     )
@@ -45,7 +45,7 @@ def _sources() -> tuple[str, str]:
 
 
 def _component() -> Any:
-    """The table's component; Streamlit wants it registered once in a script's run."""
+    """Return the table's component; Streamlit requires it to be registered in each script run."""
     style, script = _sources()
     return st.components.v2.component(
         "deepprune_sim_table",
@@ -57,7 +57,7 @@ def _component() -> Any:
 
 
 def library() -> Library:
-    """The library as the files are now; read anew only when one of them has changed."""
+    """Return the library of the current files; reload it only when a file has changed."""
     folders = Folders.from_environment()
     return _library(folders, state_of(folders))
 
@@ -65,18 +65,18 @@ def library() -> Library:
 @st.cache_resource(max_entries=2, show_spinner="Reading pools, runs and submissions …")
 def _library(folders: Folders, state: int) -> Library:
     found = load(folders)
-    if runtime.exists():  # not where a test runs a page by itself
+    if runtime.exists():  # False where a test runs a single page
         warming.begin(found)
     return found
 
 
 def parameter(name: str) -> str | None:
-    """A parameter of the page's link."""
+    """Return a parameter of the page's link."""
     return st.query_params.get(name)
 
 
 def set_parameter(name: str, value: str | None) -> None:
-    """Put a parameter into the page's link, or take it out."""
+    """Set a parameter of the page's link, or remove it."""
     if value is None or value == "":
         st.query_params.pop(name, None)
     elif st.query_params.get(name) != value:
@@ -86,7 +86,7 @@ def set_parameter(name: str, value: str | None) -> None:
 def go(target: str) -> None:
     """Open a page of this app by its link, as a click on a table's link does.
 
-    Streamlit's own way takes the parameters of the page that is left out of the history.
+    `st.switch_page` would drop the current page's parameters from the browser's history.
     """
     if (HOME if target.startswith("./") else target.partition("?")[0]) in PAGES:
         st.components.v2.component("deepprune_sim_go", js=GO)(key="go", data={"to": target})
@@ -100,10 +100,10 @@ def show_table(
     downloads: bool = True,
     most: int | None = None,
 ) -> None:
-    """A table whose headings sort it, whose links lead on, and that can be taken along.
+    """Show a sortable table with links and CSV, Markdown and LaTeX download.
 
-    `name` is that of its file and of its key in the page's link (`name=column`), so it has to
-    differ from those of other tables on the page. Of its rows, once sorted, the first `most` are
+    `name` is the name of the downloaded file and of the sort parameter in the page's link
+    (`name=column`), so it must be unique on the page. After sorting, only the first `most` rows are
     shown: thousands of cells take a browser half a second.
     """
     key = f"table-{name}"
@@ -121,10 +121,10 @@ def show_table(
 
 @st.fragment
 def table_downloads(table: Table, name: str) -> None:
-    """CSV to download, Markdown and LaTeX to copy.
+    """Offer CSV to download, and Markdown and LaTeX to copy.
 
-    These are made when they are opened, for which nothing else of the page is made anew; without
-    colours, which take a browser seconds for hundreds of rows.
+    Markdown and LaTeX are rendered when opened, without a rerun of the rest of the page. They have
+    no syntax colours, which take a browser seconds for hundreds of rows.
     """
     with st.container(horizontal=True, gap="small"):
         st.download_button(
@@ -136,7 +136,7 @@ def table_downloads(table: Table, name: str) -> None:
             type="tertiary",
             icon=":material/download:",
             key=f"csv-{name}",
-            help="Every figure unrounded, with the ends of its interval",
+            help="Unrounded figures, with the ends of their intervals",
         )
         for form, render in (("Markdown", tables.as_markdown), ("LaTeX", tables.as_latex)):
             key = f"{form.casefold()}-{name}"
@@ -158,14 +158,14 @@ def show_chart(
     selection: str | None = None,
     on_select: Callable[[], None] | None = None,
 ) -> Any:
-    """A chart with its text alternative, to be taken along as SVG or PNG.
+    """Show a chart with its text alternative, and SVG and PNG downloads.
 
-    `draw` makes it, once for each `of`, which says all that it depends on: drawing takes a tenth
-    of a second. What it draws as `alt.NamedData` is in `changing`: a browser that has drawn the
-    chart redraws nothing else of it when these change. Where it makes None nothing is shown, and
-    None returned. With `selection`, the name of a selection in the chart, what is selected is
-    returned; or `on_select` is called when that changes, and finds it under `chart-<name>` in the
-    session.
+    `draw` makes the chart. It runs once for each `of`, which must contain everything the chart
+    depends on: drawing takes 0.1 s. If it returns None, nothing is shown and None is returned.
+    `changing` holds the tables that the chart reads as `alt.NamedData`: when only they change, the
+    browser redraws nothing else. `selection` is the name of a selection in the chart. The selected
+    points are returned; with `on_select`, it is called instead when the selection changes, and
+    finds it under `chart-<name>` in the session.
     """
     given: dict[str, Any] = {"key": f"chart-{name}", "alt": alt}
     given |= {"width": "stretch", "height": height or "content"}
@@ -196,7 +196,7 @@ def show_chart(
 def _file(
     draw: Callable[[], Any], form: str, changing: charts.Tables | None
 ) -> Callable[[], bytes]:
-    """Draws the chart into a file when it is asked for: it takes half a second."""
+    """Return a function that draws the chart into a file on demand, in half a second."""
     return lambda: charts.as_file(draw(), form, changing)
 
 
@@ -208,9 +208,9 @@ def _spec(name: str, of: tuple[Hashable, ...], _draw: Callable[[], Any]) -> char
 
 
 def choose_entry(found: Library) -> Entry | None:
-    """The entry that the link names, with a box to choose another; None where there is none.
+    """Return the entry that the link names, with a box to choose another; None if there is none.
 
-    One that does not exist is answered by a line with the nearest names.
+    For an unknown name, a warning suggests the nearest ids.
     """
     if not found.entries:
         empty_of_entries(found)
@@ -225,7 +225,7 @@ def choose_entry(found: Library) -> Entry | None:
         [entry.id for entry in found.entries],
         name="entry",
         none="Choose an entry",
-        help="A submission's folder, or runs/ and the name of a run on this machine",
+        help="The name of a submission's folder, or runs/ and the name of a local run",
     )
     return found.by_id[chosen] if chosen is not None else None
 
@@ -239,12 +239,11 @@ def choose_one(
     labels: Mapping[str, str] | None = None,
     help: str | None = None,
 ) -> str | None:
-    """A box for one of several, which the link holds as `name` on every page that has such a box.
+    """Show a box to choose one option, stored in the link as `name` and shared between pages.
 
-    Streamlit's own `bind` would not do for a name that several pages have: going from one of them
-    to another it takes that parameter out of the link. With `none`, which the empty box shows,
-    nothing is chosen to begin with; else the first option is. What the link names and is not there
-    counts as nothing.
+    Streamlit's `bind` does not work for a name that several pages share: it drops the parameter
+    when the page changes. With `none`, the text of the empty box, nothing is chosen at first;
+    without it, the first option is. An unknown value in the link counts as no choice.
     """
     key = f"chosen-{name}"
     wanted = parameter(name)
@@ -268,14 +267,14 @@ REAL, SYNTHETIC = "real", "synthetic"
 
 
 def choose_kind(*, real: bool, synthetic: bool) -> bool:
-    """Whether synthetic figures are shown: the two never stand together.
+    """Return True if synthetic figures are shown; real and synthetic ones are never mixed.
 
-    A switch, which the link of every page holds as `data`, where there are both; real first.
+    Where both exist, a switch is shown, stored in every page's link as `data`; real comes first.
     """
     if not (real and synthetic):
         return synthetic
     chosen = SYNTHETIC if parameter("data") == SYNTHETIC else REAL
-    key = f"chosen-data-{chosen}"  # another one once the link changes, which it follows so
+    key = f"chosen-data-{chosen}"  # a new key makes the switch follow the link
     st.segmented_control(
         "Traces",
         (REAL, SYNTHETIC),
@@ -284,21 +283,21 @@ def choose_kind(*, real: bool, synthetic: bool) -> bool:
         required=True,
         on_change=lambda: set_parameter("data", st.session_state[key]),
         label_visibility="collapsed",
-        help="Sampled from a model, or generated by this program to try things out. Generated "
+        help="Real: sampled from a model. Synthetic: generated by this program for testing; such "
         "traces say nothing about any model or method.",
     )
     return chosen == SYNTHETIC
 
 
 def empty(message: str, *commands: str) -> None:
-    """Says what is missing and what to run for it."""
+    """Show a message about what is missing, and the commands that provide it."""
     st.info(message, icon=":material/info:")
     for command in commands:
         st.code(command, language="sh")
 
 
 def empty_of_entries(found: Library, message: str | None = None) -> None:
-    """Says that there is no entry, and the commands that make two."""
+    """Show that there is no entry, and the commands that make two."""
     empty(
         message or "There is no run and no submission yet. Make two runs, and they appear here:",
         *submitting.first_runs(found, Places.of(found.folders, Path.cwd())),
@@ -306,31 +305,31 @@ def empty_of_entries(found: Library, message: str | None = None) -> None:
 
 
 def synthetic_notice() -> None:
-    """Says what figures on generated traces are worth, in the same words on every page."""
+    """Show the warning about figures on generated traces, with the same words on every page."""
     st.warning(badge_help("synthetic"), icon=":material/science:")
 
 
 HEAD_START = 0.08
-"""Seconds that a browser gets for what is in sight."""
+"""Seconds for the browser to draw what is in sight."""
 
 FIRST_VIEW = 0.5
-"""Seconds that a browser gets for the first page of a tab."""
+"""Seconds for the browser to draw the first page of a tab."""
 
 
 def out_of_sight() -> None:
-    """Say that what follows is further down: a browser first draws what it has got.
+    """Pause before content further down, so that the browser draws the content above it first.
 
-    It draws all that arrives together before it shows any of it.
+    A browser shows nothing until it has drawn everything that arrived together.
     """
     if runtime.exists():
         time.sleep(HEAD_START)
 
 
 def charts_ahead() -> None:
-    """Have the browser load what draws charts, for the pages that have some.
+    """Make the browser load its chart library early, on pages that will show charts.
 
-    It takes 0.4 s, once in each tab, which the first chart would wait for otherwise. An empty chart
-    that is not displayed does it, once a browser has drawn the page.
+    Loading takes 0.4 s once per tab, for which the first chart would otherwise wait. An empty,
+    hidden chart triggers it after the page is drawn.
     """
     if runtime.exists() and not st.session_state.get("charts-ahead"):
         time.sleep(FIRST_VIEW)
@@ -341,9 +340,9 @@ def charts_ahead() -> None:
 
 @contextmanager
 def folded(label: str, *, name: str, expanded: bool = False) -> Iterator[bool]:
-    """Something to unfold, and whether it is unfolded: only then it need be made.
+    """Show an expander, and yield True while it is open.
 
-    Otherwise a browser would make what nobody sees.
+    Callers render the content only then, so that the browser draws nothing that nobody sees.
     """
     box = st.expander(label, expanded, key=f"folded-{name}", on_change="rerun")
     with box:
@@ -351,7 +350,7 @@ def folded(label: str, *, name: str, expanded: bool = False) -> Iterator[bool]:
 
 
 def show_broken(found: Library) -> None:
-    """The submissions, runs and pools that could not be read, with the reason."""
+    """Show the submissions, runs and pools that could not be read, with the reasons."""
     if not found.broken:
         return
     count = len(found.broken)
@@ -371,20 +370,20 @@ def show_broken(found: Library) -> None:
 
 
 _REPLACED = re.compile(r":(?=[\w/+-]+:)|(?<!\S)[<>~-](?=[<>=-]+(?!\S))")
-"""Where what Streamlit shows as an icon, an emoji or an arrow begins, escaped or not."""
+"""Start of a text that Streamlit shows as an icon, an emoji or an arrow, escaped or not."""
 
 
 def plain(text: str) -> str:
-    """A text for where Streamlit reads Markdown: what could begin markup is escaped.
+    """Escape a text for places where Streamlit reads Markdown.
 
-    Shortcodes such as `:material/verified:` are replaced after escapes were read, so that only
-    something between their characters keeps them: here a word joiner, which is not seen.
+    Streamlit replaces shortcodes such as `:material/verified:` even if they are escaped. An
+    invisible word joiner between their characters prevents that.
     """
     parted = _REPLACED.sub("\\g<0>\N{WORD JOINER}", text)
     return "".join(f"\\{each}" if each in "\\`*_{}[]()<>#+-.!|~$:&" else each for each in parted)
 
 
 def keep(parameters: Mapping[str, str | None]) -> None:
-    """Put several parameters into the page's link."""
+    """Set several parameters of the page's link."""
     for name, value in parameters.items():
         set_parameter(name, value)

@@ -1,4 +1,4 @@
-"""The page Submit: the way from a policy to a verified row, as commands for the pools at hand."""
+"""The page Submit: commands from a policy to a verified row, for the pools on this machine."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from simulator.pools.folders import LOCAL_CACHE, runs_folder
 from simulator.submissions.packing import slug_of
 
 SAMPLE = "qwen3-32b/aime25"
-"""The cell that is generated where no pool is here."""
+"""Cell that is generated if there is no pool."""
 
 SAMPLE_POOL = f"generated/{SAMPLE}"
 
 SAMPLE_BUDGET = 16
-"""Traces a problem in the first commands: less than the 32 that a generated problem has."""
+"""Traces per problem in the first commands: fewer than the 32 of a generated problem."""
 
 MOST = 512
-"""The budget of the literature: more traces a problem are not suggested."""
+"""Largest suggested budget: the largest in the literature."""
 
 REPEATS = 64
-"""Orders of traces to replay: as many as the built-in rows have."""
+"""Orders of traces to replay: as many as in the built-in rows."""
 
 POLICY_FILE = "first_three.py"
 
@@ -36,13 +36,13 @@ from simulator import Policy, majority_vote
 
 
 class FirstThree(Policy):
-    """Answers with the majority of the first three traces to finish."""
+    """Majority vote over the first three traces to finish."""
 
     def solve(self, problem, sampler):
         traces = sampler.start(sampler.budget)
         return majority_vote(sampler.decode(traces, first=3))
 '''
-"""A policy that works on every pool, to begin with."""
+"""Example policy that works on every pool."""
 
 METHOD = "First three"
 
@@ -54,7 +54,7 @@ ABOUT = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: what it is for, the file it needs (`POLICY_FILE`), and its commands in order."""
+    """One step: title, purpose, commands in order, and the file it needs (`POLICY_FILE`)."""
 
     title: str
     text: str
@@ -64,9 +64,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """How commands name the folders that the leaderboard reads.
+    """Names of the leaderboard's folders in commands.
 
-    `cache` is the option for those that read pools, `runs` and `submissions` are paths.
+    `cache` is the option of commands that read pools; `runs` and `submissions` are paths.
     """
 
     cache: str
@@ -75,9 +75,9 @@ class Places:
 
     @classmethod
     def of(cls, folders: Folders, working: Path) -> Places:
-        """As short as works in the folder `working`, where readers are taken to type them.
+        """Return the shortest names that work in the folder `working`.
 
-        Commands find pools in `datasets_cache/` by themselves only once it is there.
+        Commands find pools in `datasets_cache/` without an option only if it exists.
         """
         cache = folders.cache.absolute()
         found = cache == working / LOCAL_CACHE and cache.is_dir()
@@ -89,16 +89,16 @@ class Places:
 
     @property
     def submit_option(self) -> str:
-        """The option of `submit` for its folder, where it is not the usual one."""
+        """Option of `submit` for its folder; empty for the default one."""
         usual = self.submissions == "submissions"
         return "" if usual else f" -o {shlex.quote(self.submissions)}"
 
     def run(self, name: str) -> str:
-        """A run's folder, quoted."""
+        """Return a run's folder, quoted."""
         return shlex.quote(f"{self.runs}/{name}")
 
     def submission(self, name: str) -> str:
-        """A submission's folder, quoted."""
+        """Return a submission's folder, quoted."""
         return shlex.quote(f"{self.submissions}/{name}")
 
 
@@ -107,7 +107,7 @@ def _short(folder: Path, working: Path, usual: Path) -> str:
 
 
 def budget_of(library: Library, pool: str) -> int:
-    """The largest budget up to `MOST` that every problem of a pool has traces for.
+    """Return the largest budget up to `MOST` that every problem of a pool has traces for.
 
     Raises
     ------
@@ -118,7 +118,7 @@ def budget_of(library: Library, pool: str) -> int:
 
 
 def steps(pool: str, budget: int, today: date, places: Places) -> tuple[Step, ...]:
-    """Run, report, submit, verify: four steps for the pool named `pool`."""
+    """Return the four steps for the pool named `pool`: run, report, submit, verify."""
     given = f"-d {shlex.quote(pool)} -n {budget}{places.cache}"
     run = places.run(Path(POLICY_FILE).stem.replace("_", "-"))
     name = f"{today.isoformat()}-{slug_of(METHOD)}"
@@ -126,9 +126,9 @@ def steps(pool: str, budget: int, today: date, places: Places) -> tuple[Step, ..
     return (
         Step(
             "1. Run your method",
-            "Write it as a policy, or take a built-in one (deepprune-sim methods). check finds "
-            "what a verifier would refuse; run replays it. Use public pools, or nobody else can "
-            f"recompute the run, and {REPEATS} repeats or more.",
+            "Write it as a policy, or use a built-in one (deepprune-sim methods). check finds "
+            "what a verifier would reject; run replays the policy. Use at least "
+            f"{REPEATS} repeats, and public pools: nobody can recompute a run on private ones.",
             (
                 f"deepprune-sim check {POLICY_FILE} {given}",
                 f"deepprune-sim run {POLICY_FILE} {given} --repeats {REPEATS} -o {run}",
@@ -136,31 +136,32 @@ def steps(pool: str, budget: int, today: date, places: Places) -> tuple[Step, ..
             POLICY_FILE,
         ),
         Step(
-            "2. Look at it",
+            "2. Look at the results",
             "Accuracy and tokens with their intervals, against majority voting over the same "
-            "traces. From now on it is on the board here, as a local run.",
+            "traces. The run is now also on this board, as a local run.",
             (f"deepprune-sim report {run}",),
         ),
         Step(
-            "3. Pack it",
+            "3. Pack the run",
             "The folder holds the policy, the run's four files and submission.toml, and nothing "
-            "else. All texts are plain text; a paper and code may be linked (--paper, --code).",
+            "else. All texts are plain text. You may link a paper and code (--paper, --code).",
             (
                 f"deepprune-sim submit {run} {ABOUT} --date {today.isoformat()}"
                 f"{places.submit_option}",
             ),
         ),
         Step(
-            "4. Verify and send it",
-            "verify does what the board will do. Then open a pull request with the folder, or let "
-            "submit do it on a dataset repository (--hub OWNER/NAME), or send one file (--bundle).",
+            "4. Verify and send the submission",
+            "verify makes the same checks as the board. Then open a pull request with "
+            "the folder, let submit open one on a dataset repository (--hub OWNER/NAME), or send a "
+            "single file (--bundle).",
             (f"deepprune-sim verify {submission}{places.cache}",),
         ),
     )
 
 
 def first_row(places: Places) -> tuple[str, ...]:
-    """The three commands that make a first row where nothing is: generate, run, submit."""
+    """Return the three commands that make a first row: generate, run, submit."""
     run = places.run("short-3")
     return (
         f"deepprune-sim data sample --cell {SAMPLE}{places.cache}",
@@ -171,12 +172,12 @@ def first_row(places: Places) -> tuple[str, ...]:
 
 
 def first_runs(library: Library, places: Places) -> tuple[str, ...]:
-    """Commands that make two runs to compare: on a pool that is here, else on a generated one."""
+    """Return commands that make two runs to compare, on a pool that is here or a generated one."""
     make = () if library.pools else (f"deepprune-sim data sample --cell {SAMPLE}{places.cache}",)
     pool, budget = SAMPLE_POOL, SAMPLE_BUDGET
     if library.pools:
         pool = min(library.pools, key=lambda row: (row["synthetic"], row["name"]))["name"]
-        with suppress(UserError):  # a damaged pool is named where it is shown
+        with suppress(UserError):  # a damaged pool is reported on the page
             budget = min(budget, budget_of(library, pool))
     given = f"-d {shlex.quote(pool)}{places.cache}"
     return (
@@ -189,7 +190,7 @@ def first_runs(library: Library, places: Places) -> tuple[str, ...]:
 CHECKS = (
     (
         "well-formed",
-        "The files are those of the format, plain and of bounded size.",
+        "The files have the required format and a bounded size.",
         "self-reported",
     ),
     (
@@ -199,49 +200,50 @@ CHECKS = (
     ),
     (
         "rerun",
-        "The policy, run again where it reaches no answers, does the same; so does another seed.",
+        "A rerun without access to answers makes the same decisions; another seed agrees.",
         "verified",
     ),
 )
 
-"""The three steps of verification: name, what it proves, badge once it passed."""
+"""The three steps of verification: name, what it proves, badge once passed."""
 
 FAQ = (
     (
-        "Why does my policy not see the gold answer, or what comes later in a trace?",
-        "Because it would not when traces are being generated. A policy sees text, confidences and "
-        "probes up to the tokens generated so far, a trace's answer once that has finished, and "
-        "gold never. A policy file runs in a process of its own, which holds nothing else.",
+        "Why does my policy not see the gold answer, or the rest of a trace?",
+        "Because neither is known while traces are being generated. A policy sees text, "
+        "confidences and probes up to the tokens generated so far, and the answers of finished "
+        "traces. It never sees the gold answer. A policy file runs in a separate process that "
+        "holds nothing else.",
     ),
     (
         "What does a token cost?",
-        "Every token of every trace that was started counts, used or not, up to the token at which "
-        "it was stopped. Nothing is free: what a judge reads and how often traces are probed is "
-        "counted in ledgers of their own, and the board can add the judge's cost to the tokens.",
+        "Every token of every started trace counts, used or not, up to the token at which it was "
+        "stopped. Judge tokens and probes are counted separately; the board can add the judge's "
+        "cost to the tokens.",
     ),
     (
         "How do ranks and ties work?",
         "The rank is 1 + the number of methods that are significantly better: those whose "
         "accuracy is higher by a difference whose 95% interval, paired over problems, lies above "
-        "zero. Methods that cannot be told apart share a rank. Ranks are worked out once, over all "
-        "rows, so that no filter moves anybody; withdrawn rows and oracles are not ranked.",
+        "zero. Methods without a significant difference share a rank. Ranks are computed over all "
+        "rows, so filters do not change them. Withdrawn rows and oracles are not ranked.",
     ),
     (
-        "Why do synthetic rows stand apart?",
-        "Their traces were generated by this program to try things out and to measure speed; no "
-        "model wrote them. What a method scores there says nothing about the method.",
+        "Why are synthetic rows shown separately?",
+        "Their traces were generated by this program for testing and for measuring speed; no model "
+        "wrote them. Results on them say nothing about a method.",
     ),
     (
         "Why does my row say recomputed and not verified?",
-        "The third step was not made, or does not count: there was no sandbox where it was "
-        "verified, fewer repeats were run again, a judge's scores were not there, or the policy "
-        "decides by the question's text and has to be read by someone. verification.json says "
-        "which.",
+        "The third step was skipped or does not count. Reasons: the verifier had no sandbox, fewer "
+        "repeats were run again, the judge's scores were missing, or the policy decides by the "
+        "question's text and needs a manual review. verification.json gives the reason.",
     ),
     (
         "Why does my row say self-reported?",
-        "Nobody has verified it yet, or whoever did had not the pool. A run on a pool that is not "
-        "public stays so: name pools that deepprune-sim data pull gets, or publish yours.",
+        "It has not been verified yet, or the verifier did not have the pool. A run on a private "
+        "pool stays self-reported: use pools that deepprune-sim data pull can fetch, or publish "
+        "yours.",
     ),
     (
         "Why is my submission broken?",
@@ -250,13 +252,13 @@ FAQ = (
     ),
     (
         "May I choose the seed?",
-        "Yes, and it does not help: the verifier also replays the policy with a seed that nobody "
-        "can know before, and that one's figures stand in verification.json beside yours.",
+        "Yes, but it does not help: the verifier also replays the policy with a seed that nobody "
+        "can know in advance. Its figures are in verification.json beside yours.",
     ),
     (
-        "How do I submit a method that asks a judge?",
-        "Run it with --judge. Its scores are read from the folder of pools, so whoever verifies "
-        "needs them or the judge; without them the row stays recomputed.",
+        "How do I submit a method that uses a judge?",
+        "Run it with --judge. The judge's scores are read from the folder of pools, so a verifier "
+        "needs the scores or the judge. Without them, the row stays recomputed.",
     ),
     (
         "How do I correct or withdraw a submission?",
@@ -264,9 +266,9 @@ FAQ = (
         "and never ranked. To correct it, withdraw it and submit a new one.",
     ),
     (
-        "Is what I write shown as it is?",
-        "As text, whatever it contains: no markup, no HTML, links only where they are https://. "
-        "Look into run.json before you send it: it says how the run was called, paths included.",
+        "How are my texts shown?",
+        "As plain text, without markup or HTML; only https:// addresses become links. Check "
+        "run.json before you send it: it contains the run's command line, including paths.",
     ),
 )
-"""Questions and answers, as docs/submitting.md and docs/decisions have them; plain text."""
+"""Questions and answers in plain text, consistent with docs/submitting.md and docs/decisions."""

@@ -1,6 +1,6 @@
-"""Tables as readers see them: built once, shown as HTML, downloaded as CSV, copied into a paper.
+"""Tables: built once, shown as HTML, downloaded as CSV, copied as Markdown or LaTeX.
 
-A cell's text is plain text whatever it contains: each rendering escapes it.
+A cell's text is plain text; each rendering escapes it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from itertools import groupby
 from simulator.report.text import escape_latex
 
 NOTHING = "–"
-"""What a cell without a value shows; its note says why."""
+"""Text of a cell without a value; its note is the reason."""
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet takes for a formula when a text begins with it."""
+"""Beginnings of texts that a spreadsheet would take for formulas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +29,20 @@ class Cell:
     Parameters
     ----------
     text
-        What is shown. With no value and no text the cell shows a dash.
+        Text shown. Without value and text, the cell shows a dash.
     value
-        What rows are sorted by and CSV holds, unrounded; None where there is none.
+        Unrounded value for sorting and CSV; None if there is none.
     note
-        Shown on hover: an interval, or why there is no value.
+        Shown on hover: an interval, or the reason there is no value.
     link
-        Where the text leads: an https:// address, or a page of this app with its parameters
+        Target of the text: an https:// address, or a page of this app with its parameters
         ("entry?entry=…").
     bold, underlined
-        Emphasis, which Markdown and LaTeX keep.
+        Emphasis, kept in Markdown and LaTeX.
     mark
-        A footnote's sign behind the text.
+        Footnote sign after the text.
     low, high
-        Ends of the value's 95% interval; CSV holds them where a column has any.
+        Ends of the value's 95% interval; in CSV if a column has any.
     """
 
     text: str = ""
@@ -58,10 +58,10 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `key` names it in links and CSV, `help` explains it on hover.
+    """One column: `key` is its name in links and CSV, `help` its explanation on hover.
 
-    Neighbours with the same `group` stand under one common heading. `descending` is how it is
-    sorted when it is first chosen.
+    Neighbours with the same `group` share a common heading. `descending` is the sort order when the
+    column is first chosen.
     """
 
     key: str
@@ -74,7 +74,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Columns and rows of as many cells; `notes` stand below, `first` columns stay in sight."""
+    """Columns and rows of cells.
+
+    `notes` stand below the table; the first `first` columns stay visible when scrolling.
+    """
 
     caption: str
     columns: tuple[Column, ...]
@@ -89,14 +92,14 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """By which column rows are sorted; as text `key` or `-key`, which is descending."""
+    """Column and direction by which rows are sorted; as text `key`, or `-key` for descending."""
 
     key: str
     descending: bool = False
 
     @classmethod
     def parse(cls, text: str) -> Order:
-        """The order that a link names."""
+        """Parse the order from a link."""
         return cls(text.removeprefix("-"), text.startswith("-"))
 
     def __str__(self) -> str:
@@ -104,9 +107,9 @@ class Order:
 
 
 def sorted_by(table: Table, order: Order | None) -> Table:
-    """The table in another order: cells without a value last, equal ones as they were.
+    """Return the table sorted by `order`, stably, with cells without a value last.
 
-    A column that the table does not have leaves it as it is.
+    An unknown column leaves the table unchanged.
     """
     places = [
         index for index, column in enumerate(table.columns) if order and column.key == order.key
@@ -128,7 +131,7 @@ def sorted_by(table: Table, order: Order | None) -> Table:
 
 
 def first_rows(table: Table, most: int | None) -> Table:
-    """The table's first rows, with a note where some are left out; all of them for None."""
+    """Return the table's first rows, with a note if some are left out; all rows for None."""
     count = len(table.rows)
     if most is None or count <= most:
         return table
@@ -137,7 +140,7 @@ def first_rows(table: Table, most: int | None) -> Table:
 
 
 def groups(table: Table) -> list[tuple[str, int]]:
-    """Common headings with how many neighbouring columns each spans; empty where there are none."""
+    """Return each common heading and the number of columns it spans; empty if there are none."""
     if not any(column.group for column in table.columns):
         return []
     runs = groupby(column.group for column in table.columns)
@@ -145,10 +148,10 @@ def groups(table: Table) -> list[tuple[str, int]]:
 
 
 def as_html(table: Table, order: Order | None = None, *, sortable: bool = True) -> str:
-    """A `<table>` in which every text is escaped.
+    """Return a `<table>` in which every text is escaped.
 
-    Headings of a sortable one are buttons with `data-sort`; links have `data-go` where they lead
-    to a page of this app.
+    Headings of a sortable table are buttons with `data-sort`; links to pages of this app have
+    `data-go`.
     """
     parts = ['<div class="dps-scroll" tabindex="0" role="region" ']
     parts.append(f'aria-label="{escape(table.caption)}"><table class="dps">')
@@ -221,7 +224,7 @@ def _kind(table: Table, index: int) -> str:
 
 
 def as_csv(table: Table) -> str:
-    """Headings are keys; values are unrounded, texts cannot be taken for formulas."""
+    """Return CSV with keys as headings and unrounded values; no text is read as a formula."""
     ends = [
         any(row[index].low is not None or row[index].high is not None for row in table.rows)
         for index in range(len(table.columns))
@@ -248,11 +251,11 @@ def _plain(cell: Cell) -> float | str | None:
         return value
     if value.startswith(FORMULA):
         value = "'" + value
-    return value.replace("\r", "\n")  # csv writes a lone \r unquoted, which no reader takes
+    return value.replace("\r", "\n")  # csv writes a lone \r unquoted, which readers reject
 
 
 def as_markdown(table: Table) -> str:
-    """A GitHub table; groups stand before their columns' headings."""
+    """Return a GitHub table; headings begin with the names of their groups."""
     heads = [_full_heading(column) for column in table.columns]
     rows = [[_markdown(cell) for cell in row] for row in table.rows]
     lines = [_line([_escape_markdown(head) for head in heads])]
@@ -282,7 +285,7 @@ def _markdown(cell: Cell) -> str:
 
 
 def _escape_markdown(text: str) -> str:
-    """Every character that could begin markup or HTML as itself."""
+    """Escape every character that could begin markup or HTML."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{each}" if each in "\\`*_{}[]|#~$!" else each for each in text).replace(
         "\n", " "
@@ -290,7 +293,7 @@ def _escape_markdown(text: str) -> str:
 
 
 def as_latex(table: Table) -> str:
-    """A `tabular` for booktabs."""
+    """Return a `tabular` for booktabs."""
     shape = "".join("r" if column.numeric else "l" for column in table.columns)
     lines = [f"\\begin{{tabular}}{{{shape}}}", "\\toprule"]
     if spans := groups(table):

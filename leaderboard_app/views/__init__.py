@@ -1,1 +1,1 @@
-"""The pages, a folder each."""
+"""The pages: each renders what the pure module of the same name builds."""

@@ -186,7 +186,7 @@ def test_pools_with_other_traces_have_columns_of_their_own() -> None:
     assert cell(table, "one", "m.aime24.a.tokens_1e8").bold
     assert cell(table, "other", "m.aime24.b#12345678.tokens_1e8").bold
     note = cell(table, "cons@512", "m.aime24.a.accuracy", mark="†").note
-    assert note == "Published figures are of other traces than this pool's."
+    assert note == "Published figures are from other traces than this pool's."
 
 
 def test_a_number_that_nothing_can_have_does_not_widen_its_column() -> None:
@@ -323,8 +323,8 @@ def test_an_empty_cell_says_why() -> None:
         "idle": "Not run on d/m/b.",
         "gone": "Withdrawn, and not run on d/m/b.",
     }
-    assert "Published figures alone" in cell(table, "idle", "m.c.accuracy").note
-    assert cell(table, "gone", "m.a.tokens_1e8").note == "Its summary lacks this figure."
+    assert "Only published figures" in cell(table, "idle", "m.c.accuracy").note
+    assert cell(table, "gone", "m.a.tokens_1e8").note == "Not in its summary."
 
 
 def test_another_version_of_a_pool_is_named_as_the_reason() -> None:
@@ -404,7 +404,7 @@ def test_a_run_that_was_submitted_stands_there_once_with_its_name_as_a_note() ->
     assert [each.id for each in entries] == ["2026-x", "runs/y"]
     assert runs == {"2026-x": ["runs/x"]}
     table = board_table(library(packed, run, other), False, Selection())
-    assert "The same as runs/x on this machine." in cell(table, "2026-x", "method").note
+    assert "The same as the local run runs/x." in cell(table, "2026-x", "method").note
 
 
 @pytest.mark.parametrize("badge", [None, "withdrawn"])
@@ -452,7 +452,7 @@ def test_the_combined_view_says_how_each_was_compared() -> None:
     assert cell(table, "b", "pools").text == "1"  # its synthetic one does not count
     assert [cell(table, name, "pareto").text for name in ("a", "b", "alone")] == ["yes", "no", ""]
     assert cell(table, "alone", "compared").text == ALONE
-    assert cell(table, "oracle", "compared").text.startswith("Knows what no method can know")
+    assert cell(table, "oracle", "compared").text.startswith("Uses ground truth")
     assert cell(table, "silent", "compared").text == WITHOUT_ANSWERS
 
 

@@ -152,8 +152,7 @@ def difference(accuracy: Metric, saved: Metric, pools: int = 1) -> Any:
         ),
         (
             difference(Metric(0.0), Metric(0.0)),
-            "a is as accurate as b on P (there are too few problems to say whether that is "
-            "chance), with as many tokens.",
+            "a is as accurate as b on P (too few problems for an interval), with as many tokens.",
         ),
     ],
 )
@@ -177,7 +176,7 @@ def test_caveats_name_what_stands_in_the_way(library: Library) -> None:
         "stranger and bound share no recorded pool with the same traces.",
         f"Budgets differ on {POOL}: a N=8, b N=8, bound N=16.",
         "Repeats differ: a 2, b 4, stranger 2, bound 2.",
-        "bound knows what no method can: it is a bound, not a method.",
+        "bound uses ground truth: it is a bound, not a method.",
         "bound was withdrawn by its authors.",
     ]
 

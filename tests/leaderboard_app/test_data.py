@@ -252,7 +252,8 @@ def test_charts_show_every_trace_once(answers: PoolAnswers) -> None:
 
 def test_charts_in_words(answers: PoolAnswers) -> None:
     assert data_charts.answers_in_words(answers).startswith(
-        "Of 3 problems, all traces are right on 0 and none on 0; the commonest answer is right on 1"
+        "Of 3 problems, all traces are right on 0 and none on 0; the most common answer is right "
+        "on 1"
     )
     # sorted lengths: five 10, 20, 30, 40, 40, 41, 42, 100
     assert data_charts.lengths_in_words(answers).startswith(
@@ -278,6 +279,6 @@ def test_the_description_names_what_is_given_and_nothing_else(library: Library) 
     said = dict(data.description(pool.info))
     assert said["Importer"] == "test 1"
     assert said["Token counts"].startswith("total. Lengths are exact")
-    assert said["Signals"] == "none beside lengths and answers"
+    assert said["Signals"] == "none besides lengths and answers"
     assert said["Fingerprint"] == pool.info.fingerprint
-    assert not {"Licence", "Source", "Revision", "To cite", "Tokenizer", "Note"} & set(said)
+    assert not {"Licence", "Source", "Revision", "Citation", "Tokenizer", "Note"} & set(said)

@@ -98,9 +98,9 @@ def test_where_tokens_are_saved(short: Entry) -> None:
     ]
     assert [savings.outcome(each) for each in found] == list(savings.OUTCOMES)
     assert savings.savings_text(result, found) == (
-        "Of the 600 tokens of cons@8 over 3 problems it saves 26.7%; most on a (50.0%), least on "
-        "c (10.0%). It is right more often than cons@8 on 1, as often on 1 and less often on 1 of "
-        "them."
+        "Of the 600 tokens of cons@8 over 3 problems the entry saves 26.7%; most on a (50.0%), "
+        "least on c (10.0%). It is right more often than cons@8 on 1, as often on 1 and less often "
+        "on 1 of them."
     )
     drawn = savings.savings_chart(result, found).to_dict()
     assert drawn["layer"][1]["encoding"]["color"]["scale"]["range"] == [GOOD, SERIES[0], BAD]
@@ -171,11 +171,11 @@ def test_no_text_of_a_submitter_reaches_a_shell_unquoted(short: Entry, tmp_path:
 def test_whether_a_policy_is_the_built_in_of_its_name_is_told(short: Entry, tmp_path: Path) -> None:
     policy = entries.policy_source(short)
     assert policy is not None
-    assert policy.note == "It is the built-in method short-3@8 of this version."
+    assert policy.note == "The built-in method short-3@8 of this version."
     assert "class ShortM(Policy)" in policy.source
     other = entries.policy_source(tampered(short, tmp_path / "a", sha256="0" * 64))
     assert other is not None
-    assert other.note.endswith("but its source is another.")
+    assert other.note.endswith("but another source.")
     own = entries.policy_source(tampered(short, tmp_path / "b", name="mine.py"))
     assert own is not None
     assert own.note.startswith("A policy file of the submitter")
@@ -199,7 +199,7 @@ def test_a_report_counts_where_it_is_of_these_very_files(
     assert other is not None
     assert [column.heading for column in other.columns[1:3]] == ["submitted", "another seed"]
     assert len(other.rows) == 9
-    assert reports.read_report(short).why == "Nobody has verified it yet."
+    assert reports.read_report(short).why == "Not verified yet."
     hostile = full_library.by_id["2026-11-21-hostile"]
     assert "submission.toml: paper" in reports.read_report(hostile).why  # javascript:
 
@@ -209,7 +209,7 @@ def test_a_report_counts_where_it_is_of_these_very_files(
         file.write("\n")
     changed = reports.read_report(replace(entry, path=path))
     assert changed.steps == ()
-    assert "is of other files" in changed.why
+    assert "was made for other files" in changed.why
     (path / "verification.json").write_text("[" * 100_000)
     assert "cannot be read" in reports.read_report(replace(entry, path=path)).why
 

@@ -235,7 +235,7 @@ def test_an_oracle_is_marked_as_one(folders: Folders) -> None:
     assert texts(table, "judge") == ["reader:x=1", "oracle:x=1 (oracle)"]
     assert texts(table, "auroc")[0].startswith("0.625 [")
     assert table.rows[1][2].note == "cannot be read"
-    assert any("knows the answers" in note for note in table.notes)
+    assert any("uses ground truth" in note for note in table.notes)
     assert texts(judged_tables.inventory_table(inventory(library)), "judge")[1].endswith("(oracle)")
 
 
@@ -262,11 +262,11 @@ def test_published_judges_are_those_of_the_paper() -> None:
         "focal",
         "oversampling",
         "both",
-        "problems kept apart",
+        "split by problem",
     ]
     assert texts(table, "500 tokens:auroc") == ["0.8556", "0.8360", "0.7610", "0.8608", ""]
     assert texts(table, "25 reasoning words:tnr_at_02")[3] == "0.8186"
-    assert texts(table, "prefix not given:auroc")[4] == "0.7072"
+    assert texts(table, "prefix not stated:auroc")[4] == "0.7072"
     bold = {cell.text for cells in table.rows for cell in cells if cell.bold}
     assert bold == {"0.8608", "0.7720", "0.8701", "0.8186"}
 

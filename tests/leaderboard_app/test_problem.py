@@ -69,7 +69,7 @@ def test_a_replay_is_its_decisions_joined_with_the_pool(short: Replay) -> None:
 
 def test_its_figures_and_sentences(short: Replay) -> None:
     tokens, baseline, clock, started = problems.facts(short)
-    assert (tokens.value, tokens.change) == ("770", "-16.3% to cons@8")  # of 80 + 90 + … + 150
+    assert (tokens.value, tokens.change) == ("770", "-16.3% vs cons@8")  # of 80 + 90 + … + 150
     assert (baseline.value, clock.value, started.value) == ("920", "100", "8")
     assert problems.verdict(short) == (
         "It answered '103', which is wrong; the right answer is '1'. cons@8 is wrong."
@@ -80,14 +80,14 @@ def test_its_figures_and_sentences(short: Replay) -> None:
     assert "www…', which is wrong" in said
     assert len(said) < 300
     assert pictures.picture_text(short) == (
-        f"8 of 8 traces were started; 3 finished. Not finished: 5 {CUT}. Answers that the started "
-        "traces have in full: 103 75%, ✓ 1 25%. It answered at 100 decode steps."
+        f"8 of 8 traces were started; 3 finished. Not finished: 5 {CUT}. Answers of the started "
+        "traces in full: 103 75%, ✓ 1 25%. The policy answered at 100 decode steps."
     )
     place = short.place(7)
     assert place is not None
     assert problems.trace_sentence(short, place) == (
-        f"Trace 7, started as number {place}: 100 of 150 tokens, {CUT}. In full it says '1', which "
-        "is right."
+        f"Trace 7, place {place} in start order: 100 of 150 tokens, {CUT}. In full it says '1', "
+        "which is right."
     )
     assert short.place(8) is None
 
@@ -152,7 +152,7 @@ def test_votes_of_the_finished_stand_beside_those_of_all(short: Replay) -> None:
         ("103", 3, 6),
     ]
     assert voted.votes_text(short) == (
-        "Finished traces with each answer, of all 8 that have it: ✓ 1: 0 of 2; 103: 3 of 6."
+        "Finished traces by answer, and how many of all 8 give it: ✓ 1: 0 of 2; 103: 3 of 6."
     )
     assert len(voted.votes_chart(short).to_dict()["datasets"].popitem()[1]) == 4
 
@@ -234,7 +234,7 @@ def test_decisions_that_cannot_be_are_refused(
     full: Folders, tmp_path: Path, column: str, value: float
 ) -> None:
     library = tampered(full, tmp_path, column, value)
-    with pytest.raises(UserError, match="decisions that no run has"):
+    with pytest.raises(UserError, match="invalid decisions"):
         read(library, "runs/esc", "p3")
 
 
@@ -444,7 +444,7 @@ def test_clusters_have_lanes_of_their_own_and_a_representative(full_library: Lib
     axis = pictures.picture(replay, "cluster", ghosts=False).to_dict()["layer"][0]["encoding"]["y"]
     assert axis["axis"]["values"] == [1.5, 4.5, 7]
     assert axis["axis"]["labelExpr"] == (
-        '{"1.5": "cluster 0 · 3", "4.5": "cluster 1 · 3", "7": "in none · 2"}'
+        '{"1.5": "cluster 0 · 3", "4.5": "cluster 1 · 3", "7": "no cluster · 2"}'
         "[toString(datum.value)]"
     )
     assert "2 clusters, the largest of 3 traces." in pictures.picture_text(replay)

@@ -208,7 +208,7 @@ def test_answers_to_other_problems_are_not_averaged() -> None:
     )
     measured = tradeoff_points.measure(library, [POOL, OTHER], "tokens")
     assert [point.entry.id for point in measured.points] == ["a", "b"]
-    assert "no sound answers" in measured.notes[0]
+    assert "no valid answers" in measured.notes[0]
     assert measured.notes[0].endswith("other, wrong, none.")
 
 
@@ -245,9 +245,7 @@ def test_clocks_of_other_engines_do_not_stand_on_one_axis(
     measured = tradeoff_points.measure(made_library(entries), [POOL], "clock")
     assert [point.entry.id for point in measured.points] == ["a", "b"]
     assert measured.cost_name == f"Clock a problem, {name}"
-    assert measured.notes == (
-        f"Left out, because it has another clock than this one, in {name}: c.",
-    )
+    assert measured.notes == (f"Left out, because it has another clock than {name}: c.",)
 
 
 def test_settings_of_one_method_are_joined_in_the_order_of_their_values() -> None:
@@ -306,7 +304,7 @@ def test_published_figures_of_the_same_model_and_benchmark_are_a_problem_and_on_
         ("Another", "tokens", {}, ()),
         ("Model-X", "tokens", {"synthetic": True}, ()),
         ("Model-X", "tokens", {"problems": 8}, ("of 30 problems, this pool of 8",)),
-        ("Model-X", "judge", {}, ("see that axis",)),
+        ("Model-X", "judge", {}, ("see the cost Tokens",)),
     ],
 )
 def test_published_figures_that_are_not_of_the_same_are_not_drawn(
@@ -322,8 +320,8 @@ def test_the_text_names_the_front_and_the_extremes(three: Library) -> None:
     said = tradeoff.sentence(tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens")))
     assert said == (
         f"Accuracy against tokens a problem on {POOL}: 5 entries. "
-        "On the Pareto front, from the cheapest on: cheap, 70.0% at 100; dear, 90.0% at 300. "
-        "Cheapest: oracle, 100.0% at 10. Dearest: dear, 90.0% at 300. "
+        "On the Pareto front, by cost: cheap, 70.0% at 100; dear, 90.0% at 300. "
+        "Cheapest: oracle, 100.0% at 10. Most expensive: dear, 90.0% at 300. "
         "Most accurate: oracle, 100.0% at 10. Least accurate: beaten, 60.0% at 200. "
         "Baseline cons@8: 90.0% at 400."
     )

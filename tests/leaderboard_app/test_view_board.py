@@ -164,4 +164,4 @@ def _html(app: AppTest) -> str:
 def test_a_filter_that_leaves_nothing_says_so(open_app: Open, full: Folders) -> None:
     app = open_app(full, since="2030-01-01")
     assert not app.exception
-    assert "No row is left" in app.info[-1].value
+    assert "No rows are left" in app.info[-1].value

@@ -40,7 +40,7 @@ def test_small_asks_for_two(open_app: Open, small: Folders, entries: str | None)
     app = open_app(small, "compare", **({"entries": entries} if entries else {}))
     assert not app.exception
     assert "Choose two or more entries" in texts(app)
-    assert ("Not here, and left out: nobody, <b>x</b>." in texts(app)) == (
+    assert ("Not found, and left out: nobody, <b>x</b>." in texts(app)) == (
         entries is not None and entries.startswith("nobody")
     )
 
@@ -68,7 +68,7 @@ def test_three_have_a_matrix_and_a_choice_of_whom_to_draw(
         **{"with": "2026-11-21-hostile"},
     )
     assert not app.exception
-    assert [each.value for each in app.subheader] == ["Each against each", "Problem by problem"]
+    assert [each.value for each in app.subheader] == ["All pairs", "Problem by problem"]
     assert app.selectbox(key="chosen-with").value == "2026-11-21-hostile"
     assert "Accuracy of the row minus that of the column" in texts(app)
 

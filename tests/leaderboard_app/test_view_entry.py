@@ -31,7 +31,7 @@ def test_without_a_choice_there_is_a_box_to_choose_from(small: Folders, open_app
     assert (box.options, box.value) == (["runs/cons"], None)
     app = box.set_value("runs/cons").run()
     assert not app.exception
-    assert "It is the built-in method cons@8 of this version." in texts(app)
+    assert "The built-in method cons@8 of this version." in texts(app)
 
 
 def test_a_run_shows_its_figures_command_and_citation(small: Folders, open_app: Open) -> None:
@@ -44,14 +44,14 @@ def test_a_run_shows_its_figures_command_and_citation(small: Folders, open_app: 
     )
     assert "@misc{runs-cons," in said
     assert "deepprune-sim submit makes a submission of it" in said.replace("\\", "")
-    assert "it saves 0.0%" in said  # cons@8 is what it is compared with
+    assert "the entry saves 0.0%" in said  # cons@8 is what it is compared with
 
 
 @pytest.mark.parametrize(
     ("entry", "expected"),
     [
-        ("2026-11-22-sac", "What held the policy while it was run again: built-in."),
-        ("2026-11-20-short", "Nobody has verified it yet."),
+        ("2026-11-22-sac", "Isolation of the policy during the rerun: built-in."),
+        ("2026-11-20-short", "Not verified yet."),
         ("2026-11-20-taken-back", "Withdrawn: A mistake in the prompt"),
         ("runs/asc-0.9", "-p threshold=0.9"),
         ("runs/sac", "Policy"),

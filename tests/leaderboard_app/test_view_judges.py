@@ -41,15 +41,15 @@ def headings(app: AppTest) -> list[str]:
 def test_empty_says_which_command_makes_scores(open_app: Open, empty: Folders) -> None:
     app = open_app(empty, "judges")
     assert not app.exception
-    assert "No judge's scores" in app.info[0].value
+    assert "No judge scores" in app.info[0].value
     assert any(each.value.startswith("deepprune-sim judge score") for each in app.code)
-    assert "How well they tell pairs apart" not in headings(app)
+    assert "Quality on this pool" not in headings(app)
 
 
 def test_small_has_no_scores_either(open_app: Open, small: Folders) -> None:
     app = open_app(small, "judges")
     assert not app.exception
-    assert "No judge's scores" in app.info[0].value
+    assert "No judge scores" in app.info[0].value
 
 
 def test_full_shows_published_figures_without_any_scores(open_app: Open, full: Folders) -> None:
@@ -64,7 +64,7 @@ def test_scores_are_held_against_answers(open_app: Open, judged_folders: Folders
     assert not app.exception
     assert headings(app) == [
         "Judges",
-        "How well they tell pairs apart",
+        "Quality on this pool",
         "Published judges",
         "The threshold τ",
         "ROC",

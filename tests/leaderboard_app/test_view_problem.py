@@ -51,7 +51,7 @@ def test_the_first_problem_stands_where_only_an_entry_is_named(
         ("runs/short-3-8", POOL, "p3", "cut when enough others had finished"),
         ("runs/esc", POOL, "p0", "5 of 8 traces were started; 5 finished."),
         ("2026-11-22-sac", GENERATED, "003", "cut by ProbesAgree(14)"),
-        ("2026-11-22-parallel-probe", GENERATED, "003", "What the last probe of each trace"),
+        ("2026-11-22-parallel-probe", GENERATED, "003", "Answers of the last probe"),
         ("2026-11-22-deepconf-low", GENERATED, "003", "The threshold is "),
     ],
 )

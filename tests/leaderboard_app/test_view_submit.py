@@ -40,9 +40,9 @@ def test_small_names_its_pool_and_budget(open_app: Open, small: Folders) -> None
     assert "-d recorded/model-a/bench-1 -n 8" in commands(app)[0]
     assert [each.value for each in app.subheader] == [
         "1. Run your method",
-        "2. Look at it",
-        "3. Pack it",
-        "4. Verify and send it",
+        "2. Look at the results",
+        "3. Pack the run",
+        "4. Verify and send the submission",
     ]
     assert {question for question, _ in FAQ} <= {each.label for each in app.expander}
     said = " ".join(each.value for each in app.markdown)

@@ -87,5 +87,5 @@ def test_a_link_that_means_nothing_harms_nothing(open_app: Open, full: Folders) 
         full, "tradeoff", entry="<b>", pools="none", cost="?", entries="x,%ff", badges="?", data="?"
     )
     assert not app.exception
-    assert "no such entry" in texts(app)
+    assert "an entry that is not here" in texts(app)
     assert len(app.get("vega_lite_chart")) == 1

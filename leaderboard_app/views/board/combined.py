@@ -1,4 +1,4 @@
-"""The board's combined view: replayed entries against cons@N over their pools, with ranks."""
+"""The board's combined view: each entry against cons@N, averaged over its pools, with ranks."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
 from simulator.runs.results import Metric, ProblemSums
 
-WITHOUT_ANSWERS = "What it answered on each problem is missing or cannot be right."
-ALONE = "Shares no pool with another method, so that nobody can compare it."
+WITHOUT_ANSWERS = "Its answers to each problem are missing or invalid."
+ALONE = "Shares no pool with another method, so it cannot be compared."
 
 
 def contenders(library: Library, synthetic: bool) -> list[Contender]:
-    """The board's entries with what they did on each real, or each synthetic, pool.
+    """Return the board's entries with their results on each real, or each synthetic, pool.
 
-    Pools are the same when their fingerprints are; one that an entry does not name is its own.
+    Pools are the same if their fingerprints are equal; a result without a fingerprint has a pool of
+    its own.
     """
     names: dict[str, str] = {}
     found = []
@@ -41,16 +42,19 @@ def contenders(library: Library, synthetic: bool) -> list[Contender]:
 
 
 def places(library: Library, synthetic: bool) -> dict[str, Place]:
-    """Where each of the board's entries stands, by its id; takes seconds for many, once."""
+    """Return the place of each entry on the board, by id.
+
+    Computed once: it takes seconds for many entries.
+    """
     return library.once(("places", synthetic), lambda: rank(contenders(library, synthetic)))
 
 
 def combined_table(
     library: Library, standing: Mapping[str, Place], synthetic: bool, selection: Selection
 ) -> Table:
-    """Entries by rank; `selection` chooses rows and changes none of their figures.
+    """Build the table of entries by rank; `selection` filters rows and changes no figure.
 
-    A filter for models or benchmarks keeps entries with a pool of these; their figures stay those
+    A filter by model or benchmark keeps entries with a matching pool; their figures stay averages
     over all of their pools.
     """
     entries, _ = folded(library)
@@ -69,7 +73,7 @@ def combined_table(
     )
     labels = {entry.id: entry.label for entry in entries}
     return Table(
-        "Methods against majority voting over all traces, over their pools",
+        "Methods against majority voting over all traces, averaged over pools",
         _columns(),
         tuple(
             _row(entry, standing[entry.id], results(entry, synthetic), ranked, labels)
@@ -80,26 +84,27 @@ def combined_table(
 
 
 _NOTES = (
-    "Rank: 1 + the number of methods that are significantly better, ties included. One is when "
-    "the 95% interval of the difference in accuracy, paired problem by problem, lies wholly above "
-    "zero on the pools that both ran on, each weighted equally. Intervals are for one pair, not "
-    "corrected for how many there are. Two that share no pool are not compared.",
-    "Ranks are worked out over all methods: a filter moves nobody.",
-    "What a row saves, and its difference, are against cons@N with the N of that row.",
+    "Rank: 1 + the number of methods that are significantly better, so tied methods share a rank. "
+    "A method is significantly better if the 95% interval of the difference in accuracy, paired "
+    "problem by problem, lies above zero on the pools that both ran on, each weighted equally. "
+    "Intervals are not corrected for multiple comparisons. Methods without a shared pool are not "
+    "compared.",
+    "Ranks are computed over all methods; filters do not change them.",
+    "Each row is compared with cons@N at its own N.",
 )
 
 _PUBLISHED = (
-    "Published figures have no rank: nobody can pair them problem by problem with a replay."
+    "Published figures have no rank: they cannot be paired problem by problem with a replay."
 )
 
 
 def _columns() -> tuple[Column, ...]:
     reduction, difference = FIGURES["reduction"], FIGURES["accuracy_difference"]
-    pools = "The mean over its pools, each weighted equally."
+    pools = "Mean over the row's pools, each weighted equally."
     return (
         Column("method", "Method", numeric=False),
         Column("rank", "Rank", help="1 + the number of methods that are significantly better"),
-        Column("badge", "Badge", numeric=False, help="How sure one can be of a row's figures"),
+        Column("badge", "Badge", numeric=False, help="How far a row's figures have been checked"),
         Column("reduction", reduction.heading, help=f"{reduction.help} {pools}", descending=True),
         Column(
             "accuracy_difference",
@@ -111,15 +116,13 @@ def _columns() -> tuple[Column, ...]:
             "pareto",
             "Pareto",
             numeric=False,
-            help="Whether no other method has, on the pools that both ran on, no more tokens and "
-            "no less accuracy and is better in one",
+            help="Yes if no other method, on the pools that both ran on, is at least as good in "
+            "tokens and accuracy and better in one of them",
             descending=True,
         ),
-        Column("pools", "Pools", help="On how many it ran", descending=True),
-        Column("budget", "N", help="Up to how many traces a problem"),
-        Column(
-            "compared", "Compared with", numeric=False, help="Methods that it shares a pool with"
-        ),
+        Column("pools", "Pools", help="Number of pools the method ran on", descending=True),
+        Column("budget", "N", help="Maximum number of traces per problem"),
+        Column("compared", "Compared with", numeric=False, help="Ranked methods that share a pool"),
     )
 
 
@@ -134,7 +137,7 @@ def _has_pool(entry: Entry, synthetic: bool, selection: Selection) -> bool:
 
 
 def _order(entry: Entry, place: Place) -> tuple[float, float, str]:
-    """Ranked ones by rank, of equals those that save more first."""
+    """Return the key that sorts rows by rank, then by tokens saved; unranked rows come last."""
     saved = place.reduction.value if place.reduction else float("-inf")
     return (place.rank if place.rank is not None else float("inf")), -saved, entry.label
 
@@ -148,7 +151,7 @@ def _row(
 ) -> tuple[Cell, ...]:
     reason = why_unranked(entry, place)
     better = [labels[each] for each in place.better]
-    beaten_by = f"Significantly better: {_listed(better) or 'nobody'}."
+    beaten_by = f"Significantly better: {_listed(better) or 'none'}."
     budgets = sorted({result.budget for result in own.values()})
     among = reason or f"{place.compared} of {ranked - 1}"
     pareto = "" if place.pareto is None else "yes" if place.pareto else "no"
@@ -166,7 +169,7 @@ def _row(
 
 
 def why_unranked(entry: Entry, place: Place) -> str:
-    """Why an entry has no rank; empty where it has one."""
+    """Return the reason an entry has no rank; empty if it has one."""
     if place.rank is not None:
         return ""
     if entry.withdrawn or entry.badge == "withdrawn":
@@ -174,7 +177,7 @@ def why_unranked(entry: Entry, place: Place) -> str:
     if entry.badge is None:
         return badge_help(None)
     if entry.unranked:
-        return "Knows what no method can know: shows what could be reached."
+        return "Uses ground truth: a bound, not a method."
     return ALONE if place.reduction else WITHOUT_ANSWERS
 
 
@@ -190,5 +193,5 @@ def _figure(name: str, metric: Metric | None) -> Cell:
     text = figure.text(metric.value)
     if metric.low is not None and metric.high is not None:
         text += f" [{figure.text(metric.low)}, {figure.text(metric.high)}]"
-    note = figure.interval(metric) or "One problem alone gives no interval."
+    note = figure.interval(metric) or "One problem: no interval."
     return Cell(text, metric.value, note, low=metric.low, high=metric.high)

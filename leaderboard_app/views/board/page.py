@@ -19,7 +19,7 @@ from leaderboard_app.views.board.table import board_table, hideable
 
 TABLE, COMBINED = "table", "combined"
 
-ROWS = 50  # are shown at first: 200 of nine pools take a browser half a second
+ROWS = 50  # shown at first: 200 rows of nine pools take a browser half a second
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing every two methods …")
@@ -39,7 +39,7 @@ def page() -> None:
     there = kinds(library)
     if not there:
         screen.empty_of_entries(
-            library, "Nothing here yet: no submission, no run, no published figure. Make two runs:"
+            library, "Nothing here yet: no submissions, runs or published figures. Make two runs:"
         )
     else:
         with st.container(horizontal=True):
@@ -51,20 +51,20 @@ def page() -> None:
         if not library.entries and view != COMBINED:
             screen.empty_of_entries(
                 library,
-                "Only published figures so far. Make two runs; what is on generated traces stands "
-                "under Synthetic:",
+                "Only published figures so far. Make two runs; runs on generated traces are shown "
+                "under synthetic:",
             )
     screen.show_broken(library)
     screen.charts_ahead()
 
 
 def _chosen_kind(there: list[bool]) -> bool:
-    """Whether synthetic figures are shown; real and synthetic ones never stand together."""
+    """Return True if synthetic figures are shown; real and synthetic ones are never mixed."""
     return screen.choose_kind(real=False in there, synthetic=True in there)
 
 
 def _one(label: str, key: str, options: tuple[str, str]) -> str:
-    """A switch in the page's link."""
+    """Show a switch whose value is in the page's link."""
     chosen: str = st.segmented_control(
         label,
         options,
@@ -91,7 +91,7 @@ def _board(library: Library, synthetic: bool, view: str) -> None:
     else:
         table = _table(library.state, synthetic, selection, library)
     if not table.rows:
-        screen.empty("No row is left: take a filter away.")
+        screen.empty("No rows are left. Remove a filter.")
         return
     if selection.filters:
         st.caption(f"Filtered: {len(table.rows)} rows are left.")
@@ -103,7 +103,7 @@ def _board(library: Library, synthetic: bool, view: str) -> None:
 
 
 def _selection(library: Library, synthetic: bool) -> Selection:
-    """What the reader filters by; every part of it is in the page's link."""
+    """Show the filters and return what is selected; every part of it is in the page's link."""
     columns = pool_columns(library, synthetic)
     badges = {entry.badge or "broken" for entry in library.entries} | {"reported"}
     with st.expander("Filter rows, hide columns", icon=":material/filter_list:") as below:
@@ -118,8 +118,8 @@ def _selection(library: Library, synthetic: bool) -> Selection:
             "Needs any of",
             "needs",
             KEY_NEEDS,
-            "What a method reads beside lengths and answers; published ones are known where the "
-            "method is built in.",
+            "Signals a method reads besides lengths and answers. Published rows have them "
+            "only if the method is built in.",
         )
         since = middle.date_input("Since", None, key="since", bind="query-params")
         until = right.date_input("Until", None, key="until", bind="query-params")

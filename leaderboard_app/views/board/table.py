@@ -1,8 +1,8 @@
-"""The board in the form of the published tables: methods × (models × benchmarks).
+"""The board in the form of published tables: methods as rows, models × benchmarks as columns.
 
-Rows are submissions, runs of this machine and published figures; each model and benchmark has a
-column of tokens and one of accuracy. What is best in a column is worked out over all rows that
-take part, so that it does not depend on what a reader filters.
+Rows are submissions, local runs and published figures. Each model and benchmark has a column of
+tokens and one of accuracy. The best figure of a column is taken over all rows that take part, so
+that it does not depend on filters.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from simulator.submissions.published import BADGE as REPORTED
 from simulator.submissions.published import PublishedFigure, Source
 
 TOKENS, ACCURACY = SHOWN = ("tokens_1e8", "accuracy")
-"""The figures of each pool."""
+"""Metrics shown for each pool."""
 
 MARKS = ("†", "‡", "§", "¶")
-"""Signs of sources, doubled when they run out."""
+"""Footnote signs of sources, doubled when they run out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row before it is made of cells: `figures` and `missing` are by `PoolColumn.key`.
+    """A row before its cells are made; `figures` and `missing` are by `PoolColumn.key`.
 
-    `needs` is None where it is not known.
+    `needs` is None if unknown.
     """
 
     label: str
@@ -63,7 +63,7 @@ class Line:
 
 
 def board_table(library: Library, synthetic: bool, selection: Selection) -> Table:
-    """The published table's form, of real or of synthetic figures."""
+    """Build the board in the form of published tables, of real or of synthetic figures."""
     columns = pool_columns(library, synthetic)
     sources = _signs(library.published)
     lines = _entry_lines(library, columns, synthetic)
@@ -93,7 +93,10 @@ def board_table(library: Library, synthetic: bool, selection: Selection) -> Tabl
 
 
 def hide(table: Table, hidden: Collection[str]) -> Table:
-    """The table without columns, named by group or heading; the first always stays."""
+    """Return the table without hidden columns, named by group or heading.
+
+    The first column always stays.
+    """
     keep = [
         index
         for index, column in enumerate(table.columns)
@@ -107,21 +110,21 @@ def hide(table: Table, hidden: Collection[str]) -> Table:
 
 
 def hideable(columns: Iterable[PoolColumn]) -> list[str]:
-    """What `Selection.hidden` can name."""
+    """Return the names that `Selection.hidden` accepts."""
     headings = [column.heading for column in (*_BEFORE[1:], *_AFTER)]
     return list(dict.fromkeys([*headings, *(column.heading for column in columns)]))
 
 
 _BEFORE = (
     Column("method", "Method", numeric=False),
-    Column("badge", "Badge", numeric=False, help="How sure one can be of a row's figures"),
+    Column("badge", "Badge", numeric=False, help="How far a row's figures have been checked"),
 )
 
 _AFTER = (
     Column("organisation", "Organisation", numeric=False),
     Column("date", "Date", numeric=False, descending=True),
-    Column("needs", "Needs", numeric=False, help="Signals that the method reads, and the judge"),
-    Column("budget", "N", help="Up to how many traces of a problem it starts"),
+    Column("needs", "Needs", numeric=False, help="Signals the method reads; judge if it uses one"),
+    Column("budget", "N", help="Maximum number of traces per problem"),
     Column("paper", "Paper", numeric=False),
     Column("code", "Code", numeric=False),
 )
@@ -153,7 +156,7 @@ def _headings(library: Library, columns: Sequence[PoolColumn]) -> list[Column]:
 
 
 def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: bool) -> list[Line]:
-    """Lines of entries: the surest badges first, then by name."""
+    """Return the lines of entries, sorted by badge (most trusted first) and name."""
     entries, runs = folded(library)
     by_column = {each.column: each for each in columns if each.column is not None}
     order = [*BADGES]
@@ -165,7 +168,7 @@ def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: boo
         if not own:
             continue
         taken_back = f"Withdrawn: {entry.withdrawn}" if entry.withdrawn else ""
-        also = [f"The same as {run} on this machine." for run in runs.get(entry.id, ())]
+        also = [f"The same as the local run {run}." for run in runs.get(entry.id, ())]
         times = "" if entry.repeats == 1 else f"{entry.repeats} repeats."
         said = [f"{entry.label}.", times, entry.description or "", taken_back, *also]
         lines.append(
@@ -199,9 +202,9 @@ def _budgets(found: Iterable[Result]) -> str:
 
 
 def _why_missing(library: Library, entry: Entry, column: PoolColumn) -> str:
-    """Why an entry has no figure in a column."""
+    """Return the reason an entry has no figure in a column."""
     if column.column is None:
-        return "Published figures alone: no pool of this model and benchmark was replayed."
+        return "Only published figures: no pool of this model and benchmark was replayed."
     name, _, version = column.column.partition("#")
     pool = library.pool_row(name)
     lacking = [
@@ -217,7 +220,7 @@ def _why_missing(library: Library, entry: Entry, column: PoolColumn) -> str:
 
 
 def _signs(figures: Sequence[PublishedFigure]) -> dict[str, str]:
-    """A sign for each source by its name, the earliest first."""
+    """Return a footnote sign for each source by its name, the earliest source first."""
     sources = {figure.source.name: figure.source for figure in figures}
     order = sorted(sources.values(), key=lambda each: (str(each.date or "9999"), each.name))
     return {
@@ -229,7 +232,7 @@ def _signs(figures: Sequence[PublishedFigure]) -> dict[str, str]:
 def _published_lines(
     figures: Sequence[PublishedFigure], columns: Sequence[PoolColumn], signs: Mapping[str, str]
 ) -> list[Line]:
-    """A line for each method of each source, as they are listed."""
+    """Return a line for each method of each source, in the order listed."""
     by_line: dict[tuple[str, str], list[PublishedFigure]] = {}
     for figure in figures:
         by_line.setdefault((figure.source.name, figure.method), []).append(figure)
@@ -257,7 +260,7 @@ def _published_lines(
                 {
                     each.key: absent
                     if each.published
-                    else "Published figures are of other traces than this pool's."
+                    else "Published figures are from other traces than this pool's."
                     for each in columns
                     if each.key not in own
                 },
@@ -267,7 +270,7 @@ def _published_lines(
                 source.date.isoformat() if source.date else None,
                 source.paper,
                 source.code,
-                note=f"{method}, as {source.title} has it.",
+                note=f"{method}, as published in {source.title}.",
                 badge_note=badge_help(REPORTED),
                 mark=signs[source.name],
             )
@@ -276,15 +279,15 @@ def _published_lines(
 
 
 def _known_needs(method: str) -> tuple[str, ...] | None:
-    """What a published method needs, where it is among the built-in ones."""
+    """Return the signals a published method needs if it is built in, else None."""
     name = method.casefold()
     return tuple(load_policy(name).policy.requires) if is_builtin(name) else None
 
 
 def _best(lines: Sequence[Line], columns: Sequence[PoolColumn]) -> dict[tuple[str, str], str]:
-    """The best figure of each column, as it is shown: those that look the same are ties.
+    """Return the best figure of each column as displayed, so that equal texts are ties.
 
-    A publication rounds; 26 of 30 problems, replayed, tie with its 86.7%.
+    Publications round: 26 of 30 problems in a replay tie with a published 86.7%.
     """
     best = {}
     for each in columns:
@@ -332,7 +335,7 @@ UNNAMED = "Not stated."
 
 def _figure(line: Line, key: str, name: str, metric: Metric | None, best: str | None) -> Cell:
     if metric is None:
-        return Cell(note=line.missing.get(key, "Its summary lacks this figure."))
+        return Cell(note=line.missing.get(key, "Not in its summary."))
     figure = FIGURES[name]
     text = figure.text(metric.value)
     is_best = line.takes_part and text == best
@@ -356,8 +359,8 @@ def _notes(
     library: Library,
 ) -> list[str]:
     notes = [
-        "Bold: fewest tokens of a column; underlined: highest accuracy; ties included, over all "
-        "rows but withdrawn, broken and unranked ones, whatever is filtered."
+        "Bold: fewest tokens in a column. Underlined: highest accuracy. Ties included. Both over "
+        "all rows except withdrawn, broken and unranked ones, whatever the filters."
     ]
     estimated = {
         column

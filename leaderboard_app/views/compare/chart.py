@@ -1,4 +1,4 @@
-"""The problems of a pool as points: what one entry did there against what another did."""
+"""Scatter plot of a pool's problems: tokens or accuracy of one entry against another's."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from leaderboard_app.shown.palette import NONE, SERIES
 from leaderboard_app.views.compare.comparison import Problem, Shared, problems
 
 PICKED = "problem"
-"""The selection of a point, which has the problem's id as `id`."""
+"""Name of the selection of points; a selected point carries the problem's id as `id`."""
 
 WIDTH, HEIGHT = 640, 520
 
 STEP = 0.018
-"""How far apart problems with the same shares are drawn, as a part of the axis."""
+"""Distance between problems with equal shares, as a fraction of the axis."""
 
 Data = list[dict[str, Any]]
 
 
 def solvers(first: Entry, second: Entry) -> dict[tuple[bool, bool], str]:
-    """What the legend calls problems by whether the first and the second solve them."""
+    """Return the legend's labels by whether the first and the second entry solve a problem."""
     return {
         (True, True): "both",
         (True, False): f"only {first.label}",
@@ -30,9 +30,9 @@ def solvers(first: Entry, second: Entry) -> dict[tuple[bool, bool], str]:
 
 
 def marks(pool: Shared, first: Entry, second: Entry, axis: str) -> Data:
-    """A mark for each problem; `axis` is tokens, or right: the share of repeats that are.
+    """Build a mark for each problem; `axis` is `tokens`, or `right` for the share of right repeats.
 
-    Problems with the same shares are drawn side by side, `x` and `y` are not exact there.
+    Problems with equal shares are drawn side by side, so their `x` and `y` are not exact.
     """
     names = solvers(first, second)
     found: Data = []
@@ -68,10 +68,10 @@ def _place(each: Problem, first: Entry, second: Entry, axis: str) -> tuple[float
 
 
 def draw(pool: Shared, first: Entry, second: Entry, axis: str) -> Any:
-    """The picture as an Altair chart: the first entry upwards, the second across.
+    """Draw the plot as an Altair chart: the first entry on the y axis, the second on the x axis.
 
-    Tokens are logarithmic. A click on a point picks it (`PICKED`), one on the legend shows that
-    kind alone.
+    Token axes are logarithmic. A click on a point selects it (`PICKED`); a click on a legend entry
+    shows only the problems of that kind.
     """
     import altair as alt
     import pandas as pd
@@ -82,7 +82,7 @@ def draw(pool: Shared, first: Entry, second: Entry, axis: str) -> Any:
     if log:
         ends = [each[side] for each in values for side in ("x", "y") if each[side] > 0] or [1.0]
         domain = [min(ends) / 1.1, max(ends) * 1.1]
-        for each in values:  # what spent nothing stands at the edge
+        for each in values:  # zero has no logarithm: draw it at the edge
             each["x"], each["y"] = max(each["x"], domain[0]), max(each["y"], domain[0])
     else:
         domain = [-4.0, 114.0]
@@ -142,9 +142,9 @@ def draw(pool: Shared, first: Entry, second: Entry, axis: str) -> Any:
 
 
 def sentence(pool: Shared, first: Entry, second: Entry, axis: str) -> str:
-    """What the picture shows, with its main figures."""
+    """Describe the plot in words, with its main figures."""
     found = problems(pool, [first, second])
-    what = "Tokens" if axis == "tokens" else "Share of repeats that are right"
+    what = "Tokens" if axis == "tokens" else "Share of right repeats"
     names = solvers(first, second)
     solved = [names[each.solved_by(first), each.solved_by(second)] for each in found]
     counts = ", ".join(f"{name} {solved.count(name)}" for name in dict.fromkeys(names.values()))

@@ -1,4 +1,4 @@
-"""Entries compared problem by problem: who is more accurate, who spends less, and where."""
+"""Paired comparison of entries, problem by problem: differences in accuracy and in tokens."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from simulator.runs.results import Metric, ProblemSums
 from simulator.statistics import Estimate
 
 SOLVED = 0.5
-"""A problem counts as solved by an entry that is right in more than this share of its repeats."""
+"""An entry solves a problem if it is right in more than this share of its repeats."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shared:
-    """A pool that two or more entries ran on, the same traces: `results` and `sums` by their ids.
+    """A pool that two or more entries ran on, with the same traces.
 
-    `sums` are of the same problems in the same order.
+    `results` and `sums` are by entry id; all `sums` have the same problems in the same order.
     """
 
     column: str
@@ -33,16 +33,16 @@ class Shared:
 
     @property
     def problem_ids(self) -> tuple[str, ...]:
-        """The problems of the pool."""
+        """Ids of the pool's problems."""
         return next(iter(self.sums.values())).problem_ids
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`first` compared with `second` on a pool, or over `pools` of them with equal weights.
+    """Comparison of `first` with `second` on one pool, or over `pools` pools with equal weights.
 
-    `accuracy` is the first's minus the second's, `saved` the share of the second's tokens that the
-    first does not generate; both are fractions, paired problem by problem.
+    `accuracy` is the first's minus the second's. `saved` is the share of the second's tokens that
+    the first does not generate. Both are fractions, paired problem by problem.
     """
 
     first: Entry
@@ -54,37 +54,37 @@ class Difference:
 
     @property
     def within_chance(self) -> bool | None:
-        """Whether the interval of the difference of accuracy covers zero; None where none is."""
+        """True if the interval of the accuracy difference covers zero; None without an interval."""
         return covers_zero(self.accuracy)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem: the share of repeats in which each entry is right, and its tokens, by its id."""
+    """A problem with the share of right repeats and the tokens of each entry, by entry id."""
 
     problem_id: str
     right: Mapping[str, float]
     tokens: Mapping[str, float]
 
     def solved_by(self, entry: Entry) -> bool:
-        """Whether the entry is right in most of its repeats."""
+        """Return True if the entry is right in most of its repeats."""
         return self.right[entry.id] > SOLVED
 
     @property
     def contested(self) -> bool:
-        """Whether one entry solves it and another does not."""
+        """True if one entry solves the problem and another does not."""
         return len({share > SOLVED for share in self.right.values()}) > 1
 
 
 def covers_zero(metric: Metric) -> bool | None:
-    """Whether zero is in the interval of a figure; None where it has none."""
+    """Return True if a metric's interval covers zero, None if it has no interval."""
     return Estimate(metric.value, metric.low, metric.high).covers_zero
 
 
 def shared_pools(library: Library, entries: Sequence[Entry], *, synthetic: bool) -> list[Shared]:
-    """Generated or recorded pools on which two or more of the entries ran over the same traces.
+    """Return the generated or recorded pools on which two or more entries ran with the same traces.
 
-    An entry whose answers there are damaged, or of other problems, does not share the pool.
+    An entry is left out of a pool where its answers are damaged or of other problems.
     """
     found: dict[tuple[str, str], dict[str, tuple[Result, ProblemSums]]] = {}
     for entry in entries:
@@ -111,19 +111,19 @@ def shared_pools(library: Library, entries: Sequence[Entry], *, synthetic: bool)
 
 
 def first_of_most(shared: Sequence[Shared]) -> int:
-    """The place of the first of the pools that the most entries share."""
+    """Return the index of the first of the pools that the most entries share."""
     return max(range(len(shared)), key=lambda place: len(shared[place].sums))
 
 
 def of_both(shared: Sequence[Shared], *entries: Entry) -> list[Shared]:
-    """The pools that all of these entries share."""
+    """Return the pools that all of these entries share."""
     return [pool for pool in shared if all(entry.id in pool.sums for entry in entries)]
 
 
 def differences(entries: Sequence[Entry], shared: Sequence[Shared]) -> list[Difference]:
-    """Each of the entries compared with the first: on each pool that both share, then on all.
+    """Compare each entry with the first one: on each pool that both share, then over all of them.
 
-    What is over several pools comes behind that of each of them.
+    For each entry, the comparison over several pools comes last.
     """
     second, *others = entries
     alike: dict[tuple[str, ...], list[Entry]] = {}
@@ -146,7 +146,7 @@ def differences(entries: Sequence[Entry], shared: Sequence[Shared]) -> list[Diff
 
 
 def together(entries: Sequence[Entry], pools: Sequence[Shared]) -> list[Difference]:
-    """Every two entries, both ways round, over pools that all share, each weighted equally."""
+    """Compare every ordered pair of entries over pools that all share, each weighted equally."""
     if not pools:
         return []
     place = f"All {len(pools)} pools, equal weights" if len(pools) > 1 else pools[0].column
@@ -171,16 +171,17 @@ def together(entries: Sequence[Entry], pools: Sequence[Shared]) -> list[Differen
 
 
 def _paired(pool: Shared, entry: Entry) -> ProblemSums:
-    """What an entry did, with a token where it spent none: the oracle does on what none solves.
+    """Return an entry's sums with at least one token per problem, so that shares can be taken.
 
-    A share of nothing cannot be taken; one token in all repeats moves no figure that is shown.
+    The oracle policy spends no tokens on a problem that no trace solves. One token in all repeats
+    changes no figure that is shown.
     """
     sums = pool.sums[entry.id]
     return replace(sums, tokens=np.maximum(sums.tokens, 1))
 
 
 def verdict(difference: Difference) -> str:
-    """A difference in words, and whether chance explains it."""
+    """Describe a difference in words, and say if it is within chance."""
     first, second = difference.first.label, difference.second.label
     points = FIGURES["accuracy_difference"]
     by = points.text(abs(difference.accuracy.value)).lstrip("+")
@@ -189,7 +190,7 @@ def verdict(difference: Difference) -> str:
     where = "on average over " if difference.pools > 1 else "on "
     place = f"{difference.pools} pools" if difference.pools > 1 else difference.place
     if chance is None:
-        said = "there are too few problems to say whether that is chance"
+        said = "too few problems for an interval"
     elif chance:
         said = f"{interval}: within chance"
     else:
@@ -204,7 +205,7 @@ def verdict(difference: Difference) -> str:
 
 
 def _tokens(saved: Metric) -> str:
-    """A share of tokens saved in words, turned round where more are spent."""
+    """Describe a share of saved tokens in words, with the sign reversed if more are spent."""
     if saved.value == 0:
         return "as many tokens"
     figure, word = FIGURES["reduction"], "fewer"
@@ -218,7 +219,7 @@ def _tokens(saved: Metric) -> str:
 
 
 def caveats(entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bool) -> list[str]:
-    """What stands in the way of a comparison: no common pool, other budgets, other repeats."""
+    """List what limits a comparison: no shared pool, different budgets, different repeats."""
     said = []
     kind = "generated" if synthetic else "recorded"
     for first, second in combinations(entries, 2):
@@ -234,7 +235,7 @@ def caveats(entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bo
     if len(set(repeats.values())) > 1:
         said.append(f"Repeats differ: {_each(entries, repeats, '')}.")
     said += [
-        f"{entry.label} knows what no method can: it is a bound, not a method."
+        f"{entry.label} uses ground truth: it is a bound, not a method."
         for entry in entries
         if entry.unranked
     ]
@@ -252,7 +253,7 @@ def _each(entries: Sequence[Entry], values: Mapping[str, int], sign: str) -> str
 
 
 def problems(pool: Shared, entries: Sequence[Entry]) -> list[Problem]:
-    """Each problem of a pool that these entries share."""
+    """Return each problem of a pool that these entries share."""
     sums = {entry.id: pool.sums[entry.id] for entry in entries}
     right = {each: (of.correct / of.repeats).tolist() for each, of in sums.items()}
     tokens = {each: (of.tokens / of.repeats).tolist() for each, of in sums.items()}

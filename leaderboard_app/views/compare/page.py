@@ -32,12 +32,12 @@ def page() -> None:
         screen.empty_of_entries(library)
         screen.show_broken(library)
         return
-    entries = choosing.choose(library, "Entries; the others are compared with the first")
+    entries = choosing.choose(library, "Entries: each is compared with the first one")
     if missing := choosing.unknown(library):
-        st.warning(f"Not here, and left out: {screen.plain(', '.join(missing))}.")
+        st.warning(f"Not found, and left out: {screen.plain(', '.join(missing))}.")
     if len(entries) < 2:
         st.info(
-            "Choose two or more entries above, or pick points on the page Trade-off.",
+            "Choose two or more entries above, or select points on the page Trade-off.",
             icon=":material/info:",
         )
     else:
@@ -48,7 +48,7 @@ def page() -> None:
 def _compare(library: Library, entries: Sequence[Entry]) -> None:
     synthetic = _is_synthetic(entries)
     shared = compare.shared_pools(library, entries, synthetic=synthetic)
-    with st.container():  # each part has its place: what stands below it is not drawn anew
+    with st.container():  # fixed containers: parts further down are not redrawn
         if synthetic and shared:
             screen.synthetic_notice()
         for caveat in compare.caveats(entries, shared, synthetic=synthetic):
@@ -56,14 +56,14 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
     if not shared:
         st.info(
             "Nothing to compare: these entries share no pool with the same traces. "
-            "Replay them on one:",
+            "Run them on the same pool:",
             icon=":material/info:",
         )
         st.code("deepprune-sim run METHOD -d POOL", language="sh")
         return
     ids = tuple(entry.id for entry in entries)
     found = _differences(library, library.state, ids, synthetic)
-    last = {each.first.id: each for each in found}  # the most pools of each come last
+    last = {each.first.id: each for each in found}  # the last of each entry is over the most pools
     with st.container():
         for each in last.values():
             st.markdown(screen.plain(compare.verdict(each)))
@@ -78,7 +78,7 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
 
 
 def _is_synthetic(entries: Sequence[Entry]) -> bool:
-    """Real or synthetic pools; asks where the entries ran on both."""
+    """Return True for synthetic pools; show a switch if the entries ran on both kinds."""
     ran_on = {result.synthetic for entry in entries for result in entry.results.values()}
     return screen.choose_kind(real=False in ran_on, synthetic=True in ran_on)
 
@@ -104,9 +104,9 @@ def _every_pair(
 def _matrices(
     library: Library, entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bool
 ) -> None:
-    st.subheader("Each against each")
+    st.subheader("All pairs")
     if not compare.of_both(shared, *entries):
-        st.info("No pool is shared by all of these entries: choose fewer of them.")
+        st.info("These entries have no pool in common. Choose fewer of them.")
         return
     ids = tuple(entry.id for entry in entries)
     found = _every_pair(library, library.state, ids, synthetic)
@@ -133,7 +133,7 @@ def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) 
             labels = {entry.id: entry.label for entry in there}
             others = [entry.id for entry in there[1:]]
             chosen = screen.choose_one(
-                "Drawn against the first", others, name="with", labels=labels
+                "Compare with the first entry", others, name="with", labels=labels
             )
             first = next(entry for entry in there if entry.id == chosen)
         axis = st.segmented_control(
@@ -148,13 +148,13 @@ def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) 
         selection=compare_chart.PICKED,
     )
     st.caption(
-        "On the dashed line both are equal. A click on a point opens the replay of that problem; "
-        "Ctrl and the wheel zooms, dragging moves, a double click shows all again."
+        "On the dashed line both are equal. Click a point to open the replay of that problem. "
+        "Ctrl and the mouse wheel zoom, dragging moves, a double click resets the view."
         + (" Problems with the same shares are drawn side by side." if axis == "right" else "")
     )
     points = event.selection.get(compare_chart.PICKED) or []
     picked = points[0].get("id") if points else None
-    if picked != st.session_state.get("last-problem"):  # who comes back is not sent off again
+    if picked != st.session_state.get("last-problem"):  # no second jump after coming back
         st.session_state["last-problem"] = picked
         if picked in pool.problem_ids:
             screen.go(compare_tables.problem_link(first, pool, picked))
@@ -171,7 +171,7 @@ def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) 
     if table.rows:
         screen.show_table(table, name="by-problem")
     else:
-        st.info("Every problem is solved by all of them or by none.")
+        st.info("Every problem is solved by all entries or by none.")
 
 
 page()

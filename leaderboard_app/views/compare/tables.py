@@ -1,4 +1,4 @@
-"""The tables of the page Compare."""
+"""Tables of the page Compare."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from simulator.runs.results import Metric
 
 
 def difference_table(found: Sequence[Difference]) -> Table:
-    """Paired differences, a row for each pool and for all of them together."""
+    """Build the table of paired differences, a row for each pool and one over all pools."""
     columns = (
         Column("entry", "Entry", numeric=False),
         Column("against", "Compared with", numeric=False),
@@ -33,7 +33,7 @@ def difference_table(found: Sequence[Difference]) -> Table:
             descending=True,
         ),
         Column("interval", "95% interval", numeric=False),
-        Column("chance", "Chance", help="Whether the interval covers zero.", numeric=False),
+        Column("chance", "Chance", help="Within chance: interval covers zero.", numeric=False),
         Column(
             "reduction",
             "Fewer tokens, %",
@@ -63,10 +63,10 @@ def difference_table(found: Sequence[Difference]) -> Table:
 
 
 def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -> Table:
-    """Row minus column for every two entries: `metric` is accuracy or tokens.
+    """Build the matrix of row minus column for every two entries; `metric` is accuracy or tokens.
 
-    `found` has a difference for each ordered pair. What is more than chance is bold; hovering over
-    a cell gives its interval.
+    `found` has a difference for each ordered pair. Differences beyond chance are bold; each cell
+    shows its interval on hover.
     """
     by_pair = {(each.first.id, each.second.id): each for each in found}
     rows = []
@@ -75,7 +75,7 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
         for second in entries:
             each = by_pair.get((first.id, second.id))
             if each is None:
-                cells.append(Cell(note="the same" if first is second else "not compared"))
+                cells.append(Cell(note="the same entry" if first is second else "not compared"))
                 continue
             figure = each.accuracy if metric == "accuracy" else each.saved
             name = "accuracy_difference" if metric == "accuracy" else "reduction"
@@ -88,7 +88,7 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
     caption = (
         "Accuracy of the row minus that of the column, percentage points"
         if metric == "accuracy"
-        else "Tokens that the row saves of the column's, %"
+        else "Share of the column's tokens that the row saves, %"
     )
     place = f" ({found[0].place})" if found else ""
     return Table(
@@ -100,14 +100,17 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
 
 
 def problem_link(entry: Entry, pool: Shared, problem_id: str) -> str:
-    """The page on which the entry's replay of a problem is drawn."""
+    """Return the link to the entry's replay of a problem."""
     return link(
         "problem", entry=entry.id, pool=pool.results[entry.id].pool, problem=problem_id, repeat=0
     )
 
 
 def problem_table(pool: Shared, entries: Sequence[Entry], *, contested: bool) -> Table:
-    """Problems with what each entry did there; only those that one solves and another does not."""
+    """Build the table of problems with each entry's results.
+
+    `contested` keeps only problems that one entry solves and another does not.
+    """
     columns = [Column("problem", "Problem", numeric=False)]
     for entry in entries:
         columns += [
@@ -115,7 +118,7 @@ def problem_table(pool: Shared, entries: Sequence[Entry], *, contested: bool) ->
                 f"{entry.id}:right",
                 "Right, %",
                 entry.label,
-                "Share of the repeats in which the answer is right; bold above a half.",
+                "Share of repeats with the right answer; bold above one half.",
                 descending=True,
             ),
             Column(f"{entry.id}:tokens", "Tokens", entry.label, "Mean over repeats."),

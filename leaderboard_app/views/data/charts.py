@@ -1,4 +1,4 @@
-"""The page Data: charts of one pool, and what each of them shows in words."""
+"""Charts of one pool on the page Data, and their descriptions in words."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from simulator.catalogue.pool_facts import ProblemFacts
 from simulator.statistics import Estimate
 
 KINDS = {RIGHT: GOOD, "commonest wrong": BAD, "other wrong": SERIES[4], NO_ANSWER: NONE}
-"""What becomes of a problem's traces, in the order of the bars from below, and its colour."""
+"""Kinds of answers from the bottom of the bars up, with their colours."""
 
 
 def curves_chart(answers: PoolAnswers) -> Any:
-    """pass@k and cons@k against k, with bands of 95%."""
+    """Draw pass@k and cons@k against k, with 95% bands."""
     import altair as alt
 
     rows = [
@@ -34,7 +34,7 @@ def curves_chart(answers: PoolAnswers) -> Any:
     ]
     names = list(FIGURES)
     ks = sorted(answers.pass_at_k)
-    domain = [1, max(2, ks[-1])]  # of one point, a logarithmic axis cannot be drawn
+    domain = [1, max(2, ks[-1])]  # a logarithmic axis needs two points
     base = alt.Chart(pa.Table.from_pylist(rows)).encode(
         x=alt.X(
             "k:Q",
@@ -66,7 +66,7 @@ def curves_chart(answers: PoolAnswers) -> Any:
 
 
 def curves_in_words(answers: PoolAnswers) -> str:
-    """What the chart of curves shows."""
+    """Describe the chart of curves."""
     passed, voted = answers.pass_at_k, answers.cons_at_k
     most = max(passed)
     return (
@@ -85,7 +85,7 @@ def _in_words(estimate: Estimate) -> str:
 
 
 def lengths_chart(answers: PoolAnswers) -> Any:
-    """Histogram of the traces' lengths, right ones at the bottom."""
+    """Draw a histogram of the traces' lengths, right ones at the bottom."""
     import altair as alt
 
     kinds = {RIGHT: GOOD, WRONG: BAD, NO_ANSWER: NONE}
@@ -119,19 +119,19 @@ def lengths_chart(answers: PoolAnswers) -> Any:
 
 
 def lengths_in_words(answers: PoolAnswers) -> str:
-    """What the histogram of lengths shows."""
+    """Describe the histogram of lengths."""
     facts = answers.facts
     least, _, quarter, median, three_quarters, _, most = facts.lengths
     right = sum(each.correct for each in facts.problems)
     return (
         f"Lengths of {facts.traces:,} traces: {least:,.0f} to {most:,.0f} tokens, half of them "
         f"between {quarter:,.0f} and {three_quarters:,.0f}, median {median:,.0f}, mean "
-        f"{facts.mean_length:,.0f}. Right are {right:,}, without an answer {facts.no_answer:,}."
+        f"{facts.mean_length:,.0f}. {right:,} are right, {facts.no_answer:,} have no answer."
     )
 
 
 def answers_chart(answers: PoolAnswers) -> Any:
-    """A bar a problem, the most often right first, divided by what its traces answer."""
+    """Draw a bar for each problem, by accuracy, divided by its traces' kinds of answers."""
     import altair as alt
 
     rows = [
@@ -177,22 +177,22 @@ def answers_chart(answers: PoolAnswers) -> Any:
 
 
 def by_accuracy(answers: PoolAnswers) -> list[ProblemFacts]:
-    """The pool's problems, the most often right first."""
+    """Return the pool's problems, those with the most right traces first."""
     return sorted(
         answers.facts.problems, key=lambda each: (-each.correct / each.traces, each.problem_id)
     )
 
 
 def answers_in_words(answers: PoolAnswers) -> str:
-    """What the chart of answers shows."""
+    """Describe the chart of answers."""
     problems = answers.facts.problems
     always = sum(each.correct == each.traces for each in problems)
     never = sum(each.correct == 0 for each in problems)
     voted = sum(each.consensus_correct for each in problems)
     return (
         f"Of {len(problems):,} problems, all traces are right on {always:,} and none on {never:,}; "
-        f"the commonest answer is right on {voted:,}. Bars from below: right, the commonest wrong "
-        "answer, other wrong ones, no answer."
+        f"the most common answer is right on {voted:,}. Bars from the bottom: right, most common "
+        "wrong answer, other wrong answers, no answer."
     )
 
 

@@ -20,7 +20,7 @@ from simulator.statistics import Estimate
 
 @st.cache_resource(max_entries=64, show_spinner="Reading the pool’s answers …")
 def _read(_library: Library, name: str, fingerprint: str, stamp: Stamp) -> PoolAnswers | str:
-    """A pool's answers, or why they cannot be read; the last two change when its files do."""
+    """Read a pool's answers, or the error; cached by `fingerprint` and `stamp`."""
     try:
         return read_answers(_library, name)
     except UserError as error:
@@ -28,7 +28,7 @@ def _read(_library: Library, name: str, fingerprint: str, stamp: Stamp) -> PoolA
 
 
 def answers_of(library: Library, row: Row) -> PoolAnswers | str:
-    """The answers of one of the library's pools, remembered, or why they cannot be read."""
+    """Return the cached answers of one of the library's pools, or the error."""
     return _read(library, row["name"], row["fingerprint"], stamp(Path(row["path"])))
 
 
@@ -54,7 +54,7 @@ def page() -> None:
 
 
 def _chosen_kind(library: Library) -> list[Row]:
-    """Real pools or generated ones: never both in one table."""
+    """Return the real or the generated pools, which never share a table."""
     here = {row["synthetic"] for row in library.pools}
     synthetic = screen.choose_kind(real=False in here, synthetic=True in here)
     return [row for row in library.pools if row["synthetic"] == synthetic]
@@ -69,7 +69,7 @@ def _show_pools(library: Library, rows: list[Row]) -> None:
 
 
 def _show_chosen(library: Library) -> None:
-    """One pool, where one was chosen; real ones are offered first."""
+    """Show one pool, if one is chosen; real pools are offered first."""
     names = [row["name"] for row in sorted(library.pools, key=lambda row: row["synthetic"])]
     wanted = screen.parameter("pool")
     if wanted is not None and library.pool_row(wanted) is None:
@@ -95,9 +95,9 @@ def _show_pool(library: Library, row: Row, answers: PoolAnswers) -> None:
     kind = screen.SYNTHETIC if synthetic else screen.REAL
     with st.container(horizontal=True, gap="small"):
         for page, label, key, value in (
-            ("tradeoff", "Methods on it", "pools", name),
-            ("judges", "Judges of it", "pool", name),
-            ("submit", "Commands for it", "pool", name),
+            ("tradeoff", "Methods on this pool", "pools", name),
+            ("judges", "Judges on this pool", "pool", name),
+            ("submit", "Commands for this pool", "pool", name),
         ):
             entry = PAGES[page]
             st.page_link(
@@ -112,7 +112,7 @@ def _show_pool(library: Library, row: Row, answers: PoolAnswers) -> None:
         )
         st.markdown("  \n".join(lines))
     st.subheader("pass@k and cons@k", help=" ".join(f"{k}: {v}" for k, v in data.FIGURES.items()))
-    with st.spinner("Voting over drawn hands of traces …"):
+    with st.spinner("Voting over random subsets of traces …"):
         said = data_charts.curves_in_words(answers)
     of = (library.state, name)
     screen.show_chart(

@@ -1,4 +1,4 @@
-"""The page Data: tables of the pools on this machine and of one pool's problems."""
+"""Tables of the page Data: the pools on this machine, and the problems of one pool."""
 
 from __future__ import annotations
 
@@ -16,27 +16,28 @@ from simulator.pools.pool import PoolInfo
 from simulator.statistics import Estimate
 
 SAME_ANSWER = (
-    "Redundancy: share of all pairs of traces of one problem that end in the same answer, summed "
-    "over problems; traces without an answer are left out. In brackets, the 95% interval of a "
-    "bootstrap over problems."
+    "Redundancy: share of pairs of traces of the same problem that end in the same answer, over "
+    "all problems; traces without an answer are left out. In brackets: 95% interval, a bootstrap "
+    "over problems."
 )
 
 FIGURES = {
     "pass@k": (
-        "Chance that one of k traces drawn at random is right (unbiased estimator of Chen et al. "
+        "Probability that one of k random traces is right (unbiased estimator of Chen et al. "
         "2021), averaged over problems."
     ),
     "cons@k": (
         "Accuracy of majority voting over k traces drawn at random, without replacement; ties go "
         "to the answer seen first, which is each of them equally often. Exact for one trace and "
-        "for all; between them the mean over 1,000 drawn hands a problem, always the same ones."
+        "for all; between them, the mean over 1,000 random subsets of each problem, fixed by a "
+        "seed."
     ),
 }
-"""The curves and what they mean."""
+"""The curves and their definitions."""
 
 
 def with_interval(estimate: Estimate | None, why: str = "no two traces have answers") -> Cell:
-    """A share in percent with its 95% interval."""
+    """Build the cell of a share in percent with its 95% interval."""
     if estimate is None:
         return Cell(note=why)
     value, low, high = (
@@ -50,28 +51,28 @@ def with_interval(estimate: Estimate | None, why: str = "no two traces have answ
 
 
 def pool_link(name: str) -> str:
-    """The link of this page with a pool opened."""
+    """Return the link of the page Data with a pool opened."""
     return f"data?{urlencode({'pool': name})}"
 
 
 def pools_table(pools: Sequence[Row], redundancy: Mapping[str, Estimate | str | None]) -> Table:
-    """The pools on this machine.
+    """Build the table of the pools on this machine.
 
     Parameters
     ----------
     pools
         Rows of the view `pools`.
     redundancy
-        By name of the pool: its redundancy, or why there is none.
+        Redundancy by pool name, or the reason there is none.
     """
     columns = (
-        Column("model", "Model", numeric=False, help="Opens the pool."),
+        Column("model", "Model", numeric=False, help="Follow the link to open the pool."),
         Column("benchmark", "Benchmark", numeric=False),
         Column("dataset", "Dataset", numeric=False),
         Column("problems", "Problems", descending=True),
         Column("traces", "Traces", descending=True),
         Column("traces_per_problem", "Traces a problem", help="On average.", descending=True),
-        Column("tokens", "Tokens", help="Of all traces together.", descending=True),
+        Column("tokens", "Tokens", help="Total of all traces.", descending=True),
         Column(
             "redundancy",
             "Redundancy, % [95%]",
@@ -81,7 +82,7 @@ def pools_table(pools: Sequence[Row], redundancy: Mapping[str, Estimate | str | 
         Column(
             "signals",
             "Signals",
-            help="What is stored of each trace beside length and answer: methods need them.",
+            help="Stored for each trace besides length and answer; some methods need them.",
             numeric=False,
         ),
         Column(
@@ -90,14 +91,14 @@ def pools_table(pools: Sequence[Row], redundancy: Mapping[str, Estimate | str | 
             help=" ".join(f"{name}: {text}" for name, text in TOKEN_ACCURACY.items()),
             numeric=False,
         ),
-        Column("bytes", "Size, MB", help="On disk, 10⁶ bytes.", descending=True),
-        Column("synthetic", "Origin", help="Sampled from a model, or generated.", numeric=False),
+        Column("bytes", "Size, MB", help="On disk, in 10⁶ bytes.", descending=True),
+        Column("synthetic", "Origin", help="Real: from a model; else synthetic.", numeric=False),
         Column("licence", "Licence", numeric=False),
         Column("source", "Source", numeric=False),
         Column(
             "fingerprint",
             "Fingerprint",
-            help="SHA-256 over the pool's files: runs and submissions name it. The whole on hover.",
+            help="SHA-256 of the pool's files, recorded by runs and submissions; in full on hover.",
             numeric=False,
         ),
     )
@@ -123,7 +124,7 @@ def _pool_row(row: Row, redundancy: Estimate | str | None) -> tuple[Cell, ...]:
         Cell(f"{each:,.4g}", each) if each is not None else Cell(note="no problem"),
         Cell(f"{row['tokens']:,}", row["tokens"]),
         with_interval(known, why),
-        Cell(signals, signals, "" if signals else "Lengths and answers alone"),
+        Cell(signals, signals, "" if signals else "Only lengths and answers"),
         Cell(row["token_accuracy"], row["token_accuracy"], TOKEN_ACCURACY[row["token_accuracy"]]),
         Cell(f"{row['bytes'] / 1e6:,.1f}", row["bytes"] / 1e6, f"{row['bytes']:,} bytes"),
         Cell("synthetic" if row["synthetic"] else "real", str(row["synthetic"])),
@@ -134,16 +135,16 @@ def _pool_row(row: Row, redundancy: Estimate | str | None) -> tuple[Cell, ...]:
 
 
 def _web_page(source: str) -> str | None:
-    """The page of a pool's source, where it has one."""
+    """Return the web page of a pool's source, or None."""
     if source.startswith("hf://datasets/"):
         return "https://huggingface.co/" + source.removeprefix("hf://")
     return source if source.startswith("https://") else None
 
 
 def known_table(entries: Sequence[Entry], here: set[str], option: str = "") -> Table:
-    """Known public sources of which a pool is not here yet, with the command that pulls them.
+    """Build the table of known public sources with missing pools, and the commands to pull them.
 
-    `here` are the names of the pools on this machine, `option` is what the command needs to find
+    `here` holds the names of the pools on this machine; `option` is the command-line option for
     their folder.
     """
     columns = (
@@ -151,7 +152,7 @@ def known_table(entries: Sequence[Entry], here: set[str], option: str = "") -> T
         Column("missing", "Pools not here", numeric=False),
         Column("command", "Command", numeric=False),
         Column("licence", "Licence", help="As the publisher states it.", numeric=False),
-        Column("citation", "To cite", numeric=False),
+        Column("citation", "Citation", numeric=False),
     )
     rows = []
     for entry in entries:
@@ -173,16 +174,16 @@ def known_table(entries: Sequence[Entry], here: set[str], option: str = "") -> T
 
 
 def description(info: PoolInfo) -> tuple[tuple[str, str], ...]:
-    """What a pool's `pool.json` says of where it comes from: name and value of what is given."""
+    """Return the origin of a pool from its `pool.json`, as pairs of name and value."""
     fields = (
         ("Licence", info.licence),
         ("Source", info.source),
         ("Revision", info.revision),
-        ("To cite", info.citation),
+        ("Citation", info.citation),
         ("Importer", f"{info.importer} {info.importer_version}"),
         ("Tokenizer", info.tokenizer),
         ("Token counts", f"{info.token_accuracy}. {TOKEN_ACCURACY[info.token_accuracy]}"),
-        ("Signals", ", ".join(info.signals) or "none beside lengths and answers"),
+        ("Signals", ", ".join(info.signals) or "none besides lengths and answers"),
         ("Fingerprint", info.fingerprint),
         *(("Note", note) for note in info.notes),
     )
@@ -190,25 +191,25 @@ def description(info: PoolInfo) -> tuple[tuple[str, str], ...]:
 
 
 def problems_table(answers: PoolAnswers) -> Table:
-    """A row a problem: how often it is answered right, what a vote of all says, and lengths."""
+    """Build the table of problems: accuracy, majority vote, answers and lengths."""
     columns = (
         Column("problem", "Problem", numeric=False),
         Column("gold", "Gold answer", numeric=False),
         Column("traces", "Traces", descending=True),
-        Column("pass_at_1", "pass@1, %", help="Share of its traces that are right."),
+        Column("pass_at_1", "pass@1, %", help="Share of right traces."),
         Column(
             "vote",
             "Vote of all",
-            help="Whether the commonest answer of all stored traces is right; of equals that of "
-            "the trace with the lowest number counts.",
+            help="Result of majority voting over all stored traces; ties go to the trace with the "
+            "lowest number.",
             numeric=False,
         ),
-        Column("commonest", "Commonest answer", numeric=False),
-        Column("commonest_share", "… of traces, %", descending=True),
+        Column("commonest", "Most common answer", numeric=False),
+        Column("commonest_share", "Share of traces, %", descending=True),
         Column("distinct", "Distinct answers", descending=True),
-        Column("no_answer", "No answer", help="Traces without one.", descending=True),
+        Column("no_answer", "No answer", help="Traces without an answer.", descending=True),
         Column("redundancy", "Redundancy, %", help=SAME_ANSWER, descending=True),
-        Column("mean_tokens", "Tokens a trace", help="On average.", descending=True),
+        Column("mean_tokens", "Tokens a trace", help="Mean over traces.", descending=True),
     )
     rows = []
     for each in answers.facts.problems:
@@ -240,14 +241,14 @@ def _percent(share: float) -> Cell:
 
 
 def redundancy_table(name: str, answers: PoolAnswers, *, synthetic: bool) -> Table:
-    """The redundancy of a pool with its interval; beside a real one's, the published figures."""
+    """Build the table of a pool's redundancy; a real pool stands beside published figures."""
     columns = (
-        Column("traces", "Traces of", numeric=False),
+        Column("traces", "Pool or model", numeric=False),
         Column("pooled", "All pairs, % [95%]", help=SAME_ANSWER, descending=True),
         Column(
             "mean",
             "Mean over problems, % [95%]",
-            help="The same share of each problem, averaged: each problem weighs the same.",
+            help="Redundancy of each problem, averaged with equal weights.",
             descending=True,
         ),
         Column("source", "Source", numeric=False),
@@ -259,7 +260,7 @@ def redundancy_table(name: str, answers: PoolAnswers, *, synthetic: bool) -> Tab
         Cell("this pool, synthetic" if synthetic else "this pool"),
     )
     if synthetic:
-        note = "Published figures are of real traces and stand beside real pools only."
+        note = "Published figures are from real traces, so they are shown for real pools only."
         return Table("Redundancy", columns, (own,), (note,))
     paper = "https://arxiv.org/abs/2510.08483"
     published = tuple(
@@ -275,9 +276,9 @@ def redundancy_table(name: str, answers: PoolAnswers, *, synthetic: bool) -> Tab
 
 
 def curves_table(answers: PoolAnswers) -> Table:
-    """pass@k and cons@k with their intervals, a row a k."""
+    """Build the table of pass@k and cons@k with their intervals, a row for each k."""
     columns = (
-        Column("k", "k", help="Traces drawn at random."),
+        Column("k", "k", help="Number of random traces."),
         *(
             Column(name.replace("@", "_at_"), f"{name}, % [95%]", help=text)
             for name, text in FIGURES.items()
@@ -292,7 +293,13 @@ def curves_table(answers: PoolAnswers) -> Table:
 
 
 def known_entries(library: Library) -> Sequence[Entry]:
-    """The known public sources. Raises `UserError` where a registry cannot be read."""
+    """Return the known public sources.
+
+    Raises
+    ------
+    UserError
+        A registry cannot be read.
+    """
     from simulator.hub.registry import read_registry
 
     return tuple(read_registry(library.folders.cache).values())

@@ -1,4 +1,4 @@
-"""An entry as a BibTeX entry."""
+"""Citation of a leaderboard entry in BibTeX."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _ARXIV = re.compile(r"https://arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})(?:v\d+)?(?
 
 
 def bibtex(entry: Entry) -> str:
-    """A BibTeX entry that cites an entry: with its paper where it names one, else by itself.
+    """Return a BibTeX entry that cites the entry's paper if it names one, else the entry itself.
 
-    Every text is escaped, so that it stays one text whatever it contains.
+    Every text is escaped, so that it cannot end its field.
     """
     authors = " and ".join(f"{{{_text(author)}}}" for author in entry.authors)
     paper = entry.paper or ""
@@ -39,17 +39,17 @@ def _note(entry: Entry) -> str:
 
 
 def _key(entry: Entry) -> str:
-    """A citation key: letters, digits and hyphens of the id."""
+    """Return a citation key made of the id's letters, digits and hyphens."""
     plain = unicodedata.normalize("NFKD", entry.id).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-") or "entry"
 
 
 def _text(text: str) -> str:
-    """A text that can stand between braces, which BibTeX counts even behind a backslash."""
+    """Escape a text to stand between braces, which BibTeX counts even behind a backslash."""
     escaped = escape_latex(" ".join(text.split()))
     return escaped.replace("\\{", "\\textbraceleft{}").replace("\\}", "\\textbraceright{}")
 
 
 def _address(link: str) -> str:
-    """An https link without what would end a BibTeX field; empty for any other."""
+    """Return an https link without characters that end a BibTeX field; empty for any other link."""
     return link if re.fullmatch(r"https://[^\s{}\\\"%]+", link) else ""

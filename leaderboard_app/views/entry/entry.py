@@ -1,4 +1,4 @@
-"""One entry: who, with which settings and policy, how it was verified, and its figures by pool."""
+"""One entry: authors, settings, policy source, commands, and figures by pool and problem."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ SHOWN = (
     "tokens_per_problem",
     "clock",
 )
-"""Metrics that are shown unless all are asked for."""
+"""Metrics that are shown by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicySource:
-    """A policy as its run recorded it; `note` says whether it is the built-in of that name."""
+    """A policy as its run recorded it; `note` compares it with the built-in policies."""
 
     source: str
     sha256: str
@@ -42,13 +42,13 @@ class PolicySource:
 
 
 def byline(entry: Entry) -> str:
-    """Who and when in a line; empty where nothing is said."""
+    """Return authors, organisation and date on one line; empty if none is given."""
     said = (", ".join(entry.authors), entry.organisation, entry.date)
     return " · ".join(each for each in said if each)
 
 
 def about_table(entry: Entry) -> Table:
-    """Who and what, a row each; links only where they are plain https."""
+    """Build the table of authors and details; only https addresses become links."""
     rows: list[tuple[str, Cell]] = [("Method", Cell(entry.method))]
     for name, value in (
         ("Authors", ", ".join(entry.authors)),
@@ -64,19 +64,19 @@ def about_table(entry: Entry) -> Table:
     if entry.verified_at:
         rows.append(("Verified", Cell(entry.verified_at)))
     rows += [
-        ("Needs", Cell(", ".join(entry.needs) or "nothing beside lengths and answers")),
+        ("Needs", Cell(", ".join(entry.needs) or "nothing besides lengths and answers")),
         ("Policy", Cell(entry.policy)),
-        ("Repeats", Cell(f"{entry.repeats:,}", note="Orders of traces, averaged over")),
+        ("Repeats", Cell(f"{entry.repeats:,}", note="Orders of traces, averaged")),
         ("Seed", Cell(str(entry.seed))),
     ]
     if entry.unranked:
-        rows.append(("Rank", Cell("none", note="It knows what no method can: shown, not ranked")))
+        rows.append(("Rank", Cell("none", note="It uses ground truth: shown, not ranked")))
     columns = (Column("what", "", numeric=False), Column("said", "", numeric=False))
     return Table(f"About {entry.id}", columns, tuple((Cell(name), value) for name, value in rows))
 
 
 def parameter_table(entry: Entry) -> Table:
-    """All parameters of the policy, those that were set for the run first and bold."""
+    """Build the table of the policy's parameters, those set for the run first and bold."""
     names = sorted(entry.parameters, key=lambda name: (name not in entry.settings, name))
     rows = []
     for name in names:
@@ -100,7 +100,7 @@ def parameter_table(entry: Entry) -> Table:
 
 @lru_cache(maxsize=256)
 def _run_json(path: Path, of: Stamp) -> Mapping[str, Any]:
-    """What `run.json` says; empty where it cannot be read."""
+    """Read `run.json`; empty if it cannot be read."""
     try:
         fields = json.loads((path / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -109,12 +109,12 @@ def _run_json(path: Path, of: Stamp) -> Mapping[str, Any]:
 
 
 def run_record(entry: Entry) -> Mapping[str, Any]:
-    """The entry's `run.json`; empty where it cannot be read."""
+    """Return the entry's `run.json`; empty if it cannot be read."""
     return _run_json(entry.path, stamp(entry.path))
 
 
 def policy_source(entry: Entry) -> PolicySource | None:
-    """The policy's source as recorded; None where there is none. It is never run."""
+    """Return the policy's recorded source, which is never run; None if there is none."""
     policy = run_record(entry).get("policy")
     if not isinstance(policy, dict):
         return None
@@ -130,17 +130,17 @@ def policy_source(entry: Entry) -> PolicySource | None:
         except UserError:
             same = False
         note = (
-            f"It is the built-in method {name} of this version."
+            f"The built-in method {name} of this version."
             if same
-            else f"It is called {name} as a built-in method is, but its source is another."
+            else f"It has the name of the built-in method {name}, but another source."
         )
     return PolicySource(source, str(sha256), str(file), str(class_name), note)
 
 
 def commands(entry: Entry) -> list[str]:
-    """What makes the run again, and what checks a submission.
+    """Return the commands that repeat the run and verify a submission.
 
-    Made of what the run recorded, so that no text of a submitter is handed to a shell unquoted.
+    They are built from the run's record, and every text of a submitter is quoted for the shell.
     """
     record = run_record(entry)
     policy = record.get("policy") if isinstance(record.get("policy"), dict) else {}
@@ -168,7 +168,7 @@ def commands(entry: Entry) -> list[str]:
 
 
 def _judge(record: Mapping[str, Any]) -> list[str]:
-    """The judge as it was asked for, else by its name."""
+    """Return the judge's options, as given on the command line or else by its name."""
     judge, given = record.get("judge"), record.get("command")
     if not isinstance(judge, dict):
         return []
@@ -178,19 +178,19 @@ def _judge(record: Mapping[str, Any]) -> list[str]:
 
 
 def results_of(entry: Entry, *, synthetic: bool) -> list[Result]:
-    """Its results on generated traces, or those on real ones; by pool."""
+    """Return the entry's results on generated traces, or those on real ones, by pool."""
     found = [each for each in entry.results.values() if each.synthetic == synthetic]
     return sorted(found, key=lambda each: each.column)
 
 
 def pool_table(results: Sequence[Result], *, every: bool = False) -> Table:
-    """Figures by pool with their intervals: those of `SHOWN`, or `every` one that there is."""
+    """Build the table of figures by pool, with intervals: those in `SHOWN`, or `every` one."""
     measured = [name for name in METRICS if any(name in each.metrics for each in results)]
     names = [name for name in measured if every or name in SHOWN]
     columns = [
         Column("pool", "Pool", numeric=False),
-        Column("problems", "Problems", help="Problems of the benchmark in this pool"),
-        Column("budget", "N", help="Traces that it may start on a problem"),
+        Column("problems", "Problems", help="Problems in this pool"),
+        Column("budget", "N", help="Maximum number of traces per problem"),
     ]
     columns += [
         Column(
@@ -215,9 +215,9 @@ def pool_table(results: Sequence[Result], *, every: bool = False) -> Table:
 
 
 def figure_cell(name: str, metric: Metric | None, result: Result) -> Cell:
-    """A figure with its interval in brackets."""
+    """Build the cell of a figure with its interval in brackets."""
     if metric is None:
-        return Cell(note="The run did not measure it.")
+        return Cell(note="Not measured in this run.")
     figure = FIGURES[name]
     text = figure.text(metric.value)
     if metric.low is not None and metric.high is not None:
@@ -228,9 +228,9 @@ def figure_cell(name: str, metric: Metric | None, result: Result) -> Cell:
 
 @dataclass(frozen=True, slots=True)
 class ProblemFigures:
-    """What an entry did on one problem, averaged over repeats; fractions as fractions.
+    """An entry's results on one problem, averaged over repeats; shares are fractions.
 
-    `answers` are the texts that it gave with how often, the commonest first.
+    `answers` are its answers with their counts, most common first.
     """
 
     problem_id: str
@@ -244,12 +244,12 @@ class ProblemFigures:
 
     @property
     def saved(self) -> float:
-        """The share of the tokens of cons@N that it did not generate."""
+        """Share of the tokens of cons@N that it did not generate."""
         return 1 - self.tokens / self.baseline_tokens if self.baseline_tokens else 0.0
 
 
 def problem_figures(library: Library, entry: Entry, result: Result) -> list[ProblemFigures]:
-    """What the entry did on each problem of a pool, in the order of their ids.
+    """Return the entry's results on each problem of a pool, sorted by problem id.
 
     Raises
     ------
@@ -282,20 +282,20 @@ def problem_figures(library: Library, entry: Entry, result: Result) -> list[Prob
 
 
 def problem_table(entry: Entry, result: Result, problems: Sequence[ProblemFigures]) -> Table:
-    """A row a problem, each of which leads to its replay."""
+    """Build the table of problems, each linked to its replay."""
     judged = any(each.judge_calls for each in problems)
     columns = [
         Column("problem", "Problem", numeric=False),
-        Column("accuracy", "Right, %", help="In how many of the repeats it is right"),
+        Column("accuracy", "Right, %", help="Share of repeats in which it is right"),
         Column(
             "to_cons",
-            f"To cons@{result.budget}, points",
-            help="The same minus that of cons@N on the same traces",
+            f"vs cons@{result.budget}, points",
+            help="Right, % minus that of cons@N on the same traces",
         ),
-        Column("tokens", "Tokens", help="Mean over repeats, all traces together", descending=True),
+        Column("tokens", "Tokens", help="Total of all traces, mean over repeats", descending=True),
         Column("saved", "Fewer tokens, %", help=FIGURES["reduction"].help, descending=True),
         Column("saved_tokens", "Saved tokens", help="cons@N minus the entry", descending=True),
-        Column("answers", "Answers", numeric=False, help="What it answered, and how often"),
+        Column("answers", "Answers", numeric=False, help="Answers and their counts"),
         Column("clock", f"Clock, {result.clock_unit}", help="Mean over repeats", descending=True),
     ]
     if judged:
@@ -325,7 +325,7 @@ def problem_table(entry: Entry, result: Result, problems: Sequence[ProblemFigure
 
 
 def answers_text(answers: Sequence[tuple[str | None, int]], most: int = 3) -> str:
-    """`204 ×3, 203`, the commonest first; `none` where there was no answer."""
+    """Return text such as `204 ×3, 203`, most common first; `none` for no answer."""
     parts = []
     for answer, times in answers[:most]:
         line = "none" if answer is None else " ".join(answer.split())[:24]

@@ -99,7 +99,7 @@ def _problems(library: Library, entry: Entry) -> None:
     result = by_pool[pool]
     found = _read(library, entry.id, result.column)
     if not found:
-        st.warning("Its answers say nothing about this pool.")
+        st.warning("This entry has no answers for this pool.")
         return
     text = savings.savings_text(result, found)
     screen.show_chart(
@@ -133,7 +133,7 @@ def _policy(entry: Entry) -> None:
     st.subheader("Policy")
     policy = entries.policy_source(entry)
     if policy is None:
-        st.info("Its run recorded no source.", icon=":material/info:")
+        st.info("The run recorded no source.", icon=":material/info:")
         return
     st.text(f"{policy.note} SHA-256 {policy.sha256}")
     with st.expander(screen.plain(f"{policy.file}, class {policy.class_name}")):

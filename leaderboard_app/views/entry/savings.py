@@ -1,4 +1,4 @@
-"""Where an entry saves tokens: its tokens on each problem beside those of cons@N."""
+"""Chart of the tokens an entry saves: its tokens on each problem beside those of cons@N."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from leaderboard_app.shown.palette import BAD, GOOD, SERIES
 from leaderboard_app.views.entry.entry import ProblemFigures
 
 NAMED = 40
-"""As many problems at most have their names below the bars."""
+"""Maximum number of problems whose names are shown below the bars."""
 
 OUTCOMES = ("right more often than cons@N", "as often", "less often")
 
 
 def outcome(figures: ProblemFigures) -> str:
-    """Whether the entry is right more, as or less often than cons@N."""
+    """Return one of `OUTCOMES`: the entry is right more, as or less often than cons@N."""
     difference = figures.accuracy - figures.baseline_accuracy
     return OUTCOMES[0] if difference > 0 else OUTCOMES[2] if difference < 0 else OUTCOMES[1]
 
 
 def rows(problems: Sequence[ProblemFigures]) -> list[dict[str, Any]]:
-    """A row a problem, the one that costs cons@N most first."""
+    """Build a row for each problem, the most expensive for cons@N first."""
     ranked = sorted(problems, key=lambda each: (-each.baseline_tokens, each.problem_id))
     return [
         {
@@ -41,21 +41,21 @@ def rows(problems: Sequence[ProblemFigures]) -> list[dict[str, Any]]:
 
 
 def savings_chart(result: Result, problems: Sequence[ProblemFigures]) -> alt.LayerChart:
-    """Grey bars are cons@N, coloured ones within them the entry."""
+    """Draw cons@N as grey bars and the entry as coloured bars within them."""
     found = rows(problems)
     names = [row["problem"] for row in found]
     base = alt.Chart(pa.Table.from_pylist(found))
     x = alt.X(
         "problem:N",
         sort=names,
-        title=f"Problem, {len(names)}, by tokens of cons@{result.budget}",
+        title=f"Problems ({len(names)}), by tokens of cons@{result.budget}",
         axis=alt.Axis(labels=len(names) <= NAMED, ticks=False, labelAngle=-60, labelLimit=70),
     )
     hover = [
         alt.Tooltip("problem:N", title="Problem"),
         alt.Tooltip("tokens:Q", title="Tokens", format=",.0f"),
         alt.Tooltip("cons:Q", title=f"cons@{result.budget}", format=",.0f"),
-        alt.Tooltip("saved:Q", title="Fewer", format=".1%"),
+        alt.Tooltip("saved:Q", title="Fewer tokens", format=".1%"),
         alt.Tooltip("right:Q", title="Right", format=".0%"),
     ]
     whole = base.mark_bar(color="#9aa0a6", opacity=0.45).encode(
@@ -77,7 +77,7 @@ def savings_chart(result: Result, problems: Sequence[ProblemFigures]) -> alt.Lay
 
 
 def savings_text(result: Result, problems: Sequence[ProblemFigures]) -> str:
-    """The chart in words: how much is saved in all, and where most and least."""
+    """Describe the chart in words: tokens saved in total, and the problems with most and least."""
     if not problems:
         return "There are no problems."
     total = sum(each.baseline_tokens for each in problems)
@@ -86,8 +86,8 @@ def savings_text(result: Result, problems: Sequence[ProblemFigures]) -> str:
     counts = [sum(outcome(each) == name for each in problems) for name in OUTCOMES]
     more, same, less = counts
     return (
-        f"Of the {total:,.0f} tokens of cons@{result.budget} over {len(problems)} problems it "
-        f"saves {saved / max(total, 1):.1%}; most on {ranked[0].problem_id} "
+        f"Of the {total:,.0f} tokens of cons@{result.budget} over {len(problems)} problems the "
+        f"entry saves {saved / max(total, 1):.1%}; most on {ranked[0].problem_id} "
         f"({ranked[0].saved:.1%}), least on {ranked[-1].problem_id} ({ranked[-1].saved:.1%}). It "
         f"is right more often than cons@{result.budget} on {more}, as often on {same} and less "
         f"often on {less} of them."

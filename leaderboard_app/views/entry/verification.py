@@ -1,4 +1,4 @@
-"""The verification report of a submission as its page shows it."""
+"""Verification report of a submission, as shown on its page."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from simulator.submissions.files import VERIFICATION, read_files
 from simulator.submissions.wellformed import check_form
 
 STEPS = {
-    "well-formed": "The files are what the format says.",
+    "well-formed": "The files have the required format.",
     "recomputed": "Every figure follows from the decisions and the pools.",
-    "rerun": "The policy was run again and did the same.",
+    "rerun": "The policy was run again and made the same decisions.",
 }
 
-SIGNS = {"passed": "✔ passed", "failed": "✕ failed", "skipped": "– not made"}
+SIGNS = {"passed": "✔ passed", "failed": "✕ failed", "skipped": "– skipped"}
 
-LAYERS = "What held the policy while it was run again: "
+LAYERS = "Isolation of the policy during the rerun: "
 
 MOST = 5
-"""Findings that are listed where nobody has verified a submission that is broken."""
+"""Maximum number of findings listed for a broken submission that has not been verified."""
 
 COMPARED = ("accuracy", "accuracy_difference", "tokens_per_problem", "reduction", "clock")
 
 
 @dataclass(frozen=True, slots=True)
 class StepShown:
-    """One step: its name, what it asks, its outcome, findings and notes in lines of their own."""
+    """A verification step: name, meaning, outcome, and its findings and notes as lines."""
 
     name: str
     meaning: str
@@ -47,7 +47,7 @@ class StepShown:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a report says; `steps` is empty where none counts, and `why` says why that is."""
+    """Contents of a report; without a valid report, `steps` is empty and `why` is the reason."""
 
     why: str = ""
     steps: tuple[StepShown, ...] = ()
@@ -59,9 +59,9 @@ class Report:
 
 
 def read_report(entry: Entry) -> Report:
-    """The report of an entry. One that is not of these very files does not count."""
+    """Read the report of an entry; one made for other files does not count."""
     if entry.id.startswith(RUN):
-        return Report("A run on this machine: deepprune-sim submit makes a submission of it.")
+        return Report("A local run: deepprune-sim submit makes a submission of it.")
     return _read(entry.path, stamp(entry.path), entry.badge is None)
 
 
@@ -72,7 +72,7 @@ def _read(path: Path, of: Stamp, broken: bool) -> Report:
         if findings:
             more = f" And {len(findings) - MOST} more." if len(findings) > MOST else ""
             return Report(f"It is not well-formed. {'; '.join(findings[:MOST])}.{more}")
-        return Report("Nobody has verified it yet.")
+        return Report("Not verified yet.")
     files = read_files(path)
     try:
         fields = json.loads(files.content.get(VERIFICATION, b""))
@@ -82,7 +82,7 @@ def _read(path: Path, of: Stamp, broken: bool) -> Report:
         return Report(f"Its {VERIFICATION} cannot be read, so it does not count.")
     if fields.get("sha256") != files.sha256:
         return Report(
-            f"Its {VERIFICATION} is of other files than those that are here now, so it does not "
+            f"Its {VERIFICATION} was made for other files than the present ones, so it does not "
             "count."
         )
     steps = tuple(_step(each) for each in _list(fields, "steps") if isinstance(each, dict))
@@ -112,11 +112,11 @@ def _step(fields: Mapping[str, Any]) -> StepShown:
 
 
 def step_table(report: Report) -> Table:
-    """The steps with their outcome."""
+    """Build the table of steps with their outcomes."""
     columns = (
         Column("step", "Step", numeric=False),
         Column("status", "Outcome", numeric=False),
-        Column("meaning", "What it shows", numeric=False),
+        Column("meaning", "Meaning", numeric=False),
     )
     rows = tuple(
         (Cell(each.name), Cell(each.status, bold=True), Cell(each.meaning)) for each in report.steps
@@ -125,7 +125,7 @@ def step_table(report: Report) -> Table:
 
 
 def facts_text(report: Report) -> str:
-    """When, how long, with what, and what held the policy."""
+    """Describe the verification: date, duration, isolation and versions."""
     parts = []
     if report.verified_at:
         took = f", {report.seconds:,.0f} s" if report.seconds is not None else ""
@@ -138,9 +138,9 @@ def facts_text(report: Report) -> str:
 
 
 def other_seed_table(entry: Entry, report: Report) -> Table | None:
-    """The figures of a seed that the submitter did not know beside the submitted ones.
+    """Build the table of figures with a seed unknown to the submitter, beside those submitted.
 
-    None where no other seed was tried.
+    None if no other seed was tried.
     """
     by_pool = {result.pool: result for result in entry.results.values()}
     rows = []
@@ -162,14 +162,14 @@ def other_seed_table(entry: Entry, report: Report) -> Table | None:
         columns.append(Column(f"{name}_other", "another seed", figure.heading, figure.help))
     first = report.other_seed[0]
     note = (
-        f"Another seed, {first.get('seed')}, which the submitter did not know, in "
+        f"The other seed, {first.get('seed')}, was unknown to the submitter; "
         f"{first.get('repeats')} repeats. In brackets: 95% interval over problems."
     )
     return Table("Another seed", tuple(columns), tuple(rows), (note,))
 
 
 def _metric(value: object) -> Metric | None:
-    """A figure out of JSON; None where it is none."""
+    """Parse a metric from JSON; None if it is invalid."""
     if not isinstance(value, dict) or not isinstance(value.get("value"), int | float):
         return None
     ends = [value.get(end) for end in ("low", "high")]

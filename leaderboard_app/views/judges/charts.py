@@ -1,4 +1,4 @@
-"""The page Judges: ROC curves and calibration, and what they show in words."""
+"""Charts of the page Judges, ROC curves and calibration, and their descriptions in words."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from leaderboard_app.shown.palette import NONE, SHAPES, colours
 from leaderboard_app.views.judges.judged import Worth
 
 DASHES = ([1, 0], [8, 3], [3, 3], [8, 3, 2, 3])
-"""Strokes of ROC curves in the order of use: lines of one chart differ in more than colour."""
+"""Dash patterns of ROC curves, in order of use, so that lines differ not by colour alone."""
 
 
 def roc_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
-    """ROC curves of named judges; dashed: chance, and where TNR@0.2 is read off."""
+    """Draw the ROC curves of named judges; dashed lines are chance and the level of TNR@0.2."""
     import altair as alt
 
     rows = [
@@ -51,7 +51,7 @@ def roc_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
 
 
 def roc_in_words(worths: Sequence[tuple[str, Worth]]) -> str:
-    """What the ROC curves show."""
+    """Describe the ROC curves."""
     parts = [
         f"{name}: AUROC {worth.auroc.value:.3f}, TNR@0.2 {worth.tnr.value:.3f}"
         for name, worth in worths
@@ -61,7 +61,7 @@ def roc_in_words(worths: Sequence[tuple[str, Worth]]) -> str:
 
 
 def calibration_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
-    """Share of same-answer pairs against the score, in tenths; the larger, the more pairs."""
+    """Draw the share of same-answer pairs by tenths of the score; larger points have more pairs."""
     import altair as alt
 
     rows = [
@@ -70,8 +70,8 @@ def calibration_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
         for mean, share, number in worth.calibration
     ]
     names = [name for name, _ in worths]
-    x = alt.X("score:Q", title="score, mean of its tenth", scale=alt.Scale(domain=[0, 1]))
-    y = alt.Y("same:Q", title="share with the same answer", scale=alt.Scale(domain=[0, 1]))
+    x = alt.X("score:Q", title="mean score in its tenth", scale=alt.Scale(domain=[0, 1]))
+    y = alt.Y("same:Q", title="share of same-answer pairs", scale=alt.Scale(domain=[0, 1]))
     base = alt.Chart(pa.Table.from_pylist(rows)).encode(x=x, y=y, color=_by_judge(names))
     points = base.mark_point(filled=True, opacity=1).encode(
         shape=alt.Shape(
@@ -97,11 +97,11 @@ def calibration_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
 
 
 def calibration_in_words(worths: Sequence[tuple[str, Worth]]) -> str:
-    """What the calibration plot shows."""
+    """Describe the calibration plot."""
     parts = [f"{name}: calibration error {worth.calibration_error:.3f}" for name, worth in worths]
     return (
-        f"How often pairs have the same answer at each tenth of the scores. {'; '.join(parts)}. "
-        "On the diagonal a score is the share."
+        f"Share of same-answer pairs by tenths of the score. {'; '.join(parts)}. "
+        "On the diagonal, score and share are equal."
     )
 
 

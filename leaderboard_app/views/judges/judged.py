@@ -1,6 +1,6 @@
-"""What judges' stored scores on this machine are worth, held against the pools' answers.
+"""Evaluation of judges' stored scores against the pools' answers.
 
-Scores are read through DuckDB, of very many pairs a part of them that is the same at every visit.
+Scores are read through DuckDB. Of very many pairs, a fixed random subset is read.
 """
 
 from __future__ import annotations
@@ -34,32 +34,35 @@ from simulator.statistics import Bootstrap, Estimate
 from simulator.storage import reading
 
 PAIRS = 20_000
-"""About how many pairs of a pool are evaluated, where more are stored: all of some traces."""
+"""Approximate number of pairs evaluated if a pool has more: all pairs of some traces."""
 
 RESAMPLES = 2_000
-"""Resamples of the problems for intervals: fewer than elsewhere, as each sorts nothing but counts
-thousands of pairs. The standard error of an interval's ends is then about 1.5% of its width."""
+"""Bootstrap resamples of the problems for intervals.
+
+Fewer than elsewhere, as each counts thousands of pairs. The standard error of an interval's ends is
+then about 1.5% of its width.
+"""
 
 POINTS = 200
-"""At most as many points are drawn of a ROC curve."""
+"""Maximum number of points drawn of a ROC curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The scores that one judge gave to pairs of one pool.
+    """Scores that one judge gave to pairs of one pool.
 
     Parameters
     ----------
     judge
         Name of the folder of its scores, which is its identity.
     label
-        What people call it: how it is named on the command line, where that is known.
+        Displayed name: as on the command line if known.
     truncation
-        What it was shown of each trace; None for one that reads no text.
+        Part of each trace that it reads; None for a judge that reads no text.
     oracle
-        Whether it knows the answers, which no judge can.
+        True if it uses ground truth.
     pairs, all_pairs
-        How many pairs have a score, and how many there are.
+        Number of pairs with a score, and number of all pairs.
     """
 
     judge: str
@@ -74,20 +77,20 @@ class Stored:
 
 @dataclass(frozen=True)
 class Worth:
-    """What the scores of one judge for one pool are worth; a positive is a same-answer pair.
+    """Quality of one judge's scores on one pool; a positive is a same-answer pair.
 
     Parameters
     ----------
     pairs, problems
-        What was evaluated: pairs of traces that both end in an answer of their own.
+        Numbers evaluated: pairs of traces that both finished with an answer, and their problems.
     drawn
-        Whether that is a part of the stored pairs only.
+        True if only a subset of the stored pairs was evaluated.
     same
         Share of same-answer pairs.
     unfinished
-        Share of pairs of which the judge saw neither trace whole; None where that is not known.
+        Share of pairs of which the judge saw neither trace in full; None if unknown.
     auroc, tnr, within
-        AUROC, TNR@0.2 and AUROC within problems; None where all pairs have one label.
+        AUROC, TNR@0.2 and AUROC within problems; None if all pairs have the same label.
     calibration
         Mean score, share of same-answer pairs and number of pairs by tenths of the score.
     curve
@@ -109,16 +112,16 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """All stored scores, by pool and judge, and what of them cannot be used."""
+    """All stored scores, by pool and judge, and the unusable ones."""
 
     stored: tuple[Stored, ...]
     broken: tuple[Broken, ...]
 
 
 def scores_state(cache: Path, judge: str = "*", pool: str = "*/*/*") -> str:
-    """A text that is another one once scores were added or removed below a folder of pools.
+    """Return a text that changes when scores are added to or removed from a folder of pools.
 
-    Of all judges and pools, or of one judge's folder and one pool.
+    It covers all judges and pools, or one judge's folder and one pool.
     """
     digest = hashlib.sha256()
     below = scores_folder(cache)
@@ -127,13 +130,13 @@ def scores_state(cache: Path, judge: str = "*", pool: str = "*/*/*") -> str:
     for each in [*sorted(below.glob(f"{judge}/judge.json")), *inside]:
         try:
             digest.update(f"{each} {each.stat().st_mtime_ns}\n".encode())
-        except OSError:  # gone meanwhile
+        except OSError:  # removed meanwhile
             continue
     return digest.hexdigest()
 
 
 def inventory(library: Library) -> Inventory:
-    """What scores are stored of the library's pools; reads footers, no scores."""
+    """List the scores stored for the library's pools; reads footers, no scores."""
     stored: list[Stored] = []
     broken: list[Broken] = []
     for folder in iter_stores(library.folders.cache):
@@ -181,7 +184,7 @@ def _count(store: ScoreStore, pool: Pool) -> int:
 
 
 def evaluate(library: Library, stored: Stored) -> Worth:
-    """Hold a judge's scores of a pool against its answers.
+    """Evaluate a judge's scores of a pool against the pool's answers.
 
     As in `judge pairs`, pairs with a trace that has no answer or was cut by the length limit are
     left out.
@@ -189,7 +192,7 @@ def evaluate(library: Library, stored: Stored) -> Worth:
     Raises
     ------
     UserError
-        Scores that cannot be read, or not one pair to evaluate.
+        Scores cannot be read, or there is no pair to evaluate.
     """
     import duckdb
 
@@ -243,18 +246,17 @@ _QUERY = """
 """
 """Pairs with their scores.
 
-A pair scored twice has the least of its scores, as `judges.scores.store` has it. A problem's place
-in the pool, by which its scores are stored, is that among the sorted ids. Which traces are drawn
-stands in the query itself: compared with constants, 26 million rows are filtered while they are
-read. A trace has one key, as joins over two columns would join all pairs of traces of a problem
-first.
+A pair scored twice has the lower score, as in `judges.scores.store`. Scores are stored by the index
+of a problem among the sorted ids. The drawn traces are written into the query itself: compared with
+constants, 26 million rows are filtered while they are read. A trace has one key, as joins over two
+columns would first join all pairs of traces of a problem.
 """
 
 
 def _drawn_traces(library: Library, stored: Stored) -> str:
-    """The condition that a pair is of two of the drawn traces; all are, where pairs are few.
+    """Return the SQL condition that both traces of a pair are drawn; true if pairs are few.
 
-    Traces are ranked by a hash of their number, so that the same ones are drawn at every visit.
+    Traces are ranked by a hash of their number, so that the draw never changes.
     """
     if stored.pairs <= PAIRS:
         return "true"
@@ -296,16 +298,16 @@ def _worth(
 def roc_curve(
     same: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64], points: int = POINTS
 ) -> Iterator[tuple[float, float]]:
-    """False- and true-positive rates from (0, 0) to (1, 1), a point a threshold, thinned out.
+    """Yield false- and true-positive rates from (0, 0) to (1, 1), at most `points` thresholds.
 
-    Nothing where all pairs have one label.
+    Nothing if all pairs have the same label.
     """
     positives = int(same.sum())
     negatives = len(same) - positives
     if not positives or not negatives:
         return
     order = np.argsort(-scores, kind="stable")
-    last = np.append(np.diff(scores[order]) != 0, True)  # of pairs with one score, all or none
+    last = np.append(np.diff(scores[order]) != 0, True)  # pairs with equal scores stay together
     true = np.append(0, np.cumsum(same[order])[last]) / positives
     false = np.append(0, np.cumsum(~same[order])[last]) / negatives
     chosen = np.unique(np.linspace(0, len(true) - 1, points).round().astype(int))

@@ -20,13 +20,13 @@ from simulator.errors import UserError
 
 @st.cache_resource(max_entries=4, show_spinner="Looking for stored scores …")
 def _inventory(_library: Library, state: int, scores: str) -> Inventory:
-    """What scores there are; found again when a file of the library or of the scores changes."""
+    """Find the stored scores; repeated when a file of the library or of the scores changes."""
     return judged.inventory(_library)
 
 
-@st.cache_resource(max_entries=256, show_spinner="Holding scores against answers …")
+@st.cache_resource(max_entries=256, show_spinner="Evaluating scores …")
 def _evaluate(_library: Library, stored: Stored, fingerprint: str, scores: str) -> Worth | str:
-    """What a judge's scores of a pool are worth, or why nothing can be said."""
+    """Evaluate a judge's scores of a pool, or return the error."""
     try:
         return judged.evaluate(_library, stored)
     except UserError as error:
@@ -34,7 +34,7 @@ def _evaluate(_library: Library, stored: Stored, fingerprint: str, scores: str) 
 
 
 def _worth_of(library: Library, stored: Stored) -> Worth | str:
-    """The same, remembered until the pool or these scores change."""
+    """Evaluate a judge's scores of a pool, cached until the pool or these scores change."""
     row = library.pool_row(stored.pool)
     fingerprint = row["fingerprint"] if row is not None else ""
     scores = judged.scores_state(library.folders.cache, stored.judge, stored.pool)
@@ -46,8 +46,8 @@ def page() -> None:
     library = screen.library()
     st.title("Judges")
     st.caption(
-        "A judge says how likely two unfinished traces of one problem end in the same answer. "
-        "Here, what it said is held against how they ended."
+        "A judge predicts how likely two unfinished traces of one problem end in the same answer. "
+        "This page compares its stored scores with the answers that the traces gave."
     )
     option = Places.of(library.folders, Path.cwd()).cache
     scores = judged.scores_state(library.folders.cache)
@@ -56,8 +56,8 @@ def page() -> None:
         screen.show_table(judged_tables.inventory_table(found), name="scores")
     else:
         screen.empty(
-            "No judge's scores are stored here. Score the pairs of a pool that has text, or "
-            "generate pools, which come with the scores of an oracle:",
+            "No judge scores are stored here. Score the pairs of a pool that has text, or "
+            "generate pools, which come with an oracle's scores:",
             f"deepprune-sim judge score lexical -d 'POOL' -t words=25{option}",
             f"deepprune-sim data sample{option}",
         )
@@ -74,7 +74,7 @@ def page() -> None:
 
 
 def _chosen_pool(library: Library, found: Inventory) -> str | None:
-    """The pool whose judges are compared: the first with scores, real ones before generated."""
+    """Return the pool whose judges are compared: the first one with scores, real pools first."""
     pools = list(dict.fromkeys(each.pool for each in found.stored))
     pools += [each for each in judged_tables.pools_with_thresholds(library) if each not in pools]
     if not pools:
@@ -91,15 +91,15 @@ def _chosen_pool(library: Library, found: Inventory) -> str | None:
 def _show_worths(
     of: tuple[int, str, str], worths: Sequence[tuple[Stored, Worth | str]], option: str
 ) -> None:
-    """The judges of a pool; `of` changes when the pool, the library or any score does."""
+    """Show the judges of a pool; `of` changes when the pool, the library or any score does."""
     pool = of[-1]
     if not worths:
         screen.empty(
-            "There are threshold runs of this pool, but no stored scores.",
+            "There are threshold runs on this pool, but no stored scores.",
             f"deepprune-sim judge score lexical -d {shlex.quote(pool)} -t words=25{option}",
         )
         return
-    st.header("How well they tell pairs apart", anchor="quality")
+    st.header("Quality on this pool", anchor="quality")
     if any(stored.synthetic for stored, _ in worths):
         screen.synthetic_notice()
     screen.show_table(judged_tables.worth_table(worths), name="quality")
@@ -141,8 +141,8 @@ def _show_published(library: Library) -> None:
         st.header("Published judges", anchor="published")
         screen.show_table(judged_tables.published_ablation(rows), name="ablation")
         st.caption(
-            "An ablation of your own: `deepprune-sim judge train` with commas trains the grid and "
-            "compares it; scores that its judges store stand above, a row each."
+            "For your own ablation, give `deepprune-sim judge train` comma-separated values: it "
+            "trains and compares the grid. Scores that these judges store appear above."
         )
 
 
@@ -157,7 +157,7 @@ def _show_thresholds(library: Library, pool: str | None, option: str) -> None:
         screen.show_table(table, name="taus")
     else:
         screen.empty(
-            "No run with a judge's threshold on this pool. A sweep:",
+            "No run on this pool has a judge and a threshold. To run a sweep:",
             f"deepprune-sim run deepprune -d {shlex.quote(pool or 'POOL')} "
             f"-p tau=0.25,0.5,0.63,0.75 --judge JUDGE -o runs/thresholds{option}",
         )

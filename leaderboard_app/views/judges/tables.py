@@ -1,4 +1,4 @@
-"""The page Judges: tables of what judges are worth, and published figures beside."""
+"""Tables of the page Judges: stored scores, quality of each judge, and published results."""
 
 from __future__ import annotations
 
@@ -15,50 +15,50 @@ from simulator.runs.results import Metric
 from simulator.statistics import Estimate
 
 ORACLE = "oracle"
-"""What a judge is called that knows the answers."""
+"""Label of a judge that uses ground truth."""
 
 ORACLE_NOTE = (
-    "An oracle: it knows the answers and blurs them to the quality that is asked of it. For "
-    "studies; no judge's work, and runs with it are not ranked."
+    "An oracle: it uses ground truth and adds noise to reach a chosen quality. For studies only; "
+    "no real judge can do this, and runs with it are not ranked."
 )
 
 MEANINGS = {
     "AUROC": (
-        "Chance that a same-answer pair scores above a different-answer one, over all pairs of all "
-        "problems; ties count half. 0.5 is chance. It also rewards knowing which problems are easy."
+        "Probability that a same-answer pair scores above a different-answer pair, over all pairs "
+        "of all problems; ties count half. 0.5 is chance. Recognising easy problems also raises it."
     ),
     "TNR@0.2": (
         "True-negative rate at a false-negative rate of 0.2: share of different-answer pairs "
-        "rejected by the threshold that also rejects 20% of the same-answer ones. 0.2 is chance."
+        "rejected by the threshold that rejects 20% of the same-answer pairs. 0.2 is chance."
     ),
     "AUROC within problems": (
-        "AUROC inside each problem, averaged over those that have pairs of both kinds: what "
-        "pruning needs, which only ever compares traces of one problem. 0.5 is chance."
+        "AUROC within each problem, averaged over the problems that have pairs of both kinds. "
+        "Pruning depends on it, as it only compares traces of one problem. 0.5 is chance."
     ),
     "Calibration error": (
-        "Expected calibration error: how far the mean score is from the share of same-answer pairs "
-        "in each tenth of the scores, averaged over pairs. 0 is perfect."
+        "Expected calibration error: distance between the mean score and the share of same-answer "
+        "pairs in each of ten score bins, averaged over pairs. 0 is perfect."
     ),
 }
-"""What each figure is."""
+"""Definition of each metric, shown on hover."""
 
-INTERVAL = "In brackets, the 95% interval of a bootstrap over problems."
+INTERVAL = "In brackets: 95% interval, a bootstrap over problems."
 
 TRAININGS = ("plain", "focal", "oversampling", "both")
-"""Rows of the published ablation, in this order."""
+"""Rows of the published ablation, in display order."""
 
 PAPER = "https://arxiv.org/abs/2510.08483"
 
 
 def name_of(stored: Stored) -> str:
-    """A judge as charts and tables call it; an oracle is marked as one."""
+    """Return a judge's name for charts and tables, with a mark if it is an oracle."""
     cut = f", {stored.truncation}" if stored.truncation else ""
     mark = f" ({ORACLE})" if stored.oracle else ""
     return f"{stored.label}{cut}{mark}"
 
 
 def names_of(stored: Sequence[Stored]) -> dict[str, str]:
-    """By the folder of a judge its name, with the folder where two would have the same."""
+    """Return each judge's name by its folder; the folder is added where two names are equal."""
     names = [name_of(each) for each in stored]
     return {
         each.judge: name if names.count(name) == 1 else f"{name} [{each.judge}]"
@@ -67,14 +67,14 @@ def names_of(stored: Sequence[Stored]) -> dict[str, str]:
 
 
 def inventory_table(found: Inventory) -> Table:
-    """Which judge's scores are stored of which pool, and of how many of its pairs."""
+    """Build the table of stored scores: pool, judge, prefix, and number of scored pairs."""
     columns = (
-        Column("pool", "Pool", help="Opens it.", numeric=False),
+        Column("pool", "Pool", help="Follow the link for this pool's judges.", numeric=False),
         Column("judge", "Judge", numeric=False),
-        Column("prefix", "Shown", help="What the judge reads of each trace.", numeric=False),
+        Column("prefix", "Prefix", help="Part of each trace that the judge reads.", numeric=False),
         Column("pairs", "Scored pairs", descending=True),
-        Column("share", "… of all, %", descending=True),
-        Column("origin", "Origin", numeric=False, help="Sampled from a model, or generated."),
+        Column("share", "Of all pairs, %", descending=True),
+        Column("origin", "Origin", numeric=False, help="Real: from a model; else synthetic."),
     )
     rows = tuple(
         (
@@ -96,15 +96,15 @@ def inventory_table(found: Inventory) -> Table:
 
 def _prefix(stored: Stored) -> Cell:
     if stored.truncation is None:
-        return Cell(note="It reads no text")
+        return Cell(note="The judge reads no text")
     return Cell(stored.truncation, stored.truncation)
 
 
 def worth_table(worths: Sequence[tuple[Stored, Worth | str]]) -> Table:
-    """What each judge's scores of one pool are worth; a text is why there is nothing to say."""
+    """Build the table of judge quality on one pool; a text in place of a `Worth` is an error."""
     columns = (
         Column("judge", "Judge", numeric=False),
-        Column("prefix", "Shown", help="What the judge reads of each trace.", numeric=False),
+        Column("prefix", "Prefix", help="Part of each trace that the judge reads.", numeric=False),
         *(
             Column(key, f"{name} [95%]", help=f"{MEANINGS[name]} {INTERVAL}", descending=True)
             for key, name in (
@@ -114,22 +114,22 @@ def worth_table(worths: Sequence[tuple[Stored, Worth | str]]) -> Table:
             )
         ),
         Column("calibration_error", "Calibration error", help=MEANINGS["Calibration error"]),
-        Column("pairs", "Pairs", help="Evaluated: both traces end in an answer of their own."),
+        Column("pairs", "Pairs", help="Evaluated pairs: both traces finished with an answer."),
         Column("problems", "Problems"),
-        Column("same", "Same answer, %", help="Share of the pairs.", descending=True),
+        Column("same", "Same answer, %", help="Share of same-answer pairs.", descending=True),
         Column(
             "unfinished",
             "Unfinished, %",
-            help="Pairs of which the judge saw neither trace whole: of the others, the answers can "
-            "be read off.",
+            help="Share of pairs in which both traces are longer than the prefix. In the other "
+            "pairs the judge may read an answer.",
         ),
     )
     rows = tuple(_worth_row(stored, worth) for stored, worth in worths)
     notes = []
     if any(isinstance(worth, Worth) and worth.drawn for _, worth in worths):
         notes.append(
-            "Of pools with very many stored pairs, all pairs of some traces are evaluated, about "
-            "20,000; always the same ones."
+            "Of pools with very many stored pairs, about 20,000 are evaluated: all pairs of a "
+            "fixed random sample of traces."
         )
     if any(stored.oracle for stored, _ in worths):
         notes.append(ORACLE_NOTE)
@@ -151,7 +151,7 @@ def _worth_row(stored: Stored, worth: Worth | str) -> tuple[Cell, ...]:
         Cell(f"{worth.pairs:,}", worth.pairs),
         Cell(f"{worth.problems:,}", worth.problems),
         Cell(f"{100 * worth.same:.1f}", 100 * worth.same),
-        Cell(note="Known for cuts in tokens only")
+        Cell(note="Only known for prefixes measured in tokens")
         if worth.unfinished is None
         else Cell(f"{100 * worth.unfinished:.1f}", 100 * worth.unfinished),
     )
@@ -159,7 +159,7 @@ def _worth_row(stored: Stored, worth: Worth | str) -> tuple[Cell, ...]:
 
 def _estimate(estimate: Estimate | None) -> Cell:
     if estimate is None:
-        return Cell(note="All pairs have one label")
+        return Cell(note="All pairs have the same label")
     if estimate.low is None or estimate.high is None:
         return Cell(f"{estimate.value:.3f}", estimate.value, "One problem: no interval")
     text = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
@@ -167,19 +167,19 @@ def _estimate(estimate: Estimate | None) -> Cell:
 
 
 def published_ablation(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The published judges: a row a training, two columns a prefix; the best of each bold.
+    """Build the table of published judges: trainings as rows, prefixes as columns, best in bold.
 
-    Figures whose prefix is not given have columns of their own.
+    Figures without a stated prefix have columns of their own.
     """
-    prefixes = list(dict.fromkeys(row.get("prefix", "prefix not given") for row in rows))
+    prefixes = list(dict.fromkeys(row.get("prefix", "prefix not stated") for row in rows))
     trainings = sorted(
-        {row.get("training", "problems kept apart") for row in rows},
+        {row.get("training", "split by problem") for row in rows},
         key=lambda each: (TRAININGS.index(each) if each in TRAININGS else len(TRAININGS), each),
     )
     columns = [Column("training", "Training", numeric=False)]
     figures = (("auroc", "AUROC"), ("tnr_at_02", "TNR@0.2"))
     found = {
-        (row.get("training", "problems kept apart"), row.get("prefix", "prefix not given"), key): (
+        (row.get("training", "split by problem"), row.get("prefix", "prefix not stated"), key): (
             row[key]
         )
         for row in rows
@@ -213,17 +213,17 @@ def published_ablation(rows: Sequence[Mapping[str, Any]]) -> Table:
         body.append(tuple(cells))
     notes = (
         "DeepPrune (arXiv 2510.08483), on its own traces, no intervals published. Focal: focal "
-        "loss; both: focal loss and oversampling. Problems kept apart: a later version of the "
-        "paper, with no problem in both training and test; in the others, some were.",
+        "loss; both: focal loss and oversampling. Split by problem: a later version of the paper, "
+        "in which training and test share no problem; in the other rows they share some.",
     )
     return Table("Published judges", tuple(columns), tuple(body), notes)
 
 
 def published_thresholds(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """The published threshold ablation: a row a threshold, columns by benchmark and stage."""
+    """Build the table of the published threshold ablation, with columns by benchmark and stage."""
     groups = list(dict.fromkeys((row["benchmark"], row["stage"]) for row in rows))
     by_cell = {(row["threshold"], row["benchmark"], row["stage"]): row for row in rows}
-    columns = [Column("threshold", "τ", help="Traces join a cluster above this score.")]
+    columns = [Column("threshold", "τ", help="A trace joins a cluster if its score is above τ.")]
     for benchmark, stage in groups:
         group = f"{benchmark}, {stage}"
         for key, heading in (("tokens_1e8", "Tokens, 10⁸"), ("accuracy", "Accuracy, %")):
@@ -248,19 +248,19 @@ def published_thresholds(rows: Sequence[Mapping[str, Any]]) -> Table:
 def _stage(stage: str) -> str:
     if stage == "clustering":
         return (
-            "After clustering alone: how often one of the clusters' first traces is right, and the "
-            "tokens of one full trace a cluster, pruned prefixes left out."
+            "After clustering only. Accuracy: how often the representative of some cluster is "
+            "right. Tokens: one full trace per cluster, without pruned prefixes."
         )
-    return "Of the whole method, with voting: all tokens generated."
+    return "The whole method, including voting: all generated tokens."
 
 
 def local_thresholds(library: Library, pool: str) -> Table:
-    """Local runs and submissions of a method with a judge and a threshold τ, on one pool."""
+    """Build the table of local runs and submissions with a judge and a threshold τ, on one pool."""
     columns = (
         Column("entry", "Entry", numeric=False),
         Column("badge", "Badge", numeric=False),
-        Column("tau", "τ", help="Traces join a cluster above this score."),
-        Column("prefix", "Shown", help="What the judge reads of each trace.", numeric=False),
+        Column("tau", "τ", help="A trace joins a cluster if its score is above τ."),
+        Column("prefix", "Prefix", help="Part of each trace that the judge reads.", numeric=False),
         Column("tokens_1e8", "Tokens, 10⁸", "voting", FIGURES["tokens_1e8"].help),
         Column("accuracy", "Accuracy, % [95%]", "voting", FIGURES["accuracy"].help),
         Column("reduction", "Fewer tokens, % [95%]", "voting", FIGURES["reduction"].help),
@@ -303,16 +303,16 @@ def _threshold_row(entry: Entry, result: Result) -> tuple[Cell, ...]:
         _metric("tokens_1e8", result.metric("tokens_1e8")),
         _metric("accuracy", result.metric("accuracy"), with_interval=True),
         _metric("reduction", result.metric("reduction"), with_interval=True),
-        Cell(note="No clusters declared") if total is None else Cell(f"{total:.4f}", total),
+        Cell(note="No clusters reported") if total is None else Cell(f"{total:.4f}", total),
         _metric("clusters_correct", right),
     )
 
 
 def _metric(name: str, metric: Metric | None, *, with_interval: bool = False) -> Cell:
-    """A run's figure in the unit of its heading."""
+    """Build the cell of a run's metric, in the unit of its heading."""
     figure = FIGURES[name]
     if metric is None:
-        return Cell(note="The run has no such figure")
+        return Cell(note="Not measured in this run")
     low, high = (
         None if each is None else each * figure.scale for each in (metric.low, metric.high)
     )
@@ -323,7 +323,7 @@ def _metric(name: str, metric: Metric | None, *, with_interval: bool = False) ->
 
 
 def pools_with_thresholds(library: Library) -> list[str]:
-    """Names of the pools on which `local_thresholds` has rows, sorted."""
+    """Return the names of the pools on which `local_thresholds` has rows, sorted."""
     return sorted(
         {
             result.pool

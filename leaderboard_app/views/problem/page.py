@@ -20,16 +20,16 @@ from leaderboard_app.views.problem import votes as voted
 from leaderboard_app.views.problem.replay import Replay
 
 SWITCHES = ("by", "full", "table", "traces")
-"""Parameters that hold for whichever replay is shown."""
+"""Link parameters that stay when another replay is shown."""
 
 MARKS = (
-    "Each bar is a trace along the clock, coloured by what it answers at its own end, the right "
-    "answer green and marked with a strip at the left. A sign at a bar's end says what cut it. The "
-    "dashed line is where the method answered."
+    "Each bar is a trace along the clock, coloured by the answer it gives in full. Green, with a "
+    "strip at the left, marks the right answer. A sign at a bar's end shows why it was cut. The "
+    "dashed line is the time at which the method answered."
 )
 
 Of = tuple[Hashable, ...]
-"""What a picture depends on."""
+"""Everything that a chart depends on."""
 
 
 def page() -> None:
@@ -55,11 +55,11 @@ def _entry(library: Library, entry: Entry) -> None:
         return
     names = replays.problems_of(library, entry, result)
     if not names:
-        st.warning("Its answers cannot be read, so there is no problem to show.")
+        st.warning("The entry's answers cannot be read, so there is no problem to show.")
         return
     asked = screen.parameter("problem")
     if asked is not None and asked not in names:
-        st.warning(screen.plain(f"{result.pool} has no problem {asked!r:.120}; this is another."))
+        st.warning(screen.plain(f"{result.pool} has no problem {asked!r:.120}; showing another."))
     with columns[1]:
         name = st.selectbox("Problem", names, key="problem", bind="query-params")
     with columns[2]:
@@ -71,16 +71,16 @@ def _entry(library: Library, entry: Entry) -> None:
 
 
 def _links(entry: Entry, result: Result, names: tuple[str, ...], name: str, repeat: int) -> None:
-    """To the problem and the repeat before and after, and back to the entry."""
+    """Show links to the previous and next problem and repeat, and to the entry."""
     before, after = problems.neighbours(names, name)
     last = entry.repeats - 1
-    # What the switches are set to stays: they keep it, so the link has to say it.
+    # The switches keep their values, so the link must carry them too.
     kept = {name: value for name, value in st.query_params.items() if name in SWITCHES}
     with st.container(horizontal=True, gap="small"):
         for label, icon, problem, number in (
-            ("Problem before", "chevron_left", before, repeat),
+            ("Previous problem", "chevron_left", before, repeat),
             ("Next problem", "chevron_right", after, repeat),
-            ("Repeat before", "arrow_left", name if repeat else None, repeat - 1),
+            ("Previous repeat", "arrow_left", name if repeat else None, repeat - 1),
             ("Next repeat", "arrow_right", name if repeat < last else None, repeat + 1),
         ):
             given = {**kept, "entry": entry.id, "pool": result.pool, "problem": problem or name}
@@ -148,7 +148,7 @@ def _replay(library: Library, replay: Replay) -> None:
 
 
 def _facts(library: Library, replay: Replay) -> None:
-    """What was asked and what the entry made of it, in figures."""
+    """Show the question, and the entry's answer and figures."""
     if replay.result.synthetic:
         screen.synthetic_notice()
     if replay.stored is not None and replay.stored.problem.question:
@@ -165,14 +165,14 @@ def _facts(library: Library, replay: Replay) -> None:
 
 
 def _forget_trace(shown: Of) -> None:
-    """Choose no trace where a link without one has led to another replay."""
+    """Clear the chosen trace when a link without one leads to another replay."""
     if st.session_state.get("replay-shown", shown) != shown and not screen.parameter("trace"):
         st.session_state["trace"] = None
     st.session_state["replay-shown"] = shown
 
 
 def _bars(replay: Replay, of: Of) -> int | None:
-    """The picture, and the place of the trace that is chosen in it."""
+    """Show the picture, and return the place of the trace that is chosen in it."""
     st.subheader("The replay")
     kinds = pictures.orders_for(replay)
     default = "cluster" if "cluster" in kinds else "start"
@@ -189,14 +189,14 @@ def _bars(replay: Replay, of: Of) -> int | None:
             bind="query-params",
             placeholder="or click a bar",
             width=160,
-            help="Its id in the pool; opens its text, its confidence and its probes below",
+            help="The trace's id in the pool; shows its text, confidence and probes below",
         )
         ghosts = st.toggle(
             "Full lengths",
             key="full",
             bind="query-params",
             disabled=replay.stored is None,
-            help="Draw faintly what traces that were cut would have gone on to generate",
+            help="Also draw, faintly, the tokens that cut traces did not generate",
         )
     place = None if number is None else replay.place(int(number))
     if number is not None and place is None:
@@ -219,13 +219,13 @@ def _bars(replay: Replay, of: Of) -> int | None:
 
 def _picture(replay: Replay, by: str, ghosts: bool) -> Any:
     window = signals.default_window(replay)
-    reads = "confidence" in replay.entry.needs  # working it out for nothing takes a second
+    reads = "confidence" in replay.entry.needs  # takes a second, so only if the policy reads it
     lowest = signals.lowest_by_place(replay, window) if reads else {}
     return pictures.picture(replay, by, ghosts=ghosts, confidence=lowest)
 
 
 def _take_selected() -> None:
-    """Put the trace whose bar was clicked into the box, and so into the link."""
+    """Put the trace of the clicked bar into the box, and so into the link."""
     event: Any = st.session_state.get("chart-replay") or {}
     points = event.get("selection", {}).get("trace") or []
     if isinstance(points, list) and points and isinstance(points[0].get("trace"), int | float):
@@ -291,14 +291,14 @@ def _trace(replay: Replay, place: int) -> None:
 
 
 def _text(text: problems.TraceText) -> None:
-    """What was generated, and greyed what was not; long parts by their ends."""
+    """Show the generated text, and the rest in grey; long parts are shortened in the middle."""
     everything = False
     most = 2 * problems.LONG_TEXT
     if max(len(text.generated), len(text.rest)) > most:
         everything = st.toggle("Show all of the text", key="all", bind="query-params")
     st.html(problems.text_html(text, None if everything else problems.LONG_TEXT))
     if not text.exact and text.rest:
-        st.caption("The pool knows only how long this trace is: the cut is in proportion.")
+        st.caption("The pool stores only this trace's number of tokens: the cut is in proportion.")
 
 
 page()

@@ -1,4 +1,4 @@
-"""The replay as a picture: each trace a bar along the clock."""
+"""Picture of a replay: each trace is a bar along the clock."""
 
 from __future__ import annotations
 
@@ -15,42 +15,42 @@ import pyarrow as pa
 from leaderboard_app.views.problem.replay import Ints, Kind, Replay, counted, why_text
 
 ORDERS = ("start", "length", "answer", "cluster")
-"""What bars may be ordered by."""
+"""Orders of the bars to choose from."""
 
 NEUTRAL = "#808495"
-"""Lines and marks that stand for no answer; readable on both grounds."""
+"""Colour of lines and marks that represent no answer; readable on both backgrounds."""
 
 HIGHEST, LOWEST, A_LANE = 900, 120, 18
-"""Pixels: the picture's height at most and at least, and of a lane where there is room."""
+"""Largest and smallest height of the picture, and height of a lane with enough room, in pixels."""
 
 MOST_BARS = 4_000
-"""Bars that are drawn at most; no screen has as many rows of pixels."""
+"""Maximum number of bars that are drawn; no screen has as many rows of pixels."""
 
 AROUND = 110
-"""Pixels that legend and axis take of a chart's height."""
+"""Height of a chart's legend and axis, in pixels."""
 
 FRAME = "frame"
-"""The name of the table with the chosen trace's bar."""
+"""Name of the table with the chosen trace's bar."""
 
 MARGIN = 0.02
-"""Share of the clock left of its beginning, for the marks of right and of representative traces."""
+"""Share of the clock to the left of its start, for marks of right answers and representatives."""
 
 
 def height_of(lanes: int) -> int:
-    """Pixels for so many bars: as much as they want, until they have to share."""
+    """Return the picture's height in pixels for a number of bars, within limits."""
     return max(LOWEST, min(HIGHEST, lanes * A_LANE))
 
 
 def orders_for(replay: Replay) -> tuple[str, ...]:
-    """What the bars of a replay can be ordered by."""
+    """Return the orders that are available for a replay's bars."""
     known = {"answer": replay.stored is not None, "cluster": replay.cluster is not None}
     return tuple(each for each in ORDERS if known.get(each, True))
 
 
 def lanes(replay: Replay, by: str) -> Ints:
-    """The decoded traces' places from the top lane down, shape (decoded,).
+    """Return the decoded traces' places from the top lane down, shape (decoded,).
 
-    Traces that are equal stand in order of start. Clusters come in their order, those in none last.
+    Ties are in order of start. Clusters are in their own order; traces in no cluster come last.
     """
     places = np.flatnonzero(replay.decoded)
     if by == "length":
@@ -68,7 +68,7 @@ def lanes(replay: Replay, by: str) -> Ints:
 
 
 def representatives(replay: Replay) -> frozenset[int]:
-    """The places of the traces that stand for their clusters: the first of each."""
+    """Return the places of the clusters' representatives: the first trace of each."""
     if replay.cluster is None:
         return frozenset()
     numbers, first = np.unique(replay.cluster, return_index=True)
@@ -78,7 +78,7 @@ def representatives(replay: Replay) -> frozenset[int]:
 def bars(
     replay: Replay, by: str, confidence: Mapping[int, float] | None = None
 ) -> list[dict[str, Any]]:
-    """A row a decoded trace, from the top lane down, as the picture draws it."""
+    """Build a row for each decoded trace, from the top lane down."""
     first_of = representatives(replay)
     rows = []
     for lane, place in enumerate(lanes(replay, by).tolist()):
@@ -112,14 +112,16 @@ def picture(
     ghosts: bool,
     confidence: Mapping[int, float] | None = None,
 ) -> alt.LayerChart:
-    """The bars. Clicking one selects `trace`, its id; the table named `FRAME` draws its frame.
+    """Draw the bars.
+
+    A click on a bar selects `trace`, its id. The table named `FRAME` draws a frame around one bar.
 
     Parameters
     ----------
     by
         One of `ORDERS`.
     ghosts
-        Whether what a stopped trace would have gone on to generate is drawn, faintly.
+        Draw, faintly, the tokens that cut traces did not generate.
     confidence
         Lowest group confidence by place, shown on hover.
     """
@@ -152,7 +154,7 @@ def picture(
             orient="top", columns=4, labelLimit=220, symbolType="square", symbolOpacity=1
         ),
     )
-    # On bars only: a click beside them would leave none selected.
+    # Bars only: a click beside them would clear the selection.
     select = alt.selection_point(
         name="trace", fields=["trace"], on="rect:click", clear=False, toggle=False
     )
@@ -224,7 +226,7 @@ def picture(
         .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=1.5)
         .encode(x=alt.X("answered:Q", scale=x_scale))
     )
-    # A table of its own and not another picture: making one anew takes the browser long.
+    # A separate table: redrawing the whole picture is slow in a browser.
     layers.append(
         alt.Chart(alt.NamedData(name=FRAME))
         .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
@@ -234,24 +236,24 @@ def picture(
         alt.layer(*layers)
         .resolve_scale(shape="independent")
         .properties(height=height + AROUND)
-        .configure_mark(invalid=None)  # no number is missing; looking takes a browser long
+        .configure_mark(invalid=None)  # no value is missing, and checking is slow in a browser
     )
     return drawn
 
 
 def _of(rows: Sequence[Mapping[str, Any]], *names: str) -> alt.Chart:
-    """A chart of these columns of the rows.
+    """Return a chart of these columns of the rows.
 
-    A table is passed on as it is; a list of rows would be checked cell by cell, for seconds.
+    Altair passes a table on unchanged; it would check a list of rows cell by cell, for seconds.
     """
     columns = {name: [row[name] for row in rows] for name in dict.fromkeys(names)}
     return alt.Chart(pa.table(columns))
 
 
 def frame(replay: Replay, by: str, place: int | None) -> pa.Table:
-    """What draws a frame around the trace at a place, in `picture` by the same order.
+    """Return the table that frames the trace at a place in a `picture` with the same order.
 
-    Empty for None and for one without a bar.
+    Empty for None and for a trace without a bar.
     """
     rows = lanes(replay, by)[:MOST_BARS].tolist()
     shown = [lane for lane, other in enumerate(rows) if other == place]
@@ -269,13 +271,13 @@ def frame(replay: Replay, by: str, place: int | None) -> pa.Table:
 
 
 def _edges(lane: int, count: int) -> dict[str, float]:
-    """Where the bar of a lane begins and ends upright; bars stand apart where there is room."""
+    """Return the top and bottom of a lane's bar; bars have gaps if there is room."""
     gap = 0.14 if height_of(count) / max(count, 1) >= 6 else 0.0
     return {"top": lane + gap / 2, "under": lane + 1 - gap / 2}
 
 
 def _at(y: alt.Y, field: str) -> alt.Y:
-    """The same vertical axis for another field."""
+    """Return the same vertical axis for another field."""
     other = y.copy(deep=True)
     other.shorthand = field
     return other
@@ -286,7 +288,7 @@ def _other(one: Mapping[str, Any], next_one: Mapping[str, Any]) -> bool:
 
 
 def colour_scale(kinds: Sequence[Kind], replay: Replay) -> alt.Scale:
-    """Colours of the kinds that occur, in the order that the problem has them in."""
+    """Return the colours of the kinds that occur, in the problem's order of kinds."""
     ranked = list(replay.stored.kinds[0]) if replay.stored else []
     found = {kind.label: kind for kind in kinds}
     ordered = [kind for kind in ranked if kind.label in found] or [*found.values()]
@@ -296,14 +298,16 @@ def colour_scale(kinds: Sequence[Kind], replay: Replay) -> alt.Scale:
 
 
 def _lane_axis(replay: Replay, rows: Sequence[Mapping[str, Any]], by: str) -> alt.Axis | None:
-    """Names of clusters beside their lanes; other orders need none."""
+    """Return an axis with clusters' names beside their lanes; None for other orders."""
     if by != "cluster" or replay.cluster is None:
         return None
     sizes = Counter(row["cluster"] for row in rows)
     labels, top = {}, 0
     for number in dict.fromkeys(row["cluster"] for row in rows):
         name = (
-            f"cluster {number} · {sizes[number]}" if number >= 0 else f"in none · {sizes[number]}"
+            f"cluster {number} · {sizes[number]}"
+            if number >= 0
+            else f"no cluster · {sizes[number]}"
         )
         labels[top + sizes[number] / 2] = name
         top += sizes[number]
@@ -322,13 +326,13 @@ def _lane_axis(replay: Replay, rows: Sequence[Mapping[str, Any]], by: str) -> al
 def _hover(replay: Replay, rows: Sequence[Mapping[str, Any]]) -> list[alt.Tooltip]:
     tips = [
         alt.Tooltip("trace:Q", title="Trace"),
-        alt.Tooltip("order:Q", title="Started as number"),
+        alt.Tooltip("order:Q", title="Start order"),
         alt.Tooltip("tokens:Q", title="Tokens", format=","),
     ]
     if replay.stored is not None:
-        tips.append(alt.Tooltip("length:Q", title="of", format=","))
+        tips.append(alt.Tooltip("length:Q", title="Tokens in full", format=","))
     tips += [
-        alt.Tooltip("answer:N", title="Answer, in full"),
+        alt.Tooltip("answer:N", title="Answer in full"),
         alt.Tooltip("ending:N", title="End"),
     ]
     if replay.cluster is not None:
@@ -339,7 +343,7 @@ def _hover(replay: Replay, rows: Sequence[Mapping[str, Any]]) -> list[alt.Toolti
 
 
 def picture_text(replay: Replay) -> str:
-    """The picture in words: who finished, who was stopped and why, and what they would answer."""
+    """Describe the picture in words: traces finished or cut, reasons, and their full answers."""
     total, decoded = len(replay.trace_id), int(replay.decoded.sum())
     finished = int(replay.finished.sum())
     of_budget = f"{total:,} of {replay.result.budget:,} traces were started"
@@ -360,7 +364,7 @@ def picture_text(replay: Replay) -> str:
         said = ", ".join(
             f"{label} {share_text(count / total)}" for label, count in shares.most_common()
         )
-        parts.append(f"Answers that the started traces have in full: {said}.")
+        parts.append(f"Answers of the started traces in full: {said}.")
     elif replay.why:
         parts.append(replay.why)
     if replay.cluster is not None:
@@ -369,10 +373,10 @@ def picture_text(replay: Replay) -> str:
             several = "s" * (len(sizes) > 1)
             parts.append(f"{len(sizes)} cluster{several}, the largest of {sizes.max()} traces.")
     unit = "decode steps" if replay.result.clock_unit == "steps" else replay.result.clock_unit
-    parts.append(f"It answered at {replay.answer['clock']:,.6g} {unit}.")
+    parts.append(f"The policy answered at {replay.answer['clock']:,.6g} {unit}.")
     return " ".join(parts)
 
 
 def share_text(share: float) -> str:
-    """A share as a whole percentage; one that would be shown as none is less than 1%."""
+    """Return a share as a whole percentage; positive shares that round to zero are `<1%`."""
     return "<1%" if 0 < share < 0.005 else f"{share:.0%}"

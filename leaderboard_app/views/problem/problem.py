@@ -1,4 +1,4 @@
-"""One problem of an entry: what stands around the picture of its replay, and a trace's own text."""
+"""One replay of a problem: figures, sentences and tables around its picture, and traces' text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from simulator.pools.pool import NO_ANSWER
 from simulator.storage import reading
 
 LONG_TEXT = 4_000
-"""Characters of a text that are shown at its beginning, and as many at its end."""
+"""Characters of a long text that are shown at its beginning, and as many at its end."""
 
 STYLE = (
     "white-space:pre-wrap;overflow-wrap:anywhere;overflow:auto;max-height:32rem;"
@@ -29,7 +29,7 @@ STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A figure above the picture: its name, its text, what it means, and a change beside it."""
+    """A figure above the picture: label, value, help, and the change against cons@N."""
 
     label: str
     value: str
@@ -39,7 +39,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class TraceText:
-    """A trace's text: what was generated, and what would have come; `exact` is where it was cut."""
+    """A trace's text: the generated part and the rest; `exact` is True if the cut is exact."""
 
     generated: str
     rest: str
@@ -47,7 +47,7 @@ class TraceText:
 
 
 def facts(replay: Replay) -> list[Fact]:
-    """The figures above the picture."""
+    """Return the figures above the picture."""
     answer, budget = replay.answer, replay.result.budget
     tokens, baseline = int(answer["tokens"]), int(answer["baseline_tokens"])
     saved = 1 - tokens / max(baseline, 1)
@@ -57,7 +57,7 @@ def facts(replay: Replay) -> list[Fact]:
             "Tokens",
             f"{tokens:,}",
             "Tokens generated in this repeat over all traces, used or not.",
-            f"{-saved:+.1%} to cons@{budget}" if tokens != baseline else None,
+            f"{-saved:+.1%} vs cons@{budget}" if tokens != baseline else None,
         ),
         Fact(
             f"cons@{budget}",
@@ -65,17 +65,17 @@ def facts(replay: Replay) -> list[Fact]:
             f"Tokens of all {budget} traces in full; its answer is "
             f"{'right' if answer['baseline_correct'] else 'wrong'}.",
         ),
-        Fact("Clock", f"{answer['clock']:,.6g}", f"When it answered, in {unit}."),
+        Fact("Clock", f"{answer['clock']:,.6g}", f"Time at which the policy answered, in {unit}."),
         Fact(
             "Traces started",
             f"{answer['traces_started']:,}",
-            f"Of {budget} that it may start.",
+            f"Of at most {budget}, the budget.",
         ),
     ]
     for key, label, help_ in (
-        ("probe_calls", "Probes", "How often a trace was asked for its answer early."),
-        ("judge_calls", "Judge calls", "Pairs of traces that the judge was asked for."),
-        ("clusters", "Clusters", "Clusters that the policy made of the traces."),
+        ("probe_calls", "Probes", "Early answers requested from unfinished traces."),
+        ("judge_calls", "Judge calls", "Pairs of traces that the judge scored."),
+        ("clusters", "Clusters", "Clusters into which the policy sorted the traces."),
     ):
         if answer.get(key):
             found.append(Fact(label, f"{answer[key]:,}", help_))
@@ -83,11 +83,11 @@ def facts(replay: Replay) -> list[Fact]:
 
 
 LONG_ANSWER = 200
-"""As many characters of an answer stand in a sentence; tables have all of it."""
+"""Maximum number of characters of an answer in a sentence; tables show all of it."""
 
 
 def _quoted(answer: str) -> str:
-    """An answer in a sentence: LaTeX as it is written, one line, not endless."""
+    """Quote an answer for a sentence: LaTeX source, on one line, of limited length."""
     line = "".join(
         each if each.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for each in " ".join(answer.split())
@@ -96,7 +96,7 @@ def _quoted(answer: str) -> str:
 
 
 def verdict(replay: Replay) -> str:
-    """The entry's answer beside the right one, and that of cons@N, in a sentence."""
+    """Describe the entry's answer, the right one, and the result of cons@N in a sentence."""
     answer, budget = replay.answer, replay.result.budget
     given = answer["answer"]
     said = "gave no answer" if given is None else f"answered {_quoted(given)}"
@@ -109,7 +109,7 @@ def verdict(replay: Replay) -> str:
 
 
 def neighbours(names: Sequence[str], name: str) -> tuple[str | None, str | None]:
-    """The names before and after one; None at the ends, and where it is not among them."""
+    """Return the names before and after one; None at the ends, or if it is not among them."""
     if name not in names:
         return None, None
     place = names.index(name)
@@ -118,22 +118,22 @@ def neighbours(names: Sequence[str], name: str) -> tuple[str | None, str | None]
 
 
 def trace_table(replay: Replay) -> Table:
-    """Every started trace, for those who want the numbers."""
+    """Build the table of all started traces."""
     columns = [
-        Column("trace", "Trace", help="Its id in the pool"),
-        Column("order", "Started as", help="Its place in this repeat's order, from 0 on"),
-        Column("tokens", "Tokens", help="Tokens that were generated of it", descending=True),
-        Column("started", "From", help="Clock before its first step"),
-        Column("ended", "To", help="Clock after its last step"),
-        Column("end", "End", numeric=False, help="Whether it finished, else what cut it"),
+        Column("trace", "Trace", help="Id in the pool"),
+        Column("order", "Start order", help="Place in this repeat's order, from 0"),
+        Column("tokens", "Tokens", help="Tokens generated", descending=True),
+        Column("started", "From", help="Clock before the first step"),
+        Column("ended", "To", help="Clock after the last step"),
+        Column("end", "End", numeric=False, help="Finished, or why it was cut"),
     ]
     if replay.stored is not None:
-        columns.insert(3, Column("length", "In full", help="Tokens of it in full"))
+        columns.insert(3, Column("length", "In full", help="Tokens of the whole trace"))
         columns.append(
-            Column("answer", "Answer in full", numeric=False, help="What it says at its own end")
+            Column("answer", "Answer in full", numeric=False, help="Answer of the whole trace")
         )
     if replay.cluster is not None:
-        columns.append(Column("cluster", "Cluster", help="In which the policy put it; −1: none"))
+        columns.append(Column("cluster", "Cluster", help="Assigned by the policy; −1: none"))
     rows = []
     for place in range(len(replay.trace_id)):
         cells = {
@@ -161,9 +161,9 @@ def _number(value: float) -> Cell:
 
 
 def trace_sentence(replay: Replay, place: int) -> str:
-    """What became of one trace."""
+    """Describe one trace: its tokens, its end, its answer and its cluster."""
     tokens, reason = int(replay.num_tokens[place]), why_text(replay.reason[place])
-    parts = [f"Trace {replay.trace_id[place]}, started as number {place}:"]
+    parts = [f"Trace {replay.trace_id[place]}, place {place} in start order:"]
     if replay.stored is None:
         parts.append(f"{tokens:,} tokens, {reason}.")
         return " ".join(parts)
@@ -184,9 +184,9 @@ def trace_sentence(replay: Replay, place: int) -> str:
 
 
 def trace_text(replay: Replay, place: int) -> TraceText | None:
-    """A trace's text in two parts, what was generated and what was not; None without text.
+    """Return a trace's text, split where it was cut; None without text.
 
-    Where a pool knows only how many tokens a trace has, the cut is in proportion.
+    If a pool stores only the number of tokens of a trace, the cut is in proportion.
     """
     if replay.stored is None or "text" not in replay.stored.problem.pool.info.signals:
         return None
@@ -207,7 +207,7 @@ def trace_text(replay: Replay, place: int) -> TraceText | None:
 def _stored_text(
     path: Path, fingerprint: str, problem: int, row: int
 ) -> tuple[str, Sequence[int] | None]:
-    """A trace's text and where its tokens end, None where only their number is known.
+    """Return a trace's text and the ends of its tokens, None if only their number is stored.
 
     Reads a few traces of the problem at a time and stops at this one: all of them take 200 MB.
     """
@@ -229,21 +229,21 @@ def _stored_text(
 
 
 def head_and_tail(text: str, most: int) -> tuple[str, int, str]:
-    """A long text's beginning and end, and how many characters are left out between them."""
+    """Return a long text's beginning and end, and the number of characters left out between."""
     if len(text) <= 2 * most:
         return text, 0, ""
     return text[:most], len(text) - 2 * most, text[-most:]
 
 
 def text_html(text: TraceText, most: int | None = LONG_TEXT) -> str:
-    """A trace's text, every character escaped: what was not generated is grey, below a line.
+    """Return a trace's text as HTML, fully escaped; the part not generated is grey, below a line.
 
-    Of each part at most `most` characters at either end are there; None: everything.
+    Of each part, at most `most` characters at either end are shown; None shows everything.
     """
     parts = ['<div role="region" aria-label="Text of the trace" tabindex="0" style="', STYLE, '">']
     for part, grey in ((text.generated, False), (text.rest, True)):
         if grey and part:
-            parts.append('<hr style="margin:.4rem 0"><em>cut here; it would have gone on:</em>\n')
+            parts.append('<hr style="margin:.4rem 0"><em>cut here; not generated:</em>\n')
         head, left_out, tail = (part, 0, "") if most is None else head_and_tail(part, most)
         parts.append('<span style="opacity:.5">' if grey else "<span>")
         parts.append(escape(head))
@@ -256,7 +256,7 @@ def text_html(text: TraceText, most: int | None = LONG_TEXT) -> str:
 
 
 def probe_table(replay: Replay, place: int) -> Table | None:
-    """What a trace answered each time it could be probed up to its cut; None without probes."""
+    """Build the table of a trace's probes and their answers; None without probes."""
     if replay.stored is None or "probes" not in replay.stored.problem.pool.info.signals:
         return None
     problem = replay.stored.problem
@@ -276,7 +276,7 @@ def probe_table(replay: Replay, place: int) -> Table | None:
         )
     columns = (
         Column("tokens", "At token"),
-        Column("answer", "Answer", numeric=False, help="What it answers when it is cut there"),
+        Column("answer", "Answer", numeric=False, help="Answer if the trace is cut there"),
         Column("reached", "Reached", numeric=False),
     )
     return Table(f"Probes of trace {replay.trace_id[place]}", columns, tuple(rows))

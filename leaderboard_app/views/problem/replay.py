@@ -1,4 +1,4 @@
-"""One replay: what an entry did on one problem in one repeat, joined with the pool's traces."""
+"""One replay of an entry on one problem in one repeat, joined with the pool's traces."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 OTHER = "#5f6b7a"
-"""Colour of all answers beyond those that have one of their own."""
+"""Colour of all answers without a colour of their own."""
 
 WRONG = tuple(colour for colour in SERIES[:6] if colour != GOOD)
-"""Colours of the commonest wrong answers; with the right one's they are six."""
+"""Colours of the most common wrong answers; six colours with that of the right answer."""
 
 UNKNOWN = "answers are not on this machine"
 LONGEST_LABEL = 28
@@ -38,7 +38,7 @@ LONGEST_LABEL = 28
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """Answers that are shown alike: a class of its own, all other classes, or no answer."""
+    """Answers displayed alike: one class, all remaining classes, or no answer."""
 
     label: str
     colour: str
@@ -58,21 +58,21 @@ class Stored:
 
     @cached_property
     def answers(self) -> Ints:
-        """The answer class of each trace of the budget, −1 for none, shape (N,)."""
+        """Answer class of each trace of the budget, −1 for none, shape (N,)."""
         return self.problem.answer_class[self.rows].astype(np.int64)
 
     @cached_property
     def lengths(self) -> Ints:
-        """Tokens of each trace in full, shape (N,)."""
+        """Full number of tokens of each trace, shape (N,)."""
         return self.problem.lengths[self.rows]
 
     @cached_property
     def kinds(self) -> tuple[tuple[Kind, ...], Ints]:
-        """Kinds of answers, and which one each class is; the last element is for −1.
+        """Kinds of answers, and the index of each class's kind; the last element is for −1.
 
-        Right classes come first, then wrong ones by how many of all stored traces give them, so
-        that a problem has the same colours in every repeat and for every entry; but the entry's own
-        answer is never among the others.
+        Right classes come first, then wrong ones by their votes over all stored traces, so that a
+        problem has the same colours in every repeat and for every entry. The entry's own answer
+        always has its own kind.
         """
         problem = self.problem
         given = problem.answer_class[problem.answer_class != NO_ANSWER]
@@ -101,23 +101,23 @@ class Stored:
             kind_of[each] = add(shortened(problem.class_texts[each]), colour)
         if rest := wrong[len(WRONG) :]:
             kind_of[rest] = add(f"{len(rest)} other answer{'s' * (len(rest) > 1)}", OTHER)
-        kind_of[-1] = add("no answer", NONE)  # if no trace ends so, its probes may
+        kind_of[-1] = add("no answer", NONE)  # probes may have none
         return tuple(kinds), kind_of
 
     def kind(self, answer_class: int) -> Kind:
-        """How an answer class is shown."""
+        """Return the kind of an answer class."""
         kinds, kind_of = self.kinds
         return kinds[int(kind_of[answer_class])]
 
 
 @dataclass(frozen=True, eq=False)
 class Replay:
-    """What an entry did on one problem in one repeat.
+    """An entry's replay of one problem in one repeat.
 
-    Arrays have one element a started trace, in order of start
-    (`simulator.replay.recording.DECISIONS`). `answer` is the row of ANSWERS; `cluster` is None
-    where no clusters are on record. `stored` is None where the pool's traces cannot be shown, and
-    `why` says why.
+    Arrays have one element per started trace, in order of start
+    (`simulator.replay.recording.DECISIONS`). `answer` is the row of ANSWERS; `cluster` is None if
+    no clusters are on record. `stored` is None if the pool's traces cannot be shown; `why` is the
+    reason.
     """
 
     entry: Entry
@@ -137,19 +137,19 @@ class Replay:
 
     @cached_property
     def decoded(self) -> Bools:
-        """Whether each trace was decoded at all."""
+        """Mask of the traces with at least one decoded token."""
         return self.num_tokens > 0
 
     @cached_property
     def kinds(self) -> list[Kind]:
-        """How each started trace's answer is shown; what it would have said, if it was cut."""
+        """Kind of each started trace's answer; for a cut trace, of its answer in full."""
         if self.stored is None:
             return [Kind(UNKNOWN, NONE)] * len(self.trace_id)
         return [self.stored.kind(each) for each in self.stored.answers[: len(self.trace_id)]]
 
     @cached_property
     def full(self) -> Floats:
-        """Where each bar would end on the clock, had its trace gone on to its end."""
+        """Clock at which each trace would have ended without being cut."""
         if self.stored is None:
             return self.ended
         rest = self.stored.lengths[: len(self.trace_id)] - self.num_tokens
@@ -157,18 +157,21 @@ class Replay:
 
     @cached_property
     def step(self) -> Floats:
-        """Clock of one token of each trace, as it was on average; 1 where it was not decoded."""
+        """Mean clock per token of each trace; 1 for traces that were not decoded."""
         lasted = np.maximum(self.ended - self.started, 0)
         return np.where(self.decoded, lasted / np.maximum(self.num_tokens, 1), 1.0)
 
     def place(self, trace_id: int) -> int | None:
-        """At which place a trace was started; None if it was not."""
+        """Return a trace's place in the order of start; None if it was not started."""
         places = np.flatnonzero(self.trace_id == trace_id)
         return int(places[0]) if len(places) else None
 
 
 def find_result(entry: Entry, pool: str | None) -> Result | None:
-    """The result on the pool that a link names, by name or column; the first one without a name."""
+    """Return the result on the pool named by a link, by name or column.
+
+    Without a name, the first result; None if there is none.
+    """
     results = list(entry.results.values())
     if pool is None:
         return results[0] if results else None
@@ -176,7 +179,7 @@ def find_result(entry: Entry, pool: str | None) -> Result | None:
 
 
 def problems_of(library: Library, entry: Entry, result: Result) -> tuple[str, ...]:
-    """The ids of the problems that an entry's answers are about, sorted."""
+    """Return the ids of the problems in an entry's answers, sorted."""
     sums = library.problem_sums(entry).get(result.pool)
     return sums.problem_ids if sums else ()
 
@@ -213,7 +216,7 @@ def read_replay(
     ids = np.array(columns["trace_id"], dtype=np.int64)
     numbers = [answers[0]["clock"], *columns["started"], *columns["ended"]]
     if not np.isfinite(numbers).all() or min([0, *numbers, *columns["num_tokens"]]) < 0:
-        raise UserError(f"{entry.id}: problem {problem_id} has decisions that no run has")
+        raise UserError(f"{entry.id}: problem {problem_id} has invalid decisions; run it again")
     tokens = np.array(columns["num_tokens"], dtype=np.int64)
     stored, why = _stored(library, entry, result, answers[0], ids, tokens)
     return Replay(
@@ -237,7 +240,7 @@ def read_replay(
 def _stored(
     library: Library, entry: Entry, result: Result, answer: Row, ids: Ints, tokens: Ints
 ) -> tuple[Stored | None, str]:
-    """The traces behind a replay, or why they cannot be shown."""
+    """Return the traces behind a replay, or the reason they cannot be shown."""
     problem_id, repeat = answer["problem_id"], answer["repeat"]
     row = library.pool_row(result.pool)
     if row is None:
@@ -249,7 +252,7 @@ def _stored(
         return None, (
             f"The pool {result.pool} on this machine is another version (fingerprint "
             f"{row['fingerprint'][:12]}, the entry used {(result.fingerprint or 'none')[:12]}), so "
-            "its traces are not mixed in."
+            "its traces are not shown."
         )
     pool = library.pool(result.pool)
     assert pool is not None
@@ -265,21 +268,21 @@ def _stored(
     same = np.array_equal(problem.trace_ids[rows][: len(ids)], ids)
     if not same or (tokens > problem.lengths[rows][: len(ids)]).any():
         return None, (
-            f"The traces of {entry.id} are not those that its seed draws from {result.pool}; "
-            "deepprune-sim verify says more."
+            f"The traces of {entry.id} are not those that its seed draws from {result.pool}; see "
+            "deepprune-sim verify."
         )
     return Stored(problem, rows, answer["answer_class"]), ""
 
 
 @lru_cache(maxsize=2)
 def problem_of(pool: Pool, problem_id: str) -> StoredProblem | None:
-    """A problem of a pool, of which two keep what was read about them: up to 100 MB each."""
+    """Return a problem of a pool; two are cached with their data, up to 100 MB each."""
     found = next((each for each in pool.problems if each.problem_id == problem_id), None)
     return found.fresh() if found else None
 
 
 def commands_for(library: Library, result: Result, option: str = "") -> tuple[str, ...]:
-    """What gets the pool of a result onto this machine; `option` names the folder of pools."""
+    """Return the commands that fetch a result's pool; `option` names the folder of pools."""
     dataset, _, cell = result.pool.partition("/")
     if dataset == "generated":
         size = "paper" if result.budget > SIZES["small"].traces else "small"
@@ -297,23 +300,23 @@ def commands_for(library: Library, result: Result, option: str = "") -> tuple[st
 
 
 def shortened(text: str, longest: int = LONGEST_LABEL) -> str:
-    """A text in one line of at most so many characters."""
+    """Return a text on one line of at most `longest` characters."""
     line = " ".join(text.split()) or "(empty)"
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def counted(reasons: Mapping[str, int]) -> str:
-    """`3 stopped by the policy, 2 …`, the commonest first."""
+    """Return counts of stop reasons, as `3 stopped by the policy, 2 …`, most common first."""
     ranked = sorted(reasons.items(), key=lambda each: (-each[1], each[0]))
     return ", ".join(f"{count:,} {why_text(reason)}" for reason, count in ranked)
 
 
 def why_text(reason: str) -> str:
-    """A stop reason of DECISIONS in words."""
+    """Describe a stop reason of DECISIONS in words."""
     known = {
         "finished": "finished",
         "stopped": "stopped by the policy",
-        "tokens": "left as they stood when it answered",
+        "tokens": "still running when the policy answered",
         "first": "cut when enough others had finished",
         "unused": "never decoded",
     }

@@ -1,4 +1,4 @@
-"""What a policy saw of its traces over time: group confidence with its threshold, probe answers."""
+"""Signals over time that a policy read: group confidence with its threshold, and probe answers."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from simulator.pools.pool import NO_ANSWER
 from simulator.rules.group_confidence import group_sums, lowest_confidence, staircases
 
 POINTS = 400
-"""How many points a chosen trace's curve is drawn with at most; its lowest are among them."""
+"""Maximum number of points of the chosen trace's curve; its lowest values are among them."""
 
 FAINT_POINTS = 50
-"""How many points the others' curves are drawn with at most: each costs a browser 0.1 ms."""
+"""Maximum number of points of each other trace's curve: each point costs a browser 0.1 ms."""
 
 CURVES = 30
-"""How many traces' curves are drawn at most; more are a smear."""
+"""Maximum number of traces whose curves are drawn; more cannot be told apart."""
 
 STEPS = 120
-"""At how many moments of the clock the shares of probes are taken."""
+"""Number of moments on the clock at which the probes' shares are computed."""
 
 NOT_PROBED, UNPROBED = "not probed yet", "#d0d3d9"
 
 CHOSEN = "#D55E00"
 
 CURVE, FALL = "curve", "fall"
-"""The names of the tables with the chosen trace's curve, and with where it fell below the line."""
+"""Names of the tables of the chosen trace: its curve, and where it fell below the threshold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +47,21 @@ class Threshold:
 
 
 def has_confidence(replay: Replay) -> bool:
-    """Whether the traces' confidences are at hand."""
+    """Return True if the traces' confidences are available."""
     return replay.stored is not None and "confidence" in replay.stored.problem.pool.info.signals
 
 
 def has_probes(replay: Replay) -> bool:
-    """Whether the traces' probes are at hand."""
+    """Return True if the traces' probes are available."""
     return replay.stored is not None and "probes" in replay.stored.problem.pool.info.signals
 
 
 def threshold(replay: Replay) -> Threshold | None:
-    """The threshold that DeepConf worked out in this replay; None where it had none.
+    """Return the threshold that DeepConf computed in this replay; None if there was none.
 
-    As `simulator.methods.deepconf` does (arXiv 2508.15260, section 3.3): the (100 − keep)th
-    percentile of the lowest group confidences of the warm-up traces. Another policy that has such
-    parameters is not taken for it.
+    As in `simulator.methods.deepconf` (arXiv 2508.15260, section 3.3): the (100 − keep)th
+    percentile of the lowest group confidences of the warm-up traces. Other policies with parameters
+    of the same names do not count.
     """
     given = replay.entry.parameters
     named = replay.entry.policy
@@ -85,7 +85,7 @@ def _lowest(replay: Replay, place: int, window: int) -> float:
 
 
 def lowest_by_place(replay: Replay, window: int) -> Mapping[int, float]:
-    """The lowest group confidence of each decoded trace up to where it was cut, by place."""
+    """Return each decoded trace's lowest group confidence up to where it was cut, by place."""
     if not has_confidence(replay):
         return {}
     places = np.flatnonzero(replay.decoded).tolist()
@@ -93,7 +93,7 @@ def lowest_by_place(replay: Replay, window: int) -> Mapping[int, float]:
 
 
 def default_window(replay: Replay) -> int:
-    """The policy's window; where it has none the paper's 2,048, or less where traces are short."""
+    """Return the policy's window; without one, the paper's 2,048, or less for short traces."""
     window = replay.entry.parameters.get("window")
     if type(window) is int and window > 0:
         return window
@@ -102,10 +102,10 @@ def default_window(replay: Replay) -> int:
 
 
 def curve(replay: Replay, place: int, window: int) -> tuple[Ints, Floats]:
-    """Group confidence of a trace by tokens generated, to its own end; a few hundred points.
+    """Return a trace's group confidence by tokens generated, to its own end, in at most 402 points.
 
-    Of each stretch its lowest group is kept, so that a fall below a line is never lost. Empty where
-    the trace is shorter than the window.
+    The lowest group of each stretch is kept, so that a fall below the threshold always shows. Empty
+    if the trace is shorter than the window.
     """
     assert replay.stored is not None
     stored = replay.stored.problem.confidence.stored(int(replay.stored.rows[place]))
@@ -116,7 +116,7 @@ def curve(replay: Replay, place: int, window: int) -> tuple[Ints, Floats]:
 
 
 def lowest_of_stretches(values: Floats, most: int) -> Ints:
-    """Where the lowest value of each of at most `most` stretches is, and the first and the last."""
+    """Return the indices of the lowest value in each of `most` stretches, and of both ends."""
     if len(values) <= most:
         return np.arange(len(values))
     starts = np.linspace(0, len(values), most + 1).astype(np.int64)
@@ -125,17 +125,17 @@ def lowest_of_stretches(values: Floats, most: int) -> Ints:
 
 
 def fell_below(replay: Replay, place: int, line: Threshold) -> int | None:
-    """At how many tokens a trace's group confidence first is below the line; None if never."""
+    """Return the tokens at which a trace first falls below the threshold; None if it never does."""
     assert replay.stored is not None
     stairs = staircases(replay.stored.problem, line.window)
     return stairs[int(replay.stored.rows[place])].first_below(line.value)
 
 
 def confidence_chart(replay: Replay, window: int, line: Threshold | None) -> alt.LayerChart | None:
-    """Group confidence over tokens: of all traces faintly, of a chosen one in full.
+    """Draw group confidence by tokens: all traces faintly, the chosen one in full.
 
-    `chosen_tables` has what is drawn of the chosen one, dashed beyond where it was cut. None where
-    no trace is as long as the window.
+    The chosen trace's data are in `chosen_tables`; it is dashed beyond where it was cut. None if no
+    trace is as long as the window.
     """
     assert replay.stored is not None
     places = np.flatnonzero(replay.decoded)
@@ -194,7 +194,7 @@ def confidence_chart(replay: Replay, window: int, line: Threshold | None) -> alt
 def chosen_tables(
     replay: Replay, window: int, line: Threshold | None, place: int | None
 ) -> dict[str, pa.Table]:
-    """What `confidence_chart` draws of the trace at a place; empty tables for None."""
+    """Return the tables that `confidence_chart` reads for the trace at a place; empty for None."""
     rows = []
     if place is not None:
         trace, cut = int(replay.trace_id[place]), int(replay.num_tokens[place])
@@ -210,7 +210,7 @@ def chosen_tables(
 
 
 def _falls(replay: Replay, line: Threshold, places: Sequence[int]) -> pa.Table:
-    """Where traces after the warm-up were, when they first fell below the line."""
+    """Return the points where traces after the warm-up first fell below the threshold."""
     rows = [
         {"trace": int(replay.trace_id[place]), "tokens": fell, "confidence": line.value}
         for place in dict.fromkeys(places)
@@ -230,18 +230,18 @@ COLUMNS = {
 
 
 def _table(rows: Sequence[Mapping[str, Any]], *names: str) -> pa.Table:
-    """Rows with these columns, which an empty table has, too."""
+    """Build a table with these columns, even if there are no rows."""
     return pa.Table.from_pylist(list(rows), pa.schema([(name, COLUMNS[name]) for name in names]))
 
 
 def _thinned(tokens: Ints, values: Floats) -> list[tuple[int, float]]:
-    """Some of a curve's points, the lowest of each stretch."""
+    """Return some of a curve's points: the lowest of each stretch."""
     kept = lowest_of_stretches(values, FAINT_POINTS)
     return list(zip(tokens[kept].tolist(), values[kept].tolist(), strict=True))
 
 
 def confidence_text(replay: Replay, window: int, line: Threshold | None, chosen: int | None) -> str:
-    """The curves in words."""
+    """Describe the curves in words."""
     parts = [f"Group confidence, the mean over the last {window:,} tokens, by tokens generated."]
     if int(replay.decoded.sum()) > CURVES:
         parts.append(f"{CURVES} of the traces are drawn faintly.")
@@ -253,31 +253,31 @@ def confidence_text(replay: Replay, window: int, line: Threshold | None, chosen:
             for place, at in zip(later, below, strict=True)
         )
         parts.append(
-            f"The threshold is {line.value:.3f}, worked out from the {line.warm_up} traces of the "
-            f"warm-up; {fell:,} of the {len(later):,} traces after it fell below."
+            f"The threshold is {line.value:.3f}, computed from the {line.warm_up} traces of the "
+            f"warm-up; {fell:,} of the {len(later):,} later traces fell below it."
         )
     if chosen is not None:
         lowest = _lowest(replay, chosen, window)
         parts.append(
-            f"Trace {replay.trace_id[chosen]} came down to {lowest:.3f} "
+            f"The lowest value of trace {replay.trace_id[chosen]} is {lowest:.3f} "
             f"in its {replay.num_tokens[chosen]:,} tokens."
         )
         at = fell_below(replay, chosen, line) if line else None
         if line and chosen < line.warm_up:
-            parts.append("It is of the warm-up, which is never cut.")
+            parts.append("It belongs to the warm-up, which is never cut.")
         elif at is not None:
-            parts.append(f"It fell below at token {at:,}.")
+            parts.append(f"It falls below the threshold at token {at:,}.")
         elif line:
-            parts.append("It never falls below, even in full.")
+            parts.append("It never falls below the threshold, even in full.")
     return " ".join(parts)
 
 
 @dataclass(frozen=True, eq=False)
 class Consensus:
-    """How many traces' probes say what at moments of the clock.
+    """Number of traces by answer of their last probe, at moments of the clock.
 
-    `counts` has shape (moments, kinds + 1), the last column traces without a probe so far; traces
-    that were pruned before a moment are not counted at it.
+    `counts` has shape (moments, kinds + 1); the last column counts traces without a probe so far.
+    Traces that were pruned before a moment are not counted at it.
     """
 
     clock: Floats
@@ -286,11 +286,11 @@ class Consensus:
 
 
 def consensus(replay: Replay) -> Consensus:
-    """What probes say over time of the traces that are still in play, one vote a trace.
+    """Count the probes' answers over time, one vote for each trace in play.
 
-    A running trace says what its last probe said, a finished one its answer, both up to the end.
-    One that was cut before the end counts no more, unless its own stop rule cut it: then what it
-    said last stands, as it does in the vote (SAC).
+    A running trace votes for its last probe's answer, a finished one for its final answer until the
+    end. A trace that was cut does not vote any longer, unless its own stop rule cut it: its last
+    answer then stays, as it does in the final vote (SAC).
     """
     assert replay.stored is not None
     stored, probes = replay.stored, replay.stored.problem.probes
@@ -317,9 +317,9 @@ def consensus(replay: Replay) -> Consensus:
 
 
 def shares(found: Consensus) -> list[dict[str, Any]]:
-    """The stacked area's rows: from one moment on, the share of an answer lies between two numbers.
+    """Return the rows of the stacked area: an answer's share lies between `from` and `to`.
 
-    Moments at which nothing changes are left out, but for the last.
+    Moments without a change are left out, except the last.
     """
     kinds = [*found.kinds, Kind(NOT_PROBED, UNPROBED)]
     shown = np.flatnonzero(found.counts.any(axis=0))
@@ -340,7 +340,7 @@ def shares(found: Consensus) -> list[dict[str, Any]]:
 
 
 def consensus_chart(replay: Replay, found: Consensus) -> alt.LayerChart:
-    """Shares of the probes' answers as a stacked area, with where the policy answered."""
+    """Draw the shares of the probes' answers as a stacked area, with the time of the answer."""
     kinds = {kind.label: kind for kind in (*found.kinds, Kind(NOT_PROBED, UNPROBED))}
     rows = shares(found)
     shown = [*dict.fromkeys(row["answer"] for row in rows)]
@@ -385,7 +385,7 @@ def consensus_chart(replay: Replay, found: Consensus) -> alt.LayerChart:
 
 
 def consensus_text(replay: Replay, found: Consensus) -> str:
-    """The stacked area in words: who led at a quarter, half and at the end."""
+    """Describe the stacked area in words: the most common answer at a quarter, half and the end."""
     labels = [kind.label for kind in found.kinds] + [NOT_PROBED]
     parts = []
     for share, name in ((0.25, "a quarter"), (0.5, "half"), (1.0, "the end")):
@@ -394,6 +394,6 @@ def consensus_text(replay: Replay, found: Consensus) -> str:
             best = int(counts.argmax())
             parts.append(f"at {name} of the clock {labels[best]} with {counts[best] / total:.0%}")
     return (
-        "What the last probe of each trace in play said over time; the commonest was "
-        f"{', '.join(parts)}. It answered at {replay.answer['clock']:,.6g}."
+        "Answers of the last probe of each trace in play, over time; the most common was "
+        f"{', '.join(parts)}. The policy answered at {replay.answer['clock']:,.6g}."
     )

@@ -1,4 +1,4 @@
-"""What the finished traces of a replay voted, beside what all N would have."""
+"""Votes of a replay's finished traces, beside the votes of all N traces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from leaderboard_app.views.problem.replay import Kind, Replay
 
 
 def votes(replay: Replay) -> list[tuple[Kind, int, int]]:
-    """How many finished traces, and how many of all N, have each kind of answer."""
+    """Count the finished traces, and all N traces, by kind of answer."""
     if replay.stored is None:
         return []
     kinds, kind_of = replay.stored.kinds
@@ -27,7 +27,7 @@ def votes(replay: Replay) -> list[tuple[Kind, int, int]]:
 
 
 def votes_chart(replay: Replay) -> alt.Chart:
-    """Bars of the finished traces' answers beside those of all N."""
+    """Draw bars of the finished traces' answers beside those of all N."""
     counts = votes(replay)
     sides = (f"finished ({int(replay.finished.sum())})", f"all {replay.result.budget}")
     rows = [
@@ -66,6 +66,6 @@ def votes_chart(replay: Replay) -> alt.Chart:
 
 
 def votes_text(replay: Replay) -> str:
-    """The votes in words."""
+    """Describe the votes in words."""
     said = "; ".join(f"{kind.label}: {done} of {every}" for kind, done, every in votes(replay))
-    return f"Finished traces with each answer, of all {replay.result.budget} that have it: {said}."
+    return f"Finished traces by answer, and how many of all {replay.result.budget} give it: {said}."

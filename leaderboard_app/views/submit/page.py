@@ -24,10 +24,10 @@ def page() -> None:
         pool, budget = _chosen_pool(library)
     else:
         screen.empty(
-            "There are no pools here yet. Three commands make a first row, on generated traces:",
+            "There are no pools here yet. These commands make a first row on generated traces:",
             *submitting.first_row(places),
         )
-        st.text("The steps below then work as they stand.")
+        st.text("After that, the steps below work unchanged.")
     for step in submitting.steps(pool, budget, datetime.now(UTC).date(), places):
         st.subheader(step.title)
         st.text(step.text)
@@ -38,7 +38,7 @@ def page() -> None:
             st.code(command, language="sh", wrap_lines=True)
     st.header("What verification does", anchor="verification")
     for check, proves, gained in submitting.CHECKS:
-        st.markdown(f"**{check}**: {screen.plain(proves)} Then the badge is *{gained}*.")
+        st.markdown(f"**{check}**: {screen.plain(proves)} Badge: *{gained}*.")
     st.header("Badges", anchor="badges")
     for badge in BADGES:
         st.markdown(f"**{screen.plain(badge_text(badge))}**: {screen.plain(badge_help(badge))}")
@@ -50,15 +50,15 @@ def page() -> None:
 
 
 def _chosen_pool(library: Library) -> tuple[str, int]:
-    """The pool that the commands name, real ones first, and its budget."""
+    """Return the pool that the commands name, and its budget; real pools come first."""
     names = [row["name"] for row in sorted(library.pools, key=lambda row: row["synthetic"])]
     wanted = screen.parameter("pool")
     if wanted is not None and wanted not in names:
         st.warning(f"There is no pool {screen.plain(wanted)} here.", icon=":material/warning:")
-    pool = screen.choose_one("Commands for the pool", names, name="pool") or names[0]
+    pool = screen.choose_one("Pool used in the commands", names, name="pool") or names[0]
     row = library.pool_row(pool)
     if row is not None and row["synthetic"]:
-        st.caption("Its traces are generated: the board will mark the row synthetic.")
+        st.caption("This pool is generated: the board marks the row synthetic.")
     try:
         return pool, submitting.budget_of(library, pool)
     except UserError as error:

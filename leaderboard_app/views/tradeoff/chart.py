@@ -1,4 +1,4 @@
-"""The picture of the trade-off between accuracy and cost, to be hovered, picked from and zoomed."""
+"""Chart of accuracy against cost, with hover texts, selection and zoom."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from simulator.runs.results import Metric
 from simulator.submissions.published import BADGE as REPORTED
 
 WIDTH, HEIGHT = 760, 420
-"""Of the picture as a file, its legend aside; on a page it is as wide as the page."""
+"""Size of the chart as a file, without its legend; on a page it fills the width."""
 
 NAMED = 32
-"""Names in the legend at most; whatever more there are is named on hover."""
+"""Maximum number of names in the legend; further ones are shown on hover."""
 
 PICKED = "picked"
-"""The selection of a point, which has the entry's id as `id`."""
+"""Name of the selection of points; a selected point carries the entry's id as `id`."""
 
 BASELINE_SHAPE = "M-1,-1L1,1M-1,1L1,-1"
 PUBLISHED_SHAPE = "triangle-right"
-"""Shapes that no entry has."""
+"""Shapes that are not used for entries."""
 
 APART = (0.22, 0.05)
-"""How far two labels are apart at least, as shares of the picture's width and height."""
+"""Smallest distance of two labels, as shares of the chart's width and height."""
 
 Data = list[dict[str, Any]]
 
 
 def draw(view: View, *, log: bool) -> Any:
-    """The picture as an Altair chart; `log` is about the cost axis.
+    """Draw the chart as an Altair chart; `log` makes the cost axis logarithmic.
 
-    A click on a point picks it (`PICKED`), one on a name in the legend shows that method alone,
-    further ones add and take away others.
+    A click on a point selects it (`PICKED`). A click on a name in the legend shows only that
+    method; further clicks add and remove others.
     """
     import altair as alt
     import pandas as pd
@@ -66,7 +66,7 @@ def draw(view: View, *, log: bool) -> Any:
         symbolLimit=NAMED,
         symbolOpacity=1,
     )
-    # Said once, in the first layer: all share it, and repeating it takes Altair long to check.
+    # Only in the first layer: all layers share it, and Altair is slow to check repetitions.
     scales: dict[str, Any] = {
         "color": alt.Color(
             "series:N",
@@ -81,7 +81,7 @@ def draw(view: View, *, log: bool) -> Any:
     }
     shown = alt.selection_point(name="methods", fields=["series"], bind="legend", toggle="true")
     picked = alt.selection_point(name=PICKED, fields=["id"], toggle=False)
-    # A wheel that turns without Ctrl scrolls the page.
+    # Without Ctrl, the wheel scrolls the page.
     zoom = alt.selection_interval(
         name="zoom", bind="scales", zoom="wheel![event.ctrlKey || event.metaKey]"
     )
@@ -99,7 +99,7 @@ def draw(view: View, *, log: bool) -> Any:
 
     def layer(values: Data, opacity: float = 1.0, **fields: Any) -> Any:
         seen = alt.OpacityValue(0.05, condition={"param": "methods", "value": opacity})
-        chart = alt.Chart(pd.DataFrame(values))  # a list of rows takes ten times as long
+        chart = alt.Chart(pd.DataFrame(values))  # a list of rows is ten times slower
         return chart.encode(x=x, y=y, opacity=seen, **fields)
 
     colour = alt.Color("series:N")
@@ -108,7 +108,7 @@ def draw(view: View, *, log: bool) -> Any:
     mark = {"size": 90, "strokeWidth": 2, "clip": True}
     across, upright = bars(view)
     layers = [
-        # Vega-Lite takes clicks on the legend only for the first layer that has one.
+        # Vega-Lite binds legend clicks only to the first layer with a legend.
         layer([], **scales).mark_point(filled=True, **mark).add_params(shown),
         layer(_levels(others, x_axis), 0.7, color=colour, x2=alt.X2("x2:Q")).mark_rule(
             strokeDash=[2, 4], **line
@@ -143,8 +143,8 @@ def draw(view: View, *, log: bool) -> Any:
 
 
 def key(view: View) -> str:
-    """What the marks of the picture mean, and what can be done with it."""
-    said = ["Bars are 95% intervals, dashed steps the Pareto front of the entries shown."]
+    """Explain the marks of the chart and its controls."""
+    said = ["Bars are 95% intervals; the dashed steps are the Pareto front of the entries shown."]
     if any(not point.entry.takes_part for point in view.points):
         said.append("Hollow entries are not compared.")
     if view.measured.baselines:
@@ -155,27 +155,30 @@ def key(view: View) -> str:
         names = sorted({line.parameter for line in view.joined})
         said.append(f"Lines join settings that differ in {' or '.join(names)} only.")
     said.append(
-        "A click on a point shows its entry, on names below only those; "
-        "Ctrl and the wheel zooms, dragging moves, a double click shows all again."
+        "Click a point to see its entry, or names below to show only those. "
+        "Ctrl and the mouse wheel zoom, dragging moves, a double click resets the view."
     )
     return " ".join(said)
 
 
 class Axis:
-    """A scale: its ends, and where a value is drawn as a share of the way between them."""
+    """Scale of an axis: its two ends, linear or logarithmic."""
 
     def __init__(self, low: float, high: float, *, log: bool = False) -> None:
         self.low, self.high, self.log = low, high, log
 
     def share(self, value: float) -> float:
-        """0 at the low end, 1 at the high one."""
+        """Return a value's position: 0 at the low end, 1 at the high end."""
         ends = (self.low, value, self.high)
         low, at, high = (math.log(end) for end in ends) if self.log else ends
         return (at - low) / (high - low)
 
 
 def cost_axis(view: View, *, log: bool) -> Axis:
-    """Holds every cost and interval with a margin; linear where a logarithm cannot be taken."""
+    """Return an axis over every cost and interval, with a margin.
+
+    It is linear if a cost is zero.
+    """
     measured = view.measured
     metrics = [point.cost for point in view.points]
     metrics += [each.cost for each in measured.baselines if each.cost]
@@ -189,7 +192,7 @@ def cost_axis(view: View, *, log: bool) -> Axis:
 
 
 def accuracy_axis(view: View) -> Axis:
-    """Holds every accuracy and interval, in percent, with a margin."""
+    """Return an axis over every accuracy and interval, in percent, with a margin."""
     measured = view.measured
     metrics = [each.accuracy for each in view.points]
     metrics += [each.accuracy for each in measured.baselines]
@@ -201,7 +204,7 @@ def accuracy_axis(view: View) -> Axis:
 
 
 def entry_marks(view: View) -> Data:
-    """A mark for each entry, with what hovering over it says."""
+    """Build a mark for each entry, with its hover text."""
     series = view.series()
     return [
         {
@@ -221,7 +224,7 @@ def entry_marks(view: View) -> Data:
 
 
 def other_marks(view: View) -> Data:
-    """A mark for each baseline and each published figure; baselines without a cost have no `x`."""
+    """Build a mark for each baseline and published figure; baselines without a cost have no `x`."""
     accuracy, cost = FIGURES["accuracy"], view.measured.figure
     marks: Data = [
         {
@@ -257,7 +260,7 @@ def other_marks(view: View) -> Data:
 
 
 def steps(view: View, x_axis: Axis) -> Data:
-    """Corners of the front: the best accuracy that each cost buys, on to the axis' end."""
+    """Build the corners of the front: the best accuracy at each cost, up to the axis' end."""
     corners: Data = [_at(point) for point in view.corners]
     if corners:
         corners.append({"x": x_axis.high, "y": corners[-1]["y"]})
@@ -265,7 +268,7 @@ def steps(view: View, x_axis: Axis) -> Data:
 
 
 def bars(view: View) -> tuple[Data, Data]:
-    """Intervals of cost, and of accuracy, of the entries that have some."""
+    """Build the intervals of cost, and those of accuracy, of the entries that have some."""
     series = view.series()
     across, upright = [], []
     for point in view.points:
@@ -279,7 +282,7 @@ def bars(view: View) -> tuple[Data, Data]:
 
 
 def labels(view: View, x_axis: Axis, y_axis: Axis) -> Data:
-    """Names beside the front's points and published ones, as far as they keep apart.
+    """Build labels for the front's points, baselines and published figures, without overlaps.
 
     Everything else is named on hover and in the legend.
     """
@@ -301,7 +304,7 @@ def labels(view: View, x_axis: Axis, y_axis: Axis) -> Data:
 
 
 def _levels(others: Data, x_axis: Axis) -> Data:
-    """Lines across the picture at the accuracy of each baseline."""
+    """Build horizontal lines at the accuracy of each baseline."""
     return [
         {"x": x_axis.low, "x2": x_axis.high, "y": each["y"], "series": each["series"]}
         for each in others

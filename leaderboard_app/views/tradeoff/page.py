@@ -43,16 +43,16 @@ def page() -> None:
             format_func=lambda name: NAMES[name],
             key="cost",
             bind="query-params",
-            help="What accuracy is paid with: tokens, the same with what a judge reads, or time.",
+            help="Cost axis: tokens generated, tokens including those a judge reads, or time.",
         )
         log = st.toggle("Logarithmic", value=True, key="log", bind="query-params")
     columns = made if synthetic else real
     chosen = st.multiselect(
-        "Pools, several of them averaged with equal weights",
+        "Pools (several are averaged with equal weights)",
         columns,
         key="pools",
         bind="query-params",
-        placeholder="Those that most entries ran on",
+        placeholder="The pools that most entries ran on",
     )
     pools = sorted(chosen) or tradeoff_points.shared_most(library, columns)
     measured = _measure(library, library.state, tuple(pools), cost or "tokens")
@@ -74,7 +74,7 @@ def page() -> None:
         _picked(library, event)
         screen.show_table(tradeoff.table(view), name="points")
     else:
-        st.info("No entry has figures for this choice of pools, cost and badges.")
+        st.info("No entry has figures for these pools, this cost and these badges.")
         for note in measured.notes:
             st.caption(screen.plain(note))
     screen.show_broken(library)
@@ -86,7 +86,7 @@ def _measure(_library: Library, state: int, columns: Sequence[str], cost: str) -
 
 
 def _badges(measured: Measured) -> list[str]:
-    """The badges that the reader wants to see; none is all."""
+    """Return the badges that are chosen; an empty list means all."""
     there = {point.entry.badge or "" for point in measured.points}
     if len(there) < 2:
         return []
@@ -102,17 +102,17 @@ def _badges(measured: Measured) -> list[str]:
 
 
 def _picked(library: Library, event: Any) -> None:
-    """The entry of the point that was clicked, with ways on from there."""
+    """Show the entry of the clicked point, with links from there."""
     points = event.selection.get(tradeoff_chart.PICKED) or [] if event else []
     picked = points[0].get("id") if points else None
-    if picked != st.session_state.get("last-picked"):  # what was closed stays so until a new click
+    if picked != st.session_state.get("last-picked"):  # stays closed until the next click
         st.session_state["last-picked"] = picked
         screen.set_parameter("entry", picked or screen.parameter("entry"))
     named = screen.parameter("entry")
     entry = library.by_id.get(named) if named else None
     if entry is None:
         if named:
-            st.info("There is no such entry here as the link names.")
+            st.info("The link names an entry that is not here.")
     else:
         _show(entry)
     if choosing.chosen(library):
@@ -133,8 +133,8 @@ def _show(entry: Entry) -> None:
             st.text(entry.description)
         with st.container(horizontal=True):
             st.page_link(
-                PAGES["entry"].file,
-                label="Its page",
+                "views/entry.py",
+                label="Open its page",
                 icon=":material/article:",
                 query_params={"entry": entry.id},
             )

@@ -1,4 +1,4 @@
-"""Where entries stand: accuracy and cost on one pool, or over several with equal weights."""
+"""Accuracy and cost of entries, on one pool or averaged over several with equal weights."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from simulator.runs.results import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure
 
 COSTS = {"tokens": "tokens_per_problem", "judge": "tokens_with_judge", "clock": "clock"}
-"""What may be on the cost axis, by what links call it: a metric, its mean over problems."""
+"""Metrics for the cost axis, as means over problems, by their names in links."""
 
 NAMES = {"tokens": "Tokens", "judge": "Tokens with judge", "clock": "Clock"}
-"""What readers call them."""
+"""Displayed names of the costs."""
 
 PUBLISHED_PROBLEMS = {"aime24": 30, "aime25": 30, "gpqa-diamond": 198}
-"""Problems of the benchmarks in `published.toml`, whose tokens are of the whole benchmark."""
+"""Problems of the benchmarks in `published.toml`, whose tokens are for the whole benchmark."""
 
 PARTS = 1000
-"""Costs that are no tokens are averaged in whole thousandths, which add up exactly."""
+"""Factor by which costs other than tokens are rounded to integers, whose sums are exact."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """An entry: accuracy as a fraction, cost a problem, on one pool or averaged over several."""
+    """An entry: accuracy as a fraction, cost per problem, on one pool or averaged over several."""
 
     entry: Entry
     results: tuple[Result, ...]
@@ -43,13 +43,13 @@ class Point:
 
     @property
     def budget(self) -> str:
-        """How many traces it may start on a problem; several numbers where its pools differ."""
+        """Maximum number of traces per problem; several numbers if its pools differ."""
         return ", ".join(map(str, sorted({result.budget for result in self.results})))
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Majority voting over all N traces, `name` is cons@N; its clock is not known."""
+    """Majority voting over all N traces; `name` is cons@N. Its clock is unknown."""
 
     name: str
     accuracy: Metric
@@ -58,7 +58,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a publication says; tokens a problem, without intervals."""
+    """A published figure with its tokens per problem, without intervals."""
 
     figure: PublishedFigure
     cost: float
@@ -68,7 +68,7 @@ class Published:
 class Measured:
     """All entries that ran on every one of some pools (`Result.column`).
 
-    `notes` say what is left out, and why.
+    `notes` tell what is left out, and the reason.
     """
 
     columns: tuple[str, ...]
@@ -81,25 +81,25 @@ class Measured:
 
     @property
     def figure(self) -> Figure:
-        """How the cost is shown."""
+        """Display of the cost."""
         return FIGURES[COSTS[self.cost]]
 
     @property
     def cost_name(self) -> str:
-        """What the cost axis is called, with its unit."""
+        """Title of the cost axis, with its unit."""
         name = NAMES[self.cost] + " a problem"
         return f"{name}, {self.clock_unit}" if self.cost == "clock" else name
 
     @property
     def place(self) -> str:
-        """Where this was measured."""
+        """Name of the pool, or the number of pools."""
         if len(self.columns) == 1:
             return self.columns[0]
         return f"{len(self.columns)} pools, each weighted equally"
 
 
 def columns_of(library: Library, *, synthetic: bool) -> list[str]:
-    """Pools, generated or recorded ones, that some entry ran on."""
+    """Return the generated or the recorded pools that some entry ran on, sorted."""
     return sorted(
         {
             column
@@ -111,7 +111,7 @@ def columns_of(library: Library, *, synthetic: bool) -> list[str]:
 
 
 def shared_most(library: Library, columns: Collection[str]) -> list[str]:
-    """Of `columns` those on which the most entries ran: what is shown before anyone chooses."""
+    """Return the pools among `columns` that the most entries ran on: the default choice."""
     counts = Counter(
         column for entry in folded(library)[0] for column in entry.results if column in set(columns)
     )
@@ -119,7 +119,7 @@ def shared_most(library: Library, columns: Collection[str]) -> list[str]:
 
 
 def measure_first(library: Library, *, synthetic: bool) -> None:
-    """Work out what is averaged for who opens the page, whichever cost is then chosen."""
+    """Compute the averages that the page shows at first, for every cost."""
     columns = columns_of(library, synthetic=synthetic)
     if columns:
         for cost in COSTS:
@@ -127,10 +127,10 @@ def measure_first(library: Library, *, synthetic: bool) -> None:
 
 
 def measure(library: Library, columns: Sequence[str], cost: str) -> Measured:
-    """Where every entry stands on a pool, or averaged over several with equal weights.
+    """Compute every entry's accuracy and cost on a pool, or averaged over several.
 
-    Figures on one pool are those of the entry's summary; averages are worked out from its answers
-    (`simulator.report.paired.mean_accuracy`), once.
+    Pools have equal weights. Figures on one pool are those of the entry's summary; averages are
+    computed from its answers (`simulator.report.paired.mean_accuracy`) and cached.
     """
     key = ("measured", tuple(columns), cost)
     return library.once(key, lambda: _measured(library, columns, cost))
@@ -155,7 +155,7 @@ def _measured(library: Library, columns: Sequence[str], cost: str) -> Measured:
     unit = "steps"
     if cost == "clock" and known:
         unit, same = _common_unit(known, columns)
-        notes += _left_out(known, same, f"has another clock than this one, in {unit}")
+        notes += _left_out(known, same, f"has another clock than {unit}")
         known = same
     if len(columns) == 1:
         points, baselines = _on_one(known, columns[0], cost)
@@ -185,7 +185,7 @@ def _left_out(before: Sequence[Entry], after: Sequence[Entry], reason: str) -> l
 
 
 def _common_unit(entries: Sequence[Entry], columns: Sequence[str]) -> tuple[str, list[Entry]]:
-    """The commonest clock (`Result.clock`), and the entries that have it on all of the pools."""
+    """Return the most common clock (`Result.clock`), and the entries that use it on all pools."""
     units = [{entry.results[each].clock for each in columns} for entry in entries]
     counts = Counter(next(iter(unit)) for unit in units if len(unit) == 1)
     common = max(sorted(counts), key=lambda unit: counts[unit], default="steps")
@@ -209,7 +209,7 @@ def _on_one(entries: Sequence[Entry], column: str, cost: str) -> tuple[list[Poin
 
 
 def _baseline_sources(entries: Sequence[Entry], columns: Sequence[str]) -> dict[str, Entry]:
-    """By cons@N the entry whose replays say what it comes to: the one with the most repeats."""
+    """Return the entry with the most repeats for each cons@N, whose replays give its figures."""
     found: dict[str, Entry] = {}
     for entry in sorted(entries, key=lambda each: (-each.repeats, each.id)):
         names = {entry.results[each].baseline for each in columns}
@@ -221,8 +221,8 @@ def _baseline_sources(entries: Sequence[Entry], columns: Sequence[str]) -> dict[
 def _averaged(
     library: Library, entries: Sequence[Entry], columns: Sequence[str], cost: str
 ) -> tuple[list[Point], list[Baseline], str]:
-    """Points and baselines over several pools, and why an entry may be missing among them."""
-    reason = "has no sound answers to the same problems as the others"
+    """Return points and baselines over several pools, and the reason an entry may be missing."""
+    reason = "has no valid answers to the same problems as the others"
     if not columns:
         return [], [], reason
     results = {entry.id: [entry.results[each] for each in columns] for entry in entries}
@@ -296,15 +296,15 @@ _SUMS = (
 def _costs(
     library: Library, entries: Sequence[Entry], cost: str
 ) -> Mapping[tuple[str, str], npt.NDArray[np.int64]]:
-    """Sums over repeats on each problem in `PARTS`, by id and pool, in the order of the ids.
+    """Return sums over repeats for each problem in `PARTS`, by entry id and pool.
 
-    What the judge reads is weighted as in the entry's summary. An entry whose answers lack
-    something is not among them.
+    Problems are sorted by id. Judge tokens are weighted as in the entry's summary. An entry with
+    incomplete answers is left out.
     """
     files = {str(entry.path.resolve() / "answers.parquet"): entry for entry in entries}
     try:
         rows = library.rows(_SUMS, [[*files]])
-    except duckdb.Error:  # one of them is damaged: each by itself, which takes longer
+    except duckdb.Error:  # one is damaged: read them one by one, slower
         rows = []
         for file in files:
             with suppress(duckdb.Error):
@@ -324,7 +324,7 @@ def _costs(
 
 
 def _judge_ratio(entry: Entry, pool: str) -> float:
-    """What a token that the judge reads counts, as the summary of a run has it."""
+    """Return the cost of a judge token in generated tokens, derived from the run's summary."""
     result = next((each for each in entry.results.values() if each.pool == pool), None)
     if result is None:
         return 0.0
@@ -339,7 +339,10 @@ def _judge_ratio(entry: Entry, pool: str) -> float:
 def _published(
     library: Library, columns: Sequence[str], cost: str, points: Sequence[Point]
 ) -> tuple[list[Published], list[str]]:
-    """Published figures of the pool's model and benchmark, in tokens a problem, and a note."""
+    """Return published figures of the pool's model and benchmark, and notes.
+
+    Their costs are in tokens per problem.
+    """
     if len(columns) != 1 or not points or points[0].results[0].synthetic:
         return [], []
     pool = points[0].results[0]
@@ -352,11 +355,11 @@ def _published(
     if not figures:
         return [], []
     if cost != "tokens":
-        return [], ["Published figures are of tokens without a judge: see that axis."]
+        return [], ["Published figures have no judge and no clock: see the cost Tokens."]
     problems = PUBLISHED_PROBLEMS.get(benchmark)
     if problems != pool.problems:
         note = f"Published figures are of {problems or 'another number of'} problems, this pool of "
         return [], [f"{note}{pool.problems}: not drawn."]
     return [Published(each, each.tokens_1e8 * 1e8 / pool.problems) for each in figures], [
-        "Published figures are of other traces and often of another N: compare them with care."
+        "Published figures are from other traces and often another N: compare them with care."
     ]

@@ -1,4 +1,4 @@
-"""Accuracy against cost: which entries stand where, which nothing beats, said and as a table.
+"""Accuracy against cost: the entries shown, their Pareto front, a table and a text.
 
 `leaderboard_app.views.tradeoff.chart` draws it.
 """
@@ -22,7 +22,7 @@ from simulator.submissions.published import BADGE as REPORTED
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Entries that differ in one number only, in the order of its values."""
+    """Entries that differ in one parameter only, sorted by its value."""
 
     name: str
     parameter: str
@@ -31,7 +31,7 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is shown: `front` are the ids of those entries that no other one shown beats."""
+    """Points shown; `front` holds the ids of the entries on their Pareto front."""
 
     measured: Measured
     points: tuple[Point, ...]
@@ -40,18 +40,18 @@ class View:
 
     @property
     def corners(self) -> list[Point]:
-        """The entries of the front from the cheapest on."""
+        """Entries on the front, sorted by cost."""
         on_front = [point for point in self.points if point.entry.id in self.front]
         return sorted(on_front, key=lambda each: (each.cost.value, each.entry.label))
 
     def on_front(self, point: Point) -> str:
-        """`yes`, `no`, or `not compared`, as withdrawn entries and oracles are not."""
+        """Return `yes`, `no`, or `not compared` for withdrawn entries and oracles."""
         if not point.entry.takes_part:
             return "not compared"
         return "yes" if point.entry.id in self.front else "no"
 
     def series(self) -> dict[str, str]:
-        """What each entry's colour stands for, by its id: its line's name, else its method."""
+        """Return what each entry's colour stands for, by id: its line's name, else its method."""
         names = {point.entry.id: point.entry.method for point in self.points}
         for line in self.joined:
             names |= {point.entry.id: line.name for point in line.points}
@@ -59,7 +59,10 @@ class View:
 
 
 def choose(measured: Measured, badges: Collection[str] = ()) -> View:
-    """The entries with one of `badges` (`""` is a broken one), all where none is named."""
+    """Return a view of the entries with one of `badges`, or of all if it is empty.
+
+    The badge of a broken entry is `""`.
+    """
     points = [
         point for point in measured.points if not badges or (point.entry.badge or "") in badges
     ]
@@ -73,7 +76,7 @@ def choose(measured: Measured, badges: Collection[str] = ()) -> View:
 
 
 def table(view: View) -> Table:
-    """The points of the chart with their figures, from the cheapest on."""
+    """Build the table of the chart's points, sorted by cost."""
     measured = view.measured
     accuracy, cost = FIGURES["accuracy"], measured.figure
     columns = (
@@ -84,11 +87,11 @@ def table(view: View) -> Table:
         Column(
             "front",
             "Pareto front",
-            help="No other entry shown has fewer of these and no less accuracy, or the reverse.",
+            help="Yes if no other entry shown is as good in both and better in one.",
             numeric=False,
         ),
-        Column("budget", "N", help="How many traces it may start on a problem."),
-        Column("repeats", "Repeats", help="How often the pool was replayed, in other orders."),
+        Column("budget", "N", help="Maximum number of traces per problem."),
+        Column("repeats", "Repeats", help="Replays of the pool, each in another order."),
     )
     rows = []
     for point in view.points:
@@ -113,8 +116,8 @@ def table(view: View) -> Table:
                 _cell(accuracy, baseline.accuracy),
                 _cell(cost, baseline.cost) if baseline.cost else Cell(note="not recorded"),
                 Cell("not compared", "not compared"),
-                Cell(note="the N of its name"),
-                Cell(note="as in the entries"),
+                Cell(note="as in its name"),
+                Cell(note="as for the entries"),
             )
         )
     for each in measured.published:
@@ -135,18 +138,18 @@ def table(view: View) -> Table:
 
 
 def count(view: View) -> str:
-    """How many entries are shown."""
+    """Return the number of entries shown, in words."""
     return f"{len(view.points)} {'entry' if len(view.points) == 1 else 'entries'}"
 
 
 def sentence(view: View) -> str:
-    """What the chart shows, with its main figures."""
+    """Describe the chart in words, with its main figures."""
     measured = view.measured
     said = [f"Accuracy against {_lower(measured.cost_name)} on {measured.place}: {count(view)}."]
     corners = view.corners
     if corners:
         on_it = "; ".join(f"{each.entry.label}, {_said(measured, each)}" for each in corners)
-        said.append(f"On the Pareto front, from the cheapest on: {on_it}.")
+        said.append(f"On the Pareto front, by cost: {on_it}.")
     if view.points:
         best = max(view.points, key=lambda each: each.accuracy.value)
         worst = min(view.points, key=lambda each: each.accuracy.value)
@@ -155,7 +158,7 @@ def sentence(view: View) -> str:
             f"{name}: {each.entry.label}, {_said(measured, each)}."
             for name, each in (
                 ("Cheapest", view.points[0]),
-                ("Dearest", dearest),
+                ("Most expensive", dearest),
                 ("Most accurate", best),
                 ("Least accurate", worst),
             )
@@ -194,7 +197,7 @@ def _budget(point: Point) -> Cell:
 
 
 def _joined(points: Sequence[Point], measured: Measured) -> list[Joined]:
-    """Lines through entries of one policy at several settings, as reports draw them."""
+    """Return lines through entries of one policy at several settings, as reports draw them."""
     by_id = {point.entry.id: point for point in points}
     rows = [
         Row("", point.entry.label, False, _as_run(point, measured.place))
@@ -212,7 +215,7 @@ def _joined(points: Sequence[Point], measured: Measured) -> list[Joined]:
 
 
 def _as_run(point: Point, pool: str) -> RunResult:
-    """A point as reports have it: `run` is the entry's id."""
+    """Convert a point to the form that reports use; `run` is the entry's id."""
     entry, result = point.entry, point.results[0]
     return RunResult(
         run=entry.id,
