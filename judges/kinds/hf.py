@@ -150,7 +150,7 @@ class HfJudge(CausalJudge):
         ids = torch.tensor([head], device=self.device)
         last_only = {"logits_to_keep": 1} if _keeps_logits(self.model) else {}
         read = self.model(input_ids=ids, use_cache=True, **last_only)
-        cache = getattr(read, "past_key_values", None)
+        cache = getattr(read, _cache_name(self.model), None)
         layers = getattr(cache, "layers", [None])
         repeats = all(hasattr(layer, "batch_repeat_interleave") for layer in layers)
         return cache if repeats else None
@@ -180,7 +180,7 @@ def last_logits(
     if cache is not None:
         positions = torch.arange(seen, seen + width, device=device)
         past = {
-            "past_key_values": cache,
+            _cache_name(model): cache,
             "use_cache": True,
             "position_ids": positions.expand(len(rows), -1),
         }
@@ -188,6 +188,15 @@ def last_logits(
     column = which if keep else lengths - 1
     chosen: torch.Tensor = logits[torch.arange(len(rows), device=device), column]
     return chosen
+
+
+def _cache_name(model: Any) -> str:
+    """Return what a model calls its cache, as argument and in its output.
+
+    `past_key_values` before transformers 5.24, which vLLM still needs, and `cache` from then on.
+    """
+    forward = getattr(model, "forward", model)
+    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
 
 
 def _keeps_logits(model: Any) -> bool:

@@ -156,7 +156,7 @@ class Library:
         return self._table(entry, "answers", where, values)
 
     def decisions(self, entry: Entry, where: str = "true", *values: object) -> list[Row]:
-        """Return rows of an entry's `decisions.parquet` (`simulator.replay.recording.DECISIONS`)."""
+        """Return rows of an entry's `decisions.parquet` (`DECISIONS`)."""
         return self._table(entry, "decisions", where, values)
 
     def _table(self, entry: Entry, name: str, where: str, values: Sequence[object]) -> list[Row]:

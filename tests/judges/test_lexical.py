@@ -54,7 +54,7 @@ def test_a_prefix_without_words_is_like_no_other() -> None:
     assert LexicalJudge().score(["", ""], all_pairs(2)).tolist() == [0.0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.text("ab =1", max_size=8), min_size=2, max_size=6), st.randoms())
 def test_a_score_depends_on_no_other_pair_of_the_call(prefixes: list[str], random: object) -> None:
     pairs = all_pairs(len(prefixes))

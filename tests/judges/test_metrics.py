@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from judges.evaluation.metrics import (
@@ -73,7 +73,6 @@ def test_knowing_which_problems_are_easy_helps_pooled_and_not_within() -> None:
     assert value(within_auroc(labels, easy, problem, problem, Bootstrap(60))) == 0.5
 
 
-@settings(deadline=None)  # the first example imports scikit-learn
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.booleans(), st.integers(0, 5)), min_size=4, max_size=40

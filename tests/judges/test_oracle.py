@@ -130,7 +130,7 @@ def test_a_perfect_oracle_gives_the_labels(small: StoredProblem) -> None:
     assert set(scores.tolist()) == {0.0, 1.0}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, 14), min_size=1), st.integers(0, 3))
 def test_a_score_depends_on_its_pair_alone(
     small: StoredProblem, chosen: list[int], seed: int

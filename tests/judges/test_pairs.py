@@ -123,7 +123,7 @@ def test_same_questions_are_one_problem_whatever_their_ids(tmp_path: Path) -> No
     assert len(set(keys.values())) == 3
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(
     share=st.floats(0.05, 0.95),
     seed=st.integers(0, 10**6),

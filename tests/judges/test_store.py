@@ -88,7 +88,7 @@ def test_trace_ids_with_gaps_are_what_is_stored(tmp_path: Path, problem: StoredP
 PAIRS = all_pairs(TRACES)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     writes=st.lists(
         st.lists(st.tuples(st.integers(0, len(PAIRS) - 1), st.floats(0, 1, width=32)), max_size=5),

@@ -122,7 +122,7 @@ def test_a_vote_by_hand() -> None:
     assert expected_vote(Votes((), (), (), 3), 2) == 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     votes=st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=3),
     none=st.integers(0, 2),

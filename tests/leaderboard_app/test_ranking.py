@@ -166,7 +166,7 @@ def contests(draw: st.DrawFn) -> list[Contender]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(contests())
 def test_ranks_are_those_of_comparing_every_two_by_themselves(contest: list[Contender]) -> None:
     from leaderboard_app.library.ranking import _bootstraps
@@ -194,7 +194,7 @@ def test_ranks_are_those_of_comparing_every_two_by_themselves(contest: list[Cont
         assert place.rank == (1 + len(better) if place.compared else None)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(contests())
 def test_figures_are_those_that_reports_have_for_the_same_pools(contest: list[Contender]) -> None:
     found = rank(contest)
@@ -212,7 +212,7 @@ def test_figures_are_those_that_reports_have_for_the_same_pools(contest: list[Co
         assert found[each.id].difference == expected.accuracy_difference
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.integers(-1, 2), min_size=2, max_size=40),
     st.floats(0.001, 0.49),

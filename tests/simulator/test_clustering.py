@@ -199,7 +199,7 @@ def tables(draw: st.DrawFn) -> Table:
     return Table(np.array(flat).reshape(traces, traces))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     table=tables(),
     threshold=grid,
@@ -250,7 +250,7 @@ def matters(known: dict[int, float], pair: int, drawn: list[list[int]], threshol
     return False
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     data=st.data(),
     threshold=grid,

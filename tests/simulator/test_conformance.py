@@ -305,7 +305,7 @@ def test_another_future_leaves_what_was_revealed(pool: Pool) -> None:
     assert (other.correct == np.append(other.class_correct, False)[other.answer_class]).all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.randoms(use_true_random=False))
 def test_relabelling_twice_comes_back(pool: Pool, random: object) -> None:
     problem = pool.problems[0]

@@ -211,7 +211,7 @@ def test_an_unknown_parameter_names_the_nearest() -> None:
         load_policy("deepprune", {"taau": "0.3"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data(), seed=st.integers(0, 99))
 def test_as_the_paper_says_written_out_naively(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, seed: int

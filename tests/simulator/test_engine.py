@@ -330,7 +330,7 @@ def compare(
     runner.compare_record()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(programs(in_steps=False))
 def test_any_program_gives_what_single_tokens_give(
     new_folder: NewFolder, program: tuple[list[T], list[Call]]
@@ -338,7 +338,7 @@ def test_any_program_gives_what_single_tokens_give(
     compare(new_folder(), *program)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(programs(in_steps=False), st.integers(1, 4))
 def test_any_program_on_few_slots_gives_what_single_tokens_give(
     new_folder: NewFolder, program: tuple[list[T], list[Call]], slots: int
@@ -346,7 +346,7 @@ def test_any_program_on_few_slots_gives_what_single_tokens_give(
     compare(new_folder(), *program, slots)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(programs(in_steps=True))
 def test_equal_steps_give_what_single_tokens_give(
     new_folder: NewFolder, program: tuple[list[T], list[Call]]
@@ -354,7 +354,7 @@ def test_equal_steps_give_what_single_tokens_give(
     compare(new_folder(), *program)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(programs(in_steps=True))
 def test_equal_steps_without_a_table_give_what_single_tokens_give(
     new_folder: NewFolder, program: tuple[list[T], list[Call]]

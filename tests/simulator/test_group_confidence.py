@@ -43,7 +43,7 @@ def groups(trace: list[int], window: int) -> list[Fraction]:
     return [Fraction(sum(trace[end - window : end]), window * 1000) for end in ends]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(thousandths, windows)
 def test_sums_and_staircase_are_those_of_a_loop(trace: list[int], window: int) -> None:
     stored = np.array(trace, dtype=np.uint16)
@@ -60,7 +60,7 @@ def test_sums_and_staircase_are_those_of_a_loop(trace: list[int], window: int) -
     assert [-low for low in stairs.minus_lows] == [float(low) for _, low in steps]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.floats(0, 60, width=32), max_size=400),
     st.integers(1, 60),
@@ -182,7 +182,7 @@ def below_at(trace: list[int], tokens: int, threshold: float, window: int) -> bo
     return len(prefix) >= window and mean < threshold
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.lists(st.integers(0, 9), min_size=1, max_size=60), min_size=1, max_size=4),
     st.integers(1, 12),

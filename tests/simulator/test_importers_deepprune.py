@@ -462,7 +462,7 @@ PROBLEMS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(PROBLEMS | VALUES, min_size=1, max_size=3), st.booleans())
 def test_whatever_is_in_a_file_is_imported_or_refused_in_a_line(
     tmp_path_factory: pytest.TempPathFactory, items: list[Any], drop: bool
@@ -478,7 +478,7 @@ def test_whatever_is_in_a_file_is_imported_or_refused_in_a_line(
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(TEXTS, min_size=1, max_size=4), min_size=1, max_size=4), st.booleans())
 def test_texts_come_back_whatever_characters_are_in_them(
     tmp_path_factory: pytest.TempPathFactory, texts: list[list[str]], escaped: bool

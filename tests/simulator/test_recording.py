@@ -372,7 +372,7 @@ def naive_plurality(row: list[int]) -> int:
     return best
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(votes)
 def test_pluralities_are_majority_votes_row_by_row(rows: list[list[int]]) -> None:
     answers = np.array(rows, dtype=np.int32)

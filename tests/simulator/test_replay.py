@@ -82,7 +82,7 @@ def test_every_order_is_a_permutation(problem: StoredProblem) -> None:
         assert sorted(order) == list(range(7))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 7), st.integers(0, 200), st.integers(0, 90), st.integers(0, 5))
 def test_an_order_depends_on_seed_problem_and_repeat_alone(
     problem: StoredProblem, budget: int, first: int, count: int, seed: int

@@ -72,7 +72,7 @@ def probed_traces(draw: st.DrawFn) -> list[T]:
     return traces
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(probed_traces(), st.lists(st.integers(1, 4), min_size=1, max_size=3), st.data())
 def test_probes_agree_where_a_loop_over_tokens_says_so(
     new_folder: NewFolder, traces: list[T], conditions: list[int], data: st.DataObject
@@ -223,7 +223,7 @@ others = [r"\bso\b", r"so\B", r"(a)\1", "(?i)wait,", "(?s)a.+a", "(a)?(?(1)b|w)"
 patterns = st.sampled_from(plain + others)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(token_lists, st.one_of(st.integers(1, 4), patterns), st.data())
 def test_text_rules_hold_of_a_prefix_where_a_loop_over_tokens_says_so(
     new_folder: NewFolder, tokens: list[list[str]], asked: int | str, data: st.DataObject
@@ -253,7 +253,7 @@ def test_text_rules_hold_of_a_prefix_where_a_loop_over_tokens_says_so(
         assert rule.halts_at(problem, rows, np.array(starts)).tolist() == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(pieces, max_size=10),
     st.lists(pieces, max_size=6),
@@ -271,7 +271,7 @@ def test_no_rule_about_text_changes_its_mind_with_what_comes_later(
         assert len(early) in (0, 2)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(*[st.lists(st.integers(0, 9), max_size=20)] * 3, st.integers(1, 8), st.integers(0, 9000))
 def test_group_confidence_does_not_change_its_mind_with_what_comes_later(
     new_folder: NewFolder,

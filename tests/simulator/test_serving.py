@@ -62,7 +62,7 @@ def step_times(draw: st.DrawFn) -> tuple[tuple[int, float], ...]:
     return tuple((size, draw(st.integers(1, 64)) / 64) for size in sizes)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(
     st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=9),
     st.none() | st.integers(1, 10),
@@ -146,7 +146,7 @@ def test_seconds_depend_on_how_many_are_decoded_in_a_step(tmp_path: Path) -> Non
     assert sampler.clock == 40 + 20 + 15 + 10
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["decode", "step", "first"]), max_size=5), st.integers(4, 9))
 def test_as_many_slots_as_traces_are_as_good_as_unlimited(
     tmp_path_factory: pytest.TempPathFactory, program: list[str], slots: int

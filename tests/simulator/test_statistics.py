@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pytest
 import scipy.stats
 import statsmodels.api as sm
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import DescrStatsW
@@ -390,7 +390,6 @@ def test_what_makes_no_sense_is_refused() -> None:
 # Properties
 
 
-@settings(deadline=None)  # an example may be the first with so many problems
 @given(problem_values)
 def test_intervals_are_ordered_and_hold_the_mean(values: list[float]) -> None:
     # Not a theorem for every statistic, but resampled means scatter around the mean: even with one
@@ -404,7 +403,6 @@ def test_intervals_are_ordered_and_hold_the_mean(values: list[float]) -> None:
     assert high <= max(values) + rounding
 
 
-@settings(deadline=None)  # an example may be the first with so many problems
 @given(problem_values, st.randoms(use_true_random=False))
 def test_values_do_not_depend_on_the_order_of_problems(values: list[float], random: Random) -> None:
     shuffled = list(values)
@@ -414,7 +412,6 @@ def test_values_do_not_depend_on_the_order_of_problems(values: list[float], rand
     assert statistics.total(values).value == statistics.total(shuffled).value
 
 
-@settings(deadline=None)  # an example may be the first with so many problems
 @given(problem_values, st.floats(-1e6, 1e6), st.floats(0.01, 100))
 def test_intervals_shift_and_scale_with_the_values(
     values: list[float], shift: float, scale: float
