@@ -1,0 +1,87 @@
+"""The README tells the truth: what it prints is what the commands print."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from checkout import ROOT, SHARED
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SCOUT = SHARED / "data" / "scout_qwen3_8b"
+
+
+def output_of(*command: str, cwd: Path) -> str:
+    environment = os.environ | {"DEEPPRUNE_SIM_CACHE": str(cwd / "cache"), "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def shown_after(marker: str) -> str:
+    """What the README shows in the block below a marker comment."""
+    found = re.search(re.escape(f"<!-- {marker} -->") + r"\n```\w+\n(.*?)```", README, re.S)
+    assert found, marker
+    return found[1]
+
+
+def test_first_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    policy = ROOT / "docs" / "examples" / "short_m.py"
+    printed = output_of("-m", "simulator.cli", "run", str(policy), "-n", "16", cwd=tmp_path)
+    shown = shown_after("output of: deepprune-sim run docs/examples/short_m.py -n 16")
+    assert printed.splitlines()[:-1] == shown.splitlines()[:-1]  # the last names the run's folder
+
+
+@pytest.mark.skipif(not SCOUT.is_dir(), reason="no recorded SCOUT traces in ../shared/data")
+def test_sweep_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    names = ("--dataset", "scout", "--model", "qwen3-8b", "--benchmark", "aime24")
+    program = ("-m", "simulator.cli")
+    output_of(*program, "import", "scout", str(SCOUT / "aime24.json"), *names, cwd=tmp_path)
+    sweep = ("run", "parallel-probe", "-p", "stable_steps=10,20,30,40", "-d", "scout/*")
+    printed = output_of(*program, *sweep, cwd=tmp_path)
+    shown = shown_after(
+        "output of: deepprune-sim run parallel-probe -p stable_steps=10,20,30,40 -d 'scout/*'"
+    )
+    assert printed.splitlines()[:-1] == shown.splitlines()[:-1]  # the last names the folder
+
+
+def test_readme_shows_the_example_policy_as_it_is() -> None:
+    example = (ROOT / "docs" / "examples" / "short_m.py").read_text(encoding="utf-8")
+    assert shown_after("file: docs/examples/short_m.py") == example
+
+
+@pytest.mark.skipif(not SCOUT.is_dir(), reason="no recorded SCOUT traces in ../shared/data")
+@pytest.mark.parametrize("benchmark", ["aime24", "aime25"])
+def test_published_table_is_what_the_benchmark_prints(tmp_path: Path, benchmark: str) -> None:
+    script = ROOT / "benchmarks" / "scout_table.py"
+    printed = output_of(str(script), str(SCOUT / f"{benchmark}.json"), cwd=tmp_path)
+    assert printed.strip() in README
+    if benchmark == "aime24":
+        assert_close_to_published(printed)
+
+
+def assert_close_to_published(table: str) -> None:
+    """Within 1 point of accuracy, 1.5% of tokens and 3% of the clock of the published program."""
+    rows = [[cell.strip() for cell in line.split("|")[2:-1]] for line in table.splitlines()[2:]]
+    assert len([row for row in rows if row]) == 5
+    for accuracy, published, tokens, published_tokens, clock, published_clock in filter(None, rows):
+        assert float(accuracy.split()[0]) == pytest.approx(float(published), abs=1.0)
+        assert number(tokens) == pytest.approx(number(published_tokens), rel=0.015)
+        if published_clock != "–":
+            assert number(clock) == pytest.approx(number(published_clock), rel=0.03)
+
+
+def number(cell: str) -> float:
+    return float(cell.split()[0].replace(",", ""))
+
+
+def test_every_link_in_the_readme_leads_somewhere() -> None:
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []

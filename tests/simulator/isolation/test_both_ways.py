@@ -1,0 +1,309 @@
+"""A policy file in a process of its own and in this one: the same decisions, answers and words."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+import pytest
+from checkout import ROOT
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pools import T, write_pool
+
+from simulator.errors import PolicyError
+from simulator.isolation import host
+from simulator.loading import describe_methods, load_policy
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run
+from simulator.runs.spec import RunJudge, RunSpec
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+RESULTS = ("decisions.parquet", "answers.parquet", "summary.json")
+WORDS = [
+    "wait",
+    "so",
+    "the",
+    "first",
+    "one",
+    "is",
+    "two",
+    ",",
+    "but",
+    "then",
+    "thus",
+    "seven",
+    "or",
+    "six",
+    "since",
+    "it",
+    "must",
+]
+
+
+def trace(number: int) -> T:
+    length = 7 + (number * 37) % 60
+    return T(
+        length,
+        None if number % 9 == 0 else str(number * number % 4),
+        {at: str((at + number) % 3) for at in range(5, length, 5)},
+        text=" ".join(WORDS[(number + at * at) % len(WORDS)] for at in range(length // 2)),
+        confidence=[(number * 7 + at * at * 13) % 17 + 0.125 for at in range(length)],
+    )
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
+    problems = {
+        f"{number}": [trace(12 * number + place) for place in range(12)] for number in range(3)
+    }
+    return write_pool(tmp_path_factory.mktemp("cache"), problems)
+
+
+# Whole runs
+
+BUILT_IN = [
+    method["name"].replace("@N", "@6").replace("-m@k", "-2@6")
+    for method in describe_methods()
+    if method["name"] != "oracle"
+]
+
+
+class Judge:
+    """Made-up scores that depend on the pair and on how far its traces have come."""
+
+    def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
+        ids = np.sort(problem.trace_ids[pairs], axis=1)
+        scores: Floats = (ids @ [7, 37] + num_tokens.sum(axis=1)) % 101 / 100
+        return scores
+
+    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
+        return 3 * len(pairs), 2 * len(pairs)
+
+
+def as_file(folder: Path, spec: str) -> tuple[str, dict[str, str], int | None]:
+    """A built-in method as a file, with the settings and budget that its name says."""
+    loaded = load_policy(spec)
+    file = folder / "method.py"
+    file.write_text(loaded.source)
+    settings = {key: str(value) for key, value in loaded.parameters.items()}
+    return f"{file}@{loaded.class_name}", settings, loaded.budget
+
+
+def same_run_both_ways(
+    folder: Path, pool: Pool, file: str, settings: dict[str, str], budget: int | None
+) -> None:
+    """Make a run in a process of the policy's own and in this one, and compare their bytes."""
+    for in_process in (False, True):
+        loaded = host.load(file, settings, in_process=in_process)
+        judge = RunJudge(Judge(), {"name": "test"}, False, [0.5])
+        asks = "judge" in loaded.policy.requires
+        run = RunSpec(loaded, [pool], budget or 12, 3, 5, Serving(), judge if asks else None)
+        make_run(run, folder / str(in_process))
+        assert loaded.in_process is in_process
+    for name in RESULTS:
+        one, other = ((folder / way / name).read_bytes() for way in ("True", "False"))
+        assert one == other, name
+    described = [json.loads((folder / way / "run.json").read_text()) for way in ("True", "False")]
+    for each in described:
+        del each["started_at"], each["wall_seconds"]
+    assert described[0] == described[1]
+
+
+@pytest.mark.parametrize("spec", [*BUILT_IN, "docs/examples/short_m.py"])
+def test_both_ways_make_the_same_run(tmp_path: Path, pool: Pool, spec: str) -> None:
+    is_file = spec.endswith(".py")
+    file, settings, budget = (str(ROOT / spec), {}, None) if is_file else as_file(tmp_path, spec)
+    same_run_both_ways(tmp_path, pool, file, settings, budget)
+
+
+@pytest.mark.parametrize("truncation", ["tokens=10", "words=2"])
+@pytest.mark.parametrize("tau", ["0.5", "0.9"])
+def test_deepprune_clusters_and_asks_the_same_both_ways(
+    tmp_path: Path, pool: Pool, truncation: str, tau: str
+) -> None:
+    file, settings, _ = as_file(tmp_path, "deepprune")
+    settings |= {"truncation": truncation, "tau": tau, "K1": "3", "K2": "2", "K3": "2"}
+    same_run_both_ways(tmp_path, pool, file, settings, 12)
+    answers = pq.read_table(tmp_path / "False" / "answers.parquet")
+    assert min(answers["judge_calls"].to_pylist()) > 0
+    assert min(answers["clusters"].to_pylist()) > 1
+
+
+def test_processes_that_replay_have_a_policy_process_each(tmp_path: Path, pool: Pool) -> None:
+    file = str(ROOT / "docs/examples/short_m.py")
+    for jobs in (1, 2):
+        spec = RunSpec(host.load(file), [pool], 6, 3, 5, Serving())
+        make_run(spec, tmp_path / f"{jobs}", jobs=jobs)
+    for name in RESULTS:
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+# Anything that a policy can call
+
+RANDOM = """
+import hashlib, json
+import numpy as np
+from simulator import *
+
+class Random(Policy):
+    steps = "[]"
+    def solve(self, problem, sampler):
+        seen = []
+        selections = [sampler.start(0)]
+        for call, which, what in json.loads(self.steps):
+            traces = selections[which % len(selections)]
+            try:
+                told = getattr(self, call)(sampler, traces, what)
+            except SamplerError as error:
+                told = f"{type(error).__name__}: {error}"
+            if isinstance(told, Traces):
+                selections.append(told)
+                told = told.ids
+            everyone = sampler.traces
+            state = [everyone.ids, everyone.num_tokens, everyone.finished, everyone.stopped]
+            seen.append((call, told, *state, everyone.answer))
+        seen += [problem, sampler.budget, sampler.tokens, repr(sampler.traces)]
+        if len(seen) % 5 == 0 and len(sampler.traces):
+            return sampler.traces[0].answer
+        return hashlib.sha256(repr(seen).encode()).hexdigest()
+
+    def start(self, sampler, traces, what): return sampler.start(what)
+    def all(self, sampler, traces, what): return sampler.traces
+    def half(self, sampler, traces, what): return traces[::2]
+    def back(self, sampler, traces, what): return traces[::-1]
+    def mask(self, sampler, traces, what): return traces[traces.num_tokens > what]
+    def decode(self, sampler, traces, what): return sampler.decode(traces, tokens=what)
+    def numpy(self, sampler, traces, what): return sampler.decode(traces, tokens=np.int32(what))
+    def first(self, sampler, traces, what): return sampler.decode(traces, first=what)
+    def both(self, sampler, traces, what): return sampler.decode(traces, tokens=9, first=what)
+    def agree(self, sampler, traces, what):
+        return sampler.decode(traces, until=ProbesAgree(max(1, what)))
+    def below(self, sampler, traces, what):
+        return sampler.decode(traces, until=GroupConfidenceBelow(np.float64(what), window=3))
+    def words(self, sampler, traces, what):
+        return sampler.decode(traces, until=ReasoningWords(max(1, what)), tokens=40)
+    def match(self, sampler, traces, what):
+        return sampler.decode(traces, until=TextMatches("se.en") | ProbesAgree(max(1, what)))
+    def stop(self, sampler, traces, what): return sampler.stop(traces[:what])
+    def probe(self, sampler, traces, what): return sampler.probe(traces)
+    def text(self, sampler, traces, what): return traces.text
+    def one_text(self, sampler, traces, what): return [each.text for each in traces][:what]
+    def confidence(self, sampler, traces, what): return traces.confidence(what or None)
+    def lowest(self, sampler, traces, what): return traces.lowest_confidence(what)
+    def bottom(self, sampler, traces, what): return traces.bottom_confidence(0.1 * what, 4)
+    def every(self, sampler, traces, what): return [each.confidence for each in traces]
+    def clock(self, sampler, traces, what): return sampler.clock, sampler.probe_calls
+    def ledger(self, sampler, traces, what): return sampler.judge_calls, sampler.judge_tokens
+    def judge(self, sampler, traces, what): return sampler.judge([[0, what]])
+    def cluster(self, sampler, traces, what):
+        return sampler.declare_clusters([what] * len(sampler.traces))
+    def random(self, sampler, traces, what): return sampler.rng.integers(1000)
+    def vote(self, sampler, traces, what): return majority_vote(traces), top_two(traces)
+"""
+CALLS = [
+    line.split("def ")[1].split("(")[0]
+    for line in RANDOM.splitlines()
+    if "def " in line and "solve" not in line
+]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(CALLS), st.integers(0, 9), st.integers(-1, 12)), max_size=25
+    ),
+    st.sampled_from([Serving(), Serving(2), Serving(3, ((1, 0.5), (4, 0.75)))]),
+)
+def test_whatever_a_policy_calls_is_answered_the_same(
+    pool: Pool,
+    tmp_path_factory: pytest.TempPathFactory,
+    steps: Sequence[tuple[str, int, int]],
+    serving: Serving,
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "random_policy.py"
+    if not file.exists():
+        file.write_text(RANDOM)
+    typed = {"steps": json.dumps([("start", 0, 5), *steps])}
+    told: list[object] = []
+    for in_process in (False, True):
+        loaded = host.load(str(file), typed, in_process=in_process)
+        try:
+            done = replay(
+                loaded, pool.problems[1], budget=9, repeats=range(2), seed=1, serving=serving
+            )
+            told.append((done.decisions.to_pylist(), done.answers.to_pylist()))
+        except PolicyError as error:
+            told.append(str(error))
+    assert told[0] == told[1]
+
+
+def test_every_call_of_the_api_is_made_above() -> None:
+    from simulator.isolation.wire import OPERATIONS
+    from simulator.policy.sampler import Sampler, Traces
+
+    for kind in (Sampler, Traces):
+        for name, _ in inspect.getmembers(kind, lambda member: not isinstance(member, type)):
+            if not name.startswith("_"):
+                assert name in RANDOM, name
+    assert len(OPERATIONS) <= len(CALLS)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "sampler.start(9)",
+        "sampler.start(-1)",
+        "sampler.start(10**30)",
+        "sampler.start(1.5)",
+        "sampler.start('2')",
+        "sampler.decode(sampler.start(2), tokens=-(10**30))",
+        "sampler.decode(sampler.start(2), first=0)",
+        "sampler.decode(sampler.start(2), until='now')",
+        "sampler.decode([1, 2])",
+        "sampler.judge('pairs')",
+        "sampler.judge([[0, 1]])",
+        "sampler.declare_clusters([1, 2, 3])",
+        "traces = sampler.start(2); sampler.stop(traces); sampler.decode(traces)",
+        "sampler.start(2).bottom_confidence(float('nan'))",
+        "sampler.start(2).confidence(0)",
+        "sampler.start(2)[[0, 0]]",
+        "sampler.start(2)[5]",
+        "1 / 0",
+        "raise KeyError('x')",
+        "return 7",
+        "return np.int64(1)",
+        "return np.int32(99)",
+        "return '\\ud800'",
+        "return object",
+        "raise SystemExit",
+        "print(sampler.gold)",
+        "self.m = 1; problem.id = 'other'",
+    ],
+)
+def test_what_a_policy_does_wrong_is_told_in_the_same_words(
+    tmp_path: Path, pool: Pool, call: str
+) -> None:
+    file = tmp_path / "wrong.py"
+    file.write_text(
+        "import numpy as np\nfrom simulator import Policy\nclass Wrong(Policy):\n"
+        f"    def solve(self, problem, sampler):\n        {call}\n"
+    )
+    told = []
+    for in_process in (False, True):
+        loaded = host.load(str(file), in_process=in_process)
+        with pytest.raises(PolicyError) as error:
+            replay(loaded, pool.problems[0], budget=5, repeats=range(1), seed=0, serving=Serving())
+        told.append(str(error.value))
+    assert told[0] == told[1]
+    assert told[0].startswith(str(file))
+    assert told[0].endswith("(problem 0, repeat 0)")
