@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leaderboard_app.dev.served import Browser, browser, server
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.shown.navigation import link
 from simulator.generated.cells import SIZES, select_cells
 from simulator.generated.pools import make_pool
+
+sys.path.append(str(Path(__file__).parents[1] / "tests/leaderboard_app/helpers"))
+from served import Browser, browser, server
 
 SUBMISSIONS = Path(__file__).parents[1] / "submissions"
 

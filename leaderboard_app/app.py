@@ -8,7 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import streamlit as st
+from streamlit import runtime
 
+from leaderboard_app import warming
+from leaderboard_app.shown import screen
 from leaderboard_app.shown.navigation import HOME, PAGES
 from simulator.errors import UserError
 
@@ -20,6 +23,8 @@ def main() -> None:
     icon = HERE / "icon.svg"  # a named icon would be fetched from the network
     st.set_page_config(page_title="deepprune-sim", page_icon=str(icon), layout="wide")
     st.html(HERE / "app.css")
+    if runtime.exists():  # False where a test runs a single page
+        screen.on_loaded.add(warming.begin)
     pages = [
         st.Page(
             page.file,

@@ -16,7 +16,6 @@ from typing import Any
 import streamlit as st
 from streamlit import runtime
 
-from leaderboard_app import warming
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, load, state_of
 from leaderboard_app.shown import charts, submitting
@@ -56,6 +55,10 @@ def _component() -> Any:
     )
 
 
+on_loaded: set[Callable[[Library], None]] = set()
+"""Callbacks for each library that is read; the app adds the one that warms up its pages."""
+
+
 def library() -> Library:
     """Return the library of the current files; reload it only when a file has changed."""
     folders = Folders.from_environment()
@@ -65,8 +68,8 @@ def library() -> Library:
 @st.cache_resource(max_entries=2, show_spinner="Reading pools, runs and submissions …")
 def _library(folders: Folders, state: int) -> Library:
     found = load(folders)
-    if runtime.exists():  # False where a test runs a single page
-        warming.begin(found)
+    for callback in on_loaded:
+        callback(found)
     return found
 
 

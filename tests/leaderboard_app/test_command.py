@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from served import server
 
 from leaderboard_app.cli import leaderboard
-from leaderboard_app.dev.served import server
 from leaderboard_app.library.folders import Folders
 from simulator.errors import UserError
 

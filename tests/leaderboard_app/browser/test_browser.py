@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from selenium.webdriver.common.keys import Keys
+from served import Browser, Server, browser, chromium, server
 
-from leaderboard_app.dev.served import Browser, Server, browser, chromium, server
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.shown.navigation import HOME, PAGES
 

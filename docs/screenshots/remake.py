@@ -1,4 +1,4 @@
-"""Screenshots of every page over sample data, made by `python -m leaderboard_app.dev.screenshots`.
+"""Screenshots of every page over sample data, made by `python docs/screenshots/remake.py`.
 
 The traces are generated: the pictures show how the app looks, and nothing about a method.
 """
@@ -14,12 +14,14 @@ from pathlib import Path
 
 from judges.kinds.oracle import PUBLISHED_AUROC
 from judges.scores.generated import score_generated
-from leaderboard_app.dev.served import browser, chromium, server
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.shown.navigation import link
 from simulator.errors import UserError
 from simulator.submissions.examples import make_builtin, small_cells
 from simulator.submissions.published import FILE_NAME, PACKAGED
+
+sys.path.append(str(Path(__file__).parents[2] / "tests/leaderboard_app/helpers"))
+from served import browser, chromium, server
 
 TARGET = Path("docs/screenshots")
 

@@ -1,1 +1,0 @@
-"""Tools for developers of the app: a server to test against, screenshots."""
