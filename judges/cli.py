@@ -16,7 +16,7 @@ COMMANDS = {
     ),
     "eval": ("judges.commands.eval:evaluate", "Compare judges on pairs: AUROC, TNR@0.2."),
 }
-"""Command to `module:function` and the line that `--help` shows, so that help loads nothing."""
+"""`module:function` and help line of each command, so that `--help` imports none of them."""
 
 
 @click.group(

@@ -32,7 +32,7 @@ COMMANDS = {
     "leaderboard": ("leaderboard_app.cli:leaderboard", "Open the leaderboard in a browser."),
     "judge": ("judges.cli:judge", "Score pairs of unfinished traces; train and evaluate judges."),
 }
-"""Command to `module:function` and the line that `--help` shows, so that help loads nothing."""
+"""`module:function` and help line of each command, so that `--help` imports none of them."""
 
 
 @click.group(
@@ -47,12 +47,12 @@ def cli() -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line. What a user can cause ends in one line on stderr and exit code 2."""
+    """Run the command line; a user's error ends in one line on stderr and exit code 2."""
     try:
         _make_output_safe()
         with _ended_by_signals():
             code = cli.main(args, prog_name="deepprune-sim", standalone_mode=False)
-            sys.stdout.flush()  # here, where a full disk can still be told
+            sys.stdout.flush()  # here, where a full disk can still be reported
     except (click.ClickException, UserError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         fail(text)
@@ -61,7 +61,7 @@ def main(args: list[str] | None = None) -> None:
     except (click.Abort, KeyboardInterrupt):
         fail("interrupted", code=130)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has had enough: `| head`
+        sys.stderr.close()  # the reader of our output has closed it: `| head`
         sys.exit(141)
     except OSError as error:
         if error.errno not in WRITE_FAULTS:
@@ -74,14 +74,14 @@ def main(args: list[str] | None = None) -> None:
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the program as Ctrl-C does: nothing half-written stays behind."""
+    """Make SIGTERM and SIGHUP end the program as Ctrl-C does, so that no partial file is left."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise Signalled(number)
 
     before = {}
     if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):  # one that is ignored, as by nohup, stays so
+        for name in ("SIGTERM", "SIGHUP"):  # a signal ignored already (nohup) stays ignored
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) is signal.SIG_DFL:
                 before[number] = signal.signal(number, end)
@@ -93,7 +93,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _make_output_safe() -> None:
-    """Give closed streams somewhere to write to, and spell what a locale's encoding lacks."""
+    """Open closed streams on the null device; escape characters that the encoding lacks."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (open to the end)
     if sys.stderr is None:
@@ -104,8 +104,8 @@ def _make_output_safe() -> None:
 
 
 def fail(message: str, code: int = 2) -> None:
-    """End with one line on stderr."""
-    with suppress(OSError):  # a full disk may be behind stderr, too
+    """End the program with one line on stderr."""
+    with suppress(OSError):  # stderr may be a file on the full disk, too
         print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""The errors that a user can cause. Everything else is a bug and may show its traceback."""
+"""Errors that a user can cause. Everything else is a bug and may show its traceback."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import errno
 
 
 class UserError(Exception):
-    """Something the user can mend: one line that names the file, the row and the remedy."""
+    """An error that the user can fix: one line that names the file, the row and the remedy."""
 
 
 class Interrupted(Exception):  # noqa: N818  (nothing went wrong)
-    """Ctrl-C or a signal ended the program: what to tell the user, and the exit code."""
+    """End of the program by Ctrl-C or a signal, with the message to show and the exit code."""
 
     def __init__(self, message: str, code: int = 130) -> None:
         super().__init__(message)
@@ -18,7 +18,7 @@ class Interrupted(Exception):  # noqa: N818  (nothing went wrong)
 
 
 class Signalled(KeyboardInterrupt):
-    """The program was asked to end by a signal other than Ctrl-C's."""
+    """End of the program requested by a signal other than Ctrl-C's."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -26,26 +26,26 @@ class Signalled(KeyboardInterrupt):
 
 
 def interrupted(error: KeyboardInterrupt, hint: str = "") -> Interrupted:
-    """What to end with after Ctrl-C or a signal."""
+    """Return the exception to end with after Ctrl-C or a signal."""
     number = error.number if isinstance(error, Signalled) else 2
     what = "interrupted" if number == 2 else "ended by a signal"
     return Interrupted(f"{what}{hint}", 128 + number)
 
 
 class PolicyError(UserError):
-    """A policy file that cannot be loaded, or a policy that broke while it was replayed."""
+    """A policy file that cannot be loaded, or a policy that failed while it was replayed."""
 
 
 class SamplerError(Exception):
-    """A policy asked its sampler for something that no inference engine could do."""
+    """A policy's request to its sampler that no inference engine could fulfil."""
 
 
 ANSWERED = "this problem has been answered; its sampler is closed"
-"""What a policy is told that goes on with a problem whose answer it has given."""
+"""Message for a policy that uses the sampler of a problem after answering it."""
 
 
 class BudgetExceeded(SamplerError):  # noqa: N818  (the name is part of the policy API)
-    """A policy started more traces than its budget."""
+    """A policy's request to start more traces than its budget."""
 
 
 WRITE_FAULTS = {
@@ -59,8 +59,8 @@ WRITE_FAULTS = {
     errno.ENOTDIR: "a part of the path is a file, choose another place",
     errno.EISDIR: "there is a folder of this name, choose another place",
     errno.EEXIST: "a part of the path is a file, choose another place",
-    errno.ENOTEMPTY: "it has come into being meanwhile, choose another place",
+    errno.ENOTEMPTY: "it was created in the meantime, choose another place",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ENOENT: "a folder on the way to it is gone, make it again",
+    errno.ENOENT: "a folder of its path is gone, create it again",
 }
-"""Why a file cannot be written, and what to do about it."""
+"""Remedy for each reason why a file cannot be written."""

@@ -1,4 +1,4 @@
-"""From what a user typed (`cons@512`, `policy.py`, `policy.py@Class`) to a policy that can run."""
+"""Loading of a policy from what a user typed: `cons@512`, `policy.py` or `policy.py@Class`."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class LoadedPolicy:
     """A policy that can be replayed, and what identifies it.
 
     `file` is the name shown in errors, `source` its text, `settings` the parameters as typed.
-    Where it is not `in_process`, `policy` stands for one that a process of its own holds, to the
-    limits of `strict` where someone else wrote it.
+    If it is not `in_process`, `policy` is a stand-in for one in a process of its own, with the
+    limits of `strict` if it is untrusted.
     """
 
     spec: str
@@ -56,7 +56,7 @@ def load_policy(
 ) -> LoadedPolicy:
     """Load a built-in method or a policy file, in this process, and set its parameters.
 
-    Replays take their policies from `simulator.isolation.host`, which keeps files out of a process
+    Replays get their policies from `simulator.isolation.host`, which never runs a file in a process
     that holds pools.
 
     Parameters
@@ -66,15 +66,15 @@ def load_policy(
     settings
         Parameters as typed: name to value.
     source
-        The text of the policy file, where it is known already: what a worker process is given, so
-        that it replays the same policy whatever has happened to the file since.
+        The text of the policy file, if it has been read already. A worker process gets it, so that
+        it replays the same policy even if the file has changed since.
 
     Raises
     ------
     PolicyError
-        A file that does not load or holds no policy, or several.
+        The file does not load, or holds no policy, or several.
     UserError
-        An unknown name (with the nearest known one) or a value that does not fit.
+        The name is unknown (the message names the nearest), or a value does not fit.
     """
     settings = dict(settings or {})
     builtin = _match_builtin(spec)
@@ -89,7 +89,7 @@ def load_policy(
         file = module.__name__.replace(".", "/") + ".py"
         policy, parameters = _instantiate(kind, in_name | settings, spec)
         if budget is not None and budget < 1:
-            raise UserError(f"{spec}: a budget is at least 1")
+            raise UserError(f"{spec}: the budget must be at least 1")
         return LoadedPolicy(
             spec,
             spec,
@@ -112,7 +112,7 @@ def load_policy(
 
 
 def method_names() -> list[str]:
-    """Built-in names as they are shown: cons@N, short-m@k."""
+    """Return the built-in names as they are shown: cons@N, short-m@k."""
     return [_shown(template) for template in METHODS]
 
 
@@ -131,7 +131,7 @@ def _match_builtin(spec: str) -> tuple[str, dict[str, str]] | None:
 
 
 def _unknown_name(spec: str) -> str:
-    """Name the nearest built-in, with the numbers that were typed put where it takes some."""
+    """Return an error that names the nearest built-in, with the numbers that were typed."""
     typed = re.findall(r"[0-9]+", spec)
     candidates = {}
     for template in METHODS:
@@ -147,17 +147,17 @@ def _unknown_name(spec: str) -> str:
 
 
 def is_builtin(spec: str) -> bool:
-    """Whether it names a built-in method."""
+    """Check whether `spec` names a built-in method."""
     return _match_builtin(spec) is not None
 
 
 def split_file(spec: str) -> tuple[str, str]:
-    """`file.py@Class` as file and class; no class where none is named.
+    """Split `file.py@Class` into file and class; the class is empty if none is named.
 
     Raises
     ------
     UserError
-        It names no Python file; with the nearest built-in name.
+        `spec` names no Python file; the message names the nearest built-in.
     """
     if not re.search(r"\.py(@\w+)?$", spec):
         raise UserError(_unknown_name(spec))
@@ -166,7 +166,7 @@ def split_file(spec: str) -> tuple[str, str]:
 
 
 def read_source(file: str) -> str:
-    """The text of a policy file; raises `PolicyError` where it cannot be read."""
+    """Read the text of a policy file; raise `PolicyError` if it cannot be read."""
     try:
         return Path(file).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -242,12 +242,12 @@ def _instantiate(
 
 
 def shown_settings(settings: Mapping[str, str]) -> str:
-    """Parameters as typed, for an error: of a sweep, only one setting may be wrong."""
+    """Format parameters as typed, for an error: in a sweep, only one setting may be wrong."""
     return ", ".join(f"{name}={text:.60}" for name, text in settings.items())
 
 
 def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -> None:
-    """Raise `PolicyError` for class attributes that are not of the kind that `Policy` says."""
+    """Raise `PolicyError` for class attributes whose type or value `Policy` does not allow."""
     needs: object = kind.requires
     known = isinstance(needs, Collection) and all(need in NEEDS for need in needs)
     if isinstance(needs, str) or not known:
@@ -265,7 +265,7 @@ def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -
         except (TypeError, ValueError):
             raise PolicyError(
                 f"{name}: parameter {key} is of type {type(value).__name__}, which run.json cannot "
-                f"hold; use numbers, texts and lists, or call it _{key} if it is no parameter"
+                f"hold; use numbers, texts and lists, or rename it _{key} if it is no parameter"
             ) from None
 
 
@@ -279,7 +279,7 @@ def _unknown_parameter(key: str, defaults: Mapping[str, Any], name: str) -> str:
 
 
 def _convert(key: str, text: str, default: Any) -> Any:
-    """Convert what was typed to the type of the parameter's default."""
+    """Convert a typed text to the type of the parameter's default."""
     try:
         return as_type_of(default, text, f"-p {key}={text}")
     except TypeError:
@@ -290,7 +290,7 @@ def _convert(key: str, text: str, default: Any) -> Any:
 
 
 def describe_methods() -> list[dict[str, Any]]:
-    """Every built-in method: name, summary, parameters with defaults, needs, budget, source."""
+    """Describe every built-in method: name, summary, parameters, needs, budget, source."""
     rows = []
     for template, path in METHODS.items():
         kind = _builtin_class(path)[1]

@@ -1,4 +1,4 @@
-"""Answers: taken out of texts, grouped by meaning, compared with the gold answer."""
+"""Answers: extraction from texts, grouping by meaning, comparison with the gold answer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from simulator.answers import math_answers
 from simulator.errors import UserError
 
 ANSWER_KINDS = ("math", "choice", "text")
-"""How the answers of a problem are compared: math-verify, the letter, or the words."""
+"""Ways to compare the answers of a problem: by math-verify, by the letter, or by the words."""
 
 MAX_COMPARISONS = 1000
-"""Calls to math-verify while one problem's answers are grouped. A problem with more pairs that are
-equal in value, which no real pool comes near, has the rest compared by their form only; grading is
-not counted and never cut short."""
+"""Maximum calls to math-verify while one problem's answers are grouped; no real pool comes near it.
+Beyond it, answers are compared by their normal form only. Comparisons with the gold answer do not
+count and are never skipped."""
 
 _BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -28,8 +28,8 @@ _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathsf|boxed)\s*\{([^{}]*
 class Classes:
     """The answers of one problem, grouped by meaning.
 
-    `texts[c]` is how class c was first written, `correct[c]` whether it means the gold answer.
-    Classes are numbered in order of first appearance.
+    `texts[c]` is the first text of class c, `correct[c]` is true if it means the gold answer, and
+    `of_text` gives the class of each text. Classes are numbered in order of first appearance.
     """
 
     texts: list[str]
@@ -37,7 +37,7 @@ class Classes:
     of_text: dict[str, int]
 
     def class_of(self, answer: str | None) -> int:
-        """The class of an answer that was among those grouped; −1 for None."""
+        """Return the class of one of the grouped answers; −1 for None."""
         return -1 if answer is None else self.of_text[answer]
 
 
@@ -47,25 +47,25 @@ def classify(
     answers: Sequence[str | None],
     probe_answers: Iterable[str | None] = (),
 ) -> Classes:
-    """Group a problem's answers (final ones first, then probes').
+    """Group a problem's answers by meaning: final answers first, then probe answers.
 
-    Each distinct answer is compared with the gold answer first, so that whether it is correct does
-    not depend on the other answers or their order; one that is wrong joins the first class of wrong
-    answers whose text it means the same as.
+    Each distinct answer is compared with the gold answer first, so that its correctness does not
+    depend on the other answers or their order. A wrong answer joins the first class of wrong
+    answers that means the same.
 
     Parameters
     ----------
     gold_answer
-        The gold answer; it has no class of its own, and none at all where nobody gave it.
+        The gold answer. It has a class only if a trace or a probe gave it.
     answer_kind
         One of `ANSWER_KINDS`.
     answers, probe_answers
-        Answers as they were written; None for no answer, which has no class.
+        Answers as written; None for no answer, which has no class.
 
     Raises
     ------
     UserError
-        `answer_kind` is none of `ANSWER_KINDS`.
+        `answer_kind` is not in `ANSWER_KINDS`.
     """
     form = _form_of(answer_kind)
     is_math = answer_kind == "math"
@@ -107,10 +107,10 @@ def classify(
 
 
 def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
-    """Whether two answers of a kind mean the same.
+    """Check whether two answers of a kind mean the same.
 
     `gold` is the one to compare with: a gold answer or the text of a class. Raises `UserError`
-    where `answer_kind` is none of `ANSWER_KINDS`.
+    if `answer_kind` is not in `ANSWER_KINDS`.
     """
     form = _form_of(answer_kind)
     if form(gold) == form(answer):
@@ -119,11 +119,11 @@ def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
 
 
 def last_boxed(text: str) -> str | None:
-    r"""The content of the last balanced `\boxed{…}` (or `\fbox{…}`) of a text, None without one.
+    r"""Return the content of the last balanced `\boxed{…}` or `\fbox{…}`, None without one.
 
-    Braces inside are matched, escaped ones (`\{`) count as characters, and an empty box is passed
-    over, as a model may only be repeating its instructions. Time is linear in the length of the
-    text, whatever it holds.
+    Braces inside are matched; escaped ones (`\{`) count as characters. An empty box is skipped,
+    since a model may only be repeating its instructions. The time is linear in the length of any
+    text.
 
     >>> last_boxed(r"so \boxed{1}, or rather \boxed{\frac{1}{2}}; but \boxed{3")
     '\\frac{1}{2}'
@@ -146,7 +146,7 @@ def last_boxed(text: str) -> str | None:
 
 
 def _form_of(answer_kind: str) -> Callable[[str], str]:
-    """The function that gives answers of a kind a text that is equal where they obviously are."""
+    """Return the function that normalises answers of a kind, so that obvious equals are equal."""
     if answer_kind not in _FORMS:
         raise UserError(f"unknown answer kind {answer_kind!r}; use one of {', '.join(_FORMS)}")
     return _FORMS[answer_kind]
@@ -157,7 +157,7 @@ def _text_form(answer: str) -> str:
 
 
 def _choice_form(answer: str) -> str:
-    r"""The letter of `C`, `c`, `(C)`, `C.`, `C) because …` or `\text{C}`; other answers as text."""
+    r"""Return the letter of `C`, `c`, `(C)`, `C.`, `C) because …` or `\text{C}`; else the text."""
     bare = answer
     for _ in range(3):
         bare = _WRAPPER.sub(r"\1", bare)

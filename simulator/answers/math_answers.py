@@ -1,11 +1,11 @@
-"""Whether two mathematical answers mean the same: math-verify, made fast and safe.
+"""Equality of mathematical answers by math-verify, made fast and safe.
 
-math-verify is the judge, but a slow one (a parse costs milliseconds, a comparison up to 200 ms),
-and answers are hostile: `9^{9^{9}}` or `99999999!` would keep it busy for hours inside C code that
-no alarm interrupts. So three things come before it:
+math-verify decides, but it is slow (a parse takes milliseconds, a comparison up to 200 ms), and
+answers can be hostile: `9^{9^{9}}` or `99999999!` would keep it busy for hours inside C code that
+no alarm interrupts. So three steps come before it:
 
 1. Plain numbers are compared exactly by a normal form, without math-verify.
-2. What is too long, too deep or too large to evaluate is compared as text only.
+2. Answers too long, too deep or too large to evaluate are compared as text only.
 3. Expressions that differ in value are different. Values are computed by
 `simulator.answers.math_values`,
    each variable at a fixed point, so that only pairs that are probably equal reach math-verify.
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from simulator.answers.math_values import Meaning
 
 MAX_LENGTH = 300
-"""Characters of the longest answer that is parsed; a longer one is compared as text."""
+"""Length of the longest answer that is parsed, in characters; a longer one is compared as text."""
 
 MAX_NESTING = 10
-"""Brackets inside brackets; the parser's time doubles with every few."""
+"""Deepest nesting of brackets that is parsed; the parser's time doubles with every few levels."""
 
 TIMEOUT_SECONDS = 5
 """math-verify's own limit for one parse or comparison; it works in a main thread only."""
@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"([+-]?)([0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)(?:\.([0-9]*))?")
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]{1,3}")
 _WRAPPED = re.compile(r"\$+([^$]*)\$+|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
 _SPACING = re.compile(r"\\[!,;:> ]|\\(?:left|right|displaystyle)(?![a-zA-Z])|\s+")
-# What the parser evaluates at once, or reads in exponential time.
+# Expressions that the parser evaluates at once, or reads in exponential time.
 _BINOMIAL = re.compile(r"binom|choose")
 _LARGE = re.compile(r"[0-9]{4}")
 _RISKY = re.compile(r"gcd|lcm|det|rref|trace|\btr\b|\\int|\\oint|\\iint|\\sum|\\prod|\\lim")
@@ -47,7 +47,7 @@ _RISKY = re.compile(r"gcd|lcm|det|rref|trace|\btr\b|\\int|\\oint|\\iint|\\sum|\\
 
 @lru_cache(maxsize=65536)
 def form(answer: str) -> str:
-    """A text that is the same for answers that are the same at a glance.
+    """Return a normal form, which is equal for answers that are obviously equal.
 
     Plain numbers lose a plus sign, thousands separators, leading and trailing zeros; other answers
     lose math delimiters, spacing, and the size of brackets and fractions.
@@ -59,19 +59,19 @@ def form(answer: str) -> str:
 
 @lru_cache(maxsize=65536)
 def is_number(answer: str) -> bool:
-    """Whether an answer is a plain number, such as `42`, `-0.5`, `1,204` or `$007$`."""
+    """Check whether an answer is a plain number, such as `42`, `-0.5`, `1,204` or `$007$`."""
     return _number(_SPACING.sub("", _cleaned(answer))) is not None
 
 
 def same(gold: str, answer: str) -> bool:
-    """Whether two answers mean the same; see `verified` for what `gold` is."""
+    """Check whether two answers mean the same; see `verified` for the role of `gold`."""
     return form(gold) == form(answer) or (may_be_same(gold, answer) and verified(gold, answer))
 
 
 def may_be_same(a: str, b: str) -> bool:
-    """Whether two answers of different form are worth math-verify's time.
+    """Check whether two answers of different form are worth math-verify's time.
 
-    False where their values differ, and where one of them can only be compared as text.
+    They are not if their values differ, or if one of them can only be compared as text.
     """
     if is_number(a) and is_number(b):
         return False
@@ -80,10 +80,10 @@ def may_be_same(a: str, b: str) -> bool:
 
 
 def verified(gold: str, answer: str) -> bool:
-    """math-verify's verdict on two answers, `gold` being the one that it takes for gold.
+    """Return math-verify's verdict on two answers, with `gold` in the role of the gold answer.
 
-    It is asked in this one direction, as its authors mean it to be: the other would double the
-    time, and differs for equations only.
+    Only this direction is checked, as its authors intend: the other would double the time, and
+    differs for equations only.
     """
     ours, theirs = _meaning(gold), _meaning(answer)
     if ours is None or theirs is None:
@@ -94,7 +94,7 @@ def verified(gold: str, answer: str) -> bool:
 
 
 def _cleaned(answer: str) -> str:
-    """An answer without math delimiters, currency sign, closing full stop and odd signs."""
+    """Remove math delimiters, currency sign and final full stop; normalise commas and minus."""
     text = answer.strip()
     wrapped = _WRAPPED.fullmatch(text) if len(text) <= MAX_LENGTH else None
     if wrapped:
@@ -104,7 +104,7 @@ def _cleaned(answer: str) -> str:
 
 
 def _number(compact: str) -> str | None:
-    """The normal form of a plain number without spaces, None for anything else."""
+    """Return the normal form of a plain number without spaces, None for anything else."""
     if _SCIENTIFIC.fullmatch(compact):
         compact = format(Decimal(compact), "f")
     match = _NUMBER.fullmatch(compact)
@@ -117,7 +117,7 @@ def _number(compact: str) -> str | None:
 
 
 def _may_be_equal(a: Meaning, b: Meaning) -> bool:
-    """Whether a pair is worth math-verify's time: false only where it would say no."""
+    """Check whether a pair is worth math-verify's time; False only if it would say no."""
     kinds = {a.kind, b.kind}
     if kinds == {"list"} or kinds == {"list", "scalar"}:
         return a.size == b.size
@@ -134,7 +134,7 @@ def _may_be_equal(a: Meaning, b: Meaning) -> bool:
 
 
 def _timeout() -> int | None:
-    """math-verify's timeouts are alarms, which only a main thread of a POSIX system can have."""
+    """Return math-verify's timeout; None outside a POSIX main thread, as it relies on alarms."""
     if os.name == "posix" and threading.current_thread() is threading.main_thread():
         return TIMEOUT_SECONDS
     return None
@@ -142,7 +142,7 @@ def _timeout() -> int | None:
 
 @cache
 def _parser() -> Callable[[str], list[Any]]:
-    """math-verify's parser, imported when the first answer needs it (half a second)."""
+    """Return math-verify's parser, imported when the first answer needs it (half a second)."""
     import math_verify
 
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
@@ -164,7 +164,7 @@ def _parser() -> Callable[[str], list[Any]]:
 
 @lru_cache(maxsize=16384)
 def _meaning(answer: str) -> Meaning | None:
-    """What an answer says, None where it can only be compared as text."""
+    """Parse an answer; return None if it can only be compared as text."""
     text = form(answer) if is_number(answer) else _cleaned(answer)
     if not _is_safe_to_parse(text):
         return None

@@ -1,8 +1,8 @@
-"""What a parsed answer is and what it is worth, found without ever evaluating anything large.
+"""Kind and value of a parsed answer, found without ever evaluating anything large.
 
-sympy evaluates whatever it is given, and in exponential time where unevaluated nodes are nested. So
-a tree is first walked to bound the size of every number in it, and then evaluated here by mpmath,
-each node once.
+sympy evaluates whatever it is given, in exponential time if unevaluated nodes are nested. So a tree
+is first walked to bound the size of every number in it, and then evaluated here by mpmath, each
+node once.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
 MAX_DIGITS = 1000
-"""Decimal digits of the largest number that may come up while an answer is evaluated."""
+"""Decimal digits of the largest number that may occur while an answer is evaluated."""
 
 MAX_DEPTH = 14
 """Levels of the deepest expression tree that is evaluated; sympy's time doubles with each."""
@@ -27,7 +27,7 @@ MAX_NODES = 400
 """Nodes of the largest expression tree that is evaluated."""
 
 MAX_FUNCTIONS = 8
-"""Sines, logarithms and the like in one answer; simplifying many takes sympy minutes."""
+"""Maximum sines, logarithms and the like in one answer; sympy needs minutes to simplify many."""
 
 MAX_EXPANSION = 20
 """Largest power of a sum with variables in it, which sympy might multiply out."""
@@ -38,11 +38,11 @@ MAX_ROOT = 100
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A parsed answer and what is known of its value.
+    """A parsed answer and its value, if known.
 
     An equation's value is that of its last right-hand side; a list has `size` elements. The value
-    is kept as the logarithm of its size and its direction in the complex plane, which no power
-    overflows; `log_size` None means that nothing is known, minus infinity that it is zero.
+    is kept as the logarithm of its magnitude and its direction in the complex plane, so that no
+    power overflows; `log_size` is None for an unknown value and minus infinity for zero.
     """
 
     expression: Any
@@ -53,11 +53,11 @@ class Meaning:
 
 
 class _Unsafe(Exception):  # noqa: N818  (not an error, an answer)
-    """Evaluating this expression could take for ever."""
+    """An expression whose evaluation could take for ever."""
 
 
 def describe(expression: Any) -> Meaning | None:
-    """The meaning of a sympy object, or None where evaluating it could take for ever."""
+    """Return the meaning of a sympy object, or None if evaluating it could take for ever."""
     try:
         digits = _Bounds().walk(expression, MAX_DEPTH)[0]
     except (_Unsafe, OverflowError):
@@ -75,14 +75,14 @@ def describe(expression: Any) -> Meaning | None:
 
 
 class _Bounds:
-    """Bounds the numbers in a tree. What is not known to be harmless is unsafe."""
+    """Bounds of the numbers in a tree. Any node that is not known to be harmless is unsafe."""
 
     def __init__(self) -> None:
         self.nodes = 0
         self.functions = 0
 
     def walk(self, node: Any, depth: int) -> tuple[float, float]:
-        """Digits of the largest numerator or denominator below, and an upper bound of the value."""
+        """Return the digits of the largest numerator or denominator, and a bound of the value."""
         self.nodes += 1
         self.functions += isinstance(node, sympy.Function)
         if depth < 0 or self.nodes > MAX_NODES or self.functions > MAX_FUNCTIONS:
@@ -167,7 +167,7 @@ def _leaf_bounds(leaf: Any) -> tuple[float, float]:
 
 
 def _power_bounds(node: Any, base_digits: float, power: float) -> tuple[float, float]:
-    """Bounds of a power, given the digits of its base and a bound of its exponent."""
+    """Return the bounds of a power, given its base's digits and a bound of its exponent."""
     base, exponent = node.as_base_exp()
     if isinstance(exponent, sympy.Rational) and exponent.q > MAX_ROOT:
         raise _Unsafe
@@ -178,7 +178,7 @@ def _power_bounds(node: Any, base_digits: float, power: float) -> tuple[float, f
 
 
 def _value(expression: sympy.Expr, digits: float) -> tuple[float | None, complex]:
-    """Logarithm of the size, and direction, of an expression with its variables at fixed points."""
+    """Return log magnitude and direction of an expression, with its variables at fixed points."""
     if any(
         isinstance(node, sympy.UnevaluatedExpr) for node in sympy.preorder_traversal(expression)
     ):
@@ -218,22 +218,25 @@ def _evaluate(node: Any) -> Any:
 
 
 def _word_value(name: str) -> Any:
-    """A fixed value for a variable: the product of its letters', whatever their case.
+    """Return a fixed value for a variable: the product of its letters' values, in any case.
 
     math-verify takes `No` for the product of n and o, and equal to the word; so do these values.
-    The letter e is the constant, which it is also taken for.
+    The letter e is Euler's number, as math-verify also takes it for the constant.
     """
     letters = [mpmath.e if c == "e" else _letter_value(ord(c)) for c in name.lower()]
     return mpmath.fprod(letters)
 
 
 def _letter_value(code: int) -> Any:
-    """Between 1 and 2, and no simple relation between any two: fractional parts of square roots."""
+    """Return a letter's value between 1 and 2, from the fractional part of a square root.
+
+    No two letters' values have a simple relation.
+    """
     return 1 + mpmath.frac(mpmath.sqrt(7 + code * code) * 1000)
 
 
 def _off_the_edge(value: Any) -> Any:
-    """`value`, unless rounding errors may decide to which integer it is rounded."""
+    """Return `value`; raise ValueError if rounding errors may decide how it is rounded."""
     distance = abs(value - mpmath.nint(value))
     if 0 < distance < 1e-12:
         raise ValueError("on the edge")

@@ -1,7 +1,7 @@
-"""The rows of the catalogue's views: what pools, runs and submissions say about themselves.
+"""The rows of the catalogue's views, from the descriptions of pools, runs and submissions.
 
-Descriptions and summaries are small and are read whole; what was read of a folder is remembered
-until one of its files changes.
+Descriptions and summaries are small and are read whole. The rows of a folder are cached until one
+of its files changes.
 """
 
 from __future__ import annotations
@@ -126,21 +126,21 @@ Row = dict[str, Any]
 
 
 class Broken(NamedTuple):
-    """A folder that the catalogue leaves out, and why."""
+    """A folder that the catalogue leaves out, and the reason."""
 
     path: Path
     reason: str
 
 
 Stamp = tuple[tuple[str, int, int, int], ...]
-"""Of each file in a folder: name, size in bytes, time of change in ns, number on its disk."""
+"""Name, size in bytes, modification time in ns and inode number of each file in a folder."""
 
 KEPT = 4096
-"""How many folders of a kind are remembered, so that one that is new is all that is read anew."""
+"""Number of folders of each kind whose rows are cached, so that only new folders are read."""
 
 
 def pools_rows(cache: Path, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
-    """Rows of the view `pools`, and the folders that they describe."""
+    """Read the rows of the view `pools`; return them and the folders that they describe."""
     rows, folders = [], []
     for folder in iter_pool_folders(cache):
         found = _read_pool(cache, folder, stamp(folder))
@@ -153,10 +153,10 @@ def pools_rows(cache: Path, broken: list[Broken]) -> tuple[list[Row], list[Path]
 
 
 def stamp(folder: Path) -> Stamp:
-    """Name, size and time of change of every file in a folder: what was read of it holds by them.
+    """Return the stamp of a folder: rows read from it are valid as long as it stays the same.
 
-    Whoever changes a file and sets its time back is not found out: where that matters, in `verify`,
-    files are hashed.
+    It does not reveal a changed file whose modification time was set back; `verify`, where that
+    matters, hashes the files.
     """
     try:
         with os.scandir(folder) as files:
@@ -193,7 +193,7 @@ def _pool_row(folder: Path) -> Row:
 
 
 def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
-    """Rows of the view `runs`, and the folders of the runs in it."""
+    """Read the rows of the view `runs`; return them and the folders of the runs."""
     rows: list[Row] = []
     folders = []
     if runs is None:
@@ -226,7 +226,7 @@ def _read_run(runs: Path, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
 
 
 def submissions_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
-    """Rows of the view `submissions`: one a pool, or one with nothing else where no run is in."""
+    """Read the rows of the view `submissions`: one per pool, or a single one without a run."""
     rows: list[Row] = []
     for folder in _folders_with(submissions, ("submission.toml", "run.json")):
         found = _read_submission(folder, stamp(folder))
@@ -239,7 +239,7 @@ def submissions_rows(submissions: Path | None, broken: list[Broken]) -> list[Row
 
 @lru_cache(maxsize=KEPT)
 def _read_submission(folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
-    """Strangers wrote it: a file that is not as it should be is not read further."""
+    """Read the rows of one submission; its files are untrusted, an invalid one is not used."""
     files = read_files(folder)
     named: Row = {"submission": folder.name, "path": str(folder), "badge": badge_of(files)}
     named["verified_at"] = verified_at(files)
@@ -261,7 +261,7 @@ _SAID = ("method", "organisation", "paper", "code", "description", "withdrawn")
 
 
 def published_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
-    """Rows of the view `published`: figures from publications, which nobody has replayed."""
+    """Read the rows of the view `published`: figures from publications, without a replay."""
     if submissions is None:
         return []
     try:
@@ -284,7 +284,7 @@ def published_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
 
 
 def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:
-    """Folders in `parent` that hold any of the files `marks`, sorted."""
+    """Return the folders in `parent` that hold any of the files `marks`, sorted."""
     if parent is None:
         return []
     return sorted({file.parent for mark in marks for file in parent.glob(f"*/{mark}")})
@@ -307,26 +307,25 @@ def _result_row(result: RunResult) -> Row:
 
 
 def _stays_in(parent: Path, folder: Path, names: Iterable[str]) -> None:
-    """Refuse Parquet files that links take out of `parent`.
+    """Raise `UserError` for Parquet files that a link takes out of `parent`.
 
-    The catalogue's queries may read nothing outside it, and one file that they may not read would
-    make them fail for all.
+    Queries may read nothing outside `parent`, and one such file would make every query fail.
     """
     for name in names:
         file = folder / f"{name}.parquet"
         if not file.resolve().is_relative_to(parent):
             raise UserError(
-                f"{file.name} is reached by a link that leads out of {parent}, where no query may "
-                "read; copy it there"
+                f"{file.name} is reached by a link that leads out of {parent}, and queries read "
+                "nothing outside it; replace the link with a copy"
             )
 
 
 def _parquet_schema(file: Path) -> pa.Schema:
-    """The schema in a Parquet file's footer, which a file that was cut off does not have."""
+    """Read the schema in a Parquet file's footer, which a truncated file does not have."""
     with reading(file):
         return pq.read_schema(file)
 
 
 def _broken(folder: Path, error: UserError) -> Broken:
-    """`folder` with the error's message, which need not name the folder a second time."""
+    """Return `folder` and the error's message, without the folder's name at its start."""
     return Broken(folder, str(error).removeprefix(f"{folder}: ").removeprefix(f"{folder}/"))

@@ -1,7 +1,7 @@
-"""The catalogue: DuckDB views of pools, runs, submissions, what is in them, published figures.
+"""The catalogue: DuckDB views of pools, runs and submissions, their contents, published figures.
 
-Small things (descriptions, summaries) are read when the catalogue is opened; Parquet files are
-read by DuckDB when a query needs them. Nothing can be written through a catalogue.
+Small files (descriptions, summaries) are read when the catalogue is opened; Parquet files are
+read by DuckDB when a query needs them. A catalogue is read-only.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ class Catalogue:
         self.connection.close()
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
-        """All rows of a query that this program wrote, as dictionaries by column.
+        """Return all rows of a query that this program wrote, as dictionaries by column.
 
-        Each call has a cursor of its own, so that threads can ask at the same time.
+        Each call has a cursor of its own, so that threads can query at the same time.
         """
         with self.connection.cursor() as cursor:
             cursor.execute(query, list(parameters))
@@ -65,7 +65,7 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
 
     Any of the three folders may be missing or None: its views then have no rows. A pool, run or
     submission that cannot be read is left out and listed in `broken`. The connection lives in
-    memory, is closed when the catalogue is left, and reads no file outside these three folders.
+    memory, closes at the end of the `with` block, and reads no file outside these three folders.
     """
     broken: list[Broken] = []
     submissions = submissions.resolve() if submissions else None
@@ -99,10 +99,10 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
 def _table(
     connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema, rows: Sequence[Row]
 ) -> None:
-    """Put rows into a table of DuckDB's own, column by column.
+    """Insert rows into a new DuckDB table, column by column.
 
-    A row at a time takes 5 ms. An Arrow table of Python objects would do as well, but making one
-    imports pandas, which takes longer than the query.
+    Inserting one row at a time takes 5 ms. An Arrow table of Python objects would work, too, but
+    making one imports pandas, which takes longer than the query.
     """
     columns = ", ".join(f'"{field.name}" {_duckdb_type(field.type)}' for field in schema)
     connection.execute(f"CREATE TABLE {name} ({columns})")
@@ -130,7 +130,7 @@ def _parquet_view(
     schema: pa.Schema,
     added: Sequence[str] = (),
 ) -> None:
-    """A view of many Parquet files with a leading column that names the pool or run of each row.
+    """Create a view of many Parquet files; its first column names the pool or run of each row.
 
     The name is computed from the file's path, of which it is the `parts`, so that a query for one
     pool opens one pool's file. Columns `added` to the format later are null for files that lack
@@ -143,7 +143,7 @@ def _parquet_view(
     columns = ", ".join(f'"{column}"' for column in schema.names)
     options = "filename = true, hive_partitioning = false"
     source = f"FROM read_parquet([{listed}], {options})"
-    if added:  # reading them so opens every file, whatever is asked
+    if added:  # union_by_name opens every file, whatever the query
         nulls = [f"NULL::{_duckdb_type(field.type)} AS {field.name}" for field in schema]
         source = (
             f"FROM (SELECT {', '.join(nulls)}, NULL::VARCHAR AS filename WHERE false "
@@ -156,7 +156,7 @@ def _parquet_view(
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, folders: list[Path]) -> None:
-    """Let queries read files below `folders` and nothing else, for good."""
+    """Restrict queries to files below `folders`, irrevocably."""
     allowed = ", ".join(_literal(folder.as_posix()) for folder in folders)
     for setting in (
         f"allowed_directories = [{allowed}]",

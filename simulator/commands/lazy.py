@@ -38,7 +38,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in self.lazy.items()])
 
     def invoke(self, ctx: click.Context) -> object:
-        """Call the command; Ctrl-C gets past click, which would print a line of its own."""
+        """Call the command; turn Ctrl-C into `Interrupted`, before click prints its own line."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:

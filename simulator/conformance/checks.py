@@ -1,4 +1,4 @@
-"""Conformance of policies: what every method must keep to for its figures to mean anything.
+"""Conformance checks: the rules that a policy must keep for its figures to be valid.
 
 Each check replays a policy on a few problems, changes something that a fair policy cannot know or
 must not depend on, replays it again and compares the decisions.
@@ -33,29 +33,29 @@ Floats = npt.NDArray[np.float64]
 CHECKS = {
     "runs": "answers every problem",
     "requires": "declares the signals it uses",
-    "budget": "keeps to whatever budget it is given",
+    "budget": "works with any budget",
     "determinism": "decides the same when replayed with the same seed",
-    "memory": "remembers nothing of other problems and repeats",
-    "look-ahead": "decides the same whatever is not revealed yet",
+    "memory": "keeps no state between problems and repeats",
+    "look-ahead": "does not depend on data that is not revealed yet",
     "labels": "treats answer classes as names, not as numbers",
 }
-"""Every check, in the order in which they are made, and what it is that a policy does."""
+"""Checks, in the order in which they run, and what a policy that passes does."""
 
 COMPARED = ("runs", "determinism", "memory")
-"""Without these, comparing one replay with another says nothing."""
+"""Checks that must pass before a comparison of replays means anything."""
 
 UNCOMPARED = ("requires", "budget")
-"""These only ask whether it runs."""
+"""Checks that compare no replays: they only test that the policy runs."""
 
 SCRAMBLES = 2
-"""How many other futures each replay is tried with."""
+"""Number of scrambled futures that each replay is tried with."""
 
 AHEAD = 2
-"""How many processes are being started while one plays: a check takes less time than starting one,
-and more than a third."""
+"""Number of processes started ahead of use. A check takes between a third of the time of a start
+and all of it."""
 
 TIES = (2, 4)
-"""Budgets with which answers often tie."""
+"""Budgets at which answers often tie."""
 
 
 class Player(Protocol):
@@ -72,26 +72,26 @@ class Player(Protocol):
 
 
 class MadeUpJudge:
-    """Scores that follow from which prefixes are compared, and from nothing else."""
+    """A judge whose scores depend on nothing but the two prefixes."""
 
     def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
-        """A number for each pair that looks random; as `simulator.replay.judging.ReplayJudge`."""
+        """Return a pseudo-random number for each pair; as `ReplayJudge`."""
         both = np.sort(pairs * 1_000_003 + num_tokens, axis=1)
         drawn = [np.random.default_rng(pair).random() for pair in both.tolist()]
         return np.array(drawn, dtype=np.float64)
 
     def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        """One token a pair."""
+        """Return one token per pair."""
         return len(pairs), len(pairs)
 
 
 FreshPlayer = Callable[[], AbstractContextManager[Player]]
-"""Gives a policy that has seen nothing yet."""
+"""Function that returns a player of a policy that has no state yet."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A problem in a repeat, with what the policy may start."""
+    """A problem in a repeat, with a budget."""
 
     problem: StoredProblem
     repeat: int
@@ -99,12 +99,12 @@ class Case:
 
 
 Found = Iterator[tuple[Case, str]]
-"""Where a check fails, and how; the first is enough."""
+"""Failures of a check: the case and a description. Only the first is used."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one check: where it failed, or why it was not made."""
+    """Result of one check: the case where it failed, or the reason why it did not run."""
 
     check: str
     passed: bool
@@ -116,18 +116,18 @@ class Finding:
 def check_policy(
     fresh: FreshPlayer, requires: frozenset[str], cases: Sequence[Case], only: str | None = None
 ) -> Iterator[Finding]:
-    """Put a policy through the checks, one finding each, as they are made.
+    """Run the checks on a policy, and yield the finding of each as it is made.
 
     Parameters
     ----------
     fresh
-        Gives the policy anew.
+        Returns a player of the policy without state.
     requires
-        The signals it declares.
+        The signals that the policy declares.
     cases
-        What to replay; their pools have every signal that they are to be checked with.
+        The problems to replay; their pools have every signal that is to be checked.
     only
-        The one check to report; those that it rests on are made, too.
+        The only check to report; the checks that it depends on run, too.
     """
     base: dict[int, Replayed] = {}
     failed: set[str] = set()
@@ -155,12 +155,12 @@ def check_policy(
 
 
 def fresh_players(loaded: LoadedPolicy, *, seed: int) -> FreshPlayer:
-    """Players of a policy, each of which has seen nothing yet: a file's in a new process.
+    """Return a function that makes players without state; those of a file have a new process.
 
-    One that declares to need a judge is given one that makes its scores up.
+    A policy that requires a judge gets a `MadeUpJudge`.
     """
     judge = MadeUpJudge() if "judge" in loaded.policy.requires else None
-    ahead: deque[PolicyProcess | None] = deque()  # they start while one plays
+    ahead: deque[PolicyProcess | None] = deque()  # they start while another plays
 
     @contextmanager
     def player() -> Iterator[Player]:
@@ -188,9 +188,9 @@ def fresh_players(loaded: LoadedPolicy, *, seed: int) -> FreshPlayer:
 def choose_cases(
     problems: Sequence[StoredProblem], budget: int, *, problem_count: int, repeats: range
 ) -> list[Case]:
-    """Cases of a pool: the problems whose traces disagree most, and as many spread over the rest.
+    """Choose cases of a pool: the problems with most distinct answers, and as many of the rest.
 
-    Where all traces give one answer, many a mistake makes no difference.
+    If all traces give one answer, many mistakes make no difference.
     """
     by_answers = sorted(problems, key=lambda p: -len(np.unique(p.answer_class)))
     count = min(problem_count, len(problems))
@@ -209,7 +209,7 @@ def _play(player: Player, case: Case, problem: StoredProblem | None = None) -> R
 
 
 def _runs(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
-    """All in one process, as starting one costs more than most replays: see `_memory`."""
+    """Replay all cases in one process, as a start costs more than most replays: see `_memory`."""
     with fresh() as player:
         for number, case in enumerate(cases):
             try:
@@ -219,7 +219,7 @@ def _runs(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) 
 
 
 def _play_or_anew(player: Player, case: Case, fresh: FreshPlayer) -> Replayed:
-    """Where it fails only after other replays, that is for `_memory` to tell."""
+    """Replay a case, in a new process if it fails: failures due to kept state are `_memory`'s."""
     try:
         return _play(player, case)
     except PolicyError:
@@ -250,7 +250,7 @@ def _budget(fresh: FreshPlayer, cases: Sequence[Case]) -> Found:
 
 
 def _determinism(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
-    """In the order of `_runs`: what it remembers, which is for `_memory`, is then the same."""
+    """Replay again in the order of `_runs`, so that kept state, if any, is the same."""
     with fresh() as player:
         for number, case in enumerate(cases):
             try:
@@ -262,9 +262,9 @@ def _determinism(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Repl
 
 
 def _memory(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
-    """Backwards, so that each case comes after others than in `_runs`, and forwards again.
+    """Replay backwards, so that each case follows others than in `_runs`, and forwards again.
 
-    What it keeps may tell only after a while.
+    Kept state may make a difference only after a while.
     """
     numbered = list(enumerate(cases))
     with fresh() as player:
@@ -273,7 +273,7 @@ def _memory(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]
 
 
 def _look_ahead(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
-    when = "with another future of what it had not seen"
+    when = "with other data after what it had seen"
     with fresh() as player:
         for number, case in enumerate(cases):
             revealed = revealed_by(base[number], case.problem)
@@ -283,7 +283,7 @@ def _look_ahead(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Repla
 
 
 def _labels(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
-    """Small budgets as well: ties, which is where numbers get in, are common there."""
+    """Renumber the answer classes; small budgets as well, as their many ties expose numbers."""
     when = "with the answer classes numbered in another way"
     with fresh() as player:
         for number, case in enumerate(cases):
@@ -292,7 +292,7 @@ def _labels(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]
                 smaller = replace(case, budget=min(budget, case.budget))
                 try:
                     first = base[number] if smaller == case else _play(player, smaller)
-                except PolicyError:  # the check of budgets tells
+                except PolicyError:  # reported by the check of budgets
                     continue
                 for names in (
                     classes[::-1],
@@ -303,7 +303,7 @@ def _labels(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]
 
 
 def revealed_by(replayed: Replayed, problem: StoredProblem) -> Revealed:
-    """What a replay of one repeat revealed of each stored trace."""
+    """Return what a replay of one repeat revealed of each stored trace."""
     decisions = replayed.decisions
     rows = np.searchsorted(problem.trace_ids, decisions["trace_id"].to_numpy())
     tokens = np.zeros(len(problem.lengths), dtype=np.int64)
@@ -332,7 +332,7 @@ def _compared(
 
 
 def difference(base: Replayed, other: Replayed, names: Classes | None = None) -> str:
-    """The first difference between two replays of one problem in one repeat; empty where none is.
+    """Describe the first difference between two replays of one problem; empty if there is none.
 
     `names` gives the class that each class of `base` has in `other`.
     """
@@ -357,7 +357,7 @@ def difference(base: Replayed, other: Replayed, names: Classes | None = None) ->
 
 
 def _plain(column: pa.ChunkedArray) -> npt.NDArray[Any]:
-    """A column as an array that can be compared: labels as texts, nulls as None."""
+    """Convert a column to an array that can be compared: labels as texts, nulls as None."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     plain: npt.NDArray[Any] = column.to_numpy()
@@ -365,7 +365,7 @@ def _plain(column: pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 def _did(decision: dict[str, Any]) -> str:
-    """What became of a trace, in words."""
+    """Describe the outcome of a trace in words."""
     if decision["stop_reason"] == "unused":
         return "was never decoded"
     how = {"finished": "finished", "stopped": "was pruned"}.get(

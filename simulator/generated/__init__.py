@@ -1,6 +1,6 @@
-"""Generated pools: traces that no model wrote, for speed, tests and demonstration.
+"""Generated pools: traces that no model wrote, for speed measurements, tests and demonstration.
 
-`cells` says which there are, `calibration` meets the published figures, `shape`, `probing`,
+`cells` lists the pools, `calibration` fits them to the published figures, `shape`, `probing`,
 `confidence` and `text` make the traces, and `pools` writes them. `simulator.generated.sample`, the
-pool that is made where there is none, shares `shape` and `probing`.
+pool that is made if there is no other, shares `shape` and `probing`.
 """

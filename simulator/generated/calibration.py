@@ -1,9 +1,9 @@
-"""Lengths and final answers of a cell's traces, solved for the published figures.
+"""Lengths and final answers of a cell's traces, fitted to the published figures.
 
-Two numbers a cell are found by bisection on the traces themselves, in turn: an exponent that bends
-the accuracies of the problems that the vote gets right, until pass@1 is met, and a factor on all
-lengths, until the mean length is. cons@512 is met by how many problems the vote shall get right;
-where chance would have it otherwise, wrong answers of that problem are concentrated or spread.
+Two numbers per cell are found in turn by bisection on the traces themselves: an exponent that
+changes the accuracies of the problems that the vote gets right, to match pass@1, and a factor on
+all lengths, to match the mean length. cons@512 gives the number of problems that the vote gets
+right; if chance decides a problem's vote otherwise, its wrong answers are concentrated or spread.
 Everything is a function of cell, size and seed.
 """
 
@@ -27,42 +27,42 @@ WRONG_QUINTILES = {
     "math": (0.0, 0.0, 0.006, 0.026, 0.105, 0.164),
     "choice": (0.0, 0.02, 0.06, 0.12, 0.21, 0.33),
 }
-"""The same among problems that the vote gets wrong: minimum, four quintiles, maximum. For
-mathematics measured on SCOUT's 13; for multiple choice, where guesses hit, a choice of ours."""
+"""The same among problems that the vote gets wrong: minimum, four quintiles, maximum. Measured on
+SCOUT's 13 for mathematics; an assumption for multiple choice, where guesses can be right."""
 
 CHOICES = 4
-"""Answers of a multiple-choice problem."""
+"""Number of answers of a multiple-choice problem."""
 
 MIN_TOKENS = 40
 """Length of the shortest trace, at any size."""
 
 ROUNDS = 3
 STEPS = 26
-"""How often the two numbers are solved for in turn, and bisections each time."""
+"""Rounds in which the two numbers are fitted in turn, and steps of each bisection."""
 
 EXPONENTS = (-4.0, 4.0)
 SCALES = (-6.0, 3.0)
-"""Where the logarithms of exponent and factor are searched."""
+"""Search ranges of the logarithms of exponent and factor."""
 
 VOTE_MARGIN = 0.02
-"""By how much of all traces the winner of a vote leads at least."""
+"""Minimum lead of a vote's winner, as a share of all traces."""
 
 LIMIT_ROOM = (0.15, 0.0)
-"""By how much the mean log(tokens) of a problem is below that of the length limit at least, where
-the vote gets it right and where it does not: enough traces must come to an answer."""
+"""Minimum distance of a problem's mean log(tokens) below that of the length limit, if the vote gets
+it right and if it does not: enough traces must reach an answer."""
 
 EXPONENT_STEP = 0.1
 MAX_EXPONENT = 8.0
-"""In what steps, and how far, the wrong answers of a problem are concentrated."""
+"""Step and maximum of the exponent by which the wrong answers of a problem are concentrated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A problem's traces but for their signals; arrays have shape (traces,).
+    """A problem's traces without their signals; arrays have shape (traces,).
 
     `final` is 0 for the gold answer and r for the r-th wrong one, also for a trace that reached the
-    length limit and so gave none (`answered` is false). `length` is the standard normal number that
-    the trace's length came from.
+    length limit and so gave no answer (`answered` is false). `length` is the standard normal number
+    that determined the trace's length.
     """
 
     shape: Shape
@@ -73,16 +73,16 @@ class Outline:
 
     @property
     def correct(self) -> Bools:
-        """Which traces end in the gold answer."""
+        """Mask of the traces that end in the gold answer."""
         correct: Bools = (self.final == 0) & self.answered
         return correct
 
 
 def outlines(cell: Cell, size: Size, seed: int) -> list[Outline]:
-    """The traces of every problem of a cell, without their signals.
+    """Generate the traces of every problem of a cell, without their signals.
 
     At paper size pass@1, the accuracy of the vote of all traces and the mean length are those of
-    the cell; at small size as near to them as so few problems and traces can be.
+    the cell; at small size they are as near as so few problems and traces allow.
     """
     draws = _Draws.of(cell, size, seed)
     exponent = scale = 0.0
@@ -101,7 +101,7 @@ def outlines(cell: Cell, size: Size, seed: int) -> list[Outline]:
 
 
 def _bisect(function: Callable[[float], float], target: float, ends: tuple[float, float]) -> float:
-    """Where a function that grows from the first to the second end is nearest to `target`."""
+    """Find where a function that grows from the first to the second end is nearest to `target`."""
     low, high = ends
     for _ in range(STEPS):
         middle = (low + high) / 2
@@ -114,15 +114,15 @@ def _bisect(function: Callable[[float], float], target: float, ends: tuple[float
 
 @dataclass(frozen=True, slots=True)
 class _Draws:
-    """All that is random about a cell's outlines.
+    """The random draws behind a cell's outlines.
 
     Arrays have shape (problems,) or (problems, traces).
     """
 
     seed: list[int]
     voted_right: Bools
-    accuracy: Floats  # before it is bent
-    outcome: Floats  # evenly spaced in each problem: right below its accuracy, else how it is wrong
+    accuracy: Floats  # before the exponent is applied
+    outcome: Floats  # evenly spaced in a problem: right if below its accuracy, else picks an answer
     length: Floats
     wrong_answers: int
     max_tokens: int
@@ -164,7 +164,7 @@ class _Draws:
         ]
 
     def solved(self, shapes: list[Shape]) -> tuple[Bools, Ints]:
-        """Which traces end in the gold answer, unless they are too long, and their lengths."""
+        """Return which traces end in the gold answer, unless too long, and all lengths."""
         correct = self.outcome < np.array([shape.accuracy for shape in shapes])[:, None]
         log_tokens = np.stack(
             [
@@ -190,7 +190,7 @@ class _Draws:
         ]
 
     def _outline(self, shape: Shape, problem: int, tokens: Ints) -> Outline:
-        """One problem, its wrong answers spread or concentrated until the vote is as intended."""
+        """Build a problem; spread or concentrate wrong answers until the vote is as intended."""
         ranks = np.arange(1, 1 + self.wrong_answers)
         outcome, right = self.outcome[problem], bool(self.voted_right[problem])
         answered = tokens < self.max_tokens
@@ -205,7 +205,7 @@ class _Draws:
                 break
             exponent += -EXPONENT_STEP if right else EXPONENT_STEP
             if not 0 <= exponent <= MAX_EXPONENT:
-                raise RuntimeError(f"problem {problem}: no spread of wrong answers gives its vote")
+                raise RuntimeError(f"problem {problem}: no wrong answers give the intended vote")
         return Outline(
             replace(shape, wrong_exponent=exponent),
             final,

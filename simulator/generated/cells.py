@@ -1,4 +1,4 @@
-"""The nine cells that can be generated, after three models on three benchmarks, and their sizes."""
+"""The nine cells that can be generated, modelled on three models and three benchmarks; sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from simulator.errors import UserError
 
 PAPER_TRACES = 512
-"""Traces of a problem in the publication, and at paper size."""
+"""Number of traces per problem in the publication, and at paper size."""
 
 DATASET = "generated"
 
@@ -20,12 +20,12 @@ class Cell:
     """One model on one benchmark, as published.
 
     Source: DeepPrune's project page (2025-10-10, arXiv 2510.08483), the pass@1 of its stored traces
-    and its cons@512 row. Only these three figures of a cell are theirs.
+    and its cons@512 row. Only `pass_at_1`, `cons_accuracy` and `tokens` are published figures.
 
     Parameters
     ----------
     number
-        Part of every seed; never reused.
+        Number of the cell: part of every seed, never reused.
     pass_at_1, cons_accuracy
         Percent.
     tokens
@@ -46,7 +46,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """`model/benchmark`."""
+        """Name of the cell, `model/benchmark`."""
         return f"{self.model}/{self.benchmark}"
 
     @property
@@ -72,7 +72,7 @@ CELLS = (
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large to make a cell.
+    """Size at which a cell is generated.
 
     `shrink` divides everything that is measured in tokens: lengths, the length limit, the probe
     interval, and how long a dip of the confidence lasts (a group of 2048 tokens becomes one of
@@ -86,11 +86,11 @@ class Size:
     shrink: int
 
     def problems(self, cell: Cell) -> int:
-        """Problems of a cell at this size."""
+        """Return the number of problems of a cell at this size."""
         return self.gpqa_problems if cell.answer_kind == "choice" else self.aime_problems
 
     def tokens(self, number: float) -> int:
-        """A number of tokens at paper size, at this size."""
+        """Convert a number of tokens at paper size to this size."""
         return max(1, round(number / self.shrink))
 
 
@@ -101,7 +101,7 @@ SIZES = {
 
 
 def select_cells(patterns: Sequence[str]) -> list[Cell]:
-    """The cells whose `model/benchmark` any pattern matches, in order; all without patterns.
+    """Return the cells whose `model/benchmark` any pattern matches, in order; all without patterns.
 
     Patterns are names or globs in any case, in which `*` also matches the slash.
 

@@ -1,7 +1,7 @@
 """Token confidences of generated traces: a slow level with dips, and noise from token to token.
 
 Confidence is DeepConf's (arXiv 2508.15260): minus the mean log-probability of the top tokens,
-between about 5 and 25. No real series was at hand, so every number here is a choice of ours, made
+between about 5 and 25. No real series was available, so every number here is an assumption, chosen
 so that the lowest group confidence (the least mean of 2048 tokens in a row) tells right traces from
 wrong ones of the same problem with an AUROC of `LOWEST_GROUP_AUROC`.
 """
@@ -20,21 +20,21 @@ from simulator.generated.draws import Floats, normal, sixteen_bits
 
 LOWEST_GROUP_AUROC = 0.70
 """Chance that, of a right and a wrong trace of one problem, the right one has the higher lowest
-group confidence. From cell to cell it differs by a few points, as lengths and problems do; over all
-traces of a pool it is about 0.8, since wrong traces are those of hard problems and long ones."""
+group confidence. It differs by a few points between cells, with lengths and problems. Over all
+traces of a pool it is about 0.8, since wrong traces are long ones and those of hard problems."""
 
 GROUP_TOKENS = 2048
-"""Tokens of a group at paper size."""
+"""Number of tokens of a group at paper size."""
 
 LEVEL = 14.0
 LEVEL_DEVIATION = 0.5
 LEVEL_ACCURACY = 0.6
-"""A problem's mean where half of the traces are right, deviation around it, and how much higher it
-is where all rather than none are."""
+"""A problem's mean if half of the traces are right, deviation around it, and difference of the mean
+between all and no traces being right."""
 
 TRACE_DEVIATION = 0.5
 TRACE_WRONG = 0.24
-"""Deviation of a trace's mean within its problem, and how much lower it is for wrong traces."""
+"""Deviation of a trace's mean within its problem, and decrease of the mean for wrong traces."""
 
 DRIFT_DEVIATION = 0.6
 DRIFT_TOKENS = 1000
@@ -46,18 +46,18 @@ DIP_CHANCE = (0.24, 0.36)
 DIP_TOKENS = (400, 1200)
 DIP_DEPTH = 0.8
 DIP_LEAST = 0.4
-"""In every stretch of so many tokens there may be a dip: its chance in right and in wrong traces,
-the range of its width (standard deviation of a bell), and its depth: the least, and the mean of an
+"""Every `DIP_EVERY` tokens there may be a bell-shaped dip: its chance in right and in wrong traces,
+the range of its width (standard deviation), and its depth: the least, and the mean of an
 exponential on top."""
 
 NOISE = (-9.0, -6.0, -3.6, -1.6, -0.2, 0.8, 1.6, 2.4, 3.3, 4.4, 7.0)
-"""Deciles of what one token adds: most tokens are easy, a few are forks."""
+"""Deciles of the noise of one token: most tokens are easy, a few are hard decisions."""
 
 LOWEST, HIGHEST = 1.0, 40.0
-"""Confidences are cut off here."""
+"""Range to which confidences are clipped."""
 
 KNOT_TOKENS = 64
-"""The level is drawn at every so many tokens, and straight between."""
+"""Distance in tokens of the knots at which the level is drawn; it is linear between them."""
 
 BITS = 1 << 16
 
@@ -71,14 +71,14 @@ def _normal_table() -> Floats:
 
 @cache
 def _noise_table() -> Float32s:
-    """What a token adds, by 16 random bits; in thousandths, with a mean of 0."""
+    """Return the noise of a token for each 16 random bits, in thousandths, with a mean of 0."""
     table = np.interp((np.arange(BITS) + 0.5) / BITS, np.linspace(0, 1, len(NOISE)), NOISE)
     thousandths: Float32s = ((table - table.mean()) * 1000).astype(np.float32)
     return thousandths
 
 
 def confidences(rng: np.random.Generator, outline: Outline, size: Size) -> Iterator[Floats]:
-    """The confidences of each trace in turn, three decimals, shape (num_tokens,)."""
+    """Yield the confidences of each trace in turn, three decimals, shape (num_tokens,)."""
     step = size.tokens(KNOT_TOKENS)
     levels = _levels(rng, outline, size, step)
     between = (np.arange(step) / step).astype(np.float32)
@@ -93,7 +93,7 @@ def confidences(rng: np.random.Generator, outline: Outline, size: Size) -> Itera
 
 
 def _levels(rng: np.random.Generator, outline: Outline, size: Size, step: int) -> Float32s:
-    """The level of each trace at each knot, in thousandths, shape (traces, knots)."""
+    """Draw the level of each trace at each knot, in thousandths, shape (traces, knots)."""
     wrong = ~outline.correct
     traces = len(wrong)
     count = int(outline.tokens.max()) // step + 2

@@ -1,7 +1,7 @@
-"""Random draws whose bytes do not change with numpy.
+"""Random draws that are the same in every version of numpy.
 
-Everything generated is drawn through uniform numbers or raw bits, because numpy may change how it
-draws from other distributions, and a pool's bytes with it.
+Everything generated is drawn from uniform numbers or raw bits, because numpy may change how it
+draws from other distributions, which would change a pool's bytes.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 TINY = 2.0**-54
-"""Stands for a uniform number of 0, where a quantile or a logarithm would be infinite."""
+"""Replacement for a uniform number of 0, whose quantile or logarithm would be infinite."""
 
 
 def evenly(rng: np.random.Generator, size: int) -> Floats:
-    """Evenly spaced quantiles, (i + 1/2) / size, in random order.
+    """Return evenly spaced quantiles, (i + 1/2) / size, in random order.
 
-    Few draws then spread as their distribution does, whatever the seed.
+    Even a few draws then spread as their distribution does, whatever the seed.
     """
     quantiles = (np.arange(size) + 0.5) / size
     return quantiles[np.argsort(rng.random(size))]
 
 
 def zipf(values: Ints, exponent: float, uniform: Floats) -> Ints:
-    """A draw of `values` for each uniform number; the r-th has a weight of r ** -exponent."""
+    """Draw one of `values` for each uniform number; the r-th has a weight of r ** -exponent."""
     weights = np.cumsum(np.arange(1, len(values) + 1, dtype=np.float64) ** -exponent)
     return values[np.searchsorted(weights / weights[-1], uniform, side="right")]
 
 
 def correlated(one: Floats, other: Floats, correlation: float) -> Floats:
-    """`other`, mixed with `one` so far that they correlate; both standard normal."""
+    """Mix `one` into `other` until the two have this correlation; both are standard normal."""
     return correlation * one + float(np.sqrt(1 - correlation**2)) * other
 
 
 def normal(probabilities: Floats) -> Floats:
-    """Standard normal quantiles."""
+    """Return the standard normal quantiles of probabilities."""
     quantile = NormalDist().inv_cdf
     return np.array([quantile(max(p, TINY)) for p in probabilities.tolist()])
 
 
 def sixteen_bits(rng: np.random.Generator, size: int) -> npt.NDArray[np.uint16]:
-    """`size` whole numbers from 0 to 65,535: an index into a table of quantiles, drawn fast."""
+    """Draw `size` whole numbers from 0 to 65,535: fast indices into a table of quantiles."""
     raw = rng.bit_generator.random_raw(size // 4 + 1)
     return np.asarray(raw, dtype="<u8").view("<u2")[:size]

@@ -1,4 +1,4 @@
-"""Making generated pools: problem by problem, never more than one in memory."""
+"""Making generated pools, with one problem in memory at a time."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
 
 VERSION = "1"
-"""Version of the generator: goes up whenever a constant or a line changes a byte of a pool."""
+"""Version of the generator: to be raised whenever a change alters a byte of a pool."""
 
 SEED = 51_008_483
 
 PROBE_TOKENS = 500
-"""Tokens between probes at paper size."""
+"""Number of tokens between probes at paper size."""
 
-# Random streams of a problem, so that none depends on which others are drawn.
+# Separate random streams of a problem, so that none depends on which others are drawn.
 _ANSWERS, _PROBES, _CONFIDENCE, _TEXT = range(2, 6)
 
 
 def pool_folder(cache: Path, cell: Cell) -> Path:
-    """Where the pool of a cell is, if it has been made."""
+    """Return the folder of a cell's pool, which need not exist."""
     return cache / DATASET / cell.model / cell.benchmark
 
 
 def revision(size: Size, seed: int, *, text: bool) -> str:
-    """What tells apart the pools that a cell can be made into; kept in `pool.json`."""
+    """Describe the variant of a cell's pool; kept in `pool.json`."""
     return f"{size.name} size, seed {seed}{', with text' if text else ''}"
 
 
 def made_as(cache: Path, cell: Cell) -> str | None:
-    """The `revision` of a cell's pool, None where there is none.
+    """Return the `revision` of a cell's pool, None if there is no pool.
 
     Raises
     ------
     UserError
-        What has the pool's name is no pool, or not a generated one.
+        The folder of the pool holds no pool, or one that was not generated.
     """
     folder = pool_folder(cache, cell)
     if not folder.exists():
@@ -68,12 +68,12 @@ def make_pool(
     replace: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PoolInfo:
-    """Generate the pool of a cell below `cache`; what is in its `pool.json`.
+    """Generate the pool of a cell below `cache`; return the contents of its `pool.json`.
 
     Parameters
     ----------
     text
-        Whether traces have text, and with it exact token offsets.
+        True to give traces text, and with it exact token offsets.
     progress
         Called with (problems made, problems in all) after each.
 
@@ -101,7 +101,7 @@ def make_pool(
     with PoolWriter(cache, info, replace=replace) as writer:
         problems = generated_problems(cell, size, seed=seed, text=text)
         for done in range(1, number + 1):
-            writer.add(next(problems))  # held by no name, so that it is gone before the next
+            writer.add(next(problems))  # not kept in a variable: it is freed before the next
             if progress is not None:
                 progress(done, number)
     return writer.info
@@ -119,7 +119,7 @@ def _calibration_note(cell: Cell, size: Size) -> str:
 def generated_problems(
     cell: Cell, size: Size, *, seed: int = SEED, text: bool = False, confidence: bool = True
 ) -> Iterator[ProblemRecord]:
-    """The problems of a cell with their traces, always the same ones for a seed.
+    """Yield the problems of a cell with their traces, always the same ones for a seed.
 
     Leaving out a signal changes nothing else.
     """
@@ -192,9 +192,9 @@ def _problem(
 
 
 def _answer_names(cell: Cell, rng: np.random.Generator) -> tuple[list[str], Ints]:
-    """What answers are called, gold first, then wrong ones, then what only probes give.
+    """Return the texts of the answers: gold first, then wrong ones, then those of probes only.
 
-    With them the numbers of those that an unsettled trace may give, the most frequent first.
+    With them come the numbers of those that an unsettled trace may give, the most frequent first.
     """
     if cell.answer_kind == "choice":
         names = ["ABCD"[letter] for letter in np.argsort(rng.random(CHOICES))]

@@ -1,4 +1,4 @@
-"""What generated traces answer when they are probed: this and that until they settle."""
+"""Probe answers of generated traces: varying ones until a trace settles on its final answer."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ WANDER_ANSWERS = 250
 WANDER_LEAVE = 1.8
 WANDER_NONE = 0.076
 WANDER_FINAL = 0.15
-"""Before it settles a trace answers otherwise: some answer for a run of probes, then another. The
-longer a run, the more likely it goes on: after k equal probes with chance k / (k + `WANDER_LEAVE`),
-to which comes that two runs in a row may agree. A run gives no answer, or some trace's final
-answer, or one of `WANDER_ANSWERS` that belong to the problem (with a Zipf exponent from
-`WANDER_EXPONENT`). Fitted to: 35% of the runs go on after one probe, 55% after two, 74% after five,
-83% after ten; 55% of all probes repeat the one before, 8% give no answer, 8% the trace's own final
-one."""
+"""Answers of a trace before it settles: one answer for a run of probes, then another. The longer a
+run, the more likely it goes on: after k equal probes with chance k / (k + `WANDER_LEAVE`); two runs
+in a row may also agree. A run gives no answer (chance `WANDER_NONE`), the final answer of some
+trace (`WANDER_FINAL`), or one of the problem's `WANDER_ANSWERS` other answers (with a Zipf exponent
+from `WANDER_EXPONENT`). Fitted to: 35% of the runs go on after one probe, 55% after two, 74% after
+five, 83% after ten; 55% of all probes repeat the one before, 8% give no answer, 8% the trace's own
+final one."""
 
 NOTHING = -1
-"""Stands for a probe that gave no answer."""
+"""Placeholder for a probe that gave no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ProbeSeries:
     answer: Ints
 
     def of(self, trace: int) -> slice:
-        """Where one trace's probes are."""
+        """Return the slice of one trace's probes."""
         return slice(self.starts[trace], self.starts[trace] + self.counts[trace])
 
 
@@ -56,9 +56,9 @@ def probe(
     final, tokens, settled_at
         Final answer, length, and the tokens after which a trace has settled, shape (traces,).
     others
-        What unsettled traces may answer, the most frequent first; `exponent` is Zipf's.
+        Possible answers of unsettled traces, the most frequent first; `exponent` is Zipf's.
     longest
-        Probes that a trace can have at most.
+        Maximum number of probes of a trace.
     """
     counts = (tokens - 1) // interval
     starts = np.cumsum(counts) - counts
@@ -77,9 +77,9 @@ def _wander(
     counts: Ints,
     longest: int,
 ) -> Ints:
-    """What each probe answers while its trace has not settled, `NOTHING` for no answer.
+    """Draw the answer of each probe of an unsettled trace, `NOTHING` for no answer.
 
-    `counts` are the probes of each trace; the answers of all traces come in one array.
+    `counts` are the numbers of probes per trace; the answers of all traces come in one array.
     """
     size = int(counts.sum())
     drawn = zipf(others, exponent, rng.random(size))

@@ -1,9 +1,9 @@
-"""What generated problems are like: lengths, wrong answers, and when traces settle.
+"""Properties of generated problems: lengths, wrong answers, and the points where traces settle.
 
 Measured on real traces of Qwen3-8B on AIME24 and AIME25, 60 problems x 128, that were probed every
 500 tokens (SCOUT, arXiv 2602.03845). Only these constants come from them, no question, answer or
-trace. `benchmarks/sample_fit.py` shows how well they fit. Within a problem, traces are independent
-of one another, which real ones are only roughly.
+trace. `benchmarks/sample_fit.py` shows how well they fit. Within a problem, generated traces are
+independent of one another; real ones are so only roughly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from simulator.generated.draws import Bools, Floats, correlated, evenly, normal
 
 ACCURACY_KNOTS = (0.0, 0.85, 0.95, 0.99, 1.0)
-"""Accuracies at which the two properties of a problem that follow it are given."""
+"""Accuracies at which `LOG_TOKENS` and `SETTLE_LOGIT` are given."""
 
 LOG_TOKENS = (10.15, 9.7, 9.4, 9.2, 8.65)
 LOG_TOKENS_DEVIATION = 0.30
@@ -26,13 +26,13 @@ TOKENS_SPREAD_DEVIATION = 0.31
 """Deviation of log(tokens) within a problem: median over problems, deviation of its logarithm."""
 
 WRONG_LOG_TOKENS = 0.33
-"""By how much log(tokens) is higher for a problem's wrong traces than for its correct ones."""
+"""Difference in log(tokens) between a problem's wrong traces and its correct ones."""
 
 WRONG_ANSWERS = 80
 WRONG_EXPONENT = (0.4, 2.3)
-"""Wrong answers a problem may end in, and the range of their Zipf exponent over problems.
-Fitted to: among problems with wrong traces the most frequent wrong answer holds 11% to 84% of
-these (median 30%), and problems that nobody solves have 8 to 58 different ones."""
+"""Number of possible wrong answers of a problem, and the range of their Zipf exponent over
+problems. Fitted to: among problems with wrong traces the most frequent wrong answer holds 11% to
+84% of these (median 30%), and problems that no trace solves have 8 to 58 different ones."""
 
 SETTLE_LOGIT = (1.6, 1.2, 1.1, 0.4, -0.15)
 SETTLE_DEVIATION = 0.71
@@ -53,7 +53,7 @@ WANDER_EXPONENT = (1.0, 2.2)
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is drawn once a problem; see the constants."""
+    """Properties that are drawn once per problem; see the constants."""
 
     accuracy: float
     log_tokens: float
@@ -63,14 +63,15 @@ class Shape:
     wander_exponent: float
 
     def log_lengths(self, correct: Bools, length: Floats) -> Floats:
-        """log(tokens) of traces; `length` is standard normal, arrays have shape (traces,)."""
-        unlike = ~correct - (1 - self.accuracy)  # averages to nothing over the problem
+        """Return log(tokens) of traces; `length` is standard normal, arrays (traces,)."""
+        unlike = ~correct - (1 - self.accuracy)  # averages to zero over the problem
         return self.log_tokens + WRONG_LOG_TOKENS * unlike + self.tokens_spread * length
 
     def settled_after(self, correct: Bools, length: Floats, settling: Floats) -> Floats:
-        """After what fraction of each trace its probes give its final answer, shape (traces,).
+        """Return the fraction of each trace after which its probes give its final answer.
 
-        `length` is what `log_lengths` took, `settling` another standard normal.
+        `length` is the argument of `log_lengths`, `settling` another standard normal number; all
+        arrays have shape (traces,).
         """
         unlike = ~correct - (1 - self.accuracy)
         mixed = correlated(length, settling, SETTLE_LENGTH_TRACES)
@@ -79,7 +80,7 @@ class Shape:
 
 
 def shapes(rng: np.random.Generator, accuracy: Floats) -> list[Shape]:
-    """The shape of every problem, given its accuracy.
+    """Draw the shape of every problem, given its accuracy.
 
     Each property takes evenly spaced quantiles of its distribution, in random order: thirty
     problems then spread as the measured ones do, whatever the seed.

@@ -2,8 +2,8 @@
 
 Each answer of a problem has a route, a few topics of its own. A trace that has settled writes about
 its answer's route; before that it follows its own with chance `FAITHFUL`, and otherwise that of
-some other trace's answer. So prefixes say something about the final answer, but not all. One word
-is one token. Every number here is a choice of ours; the text means nothing.
+some other trace's answer. So prefixes predict the final answer in part. One word is one token.
+Every number here is an assumption; the text means nothing.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _TOPIC_LIST = """
 TOPICS = tuple(_TOPIC_LIST.split())
 
 ROUTE_TOPICS = 5
-"""Topics of an answer's route."""
+"""Number of topics of an answer's route."""
 
 FAITHFUL = 0.5
 """Chance that a trace which has not settled follows its own route."""
 
 ON_ROUTE = 0.5
-"""Chance that a topic is one of the route; the others may be any."""
+"""Chance that a topic is drawn from the route; otherwise it may be any topic."""
 
 SENTENCES = tuple(
     sentence.split()
@@ -60,10 +60,11 @@ SENTENCES = tuple(
         "The expression simplifies a lot when {topic} and {topic} are combined.",
     )
 )
-"""A topic or a number never has a punctuation mark, so that it is a word of its own."""
+"""Templates of sentences. No punctuation mark follows a slot, so that its topic or number is a word
+of its own."""
 
 NUMBERS = 100
-"""Numbers in a text are below this."""
+"""Upper end (exclusive) of the numbers in a text."""
 
 CLOSING = ("So", "the", "final", "answer", "is")
 """The last words of a trace with an answer, before the boxed answer itself."""
@@ -89,14 +90,14 @@ _CLOSING_WORDS = np.arange(len(_WORDS) - len(CLOSING), len(_WORDS))
 def texts(
     rng: np.random.Generator, outline: Outline, settled_at: Floats, answers: list[str | None]
 ) -> Iterator[tuple[str, Ints]]:
-    """The text of each trace in turn, and the end of each of its tokens in characters.
+    """Yield the text of each trace in turn, and the end of each of its tokens in characters.
 
     Parameters
     ----------
     settled_at
         Tokens after which a trace keeps to its own route, shape (traces,).
     answers
-        What each trace answers, None for those that do not come to an end.
+        The answer of each trace, None for those without one.
     """
     routes = np.argsort(rng.random((int(outline.final.max()) + 1, len(TOPICS))))[:, :ROUTE_TOPICS]
     traces = len(answers)
@@ -125,7 +126,7 @@ def texts(
 
 
 def _sentences(rng: np.random.Generator, size: int) -> Ints:
-    """`size` words of sentences in random order, the last of which may be broken off."""
+    """Return `size` words of sentences in random order; the last one may be truncated."""
     most = size // int(_SENTENCE_LENGTHS.min()) + 1
     drawn = (rng.random(most) * len(SENTENCES)).astype(np.int64)
     lengths = _SENTENCE_LENGTHS[drawn]

@@ -1,8 +1,8 @@
 """Files from the Hugging Face Hub, through huggingface_hub.
 
-Nothing is loaded before the first call. The endpoint, the token, offline mode and the folder of
-downloads are huggingface_hub's own: HF_ENDPOINT, HF_TOKEN or `hf auth login`, HF_HUB_OFFLINE,
-HF_HOME. What it raises is told in one line by `simulator.hub.errors`.
+huggingface_hub is imported on the first call. Its own settings give the endpoint, the token,
+offline mode and the folder of downloads: HF_ENDPOINT, HF_TOKEN or `hf auth login`, HF_HUB_OFFLINE,
+HF_HOME. `simulator.hub.errors` turns its exceptions into one-line errors.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from simulator.hub.errors import (
 from simulator.hub.registry import Entry, is_commit
 
 ATTEMPTS = 3
-"""How often a download is begun whose connection breaks in a way that the client gives up on."""
+"""Maximum attempts at a download whose connection breaks so that the client gives up."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a repository; `size` in bytes and `sha256` where the Hub says them."""
+    """A file of a repository; `size` in bytes and `sha256`, if the Hub gives them."""
 
     path: str
     size: int | None = None
@@ -52,7 +52,7 @@ class Listing:
 
 
 def list_files(entry: Entry, revision: str, folder: Path | None = None) -> Listing:
-    """What `entry`'s repository holds at `revision`; offline, what is there of it on this machine.
+    """List the files of `entry`'s repository at `revision`; offline, those on this machine.
 
     `folder` is where downloads are kept, huggingface_hub's own if None.
 
@@ -109,15 +109,15 @@ def download(
     progress: Callable[[str, float], None],
     notice: Callable[[str], None],
 ) -> Path:
-    """Have `files` on this machine; returns the folder that they lie in as in the repository.
+    """Download `files`; return the folder that holds them under their paths in the repository.
 
-    Files that are here already stay; a connection that breaks is taken up where it broke. Each
-    file's size, and SHA-256 where the Hub says it, is checked in the end.
+    Files that are on this machine already are kept; a broken download is resumed. Each file's
+    size, and its SHA-256 if the Hub gives it, is checked at the end.
 
     Raises
     ------
     UserError
-        Something keeps a file away; complete files stay for the next attempt.
+        A file cannot be downloaded; complete files are kept for the next attempt.
     """
     from huggingface_hub import constants, snapshot_download
 
@@ -136,7 +136,7 @@ def download(
         return snapshot_download(
             entry.repository,
             repo_type=entry.repo_type,
-            revision=revision,  # a branch's name is kept too, which is what finds it offline
+            revision=revision,  # also keeps a branch's name, so that it is found offline
             cache_dir=folder,
             allow_patterns=[glob.escape(file.path) for file in files],
             tqdm_class=bar,
@@ -154,7 +154,7 @@ def download(
                 notice(f"the connection broke ({one_line(error)}); trying again")
                 time.sleep(1)
     if snapshot.name != commit:
-        raise UserError(f"{entry.source}: {revision} has moved on while it was read; pull again")
+        raise UserError(f"{entry.source}: {revision} changed during the download; pull again")
     for file in files:
         _check(snapshot / file.path, file, entry)
     return snapshot
@@ -178,21 +178,21 @@ def _check_space(folder: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(there).free
     if free < num_bytes:
         raise UserError(
-            f"{there}: {num_bytes / 1e9:,.2f} GB are to be downloaded and {free / 1e9:,.2f} GB are "
+            f"{there}: the download needs {num_bytes / 1e9:,.2f} GB and {free / 1e9:,.2f} GB are "
             "free; free space, or choose another disk with HF_HOME"
         )
 
 
 def _check(path: Path, file: RemoteFile, entry: Entry) -> None:
-    """Refuse a file that is not what the Hub said."""
+    """Raise `UserError` if a file is missing or differs in size or SHA-256 from the Hub's."""
     if not path.is_file():
-        raise UserError(f"{entry.source}: {file.path} has not come; pull again")
+        raise UserError(f"{entry.source}: {file.path} is missing; pull again")
     damaged = file.size is not None and path.stat().st_size != file.size
     if not damaged and file.sha256 is not None:
         with path.open("rb") as content:
             damaged = hashlib.file_digest(content, "sha256").hexdigest() != file.sha256
     if damaged:
-        raise UserError(f"{path.resolve()}: not as on the Hub; delete this file and pull again")
+        raise UserError(f"{path.resolve()}: differs from the Hub; delete this file and pull again")
 
 
 class _Stopped(Exception):  # noqa: N818  (ends threads, is never shown)
@@ -200,7 +200,7 @@ class _Stopped(Exception):  # noqa: N818  (ends threads, is never shown)
 
 
 def _interruptible(fetch: Callable[[], str], stopped: threading.Event) -> str:
-    """Call `fetch` in a thread, so that Ctrl-C need not wait until all downloads are complete."""
+    """Call `fetch` in a thread, so that Ctrl-C does not wait until all downloads are complete."""
     result: list[str] = []
     failure: list[BaseException] = []
 
@@ -226,7 +226,7 @@ def _interruptible(fetch: Callable[[], str], stopped: threading.Event) -> str:
 
 
 def _close_connections() -> None:
-    """Break what the client is reading, and have it not begin again: the program is ending."""
+    """Close the client's connections and prevent new ones, because the program is ending."""
     import huggingface_hub
 
     def refuse() -> NoReturn:
@@ -235,12 +235,12 @@ def _close_connections() -> None:
     try:
         huggingface_hub.set_client_factory(refuse)
         huggingface_hub.close_session()
-    except AttributeError:  # before huggingface_hub 1.0; the next piece of a file ends it then
+    except AttributeError:  # before huggingface_hub 1.0; the progress bar then ends the download
         return
 
 
 def _bar_class(report: Callable[[int], None], stopped: threading.Event) -> type[Any]:
-    """A progress bar for huggingface_hub that draws nothing and says how many bytes have come."""
+    """Return a progress bar for huggingface_hub that only reports how many bytes have arrived."""
     from huggingface_hub.utils.tqdm import tqdm
 
     class Bar(tqdm):
@@ -260,7 +260,7 @@ def _bar_class(report: Callable[[int], None], stopped: threading.Event) -> type[
 
 @contextmanager
 def _warnings_noticed(notice: Callable[[str], None]) -> Iterator[None]:
-    """Hand huggingface_hub's warnings (retries, rate limits) to `notice`, a line each."""
+    """Pass huggingface_hub's warnings (retries, rate limits) to `notice`, one line each."""
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

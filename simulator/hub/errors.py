@@ -1,4 +1,4 @@
-"""What huggingface_hub raises, told in one line that says what to do about it."""
+"""One-line errors, each with a remedy, for the exceptions of huggingface_hub."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 _TRANSPORT = {"TransportError", "RequestException"}
-"""What the HTTP libraries (httpx, requests) call the root of all that keeps an answer away."""
+"""Names of the base classes of connection errors in the HTTP libraries (httpx, requests)."""
 
 
 def is_offline() -> bool:
-    """Whether HF_HUB_OFFLINE keeps us from the network."""
+    """Check whether HF_HUB_OFFLINE forbids the use of the network."""
     from huggingface_hub import constants
 
     return bool(constants.HF_HUB_OFFLINE)
@@ -27,7 +27,7 @@ def is_offline() -> bool:
 
 @contextmanager
 def errors_told(entry: Entry, revision: str, folder: Path | None = None) -> Iterator[None]:
-    """Turn what huggingface_hub raises into a `UserError`; what is none of it passes."""
+    """Turn exceptions of huggingface_hub into a `UserError`; other exceptions pass through."""
     try:
         yield
     except UserError:
@@ -40,7 +40,7 @@ def errors_told(entry: Entry, revision: str, folder: Path | None = None) -> Iter
 
 
 def _explain(error: Exception, entry: Entry, revision: str, folder: Path | None) -> str | None:
-    """What went wrong and what to do about it; None for what is no matter of the Hub."""
+    """Explain an error and its remedy; return None if it has nothing to do with the Hub."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     chain = list(causes(error))
@@ -63,11 +63,11 @@ def _explain(error: Exception, entry: Entry, revision: str, folder: Path | None)
         if is_offline():
             return (
                 f"{entry.source}: not all of revision {revision} is on this machine, and "
-                "HF_HUB_OFFLINE keeps us from the network; unset it and pull again"
+                "HF_HUB_OFFLINE forbids the network; unset it and pull again"
             )
         return f"{entry.source}: {one_line(error)}; pull again"
     if isinstance(error, OSError) and "onsistency check" in str(error):
-        return f"{entry.source}: a file came incomplete ({one_line(error)}); pull again"
+        return f"{entry.source}: a file arrived incomplete ({one_line(error)}); pull again"
     if isinstance(error, ValueError | KeyError | TypeError) and folder is None:
         return (
             f"{endpoint()}: the answer is not the Hub's ({one_line(error)}); check HF_ENDPOINT, "
@@ -85,7 +85,7 @@ def _explain(error: Exception, entry: Entry, revision: str, folder: Path | None)
 
 
 def _explain_answer(error: HfHubHTTPError, entry: Entry, revision: str) -> str:
-    """What a refusal of the Hub means, and what to do about it."""
+    """Explain an HTTP error of the Hub and its remedy."""
     from huggingface_hub import errors, get_token
 
     status = error.response.status_code
@@ -126,19 +126,19 @@ def _explain_answer(error: HfHubHTTPError, entry: Entry, revision: str) -> str:
     if status == 429:
         seconds = _retry_after(error.response.headers)
         wait = f"in {seconds} seconds" if seconds else "in a few minutes"
-        more = "" if get_token() else "; logged in (`hf auth login`), more is allowed"
+        more = "" if get_token() else "; log in (`hf auth login`) for a higher limit"
         return f"{endpoint()}: too many requests (429); pull again {wait}{more}"
     return f"{endpoint()}: answered {status} ({_reason(error)}); pull again later"
 
 
 def _reason(error: HfHubHTTPError) -> str:
-    """Why the Hub refuses, in its words or in those of HTTP."""
+    """Return the reason for a refusal, in the Hub's words or in those of HTTP."""
     said = error.server_message or getattr(error.response, "reason_phrase", "") or "no reason given"
     return " ".join(said.split())[:200]
 
 
 def _retry_after(headers: Any) -> int | None:
-    """Seconds that the Hub asks us to wait."""
+    """Return the seconds that the Hub asks to wait; None if it gives no number."""
     found = re.fullmatch(r"\s*(\d+)\s*", headers.get("Retry-After") or "") or re.search(
         r"\bt\s*=\s*(\d+)", headers.get("RateLimit") or ""
     )
@@ -146,7 +146,7 @@ def _retry_after(headers: Any) -> int | None:
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it came from, each once."""
+    """Yield an error and its causes, each once."""
     seen: list[BaseException] = []
     each: BaseException | None = error
     while each is not None and each not in seen:
@@ -160,13 +160,13 @@ def is_transport(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, on one line of bounded length."""
+    """Return an error's message on one line of bounded length."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def without_token(text: str) -> str:
-    """A text in which no token can be read."""
+    """Replace all access tokens in a text by a placeholder."""
     return re.sub(r"(?i:bearer)\s+[^\s'\"]+|\bhf_[A-Za-z0-9]{8,}", "<token>", text)
 
 

@@ -1,10 +1,9 @@
-"""A machine of its own for a policy that someone else wrote, where bubblewrap can make one.
+"""Sandbox for an untrusted policy, made by bubblewrap where it works.
 
 Bubblewrap starts a program in new user, process, network, IPC, host name and mount namespaces: it
-sees no other processes, no network, and of the disk what Python imports, read-only. Nothing there
-can be written to, so nothing is left for the next process to find. Whether that works is for the
-machine to say, so it is tried (`probe`): kernels, containers and distributions forbid it in ways
-that only show then.
+sees no other processes, no network, and of the disk only what Python imports, read-only. It can
+write nowhere, so it leaves nothing for the next process to find. Kernels, containers and
+distributions may forbid this in ways that show only on a try, so `probe` tries it.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from pathlib import Path
 from simulator.isolation.sandbox import Readable, libraries, readable_to_python
 
 PROBE_SECONDS = 20
-"""How long a first start may take, on a busy machine."""
+"""Timeout for each command of `probe`, long enough for a busy machine."""
 
 _NAMESPACES = [f"--unshare-{kind}" for kind in ("user", "pid", "net", "ipc", "uts", "cgroup-try")]
 _ALONE = ["--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
 _MADE_THERE = ("/proc/", "/dev/")
 _LINKS = "/etc/alternatives"
-"""By which Debian's libraries name each other."""
+"""Folder of links through which Debian's libraries refer to each other."""
 
 _PROBE = """
 import os, socket
@@ -41,10 +40,10 @@ except OSError:
 
 @cache
 def probe() -> tuple[str | None, str]:
-    """Bubblewrap and its version, as `bubblewrap 0.8.0`, or None and why there is none.
+    """Return bubblewrap's name and version, as `bubblewrap 0.8.0`, or None and the reason.
 
-    Tried once a process: the same command that policies are started with starts Python, which
-    looks around.
+    Tried once per process: Python is started with the same command as policies, and checks that
+    it is isolated.
     """
     if sys.platform != "linux":
         return None, "bubblewrap: this is not Linux"
@@ -68,15 +67,16 @@ def probe() -> tuple[str | None, str]:
     except (OSError, subprocess.SubprocessError) as error:
         return None, f"bubblewrap: cannot be started ({error})"
     if looked.stdout.strip() != "shut":
-        why = " ".join(looked.stderr.split())[-200:] or "it shuts nothing in"
+        why = " ".join(looked.stderr.split())[-200:] or "it does not isolate"
         return None, f"bubblewrap: does not work here ({why})"
     return version.stdout.strip(), ""
 
 
 def wrapped(command: Sequence[str]) -> list[str]:
-    """A command, with the absolute path of this Python first, in a machine of its own.
+    """Return a command that runs `command` in the sandbox.
 
-    It has the descriptors that it is given, no environment, and `/` for its folder.
+    `command` begins with the absolute path of this Python. It keeps the file descriptors passed to
+    it, has no environment, and starts in `/`.
     """
     readable = readable_to_python(libraries(sys.path), None)
     return _found(
@@ -96,7 +96,7 @@ def _found(*arguments: str) -> list[str]:
 
 
 def _mounts(readable: Readable, interpreter: str) -> list[str]:
-    """Everything under the name that it was asked for by, and under its own."""
+    """Return bwrap options that mount each path under its name here and under its real name."""
     mounts: list[str] = []
     there: list[str] = []
     links, program = _followed(interpreter)
@@ -116,7 +116,7 @@ def _mounts(readable: Readable, interpreter: str) -> list[str]:
 
 
 def _followed(path: str) -> tuple[list[tuple[str, str]], str]:
-    """The links from a program to what it is, each with where it leads, and what it is."""
+    """Follow the links of a program; return each link with its target, and the real path."""
     links: list[tuple[str, str]] = []
     while os.path.islink(path) and len(links) < 40:  # noqa: PTH114  (the kernel's own limit)
         target = os.readlink(path)  # noqa: PTH115

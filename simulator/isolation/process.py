@@ -1,6 +1,6 @@
-"""A policy in a process of its own, as the host sees it: starting it, serving it, ending it.
+"""A policy in a process of its own, from the host's side: starting, serving and ending it.
 
-The engine stays here (`EngineHost`); whatever the process sends is checked before anything is done.
+The engine stays in the host (`EngineHost`), which checks every message before it acts on it.
 """
 
 from __future__ import annotations
@@ -42,27 +42,27 @@ _START = (
 )
 
 MAX_TOLD = 10_000
-"""How much of what a policy's process says is wrong is shown, in characters."""
+"""Maximum number of characters that are shown of an error message of a policy's process."""
 
 Result = TypeVar("Result")
 
 STARTING = 60.0
-"""Seconds for which a policy that someone else wrote may start, and then load."""
+"""Timeout in seconds for the start of an untrusted policy, and again for loading it."""
 
 LEAST = 1e-6
-"""A time that is over at once, in seconds: none at all would mean for ever."""
+"""Shortest timeout, in seconds: 0 would mean no timeout."""
 
 _KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 _KEPT_PREFIXES = ("LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
-"""What of the environment a policy's process is given: no tokens, and not where the pools are."""
+"""Environment variables that a policy's process gets: no tokens, and no path of the pools."""
 
 
 class NoSandbox(UserError):  # noqa: N818  (what it is)
-    """Nothing on this machine keeps a policy that someone else wrote from the disk."""
+    """Lack of any sandbox on this machine that keeps an untrusted policy from the disk."""
 
 
 class IsolatedPolicy(Policy):
-    """Stands for a policy that another process holds."""
+    """Stand-in for a policy that another process holds."""
 
     def __init__(self, process: PolicyProcess, settings: Mapping[str, str]) -> None:
         self.process = process
@@ -80,11 +80,11 @@ class PolicyProcess:
     Attributes
     ----------
     restricted_by
-        What keeps it from reading files, as `Landlock 7`; None where nothing does.
+        The restriction on reading files, as `Landlock 7`; None if there is none.
     layers
-        All that holds it.
+        All layers of its sandbox.
     printed
-        What it prints, where it is `strict`.
+        Its output, if it is `strict`.
     """
 
     def __init__(self, spec: str, source: str, strict: Strict | None = None) -> None:
@@ -106,22 +106,22 @@ class PolicyProcess:
         self._why_not_wrapped = ""
 
     def load(self, settings: Mapping[str, str]) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
-        """Load the policy with these settings; its class's name and its parameters beside it."""
+        """Load the policy with these settings; return it, its class's name and its parameters."""
         described = self._served(STARTING, lambda channel: self._load(channel, settings))
         try:
             return self._described(settings, *described)
         except (TypeError, ValueError, RecursionError) as error:
             self.close()
-            raise PolicyError(self._broke("what describes no policy")) from error
+            raise PolicyError(self._broke("an invalid description of a policy")) from error
 
     def solve(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answer:
-        """Have the policy answer a problem; `sampler` is what it drives."""
+        """Let the policy answer a problem with `sampler`, and wait for the answer."""
         answering = self.ask(settings, problem, sampler)
         answering.go_on(to_the_end=True)
         return answering.answer
 
     def ask(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answering:
-        """Ask the policy to answer a problem, and do not wait for anything that it does then."""
+        """Ask the policy to answer a problem, without waiting for its requests or its answer."""
         engine = sampler._engine
         assert isinstance(engine, Engine)
         key = json.dumps(dict(settings))
@@ -143,7 +143,7 @@ class PolicyProcess:
 
     @property
     def allowed(self) -> float | None:
-        """Seconds for the next answer; None for any."""
+        """Seconds allowed for the next answer; None without a limit."""
         return self._bank.allowed if self._bank else None
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class PolicyProcess:
         self.printed.wait()
 
     def _served(self, seconds: float | None, work: Callable[[Channel], Result]) -> Result:
-        """What is to be done with the connection, in so many seconds if the policy is `strict`."""
+        """Run `work` with the connection, for at most `seconds` if the policy is `strict`."""
         self.begin()
         channel = self._channel
         assert channel is not None
@@ -170,9 +170,9 @@ class PolicyProcess:
         work: Callable[[], Result],
         left: float | None = None,
     ) -> Result:
-        """Whatever goes wrong with the connection ends the process and is told in one line.
+        """Run `work`; a failed connection ends the process and raises an error of one line.
 
-        `left` are those of the `seconds` that are left, if not all.
+        `left` is the remaining part of `seconds`; None means all of it.
         """
         try:
             if seconds is None:
@@ -196,7 +196,7 @@ class PolicyProcess:
             raise
 
     def begin(self) -> None:
-        """Start the process where it is not running, and do not wait for it: it takes 0.3 s."""
+        """Start the process if it is not running, without waiting the 0.3 s that it takes."""
         if self._channel is not None:
             return
         wrapper, why_not = bubblewrap.probe() if self.strict else (None, "")
@@ -229,7 +229,7 @@ class PolicyProcess:
         self._end = weakref.finalize(self, _kill, process, self._channel.connection)
 
     def _await_ready(self, channel: Channel) -> None:
-        """Wait until the process is up, and see what holds it."""
+        """Wait until the process is up, and record the layers of its sandbox."""
         seconds = STARTING if self.strict else None
         name, *fields = self._held(channel, seconds, channel.receive)
         assert name == "ready"  # nothing of the policy has been run yet
@@ -243,13 +243,13 @@ class PolicyProcess:
         if self.strict and not confined:
             self.close()
             raise NoSandbox(
-                f"{self.file}: nothing here keeps it from the disk, so it is not run "
+                f"{self.file}: there is no sandbox to keep it from the disk, so it is not run "
                 f"({self._why_not_wrapped}; this kernel has no Landlock); verify it on a Linux "
                 "that has either"
             )
 
     def _command(self, connection: int, wrapped: bool) -> list[str]:
-        """What runs the policy: a stranger's finds no modules but installed ones, and no file."""
+        """Return the process's command; an untrusted policy finds only installed modules."""
         here = str(Path(PACKAGE).parent)
         code = _START.format(
             path=libraries(sys.path) if self.strict else [*sys.path, here],
@@ -280,7 +280,7 @@ class PolicyProcess:
         budget: object,
         unranked: object,
     ) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
-        """Make the stand-in; TypeError or ValueError where the description is not in order."""
+        """Make the stand-in; raise TypeError or ValueError if the description is invalid."""
         known = json.loads(parameters)
         in_order = (
             type(class_name) is str
@@ -319,7 +319,7 @@ class PolicyProcess:
         raise BrokenFrame("no answer")
 
     def _refuse_readable(self, pool: Path) -> None:
-        """Refuse a pool in a folder that the policy can read because Python imports from it."""
+        """Raise `UserError` for a pool that the policy can read, as Python imports from there."""
         if pool in self._unreadable:
             return
         resolved = pool.resolve()
@@ -332,7 +332,7 @@ class PolicyProcess:
         self._unreadable.add(pool)
 
     def _how_it_ended(self) -> str:
-        """What became of a process that has hung up; it is gone afterwards."""
+        """Describe how a process that closed its connection ended; end it if it has not."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)
         status = self._process.returncode
@@ -355,16 +355,16 @@ class PolicyProcess:
 
 
 class Answering:
-    """An answer that a policy is working on, served in turns: others are, meanwhile.
+    """An answer in progress, which can be served in turns with those of other policies.
 
     Attributes
     ----------
     process
-        The policy's.
+        The policy's process.
     left
-        Seconds that it has left: they pass while it is waited for and while it is served.
+        Seconds that are left to it; time spent waiting for it and serving it counts.
     answer
-        What it answered, once it has.
+        The answer, once it is given.
     """
 
     def __init__(self, process: PolicyProcess, channel: Channel, host: EngineHost) -> None:
@@ -376,11 +376,11 @@ class Answering:
         self.left = math.inf if self._allowed is None else self._allowed
 
     def fileno(self) -> int:
-        """The file descriptor on which it asks."""
+        """Return the file descriptor of the policy's requests."""
         return self._channel.connection.fileno()
 
     def go_on(self, *, to_the_end: bool = False) -> bool:
-        """Do what the policy has asked, or wait for all that it asks; whether it has answered."""
+        """Serve the pending requests, or all to the end; return True if the policy has answered."""
         began = time.monotonic()
         is_over = True
         try:
@@ -425,7 +425,7 @@ def _kill(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
 
 
 def _standard_error() -> int:
-    """Where a policy prints to: standard error, or nowhere where that is closed."""
+    """Return the file for a policy's output: standard error, or the null device if closed."""
     try:
         os.fstat(2)
     except OSError:

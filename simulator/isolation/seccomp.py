@@ -1,10 +1,10 @@
 """The system calls that the kernel refuses a policy's process; files are `sandbox`'s.
 
-Landlock knows files, TCP and signals. What it leaves open is shut here by a seccomp filter, which
-also needs no rights: other sockets (UDP; those of services of this machine), other processes and
-their limits, memory and queues that outlive the process, and what belongs to files beside their
-contents: times, rights, locks, and who watches them. A refused call fails as one without
-permission does. For 64-bit x86 and ARM.
+Landlock covers files, TCP and signals. A seccomp filter, which also needs no privileges, blocks
+the rest: other sockets (UDP; those of services of this machine), other processes and their limits,
+memory and queues that outlive the process, and properties of files other than their contents:
+times, permissions, locks and watches. A refused call fails with "permission denied". For 64-bit
+x86 and ARM.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import struct
 import sys
 
-_NUMBERS = {  # x86-64 and ARM64, which lacks the older ones
+_NUMBERS = {  # x86-64 and ARM64 (None: it lacks the call)
     "socket": (41, 198),
     "socketpair": (53, 199),
     "connect": (42, 203),
@@ -47,7 +47,7 @@ _NUMBERS = {  # x86-64 and ARM64, which lacks the older ones
     "msgget": (68, 186),
     "semget": (64, 190),
     "mq_open": (240, 180),
-    "flock": (73, 32),  # of any file that can be read: what one process holds another can tell
+    "flock": (73, 32),  # works on any readable file, and other processes can see the lock
     "inotify_init": (253, None),
     "inotify_init1": (294, 26),
     "fanotify_init": (300, 262),
@@ -68,7 +68,7 @@ _NUMBERS = {  # x86-64 and ARM64, which lacks the older ones
     "rt_tgsigqueueinfo": (297, 240),
     "setpriority": (141, 140),
     "ioprio_set": (251, 30),
-    "io_uring_setup": (425, 425),  # does what the others do, past this filter
+    "io_uring_setup": (425, 425),  # can do the same as other calls, past this filter
     "bpf": (321, 280),
     "perf_event_open": (298, 241),
     "userfaultfd": (323, 282),
@@ -76,13 +76,14 @@ _NUMBERS = {  # x86-64 and ARM64, which lacks the older ones
     "setns": (308, 268),
 }
 _TO_ITSELF = {"kill": (62, 129), "tgkill": (234, 131), "prlimit64": (302, 261)}
-"""Allowed where the first argument, a process, is this one (or 0, which means it)."""
+"""Calls allowed only if their first argument, a process, is this one (or 0: the same)."""
 _CLONE, _CLONE3 = (56, 220), (435, 435)
 _FCNTL, _LOCKING, _DUPLICATE = (72, 25), 5, 1030
-"""Commands of `fcntl` from `_LOCKING` on are refused, as locks can be seen; but for one."""
+"""`fcntl` and two of its commands: those from `_LOCKING` on are refused, as other processes can see
+locks, except `_DUPLICATE`."""
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
-"""Column of the tables above, and what the kernel calls calls of this architecture."""
+"""Column of each architecture in the tables above, and the kernel's number for it (AUDIT_ARCH)."""
 
 _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _FILTER = 22, 38, 2
 _LOAD, _IF_EQUAL, _IF_AT_LEAST, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -91,7 +92,7 @@ _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EACCES
 _UNKNOWN = 0x00050000 | errno.ENOSYS
 _CLONE_THREAD = 0x00010000
 _X32 = 0x40000000
-"""Where calls of x86's other table begin, by which the same could be had."""
+"""First number of x86's other table of calls (x32), which would get around the filter."""
 
 
 class _Program(ctypes.Structure):
@@ -99,7 +100,7 @@ class _Program(ctypes.Structure):
 
 
 def forbid_calls() -> bool:
-    """Take these calls from this thread, and from all that it starts; whether that was possible."""
+    """Block these calls for this thread and all that it starts; return False if impossible."""
     if sys.platform != "linux" or sys.maxsize < 2**32:
         return False
     known = _ARCHITECTURES.get(os.uname().machine)
@@ -114,7 +115,7 @@ def forbid_calls() -> bool:
 
 
 def _filter(column: int, architecture: int, process: int) -> bytes:
-    """The filter as the kernel takes it: instructions of 8 bytes; jumps count those to skip."""
+    """Return the filter's program: instructions of 8 bytes; jumps count those to skip."""
     code = [
         (_LOAD, 0, 0, _AT_ARCHITECTURE),
         (_IF_EQUAL, 1, 0, architecture),
@@ -145,7 +146,7 @@ def _filter(column: int, architecture: int, process: int) -> bytes:
         (_RETURN, 0, 0, _ALLOW),
     ]
     code += [
-        (_IF_EQUAL, 0, 1, _CLONE3[column]),  # its flags cannot be seen; libc then uses clone
+        (_IF_EQUAL, 0, 1, _CLONE3[column]),  # its flags are not visible; libc then uses clone
         (_RETURN, 0, 0, _UNKNOWN),
         (_IF_EQUAL, 0, 3, _CLONE[column]),
         (_LOAD, 0, 0, _AT_FIRST_ARGUMENT),

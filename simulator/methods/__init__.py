@@ -1,4 +1,4 @@
-"""Built-in policies: one short file a method, each as its source describes it.
+"""Built-in policies: one short file per method, each as its source describes it.
 
 `METHODS` maps a name to `module:class`. Braces in a name stand for a whole number: `{budget}` sets
 the budget, anything else the parameter of that name, so `short-3@16` is short-m@k with m=3, k=16.

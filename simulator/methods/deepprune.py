@@ -18,10 +18,10 @@ from simulator import (
 
 
 class DeepPrune(Policy):
-    """DeepPrune: cluster unfinished traces by a judge, finish the largest cluster's and vote.
+    """DeepPrune: cluster unfinished traces with a judge, finish the largest cluster and vote.
 
-    `truncation` is how far traces are decoded before they are judged: `tokens=500` or `words=25`
-    (reasoning words). Members of a cluster are finished in the replay's order.
+    `truncation` is the length at which traces are judged: `tokens=500` or `words=25` (reasoning
+    words). Members of a cluster are finished in the replay's order.
     """
 
     source = "DeepPrune, arXiv 2510.08483"
@@ -29,10 +29,10 @@ class DeepPrune(Policy):
     truncation = "tokens=500"
     tau = 0.5
     K = 16  # clusters at most
-    K1 = 20  # members that a trace is compared with in each
+    K1 = 20  # members of each cluster that a trace is compared with
     K2 = 20  # traces of the largest cluster that are finished
-    K3 = 32  # traces finished instead where no two are alike
-    hard = False  # whether scores count as decisions, 0 or 1
+    K3 = 32  # traces finished instead if no two are alike
+    hard = False  # True: round scores to decisions, 0 or 1
 
     def validate(self) -> None:
         if not re.fullmatch(r"(tokens|words)=[1-9][0-9]{0,8}", self.truncation):

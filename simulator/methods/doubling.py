@@ -2,7 +2,7 @@ from simulator import Answer, Policy, Problem, Sampler, majority_vote, top_two
 
 
 class Doubling(Policy):
-    """Doubling: 2, 4, 8, … traces until one answer has its share of them."""
+    """Doubling: 2, 4, 8, … traces until one answer has a given share of them."""
 
     first_round = 2
     share = 0.75

@@ -5,9 +5,9 @@ from simulator.policy.visible import KnowsHindsight
 
 
 class Oracle(Policy):
-    """The floor that no policy passes: the shortest correct trace alone, nothing if there is none.
+    """Oracle: the shortest correct trace alone, or nothing; the lower bound on tokens.
 
-    It knows every trace's length and correctness beforehand, so it is never ranked.
+    It uses ground truth, the length and correctness of every trace, so it is never ranked.
     """
 
     unranked: ClassVar[bool] = True

@@ -2,7 +2,7 @@ from simulator import Answer, Policy, ProbesAgree, Problem, Sampler, majority_vo
 
 
 class SAC(Policy):
-    """SAC, self-answer convergence: each trace stops once its probes agree; they vote."""
+    """SAC, self-answer convergence: each trace stops once its probes agree; then all vote."""
 
     source = "Parallel-Probe, arXiv 2602.03845 (SC + SAC)"
     requires = frozenset({"probes"})

@@ -11,7 +11,7 @@ from simulator import (
 )
 
 LARGEST_P = 50
-"""Votes are at most N^p, which with this is a finite number up to a million traces."""
+"""Largest p: votes, at most N^p, then stay finite numbers for up to a million traces."""
 
 
 class SelfCertainty(Policy):
@@ -19,7 +19,7 @@ class SelfCertainty(Policy):
 
     With `best` the most certain trace that has an answer gives it (best-of-N). The paper's score is
     the mean divergence from uniform over a trace's tokens; here it is a measure of whatever
-    confidence a pool stores. Equals rank in the order in which they were started.
+    confidence a pool stores. Ties rank in the order in which the traces were started.
     """
 
     source = "Kang et al. 2025 (self-certainty), arXiv 2502.18581, section 4"

@@ -33,7 +33,7 @@ class SPRT(Policy):
         return majority_vote(sampler.traces)
 
     def log_likelihood_ratio(self, first: int, second: int) -> float:
-        """Log-likelihood of the two vote counts under H1 minus that under H0."""
+        """Return the log-likelihood of the two vote counts under H1 minus that under H0."""
         return first * log(self.p1 / self.p0) + second * log((1 - self.p1) / (1 - self.p0))
 
 
@@ -44,7 +44,7 @@ class MSPRT(SPRT):
     prior = 1e6
 
     def log_likelihood_ratio(self, first: int, second: int) -> float:
-        """Log of the votes' likelihood under the mixture minus that under p0."""
+        """Return the votes' log-likelihood under the mixture minus that under p0."""
         a, b = self.prior + first, self.prior + second
         mixture = betaln(a, b) + log(1 - betainc(a, b, 0.5))
         normaliser = betaln(self.prior, self.prior) + log(0.5)  # half of the prior is above 0.5

@@ -1,8 +1,8 @@
 """Greedy clustering of traces by pairwise similarity (DeepPrune, arXiv 2510.08483).
 
-Everyone who clusters traces asks here, whatever the scores come from: a policy asks its sampler,
-a benchmark a table. A pair is asked for at most once, and only while its answer can still change
-where a trace goes, whether scores are probabilities or decisions (0 or 1).
+The caller passes the function that scores pairs: a policy uses its sampler's judge, a benchmark a
+table. A pair is scored at most once, and only while its score can still change where a trace goes,
+whether scores are probabilities or decisions (0 or 1).
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 Ask = Callable[[Ints], Floats]
-"""Scores in [0, 1] of pairs of traces, shape (n, 2) to shape (n,): 1 for the same answer."""
+"""Function from pairs of traces, shape (n, 2), to scores in [0, 1], shape (n,); 1: same answer."""
 
 UNPLACED = -1
 """The cluster of a trace that was not placed before clustering ended."""
 
 ROUNDING = 1e-9
-"""Above the rounding of a sum of scores, far below a score: a count is never one too many by it."""
+"""Tolerance subtracted before a count is rounded up, so that rounding errors of a sum of scores do
+not make it one too large."""
 
 
 def greedy_clusters(
@@ -37,7 +38,7 @@ def greedy_clusters(
 ) -> Ints:
     """Put traces into clusters one after the other.
 
-    A trace joins the cluster that it is most similar to, if that is more than `threshold`; else it
+    A trace joins the most similar cluster if the similarity is above `threshold`; otherwise it
     opens a new one. Its similarity to a cluster is its mean score against members drawn at random.
     A tie goes to the cluster opened first. When `max_clusters` exist and another would be opened,
     clustering ends.
@@ -45,11 +46,11 @@ def greedy_clusters(
     Parameters
     ----------
     traces
-        How many there are; they are placed in the order of their numbers, which `ask` is given.
+        Number of traces; they are placed in the order of their numbers, which `ask` gets.
     ask
-        Answers pairs (new trace, member).
+        Scores pairs (new trace, member).
     threshold, max_clusters, max_members
-        τ, K and K1 of the paper. `max_members` are drawn from a cluster, all if it has fewer.
+        τ, K and K1 of the paper. `max_members` members of a cluster are drawn, or all if fewer.
 
     Returns
     -------
@@ -68,29 +69,29 @@ def greedy_clusters(
 
 
 class _Clusters:
-    """The clusters so far, and what every trace that is compared with them starts from.
+    """The clusters so far, and the arrays from which every comparison with them starts.
 
-    The latter is worked out only when it changes: not when a trace joins a cluster of which no more
-    members could be drawn anyway.
+    The arrays are recomputed only when they change: not when a trace joins a cluster that had
+    `max_members` already.
 
     Attributes
     ----------
     of_trace
         The cluster of each trace, `UNPLACED` for those not placed yet, shape (traces,).
     sizes, starts
-        How many members each cluster has, and where they begin in what `shuffled` returns, shape
-        (clusters,).
+        Number of members of each cluster, and the index of its first one in the result of
+        `shuffled`, shape (clusters,).
     drawn, first
-        How many members of each a trace is compared with at most, and how many it is compared with
-        in any case: it takes so many for their mean to be on one side of the threshold for certain.
+        Number of members of each cluster that a trace is compared with at most, and in the first
+        round: the fewest scores that can put the mean on one side of the threshold for certain.
         Shape (clusters,).
     bounds
-        What scores are at least and at most before any is known, 0 and 1: a row a cluster, a column
-        a member; 0 fills up short rows. Shape (2, clusters, most drawn).
+        Lower and upper bounds of the scores before any is known, 0 and 1: one row per cluster, one
+        column per member; short rows are padded with 0. Shape (2, clusters, most drawn).
     first_cluster, first_place
-        The cluster of each of the first ones and its place in it, shape (sum of `first`,).
+        Cluster of each member of the first round, and its place there, shape (sum of `first`,).
     first_low, first_high
-        Where their scores go in `bounds`, read row by row; shape (sum of `first`,).
+        Indices of their scores in the flattened `bounds`, shape (sum of `first`,).
     """
 
     def __init__(self, traces: int, threshold: float, max_clusters: int, max_members: int) -> None:
@@ -98,13 +99,13 @@ class _Clusters:
         self.sizes = np.zeros(0, dtype=np.int64)
         self.starts = np.zeros(0, dtype=np.int64)
         self._placed = 0
-        narrow = np.min_scalar_type(min(max_clusters, traces))  # which numpy sorts in linear time
+        narrow = np.min_scalar_type(min(max_clusters, traces))  # numpy sorts it in linear time
         self._narrow = np.zeros(traces, dtype=narrow)
-        self._to_decide = min(1 - threshold, threshold)  # by a mean of which nothing is known
+        self._to_decide = min(1 - threshold, threshold)  # least share of the scores that decides
         self._max_members = max_members
 
     def shuffled(self, rng: np.random.Generator) -> Ints:
-        """All traces placed so far, cluster by cluster, those of each in random order.
+        """Return all traces placed so far, cluster by cluster, each cluster in random order.
 
         So the first few of a cluster are that many of its members drawn without replacement.
         """
@@ -117,7 +118,7 @@ class _Clusters:
         return by_cluster
 
     def place(self, trace: int, home: int) -> None:
-        """Put the next trace into a cluster, a new one where it is one more than there are."""
+        """Put the next trace into a cluster; `home` opens a new one if it is the next number."""
         self.of_trace[trace] = self._narrow[trace] = home
         self._placed += 1
         if home == len(self.sizes):
@@ -143,16 +144,16 @@ class _Clusters:
 def _most_similar(
     trace: int, clusters: _Clusters, shuffled: Ints, ask: Ask, threshold: float
 ) -> int:
-    """The cluster whose drawn members are most like a trace, `UNPLACED` where none is enough.
+    """Find the cluster whose drawn members are most like a trace, `UNPLACED` if none is enough.
 
-    The bar is what has to be passed: the threshold, or the mean that the best cluster has for
-    certain, if the rest of its scores were 0. A cluster is asked about while the rest of its scores
-    decides whether it passes the bar; the one that set the bar waits until no other can. So many of
-    a cluster's members are asked about at once as it takes at least to decide that: none of them
-    could have been spared, whatever the others of its cluster say.
+    A cluster's mean must exceed the bar: the threshold, or the mean that the best cluster has if
+    all its unknown scores are 0. A cluster's members are scored as long as its unknown scores
+    decide whether it exceeds the bar; the cluster that set the bar waits until no other can. Each
+    request scores the fewest members that can decide this: none of them could have been saved,
+    whatever the other scores of the cluster are.
 
-    Bounds and means are sums over whole rows, so that rounding cannot set them at odds. The first
-    round is the same for all clusters and done with arrays; few are left after it.
+    Bounds and means are sums over whole rows, so that rounding cannot make them disagree. The first
+    round is the same for all clusters and done with arrays; few clusters are left after it.
     """
     if not len(shuffled) or threshold >= 1:
         return UNPLACED

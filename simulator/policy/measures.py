@@ -12,10 +12,10 @@ TRACE_MEASURES = ("mean", "tail", "bottom", "lowest")
 
 
 def trace_confidence(traces: Traces, measure: str, window: int) -> npt.NDArray[np.float64]:
-    """A trace measure of arXiv 2508.15260, section 3.1, shape (len(traces),).
+    """Compute a trace measure of arXiv 2508.15260, section 3.1, shape (len(traces),).
 
     `mean` of all tokens; `tail`, the last `window` tokens; `bottom`, the mean of the lowest 10% of
-    groups of `window` tokens; `lowest`, the lowest group. 0 of a trace without a token.
+    groups of `window` tokens; `lowest`, the lowest group. It is 0 for a trace without a token.
     """
     if measure == "mean":
         values = traces.confidence()

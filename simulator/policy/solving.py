@@ -90,11 +90,11 @@ def _safe_repr(value: object) -> str:
 
 
 MAX_MESSAGE = 1000
-"""How much of an exception's text is shown, in characters."""
+"""Maximum number of characters that are shown of an exception's text."""
 
 
 def explain(error: BaseException, file: str) -> str:
-    """One line for an exception that a policy let escape: where in its file, and what."""
+    """Describe an exception that a policy raised, in one line: its place in the file, and text."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == file]
     where = f"{file}:{lines[-1]}" if lines else file

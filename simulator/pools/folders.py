@@ -1,4 +1,4 @@
-"""Where pools and runs live on this machine, and finding pools by name."""
+"""Folders of pools and runs on this machine, and finding pools by name."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ CACHE_VARIABLE = "DEEPPRUNE_SIM_CACHE"
 """The environment variable that names the folder of pools."""
 
 LOCAL_CACHE = Path("datasets_cache")
-"""The folder of pools in a working directory, used where there is one."""
+"""The folder of pools in the working directory, used if it exists."""
 
 
 def cache_folder(option: Path | None = None) -> Path:
-    """The folder that holds all pools; it need not exist yet.
+    """Return the folder that holds all pools; it need not exist yet.
 
-    `option` (the command line's `--cache`) wins over `$DEEPPRUNE_SIM_CACHE`, that over
-    `datasets_cache/` in the working directory where there is one, and that over the user's cache
-    folder.
+    In order of precedence: `option` (the command line's `--cache`), `$DEEPPRUNE_SIM_CACHE`,
+    `datasets_cache/` in the working directory if it exists, the user's cache folder.
 
     Raises
     ------
     UserError
-        What is named is a file.
+        The folder, or a part of its path, is a file.
     """
     folder = _cache_folder(option)
     for part in (folder, *folder.parents):
@@ -44,7 +43,7 @@ def _cache_folder(option: Path | None) -> Path:
         return option
     variable = os.environ.get(CACHE_VARIABLE)
     if variable:
-        return Path(os.path.expanduser(variable))  # noqa: PTH111  (leaves ~ where nobody has a home)
+        return Path(os.path.expanduser(variable))  # noqa: PTH111  (keeps ~ if no home is known)
     if LOCAL_CACHE.is_dir():
         return LOCAL_CACHE
     from platformdirs import user_cache_path
@@ -58,20 +57,20 @@ def _cache_folder(option: Path | None) -> Path:
 
 
 def runs_folder() -> Path:
-    """The folder that runs are written to: `runs/` in the working directory."""
+    """Return the folder that runs are written to: `runs/` in the working directory."""
     return Path("runs")
 
 
 def pool_name(folder: Path) -> str:
-    """The name, `dataset/model/benchmark`, of the pool in `folder`."""
+    """Return the name, `dataset/model/benchmark`, of the pool in `folder`."""
     return "/".join(folder.parts[-3:])
 
 
 def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
-    """Folders of the pools whose names match any of `patterns`: sorted by name, each once.
+    """Find the folders of the pools whose names match any of `patterns`, sorted by name.
 
     Patterns are full names or case-sensitive globs over them, in which `*` also matches slashes.
-    No patterns at all mean every pool, of which there may be none.
+    Without patterns, every pool is returned; there may be none.
 
     Raises
     ------
@@ -101,10 +100,10 @@ def _no_match(cache: Path, pattern: str, names: list[str]) -> str:
 
 
 def nearest_pools(pattern: str, names: Sequence[str], limit: int = 3) -> list[str]:
-    """At most `limit` of `names` that `pattern` may have meant, nearest first.
+    """Find at most `limit` of `names` that `pattern` may have meant, nearest first.
 
-    Names that hold the pattern's text in any case; where none does, names that are spelt alike, as
-    a whole or in one of their three parts.
+    These are the names that contain the pattern's text, in any case. If none does, they are those
+    with a similar spelling, as a whole or in one of their three parts.
     """
     text = pattern.strip("*").casefold()
     if not text:

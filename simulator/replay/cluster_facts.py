@@ -1,4 +1,4 @@
-"""What clusters that a policy declared are worth: known once every trace's own end is looked at."""
+"""Quality of the clusters that a policy declared, measured by the traces' final answers."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """Clusters of one problem in one repeat. A cluster is represented by its first trace.
+    """Measures of one problem's clusters in one repeat. A cluster's first trace represents it.
 
     Parameters
     ----------
     clusters
-        How many there are.
+        Number of clusters.
     purity
-        Share of the clustered traces whose final answer is the commonest of their cluster. One
-        without an answer agrees with none.
+        Share of the clustered traces whose final answer is the most common one of their cluster. A
+        trace without an answer does not count as agreeing.
     tokens_kept
-        Tokens of the representatives in full, the pruned prefixes left out: how the "greedy
-        clustering only" rows of DeepPrune (arXiv 2510.08483) are counted.
+        Tokens of the representatives in full, without the pruned prefixes, as in the "greedy
+        clustering only" rows of DeepPrune (arXiv 2510.08483).
     clusters_classes
-        Answer classes of the representatives.
+        Number of answer classes among the representatives.
     clusters_correct
-        Whether one of the representatives is right.
+        True if any representative is correct.
     """
 
     clusters: int
@@ -45,7 +45,7 @@ def cluster_facts(
     lengths: Ints,
     class_correct: npt.NDArray[np.bool_],
 ) -> ClusterFacts | None:
-    """Look at clusters with hindsight; None where no trace is in one.
+    """Measure clusters by the final answers; return None if no trace is in a cluster.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def cluster_facts(
     answer_class, lengths
         Final answer and length of each trace, in the same order, shape (traces,).
     class_correct
-        Whether each answer class is right, shape (classes,).
+        True for each correct answer class, shape (classes,).
     """
     placed = np.flatnonzero(clusters >= 0)
     if not len(placed):
@@ -76,7 +76,7 @@ def cluster_facts(
 
 
 def numbered(clusters: Ints) -> Ints:
-    """The same clusters by other numbers: from 0 on, as their first traces come; −1 for none."""
+    """Renumber clusters from 0 on, in the order of their first traces; −1 for none."""
     placed = clusters >= 0
     _, first, cluster = np.unique(clusters[placed], return_index=True, return_inverse=True)
     numbers = np.full(len(clusters), -1)

@@ -1,8 +1,8 @@
 """The virtual inference engine: plays stored traces back as if they were being generated now.
 
-It is the one place that holds what a policy must not see yet. `Sampler` and `Traces`
+It is the only place that holds data which a policy must not see yet. `Sampler` and `Traces`
 (`simulator.policy.sampler`) are the policy's side; they read only `num_tokens`, `finished`,
-`answer`, `clock` and the prefixes that are asked for here. Traces are numbered in this repeat's
+`answer`, `clock` and the prefixes that the engine returns. Traces are numbered in this repeat's
 order.
 """
 
@@ -29,12 +29,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(slots=True)
 class Decode:
-    """One call of `decode`, as it is logged; arrays have one element a trace named, shape (n,).
+    """One logged call of `decode`; arrays have one element per trace of the call, shape (n,).
 
-    `before` and `after` are tokens generated, `clock` is the reading at the start. Unless they
-    `queued`, all began at once, and the clock advanced by the longest. Equal steps of the same
-    traces make one entry. `halted_by` is what halted those that did not finish, one name for all
-    or one a trace.
+    `before` and `after` are tokens generated, `clock` is the reading at the start. Without a
+    schedule in `queued`, all traces began at once, and the clock advanced by the longest decode.
+    Consecutive equal steps of the same traces share one entry. `halted_by` names what halted the
+    traces that did not finish: one name for all, or one per trace.
     """
 
     index: Ints
@@ -46,14 +46,14 @@ class Decode:
 
 
 def _names(where: npt.NDArray[np.bool_], name: str, others: str | list[str]) -> str | list[str]:
-    """`name` where it applies and what was there elsewhere; one name where it is the only one."""
+    """Return `name` where `where` is true, and `others` elsewhere; a single name if all agree."""
     if not others:
         return name
     return np.where(where, name, others).tolist() if np.count_nonzero(where) else others
 
 
 def longest_work(decodes: Sequence[Decode]) -> list[int]:
-    """The most tokens that any trace decoded, in each of `decodes`."""
+    """Return the most tokens that any trace decoded, for each of `decodes`."""
     named = [decode for decode in decodes if len(decode.index)]
     if not named:
         return [0] * len(decodes)
@@ -64,7 +64,7 @@ def longest_work(decodes: Sequence[Decode]) -> list[int]:
 
 
 class Engine:
-    """Replays the traces of one problem in one repeat.
+    """Replay of the traces of one problem in one repeat.
 
     Parameters
     ----------
@@ -73,23 +73,23 @@ class Engine:
     order
         Rows of its traces in the order in which they are started, shape (budget,).
     serving
-        What the clock is.
+        The serving model, which defines the clock.
     judge
-        Who is asked about pairs of traces; None where nobody is.
+        The judge that scores pairs of traces; None without one.
 
     Attributes
     ----------
     num_tokens, finished, stopped, answer
-        What is known of each trace by now, shape (budget,); `answer` is −1 until it has finished.
+        State of each trace, shape (budget,); `answer` is −1 until the trace has finished.
     started
-        How many traces have been started.
+        Number of traces that have been started.
     answered
-        Whether the policy has answered: what it knows then is final, and nothing more is decoded.
+        True once the policy has answered; from then on nothing more is decoded.
     judging
-        What the judge has been asked; None where there is none.
+        The use of the judge; None without a judge.
     clusters
-        The cluster of each trace of the budget as the policy declared it, −1 for none; None where
-        it declared nothing.
+        The cluster of each trace of the budget as the policy declared it, −1 for none; None if it
+        declared no clusters.
     """
 
     def __init__(
@@ -134,28 +134,28 @@ class Engine:
 
     @property
     def budget(self) -> int:
-        """How many traces may be started."""
+        """Number of traces that may be started."""
         return len(self.order)
 
     @property
     def judge_calls(self) -> int:
-        """Pairs that the judge has been asked for."""
+        """Number of pairs that the judge has scored."""
         return self.judging.calls if self.judging else 0
 
     @property
     def judge_tokens(self) -> int:
-        """Tokens that the judge has read, both prefixes of every pair in full."""
+        """Number of tokens that the judge has read, both prefixes of every pair in full."""
         return self.judging.tokens[0] if self.judging else 0
 
     @property
     def all_started(self) -> Ints:
-        """The numbers of all traces started so far."""
+        """Numbers of all traces started so far."""
         return self._numbers[: self.started]
 
     @property
     def clock(self) -> float:
-        """Decode steps, or seconds, so far."""
-        pending = self.log[self._timed :]  # most policies never ask: work it out when asked
+        """Decode steps so far, or seconds with a serving model."""
+        pending = self.log[self._timed :]  # computed on demand, as most policies never read it
         for decode, longest in zip(pending, longest_work(pending), strict=True):
             decode.clock = self._clock
             self._clock += longest if decode.queued is None else decode.queued.duration
@@ -165,7 +165,7 @@ class Engine:
     def decode(
         self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
     ) -> Ints:
-        """Decode together; return the numbers of the traces that finished in this call."""
+        """Decode traces together; return the numbers of those that finished in this call."""
         self._refuse_after_answer()
         pace = self._pace
         plain = until is None and first is None and self._serving.unlimited
@@ -199,7 +199,7 @@ class Engine:
         return self._move(index, decode.after, (decode.after == length) & (before != length))
 
     def _move(self, index: Ints, num_tokens: Ints, done: npt.NDArray[np.bool_]) -> Ints:
-        """Put traces where a decode took them; return the numbers of those that it finished."""
+        """Set the token counts after a decode; return the numbers of the traces that finished."""
         self.num_tokens[index] = num_tokens
         finished: Ints = index[done]
         if len(finished):
@@ -208,7 +208,7 @@ class Engine:
         return finished
 
     def _step(self, pace: Pace) -> Ints:
-        """One more equal step of traces in lock step, logged with the steps before it."""
+        """Take one more equal step of traces in lock step, logged with the steps before it."""
         if self._timed == len(self.log):  # the clock has been read since
             before = self.num_tokens[pace.numbers]
             self.log.append(Decode(pace.numbers, before, before, "tokens"))
@@ -219,7 +219,7 @@ class Engine:
         return finished
 
     def _pace_for(self, index: Ints, tokens: int, before: Ints) -> Pace | None:
-        """A pace for traces that are at the start, or in lock step so far; None for others."""
+        """Return a pace for traces at the start, or in lock step so far; None for others."""
         if self._pace is not None and self._pace.tokens == tokens:
             step = self._pace.step
         elif np.count_nonzero(before) == 0:
@@ -233,7 +233,7 @@ class Engine:
         return pace if pace.fits(before) else None
 
     def _race(self, decode: Decode, finishes: npt.NDArray[np.bool_], first: int) -> None:
-        """Halt everything when `first` of the traces have finished; mends `decode`."""
+        """Halt all traces when `first` of them have finished; changes `decode` in place."""
         wanted = first - int(np.count_nonzero(self.finished[decode.index]))
         halted = decode.after
         if not self._serving.unlimited:
@@ -248,21 +248,21 @@ class Engine:
         decode.halted_by = _names(decode.after < halted, "first", decode.halted_by)
 
     def _queue(self, decode: Decode, finishes: npt.NDArray[np.bool_], wanted: int | None) -> None:
-        """Let the traces share the engine's slots; mends `decode`."""
+        """Schedule the traces on the engine's slots; changes `decode` in place."""
         work = decode.after - decode.before
         decode.queued = self._serving.schedule(work, finishes, wanted)
         decode.after = decode.before + decode.queued.work
 
     def stop(self, index: Ints) -> None:
-        """Prune; a trace that has finished already stays finished."""
+        """Prune traces; a trace that has finished already stays finished."""
         self._refuse_after_answer()
         self.stopped[index[~self.finished[index]]] = True
         self._any_stopped = True
         if self._pace is not None:
-            self._pace.numbers = index[:0]  # no selection goes on without being looked at again
+            self._pace.numbers = index[:0]  # so that the next decode checks its traces again
 
     def probe(self, index: Ints) -> npt.NDArray[np.int32]:
-        """What each trace would answer if cut where it stands now; its answer if finished."""
+        """Return the answer that each trace would give if cut now; its own if finished."""
         self._refuse_after_answer()
         self._need({"probes"})
         if self._pace is not None and self._pace.numbers is index:
@@ -279,16 +279,16 @@ class Engine:
         return answers
 
     def judge(self, pairs: Ints) -> npt.NDArray[np.float64]:
-        """P(same final answer) of pairs of numbers of started traces, shape (n, 2) to (n,)."""
+        """Return P(same final answer) of pairs of started traces, shape (n, 2) to (n,)."""
         self._refuse_after_answer()
         if self.judging is None:
             raise SamplerError(
-                'no judge is at hand; a policy that asks one says so: requires = {"judge"}'
+                'there is no judge; a policy that uses one must declare requires = {"judge"}'
             )
         return self.judging.scores(pairs, self.num_tokens[: self.started])
 
     def declare_clusters(self, clusters: Ints) -> None:
-        """Keep what the policy made of the traces started so far; replaces what it said before."""
+        """Record the policy's clusters of the traces started so far; replaces earlier ones."""
         self._refuse_after_answer()
         if clusters.shape != (self.started,):
             raise SamplerError(
@@ -298,22 +298,22 @@ class Engine:
         self.clusters[: self.started] = clusters
 
     def _refuse_after_answer(self) -> None:
-        """A policy may keep its sampler, but not go on with a problem that it has answered."""
+        """Raise `SamplerError` if the policy has already answered this problem."""
         if self.answered:
             raise SamplerError(ANSWERED)
 
     def _need(self, signals: Set[str]) -> None:
-        """Refuse what a pool does not store."""
+        """Raise `SamplerError` if the pool does not store all of `signals`."""
         if not signals <= self._signals:
             missing = sorted(signals - self._signals)
             needed = ", ".join(f'"{signal}"' for signal in missing)
             raise SamplerError(
                 f"pool {self.problem.pool.name} has no {' and no '.join(missing)}; a policy that "
-                f"needs what not every pool has says so: requires = {{{needed}}}"
+                f"uses them must declare requires = {{{needed}}}"
             )
 
     def texts(self, index: Ints) -> list[str]:
-        """The text that each trace has generated so far."""
+        """Return the text that each trace has generated so far."""
         self._need({"text"})
         problem = self.problem
         counts = zip(self.order[index].tolist(), self.num_tokens[index].tolist(), strict=True)
@@ -323,15 +323,15 @@ class Engine:
         ]
 
     def confidence(self, number: int) -> npt.NDArray[np.float64]:
-        """The confidences of the tokens a trace has generated so far."""
+        """Return the confidences of the tokens that a trace has generated so far."""
         self._need({"confidence"})
         row = int(self.order[number])
         return self.problem.confidence.of(row, int(self.num_tokens[number]))
 
     def mean_confidence(self, index: Ints, window: int | None) -> Floats:
-        """Mean confidence of the last `window` tokens so far (of all: None), shape (n,).
+        """Return the mean confidence of the last `window` tokens so far (None: all), shape (n,).
 
-        This and the two below are NaN before the first token.
+        It is NaN before the first token, as are the two measures below.
         """
         return self._measured(
             ("mean", window),
@@ -342,7 +342,7 @@ class Engine:
         )
 
     def lowest_confidence(self, index: Ints, window: int) -> Floats:
-        """The lowest group confidence so far; the mean where `window` tokens do not exist yet."""
+        """Return the lowest group confidence so far; the mean before there are `window` tokens."""
         return self._measured(
             ("lowest", window),
             index,
@@ -350,7 +350,10 @@ class Engine:
         )
 
     def bottom_confidence(self, index: Ints, share: float, window: int) -> Floats:
-        """Mean of the lowest `share` of groups so far, at least one; the mean without a group."""
+        """Return the mean of the lowest `share` of groups so far, at least one.
+
+        It is the mean of all tokens before there is a group.
+        """
         return self._measured(
             ("bottom", share, window),
             index,
@@ -362,7 +365,7 @@ class Engine:
     def _measured(
         self, measure: tuple[object, ...], index: Ints, of: Callable[[int, int], float]
     ) -> Floats:
-        """`of(row, tokens)` of each trace; that of a finished one is worked out once a problem."""
+        """Return `of(row, tokens)` of each trace; that of whole traces is cached per problem."""
         self._need({"confidence"})
         prepared = self.problem.prepared
         if measure not in prepared:
@@ -378,7 +381,7 @@ class Engine:
         return values
 
     def has_shown(self, kind: int) -> bool:
-        """Whether a finished trace, or a probe of what is decoded, can have shown this class."""
+        """Check whether a finished trace, or a probe of decoded tokens, can have shown a class."""
         if np.count_nonzero(self.answer == kind):
             return True
         if not self.probe_calls:
@@ -391,5 +394,5 @@ class Engine:
         return bool(np.any((probes.table[rows] == kind) & passed))
 
     def hindsight(self) -> Hindsight:
-        """What nobody can know beforehand, for the oracle."""
+        """Return the ground truth about all traces, which only the oracle may use."""
         return Hindsight(self._length.copy(), self.problem.correct[self.order])

@@ -1,8 +1,8 @@
-"""Decoding in equal steps from the start, worked out once for all repeats of a problem.
+"""Decoding in equal steps from the start, computed once for all repeats of a problem.
 
 Probing methods decode their traces a few hundred tokens at a time, all together, dozens of times a
-problem. Where each trace then stands does not depend on the repeat, so it is looked up here; the
-engine falls back on working it out wherever the steps stop being equal.
+problem. The position of each trace then does not depend on the repeat, so it is looked up here; as
+soon as the steps stop being equal, the engine computes positions itself.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from simulator.pools.pool import StoredProblem
 Ints = npt.NDArray[np.int64]
 
 MAX_CELLS = 2_000_000
-"""The largest table worth holding, in numbers: beyond it steps are so small that they are slow."""
+"""Size of the largest table kept, in numbers: larger ones are of tiny steps, slow in any case."""
 
 
 class LockStep:
-    """Every trace of a problem, decoded from the start `tokens` at a time.
+    """Table of the traces of a problem, decoded from the start `tokens` at a time.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class LockStep:
 
     @cached_property
     def answers(self) -> npt.NDArray[np.int32]:
-        """What a probe tells by number of steps and stored trace, shape (steps + 1, traces)."""
+        """Answers of probes by number of steps and stored trace, shape (steps + 1, traces)."""
         problem = self._problem
         rows = np.broadcast_to(np.arange(len(problem.lengths)), self.num_tokens.shape)
         columns = problem.probes.columns(rows.ravel(), self.num_tokens.ravel())
@@ -49,7 +49,7 @@ class LockStep:
 
 
 def lock_step(problem: StoredProblem, tokens: int) -> LockStep | None:
-    """The problem's table for steps of `tokens`; None where it would be too large."""
+    """Return the problem's table for steps of `tokens`; None if it would be too large."""
     key = (LockStep, tokens)
     if key not in problem.prepared:
         cells = len(problem.lengths) * (int(problem.lengths.max()) // tokens + 2)
@@ -61,8 +61,8 @@ def lock_step(problem: StoredProblem, tokens: int) -> LockStep | None:
 class Pace:
     """A selection of traces that are being decoded in lock step.
 
-    `numbers` are theirs in the repeat's order, shape (n,); `step` counts the steps they have behind
-    them, `unfinished` how many have not finished.
+    `numbers` are the traces' numbers in the repeat's order, shape (n,); `step` counts the steps
+    taken, `unfinished` the traces that have not finished.
     """
 
     __slots__ = ("_last_step", "_rows", "_table", "numbers", "step", "tokens", "unfinished")
@@ -77,13 +77,13 @@ class Pace:
         self.unfinished = int(np.count_nonzero(self._last_step > step))
 
     def fits(self, num_tokens: Ints) -> bool:
-        """Whether traces stand where `step` equal steps would have put them, and there are more."""
+        """Check whether traces are where `step` equal steps put them, and more steps remain."""
         if self.step + 1 >= len(self._table.num_tokens):
             return False
         return np.array_equal(num_tokens, self._table.num_tokens[self.step][self._rows])
 
     def goes_on(self, numbers: Ints, tokens: int | None) -> bool:
-        """Whether decoding these by `tokens` is one more step of the same selection."""
+        """Check whether decoding these by `tokens` is one more step of the same selection."""
         return (
             self.numbers is numbers
             and self.tokens == tokens
@@ -91,11 +91,11 @@ class Pace:
         )
 
     def advance(self) -> tuple[Ints, npt.NDArray[np.bool_]]:
-        """Take a step; tokens of each trace after it, and which finished in it, shape (n,)."""
+        """Take a step; return each trace's tokens after it, and which finished, shape (n,)."""
         self.step += 1
         return self._table.num_tokens[self.step][self._rows], self._last_step == self.step
 
     def answers(self) -> npt.NDArray[np.int32]:
-        """What a probe tells of each trace now, shape (n,)."""
+        """Return the answer of a probe of each trace now, shape (n,)."""
         answers: npt.NDArray[np.int32] = self._table.answers[self.step][self._rows]
         return answers

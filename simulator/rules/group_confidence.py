@@ -1,9 +1,9 @@
 """Group confidence: the mean of the last `window` tokens (arXiv 2508.15260, section 3.1).
 
-A group ends at each token from the `window`-th on; a trace shorter than that is one group, its
-mean. All functions here take the confidences as a pool stores them: thousandths in uint16, whose
-sums are whole numbers and therefore exact, or float32, whose sums are taken in float64 from the
-trace's first token on. A group's value depends on no token after it, to the last bit.
+A group ends at each token from the `window`-th on; in a shorter trace, the mean of all tokens
+stands in for a group. All functions here take the confidences as a pool stores them: thousandths
+in uint16, whose sums are whole numbers and therefore exact, or float32, whose sums are taken in
+float64 from the trace's first token on. No later token changes a bit of a group's value.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ Stored = npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
 _BLOCK = 64
-"""Groups that are compared with the running minimum at once."""
+"""Number of groups that are compared with the running minimum at once."""
 
 _AT_ONCE = 2**15
-"""Tokens that a staircase reads at once, unless the window is longer."""
+"""Number of tokens that a staircase reads at once, unless the window is longer."""
 
 _UINT32_WINDOW = 2**16
 """The longest window whose sum of uint16 always fits into uint32."""
 
 
 def _scale(stored: Stored) -> float:
-    """How many stored units a confidence of 1 is."""
+    """Return the number of stored units in a confidence of 1."""
     return 1000.0 if stored.dtype == np.uint16 else 1.0
 
 
 def _sum_type(stored: Stored, window: int) -> Any:
-    """What sums are held in. Running sums may wrap in it: differences are right if they fit."""
+    """Return the type of sums. Running sums may wrap; their differences are right if they fit."""
     if stored.dtype != np.uint16:
         return np.float64
     return np.uint32 if window <= _UINT32_WINDOW else np.uint64
 
 
 def group_sums(stored: Stored, window: int) -> npt.NDArray[Any]:
-    """Sum of each group in stored units, shape (tokens - window + 1,); empty for a short trace.
+    """Return each group's sum in stored units, shape (tokens - window + 1,), empty if short.
 
     Element i is the group that ends with token `window + i`.
     """
@@ -57,12 +57,12 @@ def group_sums(stored: Stored, window: int) -> npt.NDArray[Any]:
 
 
 def groups_below(stored: Stored, threshold: float, window: int) -> npt.NDArray[np.bool_]:
-    """Whether each group is below `threshold`; shape as `group_sums`."""
+    """Check which groups are below `threshold`; shape as `group_sums`."""
     return group_sums(stored, window) / (_scale(stored) * window) < threshold
 
 
 def mean_confidence(stored: Stored, window: int | None = None) -> float:
-    """Mean of the last `window` tokens (all: None); NaN of none."""
+    """Return the mean of the last `window` tokens (None: of all); NaN without a token."""
     if window is not None:
         stored = stored[max(0, len(stored) - window) :]
     if not len(stored):
@@ -72,7 +72,7 @@ def mean_confidence(stored: Stored, window: int | None = None) -> float:
 
 
 def bottom_confidence(stored: Stored, share: float, window: int) -> float:
-    """Mean of the lowest `share` of groups, at least one of them; NaN without a token."""
+    """Return the mean of the lowest `share` of groups, at least one; NaN without a token."""
     sums = group_sums(stored, window)
     if not len(sums):
         return mean_confidence(stored)
@@ -83,17 +83,17 @@ def bottom_confidence(stored: Stored, share: float, window: int) -> float:
 
 
 class Staircase:
-    """The running minimum of a trace's group confidence: where it falls, and to what.
+    """The running minimum of a trace's group confidence, as a list of steps.
 
-    It answers any threshold and any prefix by bisection, and reads no further into the trace than
-    it was ever asked for, a piece that fits into the cache at a time.
+    It answers queries for any threshold or prefix by bisection. It reads the trace only as far as
+    the queries need, in pieces that fit into the CPU's cache.
 
     Attributes
     ----------
     minus_lows
-        The minima so far, negated so that they ascend, one a step.
+        The minima so far, negated so that they ascend, one per step.
     tokens
-        How many tokens have been generated at each, ascending, one a step.
+        Number of tokens generated at each step, ascending.
     """
 
     __slots__ = ("_last_sums", "_read", "_scratch", "_stored", "_window", "minus_lows", "tokens")
@@ -103,13 +103,13 @@ class Staircase:
         self._window = window
         self._scratch = scratch or Scratch(_sum_type(stored, window), window)
         self._read = 0
-        self._last_sums = np.zeros(1, dtype=_sum_type(stored, window))  # of the first tokens
-        # A question is one number, which bisect answers ten times as fast as numpy does.
+        self._last_sums = np.zeros(1, dtype=_sum_type(stored, window))  # the last running sums
+        # A query is one number, for which bisect is ten times as fast as numpy.
         self.tokens = array("q")
         self.minus_lows = array("d")
 
     def first_below(self, threshold: float) -> int | None:
-        """The first token count at which group confidence is below `threshold`."""
+        """Return the first token count at which group confidence is below `threshold`, or None."""
         while True:
             step = bisect_right(self.minus_lows, -threshold)
             if step < len(self.tokens):
@@ -119,7 +119,7 @@ class Staircase:
             self._read_on()
 
     def lowest(self, num_tokens: int) -> float | None:
-        """The lowest group of the first `num_tokens` tokens; None where there is none yet."""
+        """Return the lowest group of the first `num_tokens` tokens; None if there is no group."""
         while self._read < num_tokens:
             self._read_on()
         step = bisect_right(self.tokens, num_tokens)
@@ -147,10 +147,10 @@ class Staircase:
 
 
 class Scratch:
-    """Memory in which staircases of one window work a piece out, one after the other.
+    """Working memory that the staircases of one window share.
 
-    Fresh memory for each piece costs more than all the arithmetic: the kernel hands it out, and
-    takes it back, page by page.
+    Fresh memory for each piece costs more than all the arithmetic: the kernel maps and unmaps it
+    page by page.
     """
 
     def __init__(self, kind: npt.DTypeLike, window: int) -> None:
@@ -160,10 +160,9 @@ class Scratch:
 
 
 def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Where each new minimum of `values` is, the first element included.
+    """Return the positions of the new minima of `values`, the first element included.
 
-    Most of a trace never comes near its minimum so far, so that whole blocks are compared with it
-    first.
+    Most values are far above the minimum so far, so whole blocks are compared with it first.
     """
     if not len(values):
         return np.empty(0, dtype=np.int64)
@@ -175,7 +174,7 @@ def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 def _new_minima(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Where each new minimum is, looking at every element."""
+    """Return the positions of the new minima, comparing every element."""
     running = np.minimum.accumulate(values)
     new = np.empty(len(values), dtype=np.bool_)
     new[0] = True
@@ -184,7 +183,7 @@ def _new_minima(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 
 class Staircases(dict[int, Staircase]):
-    """The staircases of a problem's traces by row, each made when it is first asked for."""
+    """The staircases of a problem's traces by row, each made on first use."""
 
     def __init__(self, problem: StoredProblem, window: int) -> None:
         self._confidence = problem.confidence
@@ -197,8 +196,8 @@ class Staircases(dict[int, Staircase]):
 
 
 def staircases(problem: StoredProblem, window: int) -> Staircases:
-    """A problem's staircases, kept for all repeats and thresholds."""
-    # A window longer than every trace has no group, however long; memory is taken by its length.
+    """Return a problem's staircases, kept for all repeats and thresholds."""
+    # Memory grows with the window, and all windows longer than every trace are alike: no groups.
     window = min(window, int(problem.lengths.max(initial=0)) + 1)
     key = (Staircases, window)
     if key not in problem.prepared:
@@ -208,9 +207,9 @@ def staircases(problem: StoredProblem, window: int) -> Staircases:
 
 
 def lowest_confidence(problem: StoredProblem, row: int, num_tokens: int, window: int) -> float:
-    """The lowest group of a trace's first `num_tokens` tokens; their mean if fewer than a window.
+    """Return the lowest group of a trace's first `num_tokens` tokens, or their mean if too few.
 
-    NaN without a token.
+    It is NaN without a token.
     """
     lowest = staircases(problem, window)[row].lowest(num_tokens)
     if lowest is None:

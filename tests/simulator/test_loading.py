@@ -125,7 +125,7 @@ def test_a_number_that_is_none_is_refused(typed: str) -> None:
 
 
 def test_numbers_of_zero_are_refused() -> None:
-    assert refused("cons@0") == "cons@0: a budget is at least 1"
+    assert refused("cons@0") == "cons@0: the budget must be at least 1"
     assert refused("short-0@4", error=PolicyError) == "short-0@4: m must be at least 1 (m=0)"
 
 

@@ -14,7 +14,7 @@ COMMANDS = {
     "sql": ("simulator.commands.data.sql:sql", "Query pools, runs and submissions."),
     "verify": ("simulator.commands.data.verify:verify", "Check pools against their format."),
 }
-"""Command to `module:function` and the line that `--help` shows, so that help loads nothing."""
+"""`module:function` and help line of each command, so that `--help` imports none of them."""
 
 
 @click.group(

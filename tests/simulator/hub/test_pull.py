@@ -245,7 +245,7 @@ def test_offline_uses_what_is_here_and_says_what_is_not(tmp_path: Path) -> None:
         ({"refuse": (500, {})}, ["scout"], ["answered 500", "later"]),
         ({"files": {"a.csv": b""}}, ["scout"], ["matches files = ", "a.csv", "[scout]"]),
         ({"files": {FILE: b"[]"}}, ["scout"], [FILE, "holds no problem"]),
-        ({"wrong_sha256": True}, ["scout"], ["not as on the Hub", "delete this file"]),
+        ({"wrong_sha256": True}, ["scout"], ["differs from the Hub", "delete this file"]),
     ],
     ids=[
         "gated",
@@ -303,7 +303,7 @@ def test_a_full_disk_is_told_before_the_download(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=len(CONTENT) - 1))
     with serving(Hub(REPOSITORY, FILES)) as hub:
         in_process(hub.url)
-        with pytest.raises(UserError, match=r"are to be downloaded and 0\.00 GB are free"):
+        with pytest.raises(UserError, match=r"the download needs .* GB and 0\.00 GB are free"):
             pull_entry(find_entry(tmp_path, "scout"), cache=tmp_path / "cache")
         assert hub.downloads() == []
 
