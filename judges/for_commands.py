@@ -61,7 +61,7 @@ def recorded_judge(
     """
     scores = recorded.get("scores")
     if type(scores) is not str or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}", scores):
-        raise UserError("run.json does not say which judge's scores the run has asked")
+        raise UserError("run.json does not name the judge scores that the run used")
     if not (scores_folder(cache) / scores / "judge.json").is_file():
         if recorded.get("name") != "lexical":
             raise UserError(

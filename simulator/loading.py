@@ -318,19 +318,19 @@ def _builtin_class(path: str) -> tuple[ModuleType, type[Policy]]:
 
 @dataclass(frozen=True)
 class Strict:
-    """Limits of a policy that someone else wrote.
+    """Limits of an untrusted policy.
 
     Attributes
     ----------
     seconds
-        Wall-clock time for each answer to a problem; the engine's part counts, not what it does
-        for other processes meanwhile.
+        Wall-clock time for each answer to a problem. The engine's work for the policy counts, its
+        work for other processes does not.
     banked
-        How many seconds that were not used carry over to later answers, at most.
+        Maximum number of unused seconds that carry over to later answers.
     memory
         Address space of its process, in bytes.
     printed
-        How much of what it prints is kept, in bytes; the rest is thrown away.
+        Maximum size of its captured output, in bytes; the rest is discarded.
     """
 
     seconds: float = 30.0
@@ -340,21 +340,21 @@ class Strict:
 
     def __post_init__(self) -> None:
         if not (self.seconds > 0 and self.banked >= 0 and self.memory > 0 and self.printed >= 0):
-            raise ValueError(f"{self} has a limit that nothing can keep to")
+            raise ValueError(f"{self} has an impossible limit")
 
 
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def as_type_of(default: Any, text: str, what: str) -> Any:
-    """Convert a text to the type of `default`, a truth value, a number or a text.
+    """Convert a text to the type of `default`: bool, int, float or str.
 
     Raises
     ------
     UserError
-        It does not fit, or is no finite number; `what` says what was typed.
+        The text cannot be converted, or is not a finite number; `what` names it in the message.
     TypeError
-        A default of another type.
+        The default has another type.
     """
     try:
         if isinstance(default, bool):
@@ -364,12 +364,12 @@ def as_type_of(default: Any, text: str, what: str) -> Any:
         if isinstance(default, float):
             value = float(text)
             if not math.isfinite(value):
-                raise ValueError  # JSON could not hold it
+                raise ValueError  # not allowed in JSON
             return value
         if isinstance(default, str):
             return text
     except (KeyError, ValueError):
         raise UserError(
-            f"{what}: expected {type(default).__name__}, as its default {default!r}"
+            f"{what}: expected {type(default).__name__}, like its default {default!r}"
         ) from None
     raise TypeError(type(default).__name__)

@@ -1,8 +1,8 @@
 """Statistics of methods: bootstrap intervals over problems, pass@k, the Pareto front.
 
-The unit of resampling is the problem. Problems differ far more than repeats on one problem do,
-and a new benchmark would bring new problems; so repeats are averaged inside each problem by the
-caller, and every function here takes one number a problem.
+The unit of resampling is the problem. Problems differ far more than repeats on one problem, and a
+new benchmark would have new problems. So the caller averages repeats within each problem, and every
+function here takes one number per problem.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ import numpy as np
 import numpy.typing as npt
 
 RESAMPLES = 10_000
-"""Resamples of an interval. The standard error of its ends is then about 0.7% of its width."""
+"""Number of resamples. The standard error of an interval's ends is then about 0.7% of its width."""
 
 LEVEL = 0.95
 """Coverage of every interval."""
 
 SEED = 20_251_010
-"""Seed of the resample counts: the same for every metric and machine, and for every pool by itself.
+"""Seed of the resample counts: the same for every metric, every machine, and every single pool.
 
-Pools that are averaged have seeds from here on, one a set of problems
+Pools that are averaged use seeds from this one on, one per set of problems
 (`simulator.report.paired`)."""
 
 AT_ONCE = 200_000
-"""Products that a BLAS is given at a time: few enough that it takes one thread for them.
+"""Number of products passed to the BLAS together, small enough that it uses a single thread.
 
-Waiting for several threads costs more than they save, twenty times more on a busy machine.
+Waiting for several threads takes longer than they save, up to twenty times on a busy machine.
 """
 
 ROUNDING = 1e-12
-"""How far from zero rounding may have moved the end of an interval that is exactly zero."""
+"""Tolerance for rounding errors at an interval's end that is exactly zero."""
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,12 +49,12 @@ class Estimate:
     high: float | None
 
     def as_dict(self) -> dict[str, float | None]:
-        """`{"value": …, "low": …, "high": …}`, ready for JSON."""
+        """Return `{"value": …, "low": …, "high": …}` for JSON."""
         return asdict(self)
 
     @property
     def covers_zero(self) -> bool | None:
-        """Whether zero is in the interval, its ends included; None where there is no interval."""
+        """True if the interval contains zero, also at its ends; None if there is no interval."""
         if self.low is None or self.high is None:
             return None
         return self.low <= ROUNDING and self.high >= -ROUNDING
@@ -62,12 +62,11 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resampled:
-    """A figure of several methods, and what it would be on every resample of the problems.
+    """A metric of several methods, with its values on every resample of the problems.
 
-    `values` has shape (methods,), `resamples` (methods, resamples). Figures that come from the
-    same resamples can be subtracted and averaged, resample by resample: that is what pairs them.
-    `tail` is the share of resamples beyond each end of an interval, None where there are too few
-    problems for one.
+    `values` has shape (methods,), `resamples` (methods, resamples). Metrics from the same resamples
+    can be subtracted and averaged resample by resample, which makes the comparison paired. `tail`
+    is the share of resamples beyond each end of an interval, None if there are too few problems.
     """
 
     values: Floats
@@ -75,27 +74,27 @@ class Resampled:
     tail: float | None
 
     def __sub__(self, other: Resampled) -> Resampled:
-        """Differences, method by method; `other` may have one method, which all are compared to."""
+        """Subtract method by method; `other` may have a single method, used for all."""
         return Resampled(
             self.values - other.values, self.resamples - other.resamples, self._tail(other)
         )
 
     def __add__(self, other: Resampled) -> Resampled:
-        """Sums, method by method."""
+        """Add method by method."""
         return Resampled(
             self.values + other.values, self.resamples + other.resamples, self._tail(other)
         )
 
     def _tail(self, other: Resampled) -> float | None:
-        """The more careful of two: what fewer problems ask for."""
+        """Return the smaller tail of two, that for fewer problems."""
         return None if self.tail is None or other.tail is None else min(self.tail, other.tail)
 
     def __getitem__(self, methods: slice) -> Resampled:
-        """Some of the methods."""
+        """Select some of the methods."""
         return Resampled(self.values[methods], self.resamples[methods], self.tail)
 
     def estimates(self) -> list[Estimate]:
-        """Each method's value with its interval."""
+        """Return each method's value with its interval."""
         if self.tail is None:
             return [Estimate(value, None, None) for value in self.values.tolist()]
         low, high = np.quantile(self.resamples, [self.tail, 1.0 - self.tail], axis=1).tolist()
@@ -103,11 +102,11 @@ class Resampled:
 
 
 def average(parts: Iterable[Resampled]) -> Resampled:
-    """The mean of a figure over pools, each weighted equally, however many problems it has.
+    """Average a metric over pools, each weighted equally, whatever its number of problems.
 
-    `parts`, of which there is at least one, have the same methods and as many resamples each. Where
-    those are independent the interval is a bootstrap stratified by pool. A pool without intervals
-    leaves the mean without one too.
+    There must be at least one of `parts`; all have the same methods and number of resamples. If
+    these are independent, the interval is a bootstrap stratified by pool. If one pool has no
+    interval, the mean has none either.
     """
     remaining = iter(parts)  # one at a time, which bounds memory
     total, count = next(remaining), 1
@@ -119,35 +118,35 @@ def average(parts: Iterable[Resampled]) -> Resampled:
 class Bootstrap:
     """Percentile intervals from one set of resamples of the problems, shared by every metric.
 
-    All metrics see the same resamples, so those of one problem set are paired with one another.
+    All metrics use the same resamples, so metrics on the same problems are paired.
 
     The interval is the percentile bootstrap (Efron & Tibshirani 1993, ch. 13), widened for few
-    problems as a t interval is ("expanded", Hesterberg 2015, arXiv 1411.5279): its ends are not
+    problems like a t interval ("expanded", Hesterberg 2015, arXiv 1411.5279): its ends are not
     the 2.5% and 97.5% quantiles of the resamples but those at Φ(−√(n/(n−1)) · t₀.₉₇₅,ₙ₋₁) and one
-    minus that, 1.9% and 98.1% for n = 30. Without that, intervals are a factor of √((n−1)/n) and
-    the tails of a t distribution too narrow; docs/decisions/007-intervals.md has the figures.
-    Where only few problems make the difference, coverage still falls short of `level`: an interval
-    holds only as much spread as the problems show.
+    minus that, 1.9% and 98.1% for n = 30. Without this, intervals are a factor of √((n−1)/n) and
+    the tails of a t distribution too narrow; docs/decisions/007-intervals.md has the numbers. If
+    only few problems differ, coverage is still below `level`: an interval reflects only as much
+    spread as the problems show.
 
-    The same input gives the same bits on every machine and numpy version: the counts come from
+    The same input gives the same bits on every machine and numpy version. The counts come from
     PCG64's raw output, whose stream numpy guarantees (NEP 19; it does not guarantee those of the
-    distributions), and sums are taken problem by problem, not by a BLAS whose order of summation
+    distributions). Sums are taken problem by problem, not by a BLAS, whose order of summation
     depends on the processor.
 
-    Costs `2 * resamples * num_problems` bytes as long as it lives (4 MB for 198 problems), about
-    0.2 ms a problem to set up, and 10 to 15 µs a problem for each metric.
+    It uses `2 * resamples * num_problems` bytes (4 MB for 198 problems), about 0.2 ms per problem
+    to set up, and 10 to 15 µs per problem for each metric.
 
     Parameters
     ----------
     num_problems
-        Length of every array handed to the methods; their order must be the same in all.
+        Length of every array passed to the methods; problems must have the same order in all.
     resamples, level, seed
         See the constants of this module.
 
     Attributes
     ----------
     counts
-        How often each resample holds each problem, shape (num_problems, resamples).
+        Number of times each resample has each problem, shape (num_problems, resamples).
     """
 
     def __init__(
@@ -168,24 +167,24 @@ class Bootstrap:
         self.counts = _resample_counts(num_problems, resamples, seed)
 
     def mean(self, values: npt.ArrayLike) -> Estimate:
-        """Mean over problems of `values`, shape (num_problems,)."""
+        """Estimate the mean over problems of `values`, shape (num_problems,)."""
         array = self._checked(values)
         return self.estimate(_total(array) / len(array), self._sums(array) / len(array))
 
     def total(self, values: npt.ArrayLike) -> Estimate:
-        """Sum over problems of `values`, shape (num_problems,): the whole benchmark's."""
+        """Estimate the sum over all problems of `values`, shape (num_problems,)."""
         array = self._checked(values)
         return self.estimate(_total(array), self._sums(array))
 
     def difference(self, values: npt.ArrayLike, baseline: npt.ArrayLike) -> Estimate:
-        """Mean over problems of `values - baseline`, paired; both of shape (num_problems,)."""
+        """Estimate the mean of `values - baseline`, paired; both of shape (num_problems,)."""
         return self.mean(self._checked(values) - self._checked(baseline))
 
     def reduction(self, values: npt.ArrayLike, baseline: npt.ArrayLike) -> Estimate:
-        """`1 - sum(values) / sum(baseline)`, paired; both of shape (num_problems,).
+        """Estimate `1 - sum(values) / sum(baseline)`, paired; both of shape (num_problems,).
 
-        A share of the benchmark's total, so a problem weighs as much as it costs. Every element
-        of `baseline` must be positive.
+        It is a share of the benchmark's total, so problems are weighted by their cost. Every
+        element of `baseline` must be positive.
         """
         spent, reference = self._checked(values), self._checked(baseline)
         if (reference <= 0).any():
@@ -196,11 +195,11 @@ class Bootstrap:
         )
 
     def ratio(self, part: npt.ArrayLike, whole: npt.ArrayLike) -> Estimate | None:
-        """`sum(part) / sum(whole)`, paired; both of shape (num_problems,), `whole` not negative.
+        """Estimate `sum(part) / sum(whole)`, paired; both of shape (num_problems,), `whole` >= 0.
 
-        The ratio estimator of a share whose denominator differs between problems. A problem whose
-        `whole` is 0 says nothing about it. None where that is every problem; no interval where it
-        is all but one. Resamples of such problems alone have no ratio and are left out.
+        The ratio estimator of a share whose denominator differs between problems. Problems with a
+        `whole` of 0 have no effect. If all are 0, the result is None; if all but one, it has no
+        interval. Resamples with only such problems have no ratio and are left out.
         """
         share, size = self._checked(part), self._checked(whole)
         if (size < 0).any():
@@ -216,7 +215,7 @@ class Bootstrap:
         return self.estimate(value, self._sums(share)[defined] / sizes[defined])
 
     def means(self, sums: Ints, repeats: Ints) -> Resampled:
-        """Means over problems and repeats of several methods, paired.
+        """Compute means over problems and repeats of several methods, paired.
 
         Parameters
         ----------
@@ -224,16 +223,17 @@ class Bootstrap:
             Each method's sum over repeats on each problem, whole numbers of shape
             (methods, num_problems).
         repeats
-            How many repeats each method had, shape (methods,).
+            Number of repeats of each method, shape (methods,).
         """
         resampled, total = self._whole_sums(sums)
         divisor = (repeats * self.num_problems).astype(np.float64)
         return Resampled(total / divisor, resampled / divisor[:, None], self.tail)
 
     def reductions(self, sums: Ints, baseline: Ints) -> Resampled:
-        """`1 - sums / baseline` of several methods, paired: as `reduction`, from sums over repeats.
+        """Compute `1 - sums / baseline` of several methods, paired, like `reduction`.
 
-        Both have shape (methods, num_problems); every element of `baseline` must be positive.
+        Both are sums over repeats, of shape (methods, num_problems). Every element of `baseline`
+        must be positive.
         """
         if (baseline <= 0).any():
             raise ValueError("a reduction needs a positive baseline on every problem")
@@ -242,9 +242,9 @@ class Bootstrap:
         return Resampled(1.0 - spent_total / reference_total, 1.0 - spent / reference, self.tail)
 
     def _whole_sums(self, values: Ints) -> tuple[Floats, Floats]:
-        """Sums over each resample, shape (methods, resamples), and over the problems.
+        """Sum over each resample, shape (methods, resamples), and over the problems.
 
-        Whole numbers below 2^53 add up exactly in any order, so here a BLAS may do it, which is
+        Whole numbers below 2^53 add up exactly in any order. So a BLAS can be used here, which is
         much faster for many methods, and equal means are equal to the last bit.
         """
         if values.ndim != 2 or values.shape[1] != self.num_problems:
@@ -264,11 +264,11 @@ class Bootstrap:
         if array.shape != (self.num_problems,):
             raise ValueError(f"values of shape {array.shape}, expected ({self.num_problems},)")
         if not np.isfinite(array).all():
-            raise ValueError("values must be finite: a problem without a value has no place here")
+            raise ValueError("values must be finite: every problem needs a value")
         return array
 
     def _sums(self, values: Floats) -> Floats:
-        """Sum of `values` over each resample, shape (resamples,)."""
+        """Sum `values` over each resample, shape (resamples,)."""
         sums = np.zeros(self.counts.shape[1])
         product = np.empty_like(sums)
         for count, value in zip(self.counts, values, strict=True):
@@ -277,9 +277,9 @@ class Bootstrap:
         return sums
 
     def estimate(self, value: float, resampled: Floats) -> Estimate:
-        """A value with the interval that its values on resamples give, shape (resamples,).
+        """Return a value with the interval from its values on resamples, shape (resamples,).
 
-        For metrics that are no mean of one number a problem: they are worked out from `counts`.
+        Use it for metrics that are not a mean of one number per problem, with values from `counts`.
         """
         if self.tail is None:
             return Estimate(value, None, None)
@@ -289,27 +289,27 @@ class Bootstrap:
 
 @lru_cache(maxsize=8)
 def bootstrap(num_problems: int) -> Bootstrap:
-    """The project's bootstrap for benchmarks of this many problems, set up once a process."""
+    """Return the bootstrap for a number of problems, set up once per process."""
     return Bootstrap(num_problems)
 
 
 def _tail(num_problems: int, level: float) -> float | None:
-    """Share of the resamples beyond each end of an interval; None for a single problem."""
+    """Return the share of resamples beyond each end of an interval; None for a single problem."""
     if num_problems < 2:
         return None
-    from scipy.special import ndtr, stdtrit  # slow to import, and only intervals need it
+    from scipy.special import ndtr, stdtrit  # slow to import, only needed for intervals
 
     student = stdtrit(num_problems - 1, (1.0 + level) / 2.0)
     return float(ndtr(-student * math.sqrt(num_problems / (num_problems - 1))))
 
 
 def _total(values: Floats) -> float:
-    """The correctly rounded sum, which does not depend on the order of the problems."""
+    """Compute the correctly rounded sum, which does not depend on the order of the problems."""
     return math.fsum(values.tolist())
 
 
 def _resample_counts(num_problems: int, resamples: int, seed: int) -> npt.NDArray[np.int16]:
-    """How often each resample holds each problem, shape (num_problems, resamples)."""
+    """Count how often each resample has each problem, shape (num_problems, resamples)."""
     generator = np.random.PCG64(seed)
     counts = np.zeros((num_problems, resamples), dtype=np.int16)
     flat = counts.reshape(-1)  # one index is twice as fast as two
@@ -322,18 +322,18 @@ def _resample_counts(num_problems: int, resamples: int, seed: int) -> npt.NDArra
 
 
 def pass_at_k(n: npt.ArrayLike, c: npt.ArrayLike, k: int) -> Floats:
-    """Chance that k of n traces, drawn without replacement, hold one of the c correct ones.
+    """Compute the chance that k of n traces, drawn without replacement, include a correct one.
 
     The unbiased estimator 1 − C(n−c, k) / C(n, k) of Chen et al. 2021 (arXiv 2107.03374, section
-    2.1), built up draw by draw as p ← p + (1 − p) · c / (n − i): only positive terms, so nothing
-    overflows or cancels, and k=1 gives c/n itself.
+    2.1), computed draw by draw as p ← p + (1 − p) · c / (n − i). All terms are positive, so nothing
+    overflows or cancels, and k=1 gives exactly c/n.
 
     Parameters
     ----------
     n, c
-        Traces and correct traces, whole numbers of any shapes that broadcast together.
+        Numbers of traces and correct traces, of any shapes that broadcast together.
     k
-        Traces drawn, between 1 and the smallest n.
+        Number of traces drawn, between 1 and the smallest n.
 
     Returns
     -------
@@ -358,17 +358,18 @@ def pass_at_k(n: npt.ArrayLike, c: npt.ArrayLike, k: int) -> Floats:
 
 
 def pareto_front(tokens: npt.ArrayLike, accuracy: npt.ArrayLike) -> npt.NDArray[np.bool_]:
-    """Which methods no other beats: none has fewer tokens and no less accuracy, or the reverse.
+    """Return the mask of methods on the Pareto front.
 
-    `tokens` (fewer is better) and `accuracy` (more is better) have shape (methods,), as has the
-    mask returned. Methods that agree in both are on the front together.
+    No other method is as good in both tokens and accuracy and better in one. `tokens` (fewer is
+    better), `accuracy` (more is better) and the mask have shape (methods,). Methods equal in both
+    are on the front together.
     """
     cost = np.asarray(tokens, dtype=np.float64)
     score = np.asarray(accuracy, dtype=np.float64)
     if cost.ndim != 1 or cost.shape != score.shape:
         raise ValueError(f"tokens of shape {cost.shape}, accuracy of shape {score.shape}")
     if np.isnan(cost).any() or np.isnan(score).any():
-        raise ValueError("a method without tokens or accuracy has no place on a Pareto front")
+        raise ValueError("a Pareto front needs tokens and accuracy of every method")
     costs, group = np.unique(cost, return_inverse=True)
     best = np.full(len(costs), -np.inf)
     np.maximum.at(best, group, score)

@@ -1,4 +1,4 @@
-"""Small things that every file format here needs: hashes, Parquet settings, readable errors."""
+"""Helpers shared by all file formats: hashes, Parquet settings, readable errors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from simulator.errors import WRITE_FAULTS, UserError
 
-if TYPE_CHECKING:  # not everyone who writes a file needs to wait for it
+if TYPE_CHECKING:  # slow to import, not always needed
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:  # not everyone who writes a file needs to wait for it
 def parquet_writer(
     path: Path, schema: pa.Schema, encodings: Mapping[str, str] | None = None
 ) -> pq.ParquetWriter:
-    """A Parquet writer with this project's settings, which never depend on the machine.
+    """Open a Parquet writer with this project's settings, which are the same on every machine.
 
-    `encodings` are Parquet encodings by column; all other columns are dictionary-encoded where that
-    pays.
+    `encodings` are Parquet encodings by column; other columns are dictionary-encoded if that makes
+    them smaller.
     """
     import pyarrow.parquet as pq
 
     encodings = dict(encodings or {})
     plain = {name.partition(".")[0] for name in encodings}
     return pq.ParquetWriter(
-        path.absolute(),  # else pyarrow takes what stands before a colon for a scheme
+        path.absolute(),  # otherwise pyarrow takes text before a colon as a scheme
         schema,
         compression="zstd",
         store_schema=True,
@@ -40,7 +40,7 @@ def parquet_writer(
 
 
 class reading:  # noqa: N801  (reads as a statement: `with reading(path) as path`)
-    """Turns what pyarrow raises about an unreadable file into one line that names it."""
+    """A context that turns pyarrow's errors about an unreadable file into one-line UserErrors."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -58,26 +58,26 @@ class reading:  # noqa: N801  (reads as a statement: `with reading(path) as path
         if isinstance(error, pa.ArrowException | OSError | IndexError):
             reason = " ".join(str(error).split())
             raise UserError(
-                f"{self.path}: cannot be read ({reason}); the file is damaged or cut off, "
+                f"{self.path}: cannot be read ({reason}); the file is damaged or truncated, "
                 "make or import it again"
             ) from error
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def disk_error(error: OSError, path: Path) -> UserError:
-    """What to tell a user whose disk is full or not writable."""
+    """Return the error for a disk that is full or not writable."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     remedy = WRITE_FAULTS.get(error.errno or 0, "choose another place")
     return UserError(f"{path}: cannot be written ({reason}); nothing was kept, {remedy}")
 
 
 def make_folders(path: Path) -> list[Path]:
-    """Make a folder and its parents; returns those that were not there, the innermost first."""
+    """Make a folder and its parents; return those that were missing, the innermost first."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def make_folders(path: Path) -> list[Path]:
 
 
 def remove_empty(folders: list[Path]) -> None:
-    """Remove folders, the innermost first, as far as they are empty."""
+    """Remove empty folders, the innermost first, up to one that is not empty."""
     for folder in folders:
         try:
             folder.rmdir()

@@ -158,7 +158,7 @@ HEADERS = (
 )
 
 RIGHT = (False, False, False, *[True] * 8)
-"""Which columns are flush right."""
+"""True for each column that is flush right."""
 
 NOTES = (
     "Positive: same answer. TNR@0.2: share of different-answer pairs rejected where 20% of the "

@@ -15,7 +15,7 @@ from simulator.pools.pool import Pool
 from simulator.storage import reading
 
 Progress = Callable[[int, int], None]
-"""Called with problems checked and problems in all."""
+"""Progress callback, called with the number of problems checked and their total."""
 
 
 @dataclass(frozen=True, slots=True)

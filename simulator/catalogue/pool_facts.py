@@ -1,4 +1,4 @@
-"""What a pool's lengths and answers say about it: pass@k, voting, redundancy, lengths."""
+"""Metrics of a pool's lengths and answers: pass@k, voting, redundancy, lengths."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class ProblemFacts:
-    """One problem. `same_pairs` of `pairs` of traces with an answer agree in their answer.
+    """Facts about one problem.
 
-    `consensus_correct` is whether the plurality of all its traces is right; a tie goes to the
-    class of the trace with the lowest id, and a problem without any answer is wrong.
+    Of the `pairs` of traces that both have an answer, `same_pairs` have the same one.
+    `consensus_correct` is True if the plurality answer of all traces is correct. A tie goes to the
+    class of the trace with the lowest id; a problem without any answer is wrong.
     """
 
     problem_id: str
@@ -32,13 +33,13 @@ class ProblemFacts:
 
     @property
     def redundancy(self) -> float | None:
-        """Share of pairs that agree, or None where fewer than two traces have an answer."""
+        """Share of pairs with the same answer, or None if fewer than two traces have an answer."""
         return self.same_pairs / self.pairs if self.pairs else None
 
 
 @dataclass(frozen=True, slots=True)
 class PoolFacts:
-    """A whole pool. `lengths` are tokens at each of `QUANTILES`, interpolated linearly."""
+    """Facts about a pool. `lengths` are tokens at each of `QUANTILES`, interpolated linearly."""
 
     problems: list[ProblemFacts]
     lengths: list[float]
@@ -51,10 +52,10 @@ class PoolFacts:
 
     @property
     def pass_at_k(self) -> dict[int, Estimate]:
-        """By k the chance that one of k traces drawn at random is right, averaged over problems.
+        """Chance, by k, that at least one of k random traces is correct, averaged over problems.
 
-        The unbiased estimator (`statistics.pass_at_k`) for k = 1, 2, 4, … and for as many as every
-        problem has, with 95% intervals over problems. The last is whether any of them is right.
+        The unbiased estimator (`statistics.pass_at_k`) for k = 1, 2, 4, … and for the smallest
+        number of traces of any problem, with 95% intervals over problems.
         """
         traces = [each.traces for each in self.problems]
         correct = [each.correct for each in self.problems]
@@ -71,7 +72,7 @@ class PoolFacts:
 
     @property
     def consensus_accuracy(self) -> float:
-        """Accuracy of cons@all: a vote of every stored trace on each problem."""
+        """Accuracy of cons@all: a majority vote over all stored traces of each problem."""
         return sum(each.consensus_correct for each in self.problems) / len(self.problems)
 
     @property
@@ -82,27 +83,27 @@ class PoolFacts:
 
     @property
     def mean_redundancy(self) -> float | None:
-        """Mean over problems of each problem's redundancy, those without any pair left out."""
+        """Mean of the problems' redundancy, without problems that have no pair."""
         shares = [each.redundancy for each in self.problems if each.redundancy is not None]
         return sum(shares) / len(shares) if shares else None
 
     @property
     def mean_length(self) -> float:
-        """Tokens a trace."""
+        """Mean number of tokens per trace."""
         return sum(each.tokens for each in self.problems) / self.traces
 
     @property
     def traces(self) -> int:
-        """All traces."""
+        """Number of traces."""
         return sum(each.traces for each in self.problems)
 
     @property
     def no_answer(self) -> int:
-        """Traces without an answer."""
+        """Number of traces without an answer."""
         return sum(each.no_answer for each in self.problems)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything above, ready for JSON."""
+        """Convert all facts to a dict for JSON."""
         return {
             "pass_at_1": self.pass_at_1,
             "pass_at_k": {str(k): chance.as_dict() for k, chance in self.pass_at_k.items()},
@@ -121,7 +122,10 @@ class PoolFacts:
 
 
 def pool_facts(catalogue: Catalogue, pool: str) -> PoolFacts:
-    """Facts about the pool named `pool`, which must be in the catalogue; exact, nothing sampled."""
+    """Compute the facts about the pool named `pool`, which must be in the catalogue.
+
+    They are exact: nothing is sampled.
+    """
     rows = catalogue.rows(
         """
         WITH mine AS (SELECT * FROM traces WHERE pool = $1),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simulator.pools.pool import Pool
 
 PROBLEMS, REPEATS = 4, 2
-"""How many problems are replayed where nothing else is said, and in how many repeats each."""
+"""Default number of problems to replay, and of repeats of each."""
 
 
 @click.command(
@@ -27,28 +27,32 @@ PROBLEMS, REPEATS = 4, 2
     "  deepprune-sim check my_policy.py --only look-ahead --problem 003 --repeat 1"
 )
 @click.argument("policy")
-@click.option("-d", "--data", "pattern", metavar="POOL", help="[default: one that is generated]")
+@click.option(
+    "-d", "--data", "pattern", metavar="POOL", help="Pool to replay. [default: a generated one]"
+)
 @click.option("-p", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter.")
-@click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces a problem.")
+@click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces per problem.")
 @click.option(
     "--problems",
     type=click.IntRange(min=1),
     default=PROBLEMS,
     show_default=True,
-    help="How many problems to replay.",
+    help="Number of problems to replay.",
 )
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
     default=REPEATS,
     show_default=True,
-    help="In how many repeats each.",
+    help="Number of repeats of each problem.",
 )
-@click.option("--only", metavar="CHECK", help="Report this one.")
-@click.option("--problem", metavar="ID", help="Replay this problem alone.")
-@click.option("--repeat", type=click.IntRange(min=0), help="Replay this repeat alone.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--in-process", is_flag=True, help="Replay a policy file in this process.")
+@click.option("--only", metavar="CHECK", help="Run only this check.")
+@click.option("--problem", metavar="ID", help="Replay only this problem.")
+@click.option("--repeat", type=click.IntRange(min=0), help="Replay only this repeat.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
+@click.option("--in-process", is_flag=True, help="Run a policy file in this process.")
 @cache_option
 @json_option
 @click.pass_context
@@ -68,22 +72,22 @@ def check(
     cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Check that POLICY keeps to what makes its figures mean anything.
+    """Check that POLICY follows the rules of a replay.
 
-    It is replayed on a few problems, and its decisions must be the same whatever it cannot know.
+    Replays it on a few problems. Its decisions must not depend on hidden data.
 
     \b
       runs         it answers every problem
       requires     it declares the signals it uses
-      budget       it keeps to whatever budget it is given
-      determinism  it decides the same when replayed with the same seed
-      memory       it remembers nothing of other problems and repeats
-      look-ahead   it decides the same whatever has not been revealed yet
+      budget       it stays within any budget
+      determinism  it makes the same decisions when replayed with the same seed
+      memory       it carries nothing over between problems or repeats
+      look-ahead   its decisions do not depend on tokens not yet generated
       labels       it treats answer classes as names, not as numbers
 
-    That nothing is found is no proof: a policy may behave on these replays and
-    not on others, or on another day. Check it on the pools that it is for
-    (-d), on more replays and with another --seed, and read it.
+    Passing is no proof: a policy may still break the rules on other replays.
+    Check it on the pools it is meant for (-d), with more problems and repeats
+    and another --seed, and read its code.
 
     The exit code is 1 if a check fails.
     """  # noqa: D301  (\b keeps click from wrapping)
@@ -93,10 +97,10 @@ def check(
     from simulator.runs.sweep import load_settings, parse_grid
 
     if only is not None and only not in CHECKS:
-        raise UserError(f"--only {only}: no such check; there are {', '.join(CHECKS)}")
+        raise UserError(f"--only {only}: no such check; use one of {', '.join(CHECKS)}")
     points = load_settings(policy, parse_grid(settings), in_process=in_process)
     if len(points) > 1:
-        raise UserError("-p takes one value here: a check is of one setting")
+        raise UserError("-p takes one value here; check one setting at a time")
     loaded = points[0].loaded
     requires = frozenset(loaded.policy.requires)
     findings = []
@@ -132,17 +136,17 @@ def check(
 
 
 def _where(loaded: LoadedPolicy, kept_by: str | None) -> str:
-    """Where the policy ran, as far as that says what it could have reached."""
+    """Describe the process the policy ran in, and how its access was restricted."""
     if loaded.in_process:
         return ", in this process" if not loaded.builtin else ""
     return ", in a process of its own" + (
-        f" without access to files ({kept_by})" if kept_by else "; this system lets it read files"
+        f" without access to files ({kept_by})" if kept_by else "; it can read files on this system"
     )
 
 
 @contextmanager
 def _pool(pattern: str | None, cache: Path | None) -> Iterator[Pool]:
-    """The pool that was asked for, or a generated one with every signal, gone afterwards."""
+    """Open the pool given by `pattern`, or a temporary generated one with every signal."""
     from simulator.errors import UserError
     from simulator.generated.cells import Size, select_cells
     from simulator.generated.pools import make_pool, pool_folder
@@ -152,7 +156,7 @@ def _pool(pattern: str | None, cache: Path | None) -> Iterator[Pool]:
     if pattern is not None:
         paths = find_pools(cache_folder(cache), (pattern,))
         if len(paths) != 1:
-            raise UserError(f"-d {pattern}: {len(paths)} pools; a check takes one")
+            raise UserError(f"-d {pattern}: matches {len(paths)} pools; name one")
         yield Pool(paths[0])
         return
     with TemporaryDirectory() as folder:
@@ -190,7 +194,7 @@ def _command(
     in_process: bool,
     cache: Path | None,
 ) -> list[str]:
-    """What was typed, without what chooses among checks and replays."""
+    """Rebuild the command line, without the options that select checks and replays."""
     words = ["deepprune-sim", "check", policy]
     words += ["-d", pattern] if pattern else []
     words += [word for setting in settings for word in ("-p", setting)]
@@ -200,12 +204,15 @@ def _command(
 
 
 def _again(finding: Finding, command: list[str], every: list[str]) -> str | None:
-    """The command that shows a failure again, as fast as can be; `every` asks for all replays."""
+    """Return the shortest command that reproduces a failure.
+
+    `every` holds the options that replay all problems and repeats.
+    """
     case = finding.case
     if case is None:
         return None
     words = [*command, "--only", finding.check, "-n", str(case.budget)]
-    if finding.check == "memory":  # which is about the others
+    if finding.check == "memory":  # depends on the other replays
         words += every
     else:
         words += ["--problem", case.problem.problem_id, "--repeat", str(case.repeat)]
@@ -238,4 +245,4 @@ def _show(finding: Finding, does: str, command: list[str], every: list[str]) -> 
         where = f"problem {case.problem.problem_id}, repeat {case.repeat}, budget {case.budget}"
         click.echo(f"{'':10}{where}:")
         click.echo(f"{'':10}{finding.detail}")
-        click.echo(f"{'':10}see it again: {_again(finding, command, every)}")
+        click.echo(f"{'':10}to reproduce: {_again(finding, command, every)}")

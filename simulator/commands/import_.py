@@ -1,4 +1,4 @@
-"""`deepprune-sim import`: other people's traces into a pool on this machine."""
+"""`deepprune-sim import`: make a pool from trace files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simulator.pools.writer import Disagreement
 
 SHOWN_DISAGREEMENTS = 10
-"""Disagreements with the source's grades that are listed; --json gives all."""
+"""Maximum number of printed disagreements with the source's grades; --json prints all."""
 
 
 @click.command(
@@ -30,41 +30,41 @@ SHOWN_DISAGREEMENTS = 10
 )
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--dataset", required=True, help="First part of the pool's name: whose traces.")
-@click.option("--model", required=True, help="Second part: the model that wrote them.")
-@click.option("--benchmark", required=True, help="Third part: the questions.")
+@click.option("--dataset", required=True, help="First part of the pool's name: the source.")
+@click.option("--model", required=True, help="Second part: the model that wrote the traces.")
+@click.option("--benchmark", required=True, help="Third part: the benchmark.")
 @click.option(
     "--map",
     "mapped",
     metavar="FIELD=COLUMN",
     multiple=True,
-    help="Column of a field, repeatable; a.b reaches into objects, FIELD= leaves it out.",
+    help="Column to read a field from; repeatable. a.b reads a nested value, FIELD= ignores it.",
 )
 @click.option(
     "--answer-kind",
     type=click.Choice(ANSWER_KINDS),
-    help="How answers are compared. [default: choice if every gold answer is a letter, else math]",
+    help="Way to compare answers. [default: choice if every gold answer is a letter, else math]",
 )
-@click.option("--source", help="Where the traces come from, kept with the pool.")
-@click.option("--revision", help="Which version of the source, kept with the pool.")
-@click.option("--licence", help="The source's licence, kept with the pool.")
-@click.option("--citation", help="How to cite the source, kept with the pool.")
+@click.option("--source", help="Source of the traces, stored in the pool.")
+@click.option("--revision", help="Version of the source, stored in the pool.")
+@click.option("--licence", help="Licence of the source, stored in the pool.")
+@click.option("--citation", help="Citation of the source, stored in the pool.")
 @click.option(
     "--tokenizer",
     metavar="FOLDER|NAME",
-    help="The model's tokenizer, to place each token in its text: a folder, or a name on the hub.",
+    help="The model's tokenizer, to locate tokens in the text: a folder, or a name on the Hub.",
 )
 @click.option(
     "--include-early-stopped",
     is_flag=True,
-    help="Take in traces that were stopped before their end (deepconf only).",
+    help="Include traces that were stopped early (deepconf only).",
 )
-@click.option("--drop-bad-rows", is_flag=True, help="Leave out and count rows that have errors.")
+@click.option("--drop-bad-rows", is_flag=True, help="Skip rows with errors, and count them.")
 @click.option("--replace", is_flag=True, help="Overwrite a pool of the same name.")
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of pools, instead of $DEEPPRUNE_SIM_CACHE or datasets_cache/.",
+    help="Folder of pools. [default: $DEEPPRUNE_SIM_CACHE, else datasets_cache/]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_pool(
@@ -86,28 +86,28 @@ def import_pool(
     cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Make a pool of the traces in files.
+    """Make a pool from trace files.
 
     \b
-    FORMAT is what the files are:
+    FORMAT is one of:
       scout      SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
       inspect    inspect_ai logs (.eval, .json), or a folder with header.json and summaries.json
-      deepprune  DeepPrune data, or any JSON or Parquet of problems with sampled traces: finds out
-                 which column is what, says so, and stops where that is not clear (--map)
-      deepconf   pickles of DeepConf's released code; nothing in them is executed
+      deepprune  DeepPrune data, or any JSON or Parquet of problems with sampled traces; finds the
+                 columns by itself, and asks for --map where they are ambiguous
+      deepconf   pickles written by DeepConf's released code; nothing in them is executed
       lm-eval    samples_*.jsonl of lm-evaluation-harness (--log_samples)
       openai     OpenAI or vLLM responses, also with logprobs; --map gold_answer= or gold_file=
-      jsonl      JSON lines or Parquet, a trace a row; columns named with --map
-      parquet    the same
+      jsonl      JSON lines or Parquet, one trace per row; name the columns with --map
+      parquet    the same as jsonl
 
-    The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded; where the
-    files carry grades of their own, each disagreement is listed. With --tokenizer, prefixes are
-    token-exact wherever the tokenizer counts as many tokens as the files do, and lengths that the
-    files do not give are counted instead of estimated.
+    The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded. If the
+    files have their own grades, disagreements are listed. With --tokenizer, prefixes are exact to
+    the token where its token count equals that of the files, and lengths missing from the files
+    are counted instead of estimated.
     """  # noqa: D301  (\b keeps click from wrapping)
     check_format(format_name)
     if not paths:
-        raise UserError("nothing to import; name files or folders after the format")
+        raise UserError("nothing to import; give files or folders after the format")
     field_map = parse_map(mapped)
 
     from simulator.importers import import_pool as importing
@@ -143,7 +143,7 @@ def import_pool(
 
 
 def check_format(name: str) -> None:
-    """Raise `UserError` with the nearest name for a format that there is not."""
+    """Check that an import format exists; raise `UserError` with the nearest name otherwise."""
     if name in FORMATS:
         return
     import difflib
@@ -154,20 +154,20 @@ def check_format(name: str) -> None:
 
 
 def parse_map(mapped: Sequence[str]) -> dict[str, str]:
-    """`field=column` options as a dict. Raises `UserError` for one without `=` or given twice."""
+    """Parse `field=column` options; raise `UserError` for a missing `=` or a repeated field."""
     parsed: dict[str, str] = {}
     for option in mapped:
         name, equals, column = option.partition("=")
         if not name or not equals:
             raise UserError(f"--map {option}: give it as FIELD=COLUMN")
         if name in parsed:
-            raise UserError(f"--map {option}: {name} is mapped to {parsed[name]!r} already")
+            raise UserError(f"--map {option}: {name} is already mapped to {parsed[name]!r}")
         parsed[name] = column
     return parsed
 
 
 def print_report(report: ImportReport) -> None:
-    """What was imported, as a table; then what to know about it."""
+    """Print a table of the imported pool, then notes, skipped rows and disagreements."""
     from simulator.report.tables import print_table
 
     rows = [
@@ -178,16 +178,16 @@ def print_report(report: ImportReport) -> None:
         ["traces", f"{report.traces:,}"],
         ["tokens", f"{report.tokens:,}"],
         ["token accuracy", report.token_accuracy],
-        ["signals", ", ".join(report.signals) or "none beside lengths and answers"],
+        ["signals", ", ".join(report.signals) or "only lengths and answers"],
     ]
     print_table(["", "imported"], rows)
     for note in report.notes:
         click.echo(f"note: {note}")
     for example in report.dropped_examples:
-        click.echo(f"left out: {example}")
+        click.echo(f"skipped: {example}")
     hidden = sum(report.dropped.values()) - len(report.dropped_examples)
     if hidden > 0:
-        click.echo(f"left out: {hidden:,} more")
+        click.echo(f"skipped: {hidden:,} more")
     if not report.disagreements:
         return
     shown = report.disagreements[:SHOWN_DISAGREEMENTS]
@@ -197,11 +197,11 @@ def print_report(report: ImportReport) -> None:
     rows = [[shortened(value) for value in verdicts(each).values()] for each in shown]
     print_table(headers, rows)
     if count > len(shown):
-        click.echo(f"… and {count - len(shown):,} more, all listed by --json")
+        click.echo(f"… and {count - len(shown):,} more; --json prints all")
 
 
 def print_json(report: ImportReport) -> None:
-    """The whole report as JSON, with every disagreement."""
+    """Print the whole report as JSON, with every disagreement."""
     import json
     from dataclasses import asdict
 
@@ -212,7 +212,7 @@ def print_json(report: ImportReport) -> None:
 
 
 def verdicts(each: Disagreement) -> dict[str, Any]:
-    """A disagreement in words: problem, trace, answer, gold, their verdict and ours."""
+    """Return a disagreement as problem, trace, answer, gold, the source's verdict and ours."""
     words = {True: "correct", False: "wrong"}
     return {
         "problem": each.problem_id,
@@ -225,6 +225,6 @@ def verdicts(each: Disagreement) -> dict[str, Any]:
 
 
 def shortened(value: object, limit: int = 40) -> str:
-    """A value on one line of at most `limit` characters; nothing for None."""
+    """Format a value on one line of at most `limit` characters; None as an empty text."""
     line = "" if value is None else " ".join(str(value).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

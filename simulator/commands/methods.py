@@ -3,8 +3,8 @@ from __future__ import annotations
 import click
 
 
-@click.command(epilog="Example: deepprune-sim methods --json")
-@click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")
+@click.command(epilog="\b\nExample:\n  deepprune-sim methods --json")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def methods(as_json: bool) -> None:
     """List the built-in policies with their parameters and sources."""
     import json

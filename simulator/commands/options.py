@@ -1,4 +1,4 @@
-"""What several commands take and print."""
+"""Options and output shared by several commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 cache_option = click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of pools, instead of $DEEPPRUNE_SIM_CACHE or datasets_cache/.",
+    help="Folder of pools. [default: $DEEPPRUNE_SIM_CACHE, else datasets_cache/]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -24,7 +24,7 @@ def print_json(value: Any) -> None:
 
 
 def _jsonable(value: Any) -> Any:
-    """`value` with what JSON lacks replaced: NaN and infinities by null, dates and such by text."""
+    """Replace values that JSON lacks: NaN and infinities by null, dates and others by text."""
     if isinstance(value, dict):
         return {str(key): _jsonable(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
@@ -35,29 +35,29 @@ def _jsonable(value: Any) -> Any:
 
 
 def percent(fraction: float) -> str:
-    """A fraction as a percentage with two decimals."""
+    """Format a fraction as a percentage with two decimals."""
     return f"{100 * fraction:.2f}%"
 
 
 def with_interval(estimate: Estimate) -> str:
-    """A fraction as a percentage with its interval, where it has one."""
+    """Format a fraction as a percentage, with its interval if it has one."""
     if estimate.low is None or estimate.high is None:
         return percent(estimate.value)
     return f"{percent(estimate.value)} [{100 * estimate.low:.2f}, {100 * estimate.high:.2f}]"
 
 
 def share(fraction: float | None) -> str:
-    """A fraction with four decimals, `-` for None."""
+    """Format a fraction with four decimals, None as `-`."""
     return "-" if fraction is None else f"{fraction:.4f}"
 
 
 def large_number(count: int) -> str:
-    """A whole number, in units of 10^8 from ten million on, as the literature has it."""
+    """Format a whole number; from ten million on in units of 10^8, as in the literature."""
     return f"{count / 1e8:.3f} x10^8" if count >= 10_000_000 else f"{count:,}"
 
 
 def file_size(size: int) -> str:
-    """Bytes in the unit that suits their number, decimal."""
+    """Format a number of bytes in a fitting decimal unit."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= scale:
             return f"{size / scale:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""What long work says while it goes on: on standard error, so that results stay clean."""
+"""Progress and notes of long commands, on standard error so that results stay clean."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from contextlib import contextmanager
 import click
 
 SECONDS_BETWEEN_LINES = 10
-"""How often progress is told where standard error is no terminal."""
+"""Interval between progress lines where standard error is no terminal."""
 
 
 @contextmanager
 def stages_shown() -> Iterator[Callable[[str, float], None]]:
-    """A bar on a terminal; elsewhere a plain line now and then.
+    """Show progress: a bar on a terminal, elsewhere a plain line from time to time.
 
-    Call it with what is being done and the fraction of it that is done.
+    Yields a function to call with the name of the current stage and the fraction of it done.
     """
     if sys.stderr.isatty():
         from rich.console import Console
@@ -40,11 +40,11 @@ def stages_shown() -> Iterator[Callable[[str, float], None]]:
 
 @contextmanager
 def progress_bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """The same for work of one kind: call it with how much is done and how much there is."""
+    """Show the progress of a single stage; yields a function of the done and the total amount."""
     with stages_shown() as stage:
         yield lambda done, total: stage(title, done / max(total, 1))
 
 
 def note(text: str) -> None:
-    """A line beside the results."""
+    """Print a line on standard error."""
     click.echo(text, err=True)

@@ -1,4 +1,4 @@
-"""`deepprune-sim report`: runs compared, as a table, for a paper, or as a picture."""
+"""`deepprune-sim report`: compare runs as a table, for a paper, or as a plot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SUFFIXES = {
     ".csv": "csv",
     ".json": "json",
 }
-"""The format that an output file's name stands for, where none is given."""
+"""Default format of an output file, by its suffix."""
 
 PICTURES = (".png", ".svg")
 
@@ -44,14 +44,14 @@ PICTURES = (".png", ".svg")
     "--format",
     "form",
     type=click.Choice(FORMATS),
-    help="How to print it. [default: what -o's name stands for (.md, .tex, …), else table]",
+    help="Output format. [default: by the suffix of -o (.md, .tex, …), else table]",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Write to a file, replacing it if it exists.",
+    help="Write to a file, overwriting it.",
 )
 @click.option(
     "--plot",
@@ -59,18 +59,18 @@ PICTURES = (".png", ".svg")
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Draw accuracy against tokens as .png or .svg, replacing the file; repeatable.",
+    help="Plot accuracy against tokens as .png or .svg, overwriting it; repeatable.",
 )
 @click.option(
     "--pairs",
     "every_pair",
     is_flag=True,
-    help="Compare every two methods, not only each with the best; in CSV instead of the rows.",
+    help="Compare all pairs of methods, not only each with the best; CSV then holds only pairs.",
 )
 @click.option(
     "--diversity",
     is_flag=True,
-    help="Show too how many of the answers the finished traces keep; CSV and JSON always do.",
+    help="Add the share of distinct answers kept; CSV and JSON always have it.",
 )
 def report(
     runs: Sequence[str],
@@ -82,20 +82,21 @@ def report(
 ) -> None:
     """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
 
-    Each method is compared with the most accurate one of its pool, problem by problem, and tied
-    with it (=) where the interval of their difference covers zero. Where several recorded pools
-    have methods in common, those are averaged too, each pool weighted equally.
+    RUN is the folder of a run or a sweep, or its name in runs/.
 
-    RUN is the folder of a run or a sweep, or its name below runs/. Rows are sorted by pool and
-    tokens; pools that are synthetic have a section and panels of their own. CSV and JSON hold all
-    figures unrounded.
+    Each method is compared with the most accurate one on the same pool, paired by problem. A tie
+    (=) means that the interval of the difference contains zero. Methods that several recorded
+    pools have in common are also averaged, with equal weight for each pool.
+
+    Rows are sorted by pool and tokens. Synthetic pools are shown separately. CSV and JSON hold
+    unrounded values.
     """
     form = form or _format_of(output)
     for file in [*plots, *([output] if output else [])]:
         _check_writable(file)
     for file in plots:
         if file.suffix.lower() not in PICTURES:
-            raise UserError(f"{file}: a plot is a .png or an .svg file; change the name")
+            raise UserError(f"{file}: a plot must be a .png or .svg file; change the name")
 
     from simulator.report.comparison import compare
     from simulator.report.text import FORMATS as RENDER
@@ -125,22 +126,22 @@ def report(
 
 
 def find_run(name: str) -> Path:
-    """The folder that RUN means: a path, or a name below runs/.
+    """Return the folder of RUN, which is a path or a name in runs/.
 
     Raises
     ------
     UserError
-        There is no such folder; the message names the nearest run.
+        No such folder; the message names the nearest run.
     """
     for folder in (Path(name), runs_folder() / name):
         if folder.is_dir():
             return folder
         if folder.is_file():
-            raise UserError(f"{folder}: a file, not a run's folder; give {folder.parent}")
+            raise UserError(f"{folder}: not the folder of a run; give {folder.parent}")
         partial = folder.parent / f"{folder.name}.partial"
         if partial.is_dir():
             raise UserError(
-                f"{partial}: unfinished run; repeat its command with --resume to finish it"
+                f"{partial}: unfinished run; repeat its command with --resume to complete it"
             )
     from difflib import get_close_matches
 
@@ -148,14 +149,14 @@ def find_run(name: str) -> Path:
     known = sorted(file.parent.name for mark in marks for file in runs_folder().glob(f"*/{mark}"))
     holding = [run for run in known if Path(name).name in run]
     near = holding or get_close_matches(Path(name).name, known)
-    hint = f"did you mean {' or '.join(near[:3])}?" if near else "deepprune-sim run makes one"
-    raise UserError(f"{name}: no such run, here or in {runs_folder()}/; {hint}")
+    hint = f"did you mean {' or '.join(near[:3])}?" if near else "make one with deepprune-sim run"
+    raise UserError(f"{name}: no such run, neither here nor in {runs_folder()}/; {hint}")
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Write a file that nobody ever sees half-written; one that exists is replaced.
+    """Write a file atomically, overwriting one that exists.
 
-    A link is followed; a device or a pipe, such as /dev/stdout, is written to as it stands.
+    A link is followed. A device or a pipe, such as /dev/stdout, is written to directly.
     """
     shown = file
     try:
@@ -180,21 +181,21 @@ def _format_of(output: Path | None) -> str:
         return "table"
     if output.suffix.lower() not in SUFFIXES:
         raise UserError(
-            f"{output}: no format goes by {output.suffix or 'such a name'}; give --format "
-            f"({', '.join(FORMATS)}) or a name in {', '.join(SUFFIXES)}"
+            f"{output}: no format for {output.suffix or 'this name'}; give --format "
+            f"({', '.join(FORMATS)}) or a name ending in {', '.join(SUFFIXES)}"
         )
     return SUFFIXES[output.suffix.lower()]
 
 
 def _check_writable(file: Path) -> None:
     if file.is_dir():
-        raise UserError(f"{file}: a folder; give the name of a file")
+        raise UserError(f"{file}: a folder; give a file name")
     if not file.parent.is_dir():
-        raise UserError(f"{file}: there is no folder {file.parent}; make it first")
+        raise UserError(f"{file}: no folder {file.parent}; make it first")
 
 
 def _print(comparison: Comparison) -> None:
-    """The tables as a terminal shows them: one a pool, without the columns that do not fit."""
+    """Print the tables on a terminal, one for each pool, without columns that do not fit."""
     from simulator.report.tables import print_table
     from simulator.report.text import panels
 
@@ -207,6 +208,6 @@ def _print(comparison: Comparison) -> None:
         print_table(block.headers, block.rows, block.right)
     if dropped:
         names = ", ".join(dropped)
-        click.echo(f"Without {names}, for want of width; report … | less -S shows all.")
+        click.echo(f"No room for {names}; report … | less -S shows all columns.")
     for note in comparison.notes:
         click.echo(click.wrap_text(note, width=min(100, width)))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    epilog="Examples: deepprune-sim run cons@64   "
-    "deepprune-sim run my_policy.py -d '*aime24' -p m=5 -n 64 --repeats 100 -j 4   "
-    "deepprune-sim run parallel-probe -p patience=3,7,15 -p warm_up=10,15"
+    epilog="\b\nExamples:\n  deepprune-sim run cons@64\n"
+    "  deepprune-sim run my_policy.py -d '*aime24' -p m=5 -n 64 --repeats 100 -j 4\n"
+    "  deepprune-sim run parallel-probe -p patience=3,7,15 -p warm_up=10,15"
 )
 @click.argument("policy")
 @click.option(
@@ -28,81 +28,92 @@ if TYPE_CHECKING:
     "patterns",
     multiple=True,
     metavar="POOL",
-    help="Pools, by name or "
-    "glob; repeatable. [default: every real pool with the signals the policy needs]",
+    help="Pool to replay, by name or glob; repeatable. "
+    "[default: every real pool with the signals the policy needs]",
 )
 @click.option(
     "-p",
     "settings",
     multiple=True,
     metavar="NAME=VALUE[,VALUE…]",
-    help="Set a parameter. Several values make a sweep: every combination, in one folder. "
-    "A comma within a value is written \\,",
+    help="Set a parameter. Several values make a sweep over all combinations, in one folder. "
+    "Write \\, for a comma in a value.",
 )
 @click.option(
     "-n",
     "--budget",
     type=click.IntRange(min=1),
-    help="Traces a problem. [default: the policy's own, or 512; at most what the pool holds]",
+    help="Traces per problem. [default: the policy's own, else 512; at most all in the pool]",
 )
 @click.option(
     "--repeats",
     type=click.IntRange(min=1, max=1_000_000),
     default=64,
     show_default=True,
-    help="Orders of traces to replay and average.",
+    help="Number of random trace orders to replay and average.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "-j", "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
+)
+@click.option(
+    "-j",
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of processes.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="The run's or sweep's folder. [default: runs/<time>-<policy>]",
+    help="Folder of the run or sweep. [default: runs/<time>-<policy>]",
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with an interrupted run or sweep, or add values to a sweep (with -o).",
+    help="Continue an interrupted run or sweep, or add values to a sweep (with -o).",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(min=1),
     metavar="SLOTS",
-    help="Traces that decode at the same time; the others queue. [default: all]",
+    help="Number of traces that decode at the same time; the others queue. [default: all]",
 )
 @click.option(
     "--step-seconds",
     metavar="CURVE",
-    help="Seconds a decode step, as 0.02 or as "
-    "batch:seconds points 1:0.012,64:0.02; the clock then counts seconds.",
+    help="Seconds per decode step: a number (0.02) or batch:seconds points "
+    "(1:0.012,64:0.02). The clock then counts seconds.",
 )
 @click.option(
     "--judge",
     "judge",
     metavar="JUDGE",
-    help="Who says which traces end in the same answer: lexical, embedding, hf, vllm, oracle, with "
-    "settings as NAME:SETTING=VALUE,…, or the name of stored scores (deepprune-sim judge score). "
-    "It reads prefixes cut as the policy's parameter `truncation` says. [default: lexical, where "
-    "the policy asks one]",
+    help="Judge that predicts whether two traces reach the same answer: lexical, embedding, hf, "
+    "vllm or oracle, with settings as NAME:SETTING=VALUE,…, or the name of stored scores "
+    "(deepprune-sim judge score). The policy's parameter `truncation` sets the prefixes it reads. "
+    "[default: lexical, if the policy uses a judge]",
 )
 @click.option(
     "--judge-cost",
     type=click.FloatRange(min=0),
     metavar="RATIO",
-    help="What a token that the judge reads costs, in tokens of the model. [default: the judge's "
-    "parameters over the model's, as its name says them (8b), else 1; 0 for one without a model]",
+    help="Cost of one judge token, in reasoning-model tokens. [default: the ratio of their "
+    "parameter counts, read from the names (8b), else 1; 0 for a judge without a model]",
 )
 @click.option(
     "--in-process",
     is_flag=True,
-    help="Run a policy file in this process, as for breakpoint(), and not in one of its own that "
-    "is kept from the pools.",
+    help="Run a policy file in this process, for example to use breakpoint(). By default it runs "
+    "in a process without access to the pools.",
 )
-@click.option("--cache", type=click.Path(path_type=Path), help="The folder of pools.")
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    help="Folder of pools. [default: $DEEPPRUNE_SIM_CACHE, else datasets_cache/]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def run(
     policy: str,
@@ -122,7 +133,7 @@ def run(
     cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Replay POLICY over stored traces and score it.
+    """Replay POLICY on stored traces, and report its accuracy and tokens.
 
     POLICY is a built-in method (see `deepprune-sim methods`), a file with one policy class, or
     file.py@Class.
@@ -154,7 +165,7 @@ def run(
         if judges.note is not None:
             note(judges.note)
     elif judge is not None or judge_cost is not None:
-        raise UserError(f"{loaded.name} asks no judge; leave out --judge and --judge-cost")
+        raise UserError(f"{loaded.name} does not use a judge; remove --judge and --judge-cost")
     pools = choose_pools(cache_folder(cache), patterns, loaded, needs)
     specs = [
         RunSpec(
@@ -176,18 +187,20 @@ def run(
     for pool, size in zip(pools, spec.budgets, strict=True):
         default = loaded.policy.budget
         if budget is None and loaded.budget is None and default and size < default:
-            note(f"{pool.name}: budget {size} instead of {default}, all the traces it holds")
+            note(
+                f"{pool.name}: budget {size} instead of {default}, the number of traces in the pool"
+            )
     folder = output
     if folder is None and resume:
         if sweep is None:
             folder = find_partial(runs_folder(), spec)
         else:
             folder = find_partial_sweep(runs_folder(), sweep)
-        note(f"resuming {folder}" if folder else "no interrupted run of this kind, starting one")
+        note(f"resuming {folder}" if folder else "no interrupted run to resume, starting a new one")
     if folder is None:
         folder = new_folder(runs_folder(), loaded.name)
     if resume and (folder / "summary.json").exists():
-        raise UserError(f"{folder}: complete already; see it with: deepprune-sim report {folder}")
+        raise UserError(f"{folder}: already complete; see it with: deepprune-sim report {folder}")
     command = ["deepprune-sim", *sys.argv[1:]]
     title = loaded.name if sweep is None else f"{loaded.name}, {len(specs)} settings"
     try:
@@ -200,7 +213,7 @@ def run(
     except KeyboardInterrupt as error:
         if not partial_folder(folder).exists():
             raise
-        hint = f"; go on with the same command and: --resume -o {folder}"
+        hint = f"; to continue, repeat the command with: --resume -o {folder}"
         raise interrupted(error, hint) from None
     if sweep is not None:
         from simulator.commands.run_sweep import show_sweep
@@ -217,11 +230,11 @@ def run(
 def choose_pools(
     cache: Path, patterns: tuple[str, ...], loaded: LoadedPolicy, needs: frozenset[str]
 ) -> list[Pool]:
-    """The pools to replay over.
+    """Choose the pools to replay.
 
-    Named pools must have the signals that the policy `needs`. Without names: every real pool that
-    has them; generated ones only where there is no real pool at all; and where there is no pool,
-    the generated sample, which is made now.
+    Named pools must have the signals that the policy `needs`. Without names, these are all real
+    pools that have them, or the generated ones if there is no real pool. If there is no pool at
+    all, a generated sample is made.
     """
     from simulator.errors import UserError
     from simulator.pools.folders import find_pools
@@ -240,11 +253,11 @@ def choose_pools(
             names = ", ".join(pool.name for pool in pools)
             raise UserError(
                 f"{loaded.name} needs {' and '.join(sorted(needs))}, which no pool in {cache} has "
-                f"({names}); import one that has, or name one with -d"
+                f"({names}); import a pool that has, or name one with -d"
             )
         for pool in pools:
             if pool not in usable:
-                note(f"{pool.name}: left out, it has no {' or '.join(sorted(needs))}")
+                note(f"{pool.name}: skipped, it lacks {' or '.join(sorted(needs))}")
         pools = usable
     for pool in pools:
         pool.require(needs, loaded.name)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """The final table of a run on standard output, a pool at a time."""
+    """Print the metrics of a run on standard output, one table for each pool."""
     from simulator.report.tables import print_table
 
     for entry in summary["pools"]:
@@ -35,7 +35,7 @@ def print_summary(summary: dict[str, Any]) -> None:
 
 
 def about_judge(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Rows about the judge and about clusters, as far as a run has any."""
+    """Return rows about the judge and about clusters, if the run has any."""
     metrics, rows = entry["metrics"], []
     if metrics["judge_calls"]["value"]:
         rows = [
@@ -61,7 +61,7 @@ def about_judge(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def print_heading(entry: dict[str, Any]) -> None:
-    """What stands above the figures of a pool."""
+    """Print the heading of a pool's table."""
     synthetic = " (synthetic)" if entry["synthetic"] else ""
     click.echo(
         f"{entry['pool']}{synthetic}: {_count(entry['problems'], 'problem')}, N={entry['budget']}, "
@@ -74,7 +74,7 @@ def _count(number: int, what: str) -> str:
 
 
 def print_notes(summary: dict[str, Any], more: str = "") -> None:
-    """What stands below the figures of all pools."""
+    """Print the notes below all tables."""
     notes = (
         f"{_count(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are from a "
         "bootstrap over problems; cons@N votes over the same N traces in the same order."
@@ -82,7 +82,7 @@ def print_notes(summary: dict[str, Any], more: str = "") -> None:
     if any(entry["synthetic"] for entry in summary["pools"]):
         notes += " Synthetic traces are generated: good for trying things out, not for any claim."
     if summary["unranked"]:
-        notes += " Unranked: the policy or its judge knows what none can."
+        notes += " Unranked: the policy or its judge uses ground truth."
     notes += more
     click.echo(click.wrap_text(notes, width=min(100, shutil.get_terminal_size().columns)))
 
@@ -90,7 +90,7 @@ def print_notes(summary: dict[str, Any], more: str = "") -> None:
 def shown(
     label: str, estimate: Mapping[str, float | None], scale: float, form: str
 ) -> tuple[str, str, str]:
-    """A row of the final table: label, value and interval."""
+    """Return a row of a metrics table: label, value and interval."""
     value, low, high = (
         None if part is None else form.format(part * scale + 0.0) for part in estimate.values()
     )

@@ -1,4 +1,4 @@
-"""What `deepprune-sim run` shows of a sweep: one table, and one plot beside the runs."""
+"""Output of `deepprune-sim run` for a sweep: one table, and one plot in the sweep's folder."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from simulator.runs.sweep import Sweep
 
 PLOT = "sweep.png"
-"""The picture's name in the sweep's folder."""
+"""File name of the plot in the sweep's folder."""
 
 
 def show_sweep(
     sweep: Sweep, folder: Path, summaries: Sequence[dict[str, Any]], as_json: bool
 ) -> None:
-    """Draw a sweep that has been made in `folder`, and print it."""
+    """Plot and print the finished sweep in `folder`."""
     from simulator.commands.report import write_whole
     from simulator.report.comparison import compare
     from simulator.report.plot import plot
@@ -54,9 +54,9 @@ def print_sweep(
     summaries: Sequence[dict[str, Any]],
     front: Mapping[tuple[Path, str], bool],
 ) -> None:
-    """A table a pool on standard output, a row a setting in the order of the grid.
+    """Print a table for each pool on standard output, with a row for each setting in grid order.
 
-    `front` says which runs are on a pool's Pareto front.
+    `front` maps a run and a pool to True if the run is on the pool's Pareto front.
     """
     from simulator.report.tables import print_table
 
@@ -89,7 +89,7 @@ def print_sweep(
 
 
 def folded(table: Sequence[list[str]], columns: int) -> Sequence[list[str]]:
-    """A table with intervals and units below values where they do not fit beside them."""
+    """Put intervals and units on a second line if the table is wider than `columns`."""
     widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
     if sum(widths) <= columns:
         return table
@@ -101,6 +101,6 @@ def folded(table: Sequence[list[str]], columns: int) -> Sequence[list[str]]:
 
 
 def with_interval(estimate: Mapping[str, float | None], scale: float, form: str) -> str:
-    """A value with its interval in brackets."""
+    """Format a value with its interval in brackets."""
     _, value, interval = shown("", estimate, scale, form)
     return f"{value} {interval}" if estimate["low"] is not None else value

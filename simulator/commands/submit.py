@@ -10,14 +10,14 @@ import click
 from simulator.commands.options import json_option, print_json
 
 ASKED = {
-    "method": "Method, as the board shows it",
+    "method": "Method, as shown on the leaderboard",
     "authors": "Authors, separated by semicolons",
     "organisation": "Organisation (may be empty)",
     "paper": "Paper, an https:// link (may be empty)",
     "code": "Code, an https:// link (may be empty)",
     "description": "Description, a sentence or two",
 }
-"""What is asked for on a terminal, in this order."""
+"""Questions asked on a terminal, in this order."""
 
 
 @click.command(
@@ -27,13 +27,13 @@ ASKED = {
     '      --description "Stops early." --hub owner/board'
 )
 @click.argument("run", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--method", help="What the board calls it.")
-@click.option("--authors", help="Names, separated by semicolons.")
-@click.option("--organisation", help="Where they work; may be left out.")
-@click.option("--date", "when", metavar="DAY", help="As 2026-01-31. [default: today]")
-@click.option("--paper", metavar="LINK", help="https:// link to the paper; may be left out.")
-@click.option("--code", metavar="LINK", help="https:// link to the code; may be left out.")
-@click.option("--description", help="A sentence or two, plain text.")
+@click.option("--method", help="Name of the method on the leaderboard.")
+@click.option("--authors", help="Author names, separated by semicolons.")
+@click.option("--organisation", help="The authors' organisation; optional.")
+@click.option("--date", "when", metavar="DAY", help="Date, as 2026-01-31. [default: today]")
+@click.option("--paper", metavar="LINK", help="https:// link to the paper; optional.")
+@click.option("--code", metavar="LINK", help="https:// link to the code; optional.")
+@click.option("--description", help="One or two sentences, plain text.")
 @click.option(
     "-o",
     "--output",
@@ -41,12 +41,12 @@ ASKED = {
     default=Path("submissions"),
     show_default=True,
     metavar="DIR",
-    help="The folder of submissions, in which one is made.",
+    help="Folder in which to make the submission's folder.",
 )
 @click.option(
-    "--hub", metavar="OWNER/NAME", help="Open a pull request on this dataset's repository."
+    "--hub", metavar="OWNER/NAME", help="Open a pull request on this Hub dataset repository."
 )
-@click.option("--bundle", is_flag=True, help="Write one file, to send by hand, and no folder.")
+@click.option("--bundle", is_flag=True, help="Write one file to send, instead of a folder.")
 @json_option
 def submit(
     run: Path,
@@ -62,18 +62,18 @@ def submit(
     bundle: bool,
     as_json: bool,
 ) -> None:
-    """Pack RUN, a folder below runs/, for the leaderboard.
+    """Pack RUN, a folder in runs/, for the leaderboard.
 
-    Makes submissions/<date>-<method>/ of the run, its policy and what you say about it. Everything
-    is checked first, and all that is missing is said at once. On a terminal, what no option gives
-    is asked for.
+    Makes submissions/<date>-<method>/ with the run, its policy and its description. Everything is
+    checked first, and all problems are listed at once. On a terminal, you are asked for the
+    options you leave out.
     """
     from simulator.errors import UserError
     from simulator.submissions.hub_upload import check_repository, open_pull_request
     from simulator.submissions.packing import pack, write_bundle, write_folder
 
     if hub is not None and bundle:
-        raise UserError("--hub sends the submission, --bundle writes it to be sent; give one")
+        raise UserError("--hub and --bundle exclude each other; give one")
     if hub is not None:
         check_repository(hub)
     given = {
@@ -92,20 +92,20 @@ def submit(
     place: str
     if hub is not None:
         place = open_pull_request(packed, hub)
-        then = f"pull request: {place}\nIts checks verify it; what they find is said there."
+        then = f"pull request: {place}\nThe repository's checks verify it and report there."
     elif bundle:
         file = write_bundle(packed, Path())
         place = str(file)
         then = (
             f"bundle: {file}\nCheck it with: deepprune-sim verify {file}\n"
-            "then send it to those who keep the board."
+            "then send it to the leaderboard's maintainers."
         )
     else:
         folder = write_folder(packed, output)
         place = str(folder)
         then = (
             f"submission: {folder}\nCheck it with: deepprune-sim verify {folder}\n"
-            "then add the folder to a fork of the board's repository and open a pull request."
+            "then add the folder to a fork of the leaderboard's repository and open a pull request."
         )
     recorded = packed.submission.run
     if as_json:
@@ -121,13 +121,13 @@ def submit(
         return
     click.echo(then)
     if recorded.synthetic:
-        click.echo("Its traces are generated: the board marks it synthetic.")
+        click.echo("Its traces are generated, so the leaderboard marks it as synthetic.")
     if recorded.unranked:
-        click.echo("It is a study that no board ranks: policy or judge knows what none can.")
+        click.echo("It will not be ranked: the policy or its judge uses ground truth.")
 
 
 def _fields(given: dict[str, str | None], when: str | None) -> dict[str, Any]:
-    """What was typed, as `submission.toml` has it."""
+    """Convert the given options to the fields of `submission.toml`."""
     fields: dict[str, Any] = {name: value for name, value in given.items() if value}
     if "authors" in fields:
         fields["authors"] = [each.strip() for each in fields["authors"].split(";") if each.strip()]

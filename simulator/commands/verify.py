@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(path_type=Path),
 )
-@click.option("--no-rerun", is_flag=True, help="Do not run policies again.")
+@click.option("--no-rerun", is_flag=True, help="Do not rerun policies.")
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
-    help="Run only so many repeats again; quicker, but does not count. [default: all]",
+    help="Rerun only this many repeats; faster, but does not count. [default: all]",
 )
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
-    help="The other seed to try. [default: one that nobody can know before]",
+    help="Seed of the second rerun. [default: an unpredictable one]",
 )
 @click.option(
     "--timeout",
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     default=6 * 3600,
     show_default=True,
     metavar="SECONDS",
-    help="When to give a submission up.",
+    help="Time limit for each submission.",
 )
 @click.option(
     "-j",
@@ -55,10 +55,10 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="How many submissions to verify at once.",
+    help="Number of submissions to verify at the same time.",
 )
-@click.option("--dry-run", is_flag=True, help="Write no verification.json.")
-@click.option("--markdown", is_flag=True, help="Print a summary for a pull request's comment.")
+@click.option("--dry-run", is_flag=True, help="Do not write verification.json.")
+@click.option("--markdown", is_flag=True, help="Print a summary as a pull request comment.")
 @cache_option
 @json_option
 @click.pass_context
@@ -75,17 +75,17 @@ def verify(
     cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Check SUBMISSIONs, folders or bundles, in three steps.
+    """Verify each SUBMISSION, a folder or a bundle, in three steps.
 
     \b
-      well-formed  the files, and nothing else, as the format says
-      recomputed   every figure again, from decisions and pools alone
-      rerun        the policy again, compared row by row; with another seed;
-                   and the checks of `deepprune-sim check`
+      well-formed  the files follow the submission format, with none missing or added
+      recomputed   every metric is recomputed from the decisions and the pool
+      rerun        the policy is rerun and compared row by row, rerun with another
+                   seed, and put through the checks of `deepprune-sim check`
 
-    A policy file runs in a process of its own that is kept from the pools and from the disk. The
-    outcome is written beside the submission, to verification.json, and decides its badge:
-    verified, recomputed, self-reported, synthetic or withdrawn; none, where something is wrong.
+    A policy file runs in a process without access to the pools or the disk. The result is written
+    to verification.json beside the submission. It sets the badge: verified, recomputed,
+    self-reported, synthetic or withdrawn, or none if anything is wrong.
 
     The exit code is 1 if anything is wrong.
     """  # noqa: D301  (\b keeps click from wrapping)
@@ -97,9 +97,9 @@ def verify(
 
     for path in submissions:
         if not path.is_symlink() and not path.exists():
-            raise UserError(f"{path}: no such submission; name a folder below submissions/")
+            raise UserError(f"{path}: no such submission; give a folder in submissions/")
     if markdown and as_json:
-        raise UserError("--markdown and --json are two ways to print the same; give one")
+        raise UserError("--markdown and --json exclude each other; give one")
     options = Options(cache_folder(cache), not no_rerun, repeats, seed, timeout, _judge_of)
     done: list[Verification] = []
     unwritten = False
@@ -124,7 +124,7 @@ def verify(
 def _verified(
     submissions: Sequence[Path], options: Options, jobs: int
 ) -> Generator[Verification, None, None]:
-    """What came of each submission, in their order; progress is shown while one is waited for."""
+    """Yield each submission's verification in order, and show progress until it is done."""
     from simulator.verification.verify import verify_all
 
     shown: list[Callable[[str, float], None]] = []
@@ -164,7 +164,7 @@ def _show(found: Verification) -> None:
             f"(submitted {given_tokens:,.0f})"
         )
     if found.layers:
-        click.echo(f"{'':15}what held the policy: {', '.join(found.layers)}")
+        click.echo(f"{'':15}policy sandboxed by: {', '.join(found.layers)}")
 
 
 def _judge_of(cache: Path) -> JudgeOf:

@@ -1,7 +1,7 @@
-"""Versions of a stored problem that a fair policy cannot tell from the original.
+"""Modified versions of a stored problem on which a fair policy must decide the same.
 
-What a replay revealed stays; everything it did not (the rest of unfinished traces, all of those
-never started) becomes something else. Or the answer classes get other numbers. Or signals go.
+Either data that a replay did not reveal is replaced (the rest of unfinished traces, all of traces
+never started), or answer classes are renumbered, or signals are removed.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from simulator.signals import SIGNALS
 Ints = npt.NDArray[np.int64]
 
 PROBE_TOKENS = 500
-"""Tokens between the made-up probes of a pool whose own are at no fixed interval."""
+"""Tokens between made-up probes, if the pool's own have no fixed interval."""
 
 WORDS = ("so", "wait,", "thus", "since", "but", "no.", "then", "perhaps", "12", "x + 1", "\n\n")
-"""What made-up text consists of: words that stop rules look for among them."""
+"""Words of made-up text; some of them are words that stop rules look for."""
 
 
 @dataclass(frozen=True)
 class Revealed:
-    """What a replay revealed of each stored trace, shape (traces,).
+    """Data that a replay revealed of each stored trace, shape (traces,).
 
-    `tokens` are those generated, 0 for a trace that was never started; `finished` is whether it
-    came to its own end, so that its length and its answer are known as well.
+    `tokens` are the tokens generated, 0 for a trace that was never started. `finished` is True for
+    a trace that reached its end, so that its length and answer are known.
     """
 
     tokens: Ints
@@ -41,7 +41,7 @@ class Revealed:
 
 @dataclass(eq=False, kw_only=True)
 class _Derived(StoredProblem):
-    """A problem made of another, with its signals, which are read once for both."""
+    """A problem derived from another, whose signals it shares."""
 
     original: StoredProblem
 
@@ -63,16 +63,16 @@ class _Derived(StoredProblem):
 
 
 def _with(problem: StoredProblem, **changed: Any) -> dict[str, Any]:
-    """The fields of a problem made of this one: as they are here, but for what `changed`."""
+    """Return the fields for a problem derived from this one, with those in `changed` replaced."""
     same = {each.name: getattr(problem, each.name) for each in fields(StoredProblem)}
     return {**same, "prepared": {}, "original": problem, **changed}
 
 
 @dataclass(eq=False, kw_only=True)
 class _Scrambled(_Derived):
-    """A problem with another future; each signal's is made up when it is asked for.
+    """A problem with a made-up future; each signal is generated on first use.
 
-    Each follows from `seed`, whatever else has been asked for.
+    A signal depends only on `seed`, not on the use of others.
     """
 
     revealed: Revealed
@@ -105,9 +105,9 @@ class _Scrambled(_Derived):
 def scrambled(
     problem: StoredProblem, revealed: Revealed, rng: np.random.Generator
 ) -> StoredProblem:
-    """The problem with another future: lengths, answers, texts, confidences and probes to come.
+    """Replace the future of a problem: later lengths, answers, texts, confidences and probes.
 
-    The gold answer, which nothing ever reveals, is another as well: what was right is wrong.
+    The gold answer, which is never revealed, changes too: correct classes become wrong ones.
     """
     known = revealed.finished
     lengths = np.where(known, problem.lengths, _longer(problem, revealed, rng))
@@ -127,7 +127,7 @@ def scrambled(
 
 @dataclass(eq=False, kw_only=True)
 class _Relabelled(_Derived):
-    """A problem with class c called `number[c]`; its last element, −1, is for no answer."""
+    """A problem with class c renumbered to `number[c]`; the last element, −1, is for no answer."""
 
     number: npt.NDArray[np.int32]
 
@@ -138,7 +138,7 @@ class _Relabelled(_Derived):
 
 
 def relabelled(problem: StoredProblem, number: npt.NDArray[np.int32]) -> StoredProblem:
-    """The problem with class c called `number[c]`; `number` is a permutation of the classes."""
+    """Renumber class c of a problem to `number[c]`; `number` is a permutation of the classes."""
     old = np.argsort(number)
     new = np.append(number, -1).astype(np.int32)
     other = _with(
@@ -151,19 +151,19 @@ def relabelled(problem: StoredProblem, number: npt.NDArray[np.int32]) -> StoredP
 
 
 def stripped(problem: StoredProblem, signals: Set[str]) -> StoredProblem:
-    """The problem as a pool stores it that has only `signals`."""
+    """Return the problem as it would be in a pool with only `signals`."""
     pool = copy(problem.pool)
     pool.info = replace(pool.info, signals=[s for s in pool.info.signals if s in signals])
     return _Derived(**_with(problem, pool=pool))
 
 
 def with_question(problem: StoredProblem, question: str | None) -> StoredProblem:
-    """The problem as if this were what it asks; what is worked out about its traces serves both."""
+    """Return the problem with another question; both share the cached data of its traces."""
     return _Derived(**_with(problem, question=question, prepared=problem.prepared))
 
 
 def _longer(problem: StoredProblem, revealed: Revealed, rng: np.random.Generator) -> Ints:
-    """Lengths beyond what was revealed, and other than the true ones."""
+    """Draw lengths that exceed the revealed tokens and differ from the true lengths."""
     typical = int(problem.lengths.mean())
     more: Ints = revealed.tokens + rng.integers(1, 2 * typical + 2, len(revealed.tokens))
     return np.where(more == problem.lengths, more + 1, more)
@@ -176,7 +176,7 @@ def _texts(
     most = int((lengths - revealed.tokens).max(initial=0))
     words = np.array([f" {word}" for word in WORDS], dtype=object)
     drawn = words[rng.integers(len(WORDS), size=2 * most)].tolist()
-    made = "".join(drawn)  # of which each trace is given a part
+    made = "".join(drawn)  # each trace gets a part
     stops = np.cumsum([0, *map(len, drawn)])
     for row in np.flatnonzero(~revealed.finished).tolist():
         tokens = int(revealed.tokens[row])
@@ -195,12 +195,12 @@ def _confidences(
     stored = problem.confidence
     highest = stored.values.max(initial=0)
     most = int((lengths - revealed.tokens).max(initial=0))
-    made = rng.random(2 * most, dtype=np.float32)  # of which each trace is given a part
+    made = rng.random(2 * most, dtype=np.float32)  # each trace gets a part
     parts = []
     for row, length in enumerate(lengths.tolist()):
         begin = int(stored.offsets[row])
         known = length if revealed.finished[row] else int(revealed.tokens[row])
-        level = highest * rng.random(dtype=np.float32)  # of its own: groups of tokens differ, too
+        level = highest * rng.random(dtype=np.float32)  # differs between traces, so groups differ
         first = int(rng.integers(most + 1))
         new = level * made[first : first + length - known]
         parts += [stored.values[begin : begin + known], new.astype(stored.values.dtype)]
@@ -224,7 +224,7 @@ def _probes(
         kept = int(np.searchsorted(stored.positions[here], tokens, side="right"))
         last = tokens // interval * interval
         new = np.arange(last + interval, length + 1, interval)
-        # Probes end early in real pools; what would have filled the gap is not made up.
+        # Probes end early in real pools; the gap is not filled.
         if kept < last // interval and stored.interval is not None:
             new = new[:0]
         positions.append(np.concatenate([stored.positions[here][:kept], new]))

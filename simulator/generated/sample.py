@@ -1,12 +1,12 @@
-"""A small generated pool, so that a replay works on a machine without any data.
+"""A small generated pool, for replays on a machine without any data.
 
-It is for trying the program out, for tests and for measuring speed. Its shape (how hard problems
-are, how long traces get, how answers scatter, when they settle) follows real traces of Qwen3-8B on
-AIME24 and AIME25 that were probed every 500 tokens (SCOUT, arXiv 2602.03845), through the constants
-below and those of `simulator.generated`; no question, answer or trace is theirs. Within a problem,
-traces are drawn independently of one another, which real ones are only roughly. A method's figures
-on this pool say nothing about the method, so the pool is marked synthetic wherever it is shown. It
-has no text and no confidences.
+It serves to try out the program, to test it and to measure its speed. Its distributions (accuracy
+of problems, length of traces, spread of answers, time at which they settle) follow real traces of
+Qwen3-8B on AIME24 and AIME25, probed every 500 tokens (SCOUT, arXiv 2602.03845), through the
+constants below and those of `simulator.generated`. It contains no question, answer or trace of
+theirs. Within a problem, traces are drawn independently, which is only roughly true of real ones.
+Results on this pool say nothing about a method, so it is marked synthetic everywhere. It has no
+text and no confidences.
 """
 
 from __future__ import annotations
@@ -29,43 +29,43 @@ from simulator.pools.writer import PoolWriter
 from simulator.storage import disk_error, make_folders, remove_empty
 
 SAMPLE_NAME = "generated/sample-8b/aime-like"
-"""Name of the sample pool, and its folder below the cache."""
+"""Name of the sample pool, and its folder in the cache."""
 
 VERSION = "1"
-"""Version of the generator: goes up whenever a constant or a line changes a byte of the pool."""
+"""Version of the generator; must increase with every change that changes a byte of the pool."""
 
 SEED = 51_008_483
 NUM_PROBLEMS = 30
 NUM_TRACES = 128
 PROBE_INTERVAL = 500
 
-# Measured on the 60 problems x 128 traces; benchmarks/sample_fit.py shows how well they fit.
+# Measured on 60 problems x 128 traces; benchmarks/sample_fit.py shows the quality of the fit.
 
 ACCURACY_DECILES = (0.0, 0.02, 0.16, 0.70, 0.83, 0.93, 0.95, 0.99, 1.0, 1.0, 1.0)
-"""Share of correct traces of a problem: minimum, nine deciles, maximum over problems."""
+"""Share of a problem's traces that are correct: minimum, nine deciles, maximum over problems."""
 
 MAX_TOKENS = 40_960
-"""Length limit. 2.9% of the real traces reach it, and 2.4% of all have no readable answer; here
-those that reach it are those without an answer."""
+"""Length limit. 2.9% of the real traces reach it, and 2.4% of all have no readable answer. Here,
+exactly the traces that reach it have no answer."""
 
 
 def make_sample(cache: Path, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Make the sample pool below `cache` unless it is there; returns its folder.
+    """Make the sample pool in `cache` if it does not exist; return its folder.
 
-    The pool is made under a temporary name and moved into place whole, so that several processes
-    can do this at once: the first one's pool stays, and they all hold the same bytes.
+    The pool is made under a temporary name and then renamed, so several processes can do this at
+    the same time: the first pool is kept, and all of them have the same bytes.
 
     Parameters
     ----------
     cache
-        The folder that holds all pools; made if need be.
+        The folder of pools; made if missing.
     progress
-        Called with (problems made, problems in all) after each.
+        Called with (problems made, total number of problems) after each problem.
 
     Raises
     ------
     UserError
-        The disk is full or not writable, or something that is no pool has the sample's name.
+        The disk is full or not writable, or the sample's folder exists and is not a pool.
     """
     target = cache / SAMPLE_NAME
     if (target / "pool.json").is_file():
@@ -96,7 +96,7 @@ def make_sample(cache: Path, progress: Callable[[int, int], None] | None = None)
                 remove_empty(made)
                 raise
             if not (target / "pool.json").is_file():
-                raise UserError(f"{target}: in the way and not a pool; remove it") from None
+                raise UserError(f"{target}: exists and is not a pool; remove it") from None
     except OSError as error:
         raise disk_error(error, target) from error
     except UserError as error:
@@ -109,13 +109,13 @@ def make_sample(cache: Path, progress: Callable[[int, int], None] | None = None)
 
 
 def sample_problems() -> Iterator[ProblemRecord]:
-    """The problems of the sample pool with their traces, always the same ones."""
+    """Yield the problems of the sample pool with their traces, always the same."""
     for number, shape in enumerate(_shapes()):
         yield _problem(number, shape, np.random.default_rng([SEED, number]))
 
 
 def _shapes() -> list[Shape]:
-    """The shape of every problem: accuracies as measured, and the rest of `generated.shape`."""
+    """Return the shape of every problem: measured accuracies, the rest from `generated.shape`."""
     rng = np.random.default_rng(SEED)
     quantiles = evenly(rng, NUM_PROBLEMS)
     accuracy = np.interp(quantiles, np.linspace(0, 1, len(ACCURACY_DECILES)), ACCURACY_DECILES)
@@ -123,8 +123,8 @@ def _shapes() -> list[Shape]:
 
 
 def _problem(number: int, shape: Shape, rng: np.random.Generator) -> ProblemRecord:
-    """One problem with its traces."""
-    answers = np.argsort(rng.random(1000))  # what AIME allows, in random order
+    """Generate one problem with its traces."""
+    answers = np.argsort(rng.random(1000))  # the valid AIME answers in random order
     gold, wrong, others = np.split(answers, [1, 1 + WRONG_ANSWERS])
 
     correct = rng.random(NUM_TRACES) < shape.accuracy

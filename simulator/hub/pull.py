@@ -1,4 +1,4 @@
-"""From a known public source to pools: which of its files make which pool, download, import."""
+"""Downloading a known public source and importing its files as pools."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from simulator.importers.importer import ImportOptions
 from simulator.pools.pool import read_info
 
 SHOWN_FILES = 5
-"""Files that an error names; all of them are told before it."""
+"""Maximum number of files named in an error; a notice before it names all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PullReport:
-    """What a pull made.
+    """Result of a pull.
 
-    `commit` is the full revision that was pulled, `requested` what was asked for. `made` are the
-    pools that were imported now, `here` the names of those that were here from this commit already,
-    `without_files` the names of those that the repository has no files of.
+    `commit` is the full revision that was pulled, `requested` the revision as given. `made` are the
+    imported pools, `here` the names of pools already here from this commit, `without_files` the
+    names of pools without files in the repository.
     """
 
     entry: Entry
@@ -39,7 +39,7 @@ class PullReport:
     without_files: list[str]
 
     def as_dict(self) -> dict[str, Any]:
-        """The report for `--json`."""
+        """Convert the report to a dict for `--json`."""
         return {
             "name": self.entry.name,
             "source": self.entry.source,
@@ -64,25 +64,25 @@ def pull(
     progress: Callable[[str, float], None] = lambda what, fraction: None,
     notice: Callable[[str], None] = lambda text: None,
 ) -> PullReport:
-    """Make the pools of a known public source below `cache`.
+    """Make the pools of a known public source in `cache`.
 
-    Pools that are here from the same commit stay, so that an interrupted pull goes on where it
-    stopped; each pool is written whole or not at all. `notice` is told what a user should know.
+    Pools already here from the same commit are kept, so an interrupted pull can be continued. Each
+    pool is written completely or not at all. `notice` receives notes for the user.
 
     Parameters
     ----------
     revision
-        Instead of the entry's.
+        Revision to use instead of the entry's.
     replace
-        Whether to overwrite pools of the same names.
+        Overwrite pools of the same names.
     keep_files
-        Whether downloads stay, in huggingface_hub's own folder; else they are kept in a folder
-        of their own below `cache`, which is removed once all pools are made.
+        Keep the downloaded files in huggingface_hub's cache. If false, they go to a temporary
+        folder in `cache`, which is removed after all pools are made.
 
     Raises
     ------
     UserError
-        The source cannot be had, a file belongs to no pool or to several, a pool of another
+        The source is not available, a file belongs to no pool or to several, a pool of another
         revision is here, or files cannot be imported.
     """
     if entry.importer not in FORMATS:
@@ -101,7 +101,7 @@ def pull(
     assigned = assign(entry, listing.files, listing.commit, cache=cache, notice=notice)
     without = [entry.pool_name(rule) for rule in entry.pools if not assigned[rule_key(rule)]]
     for name in without:
-        notice(f"{name}: left out, the repository has no files of it")
+        notice(f"{name}: skipped, the repository has no files for it")
     here: list[PoolRule] = []
     wanted: list[PoolRule] = []
     for rule in entry.pools:
@@ -130,7 +130,7 @@ def pull(
             )
     except BaseException:
         if own_folder is not None and not any(own_folder.glob("*/snapshots/*/*")):
-            shutil.rmtree(own_folder, ignore_errors=True)  # nothing in it that is worth resuming
+            shutil.rmtree(own_folder, ignore_errors=True)  # nothing in it to resume
         raise
     if own_folder is not None:
         shutil.rmtree(own_folder, ignore_errors=True)
@@ -139,7 +139,7 @@ def pull(
         from simulator.importers.mapping import mapping_toml
 
         notice(
-            f"to keep this mapping of columns, put under [{entry.name}] in {cache / FILE_NAME}:\n"
+            f"to keep this column mapping, add under [{entry.name}] in {cache / FILE_NAME}:\n"
             f"{mapping_toml(found[0]).strip()}"
         )
     return PullReport(
@@ -153,7 +153,7 @@ def pull(
 
 
 def rule_key(rule: PoolRule) -> tuple[str, str]:
-    """Model and benchmark, which tell an entry's pools apart."""
+    """Return model and benchmark, which identify a pool of an entry."""
     return rule.model, rule.benchmark
 
 
@@ -165,20 +165,20 @@ def assign(
     cache: Path,
     notice: Callable[[str], None] = lambda text: None,
 ) -> dict[tuple[str, str], list[RemoteFile]]:
-    """The files of each pool of an entry, by model and benchmark.
+    """Assign files to the pools of an entry, by model and benchmark.
 
     Raises
     ------
     UserError
-        No file is wanted, or a wanted one belongs to no pool or to several. `notice` is told every
-        such file before.
+        No file matches the entry, or a matching one belongs to no pool or to several. `notice`
+        receives each such file first.
     """
     wanted = [file for file in files if entry.wants(file.path)]
     own = cache / FILE_NAME
     if not wanted:
         names = _some([file.path for file in files]) or "no file at all"
         raise UserError(
-            f"{entry.source}: nothing at {commit} matches files = {_toml(entry.files)}; it holds "
+            f"{entry.source}: nothing at {commit} matches files = {_toml(entry.files)}; it has "
             f"{names}: give other files under [{entry.name}] in {own}"
         )
     assigned: dict[tuple[str, str], list[RemoteFile]] = {rule_key(rule): [] for rule in entry.pools}
@@ -203,7 +203,7 @@ def assign(
 
 
 def _is_here(entry: Entry, rule: PoolRule, commit: str, cache: Path) -> bool:
-    """Whether a pool is here from this commit. Raises `UserError` if it is from elsewhere."""
+    """Check that a pool is here from this commit; raise `UserError` if it is from elsewhere."""
     folder = cache / entry.dataset / rule.model / rule.benchmark
     if not folder.exists():
         return False
@@ -252,20 +252,20 @@ def _import(
     except UserError as error:
         message = str(error)
         if "--map" in message:
-            message += f'; here, that is map = {{field = "column"}} under [{entry.name}] in '
+            message += f'; here, write map = {{field = "column"}} under [{entry.name}] in '
             message += str(cache / FILE_NAME)
         raise UserError(f"{name}: {message}") from error
 
 
 def _how_to_pin(entry: Entry, requested: str, commit: str, cache: Path) -> str:
     return (
-        f"{entry.name} is not pinned: {requested} is now {commit}. To have these files again, put "
-        f'under [{entry.name}] in {cache / FILE_NAME}:\nrevision = "{commit}"'
+        f"{entry.name} is not pinned: {requested} is now {commit}. To get the same files again, "
+        f'put under [{entry.name}] in {cache / FILE_NAME}:\nrevision = "{commit}"'
     )
 
 
 def _some(names: Sequence[str]) -> str:
-    """The first few of some names, and how many more there are."""
+    """List the first few names, and the number of the others."""
     more = len(names) - SHOWN_FILES
     return ", ".join(names[:SHOWN_FILES]) + (f" and {more} more" if more > 0 else "")
 

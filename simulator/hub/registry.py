@@ -1,8 +1,8 @@
-"""The registry of known public pools: what there is to pull, and which files make which pool.
+"""The registry of known public pools: their sources, and the files of each pool.
 
-`simulator/registry.toml` comes with the program (in a source checkout it is
-`datasets_cache/registry.toml`, whose head describes the form). `registry.toml` in the folder of
-pools is the user's own; its entries override those of the same name key by key.
+`registry.toml` beside this module comes with the program (in a source checkout it is
+`datasets_cache/registry.toml`; comments at its top describe the form). `registry.toml` in the
+folder of pools belongs to the user; its entries override those of the same name key by key.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ _POOL_KEYS = ("model", "benchmark", "files", "words", *_OPTIONS)
 
 @dataclass(frozen=True, kw_only=True)
 class PoolRule:
-    """Which of an entry's files make one pool, and how they are imported.
+    """Rule that selects the files of one pool of an entry, with its import options.
 
-    A file belongs here if any of the globs `files` matches its path, or if the path contains one
-    of each group of `words`.
+    A file belongs to the pool if any of the globs `files` matches its path, or if the path contains
+    a word of each group of `words`.
     """
 
     model: str
@@ -57,7 +57,7 @@ class PoolRule:
     drop_bad_rows: bool = False
 
     def matches(self, path: str) -> bool:
-        """Whether the file at `path` in the repository is one of this pool."""
+        """Check that the file at `path` in the repository belongs to this pool."""
         if self.files:
             return any_matches(path, self.files)
         text = _squeezed(path)
@@ -66,7 +66,7 @@ class PoolRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One known public source and the pools that are in it."""
+    """One known public source and its pools."""
 
     name: str
     repository: str
@@ -82,47 +82,47 @@ class Entry:
 
     @property
     def pinned(self) -> bool:
-        """Whether the revision is a full commit, which never changes."""
+        """True if the revision is a full commit, which never changes."""
         return is_commit(self.revision)
 
     @property
     def source(self) -> str:
-        """The repository as an `hf://` address, which is kept with the pools."""
+        """Address `hf://…` of the repository, which is stored in the pools."""
         return f"hf://{self.repo_type}s/{self.repository}"
 
     @property
     def url(self) -> str:
-        """The repository's page on the Hub."""
+        """Page of the repository on the Hub."""
         prefix = "datasets/" if self.repo_type == "dataset" else ""
         return f"https://huggingface.co/{prefix}{self.repository}"
 
     def pool_name(self, rule: PoolRule) -> str:
-        """`dataset/model/benchmark` of one of the pools."""
+        """Return the name `dataset/model/benchmark` of one of the pools."""
         return f"{self.dataset}/{rule.model}/{rule.benchmark}"
 
     def wants(self, path: str) -> bool:
-        """Whether the file at `path` in the repository is one to download."""
+        """Check that the file at `path` in the repository is to be downloaded."""
         return any_matches(path, self.files) and not any_matches(path, self.ignore)
 
 
 def is_commit(revision: str) -> bool:
-    """Whether a revision is a full commit: 40 hexadecimal digits."""
+    """Check that a revision is a full commit: 40 hexadecimal digits."""
     return _COMMIT.fullmatch(revision) is not None
 
 
 def any_matches(path: str, patterns: Iterable[str]) -> bool:
-    """Whether any of the globs matches a path, in any case; `*` also matches slashes."""
+    """Check that any of the globs matches a path, ignoring case; `*` also matches slashes."""
     return any(fnmatchcase(path.casefold(), pattern.casefold()) for pattern in patterns)
 
 
 def read_registry(cache: Path) -> dict[str, Entry]:
-    """All known public pools by name: those of the program and the user's own in `cache`.
+    """Read all known public sources by name, those of the program and the user's own in `cache`.
 
     Raises
     ------
     UserError
-        A registry cannot be read, or an entry is not as it should be; the message names the file,
-        the entry and the key.
+        A registry cannot be read, or an entry is not valid; the message names the file, the entry
+        and the key.
     """
     own = cache / FILE_NAME
     files = [SHIPPED]
@@ -134,7 +134,7 @@ def read_registry(cache: Path) -> dict[str, Entry]:
         for name, table in _read_toml(file).items():
             if not isinstance(table, dict):
                 raise UserError(
-                    f"{file}: {name} stands outside an entry; put it under a heading like [mine]"
+                    f"{file}: {name} is outside of an entry; put it under a heading like [mine]"
                 )
             merged.setdefault(name, {}).update(table)
             origins.update({(name, key): file for key in table})
@@ -143,7 +143,7 @@ def read_registry(cache: Path) -> dict[str, Entry]:
 
 
 def find_entry(cache: Path, name: str) -> Entry:
-    """The entry of a name. Raises `UserError` with the nearest names if there is none."""
+    """Return the entry of a name; raise `UserError` with the nearest names if there is none."""
     entries = read_registry(cache)
     if name in entries:
         return entries[name]
@@ -152,8 +152,8 @@ def find_entry(cache: Path, name: str) -> Entry:
     near += [each for each in folded if name.casefold() in each and each not in near]
     hint = f"did you mean {' or '.join(folded[each] for each in near)}? " if near else ""
     raise UserError(
-        f"no known public pool {name!r}; {hint}deepprune-sim data list --known shows all, and "
-        f"{cache / FILE_NAME} is the place for your own"
+        f"no known public pool {name!r}; {hint}deepprune-sim data list --known shows all; add "
+        f"your own to {cache / FILE_NAME}"
     )
 
 
@@ -169,7 +169,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
 
 
 class _Table:
-    """A table of the registry on its way to an `Entry`; knows how to say what is wrong with it."""
+    """A table of the registry, which is checked and converted to an `Entry`."""
 
     def __init__(
         self,
@@ -209,11 +209,11 @@ class _Table:
         if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
             raise self.fault(key, f'not a list of texts; give it as {key} = ["…"]')
         if key in self.table and not all(each.strip() for each in value):
-            raise self.fault(key, "holds an empty text; leave it out")
+            raise self.fault(key, "contains an empty text; remove it")
         return tuple(value)
 
     def part(self, key: str, default: str | None = None) -> str:
-        """A part of a pool's name, which is a folder's name too."""
+        """Return a part of a pool's name, which must be usable as a folder name."""
         value = self.text(key, default)
         if not _NAME_PART.fullmatch(value):
             raise self.fault(
@@ -233,7 +233,7 @@ class _Table:
                 raise self.fault(key, f"missing; add {example}")
         repository = self.text("repository")
         if not _REPOSITORY.fullmatch(repository):
-            raise self.fault("repository", f"{repository!r} is not owner/name; give it as such")
+            raise self.fault("repository", f"{repository!r} is not of the form owner/name")
         repo_type = self.text("repo_type", "dataset")
         if repo_type not in REPO_TYPES:
             raise self.fault("repo_type", f"{repo_type!r}; use one of {', '.join(REPO_TYPES)}")
@@ -250,7 +250,7 @@ class _Table:
         names = [(rule.model, rule.benchmark) for rule in rules]
         for index, name in enumerate(names):
             if name in names[:index]:
-                raise self.fault("pools", f"{'/'.join(name)} comes twice; give its files once")
+                raise self.fault("pools", f"{'/'.join(name)} occurs twice; remove one")
         return Entry(
             name=self.name,
             repository=repository,
@@ -272,10 +272,10 @@ class _Table:
         model, benchmark = pool.part("model"), pool.part("benchmark")
         files, words = pool.texts("files"), pool.texts("words")
         if bool(files) == bool(words):
-            raise pool.fault("files", "give either files or words, to say which files are its own")
+            raise pool.fault("files", "give either files or words, to select its files")
         groups = tuple(tuple(word for word in each.split("|") if word.strip()) for each in words)
         if not all(_squeezed(word) for group in groups for word in group) or not all(groups):
-            raise pool.fault("words", "a word of nothing but separators; give letters or digits")
+            raise pool.fault("words", "a word has only separators; add letters or digits")
         field_map = pool.table.get("map", {})
         if not isinstance(field_map, dict) or not all(
             isinstance(column, str) for column in field_map.values()
@@ -286,7 +286,7 @@ class _Table:
             raise pool.fault("answer_kind", f"{kind!r}; use one of {', '.join(ANSWER_KINDS)}")
         drop = pool.table.get("drop_bad_rows", False)
         if not isinstance(drop, bool):
-            raise pool.fault("drop_bad_rows", "neither true nor false; give one of them")
+            raise pool.fault("drop_bad_rows", "must be true or false")
         return PoolRule(
             model=model,
             benchmark=benchmark,
@@ -300,5 +300,5 @@ class _Table:
 
 
 def _squeezed(text: str) -> str:
-    """A text without case and without the characters that names are broken up with."""
+    """Remove case and separators from a text."""
     return _SEPARATORS.sub("", text.casefold())

@@ -1,7 +1,7 @@
-"""The host's side of a policy in a process of its own: loading it there, and what holds it.
+"""Loading policies in separate, sandboxed processes: the host's side.
 
-A policy file never runs in a process that holds pools. Its process is started afresh, handed the
-source, the parameters and one problem after another (`simulator.isolation.process`).
+A policy file never runs in a process that holds pools. It runs in a new process, which receives
+the source, the parameters and one problem after another (`simulator.isolation.process`).
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ def load(
     in_process: bool = False,
     strict: Strict | None = None,
 ) -> LoadedPolicy:
-    """Load a built-in method, in this process, or a policy file, in one of its own.
+    """Load a built-in method in this process, or a policy file in a separate one.
 
-    The settings of one file share a process, which ends with the last of them.
+    All settings of one file share a process, which ends when the last of them is released.
 
     Parameters
     ----------
     spec, settings, source
         As for `simulator.loading.load_policy`.
     in_process
-        Whether to run a file in this process, as under a debugger.
+        Run a file in this process, for example under a debugger.
     strict
-        For a file that someone else wrote: the limits that it is held to. `layers` tells what
-        holds it, `printed` what it printed. A built-in method is this program's own and not held.
+        Limits for an untrusted file. `layers` names its sandbox layers, `printed` returns its
+        output. A built-in method is trusted and not limited.
 
     Raises
     ------
     PolicyError, UserError
-        As from `load_policy`; a `strict` policy that took too long.
+        As from `load_policy`; also if a `strict` policy takes too long.
     NoSandbox
-        Nothing on this machine would keep a `strict` policy from the disk; none of it was run.
+        This machine has no sandbox to keep a `strict` policy from the disk; nothing was run.
     """
     if in_process or is_builtin(spec):
         if strict and in_process:
-            raise UserError("a policy that someone else wrote is not run in this process")
+            raise UserError("an untrusted policy cannot run in this process")
         return load_policy(spec, settings, source)
     file, _ = split_file(spec)
     if source is None:
@@ -60,9 +60,9 @@ def load(
 
 
 def begun(loaded: LoadedPolicy) -> PolicyProcess | None:
-    """A process for `fresh` that is being started meanwhile; None for a policy in this process.
+    """Start a process for `fresh` in the background; return None for a policy in this process.
 
-    It ends with the last reference to it.
+    The process ends with the last reference to it.
     """
     if loaded.in_process:
         return None
@@ -73,9 +73,9 @@ def begun(loaded: LoadedPolicy) -> PolicyProcess | None:
 
 @contextmanager
 def fresh(loaded: LoadedPolicy, process: PolicyProcess | None = None) -> Iterator[LoadedPolicy]:
-    """The same policy, having seen nothing yet: a file's in a new process, which ends with this.
+    """Load the same policy again, without any state: a policy file in a new process.
 
-    `process` is one that was `begun`, so that there is less to wait for.
+    The process ends with this context. `process` is one from `begun`, to save waiting for it.
     """
     if loaded.in_process:
         yield load_policy(loaded.spec, loaded.settings, loaded.source)
@@ -88,22 +88,22 @@ def fresh(loaded: LoadedPolicy, process: PolicyProcess | None = None) -> Iterato
 
 
 def restriction(loaded: LoadedPolicy) -> str | None:
-    """What keeps a policy from reading files, as `Landlock 7`; None where nothing does."""
+    """Return the mechanism that keeps a policy from reading files, as `Landlock 7`, or None."""
     policy = loaded.policy
     return policy.process.restricted_by if isinstance(policy, IsolatedPolicy) else None
 
 
 def layers(loaded: LoadedPolicy) -> tuple[str, ...]:
-    """What holds a policy's process, with versions, as `bubblewrap 0.8.0`, `Landlock 7`, `seccomp`.
+    """List the sandbox layers of a policy's process: `bubblewrap 0.8.0`, `Landlock 7`, `seccomp`.
 
-    None for a policy in this process. A `strict` one has bubblewrap or Landlock, or does not load.
+    Empty for a policy in this process. A `strict` policy has at least bubblewrap or Landlock.
     """
     policy = loaded.policy
     return policy.process.layers if isinstance(policy, IsolatedPolicy) else ()
 
 
 def printed(loaded: LoadedPolicy) -> str:
-    """What a `strict` policy has printed so far, cut and with nothing that a terminal obeys."""
+    """Return the output of a `strict` policy so far, truncated, without terminal control codes."""
     policy = loaded.policy
     return policy.process.printed.text() if isinstance(policy, IsolatedPolicy) else ""
 
@@ -129,4 +129,4 @@ def _loaded(process: PolicyProcess, settings: Mapping[str, str]) -> LoadedPolicy
 _running: weakref.WeakValueDictionary[tuple[str, str, Strict | None], PolicyProcess] = (
     weakref.WeakValueDictionary()
 )
-"""The process of each policy file, by name, source and limits."""
+"""Running process of each policy file, by name, source and limits."""

@@ -1,7 +1,7 @@
-"""Playing with several policy processes at once: each thinks while the others are served.
+"""Concurrent sessions of several policy processes: each computes while the others are served.
 
-Everything here is done in one thread, and must be the main one: nothing else could be interrupted
-when a policy's time is over (`simulator.isolation.limits.interrupted_after`).
+Everything here runs in one thread, which must be the main thread: others cannot be interrupted when
+a policy's time is over (`simulator.isolation.limits.interrupted_after`).
 """
 
 from __future__ import annotations
@@ -26,24 +26,23 @@ Result = TypeVar("Result")
 def side_by_side(
     hands: Sequence[tuple[LoadedPolicy, Generator[Asked, Answer, Result]]],
 ) -> list[Result]:
-    """Have several policies, each in a process of its own, answer what each is asked.
+    """Run the sessions of several policies concurrently, each policy in its own process.
 
-    The time of an answer passes while its policy is waited for and while it is served itself, not
-    while others are.
+    The time limit of an answer counts waiting for its policy and serving it, not serving others.
 
     Parameters
     ----------
     hands
-        A policy and all that it is to answer, as `simulator.replay.replaying.replaying`.
+        Policies, each with its session, such as `simulator.replay.replaying.replaying`.
 
     Returns
     -------
-    What each hand returned, in their order.
+    The results of the sessions, in order.
 
     Raises
     ------
     PolicyError, UserError
-        What the first had that failed; the processes that were at work are ended.
+        The error of the first session that failed; all running processes are ended.
     """
     games = [_Game(loaded, work) for loaded, work in hands]
     playing: dict[int, _Game[Result]] = {}
@@ -66,7 +65,7 @@ def side_by_side(
 
 
 def _ready(poll: select.poll, playing: dict[int, _Game[Result]]) -> set[int]:
-    """Who has asked something, or has no time left to."""
+    """Wait for sessions that sent a request or have no time left; return their descriptors."""
     least = min(game.answering.left for game in playing.values())
     began = time.monotonic()
     ready = {file for file, _ in poll.poll(None if math.isinf(least) else max(0, least) * 1000)}
@@ -79,7 +78,7 @@ def _ready(poll: select.poll, playing: dict[int, _Game[Result]]) -> set[int]:
 
 
 class _Game(Generic[Result]):
-    """A hand that is being played."""
+    """One policy's session in progress."""
 
     answering: Answering
     result: Result
@@ -91,7 +90,7 @@ class _Game(Generic[Result]):
         self._work = work
 
     def ask(self, answer: Answer) -> bool:
-        """Take an answer (None before the first), ask for the next; False where there is none."""
+        """Pass on an answer (None at first) and request the next; return False at the end."""
         try:
             asked = self._work.send(answer)
         except StopIteration as end:
@@ -103,14 +102,14 @@ class _Game(Generic[Result]):
         return True
 
     def is_through(self) -> bool:
-        """Serve the policy, which has asked something; whether that was all of the hand."""
+        """Serve a request of the policy; return True if its session is finished."""
         with self._blamed():
             answered = self.answering.go_on()
         return answered and not self.ask(self.answering.answer)
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:
-        """As `simulator.policy.solving.solve`: what goes wrong in here is the policy's fault."""
+        """Treat errors in this context as the policy's, as in `simulator.policy.solving.solve`."""
         try:
             yield
         except PolicyError as error:

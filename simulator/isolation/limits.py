@@ -1,4 +1,4 @@
-"""What a policy that someone else wrote is held to: time, memory, and how much it may print.
+"""Limits of an untrusted policy: time, memory and output.
 
 `Strict` is what whoever verifies chooses; `policy_process.load(..., strict=Strict())` holds a
 policy to it, in `simulator.isolation.bubblewrap` where that works. Here is what enforces it, on
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
     from simulator.loading import Strict
 
 MAX_FILES = 256
-"""How many files a policy's process may have open."""
+"""Maximum number of open files of a policy's process."""
 
 MAX_THREADS = 4096
-"""How many threads and processes its user may have; it can start threads only."""
+"""Maximum number of threads and processes of its user; a policy can only start threads."""
 
 MAX_CPU_SECONDS = 24 * 3600
-"""Processor time after which the kernel ends it, should the host have been stopped meanwhile."""
+"""Processor time after which the kernel ends the process, in case the host was stopped."""
 
 
 class Overdue(BaseException):
-    """A policy's time is over; not for `except Exception` to swallow."""
+    """Timeout of a policy; not an `Exception`, so that no handler swallows it."""
 
 
 class Bank:
-    """Seconds that a policy has left, answer by answer."""
+    """Time budget of a policy over successive answers, in seconds."""
 
     def __init__(self, strict: Strict) -> None:
         self._strict = strict
@@ -41,20 +41,20 @@ class Bank:
 
     @property
     def allowed(self) -> float:
-        """Seconds for the next answer."""
+        """Seconds available for the next answer."""
         return self._strict.seconds + self._saved
 
     def spend(self, seconds: float) -> None:
-        """Take off what an answer took."""
+        """Subtract the seconds of an answer."""
         self._saved = min(self._strict.banked, max(0.0, self.allowed - seconds))
 
 
 @contextmanager
 def interrupted_after(seconds: float) -> Iterator[None]:
-    """Raise `Overdue` in here when the time is over, whatever this process is doing by then.
+    """Raise `Overdue` in this context when the time is over.
 
-    A stop rule's pattern may keep the host busy for ever, which nothing but a signal interrupts.
-    Only a main thread of a POSIX system can have one; elsewhere this does nothing.
+    A stop rule's pattern can keep the host busy for ever, and only a signal interrupts it. Signals
+    need the main thread of a POSIX system; elsewhere this does nothing.
     """
     main = threading.current_thread() is threading.main_thread()
     if not main or not hasattr(signal, "setitimer"):
@@ -70,13 +70,13 @@ def interrupted_after(seconds: float) -> Iterator[None]:
         yield
     finally:
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0)  # it may still ring just before
+            signal.setitimer(signal.ITIMER_REAL, 0)  # the alarm may go off just before
         finally:
             signal.signal(signal.SIGALRM, before)
 
 
 def limit_this_process(memory: int) -> None:
-    """Give up every right and all resources that a policy does not need, for good.
+    """Give up, permanently, all privileges and resources that a policy does not need.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def limit_this_process(memory: int) -> None:
     for kind, most in (
         ("RLIMIT_AS", memory),
         ("RLIMIT_CORE", 0),
-        ("RLIMIT_FSIZE", 0),  # of files in memory, too, which are outside the address space
+        ("RLIMIT_FSIZE", 0),  # also of files in memory, which RLIMIT_AS does not count
         ("RLIMIT_NOFILE", MAX_FILES),
         ("RLIMIT_NPROC", MAX_THREADS),
         ("RLIMIT_CPU", MAX_CPU_SECONDS),
     ):
-        with suppress(AttributeError, ValueError, OSError):  # a system without it
+        with suppress(AttributeError, ValueError, OSError):  # not supported here
             number = getattr(resource, kind)
             hard = resource.getrlimit(number)[1]
             least = most if hard == resource.RLIM_INFINITY else min(most, hard)
@@ -112,7 +112,7 @@ class _Header(ctypes.Structure):
 
 
 def _drop_capabilities() -> None:
-    """As root, a process could raise its limits again, and read what is not its own."""
+    """Drop all capabilities; with them, root could raise its limits and read others' files."""
     none = (ctypes.c_uint32 * 6)()
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).capset(ctypes.byref(_Header(_CAPABILITIES_VERSION, 0)), none)

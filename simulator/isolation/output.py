@@ -1,4 +1,4 @@
-"""What a policy that someone else wrote prints: the beginning is kept, the rest thrown away."""
+"""Capture of an untrusted policy's output: the beginning is kept, the rest discarded."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _AT_ONCE = 1 << 16
 
 
 class Printed:
-    """Reads a pipe to its end, so that whoever writes to it never waits, and keeps what fits.
+    """A reader of a pipe that keeps the first bytes and never makes the writing side wait.
 
     Parameters
     ----------
     limit
-        How many bytes are kept.
+        Number of bytes to keep.
     """
 
     def __init__(self, limit: int) -> None:
@@ -24,23 +24,23 @@ class Printed:
         self._reader: threading.Thread | None = None
 
     def pipe(self) -> int:
-        """The end of a new pipe to write to, for the caller to close; the other is read here."""
+        """Open a pipe and read from it; return the end to write to, which the caller closes."""
         mine, theirs = os.pipe()
         self._reader = threading.Thread(target=self._read, args=(mine,), daemon=True)
         self._reader.start()
         return theirs
 
     def text(self) -> str:
-        r"""What was kept, with a line that says so where it was cut.
+        r"""Return the captured text, with a note at the end if it was truncated.
 
-        Characters that a terminal would obey are shown as escapes; `\n` and tabs are not.
+        Control characters are escaped, except `\n` and tabs.
         """
         text = self._kept.decode(errors="backslashreplace")
         cut = f"\n[cut after {self._limit:,} bytes]\n" if self._cut else ""
         return escaped(text) + cut
 
     def wait(self) -> None:
-        """Until everything that was printed has been read; whoever printed has ended."""
+        """Wait until all output has been read; the writing process must have ended."""
         if self._reader is not None:
             self._reader.join(timeout=1)
 
@@ -53,7 +53,7 @@ class Printed:
 
 
 def escaped(text: str) -> str:
-    """A text in which whatever is neither printable, a new line nor a tab is an escape."""
+    """Escape all characters that are not printable, except new lines and tabs."""
     return "".join(
         each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
         for each in text

@@ -1,7 +1,7 @@
-"""Both ends of an engine that is in another process.
+"""Both ends of an engine that runs in another process.
 
-`RemoteEngine` is the policy's end: it holds what is known of each trace by now, and asks for the
-rest. `EngineHost` is the other: it checks what arrives, has the engine do it, and answers.
+`RemoteEngine` is the policy's end: it holds the visible state of each trace and requests the rest.
+`EngineHost` is the other end: it checks requests, passes them to the engine, and replies.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ REFUSALS: dict[str, type[SamplerError]] = {
     "SamplerError": SamplerError,
     "BudgetExceeded": BudgetExceeded,
 }
-"""What an engine raises that a policy may catch, by the name under which it travels."""
+"""Errors of the engine that a policy may catch, by the name sent over the connection."""
 
 
 class RemoteEngine:
-    """An engine of which this process holds only what a policy may see (`VisibleEngine`)."""
+    """An engine in another process; this one holds only what a policy may see (`VisibleEngine`)."""
 
     def __init__(self, channel: Channel, budget: int) -> None:
         self._channel = channel
@@ -59,7 +59,7 @@ class RemoteEngine:
         return operation.gives.unpack(value, self.budget)
 
     def close(self) -> None:
-        """Answer nothing any more, once no other thread is asking."""
+        """Refuse further requests, after those of other threads have ended."""
         with self._one_at_a_time:
             self.answered = True
 
@@ -139,7 +139,7 @@ class RemoteEngine:
 
 
 class EngineHost:
-    """Has an engine do what a policy's process asks, once it is sure that it is asked properly."""
+    """A host that checks the requests of a policy's process and passes them to an engine."""
 
     def __init__(self, engine: VisibleEngine) -> None:
         self._engine = engine
@@ -147,12 +147,12 @@ class EngineHost:
         self._last_index = np.empty(0, dtype=np.int64)
 
     def reply(self, name: str, arguments: list[Any]) -> tuple[str, Any] | None:
-        """What to send back for a request; None where nothing is waited for.
+        """Return the reply to a request, or None if the policy does not wait for one.
 
         Raises
         ------
         BrokenFrame
-            It is none that a policy's process can have made by its sampler.
+            The request cannot come from a policy's sampler.
         """
         operation = OPERATIONS.get(name)
         if operation is None or len(arguments) != len(operation.takes):
@@ -177,12 +177,12 @@ class EngineHost:
     def decode(
         self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
     ) -> tuple[Ints, Ints, npt.NDArray[np.int32]]:
-        """`decode` of the engine, and what a policy then sees of these traces."""
+        """Decode traces in the engine; return what a policy then sees of them."""
         finished = self._engine.decode(index, tokens, until, first)
         return self._engine.num_tokens[index], finished, self._engine.answer[finished]
 
     def _index(self, raw: object, started: int) -> Ints:
-        """The same array for the same numbers: by that the engine knows traces in lock step."""
+        """Return the same array for the same numbers, so the engine recognises lock step."""
         if raw != self._last_raw:
             self._last_index = INDEX.unpack(raw, started)
             self._last_raw = raw

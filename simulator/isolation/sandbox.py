@@ -1,10 +1,10 @@
-"""What the kernel keeps a policy's process from: files, writing, the network, other processes.
+"""Kernel restrictions on a policy's process: files, writing, the network, other processes.
 
-A policy is handed only what it may see; this stops it from looking for the rest on the disk. It is
-Landlock, which Linux has had since 5.13 and which needs no rights. Unlike anything done in Python
-it also holds for what libraries open in C++. Where a kernel has none, or forbids its use, a policy
-runs without. Loads neither numpy nor anything heavy, as it acts before any of it is imported: a
-restriction holds for the thread that asked for it and for those that are started afterwards.
+A policy receives only what it may see; this keeps it from looking for the rest on the disk. It uses
+Landlock, which Linux has since 5.13 and which needs no privileges. Unlike restrictions in Python,
+it also applies to files opened by C++ libraries. If the kernel lacks it or forbids its use, a
+policy runs without it. This module imports neither numpy nor other large packages, because a
+restriction applies only to the current thread and to threads started later.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pathlib import Path
 
 from simulator import PACKAGE
 
-REMEDY = "a policy may read nothing but what the sampler gives it"
-"""What is added to an error about a file that was refused."""
+REMEDY = "a policy may only read what the sampler provides"
+"""Text added to an error about a file that was refused."""
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _RULESET_VERSION, _PATH_BENEATH = 1, 1
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _RIGHTS_BY_VERSION = ((1, 13), (2, 14), (3, 15), (5, 16))
-"""Landlock version and how many rights over files it knows from then on."""
+"""Landlock versions, each with the number of file rights that it supports."""
 _ALL_TCP, _TCP_SINCE = 0b11, 4
 _ALL_SCOPES, _SCOPES_SINCE = 0b11, 6  # abstract sockets and signals
 
@@ -72,7 +72,7 @@ class _PathBeneath(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Readable:
-    """What stays readable: folders with all below them, single files, folders only to be listed."""
+    """Readable paths: folders with their content, single files, and folders only for listing."""
 
     trees: Sequence[str]
     files: Sequence[str]
@@ -80,16 +80,16 @@ class Readable:
 
 
 def readable_to_python(search_path: Sequence[str], policy_file: str | None) -> Readable:
-    """What a Python process needs for its imports, and nothing else.
+    """Return the paths that a Python process needs for its imports, and no others.
 
-    The libraries of this Python in full; of other folders on the search path, among them often the
-    working directory with its pools and runs, only what can be imported: modules and packages.
+    These are all libraries of this Python. In other folders on the search path, often including
+    the working directory with its pools and runs, they are only modules and packages.
     """
     trees = {*_TREES, PACKAGE}
     for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix):
         trees.update((f"{prefix}/lib", f"{prefix}/lib64"))
     trees.update(filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":")))
-    for name, module in list(sys.modules.items()):  # what `pip install -e` leaves in site-packages
+    for name, module in list(sys.modules.items()):  # from `pip install -e`
         if name.startswith("__editable___"):
             trees.update(getattr(module, "MAPPING", {}).values())
     files, listed = {*_FILES, *([policy_file] if policy_file else [])}, set()
@@ -105,7 +105,7 @@ def readable_to_python(search_path: Sequence[str], policy_file: str | None) -> R
 
 
 def libraries(search_path: Sequence[str]) -> list[str]:
-    """What of a search path belongs to this Python and to this package, not to who runs it."""
+    """Filter a search path: keep folders of this Python and this package, not those of the user."""
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     own = tuple(f"{prefix}/lib" for prefix in prefixes)
     ends = ("/site-packages", "/dist-packages")
@@ -114,7 +114,7 @@ def libraries(search_path: Sequence[str]) -> list[str]:
 
 
 def _importable(folder: str) -> Iterator[tuple[str, bool]]:
-    """Modules and packages directly in a folder, and whether each is a package."""
+    """Yield modules and packages directly in a folder, with True for packages."""
     try:
         entries = list(os.scandir(folder))
     except NotADirectoryError:  # a zip file on the search path
@@ -130,7 +130,7 @@ def _importable(folder: str) -> Iterator[tuple[str, bool]]:
 
 
 def die_with(parent: int) -> None:
-    """End this process, by kill, as soon as `parent` has ended, however that ends."""
+    """Make sure that this process is killed as soon as `parent` ends, for any reason."""
     if sys.platform == "linux":
         import signal
 
@@ -152,7 +152,7 @@ def _watch(parent: int) -> None:
 
 
 def be_first_to_go() -> None:
-    """Where memory runs out, let the kernel end this process and not the one that started it."""
+    """Tell the kernel to kill this process first if memory runs out, not its parent."""
     try:
         Path("/proc/self/oom_score_adj").write_text("1000")
     except OSError:
@@ -160,11 +160,11 @@ def be_first_to_go() -> None:
 
 
 def restrict(readable: Readable) -> str | None:
-    """Take from this thread, and all that it starts, everything but reading what is `readable`.
+    """Restrict this thread, and threads and processes it starts, to reading `readable`.
 
     Returns
     -------
-    What does it, as `Landlock 7`; None where this kernel offers nothing.
+    Name of the mechanism, as `Landlock 7`; None if this kernel has none.
     """
     if sys.platform != "linux":
         return None
@@ -202,7 +202,7 @@ def restrict(readable: Readable) -> str | None:
 def _grant(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
     try:
         target = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:  # it is not there
+    except OSError:  # does not exist
         return
     try:
         if not os.path.isdir(path):  # noqa: PTH112

@@ -1,8 +1,8 @@
-"""Frames between the process that holds the pools and one that runs a policy, and what is in them.
+"""Frames between the process that holds the pools and one that runs a policy, and their content.
 
 A frame is its length in four bytes and a msgpack array: the name of a message or of an operation,
-and its fields. Nothing in it is code or the name of code. `OPERATIONS` is all that a policy's
-process may ask of the engine; whatever it sends is checked field by field before anything happens.
+and its fields. It never contains code or names of code. `OPERATIONS` lists everything that a
+policy's process may request of the engine; each request is checked field by field first.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from simulator.rules.stop_rules import RULES, AnyOf, StopRule
 Ints = npt.NDArray[np.int64]
 
 FROM_POLICY = 16 << 20
-"""The largest frame taken from a policy, in bytes: every pair of 1,000 traces fits."""
+"""Maximum size of a frame from a policy, in bytes; all pairs of 1,000 traces fit."""
 
 TO_POLICY = 2 << 30
-"""The largest frame sent to one: the texts of 512 traces of 10^6 characters fit."""
+"""Maximum size of a frame to a policy, in bytes; texts of 512 traces of 10^6 characters fit."""
 
 MAX_FIELDS = 4096
-"""The longest array in a frame from a policy: fields of an operation, rules, a rule's words."""
+"""Maximum length of an array in a frame from a policy: fields, rules, or a rule's words."""
 
 MAX_TEXT = 1 << 20
-"""The longest text in a frame from a policy, in bytes."""
+"""Maximum length of a text in a frame from a policy."""
 
 
 class BrokenFrame(Exception):  # noqa: N818  (what it is)
-    """Bytes that are no frame, or fields that are not what their operation takes."""
+    """Error for bytes that are not a valid frame, or fields that are invalid for an operation."""
 
 
 class Channel:
@@ -53,7 +53,7 @@ class Channel:
     Parameters
     ----------
     limit
-        What is received at most, in bytes.
+        Maximum size of a received frame, in bytes.
     """
 
     def __init__(self, connection: socket.socket, limit: int) -> None:
@@ -68,10 +68,10 @@ class Channel:
         self._received = bytearray()
 
     def end_after(self, seconds: float) -> None:
-        """Have sending and receiving raise `Overdue` when the time is over.
+        """Make sending and receiving raise `Overdue` when the time is over.
 
-        The kernel watches over each of them, so that it costs nothing: one that began just before
-        the time was over is given as long again.
+        The kernel enforces the limit on each call, which costs nothing. A call that starts just
+        before the end can take the same time again.
         """
         self._deadline = time.monotonic() + seconds
         whole, rest = divmod(max(1, int(seconds * 1e6)), 1_000_000)
@@ -79,7 +79,7 @@ class Channel:
             self.connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", whole, rest))
 
     def put(self, *fields: Any) -> None:
-        """Have a frame go out together with the next that is sent."""
+        """Queue a frame, to be sent together with the next one."""
         payload = self._pack(fields)
         if len(payload) > TO_POLICY:
             raise BrokenFrame(f"a frame of {len(payload)} bytes")
@@ -97,26 +97,26 @@ class Channel:
 
     @property
     def holds_more(self) -> bool:
-        """Whether something of the next frame has been received together with the last."""
+        """True if a part of the next frame was received together with the last."""
         return bool(self._received)
 
     def require_silence(self) -> None:
-        """Raise `BrokenFrame` where more has come than the one message that it was time for."""
+        """Raise `BrokenFrame` if more than the one expected message was received."""
         waiting: bytes | bytearray = self._received
         if not waiting and self._readable.poll(0):
-            waiting = self.connection.recv(1, socket.MSG_PEEK)  # nothing is an end, told later
+            waiting = self.connection.recv(1, socket.MSG_PEEK)  # empty if closed
         if waiting:
             raise BrokenFrame("a message before its turn")
 
     def receive(self) -> list[Any]:
-        """The next frame's name and fields.
+        """Receive the next frame; return its name and fields.
 
         Raises
         ------
         EOFError
             The other side has closed the connection.
         BrokenFrame
-            What came is no frame.
+            The received bytes are not a frame.
         Overdue
             The time of `end_after` is over.
         """
@@ -160,9 +160,9 @@ class Channel:
 
 @dataclass(frozen=True)
 class Kind:
-    """How a value travels: `pack` makes plain data of it, `unpack` checks that and makes it again.
+    """Encoding of a value: `pack` converts it to plain data, `unpack` checks and converts it back.
 
-    `unpack` is given what arrived and how many traces have been started, and raises `BrokenFrame`.
+    `unpack` takes the received data and the number of started traces, and raises `BrokenFrame`.
     """
 
     pack: Callable[[Any], Any]
@@ -197,7 +197,7 @@ def _unpack_index(raw: Any, started: int) -> Ints:
 def _unpack_pairs(raw: Any, started: int) -> Ints:
     pairs: Ints = INTS.unpack(raw, started)
     _require(len(pairs) % 2 == 0, "half a pair")
-    return pairs.reshape(-1, 2)  # the engine refuses what is no pair, with words for the policy
+    return pairs.reshape(-1, 2)  # the engine refuses invalid pairs with a clear message
 
 
 def _unpack_whole(value: Any, started: int) -> int:
@@ -238,7 +238,7 @@ def _optional(kind: Kind) -> Kind:
 
 
 def _pack_rule(rule: StopRule) -> list[Any]:
-    """A rule as a flat list: names and fields of those that `|` put together, left to right."""
+    """Convert a rule to a flat list: names and fields of rules joined by `|`, left to right."""
     leaves: list[Any] = []
     waiting = [rule]
     while waiting:
@@ -302,12 +302,12 @@ DECODED = Kind(
         kind.unpack(part, started) for kind, part in zip(_DECODED, parts, strict=True)
     ],
 )
-"""Tokens of each trace named, numbers of those that finished in the call, and their answers."""
+"""Result of `decode`: tokens of each given trace, numbers of newly finished ones, their answers."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What an operation of the engine takes and gives; one that gives nothing has no reply."""
+    """Types of an operation's arguments and result; an operation without result has no reply."""
 
     takes: tuple[Kind, ...]
     gives: Kind | None
@@ -330,4 +330,4 @@ OPERATIONS = {
     "judge_calls": Operation((), NUMBER),
     "judge_tokens": Operation((), NUMBER),
 }
-"""Everything that a policy's process may ask: methods and properties of `VisibleEngine`."""
+"""All requests of a policy's process: methods and properties of `VisibleEngine`."""

@@ -1,8 +1,7 @@
-"""The process that runs a policy file: started by `simulator.isolation.process`, ended with it.
+"""The process that runs a policy file, started and ended by `simulator.isolation.process`.
 
-It is handed the policy's source, then one problem after another, and asks for everything else
-through the one connection that it has. What it cannot see it cannot reach: see
-`simulator.isolation.sandbox`.
+It receives the policy's source, then one problem after another, and requests everything else
+through its only connection. `simulator.isolation.sandbox` keeps it from the files of the machine.
 """
 
 from __future__ import annotations
@@ -30,23 +29,27 @@ if TYPE_CHECKING:
     from simulator.loading import LoadedPolicy
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")
-"""One is enough for arrays of some hundred traces, sums come out alike on every machine, and what
-numpy loads does not start one for each core, which is most of the time that importing it takes."""
+"""Variables that limit numpy to one thread.
+
+One thread is enough for arrays of a few hundred traces, gives the same sums on every machine, and
+makes importing numpy much faster, because it does not start a thread for each core.
+"""
 
 
 def main(connection: int, parent: int, policy_file: str | None, memory: int | None) -> NoReturn:
-    """Serve until the other side hangs up.
+    """Serve requests until the other side closes the connection.
 
     Parameters
     ----------
     connection
         The file descriptor of a connected socket.
     parent
-        The process with which this one ends.
+        Id of the host process; this process ends with it.
     policy_file
-        A file that stays readable, beside what Python imports.
+        A file that stays readable, in addition to the modules that Python imports.
     memory
-        For a policy that someone else wrote: its address space in bytes, and all else it may not.
+        Address space in bytes, for an untrusted policy; it also gets the other limits. None for a
+        trusted policy.
     """
     die_with(parent)
     be_first_to_go()
@@ -54,7 +57,7 @@ def main(connection: int, parent: int, policy_file: str | None, memory: int | No
         limit_this_process(memory)
     file = policy_file and os.path.abspath(policy_file)  # noqa: PTH100
     readable = readable_to_python(sys.path, file)
-    restricted_by = restrict(readable)  # before numpy starts threads, which it would not hold for
+    restricted_by = restrict(readable)  # before numpy starts threads, which it would not cover
     also = ["seccomp"] if forbid_calls() else []
     also += ["rlimits"] if memory is not None else []
     for name in _THREADS:
@@ -68,7 +71,7 @@ def main(connection: int, parent: int, policy_file: str | None, memory: int | No
 
     channel = Channel(socket.socket(fileno=connection), TO_POLICY)
     channel.send("ready", restricted_by, list(readable.trees), also)
-    with suppress(EOFError, OSError):  # the other side has hung up, or the policy has
+    with suppress(EOFError, OSError):  # the connection was closed
         _serve(channel, restricted_by)
     os._exit(0)
 
@@ -88,7 +91,7 @@ def _serve(channel: Channel, restricted_by: str | None) -> NoReturn:
 
 
 def _answered(work: Callable[[], Any], restricted_by: str | None) -> tuple[str, Any]:
-    """What to send back: what `work` gives, or what is wrong with the policy, in one line."""
+    """Return the reply to send: the result of `work`, or its error in one line."""
     from simulator.errors import PolicyError, UserError
 
     try:
@@ -105,7 +108,7 @@ def _load(policies: list[LoadedPolicy], spec: str, settings: str, source: str) -
 
     from simulator.loading import load_policy, split_file
 
-    file = split_file(spec)[0]  # `inspect` finds the source there where the disk is shut
+    file = split_file(spec)[0]  # `inspect` finds the source here without reading the disk
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     loaded = load_policy(spec, json.loads(settings), source)
     policies.append(loaded)
@@ -142,7 +145,7 @@ def _solve(
         answer = solve(loaded.policy, Problem(*problem), Sampler(engine, seed), loaded.file)
     except PolicyError:
         raise
-    except BaseException as error:  # here it can only be the policy's own
+    except BaseException as error:  # can only come from the policy itself
         raise PolicyError(explain(error, loaded.file)) from error
     finally:
         engine.close()
@@ -156,6 +159,9 @@ def _no_breakpoint(*args: object, **kwargs: object) -> NoReturn:
 
 
 def _refuse_processes(event: str, arguments: tuple[Any, ...]) -> None:
-    """A child would hold the connection, too; refused here with words, by the kernel anyhow."""
+    """Refuse to start processes, with a clear message; the kernel refuses them as well.
+
+    A child process would inherit the connection.
+    """
     if event in ("os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "subprocess.Popen"):
-        raise PermissionError("a policy may start no other process")
+        raise PermissionError("a policy cannot start other processes")

@@ -1,4 +1,4 @@
-"""What a policy drives: the sampler, and selections of the traces that it has started."""
+"""The sampler, which a policy drives, and selections of started traces."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Traces:
     """A selection of started traces, in order.
 
     `traces[2]` is one `Trace`; a slice, a boolean mask or a list of positions gives `Traces`.
-    Every array has one element a trace and is a copy: shape (len(traces),).
+    Every array has one element per trace, shape (len(traces),), and is a copy.
     """
 
     __slots__ = ("_engine", "_index")
@@ -40,7 +40,7 @@ class Traces:
     def __getitem__(self, key: slice | Sequence[Any] | npt.NDArray[Any]) -> Traces: ...
     def __getitem__(self, key: Any) -> Trace | Traces:
         if isinstance(key, bool | np.bool_):
-            raise SamplerError(f"traces[{key}]: a mask has one element for each trace")
+            raise SamplerError(f"traces[{key}]: a mask needs one element for each trace")
         if isinstance(key, int | np.integer):
             return Trace(self._engine, int(self._index[key]))
         if isinstance(key, slice):
@@ -50,7 +50,7 @@ class Traces:
             selector = selector.astype(np.int64)
         index = self._index[selector]
         if selector.dtype != np.bool_ and len(np.unique(index)) != len(index):
-            raise SamplerError("a selection names a trace twice")
+            raise SamplerError("a selection contains a trace twice")
         return Traces(self._engine, index)
 
     def __add__(self, other: Traces | Trace) -> Traces:
@@ -64,7 +64,7 @@ class Traces:
 
     @property
     def ids(self) -> Ints:
-        """The traces' places in this repeat's order, counted from 0."""
+        """Positions of the traces in this repeat's order, from 0."""
         return self._index.copy()
 
     @property
@@ -74,47 +74,47 @@ class Traces:
 
     @property
     def finished(self) -> npt.NDArray[np.bool_]:
-        """Whether each has come to its own end (its length limit included)."""
+        """True for each trace that has reached its own end or its length limit."""
         return self._engine.finished[self._index]
 
     @property
     def stopped(self) -> npt.NDArray[np.bool_]:
-        """Whether each was pruned by `sampler.stop`."""
+        """True for each trace that was pruned by `sampler.stop`."""
         return self._engine.stopped[self._index]
 
     @property
     def answer(self) -> npt.NDArray[np.int32]:
-        """The class of each final answer; −1 where there is none or the trace has not finished."""
+        """Class of each final answer; −1 if there is none or the trace is unfinished."""
         return self._engine.answer[self._index]
 
     @property
     def text(self) -> list[str]:
-        """The text generated so far."""
+        """Text generated so far."""
         return _open(self._engine).texts(self._index)
 
     def confidence(self, window: int | None = None) -> npt.NDArray[np.float64]:
-        """Mean confidence of the last `window` tokens so far (of all: None).
+        """Return the mean confidence of the last `window` tokens so far (None: of all).
 
-        At a trace's end these are the trace measures "mean" and, with a window, "tail" of arXiv
-        2508.15260, section 3.1. This and the two below are NaN before the first token; a window
-        below 1 is a SamplerError.
+        At a trace's end, these are the trace measures "mean" and, with a window, "tail" of arXiv
+        2508.15260, section 3.1. This and the next two methods return NaN before the first token,
+        and raise SamplerError for a window below 1.
         """
         if window is not None:
             window = _whole(f"confidence(window={window})", window, least=1)
         return _open(self._engine).mean_confidence(self._index, window)
 
     def lowest_confidence(self, window: int = 2048) -> npt.NDArray[np.float64]:
-        """The lowest group confidence so far (arXiv 2508.15260, section 3.1).
+        """Return the lowest group confidence so far (arXiv 2508.15260, section 3.1).
 
-        A group is the last `window` tokens at any moment; the mean where fewer exist yet.
+        A group is any `window` consecutive tokens. With fewer tokens, it is the mean over all.
         """
         window = _whole(f"lowest_confidence(window={window})", window, least=1)
         return _open(self._engine).lowest_confidence(self._index, window)
 
     def bottom_confidence(self, share: float = 0.1, window: int = 2048) -> npt.NDArray[np.float64]:
-        """Mean of the lowest `share` of groups so far, at least one ("bottom 10%" in the paper).
+        """Return the mean of the lowest `share` of groups so far ("bottom 10%" in the paper).
 
-        The mean where fewer than `window` tokens exist yet.
+        At least one group counts. With fewer than `window` tokens, it is the mean over all.
         """
         window = _whole(f"bottom_confidence(window={window})", window, least=1)
         if not isinstance(share, float | int | np.floating) or not 0 < share <= 1:
@@ -148,32 +148,32 @@ class Trace:
 
     @property
     def finished(self) -> bool:
-        """Whether it has come to its own end (its length limit included)."""
+        """True if the trace has reached its own end or its length limit."""
         return bool(self._engine.finished[self.id])
 
     @property
     def stopped(self) -> bool:
-        """Whether it was pruned by `sampler.stop`."""
+        """True if the trace was pruned by `sampler.stop`."""
         return bool(self._engine.stopped[self.id])
 
     @property
     def answer(self) -> np.int32:
-        """The class of its final answer; −1 where there is none or it has not finished."""
+        """Class of the final answer; −1 if there is none or the trace is unfinished."""
         return np.int32(self._engine.answer[self.id])
 
     @property
     def text(self) -> str:
-        """The text generated so far."""
+        """Text generated so far."""
         return _open(self._engine).texts(np.array([self.id]))[0]
 
     @property
     def confidence(self) -> npt.NDArray[np.float64]:
-        """The confidences of its tokens so far, shape (num_tokens,)."""
+        """Confidences of the tokens so far, shape (num_tokens,)."""
         return _open(self._engine).confidence(self.id)
 
 
 Selection = Traces | Trace | Sequence[Trace]
-"""Whatever names traces in a call of the sampler."""
+"""Types accepted as traces by the sampler's methods."""
 
 
 class Sampler:
@@ -182,7 +182,7 @@ class Sampler:
     Attributes
     ----------
     budget
-        How many traces may be started on this problem.
+        Number of traces that may be started on this problem.
     """
 
     def __init__(self, engine: VisibleEngine, seed: Sequence[int]) -> None:
@@ -193,7 +193,7 @@ class Sampler:
 
     @property
     def rng(self) -> np.random.Generator:
-        """A random generator seeded by run, problem and repeat."""
+        """Random generator, seeded by run, problem and repeat."""
         if self._rng is None:
             self._rng = np.random.default_rng(self._seed)
         return self._rng
@@ -210,17 +210,17 @@ class Sampler:
 
     @property
     def probe_calls(self) -> int:
-        """How many unfinished traces have been probed so far, each time counted."""
+        """Number of probes of unfinished traces so far."""
         return _open(self._engine).probe_calls
 
     @property
     def judge_calls(self) -> int:
-        """How many pairs the judge has been asked for; asking again of the same is free."""
+        """Number of different pairs judged so far; judging a pair again is free."""
         return _open(self._engine).judge_calls
 
     @property
     def judge_tokens(self) -> int:
-        """Tokens that the judge has read so far, both prefixes of every pair counted in full."""
+        """Tokens read by the judge so far; both prefixes of every pair count in full."""
         return _open(self._engine).judge_tokens
 
     @property
@@ -229,12 +229,12 @@ class Sampler:
         return Traces(self._engine, self._engine.all_started)
 
     def start(self, n: int = 1) -> Traces:
-        """Start the next `n` traces of this repeat's order; nothing is decoded yet.
+        """Start the next `n` traces of this repeat's order, without decoding them.
 
         Raises
         ------
         BudgetExceeded
-            More than `budget` in all.
+            More than `budget` traces in total.
         """
         n = _whole(f"start({n})", n, least=0)
         engine = _open(self._engine)
@@ -252,31 +252,31 @@ class Sampler:
         until: StopRule | None = None,
         first: int | None = None,
     ) -> Traces:
-        """Decode these traces together, each until it finishes or something below halts it.
+        """Decode these traces together, each until it finishes or a condition below halts it.
 
-        Traces that are not named stand still; one that has finished already is passed over.
+        Other traces are not decoded; finished ones are skipped.
 
         Parameters
         ----------
         traces
-            What to decode.
+            Traces to decode.
         tokens
-            At most so many tokens more on each.
+            Maximum number of tokens to add to each.
         until
-            A stop rule; a trace halts at the first token at which it holds (at once, with no token
-            generated, if it holds already).
+            A stop rule; a trace halts at the first token at which it holds (at once, without a new
+            token, if it holds already).
         first
-            When so many of these traces have finished (before this call or in it), the others halt
-            exactly where they are. Those that finish in the same decode step all count.
+            When this many of these traces have finished (before or in this call), the others halt
+            exactly where they are. Traces that finish in the same decode step all count.
 
         Returns
         -------
-        The traces that finished in this call, in the order named.
+        The traces that finished in this call, in the order given.
 
         Raises
         ------
         SamplerError
-            A trace was stopped before, or is another problem's.
+            A trace was stopped before, or belongs to another problem.
         """
         index = _index_of(traces, self._engine)
         if tokens is not None:
@@ -288,35 +288,35 @@ class Sampler:
         return Traces(self._engine, _open(self._engine).decode(index, tokens, until, first))
 
     def stop(self, traces: Selection) -> None:
-        """Prune these traces: final, they cannot be decoded again."""
+        """Prune these traces; they cannot be decoded again."""
         _open(self._engine).stop(_index_of(traces, self._engine))
 
     def probe(self, traces: Selection) -> npt.NDArray[np.int32]:
-        """What each trace would answer if it were cut where it stands now.
+        """Return the answer that each trace would give if it were cut now.
 
-        Answer classes, shape (len(traces),); −1 where it has none yet. A finished trace gives its
-        final answer. Needs a pool with probes, and knows no more than the last stored probe.
+        Answer classes, shape (len(traces),); −1 for no answer yet. A finished trace gives its final
+        answer. Needs a pool with probes, and returns the last stored probe.
         """
         return _open(self._engine).probe(_index_of(traces, self._engine))
 
     def judge(self, pairs: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """P(same final answer) of pairs of traces, as their prefixes stand now.
+        """Return P(same final answer) of pairs of traces, from their prefixes so far.
 
         Parameters
         ----------
         pairs
-            Ids of started traces as `Traces.ids` gives them, shape (n, 2). Either order of a pair
-            is the same question, and a question asked again costs nothing.
+            Ids of started traces from `Traces.ids`, shape (n, 2). The order within a pair does not
+            matter, and judging a pair again costs nothing.
 
         Returns
         -------
-        Probabilities, shape (n,). They are the run's judge's (`--judge`), which reads prefixes cut
-        at one place; the traces must stand there, or have finished before it.
+        Probabilities, shape (n,), from the run's judge (`--judge`). It reads prefixes truncated at
+        a fixed point; each trace must be decoded exactly to that point, or have finished before.
 
         Raises
         ------
         SamplerError
-            Not such pairs; traces that stand elsewhere than where the judge cuts; no judge.
+            Invalid pairs; traces that are not at the truncation point; a run without a judge.
         """
         numbers = np.asarray(pairs)
         if numbers.ndim != 2 or numbers.shape[1] != 2 or numbers.dtype.kind not in "iu":
@@ -324,11 +324,11 @@ class Sampler:
         return _open(self._engine).judge(numbers.astype(np.int64))
 
     def declare_clusters(self, clusters: npt.ArrayLike) -> None:
-        """Say which traces the policy takes to end in the same answer, for the run's record.
+        """Record the policy's clusters: traces that it expects to reach the same answer.
 
-        One whole number for each trace started so far, −1 for one in no cluster. It changes
-        nothing for the policy, which is not told what the clusters are worth: the run has how many
-        there are, how pure they are, and what keeping one full trace of each would have cost.
+        Give one whole number for each trace started so far, −1 for a trace in no cluster. This has
+        no effect on the policy. The run records the number of clusters, their purity, and the cost
+        of keeping one full trace of each.
         """
         numbers = np.asarray(clusters)
         started = len(self._engine.all_started)
@@ -341,14 +341,14 @@ class Sampler:
 
 
 def _open(engine: VisibleEngine) -> VisibleEngine:
-    """The engine, unless its problem has been answered: then nothing more is told or done."""
+    """Return the engine; raise `SamplerError` if its problem has been answered already."""
     if engine.answered:
         raise SamplerError(ANSWERED)
     return engine
 
 
 def _whole(call: str, number: int, *, least: int) -> int:
-    """`number` as an int that fits into the engine's arrays."""
+    """Check `number` and return it as an int that fits into the engine's arrays."""
     if not isinstance(number, int | np.integer) or number < least:
         raise SamplerError(f"{call}: give a whole number of {least} or more")
     return min(int(number), NEVER)
@@ -364,10 +364,10 @@ def _index_of(traces: Selection | tuple[Traces | Trace, ...], engine: VisibleEng
     numbers: list[int] = []
     for part in traces:
         if not isinstance(part, Trace | Traces):
-            raise SamplerError(f"expected traces as sampler.start returns them, not {part!r:.60}")
+            raise SamplerError(f"expected traces from sampler.start, not {part!r:.60}")
         if part._engine is not engine:
             raise SamplerError("these traces belong to another problem or repeat")
         numbers.extend(part._index.tolist() if isinstance(part, Traces) else [part.id])
     if len(set(numbers)) != len(numbers):
-        raise SamplerError("a selection names a trace twice")
+        raise SamplerError("a selection contains a trace twice")
     return np.array(numbers, dtype=np.int64)

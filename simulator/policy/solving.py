@@ -1,4 +1,4 @@
-"""Asking a policy for an answer: the same in this process and in one of its own."""
+"""Calling a policy's `solve`, in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from simulator.policy.base import Answer, Policy, Problem
 from simulator.policy.sampler import Sampler
 
 MAX_ANSWER = 100_000
-"""The longest text that is an answer, in characters."""
+"""Maximum length of an answer, in characters."""
 
 
 def solve(policy: Policy, problem: Problem, sampler: Sampler, file: str) -> Answer:
-    """What a policy answers, as plain data.
+    """Return a policy's answer as plain data.
 
-    It is asked on a shallow copy of the policy, so that what it keeps on `self` ends with the
-    problem.
+    `solve` is called on a shallow copy of the policy, so attributes that it sets on `self` are lost
+    after the problem.
 
     Parameters
     ----------
     file
-        What the policy is called in errors.
+        Name of the policy in errors.
 
     Raises
     ------
     PolicyError
-        One line that names file and line: it raised, or returned what is no answer.
+        The policy raised an error or returned an invalid answer; one line, with file and line.
     UserError, KeyboardInterrupt
-        As they are: what is wrong is not the policy.
+        Passed on, because they are not the policy's fault.
     """
     try:
         return plain_answer(copy.copy(policy).solve(problem, sampler), file)
@@ -43,17 +43,17 @@ def solve(policy: Policy, problem: Problem, sampler: Sampler, file: str) -> Answ
 
 
 def plain_answer(answer: object, file: str) -> Answer:
-    """A text, an answer class as votes and traces give it, or None.
+    """Check that an answer is a text, an answer class (as in votes and traces) or None.
 
     Raises
     ------
     PolicyError
-        Anything else, Python numbers included: 204 may be meant as an answer or as a class.
+        Any other type, also Python numbers: 204 could be an answer or a class.
     """
     if answer is None:
         return None
     if isinstance(answer, str):
-        return _plain_text(str.__str__(answer), file)  # whatever a subclass redefines
+        return _plain_text(str.__str__(answer), file)  # ignore methods of a subclass
     if type(answer) is np.int32:
         return answer
     if inspect.iscoroutine(answer):
@@ -61,8 +61,8 @@ def plain_answer(answer: object, file: str) -> Answer:
         raise PolicyError(f"{file}: solve is async; define it with a plain def")
     shown = " ".join(f"{type(answer).__name__} {_safe_repr(answer):.40}".split())
     raise PolicyError(
-        f"{file}: solve returned {shown}; return an answer's text, a class as majority_vote and "
-        "traces.answer give it, or None"
+        f"{file}: solve returned {shown}; return an answer's text, a class from majority_vote or "
+        "traces.answer, or None"
     )
 
 
@@ -77,7 +77,7 @@ def _plain_text(answer: str, file: str) -> str:
     except UnicodeEncodeError:
         raise PolicyError(
             f"{file}: solve returned a text with a lone surrogate, {answer!r:.40}; "
-            "return text that can be stored"
+            "return valid Unicode"
         ) from None
     return answer
 
@@ -86,7 +86,7 @@ def _safe_repr(value: object) -> str:
     try:
         return repr(value)
     except Exception:
-        return "(which cannot be shown)"
+        return "(not printable)"
 
 
 MAX_MESSAGE = 1000

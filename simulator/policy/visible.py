@@ -1,8 +1,7 @@
-"""What a policy's side needs of an engine: all that `Sampler` and `Traces` ever read or ask.
+"""The interface of an engine that `Sampler` and `Traces` use: everything a policy may see.
 
-The engine itself (`simulator.replay.engine`) offers it in this process,
-`simulator.isolation.remote_engine` in a process that holds nothing else. It is what a policy may
-see.
+`simulator.replay.engine` implements it in this process, `simulator.isolation.remote_engine` in a
+policy's process, which has no access to other data.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ Floats = npt.NDArray[np.float64]
 
 
 class VisibleEngine(Protocol):
-    """The traces of one problem in one repeat, numbered in the repeat's order.
+    """Traces of one problem in one repeat, numbered in the repeat's order.
 
-    `index` are numbers of started traces, each once, shape (n,). Whole numbers come as int, checked
-    by `Sampler` and `Traces`, so that both engines refuse the same with the same words.
+    `index` are numbers of started traces, each once, shape (n,). Whole numbers are ints, checked by
+    `Sampler` and `Traces`, so both engines refuse the same arguments with the same messages.
 
     Attributes
     ----------
     num_tokens, finished, stopped, answer
-        What is known of each trace by now, shape (budget,); `answer` is −1 until it has finished.
+        Current state of each trace, shape (budget,); `answer` is −1 until the trace has finished.
     answered
-        Whether the policy has answered: what it knows then is final, and nothing more is told.
+        True after the policy has answered; further requests are refused.
     """
 
     answered: bool

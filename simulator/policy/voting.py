@@ -1,4 +1,4 @@
-"""Votes over answers. A tie goes to the class seen first in the replay's order."""
+"""Voting over answers. A tie goes to the class seen first in the replay's order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from simulator.policy.sampler import Traces
 from simulator.signals import NO_ANSWER
 
 Votes = Traces | npt.NDArray[np.int32]
-"""Traces, whose answers vote, or answer classes themselves; −1 does not vote."""
+"""Traces, whose answers are the votes, or answer classes; −1 does not count as a vote."""
 
 
 def count_votes(votes: Votes) -> Counter[int]:
-    """How many votes each answer class has, in order of first appearance."""
+    """Count the votes of each answer class, in order of first appearance."""
     answers = votes.answer if isinstance(votes, Traces) else votes
     counts = Counter(answers.tolist())
     counts.pop(NO_ANSWER, None)
@@ -23,38 +23,38 @@ def count_votes(votes: Votes) -> Counter[int]:
 
 
 def top_two(votes: Votes) -> tuple[int, int]:
-    """The two largest vote counts, 0 where there are fewer classes."""
+    """Return the two largest vote counts, 0 if there are fewer classes."""
     counts = sorted(count_votes(votes).values(), reverse=True)
     first, second, *_ = [*counts, 0, 0]
     return first, second
 
 
 def majority_vote(votes: Votes) -> np.int32 | None:
-    """The class with the most votes (self-consistency, arXiv 2203.11171); None without any."""
+    """Return the class with most votes (self-consistency, arXiv 2203.11171); None without votes."""
     answers = votes.answer if isinstance(votes, Traces) else votes
     if not len(answers):
         return None
     ballots = answers + 1  # bincount takes no negative numbers
     counts = np.bincount(ballots)
-    counts[0] = 0  # those who do not vote
-    answer = answers[counts.take(ballots).argmax()]  # the first vote for a class that has the most
+    counts[0] = 0  # traces without an answer
+    answer = answers[counts.take(ballots).argmax()]  # the first vote for a class with the most
     return None if answer < 0 else answer
 
 
 def weighted_vote(votes: Votes, weights: npt.ArrayLike) -> np.int32 | None:
-    """The class with the largest sum of weights; None without a vote.
+    """Return the class with the largest sum of weights; None without votes.
 
     Parameters
     ----------
     votes
-        Who votes, shape (n,); those without an answer do not.
+        Traces or answer classes, shape (n,); those without an answer do not vote.
     weights
-        What each vote counts, numbers of 0 or more, shape (n,).
+        Weight of each vote, 0 or more, shape (n,).
 
     Raises
     ------
     ValueError
-        A voter's weight is negative or NaN, or there are not as many weights as votes.
+        The weight of a vote is negative or NaN, or the numbers of weights and votes differ.
     """
     answers = votes.answer if isinstance(votes, Traces) else votes
     counts = np.asarray(weights, dtype=np.float64)
@@ -67,5 +67,5 @@ def weighted_vote(votes: Votes, weights: npt.ArrayLike) -> np.int32 | None:
     if not (counts >= 0).all():
         raise ValueError("weighted_vote: a weight is negative or not a number")
     totals = np.bincount(answers, counts)
-    winner: np.int32 = answers[totals[answers].argmax()]  # of equals the class seen first
+    winner: np.int32 = answers[totals[answers].argmax()]  # on a tie, the class seen first
     return winner

@@ -1,4 +1,4 @@
-"""Checking a stored pool against everything its format promises."""
+"""Checks of a stored pool against the pool format."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from simulator.pools.pool import (
 from simulator.storage import file_sha256, reading
 
 MAX_FINDINGS = 20
-"""Where a report of one file stops: what is wrong is clear by then."""
+"""Maximum number of findings reported for one file."""
 
 Progress = Callable[[int, int], None]
-"""Called with problems checked and problems in all."""
+"""Progress callback, called with the number of problems checked and their total."""
 
 
 def check_pool(path: Path, progress: Progress = lambda done, total: None) -> list[str]:
-    """What is wrong with the pool in `path`, a line each; empty if nothing is.
+    """Check the pool in `path`; return the errors found, one line each.
 
     Recomputes the hashes, and checks that rows are sorted and unique, that lengths, counts and ids
-    agree across the files, that answer classes cover the answers and carry their grades, and that
-    every signal is what `pool.json` says. Holds one problem's signals at a time.
+    agree across the files, that answer classes cover the answers and have the same grades, and that
+    every signal matches `pool.json`. Reads the signals of one problem at a time.
     """
     try:
         info = read_info(path)
@@ -42,7 +42,7 @@ def check_pool(path: Path, progress: Progress = lambda done, total: None) -> lis
         return [str(error)]
     findings = list(_check_files(path, info))
     if findings:
-        return findings  # what the rows say is worth nothing then
+        return findings  # the rows cannot be trusted then
     tables = {name: pq.read_table(path / f"{name}.parquet") for name in SCHEMAS if _small(name)}
     findings += _first(_check_problems(info, tables))
     if findings:
@@ -72,7 +72,7 @@ def _first(findings: Iterator[str]) -> list[str]:
 
 
 def _check_files(path: Path, info: PoolInfo) -> Iterator[str]:
-    """The files that should be there, their hashes and their columns."""
+    """Check that the expected files exist, their hashes and their columns."""
     expected = {name for name in SCHEMAS if _small(name) or name in info.signals}
     present = {file.stem for file in path.glob("*.parquet")}
     for name in sorted(expected - present):
@@ -99,7 +99,7 @@ def _columns(schema: pa.Schema) -> str:
 
 
 def _check_problems(info: PoolInfo, tables: dict[str, pa.Table]) -> Iterator[str]:
-    """Order, uniqueness and counts of problems and traces."""
+    """Check order, uniqueness and counts of problems and traces."""
     problems = tables["problems"]["problem_id"].to_pylist()
     for before, after in pairwise(problems):
         if after <= before:
@@ -112,7 +112,7 @@ def _check_problems(info: PoolInfo, tables: dict[str, pa.Table]) -> Iterator[str
     with_traces = {problem for problem, _ in keys}
     for problem in sorted(with_traces.symmetric_difference(problems)):
         lacking = "traces.parquet" if problem in problems else "problems.parquet"
-        yield f"{lacking}: nothing of problem {problem!r}"
+        yield f"{lacking}: problem {problem!r} is missing"
     lengths = traces["num_tokens"].to_numpy()
     for row in np.flatnonzero(lengths < 1).tolist():
         yield f"traces.parquet: trace {keys[row]} has {lengths[row]} tokens"
@@ -123,11 +123,11 @@ def _check_problems(info: PoolInfo, tables: dict[str, pa.Table]) -> Iterator[str
     }
     for name, count in counted.items():
         if count != getattr(info, name):
-            yield f"pool.json: {getattr(info, name)} {name}, the files hold {count}"
+            yield f"pool.json: {getattr(info, name)} {name}, but the files have {count}"
 
 
 def _check_classes(tables: dict[str, pa.Table]) -> Iterator[str]:
-    """That classes are numbered from 0, are different texts, and cover and grade the answers."""
+    """Check that classes are numbered from 0, are unique, and cover and grade the answers."""
     grades: dict[tuple[str, int], bool] = {}
     texts: set[tuple[str, str]] = set()
     expected: dict[str, int] = {}
@@ -149,7 +149,7 @@ def _check_classes(tables: dict[str, pa.Table]) -> Iterator[str]:
         elif number != NO_ANSWER and (row["problem_id"], number) not in grades:
             yield f"{where}: class {number} is not in classes.parquet"
         elif row["correct"] != grades.get((row["problem_id"], number), False):
-            yield f"{where}: correct is {row['correct']}, its class says otherwise"
+            yield f"{where}: correct is {row['correct']}, but its class is graded otherwise"
 
 
 def _grouped(table: pa.Table, column: str) -> pa.Table:
@@ -158,7 +158,7 @@ def _grouped(table: pa.Table, column: str) -> pa.Table:
 
 
 def _lengths(traces: pa.Table) -> dict[str, tuple[list[int], Any]]:
-    """Trace ids and lengths by problem, in the order of the file."""
+    """Return trace ids and lengths by problem, in the order of the file."""
     grouped: dict[str, tuple[list[int], Any]] = {}
     starts = traces["problem_id"].to_pylist()
     ids, lengths = traces["trace_id"].to_pylist(), traces["num_tokens"].to_pylist()
@@ -177,7 +177,7 @@ def _check_signal(
     classes: dict[str, int],
     progress: Progress,
 ) -> Iterator[str]:
-    """One signal file: a row group a problem, with the traces and lengths of traces.parquet."""
+    """Check a signal file: one row group per problem, with the traces of traces.parquet."""
     file = f"{name}.parquet"
     with reading(path / file) as full, pq.ParquetFile(full) as stored:
         if stored.num_row_groups != len(lengths):

@@ -1,7 +1,7 @@
-"""The pool format: every stored trace of one model on one benchmark, in one folder of Parquet.
+"""The pool format: all stored traces of one model on one benchmark, in one folder of Parquet files.
 
-A pool is written once, through `simulator.pools.writer`, and then only read.
-`DESIGN.md`'s table of files is `SCHEMAS` below; `FORMAT` is its version.
+A pool is written once, by `simulator.pools.writer`, and then only read. `SCHEMAS` defines the
+columns of each file; `FORMAT` is the version of the format.
 """
 
 from __future__ import annotations
@@ -84,27 +84,27 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
 }
 """Columns of each Parquet file. Rows are sorted by problem and trace; a signal file
-has one row group a problem."""
+has one row group per problem."""
 
 ENCODINGS: dict[str, dict[str, str]] = {
     "text": {"token_ends.list.element": "DELTA_BINARY_PACKED"},
     "confidence": {"confidence.list.element": "BYTE_STREAM_SPLIT"},
 }
-"""How long columns are stored, by file.
+"""Parquet encodings of long columns, by file.
 
-Token ends are kept as their differences, the tokens' lengths, and confidences as their high and low
-bytes apart: both half a plain column or less, and faster to read.
+Token ends are stored as differences, confidences with their high and low bytes apart. Both take at
+most half the size of a plain column, and are faster to read.
 """
 
 CONFIDENCE_FLOAT32 = SCHEMAS["confidence"].set(
     2, pa.field("confidence", pa.list_(pa.float32()), nullable=False)
 )
-"""`confidence.parquet` of a pool with a value that is no whole number of thousandths in uint16."""
+"""Columns of `confidence.parquet` if a value is not a whole number of thousandths in uint16."""
 
 
 @dataclass(slots=True)
 class PoolInfo:
-    """`pool.json`: what a pool is and where it comes from. No field depends on when or where."""
+    """Description of a pool and its source: `pool.json`. No field depends on time or machine."""
 
     dataset: str
     model: str
@@ -128,12 +128,12 @@ class PoolInfo:
 
     @property
     def name(self) -> str:
-        """`dataset/model/benchmark`, which is also the pool's folder below the cache."""
+        """Name `dataset/model/benchmark`, which is also the pool's folder in the cache."""
         return f"{self.dataset}/{self.model}/{self.benchmark}"
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the hashes of all Parquet files: two pools that agree on it are the same."""
+        """SHA-256 over the hashes of all Parquet files; equal for identical pools."""
         lines = "".join(f"{name} {self.sha256[name]}\n" for name in sorted(self.sha256))
         return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -144,7 +144,7 @@ class Pool:
     Raises
     ------
     UserError
-        The folder holds no pool, one of a newer format, or files that cannot be read.
+        The folder has no pool, a pool of a newer format, or files that cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -154,10 +154,10 @@ class Pool:
         self._open: dict[str, pq.ParquetFile] = {}
 
     def require(self, signals: frozenset[str], policy: str) -> None:
-        """Refuse a policy that needs a signal this pool does not store."""
+        """Check that the pool has the signals a policy needs; raise `UserError` otherwise."""
         missing = sorted(signals - set(self.info.signals))
         if missing:
-            has = ", ".join(self.info.signals) or "none beside lengths and answers"
+            has = ", ".join(self.info.signals) or "only lengths and answers"
             raise UserError(
                 f"pool {self.name} has no {' and no '.join(missing)}, which {policy} needs "
                 f"(signals here: {has}); choose another pool with -d"
@@ -170,7 +170,7 @@ class Pool:
 
     @cached_property
     def problems(self) -> list[StoredProblem]:
-        """Every problem with its lengths and answers; its signals are read when asked for."""
+        """All problems with their lengths and answers; signals are read on demand."""
         rows = self._read("problems").to_pylist()
         traces = self._read("traces")
         classes = self._read("classes")
@@ -205,23 +205,23 @@ class Pool:
         counts = (len(problems), len(traces), int(columns["num_tokens"].sum(dtype=np.int64)))
         if counts != (self.info.problems, self.info.traces, self.info.tokens):
             raise UserError(
-                f"{self.path / 'pool.json'}: its counts are not those of the files; "
+                f"{self.path / 'pool.json'}: its counts do not match the files; "
                 "import the pool again"
             )
         return problems
 
     @property
     def min_traces(self) -> int:
-        """The fewest traces of any problem: the largest budget that every problem can meet."""
+        """Smallest number of traces of any problem: the largest budget that fits all problems."""
         return min(len(problem.lengths) for problem in self.problems)
 
     def _read(self, name: str) -> pa.Table:
         with reading(self.path / f"{name}.parquet") as path:
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != self.info.sha256.get(path.name):
-                pq.read_metadata(pa.BufferReader(content))  # says what is wrong, if it can
+                pq.read_metadata(pa.BufferReader(content))  # may raise a more specific error
                 raise UserError(f"{path}: not the file that pool.json describes; import it again")
-            # Without threads: a short process may end while Arrow still starts some, and abort.
+            # No threads: a short process that ends while Arrow starts threads would abort.
             table = pq.ParquetFile(pa.BufferReader(content)).read(
                 SCHEMAS[name].names, use_threads=False
             )
@@ -231,10 +231,10 @@ class Pool:
                 raise UserError(f"{path}: {error}; import the pool again") from None
 
     def read_signal(self, name: str, index: int, columns: list[str]) -> pa.Table:
-        """Columns of one problem's rows in a signal file, read as its one row group."""
+        """Read columns of one problem from a signal file, as its one row group."""
         with reading(self.path / f"{name}.parquet") as path:
             if name not in self._open:
-                # Read as it is decompressed, not whole beforehand: an eighth less time.
+                # Read while decompressing instead of in advance: an eighth less time.
                 self._open[name] = pq.ParquetFile(
                     path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 16
                 )
@@ -243,9 +243,9 @@ class Pool:
 
 @dataclass(eq=False)
 class StoredProblem:
-    """One problem of a pool. Arrays have one element a stored trace, in order of trace id.
+    """One problem of a pool. Arrays have one element per stored trace, in order of trace id.
 
-    `lengths` are tokens; `answer_class` indexes `class_texts`, −1 for none.
+    `lengths` are in tokens; `answer_class` indexes `class_texts`, −1 for none.
     """
 
     pool: Pool
@@ -261,15 +261,15 @@ class StoredProblem:
     class_texts: list[str]
     class_correct: npt.NDArray[np.bool_]
     prepared: dict[Any, Any] = field(default_factory=dict)
-    """What stop rules have worked out about these traces, by rule."""
+    """Per-problem cache of derived data (rules, engine, lock step)."""
 
     def fresh(self) -> StoredProblem:
-        """The same problem, of which nothing has been read or worked out yet."""
+        """Return a copy of the problem with nothing read or cached yet."""
         return replace(self, prepared={})
 
     @cached_property
     def probes(self) -> Probes:
-        """What each trace answered when it was probed."""
+        """Answers of each trace when it was probed."""
         table = self.pool.read_signal("probes", self.index, ["position", "answer_class"])
         positions = table["position"].combine_chunks()
         answers = table["answer_class"].combine_chunks()
@@ -281,13 +281,13 @@ class StoredProblem:
 
     @cached_property
     def texts(self) -> list[str]:
-        """The full text of each trace."""
+        """Full text of each trace."""
         texts: list[str] = self.pool.read_signal("text", self.index, ["text"])["text"].to_pylist()
         return texts
 
     @cached_property
     def token_ends(self) -> list[npt.NDArray[np.int64]]:
-        """End offset of each token in characters; in proportion where a pool has only totals."""
+        """End offset of each token in characters; proportional if a pool has only totals."""
         column = self.pool.read_signal("text", self.index, ["token_ends"])["token_ends"]
         return [
             np.asarray(ends.values, dtype=np.int64)
@@ -298,16 +298,16 @@ class StoredProblem:
 
     @cached_property
     def confidence(self) -> Confidences:
-        """Each trace's token confidences."""
+        """Token confidences of each trace."""
         column = self.pool.read_signal("confidence", self.index, ["confidence"])["confidence"]
-        # Where there is one chunk, combining would copy it.
+        # With a single chunk, combining would copy it.
         lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         return Confidences(lists.values.to_numpy(), lists.offsets.to_numpy())
 
 
 @dataclass(frozen=True, eq=False)
 class Confidences:
-    """The token confidences of one problem, as stored: trace i's are `offsets[i]:offsets[i + 1]`.
+    """Token confidences of one problem, as stored: trace i's are `offsets[i]:offsets[i + 1]`.
 
     `values` has shape (tokens,): thousandths in uint16, or the confidences themselves in float32.
     """
@@ -318,19 +318,19 @@ class Confidences:
     def stored(
         self, row: int, tokens: int | None = None
     ) -> npt.NDArray[np.uint16] | npt.NDArray[np.float32]:
-        """The first `tokens` tokens of a trace (None: all) as stored: a view."""
+        """Return the first `tokens` values of a trace (None: all) as stored; a view."""
         start, end = int(self.offsets[row]), int(self.offsets[row + 1])
         return self.values[start : end if tokens is None else min(end, start + tokens)]
 
     def of(self, row: int, tokens: int | None = None) -> npt.NDArray[np.float64]:
-        """Confidences of the first `tokens` tokens of a trace (None: of all), a new array."""
+        """Return confidences of the first `tokens` tokens of a trace (None: all); a new array."""
         floats = self.stored(row, tokens).astype(np.float64)
         return floats / 1000.0 if self.values.dtype == np.uint16 else floats
 
 
 @dataclass(frozen=True, eq=False)
 class Probes:
-    """The probes of one problem: trace i's are the elements `offsets[i]:offsets[i + 1]`.
+    """Probes of one problem: trace i's are the elements `offsets[i]:offsets[i + 1]`.
 
     `positions` are tokens generated when probed, ascending within a trace; `answers` are classes.
     """
@@ -341,12 +341,12 @@ class Probes:
 
     @cached_property
     def counts(self) -> npt.NDArray[np.int64]:
-        """How many probes each trace has, shape (traces,)."""
+        """Number of probes of each trace, shape (traces,)."""
         return np.diff(self.offsets)
 
     @cached_property
     def interval(self) -> int | None:
-        """Tokens between probes where all traces are probed at its multiples, else None."""
+        """Tokens between probes if all traces are probed at its multiples, else None."""
         index = np.arange(len(self.positions)) - np.repeat(self.offsets[:-1], self.counts)
         if not len(index):
             return None
@@ -361,14 +361,14 @@ class Probes:
     def table(self) -> npt.NDArray[np.int32]:
         """Answer by trace and number of probes so far, shape (traces, probes + 1).
 
-        Column 0 is −1: not probed yet. A trace keeps its last probe's answer in later columns.
+        Column 0 is −1, before the first probe. Columns after a trace's last probe repeat it.
         """
         return self.spread(self.answers, NO_ANSWER)
 
     def columns(
         self, rows: npt.NDArray[np.int64], num_tokens: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.int64]:
-        """How many probes traces `rows` have behind them at `num_tokens`: columns of `table`."""
+        """Count the probes of traces `rows` up to `num_tokens`: column numbers of `table`."""
         if self.interval is not None:
             columns: npt.NDArray[np.int64] = num_tokens // self.interval
             np.minimum(columns, self.table.shape[1] - 1, out=columns)
@@ -384,7 +384,7 @@ class Probes:
         )
 
     def spread(self, values: npt.NDArray[Any], before: int) -> npt.NDArray[Any]:
-        """One value a probe, shape (probes,), as a table like `table`; `before` is column 0."""
+        """Arrange one value per probe, shape (probes,), like `table`; `before` fills column 0."""
         width = int(self.counts.max(initial=0))
         column = np.minimum(np.arange(width + 1), self.counts[:, None])
         flat = np.concatenate([values[:0], [before], values]).astype(values.dtype)
@@ -411,7 +411,7 @@ def read_info(path: Path) -> PoolInfo:
         )
     for key, kind in typing.get_type_hints(PoolInfo).items():
         if key in fields and not _is(fields[key], kind):
-            raise UserError(f"{file}: {key!r} is of a wrong kind; import the pool again")
+            raise UserError(f"{file}: {key!r} has the wrong type; import the pool again")
     if fields["format"] < 1 or set(fields.get("signals", ())) - set(SIGNALS):
         raise UserError(f"{file}: not a pool description; import the pool again")
     try:
@@ -421,7 +421,7 @@ def read_info(path: Path) -> PoolInfo:
 
 
 def _is(value: object, kind: Any) -> bool:
-    """Whether a value out of JSON is of the type that a field is annotated with."""
+    """Check that a JSON value has the type of a field's annotation."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is list:
         return type(value) is list and all(_is(each, parts[0]) for each in value)
@@ -435,7 +435,7 @@ def _is(value: object, kind: Any) -> bool:
 
 
 def iter_pool_folders(cache: Path) -> Iterator[Path]:
-    """Folders of all pools below `cache`, sorted by name, those that lack `pool.json` included."""
+    """Yield folders of all pools in `cache`, sorted by name, also those without `pool.json`."""
     yield from sorted(
         {
             file.parent
@@ -447,7 +447,7 @@ def iter_pool_folders(cache: Path) -> Iterator[Path]:
 
 
 def _group_starts(column: pa.ChunkedArray, ids: list[str]) -> list[int]:
-    """Where each problem's rows begin in a column sorted by problem, and the end of the last."""
+    """Return each problem's first row in a column sorted by problem, then the last one's end."""
     encoded = column.dictionary_encode().combine_chunks()
     counts = dict(
         zip(

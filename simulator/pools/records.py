@@ -1,4 +1,4 @@
-"""A problem and its traces on their way into a pool: what importers and the generator produce."""
+"""Records of problems and traces, which importers and the generator write to a pool."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 @dataclass(slots=True)
 class TraceRecord:
-    """One trace on its way into a pool.
+    """One trace to be written to a pool.
 
-    `token_ends` are end offsets in characters, shape (num_tokens,); `confidence` is one value a
-    token, shape (num_tokens,); `probe_positions` are tokens generated when probed, ascending, and
-    `probe_answers` the answer given at each (None where there was none). `graded` is the source's
-    own verdict, compared with ours and not stored. `counted` is whether `num_tokens` is the
-    source's own count rather than an estimate.
+    `token_ends` are end offsets in characters, shape (num_tokens,). `confidence` has one value per
+    token, shape (num_tokens,). `probe_positions` are tokens generated when probed, ascending, and
+    `probe_answers` the answers there (None for no answer). `graded` is the source's grade, which is
+    compared with ours and not stored. `counted` is True if `num_tokens` comes from the source, and
+    False if it is an estimate.
     """
 
     trace_id: int
@@ -36,7 +36,7 @@ class TraceRecord:
 
 @dataclass(slots=True)
 class ProblemRecord:
-    """One problem on its way into a pool, with all of its traces."""
+    """One problem to be written to a pool, with all its traces."""
 
     problem_id: str
     question: str | None

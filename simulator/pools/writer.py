@@ -1,4 +1,7 @@
-"""Writing a pool: all of it or nothing. `simulator.pools.pool` has the schemas and reads it."""
+"""Writing of pools, completely or not at all.
+
+`simulator.pools.pool` has the schemas and reads pools.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ from simulator.storage import (
 
 @dataclass(slots=True)
 class Disagreement:
-    """A trace that the source graded otherwise than we do."""
+    """A trace whose grade in the source differs from ours."""
 
     problem_id: str
     trace_id: int
@@ -48,26 +51,26 @@ class Disagreement:
 
 
 class PoolWriter:
-    """Writes one pool, problem by problem in ascending order of their ids.
+    """A writer of one pool, problem by problem in ascending order of their ids.
 
-    Everything goes to a folder of a temporary name beside the final one, which is renamed when the
-    writer is left without an exception and removed otherwise: no reader ever sees half a pool.
+    Files are written to a temporary folder beside the final one. When the writer is left, the
+    folder is renamed, or removed if there was an exception, so a reader never sees half a pool.
 
     Parameters
     ----------
     cache
-        The folder that holds all pools.
+        The folder of pools.
     info
-        What is known beforehand; counts, signals and hashes are filled in on the way.
+        Description of the pool; the writer fills in counts, signals and hashes.
     replace
-        Whether a pool of this name may be replaced.
+        Overwrite a pool of the same name.
 
     Attributes
     ----------
     path
-        Where the pool will be.
+        Final folder of the pool.
     folder
-        Where it is being written, until it is renamed or removed.
+        Temporary folder, until it is renamed or removed.
 
     Raises
     ------
@@ -85,9 +88,9 @@ class PoolWriter:
                 "or --replace to overwrite it"
             )
         self.folder = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
-        self._made: list[Path] = []  # folders that were not there before
+        self._made: list[Path] = []  # folders created here
         self._writers: dict[str, pq.ParquetWriter] = {}
-        self._small: dict[str, list[pa.Table]] = {}  # files that are written in one piece
+        self._small: dict[str, list[pa.Table]] = {}  # files written as a whole at the end
         self._float32 = False
         self._last_problem: str | None = None
 
@@ -122,7 +125,10 @@ class PoolWriter:
                 raise disk_error(error, self.path) from error
 
     def add(self, problem: ProblemRecord) -> None:
-        """Group, grade and write one problem; ids must ascend, every trace have every signal."""
+        """Group, grade and write one problem.
+
+        Ids must ascend, and every trace must have the same signals.
+        """
         if self._last_problem is not None and problem.problem_id <= self._last_problem:
             raise ValueError(f"problem {problem.problem_id!r} after {self._last_problem!r}")
         self._last_problem = problem.problem_id
@@ -223,7 +229,7 @@ class PoolWriter:
     def _write_confidence(
         self, ids: list[str], trace_ids: list[int], values: list[npt.NDArray[np.float64] | None]
     ) -> None:
-        """Thousandths in uint16 as long as that loses nothing, else float32 for the whole pool."""
+        """Write confidences: thousandths in uint16 if lossless, else float32 for the whole pool."""
         arrays = [np.asarray(value, dtype=np.float64) for value in values]
         if not self._float32:
             thousandths = [as_thousandths(array) for array in arrays]
@@ -254,7 +260,7 @@ class PoolWriter:
 
     def _finish(self) -> None:
         if self.info.problems == 0:
-            raise UserError(f"{self.info.name}: no problem with a usable trace, nothing to store")
+            raise UserError(f"{self.info.name}: no problem has a usable trace; nothing to store")
         for writer in self._writers.values():
             writer.close()
         for name, tables in self._small.items():
@@ -278,7 +284,7 @@ class PoolWriter:
             try:
                 writer.close()
             except (OSError, pa.ArrowException):
-                continue  # the file is removed anyway, and the first error is the one to show
+                continue  # the file is removed anyway; only the first error is shown
 
     def _remove_temporary(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -286,7 +292,7 @@ class PoolWriter:
 
 
 def as_thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint16] | None:
-    """`values` as whole thousandths in uint16, or None where that would lose anything."""
+    """Convert `values` to whole thousandths in uint16, or return None if that is not lossless."""
     scaled = np.round(values * 1000.0)
     if not np.isfinite(scaled).all() or (scaled < 0).any() or (scaled > 65535).any():
         return None
@@ -305,7 +311,7 @@ def _signals_of(trace: TraceRecord) -> list[str]:
 
 
 def _array(column: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:
-    """A column as Arrow holds it; lists that are numpy arrays are put together in one piece."""
+    """Convert a column to Arrow; lists of numpy arrays are concatenated in one step."""
     if isinstance(column, pa.Array | pa.ChunkedArray):
         return column
     if not pa.types.is_list(kind) or not all(isinstance(each, np.ndarray) for each in column):

@@ -10,7 +10,7 @@ from simulator.replay.recording import GradedAnswer
 
 
 class Grader:
-    """Grades what `solve` returns on one problem; `file` is named in errors."""
+    """A grader of `solve`'s answers to one problem; `file` is named in errors."""
 
     def __init__(self, problem: StoredProblem, file: str) -> None:
         self._problem = problem
@@ -18,7 +18,7 @@ class Grader:
         self._texts: dict[str, GradedAnswer] = {}
 
     def grade(self, answer: Answer) -> GradedAnswer:
-        """Grade a text, an answer class as votes and traces give it, or None.
+        """Grade a text, an answer class (as in votes and traces), or None.
 
         Raises
         ------
@@ -37,7 +37,7 @@ class Grader:
             return GradedAnswer(None, NO_ANSWER, False)
         if not 0 <= kind < len(problem.class_texts):
             raise PolicyError(
-                f"{self._file}: solve returned class {kind}, which no answer here has"
+                f"{self._file}: solve returned class {kind}, which no answer of the problem has"
             )
         return GradedAnswer(problem.class_texts[kind], kind, bool(problem.class_correct[kind]))
 

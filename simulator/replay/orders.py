@@ -10,15 +10,15 @@ import numpy.typing as npt
 from simulator.pools.pool import StoredProblem
 
 ORDERS_AT_ONCE = 64
-"""How many repeats' orders are drawn from one seed; part of what a seed means."""
+"""Number of repeats whose orders are drawn together; changing it changes the orders of a seed."""
 
 
 def orders(
     problem: StoredProblem, budget: int, repeats: Sequence[int], seed: int, key: int
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """The first `budget` rows of each repeat's permutation of the problem's traces.
+    """Yield the first `budget` rows of each repeat's permutation of the problem's traces.
 
-    The same whatever the policy, the budget (a smaller one is a prefix) and the other repeats.
+    They do not depend on the policy, the other repeats or the budget (a smaller one is a prefix).
     """
     rows = np.arange(len(problem.lengths))
     block, drawn = -1, np.empty((0, 0), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What a replay leaves behind: the rows of `decisions.parquet` and `answers.parquet`."""
+"""Recording of a replay: the rows of `decisions.parquet` and `answers.parquet`."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ DECISIONS = pa.schema(
         pa.field("cluster", pa.int32()),
     ]
 )
-"""A row is a started trace.
+"""Columns of `decisions.parquet`; a row is a started trace.
 
-`started` and `ended` are clock readings, before its first step and after its last; both 0 for a
-trace that was never decoded. `stop_reason` is `finished`; `stopped` by the policy; else what halted
-its last decode (`tokens`, `first`, or a stop rule); `unused` if it was never decoded. `cluster` is
-that in which the policy put it (`numbered`), −1 for none; null where it declared no clusters.
+`started` and `ended` are clock readings before the trace's first step and after its last; both are
+0 for a trace that was never decoded. `stop_reason` is `finished`, `stopped` (by the policy),
+`unused` (never decoded), or else the reason that halted its last decode (`tokens`, `first`, or a
+stop rule). `cluster` is the trace's cluster (`numbered`), −1 for none; null if the policy declared
+no clusters.
 """
 
 ANSWERS = pa.schema(
@@ -73,34 +74,35 @@ ANSWERS = pa.schema(
         pa.field("clusters_correct", pa.bool_()),
     ]
 )
-"""A row is one problem in one repeat.
+"""Columns of `answers.parquet`; a row is one problem in one repeat.
 
-`kept_*` are about the traces that finished: how many answer classes they gave, and whether one of
-them is right; `budget_*` the same about all N traces that the budget allows, finished or not, so
-that `kept_classes` of `budget_classes` survived, and so did the right one where `budget_correct`.
-`baseline_*` are cons@N, N the budget, on the same traces in the same order.
+`kept_*` describe the finished traces: their number of answer classes, and True if one of them is
+correct. `budget_*` are the same for all N traces of the budget, finished or not, so
+`kept_classes` of `budget_classes` were kept. `baseline_*` are cons@N, with N the budget, on the
+same traces in the same order.
 
-`judge_tokens` are what the judge read, in its own tokens, each pair in full; `judge_tokens_reused`
-what it would have with prefixes read once for all their partners. The last five are about clusters
-that the policy declared (`simulator.replay.cluster_facts`), null where it declared none.
+`judge_tokens` counts the tokens read by the judge, in its own tokens, each pair in full.
+`judge_tokens_reused` counts each prefix only once for all its partners. The last five columns
+describe the clusters that the policy declared (`simulator.replay.cluster_facts`), null if it
+declared none.
 """
 
 CLUSTERED = ("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct")
-"""Columns of ANSWERS that are about clusters, in the order of `ClusterFacts`."""
+"""Columns of ANSWERS about clusters, in the order of `ClusterFacts`."""
 
 ADDED = ("budget_classes", "budget_correct", "judge_tokens_reused", *CLUSTERED, "cluster")
-"""Columns that runs made before they were added do not have; readers do without."""
+"""Columns that older runs lack; readers accept runs without them."""
 
 UNDECLARED = -2
-"""Stands for a null of `cluster` until there is a table."""
+"""Placeholder for a null of `cluster`, until the table is built."""
 
 AT_ONCE = 32
-"""How many repeats are put into columns together: enough for numpy to pay, little to hold."""
+"""Number of repeats converted to columns together: efficient in numpy, and small in memory."""
 
 
 @dataclass(frozen=True)
 class GradedAnswer:
-    """A policy's answer: its text (None: no answer), its class (−1: none known), whether right."""
+    """A policy's graded answer: text (None: no answer), class (−1: none known), and grade."""
 
     text: str | None
     answer_class: int
@@ -109,14 +111,14 @@ class GradedAnswer:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a policy did on one problem in a range of repeats: tables of DECISIONS and ANSWERS."""
+    """Record of a policy on one problem in several repeats: tables of DECISIONS and ANSWERS."""
 
     decisions: pa.Table
     answers: pa.Table
 
 
 class Recorder:
-    """Collects what happened on one problem, repeat by repeat, and makes tables of it."""
+    """A recorder of one problem's repeats, which it converts to tables."""
 
     def __init__(self, problem: StoredProblem) -> None:
         self._problem = problem
@@ -126,7 +128,7 @@ class Recorder:
         self._answers: list[list[Any]] = []
 
     def add(self, repeat: int, engine: Engine, answer: GradedAnswer) -> None:
-        """Record a repeat whose policy has answered."""
+        """Record a repeat after the policy's answer."""
         if engine.judging is not None:
             engine.judging.close()  # many engines wait here
         self._waiting.append((repeat, engine, answer))
@@ -134,7 +136,7 @@ class Recorder:
             self._put_into_columns()
 
     def tables(self) -> Replayed:
-        """Everything recorded so far."""
+        """Return all repeats recorded so far."""
         if self._waiting:
             self._put_into_columns()
         decisions = [np.concatenate(parts) for parts in zip(*self._decisions, strict=True)]
@@ -165,7 +167,7 @@ class Recorder:
         return pa.Table.from_arrays([*labels, *arrays], schema=schema)
 
     def _put_into_columns(self) -> None:
-        """Turn the waiting repeats into columns; arrays below have shape (repeats, budget)."""
+        """Convert the waiting repeats to columns; arrays here have shape (repeats, budget)."""
         problem = self._problem
         repeats = [repeat for repeat, _, _ in self._waiting]
         engines = [engine for _, engine, _ in self._waiting]
@@ -230,7 +232,7 @@ class Recorder:
         )
 
     def _about_clusters(self, engine: Engine) -> tuple[Any, ...]:
-        """The columns CLUSTERED of one repeat."""
+        """Return the CLUSTERED columns of one repeat."""
         facts = None
         if engine.clusters is not None:
             problem, order = self._problem, engine.order
@@ -244,11 +246,12 @@ class Recorder:
 
 
 def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Floats, Ints]:
-    """When each trace began and ended, and what halted it last.
+    """Return each trace's begin and end on the clock, and the reason that halted it last.
 
     Returns
     -------
-    Clock readings twice and numbers in `labels`, which grows; all of shape (engines, budget).
+    Clock readings of begin and end, and numbers from `labels`, to which new reasons are added; all
+    of shape (engines, budget).
     """
     shape = (len(engines), len(engines[0].order))
     began, ended = np.zeros(shape), np.zeros(shape)
@@ -273,7 +276,7 @@ def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Fl
         if decode.queued is not None:
             end[here] = begin[here] + decode.queued.end
             begin[here] += decode.queued.begin
-    reasons.ravel()[place] = codes  # of a trace's decodes the last one stays
+    reasons.ravel()[place] = codes  # a trace's last decode overwrites the others
     moved = np.flatnonzero(work)
     ended.ravel()[place.take(moved)] = end.take(moved)  # likewise
     fresh = moved[before.take(moved) == 0]
@@ -282,21 +285,22 @@ def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Fl
 
 
 def distinct(answers: npt.NDArray[np.int32]) -> Ints:
-    """How many answer classes each row has, −1 aside; (rows, answers) to (rows,)."""
+    """Count the answer classes in each row, without −1; (rows, answers) to (rows,)."""
     ordered = np.sort(answers, axis=1)
     counts: Ints = np.count_nonzero(np.diff(ordered, axis=1, prepend=NO_ANSWER), axis=1)
     return counts
 
 
 def pluralities(answers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """The majority vote of each row of answer classes, −1 where nobody votes.
+    """Return the majority vote of each row of answer classes, −1 if there are no votes.
 
-    `answers` has shape (rows, votes), the result (rows,). As `voting.majority_vote`, for many rows.
+    `answers` has shape (rows, votes), the result (rows,). Same as `voting.majority_vote`, for many
+    rows.
     """
     rows = np.arange(len(answers))[:, None]
     counts = np.zeros((len(answers), int(answers.max(initial=0)) + 2), dtype=np.int64)
     np.add.at(counts, (rows, answers), 1)
     counts[:, NO_ANSWER] = 0
-    best = counts[rows, answers].argmax(axis=1)  # the first vote for a class that has the most
+    best = counts[rows, answers].argmax(axis=1)  # the first vote for a class with the most votes
     winners: npt.NDArray[np.int32] = answers[rows[:, 0], best]
     return winners

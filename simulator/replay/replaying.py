@@ -1,4 +1,4 @@
-"""Replaying a policy over one stored problem, repeat by repeat."""
+"""Replay of a policy on one stored problem, repeat by repeat."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ def replay(
     serving: Serving,
     judge: ReplayJudge | None = None,
 ) -> Replayed:
-    """Replay a policy over one problem.
+    """Replay a policy on one problem.
 
     Parameters
     ----------
     loaded
         The policy.
     problem
-        The stored problem, with at least `budget` traces. It keeps what is read and worked out
-        about it, for whoever replays it next; `StoredProblem.fresh` gives one that does not.
+        The stored problem, with at least `budget` traces. It caches derived data for later replays;
+        `StoredProblem.fresh` returns a copy without them.
     budget
-        How many traces the policy may start.
+        Number of traces the policy may start.
     repeats
-        Which repeats, in which order; each draws its own order of traces.
+        Numbers of the repeats to replay, in order; each draws its own order of traces.
     seed
-        What order and `sampler.rng` depend on, beside problem and repeat.
+        Seed of trace orders and `sampler.rng`, together with problem and repeat.
     serving
-        What the clock is.
+        Model of the clock.
     judge
-        Who answers `sampler.judge`.
+        Judge behind `sampler.judge`.
 
     Raises
     ------
     PolicyError
-        The policy raised, or returned no answer or one of a class that it cannot know; names file
-        and line, parameters as typed, problem and repeat.
+        The policy raised an error, or returned an invalid answer or a class it has not seen. The
+        message names file and line, parameters as typed, problem and repeat.
     """
     work = replaying(
         loaded,
@@ -72,16 +72,16 @@ def replay(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a policy is to answer: a problem, with the sampler that it drives."""
+    """A problem that a policy is to answer, with its sampler."""
 
     problem: Problem
     sampler: Sampler
 
 
 Replaying = Generator[Asked, Answer, Replayed]
-"""A replay that waits for each answer, so that others go on meanwhile.
+"""A replay as a generator that waits for each answer, so that others can run meanwhile.
 
-An answer is sent in, as `solve` returns it; a policy's `PolicyError` is thrown in, and comes out
+The return value of `solve` is sent in. A `PolicyError` of the policy is thrown in, and raised again
 as `replay` raises it.
 """
 
@@ -97,9 +97,9 @@ def replaying(
     judge: ReplayJudge | None = None,
     alias: str | None = None,
 ) -> Replaying:
-    """As `replay`, with whoever calls it asking the policy.
+    """Replay like `replay`, but as a generator whose caller runs the policy.
 
-    `alias` is of what the id that the policy is shown is made, instead of the problem's own.
+    `alias` replaces the problem's id when the id shown to the policy is derived.
     """
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     name = _opaque("problem", seed, alias or problem.problem_id).hex()[:16]
@@ -116,8 +116,8 @@ def replaying(
             graded = grader.grade(answer)
             if isinstance(answer, np.int32) and not (answer < 0 or engine.has_shown(int(answer))):
                 raise PolicyError(
-                    f"{loaded.file}: solve returned class {answer}, which no trace has shown it; "
-                    "return a class as votes, probe and traces.answer give it"
+                    f"{loaded.file}: solve returned class {answer}, which it has not seen; "
+                    "return a class from votes, probe or traces.answer"
                 )
         except PolicyError as error:
             where = f"problem {problem.problem_id}, repeat {repeat}"
@@ -129,7 +129,7 @@ def replaying(
 
 
 def answered(work: Replaying, loaded: LoadedPolicy) -> Replayed:
-    """What comes of a replay when a policy answers all that it asks."""
+    """Run the replay to the end with this policy."""
     try:
         asked = next(work)
         while True:
@@ -144,8 +144,8 @@ def answered(work: Replaying, loaded: LoadedPolicy) -> Replayed:
 
 
 def _opaque(*parts: object) -> bytes:
-    """32 bytes that differ where the parts do, and tell nothing of them.
+    """Hash the parts to 32 bytes that reveal nothing about them.
 
-    What a policy is given must not lead back to what the orders are drawn from.
+    A policy must not be able to derive the seed of the trace orders from what it receives.
     """
     return hashlib.sha256("\0".join(map(str, parts)).encode()).digest()

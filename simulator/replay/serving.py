@@ -1,9 +1,9 @@
-"""The clock: how long a decode takes on a serving engine with so many slots.
+"""The clock: duration of a decode on a serving engine with a given number of slots.
 
-With unlimited concurrency every trace advances one token a decode step, so a decode lasts as long
-as its longest trace. With `concurrency` slots the traces queue in the order they are named and a
-freed slot is refilled at the next step, as in continuous batching. With a step-time curve a step
-costs seconds that depend on how many traces are decoded in it, and the clock reads seconds.
+With unlimited concurrency, every trace advances one token per decode step, so a decode lasts as
+long as its longest trace. With `concurrency` slots, traces queue in the given order, and a free
+slot is refilled at the next step, as in continuous batching. With a step-time curve, the seconds of
+a step depend on the number of traces decoded in it, and the clock counts seconds.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How traces went through the engine's slots in one decode; arrays have shape (n,).
+    """Schedule of traces in the engine's slots during one decode; arrays have shape (n,).
 
-    `work` is the tokens each decoded; `begin` and `end` are clock readings before its first and
-    after its last step, and `duration` how far the clock advanced, all relative to the start.
+    `work` is the number of tokens each trace decoded. `begin` and `end` are clock readings before
+    its first and after its last step, relative to the start. `duration` is the total time.
     """
 
     work: Ints
@@ -39,8 +39,8 @@ class Schedule:
 class Serving:
     """A serving engine: `concurrency` slots (None: unlimited) and the cost of a decode step.
 
-    `step_seconds` are points (batch size, seconds a step), interpolated linearly and extended by
-    the last segment's slope, or level where that falls; without any the clock counts decode steps.
+    `step_seconds` are points (batch size, seconds per step), interpolated linearly, and extended
+    with the last segment's slope, or constant if it falls. Without points the clock counts steps.
     """
 
     concurrency: int | None = None
@@ -52,16 +52,16 @@ class Serving:
 
     @property
     def unlimited(self) -> bool:
-        """Whether a decode simply lasts as long as its longest trace."""
+        """True if a decode lasts as long as its longest trace."""
         return self.concurrency is None and not self.step_seconds
 
     @property
     def clock_unit(self) -> str:
-        """What the clock counts: `steps` or `seconds`."""
+        """Unit of the clock: `steps` or `seconds`."""
         return "seconds" if self.step_seconds else "steps"
 
     def step_cost(self, batch: int) -> float:
-        """What one step over `batch` traces adds to the clock."""
+        """Return the time that one step with `batch` traces adds to the clock."""
         points = self.step_seconds
         if not points:
             return 1
@@ -72,16 +72,16 @@ class Serving:
         return float(np.interp(batch, sizes, seconds))
 
     def schedule(self, work: Ints, finishes: npt.NDArray[np.bool_], first: int | None) -> Schedule:
-        """Decode traces together, in the order they are named.
+        """Schedule a decode of traces, in the given order.
 
         Parameters
         ----------
         work
-            Tokens each trace would decode if nothing halted it, shape (n,).
+            Tokens that each trace would decode without `first`, shape (n,).
         finishes
-            Whether decoding that much finishes it, shape (n,).
+            True for traces that finish with these tokens, shape (n,).
         first
-            Halt everything in the step in which so many traces have finished; None: never.
+            Halt all traces in the step in which this many have finished; None: never.
         """
         slots = len(work) if self.concurrency is None else self.concurrency
         advance = np.zeros(len(work), dtype=np.int64)
@@ -111,19 +111,19 @@ class Serving:
                     remaining -= 1
             if remaining is not None and remaining <= 0:
                 break
-        for _, trace in active:  # halted in mid-decode because enough others have finished
+        for _, trace in active:  # halted because enough others have finished
             advance[trace] = step - started_at[trace]
             end[trace] = clock
         return Schedule(advance, begin, end, clock)
 
 
 def parse_step_seconds(text: str) -> tuple[tuple[int, float], ...]:
-    """`0.02` or `1:0.012,64:0.02,256:0.045` as points (batch size, seconds a step).
+    """Parse `0.02` or `1:0.012,64:0.02,256:0.045` as points (batch size, seconds per step).
 
     Raises
     ------
     UserError
-        Anything else, sizes that do not ascend, or seconds that are not positive.
+        Another form, sizes that do not ascend, or seconds that are not positive.
     """
     try:
         if ":" not in text:
@@ -137,7 +137,7 @@ def parse_step_seconds(text: str) -> tuple[tuple[int, float], ...]:
     good = points and all(size >= 1 and 0 < seconds < 1e6 for size, seconds in points)
     if not good or sizes != sorted(set(sizes)):
         raise UserError(
-            f"--step-seconds {text}: give seconds a step, or batch:seconds points in ascending "
+            f"--step-seconds {text}: give seconds per step, or batch:seconds points in ascending "
             "order such as 1:0.012,64:0.02,256:0.045"
         )
     return tuple(points)

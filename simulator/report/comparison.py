@@ -1,6 +1,6 @@
-"""Comparing runs: which rows, which labels, who is best or tied with it, and what the notes say.
+"""Comparison of runs: rows, labels, the best method and its ties, and notes.
 
-`simulator.report.text` turns a comparison into text, `simulator.report.plot` into a picture.
+`simulator.report.text` renders a comparison as text, `simulator.report.plot` as a plot.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_
 from simulator.statistics import pareto_front
 
 MARKS = {"exact": "", "total": "†", "estimated": "‡"}
-"""What stands behind token counts of a pool that does not know every token's place."""
+"""Marks after token counts, by the token accuracy of the pool."""
 
 MARK_NOTES = {
-    "total": "† lengths are exact, places of tokens within a trace are in proportion.",
+    "total": "† lengths are exact, positions of tokens within a trace are proportional.",
     "estimated": "‡ token counts are estimates.",
 }
 
@@ -28,20 +28,20 @@ MARK_NOTES = {
 ALL_POOLS = "All pools, each weighted equally"
 
 DIVERSITY_NOTE = (
-    "Kept are traces that finished: how often one is right (not pass@k for a random k), how many "
-    "distinct answers they give, also as a share of those among all N, and how often one is right "
-    "where one of the N is. Shares are ratios of means over problems."
+    "Kept traces are those that finished: how often one is right (not pass@k for a random k), how "
+    "many distinct answers they give, also as a share of those among all N, and how often one is "
+    "right if one of the N is. Shares are ratios of means over problems."
 )
 
 TIED = "="
-"""What stands behind the difference to the best of a method that is tied with it."""
+"""Mark after a method's difference to the best, if it is tied with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One method on one pool. `pool` and `method` are labels that tell it from all other rows.
+    """One method on one pool. The labels `pool` and `method` together are unique.
 
-    `standing` compares it with the best method of the pool, problem by problem; it is None for a
+    `standing` compares it with the best method of the pool, problem by problem. It is None for a
     method that is unranked, alone, or whose run has no answers to compare.
     """
 
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def accuracy(self) -> Metric:
-        """Accuracy, a fraction."""
+        """Accuracy, as a fraction."""
         return self.result.metrics["accuracy"]
 
     @property
@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """One method over all recorded pools, each weighted equally; `results` has one a pool."""
+    """One method over all recorded pools, each weighted equally; `results` has one per pool."""
 
     method: str
     pareto: bool
@@ -74,14 +74,14 @@ class Combined:
 
     @property
     def token_accuracy(self) -> str:
-        """The least that is known about the tokens of any of the pools."""
+        """Lowest token accuracy of any of the pools."""
         kinds = {result.token_accuracy for result in self.results}
         return next((kind for kind in reversed(MARKS) if kind in kinds), "")
 
 
 @dataclass(frozen=True, slots=True)
 class PoolPairs:
-    """Every two ranked methods of one pool, which `Pair` refers to by their place in `methods`."""
+    """All pairs of ranked methods of one pool; `Pair` has their indices in `methods`."""
 
     pool: str
     synthetic: bool
@@ -91,10 +91,11 @@ class PoolPairs:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Rows by pool and then by tokens, those of synthetic pools last, and notes to the whole.
+    """Rows sorted by pool and tokens, synthetic pools last, with notes.
 
-    `combined` is empty unless several recorded pools have methods in common; `pairs` unless asked.
-    `diversity` is whether tables also show what pruning keeps; CSV and JSON always do.
+    `combined` is empty unless several recorded pools have methods in common, `pairs` unless
+    requested. If `diversity` is true, tables also show the answers kept after pruning; CSV and JSON
+    always have them.
     """
 
     rows: list[Row]
@@ -105,7 +106,7 @@ class Comparison:
 
     @property
     def sections(self) -> list[tuple[str, list[Row]]]:
-        """Real pools and synthetic ones, each with a heading; empty sections are left out."""
+        """Rows of real and of synthetic pools, each with a heading; without empty sections."""
         real = [row for row in self.rows if not row.result.synthetic]
         made = [row for row in self.rows if row.result.synthetic]
         both = [("Recorded pools", real), ("Synthetic pools", made)]
@@ -113,7 +114,7 @@ class Comparison:
 
     @property
     def panels(self) -> list[list[Row]]:
-        """The rows of each pool."""
+        """Rows of each pool."""
         pools: dict[str, list[Row]] = {}
         for row in self.rows:
             pools.setdefault(row.pool, []).append(row)
@@ -123,11 +124,11 @@ class Comparison:
 def compare(
     results: Sequence[RunResult], *, every_pair: bool = False, diversity: bool = False
 ) -> Comparison:
-    """Compare runs on the pools they share, problem by problem where they recorded answers.
+    """Compare runs on the pools they share, problem by problem if they recorded answers.
 
-    The same run given twice counts once, and so do two runs that agree in everything. Runs on two
-    versions of a pool are not compared with each other. With `every_pair`, every two ranked methods
-    of a pool are compared, not only each with the best; `diversity` is for the tables.
+    A run given twice counts once, and so do two identical runs. Runs on two versions of a pool are
+    not compared with each other. With `every_pair`, all pairs of ranked methods of a pool are
+    compared, not only each with the best. `diversity` adds a table of the answers kept.
 
     Raises
     ------
@@ -139,7 +140,7 @@ def compare(
             if name not in result.metrics:
                 raise UserError(
                     f"{result.path / 'summary.json'}: no {name} for pool {result.pool}; "
-                    "make the run again"
+                    "repeat the run"
                 )
     kept, notes = without_copies(results)
     labels, pool_notes = pool_labels(kept)
@@ -162,7 +163,7 @@ def compare(
 
 
 def _problem_sums(rows: Sequence[Row]) -> tuple[list[ProblemSums | None], list[str]]:
-    """What each row did on each problem, None where its run has no answers, and notes on those.
+    """Read each row's sums on each problem, None if its run has no answers, with notes on those.
 
     Raises
     ------
@@ -185,17 +186,17 @@ def _problem_sums(rows: Sequence[Row]) -> tuple[list[ProblemSums | None], list[s
         ):
             raise UserError(
                 f"{row.result.path / 'answers.parquet'}: not the problems and repeats of this run "
-                f"on {row.result.pool}; make the run again"
+                f"on {row.result.pool}; repeat the run"
             )
     without = dict.fromkeys(
         row.result.run for row, found in zip(rows, sums, strict=True) if found is None
     )
-    notes = [f"Without answers.parquet, and so not compared: {', '.join(without)}."]
+    notes = [f"Not compared, because answers.parquet is missing: {', '.join(without)}."]
     return sums, notes if without else []
 
 
 def _by_pool(rows: Sequence[Row]) -> dict[str, list[int]]:
-    """Places of the rows of each pool."""
+    """Return the indices of the rows of each pool."""
     places: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         places.setdefault(row.pool, []).append(index)
@@ -203,7 +204,7 @@ def _by_pool(rows: Sequence[Row]) -> dict[str, list[int]]:
 
 
 def _with_standings(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list[Row]:
-    """The rows, each compared with the best of its pool."""
+    """Compare each row with the best of its pool."""
     standing: dict[int, Standing | None] = {}
     for places in _by_pool(rows).values():
         known = {index: found for index in places if (found := sums[index]) is not None}
@@ -231,13 +232,13 @@ def _every_pair(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list
 def _combined(
     rows: Sequence[Row], sums: Sequence[ProblemSums | None]
 ) -> tuple[list[Combined], list[str]]:
-    """Methods that ran on all recorded pools, averaged over those, and notes on the others."""
+    """Average the methods that ran on all recorded pools, with notes on the others."""
     recorded = [index for index, row in enumerate(rows) if not row.result.synthetic]
     pools = list(dict.fromkeys(rows[index].pool for index in recorded))
     if len(pools) < 2:
         return [], []
     if len({rows[index].result.pool for index in recorded}) < len(pools):
-        return [], ["Pools are not combined: there are several versions of one."]
+        return [], ["Pools are not combined, because there are several versions of one."]
     by_method: dict[tuple[str, str | None], list[int]] = {}
     for index in recorded:
         key = (rows[index].method, rows[index].result.policy_sha256)
@@ -249,7 +250,7 @@ def _combined(
     ]
     together = {rows[places[0]].method for places in everywhere}
     apart = [method for method, _ in by_method if method not in together]
-    notes = [f"Not on all pools, and so not combined: {', '.join(dict.fromkeys(apart))}."]
+    notes = [f"Not combined, because not on all pools: {', '.join(dict.fromkeys(apart))}."]
     if not everywhere:
         return [], notes
     ranked = [not rows[places[0]].result.unranked for places in everywhere]
@@ -283,7 +284,7 @@ def _combined(
 
 
 def _on_front(results: Sequence[RunResult], pools: Sequence[str]) -> list[bool]:
-    """Which rows are on their pool's Pareto front."""
+    """Return for each row True if it is on its pool's Pareto front."""
     front = [False] * len(results)
     for pool in set(pools):
         places = [index for index, label in enumerate(pools) if label == pool]
@@ -300,7 +301,7 @@ def _on_front(results: Sequence[RunResult], pools: Sequence[str]) -> list[bool]:
 def _front(
     tokens: Sequence[float], accuracy: Sequence[float], ranked: Sequence[bool]
 ) -> list[bool]:
-    """Which methods are on the front; unranked ones are not and displace none."""
+    """Return for each method True if it is on the front; unranked methods are ignored."""
     among = [index for index, takes_part in enumerate(ranked) if takes_part]
     mask = pareto_front([tokens[index] for index in among], [accuracy[index] for index in among])
     on_front = {index for index, front in zip(among, mask.tolist(), strict=True) if front}
@@ -316,17 +317,17 @@ def _notes(rows: Sequence[Row], combined: Sequence[Combined]) -> list[str]:
     ]
     if any(row.standing for row in rows):
         notes.append(
-            "To best: difference in accuracy (points) to the most accurate method, paired problem "
-            f"by problem; {TIED} tied with it: the interval covers zero. Each interval is for its "
-            "pair alone, not corrected for how many pairs there are."
+            "To best: difference in accuracy (points) to the most accurate method, paired by "
+            f"problem; {TIED} means tied with it: the interval contains zero. Intervals are not "
+            "corrected for the number of pairs."
         )
         notes += _uneven(rows)
     if combined:
         notes.append(
             f"All pools: means over the {len(combined[0].results)} recorded pools, each weighted "
-            "equally whatever its number of problems; the reduction is the mean of the pools' "
-            "reductions. Problems are resampled inside each pool, and the same ones in pools that "
-            "share them."
+            "equally, whatever its number of problems; the reduction is the mean of the pools' "
+            "reductions. Problems are resampled within each pool, and together in pools that share "
+            "them."
         )
     notes.append(_seeds(rows))
     if any(result.problems == 1 for result in results):
@@ -334,14 +335,14 @@ def _notes(rows: Sequence[Row], combined: Sequence[Combined]) -> list[str]:
     accuracies = {result.token_accuracy for result in results}
     notes += [note for kind, note in MARK_NOTES.items() if kind in accuracies]
     if any(result.unranked for result in results):
-        notes.append("Unranked methods use what no method can know; they are not on the front.")
+        notes.append("Unranked methods use ground truth; they are not on the front.")
     if any(result.synthetic for result in results):
         notes.append("Synthetic pools are generated, not sampled from a model: no evidence.")
     return notes
 
 
 def _uneven(rows: Sequence[Row]) -> list[str]:
-    """A note where methods with another budget or other repeats are compared with each other."""
+    """Return a note if methods with different budgets or repeats are compared."""
     neighbours = [
         (one.result, other.result)
         for one, other in pairwise([row for row in rows if row.standing])
@@ -352,11 +353,11 @@ def _uneven(rows: Sequence[Row]) -> list[str]:
     differing = ["budgets"] * budgets + ["repeats"] * repeats
     if not differing:
         return []
-    return [f"Some methods compared have other {' and '.join(differing)}, which pairing allows."]
+    return [f"Some methods have different {' and '.join(differing)}, which pairing allows."]
 
 
 def _seeds(rows: Iterable[Row]) -> str:
-    """Seeds and repeats: the commonest, and the methods where they differ from it."""
+    """Describe seeds and repeats: the most common ones, and methods that differ from them."""
     methods: dict[str, tuple[int, int]] = {}
     for row in rows:
         key = row.method

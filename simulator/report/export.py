@@ -1,4 +1,4 @@
-"""A comparison of runs as data: CSV and JSON with every figure unrounded."""
+"""A comparison of runs as data: CSV and JSON with unrounded values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from simulator.runs.results import METRICS, Metric
 
 
 def raw_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """Every row with all of its figures unrounded, fractions as fractions; None where unknown."""
+    """Return every row with all its unrounded values; fractions stay fractions, unknown is None."""
     return [_raw(row) for row in comparison.rows]
 
 
@@ -47,7 +47,7 @@ def _raw(row: Row) -> dict[str, Any]:
 
 
 def raw_combined(combined: Combined) -> dict[str, Any]:
-    """A method over all recorded pools with the keys of `raw_rows`; None where pools differ."""
+    """Return a method over all recorded pools with the keys of `raw_rows`; None if pools differ."""
     result, averages = combined.results[0], combined.averages
 
     def common(name: str) -> Any:
@@ -70,7 +70,7 @@ def raw_combined(combined: Combined) -> dict[str, Any]:
 
 
 def raw_pairs(found: PoolPairs) -> list[dict[str, Any]]:
-    """Every two methods of a pool: accuracy of `method` minus that of `against`, tokens saved."""
+    """Return all pairs of a pool: accuracy of `method` minus that of `against`, tokens saved."""
     return [
         {
             "pool": found.pool,
@@ -102,10 +102,10 @@ def _raw_metric(name: str, metric: Metric | None) -> dict[str, float | None]:
 
 
 def as_csv(comparison: Comparison) -> str:
-    """One line a row with unrounded figures; intervals in columns of their own, no notes.
+    """Format as CSV: one line per row with unrounded values, intervals in columns, no notes.
 
-    Recorded pools together are rows of their own, of more than one of `pools`. Pairs, where they
-    were asked for, stand instead of the rows.
+    Averages over recorded pools are additional rows with more than one of `pools`. If pairs were
+    requested, they replace the rows.
     """
     rows = [pair for found in comparison.pairs for pair in raw_pairs(found)]
     if not rows:
@@ -122,7 +122,7 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def as_json(comparison: Comparison) -> str:
-    """`{"rows": […], "combined": […], "pairs": […], "notes": […]}` with unrounded figures."""
+    """Format as JSON with unrounded values, with keys `rows`, `combined`, `pairs` and `notes`."""
     document = {
         "rows": raw_rows(comparison),
         "combined": [raw_combined(each) for each in comparison.combined],

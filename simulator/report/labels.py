@@ -1,4 +1,4 @@
-"""What a report calls its pools and methods, so that no two rows have the same labels."""
+"""Unique labels of the pools and methods in a report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from simulator.runs.results import RunResult
 
 
 def without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list[str]]:
-    """The results without those that agree with an earlier one in everything, and notes on them."""
+    """Remove results identical to an earlier one; also return notes on them."""
     kept: dict[Hashable, RunResult] = {}
     copies: dict[str, dict[str, None]] = {}
     for result in results:
@@ -23,7 +23,7 @@ def without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list[
         if first.path.resolve() != result.path.resolve():
             copies.setdefault(first.run, {})[result.run] = None
     notes = [
-        f"Left out as the same as {first}: {', '.join(list(same)[:3])}"
+        f"Left out, because identical to {first}: {', '.join(list(same)[:3])}"
         + (f" and {len(same) - 3} more." if len(same) > 3 else ".")
         for first, same in copies.items()
     ]
@@ -31,7 +31,7 @@ def without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list[
 
 
 def pool_labels(results: Sequence[RunResult]) -> tuple[list[str], list[str]]:
-    """Names of pools, with the start of the fingerprint where there are several versions of one."""
+    """Label pools by name, with the start of the fingerprint if there are several versions."""
     versions: dict[str, set[str | None]] = defaultdict(set)
     for result in results:
         versions[result.pool].add(result.fingerprint)
@@ -42,7 +42,7 @@ def pool_labels(results: Sequence[RunResult]) -> tuple[list[str], list[str]]:
         for result in results
     ]
     notes = [
-        f"Runs on {pool} saw {len(seen)} versions of it, which are not compared with each other; "
+        f"Runs on {pool} used {len(seen)} versions of it, which are not compared with each other; "
         "the start of each version's fingerprint is in brackets."
         for pool, seen in versions.items()
         if len(seen) > 1
@@ -51,10 +51,11 @@ def pool_labels(results: Sequence[RunResult]) -> tuple[list[str], list[str]]:
 
 
 def method_labels(results: Sequence[RunResult], pools: Sequence[str]) -> list[str]:
-    """Names of policies, the parameters set, and what tells apart those that still share one.
+    """Label methods by policy and parameters, with more details if needed to be unique.
 
-    That is the parameters that differ between runs of the policy and, only where two rows of one
-    pool would still have the same label, budget, seed, repeats and at last the run's folder.
+    A label has the parameters that were set or that differ between runs of the policy. If two rows
+    of one pool would still have the same label, budget, seed, repeats and finally the run's folder
+    are added.
     """
     details: list[dict[str, Any]] = [
         {name: result.parameters[name] for name in result.settings if name in result.parameters}

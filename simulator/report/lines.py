@@ -1,4 +1,4 @@
-"""Which rows of a comparison are one method at several settings, to be joined by a line."""
+"""Lines that join rows of a comparison which are one method at several settings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from simulator.runs.results import RunResult
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Rows of one pool that differ in one numeric parameter only, in the order of its values.
+    """Rows of one pool that differ only in one numeric parameter, in the order of its values.
 
-    `name` tells the line from the others of its pool, and is the same for the same settings on
-    another pool.
+    `name` is unique among the lines of a pool, and the same for the same settings on another pool.
     """
 
     name: str
@@ -23,17 +22,17 @@ class Line:
     rows: Sequence[Row]
 
     def label(self, row: Row) -> str:
-        """The value that `row` stands for."""
+        """Format the parameter value of `row`."""
         value = row.result.parameters[self.parameter]
         return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def find_lines(rows: Sequence[Row]) -> list[Line]:
-    """The lines through the rows of a comparison, each within one pool.
+    """Find the lines through the rows of a comparison, each within one pool.
 
-    Where several parameters vary, lines run along the one with the most values, at equal numbers
-    along the one that was set first on the command line; rows that this leaves alone are tried
-    with the next one. Texts and true/false are no numbers and join nothing.
+    If several parameters vary, lines follow the one with the most values; on a tie, the one that
+    was set first on the command line. Rows not on a line are tried with the next parameter. Only
+    numeric parameters are considered, not texts or true/false.
     """
     families: dict[Hashable, list[Row]] = {}
     for row in rows:
@@ -56,7 +55,7 @@ def find_lines(rows: Sequence[Row]) -> list[Line]:
 
 
 def _family(result: RunResult) -> tuple[Hashable, ...]:
-    """What rows on one line agree in beside their parameters."""
+    """Return the fields, other than parameters, that are equal for all rows of a line."""
     return (
         *(result.policy, result.policy_sha256, result.unranked),
         *(result.budget, result.seed, result.repeats, result.clock_unit),
@@ -64,7 +63,7 @@ def _family(result: RunResult) -> tuple[Hashable, ...]:
 
 
 def _candidates(family: Sequence[Row]) -> list[str]:
-    """Numeric parameters of which a family has several values, the one to go along first."""
+    """List numeric parameters with several values in a family, the preferred one first."""
     first = family[0].result
     names = [*first.settings, *(name for name in first.parameters if name not in first.settings)]
     values: dict[str, set[Any]] = {name: set() for name in names}
@@ -73,7 +72,7 @@ def _candidates(family: Sequence[Row]) -> list[str]:
             if name in values and _is_number(value):
                 values[name].add(value)
     varied = [name for name in names if len(values[name]) > 1]
-    return sorted(varied, key=lambda name: -len(values[name]))  # stable: then as set
+    return sorted(varied, key=lambda name: -len(values[name]))  # stable: ties as set
 
 
 def _is_number(value: object) -> bool:
@@ -81,7 +80,7 @@ def _is_number(value: object) -> bool:
 
 
 def _name(row: Row, parameter: str, rows: Sequence[Row]) -> str:
-    """The policy, what else was set or varies, and what else tells its rows apart."""
+    """Name a line by its policy, other set or varying parameters, and other differences."""
     same = [other.result for other in rows if other.result.policy == row.result.policy]
     details = [
         f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"

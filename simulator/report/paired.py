@@ -1,4 +1,4 @@
-"""Methods compared with each other: paired problem by problem, on one pool and over several."""
+"""Paired comparison of methods, problem by problem, on one pool and over several."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from simulator.statistics import SEED, Bootstrap, Estimate, Ints, Resampled, ave
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A method's accuracy minus the best method's on the same problems, a fraction.
+    """A method's accuracy minus the best method's on the same problems, as a fraction.
 
-    `tied` is whether the interval covers zero, None where there is no interval; `best` is whether
-    this is that best method, whose difference is 0 and which is tied with itself.
+    `tied` is True if the interval contains zero, None if there is no interval. `best` is True for
+    the best method itself, whose difference is 0 and which is tied with itself.
     """
 
     difference: Metric
@@ -30,7 +30,7 @@ class Standing:
 class Pair:
     """Two methods on one pool: `difference` is the first's accuracy minus the second's.
 
-    `reduction` is the share of the second's tokens that the first saves. Both are fractions.
+    `reduction` is the share of the second's tokens saved by the first. Both are fractions.
     """
 
     first: int
@@ -42,9 +42,9 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """A method's figures averaged over pools, each pool weighted equally.
+    """A method's metrics averaged over pools, each pool weighted equally.
 
-    `reduction` is the mean of the pools' reductions, and `tokens_per_problem` of their means.
+    `reduction` is the mean of the pools' reductions, `tokens_per_problem` the mean of their means.
     """
 
     accuracy: Metric
@@ -56,9 +56,10 @@ class Averages:
 def best_of(
     accuracy: Sequence[float], tokens: Sequence[float], ranked: Sequence[bool]
 ) -> int | None:
-    """The most accurate ranked method, of equals the one with the fewest tokens, the first.
+    """Find the index of the most accurate ranked method.
 
-    None where fewer than two methods are ranked: there is nobody to be the best of.
+    Ties go to the one with fewer tokens, then to the first. Returns None if fewer than two methods
+    are ranked, because there is nothing to compare.
     """
     among = [index for index, takes_part in enumerate(ranked) if takes_part]
     if len(among) < 2:
@@ -67,22 +68,23 @@ def best_of(
 
 
 def standings(sums: Sequence[ProblemSums], ranked: Sequence[bool]) -> list[Standing | None]:
-    """How each method stands to the best on one pool; None for unranked ones and where it is alone.
+    """Compare each method with the best on one pool.
 
-    `sums` are of the same problems in the same order; runs may differ in repeats and budget.
+    Unranked methods get None, and so does a method without others to compare with. `sums` are of
+    the same problems in the same order; runs may differ in repeats and budget.
     """
     over = bootstrap(len(sums[0].problem_ids))
     return _standings(_accuracy(over, sums), _tokens(over, sums).values.tolist(), ranked)
 
 
 def pairs(sums: Sequence[ProblemSums]) -> list[Pair]:
-    """Every two methods of one pool, each pair once, the earlier one first."""
+    """Compare all pairs of methods on one pool, each pair once, the earlier method first."""
     over = bootstrap(len(sums[0].problem_ids))
     return _pairs(_accuracy(over, sums), [_tokens(over, sums)])
 
 
 def pairs_over(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Pair]:
-    """Every two methods over several pools, each weighted equally and resampled as in `combine`.
+    """Compare all pairs of methods over several pools, weighted and resampled as in `combine`.
 
     `reduction` is the mean of the pools' reductions.
     """
@@ -92,7 +94,7 @@ def pairs_over(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]])
 
 
 def _pairs(accuracy: Resampled, tokens: Sequence[Resampled]) -> list[Pair]:
-    """Pairs from the methods' accuracy over all pools and their tokens on each."""
+    """Build pairs from the methods' accuracy over all pools and their tokens on each."""
     count = len(accuracy.values)
     found = []
     for first in range(count - 1):
@@ -116,24 +118,24 @@ def _pairs(accuracy: Resampled, tokens: Sequence[Resampled]) -> list[Pair]:
 def combine(
     benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]], ranked: Sequence[bool]
 ) -> tuple[list[Averages], list[Standing | None]]:
-    """Figures over several pools, each weighted equally, with a bootstrap inside each pool.
+    """Average metrics over several pools, each weighted equally, with a bootstrap inside each pool.
 
-    The problems of a pool are resampled independently of those of other pools, except that pools
-    of one benchmark with the same problems are resampled together: a problem that is hard is hard
-    in all of them.
+    The problems of a pool are resampled independently of those of other pools. Pools of one
+    benchmark with the same problems are resampled together, because a hard problem is hard in all
+    of them.
 
     Parameters
     ----------
     benchmarks
         Each pool's benchmark.
     sums
-        For each pool what each method did there, the methods in the same order everywhere.
+        The methods' sums on each pool; the methods have the same order on every pool.
     ranked
-        Which methods may be the best and are compared with it.
+        True for methods that can be the best and are compared with it.
 
     Returns
     -------
-    Averages and standings, method by method.
+    Averages and standings of each method.
     """
     pools = _with_bootstraps(benchmarks, sums)
     accuracy = average(_accuracy(over, methods) for over, methods in pools)
@@ -148,20 +150,20 @@ def combine(
 def means(
     benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]
 ) -> tuple[list[Metric], list[Metric]]:
-    """Accuracy and tokens a problem of each method over several pools, as `combine` has them.
+    """Average accuracy and tokens per problem of each method over several pools, as in `combine`.
 
-    A fraction of its work, for who needs nothing else.
+    Much faster than `combine`, if only these two are needed.
     """
     return mean_accuracy(benchmarks, sums), mean_tokens(benchmarks, sums)
 
 
 def mean_accuracy(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Metric]:
-    """Accuracy of each method over several pools, as `combine` has it."""
+    """Average the accuracy of each method over several pools, as in `combine`."""
     return _averaged(benchmarks, sums, lambda each: each.correct)
 
 
 def mean_tokens(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Metric]:
-    """Tokens a problem of each method over several pools, as `combine` has them."""
+    """Average the tokens per problem of each method over several pools, as in `combine`."""
     return _averaged(benchmarks, sums, lambda each: each.tokens)
 
 
@@ -170,10 +172,10 @@ def _averaged(
     sums: Sequence[Sequence[ProblemSums]],
     number: Callable[[ProblemSums], Ints],
 ) -> list[Metric]:
-    """The mean over problems of a number, averaged over pools.
+    """Average a number over problems, then over pools.
 
-    Pools of the same problems have the same resamples, so that what a method did on them is added
-    up first and resampled once, where it had as many repeats on each.
+    Pools of the same problems have the same resamples. If a method has the same number of repeats
+    on each, its numbers on these pools are added up first and resampled once.
     """
     found: dict[Bootstrap, list[tuple[Ints, Ints]]] = {}
     for over, methods in _with_bootstraps(benchmarks, sums):
@@ -191,14 +193,14 @@ def _averaged(
 
 
 def _fits(one: Ints, other: Ints) -> bool:
-    """Whether sums over problems of both together stay exact as floats."""
+    """Check that the sum of both over all problems is exact as a float."""
     return int(one.max() + other.max()) * len(one[0]) <= 2**52
 
 
 def _with_bootstraps(
     benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]
 ) -> list[tuple[Bootstrap, Sequence[ProblemSums]]]:
-    """Each pool's methods with its bootstrap, the same one for the same problems."""
+    """Pair each pool's methods with its bootstrap; pools of the same problems share one."""
     bootstraps: dict[tuple[str, tuple[str, ...]], Bootstrap] = {}
     pools = []
     for benchmark, methods in zip(benchmarks, sums, strict=True):
@@ -211,7 +213,7 @@ def _with_bootstraps(
 
 
 def metric(estimate: Estimate) -> Metric:
-    """An estimate as reports show it."""
+    """Convert an estimate to the form used in reports."""
     return Metric(estimate.value, estimate.low, estimate.high)
 
 

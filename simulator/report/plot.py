@@ -1,7 +1,7 @@
-"""A comparison of runs as a picture: accuracy against tokens, a panel for each pool.
+"""A comparison of runs as a plot: accuracy against tokens, a panel for each pool.
 
-What has a colour, a shape and a name of its own is a *series*: a method, or several settings of one
-that a line joins.
+A *series* is a method, or several settings of a method joined by a line. Each series has its own
+colour, shape and name.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from simulator.report.comparison import Comparison, Row
 from simulator.report.lines import Line, find_lines
 
 WIDTH, HEIGHT = 520, 380
-"""A panel's size in pixels."""
+"""Size of a panel in pixels."""
 
 FONT_SIZE = 11
 CHARACTER_WIDTH = 0.56 * FONT_SIZE
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
-"""Okabe and Ito's, which the colour-blind can tell apart; shapes change after each round."""
+"""Okabe and Ito's colours, safe for the colour-blind; the shape changes after each round."""
 
 INKS = ("#005a91", "#a84a00", "#00704f", "#9c4a79", "#8f6200", "#22719f", "#333333")
-"""The same colours, dark enough to read labels in."""
+"""The same colours, darker, for readable labels."""
 
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
 
 LOG_FROM = 20
-"""How many times the least tokens the most must be for a logarithmic axis."""
+"""Smallest ratio of most to fewest tokens for a logarithmic axis."""
 
 VALUES_LABELLED = 12
-"""About how many points on a panel's lines have their value beside them: the ends come first."""
+"""Approximate number of points on a panel's lines labelled with their value, ends first."""
 APART = 14
-"""How many pixels two points of a line are apart at least for both to have their value."""
+"""Minimum distance in pixels between two labelled points of a line."""
 
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A scale from data to pixels, which label placement must know exactly."""
+    """An exact scale from data to pixels, for placing labels."""
 
     low: float
     high: float
@@ -52,12 +52,12 @@ class Axis:
     down: bool = False
 
     def pixel(self, value: float) -> float:
-        """Where `value` is drawn."""
+        """Return the pixel at which `value` is drawn."""
         part = (self._at(value) - self._at(self.low)) / (self._at(self.high) - self._at(self.low))
         return self.pixels * (1 - part if self.down else part)
 
     def value(self, pixel: float) -> float:
-        """What is drawn at `pixel`."""
+        """Return the value drawn at `pixel`."""
         part = 1 - pixel / self.pixels if self.down else pixel / self.pixels
         at = self._at(self.low) + part * (self._at(self.high) - self._at(self.low))
         return math.exp(at) if self.log else at
@@ -76,14 +76,14 @@ class Box:
     bottom: float
 
     def overlap(self, other: Box) -> float:
-        """Area shared with another."""
+        """Return the area shared with another box."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0.0, width) * max(0.0, height)
 
 
 def plot(comparison: Comparison, kind: str) -> bytes:
-    """The picture as a file's content; `kind` is "png" (at twice the size) or "svg"."""
+    """Render the plot as the content of a file; `kind` is "png" (at twice the size) or "svg"."""
     chart = build_chart(comparison)
     if kind == "svg":
         text = io.StringIO()
@@ -95,7 +95,7 @@ def plot(comparison: Comparison, kind: str) -> bytes:
 
 
 def build_chart(comparison: Comparison) -> Any:
-    """The picture as an Altair chart."""
+    """Build the plot as an Altair chart."""
     import altair as alt
 
     lines = find_lines(comparison.rows)
@@ -109,7 +109,7 @@ def build_chart(comparison: Comparison) -> Any:
             "Bars: 95% intervals from a bootstrap over problems. "
             + ("Dashed" if lines else "Line")
             + ": Pareto front. Hollow: unranked.",
-            *([f"Lines join settings that differ in {' or '.join(joined)} only."] if lines else []),
+            *([f"Lines join settings that differ only in {' or '.join(joined)}."] if lines else []),
         ],
         anchor="start",
         fontSize=16,
@@ -207,7 +207,7 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
         return alt.Chart(alt.Data(values=values)).encode(x=x, y=y, **fields)
 
     bar = {"opacity": 0.4, "strokeWidth": 1.5, "clip": True}
-    faint = {"opacity": 0.2, "strokeWidth": 1.0, "clip": True}  # settings have much in common
+    faint = {"opacity": 0.2, "strokeWidth": 1.0, "clip": True}  # points on lines overlap much
     text = {"align": "left", "baseline": "middle", "fontSize": FONT_SIZE}
     layers = [
         layer(step).mark_line(
@@ -236,7 +236,7 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
 
 
 def _by_series(channel: Any, series: Sequence[str], looks: Sequence[str], each: int = 1) -> Any:
-    """A channel that gives each series one of `looks`, going on to the next after `each`."""
+    """Make a channel that gives each series one of `looks`, with `each` series per look."""
     import altair as alt
 
     given = [looks[index // each % len(looks)] for index in range(len(series))]
@@ -246,10 +246,10 @@ def _by_series(channel: Any, series: Sequence[str], looks: Sequence[str], each: 
 def label_texts(
     rows: Sequence[Row], lines: Sequence[Line], pixels: Mapping[int, Point]
 ) -> dict[int, str]:
-    """What stands beside points, by the `id` of their rows, as are `pixels`.
+    """Choose the labels of points, by the `id` of their rows; `pixels` has the same keys.
 
-    A line has its name at its dearer end, and the values of settings that are spread evenly over
-    it, as far as their points do not coincide.
+    A line has its name at the end with more tokens, and the values of some evenly spread settings,
+    if their points are far enough apart.
     """
     on_lines = {id(row) for line in lines for row in line.rows}
     texts = {
@@ -274,7 +274,7 @@ def label_texts(
 
 
 def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
-    """Scales that hold every point and interval of a panel, with a margin."""
+    """Return scales that contain every point and interval of a panel, with a margin."""
     tokens = [
         end
         for row in rows
@@ -301,7 +301,7 @@ def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
 def _bars(
     rows: Sequence[Row], series: Mapping[int, str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Intervals of tokens and of accuracy, where there are any; `series` is by `id` of a row."""
+    """Return the existing intervals of tokens and of accuracy; `series` is by `id` of a row."""
     across = [
         {
             "x": row.tokens.low,
@@ -326,7 +326,7 @@ def _bars(
 
 
 def _front(rows: Sequence[Row], x_axis: Axis) -> list[dict[str, float]]:
-    """Corners of the front: the best accuracy that each number of tokens buys."""
+    """Return the corners of the front: the best accuracy for each number of tokens."""
     corners = sorted({(row.tokens.value, 100 * row.accuracy.value) for row in rows if row.pareto})
     if corners:
         corners.append((x_axis.high, corners[-1][1]))
@@ -336,7 +336,7 @@ def _front(rows: Sequence[Row], x_axis: Axis) -> list[dict[str, float]]:
 def _strokes(
     x_axis: Axis, y_axis: Axis, bars: Sequence[dict[str, Any]], step: Sequence[dict[str, float]]
 ) -> list[Box]:
-    """Where a panel's interval bars and its front are drawn."""
+    """Return the boxes covered by a panel's interval bars and its front."""
     lines = [(bar["x"], bar["y"], bar.get("x2", bar["x"]), bar.get("y2", bar["y"])) for bar in bars]
     for here, there in pairwise(step):
         lines.append((here["x"], here["y"], there["x"], here["y"]))
@@ -350,7 +350,7 @@ def _strokes(
 
 
 def _along(points: Sequence[Point]) -> list[Box]:
-    """Small boxes along a line through points: a slanting line covers little of what it spans."""
+    """Return small boxes along a line through points, because one box would cover too much."""
     boxes = []
     for (x, y), (x2, y2) in pairwise(points):
         steps = max(1, math.ceil(math.dist((x, y), (x2, y2)) / 4))
@@ -366,11 +366,11 @@ def place_labels(
     strokes: Sequence[Box],
     unlabelled: Sequence[Point] = (),
 ) -> list[tuple[str, Box]]:
-    """Give each label a place near its point that covers as little else as possible.
+    """Place each label near its point, so that it covers as little else as possible.
 
-    Greedy, from left to right: of places around the point, nearer and farther, the one that covers
-    least of labels placed before, points (`unlabelled` ones too), `strokes` (what else is drawn)
-    and the panel's outside, and whose line to the point crosses least. Everything is in pixels.
+    Greedy, from left to right. Of several places around the point, it takes the one that overlaps
+    least with earlier labels, points (also `unlabelled` ones), `strokes` (other drawn items) and
+    the outside of the panel, and whose line to the point crosses least. All units are pixels.
     """
     height = FONT_SIZE + 3.0
     every = [*points, *unlabelled]
@@ -405,7 +405,7 @@ def place_labels(
 
 
 def _places(x: float, y: float, width: float, height: float) -> list[tuple[float, Box]]:
-    """Boxes around a point, with their distance from it, the usual place (right) first."""
+    """Return boxes around a point with their distance from it, starting at the right."""
     places = []
     for radius in (9, 16, 26, 38, 52, 70, 90, 115, 140):
         for step in range(16):
@@ -419,14 +419,14 @@ def _places(x: float, y: float, width: float, height: float) -> list[tuple[float
 
 
 def leader(point: Point, box: Box) -> Point | None:
-    """Where a line from a point to its label ends, or None where the label is close enough."""
+    """Return the end of a line from a point to its label, or None if the label is close enough."""
     x, y = point
     end = (min(max(x, box.left), box.right), min(max(y, box.top), box.bottom))
     return end if math.dist(point, end) > 14 else None
 
 
 def _meets(start: Point, end: Point, box: Box) -> bool:
-    """Whether a line passes through a box, looked at every two pixels or so."""
+    """Check that a line passes through a box, sampled about every two pixels."""
     steps = max(2, int(math.dist(start, end) / 2))
     for step in range(steps + 1):
         x = start[0] + (end[0] - start[0]) * step / steps

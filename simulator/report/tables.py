@@ -1,4 +1,4 @@
-"""Tables on the screen: drawn on a terminal, plain aligned text wherever output goes elsewhere."""
+"""Printed tables: drawn on a terminal, plain aligned text elsewhere."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ Row = Sequence[str]
 
 
 def aligned(headers: Row, rows: Sequence[Row], right: Sequence[bool] = ()) -> str:
-    """`rows` under `headers` as text whose columns line up, two spaces apart, with no colour.
+    """Format `headers` and `rows` as plain text with aligned columns, two spaces apart.
 
-    `right` says which columns are set flush right; those it does not reach are set flush left.
-    Line breaks within a cell become spaces. The result ends with a newline.
+    `right` is True for columns that are flush right; columns beyond its length are flush left. Line
+    breaks within a cell become spaces. The result ends with a newline.
     """
     from rich.cells import cell_len
 
@@ -33,7 +33,7 @@ def aligned(headers: Row, rows: Sequence[Row], right: Sequence[bool] = ()) -> st
 
 
 def print_table(headers: Row, rows: Sequence[Row], right: Sequence[bool] = ()) -> None:
-    """Print a table: drawn by rich where standard output is a terminal, else `aligned`."""
+    """Print a table, drawn by rich if standard output is a terminal, else `aligned`."""
     import click
 
     if not sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""A comparison of runs as readers see it: aligned table, GitHub Markdown, LaTeX."""
+"""A comparison of runs as text: aligned table, GitHub Markdown, LaTeX."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ HEADERS = (
 )
 
 RIGHT = (False, False, True, True, True, True, True, True, True, True, False)
-"""Which columns are flush right."""
+"""True for each column that is flush right."""
 
 DISPENSABLE = (
     *("tokens 10^8", "clock", "to cons@N [95%]", "reduction %", "Pareto"),
     *("one is right %", "answers [95%]"),
 )
-"""Columns that a narrow terminal does without, the first to go first."""
+"""Columns to drop on a narrow terminal, in this order."""
 
 GAP = 2
-"""Characters between columns on a terminal, half of which stand at either edge."""
+"""Characters between columns on a terminal; half as many stand at either edge."""
 
 KEPT_HEADERS = (
     "pool",
@@ -62,10 +62,10 @@ PAIR_HEADERS = ("pool", "method", "against", "accuracy [95%]", "fewer tokens % [
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A table as readers see it. The first `names` columns are names, the others numbers.
+    """A table of formatted cells. The first `names` columns are names, the others numbers.
 
-    `right` says which columns are flush right; with `grouped`, rows whose first column is the same
-    belong together.
+    `right` is True for columns that are flush right. With `grouped`, rows with the same first
+    column belong together.
     """
 
     heading: str
@@ -76,7 +76,7 @@ class Block:
     grouped: bool = True
 
     def within(self, width: int) -> tuple[Block, list[str]]:
-        """The table in a terminal `width` wide, and the headers of what had to be left out."""
+        """Fit the table into `width` characters; also return the headers of dropped columns."""
         widths = [max(map(len, column)) for column in zip(self.headers, *self.rows, strict=True)]
         left_out: list[str] = []
         for header in ["", *DISPENSABLE]:
@@ -94,7 +94,7 @@ class Block:
 
 
 def blocks(comparison: Comparison) -> list[Block]:
-    """The tables of a comparison: pools, recorded pools together, and what else was asked for."""
+    """Return the tables of a comparison: pools, averages over pools, and those requested."""
     found = []
     for heading, rows in comparison.sections:
         found.append(Block(heading, HEADERS, RIGHT, [cells(row) for row in rows]))
@@ -110,7 +110,7 @@ def blocks(comparison: Comparison) -> list[Block]:
 
 
 def panels(comparison: Comparison) -> list[Block]:
-    """The same for a terminal: a table a pool, named by its heading, so that rows are short."""
+    """Return the same tables for a terminal, one for each pool, to keep rows short."""
     found = []
     for block in blocks(comparison):
         if not block.grouped:
@@ -135,7 +135,7 @@ def panels(comparison: Comparison) -> list[Block]:
 
 
 def combined_block(combined: Sequence[Combined]) -> Block:
-    """Methods over all recorded pools: the columns of HEADERS that can be averaged."""
+    """Return a table of methods over all recorded pools: the HEADERS that can be averaged."""
     left_out = {"pool", "tokens 10^8", "clock"}
     columns = [index for index, header in enumerate(HEADERS) if header not in left_out]
     return Block(
@@ -149,7 +149,7 @@ def combined_block(combined: Sequence[Combined]) -> Block:
 
 
 def combined_cells(combined: Combined) -> list[str]:
-    """A method over all pools, one text for each header of its block."""
+    """Format a method over all pools, one text for each header of its block."""
     result, averages = combined.results[0], combined.averages
     budgets = sorted({each.budget for each in combined.results})
     return [
@@ -165,7 +165,7 @@ def combined_cells(combined: Combined) -> list[str]:
 
 
 def kept_cells(row: Row) -> list[str]:
-    """What a method's finished traces keep of the answers, one text for each of KEPT_HEADERS."""
+    """Format the answers kept by a method's finished traces, one text for each of KEPT_HEADERS."""
     metrics = row.result.metrics
     return [
         *cells(row)[:3],
@@ -177,7 +177,7 @@ def kept_cells(row: Row) -> list[str]:
 
 
 def pairs_block(found: PoolPairs) -> Block:
-    """Every two methods of a pool: the first's accuracy minus the second's, and tokens saved."""
+    """Return a table of all pairs of a pool: difference in accuracy, and tokens saved."""
     rows = [
         [
             found.pool + (" (synthetic)" if found.synthetic else ""),
@@ -201,7 +201,7 @@ def _standing(standing: Standing | None) -> str:
 
 
 def cells(row: Row) -> list[str]:
-    """A row as readers see it, one text for each of HEADERS.
+    """Format a row, one text for each of HEADERS.
 
     Percentages and points have one decimal; tokens per problem are rounded to whole ones.
     """
@@ -230,7 +230,7 @@ def _percentage(metric: Metric | None, sign: str = "") -> str:
 
 
 def _interval(metric: Metric | None, scale: float, sign: str, decimals: int) -> str:
-    """A figure and its interval, where there are such."""
+    """Format a metric with its interval, if it has one; None as an empty text."""
     if metric is None:
         return ""
     text = _fixed(scale * metric.value, sign, decimals)
@@ -241,13 +241,13 @@ def _interval(metric: Metric | None, scale: float, sign: str, decimals: int) -> 
 
 
 def _fixed(number: float, sign: str = "", decimals: int = 1) -> str:
-    """One decimal or as many as given, never a minus before zero."""
+    """Format with a fixed number of decimals, without a minus before zero."""
     rounded = round(number, decimals) + 0.0
     return f"{rounded:{sign if rounded else ''}.{decimals}f}"
 
 
 def _significant(number: float) -> str:
-    """Three decimals, or as many as show three digits."""
+    """Format with three decimals, or more if needed to show three significant digits."""
     if number == 0:
         return "0"
     return f"{number:.{max(3, 2 - math.floor(math.log10(abs(number))))}f}"
@@ -258,7 +258,7 @@ def _clock(clock: float, unit: str) -> str:
 
 
 def as_table(comparison: Comparison) -> str:
-    """Plain text with aligned columns, a section each for real and synthetic pools."""
+    """Format as plain text with aligned columns, with sections for real and synthetic pools."""
     parts = [
         f"{block.heading}\n\n{aligned(block.headers, block.rows, block.right)}"
         for block in blocks(comparison)
@@ -267,7 +267,7 @@ def as_table(comparison: Comparison) -> str:
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """GitHub tables, a section each for real and synthetic pools."""
+    """Format as GitHub tables, with sections for real and synthetic pools."""
     lines = []
     for block in blocks(comparison):
         rule = "|".join(["", *("---:" if flush else "---" for flush in block.right), ""])
@@ -283,7 +283,7 @@ def as_markdown(comparison: Comparison) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """`text` with everything that GitHub would take for markup escaped, on one line."""
+    """Escape all GitHub markup in `text`, and put it on one line."""
     return "".join(f"\\{c}" if c in r"\`*_{}[]<>#|~$" else c for c in _one_line(text))
 
 
@@ -310,25 +310,25 @@ LATEX = {
     "▷": r"$\triangleright$",
     **{character: f"\\{character}" for character in "_%&#${}"},
 }
-"""What pdflatex, without any package, makes of characters that it treats specially or lacks."""
+"""LaTeX for special and missing characters, for pdflatex without packages."""
 
 
 def escape_latex(text: str) -> str:
-    """`text` with every character that LaTeX treats specially escaped, on one line.
+    """Escape all special characters of LaTeX in `text`, and put it on one line.
 
-    Other signs that only decorate, as that of a badge, are left out: pdflatex has none of them.
+    Other symbols, such as that of a badge, are removed, because pdflatex does not have them.
     """
     line = _one_line(text)
     kept = [each for each in line if each in LATEX or unicodedata.category(each) != "So"]
     escaped = "".join(LATEX.get(each, each) for each in kept)
     if len(kept) < len(line):
         escaped = escaped.strip()
-    escaped = escaped.replace("--", "-{}-")  # else a dash
-    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped  # else an option of \\
+    escaped = escaped.replace("--", "-{}-")  # otherwise a dash
+    return f"{{}}{escaped}" if escaped.startswith(("[", "*")) else escaped  # or an option of \\
 
 
 def as_latex(comparison: Comparison) -> str:
-    """A booktabs tabular each for real and synthetic pools, pools set apart by a rule."""
+    """Format as booktabs tabulars for real and synthetic pools, with a rule between pools."""
     lines = [r"% needs \usepackage{booktabs}"]
     for block in blocks(comparison):
         columns = "".join("r" if flush else "l" for flush in block.right)

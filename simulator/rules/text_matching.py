@@ -1,8 +1,8 @@
-"""How many tokens it takes until a text says something, seen from each prefix alone.
+"""Number of tokens until a text matches a pattern, judged by each prefix alone.
 
-A halted trace is cut in the middle of whatever it was saying, so nothing here may depend on what
-comes after the cut: a match in a prefix must remain one however the text goes on. Then the first
-prefix with a match can be found by bisection.
+A halted trace can be cut anywhere in its text, so a match must not depend on text after the cut: a
+match in a prefix must be a match in every continuation. Then the first prefix with a match can be
+found by bisection.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 
 _PIECES = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
-"""An escape, a set of characters, or one character: `\\b` in a set is a backspace."""
+"""Pattern for an escape, a set of characters, or one character; `\\b` in a set is a backspace."""
 
 _LOOKS_AHEAD = {
     r"\$|\\[Zz]": "the end of the text",
     r"\(\?[=!]": "what follows, (?= or (?!",
     r"\(\?>|[*+?]\+|\{\d*,?\d*\}\+": "an atomic group or possessive repetition",
 }
-"""What can make a match fail once more text is there."""
+"""Constructs whose match can fail with more text."""
 
 
 def stable_pattern(pattern: str) -> re.Pattern[str]:
-    r"""Compile a pattern so that a match in a prefix remains one in every longer prefix.
+    r"""Compile a pattern so that a match in a prefix is a match in every longer prefix.
 
-    `\b` and `\B` do not match at the very end of a prefix, where what comes next decides.
+    `\b` and `\B` do not match at the very end of a prefix, where they depend on the next character.
 
     Raises
     ------
     ValueError
-        It is no regular expression, or looks at what must not follow.
+        The pattern is not a regular expression, or depends on later text.
     """
     try:
         if re.compile(pattern).flags & re.VERBOSE:
@@ -48,18 +48,18 @@ def stable_pattern(pattern: str) -> re.Pattern[str]:
         for looks, what in _LOOKS_AHEAD.items():
             if re.search(looks, bare):
                 raise ValueError(
-                    f"the pattern {pattern!r} asks for {what}, which "
-                    "more text can undo; match what is there, such as a following newline"
+                    f"the pattern {pattern!r} uses {what}, which depends on later text; "
+                    "match existing text instead, such as a following newline"
                 )
         return re.compile(
             "".join(rf"(?:{piece}(?!\Z))" if piece in (r"\b", r"\B") else piece for piece in pieces)
         )
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"the pattern {pattern!r} is no regular expression: {error}") from None
+        raise ValueError(f"the pattern {pattern!r} is not a regular expression: {error}") from None
 
 
 def tokens_until_match(text: str, token_ends: Ints, pattern: re.Pattern[str]) -> int | None:
-    """The fewest tokens whose text a stable pattern matches somewhere; None if all do not.
+    """Return the fewest tokens whose text matches a stable pattern; None if there is no match.
 
     `token_ends` has the end of each token in characters, shape (tokens,).
     """
@@ -74,14 +74,14 @@ def tokens_until_match(text: str, token_ends: Ints, pattern: re.Pattern[str]) ->
 
 
 def whole_words(words: Iterable[str]) -> re.Pattern[str]:
-    """A pattern of any of these as a whole word, upper or lower case."""
+    """Compile a pattern for any of these as a whole word, in upper or lower case."""
     return re.compile(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
 
 
 def tokens_until_word(
     text: str, token_ends: Ints, words: re.Pattern[str], number: int
 ) -> int | None:
-    """The fewest tokens with `number` whole words and a character after the last; or None."""
+    """Return the fewest tokens with `number` whole words and a character after them, or None."""
     if not len(token_ends):
         return None
     matches = words.finditer(text, 0, int(token_ends[-1]))

@@ -1,8 +1,8 @@
-"""The run format, and making a run.
+"""The run format, and the making of runs.
 
-A run is made in a folder `<name>.partial` and gets its name when it is complete: no reader ever
-sees half a run, and a run that was cut off is taken up where it stopped (`simulator.runs.parts`).
-The columns of its Parquet files are in `simulator.replay.recording`.
+A run is made in a folder `<name>.partial`, which is renamed when it is complete. So a reader never
+sees an unfinished run, and an interrupted run can be resumed (`simulator.runs.parts`). The columns
+of its Parquet files are in `simulator.replay.recording`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from simulator.runs.summary import Totals, summarise
 from simulator.storage import disk_error, make_folders, remove_empty
 
 IDENTITY = "identity.json"
-"""What a run in the making is, and what its maker holds a lock on."""
+"""File with the identity of an unfinished run, locked by the process that makes it."""
 
 
 def make_run(
@@ -40,20 +40,20 @@ def make_run(
     progress: Progress = lambda done, total: None,
     command: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Replay a policy over pools and leave a run in `folder`.
+    """Replay a policy on pools and write a run to `folder`.
 
     Parameters
     ----------
     spec
-        What to replay.
+        The run to make.
     folder
-        The run's folder, which must not exist (an empty one may).
+        The run's folder, which must not exist or must be empty.
     jobs
-        How many processes replay.
+        Number of processes.
     resume
-        Whether to take up what an interrupted call for this folder has left.
+        Continue an interrupted run in this folder.
     progress, command
-        Told how far it is; recorded as how it was called.
+        Progress callback; command line stored in `run.json`.
 
     Returns
     -------
@@ -62,8 +62,8 @@ def make_run(
     Raises
     ------
     UserError
-        The folder is taken or holds parts of another run; the policy fails; the disk is full. A
-        folder that this call began is removed, one that it resumed is left as it was.
+        The folder exists or has parts of another run; the policy fails; the disk is full. A folder
+        made by this call is removed, a resumed one is kept.
     KeyboardInterrupt
         Finished parts are kept.
     """
@@ -82,13 +82,13 @@ def making(
     resume: bool,
     check: Callable[[Path, Mapping[str, Any]], None],
 ) -> Iterator[bool]:
-    """Hold `<folder>.partial` while what becomes `folder` is made there; tells if it was there.
+    """Lock `<folder>.partial` while a run or sweep is made there; yield True if it existed.
 
-    What was there is given to `check`, with `identity`. Raises what `make_run` does, and removes
-    after an error what this call began.
+    An existing folder is passed to `check`, with `identity`. Raises the errors of `make_run`. After
+    an error, a folder made by this call is removed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: exists already; give another -o or remove it")
+        raise UserError(f"{folder}: already exists; give another -o or remove it")
     partial = partial_folder(folder)
     made: list[Path] = []
     try:
@@ -101,14 +101,16 @@ def making(
         raise
     with hold:
         if resumed and not resume:
-            raise UserError(f"{partial}: an interrupted run; add --resume to go on, or remove it")
+            raise UserError(
+                f"{partial}: an interrupted run; add --resume to continue, or remove it"
+            )
         if resumed:
             check(partial, identity)
         try:
             yield resumed
         except BrokenProcessPool:
             raise UserError(
-                f"{partial}: a worker process died (out of memory?); go on with fewer jobs: "
+                f"{partial}: a worker process died (out of memory?); continue with fewer jobs: "
                 "-j 1 --resume"
             ) from None
         except (UserError, OSError) as error:
@@ -121,7 +123,7 @@ def making(
 
 
 def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Make a run of its parts, which are all there, and give it its name; returns its summary."""
+    """Merge the complete parts of a run and rename its folder; return its summary."""
     partial = partial_folder(folder)
     summary = _summary(spec, merge(partial, tasks_of(spec)))
     write_json(partial / "summary.json", summary)
@@ -132,15 +134,15 @@ def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> di
 
 
 def name_folder(folder: Path) -> None:
-    """Give what was made in `<folder>.partial` its name."""
+    """Rename `<folder>.partial` to `folder`."""
     if folder.exists():
         folder.rmdir()
     partial_folder(folder).rename(folder)
-    (folder / IDENTITY).unlink()  # last, so that until here it can be resumed
+    (folder / IDENTITY).unlink()  # last, so that it can be resumed until here
 
 
 def provenance(began: float, command: Sequence[str], jobs: int, resumed: bool) -> dict[str, Any]:
-    """What `run.json` holds beside what determines a run; `began` is a `time.time()`."""
+    """Return the fields of `run.json` that do not identify a run; `began` is a `time.time()`."""
     return {
         "versions": _versions(),
         "command": list(command),
@@ -152,7 +154,7 @@ def provenance(began: float, command: Sequence[str], jobs: int, resumed: bool) -
 
 
 def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:
-    """What `summary.json` holds."""
+    """Build the content of `summary.json`."""
     return {
         "format": FORMAT,
         "policy": spec.loaded.name,
@@ -174,17 +176,17 @@ def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:
 
 
 def hold_folder(partial: Path, identity: Mapping[str, Any]) -> tuple[bool, BinaryIO]:
-    """Take hold of a run's folder, which is made unless it is there.
+    """Lock a run's folder, and make it if it does not exist.
 
     Returns
     -------
-    Whether it was there, and the file whose lock is the hold: it ends when the file is closed, and
-    with this process, however that ends.
+    True if it existed, and the locked file. The lock ends when the file is closed or this process
+    ends.
 
     Raises
     ------
     UserError
-        Another process holds the folder, or it is no run's.
+        Another process has the lock, or the folder is not that of a run.
     """
     if not partial.exists():
         fresh = partial.with_name(f".{partial.name}.{uuid.uuid4().hex[:8]}.tmp")
@@ -197,7 +199,7 @@ def hold_folder(partial: Path, identity: Mapping[str, Any]) -> tuple[bool, Binar
             return False, file
         except OSError:
             shutil.rmtree(fresh, ignore_errors=True)
-            if not partial.exists():  # else another process was first
+            if not partial.exists():  # otherwise another process was first
                 raise
     try:
         file = (partial / IDENTITY).open("rb")
@@ -212,7 +214,7 @@ def hold_folder(partial: Path, identity: Mapping[str, Any]) -> tuple[bool, Binar
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Lock a file against other processes; False where one of them has."""
+    """Lock a file against other processes; return False if another one has the lock."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -223,12 +225,12 @@ def _lock(file: BinaryIO) -> bool:
 
 
 def partial_folder(folder: Path) -> Path:
-    """Where a run is made before it gets its name."""
+    """Return the folder in which the run is made before it is renamed to `folder`."""
     return folder.with_name(folder.name + ".partial")
 
 
 def find_partial(runs: Path, spec: RunSpec) -> Path | None:
-    """The final folder of the newest interrupted run of `spec` below `runs`; None without one."""
+    """Find the newest interrupted run of `spec` in `runs`; return its final folder or None."""
     for partial in sorted(runs.glob("*.partial"), reverse=True):
         if differences(partial / IDENTITY, spec.identity) == []:
             return partial.with_name(partial.name.removesuffix(".partial"))
@@ -236,18 +238,18 @@ def find_partial(runs: Path, spec: RunSpec) -> Path | None:
 
 
 def new_folder(runs: Path, name: str) -> Path:
-    """A folder name for a new run, `<time>-<policy>`, that nothing has taken."""
+    """Return an unused folder name `<time>-<policy>` for a new run."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     safe = "".join(c if c.isalnum() or c in "@._-" else "-" for c in name)
     for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
         folder = runs / f"{stamp}-{safe}{suffix}"
         if not folder.exists() and not partial_folder(folder).exists():
             return folder
-    raise UserError(f"{runs}: too many runs of this second; give a folder with -o")
+    raise UserError(f"{runs}: too many runs in this second; give a folder with -o")
 
 
 def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
-    """Refuse to resume another run: name what differs."""
+    """Check that the folder has the same run; raise `UserError` that names the differences."""
     differing = differences(partial / IDENTITY, identity)
     if differing is None:
         raise UserError(f"{partial}: not an interrupted run; remove it and start anew")
@@ -259,7 +261,7 @@ def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
 
 
 def differences(file: Path, identity: Mapping[str, Any]) -> list[str] | None:
-    """Which parts of `identity` are different in a JSON file; None if the file is damaged."""
+    """List the keys of `identity` that differ in a JSON file; None if the file is damaged."""
     try:
         before = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -275,7 +277,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def _json(value: Mapping[str, Any]) -> str:
-    """JSON that UTF-8 can hold: file names may have bytes that are no characters."""
+    """Format as JSON in valid UTF-8, because file names may have bytes that are not."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 

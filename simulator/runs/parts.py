@@ -1,9 +1,9 @@
-"""The parts of a run in the making: replayed in one or several processes, kept, and merged.
+"""The parts of an unfinished run: replayed in one or several processes, stored, and merged.
 
-A part is a pair of files, the decisions and the answers of one problem in a block of repeats. Parts
-are merged in a fixed order, so that the result does not depend on how many processes made them or
-how often they were interrupted. Runs that are made together, as in a sweep, go through the problems
-together: what is read and worked out about a problem serves all of them, and then goes.
+A part is a pair of files: the decisions and the answers of one problem in a block of repeats. Parts
+are merged in a fixed order, so the result does not depend on the number of processes or of
+interruptions. Runs made together, as in a sweep, go through the problems together, and share the
+data read and derived for a problem.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from simulator.runs.summary import Totals
 from simulator.storage import parquet_writer
 
 PREPARED_AT_MOST = 8
-"""How much that was worked out about a problem one run leaves to the next: what bounds memory,
-whatever the number of runs. The largest such thing is 24 MB (`simulator.replay.lockstep`)."""
+"""Maximum number of cached items about a problem passed from one run to the next; bounds memory for
+any number of runs. The largest item has 24 MB (`simulator.replay.lockstep`)."""
 
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-"""All parts of a sweep are on the disk at once: 10 bytes a decision instead of 45."""
+"""Compression of parts: 10 bytes per decision, not 45, as all parts of a sweep are on disk."""
 
 Progress = Callable[[int, int], None]
-"""Called with replays done and replays in all."""
+"""Progress callback, called with the number of finished replays and their total."""
 
 
 @dataclass(frozen=True)
@@ -53,17 +53,17 @@ class Task:
 
     @property
     def name(self) -> str:
-        """The part's file name without what it holds; names sort in the order of merging."""
+        """File name of the part without suffix; names sort in the order of merging."""
         return f"{self.pool:03d}-{self.problem:06d}-{self.repeats.start:08d}"
 
     @property
     def size(self) -> int:
-        """How many replays it is."""
+        """Number of replays in the part."""
         return len(self.repeats)
 
 
 def tasks_of(spec: RunSpec) -> Iterator[Task]:
-    """The parts of a run, in the order in which they are merged."""
+    """Yield the parts of a run in the order of merging."""
     for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True)):
         for problem in range(len(pool.problems)):
             for repeats in blocks_of(spec.repeats, budget):
@@ -72,7 +72,7 @@ def tasks_of(spec: RunSpec) -> Iterator[Task]:
 
 @dataclass(frozen=True)
 class Making:
-    """A run in the making: what it is, and the folder of its parts."""
+    """An unfinished run, with the folder of its parts."""
 
     spec: RunSpec
     parts: Path
@@ -80,14 +80,14 @@ class Making:
 
 @dataclass(frozen=True)
 class Batch:
-    """A part that several runs (by number) lack; one process makes it for all of them."""
+    """A part missing in several runs (by number); one process makes it for all of them."""
 
     task: Task
     runs: Sequence[int]
 
 
 def replay_missing(runs: Sequence[Making], jobs: int, progress: Progress) -> None:
-    """Make every part of every run that is not there yet, or is damaged."""
+    """Make all parts of all runs that are missing or damaged."""
     total = missing = 0
     lacking: dict[Task, list[int]] = {}
     for number, run in enumerate(runs):
@@ -99,7 +99,7 @@ def replay_missing(runs: Sequence[Making], jobs: int, progress: Progress) -> Non
     done = total - missing
     progress(done, total)
     tasks = sorted(lacking, key=lambda task: task.name)
-    shares = max(1, jobs // max(1, len(tasks)))  # fewer problems than processes: divide the runs
+    shares = max(1, jobs // max(1, len(tasks)))  # with fewer tasks than processes, split the runs
     batches = [
         Batch(task, lacking[task][share::shares])
         for task in tasks
@@ -117,7 +117,7 @@ def _is_complete(parts: Path, task: Task) -> bool:
     try:
         decisions = _read_part(parts / f"{task.name}.decisions")
         answers = _read_part(parts / f"{task.name}.answers")
-    except (OSError, pa.ArrowException):  # cut off when the machine went down
+    except (OSError, pa.ArrowException):  # truncated by a crash
         return False
     schemas = (decisions.schema, answers.schema) == (DECISIONS, ANSWERS)
     return schemas and len(answers) == task.size
@@ -126,12 +126,12 @@ def _is_complete(parts: Path, task: Task) -> bool:
 def _replayed(
     runs: Sequence[Making], batches: Sequence[Batch], jobs: int
 ) -> Generator[int, None, None]:
-    """Sizes of what has been made, as it is made."""
+    """Make the batches; yield the size of each part when it is done."""
     if jobs == 1 or len(batches) < 2:
         for batch in batches:
             yield from _make_parts(runs, batch)
         return
-    spec = runs[0].spec  # they differ in their parameters only
+    spec = runs[0].spec  # runs differ only in their parameters
     given = (
         (spec.loaded.spec, spec.loaded.source, spec.loaded.in_process, spec.loaded.strict),
         [(run.spec.loaded.settings, run.parts) for run in runs],
@@ -154,7 +154,7 @@ def _replayed(
             yield future.result()
     except BaseException:
         for worker in set(active_children()) - others:
-            worker.kill()  # it may be in the middle of a policy that never returns
+            worker.kill()  # its policy may never return
         raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
@@ -162,8 +162,8 @@ def _replayed(
 
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """Hold Ctrl-C back while workers start: they stay deaf to it, and it reaches this process."""
-    resource_tracker.ensure_running()  # which lets signals through once it has started
+    """Start worker processes with SIGINT blocked, so that only this process receives Ctrl-C."""
+    resource_tracker.ensure_running()  # unblocks signals when it starts, so start it first
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -186,9 +186,9 @@ def _start_worker(
     parent = parent_process()
     assert parent is not None
     assert parent.pid is not None
-    die_with(parent.pid)  # a pool's worker would wait on, or search on for a policy's pattern
+    die_with(parent.pid)  # otherwise the worker would keep waiting, or keep matching a pattern
     sys.path[:] = path
-    sys.stdout = sys.stderr  # results alone go to standard output, not what a policy prints
+    sys.stdout = sys.stderr  # keep a policy's output apart from the results
     opened = [Pool(path) for path in pools]
     name, source, in_process, strict = policy
 
@@ -206,9 +206,9 @@ def _work(batch: Batch) -> int:
 
 
 def _make_parts(runs: Sequence[Making], batch: Batch) -> Iterator[int]:
-    """Make one part for each run of a batch; yields the size of each when it is done."""
+    """Make one part for each run of a batch; yield the size of each when it is done."""
     task = batch.task
-    # What is read and worked out here is shared by the runs, and freed after them.
+    # Data read and derived here is shared by the runs, and freed after them.
     problem = runs[batch.runs[0]].spec.pools[task.pool].problems[task.problem].fresh()
     for number in batch.runs:
         if len(problem.prepared) > PREPARED_AT_MOST:
@@ -240,10 +240,10 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
 
 
 def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
-    """Put the parts together as the run's two Parquet files.
+    """Merge the parts into the run's two Parquet files.
 
-    Decisions have one row group a part. Answers are few rows a part, which are put together: a row
-    group takes as long to read as thousands of rows.
+    Decisions have one row group per part. The few answers of a part share a row group with others,
+    because reading a row group takes as long as reading thousands of rows.
     """
     totals: dict[int, Totals] = {}
     waiting: list[pa.Table] = []

@@ -1,4 +1,4 @@
-"""Reading what finished runs recorded: `run.json`, `summary.json`, and sums over the answers."""
+"""Readers of finished runs: `run.json`, `summary.json`, and sums over the answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from simulator.storage import reading
 T = TypeVar("T", str, int, float, bool)
 
 FORMAT = 1
-"""The newest version of the run format that is understood here."""
+"""Newest supported version of the run format."""
 
 METRICS = (
     "accuracy",
@@ -47,12 +47,12 @@ METRICS = (
     "clusters_classes",
     "clusters_correct",
 )
-"""What a summary says about a run on one pool, in the order in which it is shown."""
+"""Metrics of a run on one pool, in the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A figure and the ends of its 95% interval, which are None where there is no interval."""
+    """A value and the ends of its 95% interval, which are None if there is no interval."""
 
     value: float
     low: float | None = None
@@ -61,11 +61,11 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What one run did on one pool.
+    """Result of one run on one pool.
 
-    `settings` names the parameters that were set for the run; `serving` is its serving model, as
-    options of `run`, empty for the default. Accuracies and reductions are fractions; `metrics`
-    lacks what the run did not measure.
+    `settings` names the parameters that were set for the run. `serving` is its serving model, as
+    options of `run`, empty for the default. Accuracies and reductions are fractions. `metrics`
+    contains only metrics measured in the run.
     """
 
     run: str
@@ -92,13 +92,13 @@ class RunResult:
     wall_seconds: float | None
 
     def value(self, name: str) -> float | None:
-        """The figure named `name`, or None where the run did not measure it."""
+        """Return the value of the metric `name`, or None if the run did not measure it."""
         metric = self.metrics.get(name)
         return None if metric is None else metric.value
 
 
 def read_results(folder: Path) -> list[RunResult]:
-    """What the run in `folder` did: one result a pool, in the order of its summary.
+    """Read the results of the run in `folder`, one per pool, in the order of its summary.
 
     Raises
     ------
@@ -150,10 +150,10 @@ def read_results(folder: Path) -> list[RunResult]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ProblemSums:
-    """What a run did on each problem of one pool, summed over its repeats.
+    """Sums over the repeats of a run, for each problem of one pool.
 
-    `problem_ids` are sorted; the arrays are whole numbers of shape (problems,) in that order, the
-    `baseline_*` those of cons@N on the same traces.
+    `problem_ids` are sorted. The arrays are whole numbers of shape (problems,) in that order;
+    `baseline_*` are those of cons@N on the same traces.
     """
 
     problem_ids: tuple[str, ...]
@@ -165,12 +165,12 @@ class ProblemSums:
 
 
 def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
-    """Sums over `answers.parquet` of the run in `folder`, by pool; nothing where there is no file.
+    """Sum `answers.parquet` of the run in `folder`, by pool; empty if there is no such file.
 
     Raises
     ------
     UserError
-        The file is damaged, or not every problem of a pool has as many repeats.
+        The file is damaged, or the problems of a pool differ in their number of repeats.
     """
     import pyarrow.parquet as pq
 
@@ -180,10 +180,10 @@ def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
     keys = ["pool", "problem_id"]
     summed = ["correct", "tokens", "baseline_correct", "baseline_tokens"]
     with reading(file), pq.ParquetFile(file) as stored:
-        # One thread: a row group is a problem, too little for several.
+        # One thread, as row groups are too small for several.
         rows = stored.read([*keys, *summed], use_threads=False).unify_dictionaries()
     if set(rows.column_names) != {*keys, *summed}:
-        raise UserError(f"{file}: columns are missing; make the run again")
+        raise UserError(f"{file}: columns are missing; repeat the run")
     grouped = rows.group_by(keys, use_threads=False).aggregate(
         [*[(name, "sum") for name in summed], ([], "count_all")]
     )
@@ -196,7 +196,7 @@ def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
         rows_of = np.flatnonzero(pools == pool)
         order = rows_of[np.argsort(problems[rows_of])]
         if (repeats[order] != repeats[order[0]]).any():
-            raise UserError(f"{file}: problems of {pool} differ in repeats; make the run again")
+            raise UserError(f"{file}: problems of {pool} differ in repeats; repeat the run")
         found[pool] = ProblemSums(
             tuple(problems[order].tolist()), int(repeats[order[0]]), *(each[order] for each in sums)
         )
@@ -204,25 +204,25 @@ def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
 
 
 def _no_run(folder: Path) -> UserError:
-    """Why `folder`, which lacks a run's files, is none: runs are made in `<name>.partial`."""
+    """Explain why `folder` is not a finished run: unfinished ones are in `<name>.partial`."""
     for partial in (folder, folder.parent / f"{folder.name}.partial"):
         if (partial / "identity.json").is_file() or (partial / "run.json").is_file():
             return UserError(
                 f"{partial}: unfinished run (summary.json is missing); "
-                "repeat its command with --resume to finish it"
+                "repeat its command with --resume to complete it"
             )
-    return UserError(f"{folder}: no run here (run.json is missing); name a folder below runs/")
+    return UserError(f"{folder}: no run here (run.json is missing); give a folder in runs/")
 
 
 def _command(recorded: Any) -> str | None:
-    """The command line as one would type it; it is recorded as a list of arguments."""
+    """Join a recorded list of arguments to a command line."""
     if isinstance(recorded, list):
         return shlex.join(map(str, recorded)) or None
     return recorded if isinstance(recorded, str) else None
 
 
 def serving_options(recorded: object) -> list[str]:
-    """The options of `run` that make the serving model of a `run.json`; none for its default."""
+    """Convert the serving model in `run.json` to options of `run`; none for the default."""
     if not isinstance(recorded, dict):
         return []
     options = []
@@ -244,7 +244,7 @@ def _is_point(found: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    """A JSON object out of `file`, whose fields are checked as they are taken out."""
+    """A JSON object from `file`, whose fields are checked when read."""
 
     file: Path
     fields: dict[str, Any]
@@ -278,7 +278,7 @@ class _Object:
         return [_Object(self.file, value) for value in values]
 
     def wrong(self, key: str) -> UserError:
-        return UserError(f"{self.file}: {key!r} is missing or of a wrong kind; make the run again")
+        return UserError(f"{self.file}: {key!r} is missing or has the wrong type; repeat the run")
 
 
 def _metrics(entry: _Object) -> dict[str, Metric]:
@@ -299,9 +299,9 @@ def _read(file: Path) -> _Object:
     try:
         fields = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); make the run again") from None
+        raise UserError(f"{file}: cannot be read ({error}); repeat the run") from None
     if not isinstance(fields, dict) or type(fields.get("format")) is not int:
-        raise UserError(f"{file}: not the description of a run; make the run again")
+        raise UserError(f"{file}: not the description of a run; repeat the run")
     if fields["format"] > FORMAT:
         raise UserError(
             f"{file}: run format {fields['format']} is newer than this program's {FORMAT}; "

@@ -1,4 +1,4 @@
-"""What determines a run, and with that what two runs must agree on to be the same."""
+"""Specification of a run: everything that determines its result."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class RunJudge:
     Parameters
     ----------
     asked
-        Who answers; can be pickled to worker processes.
+        The judge itself; can be pickled to worker processes.
     identity
-        What its answers depend on, for `run.json`.
+        Everything that its scores depend on, for `run.json`.
     unranked
-        Whether it knows what no judge can, so that its runs are studies.
+        True if it uses ground truth; its runs are then not ranked.
     ratio
-        What a token that it reads costs, in tokens of the reasoning model, on each pool.
+        Cost of one judge token, in reasoning-model tokens, on each pool.
     usual
-        What it would cost by the models' sizes, where `ratio` was set by hand.
+        Default ratio, from model sizes, if `ratio` was set by hand.
     """
 
     asked: ReplayJudge = field(compare=False, repr=False)
@@ -49,8 +49,8 @@ class RunJudge:
 class RunSpec:
     """Everything that determines a run.
 
-    `budget` is what the user asked for, None for the policy's own; `budgets` what that comes to on
-    each pool.
+    `budget` is the budget given by the user, None for the policy's own. `budgets` are the resulting
+    budgets on each pool.
     """
 
     loaded: LoadedPolicy
@@ -63,22 +63,22 @@ class RunSpec:
 
     @property
     def unranked(self) -> bool:
-        """Whether the run is a study that no leaderboard ranks, for its policy or for its judge."""
+        """True if leaderboards do not rank the run, because of its policy or its judge."""
         return self.loaded.policy.unranked or (self.judge is not None and self.judge.unranked)
 
     @cached_property
     def budgets(self) -> list[int]:
-        """How many traces may be started on a problem of each pool.
+        """Number of traces per problem that may be started, on each pool.
 
         Raises
         ------
         UserError
-            More were asked for than a problem of the pool has.
+            The budget is larger than the number of traces of a problem.
         """
         asked = self.loaded.budget if self.budget is None else self.budget
         if self.budget is not None and self.loaded.budget not in (None, self.budget):
             raise UserError(
-                f"-n {self.budget}: the name {self.loaded.name} sets the budget already; "
+                f"-n {self.budget}: the name {self.loaded.name} already sets the budget; "
                 "change one of them"
             )
         default = self.loaded.policy.budget or DEFAULT_BUDGET
@@ -94,7 +94,7 @@ class RunSpec:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What two runs must agree on to be the same run; part of `run.json`."""
+        """Fields that identify a run, as stored in `run.json`; equal for the same run."""
         loaded = self.loaded
         return {
             "format": FORMAT,

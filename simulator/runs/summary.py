@@ -1,4 +1,4 @@
-"""`summary.json`: what a run comes to on each pool, with 95% intervals."""
+"""The content of `summary.json`: metrics of a run on each pool, with 95% intervals."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ AVERAGED = (
 
 
 UNDEFINED = {"value": None, "low": None, "high": None}
-"""A ratio of which every problem's denominator is zero."""
+"""Entry for a ratio whose denominator is zero on every problem."""
 
 
 class Totals:
-    """Sums over the repeats of each problem of one pool, in the order in which they are added."""
+    """Sums over the repeats of each problem of one pool, in order of addition."""
 
     def __init__(self) -> None:
         self._sums: dict[str, npt.NDArray[np.float64]] = {}
@@ -57,10 +57,10 @@ class Totals:
         self._clustered[problem] = self._clustered.get(problem, 0.0) + counted
 
     def means(self) -> dict[str, npt.NDArray[np.float64]]:
-        """Means over repeats, each of shape (problems,).
+        """Compute means over repeats, each of shape (problems,).
 
-        Of CLUSTERED, means over the repeats in which clusters were declared; left out if a problem
-        has no such repeat.
+        Means of CLUSTERED are over repeats with declared clusters, and missing if a problem has no
+        such repeat.
         """
         rows = [sums / self._repeats[problem] for problem, sums in self._sums.items()]
         means = dict(zip(AVERAGED, np.array(rows).T, strict=True))
@@ -73,22 +73,22 @@ class Totals:
 def summarise(
     pool: Pool, budget: int, totals: Totals, clock_unit: str, judge_ratio: float = 0.0
 ) -> dict[str, Any]:
-    """One pool's entry of `summary.json`.
+    """Compute one pool's entry of `summary.json`.
 
-    Accuracies, differences and reductions are fractions; tokens are of the reasoning model alone.
-    `reduction` and `accuracy_difference` compare with cons@N on the same traces, N the budget.
+    Accuracies, differences and reductions are fractions; tokens are those of the reasoning model
+    only. `reduction` and `accuracy_difference` compare with cons@N on the same traces, with N the
+    budget.
 
-    What the traces that finished kept of the budget's: `distinct_answers` is how many answer
-    classes they gave, `distinct_answers_share` that over how many all N traces would have given,
-    `gold_survived` how often one of them was right where one of the N was, and null where none ever
-    was. The last two are ratios of means over problems. `pass_at_k` is the plain indicator, a trace
-    that finished is right, not the estimator for a random k (`statistics.pass_at_k`, which `data
-    show` gives for a pool).
+    Three metrics compare the finished traces with all N. `distinct_answers` is the number of their
+    answer classes, `distinct_answers_share` this number divided by that of all N traces.
+    `gold_survived` is how often one of them is correct if one of the N is; null if none ever is.
+    The last two are ratios of means over problems. `pass_at_k` is the indicator that a finished
+    trace is correct, not the estimator for a random k (`statistics.pass_at_k`, which `data show`
+    prints for a pool).
 
-    `tokens_with_judge` is one currency for both models, tokens of the reasoning model: a token that
-    the judge reads counts `judge_ratio`, its parameters over the model's. Metrics of clusters are
-    there where the policy declared some on every problem; those named `clusters_…` are of one trace
-    a cluster, the first.
+    `tokens_with_judge` adds the cost of both models in tokens of the reasoning model: a judge token
+    costs `judge_ratio`. Metrics of clusters exist if the policy declared clusters on every problem;
+    those named `clusters_…` are about the first trace of each cluster.
     """
     means = totals.means()
     over = bootstrap(len(means["tokens"]))

@@ -1,8 +1,8 @@
-"""Sweeps: one policy with every combination of several parameters' values.
+"""Sweeps: runs of one policy with every combination of several parameters' values.
 
-A sweep is a folder of ordinary runs, one a setting, and `sweep.json`, which is written last: a
-folder without it is no whole sweep. The runs are made together, problem by problem
-(`simulator.runs.parts`), and each has the same bytes as if it had been made by itself.
+A sweep is a folder with a run for each setting, and `sweep.json`, which is written last: a folder
+without it is not a complete sweep. The runs are made together, problem by problem
+(`simulator.runs.parts`), and each has the same bytes as if it were made alone.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ FORMAT = 1
 """Version of the sweep format."""
 
 SWEEP = "sweep.json"
-"""What a whole sweep holds beside its runs."""
+"""Name of the file that lists the runs of a complete sweep."""
 
 MOST_RUNS = 1_000
-"""The largest grid: beyond it, somebody has mistyped."""
+"""Maximum number of runs in a grid, to catch typing errors."""
 
 LONGEST_NAME = 120
-"""Characters of a run's folder name, beyond which it is cut and made unique by a hash."""
+"""Maximum length of a run's folder name; longer ones are truncated and get a hash."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Setting:
 
     @property
     def folder(self) -> str:
-        """The name of its run's folder, `tau=0.25,window=1024`; other characters as `%2F`."""
+        """Name of the run's folder, such as `tau=0.25,window=1024`; other characters as `%2F`."""
         name = ",".join(f"{name}={_escape(value)}" for name, value in self.swept.items())
-        if name.endswith(".partial"):  # which runs in the making are called
+        if name.endswith(".partial"):  # reserved for unfinished runs
             name = name.removesuffix(".partial") + "%2Epartial"
         if len(name.encode()) > LONGEST_NAME:
             digest = hashlib.sha256(name.encode()).hexdigest()[:12]
@@ -71,26 +71,26 @@ class Setting:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The runs of a grid in the order typed, the first parameter slowest."""
+    """Runs of a grid in the order typed; the first parameter varies slowest."""
 
     settings: Sequence[Setting]
     specs: Sequence[RunSpec]
 
     @property
     def names(self) -> list[str]:
-        """The parameters that are swept, as typed."""
+        """Names of the swept parameters, as typed."""
         return list(self.settings[0].swept)
 
     @property
     def folders(self) -> list[str]:
-        """The names of the runs' folders."""
+        """Names of the runs' folders."""
         return [setting.folder for setting in self.settings]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What two sweeps must agree on for one to go on with the other: all but the values.
+        """Fields that must be equal to resume a sweep: all but the swept values and the judge.
 
-        And but the judge, which may depend on them; it is compared run by run.
+        The judge may depend on the values, so it is compared run by run.
         """
         identity = self.specs[0].identity
         del identity["judge"]
@@ -103,14 +103,14 @@ class Sweep:
 
 
 def parse_grid(typed: Sequence[str]) -> dict[str, list[str]]:
-    r"""`-p name=value,value` options as values by name, in the order typed.
+    r"""Parse `-p name=value,value` options to lists of values by name, in the order typed.
 
     A comma separates values; `\,` is a comma in a value.
 
     Raises
     ------
     UserError
-        No `=`, a name given twice, or a list with an empty value.
+        A missing `=`, a name given twice, or an empty value in a list.
     """
     grid: dict[str, list[str]] = {}
     for option in typed:
@@ -118,15 +118,15 @@ def parse_grid(typed: Sequence[str]) -> dict[str, list[str]]:
         if not equals or not name:
             raise UserError(f"-p {option}: give it as name=value")
         if name in grid:
-            raise UserError(f"-p {name}: given twice; several values go into one, as {name}=1,2")
+            raise UserError(f"-p {name}: given twice; give several values at once, as {name}=1,2")
         values = [value.replace("\\,", ",") for value in re.split(r"(?<!\\),", text)]
         if len(values) > 1 and not all(values):
             raise UserError(
-                f"-p {option}: a list with an empty value; a comma within a value is \\,"
+                f"-p {option}: a list with an empty value; write \\, for a comma in a value"
             )
         if len(set(values)) < len(values):
             twice = next(value for value in values if values.count(value) > 1)
-            raise UserError(f"-p {option}: {twice} is there twice; give each value once")
+            raise UserError(f"-p {option}: {twice} occurs twice; give each value once")
         grid[name] = values
     return grid
 
@@ -134,20 +134,20 @@ def parse_grid(typed: Sequence[str]) -> dict[str, list[str]]:
 def load_settings(
     policy: str, grid: Mapping[str, Sequence[str]], *, in_process: bool = False
 ) -> list[Setting]:
-    """Load a policy once for each point of a grid; one point where nothing is swept.
+    """Load a policy once for each point of a grid; a single point if nothing is swept.
 
-    A policy file is loaded into a process of its own unless it is to run `in_process`.
+    A policy file is loaded in a separate process, unless `in_process` is true.
 
     Raises
     ------
     UserError
-        What `host.load` raises at any point, a value given twice, or too many points.
+        As from `policy_process.load`; also for a value given twice, or too many points.
     """
     swept = [name for name, values in grid.items() if len(values) > 1]
     size = math.prod(len(values) for values in grid.values())
     if size > MOST_RUNS:
         lists = " x ".join(str(len(grid[name])) for name in swept)
-        raise UserError(f"a grid of {lists} = {size:,} runs; {MOST_RUNS:,} at most, so give fewer")
+        raise UserError(f"a grid of {lists} = {size:,} runs; give at most {MOST_RUNS:,}")
     settings: list[Setting] = []
     seen: dict[str, Setting] = {}
     source = None
@@ -176,10 +176,10 @@ def make_sweep(
     progress: Progress = lambda done, total: None,
     command: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Replay every setting and leave a sweep in `folder`; parameters as in `runs.make_run`.
+    """Replay every setting and write a sweep to `folder`; parameters as in `runs.make_run`.
 
-    With `resume`, runs that are finished stay, interrupted ones go on, and the others are made: so
-    does what an interrupted sweep left, and so does a whole one when the grid has grown.
+    With `resume`, finished runs are kept, interrupted ones are continued, and missing ones are
+    made. This works for an interrupted sweep, and for a complete one if the grid has more values.
 
     Returns
     -------
@@ -188,14 +188,14 @@ def make_sweep(
     Raises
     ------
     UserError
-        What `make_run` raises; the folder holds runs of other settings.
+        As from `make_run`; also if the folder has runs of other settings.
     KeyboardInterrupt
         Finished parts are kept.
     """
     began = time.time()
     if (folder / SWEEP).is_file():
         if not resume:
-            raise UserError(f"{folder}: a sweep already; add --resume to add settings to it")
+            raise UserError(f"{folder}: already a sweep; add --resume to add settings to it")
         _reopen(sweep, folder)
     with making(folder, sweep.identity, resume, _check_same_sweep) as resumed:
         partial = partial_folder(folder)
@@ -207,7 +207,7 @@ def make_sweep(
                 _check_same_run(partial / name / "run.json", spec)
                 continue
             run = partial_folder(partial / name)
-            hold_folder(run, spec.identity)[1].close()  # the whole sweep is held
+            hold_folder(run, spec.identity)[1].close()  # the whole sweep is locked
             _check_same_run(run / IDENTITY, spec)
             (run / "parts").mkdir(exist_ok=True)
             missing.append((name, spec))
@@ -230,23 +230,26 @@ def make_sweep(
 
 
 def runs_of(folder: Path) -> list[Path] | None:
-    """The runs of the whole sweep in `folder`, in the order of its grid; None if there is none.
+    """List the runs of the complete sweep in `folder`, in grid order; None if it is not a sweep.
 
     Raises
     ------
     UserError
-        The sweep is unfinished, or its description damaged.
+        The sweep is unfinished, or its description is damaged.
     """
     if folder.name.endswith(".partial") and differences(folder / IDENTITY, {"sweep": None}):
         raise UserError(
-            f"{folder}: unfinished sweep; repeat its command with --resume to finish it"
+            f"{folder}: unfinished sweep; repeat its command with --resume to complete it"
         )
     names = _read_runs(folder)
     return None if names is None else [folder / name for name in names]
 
 
 def find_partial_sweep(runs: Path, sweep: Sweep) -> Path | None:
-    """The final folder of the newest interrupted sweep below `runs` that `sweep` can go on with."""
+    """Find the newest interrupted sweep in `runs` that `sweep` can resume; return its final folder.
+
+    Returns None if there is none.
+    """
     for partial in sorted(runs.glob("*.partial"), reverse=True):
         if differences(partial / IDENTITY, sweep.identity) == []:
             with suppress(UserError):
@@ -256,7 +259,7 @@ def find_partial_sweep(runs: Path, sweep: Sweep) -> Path | None:
 
 
 def _read_runs(folder: Path) -> list[str] | None:
-    """The names of a sweep's runs in a folder that holds `sweep.json`; None for other folders."""
+    """Read the names of a sweep's runs from `sweep.json`; None for other folders."""
     file = folder / SWEEP
     if not file.is_file():
         return None
@@ -266,22 +269,22 @@ def _read_runs(folder: Path) -> list[str] | None:
     except (OSError, ValueError, KeyError, TypeError):
         runs = None
     if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
-        raise UserError(f"{file}: not a sweep that this version can read; name its runs instead")
+        raise UserError(f"{file}: not a sweep that this version can read; give its runs instead")
     return runs
 
 
 def _reopen(sweep: Sweep, folder: Path) -> None:
-    """Take up a whole sweep whose grid has grown."""
+    """Reopen a complete sweep to add settings."""
     differing = differences(folder / SWEEP, sweep.identity)
     if differing:
         raise UserError(
             f"{folder}: a sweep with another {' and '.join(differing)}; give another -o"
         )
     if set(sweep.folders) == set(_read_runs(folder) or ()):
-        raise UserError(f"{folder}: complete already; see it with: deepprune-sim report {folder}")
+        raise UserError(f"{folder}: already complete; see it with: deepprune-sim report {folder}")
     _check_no_others(sweep, folder)
     if partial_folder(folder).exists():
-        raise UserError(f"{partial_folder(folder)}: is in the way; remove it")
+        raise UserError(f"{partial_folder(folder)}: already exists; remove it")
     write_json(folder / IDENTITY, sweep.identity)
     folder.rename(partial_folder(folder))
 
@@ -301,20 +304,20 @@ def _check_same_sweep(partial: Path, identity: Mapping[str, Any]) -> None:
 
 
 def _check_no_others(sweep: Sweep, folder: Path) -> None:
-    """Refuse a folder that holds runs of settings that the grid lacks."""
+    """Check that the folder has no runs of settings outside the grid; raise `UserError` if so."""
     wanted = {name for run in sweep.folders for name in (run, partial_folder(Path(run)).name)}
     runs = (path.parent for mark in ("run.json", IDENTITY) for path in folder.glob(f"*/{mark}"))
     others = sorted({path.name for path in runs} - wanted)
     if others:
         raise UserError(
-            f"{folder}: also holds {others[0]}"
+            f"{folder}: also has {others[0]}"
             + (f" and {len(others) - 1} more" if len(others) > 1 else "")
-            + ", which the grid lacks; give every value that is there, or remove that folder"
+            + ", not in the grid; include every value that is there, or remove that folder"
         )
 
 
 def _check_same_run(file: Path, spec: RunSpec) -> None:
-    """Refuse a run that is not what its folder's name says."""
+    """Check that a run has the setting of its folder's name; raise `UserError` otherwise."""
     differing = differences(file, spec.identity)
     if differing is None:
         raise UserError(f"{file}: cannot be read; remove the folder and resume again")
@@ -326,7 +329,7 @@ def _check_same_run(file: Path, spec: RunSpec) -> None:
 
 
 def _escape(value: str) -> str:
-    """A value as a part of a file's name."""
+    """Escape a value for use in a file name."""
     return "".join(
         c if c.isalnum() or c in "._-+" else quote(c, safe="", errors="surrogatepass")
         for c in value

@@ -52,7 +52,7 @@ def test_a_failure_says_where_and_how_to_see_it_again() -> None:
     assert code == 1
     failed = [line.split()[1] for line in shown.splitlines() if line.split()[0] == "FAILED"]
     assert failed == ["labels"]
-    again = shown.partition("see it again: deepprune-sim check ")[2].split()
+    again = shown.partition("to reproduce: deepprune-sim check ")[2].split()
     code, shown = check(*again)
     assert code == 1
     (line,) = (line for line in shown.splitlines() if "FAILED" in line)
@@ -109,7 +109,7 @@ def test_parameters_are_checked_as_set() -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--only", "honesty"], "no such check; there are runs, requires"),
+        (["--only", "honesty"], "no such check; use one of runs, requires"),
         (["--problem", "17"], "has no such problem; it has 000, 001"),
         (["-p", "share=0.5,1"], "one value"),
         (["-p", "shave=1"], "did you mean share"),

@@ -65,7 +65,7 @@ def test_list_names_broken_pools_below_the_others(cache: Path) -> None:
     (write_pool(cache, "b/b/cut") / "pool.json").write_text("{")
     write_run(Path("runs/broken"), "cons@4").joinpath("summary.json").unlink()
     text = invoke(cache, "list")
-    pools, broken = text.split("Cannot be read")
+    pools, broken = text.split("cannot be read")
     assert NAME in pools
     assert "b/b/cut: pool.json: not readable as JSON" in broken
     assert "runs/broken" not in text
@@ -218,13 +218,13 @@ def test_sql_json_is_valid_whatever_the_types(cache: Path) -> None:
     assert json.loads(invoke(cache, "sql", query, "--json")) == [
         {"a": None, "b": "2026-01-02", "c": [1, None], "d": {"x": True}, "e": 2}
     ]
-    assert "share a name" in refusal(cache, "sql", "select 1 a, 2 a", "--json")
+    assert "have the same name" in refusal(cache, "sql", "select 1 a, 2 a", "--json")
 
 
 def test_a_long_result_is_cut_on_screen_with_a_note(cache: Path) -> None:
     lines = invoke(cache, "sql", "from range(1001)").splitlines()
     assert len(lines) == 2 + 1000 + 1
-    assert lines[-1] == "The first 1000 rows; --csv or --json gives all."
+    assert lines[-1] == "Only the first 1000 rows; --csv or --json prints all."
     assert len(invoke(cache, "sql", "from range(1000)").splitlines()) == 2 + 1000
 
 
@@ -290,7 +290,7 @@ def test_sql_wants_one_form_of_output(cache: Path) -> None:
 def test_sql_notes_what_it_left_out(cache: Path) -> None:
     (write_pool(cache) / "pool.json").write_text("{")
     result = CliRunner().invoke(data, ["sql", "from pools", "--cache", str(cache)])
-    assert result.stderr.startswith("note: left out 1 that cannot be read")
+    assert result.stderr.startswith("note: skipped 1 that cannot be read")
     assert "note" not in result.stdout
 
 

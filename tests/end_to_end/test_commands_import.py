@@ -36,7 +36,7 @@ def test_what_was_imported_is_told(tmp_path: Path) -> None:
     assert "tokens          130" in told
     assert "12 of the source's grades disagree with ours" in told
     assert "p        1      8       7     correct  wrong" in told
-    assert "… and 2 more, all listed by --json" in told
+    assert "… and 2 more; --json prints all" in told
 
 
 def test_json_lists_every_disagreement_and_keeps_what_was_said_of_the_source(
@@ -68,11 +68,11 @@ def test_a_taken_name_takes_replace(tmp_path: Path) -> None:
     [
         (["jsnl", "x"], "no import format 'jsnl'; did you mean jsonl?"),
         (["csv", "x"], "no import format 'csv'; use one of scout, inspect, jsonl"),
-        (["jsonl"], "nothing to import; name files or folders after the format"),
+        (["jsonl"], "nothing to import; give files or folders after the format"),
         (["jsonl", "x", "--map", "answer"], "--map answer: give it as FIELD=COLUMN"),
         (
             ["jsonl", "x", "--map", "answer=a", "--map", "answer=b"],
-            "answer is mapped to 'a' already",
+            "answer is already mapped to 'a'",
         ),
         (["jsonl", "x", "--model", "org/name"], "use --model name"),
         (["jsonl", "no-such-file"], "no-such-file: no such file"),

@@ -83,7 +83,7 @@ def test_pools_without_the_signal_are_left_out_or_refused(
     real_pool("probed", probes=True)
     code, out, err = call(capsys, "run", "sac", "--repeats", "1")
     assert code == 0
-    assert "test/model/tiny: left out, it has no probes" in err
+    assert "test/model/tiny: skipped, it lacks probes" in err
     assert "test/model/probed" in out
     code, _, err = call(capsys, "run", "sac", "-d", "*tiny")
     assert code == 2
@@ -108,7 +108,7 @@ def test_resume_without_a_folder_starts_one_or_says_it_is_complete(
     call(capsys, "run", "cons@2", "--repeats", "1", "-o", "out")
     code, _, err = call(capsys, "run", "cons@2", "--repeats", "1", "-o", "out", "--resume")
     assert code == 2
-    assert "complete already" in err
+    assert "already complete" in err
 
 
 def test_a_policy_file_with_a_parameter(capsys: pytest.CaptureFixture[str]) -> None:

@@ -381,12 +381,12 @@ def test_what_is_typed_becomes_what_the_default_is(
 @pytest.mark.parametrize(
     ("key", "text", "expected"),
     [
-        ("count", "3.5", "-p count=3.5: expected int, as its default 3"),
-        ("count", "many", "-p count=many: expected int, as its default 3"),
-        ("count", "", "-p count=: expected int, as its default 3"),
-        ("share", "half", "-p share=half: expected float, as its default 0.5"),
-        ("eager", "2", "-p eager=2: expected bool, as its default False"),
-        ("eager", "", "-p eager=: expected bool, as its default False"),
+        ("count", "3.5", "-p count=3.5: expected int, like its default 3"),
+        ("count", "many", "-p count=many: expected int, like its default 3"),
+        ("count", "", "-p count=: expected int, like its default 3"),
+        ("share", "half", "-p share=half: expected float, like its default 0.5"),
+        ("eager", "2", "-p eager=2: expected bool, like its default False"),
+        ("eager", "", "-p eager=: expected bool, like its default False"),
         ("window", "3", "-p window: its default None is neither number, text nor true/false"),
         ("words", "so", "-p words: its default ('wait', 'so') is neither number, text nor"),
         ("cuont", "3", "-p cuont: mine.py has no such parameter; did you mean count?"),

@@ -1,4 +1,4 @@
-"""`deepprune-sim data`: the pools on this machine, and SQL over pools, runs and submissions."""
+"""`deepprune-sim data`: list, show and query pools on this machine."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ COMMANDS = {
     epilog="\b\nExample:\n  deepprune-sim data list",
 )
 def data() -> None:
-    """Pools on this machine, and queries over pools, runs and submissions."""
+    """Manage the pools on this machine, and query pools, runs and submissions."""

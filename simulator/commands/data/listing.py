@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 @click.command("list", epilog="\b\nExample:\n  deepprune-sim data list --cache /data/pools")
 @cache_option
 @json_option
-@click.option("--known", is_flag=True, help="Show known public pools too, which data pull gets.")
+@click.option("--known", is_flag=True, help="List public pools for `data pull` too.")
 def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
     """List the pools on this machine.
 
-    Lengths are tokens. Token accuracy says how much a pool knows of them: exact (every token's
-    place), total (lengths only) or estimated. Pools that cannot be read are listed below.
+    Lengths are in tokens. Token accuracy is exact (the position of every token is known), total
+    (only lengths are known) or estimated. Pools that cannot be read are listed below.
     """
     from simulator.catalogue.views import connect
 
@@ -88,13 +88,13 @@ def _print_pools(pools: list[dict[str, Any]]) -> None:
 
 def _print_broken(broken: list[Broken]) -> None:
     if broken:
-        click.echo("\nCannot be read, and left out everywhere:")
+        click.echo("\nSkipped, because they cannot be read:")
         for each in broken:
             click.echo(f"  {each.path}: {each.reason}")
 
 
 def _known_pools(folder: Path) -> list[dict[str, Any]]:
-    """Each known public source with its pools, and which of those are in `folder`."""
+    """List the known public sources, their pools, and those already in `folder`."""
     from simulator.hub.registry import read_registry
 
     return [
@@ -130,4 +130,4 @@ def _print_known(known: list[dict[str, Any]], folder: Path) -> None:
         for entry in known
     ]
     print_table(["name", "pools here", "repository", "revision", "licence"], rows)
-    click.echo(f"\nYour own go into {folder / FILE_NAME}, in the form of {SHIPPED}")
+    click.echo(f"\nAdd your own to {folder / FILE_NAME}, in the same form as {SHIPPED}")

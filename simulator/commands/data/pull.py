@@ -13,12 +13,12 @@ from simulator.pools.folders import cache_folder
     epilog="\b\nExample:\n  deepprune-sim data list --known\n  deepprune-sim data pull scout"
 )
 @click.argument("name")
-@click.option("--revision", help="Commit, branch or tag, instead of the registry's.")
+@click.option("--revision", help="Commit, branch or tag. [default: the registry's]")
 @click.option("--replace", is_flag=True, help="Overwrite pools of the same names.")
 @click.option(
     "--keep-files/--no-keep-files",
     default=True,
-    help="Keep the downloaded files in huggingface_hub's folder, or remove them after the import.",
+    help="Keep or delete the downloaded files (huggingface_hub's cache) after the import.",
 )
 @cache_option
 @json_option
@@ -32,11 +32,11 @@ def pull(
 ) -> None:
     """Download a known public source from the Hugging Face Hub and import its pools.
 
-    `data list --known` shows the names. Your own sources go into registry.toml in the folder of
-    pools; the registry that comes with the program describes the form.
+    `deepprune-sim data list --known` shows the names. Add your own sources to registry.toml in the
+    folder of pools, in the same form as the registry that comes with the program.
 
-    Run again, it goes on where it stopped: complete files and pools stay. The token is that of
-    `hf auth login` or HF_TOKEN. With HF_HUB_OFFLINE=1, only files that are here are used.
+    Repeat an interrupted command to continue it: complete files and pools are kept. Log in with
+    `hf auth login` or HF_TOKEN. With HF_HUB_OFFLINE=1, only files already downloaded are used.
     """
     from simulator.commands.import_ import print_report
     from simulator.commands.progress import stages_shown
@@ -58,7 +58,7 @@ def pull(
                 notice=lambda text: print(f"note: {text}", file=sys.stderr),  # above the bar
             )
     except KeyboardInterrupt as error:
-        raise interrupted(error, "; the same command goes on where this stopped") from None
+        raise interrupted(error, "; repeat the same command to continue") from None
     if as_json:
         print_json(report.as_dict())
         return
@@ -66,6 +66,6 @@ def pull(
         print_report(made)
         click.echo()
     for here in report.here:
-        click.echo(f"{here}: here already, from the same commit")
+        click.echo(f"{here}: already here, from the same commit")
     click.echo(f"source: {entry.source} at {report.commit}")
     click.echo(f"licence: {entry.licence}; cite: {entry.citation}")

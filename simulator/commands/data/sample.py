@@ -20,22 +20,22 @@ from simulator.commands.progress import note, progress_bar
     type=click.Choice(["small", "paper"]),
     default="small",
     show_default=True,
-    help="How many problems and traces, and how long.",
+    help="Number of problems and traces, and their length (see above).",
 )
 @click.option(
     "--cell",
     "patterns",
     metavar="MODEL/BENCHMARK",
     multiple=True,
-    help="Which to make, a name or glob, repeatable. [default: all nine]",
+    help="Pool to make, by name or glob; repeatable. [default: all nine]",
 )
-@click.option("--text", is_flag=True, help="Text at paper size too; small ones always have it.")
-@click.option("--seed", type=click.IntRange(min=0), help="Other traces. [default: always the same]")
-@click.option("--replace", is_flag=True, help="Make again what is there already.")
+@click.option("--text", is_flag=True, help="Add text at paper size; small pools always have it.")
+@click.option("--seed", type=click.IntRange(min=0), help="Random seed. [default: a fixed one]")
+@click.option("--replace", is_flag=True, help="Overwrite pools that exist already.")
 @click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of pools, instead of $DEEPPRUNE_SIM_CACHE or datasets_cache/.",
+    help="Folder of pools. [default: $DEEPPRUNE_SIM_CACHE, else datasets_cache/]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def sample(
@@ -47,11 +47,11 @@ def sample(
     cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Generate pools to try things out and to measure speed with; no model wrote them.
+    """Generate synthetic pools, to try things out and to measure speed.
 
-    There are nine, after three models on AIME24, AIME25 and GPQA-Diamond, named
-    generated/MODEL/BENCHMARK and marked synthetic. What a method scores on them says nothing about
-    the method.
+    There are nine, modelled on three models and AIME24, AIME25 and GPQA-Diamond. They are named
+    generated/MODEL/BENCHMARK and marked synthetic: no model wrote these traces. A result on
+    them says nothing about a method.
 
     \b
       small  6 or 12 problems x 32 traces of 200 to 1,400 tokens on average, with text,
@@ -59,8 +59,8 @@ def sample(
       paper  30 or 198 problems x 512 traces, with pass@1, cons@512 and mean length as published,
              with confidences and probes: 3.9 x 10^9 tokens, 7 GB; text adds 4 GB
 
-    With each come judge scores of all its pairs, which no judge gave: they are the true labels,
-    blurred to an AUROC of 0.8701, as probabilities where 80% of pairs are the same.
+    Each pool comes with generated judge scores of all its pairs: the true labels with noise, at an
+    AUROC of 0.8701, calibrated for a data set in which 80% of pairs have the same answer.
     """  # noqa: D301  (\b keeps click from wrapping)
     from simulator.commands.options import file_size
     from simulator.generated.cells import SIZES, select_cells
@@ -76,7 +76,7 @@ def sample(
         name = f"generated/{cell.name}"
         there = made_as(folder, cell)
         if there is not None and not replace:
-            note(f"{name} exists ({there}); left as it is, --replace makes it again")
+            note(f"{name} exists ({there}) and is kept; --replace makes it again")
             info = read_info(path)
         else:
             with progress_bar(name) as progress:

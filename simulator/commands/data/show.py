@@ -32,14 +32,16 @@ if TYPE_CHECKING:
 @cache_option
 @json_option
 def show(pool: str, cache: Path | None, as_json: bool) -> None:
-    """Show one pool: where it comes from, and what its traces say.
+    """Show one pool: its source, metrics and problems.
 
-    POOL is a name, or a glob that one pool matches. pass@k is the chance that one of k traces drawn
-    at random is right (unbiased estimator), averaged over problems, with a 95% interval over those;
-    for k = 1 it is the share of correct traces. cons@all lets every stored trace vote. Redundancy
-    is the share of pairs of traces of one problem that have the same answer, traces without an
-    answer left out: summed over all problems (pooled), and for each. Judge scores are those stored
-    of its pairs.
+    POOL is a name, or a glob that matches one pool.
+
+    pass@k is the chance that at least one of k randomly drawn traces is correct (unbiased
+    estimator), averaged over problems, with a 95% interval. pass@1 is the share of correct traces.
+    cons@all is the accuracy of a majority vote over all stored traces. Redundancy is the share of
+    pairs of traces of the same problem with the same answer, without traces that have no answer;
+    it is given for each problem and for all pairs together. Judge scores are the stored scores of
+    the pool's pairs.
     """
     from dataclasses import asdict
 

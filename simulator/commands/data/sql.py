@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from simulator.catalogue.views import Catalogue
 
 SHOWN_ROWS = 1000
-"""Rows of a query's result that are shown as a table; --csv and --json give all."""
+"""Maximum number of rows in a printed table; --csv and --json print all."""
 
 
 @click.command(
@@ -29,10 +29,10 @@ SHOWN_ROWS = 1000
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
-    """Answer a question in SQL (DuckDB's dialect) about pools, runs and submissions.
+    """Run a SQL query (DuckDB) over pools, runs and submissions.
 
     The tables are pools, problems, traces, runs, decisions, answers, submissions and published
-    (figures from papers); "describe traces" lists a table's columns. Nothing can be written.
+    (figures from papers). "describe traces" lists the columns of a table. Queries are read-only.
     """
     import duckdb
 
@@ -43,12 +43,14 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
     try:
         query.encode()
     except UnicodeEncodeError:
-        raise UserError("SQL: not UTF-8; set a locale that is (LC_ALL=C.UTF-8)") from None
+        raise UserError(
+            "SQL: the query is not UTF-8; set a UTF-8 locale (LC_ALL=C.UTF-8)"
+        ) from None
     with connect(cache_folder(cache), runs_folder(), Path("submissions")) as catalogue:
         if catalogue.broken:
             count = len(catalogue.broken)
             click.echo(
-                f"note: left out {count} that cannot be read, such as "
+                f"note: skipped {count} that cannot be read, such as "
                 f"{catalogue.broken[0].path} ({catalogue.broken[0].reason})",
                 err=True,
             )
@@ -61,7 +63,7 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
                 _print_csv(names, rows)
             elif as_json:
                 if len(set(names)) < len(names):
-                    raise UserError("SQL: two columns share a name; tell them apart with AS")
+                    raise UserError("SQL: two columns have the same name; rename one with AS")
                 print_json([dict(zip(names, row, strict=True)) for row in rows])
             else:
                 _print_rows(names, rows)
@@ -70,19 +72,19 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
 
 
 def _refuse_writing(catalogue: Catalogue, query: str) -> None:
-    """Refuse anything but one SELECT, which is also what DESCRIBE, SHOW and SUMMARIZE become."""
+    """Refuse anything but a single SELECT; DESCRIBE, SHOW and SUMMARIZE count as SELECT."""
     import duckdb
 
     statements = catalogue.connection.extract_statements(query)
     if len(statements) != 1:
-        raise UserError("SQL: give one SELECT statement, no more and no less")
+        raise UserError("SQL: give exactly one SELECT statement")
     (statement,) = statements
     if statement.type == duckdb.StatementType.MULTI:
         raise UserError("SQL: only one SELECT is allowed; list the values of a PIVOT with IN (…)")
     if statement.type != duckdb.StatementType.SELECT:
         kind = statement.type.name
         raise UserError(f"SQL: only SELECT is allowed, not {kind}; nothing can be written")
-    # A WITH clause may write (WITH a AS (COPY …) SELECT …) unless it is in a subquery: plan it so.
+    # A WITH clause can write (WITH a AS (COPY …) SELECT …), but not in a subquery; plan it as one.
     inner = statement.query.strip().rstrip(";")
     try:
         catalogue.connection.execute(f"EXPLAIN SELECT * FROM (\n{inner}\n)")
@@ -98,7 +100,7 @@ def _fetch(cursor: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _one_line(error: Exception) -> str:
-    """The first line of DuckDB's message and the suggestions after it, without the excerpt."""
+    """Return DuckDB's message on one line, without the excerpt of the query."""
     message, _, _ = str(error).partition("\nLINE ")
     return " ".join(message.split())
 
@@ -116,7 +118,7 @@ def _print_rows(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
     ]
     print_table(names, [[_cell(value) for value in row] for row in shown], numeric)
     if next(rows, None) is not None:
-        click.echo(f"The first {SHOWN_ROWS} rows; --csv or --json gives all.")
+        click.echo(f"Only the first {SHOWN_ROWS} rows; --csv or --json prints all.")
 
 
 def _cell(value: Any) -> str:

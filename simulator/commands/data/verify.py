@@ -20,10 +20,10 @@ from simulator.commands.progress import progress_bar
 def verify(
     ctx: click.Context, patterns: tuple[str, ...], cache: Path | None, as_json: bool
 ) -> None:
-    """Check pools against what their format promises; all of them without POOL.
+    """Check that pools follow the pool format; without POOL, all of them.
 
-    Recomputes the hashes and checks order, uniqueness, lengths, answer classes, grades and signals,
-    and the judge scores that are stored of a pool. The exit code is 1 if anything is wrong.
+    Recomputes the hashes and checks order, uniqueness, lengths, answer classes, grades, signals
+    and stored judge scores. The exit code is 1 if anything is wrong.
     """
     from simulator.pools.check import check_pool
     from simulator.pools.folders import cache_folder, find_pools, pool_name

@@ -126,7 +126,7 @@ def test_pools_without_text_are_left_out_for_a_judge_that_reads_it(
     real_pool()
     real_pool("silent", text=False)
     run()
-    assert "test/model/silent: left out, it has no text" in capsys.readouterr().err
+    assert "test/model/silent: skipped, it lacks text" in capsys.readouterr().err
     command = ("run", "deepprune", "-d", "*silent", "-o", "other")
     assert call(*command) == 2
     assert "has no text" in capsys.readouterr().err
@@ -166,7 +166,7 @@ def test_stored_scores_of_another_cut_are_refused(capsys: pytest.CaptureFixture[
 def test_a_method_that_asks_no_judge_takes_none(capsys: pytest.CaptureFixture[str]) -> None:
     real_pool()
     assert call("run", "cons@2", "--judge", "oracle") == 2
-    assert "cons@2 asks no judge" in capsys.readouterr().err
+    assert "cons@2 does not use a judge" in capsys.readouterr().err
 
 
 def test_several_processes_leave_the_same_bytes() -> None:

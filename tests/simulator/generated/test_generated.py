@@ -297,7 +297,7 @@ def test_sample_makes_nine_small_pools_and_leaves_them_as_they_are(tmp_path: Pat
     assert [pool["problems"] for pool in made] == [6, 6, 12] * 3
     again = invoke(tmp_path, "--json", "--size", "paper")
     assert not any(pool["made"] for pool in json.loads(again.stdout))
-    noted = "generated/qwen3-32b/aime24 exists (small size, seed 51008483, with text); left as it"
+    noted = "generated/qwen3-32b/aime24 exists (small size, seed 51008483, with text) and is kept"
     assert noted in again.stderr
     assert len(again.stderr.splitlines()) == 9
 

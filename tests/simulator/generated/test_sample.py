@@ -221,7 +221,7 @@ def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
     folder = tmp_path / SAMPLE_NAME
     folder.mkdir(parents=True)
     (folder / "notes.txt").touch()
-    with pytest.raises(UserError, match="aime-like: in the way and not a pool"):
+    with pytest.raises(UserError, match="aime-like: exists and is not a pool"):
         make_sample(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["generated"]
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]

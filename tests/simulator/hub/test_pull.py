@@ -153,7 +153,7 @@ def test_an_interrupted_download_ends_soon_and_leaves_nothing(tmp_path: Path) ->
     assert process.returncode == 130
     assert out == ""
     last = err.strip().split("\n")[-1]
-    assert last == "error: interrupted; the same command goes on where this stopped"
+    assert last == "error: interrupted; repeat the same command to continue"
     assert "Traceback" not in err
     assert not (tmp_path / "cache").exists()
     assert not list((tmp_path / "hf").rglob("*.incomplete"))
@@ -377,7 +377,7 @@ def test_pools_before_one_that_cannot_be_imported_stay(
     assert report.here == ["two/m/first"]
     assert [made.name for made in report.made] == ["two/m/third"]
     assert report.without_files == ["two/m/second", "two/n/none"]
-    assert "two/m/second: left out, the repository has no files of it" in notes
+    assert "two/m/second: skipped, the repository has no files for it" in notes
 
 
 def test_a_mapping_of_columns_once_found_can_be_kept_in_the_registry(
@@ -394,7 +394,7 @@ def test_a_mapping_of_columns_once_found_can_be_kept_in_the_registry(
         found = pull_entry(find_entry(cache, "deepprune"), cache=cache, notice=notes.append)
         note, line = notes[-1].split("\n")
         own = cache / "registry.toml"
-        assert note == f"to keep this mapping of columns, put under [deepprune] in {own}:"
+        assert note == f"to keep this column mapping, add under [deepprune] in {own}:"
         own.write_text(f"[deepprune]\n{line}\n", encoding="utf-8")
         entry = find_entry(cache, "deepprune")
         kept = pull_entry(entry, cache=cache, replace=True)

@@ -93,11 +93,11 @@ ENDINGS = {
     "eats memory": ("return bytearray(1 << 60)", "", "MemoryError"),
     "closes everything": ("os.closerange(0, 1000)\nsampler.clock", "", "mine.py"),
     "closes and returns": ("os.closerange(3, 1000)\nreturn '1'", "", "ended its own process"),
-    "forks": ("os.fork()", "", "mine.py:8: PermissionError: a policy may start no other process"),
+    "forks": ("os.fork()", "", "mine.py:8: PermissionError: a policy cannot start other processes"),
     "starts a program": (
         "import subprocess\nsubprocess.run(['true'])",
         "",
-        "mine.py:9: PermissionError: a policy may start no other process",
+        "mine.py:9: PermissionError: a policy cannot start other processes",
     ),
     "debugs": ("breakpoint()", "", r"mine.py:8: RuntimeError: breakpoint\(\) needs.*--in-process"),
     "raises at length": ("raise RuntimeError('x' * 10**7)", "", "RuntimeError: x{1000} "),

@@ -75,22 +75,22 @@ def test_a_place_that_is_not_there_is_an_index_error(traces: Traces, key: Any) -
 
 @pytest.mark.parametrize("key", [[1, 1], [0, -4], np.array([2, 3, 2]), [1, 0, 0, 1]])
 def test_positions_that_name_a_trace_twice_are_refused(traces: Traces, key: Any) -> None:
-    with pytest.raises(SamplerError, match="names a trace twice"):
+    with pytest.raises(SamplerError, match="contains a trace twice"):
         traces[key]
 
 
 @pytest.mark.parametrize("key", [True, np.bool_(False)])
 def test_one_truth_value_is_no_mask(traces: Traces, key: Any) -> None:
-    with pytest.raises(SamplerError, match="a mask has one element for each trace"):
+    with pytest.raises(SamplerError, match="a mask needs one element for each trace"):
         traces[key]
 
 
 def test_joined_selections_keep_their_order(traces: Traces) -> None:
     assert (traces[2:] + traces[0]).ids.tolist() == [2, 3, 0]
     assert (traces[:0] + traces[:2]).ids.tolist() == [0, 1]
-    with pytest.raises(SamplerError, match="names a trace twice"):
+    with pytest.raises(SamplerError, match="contains a trace twice"):
         traces[:2] + traces[1:]
-    with pytest.raises(SamplerError, match="names a trace twice"):
+    with pytest.raises(SamplerError, match="contains a trace twice"):
         traces[:2] + traces[1]
 
 
@@ -114,7 +114,7 @@ def test_a_list_of_traces_and_selections_names_them_all(sampler: Sampler) -> Non
 @pytest.mark.parametrize("call", ["decode", "stop", "probe"])
 def test_a_call_that_names_a_trace_twice_is_refused(sampler: Sampler, call: str) -> None:
     traces = sampler.start(4)
-    with pytest.raises(SamplerError, match="names a trace twice"):
+    with pytest.raises(SamplerError, match="contains a trace twice"):
         getattr(sampler, call)([traces[0], traces[1], traces[0]])
     assert sampler.tokens == 0
     assert not traces.stopped.any()
@@ -139,7 +139,7 @@ def test_traces_of_another_repeat_are_refused(
 @pytest.mark.parametrize("call", ["decode", "stop", "probe"])
 def test_what_is_no_trace_is_refused(sampler: Sampler, call: str, wrong: Any) -> None:
     sampler.start(4)
-    with pytest.raises(SamplerError, match=r"expected traces as sampler\.start returns them"):
+    with pytest.raises(SamplerError, match=r"expected traces from sampler\.start"):
         getattr(sampler, call)(wrong)
 
 

@@ -252,7 +252,7 @@ def test_a_class_that_no_answer_has_is_refused(tmp_path: Path, problem: StoredPr
     for kind in (3, 99, -2):
         message = broken(tmp_path, problem, f"return np.int32({kind})")
         assert (
-            f"solve returned class {kind}, which no answer here has (problem p, repeat 2)"
+            f"solve returned class {kind}, which no answer of the problem has (problem p, repeat 2)"
             in message
         )
 
@@ -270,7 +270,7 @@ def test_a_class_that_no_trace_has_shown_is_refused(tmp_path: Path, before: str)
     """Classes are numbered as they come in the pool, so the first is often the right one."""
     problem = write_problem(tmp_path, [T(10, "7", {5: "7"})] * 5)
     message = broken(tmp_path, problem, f"{before}\nreturn np.int32(0)")
-    assert "solve returned class 0, which no trace has shown it" in message
+    assert "solve returned class 0, which it has not seen" in message
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ ODD_ANSWERS = {
     "unprintable": (
         "return Odd()",
         "class Odd:\n    def __repr__(self): raise ValueError",
-        "shown",
+        "not printable",
     ),
     "surrogate": ("return '\\ud800'", "", "lone surrogate"),
     "exits": ("raise GeneratorExit", "", "GeneratorExit"),

@@ -232,5 +232,5 @@ def test_step_seconds_are_read(text: str, points: tuple[tuple[int, float], ...])
 def test_step_seconds_that_make_no_sense_are_refused(text: str) -> None:
     with pytest.raises(UserError) as told:
         parse_step_seconds(text)
-    assert str(told.value).startswith(f"--step-seconds {text}: give seconds a step")
+    assert str(told.value).startswith(f"--step-seconds {text}: give seconds per step")
     assert "\n" not in str(told.value)

@@ -168,7 +168,7 @@ def test_runs_without_answers_are_shown_but_not_compared(tmp_path: Path) -> None
     (runs[0] / "answers.parquet").unlink()
     found = comparison(*runs)
     assert [row.standing is None for row in found.rows] == [True, False, False]
-    assert "Without answers.parquet, and so not compared: a." in found.notes
+    assert "Not compared, because answers.parquet is missing: a." in found.notes
 
 
 def test_answers_of_another_run_are_refused(tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ def test_recorded_pools_are_combined_with_equal_weight(tmp_path: Path) -> None:
     assert b.standing is not None
     assert b.standing.difference.value == pytest.approx(-0.2)
     assert b.standing.tied is False
-    assert "Not on all pools, and so not combined: c." in found.notes
+    assert "Not combined, because not on all pools: c." in found.notes
     assert any("equally" in note and "2 recorded pools" in note for note in found.notes)
 
     # Its variance is that of the pools' accuracies, a quarter each: the half width of a normal
@@ -263,11 +263,11 @@ def test_nothing_is_combined_over_one_pool_versions_of_it_or_no_method(tmp_path:
     version = write_run(tmp_path / "3", "a", entry(100, 0.5), fingerprint="f1")
     both = comparison(one, version)
     assert both.combined == []
-    assert "Pools are not combined: there are several versions of one." in both.notes
+    assert "Pools are not combined, because there are several versions of one." in both.notes
     elsewhere = write_run(tmp_path / "4", "b", entry(100, 0.5, "x/y/z"))
     neither = comparison(one, elsewhere)
     assert neither.combined == []
-    assert "Not on all pools, and so not combined: a, b." in neither.notes
+    assert "Not combined, because not on all pools: a, b." in neither.notes
 
 
 def test_every_pair_is_compared_once(tmp_path: Path) -> None:
@@ -389,7 +389,7 @@ def test_identical_runs_are_shown_once_with_a_note(tmp_path: Path) -> None:
     first = write_run(tmp_path / "1", "a", entry(100, 0.5))
     again = comparison(first, write_run(tmp_path / "2", "a", entry(100, 0.5)), first)
     assert len(again.rows) == 1
-    assert "Left out as the same as 1: 2." in again.notes
+    assert "Left out, because identical to 1: 2." in again.notes
 
 
 def test_versions_of_a_pool_are_not_compared_with_each_other(tmp_path: Path) -> None:
@@ -507,8 +507,11 @@ def test_damaged_runs_are_refused_in_one_line(tmp_path: Path) -> None:
     for bad, message in (
         (good[:50], "cannot be read"),
         ("[]", "not the description of a run"),
-        (good.replace('"seed": 0', '"seed": "zero"'), "'seed' is missing or of a wrong kind"),
-        (good.replace('"budget": 4', '"budget": true'), "'budget' is missing or of a wrong kind"),
+        (good.replace('"seed": 0', '"seed": "zero"'), "'seed' is missing or has the wrong type"),
+        (
+            good.replace('"budget": 4', '"budget": true'),
+            "'budget' is missing or has the wrong type",
+        ),
         (good.replace('"format": 1', '"format": 2'), "newer"),
         (good.replace(good[good.index('"pools": ') :], '"pools": []}'), "'pools' is missing"),
     ):

@@ -130,7 +130,7 @@ def test_values_stand_beside_ends_and_evenly_between_unless_points_coincide(made
 
 def test_the_picture_says_what_its_lines_are(made: Any) -> None:
     svg = plot(made((100, {"tau": 0.5}), (200, {"tau": 0.25})), "svg").decode()
-    assert "Lines join settings that differ in tau only." in svg
+    assert "Lines join settings that differ only in tau." in svg
     assert ">m: tau=0.25</text>" in svg
     assert ">0.5</text>" in svg
     assert "Lines join" not in plot(made((100, {"tau": 0.5})), "svg").decode()

@@ -322,8 +322,8 @@ def test_a_text_rule_halts_a_decode_and_stands_still_after(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("pattern", "message"),
     [
-        ("(", "no regular expression: missing"),
-        ("a{99999999999}", "no regular expression: the repetition number"),
+        ("(", "not a regular expression: missing"),
+        ("a{99999999999}", "not a regular expression: the repetition number"),
         ("done$", "the end of the text"),
         (r"done\Z", "the end of the text"),
         ("a(?=b)", "what follows"),
@@ -332,7 +332,7 @@ def test_a_text_rule_halts_a_decode_and_stands_still_after(tmp_path: Path) -> No
         ("a++b", "atomic"),
         ("a{1,2}+b", "atomic"),
         ("(?x) a", "verbose"),
-        (7, "no text"),
+        (7, "not the text"),
     ],
 )
 def test_patterns_that_more_text_can_undo_are_refused(pattern: str, message: str) -> None:

@@ -285,7 +285,7 @@ def test_a_taken_folder_is_refused_and_an_empty_one_used(tmp_path: Path) -> None
     spec = spec_of(two_problems(tmp_path), "cons@2")
     (tmp_path / "empty").mkdir()
     make_run(spec, tmp_path / "empty")
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         make_run(spec, tmp_path / "empty")
 
 
@@ -308,7 +308,7 @@ def test_budgets(many: Pool, policy: str, budget: int | None, expected: int) -> 
     [
         ("cons@10", None, "only 9 traces"),
         ("asc", 10, "only 9 traces"),
-        ("cons@5", 6, "sets the budget already"),
+        ("cons@5", 6, "already sets the budget"),
     ],
 )
 def test_budgets_that_cannot_be_met(

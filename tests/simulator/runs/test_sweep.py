@@ -113,7 +113,7 @@ def test_a_comma_separates_values_unless_a_backslash_stands_before_it(
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["window=1,2,1"], "1 is there twice"),
+        (["window=1,2,1"], "1 occurs twice"),
         (["window=1,01"], "1 and 01 are the same"),
         (["window=3", "window=4"], "-p window: given twice"),
         (["window=3,"], "a list with an empty value"),
@@ -121,7 +121,10 @@ def test_a_comma_separates_values_unless_a_backslash_stands_before_it(
         (["windows=3,4"], "did you mean window?"),
         (["window=3,0"], " (window=0)"),
         (["window"], "name=value"),
-        (["window=" + ",".join(map(str, range(1, MOST_RUNS + 2)))], "1001 = 1,001 runs; 1,000"),
+        (
+            ["window=" + ",".join(map(str, range(1, MOST_RUNS + 2)))],
+            "1001 = 1,001 runs; give at most 1,000",
+        ),
     ],
 )
 def test_wrong_grids_are_refused(typed: list[str], said: str) -> None:
@@ -279,9 +282,9 @@ def test_values_are_added_to_a_whole_sweep(cache: Path, tmp_path: Path) -> None:
     make_sweep(large, tmp_path / "grown", resume=True)
     assert files_of(tmp_path / "grown", large) == files_of(tmp_path / "whole", large)
     assert runs_of(tmp_path / "grown") == [tmp_path / "grown" / name for name in large.folders]
-    with pytest.raises(UserError, match="complete already"):
+    with pytest.raises(UserError, match="already complete"):
         make_sweep(large, tmp_path / "grown", resume=True)
-    with pytest.raises(UserError, match="also holds patience=2, which the grid lacks"):
+    with pytest.raises(UserError, match="also has patience=2, not in the grid"):
         make_sweep(small, tmp_path / "grown", resume=True)
     assert files_of(tmp_path / "grown", large) == files_of(tmp_path / "whole", large)
 
@@ -320,7 +323,7 @@ def test_a_run_and_a_sweep_are_never_taken_for_each_other(cache: Path, tmp_path:
         make_run(alone, tmp_path / "out", resume=True)
     make_run(alone, tmp_path / "alone")
     assert runs_of(tmp_path / "alone") is None
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         make_sweep(sweep, tmp_path / "alone", resume=True)
 
 
@@ -425,7 +428,10 @@ SHORT = ("run", "parallel-probe", "-p", "interval=5", "-p", "patience=2,1", "--r
 
 def test_the_table_has_a_row_a_setting_in_grid_order(shell: Any) -> None:
     code, out, err = shell(*SHORT, "-p", "stable_steps=2,3", "-o", "out")
-    assert (code, err) == (0, "test/model/tiny: budget 6 instead of 64, all the traces it holds\n")
+    assert (code, err) == (
+        0,
+        "test/model/tiny: budget 6 instead of 64, the number of traces in the pool\n",
+    )
     lines = [line.split() for line in out.splitlines()]
     assert [line[:2] for line in lines[3:7]] == [["2", "2"], ["2", "3"], ["1", "2"], ["1", "3"]]
     for name, line in zip(sorted(Path("out").glob("*=*"), reverse=True), [1, 0, 3, 2], strict=True):
@@ -470,7 +476,7 @@ def test_resume_finds_the_interrupted_sweep(shell: Any, cache: Path) -> None:
     assert "resuming runs/earlier" in err
     assert "sweep: runs/earlier" in out
     code, _, err = shell(*SHORT, "--resume", "-o", "runs/earlier")
-    assert (code, "complete already" in err) == (2, True)
+    assert (code, "already complete" in err) == (2, True)
 
 
 def test_the_runs_of_a_sweep_are_named_after_both(tmp_path: Path) -> None:
