@@ -1,12 +1,12 @@
-"""Time of greedy clustering with scores at hand, and how many pairs it asks for.
+"""Time of greedy clustering with scores in memory, and the number of pairs that it requests.
 
     python benchmarks/clustering_speed.py --traces 512
 
-Traces have answers drawn from a skewed distribution; scores are a perfect judge's, those of a
-blurred one, or these as decisions (hard); or all are alike, or none are, with and without K being
-reached. Prints milliseconds (least and median of the rounds), pairs asked for, those that would be
-asked for without looking whether they still matter, all pairs, clusters, and traces placed.
-`engine` goes through the sampler, with its checks, its memory and its ledger.
+Answers of traces are drawn from a skewed distribution. Scores are those of a perfect judge, of a
+noisy one (blurred), or the noisy ones rounded to 0 and 1 (hard); or all traces are alike, or none
+are, with and without reaching K. Prints milliseconds (least and median of the rounds), pairs
+requested, pairs requested without early stopping, all pairs, clusters, and traces placed. `engine`
+goes through the sampler, with its checks, its memory and its ledger.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MAX_MEMBERS = 20
 
 
 class Table:
-    """A judge whose scores are in a table; counts what it is asked."""
+    """A judge whose scores are in a table; counts the pairs requested."""
 
     def __init__(self, scores: Floats) -> None:
         self.scores = scores
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def judges(traces: int) -> dict[str, Floats]:
-    """Score tables, shape (traces, traces), for 16 answers, one with 0.3 of the votes."""
+    """Make score tables, shape (traces, traces), for 16 answers, one with 0.3 of the votes."""
     rng = np.random.default_rng(0)
     answers = np.minimum(rng.geometric(0.3, traces), 16) - 1
     same = (answers[:, None] == answers[None, :]).astype(np.float64)
@@ -122,7 +122,7 @@ def measure(
 
 
 def drawn(clusters: Ints) -> int:
-    """Members that all traces compared were compared with, if each were asked about."""
+    """Count the pairs of each compared trace with all its candidate members."""
     compared = min(int(np.sum(clusters != UNPLACED)) + 1, len(clusters))
     return sum(
         int(np.minimum(np.unique(clusters[:trace], return_counts=True)[1], MAX_MEMBERS).sum())
@@ -131,14 +131,14 @@ def drawn(clusters: Ints) -> int:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Milliseconds of processor time."""
+    """Measure the processor time of a call, in milliseconds."""
     began = time.process_time()
     work()
     return (time.process_time() - began) * 1000
 
 
 def write_problem(folder: Path, traces: int) -> StoredProblem:
-    """A stored problem of traces of 1000 tokens."""
+    """Write a stored problem with traces of 1000 tokens."""
     info = PoolInfo("benchmark", "none", "none", "benchmark", "1", "total", synthetic=True)
     records = [
         TraceRecord(trace_id=number, num_tokens=1000, answer="1") for number in range(traces)

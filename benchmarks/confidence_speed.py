@@ -1,11 +1,11 @@
-"""Group confidence, its first crossing, and DeepConf-low over a full-size pool, beside plain forms.
+"""Speed of group confidence, its first crossing and DeepConf-low on a full-size pool.
 
     deepprune-sim data sample --size paper --cell 'deepseek*/aime24' --cache POOLS
     python benchmarks/confidence_speed.py POOLS/generated/deepseek-r1-0528-qwen3-8b/aime24
 
-Everything runs in turn in one process; CPU seconds of one core, the least of the rounds counts, and
-wall seconds beside them. The pool's column is read with pyarrow row group by row group, on one
-core, as the replay reads it.
+They are compared with plain implementations. Everything runs in turn in one process. Prints the
+least CPU seconds of one core over the rounds, and wall seconds beside them. The pool's column is
+read with pyarrow row group by row group, on one core, as the replay reads it.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ WINDOW = 2048
 
 
 def ours(stored: Stored, threshold: float) -> int | None:
-    """The whole staircase, and the first crossing out of it."""
+    """Compute the whole staircase, and the first crossing from it."""
     stairs = Staircase(stored, WINDOW)
     stairs.lowest(len(stored))
     return stairs.first_below(threshold)
 
 
 def plain_numpy(stored: Stored, threshold: float) -> int | None:
-    """The groups of a whole trace from its running sums, and the running minimum of them."""
+    """Compute group means from running sums, and the first crossing from their running minimum."""
     sums = np.concatenate([[0], np.cumsum(stored, dtype=np.int64)])
     groups = (sums[WINDOW:] - sums[:-WINDOW]) / (1000 * WINDOW)
     lowest = np.minimum.accumulate(groups)
@@ -47,7 +47,7 @@ def plain_numpy(stored: Stored, threshold: float) -> int | None:
 
 
 def incremental(stored: Stored, threshold: float) -> int | None:
-    """Token by token: a window, its sum, and the lowest mean, as DeepConf's program keeps them."""
+    """Compute the first crossing token by token from a window's sum, as DeepConf's code does."""
     window: deque[float] = deque(maxlen=WINDOW)
     total, lowest, crossing = 0.0, np.inf, None
     for number, confidence in enumerate((stored / 1000).tolist(), start=1):
@@ -64,7 +64,7 @@ def incremental(stored: Stored, threshold: float) -> int | None:
 
 
 def least(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, tuple[float, float]]:
-    """The least CPU and wall seconds of each call, taken in turn."""
+    """Measure the least CPU and wall seconds of each call; calls are made in turn."""
     found = dict.fromkeys(calls, (np.inf, np.inf))
     for _ in range(rounds):
         for name, call in calls.items():
@@ -76,7 +76,7 @@ def least(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, t
 
 
 def on_arrays(pool: Pool, rounds: int) -> None:
-    """Nanoseconds a token of staircase and first crossing on decoded arrays."""
+    """Print nanoseconds per token of staircase and first crossing on decoded arrays."""
     traces: list[Stored] = []
     for problem in pool.problems[:: len(pool.problems) // 5]:
         confidence = problem.fresh().confidence
@@ -98,11 +98,11 @@ def on_arrays(pool: Pool, rounds: int) -> None:
     calls = {name: partial(each, *form) for name, form in forms.items()}
     for name, (cpu, _) in least(calls, rounds).items():
         tokens = sum(len(trace) for trace in forms[name][1])
-        print(f"{name:12} {cpu / tokens * 1e9:8.2f} ns a token")
+        print(f"{name:12} {cpu / tokens * 1e9:8.2f} ns per token")
 
 
 def on_pool(path: Path, rounds: int) -> None:
-    """DeepConf-low from Parquet, beside reading the column."""
+    """Print the time of DeepConf-low from Parquet, and of only reading the column."""
     loaded = load_policy("deepconf-low")
 
     def read() -> None:
@@ -121,7 +121,7 @@ def on_pool(path: Path, rounds: int) -> None:
                 serving=Serving(),
             )
 
-    run(1)  # loads what is loaded on first use
+    run(1)  # warm-up
     calls: dict[str, Callable[[], object]] = {
         "read": read,
         "1 repeat": partial(run, 1),

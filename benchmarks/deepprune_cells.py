@@ -1,13 +1,13 @@
-"""What deepprune saves on generated cells at paper size, as τ falls, and where it goes wrong.
+"""Savings of deepprune on generated cells at paper size by τ, and the problems that it loses.
 
     python benchmarks/deepprune_cells.py --cell 'qwen3-32b/aime*' --repeats 2
 
-Makes each cell, in turn, in a temporary folder (up to 2 GB), replays `deepprune` with a judge that
-knows the labels and with the pool's own judge scores (those labels, blurred to an AUROC of 0.8701),
-and prints a line for each τ, with how many traces were placed in clusters and how many finished to
-vote. Then every problem that deepprune and cons@512 answer differently,
-with the clusters as they were. The traces are generated, so nothing here is evidence about the
-method; the runs are unranked.
+Makes each cell, in turn, in a temporary folder (up to 2 GB). Replays `deepprune` with a judge that
+uses the true labels, and with the pool's own judge scores (the labels with noise, AUROC 0.8701).
+Prints a line for each τ, with the number of traces placed in clusters and of traces finished for
+the vote; then every problem that only one of deepprune and cons@512 answers correctly, with its
+clusters. The traces are generated, so nothing here is evidence about the method; the runs are
+unranked.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ COLUMNS = {
     "purity": ("purity, %", 100, "{:.1f}"),
     "judge_calls": ("pairs", 1, "{:,.0f}"),
 }
-"""Metrics of a summary: heading, scale, form. Tokens are of the whole benchmark, the rest means."""
+"""Metrics of a summary: heading, scale, format. Tokens are totals, others means."""
 
 WITH_INTERVAL = ("reduction", "accuracy_difference")
 
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def show(title: str, pool: Pool, judge: CachedScores, tau: str, repeats: int) -> list[str]:
-    """Print a line of the table; returns what was answered differently, a line each."""
+    """Print a line of the table; return a line for each problem with a different outcome."""
     loaded, totals, why = load_policy("deepprune", {"tau": tau}), Totals(), []
     placed, finished = [], []
     for index in range(len(pool.problems)):
@@ -120,7 +120,7 @@ def show(title: str, pool: Pool, judge: CachedScores, tau: str, repeats: int) ->
 
 
 class Kept(Engine):
-    """An engine that can be looked at once its policy has answered."""
+    """An engine that is kept for inspection after its policy has answered."""
 
     made: list[Kept] = []  # noqa: RUF012  (shared on purpose)
 
@@ -130,7 +130,7 @@ class Kept(Engine):
 
 
 def clusters_of(engine: Engine) -> Iterator[str]:
-    """What clustering came to, and what each group of traces would have voted."""
+    """Describe the clusters, and the vote of each group of traces."""
     clusters = engine.clusters
     assert clusters is not None
     answers = engine.problem.answer_class[engine.order]
@@ -148,7 +148,7 @@ def clusters_of(engine: Engine) -> Iterator[str]:
         wrong = np.bincount(answers[group & ~right & (answers != NO_ANSWER)], minlength=1)
         yield (
             f"{name} {int(group.sum())}: right {int((group & right).sum())}, "
-            f"commonest wrong {int(wrong.max())}{', none votes' if not len(votes) else ''};"
+            f"most common wrong {int(wrong.max())}{', no votes' if not len(votes) else ''};"
         )
 
 

@@ -3,8 +3,8 @@
     python benchmarks/footprint.py --cache POOLS [--repeats 10,100,1000]
 
 Every measured command is a process of its own. Start-up is the median of 15 runs of
-`deepprune-sim --help`, beside that of `python -c pass`; memory is the largest resident set that the
-operating system saw, for each pool below POOLS and number of repeats.
+`deepprune-sim --help`, compared with `python -c pass`; memory is the peak resident set, for each
+pool below POOLS and number of repeats.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from simulator.pools.pool import Pool, iter_pool_folders
 
 
 def seconds(command: list[str]) -> float:
-    """Wall time of one command."""
+    """Measure the wall time of a command, in seconds."""
     began = time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
 def peak_mib(command: list[str], folder: str) -> float:
-    """Peak resident set of one command, in MiB (Linux counts it in KiB, macOS in bytes)."""
+    """Measure the peak resident set of a command, in MiB (Linux reports KiB, macOS bytes)."""
     process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -2,9 +2,9 @@
 
     python benchmarks/generate_speed.py [--cell 'deepseek*/aime24'] [--cores 2] [--text]
 
-Each cell is made by a process of its own (`deepprune-sim data sample`, start-up included), on so
-many cores, into a temporary folder (--folder says where) that is removed afterwards. Memory is the
-largest resident set that the operating system saw.
+Each cell is made by a process of its own (`deepprune-sim data sample`, including start-up), on
+--cores cores, in a temporary folder (below --folder) that is removed afterwards. Memory is the peak
+resident set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from simulator.generated.cells import select_cells
 
 
 def measured(command: list[str]) -> tuple[float, float, bytes]:
-    """Wall seconds, peak MiB (Linux counts KiB, macOS bytes) and standard output of a command."""
+    """Run a command; return wall seconds, peak MiB (Linux: KiB, macOS: bytes) and its output."""
     began = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--size", default="paper")
     parser.add_argument("--text", action="store_true")
-    parser.add_argument("--folder", type=Path, help="where there is room, 1.8 bytes a token")
+    parser.add_argument("--folder", type=Path, help="a folder with 1.8 bytes of space per token")
     arguments = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])

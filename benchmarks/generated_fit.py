@@ -1,14 +1,14 @@
-"""How generated pools at paper size compare with what they were made after.
+"""Comparison of generated pools at paper size with the data that they are modelled on.
 
     python benchmarks/generated_fit.py --scout aime24.json aime25.json --plot fit.png
 
-Prints a line for each of the nine cells: pass@1, cons@512 and mean length beside the published
-figures, and how well the lowest group confidence tells right traces from wrong ones, of the same
-problem and of all (two minutes, as it makes every confidence). With --plot and SCOUT's files
-(github zhengkid/Parallel-Probe; Qwen3-8B) it draws lengths, correctness, answers and settling
-beside those of the generated Qwen3-32B on AIME24 and AIME25, as PNG or SVG. Lengths are divided by
-their mean, since the generated ones are calibrated to another model's. The generator was shaped
-after these very files, so the fit is in-sample and no evidence about any method.
+Prints a line for each of the nine cells: pass@1, cons@512 and mean length with the published
+figures, and the AUROC of the lowest group confidence for correct traces, within problems and over
+all traces (two minutes, as it generates every confidence). With --plot and SCOUT's files (github
+zhengkid/Parallel-Probe; Qwen3-8B) it draws lengths, correctness, answers and settling with those of
+the generated Qwen3-32B on AIME24 and AIME25, as PNG or SVG. Lengths are divided by their mean,
+because the generated ones are calibrated to another model. The generator was fitted to the same
+files, so the fit is in-sample and no evidence about any method.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ COMPARED = ("qwen3-32b/aime24", "qwen3-32b/aime25")
 
 
 def lowest_group(series: Floats) -> float:
-    """The least mean of `GROUP_TOKENS` tokens in a row, the whole mean of a shorter trace."""
+    """Compute the lowest mean over `GROUP_TOKENS` tokens in a row; a shorter trace's own mean."""
     width = min(GROUP_TOKENS, len(series))
     total = np.concatenate([[0.0], np.cumsum(series)])
     return float((total[width:] - total[:-width]).min() / width)
 
 
 def auroc(scores: Floats, positive: Bools) -> float:
-    """Chance that a positive scores higher than a negative."""
+    """Compute the AUROC: P(a positive scores higher than a negative)."""
     high, low = int(positive.sum()), int((~positive).sum())
     return float((rankdata(scores)[positive].sum() - high * (high + 1) / 2) / (high * low))
 
 
 def confidence_of(cell: Cell) -> tuple[float, float, list[tuple[float, bool]]]:
-    """AUROC of the lowest group confidence within problems and over all, and its values."""
+    """Compute the AUROC of the lowest group confidence within problems and over all, and values."""
     pairs = ranked = 0.0
     values: list[tuple[float, bool]] = []
     for problem in generated_problems(cell, PAPER):
@@ -69,7 +69,7 @@ def confidence_of(cell: Cell) -> tuple[float, float, list[tuple[float, bool]]]:
 
 
 def print_cells() -> list[tuple[float, bool]]:
-    """The table; returns the lowest group confidences of the cells that are drawn."""
+    """Print the table; return the lowest group confidences of the cells in the plot."""
     print(
         f"{'':40} {'pass@1':>14} {'cons@512':>14} {'mean length':>18} {'no answer':>10} "
         f"{'AUROC':>6} {'pooled':>7}"
@@ -91,12 +91,12 @@ def print_cells() -> list[tuple[float, bool]]:
             f"{none:8.1f} % {within:6.3f} {pooled:7.3f}",
             flush=True,
         )
-    print(f"\n(published); AUROC aimed at {LOWEST_GROUP_AUROC:.2f}, of pairs within a problem")
+    print(f"\n(published); target AUROC {LOWEST_GROUP_AUROC:.2f}, of pairs within a problem")
     return drawn
 
 
 def generated(cell: Cell) -> Iterator[Problem]:
-    """A generated cell in the form of SCOUT's."""
+    """Yield the problems of a generated cell in SCOUT's form."""
     for problem in generated_problems(cell, PAPER, confidence=False):
         yield Problem(
             problem.gold_answer,
@@ -106,7 +106,7 @@ def generated(cell: Cell) -> Iterator[Problem]:
 
 @dataclass
 class Shape:
-    """What is drawn of one side."""
+    """The plotted data of one side."""
 
     lengths: dict[bool, list[float]] = field(default_factory=lambda: {True: [], False: []})
     accuracy: list[float] = field(default_factory=list)
@@ -143,7 +143,7 @@ class Shape:
                 part = min(19, int(20 * index * PROBE_TOKENS / trace.num_tokens))
                 self.final_at[part] += (answer == trace.answer, 1)
         self.accuracy.append(float(np.mean([t.answer == problem.gold for t in traces])))
-        # As many traces as SCOUT has: a larger pool shows more different answers.
+        # As many traces as SCOUT has, because a larger pool has more different answers.
         wrong = [t.answer for t in traces[:128] if t.answer not in (None, problem.gold)]
         self.distinct.append(len(set(wrong)))
         if len(wrong) >= 5:
@@ -151,7 +151,7 @@ class Shape:
 
 
 def quantile_rows(side: str, values: list[float], **more: str) -> list[dict[str, Any]]:
-    """A cumulative curve as rows for altair."""
+    """Make the rows of a cumulative curve for altair."""
     marks = np.quantile(values, POINTS)
     return [
         {"side": side, "value": float(value), "share": float(share), **more}
@@ -162,7 +162,7 @@ def quantile_rows(side: str, values: list[float], **more: str) -> list[dict[str,
 def curve(
     rows: list[dict[str, Any]], title: str, axis: str, domain: tuple[float, float], *, dash: bool
 ) -> Any:
-    """Cumulative curves, a colour a side; right and wrong traces in two dashes."""
+    """Draw cumulative curves, with a colour per side; wrong traces are dashed."""
     encoding: dict[str, Any] = {
         "x": alt.X("value:Q", title=axis, scale=alt.Scale(domain=domain, clamp=True)),
         "y": alt.Y("share:Q", title="cumulative share", axis=alt.Axis(format="%")),
@@ -186,7 +186,7 @@ def curve(
 
 
 def plot(real: Shape, made: Shape, confidence: list[tuple[float, bool]]) -> Any:
-    """All panels."""
+    """Draw all panels."""
     sides = [(REAL, real), (MADE, made)]
     words = {True: "right", False: "wrong"}
 

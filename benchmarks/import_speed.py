@@ -1,6 +1,6 @@
-"""How long importing texts takes, beside reading their JSON and tokenizing them once.
+"""Time of importing texts, relative to reading their JSON and tokenizing them once.
 
-Takes folders or files of JSON lines as the Gemma traces are published (github
+Takes JSON-lines files in the form of the published Gemma traces (github
 tobypullan/logit_cot_overthinking), trains a tokenizer on their texts, and prints the ratio:
 
     python benchmarks/import_speed.py gemma4_mmlu_pro/seed_*/traces.jsonl
@@ -36,19 +36,19 @@ FIELD_MAP = {
     "num_tokens": "generated_token_count",
 }
 ALLOWED = 1.5
-"""How many times as long as the standard an import may take."""
+"""Largest allowed ratio of an import's time to the standard."""
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """Time by the clock, and on all cores together."""
+    """Wall time, and CPU time on all cores together."""
 
     wall: float
     cpu: float
 
 
 def read_texts(paths: Sequence[Path]) -> list[str]:
-    """The texts, read with the standard library and no more."""
+    """Read the texts with the standard library only."""
     texts: list[str] = []
     for path in paths:
         with path.open(encoding="utf-8") as file:
@@ -57,7 +57,7 @@ def read_texts(paths: Sequence[Path]) -> list[str]:
 
 
 def train(texts: Sequence[str], words: int, path: Path) -> None:
-    """A byte-level BPE tokenizer of the texts, written as `tokenizer.json`."""
+    """Train a byte-level BPE tokenizer on the texts, and write it as `tokenizer.json`."""
     library = Library(models.BPE())
     library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -67,7 +67,7 @@ def train(texts: Sequence[str], words: int, path: Path) -> None:
 
 
 def standard(paths: Sequence[Path], tokenizer: Path) -> Seconds:
-    """Reading the JSON, and tokenizing the texts in one batch."""
+    """Measure reading the JSON, and tokenizing the texts in one batch."""
     library = Library.from_file(str(tokenizer))
     texts, reading = timed(lambda: read_texts(paths))
     _, tokens = timed(lambda: library.encode_batch(texts, add_special_tokens=False))
@@ -75,7 +75,7 @@ def standard(paths: Sequence[Path], tokenizer: Path) -> Seconds:
 
 
 def imported(paths: Sequence[Path], tokenizer: Path) -> tuple[ImportReport, Seconds]:
-    """The whole import."""
+    """Run and measure the whole import."""
     options = ImportOptions(
         paths=tuple(paths), field_map=FIELD_MAP, tokenizer=str(tokenizer.parent)
     )
@@ -88,7 +88,7 @@ def imported(paths: Sequence[Path], tokenizer: Path) -> tuple[ImportReport, Seco
 
 
 def timed(act: Callable[[], T]) -> tuple[T, Seconds]:
-    """What `act` returns, and the time it took."""
+    """Call `act`; return its result and the time it took."""
     wall, cpu = time.perf_counter(), time.process_time()
     result = act()
     return result, Seconds(time.perf_counter() - wall, time.process_time() - cpu)
@@ -106,7 +106,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = Path(folder) / "tokenizer.json"
         train(read_texts(arguments.paths), arguments.words, tokenizer)
-        imported(arguments.paths[:1], tokenizer)  # loads what is loaded once
+        imported(arguments.paths[:1], tokenizer)  # warm-up
         for _ in range(arguments.rounds):
             plain.append(standard(arguments.paths, tokenizer))
             report, seconds = imported(arguments.paths, tokenizer)

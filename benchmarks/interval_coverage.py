@@ -1,10 +1,10 @@
-"""How often 95% intervals hold the truth, for samples of 30 problems like those of benchmarks.
+"""Coverage of 95% intervals, for samples of 30 problems like those of benchmarks.
 
 python benchmarks/interval_coverage.py [PROBLEMS]
 
-Prints the share of 4,000 samples of which the interval covers the true value, in percent, of each
-way to make one: the plain percentile bootstrap, ours (percentile widened as a t interval is), BCa
-(Efron 1987) and a t interval with a jackknife error. The standard error of a share is about 0.4.
+Prints the share of 4,000 samples whose interval covers the true value, in percent, for four
+methods: the plain percentile bootstrap, ours (percentile, widened like a t interval), BCa (Efron
+1987) and a t interval with a jackknife error. The standard error of a share is about 0.4.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ METHODS = ("percentile", "ours", "BCa", "t")
 
 
 def shares_right(rate: float, spread: float, repeats: int) -> Draw:
-    """Problems answered with beta-distributed chances: most nearly always, or nearly never."""
+    """Make a draw of accuracies with beta-distributed P(correct): most close to 1 or to 0."""
 
     def draw(rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
         chance = rng.beta(spread * rate, spread * (1 - rate), n)
@@ -37,7 +37,7 @@ def shares_right(rate: float, spread: float, repeats: int) -> Draw:
 
 
 def differences(share: float, mean: float, deviation: float) -> Draw:
-    """Two methods that differ on some of the problems only."""
+    """Make a draw of differences between two methods that differ only on some problems."""
 
     def draw(rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
         values = np.where(rng.random(n) < share, rng.normal(mean, deviation, n), 0.0)
@@ -47,12 +47,12 @@ def differences(share: float, mean: float, deviation: float) -> Draw:
 
 
 def tokens(rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
-    """Lognormal tokens a problem."""
+    """Draw lognormal tokens per problem."""
     return np.exp(rng.normal(0, 0.6, n)), np.ones(n)
 
 
 def spent(rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
-    """Tokens of a method and of its baseline, which it undercuts by 5/7 on average."""
+    """Draw tokens of a method and of its baseline; the method saves 5/7 on average."""
     baseline = np.exp(rng.normal(0, 0.6, n))
     return baseline * rng.beta(2, 5, n), baseline
 
@@ -70,7 +70,7 @@ CASES: list[tuple[str, Draw, float]] = [
 
 
 def intervals(part: Floats, whole: Floats, counts: Floats, tail: float) -> list[Floats]:
-    """The interval of `sum(part) / sum(whole)` by each of METHODS."""
+    """Compute the interval of `sum(part) / sum(whole)` by each of METHODS."""
     n = len(part)
     value = part.sum() / whole.sum()
     resampled = (part @ counts) / (whole @ counts)

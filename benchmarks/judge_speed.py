@@ -1,11 +1,11 @@
-"""How much faster judge `hf` is when what all pairs of a trace share is read once.
+"""Speed-up of judge `hf` by reading the common part of all pairs of a trace only once.
 
     python benchmarks/judge_speed.py [--tokens 500] [--traces 16] [--model FOLDER] [--device cpu]
 
-All pairs of one problem's traces, with and without the shared cache in turn in one process, by a
-Qwen3 with random weights (or the model named), in pairs a second of one core (on a GPU: a second),
-best and median of several rounds; the least and median ratio of a round; and the largest difference
-between the two probabilities of a pair.
+Scores all pairs of one problem's traces with and without the shared cache, in turn in one process,
+with a Qwen3 with random weights (or --model). Prints pairs per second of one core (on a GPU: per
+second), best and median of several rounds; the least and median ratio of a round; and the largest
+difference between the two probabilities of a pair.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ WORDS = ["wait", "so", "the", "sum", "of", "digits", "is", "seven", "thus", "we"
 
 
 def clock() -> float:
-    """Seconds of all cores on a CPU, which other programs hardly change; of the clock on a GPU."""
+    """Return seconds: wall on a GPU; on a CPU those of all cores, which are less noisy."""
     import torch
 
     return time.perf_counter() if torch.cuda.is_available() else time.process_time()
 
 
 def main() -> None:
-    """Print a line for each way."""
+    """Measure and print both variants."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokens", type=int, default=500, help="length of each prefix")
     parser.add_argument("--traces", type=int, default=16)
@@ -71,7 +71,7 @@ def main() -> None:
             f"{judges[True].dtype_name}; {len(pairs)} pairs of prefixes of "
             f"{lengths.min()} to {lengths.max()} tokens, template {judges[True].template_tokens}"
         )
-        for share, name in ((False, "each pair by itself"), (True, "shared cache")):
+        for share, name in ((False, "without sharing"), (True, "shared cache")):
             best, middle = (len(pairs) / of(seconds[share]) for of in (min, median))
             print(f"{name:20} {best:8.1f} {middle:8.1f} pairs/s")
         ratios = [alone / shared for alone, shared in zip(*seconds.values(), strict=True)]
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def make_prefixes(judge: HfJudge, traces: int, tokens: int) -> list[str]:
-    """Texts of about as many of the judge's tokens."""
+    """Make texts of about `tokens` of the judge's tokens."""
     generator = np.random.default_rng(0)
     prefixes = []
     for _ in range(traces):
@@ -91,7 +91,7 @@ def make_prefixes(judge: HfJudge, traces: int, tokens: int) -> list[str]:
 
 
 def make_model(folder: Path, layers: int, hidden: int, tokens: int) -> Path:
-    """A Qwen3 with random weights and a byte-level BPE tokenizer."""
+    """Make a Qwen3 with random weights and a byte-level BPE tokenizer."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM

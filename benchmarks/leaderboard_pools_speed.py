@@ -1,10 +1,11 @@
-"""How fast the pages Data and Judges read a pool of paper size, and its stored scores.
+"""Time of the pages Data and Judges to read a pool of paper size, and its stored scores.
 
     python benchmarks/leaderboard_pools_speed.py
 
 Generates one pool of 198 problems x 512 traces (2 GB, a minute) and the scores of all its 25.9
-million pairs in a temporary folder. Each step is the first of its kind in a warm process, least of
-three; the ratios are to reading the same rows problem by problem, on the same machine just then.
+million pairs in a temporary folder. Each step runs without cached results in a warm process; the
+least of three counts. The ratios compare with reading the same rows problem by problem, measured in
+the same process.
 """
 
 from __future__ import annotations
@@ -65,15 +66,15 @@ def main() -> None:
         print(f"pass@k and cons@k: {least(lambda: read_answers(library, name).cons_at_k):.3f} s")
         print(f"three charts: {least(lambda: [as_spec(each(answers)) for each in charts]):.3f} s")
         print(f"table of problems: {least(lambda: data.problems_table(answers)):.3f} s")
-        print(f"which scores are stored: {least(lambda: judged.inventory(library)):.3f} s")
+        print(f"inventory of stored scores: {least(lambda: judged.inventory(library)):.3f} s")
         print(
-            f"a judge held against answers: {worth:.3f} s; only reading all of its "
+            f"evaluating a judge against answers: {worth:.3f} s; only reading all of its "
             f"{stored.pairs:,} scores: {every / worth:.1f}x that"
         )
 
 
 def least(step: Callable[[], object], rounds: int = 3) -> float:
-    """Seconds of the fastest of several rounds."""
+    """Measure the seconds of the fastest of several rounds."""
     times = []
     for _ in range(rounds):
         began = time.perf_counter()

@@ -1,11 +1,11 @@
-"""How fast the leaderboard is with many submissions on nine pools, and how much memory it takes.
+"""Speed and memory of the leaderboard with many submissions on nine pools.
 
     nice -n -20 python benchmarks/leaderboard_speed.py --submissions 200
 
 Makes the nine small generated cells and copies of the repository's submissions in a temporary
-folder, starts the app as users do, and goes through it in a headless Chromium (`apt-get install
-chromium chromium-driver`). Each step is timed in the page, from the click to the first sight of
-what it brings; the first round, in which nothing is remembered yet, is a column of its own.
+folder, starts the app as users do, and navigates it in a headless Chromium (`apt-get install
+chromium chromium-driver`). Each step is timed in the page, from the click until its result is
+visible. The first round, in which nothing is cached, is a column of its own.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ POOL = "generated/qwen3-32b/gpqa-diamond"
 ROW = "table.dps tbody tr"
 
 PAGE = "[data-testid='stTopNavLink']"
-"""The name of a page in the navigation."""
+"""Selector of a page's name in the navigation."""
 
 CHART = "[data-testid='stVegaLiteChart']:not(.st-key-charts-ahead *) svg.marks"
-"""The picture of a chart."""
+"""Selector of a chart's image."""
 
 PART = "[data-testid='stButtonGroup'] button"
-"""A part of a switch."""
+"""Selector of a part of a switch."""
 
 TIMED = """
 const [act, condition, found, done] = arguments;
@@ -59,17 +59,17 @@ const at = {bubbles: true, clientX: x + width / 2, clientY: y + height / 2, view
 for (const type of ['pointermove', 'mousemove', 'pointerdown', 'mousedown', 'pointerup', 'mouseup',
   'click']) found.dispatchEvent(new (type[0] == 'p' ? PointerEvent : MouseEvent)(type, at));
 """
-"""A click on a mark of a chart."""
+"""Script that clicks a mark of a chart."""
 
 GO = """
 history.pushState({}, '', new URL(found, location.href));
 window.dispatchEvent(new PopStateEvent('popstate'));
 """
-"""What the links of tables do."""
+"""Script with the effect of a link in a table."""
 
 
 class Reader:
-    """Goes through the app; times are in seconds."""
+    """Navigation of the app in a browser; times are in seconds."""
 
     def __init__(self, seen: Browser, url: str, submissions: Path) -> None:
         self.seen, self.url = seen, url
@@ -85,7 +85,7 @@ class Reader:
         self.seen.open(f"{self.url}/{link(page, data='synthetic', **parameters)}")
 
     def opened(self, until: str, **parameters: str) -> float:
-        """Time from entering the board's address until a condition holds."""
+        """Measure the time from entering the board's address until a condition holds."""
         self.seen.driver.get("about:blank")
         began = time.perf_counter()
         self.seen.driver.get(f"{self.url}/{link('board', data='synthetic', **parameters)}")
@@ -93,21 +93,21 @@ class Reader:
         return time.perf_counter() - began
 
     def timed(self, act: str, until: str, found: object = None) -> float:
-        """Time from an act in the page, which knows `found`, until a condition holds."""
+        """Measure the time from a script's start, with `found` given, until a condition holds."""
         return float(self.seen.driver.execute_async_script(TIMED, act, until, found)) / 1000
 
     def clicked(self, selector: str, text: str, until: str) -> float:
-        """Time from a click until a condition holds."""
+        """Measure the time from a click until a condition holds."""
         return self.timed(CLICK, until, self.seen.wait_for(selector, text))
 
     def changed(self, selector: str) -> str:
-        """The condition that an element has become another, or has other content."""
+        """Return the condition that an element or its content has changed."""
         now = f'document.querySelector("{selector}")?.innerHTML'
         self.seen.driver.execute_script(f"window.before = {now}")
         return f"{now} && {now} !== window.before"
 
     def option(self, box: str, name: str) -> Any:
-        """One of the choices of a box, unfolded."""
+        """Open a box, and find one of its options."""
         found = self.seen.wait_for(f"input[aria-label*='{box}']")
         self.seen.click(found)
         found.send_keys(name)
@@ -115,14 +115,14 @@ class Reader:
 
 
 def there(selector: str, text: str = "") -> str:
-    """The condition that an element of a selector holds a text."""
+    """Return the condition that an element of a selector contains a text."""
     return (
         f'[...document.querySelectorAll("{selector}")].some(e => e.textContent.includes("{text}"))'
     )
 
 
 def drawn(count: int = 1) -> str:
-    """The condition that so many charts are drawn."""
+    """Return the condition that at least `count` charts are drawn."""
     return f'document.querySelectorAll("{CHART}").length >= {count}'
 
 
@@ -252,7 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--submissions", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5, help="Rounds after the first.")
-    parser.add_argument("--only", default="", help="Steps whose names hold this.")
+    parser.add_argument("--only", default="", help="Only steps whose names contain this text.")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folders = make(Path(scratch), given.submissions)
@@ -267,13 +267,13 @@ def main() -> None:
                     times.sort()
                     shown = (first, times[0], times[len(times) // 2], times[-1])
                     print(f"| {name} | {' | '.join(f'{each:.2f}' for each in shown)} |", flush=True)
-            print(f"\nmost memory of the server: {most_memory(running.pid):.0f} MiB")
+            print(f"\npeak memory of the server: {most_memory(running.pid):.0f} MiB")
             if faults := seen.faults():
-                raise RuntimeError(f"the browser complained: {faults}")
+                raise RuntimeError(f"the browser reported errors: {faults}")
 
 
 def make(root: Path, count: int) -> Folders:
-    """Folders with nine pools and `count` submissions, copies of the repository's."""
+    """Make folders with nine pools and `count` submissions, copies of the repository's."""
     folders = Folders(root / "pools", root / "runs", root / "submissions")
     for cell in select_cells(()):
         make_pool(folders.cache, cell, SIZES["small"], text=True)
@@ -291,7 +291,7 @@ def make(root: Path, count: int) -> Folders:
 
 
 def most_memory(pid: int) -> float:
-    """The most memory that a process has held, in MiB."""
+    """Read the peak memory of a process, in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) / 1024

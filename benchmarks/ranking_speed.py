@@ -1,10 +1,10 @@
-"""How fast the leaderboard's ranks are, and how much memory they take.
+"""Time and memory of computing the leaderboard's ranks.
 
     python benchmarks/ranking_speed.py --contenders 200
 
-Made-up contenders on nine pools (30, 30 and 198 problems, three times), once all on every pool and
-once each on some of them. Ranks are compared with those of comparing every two contenders by
-themselves, which is timed on a share of the pairs: the ratio of the two is what matters.
+Uses random contenders on nine pools (30, 30 and 198 problems, three times), once all on every pool
+and once each on some of them. Ranks are checked against a separate comparison of every two
+contenders, which is timed on some of the pairs. Prints the ratio of the two times.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ REPEATS = 16
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--contenders", type=int, default=200)
-    parser.add_argument("--pairs", type=int, default=200, help="Pairs compared by themselves.")
+    parser.add_argument("--pairs", type=int, default=200, help="Pairs that are compared alone.")
     given = parser.parse_args()
-    print("| pools | ranks, s | memory, MiB | every pair by itself, s | ratio |")
+    print("| pools | ranks, s | memory, MiB | every pair alone, s | ratio |")
     print("|---|---:|---:|---:|---:|")
     for name, share in (("all nine", 1.0), ("each 60% of them", 0.6)):
         contenders = make(given.contenders, share)
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def make(count: int, share: float) -> list[Contender]:
-    """Contenders of different skill on a share of the pools."""
+    """Make contenders of different skill, each on a random share of the pools."""
     generator = np.random.default_rng(0)
     pools = [
         PoolKey(f"d/model-{number // 3}/benchmark-{number % 3}", str(number), _ids(size))
@@ -77,7 +77,7 @@ def _ids(size: int) -> tuple[str, ...]:
 def by_themselves(
     contenders: list[Contender], pairs: int, better: dict[str, tuple[str, ...]]
 ) -> float:
-    """Seconds that all ordered pairs would take, one after the other, from a share of them."""
+    """Estimate the seconds for all ordered pairs, one after the other, from some of them."""
     pools = sorted({pool for each in contenders for pool in each.sums})
     over = {
         problems: Bootstrap(len(problems[1]), seed=SEED + number)
@@ -100,7 +100,7 @@ def by_themselves(
         (difference,) = (accuracy[0:1] - accuracy[1:2]).estimates()
         ahead = difference.low is not None and difference.low > ROUNDING
         if ahead != (first.id in better[second.id]):
-            raise AssertionError(f"{first.id} and {second.id} are ranked otherwise by themselves")
+            raise AssertionError(f"{first.id} and {second.id} are ranked differently alone")
     taken = time.perf_counter() - began
     return taken / pairs * len(contenders) * (len(contenders) - 1)
 

@@ -1,9 +1,9 @@
-"""Reading one problem's confidences from a pool into an array, beside pyarrow's own reading.
+"""Time of reading one problem's confidences into an array, relative to pyarrow's own reading.
 
     python benchmarks/read_speed.py [--traces 512] [--tokens 24000] [--rounds 7]
 
-Makes a pool of one problem in a temporary folder. The two are timed in turn and the least of the
-rounds counts; the file is opened anew each time on both sides.
+Makes a pool of one problem in a temporary folder. The two are timed in turn, and the least of the
+rounds counts; both open the file again in each round.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from simulator.pools.writer import PoolWriter
 
 
 def write(cache: Path, traces: int, tokens: int) -> Path:
-    """A pool of one problem whose confidences wander as a model's do."""
+    """Write a pool of one problem whose confidences vary like a model's."""
     rng = np.random.default_rng(0)
     records = []
     for number in range(traces):
@@ -37,7 +37,7 @@ def write(cache: Path, traces: int, tokens: int) -> Path:
 
 
 def least(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The least wall time of each call in milliseconds, taken in turn."""
+    """Measure the least wall time of each call, in milliseconds; calls are made in turn."""
     found: dict[str, float] = {}
     for _ in range(rounds):
         for name, call in calls.items():

@@ -1,11 +1,11 @@
-"""CPU time of one replay (method, problem, repeat), beside that of the public SCOUT program.
+"""CPU time of one replay (method, problem, repeat), relative to the public SCOUT program.
 
     python benchmarks/replay_speed.py POOL [--scout EVALUATION_FOLDER] [--rounds 5] [--shares]
 
 POOL is the folder of a pool made by `deepprune-sim import scout`; EVALUATION_FOLDER is `evaluation`
 of a checkout of zhengkid/Parallel-Probe, whose own classes are timed on its own copy of the data.
-Both sides run in turn in this one process, one core, and the least of the rounds counts, so that
-the ratio holds on a noisy machine.
+Both sides run in turn in this process, on one core, and the least of the rounds counts, so that the
+ratio is reliable on a noisy machine.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ METHODS = [
     ("parallel-probe, 64", "parallel-probe", {}, 64),
     ("parallel-probe, all vote", "parallel-probe", {}, 64),
 ]
-"""What SCOUT's main table runs. Its seventh method is an older Parallel-Probe that lets pruned
-branches vote; ours has only the published one, which is timed in its place."""
+"""Methods of SCOUT's main table. Its seventh method is an older Parallel-Probe in which pruned
+branches vote; the published one is timed in its place."""
 
 
 def ours(pool: Pool, repeats: int) -> dict[str, Callable[[], None]]:
-    """A call for each method that replays it over every problem."""
+    """Return a call for each method that replays it over every problem."""
 
     def call(spec: str, settings: dict[str, str], budget: int) -> None:
         loaded = load_policy(spec, settings)
@@ -61,7 +61,7 @@ def ours(pool: Pool, repeats: int) -> dict[str, Callable[[], None]]:
 
 
 def theirs(folder: Path, benchmark: str) -> dict[str, Callable[[], None]]:
-    """The same for the public program, whose `evaluate` always makes 100 shuffles."""
+    """Return the calls of the public program, whose `evaluate` always makes 100 shuffles."""
     sys.path.insert(0, str(folder))
     import data_loader  # type: ignore[import-not-found]
     import method  # type: ignore[import-not-found]
@@ -93,8 +93,8 @@ def theirs(folder: Path, benchmark: str) -> dict[str, Callable[[], None]]:
 
 
 def shares(pool: Pool, repeats: int) -> None:
-    """Print where our time goes: drawing orders, setting up, the policy's calls, recording."""
-    print(f"\n{'ms a replay':26}   orders   set-up   policy   record")
+    """Print our time by stage: drawing orders, setting up, the policy's calls, recording."""
+    print(f"\n{'ms per replay':26}   orders   set-up   policy   record")
     for label, spec, settings, budget in METHODS[:-1]:
         policy = load_policy(spec, settings).policy
         shown = Problem("benchmark", None, "math")
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--scout", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=100)
-    parser.add_argument("--shares", action="store_true", help="also show where our time goes")
+    parser.add_argument("--shares", action="store_true", help="also show our time by stage")
     arguments = parser.parse_args()
     pool = Pool(arguments.pool)
     sides = {"ours": ours(pool, arguments.repeats)}
@@ -141,7 +141,7 @@ def main() -> None:
                 calls[label]()
                 spent = (time.process_time() - began) / replays * 1e3
                 least[side, label] = min(spent, least.get((side, label), spent))
-    print(f"{'ms a replay':26}" + "".join(f"{side:>9}" for side in sides) + "    ratio")
+    print(f"{'ms per replay':26}" + "".join(f"{side:>9}" for side in sides) + "    ratio")
     labels = [label for label, *_ in METHODS]
     for label in [*labels, "mean"]:
         row = [

@@ -1,9 +1,9 @@
-"""How long a report over many runs takes, and what of that is reading.
+"""Time of a report over many runs, by step.
 
 python benchmarks/report_speed.py RUN [--runs 100]
 
-Copies RUN under other names of its policy into a temporary folder, reads the copies, compares them
-and prints CPU seconds of each step.
+Copies RUN into a temporary folder, with other policy names, reads and compares the copies, and
+prints CPU seconds of each step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def timed(label: str, step: Callable[[], T]) -> T:
-    """Do a step and print how long it took."""
+    """Run a step and print its CPU time."""
     start = time.process_time()
     result = step()
     print(f"{label:<24}{time.process_time() - start:8.2f} s")
@@ -34,7 +34,7 @@ def timed(label: str, step: Callable[[], T]) -> T:
 
 
 def copy_run(run: Path, folder: Path, number: int) -> Path:
-    """A copy of a run whose policy has another name."""
+    """Copy a run, and give its policy another name."""
     copy = shutil.copytree(run, folder / f"{number:04d}")
     summary = json.loads((copy / "summary.json").read_text(encoding="utf-8"))
     summary["policy"] += f"-{number}"

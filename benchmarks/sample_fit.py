@@ -1,6 +1,6 @@
-"""How the generated sample pool compares with the real traces whose shape it follows.
+"""Comparison of the generated sample pool with the real traces that it is modelled on.
 
-Takes SCOUT files (one a benchmark; github zhengkid/Parallel-Probe) and prints one column for each
+Takes SCOUT files (one per benchmark; github zhengkid/Parallel-Probe) and prints one column for each
 and one for the sample:
 
     python benchmarks/sample_fit.py aime24.json aime25.json
@@ -48,7 +48,7 @@ class Problem:
 
 
 def read_scout(path: Path) -> list[Problem]:
-    """The problems of a SCOUT file; probes that do not fit in their trace are dropped."""
+    """Read the problems of a SCOUT file; drop probes past their trace's end."""
 
     def meant(answer: str) -> str | None:
         if answer == "ERR":
@@ -68,7 +68,7 @@ def read_scout(path: Path) -> list[Problem]:
 
 
 def generated() -> list[Problem]:
-    """The problems of the sample pool."""
+    """Make the problems of the sample pool."""
     return [
         Problem(
             gold=problem.gold_answer,
@@ -82,9 +82,9 @@ def generated() -> list[Problem]:
 
 
 def settling(trace: Trace) -> tuple[float, list[str | None]]:
-    """From what fraction on every probe gives the final answer, and the probes before that.
+    """Return the fraction from which every probe gives the final answer, and the probes before it.
 
-    The middle of the probe interval in which it settled: probes cannot tell more.
+    The fraction is the middle of the probe interval in which the trace settled.
     """
     first = len(trace.probes)
     while first and trace.probes[first - 1] == trace.answer:
@@ -94,7 +94,7 @@ def settling(trace: Trace) -> tuple[float, list[str | None]]:
 
 
 def cons_accuracy(problem: Problem) -> float:
-    """Share of random draws of `VOTES` traces whose plurality is right."""
+    """Compute the share of random draws of `VOTES` traces whose plurality is right."""
     rng = np.random.default_rng(0)
     answers = [trace.answer for trace in problem.traces]
     right = 0
@@ -106,7 +106,7 @@ def cons_accuracy(problem: Problem) -> float:
 
 
 def describe(problems: list[Problem]) -> dict[str, str]:
-    """The rows of one column."""
+    """Compute the rows of one column."""
     lengths = [np.array([t.num_tokens for t in p.traces], dtype=np.float64) for p in problems]
     accuracy = np.array([np.mean([t.answer == p.gold for t in p.traces]) for p in problems])
     cons = np.array([cons_accuracy(p) for p in problems])
@@ -175,7 +175,7 @@ def describe(problems: list[Problem]) -> dict[str, str]:
 
 
 def quantiles(values: Iterable[float] | Floats, form: str = "{:.2f}") -> str:
-    """The quantiles in `QUANTILES`, in one cell."""
+    """Format the quantiles in `QUANTILES` as one cell."""
     return " ".join(form.format(q) for q in np.quantile(np.asarray(list(values)), QUANTILES))
 
 

@@ -2,9 +2,9 @@
 
     python benchmarks/score_cache_speed.py [--traces 512] [--rounds 5]
 
-One problem, all its pairs, least of several rounds: storing, reading (beside pyarrow's own reading
-of the same file, in turn), looking up what is in memory, a replay's small calls, and scoring by the
-oracle and by the lexical judge on generated text.
+Prints the least time of several rounds, for all pairs of one problem: storing, reading (in turn
+with pyarrow's own reading of the same file), lookup in memory, a replay's small calls, and scoring
+by the oracle and by the lexical judge on generated text.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from simulator.pools.pool import Pool
 
 
 def least(rounds: int, *functions: Callable[[], object]) -> list[float]:
-    """Milliseconds of each function, called in turn; the least of all rounds."""
+    """Measure the least milliseconds of each function over all rounds; they are called in turn."""
     best = [float("inf")] * len(functions)
     for _ in range(rounds):
         for at, function in enumerate(functions):
@@ -88,7 +88,7 @@ def main() -> None:
             "storing": write,
             "reading": read,
             "pyarrow's reading of the file": arrow,
-            "looking up all pairs in memory": lookup,
+            "lookup of all pairs in memory": lookup,
             "500 calls of 20 pairs": calls,
             "scoring: oracle": oracle_ms,
             "scoring: lexical": lexical_ms,

@@ -1,4 +1,4 @@
-"""The methods of the Parallel-Probe paper replayed on its own traces, beside its own figures.
+"""The methods of the Parallel-Probe paper, replayed on its traces, with its published figures.
 
     python benchmarks/scout_table.py aime24.json [aime25.json] [--repeats 100] [--jobs 2]
 
@@ -25,7 +25,7 @@ from simulator.runs.spec import RunSpec
 
 @dataclass(frozen=True)
 class Published:
-    """A row of the paper's table: accuracy in %, tokens and sequential tokens a problem."""
+    """A row of the paper's table: accuracy in %, tokens and sequential tokens per problem."""
 
     accuracy: float
     tokens: float
@@ -34,7 +34,7 @@ class Published:
 
 @dataclass(frozen=True)
 class Row:
-    """A method with the settings of the paper, and what it published on AIME24 and AIME25."""
+    """A method with the settings of the paper, and its published figures on AIME24 and AIME25."""
 
     spec: str
     aime24: Published
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def label(self) -> str:
-        """How it is typed."""
+        """The method with its settings, as on the command line."""
         settings = "".join(f" -p {name}={value}" for name, value in self.settings.items())
         return self.spec + settings + (f" -n {self.budget}" if self.budget else "")
 
@@ -62,12 +62,12 @@ ROWS = [
     Row("sac", Published(76.67, 773_352, 25_617), Published(70.2, 998_500, 28_100)),
     Row("parallel-probe", Published(81.47, 730_781, 20_324), Published(76.9, 846_700, 21_900)),
 ]
-"""AIME24 as the published program prints it, AIME25 as the repository's README rounds it. ASC's
-sequential cost is the sum of its traces, which is its tokens."""
+"""AIME24 as printed by the published program, AIME25 as rounded in the repository's README. ASC's
+sequential cost is the sum over its traces, which equals its tokens."""
 
 
 def replayed(file: Path, repeats: int, jobs: int) -> list[tuple[Row, dict[str, Any]]]:
-    """Every method with its metrics on one benchmark's file."""
+    """Replay every method on one benchmark's file; return their metrics."""
     results = []
     with tempfile.TemporaryDirectory() as folder:
         report = import_pool(
@@ -88,7 +88,7 @@ def replayed(file: Path, repeats: int, jobs: int) -> list[tuple[Row, dict[str, A
 
 
 def markdown(row: Row, published: Published | None, metrics: dict[str, Any]) -> str:
-    """One method's line of the table."""
+    """Format one method's line of the table."""
     accuracy, tokens, clock = (
         metrics[name] for name in ("accuracy", "tokens_per_problem", "clock")
     )
@@ -118,7 +118,7 @@ def main() -> None:
     arguments = parser.parse_args()
     for file in arguments.files:
         print(
-            f"| {file.stem} | accuracy % [95%] | published | tokens a problem | published "
+            f"| {file.stem} | accuracy % [95%] | published | tokens per problem | published "
             "| clock | published |\n|---|---|---|---|---|---|---|"
         )
         for row, metrics in replayed(file, arguments.repeats, arguments.jobs):

@@ -1,4 +1,4 @@
-"""N settings in one sweep, beside the same N settings each replayed in a run of its own.
+"""Time of N settings in one sweep, relative to the same N settings in separate runs.
 
     python benchmarks/sweep_speed.py POOL POLICY -p NAME=VALUE,VALUE [-p …] [-n N] [--repeats R]
                                      [--rounds 3]
@@ -35,7 +35,7 @@ def measure(
     typed: Sequence[str],
     how: tuple[int, int],
 ) -> tuple[float, float, float]:
-    """CPU seconds, wall seconds and peak MiB of making all runs, in one sweep or one by one."""
+    """Make all runs, in one sweep or one by one; return CPU seconds, wall seconds and peak MiB."""
     settings = load_settings(policy, parse_grid(typed))
     budget, repeats = how
     opened = Pool(pool)

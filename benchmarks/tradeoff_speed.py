@@ -1,9 +1,9 @@
-"""How long the figures of the pages Trade-off and Compare take with many entries.
+"""Time of the figures of the pages Trade-off and Compare with many entries.
 
     python benchmarks/tradeoff_speed.py --entries 200
 
-Made-up entries that all ran on nine pools (30, 30 and 198 problems, three times, 16 repeats). The
-last line is how many times as long the averages take that the pages do without.
+Uses random entries that all ran on nine pools (30, 30 and 198 problems, three times, 16 repeats).
+The last line compares `simulator.paired.combine`, which the pages do not use, with their averages.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 
 class MadeUp:
-    """As much of a library as the pages' figures are made from."""
+    """The part of a library that the pages' figures use."""
 
     def __init__(self, count: int) -> None:
         generator = np.random.default_rng(0)
@@ -114,7 +114,7 @@ def _entry(name: str, sums: Mapping[str, ProblemSums]) -> Entry:
 
 
 def timed(what: str, made: Callable[[], T]) -> T:
-    """The least of three times, and what was made."""
+    """Print the least of three times, and return the last result."""
     times = []
     for _ in range(3):
         began = time.perf_counter()
@@ -125,7 +125,7 @@ def timed(what: str, made: Callable[[], T]) -> T:
 
 
 def time_compared(library: Library, chosen: Sequence[Entry]) -> None:
-    """The steps of the page Compare."""
+    """Time the steps of the page Compare."""
     name = f"Compare, {len(chosen)} entries"
     shared = timed(
         f"{name}: shared pools", lambda: compare.shared_pools(library, chosen, synthetic=False)

@@ -1,14 +1,13 @@
-"""How long verifying a submission takes, in times of the run that it is of.
+"""Time of verifying a submission, relative to its run.
 
     python benchmarks/verify_speed.py [--method METHOD|FILE] [--repeats 64] [--traces 512]
         [--times 1]
 
 Makes a generated pool of 30 problems in a temporary folder, runs the method over it, packs the run
 and verifies it. A policy file is run in a process of its own, and verified in the sandbox. All are
-commands of their own, so that starting Python counts for each. Times are of the processor, with
-child processes, but without what runs in bubblewrap, which ends so that nobody is told; and beside
-them of the clock on the wall, which counts all, and other work on the machine, too. The ratios are
-those of commands that followed one another.
+separate commands, so that each includes the start of Python. Prints processor time with child
+processes, except those in bubblewrap, whose time is not reported to the parent; and wall time,
+which includes them, but also other work on the machine. Ratios are between consecutive commands.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from simulator.generated.pools import make_pool
 
 
 def seconds(*arguments: str, cwd: Path) -> tuple[float, float]:
-    """Processor time of a call of the program, with its children, and how long it took."""
+    """Run the program; return processor seconds, including children, and wall seconds."""
     before, began = os.times(), monotonic()
     command = [sys.executable, "-m", "simulator.cli", *arguments]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}

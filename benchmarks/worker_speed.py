@@ -1,9 +1,9 @@
-"""What a policy's own process costs: its start, a round trip, and 64 rounds a problem.
+"""Cost of a policy's own process: its start, a round trip, and 64 rounds per problem.
 
     python benchmarks/worker_speed.py
 
-Needs no data. Each figure beside the same for a policy that someone else wrote (`strict`: in
-bubblewrap where that works) and in this process, from one run.
+Needs no data. Compares the policy's own process (`worker`) with a stranger's policy (`strict`: in
+bubblewrap, if available) and with this process, all measured in one run.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ WAYS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Print the table: wall-clock time, and processor time of both processes, of each way."""
+    """Print the table: wall-clock time, and processor time of both processes, by way."""
     with tempfile.TemporaryDirectory() as folder:
         pool = write_pool(Path(folder))
         print("strict:", ", ".join(layers(load(write_policy(folder, "pass"), strict=Strict()))))
@@ -73,7 +73,7 @@ def main() -> None:
 
 
 def show(name: str, times: Mapping[str, tuple[float, float]], calls: int) -> None:
-    """Print a row: seconds as microseconds a call, and strict's share of the worker's."""
+    """Print a row: microseconds per call, and the ratio of strict to worker."""
     cells = (
         f"{wall / calls * 1e6:,.0f} ({cpu / calls * 1e6:,.0f})" for wall, cpu in times.values()
     )
@@ -83,9 +83,10 @@ def show(name: str, times: Mapping[str, tuple[float, float]], calls: int) -> Non
 
 
 def measured(folder: str, pool: Pool, body: str, repeats: int) -> dict[str, tuple[float, float]]:
-    """Wall-clock and processor seconds of a replay by way, less those of one that does nothing.
+    """Measure wall-clock and processor seconds of a replay by way, minus those of an empty policy.
 
-    Medians; the ways take turns, to and fro, so that what else the machine does meets them alike.
+    The results are medians. The ways take turns, in alternating order, so that other work on the
+    machine affects them equally.
     """
     problem = pool.problems[0].fresh()
     taken: dict[tuple[str, str], list[tuple[float, float]]] = {}
@@ -99,7 +100,7 @@ def measured(folder: str, pool: Pool, body: str, repeats: int) -> dict[str, tupl
 
 
 def once(policy: LoadedPolicy, problem: StoredProblem, repeats: int) -> tuple[float, float]:
-    """Wall-clock seconds of a replay, and processor seconds of this process and the policy's."""
+    """Measure a replay's wall-clock seconds, and processor seconds of both processes."""
     began, used = time.perf_counter(), time.process_time()
     done = replay(policy, problem, budget=TRACES, repeats=range(repeats), seed=0, serving=Serving())
     wall, cpu = time.perf_counter() - began, time.process_time() - used
@@ -109,7 +110,7 @@ def once(policy: LoadedPolicy, problem: StoredProblem, repeats: int) -> tuple[fl
 
 
 def starting(folder: str) -> dict[str, tuple[float, float]]:
-    """The median of starts that take turns; processor time of this process alone."""
+    """Measure the median time of starts that take turns; processor time of this process only."""
     taken: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for number in range(2 * ROUNDS_OF_ALL):
         for way, how in WAYS.items():
@@ -121,7 +122,7 @@ def starting(folder: str) -> dict[str, tuple[float, float]]:
 
 
 def write_policy(folder: str, body: str) -> str:
-    """A policy file whose `solve` has this body, and answers with the processor time it took."""
+    """Write a policy file whose `solve` has this body, and answers with its processor time."""
     file = Path(folder) / "policy.py"
     file.write_text(
         "import time\nimport numpy as np\nfrom simulator import Policy, majority_vote\n"
@@ -133,7 +134,7 @@ def write_policy(folder: str, body: str) -> str:
 
 
 def write_pool(cache: Path) -> Pool:
-    """One problem of 512 traces of about 10,000 tokens, with texts and probes."""
+    """Write a pool of one problem of 512 traces of about 10,000 tokens, with texts and probes."""
     rng = np.random.default_rng(0)
     info = PoolInfo("bench", "model", "worker", "bench", "1", "total", synthetic=True)
     with PoolWriter(cache, info) as writer:

@@ -1,8 +1,8 @@
-"""Pairwise judges: how likely two unfinished traces end in the same answer.
+"""Pairwise judges: models that predict whether two unfinished traces reach the same answer.
 
-`protocol` says what a judge is, `prefixes` what it is shown, `scores` keeps what it said, and
-`loading` makes one from what a user typed. Nothing in `simulator` imports this package; a replay is
-given a `judges.scores.cached.Scores`.
+`protocol` defines judges, `prefixes` cuts the text that they read, `scores` caches their scores,
+and `loading` makes a judge from a user's spec. Nothing in `simulator` imports this package; a
+replay receives a `judges.scores.cached.CachedScores`.
 """
 
 PACKAGE: str = __path__[0]

@@ -1,4 +1,4 @@
-"""`deepprune-sim judge`: the judge's life outside a replay. Commands are loaded when called."""
+"""`deepprune-sim judge`: judges outside a replay. Commands are loaded when called."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 from simulator.commands.lazy import SETTINGS, LazyGroup
 
 COMMANDS = {
-    "score": ("judges.commands.score:score", "Score the pairs of pools and keep the scores."),
+    "score": ("judges.commands.score:score", "Score the pairs of pools and store the scores."),
     "pairs": ("judges.commands.pairs:pairs", "Make the pairs to train and evaluate judges on."),
     "train": ("judges.commands.train:train", "Train a judge, or a grid of them."),
     "redundancy": (
@@ -16,7 +16,7 @@ COMMANDS = {
     ),
     "eval": ("judges.commands.eval:evaluate", "Compare judges on pairs: AUROC, TNR@0.2."),
 }
-"""`module:function` and help line of each command, so that `--help` imports none of them."""
+"""Command to `module:function` and its line in `--help`, so that help imports no command."""
 
 
 @click.group(
@@ -26,4 +26,7 @@ COMMANDS = {
     epilog="Example: deepprune-sim judge score lexical -d 'epoch/*'",
 )
 def judge() -> None:
-    """Judges say how likely two unfinished traces end in the same answer."""
+    """Score, train and evaluate judges.
+
+    A judge predicts whether two unfinished traces reach the same answer.
+    """

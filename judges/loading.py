@@ -1,4 +1,4 @@
-"""From what a user typed (`lexical`, `oracle:auroc=0.9`) to a judge."""
+"""Loading a judge from a user's spec (`lexical`, `oracle:auroc=0.9`)."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ JUDGES = {
 if it reads text."""
 
 EXTRAS = {"vllm": "vllm"}
-"""The extra that a judge needs, where it is not `judge`."""
+"""The extra that a judge needs, if it is not `judge`."""
 
 
 def load_judge(spec: str, truncation: Truncation | None = None) -> AnyJudge:
-    """The judge that a user named, `NAME` or `NAME:SETTING=VALUE,…`.
+    """Load the judge of a spec, `NAME` or `NAME:SETTING=VALUE,…`.
 
     Raises
     ------
     UserError
-        An unknown judge or setting (with the nearest known one), a value that does not fit, or a
-        library that is not installed.
+        An unknown judge or setting (with the nearest known one), an invalid value, or a library
+        that is not installed.
     """
     name, _, rest = spec.partition(":")
     if name not in JUDGES:
         near = difflib.get_close_matches(name, JUDGES, n=1)
         hint = f"did you mean {near[0]}?" if near else f"judges: {', '.join(JUDGES)}"
-        raise UserError(f"no judge {name!r}, nor scores of that name; {hint}")
+        raise UserError(f"no judge {name!r}, and no stored scores of that name; {hint}")
     module, kind = JUDGES[name].split(":")
     try:
         build = getattr(importlib.import_module(module), kind)
@@ -63,7 +63,7 @@ def load_judge(spec: str, truncation: Truncation | None = None) -> AnyJudge:
 
 
 def pinned_spec(spec: str, judge: AnyJudge) -> str:
-    """`spec` with the commit of the judge's model in it, which makes it mean the same for good."""
+    """Add the commit of the judge's model to `spec`, so that its meaning never changes."""
     commit: str | None = getattr(judge, "resolved", None)
     if commit is None:
         return spec
@@ -73,12 +73,12 @@ def pinned_spec(spec: str, judge: AnyJudge) -> str:
 
 
 def commit_note(spec: str, pinned: str) -> str:
-    """The line to print where `pinned_spec` is not what was typed."""
-    return f"judge {spec}: no commit of its model was named; the one found now is {pinned}"
+    """Write the note for a spec to which `pinned_spec` has added a commit."""
+    return f"judge {spec}: no commit of its model was given; using {pinned}"
 
 
 def not_installed(spec: str, error: ModuleNotFoundError) -> UserError:
-    """What to say of a judge whose library is missing, which may show only on first use."""
+    """Make the error for a judge whose library is missing, which may occur only on first use."""
     name = spec.partition(":")[0]
     return UserError(
         f"judge {name} needs {error.name}, which is not installed: "

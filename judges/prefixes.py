@@ -1,7 +1,7 @@
-"""What a judge is shown of a trace: its first tokens, or its text up to a reasoning word.
+"""The prefix of a trace that a judge reads: its first tokens, or its text up to a reasoning word.
 
-The two truncations of DeepPrune (arXiv 2510.08483): the first 500 tokens, or up to the 25th
-reasoning word. A trace that ends before its cut is shown whole.
+DeepPrune (arXiv 2510.08483) has two truncations: the first 500 tokens, or up to the 25th reasoning
+word. A trace that ends before its cut is read whole.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """Where traces are cut: after `count` tokens, or after the `count`-th reasoning word.
+    """A cut of traces: after `count` tokens, or after the `count`-th reasoning word.
 
-    As text `tokens=500` or `words=25`. Reasoning words are
-    `simulator.rules.stop_rules.REASONING_WORDS`: no judge reads to words of another list, so that
-    `words=25` alone says which prefixes a stored score is of. The cut is where
-    `decode(until=ReasoningWords(count))` halts a trace.
+    It is written `tokens=500` or `words=25`. Reasoning words are always
+    `simulator.rules.stop_rules.REASONING_WORDS`, so that `words=25` alone identifies the prefixes
+    of a stored score. The cut is where `decode(until=ReasoningWords(count))` halts a trace.
     """
 
     unit: Literal["tokens", "words"]
@@ -42,12 +41,12 @@ class Truncation:
 
     @classmethod
     def parse(cls, text: str) -> Truncation:
-        """What a user typed.
+        """Parse a truncation from text.
 
         Raises
         ------
         UserError
-            Neither `tokens=N` nor `words=N`.
+            The text is neither `tokens=N` nor `words=N`.
         """
         match = re.fullmatch(r"(tokens|words)=([0-9]{1,9})", text.strip())
         if match is None:
@@ -55,9 +54,9 @@ class Truncation:
         return cls("tokens" if match[1] == "tokens" else "words", int(match[2]))
 
     def cuts(self, problem: StoredProblem) -> Ints:
-        """At how many tokens each trace of a problem is cut, shape (traces,).
+        """Compute the cut of each trace of a problem, in tokens, shape (traces,).
 
-        Traces shorter than that are cut at their end.
+        A shorter trace is cut at its end.
         """
         if self.unit == "tokens":
             return np.minimum(self.count, problem.lengths)
@@ -66,7 +65,7 @@ class Truncation:
         return np.minimum(found, problem.lengths)
 
     def prefixes(self, problem: StoredProblem) -> list[str]:
-        """The prefix of each trace of a problem, in order of trace id.
+        """Cut the prefix of each trace of a problem, in order of trace id.
 
         Raises
         ------
@@ -84,4 +83,4 @@ class Truncation:
 
 TOKENS_500 = Truncation("tokens", 500)
 WORDS_25 = Truncation("words", 25)
-"""The two of the publication."""
+"""The two truncations of the publication."""

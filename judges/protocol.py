@@ -1,9 +1,8 @@
-"""What a judge is.
+"""The interface of judges.
 
 A pair of traces is unordered in the method (arXiv 2510.08483), but a model reads one trace before
-the other and may answer differently when they are swapped. So a pair has a canonical order here:
-the trace with the lower id first. Everyone asks in that order, and a score is the same whoever
-asks.
+the other and may answer differently when they are swapped. So pairs have a canonical order here:
+the trace with the lower id first. All callers use this order, so a pair has only one score.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ class Identity:
     Parameters
     ----------
     name
-        Kind of judge and, for people, which: `lexical`, `hf-DeepPrune-Judge-4B`.
+        Kind of judge and a readable name: `lexical`, `hf-DeepPrune-Judge-4B`.
     weights
-        Revision or SHA-256 of the weights; None where there are none.
+        Revision or SHA-256 of the weights; None if there are none.
     prompt
-        SHA-256 of the prompt template; None where there is none.
+        SHA-256 of the prompt template; None if there is none.
     truncation
-        How prefixes are cut; None for a judge that reads no text.
+        Truncation of prefixes; None for a judge that reads no text.
     settings
-        Whatever else changes a score: names and values, sorted by name.
+        All other settings that change a score: names and values, sorted by name.
     """
 
     name: str
@@ -54,7 +53,7 @@ class Identity:
     settings: tuple[tuple[str, Setting], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """What `judge.json` holds of it."""
+        """Return the identity in the form of `judge.json`."""
         return {
             **asdict(self),
             "truncation": None if self.truncation is None else str(self.truncation),
@@ -63,30 +62,30 @@ class Identity:
 
     @property
     def folder(self) -> str:
-        """Name of the folder of its scores: readable, and different for different identities."""
+        """Name of the folder of the scores: readable, and unique for each identity."""
         digest = hashlib.sha256(json.dumps(self.as_dict(), sort_keys=True).encode()).hexdigest()
         readable = self.name if self.truncation is None else f"{self.name}-{self.truncation}"
         return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', readable)[:80]}-{digest[:10]}"
 
 
 class Described(Protocol):
-    """What every judge tells about itself, for the record and for its cost."""
+    """Properties of every judge that are recorded and that determine its cost."""
 
     @property
     def identity(self) -> Identity:
-        """What its scores depend on."""
+        """Everything that the scores depend on."""
 
     @property
     def parameters(self) -> int | None:
-        """Parameters of its model; None where there is no model."""
+        """Number of parameters of the model; None if there is no model."""
 
     @property
     def template_tokens(self) -> int:
-        """Tokens read for each pair beside the two prefixes."""
+        """Number of tokens read for each pair besides the two prefixes."""
 
     @property
     def unranked(self) -> bool:
-        """Whether it knows what no judge can, so that runs with it are kept out of rankings."""
+        """True if the judge uses ground truth, so that runs with it are kept out of rankings."""
 
 
 @runtime_checkable
@@ -94,49 +93,49 @@ class Judge(Described, Protocol):
     """A judge that reads text."""
 
     def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
-        """P(same final answer) of pairs of traces of one problem.
+        """Compute P(same final answer) of pairs of traces of one problem.
 
         Parameters
         ----------
         prefixes
-            The prefixes of all traces of the problem, in order of trace id, each cut as
-            `identity.truncation` says.
+            The prefixes of all traces of the problem, in order of trace id, each cut at
+            `identity.truncation`.
         pairs
             Shape (n, 2): indices into `prefixes`, the lower first.
 
         Returns
         -------
-        Probabilities in [0, 1], shape (n,). Each depends on the prefixes and its own pair, never on
-        which other pairs are asked for at the same time (but for the rounding of a batch).
-        A judge may keep what it worked out about the last prefixes that it was given: a replay asks
-        for a problem's pairs in many small calls.
+        Probabilities in [0, 1], shape (n,). Each depends on the prefixes and its own pair, but not
+        on the other pairs of the call (except for the rounding of a batch). A judge may cache data
+        about the last prefixes it was given, as a replay scores a problem's pairs in many small
+        calls.
         """
 
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
-        """Tokens that it reads of each prefix, in its own tokens, shape (len(prefixes),)."""
+        """Count the judge's own tokens of each prefix, shape (len(prefixes),)."""
 
 
 @runtime_checkable
 class StoredJudge(Described, Protocol):
-    """A judge that looks at a stored problem, answers included, instead of reading text."""
+    """A judge that reads a stored problem, including its answers, instead of text."""
 
     def score_stored(self, problem: StoredProblem, pairs: Ints) -> Floats:
-        """Like `Judge.score`; `pairs` are indices into the problem's arrays, the lower first."""
+        """Score pairs like `Judge.score`; `pairs` index the problem's arrays, the lower first."""
 
 
 AnyJudge = Judge | StoredJudge
 
 
 def all_pairs(traces: int) -> Ints:
-    """All n (n − 1) / 2 pairs of n traces in canonical order, sorted, shape (pairs, 2)."""
+    """Return all n (n − 1) / 2 pairs of n traces in canonical order, sorted, shape (pairs, 2)."""
     return np.stack(np.triu_indices(traces, 1), axis=1).astype(np.int64)
 
 
 def tokens_read(prefix_tokens: Ints, template_tokens: int, pairs: Ints) -> tuple[int, int]:
-    """Tokens that a judge reads for pairs: each pair in full, and with prefixes reused.
+    """Count the tokens that a judge reads for pairs: each pair in full, and with prefix reuse.
 
-    With reuse, the template and the first trace of a pair are read once for all its partners, as an
-    engine with prefix caching does when pairs come sorted.
+    With reuse, the template and the first trace of a pair are read once for all its partners, as in
+    an engine with prefix caching that is given sorted pairs.
     """
     first, second = pairs[:, 0], pairs[:, 1]
     partners = int(prefix_tokens[second].sum())

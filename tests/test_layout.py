@@ -55,7 +55,7 @@ def _tree(module: str) -> ast.Module:
 
 
 def _imports(module: str, *, types: bool = True) -> Iterator[str]:
-    """Everything that a module imports, function bodies included; `types`: for types alone, too."""
+    """List what a module imports, function bodies included; `types`: for types alone, too."""
     waiting: list[tuple[ast.AST, bool]] = [(_tree(module), False)]
     while waiting:
         node, for_types = waiting.pop()
@@ -79,7 +79,7 @@ def _within(module: str, packages: tuple[str, ...]) -> bool:
 
 
 def _part(module: str) -> str:
-    """The second part of a module's name; the package itself is its lowest part."""
+    """Return the second part of a module's name; the package itself is its lowest part."""
     return module.split(".")[1] if "." in module else ""
 
 
@@ -205,7 +205,7 @@ def test_functions_fit_on_a_screen() -> None:
 
 
 def _docstrings(module: str) -> Iterator[tuple[int, str]]:
-    """Docstrings of a module, and of its classes, functions and constants: line and text."""
+    """List docstrings of a module, its classes, functions and constants: line and text."""
     for node in ast.walk(_tree(module)):
         body = getattr(node, "body", None)
         if not isinstance(body, list):

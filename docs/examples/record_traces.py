@@ -142,7 +142,7 @@ def confidences(flat):
 
 
 def inside_box(text):
-    """What stands before the brace that closes the box; None where there is none."""
+    """Return the text before the brace that closes the box; None without one."""
     depth = 1
     for place, character in enumerate(text):
         depth += (character == "{") - (character == "}")

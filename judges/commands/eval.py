@@ -1,4 +1,4 @@
-"""`deepprune-sim judge eval`: judges compared on the pairs of a set that none was trained on."""
+"""`deepprune-sim judge eval`: compare judges on a set's test pairs."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ if TYPE_CHECKING:
 )
 @pairs_argument
 @click.argument("judges", nargs=-1, required=True, metavar="JUDGE...")
-@truncation_option("What judges read of each trace. [default: each judge's own]")
+@truncation_option("Truncation of each trace. [default: each judge's own]")
 @click.option(
     "--split",
     type=click.Choice(["test", "train"]),
     default="test",
     show_default=True,
-    help="Which side of PAIRS.",
+    help="Side of PAIRS to evaluate on.",
 )
 @click.option(
     "--unfinished-only",
     is_flag=True,
-    help="Do not even score pairs of which a prefix is a whole trace, answer included.",
+    help="Skip pairs in which a prefix is a whole trace, including its answer.",
 )
 @format_option()
 @picture_option("--roc", "Draw ROC curves (.svg, .png).")
-@picture_option("--calibration", "Draw how often pairs are the same at each score (.svg, .png).")
+@picture_option("--calibration", "Draw the share of same-answer pairs by score (.svg, .png).")
 def evaluate(
     pairs: Path,
     judges: tuple[str, ...],
@@ -59,11 +59,12 @@ def evaluate(
     roc: Path | None,
     calibration: Path | None,
 ) -> None:
-    """Compare judges on the test side of PAIRS, the folder that `judge pairs` made.
+    """Compare judges on the test side of PAIRS, a folder made by `judge pairs`.
 
-    JUDGE is lexical, embedding, hf or vllm, with settings as NAME:SETTING=VALUE,…; a folder that
-    `judge train` made is embedding:model=FOLDER or hf:model=FOLDER. Figures are for all models
-    together and for each; where some traces end before the cut, also without their pairs.
+    JUDGE is lexical, embedding, hf or vllm, with settings as NAME:SETTING=VALUE,…; a judge made by
+    `judge train` is embedding:model=FOLDER or hf:model=FOLDER. Figures are given for all models
+    together and for each model; if some traces end before the cut, also without the pairs of these
+    traces.
     """
     from judges.evaluation.evaluate import compare, score_pairs
     from judges.loading import commit_note, load_judge, pinned_spec
@@ -94,7 +95,7 @@ def evaluate(
 
 
 def check_plots(*files: Path | None) -> None:
-    """Refuse names of pictures that cannot be written, before any work is done."""
+    """Refuse names of plot files that cannot be written, before any work is done."""
     for file in files:
         if file is not None:
             if not file.parent.is_dir():
@@ -104,7 +105,7 @@ def check_plots(*files: Path | None) -> None:
 
 
 def show(rows: Sequence[Row], form: str) -> None:
-    """Print a comparison."""
+    """Print a comparison of judges."""
     from judges.evaluation.evaluate import FORMATS as RENDER
     from judges.evaluation.evaluate import HEADERS, NOTES, RIGHT, cells
     from simulator.report.tables import print_table
@@ -118,7 +119,7 @@ def show(rows: Sequence[Row], form: str) -> None:
 
 
 def draw(scored: Sequence[Scored], roc: Path | None, calibration: Path | None) -> None:
-    """Write the pictures asked for."""
+    """Write the requested plots."""
     from judges.evaluation.plots import calibration_plot, roc_plot
 
     curves = [(f"{each.name}, {each.truncation}", each.labels, each.scores) for each in scored]

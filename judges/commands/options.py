@@ -1,4 +1,4 @@
-"""What several commands about judges take."""
+"""Options that several commands about judges share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pools_option = click.option(
 
 
 def output_option(help: str) -> Option:
-    """`-o`, a folder to write to."""
+    """Make `-o`, a folder to write to."""
     return click.option(
         "-o",
         "--output",
@@ -31,24 +31,24 @@ def output_option(help: str) -> Option:
 
 
 def truncation_option(help: str) -> Option:
-    """`-t`, where traces are cut; a text, for some commands several with commas."""
+    """Make `-t`, the truncation, as text; some commands accept several with commas."""
     return click.option("-t", "--truncation", metavar="tokens=N|words=N", help=help)
 
 
 def number_option(name: str, default: int, help: str, least: int = 1) -> Option:
-    """A whole number from `least`."""
+    """Make an option for a whole number from `least`."""
     return click.option(
         name, type=click.IntRange(min=least), default=default, show_default=True, help=help
     )
 
 
 def seed_option(help: str) -> Option:
-    """`--seed`, by default 0."""
+    """Make `--seed`, by default 0."""
     return number_option("--seed", 0, help, least=0)
 
 
 def format_option(help: str | None = None) -> Option:
-    """`--format` of a comparison of judges."""
+    """Make `--format` for a comparison of judges."""
     return click.option(
         "--format",
         "form",
@@ -60,5 +60,5 @@ def format_option(help: str | None = None) -> Option:
 
 
 def picture_option(name: str, help: str) -> Option:
-    """A file to draw to."""
+    """Make an option for a plot file."""
     return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=help)

@@ -1,4 +1,4 @@
-"""`deepprune-sim judge pairs`: the pairs that judges are trained and evaluated on."""
+"""`deepprune-sim judge pairs`: make the pairs that judges are trained and evaluated on."""
 
 from __future__ import annotations
 
@@ -18,33 +18,31 @@ TRUNCATIONS = ("words=25", "tokens=500")
     "  deepprune-sim judge pairs -d '*/mmlu-pro' -o mmlu -t tokens=250,tokens=500 --test-share 1"
 )
 @pools_option
-@output_option("Where to write them, a new folder.")
+@output_option("A new folder to write the pairs to.")
 @click.option(
     "-t",
     "--truncation",
     "truncations",
     multiple=True,
     metavar="tokens=N|words=N",
-    help="What to keep of each trace; several with commas. [default: words=25,tokens=500]",
+    help="Truncation of each trace; several with commas. [default: words=25,tokens=500]",
 )
-@number_option(
-    "--traces", 16, "Traces drawn of each problem; all of their pairs are made.", least=2
-)
+@number_option("--traces", 16, "Traces drawn per problem; all of their pairs are made.", least=2)
 @click.option(
     "--test-share",
     type=click.FloatRange(0, 1),
     default=0.3,
     show_default=True,
-    help="Share of the problems to test on: 1 for all of them, 0 for none.",
+    help="Share of the problems on the test side: 1 for all of them, 0 for none.",
 )
 @click.option(
     "--test-model",
     "test_models",
     multiple=True,
     metavar="GLOB",
-    help="Models to test on, and not to train on. [default: a share of them drawn]",
+    help="Models on the test side only. [default: a random share of the models]",
 )
-@seed_option("Of the draws of traces, problems and models.")
+@seed_option("Seed for drawing traces, problems and models.")
 @cache_option
 @json_option
 def pairs(
@@ -60,9 +58,10 @@ def pairs(
 ) -> None:
     """Make pairs of traces of the same problem, labelled by whether their answers are the same.
 
-    Traces without an answer, or cut by the length limit, are left out and counted. With several
-    models, some problems of some models are for testing, the other problems of the other models
-    for training, and the rest is left out: no problem and no model is on both sides.
+    Traces without an answer, or truncated by the length limit, are left out and counted. With
+    several models, the test side has some problems of some models, and the training side has the
+    other problems of the other models. The rest is left out, so that no problem and no model is on
+    both sides.
     """
     from judges.pairs.pair_sets import make_pairs
     from judges.prefixes import Truncation

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("judge")
 @pools_option
 @truncation_option(
-    "What the judge reads of each trace: its first N tokens, or up to its Nth reasoning word. "
+    "Truncation of each trace: its first N tokens, or up to its Nth reasoning word. "
     "[default: the judge's own]"
 )
 @click.option(
@@ -34,26 +34,26 @@ if TYPE_CHECKING:
     type=click.Choice(["all", "greedy"]),
     default="all",
     show_default=True,
-    help="greedy: only those that `run deepprune` asks for with the options below, which are the "
-    "same as there; other options ask for others.",
+    help="greedy: only the pairs that `run deepprune` needs with the same -p, -n, --repeats and "
+    "--seed; with other values it needs other pairs.",
 )
 @click.option(
     "-p",
     "settings",
     multiple=True,
     metavar="NAME=VALUE[,VALUE…]",
-    help="A parameter of deepprune, as tau, K or K1; several values are replayed one by one.",
+    help="A parameter of deepprune, such as tau, K or K1; several values are replayed one by one.",
 )
-@click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces a problem, as in `run`.")
-@click.option("--repeats", type=click.IntRange(min=1), help="As in `run`.  [default: 64]")
-@click.option("--seed", type=click.IntRange(min=0), help="As in `run`.  [default: 0]")
+@click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces per problem, as in `run`.")
+@click.option("--repeats", type=click.IntRange(min=1), help="Repeats, as in `run`.  [default: 64]")
+@click.option("--seed", type=click.IntRange(min=0), help="Seed, as in `run`.  [default: 0]")
 @click.option(
     "-j",
     "--jobs",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="Processes, each with a model of its own.",
+    help="Number of processes, each of which loads the model.",
 )
 @cache_option
 @json_option
@@ -70,12 +70,12 @@ def score(
     cache: Path | None,
     as_json: bool,
 ) -> None:
-    """Score pairs of traces of the same problem, and keep the scores for replays.
+    """Score pairs of traces of the same problem, and store the scores for replays.
 
     JUDGE is lexical, embedding, hf, vllm or oracle, with settings as NAME:SETTING=VALUE,… Scores
-    are kept below the folder of pools, in .judges/, one folder a judge, which can be copied to a
-    machine that has no model. What is there is not scored again, so the same command goes on after
-    an interruption.
+    are stored below the folder of pools, in .judges/, with one folder per judge, which can be
+    copied to a machine without the model. Stored pairs are not scored again, so the same command
+    goes on after an interruption.
     """
     from judges.loading import commit_note
     from judges.prefixes import Truncation
@@ -96,7 +96,7 @@ def score(
     if pairs == "greedy":
         wanted = _greedy(scores.identity.truncation, settings, pools, budget, repeats, seed)
     elif settings or any(each is not None for each in (budget, repeats, seed)):
-        raise UserError("-p, -n, --repeats and --seed say which pairs --pairs greedy means; add it")
+        raise UserError("-p, -n, --repeats and --seed need --pairs greedy; add it")
     try:
         with progress_bar(scores.identity.name) as progress:
             counts = score_pools(scores, pools, jobs, progress, wanted)
@@ -137,7 +137,7 @@ def _greedy(
     repeats: int | None,
     seed: int | None,
 ) -> GreedyPairs:
-    """The pairs that runs of deepprune would ask for, on pools that are seen to be large enough."""
+    """Make the request for the pairs that runs of deepprune need; check the pools' sizes."""
     from judges.runs.greedy import GreedyPairs
     from simulator.replay.serving import Serving
     from simulator.runs.spec import RunSpec
@@ -145,7 +145,7 @@ def _greedy(
 
     grid = parse_grid(settings)
     if "truncation" in grid:
-        raise UserError("-p truncation: traces are cut where the judge reads to; give -t instead")
+        raise UserError("-p truncation: it is the judge's truncation; give -t instead")
     if cut is not None:
         grid["truncation"] = [str(cut)]
     policies = [each.loaded for each in load_settings("deepprune", grid)]
@@ -156,4 +156,4 @@ def _greedy(
 
 
 def _with_hint(error: KeyboardInterrupt) -> Interrupted:
-    return interrupted(error, "; what was scored is kept, the same command goes on")
+    return interrupted(error, "; scores so far are stored, the same command goes on")

@@ -21,7 +21,7 @@ from simulator.commands.progress import note, stages_shown
 from simulator.errors import UserError, interrupted
 
 BASE = "Qwen/Qwen3-4B-Instruct-2507"
-"""What DeepPrune's judge was trained from."""
+"""Base model of DeepPrune's judge."""
 
 
 @click.command(
@@ -36,14 +36,14 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
 )
 @pairs_argument
 @click.argument("kind", type=click.Choice(["embedding", "hf"]), metavar="embedding|hf")
-@output_option("Where to save the judge; of a grid, a folder for each judge inside.")
-@truncation_option("What is read of each trace; several with commas. [default: the first of PAIRS]")
+@output_option("Folder to save the judge in; of a grid, with a folder for each judge inside.")
+@truncation_option("Truncation of each trace; several with commas. [default: the first of PAIRS]")
 @click.option(
     "--loss",
     default="focal",
     show_default=True,
     metavar="focal|cross-entropy",
-    help="One, or both with a comma.",
+    help="Loss function, or both with a comma.",
 )
 @click.option(
     "--gamma", type=float, default=2.0, show_default=True, help="Exponent of the focal loss."
@@ -56,26 +56,26 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
     default="2",
     show_default=True,
     metavar="N",
-    help="Times each pair of the rarer label comes in an epoch; several with commas.",
+    help="Occurrences of each pair of the rarer label in an epoch; several with commas.",
 )
 @click.option(
     "--model",
     metavar="FOLDER|NAME",
-    help="What to begin from, in a folder or on the Hugging Face hub. "
+    help="Base model, a folder or a repository of the Hugging Face hub. "
     f"[default: all-MiniLM-L6-v2, or {BASE} for hf]",
 )
 @click.option("--revision", help="Commit, branch or tag of the model on the hub.")
-@number_option("--epochs", 1, "Times over all pairs.")
-@number_option("--batch", 120, "Pairs an update.")
-@number_option("--accumulate", 1, "Parts that an update is worked through in, to save memory.")
+@number_option("--epochs", 1, "Passes over all pairs.")
+@number_option("--batch", 120, "Pairs per update.")
+@number_option("--accumulate", 1, "Parts that each update is computed in, to save memory.")
 @click.option(
-    "--learning-rate", type=float, default=2e-5, show_default=True, help="At its highest."
+    "--learning-rate", type=float, default=2e-5, show_default=True, help="Peak learning rate."
 )
 @click.option(
     "--lora",
     type=click.IntRange(min=0),
     default=0,
-    help="hf: train adapters of this rank. [default: all weights]",
+    help="hf: train LoRA adapters of this rank. [default: all weights]",
 )
 @click.option(
     "--bf16/--no-bf16", default=None, help="Compute in bfloat16. [default: on a GPU, yes]"
@@ -89,13 +89,13 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
     type=click.Choice(["auto", "cpu"]),
     default="auto",
     show_default=True,
-    help="auto: a GPU where there is one.",
+    help="auto: a GPU if there is one.",
 )
-@seed_option("Of the order of pairs and all else that is drawn.")
+@seed_option("Seed for the order of pairs and everything else that is random.")
 @number_option("--save-every", 200, "Updates between checkpoints; 0 for none.", least=0)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
-@format_option("Of a grid's comparison.")
-@picture_option("--roc", "Of a grid: ROC curves (.svg, .png).")
+@format_option("Format of a grid's comparison.")
+@picture_option("--roc", "Draw the ROC curves of a grid (.svg, .png).")
 def train(
     pairs: Path,
     kind: str,
@@ -117,13 +117,13 @@ def train(
     roc: Path | None,
     **settings: Any,
 ) -> None:
-    """Train a judge on PAIRS, the folder that `judge pairs` made.
+    """Train a judge on PAIRS, a folder made by `judge pairs`.
 
     embedding trains a sentence encoder with a head over pairs, hf a causal language model that
     answers with one of two labels. Commas in -t, --loss and --oversample make a grid: a judge is
     trained for every combination, and all of them are compared on the test side. The same command
-    goes on with an interrupted grid. A CPU does for embedding; OMP_NUM_THREADS says how many of its
-    cores are used.
+    goes on with an interrupted grid. A CPU is enough for embedding; OMP_NUM_THREADS sets the number
+    of cores.
     """
     from judges.kinds.embedding import DEFAULT_MODEL as ENCODER
     from judges.kinds.hf import choose_device
@@ -149,7 +149,7 @@ def train(
     template = Template.read(prompt, same, different)
     model = model or (ENCODER if kind == "embedding" else BASE)
     if (commit := find_model(model, revision).resolved) is not None:
-        note(f"model {model}: no commit was named; the one found now is --revision {commit}")
+        note(f"model {model}: no commit was given; using --revision {commit}")
         revision = commit
     folders = [output] if len(recipes) == 1 else [output / _folder(each) for each in recipes]
     for recipe, folder in zip(recipes, folders, strict=True):
@@ -190,7 +190,7 @@ def _folder(recipe: Any) -> str:
 def _compare(
     pair_set: Any, kind: str, recipes: list[Any], folders: list[Path], form: str, roc: Path | None
 ) -> None:
-    """The ablation: every judge of a grid on the test side."""
+    """Compare every judge of a grid on the test side."""
     from judges.evaluation.evaluate import compare, score_pairs
     from judges.loading import load_judge
 

@@ -1,4 +1,4 @@
-"""Judges compared on the test side of a set of pairs: AUROC, TNR@0.2 and AUROC within problems."""
+"""Comparing judges on the test side of a set of pairs: AUROC, TNR@0.2, AUROC within problems."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from simulator.statistics import Estimate
 POOLED = "all models"
 
 UNFINISHED = ", unfinished"
-"""Ends the name of a row without the pairs of which a prefix is a whole trace, answer included."""
+"""Suffix of rows without the pairs in which a prefix is a whole trace, including its answer."""
 
 Progress = Callable[[int, int], None]
 
@@ -30,8 +30,8 @@ Progress = Callable[[int, int], None]
 class Scored:
     """A judge's scores of the pairs of one side of a set; arrays have shape (pairs,).
 
-    `problem` and `model` number the problems and the models; `unfinished` says that neither
-    prefix is a whole trace, answer included.
+    `problem` and `model` number the problems and the models; `unfinished` is True for pairs in
+    which neither prefix is a whole trace, including its answer.
     """
 
     name: str
@@ -69,19 +69,19 @@ def score_pairs(
     Parameters
     ----------
     judge
-        Its truncation is the one that it is shown.
+        A judge that reads text; its truncation selects the set's prefixes.
     unfinished_only
-        Whether to leave out pairs of which a prefix is a whole trace: its answer may be read there.
+        True to leave out pairs in which a prefix is a whole trace, which may show its answer.
 
     Raises
     ------
     UserError
-        A judge that reads no text, a truncation that the set lacks, or no pairs.
+        The judge reads no text, the set lacks the judge's truncation, or there are no pairs.
     """
     truncation = judge.identity.truncation
     if isinstance(judge, StoredJudge) or truncation is None:
         raise UserError(
-            f"judge {name}: reads stored answers and no text, so there is nothing to evaluate"
+            f"judge {name}: reads stored answers instead of text, so there is nothing to evaluate"
         )
     groups = list(pairs.groups(split, pairs.choose(truncation)))
     models = sorted({group.model for group in groups})
@@ -115,9 +115,9 @@ def score_pairs(
 
 
 def compare(scored: Sequence[Scored]) -> list[Row]:
-    """A row a judge and model, and one over all models where there are several.
+    """Make a row for each judge and model, and one over all models if there are several.
 
-    Where some pairs hold a whole trace and some do not, a row more shows those that do not.
+    If only some pairs include a whole trace, a further row shows the pairs that do not.
     """
     rows = []
     for each in scored:
@@ -158,21 +158,21 @@ HEADERS = (
 )
 
 RIGHT = (False, False, False, *[True] * 8)
-"""True for each column that is flush right."""
+"""Columns that are right-aligned."""
 
 NOTES = (
-    "Positive: same answer. TNR@0.2: share of different-answer pairs rejected where 20% of the "
-    "same are, too. Within problems: AUROC inside each problem of each model, averaged over those "
-    "that have both labels; it is what pruning needs, while the pooled one also rewards knowing "
-    "which problems are easy.",
+    "Positive: same answer. TNR@0.2: share of different-answer pairs rejected at the threshold "
+    "that rejects 20% of the same-answer pairs. Within problems: AUROC inside each problem of each "
+    "model, averaged over those that have both labels; it is what pruning needs, while the pooled "
+    "AUROC also rewards telling easy problems from hard ones.",
     "Intervals are from a bootstrap over problems. Chance: 0.500, 0.200, 0.500. Unfinished: pairs "
-    "of which neither prefix is a whole trace, answer included; the answers can be read off the "
-    "others.",
+    "in which neither prefix is a whole trace, including its answer; in the others, an answer can "
+    "be read.",
 )
 
 
 def cells(row: Row) -> list[str]:
-    """A row as readers see it, one text for each of HEADERS."""
+    """Format a row for readers, one text for each of HEADERS."""
     found = row.quality
     return [
         row.judge,
@@ -198,13 +198,13 @@ def _estimate(estimate: Estimate | None) -> str:
 
 
 def as_table(rows: Sequence[Row]) -> str:
-    """Aligned text."""
+    """Format rows as aligned text."""
     notes = "".join(f"{note}\n" for note in NOTES)
     return aligned(HEADERS, [cells(row) for row in rows], RIGHT) + "\n" + notes
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """A GitHub table."""
+    """Format rows as a GitHub table."""
     lines = [list(HEADERS), [("---:" if right else "---") for right in RIGHT], *map(cells, rows)]
     escaped = [[cell.replace("|", "\\|") for cell in line] for line in lines]
     table = "\n".join("| " + " | ".join(line) + " |" for line in escaped)
@@ -212,7 +212,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def as_latex(rows: Sequence[Row]) -> str:
-    """A booktabs table."""
+    """Format rows as a LaTeX booktabs table."""
     columns = "".join("r" if right else "l" for right in RIGHT)
     body = [" & ".join(map(escape_latex, cells(row))) + r" \\" for row in rows]
     lines = [
@@ -230,7 +230,7 @@ def as_latex(rows: Sequence[Row]) -> str:
 
 
 def as_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """All figures unrounded, ready for JSON."""
+    """Return all figures unrounded, as JSON-compatible dicts."""
     return [
         {
             "judge": row.judge,
@@ -244,7 +244,7 @@ def as_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def as_json(rows: Sequence[Row]) -> str:
-    """`{"rows": […], "notes": […]}`."""
+    """Format rows as JSON: `{"rows": […], "notes": […]}`."""
     document = {"rows": as_rows(rows), "notes": list(NOTES)}
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 

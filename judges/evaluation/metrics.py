@@ -1,9 +1,10 @@
-"""How well a judge tells pairs apart: AUROC, TNR@0.2 and AUROC within problems, with intervals.
+"""Metrics of a judge: AUROC, TNR@0.2 and AUROC within problems, with intervals.
 
-Positive means same answer. Values are those of scikit-learn, which is not needed. Their intervals
-are percentiles over resamples of the problems (`simulator.statistics.Bootstrap`), all models' pairs
-of a problem staying together; each resample's AUROC and TNR@0.2 are those of the pairs it holds, as
-often as it holds them, worked out from counts instead of by sorting every resample again.
+Positive means same answer. Values equal those of scikit-learn, which is not imported. Intervals are
+percentiles over resamples of the problems (`simulator.statistics.Bootstrap`); the pairs of a
+problem stay together, over all models. The AUROC and TNR@0.2 of a resample weight each pair by the
+number of times that its problem was drawn. They are computed from counts, without sorting every
+resample again.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ Ints = npt.NDArray[np.int64]
 Labels = npt.NDArray[np.bool_]
 
 FALSE_NEGATIVE_RATE = 0.2
-"""Where the true-negative rate is read off, as DeepPrune (arXiv 2510.08483) does."""
+"""False-negative rate at which the true-negative rate is taken, as in DeepPrune (arXiv
+2510.08483)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What a judge is worth on a set of pairs; None where the pairs do not say."""
+    """A judge's metrics on a set of pairs; None if they are undefined for these pairs."""
 
     pairs: int
     problems: int
@@ -39,18 +41,19 @@ class Quality:
 
 
 def quality(labels: Labels, scores: Floats, problem: Ints, cell: Ints) -> Quality:
-    """Everything about the scores of some pairs; all arrays have shape (pairs,).
+    """Compute all metrics of the scores of some pairs; all arrays have shape (pairs,).
 
     Parameters
     ----------
     labels
-        Whether a pair's answers are the same.
+        True if a pair's answers are the same.
     scores
         P(same).
     problem
-        Which problem a pair belongs to, numbered from 0 without gaps: the unit of resampling.
+        Each pair's problem, numbered from 0 without gaps: the unit of resampling.
     cell
-        Which problem of which model, numbered from 0 without gaps: where AUROC within is taken.
+        Each pair's problem and model, numbered from 0 without gaps: the unit of AUROC within
+        problems.
     """
     sampler = Bootstrap(int(problem.max()) + 1)
     return Quality(
@@ -66,9 +69,9 @@ def quality(labels: Labels, scores: Floats, problem: Ints, cell: Ints) -> Qualit
 
 
 def auroc(labels: Labels, scores: Floats, problem: Ints, sampler: Bootstrap) -> Estimate | None:
-    """Chance that a same-answer pair scores above a different-answer one, ties counting half.
+    """Compute the AUROC: P(a same-answer pair scores above a different-answer one), ties half.
 
-    None where all pairs have one label. Resamples without both labels are left out of the interval.
+    None if all pairs have one label. Resamples without both labels are left out of the interval.
     """
     if labels.all() or not labels.any():
         return None
@@ -78,8 +81,8 @@ def auroc(labels: Labels, scores: Floats, problem: Ints, sampler: Bootstrap) -> 
     every = np.concatenate(positives)
     owner = np.repeat(np.arange(len(positives)), [len(each) for each in positives])
     for index, rejected in enumerate(negatives):
-        # Twice the wins of each problem's positives over this problem's negatives: whole numbers,
-        # so that sums do not depend on their order.
+        # Twice the wins of each problem's positives over this problem's negatives: integers, so
+        # that sums do not depend on their order.
         twice = np.searchsorted(rejected, every, "left") + np.searchsorted(rejected, every, "right")
         won = np.bincount(owner, weights=twice, minlength=len(positives))
         wins += counts[:, index] * (counts @ won)
@@ -95,10 +98,11 @@ def true_negative_rate(
     sampler: Bootstrap,
     false_negative_rate: float = FALSE_NEGATIVE_RATE,
 ) -> Estimate | None:
-    """TNR@FNR: the share of different-answer pairs rejected where a share of the same are, too.
+    """Compute TNR@FNR: the share of different-answer pairs that are rejected at this FNR.
 
-    Read off the ROC curve, straight between its points, at TPR = 1 − FNR; where the curve rises
-    there, at its least false-positive rate. None where all pairs have one label.
+    It is taken from the ROC curve at TPR = 1 − FNR, with linear interpolation between its points;
+    if the curve is vertical there, at the least false-positive rate. None if all pairs have one
+    label.
     """
     if labels.all() or not labels.any():
         return None
@@ -114,14 +118,17 @@ def true_negative_rate(
 def _rejected(
     positives: list[Floats], negatives: list[Floats], counts: Floats, accepted: float
 ) -> Floats:
-    """TNR at TPR = `accepted` of each resample; `counts` has shape (resamples, problems)."""
+    """Compute the TNR at TPR = `accepted` of each resample.
+
+    `counts` has shape (resamples, problems).
+    """
     levels = np.unique(np.concatenate(positives + negatives))
     total = _sums(counts, positives)
-    # The highest level at which enough positives are at or above it, by bisection: at `low` enough
-    # are, above `high` they are not.
+    # Bisect for the highest level with enough positives at or above it: at `low` there are enough,
+    # above `high` there are not.
     low = np.zeros(len(counts), dtype=np.int64)
     high = np.full(len(counts), len(levels) - 1)
-    wanted = accepted * total * (1.0 - 1e-12)  # the share of a whole number may round up past it
+    wanted = accepted * total * (1.0 - 1e-12)  # the product may round up past a whole number
     while (low < high).any():
         middle = (low + high + 1) // 2
         enough = _at_least(positives, counts, levels[middle]) >= wanted
@@ -140,7 +147,7 @@ def _rejected(
 
 
 def _at_least(scores: list[Floats], counts: Floats, level: Floats) -> Floats:
-    """How many scores of each resample are at or above its level, shape (resamples,)."""
+    """Count the scores of each resample at or above its level, shape (resamples,)."""
     total = np.zeros(len(counts))
     for index, each in enumerate(scores):
         total += counts[:, index] * (len(each) - np.searchsorted(each, level, "left"))
@@ -150,9 +157,10 @@ def _at_least(scores: list[Floats], counts: Floats, level: Floats) -> Floats:
 def within_auroc(
     labels: Labels, scores: Floats, problem: Ints, cell: Ints, sampler: Bootstrap
 ) -> Estimate | None:
-    """AUROC inside each problem of each model, averaged over those that have both labels.
+    """Compute the AUROC inside each problem of each model, averaged over those with both labels.
 
-    What pruning needs: it only ever compares traces of one problem. None where there is none.
+    It is the relevant metric for pruning, which only compares traces of one problem. None if no
+    problem has both labels.
     """
     sums, cells = np.zeros(sampler.num_problems), np.zeros(sampler.num_problems)
     order = np.argsort(cell, kind="stable")
@@ -165,7 +173,7 @@ def within_auroc(
 
 
 def _area(labels: Labels, scores: Floats) -> float:
-    """AUROC of pairs of both labels: sums of whole numbers, so that their order changes no bit."""
+    """Compute the AUROC of pairs with both labels from integer sums, independent of their order."""
     positives, negatives = scores[labels], np.sort(scores[~labels])
     sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")
     twice = sum(int(np.searchsorted(negatives, positives, side).sum()) for side in sides)
@@ -173,9 +181,9 @@ def _area(labels: Labels, scores: Floats) -> float:
 
 
 def calibration(labels: Labels, scores: Floats, bins: int = 10) -> list[tuple[float, float, int]]:
-    """Mean score, share of same-answer pairs and number of pairs in each of `bins` equal bins.
+    """Return mean score, share of same-answer pairs and number of pairs in each bin.
 
-    Bins of [0, 1]; empty ones are left out.
+    `bins` equal bins divide [0, 1]; empty ones are left out.
     """
     index = np.minimum((scores * bins).astype(np.int64), bins - 1)
     return [
@@ -186,7 +194,7 @@ def calibration(labels: Labels, scores: Floats, bins: int = 10) -> list[tuple[fl
 
 
 def calibration_error(labels: Labels, scores: Floats, bins: int = 10) -> float:
-    """Expected calibration error: |mean score − share of same|, averaged over pairs."""
+    """Compute the expected calibration error: |mean score − share of same|, averaged over pairs."""
     rows = calibration(labels, scores, bins)
     return sum(number * abs(mean - share) for mean, share, number in rows) / len(labels)
 
@@ -194,7 +202,7 @@ def calibration_error(labels: Labels, scores: Floats, bins: int = 10) -> float:
 def _by_problem(
     labels: Labels, scores: Floats, problem: Ints, num_problems: int
 ) -> tuple[list[Floats], list[Floats]]:
-    """Sorted scores of each problem's positives and of its negatives."""
+    """Return the sorted scores of each problem's positives, and of its negatives."""
     sides = []
     for side in (labels, ~labels):
         chosen, owner = scores[side], problem[side]
@@ -205,7 +213,7 @@ def _by_problem(
 
 
 def _sums(counts: Floats, scores: list[Floats]) -> Floats:
-    """How many scores each resample holds, shape (resamples,)."""
+    """Count the scores in each resample, shape (resamples,)."""
     lengths = np.array([len(each) for each in scores], dtype=np.float64)
     held: Floats = (counts * lengths).sum(axis=1)
     return held

@@ -1,4 +1,4 @@
-"""Pictures of judges: loss curve, ROC curves, calibration."""
+"""Plots of judges: loss curve, ROC curves, calibration."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from judges.evaluation.metrics import Floats, Labels, calibration
 from simulator.report.plot import COLOURS
 
 SIZE = 380
-"""Pixels of a panel's side."""
+"""Side length of a panel, in pixels."""
 
 POINTS = 400
-"""At most as many points are drawn of a curve."""
+"""Most points that are drawn of a curve."""
 
 Curve = tuple[str, Labels, Floats]
-"""A judge's name, the labels of pairs, and its scores of them."""
+"""A judge's name, the labels of the pairs, and its scores."""
 
 
 def picture(chart: Any, kind: str) -> bytes:
-    """A chart as a file's content; `kind` is `svg` or `png` (at twice the size)."""
+    """Render a chart as the content of a file; `kind` is `svg` or `png` (at twice the size)."""
     chart = chart.configure_view(stroke="#cccccc").configure_axis(gridColor="#eeeeee")
     if kind == "svg":
         text = io.StringIO()
@@ -34,7 +34,7 @@ def picture(chart: Any, kind: str) -> bytes:
 
 
 def loss_plot(losses: Sequence[float], title: str) -> bytes:
-    """The loss of each update and its running mean over a twentieth of them, as SVG."""
+    """Draw the loss of each update, and its running mean over a twentieth of them, as SVG."""
     import altair as alt
 
     every = max(1, len(losses) // POINTS)
@@ -57,7 +57,7 @@ def loss_plot(losses: Sequence[float], title: str) -> bytes:
 
 
 def roc_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
-    """ROC curves over the same pairs; dashed: chance, and where TNR@0.2 is read off."""
+    """Draw ROC curves over the same pairs; dashed lines: chance, and the TPR of TNR@0.2."""
     import altair as alt
     from sklearn.metrics import roc_curve
 
@@ -87,7 +87,7 @@ def roc_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
 
 
 def calibration_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
-    """Share of same-answer pairs against the score, in tenths; the larger, the more pairs."""
+    """Draw the share of same-answer pairs against the score, in ten bins; size: pairs."""
     import altair as alt
 
     rows = [

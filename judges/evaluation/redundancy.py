@@ -1,4 +1,4 @@
-"""How often traces of one problem end in the same answer (DeepPrune, arXiv 2510.08483)."""
+"""Redundancy: share of pairs of traces with the same answer (DeepPrune, arXiv 2510.08483)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from simulator.pools.pool import NO_ANSWER, Pool
 from simulator.statistics import Estimate, bootstrap
 
 TOGETHER = "all together"
-"""The name of the row that several pools make together."""
+"""Name of the row over all pools."""
 
 PUBLISHED_SHARES = {
     "GLM-4.5-Air": 94.5,
@@ -23,32 +23,32 @@ PUBLISHED_SHARES = {
     "Qwen3-4B-Thinking": 93.1,
     "together": 81.6,
 }
-"""Same-answer pairs by model, in %, as DeepPrune has them (arXiv 2510.08483)."""
+"""Same-answer pairs by model, in %, as published by DeepPrune (arXiv 2510.08483)."""
 
 PUBLISHED = "Published (arXiv 2510.08483), on other traces: " + (
     ", ".join(f"{model} {share}" for model, share in PUBLISHED_SHARES.items()) + "."
 )
 
 Counts = Mapping[tuple[str, str], tuple[int, int]]
-"""Pairs that agree, and all pairs, by benchmark and problem."""
+"""Number of pairs that agree, and of all pairs, by benchmark and problem."""
 
 
 @dataclass(frozen=True, slots=True)
 class Redundancy:
-    """Pairs of traces of one problem with an answer each, and those that agree in it.
+    """Counts of pairs of answered traces of the same problem, and of those with the same answer.
 
     Parameters
     ----------
     pool
-        Its name, or `TOGETHER`.
+        The pool's name, or `TOGETHER`.
     problems
-        Those with two answered traces or more.
+        Number of problems with two or more answered traces.
     same_pairs, pairs
-        Summed over problems.
+        Sums over problems.
     share
-        `same_pairs` over `pairs`: a problem weighs as much as it has pairs.
+        `same_pairs` over `pairs`, which weights a problem by its pairs.
     mean
-        The same share of each problem, averaged over those that have pairs.
+        The mean of the problems' shares, over those that have pairs.
     """
 
     pool: str
@@ -60,7 +60,7 @@ class Redundancy:
     mean: Estimate | None
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything above, ready for JSON."""
+        """Return all fields as a JSON-compatible dict."""
         return {
             "pool": self.pool,
             "synthetic": self.synthetic,
@@ -73,10 +73,10 @@ class Redundancy:
 
 
 def redundancies(pools: Sequence[Pool]) -> list[Redundancy]:
-    """The redundancy of each pool and, where there are several, of all together.
+    """Compute the redundancy of each pool and, if there are several, of all together.
 
-    Intervals are from a bootstrap over problems; a problem that several pools have is one problem
-    there, drawn with the traces of all its models.
+    Intervals are from a bootstrap over problems. A problem that is in several pools is drawn as one
+    problem, with the traces of all its models.
     """
     counts = [count_pairs(pool) for pool in pools]
     rows = [
@@ -94,7 +94,7 @@ def redundancies(pools: Sequence[Pool]) -> list[Redundancy]:
 
 
 def count_pairs(pool: Pool) -> Counts:
-    """Pairs of a pool's traces that agree and all pairs; traces without an answer are left out."""
+    """Count the pairs of a pool's traces that agree, and all pairs, of traces with an answer."""
     counts = {}
     for problem in pool.problems:
         answers = problem.answer_class[problem.answer_class != NO_ANSWER]
@@ -121,7 +121,7 @@ def _redundancy(name: str, synthetic: bool, counts: Counts) -> Redundancy:
 
 
 def plot(rows: Sequence[Redundancy], kind: str) -> bytes:
-    """Shares with their intervals as a picture; `kind` is "png" (at twice the size) or "svg"."""
+    """Draw shares with their intervals; `kind` is "png" (at twice the size) or "svg"."""
     import altair as alt
 
     points = [

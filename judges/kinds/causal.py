@@ -1,4 +1,4 @@
-"""What judges share that put a question to a causal language model, whatever runs the model."""
+"""Common base of the judges that prompt a causal language model, whichever engine runs it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from judges.protocol import Identity, Ints
 from simulator.errors import UserError
 
 DEFAULT_MODEL = "THU-KEG/DeepPrune-Judge-4B"
-"""The published judge; `Qwen/Qwen3-4B-Instruct-2507` is what it was trained from."""
+"""The published judge, which was trained from `Qwen/Qwen3-4B-Instruct-2507`."""
 
 DEFAULT_TRUNCATION = Truncation("words", 25)
-"""What the published judge was trained on."""
+"""The truncation that the published judge was trained on."""
 
 
 class CausalJudge(ABC):
@@ -29,15 +29,16 @@ class CausalJudge(ABC):
     Parameters
     ----------
     model, revision
-        A folder, or a repository of the Hugging Face hub and a commit, branch or tag of it; None
-        takes the commit that is pinned here, else the newest, which is then in `resolved`.
+        A folder, or a repository of the Hugging Face hub and a commit, branch or tag of it. None
+        selects the pinned commit, else the newest, which is then stored in `resolved`.
     prompt
-        A template file with {trace_a} and {trace_b}; None takes what the model was trained with,
-        else the built-in one.
+        A template file with {trace_a} and {trace_b}; None selects the template that the model was
+        trained with, else the built-in one.
     same, different
         The two labels, one token each; None as for `prompt`.
     truncation
-        Where traces are cut; None takes what the model was trained with, else 25 reasoning words.
+        The truncation of traces; None selects the one that the model was trained with, else 25
+        reasoning words.
     """
 
     kind: ClassVar[str]
@@ -57,18 +58,20 @@ class CausalJudge(ABC):
         self.folder, self._weights, self.resolved = found.folder, found.weights, found.resolved
         trained = judge_file(self.folder)
         if trained.get("kind", "hf") != "hf":
-            raise UserError(f"{model}: trained as judge {trained['kind']}; name it so")
+            raise UserError(
+                f"{model}: trained as judge {trained['kind']}; use {trained['kind']}:model={model}"
+            )
         self.template = template_of(trained, prompt, same, different)
         self.truncation = truncation or truncation_of(trained) or DEFAULT_TRUNCATION
 
     @property
     @abstractmethod
     def dtype_name(self) -> str:
-        """The arithmetic that scores are computed in."""
+        """Number format that scores are computed in."""
 
     @property
     def identity(self) -> Identity:
-        """What its scores depend on."""
+        """Everything that the scores depend on."""
         return Identity(
             name=f"{self.kind}-{Path(self.model_name).name}",
             weights=self._weights,
@@ -79,12 +82,12 @@ class CausalJudge(ABC):
 
     @cached_property
     def parameters(self) -> int | None:
-        """Parameters of the model."""
+        """Number of parameters of the model."""
         return count_parameters(self.folder)
 
     @property
     def template_tokens(self) -> int:
-        """Tokens of a prompt beside the two prefixes."""
+        """Number of tokens of a prompt besides the two prefixes."""
         return self.prompter.template_tokens
 
     @cached_property
@@ -93,35 +96,35 @@ class CausalJudge(ABC):
         return make_prompter(self.template, load_tokenizer(self.folder), self.model_name)
 
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
-        """Tokens of each prefix, shape (len(prefixes),)."""
+        """Count the tokens of each prefix, shape (len(prefixes),)."""
         return np.array([len(ids) for ids in self.prompter.tokens(prefixes)], dtype=np.int64)
 
 
 def not_numbers(model: str, what: str, dtype: str) -> str:
-    """What to say of a model whose output is NaN or infinite."""
+    """Write the error message for a model whose output is NaN or infinite."""
     if dtype == "float32":
-        return f"{model}: gives {what} that are not numbers (NaN); its weights are damaged"
+        return f"{model}: gives {what} that are not finite (NaN); its weights are damaged"
     return (
-        f"{model}: gives {what} that are not numbers (NaN); its weights are damaged or overflow in "
+        f"{model}: gives {what} that are not finite (NaN); its weights are damaged or overflow in "
         f"{dtype}, try dtype=float32"
     )
 
 
 def too_long(model: str, longest: int, context: int, template: int) -> str:
-    """What to say of a prompt of `longest` tokens, `template` of them beside the two prefixes."""
+    """Write the error message for a prompt of `longest` tokens, `template` of them the template."""
     return (
         f"{model}: a prompt of {longest:,} tokens is longer than its context of {context:,}; "
-        f"cut traces earlier (-t; {template:,} tokens are the template's)"
+        f"truncate traces earlier (-t; the template takes {template:,} tokens)"
     )
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """A model's tokenizer.
+    """Load a model's tokenizer.
 
     Raises
     ------
     UserError
-        There is none in the folder.
+        The folder has no tokenizer, or it cannot be loaded.
     """
     from transformers import AutoTokenizer
 
@@ -139,7 +142,7 @@ def load_tokenizer(folder: Path) -> Any:
 def template_of(
     trained: dict[str, Any], prompt: str | None, same: str | None, different: str | None
 ) -> Template:
-    """The template to ask with: what was typed, else what the model was trained with."""
+    """Return the prompt template: the user's, else the one the model was trained with."""
     known = trained.get("template")
     if prompt is None and isinstance(known, dict):
         template = Template(known["text"], known["same"], known["different"])
@@ -150,6 +153,6 @@ def template_of(
 
 
 def truncation_of(trained: dict[str, Any]) -> Truncation | None:
-    """Where the traces that the model was trained on were cut; None where it does not say."""
+    """Return the truncation that the model was trained on; None if it is not recorded."""
     text = trained.get("truncation")
     return Truncation.parse(text) if isinstance(text, str) else None

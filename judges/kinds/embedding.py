@@ -1,7 +1,7 @@
-"""Judge `embedding`: how near two prefixes are in a sentence encoder's space.
+"""Judge `embedding`: similarity of two prefixes in a sentence encoder's space.
 
-P(same) is the cosine, those below 0 counting as 0: the baseline of DeepPrune (arXiv 2510.08483,
-section 3.2). With a head that `judge train` made, it is the head's probability instead.
+P(same) is the cosine similarity, or 0 if it is negative: the baseline of DeepPrune
+(arXiv 2510.08483, section 3.2). With a head from `judge train`, it is the head's probability.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 
 DEFAULT_TRUNCATION = Truncation("tokens", 700)
-"""As in the published baseline."""
+"""Truncation of the published baseline."""
 
 HEAD_FILE = "pair_head.safetensors"
 
 BATCH_TOKENS = {"cpu": 2_048, "cuda": 65_536}
-"""Tokens that are encoded at once, padding included. A CPU is twice as fast with few, which stay in
-its caches."""
+"""Tokens that are encoded at once, including padding. A CPU is twice as fast with few tokens, which
+stay in its caches."""
 
 
 class EmbeddingJudge:
-    """A sentence encoder as a judge. Nothing is loaded before it is needed.
+    """A sentence encoder as a judge. The model is loaded on first use.
 
     Parameters
     ----------
@@ -45,10 +45,11 @@ class EmbeddingJudge:
     device
         As for `judges.kinds.hf.HfJudge`.
     head
-        Whether to use the pair head that the model was trained with: `auto` where it has one,
-        `none` for the cosine.
+        `auto` uses the pair head that the model was trained with, if it has one; `none` uses the
+        cosine.
     truncation
-        Where traces are cut; None takes what the model was trained with, else 700 tokens.
+        The truncation of traces; None selects the one that the model was trained with, else 700
+        tokens.
     """
 
     unranked = False
@@ -69,7 +70,9 @@ class EmbeddingJudge:
         self.folder, self._weights, self.resolved = found.folder, found.weights, found.resolved
         trained = judge_file(self.folder)
         if trained.get("kind", "embedding") != "embedding":
-            raise UserError(f"{model}: trained as judge {trained['kind']}; name it so")
+            raise UserError(
+                f"{model}: trained as judge {trained['kind']}; use {trained['kind']}:model={model}"
+            )
         cut = trained.get("truncation")
         self.truncation = truncation or (
             Truncation.parse(cut) if isinstance(cut, str) else DEFAULT_TRUNCATION
@@ -92,12 +95,12 @@ class EmbeddingJudge:
 
     @cached_property
     def encoder(self) -> Any:
-        """The model, loaded."""
+        """The loaded model."""
         return load_encoder(self.folder, choose_device(self._device)).eval()
 
     @cached_property
     def head(self) -> Any:
-        """The pair head, loaded."""
+        """The loaded pair head."""
         from safetensors.torch import load_file
 
         head = make_head(self.encoder.get_embedding_dimension())
@@ -133,23 +136,23 @@ class EmbeddingJudge:
         return scores
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the model, which each process loads by itself."""
+        """Leave the model out, as each process loads it itself."""
         return {
             key: value for key, value in self.__dict__.items() if key not in ("encoder", "head")
         }
 
 
 def load_encoder(folder: Path, device: str) -> Any:
-    """A sentence encoder that reads as many tokens at once as it has positions.
+    """Load a sentence encoder that reads as many tokens at once as it has positions.
 
-    sentence-transformers cuts at what a model's makers set, 256 for all-MiniLM-L6-v2, and says
-    nothing. Attention weights are not dropped out in training: with that, torch writes out every
-    one of them, which takes most of the memory and half of the time.
+    By default, sentence-transformers silently truncates at the limit that a model's authors set,
+    256 for all-MiniLM-L6-v2. Dropout of attention weights is disabled in training: with it, torch
+    stores every weight, which takes most of the memory and half of the time.
 
     Raises
     ------
     UserError
-        No sentence encoder, or no tokenizer.
+        The folder has no sentence encoder, or no tokenizer.
     """
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
@@ -174,7 +177,7 @@ def load_encoder(folder: Path, device: str) -> Any:
 
 
 def chunks(encoder: Any, texts: Sequence[str]) -> list[list[list[int]]]:
-    """Token ids of each text in pieces that fit the encoder, special tokens included."""
+    """Split the token ids of each text in pieces that fit the encoder, including special tokens."""
     if not texts:
         return []
     encoded = encoder.tokenizer(
@@ -190,9 +193,9 @@ def chunks(encoder: Any, texts: Sequence[str]) -> list[list[list[int]]]:
 
 
 def embed(encoder: Any, texts: Sequence[str]) -> torch.Tensor:
-    """The embedding of each text, shape (texts, dimensions), of length 1.
+    """Compute the embedding of each text, shape (texts, dimensions), normalized to length 1.
 
-    That of a text in several pieces is the mean of theirs, each weighted by its tokens.
+    The embedding of a text in several pieces is their mean, weighted by tokens.
     """
     import torch
 
@@ -216,14 +219,14 @@ def embed(encoder: Any, texts: Sequence[str]) -> torch.Tensor:
 
 
 def pair_features(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """What a pair head reads of two embeddings: |u − v| and u · v, the same in both directions."""
+    """Compute a pair head's input from two embeddings: |u − v| and u · v, which are symmetric."""
     import torch
 
     return torch.cat([(first - second).abs(), first * second], dim=-1)
 
 
 def make_head(dimensions: int) -> torch.nn.Sequential:
-    """A pair head for embeddings of this size: one hidden layer, logits of different and same."""
+    """Make a pair head for embeddings of this size: one hidden layer, logits different and same."""
     from torch import nn
 
     return nn.Sequential(nn.Linear(2 * dimensions, dimensions), nn.GELU(), nn.Linear(dimensions, 2))

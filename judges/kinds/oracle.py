@@ -1,6 +1,6 @@
-"""The oracle: the true label of a pair, blurred until its AUROC is the one asked for.
+"""The oracle: the true label of a pair, with noise that gives the requested AUROC.
 
-For studies of what a judge of some quality would be worth. It knows the answers, so its runs are
+It serves to study the value of a judge of a given quality. It uses ground truth, so its runs are
 unranked.
 """
 
@@ -18,46 +18,46 @@ from simulator.errors import UserError
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 
 PUBLISHED_AUROC = 0.8701
-"""Of the best judge of DeepPrune (arXiv 2510.08483, first version): 25 reasoning words, focal loss
-and oversampling, averaged over its test models."""
+"""AUROC of the best judge of DeepPrune (arXiv 2510.08483, first version): 25 reasoning words, focal
+loss and oversampling, averaged over its test models."""
 
 SAME_SHARE = 0.8
-"""Share of the pairs that the published judge was trained on whose answers are the same (about 80%,
+"""Share of same-answer pairs in the training data of the published judge (about 80%,
 arXiv 2510.08483, section 4.1.2)."""
 
 VERSION = 2
-"""Goes up whenever a score changes."""
+"""Version of the scores, incremented whenever a score changes."""
 
 
 @dataclass(frozen=True)
 class OracleJudge:
-    """P(same answer) for one who sees x = ±d/2 + noise of a pair, + where the answers are the same.
+    """A judge that observes x = ±d/2 + noise of a pair, with + if the answers are the same.
 
     With standard normal noise and d = √2 Φ⁻¹(AUROC), x of a random same-answer pair is above that
     of a random different-answer pair with probability `auroc`. The score is the posterior,
-    P(same | x) = sigmoid(d x + logit(same_share)), which orders pairs as x does. It is what a judge
-    learns that is trained with cross-entropy on pairs of which `same_share` are the same: where
-    that share holds, of the pairs with score s a share s is the same. A judge that cannot tell
-    (AUROC 0.5) says `same_share` of every pair.
+    P(same | x) = sigmoid(d x + logit(same_share)), which orders pairs as x does. A judge trained
+    with cross-entropy on pairs of which a share `same_share` is the same learns this score. On
+    pairs with that share it is calibrated: of the pairs with score s, a share s is the same. A
+    judge without information (AUROC 0.5) gives `same_share` to every pair.
 
-    A share of the noise's variance belongs to the two traces (u_a + u_b, each u the same in all of
-    a trace's pairs), the rest to the pair: a judge that misreads a trace does so in every pair, and
-    an average over many partners does not make up for it. How large that share is in real judges is
-    not published; one half is ours.
+    A share of the noise's variance belongs to the two traces (u_a + u_b, with the same u in all
+    pairs of a trace), the rest to the pair: a judge that misreads a trace does so in every pair, so
+    an average over many partners does not remove this noise. The share in real judges is not
+    published; one half is our assumption.
 
-    A trace without an answer counts as different from every other. At AUROC 1 there is no noise and
-    scores are 0 and 1.
+    A trace without an answer counts as different from every other. At AUROC 1 there is no noise,
+    and scores are 0 and 1.
 
     Parameters
     ----------
     auroc
-        From 0.5, chance, to 1.
+        The AUROC, from 0.5 (chance) to 1.
     same_share
         Share of same-answer pairs that the judge was trained on, above 0 and below 1.
     trace_share
         Share of the noise's variance that belongs to traces, 0 to 1.
     seed
-        Gives other noise.
+        Seed of the noise.
     """
 
     auroc: float = 1.0
@@ -86,7 +86,7 @@ class OracleJudge:
 
     @property
     def parameters(self) -> None:
-        """It has no model."""
+        """None, because the oracle has no model."""
 
     @property
     def template_tokens(self) -> int:
@@ -97,7 +97,7 @@ class OracleJudge:
         return True
 
     def score_stored(self, problem: StoredProblem, pairs: Ints) -> Floats:
-        """See `judges.protocol.StoredJudge`."""
+        """Score pairs; see `judges.protocol.StoredJudge`."""
         same = same_answer(problem, pairs)
         if self.auroc == 1:
             return same.astype(np.float64)
@@ -112,7 +112,7 @@ class OracleJudge:
         return scores
 
     def _normal(self, problem: StoredProblem, what: str, numbers: npt.NDArray[np.uint64]) -> Floats:
-        """Standard normal numbers that depend on seed, pool, problem and `numbers` alone."""
+        """Draw standard normal numbers that depend only on seed, pool, problem and `numbers`."""
         text = f"{self.seed}\0{problem.pool.name}\0{problem.problem_id}\0{what}"
         key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
         bits = mixed(numbers ^ mixed(np.array([key], dtype=np.uint64)))
@@ -122,14 +122,14 @@ class OracleJudge:
 
 
 def same_answer(problem: StoredProblem, pairs: Ints) -> npt.NDArray[np.bool_]:
-    """Whether both traces of each pair end in the same answer, shape (n,); never without one."""
+    """Check whether both traces of each pair have the same answer, shape (n,); False for none."""
     answers = problem.answer_class[pairs]
     same: npt.NDArray[np.bool_] = (answers[:, 0] == answers[:, 1]) & (answers[:, 0] != NO_ANSWER)
     return same
 
 
 def mixed(numbers: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """A hash of 64-bit numbers, one to one: the finaliser of SplitMix64 (Steele et al. 2014)."""
+    """Hash 64-bit numbers, one to one: the finaliser of SplitMix64 (Steele et al. 2014)."""
     mixed = numbers + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

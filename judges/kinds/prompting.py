@@ -1,8 +1,8 @@
-"""Prompts of judges that are causal language models: a template file, and a model's own tokens.
+"""Prompts of judges that are causal language models: a template, in a model's own tokens.
 
-A prompt is five runs of tokens, each made by itself: what stands before trace A, trace A, what
-stands between, trace B, what stands after. So all pairs of one trace A begin with the same tokens,
-which engines read once, and each prefix is tokenized once, whatever its number of partners.
+A prompt has five parts that are tokenized separately: the text before trace A, trace A, the text
+between, trace B, and the text after. All pairs of one trace A therefore begin with the same tokens,
+which engines read once, and each prefix is tokenized once for all its partners.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIELDS = ("{trace_a}", "{trace_b}")
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt's text with one place for each trace, and the two labels that answer it."""
+    """A prompt's text with a field for each trace, and the two labels that answer it."""
 
     text: str
     same: str = "Yes"
@@ -35,13 +35,13 @@ class Template:
 
     @classmethod
     def read(cls, path: Path | None = None, same: str = "Yes", different: str = "No") -> Template:
-        """The template of a file, None for the built-in one.
+        """Read the template in a file; None for the built-in one.
 
         Raises
         ------
         UserError
-            A file that cannot be read, lacks one of the fields, has one twice, another field, or
-            trace B before trace A.
+            The file cannot be read, lacks one of the fields, has one twice or an unknown one, or
+            has trace B before trace A; or the labels are equal.
         """
         path = path or DEFAULT_TEMPLATE
         try:
@@ -61,7 +61,7 @@ class Template:
         unknown = set(re.findall(r"\{(?:trace|prefix|question|problem)\w*\}", text)) - set(FIELDS)
         if unknown:
             raise UserError(
-                f"{path}: unknown field {min(unknown)}; a judge is shown {' and '.join(FIELDS)}"
+                f"{path}: unknown field {min(unknown)}; the fields are {' and '.join(FIELDS)}"
             )
         if same == different:
             raise UserError(f"both labels are {same!r}; give two that differ")
@@ -69,7 +69,7 @@ class Template:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 of the text and the labels: what tells two prompts apart."""
+        """SHA-256 of the text and the labels, the identity of the prompt."""
         parts = "\0".join((self.text, self.same, self.different))
         return hashlib.sha256(parts.encode()).hexdigest()
 
@@ -78,7 +78,7 @@ class Template:
 class Prompter:
     """A template in the tokens of one model.
 
-    `labels` are the token ids of different and same, in this order, as everywhere.
+    `labels` are the token ids of different and same, always in this order.
     """
 
     tokenizer: PreTrainedTokenizerBase
@@ -89,11 +89,11 @@ class Prompter:
 
     @property
     def template_tokens(self) -> int:
-        """Tokens of a prompt beside the two prefixes."""
+        """Number of tokens of a prompt besides the two prefixes."""
         return len(self.before) + len(self.between) + len(self.after)
 
     def tokens(self, prefixes: Sequence[str]) -> list[list[int]]:
-        """The token ids of each prefix; one that spells a special token is read as plain text."""
+        """Tokenize each prefix; text that spells a special token is read as plain text."""
         if not prefixes:
             return []
         ids: list[list[int]] = self.tokenizer(
@@ -102,24 +102,24 @@ class Prompter:
         return ids
 
     def head(self, first: Sequence[int]) -> list[int]:
-        """What all pairs of trace A share."""
+        """Return the tokens that all pairs of trace A share."""
         return [*self.before, *first, *self.between]
 
     def tail(self, second: Sequence[int]) -> list[int]:
-        """The rest: trace B and what stands after it."""
+        """Return the rest of the tokens: trace B and the text after it."""
         return [*second, *self.after]
 
 
 def make_prompter(template: Template, tokenizer: PreTrainedTokenizerBase, name: str) -> Prompter:
-    """Put a template into a model's tokens, inside its chat template where it has one.
+    """Tokenize a template for a model, inside its chat template if it has one.
 
-    A model without one is a base model: it reads the template as it stands. Where a chat template
-    asks whether to think, it is told not to: the label has to be the next token.
+    A model without a chat template is a base model, which reads the template unchanged. Thinking is
+    disabled in chat templates that support it, because the label has to be the next token.
 
     Raises
     ------
     UserError
-        A label that is not one token, or a chat template that drops a part of the prompt.
+        A label is not one token, or the chat template drops a part of the prompt.
     """
     text = template.text
     if tokenizer.chat_template:
@@ -130,7 +130,7 @@ def make_prompter(template: Template, tokenizer: PreTrainedTokenizerBase, name: 
             enable_thinking=False,
         )
         if any(text.count(field) != 1 for field in FIELDS):
-            raise UserError(f"{name}: its chat template does not pass on the prompt as it stands")
+            raise UserError(f"{name}: its chat template changes the prompt")
         start: list[int] = []
     else:
         start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
@@ -145,7 +145,7 @@ def make_prompter(template: Template, tokenizer: PreTrainedTokenizerBase, name: 
     if labels[0] == labels[1]:
         raise UserError(
             f"{name}: its tokenizer gives {template.same!r} and {template.different!r} the same "
-            "token; give labels that it tells apart"
+            "token; give labels with different tokens"
         )
     return Prompter(
         tokenizer, [*start, *ids(before)], ids(between), ids(after), (labels[0], labels[1])

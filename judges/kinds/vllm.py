@@ -1,7 +1,7 @@
-"""Judge `vllm`: the same question as judge `hf`, put to vLLM's engine.
+"""Judge `vllm`: the same prompts as judge `hf`, in vLLM's engine.
 
-For machines with GPUs and many pairs. The engine keeps what it has read of a prompt (prefix
-caching), so prompts go to it sorted by trace A, which stands before trace B.
+For machines with GPUs and many pairs. The engine caches the beginnings of prompts (prefix caching),
+so prompts are sorted by trace A, which comes before trace B.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from simulator.errors import UserError
 
 
 class VllmJudge(CausalJudge):
-    """A causal language model in vLLM as a judge. Nothing is loaded before it is needed.
+    """A causal language model in vLLM as a judge. The model is loaded on first use.
 
     Parameters
     ----------
@@ -30,19 +30,19 @@ class VllmJudge(CausalJudge):
     dtype
         `bfloat16` or `float32`.
     tensor_parallel, data_parallel
-        GPUs that share one copy of the model, and copies of it: vLLM's own settings.
+        Number of GPUs that share one copy of the model, and number of copies: vLLM's own settings.
     context
-        The longest prompt in tokens; 0 for the model's own, which may need more memory than a GPU
-        has.
+        The longest prompt in tokens; 0 for the model's own limit, which may need more memory than a
+        GPU has.
     memory
-        Share of a GPU's memory that vLLM may take.
+        Share of a GPU's memory that vLLM may use.
     eager
-        Whether to start sooner and run slower, without compiled graphs.
+        True to run without compiled graphs: a faster start, but slower scoring.
 
     Raises
     ------
     UserError
-        On first use: what `judges.kinds.hf.HfJudge` raises, or vLLM cannot start.
+        On first use: as for `judges.kinds.hf.HfJudge`, or vLLM cannot start.
     """
 
     kind = "vllm"
@@ -119,7 +119,7 @@ class VllmJudge(CausalJudge):
         return scores
 
     def _chance(self, logprobs: Any) -> float:
-        """P(same) of the two labels alone, from the log-probabilities of exactly these."""
+        """Compute P(same) from the log-probabilities of the two labels, normalized over them."""
         different, same = (logprobs[label].logprob for label in self.prompter.labels)
         if not (math.isfinite(different) and math.isfinite(same)):
             raise UserError(not_numbers(self.model_name, "probabilities", self.dtype))
@@ -137,13 +137,13 @@ class VllmJudge(CausalJudge):
             raise UserError(too_long(self.model_name, longest, context, template))
 
     def __getstate__(self) -> dict[str, object]:
-        """Without the engine, which each process starts by itself."""
+        """Leave the engine out, as each process starts its own."""
         loaded = ("engine", "prompter")
         return {key: value for key, value in self.__dict__.items() if key not in loaded}
 
 
 def _library() -> Any:
-    """The library vllm, which is needed on first use: stored scores do without."""
+    """Import the library vllm on first use only, as stored scores do not need it."""
     try:
         import vllm
     except ModuleNotFoundError as error:

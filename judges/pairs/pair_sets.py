@@ -1,9 +1,9 @@
-"""Sets of pairs to train and evaluate judges on: made from pools, and complete in themselves.
+"""Sets of pairs to train and evaluate judges on: made from pools, then independent of them.
 
-A set is one folder. `pairs.json` says what it is, where its pairs come from and what was left out;
-`prefixes.parquet` holds what a judge is shown of each trace, once for each truncation;
-`pairs.parquet` names two traces, whether their final answers are the same, and the side of the
-split. No text after the cut is in it, so that no judge can be trained on an answer by mistake.
+A set is one folder. `pairs.json` describes the set, its source pools and the traces left out;
+`prefixes.parquet` holds the prefix of each trace for each truncation; `pairs.parquet` names two
+traces per row, with a label for the same final answer and the side of the split. The set has no
+text after the cut, so no judge can be trained on an answer by mistake.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ FORMAT = 1
 """Version of the format; a reader refuses a newer one."""
 
 TRACES = 16
-"""Traces drawn of each problem: 120 pairs (arXiv 2510.08483, section 3.2)."""
+"""Traces drawn per problem, which make 120 pairs (arXiv 2510.08483, section 3.2)."""
 
 TEST_SHARE = 0.3
-"""Share of the problems, and of the models where none are named, to test on."""
+"""Share of the problems to test on; also of the models, unless test models are named."""
 
 LENGTH_REASONS = frozenset({"length", "max_tokens", "model_length", "forced_close"})
-"""Finish reasons of a trace that was cut by the length limit, whatever it answered."""
+"""Finish reasons of a trace that was truncated by the length limit, even if it has an answer."""
 
 SCHEMAS: dict[str, pa.Schema] = {
     "prefixes": pa.schema(
@@ -66,16 +66,16 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
 }
-"""Columns of each file. `problem` is what the split keeps on one side: the same for the same
-question, whatever pool it is in. `whole` says that a prefix is all of its trace."""
+"""Columns of each file. `problem` is the key that the split keeps on one side: it is the same for
+the same question in all pools. `whole` says that a prefix is the whole trace."""
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """The pairs of one problem of one pool: what a judge scores in one call.
+    """The pairs of one problem of one pool, which a judge scores in one call.
 
-    `prefixes` are those of the drawn traces in order of trace id; `pairs`, shape (n, 2), index
-    them, the lower first; `same` has shape (n,). `problem` is the key that the split goes by.
+    `prefixes` are those of the drawn traces in order of trace id; `pairs`, shape (n, 2), are
+    indices of prefixes, the lower first; `same` has shape (n,). `problem` is the key of the split.
     """
 
     pool: str
@@ -98,35 +98,36 @@ def make_pairs(
     test_models: Sequence[str] = (),
     seed: int = 0,
 ) -> PairSet:
-    """Draw traces of each problem, pair all of them, split, and write the set.
+    """Draw traces of each problem, make all their pairs, split them, and write the set.
 
     Parameters
     ----------
     pools
-        With text. The same problem may be in several: it is on one side in all of them.
+        Pools with text. The same problem may be in several; it is on one side in all of them.
     folder
-        Must not exist.
+        The folder to write, which must not exist.
     truncations
-        What is kept of each trace, to train and evaluate with any of them.
+        The truncations to store; a judge can be trained and evaluated with any of them.
     traces
-        How many are drawn of each problem, of those with an answer that ended by themselves.
+        Number of traces to draw per problem, from those that finished with an answer.
     test_share
-        Share of the problems of each benchmark to test on; 1 tests on all, 0 on none.
+        Share of the problems of each benchmark to test on: 1 for all, 0 for none.
     test_models
-        Globs over names of models to test on. None given: a share of them drawn with the seed, at
-        least one and not all; with one model alone, or where everything is on one side, the split
-        is by problem only.
+        Globs over names of models to test on. If empty, a share of the models is drawn with the
+        seed, at least one and not all. With a single model, or if everything is on one side, the
+        split is by problem only.
     seed
-        Of the draws of traces, problems and models. Each depends on the seed and its own name only,
-        not on what else is there.
+        Seed of the draws of traces, problems and models. Each draw depends only on the seed and the
+        drawn name, not on the other names.
 
     Raises
     ------
     UserError
-        A folder that exists, a pool without text, globs that match no model or all, or no pairs.
+        The folder exists, a pool has no text, the globs match no model or all, or there are no
+        pairs.
     """
     if folder.exists():
-        raise UserError(f"{folder}: exists already; choose another place")
+        raise UserError(f"{folder}: exists already; choose another folder")
     keys = problem_keys(pools)
     split = make_split(pools, keys, test_share, test_models, seed)
     counts = {pool.name: _Counts() for pool in pools}
@@ -174,7 +175,7 @@ def make_pairs(
             },
         }
         if not any(each.train or each.test for each in counts.values()):
-            raise UserError("no problem has two traces with an answer: there is nothing to pair")
+            raise UserError("no problem has two traces with an answer, so there are no pairs")
         (temporary / "pairs.json").write_text(
             json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
@@ -192,7 +193,7 @@ class PairSet:
     Raises
     ------
     UserError
-        The folder holds no set of pairs, a newer format, or other files than its description says.
+        The folder holds no set of pairs or a newer format, or a file does not match its hash.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -205,7 +206,7 @@ class PairSet:
             self.truncations = [Truncation.parse(each) for each in self.info["truncations"]]
         except OSError:
             raise UserError(
-                f"{folder}: no set of pairs here; make one with: deepprune-sim judge pairs"
+                f"{folder}: not a set of pairs; make one with: deepprune-sim judge pairs"
             ) from None
         except (ValueError, KeyError, TypeError, AttributeError):
             raise UserError(f"{file}: not a description of pairs; make the set again") from None
@@ -214,28 +215,30 @@ class PairSet:
         for name in ("pairs.parquet", "prefixes.parquet"):
             with reading(folder / name) as path:
                 if file_sha256(path) != stored.get(name):
-                    raise UserError(f"{path}: not the file that pairs.json describes; make it anew")
+                    raise UserError(
+                        f"{path}: not the file that pairs.json describes; make the set again"
+                    )
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over its files: sets that agree on it are the same."""
+        """SHA-256 over the set's files, equal for equal sets."""
         text = json.dumps(self.info["sha256"], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def choose(self, truncation: Truncation | None) -> Truncation:
-        """The truncation asked for, or the set's first.
+        """Return the requested truncation, or the set's first if it is None.
 
         Raises
         ------
         UserError
-            The set was made without it.
+            The set was made without this truncation.
         """
         if truncation is None:
             return self.truncations[0]
         if truncation not in self.truncations:
             has = ", ".join(map(str, self.truncations))
             raise UserError(
-                f"{self.folder}: has no prefixes cut at {truncation} (it has: {has}); choose one "
+                f"{self.folder}: has no prefixes for {truncation} (it has: {has}); choose one "
                 f"of these, or make the pairs again with --truncation {truncation}"
             )
         return truncation
@@ -250,7 +253,7 @@ class PairSet:
         return groups
 
     def groups(self, split: str, truncation: Truncation) -> Iterator[Group]:
-        """The pairs of one side of the split, a problem of a pool at a time, in stored order."""
+        """Yield the pairs of one side of the split, a problem of a pool at a time, as stored."""
         with reading(self.folder / "prefixes.parquet") as path:
             rows = pq.read_table(path, filters=[("truncation", "=", str(truncation))]).to_pylist()
         shown: dict[tuple[str, str], dict[int, tuple[str, bool]]] = {}
@@ -275,7 +278,7 @@ class PairSet:
 
 
 class _Counts:
-    """What became of the traces and pairs of one pool."""
+    """Counts of the traces and pairs of one pool, used and left out."""
 
     def __init__(self) -> None:
         self.no_answer = self.cut = self.not_drawn = self.other_side = 0
@@ -283,7 +286,7 @@ class _Counts:
         self._reasons: dict[str, list[str | None]] = {}
 
     def draw(self, problem: StoredProblem, traces: int, seed: int, side: str | None) -> Ints:
-        """Indices of the traces drawn of a problem, ascending; counts those left out."""
+        """Draw traces of a problem; return their indices, ascending, and count those left out."""
         answered = problem.answer_class != NO_ANSWER
         cut = answered & np.isin(self._finish_reasons(problem), list(LENGTH_REASONS))
         self.no_answer += int((~answered).sum())
@@ -315,7 +318,7 @@ class _Counts:
             self.test, self.test_same = self.test + len(table), self.test_same + same
 
     def as_dict(self) -> dict[str, int]:
-        """Ready for JSON."""
+        """Return the counts as a JSON-compatible dict."""
         return {
             "train_pairs": self.train,
             "train_same": self.train_same,
@@ -363,7 +366,7 @@ def _pair_rows(problem: StoredProblem, drawn: Ints, key: str, side: str) -> pa.T
 
 
 def _check_apart(file: Path) -> None:
-    """A judge must never be tested on a problem that it was trained on."""
+    """Check that no problem is on both sides: test problems must not be trained on."""
     table = pq.read_table(file, columns=["split", "problem"])
     sides: dict[str, set[str]] = {"train": set(), "test": set()}
     for split, problem in zip(*(column.to_pylist() for column in table), strict=True):

@@ -1,4 +1,4 @@
-"""Which problems and models a judge is trained on and which it is tested on: never both."""
+"""Splitting problems and models into a training and a test side: none is on both."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from simulator.pools.pool import Pool
 
 @dataclass(frozen=True)
 class Split:
-    """Which problems and models are tested on, and which are trained on."""
+    """A split of problems and models: those to test on; the others are for training."""
 
     test_problems: frozenset[str]
     test_models: frozenset[str]
     by_model: bool
 
     def side(self, problem: str, model: str) -> str | None:
-        """`train` or `test`, or None for what is on neither side.
+        """Return `train`, `test`, or None for neither side.
 
-        With models split, only other problems of other models are tested on.
+        If models are split, only test problems of test models are on the test side, and only the
+        other problems of the other models are on the training side.
         """
         tested = problem in self.test_problems
         if not self.by_model:
@@ -33,10 +34,10 @@ class Split:
 
 
 def problem_keys(pools: Sequence[Pool]) -> dict[tuple[str, str], str]:
-    """A key for each problem of each pool, (pool name, problem id): equal for the same problem.
+    """Return a key for each (pool name, problem id), equal for the same problem.
 
-    Problems are the same where pools of one benchmark have them under one id, or where their
-    questions agree but for case and spaces.
+    Problems are the same if they have one id in pools of one benchmark, or if their questions are
+    equal except for case and spaces.
     """
     keys: dict[tuple[str, str], str] = {}
     by_question: dict[str, str] = {}
@@ -78,7 +79,7 @@ def make_split(
     Raises
     ------
     UserError
-        A glob that matches no model, or globs that match all.
+        A glob matches no model, or the globs match all models.
     """
     benchmarks: dict[str, set[str]] = {}
     for key in keys.values():
@@ -101,15 +102,15 @@ def make_split(
             )
         tested |= matches
     if tested == models:
-        raise UserError("--test-model: matches every model, so that none is left to train on")
+        raise UserError("--test-model: matches every model, so no model is left to train on")
     return Split(frozenset(problems), frozenset(tested), by_model=True)
 
 
 def _drawn(names: set[str], number: int, seed: int) -> list[str]:
-    """Names drawn without replacement: those whose hashes with the seed are least."""
+    """Draw names without replacement: those with the smallest hashes with the seed."""
     return sorted(names, key=lambda name: rank(seed, name))[:number]
 
 
 def rank(seed: int, name: str) -> str:
-    """Where a name stands in an order drawn with a seed, which no other name changes."""
+    """Return a name's sort key in a random order of a seed, independent of other names."""
     return hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()

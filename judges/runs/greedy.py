@@ -1,4 +1,4 @@
-"""The pairs that greedy clustering asks for, known by letting it ask: a fraction of all pairs."""
+"""The pairs that greedy clustering needs, found by replaying it: a fraction of all pairs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from simulator.runs.spec import RunSpec
 
 @dataclass(frozen=True)
 class GreedyPairs:
-    """What runs of `deepprune` with these parameters, budget, repeats and seed ask a judge for.
+    """The pairs that runs of `deepprune` with these parameters, budget, repeats and seed need.
 
-    Which pairs those are depends on the scores, so the runs are replayed while the judge scores.
-    See `judges.scores.filling.Wanted`.
+    They depend on the scores, so the runs are replayed while the judge scores. Implements
+    `judges.scores.filling.Wanted`.
     """
 
     policies: Sequence[LoadedPolicy]
@@ -30,16 +30,16 @@ class GreedyPairs:
     seed: int
 
     def steps(self, problem: StoredProblem) -> int:
-        """Replays of the problem."""
+        """Return the number of replays of the problem."""
         return len(self.policies) * self.repeats
 
     def fill(self, scores: CachedScores, problem: StoredProblem) -> Generator[tuple[int, int]]:
-        """Store those pairs' scores; yields 1 and how many pairs were scored, a replay at a time.
+        """Store these pairs' scores; yield 1 and the number of pairs scored, for each replay.
 
         Raises
         ------
         UserError
-            A budget of more traces than the problem's pool has.
+            The budget is larger than the traces of a problem in the pool.
         """
         asked = _Filling(scores)
         serving = Serving()
@@ -64,14 +64,14 @@ class GreedyPairs:
 def greedy_options(
     policy: LoadedPolicy, settings: Sequence[str], budget: int | None, repeats: int, seed: int
 ) -> list[str]:
-    """What to give `judge score` for the pairs that a run asks for; nothing where it takes all.
+    """Return the options of `judge score` for the pairs that a run needs; empty for all pairs.
 
     Parameters
     ----------
     policy
-        Of the run, or of any of a sweep's.
+        The policy of the run, or of any run of a sweep.
     settings, budget, repeats, seed
-        As typed: `-p`, where a sweep has several values, `-n`, `--repeats` and `--seed`.
+        The values of `-p` (several per parameter for a sweep), `-n`, `--repeats` and `--seed`.
     """
     if not policy.builtin or policy.name != "deepprune":
         return []
@@ -85,7 +85,7 @@ def greedy_options(
 
 
 class _Filling:
-    """A replay's judge that stores the score of every pair asked for, and counts new ones."""
+    """A replay's judge that stores the score of every requested pair, and counts new ones."""
 
     def __init__(self, scores: CachedScores) -> None:
         self._scores = scores

@@ -1,4 +1,4 @@
-"""The judge of a run: from what a user typed to what a replay asks, and what that costs."""
+"""The judge of a run: from a user's spec to the scores that a replay uses, and their cost."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from simulator.runs.spec import RunJudge
 class RunJudges:
     """The judge that a user named for a run, or for all runs of a sweep.
 
-    Its prefixes are cut where the policy halts traces to have them judged, which the policy's
-    parameter `truncation` says; as the judge has it, for a policy without one.
+    Its prefixes are cut where the policy halts traces to judge them, at the policy's parameter
+    `truncation`; for a policy without this parameter, at the judge's own truncation.
 
     Parameters
     ----------
@@ -28,17 +28,17 @@ class RunJudges:
     spec
         As for `judges.scores.cached.open_scores`.
     ratio
-        What a token that the judge reads costs, in tokens of the model; None to work it out.
+        Cost of one judge token, in reasoning-model tokens; None to estimate it from model sizes.
 
     Attributes
     ----------
     note
-        Which commit of its model the judge is, where the user named none; known once it is opened.
+        A note on the commit of the judge's model, if the user gave none; set when it is opened.
 
     Raises
     ------
     UserError
-        No such judge, or stored scores of prefixes that are cut elsewhere; from the methods.
+        From the methods: there is no such judge, or stored scores have another truncation.
     """
 
     def __init__(self, cache: Path, spec: str, ratio: float | None = None) -> None:
@@ -49,10 +49,10 @@ class RunJudges:
         self.note: str | None = None
 
     def signals(self, policy: LoadedPolicy) -> frozenset[str]:
-        """What a pool must store for this policy to have its traces judged.
+        """Return the signals that a pool must have for this policy to use the judge.
 
-        Text, if the judge reads it; stored scores alone and the oracle do without. Cutting at words
-        takes text in any case.
+        A judge that reads text needs text; stored scores alone and the oracle do not. Truncation at
+        words always needs text.
         """
         truncation = _truncation(policy)
         judge = self._open(truncation).judge
@@ -63,10 +63,10 @@ class RunJudges:
     def of(
         self, policy: LoadedPolicy, pools: Sequence[Pool], options: Sequence[str] = ()
     ) -> RunJudge:
-        """The judge of a run of this policy over these pools.
+        """Make the judge of a run of this policy over these pools.
 
-        `options` are those of `judge score` that score what the run will ask for, to be told where
-        a score is missing; see `judges.runs.greedy.greedy_options`.
+        `options` are the options of `judge score` for the pairs that the run needs; the error for a
+        missing score names them. See `judges.runs.greedy.greedy_options`.
         """
         opened = self._open(_truncation(policy))
         scores = CachedScores(opened.store, opened.judge, options)
@@ -87,7 +87,7 @@ class RunJudges:
             scores = open_scores(self._cache, self._spec)
             if scores.judge is not None and scores.description.spec != self._spec:
                 self.note = commit_note(self._spec, scores.description.spec)
-                self._spec = scores.description.spec  # so that all settings of a sweep have it
+                self._spec = scores.description.spec  # the same for all settings of a sweep
             if truncation is not None and scores.identity.truncation not in (None, truncation):
                 scores = open_scores(self._cache, self._spec, truncation)
             self._opened[truncation] = scores
@@ -100,10 +100,10 @@ def _truncation(policy: LoadedPolicy) -> Truncation | None:
 
 
 def cost_ratio(parameters: int | None, model: str) -> float:
-    """What a token that a judge reads costs, in tokens of the reasoning model.
+    """Estimate the cost of one judge token, in reasoning-model tokens.
 
-    The judge's parameters over the model's, which are taken from its name (`qwen3-8b`); 1 if that
-    does not say, 0 for a judge without a model.
+    It is the judge's number of parameters over the model's, which is taken from the model's name
+    (`qwen3-8b`); 1 if the name has no size, 0 for a judge without a model.
     """
     if parameters is None:
         return 0.0

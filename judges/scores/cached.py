@@ -1,4 +1,4 @@
-"""Scores of a stored problem's pairs: from the store, or from a judge at hand, which fills it."""
+"""Scores of a stored problem's pairs: from the store, or computed by the judge and stored."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from simulator.pools.pool import StoredProblem
 
 
 class CachedScores:
-    """What a replay asks (`ReplayJudge`); pickled as far as its judge can be.
+    """Cached scores for a replay (`ReplayJudge`); picklable if the judge is.
 
     Parameters
     ----------
     store
-        Where scores are kept.
+        The store of the scores.
     judge
-        Computes those that are not there; None where no judge is at hand.
+        The judge that computes missing scores; None if no judge is available.
     options
-        Of `judge score`, to score what will be asked for; none score all pairs.
+        Options of `judge score` for the pairs that will be needed; empty for all pairs.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class CachedScores:
         self.store = store
         self.judge = judge
         self.options = options
-        self._looks = judge if isinstance(judge, StoredJudge) else None  # slow to find out
+        self._looks = judge if isinstance(judge, StoredJudge) else None  # isinstance is slow here
         self._held: _Held | None = None
 
     @property
     def description(self) -> Description:
-        """The judge without its model."""
+        """Description of the judge, without its model."""
         return self.store.description
 
     @property
@@ -61,7 +61,7 @@ class CachedScores:
         return self.description.unranked
 
     def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints | None = None) -> Floats:
-        """P(same final answer) of pairs of traces, each cut as the judge's truncation says.
+        """Return P(same final answer) of pairs of traces, each cut at the judge's truncation.
 
         Parameters
         ----------
@@ -70,53 +70,54 @@ class CachedScores:
         pairs
             Indices into its arrays, shape (n, 2), in any order and direction.
         num_tokens
-            How many tokens of each have been generated, shape (n, 2), where that is to be checked.
+            Tokens generated of each trace, shape (n, 2), to check them; None for no check.
 
         Returns
         -------
-        Shape (n,), each a float32 number, whether it was stored before or not.
+        Shape (n,). Values are rounded to float32, whether they were stored before or not.
 
         Raises
         ------
         UserError
-            A score is not stored and no judge is at hand; names the command that computes it.
+            A score is not stored, and no judge is available; names the command that computes it.
         SamplerError
-            A trace does not stand at its cut.
+            A trace is not at its cut.
         """
         if num_tokens is not None:
             self._check_cuts(problem, np.asarray(pairs), num_tokens)
         pairs = np.sort(np.asarray(pairs, dtype=np.int64).reshape(-1, 2), axis=1)
         if (pairs[:, 0] == pairs[:, 1]).any():
             raise ValueError("a pair of a trace with itself")
-        if self._looks is not None:  # as fast as reading, so nothing is stored
+        if self._looks is not None:  # computing is as fast as reading, so nothing is stored
             computed = self._looks.score_stored(problem, pairs)
             return self.store.checked(problem, pairs, computed).astype(np.float64)
         matrix = self._hold(problem).matrix
         scores = matrix[pairs[:, 0], pairs[:, 1]]
         if np.isnan(scores).any():
-            # Without a model all pairs cost about what one does, and a file for each call more.
+            # Without a model, all pairs cost about as much as one, and are written to one file.
             scored = self.judge is not None and self.parameters is None
             self.fill(problem, all_pairs(len(matrix)) if scored else pairs)
             scores = matrix[pairs[:, 0], pairs[:, 1]]
         return scores.astype(np.float64)
 
     def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        """Tokens that the judge reads for pairs: each pair in full, and with prefixes reused."""
+        """Count the tokens that the judge reads for pairs: each in full, and with prefix reuse."""
         canonical = np.sort(np.asarray(pairs, dtype=np.int64).reshape(-1, 2), axis=1)
         return tokens_read(self.prefix_tokens(problem), self.template_tokens, canonical)
 
     def missing(self, problem: StoredProblem, pairs: Ints) -> Ints:
-        """Those of `pairs` (the lower index first) that have no score yet, sorted, each once."""
+        """Return those of `pairs` (the lower index first) without a score, sorted, each once."""
         matrix = self._hold(problem).matrix
         asked = np.zeros(matrix.shape, dtype=np.bool_)
         asked[pairs[:, 0], pairs[:, 1]] = True
         return np.argwhere(asked & np.isnan(matrix))
 
     def fill(self, problem: StoredProblem, pairs: Ints) -> int:
-        """Compute those of `pairs` that nobody has stored by now; returns how many."""
+        """Compute those of `pairs` that are not stored yet; return their number."""
         held = self._hold(problem)
         if len(self.missing(problem, pairs)):
-            held.matrix[:] = np.fmin(held.matrix, self.store.read(problem))  # others fill it, too
+            # Other processes fill the store as well.
+            held.matrix[:] = np.fmin(held.matrix, self.store.read(problem))
         gaps = self.missing(problem, pairs)
         if not len(gaps):
             return 0
@@ -131,7 +132,7 @@ class CachedScores:
         return len(gaps)
 
     def prefix_tokens(self, problem: StoredProblem) -> Ints:
-        """Tokens that the judge reads of each trace's prefix, in its own tokens, (traces,)."""
+        """Count the judge's own tokens of each trace's prefix, shape (traces,)."""
         held = self._hold(problem)
         if held.prefix_tokens is None:
             held.prefix_tokens = self.store.prefix_tokens(problem)
@@ -153,13 +154,13 @@ class CachedScores:
             place = tuple(wrong[0])
             cut = int(self._hold(problem).cuts(truncation)[pairs[place]])
             raise SamplerError(
-                f"judge {self.identity.name} reads prefixes cut at {truncation}; one that is asked "
-                f"about has {int(num_tokens[place])} tokens where its cut is at {cut}: decode all "
-                "to their cuts, or open the judge with the truncation of the policy"
+                f"judge {self.identity.name} reads prefixes cut at {truncation}; a trace in the "
+                f"pairs has {int(num_tokens[place])} tokens, but its cut is at {cut}: decode all "
+                "traces to their cuts, or use a judge with the policy's truncation"
             )
 
     def _hold(self, problem: StoredProblem) -> _Held:
-        """What is in memory of a problem: that of one problem at a time."""
+        """Return the data of a problem in memory, which holds one problem at a time."""
         if self._held is None or self._held.problem is not problem:
             self._held = _Held(problem, self.store.read(problem))
         return self._held
@@ -172,8 +173,8 @@ class CachedScores:
         options = [*self.options, *elsewhere]
         return UserError(
             f"{problem.pool.name}: no score of judge {self.identity.folder} for traces {first} and "
-            f"{second} of problem {problem.problem_id!r}, and no judge at hand; compute them with: "
-            f"{score_command(self.description, problem.pool.name, options)}"
+            f"{second} of problem {problem.problem_id!r}, and no judge is available; "
+            f"compute them with: {score_command(self.description, problem.pool.name, options)}"
         )
 
     def __getstate__(self) -> dict[str, object]:
@@ -204,7 +205,7 @@ class _Held:
 
 
 def score_command(description: Description, pool: str, options: Sequence[str] = ()) -> str:
-    """The command that stores the scores of a pool: all, unless options say which."""
+    """Return the command that stores the scores of a pool: all, unless options select pairs."""
     spec = description.spec or description.identity.name
     truncation = description.identity.truncation
     cut = [] if truncation is None else ["-t", str(truncation)]
@@ -212,7 +213,7 @@ def score_command(description: Description, pool: str, options: Sequence[str] = 
 
 
 def open_scores(cache: Path, spec: str, truncation: Truncation | None = None) -> CachedScores:
-    """Scores of the judge that a user named, kept below a folder of pools.
+    """Open the scores of a judge, stored below a folder of pools.
 
     Parameters
     ----------
@@ -222,12 +223,12 @@ def open_scores(cache: Path, spec: str, truncation: Truncation | None = None) ->
         A judge (`lexical`, `oracle:auroc=0.9`), or the name of a folder in `.judges`, whose scores
         are then used without the judge.
     truncation
-        How to cut prefixes; None means the judge's default.
+        The truncation of prefixes; None for the judge's default.
 
     Raises
     ------
     UserError
-        No such judge, or no such scores; settings that it does not have; a library that is missing.
+        There is no such judge and no such scores, an unknown setting, or a missing library.
     """
     folder = scores_folder(cache)
     if (folder / spec / "judge.json").exists():
@@ -235,8 +236,8 @@ def open_scores(cache: Path, spec: str, truncation: Truncation | None = None) ->
         cut = store.description.identity.truncation
         if truncation is not None and truncation != cut:
             raise UserError(
-                f"{folder / spec}: scores of prefixes cut at {cut}, not {truncation}; cut there, "
-                f"as with run -p truncation={cut}, or score others with judge score -t {truncation}"
+                f"{folder / spec}: has scores for {cut}, not for {truncation}; use run -p "
+                f"truncation={cut}, or score other prefixes with judge score -t {truncation}"
             )
         return CachedScores(store, None)
     judge = load_judge(spec, truncation)

@@ -20,31 +20,31 @@ from simulator.errors import UserError
 from simulator.pools.pool import Pool, StoredProblem
 
 CHUNK_PAIRS = 1024
-"""Pairs that a judge with a model scores before they are stored: what a kill can lose."""
+"""Pairs that a judge with a model scores before storing them; a killed process loses these."""
 
 Progress = Callable[[int, int], None]
-"""Called with steps done and steps in all; a step is a pair, where every pair is wanted."""
+"""Callback with steps done and the total; with `EveryPair`, a step is a pair."""
 
 
 class Wanted(Protocol):
-    """Which pairs of a problem to score; can be pickled."""
+    """A choice of the pairs of a problem to score; picklable."""
 
     def steps(self, problem: StoredProblem) -> int:
-        """How many steps `fill` takes."""
+        """Return the number of steps that `fill` takes."""
 
     def fill(self, scores: CachedScores, problem: StoredProblem) -> Generator[tuple[int, int]]:
-        """Store what is not stored yet; yields steps done and pairs scored since the last time."""
+        """Store missing scores; yield steps done and pairs scored since the last yield."""
 
 
 class EveryPair:
     """All n (n − 1) / 2 pairs of a problem."""
 
     def steps(self, problem: StoredProblem) -> int:
-        """Its pairs."""
+        """Return the number of the problem's pairs."""
         return len(problem.lengths) * (len(problem.lengths) - 1) // 2
 
     def fill(self, scores: CachedScores, problem: StoredProblem) -> Generator[tuple[int, int]]:
-        """See `Wanted.fill`."""
+        """Store missing scores; see `Wanted.fill`."""
         yield from fill_problem(scores, problem)
 
 
@@ -55,15 +55,16 @@ def score_pools(
     progress: Progress = lambda done, total: None,
     wanted: Wanted | None = None,
 ) -> list[int]:
-    """Store the scores of pairs of some pools that have none yet; how many those were, by pool.
+    """Store missing scores of pairs of some pools; return the number of new scores by pool.
 
-    `wanted` says which pairs; None means all of them. What is scored is stored at once, so that a
-    call after an interruption goes on where that one was.
+    `wanted` selects the pairs; None for all of them. Scores are stored at once, so that a call
+    after an interruption continues there.
 
     Raises
     ------
     UserError
-        A pool without what the judge reads, before anything is scored; or no judge at hand.
+        A pool lacks the text that the judge reads (before anything is scored), or no judge is
+        available.
     """
     if scores.identity.truncation is not None:
         for pool in pools:
@@ -85,10 +86,10 @@ def score_pools(
 def fill_problem(
     scores: CachedScores, problem: StoredProblem, pairs: Ints | None = None
 ) -> Generator[tuple[int, int]]:
-    """Store those of a problem's pairs (None: of all) that are not there yet.
+    """Store missing scores of a problem's pairs (None for all pairs).
 
-    `pairs` are indices into the problem's arrays, the lower first. Yields, as it goes on, how many
-    pairs are done and how many of them were scored now.
+    `pairs` are indices into the problem's arrays, the lower first. Yields repeatedly the number of
+    pairs done, and the number of them that were newly scored.
     """
     if pairs is None:
         pairs = all_pairs(len(problem.lengths))
@@ -108,10 +109,11 @@ def _scored(
     jobs: int,
     wanted: Wanted,
 ) -> Iterator[tuple[int, int, int]]:
-    """Which pool, steps done and pairs scored, as it goes on."""
+    """Score all places; yield pool number, steps done and pairs scored after each step."""
     if jobs == 1 or len(places) < 2 or scores.judge is None:
         for at, index in places:
-            problem = replace(pools[at].problems[index], prepared={})  # and so its texts go with it
+            # With its own cache, which is freed with it.
+            problem = replace(pools[at].problems[index], prepared={})
             for done, filled in wanted.fill(scores, problem):
                 yield at, done, filled
         return
@@ -135,8 +137,8 @@ def _scored(
             yield future.result()
     except BrokenProcessPool:
         raise UserError(
-            f"judge {scores.identity.name}: a worker process died (out of memory?); what was "
-            "scored is stored, go on with fewer jobs: -j 1"
+            f"judge {scores.identity.name}: a worker process died (out of memory?); scores so far "
+            "are stored, go on with fewer jobs: -j 1"
         ) from None
     except BaseException:
         for worker in set(active_children()) - others:
@@ -158,8 +160,8 @@ def _start_worker(
     threads: int,
 ) -> None:
     global _in_worker
-    # Set before a model's libraries are loaded, which take a thread a core each: processes whose
-    # threads wait for one another's cores are several times as slow.
+    # Set before a model's libraries are loaded. By default, they start one thread per core in each
+    # process, and processes that compete for cores are several times as slow.
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -167,7 +169,7 @@ def _start_worker(
 
 
 def _die_with_parent() -> None:
-    """End this worker when the parent is gone, even by kill -9; it would wait for work forever."""
+    """End this worker when its parent ends, even by kill -9; it would wait for work forever."""
     parent = parent_process()
     assert parent is not None
     parent.join()

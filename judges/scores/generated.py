@@ -1,4 +1,4 @@
-"""Judge scores of generated pools: no judge read their text, and their quality is stated."""
+"""Judge scores of generated pools, from the oracle at a stated quality instead of a real judge."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from simulator.pools.pool import Pool
 from simulator.storage import disk_error
 
 SPEC = f"oracle:auroc={PUBLISHED_AUROC}"
-"""The judge: true labels, blurred until they are as good as the best published judge's scores."""
+"""The judge: true labels with noise, as good as the scores of the best published judge."""
 
 
 def score_generated(
     cache: Path, path: Path, progress: Callable[[int, int], None] | None = None
 ) -> CachedScores:
-    """Store scores for every pair of a generated pool that has none, whatever made it before.
+    """Store scores for every pair of a generated pool; replace those of an older version of it.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def score_generated(
     path
         The pool's folder.
     progress
-        Called with pairs done and pairs in all.
+        Called with the number of pairs done and the total.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def score_generated(
 
 
 def _drop_those_of_another_version(store: ScoreStore, pool: Pool) -> None:
-    """The pool may have been made again with another seed or size: its scores go with it."""
+    """Remove scores of an older version of the pool, which had another seed or size."""
     try:
         store.pool_folder(pool)
     except UserError:

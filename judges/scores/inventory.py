@@ -1,4 +1,4 @@
-"""Which scores are stored of a pool, and whether they are sound."""
+"""Inventory and check of the scores that are stored for a pool."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from simulator.pools.pool import Pool
 from simulator.storage import reading
 
 Progress = Callable[[int, int], None]
-"""Progress callback, called with the number of problems checked and their total."""
+"""Callback with the number of problems checked and the total."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredScores:
     """The scores of one judge for one pool.
 
-    `judge` names the folder, `spec` is what a user types to get the judge itself; `pairs` of
-    `all_pairs` have a score.
+    `judge` is the folder's name, `spec` the judge as a user names it on the command line; `pairs`
+    of `all_pairs` have a score.
     """
 
     judge: str
@@ -34,7 +34,7 @@ class StoredScores:
 
 
 def stored_scores(cache: Path, pool: Pool) -> list[StoredScores]:
-    """What is stored of a pool, by judge; what cannot be used is left out."""
+    """List the stored scores of a pool, by judge; leave out those that cannot be used."""
     found = []
     for folder in iter_stores(cache):
         try:
@@ -55,7 +55,7 @@ def stored_scores(cache: Path, pool: Pool) -> list[StoredScores]:
 
 
 def _count_rows(store: ScoreStore, pool: Pool) -> int:
-    """Rows of all parts: pairs, as far as no two processes scored the same one."""
+    """Count the rows of all parts; a pair counts twice if two processes scored it."""
     rows = 0
     for part in iter_parts(store.pool_folder(pool)):
         with reading(part):
@@ -66,7 +66,7 @@ def _count_rows(store: ScoreStore, pool: Pool) -> int:
 def check_scores(
     cache: Path, pool: Pool, progress: Progress = lambda done, total: None
 ) -> list[str]:
-    """What is wrong with the stored scores of a pool, a line each; empty if nothing is."""
+    """List the errors in the stored scores of a pool, one line each; empty if there are none."""
     findings = []
     for folder in iter_stores(cache):
         try:

@@ -1,18 +1,18 @@
-"""Stored scores: a folder a judge, a folder a pool in it, a folder a problem in that.
+"""Stored scores: one folder per judge, in it one per pool, and in that one per problem.
 
-    .judges/<judge>/judge.json                                    whose scores, and what they cost
-    .judges/<judge>/<dataset>/<model>/<benchmark>/scores.json     the pool they are of
+    .judges/<judge>/judge.json                                    the judge's identity and cost
+    .judges/<judge>/<dataset>/<model>/<benchmark>/scores.json     the pool's fingerprint
     .judges/<judge>/<dataset>/<model>/<benchmark>/<n>/prefixes.parquet   tokens of each prefix
     .judges/<judge>/<dataset>/<model>/<benchmark>/<n>/part-*.parquet     scores of some pairs
 
-`<n>` is the problem's place in the pool. A judge's folder can be copied to another machine as it
-is. Scores are float32.
+`<n>` is the problem's index in the pool. A judge's folder can be copied to another machine. Scores
+are float32.
 
-Any number of processes may read and write at once, and be killed at any time. A part is written
-under another name and renamed, and never changed. Once there are many, one process writes a part
-that holds them all and only then removes those that it read; a reader who finds a part gone starts
-over. A pair in several parts, scored twice by two processes, has the least of its scores, so that
-it does not matter who was first.
+Any number of processes may read and write at the same time, and be killed at any time. A part is
+written under a temporary name and renamed, and never changed afterwards. If there are many parts,
+one process writes a part with all their rows, and only then removes the parts that it read; a
+reader that finds a part missing starts again. A pair that two processes scored, so that it is in
+several parts, has the smallest of its scores, independent of their order.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FORMAT = 1
 """Version of this format; a reader refuses a newer one."""
 
 FOLDER = ".judges"
-"""Where scores are kept below the folder of pools."""
+"""Folder of scores, below the folder of pools."""
 
 SCORES = pa.schema(
     [
@@ -49,7 +49,7 @@ SCORES = pa.schema(
         pa.field("score", pa.float32(), nullable=False),
     ]
 )
-"""A part: trace ids of a pair, the lower first, sorted; and the score."""
+"""Columns of a part: the trace ids of a pair, the lower first, sorted; and the score."""
 
 ENCODINGS = {"trace_b": "DELTA_BINARY_PACKED", "score": "BYTE_STREAM_SPLIT"}
 
@@ -59,22 +59,22 @@ PREFIXES = pa.schema(
         pa.field("num_tokens", pa.int32(), nullable=False),
     ]
 )
-"""`prefixes.parquet`: how many tokens, in its own, the judge reads of each trace."""
+"""Columns of `prefixes.parquet`: the number of the judge's own tokens in each prefix."""
 
 MAX_PARTS = 16
-"""How many parts of a problem may lie about before they are put together."""
+"""Most parts of a problem before they are merged."""
 
 STALE_SECONDS = 24 * 3600
-"""Age at which a file that was never renamed is that of a killed process."""
+"""Age at which a temporary file is taken to be from a killed process, and removed."""
 
 Matrix = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`judge.json`: a judge without its model, as good as the judge where all scores are stored.
+    """Content of `judge.json`: a judge without its model, enough if all scores are stored.
 
-    `spec` is what a user types to get the judge itself; empty where that is not known.
+    `spec` is the judge as a user names it on the command line; empty if it is unknown.
     """
 
     identity: Identity
@@ -85,12 +85,12 @@ class Description:
 
     @classmethod
     def of(cls, judge: Described, spec: str = "") -> Description:
-        """The description of a judge."""
+        """Describe a judge."""
         return cls(judge.identity, judge.parameters, judge.template_tokens, judge.unranked, spec)
 
 
 def scores_folder(cache: Path) -> Path:
-    """Where the scores of pools in `cache` are kept."""
+    """Return the folder of the scores of pools in `cache`."""
     return cache / FOLDER
 
 
@@ -100,7 +100,7 @@ class ScoreStore:
     Raises
     ------
     UserError
-        The folder holds another judge's scores, or of a newer format.
+        The folder holds another judge's scores, or scores of a newer format.
     """
 
     def __init__(self, folder: Path, description: Description) -> None:
@@ -116,7 +116,7 @@ class ScoreStore:
                 )
 
     def read(self, problem: StoredProblem) -> Matrix:
-        """Every stored score of a problem, shape (traces, traces): NaN where there is none.
+        """Read all stored scores of a problem, shape (traces, traces), NaN for missing ones.
 
         Only elements above the diagonal are used; indices are those of the problem's arrays.
         """
@@ -131,21 +131,21 @@ class ScoreStore:
         return matrix
 
     def prefix_tokens(self, problem: StoredProblem) -> Ints | None:
-        """Tokens that the judge reads of each trace, shape (traces,); None where nothing is."""
+        """Read the number of judge tokens of each trace, shape (traces,); None if not stored."""
         folder = self._problem_folder(problem)
         if folder is None or not (folder / "prefixes.parquet").exists():
             return None
         with reading(folder / "prefixes.parquet") as path:
             table = pq.ParquetFile(path).read(use_threads=False)
         if not np.array_equal(table["trace_id"].to_numpy(), problem.trace_ids):
-            raise UserError(f"{path}: not of this problem's traces; remove {folder.parent}")
+            raise UserError(f"{path}: has other traces than the problem; remove {folder.parent}")
         tokens: Ints = table["num_tokens"].to_numpy().astype(np.int64)
         return tokens
 
     def write(
         self, problem: StoredProblem, pairs: Ints, scores: npt.ArrayLike, prefix_tokens: Ints
     ) -> None:
-        """Add scores of a problem's pairs; on return they are there to stay.
+        """Add scores of a problem's pairs; on return they are on the disk.
 
         Parameters
         ----------
@@ -156,12 +156,12 @@ class ScoreStore:
         scores
             Shape (n,): probabilities.
         prefix_tokens
-            Shape (traces,).
+            Shape (traces,): the number of the judge's tokens of each prefix.
 
         Raises
         ------
         UserError
-            A score that is no probability, or a folder that cannot be written to.
+            A score is not a probability, or the folder cannot be written to.
         """
         values = self.checked(problem, pairs, scores)
         try:
@@ -182,7 +182,7 @@ class ScoreStore:
             raise disk_error(error, self.path) from None
 
     def compact(self, problem: StoredProblem) -> None:
-        """Put all parts of a problem into one."""
+        """Merge all parts of a problem into one."""
         folder = self._problem_folder(problem)
         if folder is not None and len(_parts(folder)) > 1:
             try:
@@ -191,12 +191,12 @@ class ScoreStore:
                 raise disk_error(error, self.path) from None
 
     def checked(self, problem: StoredProblem, pairs: Ints, scores: npt.ArrayLike) -> Matrix:
-        """Scores as they are stored, in float32, shape (n,), once they are seen to be such."""
+        """Check scores, and convert them to float32 as they are stored, shape (n,)."""
         values = np.asarray(scores, dtype=np.float64)
         if values.shape != (len(pairs),):
             raise UserError(
                 f"judge {self.description.identity.folder}: {values.shape} scores for "
-                f"{len(pairs)} pairs of problem {problem.problem_id!r}; this judge is broken"
+                f"{len(pairs)} pairs of problem {problem.problem_id!r}; the judge has a bug"
             )
         wrong = np.flatnonzero(~((values >= 0) & (values <= 1)))
         if len(wrong):
@@ -205,17 +205,17 @@ class ScoreStore:
                 f"judge {self.description.identity.folder}: score {values[wrong[0]]} for traces "
                 f"{first} and {second} of problem {problem.problem_id!r} of "
                 f"{problem.pool.name}; a score is a probability, "
-                "so this judge is broken (damaged weights?); nothing of this call was kept"
+                "so the judge is broken (damaged weights?); no score of this call was stored"
             )
         return values.astype(np.float32)
 
     def pool_folder(self, pool: Pool) -> Path:
-        """The folder of a pool's scores, whether there are any or not.
+        """Return the folder of a pool's scores, even if it does not exist yet.
 
         Raises
         ------
         UserError
-            It holds scores of another version of that pool, or of another judge.
+            The folder holds scores of another version of that pool, or of another judge.
         """
         if pool.info.fingerprint not in self._checked:
             folder = self.path / pool.name
@@ -238,7 +238,7 @@ class ScoreStore:
         return self._checked[pool.info.fingerprint]
 
     def size_of(self, pool: str) -> int:
-        """Bytes of the scores of a pool, named `dataset/model/benchmark`."""
+        """Return the size in bytes of a pool's scores; `pool` is `dataset/model/benchmark`."""
         files = (self.path / pool).rglob("*")
         return sum(file.stat().st_size for file in files if file.is_file())
 
@@ -262,18 +262,18 @@ class ScoreStore:
 
 
 def open_store(folder: Path) -> ScoreStore:
-    """The scores in a judge's folder, `.judges/<judge>`, without the judge.
+    """Open the scores in a judge's folder, `.judges/<judge>`, without the judge.
 
     Raises
     ------
     UserError
-        It is no such folder, or was renamed.
+        It is not a judge's folder, or was renamed.
     """
     description = read_description(folder)
     if description.identity.folder != folder.name:
         raise UserError(
-            f"{folder}: judge.json in it describes {description.identity.folder}; rename the "
-            "folder to that"
+            f"{folder}: its judge.json describes {description.identity.folder}; rename the folder "
+            "to that"
         )
     return ScoreStore(folder.parent, description)
 
@@ -299,18 +299,18 @@ def read_description(folder: Path) -> Description:
 
 
 def iter_stores(cache: Path) -> Iterator[Path]:
-    """Folders of all judges with scores below a folder of pools, sorted by name."""
+    """Yield the folders of all judges with scores below a folder of pools, sorted by name."""
     for file in sorted(scores_folder(cache).glob("*/judge.json")):
         yield file.parent
 
 
 def iter_parts(pool_folder: Path) -> Iterator[Path]:
-    """All parts of a pool's scores."""
+    """Yield all parts of a pool's scores."""
     yield from sorted(pool_folder.glob("*/part-*.parquet"))
 
 
 def compact(folder: Path) -> None:
-    """Put all parts of a problem together. Safe at any time, by any number of processes."""
+    """Merge all parts of a problem. Safe at any time, in any number of processes."""
     parts, tables = zip(*_read_parts(folder), strict=True)
     rows = pa.concat_tables(tables)
     columns = [rows[name].to_numpy() for name in SCORES.names]
@@ -331,12 +331,12 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _read_parts(folder: Path) -> list[tuple[Path, pa.Table]]:
-    """Each part and its rows: all parts of one moment, or of a later one."""
+    """Read each part with its rows; all parts are of the same moment."""
     while True:
         try:
             return [(part, _read_part(part)) for part in _parts(folder)]
         except FileNotFoundError:
-            continue  # put together meanwhile: its rows are in a part that is not in our list
+            continue  # merged meanwhile: the rows are in a part that is not in the list
 
 
 def _read_part(part: Path) -> pa.Table:
@@ -355,7 +355,7 @@ def _read_part(part: Path) -> pa.Table:
 
 
 def _columns(rows: pa.Table, problem: StoredProblem, folder: Path) -> tuple[Ints, Ints, Matrix]:
-    """Indices of pairs and their scores, each of shape (n,)."""
+    """Return the indices of pairs and their scores, each of shape (n,)."""
     ids = np.stack([rows["trace_a"].to_numpy(), rows["trace_b"].to_numpy()])
     index = np.searchsorted(problem.trace_ids, ids).clip(0, len(problem.trace_ids) - 1)
     if not np.array_equal(problem.trace_ids[index], ids):
@@ -369,7 +369,7 @@ def _write_scores(
     second: npt.NDArray[np.int32],
     scores: Matrix,
 ) -> Path:
-    """A new part, sorted, each pair once with the least of its scores."""
+    """Write a new part, sorted, with each pair once and the smallest of its scores."""
     place = (first.astype(np.int64) << 32) + second
     if (np.diff(place) <= 0).any():
         order = np.lexsort((scores, place))
@@ -418,7 +418,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise UserError(f"{path}: missing; copy the folder again, with all in it") from None
+        raise UserError(f"{path}: missing; copy the whole folder again") from None
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({error}); copy it again") from None
     if not isinstance(fields, dict) or type(fields.get("format")) is not int:

@@ -1,4 +1,4 @@
-"""Models as training sees them: pairs in, logits of different and same out. Imports torch."""
+"""Trainable models: pairs in, logits for different and same out. Imports torch."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from judges.pairs.pair_sets import Group
 from simulator.errors import UserError
 
 Rows = Sequence[tuple[int, int]]
-"""Examples: number of the group, and of the pair in it."""
+"""Examples: the number of the group, and of the pair in it."""
 
 
 class CausalLearner(nn.Module):  # type: ignore[misc]
-    """A causal language model that learns to give one of two labels after the prompt.
+    """A causal language model that learns to answer the prompt with one of two labels.
 
     Parameters
     ----------
     folder
-        The model that is trained.
+        The model to train.
     groups
         The pairs to train on.
     template
         The prompt.
     lora
-        Rank of low-rank adapters on all linear layers, which are then all that is trained; 0 trains
-        every weight.
+        Rank of low-rank adapters on all linear layers; only these are then trained. 0 trains every
+        weight.
     bf16
-        Whether frozen weights are kept in bfloat16. Weights that are trained never are: their
-        updates would be rounded away.
+        True to keep frozen weights in bfloat16. Trained weights never are, because rounding would
+        lose their updates.
     recompute
-        Whether to compute activations again on the way back, which takes a third longer and
-        little memory.
+        True to recompute activations in the backward pass, which takes a third more time and much
+        less memory.
     """
 
     grouped = False
@@ -72,7 +72,7 @@ class CausalLearner(nn.Module):  # type: ignore[misc]
                 task_type=TaskType.CAUSAL_LM,
             )
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # peft asks by an older name
+                warnings.simplefilter("ignore", FutureWarning)  # peft uses a deprecated name
                 self.model = get_peft_model(self.model, config)
             self.model.enable_input_require_grads()
         self.lora = lora
@@ -84,12 +84,12 @@ class CausalLearner(nn.Module):  # type: ignore[misc]
             self.tokens.append(tokens)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """What is trained, and how fast."""
+        """Return the trained parameters with their peak learning rate, for the optimizer."""
         trained = [each for each in self.parameters() if each.requires_grad]
         return [{"params": trained, "peak": learning_rate}]
 
     def forward(self, rows: Rows) -> torch.Tensor:
-        """Logits of different and same, shape (rows, 2)."""
+        """Compute the logits of different and same, shape (rows, 2)."""
         prompts = []
         for group, pair in rows:
             first, second = self.pairs[group][pair].tolist()
@@ -99,39 +99,39 @@ class CausalLearner(nn.Module):  # type: ignore[misc]
         return last_logits(self.model, prompts, device)[:, list(self.prompter.labels)]
 
     def save(self, folder: Path, dtype: torch.dtype) -> None:
-        """The model with its tokenizer, adapters merged into the weights."""
+        """Save the model with its tokenizer; adapters are merged into the weights."""
         model = self.model.merge_and_unload() if self.lora else self.model
         model.to(dtype).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
 
 
 class EncoderLearner(nn.Module):  # type: ignore[misc]
-    """A sentence encoder that learns together with a head over pairs of embeddings."""
+    """A sentence encoder that is trained together with a head over pairs of embeddings."""
 
     grouped = True
-    """Pairs of one problem come together: its traces are then embedded once for all of them."""
+    """Grouping of a problem's pairs, so that its traces are embedded once for all of them."""
 
     HEAD_SPEED = 50.0
-    """How much faster the head learns, which begins from nothing."""
+    """Factor on the learning rate of the head, which starts from random weights."""
 
     def __init__(self, folder: Path, groups: Sequence[Group], *, lora: int = 0) -> None:
         super().__init__()
         if lora:
-            raise UserError("LoRA is for causal language models; leave --lora out for an encoder")
+            raise UserError("LoRA is for causal language models; remove --lora for an encoder")
         self.encoder = load_encoder(folder, "cpu")
         self.head = make_head(self.encoder.get_embedding_dimension())
         self.pairs = [group.pairs for group in groups]
         self.prefixes = [group.prefixes for group in groups]
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """What is trained, and how fast."""
+        """Return the trained parameters with their peak learning rates, for the optimizer."""
         return [
             {"params": list(self.encoder.parameters()), "peak": learning_rate},
             {"params": list(self.head.parameters()), "peak": self.HEAD_SPEED * learning_rate},
         ]
 
     def forward(self, rows: Rows) -> torch.Tensor:
-        """Logits of different and same, shape (rows, 2)."""
+        """Compute the logits of different and same, shape (rows, 2)."""
         index: dict[tuple[int, int], int] = {}
         places = []
         for group, pair in rows:
@@ -143,7 +143,7 @@ class EncoderLearner(nn.Module):  # type: ignore[misc]
         return logits
 
     def save(self, folder: Path, dtype: torch.dtype) -> None:
-        """The encoder in the format of sentence-transformers, and the head beside it."""
+        """Save the encoder in the format of sentence-transformers, and the head beside it."""
         from safetensors.torch import save_file
 
         self.encoder.to(torch.float32).save(str(folder), create_model_card=False)

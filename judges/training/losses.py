@@ -1,7 +1,8 @@
-"""What training minimises and what it is shown: focal loss and oversampling of the rarer label.
+"""Loss and sampling of training: focal loss, and oversampling of the rarer label.
 
-Both as DeepPrune (arXiv 2510.08483, section 4.1.2) uses them: about 80% of pairs of recorded traces
-have the same answer, and a judge that always says so would be right that often.
+Both are used by DeepPrune (arXiv 2510.08483, section 4.1.2), because labels are imbalanced: about
+80% of pairs of recorded traces have the same answer, so a judge that always predicts "same" would
+be right for 80% of them.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ Ints = npt.NDArray[np.int64]
 def focal_loss(
     logits: torch.Tensor, labels: torch.Tensor, gamma: float = 2.0, alpha: float = 0.25
 ) -> torch.Tensor:
-    """−α (1 − p)^γ log p of each pair, p the probability given to its label.
+    """Compute −α (1 − p)^γ log p of each pair, where p is the probability of its label.
 
-    Lin et al. 2017 (arXiv 1708.02002), with one α for both labels, as DeepPrune writes it: α then
-    scales the loss and weighs no label against the other. γ=0 and α=1 is cross-entropy.
+    Lin et al. 2017 (arXiv 1708.02002), with one α for both labels, as in DeepPrune. α then scales
+    the loss, and does not weight one label against the other. γ=0 and α=1 give cross-entropy.
 
     Parameters
     ----------
@@ -47,9 +48,9 @@ def focal_loss(
 
 
 def oversampled(labels: npt.NDArray[np.bool_], factor: int) -> Ints:
-    """Indices of all pairs, those of the rarer label `factor` times each, in order.
+    """Return the indices of all pairs in order; those of the rarer label occur `factor` times.
 
-    Where both labels are as frequent, no label is the rarer one and each pair comes once.
+    If both labels are equally frequent, each pair occurs once.
     """
     if factor < 1:
         raise ValueError(f"oversampling factor {factor} is below 1")

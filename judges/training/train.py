@@ -1,9 +1,9 @@
 """Training a judge: one loop, from pairs to a folder that judges `hf` and `embedding` load.
 
-An update is a mean over `batch` pairs. It is the same whether they are worked through at once, in
-`accumulate` parts or on several processes (`accelerate launch`), but for rounding; and the same
-bytes after an interruption and `resume`, because all that is random is drawn from the seed and the
-number of the update.
+An update is a mean over `batch` pairs. Except for rounding, it is the same whether it is computed
+at once, in `accumulate` parts or in several processes (`accelerate launch`). After an interruption
+and `resume`, the result has the same bytes, because all random numbers depend only on the seed and
+the number of the update.
 """
 
 from __future__ import annotations
@@ -33,37 +33,37 @@ if TYPE_CHECKING:
     from judges.training.learners import Learner
 
 KINDS = ("hf", "embedding")
-"""Judges that can be trained: a causal language model, a sentence encoder."""
+"""Kinds of judges that can be trained: a causal language model, a sentence encoder."""
 
 LOSSES = ("focal", "cross-entropy")
 
 Progress = Callable[[int, int, float], None]
-"""Called with updates done, updates in all, and the last loss."""
+"""Callback with the number of updates done, the total, and the last loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """All that a trained judge depends on, beside the pairs and the model it began from.
+    """Everything that a trained judge depends on, besides the pairs and the base model.
 
     Parameters
     ----------
     truncation
-        Which prefixes it is shown.
+        Truncation of the prefixes.
     loss, gamma, alpha
-        `focal` with these two (see `judges.training.losses`), or `cross-entropy`.
+        `focal` with gamma and alpha (see `judges.training.losses`), or `cross-entropy`.
     oversample
-        How often each pair of the rarer label comes in an epoch.
+        Number of times that each pair of the rarer label occurs in an epoch.
     epochs, batch, accumulate
-        Passes over the pairs; pairs an update; parts that an update is worked through in.
+        Passes over the pairs; pairs per update; parts that an update is computed in.
     learning_rate, warmup, weight_decay, clip
-        AdamW's at its peak, reached after a share `warmup` of the updates and falling to 0 in a
-        straight line; and the norm that gradients are cut to.
+        AdamW's peak learning rate, reached after a share `warmup` of the updates and then falling
+        linearly to 0; its weight decay; and the norm that gradients are clipped to.
     lora
         Rank of low-rank adapters; 0 trains every weight.
     bf16
-        Whether to compute in bfloat16.
+        True to compute in bfloat16.
     seed
-        Of the order of pairs, the head's first weights, and dropout.
+        Seed of the order of pairs, the head's initial weights, and dropout.
     """
 
     truncation: Truncation
@@ -92,14 +92,14 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """What sets it apart in an ablation: `tokens=500, focal, oversampled x2`."""
+        """Name in an ablation: `tokens=500, focal, oversampled x2`."""
         parts = [str(self.truncation), self.loss]
         if self.oversample > 1:
             parts.append(f"oversampled x{self.oversample}")
         return ", ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:
-        """Ready for JSON."""
+        """Return the recipe as a JSON-compatible dict."""
         return asdict(self) | {"truncation": str(self.truncation)}
 
 
@@ -123,23 +123,24 @@ def train(
     Parameters
     ----------
     pairs
-        Its `train` side is used.
+        The set of pairs; its `train` side is used.
     kind
         `hf`, a causal language model, or `embedding`, a sentence encoder with a head over pairs.
     model, revision
-        What to begin from: a folder, or a repository of the Hugging Face hub.
+        The base model: a folder, or a repository of the Hugging Face hub.
     folder
-        Where to save it. Loss curve, recipe and checkpoint go to `training/` inside.
+        Folder to save the judge in. Loss curve, recipe and checkpoint are saved in `training/`
+        inside.
     template
-        The prompt, for `hf`; None takes the built-in one.
+        The prompt, for `hf`; None for the built-in one.
     device
-        `cpu`, or `auto`: GPUs where there are some, as accelerate finds them.
+        `cpu`, or `auto` for the GPUs that accelerate finds, if any.
     recompute
-        Gradient checkpointing.
+        True for gradient checkpointing.
     save_every
-        Updates between checkpoints; 0 makes none.
+        Updates between checkpoints; 0 for no checkpoints.
     resume
-        Go on from the checkpoint in `folder`, if there is one.
+        True to continue from the checkpoint in `folder`, if there is one.
 
     Returns
     -------
@@ -148,8 +149,8 @@ def train(
     Raises
     ------
     UserError
-        No pairs to train on or of one label only, a folder that holds something else, or what
-        loading the model raises.
+        There are no pairs to train on, or only of one label; the folder holds something else; or
+        the model cannot be loaded.
     """
     import torch
     from accelerate import Accelerator
@@ -214,7 +215,7 @@ def train(
         value = float(accelerator.reduce(total, reduction="sum"))
         if not np.isfinite(value):
             raise UserError(
-                f"the loss is no number from update {number + 1} on; lower --learning-rate"
+                f"the loss is not finite from update {number + 1} on; lower --learning-rate"
             )
         curve.append(
             {"update": number + 1, "loss": value, "learning_rate": optimizer.param_groups[0]["lr"]}
@@ -233,18 +234,18 @@ def train(
 
 
 def pair_loss(logits: Any, labels: Any, recipe: Recipe) -> Any:
-    """The loss of each pair that a recipe asks for, shape (pairs,)."""
+    """Compute the recipe's loss of each pair, shape (pairs,)."""
     if recipe.loss == "focal":
         return focal_loss(logits, labels, recipe.gamma, recipe.alpha)
     return focal_loss(logits, labels, 0.0, 1.0)
 
 
 def plan_updates(groups: list[Group], recipe: Recipe, *, grouped: bool) -> list[Ints]:
-    """Which pairs each update is over: numbers of pairs, those of all groups counted through.
+    """Return the pairs of each update, as numbers over all groups.
 
-    Shuffled anew each epoch. `grouped` keeps the pairs of a group next to one another (groups are
-    shuffled, and pairs within each), and an update then takes whole groups until it has `batch`
-    pairs or more; only a group of twice as many is cut.
+    They are shuffled again in each epoch. `grouped` keeps the pairs of a group together (groups are
+    shuffled, and pairs within each). An update then has whole groups until it has at least `batch`
+    pairs; only a group with twice as many pairs is divided.
     """
     labels = np.concatenate([group.same for group in groups])
     pool = oversampled(labels, recipe.oversample)
@@ -270,7 +271,7 @@ def plan_updates(groups: list[Group], recipe: Recipe, *, grouped: bool) -> list[
 
 
 def speed(update: int, updates: int, warmup: float) -> float:
-    """The learning rate of an update as a share of its peak: up in a straight line, then down."""
+    """Return the learning rate of an update as a share of its peak: linear up, then down."""
     rising = warmup * updates
     if update + 1 < rising:
         return (update + 1) / rising
@@ -302,22 +303,22 @@ def _learner(
 def _begin(
     folder: Path, record: dict[str, Any], resume: bool
 ) -> tuple[int, list[dict[str, float]]]:
-    """How many updates lie behind, and their losses; checks that a folder is free or the same."""
+    """Check the folder; return the number of updates done and their losses, for a resume."""
     work = folder / TRAINING
     file = work / "training.json"
     if (folder / JUDGE_FILE).exists():
-        raise UserError(f"{folder}: holds a trained judge already; choose another place")
+        raise UserError(f"{folder}: holds a trained judge already; choose another folder")
     if file.exists():
         if not resume:
             raise UserError(
-                f"{folder}: an unfinished training; go on with --resume, or choose another place"
+                f"{folder}: an unfinished training; go on with --resume, or choose another folder"
             )
         before = json.loads(file.read_text(encoding="utf-8"))
         changed = sorted(key for key in record if before.get(key) != record[key])
         if changed:
             raise UserError(
                 f"{folder}: the training there has another {' and another '.join(changed)}; "
-                "repeat its command, or choose another place"
+                "repeat its command, or choose another folder"
             )
         checkpoint = work / "checkpoint" / "progress.json"
         if not checkpoint.exists():
@@ -325,7 +326,7 @@ def _begin(
         state = json.loads(checkpoint.read_text(encoding="utf-8"))
         return int(state["updates"]), list(state["curve"])
     if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder}: not empty, and no training of ours; choose another place")
+        raise UserError(f"{folder}: not empty, and not a judge's training; choose another folder")
     try:
         make_folders(work)
         file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -335,7 +336,7 @@ def _begin(
 
 
 def _checkpoint(accelerator: Any, work: Path, updates: int, curve: list[dict[str, float]]) -> None:
-    """Save what a resumed training needs, so that there is always a whole checkpoint."""
+    """Save a checkpoint for `resume`; a complete one is on the disk at any time."""
     new, current, old = (work / name for name in ("checkpoint.new", "checkpoint", "checkpoint.old"))
     if accelerator.is_main_process:
         shutil.rmtree(new, ignore_errors=True)
@@ -360,7 +361,7 @@ def _save(
     recipe: Recipe,
     curve: list[dict[str, float]],
 ) -> None:
-    """The model, the loss curve, and last the file that says how the judge is to be asked."""
+    """Save the model, the loss curve, and last `judge.json`, which marks the judge as complete."""
     import torch
 
     from judges.evaluation.plots import loss_plot
@@ -392,7 +393,7 @@ def grid(
     losses: list[str],
     oversamples: list[int],
 ) -> list[Recipe]:
-    """Every combination, truncations changing slowest: the ablation of DeepPrune's Table 4."""
+    """Return every combination, truncations outermost: the ablation of DeepPrune's Table 4."""
     return [
         replace(recipe, truncation=truncation, loss=loss, oversample=factor)
         for truncation in truncations

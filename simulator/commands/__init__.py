@@ -1,1 +1,1 @@
-"""One module a command: thin, over the library beside it; heavy imports inside the functions."""
+"""One module per command: a thin layer over the library; heavy imports are inside the functions."""

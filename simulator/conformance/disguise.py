@@ -1,9 +1,9 @@
-"""Problems in disguise: what a fair policy takes no notice of is exchanged.
+"""Problems in disguise: properties that must not influence a fair policy are changed.
 
-A policy that knows a benchmark by heart has to know which problem it is asked, and which answer is
-the one that it knows. Every problem is therefore also replayed with other numbers for its answers,
-and under a name and with a question that are nowhere else: dealt among the other replays, with the
-run's own budget, in a repeat that nobody can know beforehand.
+A policy that has memorized a benchmark has to recognize the problem, or the number of the correct
+answer class. Every problem is therefore also replayed with its answer classes renumbered, and with
+an id and a question that exist nowhere else. These replays are dealt among the others, with the
+run's own budget, in an unpredictable repeat.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from simulator.pools.pool import StoredProblem
 
 @dataclass(frozen=True)
 class Disguise:
-    """A problem as the policy is shown it.
+    """A disguised problem, as the policy sees it.
 
     Attributes
     ----------
     problem
-        To be replayed as the one that it was made of.
+        The problem to replay; the order of its traces is that of the original.
     alias
-        Of what the id that is shown is made; None for its own.
+        The text that the shown id is derived from; None for the problem's own id.
     names
-        What number each answer class has, shape (classes,); None for its own.
+        The new number of each answer class, shape (classes,); None for the original numbers.
     """
 
     problem: StoredProblem
@@ -37,7 +37,10 @@ class Disguise:
 
 
 def disguises(problem: StoredProblem, rng: np.random.Generator) -> list[Disguise]:
-    """With its answers numbered otherwise, where there are several; and as a new problem."""
+    """Make a problem's disguises: one with renumbered answer classes, and one as a new problem.
+
+    A problem with a single answer class has only the latter.
+    """
     made = []
     if (count := len(problem.class_texts)) > 1:
         names = np.roll(np.arange(count, dtype=np.int32), int(rng.integers(1, count)))
@@ -47,7 +50,7 @@ def disguises(problem: StoredProblem, rng: np.random.Generator) -> list[Disguise
 
 
 def _other_question(problem: StoredProblem, rng: np.random.Generator) -> str | None:
-    """A question that no table has, of words that the pool's questions have; None for none."""
+    """Make up a question from random words of the pool's questions; None if there is none."""
     if problem.question is None:
         return None
     words = [

@@ -1,4 +1,4 @@
-"""Importers: foreign files in, problems with their traces out. One module a format.
+"""Importers: they read foreign files as problems with their traces. One module per format.
 
 A reader takes `ImportOptions` and returns a `Reading`; `simulator.importers.import_pool` writes it.
 """
@@ -13,4 +13,4 @@ FORMATS = {
     "openai": "simulator.importers.formats.openai_completions:read",
     "deepconf": "simulator.importers.formats.deepconf:read",
 }
-"""Format to `module:function`, so that naming the formats loads none of them."""
+"""Format to `module:function`, so that listing the formats imports none of them."""

@@ -1,4 +1,4 @@
-"""Answers out of texts: the last box, else the last line that announces an answer."""
+"""Answers extracted from texts: the last box, else the last line that announces an answer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from simulator.answers.equivalence import last_boxed
 from simulator.importers.importer import answer_text
 
 MAX_LINE = 1000
-"""Characters of a line that are looked at."""
+"""Most characters of a line that are searched."""
 
 _ANSWER_LINE = re.compile(r"answer\W{0,4}:([^\n]+)", re.IGNORECASE)
 _OPENING = re.compile(r"(?:[\s*_`}]|\\[\[(]|\$)+")
@@ -16,17 +16,16 @@ _CLOSING = re.compile(r"(?:[\s*_`.]|\\[\])]|\$)+$")
 
 
 def extract_answer(text: str) -> str | None:
-    r"""The answer that a text ends in: its last balanced `\boxed{…}`, else its last `ANSWER: …`.
+    r"""Extract a text's final answer: its last balanced `\boxed{…}`, else its last `ANSWER: …`.
 
-    The latter is inspect_ai's convention; the Markdown and LaTeX that it is wrapped in is dropped
-    (`**ANSWER: 7**`, `\[ \text{ANSWER: } 7 \]`), as it is inside a box. None where a text has
-    neither.
+    The latter is inspect_ai's convention; Markdown and LaTeX around it are removed
+    (`**ANSWER: 7**`, `\[ \text{ANSWER: } 7 \]`), also inside a box. None if a text has neither.
     """
     return extract_boxed(text) or _announced(text)
 
 
 def extract_boxed(text: str) -> str | None:
-    r"""The content of a text's last balanced `\boxed{…}`, None without one."""
+    r"""Extract the content of a text's last balanced `\boxed{…}`; None without one."""
     boxed = last_boxed(text)
     if boxed is None:
         return None
@@ -39,7 +38,7 @@ def _announced(text: str) -> str | None:
 
 
 def _bare(line: str) -> str:
-    """What a line announces, without what it is wrapped in."""
+    """Strip the Markdown and LaTeX around an announced answer."""
     opening = _OPENING.match(line)
     bare = line[opening.end() :] if opening else line
     while True:

@@ -1,4 +1,4 @@
-"""The fields of unknown files: names that columns of them have, and the types they can be of."""
+"""Known column names and types of each field, to map the columns of unknown files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One thing to find a column for: names that mean it, best first, and the types it can have.
+    """A field to find a column for: its known names, best first, and its possible types.
 
-    `many` are the types of a column that holds one element a trace.
+    `many` are the types of a column that holds one element per trace.
     """
 
     names: tuple[frozenset[str], ...]
@@ -24,7 +24,7 @@ def _field(*names: str, one: str, many: str = "") -> Field:
 
 
 def plain_name(name: str) -> str:
-    """A name in lower case with underscores, in the singular."""
+    """Normalize a name: lower case, underscores, singular."""
     return name.lower().replace("-", "_").replace(" ", "_").removesuffix("s")
 
 
@@ -104,10 +104,10 @@ FIELDS: dict[str, Field] = {
         many="lists of lists of numbers;lists of number maps;lists of objects",
     ),
 }
-"""What can be mapped, fields of the problem first, then `traces`, then those of a trace."""
+"""Fields that can be mapped: those of the problem, then `traces`, then those of a trace."""
 
 ALL_FIELDS = ("problems", *FIELDS)
-"""What `--map` takes: `problems` is the list that holds the items of a file."""
+"""Fields that `--map` accepts; `problems` is the list that holds the items of a file."""
 
 LOOKALIKES = {
     "answer": re.compile(r"answer$|^pred"),
@@ -115,8 +115,8 @@ LOOKALIKES = {
     "confidence": re.compile("conf"),
     "logprobs": re.compile("log_?prob"),
 }
-"""Names that may mean a field of a trace which no column has a known name of: not to be passed over
-in silence, as its values would be estimated, extracted or left out instead."""
+"""Patterns of unknown names that may mean a trace field. Such a column must not be ignored
+silently: the field's values would be estimated, extracted or left out instead."""
 
 PROBLEM_FIELDS = ("problem_id", "question", "gold_answer")
 TRACE_FIELDS = tuple(name for name in FIELDS if name not in (*PROBLEM_FIELDS, "traces"))

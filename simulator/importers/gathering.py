@@ -1,4 +1,4 @@
-"""Items of any order into problems: found first, then read one problem at a time."""
+"""Gathering items into problems: items are located first, then read one problem at a time."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import ProblemRecord, TraceRecord
 
 SIGNAL_FIELDS = ("text", "confidence")
-"""What every trace of a pool has, or none."""
+"""Signals that either every trace of a pool has, or none."""
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an item says of its problem. Without an id, problems are told apart by question."""
+    """An item's facts about its problem. Without an id, the question identifies the problem."""
 
     problem_id: str | None
     question: str | None
@@ -34,7 +34,7 @@ class About:
 
 @dataclass(slots=True)
 class Draft:
-    """One trace as an item gives it; `trace_id` None means in the order of the items."""
+    """One trace of an item; with `trace_id` None, traces are numbered in the order of items."""
 
     where: str
     trace: TraceRecord
@@ -57,7 +57,7 @@ class Gathering:
     Raises
     ------
     UserError
-        A bad item, unless the options say to leave such out.
+        A bad item, unless the options say to drop bad items.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Gathering:
         if key is None:
             raise BadRow("no problem_id and no question", "name one with --map problem_id=COLUMN")
         if self.by_key and self.has_ids != (about.problem_id is not None):
-            raise BadRow("problem_id here or in the items before only", "give every item one")
+            raise BadRow("only some items have a problem_id", "give every item one")
         self.has_ids = about.problem_id is not None
         problem = self.by_key.setdefault(key, _Problem(about, place.where))
         first = problem.about
@@ -106,9 +106,9 @@ class Gathering:
         drafts: Callable[[Place, Any], Drafts],
         notes: Callable[[TokenAccuracy], list[str]],
     ) -> Reading:
-        """The problems in order of their ids, each read when it is its turn.
+        """Return the problems in order of their ids; each is read when the iteration reaches it.
 
-        `drafts` makes the traces of an item; `notes` is asked for what to say when all are made.
+        `drafts` makes the traces of an item; `notes` makes the notes once all traces are made.
         """
         problems = self._ordered()
         kind = self.options.answer_kind or infer_kind(p.about.gold_answer for _, p in problems)
@@ -160,7 +160,7 @@ class Gathering:
 
 
 class _Checks:
-    """What holds for all traces together."""
+    """Checks over all traces together: same signals, unique ids, token accuracy."""
 
     def __init__(self) -> None:
         self.first: str | None = None
@@ -174,7 +174,7 @@ class _Checks:
         return "exact" if self.exact else "total"
 
     def number(self, draft: Draft, traces: dict[int, TraceRecord]) -> None:
-        """Give a trace its id. Raises `BadRow` for one that its problem has already."""
+        """Give a trace its id. Raises `BadRow` if its problem has that id already."""
         if draft.trace_id is None:
             draft.trace.trace_id = max(traces, default=-1) + 1
             return
@@ -187,7 +187,7 @@ class _Checks:
             raise BadRow("duplicate trace", remedy, draft.trace_id)
 
     def like_first(self, draft: Draft) -> None:
-        """Raise `BadRow` for a trace that has other signals than the first."""
+        """Raise `BadRow` for a trace with other signals than the first."""
         signals = {name for name in SIGNAL_FIELDS if getattr(draft.trace, name) is not None}
         if self.first is None:
             self.first, self.signals = draft.where, signals
@@ -203,7 +203,7 @@ class _Checks:
 
 
 def check_fields(options: ImportOptions, fields: Iterable[str]) -> None:
-    """Raise `UserError` with the nearest name for a `--map` field that there is not."""
+    """Raise `UserError` for an unknown `--map` field, with the nearest known name."""
     import difflib
 
     names = list(fields)
@@ -215,11 +215,11 @@ def check_fields(options: ImportOptions, fields: Iterable[str]) -> None:
 
 
 MISSING = object()
-"""What there is at a path that leads nowhere."""
+"""Result of `dig` for a path that does not exist."""
 
 
 def dig(values: Any, column: str) -> Any:
-    """The value at a dotted path into objects and lists (`a.b.0`), `MISSING` if there is none."""
+    """Return the value at a dotted path into objects and lists (`a.b.0`), or `MISSING`."""
     if isinstance(values, dict) and column in values:
         return values[column]
     for step in column.split("."):

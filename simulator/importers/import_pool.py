@@ -1,4 +1,4 @@
-"""From foreign files to a pool: reads with one of the importers and writes what it found."""
+"""From foreign files to a pool: read them with one of the importers, and write the pool."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
 
 @dataclass(frozen=True, kw_only=True)
 class ImportReport:
-    """What an import made.
+    """Result of an import.
 
-    `tokens` is the sum over all traces; `dropped` counts rows left out by reason and
-    `dropped_examples` shows some; `mapping` is field to column, where the importer found it out by
-    itself; `disagreements` are traces that the source graded otherwise.
+    `tokens` is the sum over all traces; `dropped` counts rows left out by reason, and
+    `dropped_examples` shows some; `mapping` is field to column, if the importer proposed it;
+    `disagreements` are traces that the source graded differently.
     """
 
     name: str
@@ -70,9 +70,7 @@ def import_pool(
     for option, part in (("dataset", dataset), ("model", model), ("benchmark", benchmark)):
         check_name(option, part)
     if options.include_early_stopped and format_name != "deepconf":
-        raise UserError(
-            "--include-early-stopped: only deepconf files mark such traces; leave it out"
-        )
+        raise UserError("--include-early-stopped: only deepconf files mark such traces; remove it")
     module_name, function = FORMATS[format_name].split(":")
     module = importlib.import_module(module_name)
     info = PoolInfo(
@@ -123,7 +121,7 @@ def import_pool(
 
 
 def check_name(option: str, part: str) -> None:
-    """Raise `UserError` unless `part` can be a folder's name: it is one below the cache."""
+    """Raise `UserError` unless `part` can be a folder's name, as it becomes one below the cache."""
     if _PART.fullmatch(part):
         return
     bare = re.sub(r"[^A-Za-z0-9._+-]+", "-", part.rsplit("/", 1)[-1]).strip(".-")

@@ -1,4 +1,4 @@
-"""What every importer takes and gives, and the checks that all of them make."""
+"""Input and output types of every importer, and the checks that all of them make."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from simulator.pools.records import ProblemRecord
 T = TypeVar("T")
 
 MAX_TOKENS = 2**31 - 1
-"""The longest trace that the pool format holds."""
+"""The longest trace that the pool format can hold, in tokens."""
 
 SHOWN_ROWS = 3
-"""How many dropped rows of a kind are shown in full."""
+"""Number of dropped rows shown in full for each reason."""
 
 CHARACTERS_PER_TOKEN = 4
-"""The rule of thumb for texts of unknown length in tokens."""
+"""The rule of thumb for estimating a text's length in tokens."""
 
 DROP_HINT = "or leave such rows out with --drop-bad-rows"
 
@@ -37,13 +37,13 @@ _INCORRECT = {"i", "n", "incorrect", "false", "0", "no"}
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
-    """What to import, and how.
+    """Files to import, and settings of the import.
 
-    `field_map` is field to column (`jsonl` only); `include_early_stopped` takes in traces that were
-    stopped before their end (`deepconf` only); `tokenizer` is the folder or hub name of the model's
-    tokenizer, which places the tokens in the texts; `scratch` is a folder on a disk with room for
-    all traces (None: the system's for temporary files); `progress` is called with what is being
-    done and the fraction of it that is done.
+    `field_map` is field to column (not for formats with fixed fields); `include_early_stopped`
+    keeps traces that were stopped before their end (`deepconf` only); `tokenizer` is the folder or
+    hub name of the model's tokenizer, which places the tokens in the texts; `scratch` is a folder
+    on a disk with room for all traces (None for the system's folder of temporary files); `progress`
+    is called with the current activity and the fraction of it that is done.
     """
 
     paths: tuple[Path, ...]
@@ -58,11 +58,11 @@ class ImportOptions:
 
 @dataclass(kw_only=True)
 class Reading:
-    """What an importer found: problems in ascending order of their ids, and what to say of them.
+    """An importer's result: problems in ascending order of their ids, and facts about them.
 
-    `problems` is gone through once, and may be read from the files on the way; `total` is how many
-    there are. `token_accuracy`, `faults` and `notes` are final when it has been gone through.
-    `mapping` is field to column, where the importer found out by itself which column is what.
+    `problems` can be iterated once, and may read the files during the iteration; `total` is their
+    number. `token_accuracy`, `faults` and `notes` are final after the iteration. `mapping` is field
+    to column, if the importer proposed it.
     """
 
     problems: Iterable[ProblemRecord]
@@ -74,7 +74,7 @@ class Reading:
 
 
 class BadRow(Exception):  # noqa: N818  (reads as what it is about)
-    """A row that cannot be imported: the reason to count it under, its value, and the remedy."""
+    """Error for a row that cannot be imported: the reason to count it under, value and remedy."""
 
     def __init__(self, reason: str, remedy: str, value: object = None) -> None:
         super().__init__(reason)
@@ -84,7 +84,7 @@ class BadRow(Exception):  # noqa: N818  (reads as what it is about)
 
 
 class Faults:
-    """Rows left out. The first is an error unless `drop` says to count them and go on."""
+    """Rows left out. The first bad row is an error, unless `drop` says to count them and go on."""
 
     def __init__(self, *, drop: bool) -> None:
         self.drop = drop
@@ -99,14 +99,14 @@ class Faults:
         self.leave_out(fault.reason, message)
 
     def leave_out(self, reason: str, message: str) -> None:
-        """Count a row that is left out in any case."""
+        """Count a row that is left out whatever `drop` says."""
         self.dropped[reason] += 1
         if self.dropped[reason] <= SHOWN_ROWS:
             self.examples.append(message)
 
 
 def token_count(value: object, what: str, *, least: int = 1) -> int:
-    """A number of tokens, checked. Raises `BadRow` for whatever is no whole number in range."""
+    """Check a number of tokens. Raises `BadRow` unless it is a whole number in range."""
     remedy = f"give {what} as a whole number of tokens"
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadRow(f"{what} is not a number", remedy, value)
@@ -120,12 +120,12 @@ def token_count(value: object, what: str, *, least: int = 1) -> int:
 
 
 def storable(text: str) -> str:
-    """A text with each half of a broken character replaced: UTF-8 has no code for them."""
+    """Replace lone surrogates in a text, as UTF-8 cannot encode them."""
     return _SURROGATE.sub("\ufffd", text)
 
 
 def answer_text(value: object, what: str = "answer") -> str | None:
-    """An answer as text; None for null, not-a-number and blank. Raises `BadRow` for objects."""
+    """Convert an answer to text; None for null, NaN and blank. Raises `BadRow` for objects."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
@@ -133,13 +133,13 @@ def answer_text(value: object, what: str = "answer") -> str | None:
     if not isinstance(value, str | int | float):
         remedy = f"give a text or a number as {what}"
         if what in ("answer", "gold_answer"):
-            remedy += f" (in jsonl, --map {what}=column.0 takes a list's first)"
+            remedy += f" (in jsonl, --map {what}=column.0 takes the first of a list)"
         raise BadRow(f"{what} is neither text nor number", remedy, value)
     return storable(str(value)).strip() or None
 
 
 def verdict(value: object) -> bool | None:
-    """A grade (C/I, correct/incorrect, 1/0, true/false) as a bool; None for anything else."""
+    """Parse a grade (C/I, correct/incorrect, 1/0, true/false); None for anything else."""
     if isinstance(value, float) and value in (0.0, 1.0):
         value = int(value)
     word = str(value).strip().casefold()
@@ -149,7 +149,7 @@ def verdict(value: object) -> bool | None:
 
 
 def infer_kind(gold_answers: Iterable[str]) -> str:
-    """`choice` where every gold answer is one capital letter, else `math`."""
+    """Return `choice` if every gold answer is one capital letter, else `math`."""
     gold = list(gold_answers)
     return "choice" if gold and all(re.fullmatch("[A-Z]", answer) for answer in gold) else "math"
 
@@ -157,11 +157,11 @@ def infer_kind(gold_answers: Iterable[str]) -> str:
 def refuse_map(options: ImportOptions, name: str) -> None:
     """Raise `UserError` for column names given with a format whose fields are fixed."""
     if options.field_map:
-        raise UserError(f"{name} files have fixed fields; leave --map out, or import them as jsonl")
+        raise UserError(f"{name} files have fixed fields; remove --map, or import them as jsonl")
 
 
 def with_traces(problems: list[ProblemRecord], faults: Faults, where: str) -> list[ProblemRecord]:
-    """Problems sorted by id, without those that lost all their traces."""
+    """Sort problems by id, and leave out those that lost all their traces."""
     kept = sorted((p for p in problems if p.traces), key=lambda problem: problem.problem_id)
     for problem in problems:
         if not problem.traces:
@@ -179,14 +179,14 @@ def _shorten(value: Any, limit: int = 60) -> str:
 
 
 def drained(problems: list[T]) -> Iterator[T]:
-    """The problems of a list one by one, each let go of on the way, so that memory shrinks."""
+    """Yield the problems of a list one by one, and remove each from it to free its memory."""
     problems.reverse()
     while problems:
         yield problems.pop()
 
 
 def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
-    """The files that `paths` name: files as given, of folders all with one of `suffixes`, sorted.
+    """List files: those given, and in folders all that end in one of `suffixes`, sorted.
 
     Raises
     ------
@@ -212,7 +212,7 @@ def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
 
 
 def finite_numbers(given: Sequence[Any], what: str, remedy: str) -> npt.NDArray[np.float64]:
-    """Numbers as an array. Raises `BadRow` for anything that is none, too large or not finite."""
+    """Convert numbers to an array. Raises `BadRow` for a value that is not a finite number."""
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
         raise BadRow(f"{what} holds something that is not a number", remedy)
     try:

@@ -1,7 +1,7 @@
-"""Items out of JSON, JSON-lines and Parquet files: seen one by one, and read again when needed.
+"""Items of JSON, JSON-lines and Parquet files: yielded one by one, and read again when needed.
 
-An item is what a file's outermost list, object, lines or rows hold: a problem or a trace. Only its
-place is kept, so that files of any size can be gone through in another order than their own.
+An item is an element of a file's outermost list or object, a line, or a row: a problem or a trace.
+Only its place is kept, so that files of any size can be read in another order than their own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from simulator.importers.json_files import AGAIN, json_fault, read_text, unreada
 
 _LINES = (".jsonl", ".ndjson")
 ROW_SUFFIXES = (*_LINES, ".parquet")
-"""Files that hold a trace a row."""
+"""Suffixes of files with one trace per row."""
 
 SUFFIXES = (".json", *ROW_SUFFIXES)
 
@@ -34,9 +34,9 @@ _DECODER = json.JSONDecoder()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an item stands: bytes `start` to `end`, or row `end` of row group `start` (Parquet).
+    """An item's place: bytes `start` to `end`, or row `end` of row group `start` (Parquet).
 
-    `where` says so to a user; `key` is the item's name where its file is an object of items.
+    `where` describes it to a user; `key` is the item's name if its file is an object of items.
     """
 
     path: Path
@@ -68,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An item on its way past: its place, and its value or why it cannot be read."""
+    """An item of a file: its place, and its value, or the fault that keeps it from being read."""
 
     place: Place
     value: Any
@@ -76,13 +76,13 @@ class Item:
 
 
 def items_of(options: ImportOptions, suffixes: Sequence[str] = SUFFIXES) -> Iterator[Item]:
-    """All items of the files and folders that `options` names, in that order.
+    """Yield all items of the files and folders that `options` names, in that order.
 
-    A folder stands for all files below it that end in one of `suffixes`, sorted by path. What a
-    file is shows in its content: one object on each line, a list of items, an object of items by
-    name (`{"p1": {…}, "p2": {…}}`), or a single item; where the items are in a list inside an
-    object, the mapped field `problems` names it. A JSON file's text is held while it is gone
-    through, its items one by one.
+    A folder stands for all files below it that end in one of `suffixes`, sorted by path. The
+    content of a file shows its form: one object on each line, a list of items, an object of items
+    by name (`{"p1": {…}, "p2": {…}}`), or a single item. If the items are in a list inside an
+    object, the mapped field `problems` names that list. The text of a JSON file is held in memory
+    during the iteration, its items only one by one.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _items(path: Path, inside: str | None) -> Iterator[tuple[Item, float]]:
 
 
 def _has_lines(path: Path) -> bool:
-    """Whether a file has one JSON object on each line rather than one value altogether."""
+    """Check whether a file has one JSON object on each line, instead of a single value."""
     try:
         with path.open("rb") as file:
             first = b""
@@ -203,7 +203,7 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
 
 
 def _pairs(text: str, start: int) -> Iterator[tuple[str, int, int, str]]:
-    """Key, begin and end of each value of the object at `start`, and what sort of value it is."""
+    """Yield key, begin, end and sort of each value of the object at `start`."""
     at = _after_space(text, start + 1)
     while text[at : at + 1] != "}":
         key, at = _DECODER.raw_decode(text, at)
@@ -233,7 +233,7 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, int, Any]]:
 
 
 def _check_end(text: str, start: int) -> None:
-    """A list that is cut off is refused before anything is made of its first items."""
+    """Refuse a truncated list before its first items are used."""
     if not text.rstrip().endswith("]"):
         raise json.JSONDecodeError("Unterminated list", text, start)
 
@@ -244,7 +244,7 @@ def _after_space(text: str, at: int) -> int:
 
 
 class _Offsets:
-    """Places in a text as places in its file, asked for in ascending order."""
+    """Converter from character places in a text to byte places in its file, in ascending order."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.text = text
@@ -254,7 +254,7 @@ class _Offsets:
             self.bytes = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
 
     def of(self, begin: int, end: int) -> tuple[int, int]:
-        """First byte and the one after the last of characters `begin` to `end`."""
+        """Return the byte range of the characters `begin` to `end`."""
         first = self._byte(begin)
         return first, self._byte(end)
 
@@ -285,7 +285,7 @@ def _rows(path: Path) -> Iterator[tuple[Item, float]]:
             raise unreadable(path, error) from None
         reason = " ".join(str(error).split())[:120]
         raise UserError(
-            f"{path}: not readable as Parquet ({reason}); it is damaged or cut off, {AGAIN}"
+            f"{path}: not readable as Parquet ({reason}); it is damaged or truncated, {AGAIN}"
         ) from None
 
 

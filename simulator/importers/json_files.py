@@ -1,4 +1,4 @@
-"""Reading JSON files whose faults end in one line that names the place."""
+"""Reading JSON files; every error is one line that names the place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AGAIN = "download or export it again"
 
 
 def read_json(path: Path) -> Any:
-    """The value that a JSON file holds, or `UserError` with what keeps it from being read."""
+    """Read the value of a JSON file; raise `UserError` if it cannot be read."""
     text = read_text(path)
     if not text.strip():
         raise UserError(f"{path}: the file is empty; {AGAIN}")
@@ -24,13 +24,13 @@ def read_json(path: Path) -> Any:
 
 
 def json_fault(text: str) -> str | tuple[Any]:
-    """Parse JSON: the value in a tuple, or what is wrong with it and where."""
+    """Parse JSON; return the value in a tuple, or a message with the error and its place."""
     try:
         return (json.loads(text),)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
-            return f"{place}: the JSON ends in the middle"
+            return f"{place}: the JSON is truncated"
         return f"{place}: not JSON ({error.msg})"
     except RecursionError:
         return "JSON nested too deeply to be read"
@@ -39,7 +39,7 @@ def json_fault(text: str) -> str | tuple[Any]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file (a byte order mark is dropped), or `UserError`."""
+    """Read a UTF-8 file without its byte order mark; raise `UserError` if it cannot be read."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -52,20 +52,20 @@ def read_text(path: Path) -> str:
 
 
 def not_utf8(path: Path, line: int) -> UserError:
-    """What to say of a file in another encoding."""
+    """Make the error for a file in another encoding."""
     return UserError(
         f"{path}: line {line}: not UTF-8; convert the file (iconv -t utf-8) or {AGAIN}"
     )
 
 
 def unreadable(path: Path, error: OSError) -> UserError:
-    """What to say of a file that cannot be opened."""
+    """Make the error for a file that cannot be opened."""
     if isinstance(error, FileNotFoundError):
         return UserError(f"{path}: no such file{_nearest(path)}; check the path")
     if isinstance(error, IsADirectoryError):
         return UserError(f"{path}: this is a folder; name a file in it")
     if isinstance(error, PermissionError):
-        return UserError(f"{path}: may not be read; change its permissions (chmod u+r)")
+        return UserError(f"{path}: permission denied; change its permissions (chmod u+r)")
     return UserError(f"{path}: cannot be read ({error.strerror or error}); check the path")
 
 

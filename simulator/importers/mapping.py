@@ -1,7 +1,7 @@
-"""Which column of an unknown file is which field: proposed from names and types, never guessed.
+"""Mapping fields to the columns of an unknown file: proposed from names and types, never guessed.
 
-A column's type is seen in the first items. Where two columns fit a field equally well, or none
-fits one that is needed, the import stops with the candidates and the `--map` that settles it.
+A column's type is taken from the first items. If two columns fit a field equally well, or none fits
+a required field, the import stops, and the error lists the candidates and the `--map` to use.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from simulator.importers.field_names import (
 from simulator.importers.gathering import MISSING, dig
 
 KEY = "@key"
-"""Column of an item's name in a file that is an object of items."""
+"""Pseudo-column for an item's name in a file that is an object of items."""
 
 FILE = "@file"
-"""Column of the name of an item's file, without its ending."""
+"""Pseudo-column for the name of an item's file, without its suffix."""
 
 SHOWN_COLUMNS = 16
 
@@ -37,7 +37,7 @@ _LOOKED_AT = 64
 
 
 def type_of(value: Any) -> str:
-    """The type of a value in the words of `Field`."""
+    """Name the type of a value, in the words of `Field`."""
     if value is None:
         return "null"
     for kind, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "text")):
@@ -70,13 +70,13 @@ def _all_numbers(values: Sequence[Any]) -> bool:
 
 
 class Profile:
-    """The columns of some objects: dotted path to the types seen there."""
+    """Columns of some objects: dotted path to the types seen there."""
 
     def __init__(self) -> None:
         self.types: dict[str, set[str]] = {}
 
     def see(self, values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> None:
-        """Take note of an object's columns, and of those of objects in it."""
+        """Record the columns of an object, and of objects nested in it."""
         for name, value in values.items():
             column = f"{prefix}{name}"
             kind = type_of(value)
@@ -85,12 +85,12 @@ class Profile:
             self.types.setdefault(column, set()).add(kind)
 
     def fits(self, column: str, kinds: frozenset[str]) -> bool:
-        """Whether all that was seen in a column is of some types, or nothing at all."""
+        """Check whether all values seen in a column are of these types, null or empty."""
         seen = self.types[column]
         return bool(seen & kinds) and seen <= kinds | {"null", "empty"}
 
     def shown(self, columns: Iterable[str]) -> str:
-        """Columns with their types, in a line."""
+        """List columns with their types, in one line."""
         names = [name for name in columns if self.types[name] != {"object"}]
         shown = [f"{name} ({' or '.join(sorted(self.types[name]))})" for name in names]
         return ", ".join(shown[:SHOWN_COLUMNS]) + (", …" if len(shown) > SHOWN_COLUMNS else "")
@@ -98,12 +98,12 @@ class Profile:
 
 @dataclass
 class Proposal:
-    """The mapping of a file: the column of each field that has one.
+    """A proposed mapping: the column of each field that has one.
 
     `shape` is `objects` (an item holds a list of trace objects, the column `traces`), `lists` (an
-    item holds a list a field, one element a trace) or `rows` (an item is a trace). `unused` are
-    columns that no field takes, `left_out` fields that the user wants none for, `inside` is the
-    list that holds the items where the user has named one.
+    item holds one list per field, one element per trace) or `rows` (an item is a trace). `unused`
+    are columns that no field uses, `left_out` are fields that the user leaves out, and `inside` is
+    the list that holds the items, if the user has named one.
     """
 
     columns: dict[str, str]
@@ -114,18 +114,18 @@ class Proposal:
 
     @property
     def field_map(self) -> dict[str, str]:
-        """All of it as `ImportOptions.field_map` takes it."""
+        """The mapping in the form of `ImportOptions.field_map`."""
         inside = {"problems": self.inside} if self.inside else {}
         return {**inside, **self.columns, **dict.fromkeys(self.left_out, "")}
 
     def options(self) -> str:
-        """The mapping as options of the command line."""
+        """Format the mapping as options of the command line."""
         pairs = (f"{name}={column}" for name, column in self.field_map.items())
         return " ".join(f"--map {shlex.quote(pair)}" for pair in pairs)
 
 
 def mapping_toml(columns: Mapping[str, str]) -> str:
-    """The line of TOML that keeps a mapping with a pool of a registry: `map`, field to column."""
+    """Write a mapping as the TOML line `map` for a pool of a registry: field to column."""
     pairs = (f"{n} = {json.dumps(column, ensure_ascii=False)}" for n, column in columns.items())
     return f"map = {{ {', '.join(pairs)} }}\n"
 
@@ -133,13 +133,13 @@ def mapping_toml(columns: Mapping[str, str]) -> str:
 def propose(
     where: str, samples: Sequence[tuple[Any, str | None]], given: Mapping[str, str]
 ) -> Proposal:
-    """Find the column of each field from some items (value and key), and what the user has said.
+    """Find the column of each field from some items (value and key) and the user's own mapping.
 
     Raises
     ------
     UserError
-        Two columns fit a field equally well, none fits one that is needed, or a column that the
-        user has named is not there.
+        Two columns fit a field equally well, none fits a required field, or a column that the user
+        has named does not exist.
     """
     return _Search(where, samples, given).result()
 
@@ -163,7 +163,7 @@ class _Search:
         self.traces = Profile()
 
     def result(self) -> Proposal:
-        """The mapping, complete and unambiguous."""
+        """Return the mapping, complete and unambiguous."""
         columns: dict[str, str] = {}
         lists = self._traces_column()
         if lists:
@@ -206,7 +206,7 @@ class _Search:
         if best and others and "text" not in self.given:
             self._ambiguous("traces", [*best, *others], best[0], "text")
         if not best and not others and "text" not in self.given:
-            best = [  # of another name, but like traces: objects with a text
+            best = [  # of an unknown name, but shaped like traces: objects with a text
                 column
                 for column in self.items.types
                 if self.items.fits(column, kinds) and self._has_text(column)
@@ -221,7 +221,7 @@ class _Search:
         return bool(self._best("text", FIELDS["text"].one, inner, {}))
 
     def _shape(self) -> str:
-        """Whether items hold a list a field, or are traces themselves."""
+        """Decide whether items hold one list per field (`lists`) or are traces (`rows`)."""
         for name in ("text", "answer", "num_tokens"):
             column = self.given.get(name)
             if column:
@@ -248,14 +248,14 @@ class _Search:
             return self._given(name, profile, self.traces)
         best = self._best(name, kinds, profile, taken)
         if name == "problem_id" and shape == "rows":
-            # the id of a row may be the trace's own, which would make each a problem
+            # a row's `id` may be the trace's own, which would make each trace a problem
             best = [c for c in best if plain_name(c.split(".")[-1]) not in FIELDS[name].names[1]]
         return self._one(name, best)
 
     def _best(
         self, name: str, kinds: frozenset[str], profile: Profile, taken: Mapping[str, str]
     ) -> list[str]:
-        """The columns that fit a field best: by name, then by depth."""
+        """Return the columns that fit a field best: by name, then by depth."""
         used = {*taken.values(), *self.given.values()}
         ranked: dict[tuple[int, int], list[str]] = {}
         for column in profile.types:
@@ -285,7 +285,7 @@ class _Search:
             instead = f"--map text={'+'.join(inner_first)} to join them"
         raise UserError(
             f"{self.where}: {name} can be {' or '.join(candidates)}; "
-            f"say which with --map {name}={example}, or {instead}"
+            f"choose one with --map {name}={example}, or {instead}"
         )
 
     def _given(self, name: str, profile: Profile, other: Profile | None) -> str | None:
@@ -321,7 +321,7 @@ class _Search:
             self._missing("num_tokens", "token count", columns.values(), inner)
 
     def _check_lookalikes(self, columns: Mapping[str, str], inner: Profile, shape: str) -> None:
-        """Stop where a field without a column may have one by another name."""
+        """Refuse a mapping if a field without a column may have one under an unknown name."""
         used = {part for column in columns.values() for part in column.split("+")}
         for name, pattern in LOOKALIKES.items():
             both = {"confidence", "logprobs"}
@@ -337,8 +337,8 @@ class _Search:
             ]
             if alike:
                 raise UserError(
-                    f"{self.where}: {name} may be {' or '.join(alike)}; say so with "
-                    f"--map {name}={alike[0]}, or that it is not with --map {name}="
+                    f"{self.where}: {name} may be {' or '.join(alike)}; map it with "
+                    f"--map {name}={alike[0]}, or leave the field out with --map {name}="
                 )
 
     def _missing(

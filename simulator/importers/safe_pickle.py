@@ -1,13 +1,13 @@
-"""Reads pickles that hold only data, without ever calling anything that a pickle names.
+"""Reading pickles that hold only data, without calling anything that a pickle names.
 
-A pickle is a program, and Python's unpickler runs it. This one interprets the few instructions that
-plain data need: containers, numbers, strings, and numpy's arrays and scalars, which it builds
-itself from their bytes. It imports nothing, calls nothing and sets no attribute on a file's behalf;
-whatever else a file asks for ends it in one line that names it. Memory and time stay in proportion
-to the size of the file (at most some 20 bytes for each of its own): nothing is believed of a length
-before that many bytes are there.
+A pickle is a program, and Python's unpickler runs it. This reader interprets the few instructions
+that plain data need: containers, numbers, strings, and numpy's arrays and scalars, which it builds
+itself from their bytes. It imports nothing, calls nothing and sets no attribute for a file; any
+other instruction is refused with one line that names it. Memory and time are proportional to the
+size of the file (at most some 20 bytes for each of its own): a length is only used after checking
+that the file has that many bytes.
 
-Long lists of numbers, which is what files of traces mostly are, are read many at a time.
+Long lists of numbers, which make up most of a file of traces, are read many at a time.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from simulator.errors import UserError
 from simulator.importers.json_files import AGAIN, unreadable
 
 MAX_BYTES = 4 * 2**30
-"""The largest file that is read."""
+"""The largest file that is read, in bytes."""
 
 MAX_OBJECTS = 2**20
-"""How many containers, and how many remembered objects, a file may have (runs of numbers apart)."""
+"""Most containers in a file; of memo entries, four times as many (not counting runs of numbers)."""
 
 MAX_MARKS = 100
-"""How deep unfinished containers may be nested."""
+"""Deepest nesting of unfinished containers."""
 
 MAX_NUMBER_KEYS = 10_000
-"""How many numbers may be keys of dicts or members of sets: their hashes can be made to collide."""
+"""Most numbers as dict keys or set members, because their hashes can be made to collide."""
 
 PROTOCOLS = (2, 3, 4, 5)
 
@@ -56,7 +56,7 @@ _NAMES = {
     **{(f"{core}.multiarray", "scalar"): "scalar" for core in _NUMPY_CORE},
     **{(f"{core}.numeric", "_frombuffer"): "_frombuffer" for core in _NUMPY_CORE},
 }
-"""What a file may refer to: names for things done here, of which none is the thing named."""
+"""Names that a file may refer to, with the operation here that replaces each of them."""
 
 _DTYPE = re.compile(r"b1|[iu][1248]|f[248]|U[0-9]{1,6}")
 _FLOATS = re.compile(rb"(?:G.{8}){1,4096}+", re.DOTALL)
@@ -80,14 +80,14 @@ _REFUSED = {
 
 
 class RefusedPickle(Exception):  # noqa: N818  (reads as what it is about)
-    """A pickle that holds more than data, or is damaged: what it asks for, and where."""
+    """Error for a pickle that is damaged or needs more than data; names the need and its place."""
 
 
 def load(path: Path) -> Any:
-    """The data that a pickle file holds.
+    """Read the data of a pickle file.
 
-    Lists, tuples, dicts, sets, strings, bytes, bools, ints, floats and numpy arrays; numpy's
-    scalars come as Python's.
+    The data can be lists, tuples, dicts, sets, strings, bytes, bools, ints, floats and numpy
+    arrays; numpy scalars are converted to Python's.
 
     Raises
     ------
@@ -109,26 +109,26 @@ def load(path: Path) -> Any:
 
 
 def loads(data: bytes) -> Any:
-    """The data that a pickle holds, as `load` gives it. Raises `RefusedPickle`."""
+    """Parse the data of a pickle; see `load`. Raises `RefusedPickle`."""
     reader = _Reader(data)
     try:
         return reader.run()
     except (struct.error, IndexError):
-        reason = f"the pickle ends in the middle (at byte {len(data):,}); {AGAIN}"
+        reason = f"the pickle is truncated (at byte {len(data):,}); {AGAIN}"
         if reader.position < len(data):
             reason = f"damaged at byte {reader.position:,}; {AGAIN}"
         raise RefusedPickle(reason) from None
 
 
 class _Name:
-    """One of the values of `_NAMES`, standing on the stack for what a file named."""
+    """One of the values of `_NAMES`, on the stack in place of the object that a file named."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 class _Dtype:
-    """A numpy dtype that the file has described; `order` is told after the rest."""
+    """A numpy dtype described by the file; its byte `order` is read after the rest."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -141,7 +141,7 @@ class _Dtype:
 
 
 class _Array:
-    """A numpy array before its contents are told; `index` is its place in the memo."""
+    """A numpy array whose contents have not been read yet; `index` is its place in the memo."""
 
     index = -1
 
@@ -166,7 +166,7 @@ class _Reader:
         if self.data[:1] != b"\x80" or self.data[1:2] not in [bytes([p]) for p in PROTOCOLS]:
             first = f"it begins with {self.data[:8]!r}" if self.data else "the file is empty"
             raise RefusedPickle(
-                f"no pickle of protocol 2 to 5 ({first}); write it with "
+                f"not a pickle of protocol 2 to 5 ({first}); write it with "
                 "pickle.dump(data, file, protocol=4)"
             )
         self.position = 2
@@ -191,8 +191,8 @@ class _Reader:
     def refused(self, what: str, start: int | None = None) -> RefusedPickle:
         place = self.position if start is None else start
         return RefusedPickle(
-            f"not read, for it asks for {what} (byte {place:,}); only containers, numbers, strings "
-            "and numpy arrays are admitted, anything else could run code: save those alone"
+            f"not read, as it needs {what} (byte {place:,}); only containers, numbers, strings "
+            "and numpy arrays are allowed, because anything else could run code: save only these"
         )
 
     def damaged(self) -> RefusedPickle:
@@ -263,7 +263,7 @@ class _Reader:
             raise IndexError
 
     def integers(self) -> None:
-        """One integer, or all of a run of them."""
+        """Read an integer, or a whole run of them."""
         self.position -= 1
         found = _INTS.match(self.data, self.position)
         if found is None:
@@ -277,7 +277,7 @@ class _Reader:
         self.push(int.from_bytes(self.take(self.number("<B")), "little", signed=True))
 
     def floats(self) -> None:
-        """One float, or all of a run of them."""
+        """Read a float, or a whole run of them."""
         self.position -= 1
         found = _FLOATS.match(self.data, self.position)
         if found is None:
@@ -324,7 +324,7 @@ class _Reader:
         self.push_new(frozenset(map(self.key, self.since_mark())))
 
     def key(self, value: Any) -> Any:
-        """A dict's key or a set's member: hashing a nested one could take forever."""
+        """Check a dict key or set member; refuse nested ones: hashing could take forever."""
         if type(value) in (int, float, bool):
             self.number_keys += 1
             if self.number_keys > MAX_NUMBER_KEYS:
@@ -343,12 +343,12 @@ class _Reader:
     # The memo
 
     def put(self, index: int | None = None) -> None:
-        """Remember what is on top. Pickles number what they remember from 0 on, without gaps."""
+        """Put the top of the stack in the memo. Pickles number entries from 0 on, without gaps."""
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise self.damaged()
         index = self.memo_size if index is None else index
         if index > self.memo_size or len(self.memo) >= 4 * MAX_OBJECTS:
-            raise self.refused(f"object number {index:,} to be remembered")
+            raise self.refused(f"memo entry {index:,}")
         value: Any = self.stack[-1]
         self.memo[index] = value
         if isinstance(value, _Array):
@@ -419,7 +419,7 @@ class _Reader:
 
     def push_name(self, module: Any, name: Any, start: int) -> None:
         if type(module) is not str or type(name) is not str:
-            raise self.refused("a name that is no text", start)
+            raise self.refused("a name that is not text", start)
         meant = _NAMES.get((module, name))
         if meant is None:
             raise self.refused(_shown(f"{module}.{name}"), start)
@@ -436,7 +436,7 @@ class _Reader:
         self.push_new(made[0])
 
     def build(self) -> None:
-        """The byte order of a dtype, or the contents of an array, which takes the array's place."""
+        """Set the byte order of a dtype, or replace an array's placeholder by its contents."""
         state = self.pop()
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise self.damaged()
@@ -470,13 +470,13 @@ def _kind(value: Any) -> str:
 
 
 def _shown(text: str) -> str:
-    """Text of a file on one line that stays short."""
+    """Shorten text of a file to a part of one line."""
     shown = repr(text[:80])[1:-1]
     return shown if len(shown) <= 80 else f"{shown[:79]}…"
 
 
 def _arguments(given: tuple[Any, ...]) -> str:
-    """What something was called with, as far as it can be shown shortly."""
+    """Describe the arguments of a call in a few words."""
     shown = []
     for value in given[:4]:
         if type(value) is str:
@@ -490,7 +490,7 @@ def _arguments(given: tuple[Any, ...]) -> str:
     return ", ".join(shown) + (", …" if len(given) > 4 else "") or "nothing"
 
 
-# What calls of admitted names come to: the value in a tuple, or None to refuse.
+# Results of calls of allowed names: the value in a tuple, or None to refuse.
 
 
 def _reconstruct(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
@@ -520,7 +520,7 @@ def _frombuffer(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
 
 
 def _array(content: Any, dtype: Any, shape: Any, order: str) -> npt.NDArray[Any] | None:
-    """An array of exactly the bytes in the file, or None where they are not what is said."""
+    """Make an array from the bytes in the file; None if they do not fit its dtype and shape."""
     if type(dtype) is not _Dtype or type(content) not in (bytes, bytearray):
         return None
     if type(shape) is not tuple or len(shape) > 8:
@@ -541,7 +541,7 @@ def _array(content: Any, dtype: Any, shape: Any, order: str) -> npt.NDArray[Any]
 
 
 def _encode(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
-    """How protocol 2 writes bytes."""
+    """Decode bytes as protocol 2 writes them."""
     if len(given) != 2 or type(given[0]) is not str or type(given[1]) is not str:
         return None
     if given[1] not in ("latin1", "latin-1"):
@@ -559,7 +559,7 @@ def _set(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
 
 
 def _bytes(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
-    """How protocol 2 writes no bytes at all."""
+    """Make empty bytes, which protocol 2 writes as a call without arguments."""
     return (b"",) if not given else None
 
 

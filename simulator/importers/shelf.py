@@ -1,4 +1,4 @@
-"""Texts and confidences of traces, put aside on the disk until it is their problem's turn."""
+"""Temporary storage on disk for texts and confidences, until their problem is written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from simulator.pools.records import TraceRecord
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """Where a trace's text begins, its bytes, and how many confidences follow; None for none."""
+    """Place of a trace's text, its length in bytes, and its number of confidences; None if none."""
 
     start: int
     text_bytes: int | None
@@ -23,10 +23,10 @@ class Shelved:
 
 
 class Shelf:
-    """A file without a name in `folder` that takes what is large of each trace, and gives it back.
+    """A nameless temporary file in `folder` that stores the large parts of each trace.
 
-    Rows of one problem may stand anywhere in files of any size, so that all rows have to be seen
-    before the first problem is whole; held in memory they would be larger than it.
+    Rows of one problem may be anywhere in files of any size, so all rows have to be read before the
+    first problem is complete, and they may not fit in memory.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -45,7 +45,7 @@ class Shelf:
         self._file.close()
 
     def put(self, trace: TraceRecord) -> Shelved:
-        """Take the text and confidences out of a trace; all are put before any is restored."""
+        """Move a trace's text and confidences to the file; put all before restoring any."""
         text = None if trace.text is None else trace.text.encode()
         values = None if trace.confidence is None else trace.confidence.astype(np.float64)
         shelved = Shelved(
@@ -61,7 +61,7 @@ class Shelf:
         return shelved
 
     def restore(self, trace: TraceRecord, shelved: Shelved) -> None:
-        """Give a trace back what was put aside of it."""
+        """Read a trace's text and confidences back from the file."""
         self._file.seek(shelved.start)
         if shelved.text_bytes is not None:
             trace.text = self._file.read(shelved.text_bytes).decode()

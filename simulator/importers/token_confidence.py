@@ -1,4 +1,4 @@
-"""Token confidences out of log-probabilities, and token ends out of token texts."""
+"""Token confidences from log-probabilities, and token ends from token texts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy.typing as npt
 from simulator.importers.importer import BadRow
 
 TOP_K = 20
-"""How many of a token's log-probabilities are averaged at most, as in DeepConf."""
+"""Most log-probabilities of a token that are averaged, as in DeepConf."""
 
 
 class ConfidenceTally:
-    """Computes confidences, and remembers what to say of how many log-probabilities there were.
+    """Computes confidences, and counts log-probabilities per token for the notes.
 
-    `field` is the mapped field that leaves them out when empty.
+    `field` is the field that a user maps to nothing to leave confidences out.
     """
 
     def __init__(self, field: str = "logprobs") -> None:
@@ -29,16 +29,17 @@ class ConfidenceTally:
         self.traces = 0
 
     def confidence(self, given: Any) -> npt.NDArray[np.float64]:
-        """Minus the mean of the k largest log-probabilities of each token, shape (num_tokens,).
+        """Compute each token's confidence, shape (num_tokens,).
 
-        `given` has one element a token: its log-probabilities, as a list of numbers, an object of
-        numbers by token (OpenAI completions), or a list of objects with `logprob` (chat
-        completions). k is the median of how many the trace's tokens have, at most `TOP_K`: vLLM
-        adds the sampled token where it is not among the k, and gives fewer where two read the same.
-        A single number a token is its only log-probability.
+        It is minus the mean of the k largest log-probabilities. `given` has one element per token:
+        its log-probabilities as a list of numbers, an object of numbers by token (OpenAI
+        completions), or a list of objects with `logprob` (chat completions); or a single number,
+        its only log-probability. k is the median number of log-probabilities per token, at most
+        `TOP_K`: vLLM adds the sampled token if it is not among the k, and gives fewer if two tokens
+        have the same text. Raises `BadRow`.
         """
         if not isinstance(given, list) or not given:
-            raise BadRow("logprobs are not a list with an element a token", self.remedy, given)
+            raise BadRow("logprobs are not a list with one element per token", self.remedy, given)
         rows = [_numbers(each, number, self.remedy) for number, each in enumerate(given)]
         counts = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
         total = int(counts.sum())
@@ -65,7 +66,7 @@ class ConfidenceTally:
         return mean + 0.0  # no −0
 
     def notes(self) -> list[str]:
-        """How the confidences were made; nothing if none were."""
+        """Describe the source of the confidences; empty if there are none."""
         if not self.traces:
             return []
         ks = sorted(self.top_k)
@@ -106,10 +107,10 @@ def _numbers(each: Any, number: int, remedy: str) -> Sequence[float]:
 def ends_of_tokens(
     text: str, tokens: Sequence[str], token_bytes: Sequence[bytes] | None = None
 ) -> npt.NDArray[np.int64] | None:
-    """Where each token of a text ends, in characters; None where the tokens do not make it up.
+    """Return the end of each token in a text, in characters; None if tokens and text differ.
 
-    Tokens past the text's end, as the one that ends it, end where the text does. `token_bytes`
-    tells tokens apart that are parts of a character; such a token ends before that character.
+    Tokens past the text's end, such as the end token, end where the text does. `token_bytes` are
+    needed for tokens that are parts of a character; such a token ends before that character.
     """
     joined = "".join(tokens)
     if joined == text or (joined.startswith(text) and _is_end(text, tokens)):
@@ -130,5 +131,5 @@ def ends_of_tokens(
 
 
 def _is_end(text: str, tokens: Sequence[str]) -> bool:
-    """Whether only the last token lies past the text."""
+    """Check whether only the last token lies past the text."""
     return sum(map(len, tokens[:-1])) <= len(text)

@@ -1,8 +1,8 @@
-"""Where each token of a text ends, by the tokenizer of the model that wrote it.
+"""Token ends of texts, from the tokenizer of the model that wrote them.
 
-The file's own number of tokens is what was paid for, and is kept where there is one. The tokenizer
-then says where the tokens are, but only of traces on whose number it agrees: a text can be cut into
-tokens in more ways than the tokenizer's, and files can count tokens that the text does not show.
+The file's own number of tokens is the number that was paid for, and is kept if there is one. The
+tokenizer's places are then used only for traces on whose number it agrees: a model can split a text
+into other tokens than the tokenizer does, and files can count tokens that the text does not show.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 FILE = "tokenizer.json"
 
 BATCH_CHARACTERS = 2**23
-"""Characters that are tokenized at once: what the library keeps of each token takes memory."""
+"""Characters that are tokenized at once, limited because the library needs memory per token."""
 
 ENDED = frozenset({"stop", "eos", "eos_token", "end_turn", "early_stopped"})
 """Finish reasons of a trace that ends in an end token, which its text does not show.
 
-DeepConf stops a trace early by allowing it no token but that one.
+DeepConf stops a trace early by allowing only that token.
 """
 
 ESTIMATE_NOTE = "lengths are estimated"
-"""How importers begin the note that the tokenizer's counts make untrue."""
+"""Beginning of the importers' note that is removed once the tokenizer has counted tokens."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
 
@@ -53,14 +53,14 @@ class Tokenizer:
 
     @property
     def identity(self) -> str:
-        """What `pool.json` says of it."""
+        """Name and hash of the tokenizer, for `pool.json`."""
         return f"{self.name} sha256:{self.sha256}"
 
     def token_ends(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64]]:
-        """Of each text, the character at which each of its tokens ends, on all cores.
+        """Compute the token ends of each text, in characters, on all cores.
 
-        Ends ascend (not strictly) and the last is the text's length. A character that takes several
-        tokens is there with the last of them. Special tokens are found in a text, never added.
+        Ends ascend (not strictly) and the last is the text's length. A character of several tokens
+        belongs to the last of them. Special tokens are recognized in a text, never added.
         """
         encodings = self.library.encode_batch(list(texts), add_special_tokens=False)
         ends = []
@@ -82,18 +82,18 @@ def _ends(offsets: list[tuple[int, int]], length: int) -> npt.NDArray[np.int64]:
 
 
 def load_tokenizer(name: str) -> Tokenizer:
-    """The fast tokenizer in a folder (or a `tokenizer.json`), or of a model on Hugging Face's hub.
+    """Load the fast tokenizer in a folder (or a `tokenizer.json`), or of a Hugging Face model.
 
     Raises
     ------
     UserError
-        There is none, it cannot be fetched or read, or the tokenizers library is not installed.
+        There is none, it cannot be downloaded or read, or the tokenizers library is not installed.
     """
     try:
         from tokenizers import Tokenizer as Library
     except ImportError:
         raise UserError(
-            "--tokenizer takes the tokenizers library; pip install 'deepprune-sim[tokenizer]'"
+            "--tokenizer needs the tokenizers library; pip install 'deepprune-sim[tokenizer]'"
         ) from None
     path = Path(name)
     if path.is_dir():
@@ -170,25 +170,27 @@ def _from_hub(name: str) -> Path:
         ) from None
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())[:150]
-        raise UserError(f"{given}: cannot be fetched ({reason}); try again, {elsewhere}") from None
+        raise UserError(
+            f"{given}: cannot be downloaded ({reason}); try again, {elsewhere}"
+        ) from None
 
 
 def tokenize(reading: Reading, tokenizer: Tokenizer) -> None:
-    """Have the problems of `reading` come with token ends, and counts where it only estimates them.
+    """Add token ends to the problems of `reading`, and replace estimated token counts.
 
-    While its problems are gone through, its token accuracy and notes become those of what was
-    possible: `exact` only where every trace has as many token ends as tokens.
+    After the iteration over its problems, `reading` has the resulting token accuracy and notes:
+    `exact` only if every trace has as many token ends as tokens.
     """
     reading.problems = _Placing(reading, tokenizer).problems(reading.problems)
 
 
 @dataclass
 class _Placing:
-    """Places tokens, and keeps account of how that went."""
+    """Placing of tokens, with counts for the notes."""
 
     reading: Reading
     tokenizer: Tokenizer
-    placed: int = 0  # traces whose tokens the tokenizer was asked to place
+    placed: int = 0  # traces that were tokenized
     recounted: int = 0
     estimate: int = 0
     recount: int = 0
@@ -199,7 +201,7 @@ class _Placing:
     example: str = ""
 
     def problems(self, given: Iterable[ProblemRecord]) -> Iterator[ProblemRecord]:
-        """The problems of `given`, some at a time, with their tokens placed."""
+        """Yield the problems of `given` with their tokens placed, in batches."""
         batch: list[ProblemRecord] = []
         characters = 0
         for problem in given:
@@ -221,9 +223,9 @@ class _Placing:
                 if trace.text is None:
                     raise UserError(
                         f"--tokenizer: problem {problem.problem_id}, trace {trace.trace_id} has no "
-                        "text to tokenize; leave --tokenizer out"
+                        "text to tokenize; remove --tokenizer"
                     )
-                if trace.token_ends is not None:  # the source knows best where its tokens are
+                if trace.token_ends is not None:  # the source's own token ends are exact
                     continue
                 chunk.append((problem.problem_id, trace, trace.text))
                 characters += len(trace.text)
@@ -238,7 +240,7 @@ class _Placing:
             self.placed += 1
             if not trace.counted:
                 if trace.confidence is not None or trace.probe_positions is not None:
-                    self.still_estimated += 1  # other signals go by this length
+                    self.still_estimated += 1  # other signals depend on this length
                     continue
                 if not len(ends):  # a trace has at least one token
                     ends = np.array([len(text)])
@@ -263,25 +265,25 @@ class _Placing:
                 )
 
     def conclude(self) -> None:
-        """Set accuracy and notes, once the importer has said its last."""
+        """Set accuracy and notes, after the importer has set its own."""
         reading = self.reading
         if self.recounted:
             if not self.still_estimated:
                 reading.notes = [n for n in reading.notes if not n.startswith(ESTIMATE_NOTE)]
             reading.notes.append(
                 f"lengths were counted by the tokenizer: {self.recount} tokens, where the "
-                f"estimate was {self.estimate}; tokens that no text shows are not among them"
+                f"estimate was {self.estimate}; tokens that the texts do not show are not counted"
             )
         if self.end_tokens:
             reading.notes.append(
-                f"{self.end_tokens} traces have one token more than their text, taken for the end "
-                "token, which has no characters"
+                f"{self.end_tokens} traces have one token more than their text, assumed to be the "
+                "end token, which has no characters"
             )
         if self.disagreeing:
             reading.notes.append(
                 f"in {self.disagreeing} of {self.placed} traces the file and the tokenizer count "
                 f"different numbers of tokens (at most {self.largest} apart; {self.example}): the "
-                "file's was kept, and those traces' tokens lie in proportion"
+                "file's was kept, and those traces' tokens are placed in proportion"
             )
         if self.still_estimated or (reading.token_accuracy == "estimated" and not self.recounted):
             reading.token_accuracy = "estimated"

@@ -1,4 +1,4 @@
-"""Submissions: packing a run for the leaderboard, and verifying what others have packed.
+"""Submissions: packing a run for the leaderboard, and verifying submissions of others.
 
-What is read here was written by a stranger: nothing of it is believed before it is checked.
+The input was written by a stranger: every part of it is checked before it is used.
 """

@@ -1,4 +1,4 @@
-"""`verification.json`: what came of verifying a submission, and the badge that follows from it."""
+"""`verification.json`: the result of verifying a submission, and the badge that follows from it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ BADGES = {
     "synthetic": "on generated traces: good for trying things out, not for any claim",
     "withdrawn": "taken back by its authors",
 }
-"""Every badge, and what it says. What was found to be wrong has none."""
+"""Every badge and its meaning. A submission that failed a step has no badge."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What came of one step: what is wrong, or why it was not made, and what else to know."""
+    """Result of one step: `findings` are errors or the reason for a skip; `notes` are remarks."""
 
     step: str
     status: Status
@@ -46,10 +46,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Verification:
-    """What came of verifying a submission.
+    """Result of verifying a submission.
 
-    `sha256` are of the files that were verified; `pools` and `other_seed` figures by pool; `layers`
-    are what held the policy while it was run again.
+    `sha256` holds the hashes of the verified files; `pools` and `other_seed` hold figures by pool;
+    `layers` names the sandbox's layers around the policy in the rerun.
     """
 
     submission: str
@@ -65,16 +65,16 @@ class Verification:
 
     @property
     def failed(self) -> bool:
-        """Whether anything was found to be wrong."""
+        """True if any step failed."""
         return any(step.status == "failed" for step in self.steps)
 
     def as_dict(self) -> dict[str, Any]:
-        """As it is in `verification.json`."""
+        """Return the content of `verification.json`."""
         return {"format": FORMAT, **asdict(self)}
 
 
 def decide_badge(steps: Sequence[Step], *, synthetic: bool, withdrawn: bool) -> str | None:
-    """The badge of a submission with these outcomes; None where something is wrong."""
+    """Return the badge of a submission with these results; None if a step failed."""
     status = {step.step: step.status for step in steps}
     if withdrawn:
         return "withdrawn"
@@ -88,12 +88,12 @@ def decide_badge(steps: Sequence[Step], *, synthetic: bool, withdrawn: bool) -> 
 
 
 def write_verification(path: Path, verification: Verification) -> Path:
-    """Leave `verification.json` in a submission's folder, or beside a bundle; returns its path.
+    """Write `verification.json` in a submission's folder, or beside a bundle; return its path.
 
     Raises
     ------
     UserError
-        The submission is no folder and no file, or the disk cannot be written.
+        The submission is neither a folder nor a file, or the disk cannot be written.
     """
     if path.is_symlink() or not path.exists():
         raise UserError(f"{path}: no submission to write {VERIFICATION} beside")
@@ -113,10 +113,10 @@ def write_verification(path: Path, verification: Verification) -> Path:
 
 
 def badge_of(files: Files) -> str | None:
-    """The badge that a submission's own files give it; None for what is wrong with it.
+    """Return the badge that follows from a submission's own files; None if they are not valid.
 
-    Only a `verification.json` of exactly these files counts. That a verifier has written it, and
-    not the submitter, is for whoever keeps the submissions to see to.
+    A `verification.json` counts only if it has the hashes of exactly these files. The keeper of the
+    board has to ensure that a verifier wrote it, not the submitter.
     """
     content = files.content
     if "submission.toml" not in content:
@@ -143,7 +143,7 @@ def badge_of(files: Files) -> str | None:
 
 
 def verified_at(files: Files) -> str | None:
-    """When these very files were verified; None where they were not."""
+    """Return the time at which exactly these files were verified; None if they were not."""
     try:
         recorded = parse_object(files.content.get(VERIFICATION, b"{}"), VERIFICATION)
     except Refused:

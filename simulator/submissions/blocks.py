@@ -1,4 +1,4 @@
-"""A submission's Parquet files: what their footers promise is checked before anything is read."""
+"""A submission's Parquet files: their footers are checked before any row is read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from simulator.submissions.strict_json import Refused, shown
 
 BYTES_PER_ROW = 400
 BYTES_BESIDE = 4_000_000
-"""What a row group may say that it takes in memory: so much a row, and once for its labels."""
+"""Largest size of a row group in memory: bytes per row, and once for its labels."""
 
 MAX_GROUPS = 1_000_000
 
 LABELS = ("pool", "problem_id")
-"""The columns that name the problem a row is about."""
+"""The columns that name the problem of a row."""
 
 
 def open_table(
@@ -40,12 +40,12 @@ def open_table(
     Raises
     ------
     Refused
-        It is not Parquet, or promises other columns, more rows or larger row groups than allowed.
+        It is not Parquet, or declares other columns, more rows or larger row groups than allowed.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         footer, found = file.metadata, file.schema_arrow
-    except Exception as error:  # whatever Arrow makes of a damaged footer
+    except Exception as error:  # Arrow raises many types for a damaged footer
         raise _unreadable(name, error) from None
     if optional in schema.names and optional not in found.names:
         schema = schema.remove(schema.get_field_index(optional))
@@ -92,12 +92,12 @@ class Block:
 
 
 def blocks(file: pq.ParquetFile, name: str) -> Iterator[Block]:
-    """The rows of a table, a problem at a time, in the order in which they are stored.
+    """Yield the rows of a table, a problem at a time, in stored order.
 
     Raises
     ------
     Refused
-        The file cannot be read, holds nulls where there are none, or too long labels.
+        The file cannot be read, has nulls in a required column, or labels that are too long.
     """
     waiting: list[Block] = []
     row = 0
@@ -149,7 +149,7 @@ def _of_group(file: pq.ParquetFile, name: str, number: int, first_row: int) -> I
 
 
 def values_of(column: pa.ChunkedArray, name: str = "") -> npt.NDArray[Any]:
-    """A column of the table `name` as an array; texts and columns with nulls as objects."""
+    """Return a column of the table `name` as an array; texts and columns with nulls as objects."""
     if pa.types.is_dictionary(column.type):
         merged = column.combine_chunks()
         labels = merged.dictionary.to_pylist()
@@ -167,7 +167,7 @@ def values_of(column: pa.ChunkedArray, name: str = "") -> npt.NDArray[Any]:
 def refuse_first(
     rows: Block, bad: npt.NDArray[Any], what: Callable[[int], str], table: str = "decisions"
 ) -> None:
-    """Refuse a block where any row is bad; names the first."""
+    """Refuse a block that has a bad row; the message names the first one."""
     found = np.flatnonzero(bad)
     if len(found):
         row = int(found[0])
@@ -179,12 +179,12 @@ def refuse_first(
 
 
 def most_rows_in_group(budget: int) -> int:
-    """How many rows the writer of runs puts into a row group at most."""
+    """Return the most rows that a run's writer puts into a row group."""
     return max(ROWS_PER_PART * 2, 64 * budget)
 
 
 def _unreadable(name: str, error: Exception) -> Refused:
-    return Refused(f"{name}: not Parquet that can be read ({shown(str(error), 120)})")
+    return Refused(f"{name}: not readable as Parquet ({shown(str(error), 120)})")
 
 
 def _first_other(found: pa.Schema, wanted: pa.Schema) -> str:
@@ -195,7 +195,7 @@ def _first_other(found: pa.Schema, wanted: pa.Schema) -> str:
         if not found.field(index).equals(field):
             here = shown(_kind(found.field(index)), 120)
             return f"{field.name} is {here}, not {_kind(field)}"
-    return "there are others, or in another order"
+    return "there are other columns, or they are in another order"
 
 
 def _kind(field: pa.Field) -> str:

@@ -1,9 +1,9 @@
 """Submissions of the built-in methods on generated pools, so that a board has rows to show.
 
-`python -m simulator.submissions.examples` makes those that come with the repository: the small
-cells of `deepprune-sim data sample`, which it makes where they are missing. Decisions, answers and
-summaries are the same bytes each time; `run.json` also says when and how long. They are synthetic,
-say nothing about any method, and the board says so.
+`python -m simulator.submissions.examples` makes the ones that come with the repository. They use
+the small cells of `deepprune-sim data sample`, which are made if missing. Decisions, answers and
+summaries are the same bytes each time; `run.json` also records date and duration. The pools are
+synthetic, so the figures say nothing about any method, and the board says so.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from simulator.submissions.packing import pack, slug_of, write_folder
 DATE = date(2026, 11, 22)
 REPEATS = 4
 BUDGET = 32
-"""All traces that a problem of a small cell has."""
+"""Number of traces of each problem of a small cell."""
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """A built-in method with its settings, and what is said of it; `name` is that of the row."""
+    """A built-in method with its settings and description; `name` is that of the board's row."""
 
     policy: str
     description: str
@@ -79,19 +79,19 @@ METHODS = (
         {"window": "102", "warm_up": "8"},
     ),
 )
-"""What is submitted. Methods that ask a judge are not: the scores that come with generated pools
-are made from the answers."""
+"""The methods that are submitted. Methods that use a judge are left out: the scores that come with
+generated pools are made from the answers."""
 
 
 def make_builtin(
     cache: Path, submissions: Path, progress: Callable[[str], None] = lambda name: None
 ) -> list[Path]:
-    """Make the submissions that are not there yet below `submissions`; returns all their folders.
+    """Make the submissions missing below `submissions`; return the folders of all submissions.
 
     Raises
     ------
     UserError
-        A pool of a cell's name is there that is not the small one, or the disk cannot be written.
+        A pool with a cell's name is not the small one, or the disk cannot be written.
     """
     pools = small_cells(cache)
     folders = []
@@ -117,7 +117,7 @@ def make_builtin(
 
 
 def small_cells(cache: Path) -> Sequence[Pool]:
-    """The nine small generated pools below `cache`, made where they are missing."""
+    """Return the nine small generated pools below `cache`; make the missing ones."""
     size = SIZES["small"]
     pools = []
     for cell in select_cells(()):

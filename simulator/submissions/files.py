@@ -1,6 +1,6 @@
-"""The files of a submission, read into memory once: what is checked is what was hashed.
+"""The files of a submission, read into memory once, so that the checked bytes are the hashed ones.
 
-A submission is a folder, or the one file that `submit --bundle` writes, which is never unpacked.
+A submission is a folder, or a bundle from `submit --bundle`, which is never unpacked to the disk.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ LIMITS = {
     "summary.json": 2 * MB,
     "verification.json": 1 * MB,
 }
-"""Every file that a submission may hold, with the most bytes it may have."""
+"""Every file that a submission may hold, with its maximum size in bytes."""
 
 VERIFICATION = "verification.json"
-"""What a verifier writes beside the others; nothing in it is believed when it is read again."""
+"""File that a verifier writes beside the others; verifying ignores its content."""
 
 REQUIRED = tuple(name for name in LIMITS if name != VERIFICATION)
 
 NAME = re.compile(r"(20[0-9]{2}-[0-9]{2}-[0-9]{2})-([a-z0-9]+(?:-[a-z0-9]+)*)")
 MAX_NAME = 100
 MAX_FOUND = 20
-"""How many findings about files are listed."""
+"""Most findings about files that are listed."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """What a submission holds: content by file name; `findings` say what should not be."""
+    """A submission's files: content by file name; `findings` list what is wrong with the files."""
 
     name: str
     content: Mapping[str, bytes]
@@ -60,9 +60,9 @@ class Files:
 
 
 def read_files(path: Path) -> Files:
-    """Read a submission's folder or bundle, as far as it is in order; never raises for its content.
+    """Read the valid files of a submission's folder or bundle; never raise for its content.
 
-    Neither links nor anything but regular files are opened, nor more than `LIMITS` read.
+    Only regular files are opened, no links, and no more bytes are read than `LIMITS` allows.
     """
     try:
         mode = path.lstat().st_mode
@@ -99,9 +99,9 @@ def _read_folder(path: Path) -> Files:
 
 
 def _read_entry(folder: int, name: str) -> bytes | str:
-    """The content of a file in an open folder, or what is wrong with it."""
+    """Return the content of a file in an open folder, or a message that says what is wrong."""
     if name not in LIMITS:
-        return f"{shown(name)}: no file of a submission; remove it"
+        return f"{shown(name)}: not a file of a submission; remove it"
     try:
         if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
             return f"{name}: a link, folder or device; a submission holds plain files"
@@ -137,11 +137,13 @@ def _read_bundle(path: Path) -> Files:
                 parent, _, file_name = entry.filename.rpartition("/")
                 kind = stat.S_IFMT(entry.external_attr >> 16)
                 if parent != name or file_name not in LIMITS or kind not in (0, stat.S_IFREG):
-                    findings.append(f"{shown(entry.filename)}: no file of a submission {name}")
+                    findings.append(f"{shown(entry.filename)}: not a file of a submission {name}")
                 elif file_name in content:
-                    findings.append(f"{file_name}: is there twice")
+                    findings.append(f"{file_name}: occurs twice")
                 elif entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    findings.append(f"{file_name}: packed in an unusual way; use submit --bundle")
+                    findings.append(
+                        f"{file_name}: unsupported compression method; use submit --bundle"
+                    )
                 elif entry.file_size > LIMITS[file_name]:
                     findings.append(_too_large(file_name, entry.file_size))
                 else:
@@ -152,14 +154,14 @@ def _read_bundle(path: Path) -> Files:
                     else:
                         content[file_name] = unpacked
     except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError) as error:
-        return Files(name, {}, (f"not a bundle that can be read ({shown(str(error))})",))
+        return Files(name, {}, (f"not a readable bundle ({shown(str(error))})",))
     return _complete(name, content, findings)
 
 
 def _complete(name: str, content: Mapping[str, bytes], findings: list[str]) -> Files:
-    """With what is wrong with the submission's name, and what is missing."""
+    """Add findings about the submission's name and about missing files."""
     if len(name) > MAX_NAME or not NAME.fullmatch(name):
-        findings.insert(0, f"{shown(name)}: not a submission's name, as 2026-01-31-my-method")
+        findings.insert(0, f"{shown(name)}: not a submission's name, such as 2026-01-31-my-method")
     told = {finding.partition(":")[0] for finding in findings}
     findings += [f"{each}: missing" for each in REQUIRED if each not in {*content, *told}]
     return Files(name, dict(content), tuple(findings[:MAX_FOUND]))

@@ -25,17 +25,17 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*
 
 
 def check_repository(repository: str) -> None:
-    """Refuse what is no name of a repository, and a machine that is told to stay offline."""
+    """Raise `UserError` for an invalid repository name, or if HF_HUB_OFFLINE is set."""
     if not _REPOSITORY.fullmatch(repository):
         raise UserError(f"--hub {repository}: not OWNER/NAME of a dataset repository")
     if is_offline():
-        raise UserError("--hub: HF_HUB_OFFLINE keeps us from the network; unset it, or --bundle")
+        raise UserError("--hub: HF_HUB_OFFLINE forbids network access; unset it, or use --bundle")
 
 
 def open_pull_request(packed: Packed, repository: str) -> str:
-    """Open a pull request that adds `submissions/<name>/`; returns its address.
+    """Open a pull request that adds `submissions/<name>/`; return its address.
 
-    Endpoint and token are huggingface_hub's own: HF_ENDPOINT, HF_TOKEN or `hf auth login`.
+    huggingface_hub finds endpoint and token itself: HF_ENDPOINT, HF_TOKEN or `hf auth login`.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def open_pull_request(packed: Packed, repository: str) -> str:
 
     if not sys.stderr.isatty():
         disable_progress_bars()
-    # It tells of each new attempt, with addresses whose signatures let anyone write there.
+    # It logs each retry with a presigned URL, with which anyone could write to the storage.
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)
     if not get_token():
         raise UserError("--hub: no token; log in with `hf auth login`, or set HF_TOKEN")
@@ -74,7 +74,7 @@ def open_pull_request(packed: Packed, repository: str) -> str:
 
 
 def _explain(error: Exception, repository: str) -> str | None:
-    """What went wrong, in one line with the remedy; None for what is no matter of the Hub."""
+    """Describe an error of the Hub in one line, with the remedy; None for any other error."""
     from huggingface_hub.errors import HfHubHTTPError
 
     remedy = "nothing was submitted; --bundle writes a file to send by hand"
@@ -87,12 +87,12 @@ def _explain(error: Exception, repository: str) -> str | None:
             return f"{endpoint()}: no answer ({one_line(each)}); check the network; {remedy}"
     if any(_of_xet(each) for each in chain):
         return (
-            f"{endpoint()}: the upload broke ({one_line(chain[-1])}); try again, or without Xet "
+            f"{endpoint()}: the upload failed ({one_line(chain[-1])}); try again, or without Xet "
             f"(HF_HUB_DISABLE_XET=1); {remedy}"
         )
     if isinstance(error, ValueError | KeyError | TypeError):
         return (
-            f"{endpoint()}: the answer is not the Hub's ({one_line(error)}); check HF_ENDPOINT, "
+            f"{endpoint()}: not an answer of the Hub ({one_line(error)}); check HF_ENDPOINT, "
             f"and whether a proxy or a login page answers instead; {remedy}"
         )
     if isinstance(error, RuntimeError) or _library(error) == "huggingface_hub":
@@ -101,12 +101,12 @@ def _explain(error: Exception, repository: str) -> str | None:
 
 
 def _refusal(error: HfHubHTTPError, repository: str) -> str:
-    """What a refusal means, and what to do about it; of files, it may be their storage's."""
+    """Describe a refusal and its remedy; the storage of files can refuse as well as the Hub."""
     status = error.response.status_code
     stored = error.response.request.method == "PUT"
     if status == 413:
         return (
-            f"{endpoint()}: a file is larger than is taken there (413); make the run with fewer "
+            f"{endpoint()}: a file is too large for the server (413); make the run with fewer "
             "repeats or pools"
         )
     if stored:

@@ -1,6 +1,6 @@
-"""What verifying came to, as Markdown for a comment on a pull request.
+"""Results of verifying, as Markdown for a comment on a pull request.
 
-Every text of a submission stands in it as text: it cannot become a link, a mention or HTML.
+Every text of a submission is escaped: it cannot become a link, a mention or HTML.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from simulator.submissions.badges import BADGES, Verification
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 MAX_LINE = 600
 MAX_COMMENT = 60_000
-"""What GitHub takes as a comment, with room to spare."""
+"""Most characters of the comment, below GitHub's own limit of 65,536."""
 
 
 def escape(text: str) -> str:
-    """A text that Markdown shows as it is, on one line."""
+    """Escape a text so that Markdown shows it literally, on one line."""
     line = " ".join(text[:MAX_LINE].split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = _SPECIAL.sub(r"\\\1", line)
@@ -26,7 +26,7 @@ def escape(text: str) -> str:
 
 
 def summary(verifications: Sequence[Verification]) -> str:
-    """A heading and a table for each submission, and what was found."""
+    """Write a heading, a table of steps, and the findings of each submission."""
     parts = [_one(verification) for verification in verifications]
     text = "\n".join(parts) or "No submission was verified.\n"
     if len(text) > MAX_COMMENT:
@@ -48,7 +48,7 @@ def _one(verification: Verification) -> str:
         lines += ["|---|---|---|---|"]
         lines += [_figures(entry) for entry in verification.pools]
     if verification.other_seed:
-        lines += ["", "| with a seed of the verifier's | accuracy | tokens | reduction |"]
+        lines += ["", "| with the verifier's seed | accuracy | tokens | reduction |"]
         lines += ["|---|---|---|---|"]
         lines += [_figures(entry) for entry in verification.other_seed]
     return "\n".join(lines) + "\n"

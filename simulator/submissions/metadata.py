@@ -1,4 +1,4 @@
-"""`submission.toml`: who submits what. Plain text and plain links only, as a board will show it."""
+"""`submission.toml`: a submission's metadata, as plain text and plain links for the board."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FORMAT = 1
 
 MAX_AUTHORS = 200
 LENGTHS = {"method": 80, "author": 100, "organisation": 100, "description": 1000, "withdrawn": 300}
-"""The most characters of each text."""
+"""Maximum length of each text, in characters."""
 
 MAX_LINK = 300
 REQUIRED = ("method", "authors", "date", "description")
@@ -30,23 +30,23 @@ _MARKUP = re.compile(r"\]\s*[(\[:]|(?i:\b(?:javascript|vbscript|data)\s*:)")
 _FORMULA = ("=", "+", "-", "@", "|")
 _LINK = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~%/?#&=+:@,;!-]*)?")
 _JOINERS = "\u200c\u200d"
-"""Format characters without which some languages cannot be written: beside one of their letters."""
+"""Format characters that some languages need; allowed next to a non-ASCII letter or mark."""
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
-"""Letters and marks that nothing is seen of (Unicode's Default_Ignorable_Code_Point beyond the
-category of formats, and an empty Braille cell): with them two names look the same."""
+"""Invisible letters and marks (Unicode's Default_Ignorable_Code_Point outside the category of
+formats, and the empty Braille cell), which can make two different names look the same."""
 _MAX_MARKS = 4
-"""How many accents a letter may have; more of them cover the lines above and below."""
+"""Most accents on a letter; more of them cover the lines above and below."""
 _DEEP_KEY = re.compile(
     r"""(?:(?:(?<![\w-])[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){100}""", re.ASCII
 )
-"""A dotted key, for whose tables tomllib needs time that grows with the square of its parts."""
+"""A long dotted key, for which tomllib's time grows with the square of the number of parts."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What is said about a submission; `withdrawn` is why it was, None where it stands."""
+    """A submission's metadata; `withdrawn` is the reason for a withdrawal, None if it stands."""
 
     method: str
     authors: tuple[str, ...]
@@ -59,7 +59,7 @@ class Metadata:
 
 
 def read_metadata(content: bytes) -> tuple[Metadata | None, list[str]]:
-    """`submission.toml` as it was written, and everything that is wrong with it."""
+    """Read `submission.toml`; return its metadata (None if invalid) and a list of its errors."""
     try:
         text = content.decode("utf-8")
         if _DEEP_KEY.search(text):
@@ -73,7 +73,7 @@ def read_metadata(content: bytes) -> tuple[Metadata | None, list[str]]:
         return None, [f"submission.toml: not TOML ({shown(str(error), 200)})"]
     version = fields.get("format")
     if type(version) is not int or version < 1:
-        return None, ["submission.toml: has no line format = 1"]
+        return None, ["submission.toml: the line format = 1 is missing"]
     if version > FORMAT:
         return None, [
             f"submission.toml: format {shown(version)} is newer than this program's {FORMAT}; "
@@ -83,7 +83,7 @@ def read_metadata(content: bytes) -> tuple[Metadata | None, list[str]]:
 
 
 def check_metadata(fields: Mapping[str, Any]) -> tuple[Metadata | None, list[str]]:
-    """Metadata made of fields as TOML has them, and everything that is wrong with them."""
+    """Make metadata from parsed TOML fields; return it (None if invalid) and a list of errors."""
     wrong: list[str] = []
     for key in fields:
         if key not in KEYS:
@@ -119,7 +119,7 @@ def check_metadata(fields: Mapping[str, Any]) -> tuple[Metadata | None, list[str
 
 
 def metadata_toml(metadata: Metadata) -> str:
-    """`submission.toml` that says this."""
+    """Write metadata as the text of a `submission.toml`."""
     lines = [f"format = {FORMAT}", f"method = {_quoted(metadata.method)}"]
     lines.append(f"authors = [{', '.join(map(_quoted, metadata.authors))}]")
     lines.append(f"date = {metadata.date.isoformat()}")
@@ -135,7 +135,7 @@ def _quoted(text: str) -> str:
 
 
 def wrong_text(key: str, value: object, limit: int) -> list[str]:
-    """What keeps a text from being shown on a board and put into a spreadsheet; empty: nothing."""
+    """List what makes a text unsafe to show on a board or in a spreadsheet; empty if it is safe."""
     if not isinstance(value, str):
         return [f"{key}: {shown(value)} is not text"]
     wrong = []
@@ -149,14 +149,12 @@ def wrong_text(key: str, value: object, limit: int) -> list[str]:
     if _TAG.search(plain) or _MARKUP.search(plain):
         wrong.append(f"{key}: {shown(value)} has HTML or Markdown in it; write plain text")
     if plain.lstrip().startswith(_FORMULA):
-        wrong.append(
-            f"{key}: {shown(value)} begins as a spreadsheet's formula does; put a word first"
-        )
+        wrong.append(f"{key}: {shown(value)} begins like a spreadsheet formula; put a word first")
     return wrong
 
 
 def _is_visible(text: str) -> bool:
-    """Whether all of a text is seen, on one line, and tells it from other texts."""
+    """Check whether all characters of a text are visible, on one line."""
     marks = 0
     for before, character, after in zip(" " + text, text, text[1:] + " ", strict=False):
         kind = unicodedata.category(character)
@@ -180,7 +178,7 @@ def _wrong_date(when: object) -> list[str]:
 
 
 def wrong_link(key: str, value: object) -> list[str]:
-    """What keeps a text from being a link that a board may show; empty: nothing."""
+    """List what makes a value unfit as a link on a board; empty if it is a plain https link."""
     remedy = "give a plain https:// link"
     if not isinstance(value, str) or len(value) > MAX_LINK:
         return [f"{key}: {shown(value)} is not a link; {remedy}"]

@@ -1,4 +1,4 @@
-"""Packing a run as a submission: everything is checked first, and told at once."""
+"""Packing a run as a submission: everything is checked first, all errors are in one message."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from simulator.submissions.strict_json import Refused, parse_object
 from simulator.submissions.wellformed import Submission, check_form
 
 COPIED = ("run.json", "decisions.parquet", "answers.parquet", "summary.json")
-"""What a submission takes from the run as it is."""
+"""Files that a submission takes from the run unchanged."""
 
 _OPENED = (1980, 1, 1, 0, 0, 0)
-"""The time that every file of a bundle has, so that the same submission gives the same bytes."""
+"""Timestamp of every file in a bundle, so that the same submission gives the same bytes."""
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A submission that can be written: its name, its files, and what is in them."""
+    """A submission that can be written: its name, the files' bytes, and their parsed content."""
 
     name: str
     content: Mapping[str, bytes]
@@ -37,12 +37,12 @@ class Packed:
 
 
 def pack(run: Path, fields: Mapping[str, Any]) -> Packed:
-    """Make a submission of a run's folder and metadata as `submission.toml` has it.
+    """Make a submission from a run's folder and the fields of `submission.toml`.
 
     Raises
     ------
     UserError
-        All that is missing or wrong, in one message.
+        Something is missing or wrong; the message lists all of it.
     """
     wrong: list[str] = []
     metadata, found = check_metadata({"format": 1, **fields})
@@ -78,7 +78,7 @@ def pack(run: Path, fields: Mapping[str, Any]) -> Packed:
     submission = None
     if not wrong or (metadata is None and len(content) == len(COPIED) + 2):
         submission, found = check_form(Files(name, content, ()))
-        if metadata is None:  # what is wrong with it has been told
+        if metadata is None:  # its errors are listed already
             found = [each for each in found if not each.startswith("submission.toml")]
         wrong += found
     if wrong or submission is None:
@@ -87,18 +87,18 @@ def pack(run: Path, fields: Mapping[str, Any]) -> Packed:
 
 
 def slug_of(method: str) -> str:
-    """A method's name as a part of a folder's: `short-3@16` to `short-3-16`."""
+    """Turn a method's name into a part of a folder's name: `short-3@16` to `short-3-16`."""
     slug = re.sub(r"[^a-z0-9]+", "-", method.casefold()).strip("-")
     return slug[: MAX_NAME - len("2026-01-31-")].strip("-") or "method"
 
 
 def write_folder(packed: Packed, submissions: Path) -> Path:
-    """Write a submission below `submissions`, whole or not at all; returns its folder.
+    """Write a submission below `submissions`, whole or not at all; return its folder.
 
     Raises
     ------
     UserError
-        There is one of this name, or the disk cannot be written.
+        A submission of this name exists, or the disk cannot be written.
     """
     target = submissions / packed.name
     if target.exists() or target.is_symlink():
@@ -117,12 +117,12 @@ def write_folder(packed: Packed, submissions: Path) -> Path:
 
 
 def write_bundle(packed: Packed, folder: Path) -> Path:
-    """Write a submission as one file, `<name>.zip`; returns its path.
+    """Write a submission as one file, `<name>.zip`; return its path.
 
     Raises
     ------
     UserError
-        There is one of this name, or the disk cannot be written.
+        A file of this name exists, or the disk cannot be written.
     """
     target = folder / f"{packed.name}.zip"
     if target.exists() or target.is_symlink():

@@ -1,4 +1,4 @@
-"""Figures from publications: rows of the board that nobody has replayed, and that say so.
+"""Figures from publications: rows of the board that are marked as not replayed.
 
 They are data in `submissions/published.toml` and never become runs or submissions.
 """
@@ -22,7 +22,7 @@ FORMAT = 1
 FILE_NAME = "published.toml"
 
 PACKAGED = Path(__file__).parent
-"""Where the file lies that comes with the program."""
+"""Folder of the file that comes with the program."""
 
 BADGE = "reported"
 """The badge of every published figure."""
@@ -33,15 +33,15 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "thresholds": (("model", "benchmark", "stage"), ("threshold", "tokens_1e8", "accuracy")),
     "judges": ((), ("auroc",)),
 }
-"""Every kind of figure: the texts and the numbers that each of its rows has."""
+"""Every kind of figure, with the text and number columns that each of its rows has."""
 
 OPTIONAL = ("prefix", "training", "tnr_at_02")
-"""What a row may have beside them."""
+"""Further columns that a row may have."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A publication; `date` is None where it is not known."""
+    """A publication; `date` is None if it is unknown."""
 
     name: str
     title: str
@@ -54,9 +54,9 @@ class Source:
 
 @dataclass(frozen=True)
 class PublishedFigure:
-    """What a publication says a method comes to on a benchmark.
+    """A publication's figures for a method on a benchmark.
 
-    `tokens_1e8` are those of the whole benchmark, in 10^8; `accuracy` is a fraction.
+    `tokens_1e8` is the total over the benchmark, in 10^8 tokens; `accuracy` is a fraction.
     """
 
     method: str
@@ -69,7 +69,7 @@ class PublishedFigure:
 
 @dataclass(frozen=True)
 class Published:
-    """All that is in `published.toml`; `tables` holds every kind of figure as it is written."""
+    """The content of `published.toml`; `tables` holds the rows of every kind as written."""
 
     sources: Mapping[str, Source]
     figures: tuple[PublishedFigure, ...]
@@ -77,12 +77,12 @@ class Published:
 
 
 def read_published(submissions: Path) -> Published:
-    """The published figures in a folder of submissions; none where there is no file.
+    """Read the published figures in a folder of submissions; none if the file does not exist.
 
     Raises
     ------
     UserError
-        The file is not as it should be; names the row.
+        The file is not valid; the message names the row.
     """
     file = submissions / FILE_NAME
     try:
@@ -96,7 +96,9 @@ def read_published(submissions: Path) -> Published:
     named = fields.pop("sources", {})
     sources = {name: _source(file, name, entry) for name, entry in named.items()}
     if unknown := set(fields) - set(KINDS):
-        raise UserError(f"{file}: no kind of figure {sorted(unknown)[0]!r}; use {', '.join(KINDS)}")
+        raise UserError(
+            f"{file}: unknown kind of figure {sorted(unknown)[0]!r}; use {', '.join(KINDS)}"
+        )
     tables = {
         kind: tuple(
             _row(file, kind, number, row, sources)
@@ -119,7 +121,7 @@ def read_published(submissions: Path) -> Published:
 
 
 def _source(file: Path, name: str, entry: Mapping[str, Any]) -> Source:
-    wrong = [f"no key {key!r}" for key in set(entry) - set(Source.__dataclass_fields__)]
+    wrong = [f"unknown key {key!r}" for key in set(entry) - set(Source.__dataclass_fields__)]
     for key in ("title", "organisation"):
         wrong += wrong_text(key, entry.get(key), 200)
     for key in ("paper", "code", "data"):
@@ -141,13 +143,13 @@ def _row(
     if not isinstance(row, dict) or set(row) - {"source", *texts, *numbers, *OPTIONAL}:
         wrong.append(f"keys are not among source, {', '.join((*texts, *numbers, *OPTIONAL))}")
     else:
-        wrong += [] if row.get("source") in sources else ["names no source"]
+        wrong += [] if row.get("source") in sources else ["source is not among the sources"]
         for key in texts:
             wrong += wrong_text(key, row.get(key), 100)
         for key in (*numbers, *(["tnr_at_02"] if "tnr_at_02" in row else [])):
             most = 100 if key == "accuracy" else 1e6
             if not finite(row.get(key)) or not 0 <= row[key] <= most:
-                wrong.append(f"{key} is no number in its range")
+                wrong.append(f"{key} is not a number from 0 to {most:g}")
     if wrong:
         raise UserError(f"{file}: {kind}, row {number}: {'; '.join(wrong)}; correct it")
     checked: Mapping[str, Any] = row

@@ -1,4 +1,4 @@
-"""What a submission's `run.json` says, checked field by field."""
+"""A submission's `run.json`, checked field by field."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class RecordedPool:
-    """A pool of a run: how it is called, what it must be, and what could be started on it."""
+    """A pool of a run: its name, its identity, and the run's budget on it."""
 
     name: str
     fingerprint: str
@@ -37,7 +37,7 @@ class RecordedPool:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """What determines a submitted run; `judge` is the judge's identity, None without one."""
+    """The inputs of a submitted run; `judge` is the judge's identity, None without one."""
 
     policy: str
     class_name: str
@@ -55,17 +55,17 @@ class RecordedRun:
 
     @property
     def synthetic(self) -> bool:
-        """Whether any of its pools was generated."""
+        """True if any of its pools was generated."""
         return any(pool.synthetic for pool in self.pools)
 
 
 def read_run(fields: dict[str, Any]) -> RecordedRun:
-    """What `run.json` says.
+    """Read and check the fields of a `run.json`.
 
     Raises
     ------
     Refused
-        Something is missing, of a wrong kind or out of range, or of a newer format.
+        A field is missing, of a wrong type or out of range, or the format is newer.
     """
     top = _Fields(fields, "run.json")
     version = top.number("format", 1, 10**9)
@@ -81,27 +81,27 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
         raise Refused("run.json: policy.sha256 is not that of policy.source")
     class_name = policy.text("class", 200)
     if not class_name.isidentifier():
-        raise Refused(f"run.json: policy.class {shown(class_name)} is no class name")
+        raise Refused(f"run.json: policy.class {shown(class_name)} is not a class name")
     name = policy.text("name", 200)
     if (
         not _FILE_NAME.fullmatch(policy.text("file", 500).replace("/", "."))
         or not name.isprintable()
     ):
-        raise Refused("run.json: policy.name or policy.file has characters that no name has")
+        raise Refused("run.json: policy.name or policy.file has invalid characters")
     settings = policy.object("settings").fields
     parameters = policy.object("parameters").fields
     if len(settings) > MAX_PARAMETERS or len(parameters) > MAX_PARAMETERS:
         raise Refused(f"run.json: more than {MAX_PARAMETERS} parameters")
     if not all(type(value) is str for value in settings.values()):
-        raise Refused("run.json: policy.settings are not texts")
+        raise Refused("run.json: policy.settings has values that are not text")
     judge = None if fields.get("judge") is None else top.object("judge").fields
     unranked = policy.flag("unranked")
     if judge is not None and judge.get("unranked") is not False and not unranked:
-        raise Refused("run.json: policy.unranked is False with a judge that no board ranks")
+        raise Refused("run.json: policy.unranked is False, but its judge is unranked")
     recorded = top.objects("pools", MAX_POOLS)
     pools = tuple(_pool(each) for each in recorded)
     if not pools or len({pool.name for pool in pools}) != len(pools):
-        raise Refused("run.json: no pool, or one that is named twice")
+        raise Refused("run.json: has no pool, or the same pool twice")
     return RecordedRun(
         policy=name,
         class_name=class_name,
@@ -123,9 +123,9 @@ def _pool(fields: _Fields) -> RecordedPool:
     name = fields.text("name", 400)
     fingerprint = fields.text("fingerprint", 64)
     if not POOL_NAME.fullmatch(name):
-        raise Refused(f"run.json: {shown(name)} is no pool's name")
+        raise Refused(f"run.json: {shown(name)} is not a pool's name")
     if not _SHA256.fullmatch(fingerprint):
-        raise Refused(f"run.json: the fingerprint of {name} is no SHA-256")
+        raise Refused(f"run.json: the fingerprint of {name} is not a SHA-256")
     accuracy = fields.text("token_accuracy", 20)
     if accuracy not in ("exact", "total", "estimated"):
         raise Refused(f"run.json: token_accuracy of {name} is {shown(accuracy)}")
@@ -150,7 +150,7 @@ def _serving(fields: _Fields) -> Serving:
         or sizes != sorted(set(sizes))
         or min(sizes, default=1) < 1
     ):
-        raise Refused("run.json: serving.step_seconds are no points in ascending order")
+        raise Refused("run.json: serving.step_seconds is not a list of points in ascending order")
     serving = Serving(concurrency, tuple(points))
     if fields.text("clock_unit", 20) != serving.clock_unit:
         raise Refused(f"run.json: serving.clock_unit is not {serving.clock_unit}")
@@ -159,7 +159,7 @@ def _serving(fields: _Fields) -> Serving:
 
 @dataclass(frozen=True)
 class _Fields:
-    """A JSON object of a file, whose fields are checked as they are taken out."""
+    """A JSON object of a file, whose fields are checked when they are read."""
 
     fields: dict[str, Any]
     where: str

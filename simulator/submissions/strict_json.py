@@ -1,4 +1,4 @@
-"""Reading JSON that a stranger wrote: nothing that two readers could understand differently."""
+"""Strict reading of a stranger's JSON: nothing that two parsers could understand differently."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ MAX_INTEGER = 2**63
 
 
 class Refused(UserError):  # noqa: N818  (nothing went wrong here)
-    """Something in a submission is not as it should be: one line that says what and where."""
+    """An error in a submission: one line that says what is wrong and where."""
 
 
 def shown(value: object, limit: int = 60) -> str:
-    """A stranger's value, fit for a terminal: ASCII, on one line, of bounded length."""
+    """Format a stranger's value for a terminal: ASCII, on one line, of bounded length."""
     try:
         text = ascii(value)
-    except (ValueError, RecursionError):  # a whole number too long to be written, or too deep
+    except (ValueError, RecursionError):  # an integer with too many digits, or nested too deep
         text = f"<{type(value).__name__} too large to be shown>"
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def parse_object(content: bytes, name: str) -> dict[str, Any]:
-    """A JSON object without duplicate keys, NaN, infinities, huge numbers or lone surrogates.
+    """Parse a JSON object without duplicate keys, NaN, infinities, huge numbers or lone surrogates.
 
-    `name` is the file's, for errors.
+    `name` is the file's name, for errors.
 
     Raises
     ------
     Refused
-        It is not that, or not UTF-8, or nested more than `MAX_DEPTH` deep.
+        The content is anything else, is not UTF-8, or is nested more than `MAX_DEPTH` deep.
     """
     try:
         value = json.loads(
@@ -48,9 +48,7 @@ def parse_object(content: bytes, name: str) -> dict[str, Any]:
     except RecursionError:
         raise Refused(f"{name}: nested too deep") from None
     except ValueError as error:
-        raise Refused(
-            f"{name}: not JSON as it should be ({' '.join(str(error).split())})"
-        ) from None
+        raise Refused(f"{name}: not valid JSON ({' '.join(str(error).split())})") from None
     if not isinstance(value, dict):
         raise Refused(f"{name}: not a JSON object")
     _check_depth(value, name)
@@ -65,13 +63,13 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ValueError(f"the key {shown(key)} is there twice")
+            raise ValueError(f"the key {shown(key)} occurs twice")
         found[key] = value
     return found
 
 
 def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number that JSON has")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def _finite(text: str) -> float:
@@ -99,5 +97,5 @@ def _check_depth(value: object, name: str) -> None:
 
 
 def finite(value: object) -> bool:
-    """Whether it is a finite number and no truth value."""
+    """Check whether a value is a finite number and not a bool."""
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]

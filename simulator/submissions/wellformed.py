@@ -1,4 +1,4 @@
-"""The first step: whether a submission is what the format says, before any of it is believed."""
+"""The first step: check that a submission follows the format, before any of it is used."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from simulator.submissions.strict_json import Refused, parse_object, shown
 MAX_DECISIONS = 50_000_000
 MAX_ANSWERS = 5_000_000
 MAX_PROBLEMS = 100_000
-"""What a submission may come to over all its pools."""
+"""Limits of a submission over all its pools."""
 
 
 _HIDING = re.compile(
     "[\x00-\x08\x0b\x0d-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
-"""Characters that show a reader another source than is run: what a terminal obeys, ends a line for
-some programs only, or turns the direction of writing."""
+"""Characters that can make the shown source differ from the one that runs: terminal control
+characters, line ends that only some programs know, and changes of writing direction."""
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A submission that is well-formed; `decisions` and `answers` are open, not yet read."""
+    """A well-formed submission; `decisions` and `answers` are open, not yet read."""
 
     name: str
     metadata: Metadata
@@ -41,7 +41,7 @@ class Submission:
 
 
 def check_form(files: Files) -> tuple[Submission | None, list[str]]:
-    """The submission in these files, or everything that keeps it from being one."""
+    """Return the submission in these files (None if not well-formed), and a list of its errors."""
     findings = list(files.findings)
     content = files.content
     metadata, wrong = None, list[str]()
@@ -67,8 +67,8 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
     if run is not None and (hiding := _HIDING.search(run.source)):
         line = run.source.count("\n", 0, hiding.start()) + 1
         findings.append(
-            f"policy.py line {line}: has {shown(hiding[0])}, which may show its readers something "
-            "else than is run; write it as an escape"
+            f"policy.py line {line}: has {shown(hiding[0])}, which can hide what the source does; "
+            "write it as an escape"
         )
     if run is not None and summary is not None:
         try:
@@ -85,7 +85,7 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
 def _open_tables(
     files: Files, run: RecordedRun, summary: dict[str, Any]
 ) -> tuple[pq.ParquetFile | None, pq.ParquetFile | None]:
-    """Both tables, opened; how many rows they may have follows from run and summary."""
+    """Open both tables; run and summary give the number of rows that they may have."""
     entries = summary.get("pools")
     entries = entries if isinstance(entries, list) else []
     names = [each.get("pool") if isinstance(each, dict) else None for each in entries]
@@ -95,7 +95,7 @@ def _open_tables(
     for entry, pool in zip(entries, run.pools, strict=True):
         problems = entry.get("problems")
         if type(problems) is not int or not 1 <= problems <= MAX_PROBLEMS:
-            raise Refused(f"summary.json: {pool.name}: no count of problems")
+            raise Refused(f"summary.json: {pool.name}: no valid number of problems")
         replays += problems * run.repeats
         started += problems * run.repeats * pool.budget
     if replays > MAX_ANSWERS or started > MAX_DECISIONS:

@@ -1,10 +1,10 @@
-"""Running a policy again so that nothing it remembers is what it remembered in its run.
+"""Rerun a policy across shuffled processes to expose state carried between replays.
 
-A process serves many replays, and what one leaves behind (a module's variable, a default argument,
-an attribute of numpy) the next can find. In one process and the same order, a policy that remembers
-does once more what it did. Here repeats are dealt at random to several processes, each in another
-order, and processes are replaced by fresh ones on the way: what a replay can find differs from what
-it found, and its decisions with it, if they depend on that.
+A process serves many replays, and one replay can leave state for the next: a module variable, a
+default argument, an attribute of numpy. Rerun in one process and in the same order, a policy with
+such state would repeat its decisions. Here, repeats are dealt at random to several processes, each
+in a different order, and processes are replaced by fresh ones on the way. The state that a replay
+finds then differs from that of the run, and so do its decisions, if they depend on it.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from simulator.replay.replaying import Asked, Replaying, answered
 Ints = npt.NDArray[np.int64]
 
 PROCESSES = 4
-"""How many processes of a policy there are at a time."""
+"""Number of processes of a policy at a time."""
 
 REPLACED = 5
-"""How many of them are replaced by fresh ones over all problems, about."""
+"""Expected number of processes that are replaced by fresh ones over all problems."""
 
 Replay = Callable[[LoadedPolicy, Sequence[int]], Replaying]
-"""Replays one problem with a policy, in these repeats and in their order."""
+"""Function that replays one problem with a policy, in the given repeats and their order."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Replays of a problem: in these repeats, as `replay` makes them.
+    """Requested replays of a problem: the repeats, and the function that makes them.
 
-    `once` says that no second process makes any of them.
+    With `once`, no repeat is made by a second process as well.
     """
 
     repeats: Sequence[int]
@@ -57,31 +57,31 @@ class Wanted:
 class Dealt:
     """A problem's replays, sorted by repeat.
 
-    `remembered` says how a replay that two processes made differs; empty where none does.
+    `remembered` describes the first replay that differs between two processes; empty if none does.
     """
 
     replayed: Replayed
     remembered: str = ""
 
     def of(self, repeat: int) -> Replayed:
-        """The replay of one repeat."""
+        """Return the replay of one repeat."""
         made = self.replayed
         return Replayed(_rows(made.decisions, repeat), _rows(made.answers, repeat))
 
 
 class Dealer:
-    """Processes of a policy, among which the replays of each problem are dealt.
+    """Processes of a policy, to which the replays of each problem are dealt.
 
-    A built-in method, which runs in this process and is this program's own, is replayed as it is.
+    A built-in method is part of this program, so it is replayed in this process, without dealing.
 
     Parameters
     ----------
     loaded
         The policy.
     seed
-        What is dealt to whom follows from it; nobody who wrote the policy may have known it.
+        Seed of the random dealing; the policy's author must not have known it.
     problems
-        How many problems are to come.
+        Number of problems that will be played.
     """
 
     def __init__(self, loaded: LoadedPolicy, seed: int, problems: int) -> None:
@@ -91,7 +91,7 @@ class Dealer:
         self._players: list[LoadedPolicy] = [loaded] if loaded.in_process else []
         self._ends: list[ExitStack] = []
         self._printed: list[str] = []
-        self._begun: list[PolicyProcess | None] = []  # one more than are playing
+        self._begun: list[PolicyProcess | None] = []  # started, not yet in use
 
     def __enter__(self) -> Self:
         if not self._players:
@@ -116,16 +116,16 @@ class Dealer:
 
     @property
     def trusted(self) -> bool:
-        """Whether the policy is a method of this program."""
+        """True if the policy is a built-in method."""
         return self._loaded.in_process
 
     @property
     def printed(self) -> str:
-        """What the first of the processes that printed anything has printed."""
+        """Output of the first process that printed anything; empty if none did."""
         return next(filter(None, self._printed), "")
 
     def play(self, wanted: Sequence[Wanted]) -> list[Dealt]:
-        """Replay one problem: for all that is wanted, in this order, what came of it."""
+        """Replay one problem; return the replays for each request, in the order of `wanted`."""
         if self._loaded.in_process:
             return [
                 Dealt(answered(each.replay(self._loaded, each.repeats), self._loaded))
@@ -148,9 +148,9 @@ class Dealer:
         return [_gathered(parts) for parts in made]
 
     def _deal(self, wanted: Wanted) -> list[tuple[int | None, list[int]]]:
-        """What each process makes: first one that another makes as well, then its own, at random.
+        """Deal repeats at random: to each process, one repeat of another, then repeats of its own.
 
-        Repeats whose orders of traces are drawn together stay together.
+        Repeats whose trace orders are drawn together stay together.
         """
         repeats = np.array(wanted.repeats)
         owner = self._rng.integers(PROCESSES, size=len(repeats))
@@ -178,9 +178,9 @@ class Dealer:
 
 @dataclass(frozen=True)
 class _Part:
-    """Of what is wanted (by number), the repeats that one process makes.
+    """The repeats of one request (number `which`) that one process makes.
 
-    `again` is one that another makes as well, and comes first.
+    `again` is a repeat that another process makes as well; it comes first.
     """
 
     which: int
@@ -190,14 +190,14 @@ class _Part:
 
     @property
     def hand(self) -> list[int]:
-        """All of them, in the order in which they are made."""
+        """All repeats, in the order in which they are made."""
         return [*self.own] if self.again is None else [self.again, *self.own]
 
 
 def _played(
     player: LoadedPolicy, parts: Sequence[_Part]
 ) -> Generator[Asked, Answer, list[tuple[_Part, Replayed]]]:
-    """All that one process makes of a problem."""
+    """Make all replays of a problem that one process was dealt."""
     made = []
     for part in parts:
         made.append((part, (yield from part.wanted.replay(player, part.hand))))
@@ -205,7 +205,7 @@ def _played(
 
 
 def _gathered(parts: Sequence[tuple[int | None, Replayed]]) -> Dealt:
-    """What several processes made of one problem, each with the repeat that another made, too."""
+    """Merge the replays of several processes; compare repeats that two processes made."""
     first = [
         None
         if again is None
@@ -234,6 +234,6 @@ def _gathered(parts: Sequence[tuple[int | None, Replayed]]) -> Dealt:
 
 
 def _rows(table: pa.Table, repeat: int) -> pa.Table:
-    """The rows of a repeat, which follow one another."""
+    """Return the rows of a repeat, which are consecutive."""
     here = np.flatnonzero(table["repeat"].to_numpy() == repeat)
     return table.slice(here[0], len(here)) if len(here) else table.slice(0, 0)

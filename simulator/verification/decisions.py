@@ -1,6 +1,6 @@
-"""What a problem's decisions prove, and what they come to: tokens, clock, and cons@N beside them.
+"""Check a problem's decisions, and compute its tokens, clock and cons@N baseline from them.
 
-Written apart from the engine and the recorder, so that a fault of theirs is not repeated here.
+Independent of the engine and the recorder, so that a bug in them is not repeated here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 Ints = npt.NDArray[np.int64]
 
 TOLERANCE = 1e-9
-"""How far two figures may be apart, relatively: what another machine's rounding may do."""
+"""Largest relative difference between two figures, allowing for rounding on another machine."""
 
 
 def check_order(rows: Block, repeats: int, budget: int) -> None:
@@ -48,7 +48,7 @@ def check_order(rows: Block, repeats: int, budget: int) -> None:
 def recomputed_answers(
     problem: StoredProblem, rows: Block | None, run: RecordedRun, budget: int
 ) -> dict[str, Array]:
-    """The columns of a problem's answers that follow from its decisions, shape (repeats,)."""
+    """Compute the answer columns that follow from a problem's decisions, shape (repeats,)."""
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     order = np.array([*orders(problem, budget, range(run.repeats), run.seed, key)])
     repeats = run.repeats
@@ -85,14 +85,14 @@ def recomputed_answers(
 
 
 def _vote(answers: Ints) -> int:
-    """The commonest answer class, of several the one seen first; −1 where there is none."""
+    """Return the most common answer class, in a tie the one seen first; −1 if there is none."""
     seen = Counter(answers.tolist())  # in the order in which they are seen
     del seen[NO_ANSWER]
     return max(seen, key=seen.__getitem__, default=NO_ANSWER)
 
 
 def check_traces(problem: StoredProblem, rows: Block, stored: Ints, run: RecordedRun) -> None:
-    """Refuse decisions that stored traces, in the order of the seed, could not have had.
+    """Refuse decisions that are impossible for the pool's traces in the order that the seed draws.
 
     `stored` are the rows of the traces in the pool, shape (rows,).
     """
@@ -140,6 +140,6 @@ def check_traces(problem: StoredProblem, rows: Block, stored: Ints, run: Recorde
 
 
 def _least_step(run: RecordedRun) -> float:
-    """The least that a decode step takes on the run's clock."""
+    """Return the shortest time that a decode step takes on the run's clock."""
     points = run.serving.step_seconds
     return min((seconds for _, seconds in points), default=1.0)

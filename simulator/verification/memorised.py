@@ -1,8 +1,9 @@
-"""How much a policy's source could know of a pool before it sees any of it.
+"""Size of the constants in a policy's source and settings, which could encode a public pool.
 
-A public pool can be learned by heart: a policy that carries a table of the lengths of right traces
-stops at the first. All that a replay reveals it may see, so no look ahead is found, and it decides
-the same whenever it is run. But it has nowhere to carry a table except in its source and settings.
+A policy could memorize a public pool: with a table of the lengths of its correct traces, it can
+stop at the first correct one. No look-ahead check finds this, because the policy reads only what a
+replay may show it, and its decisions are the same in every rerun. But the table has to be stored
+in the policy's source or settings, where its size can be measured.
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ import ast
 from collections.abc import Mapping
 
 MOST_CARRIED = 1_000
-"""How many characters of numbers and texts a policy may have that nobody has read.
+"""Most characters of numbers and texts in a policy that nobody has reviewed.
 
-No built-in method has 300; the lengths of 200 traces are about this many.
+No built-in method has 300; the lengths of 200 traces take about this many.
 """
 
 
 def carried(source: str, settings: Mapping[str, str]) -> int:
-    """Characters of the numbers and texts in a policy's source and settings; docstrings are none.
+    """Count the characters of numbers and texts in a policy's source and settings.
 
-    All of a source that cannot be parsed here, as Python has too little room for its nesting.
+    Docstrings are not counted. If the source cannot be parsed, for example because it is nested too
+    deep, all of its characters are counted.
     """
     try:
         tree = ast.parse(source)
@@ -36,5 +38,5 @@ def carried(source: str, settings: Mapping[str, str]) -> int:
 
 
 def _written(value: object) -> str:
-    """As in the source; numbers in hexadecimal, as Python refuses to write long ones otherwise."""
+    """Format a constant as in the source; integers in hexadecimal, which has no length limit."""
     return hex(value) if type(value) is int else repr(value)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 MAX_MEMORY = 16 * 2**30
-"""The most address space that verifying one submission may take, in bytes."""
+"""Largest address space for verifying one submission, in bytes."""
 
 
 Progress = Callable[[str, float], None]
@@ -30,22 +30,23 @@ class JudgeOf(Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """How submissions are verified.
+    """Settings for verifying submissions.
 
     Parameters
     ----------
     cache
         The folder of pools.
     run_again
-        Whether policies are run again.
+        False to leave out the rerun of policies.
     repeats
-        How many repeats of them; None for all.
+        The number of repeats to rerun; None for all.
     seed
-        The other seed that is tried; None to draw one that nobody can have known.
+        The other seed; None to draw an unpredictable one.
     timeout
-        Seconds after which a submission is given up.
+        Seconds after which verifying a submission is given up.
     judge_of
-        Makes the judge that a run's record names, given the folder of pools; can be pickled.
+        Function that makes the judge that a run's record names, given the folder of pools; must be
+        picklable.
     """
 
     cache: Path

@@ -1,7 +1,7 @@
-"""What a submission's policy comes to with a seed that nobody can have picked.
+"""Figures of a submission's policy with the verifier's seed, which the submitter cannot choose.
 
-Those figures are the ones to rank by. The submitted ones differ by chance, as orders are drawn at
-random, and how much that is the replays of each problem show.
+The board ranks by these figures. The submitted figures differ from them by chance, because trace
+orders are random; the variance between replays of a problem gives the size of that difference.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from simulator.submissions.run_record import RecordedRun
 from simulator.verification.recompute import Recomputed, figures_of
 
 LEAST_REPEATS, MOST_REPEATS = 16, 32
-"""How many repeats the other seed is tried in: as many as the run has, within these."""
+"""Bounds on the number of repeats with the other seed, which otherwise is that of the run."""
 
 MOST_ERRORS = 3.0
-"""How many standard errors of chance the submitted seed may be better than the other."""
+"""Most standard errors by which the submitted seed may be better than the other."""
 
 Floats = npt.NDArray[np.float64]
 
 
 def repeats_tried(repeats: int) -> int:
-    """How many repeats the other seed is tried in, for a run of so many."""
+    """Return the number of repeats with the other seed, for a run of `repeats`."""
     return min(max(repeats, LEAST_REPEATS), MOST_REPEATS)
 
 
 @dataclass
 class OtherSeed:
-    """What another seed came to on a pool: sums, and each problem's replays."""
+    """Results of another seed on a pool: totals, and the values of each problem's replays."""
 
     repeats: int
     totals: Totals = field(default_factory=Totals)
@@ -44,7 +44,7 @@ class OtherSeed:
     tokens: list[Floats] = field(default_factory=list)
 
     def add(self, answers: pa.Table) -> None:
-        """Add the answers of replays of a problem, problem by problem."""
+        """Add the answers of a problem's replays; call it problem by problem."""
         self.totals.add(answers)
         self.correct.append(answers["correct"].to_numpy().astype(np.float64))
         self.tokens.append(answers["tokens"].to_numpy().astype(np.float64))
@@ -57,9 +57,10 @@ def compare_seeds(
     others: Sequence[OtherSeed],
     seed: int,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The other seed's figures of each pool, and a line for each that tells of a seed picked.
+    """Compare two seeds; return the other seed's figures by pool, and findings.
 
-    One that is better by more than `MOST_ERRORS` standard errors was picked.
+    A finding names a figure that is better with the submitted seed by more than `MOST_ERRORS`
+    standard errors, which means that this seed is likely cherry-picked.
     """
     figures, findings = [], []
     for pool, entry, other in zip(pools, recomputed.summary["pools"], others, strict=True):
@@ -76,21 +77,22 @@ def compare_seeds(
             submitted, here = entry["metrics"][name]["value"], found[name]["value"]
             ahead = better * (submitted - here)
             if ahead > MOST_ERRORS * error + 1e-9 * abs(here):
-                by = f"{ahead / error:.1f} standard errors" if error else "what chance cannot do"
+                by = f"{ahead / error:.1f} standard errors" if error else "more than chance allows"
                 findings.append(
                     f"pool {pool.name}: {name} is {submitted:.6g} with the submitted seed and "
-                    f"{here:.6g} with another, better by {by}: a seed that was picked"
+                    f"{here:.6g} with another, better by {by}: likely a cherry-picked seed"
                 )
     return figures, findings
 
 
 def standard_error(values: Floats, repeats: int, *, is_share: bool) -> float:
-    """What chance adds to the difference of two means over problems.
+    """Return the standard error of the difference between two seeds' means over problems.
 
-    `values` has shape (problems, replays) and is one of the two; the other has `repeats` a problem.
+    `values`, shape (problems, replays), are those of one seed; the other has `repeats` per problem.
+    `is_share` says that the values are 0 or 1.
     """
     number, replays = values.shape
-    if is_share:  # a share of 0 or 1 in a few replays is not known to be that
+    if is_share:  # Laplace smoothing: a share of 0 or 1 in a few replays is uncertain
         share = (values.sum(axis=1) + 1) / (replays + 2)
         variance = share * (1 - share)
     else:

@@ -1,7 +1,7 @@
-"""The second step: every figure of a run again, from its decisions and the pools alone.
+"""The second step: compute every figure of a run again, from its decisions and the pools alone.
 
-Written apart from the engine and the recorder, so that a fault of theirs is not repeated here.
-What decisions cannot prove is named in `UNPROVEN`.
+Independent of the engine and the recorder, so that a bug in them is not repeated here.
+`UNPROVEN` names what decisions cannot prove.
 """
 
 from __future__ import annotations
@@ -32,24 +32,23 @@ from simulator.verification.options import Progress
 Array = npt.NDArray[Any]
 
 UNPROVEN = (
-    "that the policy decides and answers so, and what it asked probes and judge, shows only in "
-    "running it again"
+    "only a rerun shows that the policy makes these decisions and gives these answers, and how "
+    "often it used probes and judge"
 )
-"""What a run's decisions do not prove."""
+"""Facts that a run's decisions do not prove."""
 
 CLAIMED = ("probe_calls", "judge_calls", "judge_tokens", "judge_tokens_reused", *CLUSTERED)
 """Columns of the answers that do not follow from decisions and pool."""
 
 ANSWERED = ("repeat", "answer_class", "answer", "probe_calls")
-"""Columns that say what was answered, and whether probes were asked before."""
+"""Columns with the answers, and with the number of probes made for them."""
 
 
 @dataclass(frozen=True)
 class Recomputed:
-    """What came of it: the first difference (empty: none) and the summary as it should be.
+    """Result of the second step: the first difference (empty if none) and the recomputed summary.
 
-    `unshown` are the replays that answered what none of their finished traces said, though no
-    trace was probed.
+    `unshown` are the replays without probes whose answer matches none of their finished traces.
     """
 
     difference: str
@@ -58,7 +57,7 @@ class Recomputed:
 
 
 def recompute(submission: Submission, pools: Sequence[Pool], progress: Progress) -> Recomputed:
-    """Compare a submission with what its decisions come to on `pools`, in the order of its run."""
+    """Compare a submission's figures with those recomputed on `pools`, in the order of its run."""
     unknown: list[str] = []
     try:
         entries = _entries(submission, pools, progress, unknown)
@@ -81,7 +80,7 @@ def recompute(submission: Submission, pools: Sequence[Pool], progress: Progress)
 
 
 def figures_of(entry: dict[str, Any]) -> dict[str, Any]:
-    """What a board shows of a pool's entry of a summary, with the intervals."""
+    """Select from a pool's entry of a summary what a board shows, with the intervals."""
     kept = ("pool", "synthetic", "token_accuracy", "problems", "budget", "clock_unit")
     names = ("accuracy", "accuracy_difference", "tokens_1e8", "tokens_per_problem", "reduction")
     return {key: entry[key] for key in kept} | {
@@ -92,7 +91,7 @@ def figures_of(entry: dict[str, Any]) -> dict[str, Any]:
 def _entries(
     submission: Submission, pools: Sequence[Pool], progress: Progress, unknown: list[str]
 ) -> list[dict[str, Any]]:
-    """Each pool's entry of the summary; Refused names the first row that differs."""
+    """Compute each pool's entry of the summary; `Refused` names the first row that differs."""
     run = submission.run
     names = [(pool.name, problem.problem_id) for pool in pools for problem in pool.problems]
     decisions, answers = (
@@ -134,7 +133,7 @@ class _Expected:
         self._next = next(found, None)
 
     def of(self, problem: StoredProblem) -> Block | None:
-        """The rows of a problem; None where the next rows are of one that comes later."""
+        """Return the rows of a problem; None if the next rows belong to a later problem."""
         block, name = self._next, (problem.pool.name, problem.problem_id)
         self._to_come.discard(name)
         if block is not None and (block.pool, block.problem_id) == name:
@@ -146,11 +145,11 @@ class _Expected:
         return block
 
     def end(self) -> None:
-        """Refuse rows that no problem has asked for."""
+        """Refuse rows that are left over, or that belong to no problem."""
         if self._next is not None:
             raise Refused(
                 f"{self._file} row {self._next.first_row}: pool {shown(self._next.pool)}, problem "
-                f"{shown(self._next.problem_id)} is unknown, out of order or there twice"
+                f"{shown(self._next.problem_id)} is unknown, out of order or a duplicate"
             )
 
 
@@ -184,7 +183,7 @@ def _compare_answers(
 
 
 def _check_graded(problem: StoredProblem, given: Block) -> None:
-    """Refuse answers whose class and grade are not those of their text."""
+    """Refuse answers whose class or grade does not match their text."""
     grader = Grader(problem, "policy.py")
     columns = given.columns
     known: dict[object, tuple[int, bool]] = {None: (NO_ANSWER, False)}
@@ -200,7 +199,7 @@ def _check_graded(problem: StoredProblem, given: Block) -> None:
 
 
 def _refuse_other(given: Block, name: str, expected: Array, what: str) -> None:
-    """Refuse the first answer of which a column is not as expected."""
+    """Refuse the first answer whose column `name` differs from the expected value."""
     found = given.columns[name]
     same = (
         np.isclose(found, expected, rtol=TOLERANCE, atol=0)
@@ -218,7 +217,7 @@ def _refuse_other(given: Block, name: str, expected: Array, what: str) -> None:
 def _check_claims(
     problem: StoredProblem, given: Block, run: RecordedRun, again: dict[str, Array]
 ) -> None:
-    """Refuse values of `CLAIMED` that no run has."""
+    """Refuse values in the columns `CLAIMED` that no run can have."""
     columns = given.columns
     without = [] if "probes" in problem.pool.info.signals else ["probe_calls"]
     if run.judge is None:
@@ -242,7 +241,7 @@ def _check_claims(
 
 
 def _check_clusters(problem: StoredProblem, given: Block, rows: Block) -> None:
-    """Refuse figures of clusters that are not those of the clusters in the decisions."""
+    """Refuse cluster figures that do not match the clusters in the decisions."""
     repeat, cluster = rows.columns["repeat"], rows.columns["cluster"]
     place = np.searchsorted(problem.trace_ids, rows.columns["trace_id"])
     declared = np.array([each is not None for each in cluster.tolist()])
@@ -262,13 +261,13 @@ def _check_clusters(problem: StoredProblem, given: Block, rows: Block) -> None:
         if _difference([*claims], [*expected], ""):
             raise Refused(
                 f"answers.parquet row {given.first_row + row} (pool {given.pool}, problem "
-                f"{given.problem_id}, repeat {row}): clusters is {shown(claims)}, those of the "
-                f"decisions give {shown(expected)}"
+                f"{given.problem_id}, repeat {row}): clusters is {shown(claims)}, the decisions "
+                f"give {shown(expected)}"
             )
 
 
 def _is(name: str, values: Any, row: int) -> str:
-    return f"{name} is {shown(_plain(values[row]))}, which no run with these decisions has"
+    return f"{name} is {shown(_plain(values[row]))}, which is impossible with these decisions"
 
 
 def _plain(value: Any) -> Any:
@@ -276,9 +275,10 @@ def _plain(value: Any) -> Any:
 
 
 def unshown(problem: StoredProblem, given: Block, rows: Block | None, *, probed: bool) -> list[str]:
-    """Replays that answered a class that none of their finished traces has, nor any probe there.
+    """List the replays whose answer matches neither a finished trace nor a probe up to its stop.
 
-    Those in which nothing was probed; or (`probed`, which reads the pool's probes) in which was.
+    Only replays without probes are checked; or with `probed`, only replays with probes, which
+    reads the pool's probes.
     """
     columns = given.columns
     found = []
@@ -298,7 +298,7 @@ def unshown(problem: StoredProblem, given: Block, rows: Block | None, *, probed:
 def _shown_there(
     problem: StoredProblem, rows: Block | None, repeat: int, answer: int, *, probed: bool
 ) -> bool:
-    """Whether a trace of a repeat finished with this answer, or (`probed`) was probed with it."""
+    """Check whether a trace of a repeat finished with this answer, or (`probed`) a probe has it."""
     if rows is None or answer == NO_ANSWER:
         return False
     start, end = np.searchsorted(rows.columns["repeat"], [repeat, repeat + 1]).tolist()
@@ -318,7 +318,7 @@ def _shown_there(
 
 
 def _table(problem: StoredProblem, given: Block | None, again: dict[str, Array]) -> pa.Table:
-    """The rows of a problem as `Totals` adds them: recomputed, but for what is only claimed."""
+    """Make the rows of a problem for `Totals`, from recomputed columns and claimed ones."""
     assert given is not None
     columns = {"problem_id": [problem.problem_id] * len(given)}
     columns |= {name: given.columns[name].tolist() for name in ("correct", *CLAIMED)}
@@ -336,19 +336,19 @@ def _table(problem: StoredProblem, given: Block | None, again: dict[str, Array])
 
 
 def _judge_ratio(submission: Submission, number: int) -> float:
-    """What a judge's token costs, as the run says it; the summary must say the same."""
+    """Return the cost of a judge token as recorded in the run; the summary must have the same."""
     judge = submission.run.judge
     if judge is None:
         return 0.0
     ratios = judge.get("ratio")
     ratio = ratios.get(submission.run.pools[number].name) if isinstance(ratios, dict) else None
     if not finite(ratio) or not isinstance(ratio, int | float) or ratio < 0:
-        raise Refused("run.json: the judge's ratio is missing or no number")
+        raise Refused("run.json: the judge's ratio is missing or not a number")
     return ratio
 
 
 def _difference(given: Any, expected: Any, where: str) -> str:
-    """The first place in which two values out of JSON differ; empty where none does."""
+    """Describe the first difference between two JSON values; empty if they are equal."""
     if isinstance(expected, dict) and isinstance(given, dict):
         for key in [*expected, *(key for key in given if key not in expected)]:
             place = f"{where}.{key}" if where else key

@@ -1,9 +1,9 @@
-"""The third step: the submitted policy is run again, and everything it does is compared.
+"""The third step: rerun the submitted policy, and compare everything it does.
 
-A policy file runs in a process of its own that never holds what it may not see, and that nothing
-leaves (`simulator.isolation.host`, `Strict`); where nothing can hold it, it is not run. Beside the
-submitted seed another one is tried, which the submitter cannot have known, every problem is also
-replayed in disguise, and the policy is put through the checks of `check`.
+A policy file runs in its own sandboxed process, which never holds data that the policy must not
+see (`simulator.isolation.host`, `Strict`). Without a sandbox, it is not run. The policy is replayed
+with the submitted seed, with another seed that the submitter cannot have known, and with every
+problem in disguise. It also has to pass the checks of `check`.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ from simulator.verification.other_seed import OtherSeed, compare_seeds, repeats_
 from simulator.verification.recompute import Recomputed, unshown
 
 MAX_PRINTED = 300
-"""How much of what a policy printed is noted, in characters."""
+"""Most characters of a policy's output that are noted."""
 
 PROBLEMS, REPEATS = 3, 2
-"""How many problems, in how many repeats each, the checks of `check` are made with."""
+"""Number of problems, and of repeats of each, for the checks of `check`."""
 
 CHECK_BUDGET = 64
-"""The most traces a problem that those checks are made with: what a policy breaks it breaks there,
-and they replay a problem dozens of times."""
+"""Largest budget for those checks. They replay a problem dozens of times, and a policy that breaks
+a rule breaks it with this many traces as well."""
 
 
 @dataclass(frozen=True)
 class RerunOptions:
-    """How much is run again: `repeats` of the submitted seed (None: all), the other `seed`."""
+    """Settings of a rerun: `repeats` of the submitted seed (None for all), and the other `seed`."""
 
     seed: int
     repeats: int | None = None
@@ -66,9 +66,9 @@ class RerunOptions:
 
 @dataclass
 class Rerun:
-    """What came of it. A finding refutes the submission; what keeps it from counting does not.
+    """Result of the rerun. `findings` fail it; `uncounted` only block the badge.
 
-    `unshown` are the replays that probed, and answered what neither trace nor probe said.
+    `unshown` are the replays with probes whose answer matches no finished trace and no probe.
     """
 
     findings: list[str] = field(default_factory=list)
@@ -87,7 +87,7 @@ def rerun(
     options: RerunOptions,
     progress: Progress,
 ) -> Rerun:
-    """Run a submission's policy again; `path` is the submission's, for its policy's name."""
+    """Rerun a submission's policy; `path` is the submission's, and names the policy in messages."""
     result = Rerun()
     run = submission.run
     try:
@@ -104,13 +104,15 @@ def rerun(
         return Rerun(uncounted=[str(error)])
     if judge is not None and judge.usual is not None:
         result.notes.append(
-            f"a token of its judge is set to cost {_listed(judge.ratio)} tokens of the model, "
-            f"which by the models' sizes would be {_listed(judge.usual)}"
+            f"its cost of a judge token is {_listed(judge.ratio)} reasoning-model tokens; from "
+            f"the models' sizes it would be {_listed(judge.usual)}"
         )
     result.layers = ["built-in"] if loaded.builtin else [*host.layers(loaded)]
     unranked = loaded.policy.unranked or (judge is not None and judge.unranked)
     if unranked != run.unranked:
-        result.findings.append(f"run.json: unranked is {run.unranked}, the policy says otherwise")
+        result.findings.append(
+            f"run.json: unranked is {run.unranked}, but policy and judge make it {unranked}"
+        )
     dealer = Dealer(loaded, options.seed, sum(len(pool.problems) for pool in pools))
     try:
         if not result.findings:
@@ -128,8 +130,8 @@ def rerun(
     _check_known([*recomputed.unshown, *result.unshown], requires, result)
     if not loaded.builtin and (size := carried(loaded.source, loaded.settings)) > MOST_CARRIED:
         result.uncounted.append(
-            f"its numbers and texts are {size:,} characters, in which it could know the pool's "
-            "traces by heart: someone must read it"
+            f"its numbers and texts have {size:,} characters, which could encode the pool's "
+            "traces: someone must review it"
         )
     if printed := dealer.printed or host.printed(loaded):
         result.notes.append(f"the policy printed {shown(printed, MAX_PRINTED)}")
@@ -141,18 +143,18 @@ def _listed(ratios: Sequence[float]) -> str:
 
 
 def _check_known(unshown: Sequence[str], requires: frozenset[str], result: Rerun) -> None:
-    """Refuse answers that the policy cannot have from traces and probes; one may read a text."""
+    """Report answers that match no trace and no probe; a policy with texts may have read them."""
     if not unshown:
         return
-    what = f"{len(unshown):,} answers are what no finished trace and no probe said ({unshown[0]})"
+    what = f"{len(unshown):,} answers match no finished trace or probe ({unshown[0]})"
     if "text" in requires:
-        result.uncounted.append(f"{what}: someone must read how the policy has them from the texts")
+        result.uncounted.append(f"{what}: someone must review how the policy reads them from texts")
     else:
-        result.findings.append(f"{what}, so that the policy cannot know them")
+        result.findings.append(f"{what}, so the policy cannot have found them")
 
 
 def _load(run: RecordedRun, path: Path) -> LoadedPolicy:
-    """The policy: a built-in method if it is this program's own, else from its source, apart."""
+    """Load the policy: a built-in method in this process, a policy's source in a sandbox."""
     if is_builtin(run.policy):
         known = load_policy(run.policy, run.settings)
         if known.budget is not None and any(each.budget != known.budget for each in run.pools):
@@ -184,17 +186,17 @@ def _judge(
     if "judge" not in loaded.policy.requires:
         return None
     if run.judge is None:
-        raise Refused("run.json: the policy asks a judge, and none is recorded")
+        raise Refused("run.json: the policy uses a judge, but none is recorded")
     if options.judge_of is None:
-        raise UserError("the policy asks a judge, and none is at hand")
+        raise UserError("the policy uses a judge, but none is available")
     judge = options.judge_of(run.judge, loaded, pools)
     if dict(judge.identity) != dict(run.judge):
-        raise UserError("the judge that run.json names is another on this machine")
+        raise UserError("the judge on this machine differs from the one that run.json names")
     return judge
 
 
 def _check_signals(pools: Sequence[Pool], requires: frozenset[str]) -> None:
-    """Refuse pools whose signals, of which a replay reads pieces, are not the stored ones."""
+    """Refuse pools whose signal files do not match `pool.json`: replays read only parts of them."""
     for pool in pools:
         pool.require(requires - {"judge"}, "the policy")
         for name in sorted(requires & set(pool.info.signals)):
@@ -212,14 +214,15 @@ def _run_again(
     result: Rerun,
     progress: Progress,
 ) -> list[OtherSeed]:
-    """Compare the submitted seed's replays row by row and in disguise, make those of another seed.
+    """Compare the submitted seed's replays row by row and in disguise; replay another seed.
 
-    All of a problem before the next: what is worked out about it serves all, and is freed then.
+    All replays of a problem come before the next problem, so that they share its cached data, which
+    is freed after them.
     """
     run = submission.run
     repeats = min(run.repeats, options.repeats or run.repeats)
     if repeats < run.repeats:
-        result.uncounted.append(f"{repeats} of {run.repeats} repeats were run again")
+        result.uncounted.append(f"only {repeats} of {run.repeats} repeats were rerun")
     decisions = blocks(submission.decisions, "decisions.parquet")
     answers = blocks(submission.answers, "answers.parquet")
     waiting = next(decisions, None)
@@ -258,8 +261,8 @@ def _run_again(
             for dealt in made:
                 if dealt.remembered:
                     raise Refused(
-                        f"pool {name[0]}, problem {name[1]}, {dealt.remembered}, when replayed by "
-                        "another process: it remembers other replays"
+                        f"pool {name[0]}, problem {name[1]}, {dealt.remembered}, when replayed in "
+                        "another process: the policy carries state between replays"
                     )
             if other:
                 others[number].add(made[1 if part else 0].replayed.answers)
@@ -272,8 +275,8 @@ def _run_again(
             result.unshown += unshown(problem, given, rows, probed=True)
     if knowing:
         result.uncounted.append(
-            f"it decides by what a problem is called or asks, as a table of answers would "
-            f"({knowing}): someone must read it"
+            f"its decisions depend on a problem's id or question, as with a table of answers "
+            f"({knowing}): someone must review it"
         )
     return others
 
@@ -281,15 +284,15 @@ def _run_again(
 def _seen_through(
     plain: Replayed, shown_as: Sequence[Disguise], made: Sequence[Replayed], where: str
 ) -> str:
-    """What the policy did otherwise with a problem under another name; empty where nothing.
+    """Describe how the policy's decisions change for a disguised problem; empty if they do not.
 
-    Refuses one that did otherwise with other numbers for the same answers.
+    Refuses a policy whose decisions change when only the answer classes are renumbered.
     """
     told = ""
     for each, replayed in zip(shown_as, made, strict=True):
         found = difference(plain, replayed, each.names)
         if found and each.names is not None:
-            raise Refused(f"{where}: with its answers numbered otherwise, {found}")
+            raise Refused(f"{where}: with its answer classes renumbered, {found}")
         if found:
             told = f"{where}, as a new problem: {found}"
     return told
@@ -302,7 +305,7 @@ def _replay(loaded: LoadedPolicy, repeats: Sequence[int], **how: Any) -> Replayi
 def _problems(
     pools: Sequence[Pool], run: RecordedRun, progress: Progress
 ) -> Iterator[tuple[int, RecordedPool, StoredProblem]]:
-    """Every problem in the order of the run, with its pool's number and record."""
+    """Yield every problem in the order of the run, with its pool's number and record."""
     for number, (pool, recorded) in enumerate(zip(pools, run.pools, strict=True)):
         for problem in pool.problems:
             share = problem.index / len(pool.problems)
@@ -318,7 +321,7 @@ def _compare(
     where: tuple[str, str],
     table: str,
 ) -> None:
-    """Refuse the first row of a problem, within `part`'s repeats, that the policy did not do."""
+    """Refuse the first row of a problem, within `part`'s repeats, that differs in the rerun."""
     if given is None:
         start = end = 0
     else:
@@ -338,13 +341,13 @@ def _compare(
             raise Refused(
                 f"{table}.parquet row {first_row + row} (pool {where[0]}, problem {where[1]}, "
                 f"repeat {given.columns['repeat'][start + row]}): {name} is "
-                f"{shown(found[row : row + 1].tolist()[0])}, run again "
+                f"{shown(found[row : row + 1].tolist()[0])}, rerun "
                 f"{shown(expected[row : row + 1].tolist()[0])}"
             )
     if end - start != len(again):
         raise Refused(
-            f"{table}.parquet row {first_row + size} (pool {where[0]}, problem {where[1]}): run "
-            f"again, repeats {part.start} to {part.stop - 1} have {len(again):,} rows, not "
+            f"{table}.parquet row {first_row + size} (pool {where[0]}, problem {where[1]}): in the "
+            f"rerun, repeats {part.start} to {part.stop - 1} have {len(again):,} rows, not "
             f"{end - start:,}"
         )
 
@@ -357,7 +360,7 @@ def _conformance(
     result: Rerun,
     progress: Progress,
 ) -> None:
-    """The checks of `check`."""
+    """Run the checks of `check`, and add their failures to the findings."""
     requires = frozenset(loaded.policy.requires)
     budget = min(run.pools[0].budget, CHECK_BUDGET)
     cases = choose_cases(pool.problems, budget, problem_count=PROBLEMS, repeats=range(REPEATS))

@@ -1,4 +1,4 @@
-"""The three steps that a submission is verified in, one after another, in this process."""
+"""The three steps of verifying a submission, one after another, in this process."""
 
 from __future__ import annotations
 
@@ -27,11 +27,9 @@ def verify_here(path: Path, options: Options, progress: Progress) -> Verificatio
     try:
         submission, findings = check_form(files)
     except MemoryError:
-        submission, findings = None, ["reading it takes more memory than a submission may"]
+        submission, findings = None, ["reading it takes more memory than the limit"]
     notes = (
-        [f"came with a {VERIFICATION}, of which nothing was believed"]
-        if VERIFICATION in files.content
-        else []
+        [f"came with a {VERIFICATION}, which was ignored"] if VERIFICATION in files.content else []
     )
     if submission is None:
         steps = [Step("well-formed", "failed", findings, notes)]
@@ -56,7 +54,7 @@ def _verify_figures(
     options: Options,
     progress: Progress,
 ) -> Verification:
-    """The second and the third step of a submission that is well-formed."""
+    """Make the second and the third step for a well-formed submission."""
     run = submission.run
     figures: Sequence[dict[str, Any]] = ()
     other_seed: Sequence[dict[str, Any]] = ()
@@ -84,7 +82,7 @@ def _verify_figures(
                     else Step("rerun", "passed", (), again.notes)
                 )
             else:
-                steps.append(_skipped("rerun", "was not asked for"))
+                steps.append(_skipped("rerun", "was not requested"))
     if steps[-1].status != "passed" and steps[1].status == "passed":
         steps[1] = replace(steps[1], notes=[f"left to rerun: {UNPROVEN}"])
     badge = decide_badge(
@@ -99,7 +97,7 @@ def _recomputed(
     try:
         found = recompute(submission, pools, progress)
     except MemoryError:
-        return "recomputing it takes more memory than a submission may"
+        return "recomputing it takes more memory than the limit"
     return found.difference or found
 
 
@@ -110,12 +108,12 @@ def _rerun_options(options: Options) -> RerunOptions:
 
 
 def find_recorded_pools(run: RecordedRun, cache: Path) -> list[Pool]:
-    """The pools of a run, in its order.
+    """Find the pools of a run on this machine, in its order.
 
     Raises
     ------
     UserError
-        One is not on this machine, or is not what was replayed.
+        A pool is not on this machine, or has another fingerprint than the one replayed.
     """
     folders = {pool_name(folder): folder for folder in iter_pool_folders(cache)}
     pools = []
@@ -128,8 +126,9 @@ def find_recorded_pools(run: RecordedRun, cache: Path) -> list[Pool]:
         pool = Pool(folders[recorded.name])
         if pool.info.fingerprint != recorded.fingerprint:
             raise UserError(
-                f"pool {recorded.name} here is another (fingerprint {pool.info.fingerprint[:12]}) "
-                f"than the one replayed ({recorded.fingerprint[:12]})"
+                f"pool {recorded.name} on this machine (fingerprint "
+                f"{pool.info.fingerprint[:12]}) differs from the one replayed "
+                f"({recorded.fingerprint[:12]})"
             )
         pool.problems  # noqa: B018  (reads, and refuses files that pool.json does not describe)
         pools.append(pool)

@@ -1,8 +1,8 @@
 """Verifying submissions, each in a process of its own.
 
-A file that was made to crash a reader, to fill the memory or never to end takes only that process
-with it, and the other submissions are verified all the same. What reads and computes is loaded
-there alone (`simulator.verification.steps`): this process would have to wait for it before.
+A malicious file that crashes the reader, fills the memory or never ends affects only its own
+process; the other submissions are verified all the same. The modules that read and compute
+(`simulator.verification.steps`) are imported only there, so that this process starts quickly.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ def verify_all(
     jobs: int = 1,
     progress: Callable[[Path, str, float], None] = lambda path, what, done: None,
 ) -> Generator[Verification, None, None]:
-    """Verify submissions, `jobs` at a time; what came of each, in the order of `paths`.
+    """Verify submissions, `jobs` at a time; yield their results in the order of `paths`.
 
-    Leaving the iteration, by Ctrl-C as well, ends what is still under way.
+    Leaving the iteration early, also by Ctrl-C, ends the processes that are still running.
     """
     given_up = Event()
 
@@ -69,8 +69,8 @@ def verify(
 ) -> Verification:
     """Verify a submission, a folder or a bundle, in a process of its own.
 
-    Nothing that it holds raises: what is wrong is in the result. Where `given_up` is set meanwhile,
-    by another thread, the process is ended.
+    No content of a submission raises: errors are in the result. If another thread sets `given_up`,
+    the process is ended.
     """
     began = time.time()
     ours, theirs = get_context("spawn").Pipe(duplex=False)
@@ -105,11 +105,11 @@ def verify(
 
 @contextmanager
 def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Processes started here do not hear it, and print no traceback: this one ends them."""
+    """Start child processes with SIGINT blocked: they print no traceback; the parent ends them."""
     if sys.platform == "win32":
         yield
         return
-    ensure_running()  # what it starts would hear Ctrl-C again, with all that is started after it
+    ensure_running()  # starting the resource tracker later would unblock SIGINT again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         yield
@@ -120,7 +120,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 def _wait(
     ours: Connection, until: float, progress: Progress, given_up: Event
 ) -> Verification | str:
-    """What the process found; else a line that says why not, empty if it has ended."""
+    """Wait for the process's result; or return an error line, empty if the process has ended."""
     try:
         while (left := until - time.time()) > 0 and not given_up.is_set():
             if ours.poll(min(left, 0.5)):
@@ -135,18 +135,16 @@ def _wait(
 
 
 def _how_it_ended(code: int | None) -> str:
-    """What became of a process that ended without a result."""
+    """Describe how a process ended without a result."""
     if code is not None and code < 0:
         return f"a file of it crashes the reader (signal {-code})"
-    return (
-        f"verifying it ended without a result (exit status {code}); this is a fault of the program"
-    )
+    return f"verifying it ended without a result (exit status {code}); this is a bug in the program"
 
 
 def _work(
     connection: Connection, parent: int, path: Path, options: Options, search: list[str]
 ) -> None:
-    """What the process does: verify, tell how far it is, and hand over what it found."""
+    """Verify a submission in the child process; send progress and the result to the parent."""
     die_with(parent)
     sys.path[:] = search
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)

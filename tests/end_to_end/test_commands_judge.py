@@ -57,9 +57,9 @@ def test_pairs_train_eval(
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["judge", "eval", "nowhere", "lexical"], "no set of pairs here"),
+        (["judge", "eval", "nowhere", "lexical"], "not a set of pairs"),
         (["judge", "eval", "nowhere", "lexical", "--roc", "a.pdf"], "a .png or an .svg file"),
-        (["judge", "train", "nowhere", "hf", "-o", "x"], "no set of pairs here"),
+        (["judge", "train", "nowhere", "hf", "-o", "x"], "not a set of pairs"),
         (["judge", "pairs", "-d", "*", "-o", "x", "-t", "letters=5"], "give tokens=N or words=N"),
     ],
 )

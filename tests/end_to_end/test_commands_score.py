@@ -94,8 +94,8 @@ def test_a_pool_without_text_is_refused_before_anything_is_scored(cache: Path) -
         (("lexical", "-d", "nothing"), "no pool 'nothing'"),
         (("lexical", "-d", "*", "-t", "500"), "give tokens=N or words=N"),
         (("oracle", "-d", "*", "-t", "tokens=5"), "nothing to cut"),
-        (("oracle", "-d", "*", "-p", "tau=0.6"), "--pairs greedy means; add it"),
-        (("oracle", "-d", "*", "--repeats", "2"), "--pairs greedy means; add it"),
+        (("oracle", "-d", "*", "-p", "tau=0.6"), "need --pairs greedy; add it"),
+        (("oracle", "-d", "*", "--repeats", "2"), "need --pairs greedy; add it"),
         (("oracle", "-d", "*", "--pairs", "greedy", "-p", "taau=1"), "did you mean tau"),
         (("oracle", "-d", "*", "--pairs", "greedy", "-p", "truncation=words=2"), "give -t"),
         (("oracle", "-d", "*", "--pairs", "greedy", "-n", "9"), "only 1 traces"),
@@ -155,7 +155,7 @@ assert not {{"torch", "transformers", "sklearn", "scipy"}} & set(sys.modules)
 
 @pytest.fixture
 def twelve(cache: Path) -> Path:
-    """A pool of two problems of twelve traces, of four kinds, beside the others."""
+    """Add a pool of two problems with twelve traces of four kinds."""
     traces = [T(20, f"{at % 4}", text=f"{TEXTS[at % 4]} {at}") for at in range(12)]
     write_pool(cache, {"p": traces, "q": traces[::-1]}, benchmark="twelve")
     return cache

@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with pools, a run (`run-0`) and a submission of it."""
+    """Make a working directory with pools, a run (`run-0`) and a submission of it."""
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DEEPPRUNE_SIM_CACHE", str(tmp_path / "pools"))
@@ -204,7 +204,7 @@ def test_hub_opens_a_pull_request_with_all_files(folder: Path) -> None:
         (("--hub", "board"), {}, "not OWNER/NAME"),
         (("--hub", "../../x"), {}, "not OWNER/NAME"),
         (("--hub", "owner/board", "--bundle"), {}, "give one"),
-        (("--hub", "owner/board"), {"HF_HUB_OFFLINE": "1"}, "keeps us from the network"),
+        (("--hub", "owner/board"), {"HF_HUB_OFFLINE": "1"}, "forbids network access"),
     ],
 )
 def test_what_keeps_a_pull_request_from_being_opened_is_told(
@@ -250,9 +250,7 @@ def test_verify_leaves_its_outcome_beside_the_submission(
     code, out, _ = call(capsys, "verify", SUBMISSION, "--json", "--no-rerun")
     (printed,) = json.loads(out)
     assert printed["badge"] == "recomputed"
-    assert printed["steps"][0]["notes"] == [
-        "came with a verification.json, of which nothing was believed"
-    ]
+    assert printed["steps"][0]["notes"] == ["came with a verification.json, which was ignored"]
 
 
 def test_a_forged_outcome_counts_for_nothing_once_a_file_changes(
@@ -415,7 +413,7 @@ def test_the_view_of_submissions_has_badge_and_metadata(
     assert (row["date"], row["pool"]) == ("2026-01-31", "test/model/tiny")
     assert row["verified_at"]
     assert broken.path.name == "2026-01-31-hostile"
-    assert "NaN is no number" in broken.reason
+    assert "NaN is not a JSON number" in broken.reason
 
 
 def test_a_policy_of_ones_own_is_followed_to_its_row(

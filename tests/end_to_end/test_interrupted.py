@@ -158,7 +158,7 @@ def spec_of(cache: Path, *, repeats: int = 10) -> RunSpec:
 
 
 def cut_off(spec: RunSpec, folder: Path, problems: int = 4) -> Path:
-    """The parts of a run that was interrupted after so many problems."""
+    """Return the parts of a run that was interrupted after so many problems."""
 
     def stop(done: int, total: int) -> None:
         if done >= problems * spec.repeats:

@@ -19,7 +19,7 @@ MODELS = ("torch", "transformers", "sklearn", "tokenizers", "safetensors")
 
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
-    """What a command prints; on standard error where it is to fail."""
+    """Run a command; return its output, or its standard error if it has to fail."""
     with pytest.raises(SystemExit) as ended:
         main([*arguments])
     out, err = capsys.readouterr()
@@ -30,7 +30,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> 
 def called_without_models(
     capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0
 ) -> str:
-    """The same where no library for models is installed."""
+    """Run a command as if no library for models were installed."""
     with pytest.MonkeyPatch.context() as patched:
         for name in [*sys.modules]:
             if name.partition(".")[0] in MODELS or name in (

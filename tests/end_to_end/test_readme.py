@@ -25,7 +25,7 @@ def output_of(*command: str, cwd: Path) -> str:
 
 
 def shown_after(marker: str) -> str:
-    """What the README shows in the block below a marker comment."""
+    """Return the README's block below a marker comment."""
     found = re.search(re.escape(f"<!-- {marker} -->") + r"\n```\w+\n(.*?)```", README, re.S)
     assert found, marker
     return found[1]

@@ -38,7 +38,7 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line that a call ends in, which leaves no trace in the working directory."""
+    """Return the one line that a call ends in; check that it leaves the directory unchanged."""
     before = tree(Path())
     capsys.readouterr()
     with pytest.raises(SystemExit) as exit_:
@@ -81,8 +81,8 @@ class Reader(Policy):
         ({"x.json": ""}, ("scout", "x.json"), ("x.json", "empty", "export it again")),
         ({"x.eval": ""}, ("inspect", "x.eval"), ("x.eval",)),
         ({"x.parquet": ""}, ("jsonl", "x.parquet"), ("x.parquet", "export it again")),
-        ({"x.json": '[{"question": "q'}, ("scout", "x.json"), ("x.json", "line 1", "ends in the")),
-        ({"x.jsonl": '{"answer": '}, ("jsonl", "x.jsonl"), ("line 1", "ends in the middle")),
+        ({"x.json": '[{"question": "q'}, ("scout", "x.json"), ("x.json", "line 1", "truncated")),
+        ({"x.jsonl": '{"answer": '}, ("jsonl", "x.jsonl"), ("line 1", "truncated")),
         ({"x.jsonl": json.dumps(ROW)}, ("jsonl", "x.jsonl", "x.jsonl"), ("x.jsonl", "twice")),
     ],
 )
@@ -318,7 +318,7 @@ def test_arguments_that_are_wrong(
 
 
 def limited(size: int, *arguments: str) -> str:
-    """The one line that a call ends in where no file may be larger than `size` bytes."""
+    """Return the one line that a call ends in if no file may be larger than `size` bytes."""
     before = tree(Path())
 
     def limit() -> None:

@@ -14,7 +14,7 @@ def causal_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
-    """Tests run side by side, and threads of tiny models only get in each other's way."""
+    """Set torch to one thread: tests run in parallel, where threads of tiny models only compete."""
     import torch
 
     torch.set_num_threads(1)

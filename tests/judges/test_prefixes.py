@@ -1,4 +1,4 @@
-"""What a judge is shown: the first tokens, or the text up to a reasoning word."""
+"""Prefixes that a judge reads: the first tokens, or the text up to a reasoning word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a judge is: pairs in canonical order, identities, and what a call costs."""
+"""Judges: pairs in canonical order, identities, and the cost of a call."""
 
 from __future__ import annotations
 

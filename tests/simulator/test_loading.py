@@ -32,7 +32,7 @@ class Mine(Policy):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, so that messages name files as they were typed."""
+    """Make an empty working directory, so that messages name files as they were typed."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -45,7 +45,7 @@ def write(text: str, name: str = "mine.py") -> str:
 def refused(
     spec: str, settings: dict[str, str] | None = None, error: type[UserError] = UserError
 ) -> str:
-    """The one line with which a spec is refused."""
+    """Return the one line with which a spec is refused."""
     with pytest.raises(error) as told:
         load_policy(spec, settings)
     message = str(told.value)

@@ -1,4 +1,4 @@
-"""DeepConf (arXiv 2508.15260): texts, exact lengths and a confidence a token.
+"""DeepConf (arXiv 2508.15260): texts, exact lengths and one confidence per token.
 
 Its released code writes one pickle for each problem and run,
 `deepthink_{offline,online}_qid{q}_rid{r}_{time}.pkl`. Nothing in one is executed: see
@@ -37,37 +37,37 @@ from simulator.pools.records import ProblemRecord, TraceRecord
 VERSION = "1"
 
 EARLY_STOPPED = "early_stopped"
-"""The finish reason of a trace that the confidence bar stopped, where such traces are asked for."""
+"""Finish reason of a trace stopped by the confidence bar, if such traces are included."""
 
 _QID = re.compile(r"qid([0-9]{1,9})_rid")
 _DIGITS = re.compile(r"([0-9]+)")
 _ENDS = (None, "stop", "length", "eos")
 _LIKE_RELEASED = "write the file as DeepConf's released code does"
-_ASK = "--include-early-stopped takes them in"
+_ASK = "--include-early-stopped keeps them"
 
 
 def read(options: ImportOptions) -> Reading:
-    """Read DeepConf files, problem by problem: one file is in memory at a time.
+    """Read DeepConf files, problem by problem, with one file in memory at a time.
 
-    A folder stands for the `deepthink_*.pkl` files below it. A problem's id is its number in the
-    files' names; the traces of its further files (other runs), in the order of their names, go on
-    where those of the one before end. A trace's answer is the last balanced box of its text, else
-    its `extracted_answer`.
+    A folder stands for the `deepthink_*.pkl` files below it. A problem's id is the number in the
+    files' names. If a problem has several files (other runs), they are read in the order of their
+    names, and trace ids continue from one to the next. A trace's answer is the last balanced box of
+    its text, else its `extracted_answer`.
 
     The released code marks an online trace whose group confidence fell below the bar as
-    `gconf_threshold`. A trace with that stop reason, or any that is not an end (`stop`, `length`,
-    `eos` or none), is left out and counted; its answer would be that of an unfinished text. With
+    `gconf_threshold`. A trace with that stop reason, or any other than `stop`, `length`, `eos` or
+    none, is left out and counted, because its answer would be that of an unfinished text. With
     `options.include_early_stopped` it is kept, with the finish reason `early_stopped` and without
     an answer.
 
-    `confs` has one value a token. Where it has another number of values than the trace has tokens,
-    it cannot be said which token a value belongs to, and the trace is a bad row; where the first
-    trace has none at all, the pool has no confidence.
+    `confs` has one value per token. A trace with another number of values than tokens is a bad row,
+    because values cannot be assigned to tokens. If the first trace has no values, the pool has no
+    confidence.
 
     Raises
     ------
     UserError
-        A file that cannot be read, is named otherwise, asks for more than data, or has a bad trace.
+        A file cannot be read, has another name, holds more than data, or has a bad trace.
     """
     refuse_map(options, "deepconf")
     files = _by_problem(options.paths)
@@ -78,7 +78,7 @@ def read(options: ImportOptions) -> Reading:
 
 
 def _by_problem(paths: tuple[Path, ...]) -> dict[int, list[Path]]:
-    """The files of each problem, in order of their names, problems in order of their numbers."""
+    """Group files by problem number, ascending; sort each problem's files by name."""
     files: list[Path] = []
     for path in paths:
         if not path.is_dir():
@@ -107,7 +107,7 @@ def _by_problem(paths: tuple[Path, ...]) -> dict[int, list[Path]]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sorts `rid2` before `rid10`."""
+    """Return a sort key that puts `rid2` before `rid10`."""
     parts = _DIGITS.split(str(path))
     return [
         (int(part), part) if part.isascii() and part.isdecimal() else (0, part) for part in parts
@@ -169,7 +169,7 @@ class _Importer:
     def problem(
         self, path: Path, number: int, problem_id: str, before: ProblemRecord | None
     ) -> ProblemRecord:
-        """One file's problem and traces, after those of the files before it."""
+        """Read one file's problem, and add its traces to those of the files before it."""
         content = safe_pickle.load(path)
         if not isinstance(content, dict):
             raise BadRow(f"holds {_kind(content)}, not a dict", _LIKE_RELEASED)
@@ -226,7 +226,7 @@ class _Importer:
         room = path.stat().st_size
         bar = content.get("conf_bar") if online else None
         first, self.next_trace = self.next_trace, self.next_trace + len(traces)
-        # What a trace holds is let go of as soon as it is an array.
+        # The original of each trace is freed as soon as its arrays are made.
         content.clear()
         for number in range(len(traces)):
             each, traces[number] = traces[number], None
@@ -250,9 +250,9 @@ class _Importer:
             problem.traces.append(trace)
 
     def trace(self, given: Any, trace_id: int, bar: Any) -> tuple[str | None, TraceRecord]:
-        """A trace, and the reason it was stopped for early, if it was.
+        """Return the reason for an early stop, or None, and the trace.
 
-        `bar` is the confidence bar that stood while it was generated, if one did.
+        `bar` is the confidence bar in force while the trace was generated, if there was one.
         """
         if not isinstance(given, dict):
             raise BadRow(f"trace is {_kind(given)}, not a dict", _LIKE_RELEASED)
@@ -270,7 +270,7 @@ class _Importer:
             raise BadRow(f"stop_reason is {_kind(reason)}, not a text", _LIKE_RELEASED)
         early = None
         if reason not in _ENDS:
-            early = reason[:40] if reason[:40].isprintable() else "of no name"
+            early = reason[:40] if reason[:40].isprintable() else "unprintable reason"
         elif reason is None and type(bar) is float:
             lowest = given.get("min_conf")
             early = "below conf_bar" if type(lowest) is float and lowest < bar else None
@@ -295,8 +295,8 @@ class _Importer:
 
 
 def _confidence(given: Any, num_tokens: int) -> npt.NDArray[np.float64] | None:
-    """One value a token, shape (num_tokens,); None where there is none at all."""
-    remedy = "give one number a token"
+    """Check confidences, shape (num_tokens,); None if there are none."""
+    remedy = "give one number per token"
     if given is None or (isinstance(given, list | tuple) and not given):
         return None
     if isinstance(given, list | tuple):
@@ -317,19 +317,19 @@ def _confidence(given: Any, num_tokens: int) -> npt.NDArray[np.float64] | None:
 
 
 def _leaf(value: Any, what: str = "value") -> Any:
-    """`value` where it is a plain one. Anything nested is named by its kind: it can be endless."""
+    """Return a plain value; refuse a nested one by its type only, as it could be endless."""
     if type(value) in (str, int, float, bool, type(None)):
         return value
     raise BadRow(f"{what} is {_kind(value)}", _LIKE_RELEASED)
 
 
 def _kind(value: Any) -> str:
-    """What kind a value is, in words."""
+    """Describe the type of a value in words."""
     return "None" if value is None else f"a {type(value).__name__.strip('_').lower()}"
 
 
 def _extent(trace: Any) -> int:
-    """Bytes of the file that a trace's contents take at least, were they nobody else's as well."""
+    """Return the least bytes of the file that a trace takes if it shares nothing with others."""
     if not isinstance(trace, dict):
         return 1
     sizes = (str, list, tuple, np.ndarray)

@@ -1,13 +1,13 @@
 """DeepPrune data (THU-KEG/DeepPrune), and any JSON or Parquet of problems with sampled traces.
 
-The names of its fields are not published beyond `true_answer`. So the importer looks at the first
-items of the files, proposes which column is what, says so in the notes of the import in a form that
-can be given back (`--map field=column …`), and stops where that is not clear. See
-`simulator.importers.field_names` for the names that it knows.
+Its field names are not published, except `true_answer`. So the importer proposes a mapping of
+fields to columns from the first items of the files. It prints the mapping in the notes, as options
+that can be given back (`--map field=column …`), and stops if the mapping is ambiguous.
+`simulator.importers.field_names` has the known names.
 
-An item of a file is a problem with a list of trace objects, a problem with a list a field (one
-element a trace), or one trace; a problem's items may be spread over files. A JSON file's text is
-held while it is looked through, then its problems are read one by one.
+An item of a file is a problem with a list of trace objects, a problem with one list per field (one
+element per trace), or one trace. A problem's items may be in several files. The text of a JSON
+file is held in memory while it is scanned; then its problems are read one by one.
 """
 
 from __future__ import annotations
@@ -52,44 +52,45 @@ __all__ = ["VERSION", "mapping_toml", "propose_mapping", "read"]
 VERSION = "1"
 
 SAMPLED_ITEMS = 8
-"""Items that are looked at for the mapping."""
+"""Number of items that the mapping is proposed from."""
 
 
 def propose_mapping(options: ImportOptions) -> Proposal:
-    """Which column of the files is which field, as far as the options do not say.
+    """Propose the column of each field that the options do not map.
 
     Raises
     ------
     UserError
-        Files that cannot be read, a field that two columns fit, or one without any that it needs.
+        A file cannot be read, two columns fit a field, or a required field has no column.
     """
     check_fields(options, ALL_FIELDS)
     samples = list(islice((i for i in items_of(options) if i.fault is None), SAMPLED_ITEMS))
     if not samples:
-        raise UserError(f"{options.paths[0]}: no line of it is JSON; is it DeepPrune data?")
+        raise UserError(f"{options.paths[0]}: has no line of JSON; is it DeepPrune data?")
     values = [(_wrapped(item.value), item.place.key) for item in samples]
     return propose(str(samples[0].place.path), values, options.field_map)
 
 
 def read(options: ImportOptions) -> Reading:
-    """Read problems with their traces, from whatever columns they are in.
+    """Read problems with their traces, from the columns of the proposed or given mapping.
 
-    `options.field_map` corrects the mapping: field to column, a dotted path into objects and lists;
-    an empty one leaves the field out. `traces` is the column of the list of trace objects, whose
-    own columns the fields of a trace then name. `text` may join columns (`reasoning+content`).
-    `problems` is the key of the list of items in a file that is an object holding more.
-    `problem_id` may be `@file` (the file's name) or `@key` (the problem's, in an object of them).
+    `options.field_map` corrects the mapping. It maps a field to a column, a dotted path into
+    objects and lists; an empty column leaves the field out. `traces` is the column with the list of
+    trace objects; the columns of trace fields are then inside these objects. `text` may join
+    columns (`reasoning+content`). `problems` is the key of the list of items, in a file that is an
+    object with several keys. `problem_id` may be `@file` (the file's name) or `@key` (the problem's
+    key, in an object of problems).
 
-    A trace's answer is the last balanced box of its text, else its answer column, else, where
-    there is no such column, the last `ANSWER: …` of the text. Its length is that of `num_tokens`
-    (a number, or a list of token ids), else of `confidence` or `logprobs`, else estimated at four
-    characters a token. `logprobs` become confidences as DeepConf defines them; a list of single
-    log-probabilities, which is another thing, is taken only if the user maps it.
+    A trace's answer is the last balanced box of its text, else its answer column, else, without
+    such a column, the last `ANSWER: …` of the text. Its length is that of `num_tokens` (a number,
+    or a list of token ids), else of `confidence` or `logprobs`, else estimated at four characters
+    per token. `logprobs` are converted to confidences as DeepConf defines them. A list with only
+    the sampled token's log-probability is something else, and is used only if the user maps it.
 
     Raises
     ------
     UserError
-        As `propose_mapping` does, or a bad problem or trace.
+        As for `propose_mapping`, or a bad problem or trace.
     """
     proposal = propose_mapping(options)
     options.progress(f"mapping: {proposal.options()}", 0.0)
@@ -101,7 +102,7 @@ def read(options: ImportOptions) -> Reading:
 
 
 def _wrapped(value: Any) -> Any:
-    """An item that is a bare list of traces, as of `{"p1": [...]}`, as an object."""
+    """Wrap an item that is a bare list of traces, as in `{"p1": [...]}`, in an object."""
     return {"traces": value} if isinstance(value, list) else value
 
 
@@ -112,7 +113,7 @@ class _Reader:
         self.tally = ConfidenceTally()
 
     def about(self, item: Item) -> About:
-        """The problem of an item, from itself or its first trace. Raises `BadRow`."""
+        """Find the problem of an item, in the item or its first trace. Raises `BadRow`."""
         value = _wrapped(item.value)
         if not isinstance(value, dict):
             raise BadRow("not an object", "give problems or traces as JSON objects", item.value)
@@ -158,7 +159,7 @@ class _Reader:
         return About(texts["problem_id"], texts["question"], texts["gold_answer"])
 
     def drafts(self, place: Place, value: Any) -> Iterator[Draft | tuple[str, BadRow]]:
-        """The traces of an item."""
+        """Yield the traces of an item."""
         value = _wrapped(value)
         try:
             traces = self._traces(value)
@@ -177,7 +178,7 @@ class _Reader:
                 yield where, fault
 
     def _traces(self, value: dict[str, Any]) -> Iterator[dict[str, Any] | BadRow]:
-        """Each trace's value of each field; raises `BadRow` for an item that has none."""
+        """Yield the values of each trace by field; raise `BadRow` if the item has no traces."""
         if self.proposal.shape == "rows":
             return iter([self._values(value, value)])
         if self.proposal.shape == "objects":
@@ -210,13 +211,13 @@ class _Reader:
                 if found is MISSING:
                     raise self._no_column(name, value)
                 if not isinstance(found, list):
-                    raise BadRow(f"{part} is not a list with an element a trace", _other(name))
+                    raise BadRow(f"{part} is not a list with one element per trace", _other(name))
                 parts.append(found)
             lists[name] = parts[0] if len(parts) == 1 else [_joined(p) for p in _rows(parts)]
         lengths = {name: len(each) for name, each in lists.items()}
         if len(set(lengths.values())) > 1:
             shown = ", ".join(f"{self.columns[name]}: {n}" for name, n in lengths.items())
-            raise BadRow("lists of different lengths", "give one element a trace", shown)
+            raise BadRow("lists of different lengths", "give one element per trace", shown)
         names = list(lists)
         return (dict(zip(names, row, strict=True)) for row in zip(*lists.values(), strict=True))
 
@@ -228,7 +229,7 @@ class _Reader:
         } | self._same_problem(item, trace)
 
     def _same_problem(self, item: dict[str, Any], trace: dict[str, Any]) -> dict[str, Any]:
-        """What the traces of a problem say of it themselves, beside what the first one says."""
+        """Return a trace's own values of problem fields, with those of the first trace."""
         if self.proposal.shape != "objects":
             return {}
         first = self._objects(item)[0]
@@ -243,7 +244,7 @@ class _Reader:
     def _no_column(self, name: str, value: dict[str, Any]) -> BadRow:
         there = ", ".join(list(map(str, value))[:12])
         return BadRow(
-            f"no {self.columns[name]}, which is {name} elsewhere; columns here: {there or 'none'}",
+            f"no {self.columns[name]}, the column of {name}; columns here: {there or 'none'}",
             "give all items the same columns",
         )
 
@@ -252,7 +253,7 @@ class _Reader:
         for name, given in values.items():
             if given is MISSING:
                 raise BadRow(
-                    f"trace without {self.columns[name]}, which is {name} elsewhere",
+                    f"trace without {self.columns[name]}, the column of {name}",
                     f"give every trace one, or leave the field out with --map {name}=",
                 )
         for column, own, first in problem:
@@ -323,17 +324,17 @@ class _Reader:
                 return None
             return self.tally.confidence(values["logprobs"])
         given = values["confidence"]
-        remedy = "give one number a token, or leave it out with --map confidence="
+        remedy = "give one number per token, or leave it out with --map confidence="
         if not isinstance(given, list) or not given:
-            raise BadRow("confidence is not a list with a number a token", remedy, given)
+            raise BadRow("confidence is not a list with one number per token", remedy, given)
         return finite_numbers(given, "confidence", remedy)
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
-        """The mapping, and how lengths and confidences came about."""
+        """List the mapping, and the sources of lengths and confidences."""
         words = {
-            "objects": "a list of trace objects a problem",
-            "lists": "a problem with a list a field, one element a trace",
-            "rows": "one trace a row",
+            "objects": "a list of trace objects per problem",
+            "lists": "problems with one list per field, one element per trace",
+            "rows": "one trace per row",
         }
         notes = [
             f"files hold {words[self.proposal.shape]}",
@@ -342,13 +343,13 @@ class _Reader:
         if self.proposal.unused:
             notes.append(f"columns not used: {', '.join(self.proposal.unused[:20])}")
         if accuracy == "estimated":
-            notes.append(f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token")
+            notes.append(f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters per token")
         return notes + self.tally.notes()
 
 
 def _rows(parts: list[list[Any]]) -> Iterator[list[Any]]:
     if len({len(part) for part in parts}) > 1:
-        raise BadRow("lists of different lengths", "give one element a trace")
+        raise BadRow("lists of different lengths", "give one element per trace")
     return (list(row) for row in zip(*parts, strict=True))
 
 
@@ -358,7 +359,7 @@ def _text_of(column: str, trace: dict[str, Any], item: dict[str, Any]) -> Any:
 
 
 def _joined(parts: list[Any]) -> Any:
-    """Reasoning and what follows it as one text; a part that is null or not there is left out."""
+    """Join parts, such as reasoning and content, to one text; skip missing and null parts."""
     texts = [part for part in parts if part is not MISSING and part not in (None, "")]
     if not all(isinstance(text, str) for text in texts):
         return texts

@@ -1,4 +1,4 @@
-"""Reading inspect_ai log files: what the importer needs of them, whatever they are written in."""
+"""Reading inspect_ai log files of all formats into one form for the importer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from simulator.importers.json_files import AGAIN, read_json, unreadable
 
 @dataclass(slots=True)
 class Score:
-    """What one scorer said of a sample."""
+    """One scorer's grade of a sample, and the answer that it extracted."""
 
     scorer: str
     value: Any
@@ -25,7 +25,7 @@ class Score:
 
 @dataclass(slots=True)
 class Sample:
-    """One sample of a log: one trace, or the error it ended in. `epoch` counts from 1."""
+    """One sample of a log: a trace, or the error that ended it. `epoch` counts from 1."""
 
     problem_id: str
     epoch: Any
@@ -57,14 +57,14 @@ def open_log(path: Path) -> Log:
     Raises
     ------
     UserError
-        The path holds no log, one that is cut off or damaged, or inspect_ai is not installed.
+        There is no log, it is truncated or damaged, or inspect_ai is not installed.
     """
     if path.is_dir() or path.name in ("summaries.json", "header.json"):
         return _open_pair(path if path.is_dir() else path.parent, path)
     if not path.exists():
         raise unreadable(path, FileNotFoundError())
     if path.suffix not in (".eval", ".json"):
-        raise UserError(f"{path}: no inspect log; give an .eval or .json file, or a folder")
+        raise UserError(f"{path}: not an inspect log; give an .eval or .json file, or a folder")
     return _open_native(path)
 
 
@@ -131,14 +131,14 @@ def _open_native(path: Path) -> Log:
         from inspect_ai.log import read_eval_log
     except ImportError:
         raise UserError(
-            f"{path}: reading inspect logs takes inspect_ai; pip install 'deepprune-sim[inspect]'"
+            f"{path}: reading inspect logs needs inspect_ai; pip install 'deepprune-sim[inspect]'"
         ) from None
     try:
         log = read_eval_log(str(path), resolve_attachments=True)
     except OSError as error:
         raise unreadable(path, error) from None
     except (
-        ValueError,  # pydantic's validation errors and JSON errors are both of this kind
+        ValueError,  # base class of pydantic's validation errors and of JSON errors
         KeyError,
         EOFError,
         RecursionError,
@@ -185,7 +185,7 @@ def _native_samples(log: Any, path: Path) -> Iterator[Sample]:
 
 
 def _visible_text(output: Any) -> str:
-    """A sample's completion, with the reasoning before it where the model shows it."""
+    """Return a sample's completion, preceded by the reasoning if the model shows it."""
     content = output.choices[0].message.content
     if isinstance(content, str):
         return content
@@ -199,7 +199,7 @@ def _visible_text(output: Any) -> str:
 
 
 def _question(given: Any) -> str | None:
-    """The text of a sample's input: a string, or the user's messages."""
+    """Return the text of a sample's input: a string, or the user's messages."""
     if isinstance(given, str):
         return given
     return "\n\n".join(message.text for message in given if message.role == "user") or None

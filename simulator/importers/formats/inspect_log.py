@@ -1,6 +1,6 @@
 """inspect_ai logs: full texts and grades, with exact or estimated lengths.
 
-A log is an `.eval` or `.json` file as inspect_ai writes it, or the folder pair `header.json` and
+A log is an `.eval` or `.json` file of inspect_ai, or a folder with the pair `header.json` and
 `summaries.json` that the Epoch AI Benchmarking Hub publishes.
 """
 
@@ -35,12 +35,12 @@ from simulator.pools.records import ProblemRecord, TraceRecord
 VERSION = "1"
 
 SHORT_ANSWER = 100
-"""A scorer's answer field of more characters is its copy of the output, not an answer."""
+"""Most characters of an answer; a scorer's longer answer field is a copy of the output."""
 
 
 @dataclass(slots=True)
 class _Usable:
-    """A sample that becomes a trace, with what the whole log has to be known for."""
+    """A sample that becomes a trace; its length may depend on the whole log."""
 
     sample: Sample
     where: str
@@ -52,10 +52,10 @@ class _Usable:
 def read(options: ImportOptions) -> Reading:
     """Read one or more logs of the same model and task.
 
-    A trace's id is its epoch, counted from 0; the epochs of a further log go on where those of the
-    one before end. Lengths are the log's own output tokens a sample, where every sample has them
-    (token accuracy `total`). Otherwise they are estimated: the log's total shared out in proportion
-    to the characters of the texts, or where there is none, four characters a token.
+    A trace's id is its epoch, counted from 0; the epochs of the next log continue from there.
+    Lengths are the output tokens of each sample in the log, if every sample has them (token
+    accuracy `total`). Otherwise they are estimated: the log's total is divided in proportion to the
+    characters of the texts; without a total, four characters are counted as a token.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def read(options: ImportOptions) -> Reading:
         problem.answer_kind = kind
     if len(scorers) > 1:
         notes.append(f"grades compared with those of the scorers {', '.join(sorted(scorers))}")
-    notes.append("visible text only: reasoning that the model's maker hides is not in it")
+    notes.append("visible text only: hidden reasoning is not included")
     usable_problems = with_traces(list(problems.values()), faults, str(options.paths[0]))
     return Reading(
         problems=drained(usable_problems),
@@ -158,29 +158,30 @@ def _usable_samples(log: Log, first_trace: int, faults: Faults) -> list[_Usable]
 
 
 def _set_lengths(log: Log, usable: Sequence[_Usable]) -> tuple[TokenAccuracy, str]:
-    """Fill in lengths that the log does not give; the accuracy of all, and a note on it."""
+    """Fill in lengths that the log lacks; return the accuracy of all lengths, and a note on it."""
     if all(each.num_tokens for each in usable):
-        return "total", "lengths are the log's own output tokens a sample"
+        return "total", "lengths are the log's own output tokens per sample"
     characters = [len(each.sample.text or "") for each in usable]
     if log.output_tokens is not None and log.output_tokens >= len(usable):
         lengths = share_out(log.output_tokens, characters)
         note = (
-            "lengths are estimated: the log's total of output tokens, shared out in proportion to "
+            "lengths are estimated: the log's total of output tokens, divided in proportion to "
             "the characters of the texts"
         )
     else:
         lengths = [max(1, round(count / CHARACTERS_PER_TOKEN)) for count in characters]
-        note = f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token"
+        note = f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters per token"
     for each, length in zip(usable, lengths, strict=True):
         each.num_tokens = length
     return "estimated", note
 
 
 def share_out(total: int, weights: Sequence[int]) -> list[int]:
-    """Whole numbers ≥ 1 in proportion to `weights` that add up to exactly `total` ≥ their count.
+    """Divide `total` into whole numbers ≥ 1 in proportion to `weights`; `total` ≥ their count.
 
-    Everyone gets one, and the rest is cut at the rounded cumulative shares, so that no error adds
-    up; each differs from its exact share by less than two.
+    The numbers add up to exactly `total`. Each is one plus its part of the rest, which is cut at
+    the rounded cumulative shares, so that rounding errors do not add up; each number differs from
+    its exact share by less than two.
     """
     rest = total - len(weights)
     whole = sum(weights)

@@ -1,4 +1,4 @@
-"""Any JSON-lines or Parquet files with one trace a row."""
+"""Any JSON-lines or Parquet files with one trace per row."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ FIELDS = (
     "probe_answers",
     "answer_kind",
 )
-"""What a row can say of its trace; a field takes the column of its own name unless mapped."""
+"""Fields of a row; a field uses the column of its own name unless it is mapped."""
 
 _SIGNALS = ("text", "num_tokens", "confidence", "probe_positions", "probe_answers")
-"""What a row lacks that has null for it."""
+"""Fields for which null means that the row lacks them."""
 
 _ALL_OR_NONE = ("answer", *_SIGNALS)
 
@@ -64,18 +64,18 @@ _ALL_OR_NONE = ("answer", *_SIGNALS)
 def read(options: ImportOptions) -> Reading:
     """Read rows into problems.
 
-    `options.field_map` gives the column of a field, a dotted path reaching into nested objects and
-    lists (`usage.tokens`, `answers.0`), an empty one meaning that the field is left out. A row
-    needs a `gold_answer`, a `problem_id` or `question`, an `answer` or `text`, and `num_tokens` or
-    `text`. Its answer is the last balanced box of the text, else its `answer` (null is no answer),
-    else, in rows that have no such column, the last `ANSWER: …` of the text.
+    `options.field_map` gives the column of a field, a dotted path into nested objects and lists
+    (`usage.tokens`, `answers.0`); an empty column leaves the field out. A row needs a
+    `gold_answer`, a `problem_id` or `question`, an `answer` or `text`, and `num_tokens` or `text`.
+    Its answer is the last balanced box of the text, else its `answer` (null is no answer), else, in
+    rows without such a column, the last `ANSWER: …` of the text.
 
     Probes are `probe_positions`, tokens generated when probed, and `probe_answers`, a text, number
-    or null each. Confidences are one number a token.
+    or null each. Confidences are one number per token.
 
     Without `trace_id`, a problem's traces are numbered in the order of the rows; without
     `problem_id`, problems are numbered in the order of their first rows. Without `num_tokens`,
-    lengths are estimated at four characters a token.
+    lengths are estimated at four characters per token.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def read(options: ImportOptions) -> Reading:
     estimated = "num_tokens" not in table.present
     notes = []
     if estimated:
-        notes.append(f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token")
+        notes.append(f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters per token")
     return Reading(
         problems=_restored(problems, shelf, open_shelf),
         total=len(problems),
@@ -129,7 +129,7 @@ def _row(item: Item) -> _Row:
 def _restored(
     problems: list[_Problem], shelf: Shelf, open_shelf: ExitStack
 ) -> Iterator[ProblemRecord]:
-    """Each problem with its texts and confidences, and let go of when the next is asked for."""
+    """Yield each problem with its texts and confidences; free it before the next one."""
     with open_shelf:
         for problem in drained(problems):
             for trace, shelved in zip(problem.record.traces, problem.shelved, strict=True):
@@ -138,7 +138,7 @@ def _restored(
 
 
 def _columns(field_map: Mapping[str, str]) -> dict[str, str]:
-    """Each field's column. A column that another field was given is not taken by name."""
+    """Return each field's column. A column mapped to another field is not used by its name."""
     for name in field_map:
         if name not in FIELDS:
             near = difflib.get_close_matches(name, FIELDS, n=1)
@@ -158,7 +158,7 @@ class _Problem:
 
 
 class _Table:
-    """Collects rows by problem and refuses those that do not fit the ones before."""
+    """Rows collected by problem; a row that does not fit the rows before it is refused."""
 
     def __init__(self, columns: dict[str, str], shelf: Shelf) -> None:
         self.columns = columns
@@ -168,7 +168,7 @@ class _Table:
         self.first_row: str | None = None
 
     def problems(self) -> list[_Problem]:
-        """The problems by their ids; where they have none, numbered in order of appearance."""
+        """Return the problems sorted by id; without ids, number them in order of appearance."""
         problems = list(self.by_key.values())
         if "problem_id" not in self.present:
             width = max(2, len(str(len(problems) - 1)))
@@ -177,7 +177,7 @@ class _Table:
         return sorted(problems, key=lambda problem: problem.record.problem_id)
 
     def add(self, row: _Row) -> None:
-        """Add one row as a trace. Raises `BadRow` for one that cannot be used."""
+        """Add one row as a trace. Raises `BadRow` if it cannot be used."""
         values = {name: dig(row.values, column) for name, column in self.columns.items()}
         present = {name for name in FIELDS if values.get(name, MISSING) is not MISSING}
         present -= {name for name in _SIGNALS if values.get(name) is None}
@@ -204,7 +204,7 @@ class _Table:
         else:
             _check_same_problem(problem, gold=gold, question=question, kind=kind)
         trace = _trace(values, self._trace_id(values, problem))
-        # From here on nothing can fail, so that a bad row leaves no trace of itself.
+        # Nothing fails from here on, so that a bad row changes nothing.
         self.by_key[key] = problem
         problem.trace_ids.add(trace.trace_id)
         problem.record.traces.append(trace)
@@ -256,7 +256,7 @@ class _Table:
 
     def _no_column(self, row: _Row, name: str, column: str, reason: str | None = None) -> BadRow:
         there = [str(key) for key in row.values]
-        # What another field has is not proposed: never, say, gold_answer as the answer.
+        # A column of another field is not proposed: gold_answer, for example, not as the answer.
         taken = {each.split(".")[0] for each in self.columns.values()}
         free = [other for other in there if other not in taken]
         near = [other for other in free if other.split("_")[0] == column.split("_")[0]]
@@ -325,7 +325,7 @@ def _grade(value: Any) -> bool | None:
 def _confidence(values: dict[str, Any], num_tokens: int) -> npt.NDArray[np.float64] | None:
     if "confidence" not in values:
         return None
-    remedy = "give one number a token"
+    remedy = "give one number per token"
     given = values["confidence"]
     if not isinstance(given, list):
         raise BadRow("confidence is not a list", remedy, given)
@@ -337,19 +337,19 @@ def _confidence(values: dict[str, Any], num_tokens: int) -> npt.NDArray[np.float
 def _probes(
     values: dict[str, Any], num_tokens: int
 ) -> tuple[npt.NDArray[np.int64] | None, list[str | None] | None]:
-    """Where the trace was probed, in tokens, and what it answered there."""
+    """Return the trace's probe positions, in tokens, and the probes' answers."""
     remedy = "give two lists of one length: tokens generated when probed, and the answers"
     positions, answers = values.get("probe_positions"), values.get("probe_answers")
     if positions is None and answers is None:
         return None, None
     if not isinstance(positions, list) or not isinstance(answers, list):
-        raise BadRow("probe_positions or probe_answers is no list", remedy)
+        raise BadRow("probe_positions or probe_answers is not a list", remedy)
     if len(positions) != len(answers):
         found = f"{len(positions)} and {len(answers)}"
         raise BadRow("probe_positions and probe_answers differ", remedy, found)
     counts = [token_count(each, "probe_positions") for each in positions]
     if any(first >= second for first, second in pairwise(counts)):
-        raise BadRow("probe_positions do not ascend", remedy)
+        raise BadRow("probe_positions are not ascending", remedy)
     if counts and counts[-1] > num_tokens:
         found = f"{counts[-1]} of {num_tokens}"
         raise BadRow("a probe after the trace's end", remedy, found)

@@ -1,7 +1,8 @@
 """lm-evaluation-harness samples (`samples_TASK_DATE.jsonl`, written with `--log_samples`).
 
 A line is one document under one filter: `doc_id, doc, target, arguments, resps, filtered_resps,
-filter, metrics`, and a value of each metric. `resps` has a list a request, with a text a repeat.
+filter, metrics`, and a value of each metric. `resps` has a list for each request, with a text for
+each repeat.
 """
 
 from __future__ import annotations
@@ -31,32 +32,33 @@ from simulator.pools.records import TraceRecord
 VERSION = "1"
 
 FIELDS = ("problem_id", "question", "gold_answer", "grade", "filter")
-"""What can be mapped; `filter` is not a column, but the name of the filter to take."""
+"""Fields that can be mapped; `filter` is not a column, but the name of the filter to use."""
 
 QUESTIONS = ("question", "problem", "Problem", "Question", "query", "prompt", "input")
-"""Where a document's question is looked for, in this order."""
+"""Fields of a document that may hold its question, tried in this order."""
 
 METRICS = ("exact_match", "acc", "math_verify")
-"""Metrics that say of a single response whether it is right."""
+"""Metrics that grade a single response as right or wrong."""
 
 INVALID = "[invalid]"
-"""What a filter gives where it finds no answer."""
+"""A filter's result if it finds no answer."""
 
 _AGAIN = "log the samples again (--log_samples)"
 _TASK = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT")
 
 
 def read(options: ImportOptions) -> Reading:
-    """Read samples of one task; a further file of it adds traces to the same problems.
+    """Read samples of one task; further files of it add traces to the same problems.
 
-    Each repeat in `resps` is a trace. Its answer is the last balanced box of its text, else what
-    the filter made of it, else the last `ANSWER: …` of the text. The gold answer is what follows
-    the last `####` of `target` (as in GSM8K), else its last box, else `target` itself. The question
-    is that of `doc`, else the prompt. Samples hold no token counts: lengths are estimated at four
-    characters a token. Where a document was sampled once, the harness's own metric is compared.
+    Each repeat in `resps` is a trace. Its answer is the last balanced box of its text, else the
+    filter's result, else the last `ANSWER: …` of the text. The gold answer is the text after the
+    last `####` of `target` (as in GSM8K), else its last box, else `target` itself. The question is
+    that of `doc`, else the prompt. Samples hold no token counts, so lengths are estimated at four
+    characters per token. If a document was sampled once, its grade is compared with the harness's
+    own metric.
 
-    `options.field_map` gives other columns (`gold_answer=doc.answer`), and where a task has several
-    filters, `filter=NAME` says which one's lines to take.
+    `options.field_map` gives other columns (`gold_answer=doc.answer`). If a task has several
+    filters, `filter=NAME` selects the lines of one of them.
 
     A folder stands for the `samples_*.jsonl` below it.
 
@@ -75,7 +77,7 @@ def read(options: ImportOptions) -> Reading:
 
 
 def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
-    """The files given, without the results that the harness writes beside the samples."""
+    """List the files given; in folders, only samples, not the results files beside them."""
     files: list[Path] = []
     for path in paths:
         below = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
@@ -107,10 +109,10 @@ class _Reader:
         self.metrics: set[str] = set()
 
     def about(self, item: Item) -> About | None:
-        """The document of a line, None under another filter. Raises `BadRow`."""
+        """Read the document of a line; None for a line of another filter. Raises `BadRow`."""
         sample = item.value
         if not isinstance(sample, dict) or "resps" not in sample:
-            raise BadRow("no lm-eval sample (no resps)", _AGAIN)
+            raise BadRow("not an lm-eval sample (no resps)", _AGAIN)
         name = str(sample.get("filter", "none"))
         if self.given.get("filter") is not None:
             self.filters.add(name)
@@ -128,15 +130,15 @@ class _Reader:
         return About(problem_id, self._question(sample), self._gold(sample))
 
     def check_filters(self, where: str) -> None:
-        """Raise `UserError` where it is not clear whose answers to take."""
+        """Raise `UserError` if there are several filters and none is chosen, or it is unknown."""
         wanted = self.given.get("filter")
         names = sorted(self.filters)
         if wanted is not None and names and wanted not in names:
             raise UserError(f"{where}: no filter {wanted}; --map filter= takes {', '.join(names)}")
         if wanted is None and len(names) > 1:
             raise UserError(
-                f"{where}: each response is there once a filter ({', '.join(names)}); "
-                f"say whose answers to take with --map filter={names[0]}"
+                f"{where}: each response occurs once per filter ({', '.join(names)}); "
+                f"choose a filter with --map filter={names[0]}"
             )
 
     def _get(self, sample: dict[str, Any], name: str, column: str) -> Any:
@@ -178,7 +180,7 @@ class _Reader:
         return text
 
     def drafts(self, place: Place, value: Any) -> Iterator[Draft | tuple[str, BadRow]]:
-        """A trace for each repeat."""
+        """Yield a trace for each repeat."""
         try:
             texts = _repeats(value["resps"])
             grade = self._grade(value) if len(texts) == 1 else None
@@ -223,8 +225,8 @@ class _Reader:
         return None
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
-        """How lengths came about, and what was compared."""
-        notes = [f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token"]
+        """List the source of lengths, and the metrics that grades were compared with."""
+        notes = [f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters per token"]
         if self.metrics:
             notes.append(f"grades compared with those of {', '.join(sorted(self.metrics))}")
         wanted = self.given.get("filter")
@@ -237,7 +239,7 @@ class _Reader:
 
 
 def _prompt(sample: dict[str, Any]) -> Any:
-    """The prompt of a sample's first request, in either way that the harness has written it."""
+    """Find the prompt of a sample's first request, in any form that the harness has used."""
     for column in ("arguments.gen_args_0.arg_0", "arguments.0.0", "arguments.0"):
         found = dig(sample, column)
         if isinstance(found, str):
@@ -261,7 +263,7 @@ def _repeats(resps: Any) -> list[Any]:
 
 
 def _filtered(given: Any, texts: list[Any]) -> list[str | None]:
-    """What the filter made of each repeat: None where that is the text itself, or nothing."""
+    """Return the filter's result for each repeat; None if it is the text itself, or invalid."""
     if isinstance(given, list) and len(given) == 1 and isinstance(given[0], list):
         given = given[0]
     if not isinstance(given, list) or len(given) != len(texts):

@@ -1,4 +1,4 @@
-"""Responses of OpenAI's API and of servers that speak it (vLLM): completions and chat completions.
+"""Responses of OpenAI's API and compatible servers (vLLM): completions and chat completions.
 
 A file is a response object, a list of them, one on each line, or the output of the batch API
 (`{"custom_id": …, "response": {"body": …}}`). Each of a response's `choices` is a trace.
@@ -33,8 +33,8 @@ from simulator.pools.records import TraceRecord
 VERSION = "1"
 
 FIELDS = ("problem_id", "question", "gold_answer", "gold_file", "text", "confidence")
-"""What can be mapped: columns beside the response, and `gold_file`, a file with gold answers.
-`text` and `confidence` can only be left out."""
+"""Fields that can be mapped: columns beside the response, and `gold_file`, a file with gold
+answers. `text` and `confidence` can only be left out."""
 
 _AGAIN = "save the server's whole response"
 _DEPTH = 3
@@ -43,18 +43,18 @@ _DEPTH = 3
 def read(options: ImportOptions) -> Reading:
     """Read responses as traces.
 
-    A response's problem is its `custom_id`, its name in a file that is an object of responses, or
-    what `options.field_map` names: `problem_id=metadata.problem`, or with a pattern whose first
-    group is the id, `problem_id=custom_id~^(.+)-sample`. The gold answer is a column beside the
-    response (`gold_answer`, or the one mapped), or that of the problem in the file that `gold_file`
-    names: rows with `problem_id, gold_answer` and perhaps `question`, or one JSON object of gold
-    answers by id.
+    A response's problem id is its `custom_id`, its name in a file that is an object of responses,
+    or the column that `options.field_map` names: `problem_id=metadata.problem`, or with a pattern
+    whose first group is the id, `problem_id=custom_id~^(.+)-sample`. The gold answer is a column
+    beside the response (`gold_answer`, or the one mapped), or comes from the file that `gold_file`
+    names: rows with `problem_id`, `gold_answer` and optionally `question`, or one JSON object of
+    gold answers by id.
 
-    Text is `text`, or the message's reasoning in `<think>` tags and its content. A trace's answer
-    is its text's last balanced box, else its last `ANSWER: …`. Its length is the number of tokens
-    that have log-probabilities, else of `token_ids`, else `usage.completion_tokens`; of several
-    choices, whose usage is one number, lengths are estimated in proportion to their characters.
-    Token ends are known where the tokens make up the text.
+    The text is `text`, or the message's reasoning in `<think>` tags and its content. A trace's
+    answer is the last balanced box of its text, else its last `ANSWER: …`. Its length is the number
+    of tokens with log-probabilities, else of `token_ids`, else `usage.completion_tokens`. Several
+    choices share one usage, so their lengths are estimated in proportion to their characters. Token
+    ends are known if the tokens make up the text.
 
     Raises
     ------
@@ -64,7 +64,10 @@ def read(options: ImportOptions) -> Reading:
     check_fields(options, FIELDS)
     for name in ("text", "confidence"):
         if options.field_map.get(name):
-            raise UserError(f"--map {name}={options.field_map[name]}: only --map {name}= is known")
+            raise UserError(
+                f"--map {name}={options.field_map[name]}: {name} can only be left out "
+                f"(--map {name}=)"
+            )
     reader = _Reader(options)
     plain = replace(options, field_map={})
     gathering = Gathering(options, items_of(plain), reader.about)
@@ -73,7 +76,7 @@ def read(options: ImportOptions) -> Reading:
 
 @dataclass(slots=True)
 class _Tokens:
-    """A choice's tokens, and their log-probabilities where there are some for each."""
+    """A choice's tokens, and the top log-probabilities of each, if there are any."""
 
     texts: list[str]
     bytes: list[bytes] | None
@@ -81,7 +84,7 @@ class _Tokens:
 
     @property
     def joined(self) -> str:
-        """What the tokens make up."""
+        """The text that the tokens make up."""
         if self.bytes is not None:
             return b"".join(self.bytes).decode(errors="replace")
         return "".join(self.texts)
@@ -96,7 +99,7 @@ class _Reader:
         self.gold = _gold_of(options)
 
     def about(self, item: Item) -> About | None:
-        """The problem of a response; None for a request that failed. Raises `BadRow`."""
+        """Find the problem of a response; None for a failed request. Raises `BadRow`."""
         value = item.value
         if not isinstance(value, dict):
             raise BadRow("not a response object", _AGAIN, value)
@@ -113,7 +116,7 @@ class _Reader:
         if self.gold is not None and listed is None:
             raise BadRow(
                 f"no gold answer for {problem_id} in {self.given['gold_file']}",
-                "add it, or say where ids are with --map problem_id=COLUMN or COLUMN~PATTERN",
+                "add it, or name the column of ids with --map problem_id=COLUMN or COLUMN~PATTERN",
             )
         gold = listed.gold_answer if listed else self._gold(value)
         question = listed.question if listed else None
@@ -122,7 +125,7 @@ class _Reader:
         if isinstance(found, str):
             question = storable(found)
         elif self.given.get("question"):
-            raise BadRow(f"{column} is no text", "name another with --map question=COLUMN")
+            raise BadRow(f"{column} is not a text", "name another with --map question=COLUMN")
         return About(problem_id, question, gold)
 
     def _problem_id(self, place: Place, value: dict[str, Any]) -> str:
@@ -135,12 +138,12 @@ class _Reader:
             there = ", ".join(list(value)[:12])
             raise BadRow(
                 f"no {self.id_column or 'custom_id'}; columns here: {there}",
-                "say where the problem's id is with --map problem_id=COLUMN",
+                "name the column of the problem's id with --map problem_id=COLUMN",
             )
         if self.pattern is not None:
             match = self.pattern.search(problem_id)
             if not match or not match[self.pattern.groups and 1]:
-                remedy = "mend the pattern of --map problem_id=COLUMN~PATTERN"
+                remedy = "correct the pattern of --map problem_id=COLUMN~PATTERN"
                 raise BadRow(f"no match for {self.pattern.pattern}", remedy, problem_id)
             problem_id = match[self.pattern.groups and 1]
         return problem_id
@@ -158,7 +161,7 @@ class _Reader:
         return gold
 
     def drafts(self, place: Place, value: Any) -> Iterator[Draft | tuple[str, BadRow]]:
-        """A trace for each choice."""
+        """Yield a trace for each choice."""
         try:
             body = _body(value)
             choices = body["choices"]
@@ -236,27 +239,27 @@ class _Reader:
         )
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
-        """How lengths, token ends and confidences came about, and what was left out."""
+        """List the sources of lengths, token ends and confidences, and what was left out."""
         notes = self.tally.notes()
         for count, what in (
             (self.failed, "requests that failed were left out"),
-            (self.single, "traces have log-probabilities of the sampled tokens only, from which no "
-                          "confidence can be had; ask for top_logprobs"),
+            (self.single, "traces have log-probabilities of the sampled tokens only, which give no "
+                          "confidence; request top_logprobs"),
             (self.differ, "traces have another number of tokens in usage than with "
-                          "log-probabilities; the latter was taken"),
-            (self.inexact, "traces have tokens that do not make up their text, so that their ends "
-                           "are not known"),
+                          "log-probabilities; the latter was used"),
+            (self.inexact, "traces have tokens that do not make up their text, so their ends are "
+                           "unknown"),
         ):  # fmt: skip
             if count:
                 notes.append(f"{count:,} {what}")
         if self.shared:
             notes.append(
-                f"lengths are estimated: the usage of several choices, shared out in proportion to "
+                f"lengths are estimated: the usage of several choices, divided in proportion to "
                 f"the characters of their texts ({self.shared:,} traces)"
             )
         if self.guessed:
             notes.append(
-                f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters a token, where no "
+                f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters per token, where no "
                 f"count is given ({self.guessed:,} traces)"
             )
         return notes
@@ -271,16 +274,16 @@ def _id_column(given: str | None) -> tuple[str | None, re.Pattern[str] | None]:
     try:
         return column, re.compile(pattern)
     except re.error as error:
-        raise UserError(f"--map problem_id={given}: {error} in the pattern; mend it") from None
+        raise UserError(f"--map problem_id={given}: {error} in the pattern; correct it") from None
 
 
 def _gold_of(options: ImportOptions) -> dict[str, About] | None:
-    """Gold answers and questions by problem, out of the file that the user names."""
+    """Read gold answers and questions by problem from the file that the user names, if any."""
     name = options.field_map.get("gold_file")
     if not name:
         return None
     if options.field_map.get("gold_answer"):
-        raise UserError("--map gold_file and --map gold_answer: give one of them")
+        raise UserError("--map gold_file and --map gold_answer: give only one of them")
     path = Path(name)
     found: dict[str, About] = {}
     for item in items_of(ImportOptions(paths=(path,))):
@@ -295,7 +298,7 @@ def _gold_of(options: ImportOptions) -> dict[str, About] | None:
             for key, value in pairs:
                 about = _gold_row(key, value if isinstance(value, dict) else {"gold_answer": value})
                 if about.problem_id in found:
-                    raise BadRow(f"{key} is there twice", "give each problem once")
+                    raise BadRow(f"{key} occurs twice", "give each problem once")
                 found[str(about.problem_id)] = about
         except BadRow as fault:
             raise UserError(
@@ -315,7 +318,7 @@ def _gold_row(key: Any, row: dict[str, Any]) -> About:
 
 
 def _bodies(value: dict[str, Any], depth: int = 1) -> list[dict[str, Any]]:
-    """The objects with choices in an item, the outermost only."""
+    """Find the objects with choices in an item, only the outermost ones."""
     if "choices" in value:
         return [value]
     if depth == _DEPTH:
@@ -332,14 +335,14 @@ def _body(value: dict[str, Any]) -> dict[str, Any]:
         raise BadRow(f"{count} with choices; columns here: {there or 'none'}", _AGAIN)
     body = bodies[0]
     if str(body.get("object", "")).endswith(".chunk"):
-        raise BadRow("a chunk of a streamed response", "put the chunks together, or do not stream")
+        raise BadRow("a chunk of a streamed response", "join the chunks, or do not stream")
     if not isinstance(body["choices"], list) or not body["choices"]:
-        raise BadRow("choices are not a list with something in it", _AGAIN, body["choices"])
+        raise BadRow("choices is not a list, or is empty", _AGAIN, body["choices"])
     return body
 
 
 def _parts(choice: dict[str, Any]) -> tuple[str, str]:
-    """Reasoning and content of a choice, each empty where there is none."""
+    """Return reasoning and content of a choice; each is empty if there is none."""
     message = choice.get("message")
     if not isinstance(message, dict):
         if not isinstance(choice.get("text"), str):
@@ -365,7 +368,7 @@ def _characters(choice: Any) -> int:
 
 
 def _tokens(logprobs: Any) -> _Tokens | None:
-    """The tokens of a choice in either API's form, None where it was not asked for them."""
+    """Read the tokens of a choice in either API's form; None if they were not requested."""
     if logprobs is None:
         return None
     if not isinstance(logprobs, dict):
@@ -403,12 +406,12 @@ def _bytes(raw: Sequence[Any]) -> list[bytes] | None:
 
 
 def _as_written(tokens: _Tokens, reasoning: str, content: str) -> str:
-    """The text as the model wrote it, whose parts the server has taken out of its tokens."""
+    """Return the text as the model wrote it, before the server split it into its parts."""
     joined = tokens.joined
     if reasoning.strip() not in joined:
         raise BadRow(
-            "log-probabilities are not those of the reasoning",
-            "give the responses without logprobs: their tokens are not all there",
+            "log-probabilities do not cover the reasoning",
+            "give the responses without logprobs, as some of their tokens are missing",
         )
     end = content.rstrip()
     for text in (joined, joined[: len(joined) - len(tokens.texts[-1])]):

@@ -1,8 +1,9 @@
 """SCOUT (Parallel-Probe, arXiv 2602.03845): lengths, answers and probe answers, without text.
 
 A file is one benchmark: a JSON list of problems `{question, gold_answer, probe_freq, each_branch}`,
-each branch `[probe answers, tokens, final answer]`; or, as generated, with the three lists
-`probe_matrix_mxn`, `branch_tokens` and `final_answers_trace` in place of `each_branch`.
+each branch `[probe answers, tokens, final answer]`; or in the form that its own code generates,
+with three lists `probe_matrix_mxn`, `branch_tokens` and `final_answers_trace` instead of
+`each_branch`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from simulator.pools.records import ProblemRecord, TraceRecord
 VERSION = "1"
 
 UNPARSABLE = "ERR"
-"""How the publisher writes an answer that could not be parsed; to us it is none."""
+"""The publisher's mark for an answer that could not be parsed; it is imported as no answer."""
 
 _RAW_FIELDS = ("probe_matrix_mxn", "branch_tokens", "final_answers_trace")
 _LIKE_PUBLISHED = "give it as in the published files"
@@ -48,7 +49,7 @@ def read(options: ImportOptions) -> Reading:
     Raises
     ------
     UserError
-        More than one file, one that cannot be read or is no SCOUT file, or a bad branch.
+        More than one file, one that cannot be read or is not a SCOUT file, or a bad branch.
     """
     refuse_map(options, "scout")
     path = _only_path(options.paths)
@@ -101,7 +102,7 @@ def _only_path(paths: Sequence[Path]) -> Path:
 
 
 def _problem(item: Any, problem_id: str, where: str, faults: Faults) -> tuple[ProblemRecord, int]:
-    """One problem with its traces, and how many probes lay past their trace's end."""
+    """Read a problem with its traces; also return the number of probes past their trace's end."""
     if not isinstance(item, dict):
         raise BadRow("problem is not an object", _LIKE_PUBLISHED, item)
     gold = answer_text(item.get("gold_answer"), "gold_answer")
@@ -141,7 +142,7 @@ def _branches(item: dict[str, Any]) -> Sequence[Any]:
 
 
 def _trace(branch: Any, number: int, every: int) -> tuple[TraceRecord, int]:
-    """One trace, and how many of its probes lay past its end."""
+    """Read a trace; also return the number of its probes past its end."""
     if not isinstance(branch, list | tuple) or len(branch) != 3:
         raise BadRow("branch is not [probe answers, tokens, final answer]", _LIKE_PUBLISHED, branch)
     probes, tokens, final = branch

@@ -107,7 +107,7 @@ def test_pairs_without_a_whole_trace_get_a_row_of_their_own(pair_set: PairSet) -
 
 
 def test_judges_that_read_no_text_are_refused(pair_set: PairSet) -> None:
-    with pytest.raises(UserError, match="reads stored answers and no text"):
+    with pytest.raises(UserError, match="reads stored answers instead of text"):
         score_pairs(pair_set, OracleJudge(), "oracle")
 
 

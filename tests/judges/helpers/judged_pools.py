@@ -18,7 +18,7 @@ Traces = Sequence[tuple[str | None, str]]
 def make_pool(
     cache: Path, model: str, problems: Mapping[str, Traces], benchmark: str = "tiny"
 ) -> Pool:
-    """A pool whose traces say `<model>.<problem>.<trace>` four times, a token each."""
+    """Write a pool whose traces are `<model>.<problem>.<trace>` four times, a token each."""
     info = PoolInfo("test", model, benchmark, "test", "1", "total")
     with PoolWriter(cache, info) as writer:
         for problem_id, traces in sorted(problems.items()):

@@ -19,7 +19,7 @@ CORPUS = [
 
 
 def make_tokenizer(*, chat: bool = True) -> Any:
-    """A byte-level BPE tokenizer in which Yes and No are tokens."""
+    """Make a byte-level BPE tokenizer in which Yes and No are tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -45,7 +45,7 @@ def make_tokenizer(*, chat: bool = True) -> Any:
 def make_causal_model(
     folder: Path, *, seed: int = 0, context: int = 2048, hidden: int = 64, chat: bool = True
 ) -> Path:
-    """A Qwen3 of two layers with random weights and its tokenizer, saved."""
+    """Save a Qwen3 of two layers with random weights, and its tokenizer."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 

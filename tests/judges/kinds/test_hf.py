@@ -205,7 +205,7 @@ def test_a_folder_without_tokenizer_is_refused(causal_model: Path, tmp_path: Pat
 
 
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no weights here"):
+    with pytest.raises(UserError, match="has no weights"):
         HfJudge(model=str(tmp_path))
 
 
@@ -228,7 +228,7 @@ def test_logits_that_are_not_numbers_are_refused(causal_model: Path, tmp_path: P
     weights = load_file(file)
     weights["model.norm.weight"][:] = float("nan")
     save_file(weights, file, metadata={"format": "pt"})
-    with pytest.raises(UserError, match="logits that are not numbers"):
+    with pytest.raises(UserError, match="logits that are not finite"):
         HfJudge(model=str(tmp_path / "broken")).score(["a", "b"], np.array([[0, 1]]))
 
 
@@ -263,7 +263,7 @@ def test_a_model_asked_for_as_it_was_trained(causal_model: Path, tmp_path: Path)
 def test_an_unreachable_hub_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(UserError, match="the Hugging Face hub does not give it"):
+    with pytest.raises(UserError, match="it cannot be downloaded from the Hugging Face hub"):
         find_model("no-such-organisation/no-such-model")
 
 

@@ -47,7 +47,7 @@ def command(tmp_path: Path, url: str, *arguments: str) -> subprocess.CompletedPr
 
 @pytest.fixture
 def hub(causal_model: Path) -> Hub:
-    """A repository with a tiny model."""
+    """Make a repository with a tiny model."""
     files = {path.name: path.read_bytes() for path in causal_model.iterdir()}
     return Hub("them/tiny-judge", files)
 
@@ -61,7 +61,7 @@ def test_the_commit_found_is_recorded_and_told_where_none_was_named(
         first = command(tmp_path, hub.url, *score, "hf:model=them/tiny-judge")
     assert first.returncode == 0, first.stderr
     pinned = f"hf:model=them/tiny-judge,revision={COMMIT}"
-    assert f"no commit of its model was named; the one found now is {pinned}\n" in first.stderr
+    assert f"no commit of its model was given; using {pinned}\n" in first.stderr
     assert "%|" not in first.stderr  # no bars where there is no terminal
     (row,) = json.loads(first.stdout)
     judge = json.loads((tmp_path / "cache/.judges" / row["judge"] / "judge.json").read_text())
@@ -82,7 +82,7 @@ def test_a_pinned_model_is_asked_for_at_its_commit(tmp_path: Path, model: str) -
     with serving(Hub(model, {"config.json": b"{}"})) as hub:  # which has another commit only
         refused = command(tmp_path, hub.url, "judge", "score", f"{kind}:model={model}", "-d", "*")
     assert refused.returncode == 2
-    assert f"does not give it at {PINNED[model]} (RevisionNotFoundError)" in refused.stderr
+    assert f"Hugging Face hub at {PINNED[model]} (RevisionNotFoundError)" in refused.stderr
     assert refused.stderr.count("\n") == 1
     asked = {path for _, path, _ in hub.requests}
     assert asked

@@ -99,7 +99,7 @@ def test_without_the_library_the_error_says_what_to_install(
 
 def test_what_is_no_number_is_refused(judge: VllmJudge) -> None:
     judge.__dict__["engine"] = FakeEngine(judge.prompter.labels, math.nan)
-    with pytest.raises(UserError, match=r"not numbers \(NaN\)"):
+    with pytest.raises(UserError, match=r"not finite \(NaN\)"):
         judge.score(PREFIXES, all_pairs(4))
 
 

@@ -1,4 +1,4 @@
-"""What a user sees of a model that cannot judge: one line, and nothing is stored."""
+"""Errors of a model that cannot judge: the user sees one line, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -52,8 +52,11 @@ def logits_that_are_no_numbers(model: Path) -> str:
         (lambda model: f"hf:model={model},same=undecided", "tokens of the label 'undecided'"),
         (prompt_without_fields, "prompt.txt: has {trace_b} 0 times"),
         (no_tokenizer, "bare: no tokenizer here"),
-        (lambda model: f"hf:model={make_causal_model(Path('short'), context=150)}", "of 150; cut"),
-        (logits_that_are_no_numbers, "gives logits that are not numbers (NaN)"),
+        (
+            lambda model: f"hf:model={make_causal_model(Path('short'), context=150)}",
+            "of 150; truncate",
+        ),
+        (logits_that_are_no_numbers, "gives logits that are not finite (NaN)"),
     ],
 )
 @pytest.mark.parametrize("command", [("judge", "score"), ("run", "deepprune", "--judge")])

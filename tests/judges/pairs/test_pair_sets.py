@@ -141,7 +141,7 @@ def test_globs_that_leave_no_split_are_refused(
 
 def test_pools_without_pairs_leave_nothing_behind(tmp_path: Path) -> None:
     pool = make_pool(tmp_path / "cache", "m", {"p": [("1", "stop"), (None, "stop")]})
-    with pytest.raises(UserError, match="nothing to pair"):
+    with pytest.raises(UserError, match="so there are no pairs"):
         make_pairs([pool], tmp_path / "set", [FIRST])
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
 
@@ -151,7 +151,7 @@ def test_damaged_sets_are_refused(tmp_path: Path) -> None:
     folder = make_pairs([pool], tmp_path / "set", [FIRST]).folder
     with pytest.raises(UserError, match="exists already"):
         make_pairs([pool], folder, [FIRST])
-    with pytest.raises(UserError, match=r"no prefixes cut at words=25 \(it has: tokens=2\)"):
+    with pytest.raises(UserError, match=r"no prefixes for words=25 \(it has: tokens=2\)"):
         PairSet(folder).choose(Truncation("words", 25))
     pq.write_table(pq.read_table(folder / "pairs.parquet").slice(1), folder / "pairs.parquet")
     with pytest.raises(UserError, match=r"not the file that pairs\.json describes"):
@@ -163,7 +163,7 @@ def test_damaged_sets_are_refused(tmp_path: Path) -> None:
     (folder / "pairs.json").write_text("{}")
     with pytest.raises(UserError, match="not a description of pairs"):
         PairSet(folder)
-    with pytest.raises(UserError, match="no set of pairs here"):
+    with pytest.raises(UserError, match="not a set of pairs"):
         PairSet(tmp_path / "nowhere")
 
 

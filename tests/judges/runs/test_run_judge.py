@@ -87,7 +87,7 @@ def test_verifying_tells_of_a_cost_that_was_set_by_hand(
         assert call("submit", name, "--method", name, *said) == 0
         capsys.readouterr()
         assert call("verify", f"submissions/2026-01-31-{name}") == 0
-        told = "a token of its judge is set to cost 0.5 tokens of the model, which by the models'"
+        told = "its cost of a judge token is 0.5 reasoning-model tokens; from the models' sizes"
         assert (told in capsys.readouterr().out) == (name == "dear")
 
 
@@ -160,7 +160,7 @@ def test_stored_scores_of_another_cut_are_refused(capsys: pytest.CaptureFixture[
     described, _ = run()
     stored = described["judge"]["scores"]
     assert call("run", "deepprune", "--judge", stored, "-o", "other") == 2
-    assert "cut at tokens=20, not tokens=500" in capsys.readouterr().err
+    assert "for tokens=20, not for tokens=500" in capsys.readouterr().err
 
 
 def test_a_method_that_asks_no_judge_takes_none(capsys: pytest.CaptureFixture[str]) -> None:

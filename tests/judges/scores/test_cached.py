@@ -138,7 +138,7 @@ def test_a_trace_that_does_not_stand_at_its_cut_is_not_judged(tmp_path: Path, po
     problem, scores = pool.problems[0], with_judge(tmp_path, CountingJudge())
     pairs = np.array([[0, 2]])  # cut at 2 tokens, and at the end of a trace of 1
     assert scores.score(problem, pairs, np.array([[2, 1]])).tolist() == [0.5]
-    with pytest.raises(SamplerError, match="has 3 tokens where its cut is at 2"):
+    with pytest.raises(SamplerError, match="has 3 tokens, but its cut is at 2"):
         scores.score(problem, pairs, np.array([[3, 1]]))
     oracle = open_scores(tmp_path, "oracle")
     assert oracle.score(problem, pairs, np.array([[3, 1]])).tolist() == [1.0]
@@ -234,5 +234,5 @@ def test_an_oracle_has_nothing_to_cut() -> None:
 def test_stored_scores_of_another_truncation_are_refused(tmp_path: Path, pool: Pool) -> None:
     scores = with_judge(tmp_path, CountingJudge())
     scores.score(pool.problems[0], np.array([[0, 1]]))
-    with pytest.raises(UserError, match="cut at tokens=2, not tokens=3"):
+    with pytest.raises(UserError, match="for tokens=2, not for tokens=3"):
         open_scores(tmp_path, scores.identity.folder, Truncation("tokens", 3))

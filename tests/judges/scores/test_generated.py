@@ -37,7 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str,
 
 @pytest.fixture
 def cell(made: tuple[Path, list[dict[str, Any]]], tmp_path: Path) -> Path:
-    """A cache of one of these cells, with the scores of all."""
+    """Make a cache with one of these cells and the scores of all."""
     cache, rows = made
     shutil.copytree(cache / rows[0]["name"], tmp_path / rows[0]["name"])
     shutil.copytree(cache / ".judges", tmp_path / ".judges")

@@ -171,7 +171,7 @@ for at in range(int(offset), len(pairs), int(step)):
 
 
 def start_filling(pool: Pool, store: ScoreStore, step: int, offset: int) -> subprocess.Popen[str]:
-    """A process that stores `i / pairs` for every step-th pair i, and says so once it has."""
+    """Start a process that stores `i / pairs` for every step-th pair i, and then reports it."""
     command = [str(pool.path), str(store.path.parent), str(store.path), str(step), str(offset)]
     return subprocess.Popen(
         [sys.executable, "-c", FILL, *command], stdout=subprocess.PIPE, text=True

@@ -25,7 +25,7 @@ TEMPLATE = Template("A: {trace_a}\nB: {trace_b}\nYes or No?")
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> PairSet:
-    """A set of pairs with a rule that can be learned: same colour, same answer."""
+    """Make a set of pairs with a learnable rule: same colour, same answer."""
     folder = tmp_path_factory.mktemp("planted")
     pool = planted_pool(folder, "m", 24, 6)
     cuts = [Truncation("tokens", 9)]
@@ -258,7 +258,7 @@ def test_what_cannot_be_trained_is_refused(
     pairs = make_pairs([one_label], tmp_path / "set", [CUT], test_share=0.0)
     with pytest.raises(UserError, match=r"3 pairs to train on, of 1 label\(s\)"):
         train(pairs, "hf", str(causal_model), tmp_path / "a", Recipe(CUT))
-    with pytest.raises(UserError, match="not empty, and no training of ours"):
+    with pytest.raises(UserError, match="not empty, and not a judge"):
         train(planted, "hf", str(causal_model), tmp_path, RECIPE)
     with pytest.raises(UserError, match="LoRA is for causal language models"):
         train(planted, "embedding", "all-MiniLM-L6-v2", tmp_path / "b", replace(RECIPE, lora=2))

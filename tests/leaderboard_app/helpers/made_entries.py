@@ -16,7 +16,7 @@ from simulator.submissions.published import PublishedFigure
 
 
 def made_result(pool: str, *, fingerprint: str = "f", **fields: Any) -> Result:
-    """A result on `dataset/model/benchmark`; `fields` are metrics as numbers, or its own."""
+    """Make a result on `dataset/model/benchmark`; `fields` are metrics or its fields."""
     own = {key: fields.pop(key) for key in [*fields] if key in Result.__dataclass_fields__}
     parts = pool.split("/")
     metrics = {name: Metric(*np.atleast_1d(value).tolist()) for name, value in fields.items()}
@@ -39,7 +39,7 @@ def made_result(pool: str, *, fingerprint: str = "f", **fields: Any) -> Result:
 
 
 def made_entry(name: str, *results: Result, **fields: Any) -> Entry:
-    """A local run of a policy of the same name."""
+    """Make a local run of a policy of the same name."""
     given: dict[str, Any] = {
         "id": name,
         "path": Path(name),
@@ -62,7 +62,7 @@ def made_entry(name: str, *results: Result, **fields: Any) -> Entry:
 def made_sums(
     correct: Sequence[int], tokens: Sequence[int], *, repeats: int = 2, names: str = "abcdefgh"
 ) -> ProblemSums:
-    """Sums over repeats on problems a, b, …; the baseline is right everywhere with 1,000 tokens."""
+    """Make sums on problems a, b, …; the baseline is always right, with 1,000 tokens."""
     size = len(correct)
     return ProblemSums(
         tuple(names[:size]),
@@ -97,10 +97,10 @@ class MadeLibrary:
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
-        """What was given for the entry."""
+        """Return the sums given for the entry."""
         return self._sums.get(entry.id, {})
 
 
 def made_library(*args: Any, **kwargs: Any) -> Library:
-    """A `MadeLibrary` by the type that functions ask for."""
+    """Make a `MadeLibrary`, with the type that functions expect."""
     return cast(Library, MadeLibrary(*args, **kwargs))

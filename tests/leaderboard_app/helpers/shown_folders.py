@@ -36,12 +36,12 @@ HOSTILE = "<img src=x onerror=alert(1)> [x](javascript:alert(1)) **b** $x$ `c` =
 
 
 def folders_in(root: Path) -> Folders:
-    """The three folders below `root`, whether they are there or not."""
+    """Return the three folders below `root`, which need not exist."""
     return Folders(root / "pools", root / "runs", root / "submissions")
 
 
 def write_recorded(cache: Path, model: str, benchmark: str, *, problems: int = 6) -> Pool:
-    """A pool `recorded/<model>/<benchmark>` of 8 traces a problem with text and probes.
+    """Write a pool `recorded/<model>/<benchmark>` of 8 traces a problem with text and probes.
 
     Trace i of problem p has 20 (p + 1) + 10 i tokens. It is right (answer 1) unless i mod 4 is less
     than p mod 4, when it answers p; trace 7 of the last problem has no answer. A probe every 10
@@ -88,7 +88,7 @@ def write_local_run(
     *,
     repeats: int = 2,
 ) -> Path:
-    """A run `runs/<name>` of a built-in method with seed 0 and the budget that the pools allow."""
+    """Make a run `runs/<name>` of a built-in method with seed 0 and the budget of the pools."""
     loaded = load_policy(policy, settings or {})
     budget = None if loaded.budget else 8
     folder = folders.runs / name
@@ -183,13 +183,13 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 
 @pytest.fixture(scope="session")
 def full_library(full: Folders) -> Library:
-    """The library of `full`, read once."""
+    """Load the library of `full` once."""
     return load(full)
 
 
 @pytest.fixture
 def open_app(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
-    """Opens a page over some folders: `open_app(full, "entry", entry="runs/esc")`."""
+    """Return a function that opens a page: `open_app(full, "entry", entry="runs/esc")`."""
     import streamlit as st
 
     def opened(folders: Folders, page: str = "board", **parameters: Any) -> AppTest:

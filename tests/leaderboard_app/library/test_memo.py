@@ -1,4 +1,4 @@
-"""What takes long is worked out once."""
+"""Slow results are computed only once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pages render with: texts where Streamlit reads Markdown."""
+"""Rendering of pages: plain texts where Streamlit reads Markdown."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
 
 
 def play(loaded: LoadedPolicy, pool: Pool) -> Replayed:
-    """The first problem's first repeat with a budget of 8."""
+    """Replay the first problem's first repeat with a budget of 8."""
     return replay(
         loaded,
         pool.problems[0],

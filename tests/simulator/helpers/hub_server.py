@@ -48,7 +48,7 @@ class Commit:
 
 @dataclass
 class Hub:
-    """What the server holds, what it does wrong, and what it was asked.
+    """The server's files, its faults, and the requests that it received.
 
     `refuse` is what it answers API requests with (status, headers); `gated` refuses files only.
     The first response of the file `break_path` ends after `break_after` bytes, with `reset` as
@@ -81,11 +81,11 @@ class Hub:
     commits: list[Commit] = field(default_factory=list)
 
     def ranges(self) -> list[str]:
-        """The ranges that were asked for, in order."""
+        """Return the requested ranges, in order."""
         return [headers["range"] for _, _, headers in self.requests if "range" in headers]
 
     def downloads(self) -> list[str]:
-        """The paths of the files whose content was asked for, in order."""
+        """Return the paths of the files whose content was requested, in order."""
         found = [_RESOLVE.fullmatch(path) for method, path, _ in self.requests if method == "GET"]
         return [match["path"] for match in found if match]
 

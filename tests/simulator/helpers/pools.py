@@ -35,7 +35,7 @@ def write_pool(
     benchmark: str = "tiny",
     synthetic: bool = False,
 ) -> Pool:
-    """A pool `test/model/<benchmark>` of these problems, all with the same gold answer."""
+    """Write a pool `test/model/<benchmark>` of these problems, all with the same gold answer."""
     info = PoolInfo("test", "model", benchmark, "test", "1", "total", synthetic=synthetic)
     with PoolWriter(cache, info) as writer:
         for problem_id, traces in sorted(problems.items()):
@@ -58,14 +58,14 @@ def write_pool(
 
 
 def write_problem(cache: Path, traces: Sequence[T], *, gold: str = "1") -> StoredProblem:
-    """The one problem of a pool of these traces."""
+    """Write a pool of one problem with these traces; return the problem."""
     return write_pool(cache, {"p": traces}, gold=gold).problems[0]
 
 
 def start_engine(
     problem: StoredProblem, serving: Serving | None = None, budget: int | None = None
 ) -> tuple[Engine, Sampler]:
-    """An engine over a problem's traces in their stored order, and its sampler."""
+    """Make an engine over a problem's traces in their stored order, and its sampler."""
     order = np.arange(len(problem.lengths))[:budget]
     engine = Engine(problem, order, serving or Serving())
     return engine, Sampler(engine, (0, 0, 0))

@@ -19,7 +19,7 @@ RESULTS = ("decisions.parquet", "answers.parquet", "summary.json")
 
 
 def start(cache: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The command line in a session of its own, working in the folder that holds the cache."""
+    """Start the command line in a session of its own, in the folder that holds the cache."""
     return subprocess.Popen(
         [sys.executable, "-m", "simulator.cli", *arguments, "--cache", str(cache)],
         cwd=cache.parent,
@@ -43,7 +43,7 @@ def results(folder: Path) -> dict[str, bytes]:
 
 
 def working_in(folder: Path) -> list[str]:
-    """The processes that work in a folder: a run's, its workers', and those of its policies."""
+    """Find the processes that work in a folder: a run's, its workers', and its policies'."""
     alive = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended

@@ -10,7 +10,7 @@ MADE = "sample/made-up/easy"
 
 
 def entry(tokens: float, accuracy: float, pool: str = NAME, **changes: Any) -> dict[str, Any]:
-    """A summary of 30 problems with N = 4, whose cons@4 takes 1000 tokens and is right in 50%."""
+    """Make a summary of 30 problems with N = 4: cons@4 takes 1000 tokens and is right in 50%."""
     difference = accuracy - 0.5
     metrics = {
         "accuracy": (accuracy, accuracy - 0.1, accuracy + 0.1),

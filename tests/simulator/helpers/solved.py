@@ -25,7 +25,7 @@ class Outcome:
 def solve(
     tmp_path: Path, spec: str, traces: Sequence[T], budget: int | None = None, **settings: object
 ) -> Outcome:
-    """What a method makes of these traces in their stored order."""
+    """Run a method on these traces in their stored order."""
     problem = write_problem(tmp_path, traces)
     loaded = load_policy(spec, {name: str(value) for name, value in settings.items()})
     engine, sampler = start_engine(problem, budget=budget or loaded.budget)

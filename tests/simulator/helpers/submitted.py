@@ -57,7 +57,7 @@ def submit(
     serving: Serving | None = None,
     fields: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A submission of a run over small pools, all made below `folder`."""
+    """Make a submission of a run over small pools, all below `folder`."""
     pool = pool or write_pool(folder / "pools", PROBLEMS)
     pools = [pool] if isinstance(pool, Pool) else pool
     loaded = host.load(policy) if isinstance(policy, str) else policy
@@ -68,7 +68,7 @@ def submit(
 
 
 def write_policy(folder: Path, source: str) -> str:
-    """A policy file of this source."""
+    """Write a policy file of this source."""
     file = folder / "policy.py"
     file.write_text(source, encoding="utf-8")
     return str(file)
@@ -82,7 +82,7 @@ def verified(submission: Path, **options: Any) -> Verification:
 
 
 def found(verification: Verification, step: str) -> list[str]:
-    """What a step found; asserts that it failed, and did so in single lines."""
+    """Return a step's findings; assert that it failed, with findings of one line each."""
     (result,) = [each for each in verification.steps if each.step == step]
     assert result.status == "failed", verification.steps
     assert all(len(line) < 600 and line.isprintable() for line in result.findings)

@@ -91,7 +91,7 @@ def pulled(tmp_path: Path, url: str, *arguments: str, **variables: str) -> dict[
 
 
 def refusal(result: subprocess.CompletedProcess[str], tmp_path: Path) -> str:
-    """The one line that a pull was refused with; it left no pool, whole or half, behind."""
+    """Return the one line of a refused pull; check that it left no pool, whole or half."""
     assert result.returncode == 2, result.stderr
     assert result.stdout == ""
     *notes, error = result.stderr.strip().split("\n")

@@ -50,7 +50,7 @@ def tokenizer(library: Library) -> Tokenizer:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder of a model whose tokenizer truncates and pads, as some published ones do."""
+    """Save a model's tokenizer that truncates and pads, as some published ones do."""
     library = byte_level()
     library.enable_truncation(2)
     library.enable_padding(length=9)
@@ -140,7 +140,7 @@ def test_an_end_token_takes_no_characters(tmp_path: Path, folder: Path) -> None:
     report = import_rows(tmp_path, [row("abcab", 3, finish_reason="stop")], folder)
     assert report.token_accuracy == "exact"
     assert report.notes == [
-        "1 traces have one token more than their text, taken for the end token, which has no "
+        "1 traces have one token more than their text, assumed to be the end token, which has no "
         "characters"
     ]
     assert ends_of(report) == [[3, 5, 5]]
@@ -153,7 +153,7 @@ def test_counts_that_disagree_are_kept_and_told(tmp_path: Path, folder: Path) ->
     assert report.notes == [
         "in 2 of 3 traces the file and the tokenizer count different numbers of tokens (at most 4 "
         "apart; 6 in the file, 2 by the tokenizer: problem p, trace 2): the file's was kept, and "
-        "those traces' tokens lie in proportion"
+        "those traces' tokens are placed in proportion"
     ]
     assert ends_of(report) == [[3, 6], [2, 4, 6], [1, 2, 3, 4, 5, 6]]
 
@@ -163,7 +163,7 @@ def test_lengths_that_a_file_does_not_give_are_counted(tmp_path: Path, folder: P
     assert (report.token_accuracy, report.tokens) == ("exact", 2 + 20 + 1)
     assert report.notes == [
         "lengths were counted by the tokenizer: 23 tokens, where the estimate was 12; tokens that "
-        "no text shows are not among them"
+        "the texts do not show are not counted"
     ]
     assert [len(ends) for ends in ends_of(report)] == [2, 20, 1]
 
@@ -244,8 +244,8 @@ def test_a_name_on_the_hub_is_fetched(folder: Path, monkeypatch: pytest.MonkeyPa
         (LocalEntryNotFoundError, "the hub cannot be reached; go online"),
         (OfflineModeIsEnabled, "the hub cannot be reached; go online"),
         (EntryNotFoundError, "this model has no tokenizer.json, so its tokenizer is a slow one"),
-        (OSError, r"cannot be fetched \(a line and more\)"),
-        (ValueError, r"cannot be fetched \(a line and more\)"),
+        (OSError, r"cannot be downloaded \(a line and more\)"),
+        (ValueError, r"cannot be downloaded \(a line and more\)"),
     ],
 )
 def test_what_the_hub_refuses_is_one_line(

@@ -91,7 +91,7 @@ class Judge:
 
 
 def as_file(folder: Path, spec: str) -> tuple[str, dict[str, str], int | None]:
-    """A built-in method as a file, with the settings and budget that its name says."""
+    """Write a built-in method as a file, with the settings and budget of its name."""
     loaded = load_policy(spec)
     file = folder / "method.py"
     file.write_text(loaded.source)

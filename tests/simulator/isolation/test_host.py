@@ -70,7 +70,7 @@ def run(
 
 
 def told(pool: Pool, solve: str, before: str = "") -> str:
-    """The one line that a policy is answered with, and its process is gone or can go on."""
+    """Return the one line of the error that a policy ends with."""
     loaded = load(write(solve, before))
     with pytest.raises(PolicyError) as error:
         run(loaded, pool.problems[0])

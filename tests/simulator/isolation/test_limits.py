@@ -114,7 +114,7 @@ def told(loaded: LoadedPolicy, pool: Pool) -> str:
 
 
 def running() -> dict[int, int]:
-    """The parent of each process that has not ended, by /proc alone."""
+    """Return the parent of each process that has not ended, from /proc alone."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -125,7 +125,7 @@ def running() -> dict[int, int]:
 
 
 def descendants() -> set[int]:
-    """Processes that come from this one."""
+    """Find the processes that descend from this one."""
     parents = running()
     found = {os.getpid()}
     while more := {child for child, parent in parents.items() if parent in found} - found:
@@ -279,7 +279,7 @@ return json.dumps(gained)
 
 @dataclass(frozen=True)
 class Target:
-    """What is there to be gained, and what was told of who it was."""
+    """Targets of a policy: their folder, and policy source with their addresses."""
 
     folder: Path
     before: str

@@ -1,4 +1,4 @@
-"""What a policy's process may not ask of the kernel, tried in a process like it."""
+"""System calls that a policy's process may not make, tried in a process like it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ print(json.dumps(failed))
 
 
 def failing(calls: dict[str, str], how: str, folder: Path) -> dict[str, str]:
-    """The calls that fail in a process of their own, and with what."""
+    """Make calls in a process of its own; return those that fail, with their errors."""
     (folder / "file").touch()
     words = [sys.executable, "-c", SCRIPT, json.dumps(calls), how]
     done = subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True, cwd=folder)

@@ -42,7 +42,7 @@ class Scores:
 
 
 def groups(letters: str) -> Scores:
-    """A judge that takes traces with the same letter to agree, whatever they answer."""
+    """Make a judge for which traces with the same letter agree, whatever they answer."""
     array = np.array(list(letters))
     return Scores(array[:, None] == array[None, :])
 
@@ -58,7 +58,7 @@ class Outcome:
 def solve(
     folder: Path, judge: Scores | None, traces: Sequence[T], seed: int = 0, **parameters: object
 ) -> Outcome:
-    """What deepprune makes of these traces in their stored order."""
+    """Run deepprune on these traces in their stored order."""
     problem = write_problem(folder, traces)
     loaded = load_policy("deepprune", {name: str(value) for name, value in parameters.items()})
     engine = Engine(problem, np.arange(len(traces)), Serving(), judge)

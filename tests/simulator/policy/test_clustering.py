@@ -35,7 +35,7 @@ class Table:
 
 
 def by_answer(answers: str) -> Table:
-    """A judge that is always right about traces with these answers, a letter each."""
+    """Make a judge that is always right about traces with these answers, a letter each."""
     letters = np.array(list(answers))
     return Table(letters[:, None] == letters[None, :])
 
@@ -225,13 +225,13 @@ def test_the_same_as_asking_for_everything_and_no_pair_twice(
 
 
 def home(means: Sequence[float], threshold: float) -> int:
-    """Where a trace goes, by its mean scores."""
+    """Return the cluster of a trace from its mean scores."""
     best = max(means)
     return means.index(best) if best > threshold else UNPLACED
 
 
 def matters(known: dict[int, float], pair: int, drawn: list[list[int]], threshold: float) -> bool:
-    """Whether, with what else is unknown at some 0s and 1s, a member's score decides something."""
+    """Check whether a member's score can decide, for some 0s and 1s as the other unknown scores."""
     (own,) = [cluster for cluster, members in enumerate(drawn) if pair in members]
     sums = [sum(known.get(member, 0) for member in members) for members in drawn]
     unknown = [sum(member not in known for member in members) for members in drawn]

@@ -1,4 +1,4 @@
-"""Where pools live, and finding them by name."""
+"""The folder of pools, and finding pools by name."""
 
 from __future__ import annotations
 

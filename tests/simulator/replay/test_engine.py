@@ -229,7 +229,7 @@ class Runner:
         self.held: tuple[Selection, list[int]] = ([], [])
 
     def select(self, call: Call) -> tuple[Selection, list[int]]:
-        """The traces that a call names: as the sampler takes them, and their numbers."""
+        """Return the traces of a call, in the sampler's form and as numbers."""
         base, numbers = self.sampler.traces, list(range(self.naive.started))
         places = [place for place in call.pick if place < len(numbers)]
         if call.style == "held":
@@ -513,7 +513,7 @@ def test_more_tokens_than_there_are_numbers_for_mean_all_of_them(tmp_path: Path)
 
 
 def reasons(tmp_path: Path, slots: int | None, **conditions: Any) -> list[tuple[int, str]]:
-    """Where each trace halts in one decode, and why."""
+    """Return the tokens and stop reason of each trace in one decode."""
     engine, sampler = start_engine(write_problem(tmp_path, TRACES), Serving(slots))
     sampler.decode(sampler.start(3), **conditions)
     recorder = Recorder(engine.problem)

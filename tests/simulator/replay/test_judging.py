@@ -1,4 +1,4 @@
-"""What a policy may ask a judge, what it is told, and what it is charged."""
+"""Judging from a policy: allowed pairs, scores, and cost."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Recording:
 
 
 def judged(tmp_path: Path, judge: Recording | None, start: int = 4) -> Sampler:
-    """A sampler whose judge is `judge`, with traces started and 5 tokens on each."""
+    """Make a sampler with `judge`, in which each started trace has 5 tokens."""
     engine = Engine(write_problem(tmp_path, TRACES), np.array(ORDER), Serving(), judge)
     sampler = Sampler(engine, (0, 0, 0))
     sampler.decode(sampler.start(start), tokens=5)

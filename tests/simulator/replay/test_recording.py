@@ -1,4 +1,4 @@
-"""What a replay leaves behind, on decisions worked out by hand."""
+"""The record of a replay, on decisions worked out by hand."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TRACES = [
 
 
 def record(folder: Path, act: Act, serving: Serving | None = None) -> Replayed:
-    """What is recorded of one repeat in which `act` drives the sampler."""
+    """Record one repeat in which `act` drives the sampler."""
     engine, sampler = start_engine(write_problem(folder, TRACES), serving)
     act(sampler)
     recorder = Recorder(engine.problem)
@@ -54,7 +54,7 @@ def record(folder: Path, act: Act, serving: Serving | None = None) -> Replayed:
 
 
 def timeline(replayed: Replayed) -> list[tuple[float, float, int, str]]:
-    """Started, ended, tokens and stop reason of each trace."""
+    """Return started, ended, tokens and stop reason of each trace."""
     names = ("started", "ended", "num_tokens", "stop_reason")
     return [tuple(row[name] for name in names) for row in replayed.decisions.to_pylist()]
 

@@ -58,7 +58,7 @@ def run(
 
 
 def write_policy(folder: Path, solve: str, before: str = "") -> LoadedPolicy:
-    """A policy file whose `solve` has this body."""
+    """Write a policy file whose `solve` has this body."""
     body = "\n".join("        " + line for line in solve.splitlines())
     file = folder / "policy.py"
     file.write_text(

@@ -1,4 +1,4 @@
-"""Which settings a line joins, and what stands beside its points."""
+"""Settings that a line connects, and the labels of its points."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from simulator.runs.results import read_results
 
 @pytest.fixture
 def made(tmp_path: Path) -> Any:
-    """Makes a comparison of runs given as (tokens, parameters) of policy `m`."""
+    """Make a comparison of runs given as (tokens, parameters) of policy `m`."""
 
     def make(
         *runs: tuple[float, dict[str, Any]], typed: tuple[str, ...] = (), **changes: Any

@@ -12,7 +12,7 @@ from simulator.runs.results import ProblemSums
 
 
 def made_sums(problems: str, repeats: int, seed: int) -> ProblemSums:
-    """Sums over repeats drawn at random."""
+    """Draw random sums over repeats."""
     random = np.random.default_rng(seed)
     size = len(problems)
     correct, tokens = random.integers(0, repeats + 1, size), random.integers(1, 1000, size)

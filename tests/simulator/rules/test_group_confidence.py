@@ -38,7 +38,7 @@ windows = st.one_of(st.integers(1, 9), st.integers(1, 400), st.just(70_000))
 
 
 def groups(trace: list[int], window: int) -> list[Fraction]:
-    """The mean of every group of a trace in thousandths, in order."""
+    """Compute the mean of every group of a trace in thousandths, in order."""
     ends = range(window, len(trace) + 1)
     return [Fraction(sum(trace[end - window : end]), window * 1000) for end in ends]
 
@@ -176,7 +176,7 @@ def test_a_window_holds_a_token_at_least(tmp_path: Path, window: int) -> None:
 
 
 def below_at(trace: list[int], tokens: int, threshold: float, window: int) -> bool:
-    """Whether the last `window` of a trace's first `tokens` tokens are below, from them alone."""
+    """Check whether the last `window` of a trace's first `tokens` tokens are below, naively."""
     prefix = trace[:tokens]
     mean = sum(prefix[-window:]) / (window * 1000)
     return len(prefix) >= window and mean < threshold

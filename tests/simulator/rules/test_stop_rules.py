@@ -38,7 +38,7 @@ def new_folder(tmp_path_factory: pytest.TempPathFactory) -> NewFolder:
 
 
 def agrees(trace: T, tokens: int, in_a_row: int) -> bool:
-    """Whether the last probes up to `tokens` are so many and gave the same answer."""
+    """Check whether the last `in_a_row` probes up to `tokens` exist and have the same answer."""
     streak, last = 0, None
     for at, answer in (trace.probes or {}).items():
         if at > tokens:
@@ -49,7 +49,7 @@ def agrees(trace: T, tokens: int, in_a_row: int) -> bool:
 
 
 def next_at(trace: T, tokens: int, conditions: Sequence[int]) -> int:
-    """The first token count from `tokens` on at which one of `ProbesAgree(k)` holds, or NEVER."""
+    """Find the first token count from `tokens` on at which a `ProbesAgree(k)` holds, or NEVER."""
     for now in range(tokens, 60):  # past the last probe nothing changes
         if any(agrees(trace, now, in_a_row) for in_a_row in conditions):
             return now
@@ -175,7 +175,7 @@ def test_what_no_trace_can_reach_never_holds(tmp_path: Path) -> None:
 
 
 def with_texts(cache: Path, tokens: Sequence[Sequence[str]]) -> StoredProblem:
-    """A problem whose traces have these tokens."""
+    """Write a problem whose traces have these tokens."""
     texts = [T(len(trace), "1", text="".join(trace)) for trace in tokens]
     problem = write_problem(cache, texts)
     ends = [np.cumsum([len(token) for token in trace], dtype=np.int64) for trace in tokens]
@@ -184,13 +184,13 @@ def with_texts(cache: Path, tokens: Sequence[Sequence[str]]) -> StoredProblem:
 
 
 def words_in(prefix: str, words: Sequence[str]) -> int:
-    """How many of these words a prefix has that a further character has closed."""
+    """Count these words in a prefix, if a further character ends them."""
     whole = re.findall(r"\w+", re.sub(r"\w+\Z", "", prefix))
     return sum(word.lower() in words for word in whole)
 
 
 def matches(pattern: str, prefix: str) -> bool:
-    """Whether a pattern matches in a prefix, its boundaries not at the very end."""
+    """Check whether a pattern matches in a prefix, with no boundary at its very end."""
     for boundary in (r"\b", r"\B"):
         if f"[{boundary}]" not in pattern:  # a backspace
             pattern = pattern.replace(boundary, rf"(?:{boundary}(?!\Z))")

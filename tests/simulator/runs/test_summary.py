@@ -1,4 +1,4 @@
-"""What a summary makes of columns that not every replay has, and of what a judge reads."""
+"""Summaries of columns that not every replay has, and of judge tokens."""
 
 from __future__ import annotations
 

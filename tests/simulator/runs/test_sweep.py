@@ -68,7 +68,7 @@ def cache(tmp_path: Path) -> Path:
 
 
 def sweep_of(cache: Path, *typed: str, policy: str = "parallel-probe") -> Sweep:
-    """A sweep over the pool; interval=5 is what its probes are apart."""
+    """Make a sweep over the pool, whose probes are 5 tokens apart (interval=5)."""
     settings = load_settings(policy, parse_grid(["interval=5", *typed]))
     pool = Pool(cache / "test" / "model" / "tiny")
     specs = [RunSpec(each.loaded, [pool], None, REPEATS, 0, Serving()) for each in settings]
@@ -377,7 +377,7 @@ class Slow(Policy):
 
 
 def working_in(folder: Path) -> list[Path]:
-    """The processes whose working directory is `folder`."""
+    """Find the processes whose working directory is `folder`."""
     found = []
     for process in Path("/proc").glob("[0-9]*/cwd"):
         with suppress(OSError):  # it has ended

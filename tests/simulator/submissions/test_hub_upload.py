@@ -111,10 +111,10 @@ def test_what_is_stored_already_is_not_sent_again(made: Path, tmp_path: Path) ->
     ("how", "said"),
     [
         ({"refuse_batch": 403}, "refuses the token for owner/board"),
-        ({"refuse_batch": 413}, "a file is larger than is taken there (413)"),
+        ({"refuse_batch": 413}, "a file is too large for the server (413)"),
         ({"refuse_batch": 503}, "answered 503"),
         ({"bad_put": 403, "bad_puts": 99}, "127.0.0.1: refuses a file (403); try again"),
-        ({"bad_put": 413, "bad_puts": 99}, "a file is larger than is taken there (413)"),
+        ({"bad_put": 413, "bad_puts": 99}, "a file is too large for the server (413)"),
         ({"bad_put": 500, "bad_puts": 99}, "127.0.0.1: refuses a file (500); try again"),
         ({"bad_puts": 99}, "no answer"),
         ({"bad_puts": 99, "part_bytes": 1000}, "no answer"),

@@ -95,14 +95,14 @@ def test_they_are_in_a_view_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("accuracy = 86.7", "accuracy = 867.0", "figures, row 0: accuracy is no number"),
-        ("accuracy = 86.7", 'accuracy = "x"', "figures, row 0: accuracy is no number"),
-        ("accuracy = 86.7", "accuracy = nan", "figures, row 0: accuracy is no number"),
-        ('source = "deepconf"', 'source = "x"', "figures, row 0: names no source"),
-        ('method = "cons@512"', 'method = "=1+1"', "spreadsheet's formula"),
+        ("accuracy = 86.7", "accuracy = 867.0", "figures, row 0: accuracy is not a number"),
+        ("accuracy = 86.7", 'accuracy = "x"', "figures, row 0: accuracy is not a number"),
+        ("accuracy = 86.7", "accuracy = nan", "figures, row 0: accuracy is not a number"),
+        ('source = "deepconf"', 'source = "x"', "figures, row 0: source is not among the sources"),
+        ('method = "cons@512"', 'method = "=1+1"', "spreadsheet formula"),
         ("https://arxiv.org/abs/2508", "javascript:alert(1)", "is not a link"),
         ("format = 1", "format = 2", "not of format 1"),
-        ("thresholds = [", "threshold = [", "no kind of figure 'threshold'"),
+        ("thresholds = [", "threshold = [", "unknown kind of figure 'threshold'"),
         ("format = 1", "format = ", "cannot be read"),
     ],
 )

@@ -42,7 +42,7 @@ def submission(tmp_path: Path, made: Path) -> Path:
 
 
 def form(submission: Path) -> list[str]:
-    """What the first step finds; the others are not made then."""
+    """Return the findings of the first step; check that the others are skipped."""
     verification = verified(submission)
     assert statuses(verification) == ["failed", "skipped", "skipped"]
     assert verification.badge is None
@@ -66,7 +66,7 @@ def test_every_missing_file_is_told(submission: Path) -> None:
 def test_other_files_are_refused_without_being_read(submission: Path, name: str) -> None:
     (submission / name).write_text("x")
     (finding,) = form(submission)
-    assert finding == f"{name!a}: no file of a submission; remove it"
+    assert finding == f"{name!a}: not a file of a submission; remove it"
 
 
 def test_links_lead_nowhere(submission: Path, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_name_is_a_date_and_a_slug(submission: Path, name: str) -> None:
     with zipfile.ZipFile(bundle, "w") as file:
         for each in submission.iterdir():
             file.write(each, f"b/{each.name}")
-    assert form(bundle)[0] == "'b': not a submission's name, as 2026-01-31-my-method"
+    assert form(bundle)[0] == "'b': not a submission's name, such as 2026-01-31-my-method"
     if "/" not in name and name != "..":
         assert "not a submission's name" in form(submission.rename(submission.parent / name))[0]
 
@@ -146,11 +146,11 @@ def test_the_name_has_the_date_of_the_metadata(submission: Path) -> None:
         ("description", "see [here](javascript:alert(1))", "HTML or Markdown"),
         ("description", "see ![](https://example.org/pixel.png)", "HTML or Markdown"),
         ("description", "JavaScript : alert(1)", "HTML or Markdown"),
-        ("method", '=cmd|"/c calc"!A1', "spreadsheet's formula"),
-        ("method", "+1", "spreadsheet's formula"),
-        ("method", "-1", "spreadsheet's formula"),
-        ("method", "@SUM(A1)", "spreadsheet's formula"),
-        ("method", "\uff1dSUM(A1)", "spreadsheet's formula"),
+        ("method", '=cmd|"/c calc"!A1', "spreadsheet formula"),
+        ("method", "+1", "spreadsheet formula"),
+        ("method", "-1", "spreadsheet formula"),
+        ("method", "@SUM(A1)", "spreadsheet formula"),
+        ("method", "\uff1dSUM(A1)", "spreadsheet formula"),
         ("organisation", "a\x00b", "control or invisible"),
         ("organisation", "a\x1b[31mb", "control or invisible"),
         ("organisation", "a\u202eb", "control or invisible"),  # right to left from here
@@ -232,8 +232,8 @@ def test_whatever_metadata_passes_comes_back_from_its_file(text: str) -> None:
         (b"format = 1\nmethod = 'a'\nmethod = 'b'", "not TOML"),
         (b"format = 1\nx = " + b"[" * 20_000, "nested too deep"),
         (b"format = 2", "newer than this program's 1"),
-        (b"format = true", "has no line format = 1"),
-        (b"", "has no line format = 1"),
+        (b"format = true", "the line format = 1 is missing"),
+        (b"", "the line format = 1 is missing"),
         (b"format = 1\ndate = 2026-13-01", "not TOML"),
         (b"format = 1\nmethod = nan", "is not text"),
         (b"format = 1\nmethod = 0x" + b"f" * 20_000, "method: <int too large to be shown>"),
@@ -268,17 +268,17 @@ def test_all_that_is_wrong_with_metadata_is_said_at_once() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'{"a": NaN}', "NaN is no number"),
-        (b'{"a": -Infinity}', "-Infinity is no number"),
+        (b'{"a": NaN}', "NaN is not a JSON number"),
+        (b'{"a": -Infinity}', "-Infinity is not a JSON number"),
         (b'{"a": 1e400}', "'1e400' is too large"),
         (b'{"a": ' + b"9" * 5000 + b"}", "is too large"),
-        (b'{"a": 1, "a": 2}', "the key 'a' is there twice"),
+        (b'{"a": 1, "a": 2}', "the key 'a' occurs twice"),
         (b'{"a": "\\ud800"}', "lone surrogate"),
         (b'{"a": "\xff"}', "not UTF-8"),
         (b'{"a": ' * 100_000, "nested too deep"),
         (b'{"a": ' * 40 + b"1" + b"}" * 40, "nested more than 32 deep"),
         (b"[1]", "not a JSON object"),
-        (b"", "not JSON"),
+        (b"", "not valid JSON"),
     ],
 )
 def test_json_that_readers_take_differently_is_refused(content: bytes, said: str) -> None:
@@ -358,7 +358,7 @@ def test_a_source_shows_its_readers_what_is_run(submission: Path, hiding: str) -
     edit_json(submission / "run.json", edit)
     (submission / "policy.py").write_bytes(source.encode())
     (finding,) = form(submission)
-    assert finding.startswith(f"policy.py line 3: has {hiding[0]!a}, which may show its readers")
+    assert finding.startswith(f"policy.py line 3: has {hiding[0]!a}, which can hide")
 
 
 def test_the_policy_is_the_one_that_the_run_records(submission: Path) -> None:
@@ -370,7 +370,7 @@ ODD: tuple[Any, ...] = (None, True, -1, 0.5, 10**18, "", "x", [], [[]], {}, {"po
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of all values inside a JSON value."""
+    """Yield the paths of all values inside a JSON value."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, below in [*pairs]:
         yield (*path, key)
@@ -399,7 +399,7 @@ def test_whatever_a_field_is_made_into_verifying_goes_on(submission: Path, name:
 
 
 def bomb(file: Path, schema: pa.Schema, rows: int) -> None:
-    """A small file that holds `rows` rows, all of them the same."""
+    """Make a small file with `rows` rows, all of them the same."""
     labels = {"pool": "test/model/tiny", "problem_id": "p", "stop_reason": "unused"}
     arrays = [
         pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), [labels[field.name]])
@@ -460,7 +460,7 @@ def test_columns_of_other_types_are_refused(submission: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\xff" * 60 + b"PAR1", b"x" * 4096])
 def test_what_is_no_parquet_is_refused(submission: Path, content: bytes) -> None:
     (submission / "answers.parquet").write_bytes(content)
-    assert form(submission)[0].startswith("answers.parquet: not Parquet that can be read")
+    assert form(submission)[0].startswith("answers.parquet: not readable as Parquet")
 
 
 def test_a_run_that_claims_too_much_is_refused(submission: Path) -> None:
@@ -492,7 +492,7 @@ def test_a_bundle_holds_what_the_folder_holds(submission: Path, tmp_path: Path) 
 def test_nothing_leaves_a_bundle(submission: Path, name: str) -> None:
     before = sorted(submission.parent.parent.rglob("*"))
     bundle = bundle_of(submission, {name: b"x"})
-    assert "no file of a submission" in form(bundle)[0]
+    assert "not a file of a submission" in form(bundle)[0]
     assert sorted(submission.parent.parent.rglob("*")) == sorted([*before, bundle])
 
 
@@ -506,13 +506,13 @@ def test_a_bundle_that_unfolds_to_a_gigabyte_is_not_unpacked(submission: Path) -
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_a_bundle_with_a_file_twice_is_refused(submission: Path) -> None:
     bundle = bundle_of(submission, {f"{submission.name}/run.json": b"{}"})
-    assert form(bundle) == ["run.json: is there twice"]
+    assert form(bundle) == ["run.json: occurs twice"]
 
 
 def test_a_damaged_bundle_is_told(submission: Path) -> None:
     bundle = bundle_of(submission, {})
     bundle.write_bytes(bundle.read_bytes()[:-30])
-    assert form(bundle)[0].startswith("not a bundle that can be read")
+    assert form(bundle)[0].startswith("not a readable bundle")
 
 
 @given(st.text(max_size=200))

@@ -99,7 +99,7 @@ def test_votes_kept_from_other_replays_are_told_with_the_row(tmp_path: Path, whe
     (finding,) = found(verification, "rerun")
     assert finding.startswith("decisions.parquet row ")
     assert "(pool test/model/tiny, problem p0, repeat " in finding
-    assert "run again" in finding
+    assert "rerun" in finding
     assert verification.badge is None
 
 
@@ -161,7 +161,7 @@ def test_who_remembers_only_with_seeds_that_are_not_its_own_is_told(tmp_path: Pa
     Path(source).write_text(f"OWN = {json.dumps(own)}\n{Path(source).read_text()}")
     submission = submit(tmp_path, source, pool=pool, repeats=REPEATS)
     (finding,) = found(verified(submission, run_again=True), "rerun")
-    assert "when replayed by another process: it remembers other replays" in finding
+    assert "when replayed in another process: the policy carries state between replays" in finding
     assert "pool test/model/tiny, problem p0, repeat " in finding
 
 

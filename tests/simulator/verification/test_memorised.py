@@ -74,7 +74,7 @@ def test_a_table_of_the_lengths_of_right_traces_is_not_verified(tmp_path: Path, 
     verification = verified(submission, run_again=True)
     assert statuses(verification) == ["passed", "passed", "skipped"]
     (why,) = verification.steps[2].findings
-    assert "in which it could know the pool's traces by heart: someone must read it" in why
+    assert "which could encode the pool's traces: someone must review it" in why
     assert verification.badge == "recomputed"
 
 

@@ -165,7 +165,7 @@ def unknown_pool(rows: Rows) -> Rows:
         (sooner, None, "on the clock"),
         (never, None, "on the clock"),
         (for_ever, 0, "on the clock"),
-        (unknown_pool, 32, "is unknown, out of order or there twice"),
+        (unknown_pool, 32, "is unknown, out of order or a duplicate"),
     ],
 )
 def test_tampered_decisions_are_told_by_row(
@@ -202,9 +202,9 @@ def test_one_token_less_is_told_by_the_answers(submission: Path) -> None:
         ("kept_correct", None, "kept_correct is"),
         ("budget_classes", 9, "budget_classes is 9"),
         ("traces_started", 3, "traces_started is 3"),
-        ("probe_calls", 1, "probe_calls is 1, which no run"),
-        ("judge_calls", 1, "judge_calls is 1, which no run"),
-        ("judge_tokens", -1, "judge_tokens is -1, which no run"),
+        ("probe_calls", 1, "probe_calls is 1, which is impossible"),
+        ("judge_calls", 1, "judge_calls is 1, which is impossible"),
+        ("judge_tokens", -1, "judge_tokens is -1, which is impossible"),
         ("repeat", 2, "repeat 2, where 0 comes"),
         ("clusters", 3, "clusters is [3, None"),
     ],
@@ -300,7 +300,7 @@ def test_another_pool_of_the_same_name_proves_nothing(submission: Path) -> None:
     write_pool(cache, {**PROBLEMS, "p": [T(9, "1"), *PROBLEMS["p"][1:]]})
     verification = verified(submission, run_again=True)
     assert verification.badge == "self-reported"
-    assert "is another (fingerprint" in verification.steps[1].findings[0]
+    assert "on this machine (fingerprint" in verification.steps[1].findings[0]
     shutil.rmtree(cache)
     verification = verified(submission)
     assert "get it with deepprune-sim data pull" in verification.steps[1].findings[0]
@@ -373,7 +373,7 @@ def test_the_decisions_of_another_policy_are_told_by_row(tmp_path: Path) -> None
     (finding,) = found(verification, "rerun")
     assert finding == (
         "decisions.parquet row 1 (pool test/model/tiny, problem p, repeat 0): ended is 15.0, "
-        "run again 25.0"
+        "rerun 25.0"
     )
     assert verification.badge is None
 
@@ -407,8 +407,7 @@ def test_clusters_are_compared_where_a_submission_has_them(tmp_path: Path) -> No
     verification = verified(submission, run_again=True)
     assert statuses(verification) == ["passed", "passed", "failed"]
     assert found(verification, "rerun") == [
-        "decisions.parquet row 4 (pool test/model/tiny, problem p, repeat 1): cluster is 1, "
-        "run again 0"
+        "decisions.parquet row 4 (pool test/model/tiny, problem p, repeat 1): cluster is 1, rerun 0"
     ]
 
     def split(rows: Rows) -> Rows:
@@ -420,7 +419,7 @@ def test_clusters_are_compared_where_a_submission_has_them(tmp_path: Path) -> No
     assert finding.startswith(
         "answers.parquet row 1 (pool test/model/tiny, problem p, repeat 1): clusters is (2, "
     )
-    assert "those of the decisions give (3, " in finding
+    assert "the decisions give (3, " in finding
     pq.write_table(honest.drop_columns(["cluster"]), decisions)  # as runs once were
     assert statuses(verified(submission, run_again=True)) == ["passed"] * 3
     pq.write_table(honest.drop_columns(["order"]), decisions)
@@ -446,7 +445,7 @@ def test_parameters_that_the_policy_does_not_have_are_told(tmp_path: Path) -> No
 def test_fewer_repeats_run_again_do_not_count(tmp_path: Path) -> None:
     verification = verified(submit(tmp_path), run_again=True, repeats=2)
     assert statuses(verification) == ["passed", "passed", "skipped"]
-    assert verification.steps[2].findings == ["2 of 3 repeats were run again"]
+    assert verification.steps[2].findings == ["only 2 of 3 repeats were rerun"]
     assert verification.badge == "recomputed"
 
 
@@ -480,7 +479,7 @@ def test_a_table_of_answers_is_not_verified(tmp_path: Path) -> None:
     submission = submit(tmp_path, write_policy(tmp_path, TABLE), repeats=8)
     verification = verified(submission, run_again=True)
     findings = found(verification, "rerun")
-    assert any("answers are what no finished trace and no probe said" in each for each in findings)
+    assert any("answers match no finished trace or probe" in each for each in findings)
     assert verification.badge is None
 
 
@@ -526,7 +525,7 @@ def test_an_answer_must_have_been_said_by_a_probe_that_was_reached(
     source = PROBING.replace("TOKENS", str(tokens))
     submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool)
     verification = verified(submission, run_again=True)
-    told = "answers are what no finished trace and no probe said (answers.parquet row 0: "
+    told = "answers match no finished trace or probe (answers.parquet row 0: "
     assert any(told in each for each in verification.steps[2].findings) is not passes
     assert verification.steps[1].status == "passed"
 
@@ -550,7 +549,7 @@ class Knows(Policy):
     submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool)
     verification = verified(submission, run_again=True)
     assert verification.badge != "verified"
-    assert any("someone must read" in each for each in verification.steps[2].findings)
+    assert any("someone must review" in each for each in verification.steps[2].findings)
 
 
 def test_who_decides_by_the_question_must_be_read(tmp_path: Path) -> None:
@@ -559,7 +558,7 @@ def test_who_decides_by_the_question_must_be_read(tmp_path: Path) -> None:
     verification = verified(submission, run_again=True)
     assert statuses(verification)[:2] == ["passed", "passed"]
     assert verification.badge != "verified"
-    assert any("someone must read it" in each for each in verification.steps[2].findings)
+    assert any("someone must review it" in each for each in verification.steps[2].findings)
 
 
 KNOWS = """
@@ -576,7 +575,7 @@ class Knows(Policy):
 
 
 def write_wrong(cache: Path, names: Sequence[str], traces: int, benchmark: str) -> Pool:
-    """A pool in which one trace of each problem is right."""
+    """Write a pool in which one trace of each problem is right."""
     said = [T(10, "1"), *(T(10 + each, "2") for each in range(1, traces))]
     return write_pool(cache, dict.fromkeys(names, said), benchmark=benchmark)
 
@@ -601,12 +600,12 @@ def test_who_knows_problems_by_heart_must_be_read(tmp_path: Path, when: str, tra
     gained = verification.pools[1]["accuracy"]["value"]
     assert gained == (0.5 if "06" in when else 1.0)
     assert verification.badge == "recomputed"
-    (told,) = [each for each in verification.steps[2].findings if "must read" in each]
-    assert "as a table of answers would (pool test/model/known, problem " in told
+    (told,) = [each for each in verification.steps[2].findings if "must review" in each]
+    assert "as with a table of answers (pool test/model/known, problem " in told
 
 
 def names_told(pool: Pool, seed: int = 0) -> list[str]:
-    """What a pool's problems are called when they are replayed with a seed."""
+    """Return the ids that a policy sees of a pool's problems, when replayed with a seed."""
     source = (
         "from simulator import Policy\n"
         "class Names(Policy):\n    def solve(self, problem, sampler):\n        return problem.id\n"
@@ -633,7 +632,7 @@ class Numbers(Policy):
     pool = write_wrong(tmp_path / "pools", TWELVE, 70, "many")
     submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool, traces=70)
     (told,) = found(verified(submission, run_again=True), "rerun")
-    assert "with its answers numbered otherwise, its answer is '2', not '1'" in told
+    assert "with its answer classes renumbered, its answer is '2', not '1'" in told
 
 
 @pytest.mark.parametrize("traces", [4, 70])
@@ -657,7 +656,7 @@ class Numbered(Policy):
 """
     submission = submit(tmp_path, write_policy(tmp_path, numbered))
     findings = found(verified(submission, run_again=True), "rerun")
-    assert "with its answers numbered otherwise" in findings[0]
+    assert "with its answer classes renumbered" in findings[0]
 
 
 def test_a_policy_that_fails_a_check_is_refuted(tmp_path: Path) -> None:
@@ -723,7 +722,7 @@ def test_a_seed_known_by_heart_is_told(tmp_path: Path) -> None:
     verification = verified(submission, run_again=True)
     findings = found(verification, "rerun")
     assert "accuracy is 1 with the submitted seed and 0 with another" in findings[0]
-    assert findings[0].endswith("a seed that was picked")
+    assert findings[0].endswith("likely a cherry-picked seed")
 
 
 def test_better_than_chance_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -732,7 +731,7 @@ def test_better_than_chance_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert verified(submission, run_again=True).badge == "verified"
     monkeypatch.setattr(other_seed, "MOST_ERRORS", -10.0)
     findings = found(verified(submission, run_again=True), "rerun")
-    assert any("standard errors: a seed that was picked" in each for each in findings)
+    assert any("standard errors: likely a cherry-picked seed" in each for each in findings)
 
 
 def test_the_standard_error_is_that_of_two_means() -> None:

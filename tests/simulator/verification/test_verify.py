@@ -95,7 +95,7 @@ def test_the_outcome_is_that_of_one_at_a_time(tmp_path: Path) -> None:
 
 
 def tree(root: int) -> set[int]:
-    """A process and all that come from it, by /proc alone."""
+    """Find a process and all its descendants, from /proc alone."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):

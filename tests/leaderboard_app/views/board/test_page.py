@@ -15,7 +15,7 @@ Open = Callable[..., AppTest]
 
 
 def copied(app: AppTest, *names: str) -> str:
-    """A table as Markdown, as the page offers it once that is opened."""
+    """Return a table as Markdown, from the page's own view of it."""
     assert not app.exception
     for name in names or ("sort", "order"):
         app.session_state[f"markdown-{name}"] = True
@@ -155,7 +155,7 @@ def test_many_rows_are_shown_by_choice(open_app: Open, full: Folders, tmp_path: 
 
 
 def _html(app: AppTest) -> str:
-    """The board as the page shows it."""
+    """Return the board as the page shows it."""
     return next(
         str(each.proto) for each in app.main.children.values() if each.type == "bidi_component"
     )

@@ -24,13 +24,13 @@ POOL, OTHER = "d/m/one", "d/m/two"
 
 
 def ran(name: str, *pools: str, **fields: Any) -> Entry:
-    """An entry with results on pools."""
+    """Make an entry with results on pools."""
     return made_entry(name, *(made_result(pool) for pool in pools), **fields)
 
 
 @pytest.fixture
 def library() -> Library:
-    """`a` and `b` share two pools, `c` shares one of them; `stranger` has other traces there."""
+    """Make a library: `a` and `b` share two pools, `c` one of them, `stranger` has other traces."""
     return made_library(
         [
             ran("a", POOL, OTHER),
@@ -133,7 +133,7 @@ def test_who_shares_fewer_pools_is_compared_on_those(library: Library) -> None:
 
 
 def difference(accuracy: Metric, saved: Metric, pools: int = 1) -> Any:
-    """`a` against `b`."""
+    """Compare `a` with `b`."""
     return compare.Difference(ran("a"), ran("b"), "P", pools, accuracy, saved)
 
 

@@ -44,7 +44,7 @@ PROBLEMS = {
 
 @pytest.fixture
 def library(tmp_path: Path) -> Library:
-    """A library of the one pool."""
+    """Make a library of the one pool."""
     folders = Folders(tmp_path / "pools", tmp_path / "runs", tmp_path / "submissions")
     write_pool(folders.cache, PROBLEMS)
     return load(folders)
@@ -52,12 +52,12 @@ def library(tmp_path: Path) -> Library:
 
 @pytest.fixture
 def answers(library: Library) -> PoolAnswers:
-    """What its traces say."""
+    """Read the answers of its traces."""
     return read_answers(library, POOL)
 
 
 def row(table: Table, index: int) -> dict[str, object]:
-    """A row's values by column, or its texts where there is no value."""
+    """Return a row's values by column, or the text if there is no value."""
     keys = [column.key for column in table.columns]
     cells = table.rows[index]
     return {

@@ -146,7 +146,7 @@ def test_the_command_makes_the_same_run(full_library: Library) -> None:
 
 
 def tampered(entry: Entry, folder: Path, **policy: object) -> Entry:
-    """A copy of an entry whose run.json says something else of its policy."""
+    """Copy an entry, with another policy in its run.json."""
     path = folder / entry.path.name
     shutil.copytree(entry.path, path)
     run = json.loads((path / "run.json").read_text())

@@ -55,7 +55,7 @@ SCORES: dict[str, Scores] = {
 
 
 def write_answers(cache: Path) -> Pool:
-    """The pool of `ANSWERS`."""
+    """Write the pool of `ANSWERS`."""
     info = PoolInfo("test", "model", "tiny", "test", "1", "total")
     with PoolWriter(cache, info) as writer:
         for problem, answers in ANSWERS.items():
@@ -86,7 +86,7 @@ def write_scores(cache: Path, pool: Pool, scores: dict[str, Scores], *, oracle: 
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
-    """A pool with the scores of a judge."""
+    """Make a pool with the scores of a judge."""
     made = Folders(tmp_path / "pools", tmp_path / "runs", tmp_path / "submissions")
     pool = write_answers(made.cache)
     write_scores(made.cache, pool, SCORES, oracle=False)
@@ -94,7 +94,7 @@ def folders(tmp_path: Path) -> Folders:
 
 
 def texts(table: Table, key: str) -> list[str]:
-    """The texts of a column."""
+    """Return the texts of a column."""
     (place,) = [index for index, column in enumerate(table.columns) if column.key == key]
     return [cells[place].text for cells in table.rows]
 

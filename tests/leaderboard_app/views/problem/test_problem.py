@@ -216,7 +216,7 @@ def test_a_repeat_that_is_not_there_is_an_error_in_one_line(full_library: Librar
 
 
 def tampered(full: Folders, folder: Path, column: str, value: float) -> Library:
-    """The run of ESC with one column of its decisions set to one value."""
+    """Copy the run of ESC, with one column of its decisions set to one value."""
     folders = Folders(full.cache, folder / "runs", folder / "none")
     shutil.copytree(full.runs / "esc", folders.runs / "esc")
     file = folders.runs / "esc" / "decisions.parquet"

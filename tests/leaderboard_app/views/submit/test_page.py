@@ -14,7 +14,7 @@ Open = Callable[..., AppTest]
 
 
 def commands(app: AppTest) -> list[str]:
-    """What is shown to be typed."""
+    """Return the commands that the page shows."""
     return [each.value for each in app.code if each.language == "sh"]
 
 

@@ -33,7 +33,7 @@ OTHER = "d/Model-X/AIME25"
 
 
 def on(pool: str, accuracy: Any, tokens: Any, **fields: Any) -> Any:
-    """A result with an accuracy and tokens a problem."""
+    """Make a result with an accuracy and tokens a problem."""
     return made_result(pool, accuracy=accuracy, tokens_per_problem=tokens, **fields)
 
 
@@ -274,7 +274,7 @@ def published(model: str, benchmark: str) -> PublishedFigure:
 
 
 def measured_beside(figure: PublishedFigure, cost: str = "tokens", **fields: Any) -> Measured:
-    """What is measured of one entry with a published figure beside it."""
+    """Measure one entry together with a published figure."""
     result = on(POOL, 0.5, 1000.0, tokens_with_judge=1.0, **{"problems": 30, **fields})
     library = made_library([made_entry("a", result)], published=[figure])
     return tradeoff_points.measure(library, [POOL], cost)

@@ -22,7 +22,7 @@ Trace = dict[str, Any]
 
 
 def trace(text: str, tokens: int, **changes: Any) -> Trace:
-    """A trace as the released code keeps it: confidences are numpy scalars of three decimals."""
+    """Make a trace as the released code does: confidences are numpy scalars of three decimals."""
     confs = [round(np.float64(10 + 0.001 * number), 3) for number in range(tokens)]
     boxed = text.split("boxed{")[-1].split("}")[0] if "boxed" in text else None
     return {
@@ -150,7 +150,7 @@ def test_early_stopped_traces_are_left_out_unless_asked_for(tmp_path: Path) -> N
     assert report.notes == [
         "model in the files: DeepSeek-8B",
         "1 traces stopped early (1 × gconf_threshold), 4 tokens, were left out; "
-        "--include-early-stopped takes them in",
+        "--include-early-stopped keeps them",
         "1 traces of online files came after the warm-up and ended without an answer; the "
         "confidence bar may have stopped them unmarked",
     ]
@@ -198,7 +198,7 @@ def test_letters_are_choices_and_kinds_can_be_forced(tmp_path: Path) -> None:
 
 
 BAD_TRACES = [
-    ({"confs": [1.0]}, r"confs and num_tokens differ \(\(1, 3\)\); give one number a token"),
+    ({"confs": [1.0]}, r"confs and num_tokens differ \(\(1, 3\)\); give one number per token"),
     ({"confs": [1.0, 2.0, None]}, "confs holds None"),
     ({"confs": [1.0, 2.0, True]}, "confs holds a bool"),
     ({"confs": [1.0, 2.0, float("nan")]}, "confs holds a number that is not finite"),
@@ -310,7 +310,7 @@ class _Attack:
 def test_no_code_of_a_file_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path, offline(0, trace(SEVEN, 2), evaluation=_Attack()))
-    fails(tmp_path, path, r"asks for (posix|nt)\.system")
+    fails(tmp_path, path, r"needs (posix|nt)\.system")
     assert not (tmp_path / "code_ran").exists()
 
 

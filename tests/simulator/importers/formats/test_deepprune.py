@@ -105,16 +105,16 @@ def confidences(report: ImportReport) -> list[list[float]]:
 
 
 SHAPES = [
-    (OBJECTS, "traces.json", "a list of trace objects a problem"),
-    (OBJECTS, "traces.jsonl", "a list of trace objects a problem"),
-    (OBJECTS, "traces.parquet", "a list of trace objects a problem"),
-    ({"problems": OBJECTS}, "traces.json", "a list of trace objects a problem"),
-    (BY_NAME, "traces.json", "a list of trace objects a problem"),
-    (LISTS, "traces.json", "a problem with a list a field, one element a trace"),
-    (LISTS, "traces.parquet", "a problem with a list a field, one element a trace"),
-    (ROWS, "traces.json", "one trace a row"),
-    (ROWS, "traces.jsonl", "one trace a row"),
-    (ROWS, "traces.parquet", "one trace a row"),
+    (OBJECTS, "traces.json", "a list of trace objects per problem"),
+    (OBJECTS, "traces.jsonl", "a list of trace objects per problem"),
+    (OBJECTS, "traces.parquet", "a list of trace objects per problem"),
+    ({"problems": OBJECTS}, "traces.json", "a list of trace objects per problem"),
+    (BY_NAME, "traces.json", "a list of trace objects per problem"),
+    (LISTS, "traces.json", "problems with one list per field, one element per trace"),
+    (LISTS, "traces.parquet", "problems with one list per field, one element per trace"),
+    (ROWS, "traces.json", "one trace per row"),
+    (ROWS, "traces.jsonl", "one trace per row"),
+    (ROWS, "traces.parquet", "one trace per row"),
 ]
 
 
@@ -224,7 +224,7 @@ def test_missing_answers_are_extracted_and_missing_lengths_estimated(tmp_path: P
     texts = [r"\boxed{1} then \boxed{2", "x" * 17 + "\nANSWER: 1", "é" * 8]
     report = load_value(tmp_path, [{"question": "?", "true_answer": "1", "responses": texts}])
     assert report.token_accuracy == "estimated"
-    assert "lengths are estimated: 4 characters a token" in report.notes
+    assert "lengths are estimated: 4 characters per token" in report.notes
     problem = Pool(report.path).problems[0]
     assert problem.answer_class.tolist() == [0, 0, -1]
     assert problem.lengths.tolist() == [6, 7, 2]  # of 23, 27 and 8 characters
@@ -294,7 +294,7 @@ PROBLEM: Row = {"qid": "q", "true_answer": "2", "responses": ["a"]}
 UNCLEAR = [
     (
         {**PROBLEM, "ground_truth": "2"},
-        "gold_answer can be true_answer or ground_truth; say which with "
+        "gold_answer can be true_answer or ground_truth; choose one with "
         "--map gold_answer=true_answer, or --map gold_answer= to leave it out",
     ),
     (
@@ -316,12 +316,12 @@ UNCLEAR = [
     ({"qid": "q", "true_answer": "2"}, "no column is known to hold the response or answer"),
     (
         {**PROBLEM, "generated_token_counts": [1], "max_tokens": [9]},
-        "num_tokens may be generated_token_counts; say so with "
-        "--map num_tokens=generated_token_counts, or that it is not with --map num_tokens=$",
+        "num_tokens may be generated_token_counts; map it with "
+        "--map num_tokens=generated_token_counts, or leave the field out with --map num_tokens=$",
     ),
     (
         {**PROBLEM, "regex_answers": ["1"]},
-        "answer may be regex_answers; say so with --map answer=r",
+        "answer may be regex_answers; map it with --map answer=r",
     ),
     ({**PROBLEM, "group_confs": [[0.5]]}, "confidence may be group_confs"),
     ({**PROBLEM, "the_logprobs": [[[-0.5]]]}, "logprobs may be the_logprobs"),
@@ -381,11 +381,11 @@ GOOD_ROW: Row = {
 
 WRONG_ROWS = [
     ({"response": 7}, r"text is not a text \(7\); name another column with --map text=COLUMN"),
-    ({"response": ...}, "trace without response, which is text elsewhere; give every trace one"),
+    ({"response": ...}, "trace without response, the column of text; give every trace one"),
     ({"num_tokens": 0}, r"num_tokens is below 1 \(0\)"),
     ({"num_tokens": 5}, "confidences and tokens differ in number .'4 and 5'"),
     ({"num_tokens": "5"}, "num_tokens is not a number"),
-    ({"true_answer": ...}, "no true_answer, which is gold_answer elsewhere; columns here: qid, re"),
+    ({"true_answer": ...}, "no true_answer, the column of gold_answer; columns here: qid, re"),
     ({"true_answer": None}, "gold_answer is empty"),
     ({"true_answer": "3"}, r"gold_answer differs from that of the same problem in .*\[0\] \('3'\)"),
     ({"qid": None}, "problem_id is empty"),
@@ -410,9 +410,9 @@ WRONG_FILES = [
     ("[]", "holds no row"),
     ("7", "holds a JSON int, no list or object"),
     ("[7]", "holds int, not objects of problems or traces"),
-    ('[{"qid": 1}', "line 1, column 12: the JSON ends in the middle"),
+    ('[{"qid": 1}', "line 1, column 12: the JSON is truncated"),
     ('[{"qid": 1}, {"true_answer"]', "line 1, column 28: not JSON"),
-    ('{"qid": 1', "line 1, column 10: the JSON ends in the middle"),
+    ('{"qid": 1', "line 1, column 10: the JSON is truncated"),
     ('{"a": ' + "[" * 100_000, "JSON nested too deeply"),
     ('{"a": ' + "9" * 5000 + "}", "a number of thousands of digits"),
 ]

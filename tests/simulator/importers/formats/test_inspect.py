@@ -61,7 +61,7 @@ def test_a_pair_by_hand(tmp_path: Path) -> None:
     report = import_logs(tmp_path, write_pair(tmp_path / "log"))
     assert (report.problems, report.traces, report.tokens) == (2, 3, 100)
     assert (report.token_accuracy, report.signals) == ("estimated", ["text"])
-    assert any("shared out in proportion" in note for note in report.notes)
+    assert any("divided in proportion" in note for note in report.notes)
     assert any("visible text only" in note for note in report.notes)
     first, second = Pool(report.path).problems
     assert (first.problem_id, first.question, first.gold_answer) == ("p1", "p1?", "007")
@@ -85,7 +85,7 @@ def test_without_a_total_lengths_are_four_characters_a_token(tmp_path: Path) -> 
     folder = write_pair(tmp_path / "log", {**HEADER, "stats": {}})
     report = import_logs(tmp_path, folder)
     assert report.tokens == 4 + 6 + 1  # round(18/4), round(22/4), at least 1
-    assert any("4 characters a token" in note for note in report.notes)
+    assert any("4 characters per token" in note for note in report.notes)
 
 
 def test_grades_that_disagree_are_reported(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_files_that_are_no_logs(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         import_logs(tmp_path, tmp_path / "x.eval")
     (tmp_path / "x.txt").touch()
-    with pytest.raises(UserError, match=r"no inspect log; give an .eval or .json file"):
+    with pytest.raises(UserError, match=r"not an inspect log; give an .eval or .json file"):
         import_logs(tmp_path, tmp_path / "x.txt")
     (tmp_path / "x.eval").write_bytes(b"PK\x03\x04 cut off")
     (tmp_path / "y.json").write_text('{"version": 2, "eval"')
@@ -194,7 +194,7 @@ def test_without_inspect_ai_the_error_says_how_to_install_it(
 
 @pytest.fixture(scope="module", params=["eval", "json"])
 def native_log(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A log written by inspect_ai itself: two problems, two epochs, one sample in error."""
+    """Write a log with inspect_ai: two problems, two epochs, one sample in error."""
     log_module = pytest.importorskip("inspect_ai.log")
     model_module = pytest.importorskip("inspect_ai.model")
     scorer_module = pytest.importorskip("inspect_ai.scorer")

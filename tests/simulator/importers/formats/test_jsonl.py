@@ -118,7 +118,7 @@ def test_the_last_box_of_the_text_wins_over_the_answer_column(tmp_path: Path) ->
     rows = [{"problem_id": "p", "gold_answer": "2", "answer": "9", "text": text} for text in texts]
     report = import_rows(tmp_path, rows)
     assert report.token_accuracy == "estimated"
-    assert report.notes == ["lengths are estimated: 4 characters a token"]
+    assert report.notes == ["lengths are estimated: 4 characters per token"]
     problem = Pool(report.path).problems[0]
     assert [problem.class_texts[kind] for kind in problem.answer_class] == ["2", "9", "9", "9"]
     assert problem.texts == [*texts[:3], "日" * 9 + "\ufffd"]
@@ -284,10 +284,10 @@ def test_probes_by_hand(tmp_path: Path) -> None:
 
 
 WRONG_PROBES = [
-    ({"probe_positions": [4]}, "probe_positions or probe_answers is no list"),
-    ({"probe_positions": 4, "probe_answers": ["7"]}, "is no list"),
+    ({"probe_positions": [4]}, "probe_positions or probe_answers is not a list"),
+    ({"probe_positions": 4, "probe_answers": ["7"]}, "is not a list"),
     ({"probe_positions": [4], "probe_answers": []}, r"differ \('1 and 0'\); give two lists"),
-    ({"probe_positions": [4, 4], "probe_answers": [7, 7]}, "do not ascend"),
+    ({"probe_positions": [4, 4], "probe_answers": [7, 7]}, "are not ascending"),
     ({"probe_positions": [11], "probe_answers": [7]}, r"a probe after .* end \('11 of 10'\)"),
     ({"probe_positions": [0], "probe_answers": [7]}, "probe_positions is below 1"),
     ({"probe_positions": ["a"], "probe_answers": [7]}, "probe_positions is not a number"),
@@ -323,7 +323,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
 WRONG_FILES = [
     (b"", "holds no row"),
     (b"\n\n", "holds no row"),
-    (lines([GOOD]) + '{"problem_id": "p', "line 2: column 16: the JSON ends in the middle"),
+    (lines([GOOD]) + '{"problem_id": "p', "line 2: column 16: the JSON is truncated"),
     (lines([GOOD]) + "nope\n", r"line 2: column 1: not JSON"),
     (lines([GOOD, [GOOD]]), "line 2: a JSON list, not an object"),
     (b"7\n", "line 1: a JSON int, not an object"),
@@ -396,7 +396,7 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     (tmp_path / "traces.jsonl").write_text(lines([GOOD]))
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(UserError, match="may not be read; change its permissions"):
+    with pytest.raises(UserError, match="permission denied; change its permissions"):
         import_paths(tmp_path, tmp_path / "traces.jsonl")
 
 

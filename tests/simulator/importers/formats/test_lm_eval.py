@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 
 def sample(doc_id: int, *texts: str, target: str = "4", **changes: Any) -> Row:
-    """A sample as `EvaluationTracker` writes it."""
+    """Make a sample as `EvaluationTracker` writes it."""
     return {
         "doc_id": doc_id,
         "doc": {"question": f"question {doc_id}", "answer": target},
@@ -86,7 +86,7 @@ def test_a_filter_has_to_be_chosen_where_there_are_two(tmp_path: Path) -> None:
     ]
     with pytest.raises(
         UserError,
-        match=r"once a filter \(flexible-extract, strict-match\); .*--map filter=flexible-extract",
+        match=r"per filter \(flexible-extract, strict-match\); .*--map filter=flexible-extract",
     ):
         load(tmp_path, *lines)
     report = load(tmp_path, *lines, field_map={"filter": "flexible-extract"})
@@ -136,7 +136,7 @@ def test_a_second_run_of_a_task_adds_traces(tmp_path: Path) -> None:
 
 
 WRONG = [
-    ({"resps": ...}, r"no lm-eval sample \(no resps\)"),
+    ({"resps": ...}, r"not an lm-eval sample \(no resps\)"),
     ({"resps": []}, "resps are not a list of lists of texts"),
     ({"resps": [[]]}, "resps hold no text"),
     ({"resps": [["-1.5", "True"], ["a"]]}, "2 requests in one sample"),

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def completion(*texts: str, **choice: Any) -> Row:
-    """A response of the completions API."""
+    """Make a response of the completions API."""
     return {
         "id": "cmpl-1",
         "object": "text_completion",
@@ -34,7 +34,7 @@ def completion(*texts: str, **choice: Any) -> Row:
 
 
 def chat(content: str | None, **choice: Any) -> Row:
-    """A response of the chat API."""
+    """Make a response of the chat API."""
     message = {"role": "assistant", "content": content, **choice.pop("message", {})}
     return {
         "object": "chat.completion",
@@ -44,7 +44,7 @@ def chat(content: str | None, **choice: Any) -> Row:
 
 
 def asked(response: Row, custom_id: str = "p", gold: str | None = "4") -> Row:
-    """A line of the batch API's output, with the gold answer beside it."""
+    """Make a line of the batch API's output, with the gold answer beside it."""
     line = {"custom_id": custom_id, "response": {"status_code": 200, "body": response}}
     return line | {"error": None} | ({} if gold is None else {"gold_answer": gold})
 
@@ -104,7 +104,7 @@ def test_completions_with_logprobs_are_exact(tmp_path: Path) -> None:
         "confidence is minus the mean of the top 2 log-probabilities of a token",
         "1 tokens have fewer log-probabilities than their trace's others",
         "1 traces have another number of tokens in usage than with log-probabilities; "
-        "the latter was taken",
+        "the latter was used",
     ]
     problem = Pool(report.path).problems[0]
     assert problem.correct.tolist() == [True]
@@ -164,7 +164,7 @@ def test_the_usage_of_several_choices_is_shared_out(tmp_path: Path) -> None:
     report = load(tmp_path / "bare", asked(bare))
     assert (report.tokens, report.token_accuracy) == (2, "estimated")
     assert report.notes == [
-        "lengths are estimated: 4 characters a token, where no count is given (1 traces)"
+        "lengths are estimated: 4 characters per token, where no count is given (1 traces)"
     ]
 
 
@@ -178,7 +178,7 @@ def test_sampled_log_probabilities_alone_are_no_confidence(tmp_path: Path) -> No
     logprobs = {**LEGACY, "top_logprobs": None}
     report = load(tmp_path, asked(completion(r"\boxed{4} ok", logprobs=logprobs)))
     assert (report.signals, report.token_accuracy) == (["text"], "exact")
-    assert any("ask for top_logprobs" in note for note in report.notes)
+    assert any("request top_logprobs" in note for note in report.notes)
 
 
 def test_text_and_confidence_can_be_left_out(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_gold_answers_come_from_another_file(
 WRONG_GOLD = [
     ('[{"problem_id": "p"}]', r"\[0\]: no gold_answer; give rows"),
     ('[{"problem_id": null, "gold_answer": "p"}]', r"\[0\]: no problem_id; give rows"),
-    ('[{"problem_id": 1, "gold_answer": 2}, {"problem_id": 1, "gold_answer": 2}]', "1 is there tw"),
+    ('[{"problem_id": 1, "gold_answer": 2}, {"problem_id": 1, "gold_answer": 2}]', "1 occurs tw"),
     ("[7]", "not an object"),
     ("", "the file is empty"),
 ]
@@ -278,7 +278,7 @@ def _logprobs(**change: Any) -> Row:
 WRONG = [
     ([1], "not a response object"),
     ({"custom_id": "p"}, "no object with choices; columns here: custom_id"),
-    (asked({"choices": []}), r"choices are not a list with something in it \(\[\]\)"),
+    (asked({"choices": []}), r"choices is not a list, or is empty \(\[\]\)"),
     (asked(completion("a") | {"object": "chat.completion.chunk"}), "a chunk of a streamed resp"),
     (asked(completion("a"), gold=None), "no gold_answer; .*gold_answer=COLUMN, or .*gold_file=PA"),
     (completion("a") | {"gold_answer": "4"}, "no custom_id; columns here: id, object"),
@@ -288,7 +288,7 @@ WRONG = [
     (_choice(text=7), "choice without text and message"),
     (_choice(message={"content": 7}), r"content is not a text \(7\)"),
     (_choice(message={"reasoning": 7}), "reasoning is not a text"),
-    (_choice(message={"reasoning": "z", "content": ""}), "log-probabilities are not those"),
+    (_choice(message={"reasoning": "z", "content": ""}), "log-probabilities do not cover"),
     (_choice(logprobs=[1]), "logprobs are not an object"),
     (_choice(logprobs={"content": [1]}), "logprobs.content holds something"),
     (_logprobs(tokens=7), "logprobs without a list of tokens"),
@@ -317,12 +317,12 @@ def test_wrong_options_are_named(tmp_path: Path) -> None:
     line = asked(completion("a"))
     for field_map, message in (
         ({"gold": "x"}, "no field gold"),
-        ({"text": "x"}, "--map text=x: only --map text= is known"),
-        ({"problem_id": "custom_id~("}, "in the pattern; mend it"),
-        ({"problem_id": "custom_id~z(.)"}, r"no match for z\(\.\) \('p'\); mend the pattern"),
-        ({"gold_file": "a", "gold_answer": "b"}, "give one of them"),
+        ({"text": "x"}, "--map text=x: text can only be left out"),
+        ({"problem_id": "custom_id~("}, "in the pattern; correct it"),
+        ({"problem_id": "custom_id~z(.)"}, r"no match for z\(\.\) \('p'\); correct the pattern"),
+        ({"gold_file": "a", "gold_answer": "b"}, "give only one of them"),
         ({"gold_file": str(tmp_path / "none.json")}, "none.json: no such file"),
-        ({"question": "q"}, "q is no text"),
+        ({"question": "q"}, "q is not a text"),
     ):
         with pytest.raises(UserError, match=message):
             load(tmp_path, line, field_map=field_map)

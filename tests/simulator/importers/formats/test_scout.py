@@ -114,8 +114,8 @@ def test_the_same_file_makes_the_same_pool(tmp_path: Path) -> None:
 
 WRONG = [
     ("", "the file is empty; download or export it again"),
-    ("[{", "line 1, column 3: the JSON ends in the middle"),
-    (json.dumps(PROBLEMS)[:-40], "the JSON ends in the middle"),
+    ("[{", "line 1, column 3: the JSON is truncated"),
+    (json.dumps(PROBLEMS)[:-40], "the JSON is truncated"),
     ('[\n{"a": nope}]', "line 2, column 7: not JSON"),
     ("[" * 100_000, "nested too deeply"),
     ("[" + "9" * 5000 + "]", "a number of thousands of digits"),
@@ -190,7 +190,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "read_bytes", refuse)
-    with pytest.raises(UserError, match=r"may not be read; change its permissions"):
+    with pytest.raises(UserError, match=r"permission denied; change its permissions"):
         import_paths(tmp_path, (tmp_path / "aime24.json",))
 
 
@@ -224,7 +224,7 @@ def _empty(folder: Path) -> Path:
 
 
 def test_a_map_is_for_jsonl_only(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="scout files have fixed fields; leave --map out"):
+    with pytest.raises(UserError, match="scout files have fixed fields; remove --map"):
         import_scout(tmp_path, PROBLEMS, field_map={"answer": "a"})
 
 
