@@ -141,8 +141,8 @@ try:
 except SystemExit:
     pass
 assert "pyarrow" not in sys.modules
-from judges.scores import open_scores
-from simulator.pool import Pool
+from judges.scores.cached import open_scores
+from simulator.pools.pool import Pool
 import numpy as np
 cache = Path({str(cache)!r})
 scores = open_scores(cache, {row["judge"]!r})

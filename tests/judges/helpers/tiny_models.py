@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|start|>{{ message['role'] }}\n{{ message['content'] }}<|end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
@@ -66,3 +68,17 @@ def make_causal_model(
     Qwen3ForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def one_thread() -> None:
+    """Have torch use one thread: tests run side by side, and threads of tiny models get in the way."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def causal_model(one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make a folder of a tiny Qwen3 with random weights. Not to be changed."""
+    return make_causal_model(tmp_path_factory.mktemp("causal"))

@@ -157,9 +157,9 @@ FILL = """
 import sys
 from pathlib import Path
 import numpy as np
-from judges.store import ScoreStore, read_description
+from judges.scores.store import ScoreStore, read_description
 from judges.protocol import all_pairs
-from simulator.pool import Pool
+from simulator.pools.pool import Pool
 pool, scores, description, step, offset = sys.argv[1:]
 problem = Pool(Path(pool)).problems[0]
 store = ScoreStore(Path(scores), read_description(Path(description)))

@@ -201,7 +201,7 @@ ATTACKS = {
     "keys of the kernel": "call('syscall', 250, 0, -3, 0)",
     "the pool among its objects": "from_the_host(gc.get_objects())",
     "the gold among its objects": "gold_in(gc.get_objects())",
-    "the host among its frames": "[each for each in frames() if each.endswith('replay.py')]",
+    "the host among its frames": "[each for each in frames() if each.endswith('replaying.py')]",
 }
 HELPERS = """
 import ctypes, gc
@@ -686,7 +686,7 @@ def test_what_holds_it_is_named(folder: Path, way: str) -> None:
 def test_nothing_of_it_is_run_where_nothing_holds_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without = "from simulator import policy_worker; policy_worker.restrict = lambda _: None; "
+    without = "from simulator.isolation import worker; worker.restrict = lambda _: None; "
     monkeypatch.setattr(
         isolated_policy, "_START", isolated_policy._START.replace("from", without + "from", 1)
     )
@@ -731,10 +731,10 @@ def test_a_process_ends_with_its_policy_and_with_its_host(folder: Path, way: str
         del loaded
     write("return '1'")
     host = (
-        "from simulator import bubblewrap, policy_process\n"
+        "from simulator.isolation import bubblewrap, host\n"
         "from simulator.isolation.limits import Strict\n"
         f"if {way!r} == 'Landlock': bubblewrap.probe = lambda: (None, '')\n"
-        "loaded = policy_process.load('theirs.py', strict=Strict())\n"
+        "loaded = host.load('theirs.py', strict=Strict())\n"
         "print('ready', flush=True)\nimport time; time.sleep(1000)"
     )
     with nothing_left_behind():

@@ -45,7 +45,7 @@ ALLOWED = {
 SCRIPT = """
 import ctypes, fcntl, json, os, resource, socket, sys, threading
 import numpy
-from simulator.forbidden_calls import forbid_calls
+from simulator.isolation.seccomp import forbid_calls
 
 def call(name, *arguments):
     result = getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments)
