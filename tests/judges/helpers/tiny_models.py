@@ -72,7 +72,7 @@ def make_causal_model(
 
 @pytest.fixture(scope="session")
 def one_thread() -> None:
-    """Have torch use one thread: tests run side by side, and threads of tiny models get in the way."""
+    """Have torch use one thread, as tests run side by side."""
     import torch
 
     torch.set_num_threads(1)
