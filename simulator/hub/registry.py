@@ -1,8 +1,8 @@
 """The registry of known public pools: their sources, and the files of each pool.
 
-`registry.toml` beside this module comes with the program (in a source checkout it is
-`datasets_cache/registry.toml`; comments at its top describe the form). `registry.toml` in the
-folder of pools belongs to the user; its entries override those of the same name key by key.
+`simulator/registry.toml` comes with the program; comments at its top describe the form. A source
+checkout has a copy in `datasets_cache/`, which the tests hold equal. `registry.toml` in the folder
+of pools belongs to the user; its entries override those of the same name key by key.
 """
 
 from __future__ import annotations
@@ -125,9 +125,7 @@ def read_registry(cache: Path) -> dict[str, Entry]:
         and the key.
     """
     own = cache / FILE_NAME
-    files = [SHIPPED]
-    if own.exists() and not own.samefile(SHIPPED):
-        files.append(own)
+    files = [SHIPPED, own] if own.exists() else [SHIPPED]
     merged: dict[str, dict[str, Any]] = {}
     origins: dict[tuple[str, str], Path] = {}
     for file in files:

@@ -6,9 +6,9 @@ A reader takes `ImportOptions` and returns a `Reading`; `simulator.importers.imp
 FORMATS = {
     "scout": "simulator.importers.formats.scout:read",
     "inspect": "simulator.importers.formats.inspect_log:read",
-    "jsonl": "simulator.importers.formats.jsonl:read",
-    "parquet": "simulator.importers.formats.jsonl:read",
-    "deepprune": "simulator.importers.formats.deepprune:read",
+    "jsonl": "simulator.importers.formats.tabular:read_jsonl",
+    "parquet": "simulator.importers.formats.tabular:read_jsonl",
+    "deepprune": "simulator.importers.formats.tabular:read_deepprune",
     "lm-eval": "simulator.importers.formats.lm_eval:read",
     "openai": "simulator.importers.formats.openai_completions:read",
     "deepconf": "simulator.importers.formats.deepconf:read",

@@ -46,6 +46,7 @@ FIELDS: dict[str, Field] = {
         "reference_answer expected_answer target gt",
         one="text;integer;number",
     ),
+    "answer_kind": _field(one="text"),
     "traces": _field(
         "traces all_traces trace_list reasoning_traces responses samples outputs generations "
         "completions rollouts candidates trajectories solutions results paths",
@@ -103,8 +104,14 @@ FIELDS: dict[str, Field] = {
         one="lists of numbers;number maps;lists of number maps",
         many="lists of lists of numbers;lists of number maps;lists of objects",
     ),
+    "probe_positions": _field(one="integers", many="lists of integers"),
+    "probe_answers": _field(one="texts;integers;numbers;mixed", many="lists of texts;lists"),
 }
-"""Fields that can be mapped: those of the problem, then `traces`, then those of a trace."""
+"""Fields that can be mapped: those of the problem, then `traces`, then those of a trace.
+
+A field without known names is used only if it is mapped, or if a column has its own name and no
+column is searched for.
+"""
 
 ALL_FIELDS = ("problems", *FIELDS)
 """Fields that `--map` accepts; `problems` is the list that holds the items of a file."""
@@ -118,5 +125,8 @@ LOOKALIKES = {
 """Patterns of unknown names that may mean a trace field. Such a column must not be ignored
 silently: the field's values would be estimated, extracted or left out instead."""
 
-PROBLEM_FIELDS = ("problem_id", "question", "gold_answer")
+PROBLEM_FIELDS = ("problem_id", "question", "gold_answer", "answer_kind")
 TRACE_FIELDS = tuple(name for name in FIELDS if name not in (*PROBLEM_FIELDS, "traces"))
+
+ROW_FIELDS = tuple(name for name in FIELDS if name not in ("traces", "logprobs"))
+"""Fields that use the column of their own name in files with one trace per row."""

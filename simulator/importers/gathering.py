@@ -1,10 +1,11 @@
-"""Gathering items into problems: items are located first, then read one problem at a time."""
+"""Gathering the traces of items into problems, in one pass over items in any order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from simulator.errors import UserError
 from simulator.importers.importer import (
@@ -12,14 +13,16 @@ from simulator.importers.importer import (
     Faults,
     ImportOptions,
     Reading,
+    drained,
     infer_kind,
     token_count,
 )
-from simulator.importers.items import Item, Place
+from simulator.importers.items import Item
+from simulator.importers.shelf import Shelf
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import ProblemRecord, TraceRecord
 
-SIGNAL_FIELDS = ("text", "confidence")
+ALL_OR_NONE = ("text", "confidence", "probe_positions")
 """Signals that either every trace of a pool has, or none."""
 
 
@@ -30,176 +33,197 @@ class About:
     problem_id: str | None
     question: str | None
     gold_answer: str
+    answer_kind: str = ""
 
 
 @dataclass(slots=True)
 class Draft:
-    """One trace of an item; with `trace_id` None, traces are numbered in the order of items."""
+    """One trace of an item; with `trace_id` None, traces are numbered in the order of items.
 
-    where: str
+    `fields` are further fields of the trace that either every trace has, or none.
+    """
+
     trace: TraceRecord
     trace_id: object = None
+    fields: frozenset[str] = frozenset()
 
 
-Drafts = Iterable[Draft | tuple[str, BadRow]]
+class Source(Protocol):
+    """A format: the problem and the traces of an item. All but `notes` may raise `BadRow`."""
+
+    def about(self, item: Item) -> About | None:
+        """Return the problem of an item; None for an item to leave out."""
+
+    def parts(self, item: Item) -> Iterable[tuple[str, Any]]:
+        """Yield each trace of an item as the format has it, with its place."""
+
+    def draft(self, part: Any) -> Draft:
+        """Make a trace of a part."""
+
+    def notes(self, accuracy: TokenAccuracy) -> list[str]:
+        """Describe how the traces came about, once all are made."""
 
 
 @dataclass(slots=True)
 class _Problem:
     about: About
     first: str
-    places: list[Place] = field(default_factory=list)
+    traces: list[tuple[TraceRecord, int]] = field(default_factory=list)
+    ids: set[int] = field(default_factory=set)
+    next_id: int = 0
 
 
-class Gathering:
-    """The problems of all items, with the places of their items.
+def gather(options: ImportOptions, items: Iterable[Item], source: Source) -> Reading:
+    """Read all items, and return their problems in order of their ids.
+
+    Large parts of traces are stored on disk meanwhile. Problems without ids are numbered in the
+    order of their first items.
 
     Raises
     ------
     UserError
         A bad item, unless the options say to drop bad items.
     """
-
-    def __init__(
-        self,
-        options: ImportOptions,
-        items: Iterable[Item],
-        about: Callable[[Item], About | None],
-    ) -> None:
-        self.options = options
-        self.faults = Faults(drop=options.drop_bad_rows)
-        self.by_key: dict[str, _Problem] = {}
-        self.has_ids = False
+    with ExitStack() as stack:
+        shelf = stack.enter_context(Shelf(options.scratch))
+        gathering = _Gathering(Faults(drop=options.drop_bad_rows), source, shelf)
         for item in items:
-            try:
-                if item.fault is not None:
-                    raise item.fault
-                found = about(item)
-                if found is not None:
-                    self._add(item.place, found)
-            except BadRow as fault:
-                self.faults.reject(item.place.where, fault)
+            gathering.add(item)
+        problems = gathering.problems()
+        open_shelf = stack.pop_all()
+    kind = infer_kind(problem.about.gold_answer for _, problem in problems)
+    return Reading(
+        problems=_restored(problems, options.answer_kind, kind, shelf, open_shelf),
+        total=len(problems),
+        token_accuracy=gathering.accuracy,
+        faults=gathering.faults,
+        notes=source.notes(gathering.accuracy),
+    )
 
-    def _add(self, place: Place, about: About) -> None:
+
+def _restored(
+    problems: list[tuple[str, _Problem]],
+    wanted: str | None,
+    inferred: str,
+    shelf: Shelf,
+    open_shelf: ExitStack,
+) -> Iterator[ProblemRecord]:
+    """Yield each problem, its traces complete again; memory is freed before the next."""
+    with open_shelf:
+        for problem_id, problem in drained(problems):
+            for trace, place in problem.traces:
+                shelf.restore(trace, place)
+            about = problem.about
+            kind = wanted or about.answer_kind or inferred
+            traces = [trace for trace, _ in problem.traces]
+            yield ProblemRecord(problem_id, about.question, about.gold_answer, kind, traces)
+
+
+class _Gathering:
+    """Traces collected by problem; a trace that does not fit those before it is refused."""
+
+    def __init__(self, faults: Faults, source: Source, shelf: Shelf) -> None:
+        self.faults = faults
+        self.source = source
+        self.shelf = shelf
+        self.by_key: dict[str, _Problem] = {}
+        self.first: str | None = None
+        self.fields: frozenset[str] = frozenset()
+        self.exact = self.counted = True
+
+    @property
+    def accuracy(self) -> TokenAccuracy:
+        """Accuracy of the lengths of all traces."""
+        if self.first is None or not self.counted:
+            return "estimated"
+        return "exact" if self.exact else "total"
+
+    def add(self, item: Item) -> None:
+        """Add the traces of an item to its problem."""
+        try:
+            if item.fault is not None:
+                raise item.fault
+            about = self.source.about(item)
+            if about is None:
+                return
+            problem = self._problem(about, item.where)
+            parts = list(self.source.parts(item))
+        except BadRow as fault:
+            self.faults.reject(item.where, fault)
+            return
+        for where, part in parts:
+            try:
+                draft = self.source.draft(part)
+                trace_id = _trace_id(draft, problem)
+                self._check_like_first(draft, about, where)
+            except BadRow as fault:
+                self.faults.reject(where, fault)
+                continue
+            trace = draft.trace
+            trace.trace_id = trace_id
+            problem.ids.add(trace_id)
+            problem.next_id = max(problem.next_id, trace_id + 1)
+            self.counted = self.counted and trace.counted
+            self.exact = self.exact and trace.token_ends is not None
+            problem.traces.append((trace, self.shelf.put(trace)))
+
+    def _problem(self, about: About, where: str) -> _Problem:
         key = about.problem_id or about.question
-        if key is None:
+        if not key:
             raise BadRow("no problem_id and no question", "name one with --map problem_id=COLUMN")
-        if self.by_key and self.has_ids != (about.problem_id is not None):
-            raise BadRow("only some items have a problem_id", "give every item one")
-        self.has_ids = about.problem_id is not None
-        problem = self.by_key.setdefault(key, _Problem(about, place.where))
-        first = problem.about
-        for name, ours, theirs in (
-            ("gold_answer", first.gold_answer, about.gold_answer),
-            ("question", first.question, about.question),
-        ):
-            if ours != theirs:
+        problem = self.by_key.get(key)
+        if problem is None or not problem.traces:  # an item without a usable trace decides nothing
+            self.by_key.pop(key, None)
+            problem = self.by_key[key] = _Problem(about, where)
+        for name in ("gold_answer", "question", "answer_kind"):
+            theirs = getattr(about, name)
+            if getattr(problem.about, name) != theirs:
                 raise BadRow(
                     f"{name} differs from that of the same problem in {problem.first}",
                     "give different problems different problem_ids (--map problem_id=COLUMN)",
                     theirs,
                 )
-        problem.places.append(place)
+        return problem
 
-    def reading(
-        self,
-        drafts: Callable[[Place, Any], Drafts],
-        notes: Callable[[TokenAccuracy], list[str]],
-    ) -> Reading:
-        """Return the problems in order of their ids; each is read when the iteration reaches it.
-
-        `drafts` makes the traces of an item; `notes` makes the notes once all traces are made.
-        """
-        problems = self._ordered()
-        kind = self.options.answer_kind or infer_kind(p.about.gold_answer for _, p in problems)
-        reading = Reading(
-            problems=(), total=len(problems), token_accuracy="estimated", faults=self.faults
-        )
-        reading.problems = self._problems(problems, kind, drafts, notes, reading)
-        return reading
-
-    def _ordered(self) -> list[tuple[str, _Problem]]:
-        if self.has_ids:
-            return sorted(self.by_key.items())
-        width = max(2, len(str(len(self.by_key) - 1)))
-        return [(f"{n:0{width}d}", problem) for n, problem in enumerate(self.by_key.values())]
-
-    def _problems(
-        self,
-        problems: list[tuple[str, _Problem]],
-        kind: str,
-        drafts: Callable[[Place, Any], Drafts],
-        notes: Callable[[TokenAccuracy], list[str]],
-        reading: Reading,
-    ) -> Iterator[ProblemRecord]:
-        checks = _Checks()
-        for problem_id, problem in problems:
-            traces: dict[int, TraceRecord] = {}
-            for place in problem.places:
-                for draft in drafts(place, place.load()):
-                    if not isinstance(draft, Draft):
-                        self.faults.reject(*draft)
-                        continue
-                    try:
-                        checks.number(draft, traces)
-                        checks.like_first(draft)
-                    except BadRow as fault:
-                        self.faults.reject(draft.where, fault)
-                        continue
-                    traces[draft.trace.trace_id] = draft.trace
-            if not traces:
-                reason = "problem without a usable trace"
-                self.faults.leave_out(reason, f"{problem.first}: problem {problem_id}: {reason}")
-                continue
-            about = problem.about
-            yield ProblemRecord(
-                problem_id, about.question, about.gold_answer, kind, list(traces.values())
-            )
-        reading.token_accuracy = checks.accuracy
-        reading.notes = notes(checks.accuracy)
-
-
-class _Checks:
-    """Checks over all traces together: same signals, unique ids, token accuracy."""
-
-    def __init__(self) -> None:
-        self.first: str | None = None
-        self.signals: set[str] = set()
-        self.exact = self.counted = True
-
-    @property
-    def accuracy(self) -> TokenAccuracy:
-        if self.first is None or not self.counted:
-            return "estimated"
-        return "exact" if self.exact else "total"
-
-    def number(self, draft: Draft, traces: dict[int, TraceRecord]) -> None:
-        """Give a trace its id. Raises `BadRow` if its problem has that id already."""
-        if draft.trace_id is None:
-            draft.trace.trace_id = max(traces, default=-1) + 1
-            return
-        remedy = "number each problem's traces, or leave trace_id out with --map trace_id="
-        try:
-            draft.trace.trace_id = token_count(draft.trace_id, "trace_id", least=0)
-        except BadRow as fault:
-            raise BadRow(fault.reason, remedy, draft.trace_id) from None
-        if draft.trace.trace_id in traces:
-            raise BadRow("duplicate trace", remedy, draft.trace_id)
-
-    def like_first(self, draft: Draft) -> None:
-        """Raise `BadRow` for a trace with other signals than the first."""
-        signals = {name for name in SIGNAL_FIELDS if getattr(draft.trace, name) is not None}
+    def _check_like_first(self, draft: Draft, about: About, where: str) -> None:
+        names = {name for name in ALL_OR_NONE if getattr(draft.trace, name) is not None}
+        fields = draft.fields | names | ({"problem_id"} if about.problem_id else set())
         if self.first is None:
-            self.first, self.signals = draft.where, signals
-        for name in SIGNAL_FIELDS:
-            if (name in signals) != (name in self.signals):
-                raise BadRow(
-                    f"trace {'with' if name in signals else 'without'} {name}, unlike the first "
-                    f"({self.first})",
-                    f"give every trace a {name}, or none (--map {name}= leaves it out)",
-                )
-        self.counted = self.counted and draft.trace.counted
-        self.exact = self.exact and draft.trace.token_ends is not None
+            self.first, self.fields = where, fields
+        for name in sorted(fields ^ self.fields):
+            raise BadRow(
+                f"trace {'with' if name in fields else 'without'} {name}, unlike the first "
+                f"({self.first})",
+                f"give every trace a {name}, or none (--map {name}= leaves it out)",
+            )
+
+    def problems(self) -> list[tuple[str, _Problem]]:
+        """Return the problems that have traces, with their ids."""
+        for key, problem in self.by_key.items():
+            if not problem.traces:
+                reason = "problem without a usable trace"
+                self.faults.leave_out(reason, f"{problem.first}: problem {key[:60]}: {reason}")
+        usable = {key: problem for key, problem in self.by_key.items() if problem.traces}
+        if "problem_id" in self.fields:
+            return sorted(usable.items())
+        width = max(2, len(str(len(usable) - 1)))
+        return [(f"{n:0{width}d}", problem) for n, problem in enumerate(usable.values())]
+
+
+def _trace_id(draft: Draft, problem: _Problem) -> int:
+    """Return a trace's id. Raises `BadRow` if its problem has that id already."""
+    given = draft.trace_id
+    if given is None:
+        return problem.next_id
+    remedy = "number each problem's traces, or leave trace_id out with --map trace_id="
+    try:
+        trace_id = token_count(given, "trace_id", least=0)
+    except BadRow as fault:
+        raise BadRow(fault.reason.replace("below 0", "negative"), remedy, given) from None
+    if trace_id in problem.ids:
+        name = problem.about.problem_id or problem.about.question
+        raise BadRow("duplicate trace", remedy, f"{name}, {trace_id}")
+    return trace_id
 
 
 def check_fields(options: ImportOptions, fields: Iterable[str]) -> None:

@@ -1,7 +1,6 @@
-"""Items of JSON, JSON-lines and Parquet files: yielded one by one, and read again when needed.
+"""Items of JSON, JSON-lines and Parquet files, yielded one by one.
 
 An item is an element of a file's outermost list or object, a line, or a row: a problem or a trace.
-Only its place is kept, so that files of any size can be read in another order than their own.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -33,45 +31,16 @@ _DECODER = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An item's place: bytes `start` to `end`, or row `end` of row group `start` (Parquet).
+class Item:
+    """An item: its value, or the fault that makes it unreadable.
 
-    `where` describes it to a user; `key` is the item's name if its file is an object of items.
+    `where` is its place for a user; `key` is its name if its file is an object of items.
     """
 
     path: Path
     where: str
-    start: int
-    end: int
-    key: str | None = None
-
-    def load(self) -> Any:
-        """Read the item again."""
-        if self.path.suffix == ".parquet":
-            return _row_group(self.path, self.start).slice(self.end, 1).to_pylist()[0]
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self.start)
-                text = file.read(self.end - self.start).decode()
-        except OSError as error:
-            raise unreadable(self.path, error) from None
-        except UnicodeDecodeError:
-            raise self._changed() from None
-        parsed = json_fault(text)
-        if isinstance(parsed, str):
-            raise self._changed()
-        return parsed[0]
-
-    def _changed(self) -> UserError:
-        return UserError(f"{self.where}: changed while it was read; import it again")
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """An item of a file: its place, and its value, or the fault that keeps it from being read."""
-
-    place: Place
     value: Any
+    key: str | None = None
     fault: BadRow | None = None
 
 
@@ -131,26 +100,24 @@ def _lines(path: Path) -> Iterator[tuple[Item, float]]:
             end = 0
             for number, line in enumerate(file, start=1):
                 start, end = end, end + len(line)
-                if number == 1 and line.startswith(_BOM):
-                    start, line = len(_BOM), line.removeprefix(_BOM)
-                if not line.strip():
-                    continue
-                place = Place(path, f"{path}: line {number}", start, end)
-                yield _line(line, place), start / size
+                if number == 1:
+                    line = line.removeprefix(_BOM)
+                if line.strip():
+                    yield _line(line, path, f"{path}: line {number}"), start / size
     except OSError as error:
         raise unreadable(path, error) from None
 
 
-def _line(line: bytes, place: Place) -> Item:
+def _line(line: bytes, path: Path, where: str) -> Item:
     try:
         parsed = json_fault(line.decode())
     except UnicodeDecodeError:
         fault = BadRow("not UTF-8", "convert the file with iconv -t utf-8")
-        return Item(place, None, fault)
+        return Item(path, where, None, fault=fault)
     if isinstance(parsed, str):
         remedy = f"each line has to be one JSON object; {AGAIN}"
-        return Item(place, None, BadRow(parsed.removeprefix("line 1, "), remedy))
-    return Item(place, parsed[0])
+        return Item(path, where, None, fault=BadRow(parsed.removeprefix("line 1, "), remedy))
+    return Item(path, where, parsed[0])
 
 
 def _members(path: Path, inside: str | None) -> Iterator[tuple[Item, float]]:
@@ -171,7 +138,6 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
     if kind not in "[{":
         value = json.loads(text)
         raise UserError(f"{path}: holds a JSON {type(value).__name__}, no list or object; {AGAIN}")
-    offsets = _Offsets(path, text)
     if kind == "{":
         items = {key: (begin, end, sort) for key, begin, end, sort in _pairs(text, start)}
         sorts = {sort for _, _, sort in items.values()}
@@ -187,19 +153,16 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
             start = next(iter(items.values()))[0]  # {"problems": [...]}
         elif sorts in ({"object"}, {"objects"}):
             for key, (begin, end, _) in items.items():
-                place = Place(path, f"{path}: {key}", *offsets.of(begin, end), key)
-                yield Item(place, json.loads(text[begin:end])), begin / len(text)
+                value = json.loads(text[begin:end])
+                yield Item(path, f"{path}: {key}", value, key), begin / len(text)
             return
         else:
-            end = len(text.rstrip())
-            place = Place(path, str(path), *offsets.of(start, end))
-            yield Item(place, json.loads(text)), 0.0
+            yield Item(path, str(path), json.loads(text)), 0.0
             return
     else:
         _check_end(text, start)
-    for number, (begin, end, value) in enumerate(_elements(text, start)):
-        place = Place(path, f"{path}: [{number}]", *offsets.of(begin, end))
-        yield Item(place, value), begin / len(text)
+    for number, (begin, value) in enumerate(_elements(text, start)):
+        yield Item(path, f"{path}: [{number}]", value), begin / len(text)
 
 
 def _pairs(text: str, start: int) -> Iterator[tuple[str, int, int, str]]:
@@ -223,12 +186,12 @@ def _sort_of(value: Any) -> str:
     return "other"
 
 
-def _elements(text: str, start: int) -> Iterator[tuple[int, int, Any]]:
+def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
     at = _after_space(text, start + 1)
     while text[at : at + 1] != "]":
         begin = at
         value, at = _DECODER.raw_decode(text, begin)
-        yield begin, at, value
+        yield begin, value
         at = _after_space(text, at)
 
 
@@ -243,43 +206,15 @@ def _after_space(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-class _Offsets:
-    """Converter from character places in a text to byte places in its file, in ascending order."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.text = text
-        self.ascii = text.isascii()
-        self.characters = 0
-        with path.open("rb") as file:
-            self.bytes = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
-
-    def of(self, begin: int, end: int) -> tuple[int, int]:
-        """Return the byte range of the characters `begin` to `end`."""
-        first = self._byte(begin)
-        return first, self._byte(end)
-
-    def _byte(self, character: int) -> int:
-        between = character - self.characters
-        if not self.ascii:
-            between = len(self.text[self.characters : character].encode())
-        self.characters = character
-        self.bytes += between
-        return self.bytes
-
-
 def _rows(path: Path) -> Iterator[tuple[Item, float]]:
     try:
         with path.open("rb") as opened, pq.ParquetFile(opened) as file:
             total = max(1, file.metadata.num_rows)
             number = 0
-            for group in range(file.num_row_groups):
-                row = 0
-                for batch in file.iter_batches(batch_size=64, row_groups=[group]):
-                    for values in batch.to_pylist():
-                        number += 1
-                        place = Place(path, f"{path}: row {number}", group, row)
-                        yield Item(place, values), number / total
-                        row += 1
+            for batch in file.iter_batches(batch_size=64):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Item(path, f"{path}: row {number}", values), number / total
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from None
@@ -287,9 +222,3 @@ def _rows(path: Path) -> Iterator[tuple[Item, float]]:
         raise UserError(
             f"{path}: not readable as Parquet ({reason}); it is damaged or truncated, {AGAIN}"
         ) from None
-
-
-@lru_cache(maxsize=1)
-def _row_group(path: Path, group: int) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        return file.read_row_group(group)

@@ -11,23 +11,30 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from simulator.errors import UserError
 from simulator.importers.field_names import (
+    ALL_FIELDS,
     FIELDS,
     LOOKALIKES,
     PROBLEM_FIELDS,
     TRACE_FIELDS,
     plain_name,
 )
-from simulator.importers.gathering import MISSING, dig
+from simulator.importers.gathering import MISSING, check_fields, dig
+from simulator.importers.importer import ImportOptions
+from simulator.importers.items import Item, items_of
 
 KEY = "@key"
 """Pseudo-column for an item's name in a file that is an object of items."""
 
 FILE = "@file"
 """Pseudo-column for the name of an item's file, without its suffix."""
+
+SAMPLED_ITEMS = 8
+"""Number of items that the mapping is proposed from."""
 
 SHOWN_COLUMNS = 16
 
@@ -97,17 +104,19 @@ class Profile:
 
 
 @dataclass
-class Proposal:
-    """A proposed mapping: the column of each field that has one.
+class Columns:
+    """The column of each field that has one, by field.
 
     `shape` is `objects` (an item holds a list of trace objects, the column `traces`), `lists` (an
-    item holds one list per field, one element per trace) or `rows` (an item is a trace). `unused`
-    are columns that no field uses, `left_out` are fields that the user leaves out, and `inside` is
-    the list that holds the items, if the user has named one.
+    item holds one list per field, one element per trace) or `rows` (an item is a trace). `found`
+    means that the columns were found in the files, so that every item must have all of them.
+    `unused` are columns that no field uses, `left_out` are fields that the user leaves out, and
+    `inside` is the list that holds the items, if the user has named one.
     """
 
-    columns: dict[str, str]
+    by_field: dict[str, str]
     shape: str
+    found: bool = True
     unused: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     inside: str | None = None
@@ -116,7 +125,7 @@ class Proposal:
     def field_map(self) -> dict[str, str]:
         """The mapping in the form of `ImportOptions.field_map`."""
         inside = {"problems": self.inside} if self.inside else {}
-        return {**inside, **self.columns, **dict.fromkeys(self.left_out, "")}
+        return {**inside, **self.by_field, **dict.fromkeys(self.left_out, "")}
 
     def options(self) -> str:
         """Format the mapping as options of the command line."""
@@ -130,133 +139,131 @@ def mapping_toml(columns: Mapping[str, str]) -> str:
     return f"map = {{ {', '.join(pairs)} }}\n"
 
 
-def propose(
-    where: str, samples: Sequence[tuple[Any, str | None]], given: Mapping[str, str]
-) -> Proposal:
-    """Find the column of each field from some items (value and key) and the user's own mapping.
+def propose_mapping(options: ImportOptions) -> Columns:
+    """Find the column of each field from the first items and the user's own mapping.
 
     Raises
     ------
     UserError
-        Two columns fit a field equally well, none fits a required field, or a column that the user
-        has named does not exist.
+        A file cannot be read, two columns fit a field equally well, none fits a required field, or
+        a column that the user has named does not exist.
     """
-    return _Search(where, samples, given).result()
+    check_fields(options, ALL_FIELDS)
+    samples = list(islice((i for i in items_of(options) if i.fault is None), SAMPLED_ITEMS))
+    if not samples:
+        raise UserError(f"{options.paths[0]}: has no line of JSON; is it DeepPrune data?")
+    return _Search(samples, options.field_map).columns()
+
+
+def wrapped(value: Any) -> Any:
+    """Wrap an item that is a bare list of traces, as in `{"p1": [...]}`, in an object."""
+    return {"traces": value} if isinstance(value, list) else value
 
 
 class _Search:
-    def __init__(
-        self, where: str, samples: Sequence[tuple[Any, str | None]], given: Mapping[str, str]
-    ) -> None:
-        self.where = where
+    def __init__(self, samples: Sequence[Item], given: Mapping[str, str]) -> None:
+        self.where = str(samples[0].path)
         self.given = given
-        self.items = Profile()
-        self.objects = [value for value, _ in samples if isinstance(value, dict)]
+        values = [wrapped(item.value) for item in samples]
+        self.objects = [value for value in values if isinstance(value, dict)]
         if not self.objects:
-            kind = type(samples[0][0]).__name__ if samples else "nothing"
+            kind = type(values[0]).__name__
             raise UserError(
-                f"{where}: holds {kind}, not objects of problems or traces; is it DeepPrune data?"
+                f"{self.where}: holds {kind}, not objects of problems or traces; "
+                "is it DeepPrune data?"
             )
-        self.keyed = all(key is not None for _, key in samples)
+        self.keyed = all(item.key is not None for item in samples)
+        self.items = Profile()
         for value in self.objects:
             self.items.see(value)
-        self.traces = Profile()
+        self.inner = self.items  # the columns of traces
+        self.by_field: dict[str, str] = {}
 
-    def result(self) -> Proposal:
+    def columns(self) -> Columns:
         """Return the mapping, complete and unambiguous."""
-        columns: dict[str, str] = {}
         lists = self._traces_column()
         if lists:
-            columns["traces"] = lists
-            for value in self.objects:
-                for trace in _objects_at(value, lists):
-                    self.traces.see(trace)
-        shape = "objects" if lists else self._shape()
-        inner = self.traces if lists else self.items
+            self.by_field["traces"] = lists
+            self.inner = self._profile_of(lists)
+        self.shape = "objects" if lists else self._shape()
         for name in TRACE_FIELDS:
-            kinds = FIELDS[name].many if shape == "lists" else FIELDS[name].one
-            column = self._column(name, kinds, inner, columns)
-            if column:
-                columns[name] = column
+            self._map(name, self._best(name, self._kinds(name), self.inner))
         for name in PROBLEM_FIELDS:
-            kinds = FIELDS[name].one
-            column = self._column(name, kinds, self.items, columns, shape)
-            if not column and lists and name not in self.given:
-                column = self._column(name, kinds, self.traces, columns, "rows")
-            if column:
-                columns[name] = column
-        if self.keyed and "problem_id" not in (columns | dict(self.given)):
-            columns["problem_id"] = KEY
-        self._check_needed(columns, inner)
-        self._check_lookalikes(columns, inner, shape)
-        return Proposal(
-            columns={name: columns[name] for name in FIELDS if name in columns},
-            shape=shape,
-            unused=self._unused(columns, inner),
+            best = self._best(name, FIELDS[name].one, self.items, of_row=self.shape == "rows")
+            if not best and lists:
+                best = self._best(name, FIELDS[name].one, self.inner, of_row=True)
+            self._map(name, best)
+        if self.keyed and "problem_id" not in {*self.by_field, *self.given}:
+            self.by_field["problem_id"] = KEY
+        self._check_needed()
+        used = {part for column in self.by_field.values() for part in column.split("+")}
+        self._check_lookalikes(used)
+        return Columns(
+            by_field={name: self.by_field[name] for name in FIELDS if name in self.by_field},
+            shape=self.shape,
+            unused=[
+                column
+                for column, kinds in (self.items.types | self.inner.types).items()
+                if column not in used and kinds != {"object"}
+            ],
             left_out=[name for name, column in self.given.items() if not column],
             inside=self.given.get("problems"),
         )
 
+    def _kinds(self, name: str) -> frozenset[str]:
+        return FIELDS[name].many if self.shape == "lists" else FIELDS[name].one
+
+    def _profile_of(self, column: str) -> Profile:
+        """Return the columns of the objects in the lists of a column."""
+        profile = Profile()
+        for value in self.objects:
+            found = dig(value, column)
+            for trace in found[:_LOOKED_AT] if isinstance(found, list) else []:
+                if isinstance(trace, dict):
+                    profile.see(trace)
+        return profile
+
     def _traces_column(self) -> str | None:
         if "traces" in self.given:
-            return self._given("traces", self.items, None)
+            return self._given("traces")
         kinds = FIELDS["traces"].one
-        best = self._best("traces", kinds, self.items, {})
-        others = self._best("text", FIELDS["text"].many, self.items, {})
-        if best and others and "text" not in self.given:
-            self._ambiguous("traces", [*best, *others], best[0], "text")
-        if not best and not others and "text" not in self.given:
-            best = [  # of an unknown name, but shaped like traces: objects with a text
-                column
-                for column in self.items.types
-                if self.items.fits(column, kinds) and self._has_text(column)
-            ]
-        return self._one("traces", best)
-
-    def _has_text(self, column: str) -> bool:
-        inner = Profile()
-        for value in self.objects:
-            for trace in _objects_at(value, column):
-                inner.see(trace)
-        return bool(self._best("text", FIELDS["text"].one, inner, {}))
+        best = self._best("traces", kinds, self.items)
+        if "text" not in self.given:
+            others = self._best("text", FIELDS["text"].many, self.items)
+            if best and others:
+                instead = f"--map traces= and --map text={others[-1]}"
+                raise self._ambiguous("traces", [*best, *others], instead)
+            if not best and not others:
+                best = [  # of an unknown name, but shaped like traces: objects with a text
+                    column
+                    for column in self.items.types
+                    if self.items.fits(column, kinds)
+                    and self._best("text", FIELDS["text"].one, self._profile_of(column))
+                ]
+        if len(best) > 1:
+            raise self._ambiguous("traces", best, "--map traces= to leave it out")
+        return best[0] if best else None
 
     def _shape(self) -> str:
         """Decide whether items hold one list per field (`lists`) or are traces (`rows`)."""
         for name in ("text", "answer", "num_tokens"):
             column = self.given.get(name)
             if column:
-                kinds = set().union(
-                    *(self.items.types.get(part, set()) for part in column.split("+"))
-                )
+                parts = column.split("+")
+                kinds = set().union(*(self.items.types.get(part, set()) for part in parts))
                 if name == "num_tokens" and kinds <= {"integers"}:
                     continue  # may be the token ids of one trace
                 return "lists" if kinds & FIELDS[name].many else "rows"
         for name in ("text", "answer"):
-            if self._best(name, FIELDS[name].many - {"empty"}, self.items, {}):
+            if self._best(name, FIELDS[name].many - {"empty"}, self.items):
                 return "lists"
         return "rows"
 
-    def _column(
-        self,
-        name: str,
-        kinds: frozenset[str],
-        profile: Profile,
-        taken: Mapping[str, str],
-        shape: str = "",
-    ) -> str | None:
-        if name in self.given:
-            return self._given(name, profile, self.traces)
-        best = self._best(name, kinds, profile, taken)
-        if name == "problem_id" and shape == "rows":
-            # a row's `id` may be the trace's own, which would make each trace a problem
-            best = [c for c in best if plain_name(c.split(".")[-1]) not in FIELDS[name].names[1]]
-        return self._one(name, best)
-
     def _best(
-        self, name: str, kinds: frozenset[str], profile: Profile, taken: Mapping[str, str]
+        self, name: str, kinds: frozenset[str], profile: Profile, *, of_row: bool = False
     ) -> list[str]:
         """Return the columns that fit a field best: by name, then by depth."""
-        used = {*taken.values(), *self.given.values()}
+        used = {*self.by_field.values(), *self.given.values()}
         ranked: dict[tuple[int, int], list[str]] = {}
         for column in profile.types:
             if column in used or not profile.fits(column, kinds):
@@ -267,72 +274,87 @@ class _Search:
                     continue  # a problem's text, not its number
                 if last in names:
                     ranked.setdefault((tier, column.count(".")), []).append(column)
-        return ranked[min(ranked)] if ranked else []
+        best = ranked[min(ranked)] if ranked else []
+        if name == "problem_id" and of_row:
+            # a row's `id` may be the trace's own, which would make each trace a problem
+            best = [c for c in best if plain_name(c.split(".")[-1]) not in FIELDS[name].names[1]]
+        return best
 
-    def _one(self, name: str, best: Sequence[str]) -> str | None:
-        if len(best) > 1:
-            self._ambiguous(name, best, best[0])
-        return best[0] if best else None
+    def _map(self, name: str, best: Sequence[str]) -> None:
+        """Map a field to the given column, else to the one that fits best."""
+        if name in self.given:
+            column = self._given(name)
+        elif len(best) > 1:
+            instead = f"--map {name}= to leave it out"
+            if name == "text":
+                inner_first = sorted(best, key=lambda c: not _REASONING.search(c.lower()))
+                instead = f"--map text={'+'.join(inner_first)} to join them"
+            raise self._ambiguous(name, best, instead)
+        else:
+            column = best[0] if best else None
+        if column:
+            self.by_field[name] = column
 
-    def _ambiguous(
-        self, name: str, candidates: Sequence[str], example: str, other: str | None = None
-    ) -> None:
-        instead = f"--map {name}= to leave it out"
-        if other:
-            instead = f"--map {name}= and --map {other}={candidates[-1]}"
-        elif name == "text" and len(candidates) > 1:
-            inner_first = sorted(candidates, key=lambda c: not _REASONING.search(c.lower()))
-            instead = f"--map text={'+'.join(inner_first)} to join them"
-        raise UserError(
+    def _ambiguous(self, name: str, candidates: Sequence[str], instead: str) -> UserError:
+        return UserError(
             f"{self.where}: {name} can be {' or '.join(candidates)}; "
-            f"choose one with --map {name}={example}, or {instead}"
+            f"choose one with --map {name}={candidates[0]}, or {instead}"
         )
 
-    def _given(self, name: str, profile: Profile, other: Profile | None) -> str | None:
+    def _given(self, name: str) -> str | None:
         column = self.given[name]
         if not column or column in (KEY, FILE):
             return column or None
+        known = self.items.types | self.inner.types
         for part in column.split("+") if name == "text" else [column]:
-            profiles = [p for p in (self.items, profile, other) if p]
-            if any(part in p.types for p in profiles):
-                continue
-            if any(_reaches(value, part) for value in self.objects):
-                continue
-            names = ", ".join(list(dict.fromkeys(c for p in profiles for c in p.types))[:16])
-            raise UserError(
-                f"{self.where}: no column {part}, which --map {name} names; columns here: {names}"
-            )
+            if part not in known and all(dig(each, part) is MISSING for each in self.objects):
+                raise UserError(
+                    f"{self.where}: no column {part}, which --map {name} names; "
+                    f"columns here: {', '.join(list(known)[:SHOWN_COLUMNS])}"
+                )
         return column
 
-    def _check_needed(self, columns: Mapping[str, str], inner: Profile) -> None:
-        if "gold_answer" not in columns:
-            self._missing("gold_answer", "gold answer", columns.values(), self.items, inner)
-        if "text" not in columns and "answer" not in columns:
-            self._missing("text", "response or answer", columns.values(), inner)
-        if not {"problem_id", "question"} & set(columns):
-            self._missing(
-                "problem_id",
+    def _check_needed(self) -> None:
+        """Raise `UserError` if none of some fields has a column."""
+        for names, what, hint in (
+            (["gold_answer"], "gold answer", ""),
+            (["text", "answer"], "response or answer", ""),
+            (
+                ["problem_id", "question"],
                 "problem",
-                columns.values(),
-                self.items,
-                hint=f", or --map problem_id={FILE} where each file is a problem",
+                f", or --map problem_id={FILE} where each file is a problem",
+            ),
+            (["num_tokens", "text", "confidence", "logprobs"], "token count", ""),
+        ):
+            if set(names) & set(self.by_field):
+                continue
+            kinds = FIELDS[names[0]].one | FIELDS[names[0]].many
+            profiles = [self.items] if names[0] in PROBLEM_FIELDS else []
+            profiles += [self.inner] if self.inner not in profiles else []
+            fitting = [
+                column
+                for profile in profiles
+                for column in profile.types
+                if column not in self.by_field.values() and profile.fits(column, kinds)
+            ]
+            shown = "; ".join(filter(None, (p.shown(p.types) for p in profiles)))
+            raise UserError(
+                f"{self.where}: no column is known to hold the {what}; "
+                f"columns here: {shown or 'none'}; "
+                f"name it with --map {names[0]}={[*fitting, 'COLUMN'][0]}{hint}"
             )
-        if not {"num_tokens", "text", "confidence", "logprobs"} & set(columns):
-            self._missing("num_tokens", "token count", columns.values(), inner)
 
-    def _check_lookalikes(self, columns: Mapping[str, str], inner: Profile, shape: str) -> None:
+    def _check_lookalikes(self, used: set[str]) -> None:
         """Refuse a mapping if a field without a column may have one under an unknown name."""
-        used = {part for column in columns.values() for part in column.split("+")}
         for name, pattern in LOOKALIKES.items():
             both = {"confidence", "logprobs"}
-            if {name, *(both if name in both else ())} & {*columns, *self.given}:
+            if {name, *(both if name in both else ())} & {*self.by_field, *self.given}:
                 continue
-            kinds = FIELDS[name].many if shape == "lists" else FIELDS[name].one
             alike = [
                 column
-                for column in inner.types
+                for column in self.inner.types
                 if column not in used
-                and inner.fits(column, kinds)
+                and self.inner.fits(column, self._kinds(name))
                 and pattern.search(plain_name(column.split(".")[-1]))
             ]
             if alike:
@@ -340,41 +362,3 @@ class _Search:
                     f"{self.where}: {name} may be {' or '.join(alike)}; map it with "
                     f"--map {name}={alike[0]}, or leave the field out with --map {name}="
                 )
-
-    def _missing(
-        self, name: str, what: str, used: Iterable[str], *profiles: Profile, hint: str = ""
-    ) -> None:
-        spec = FIELDS[name]
-        fitting = [
-            column
-            for profile in profiles
-            for column in profile.types
-            if column not in used and profile.fits(column, spec.one | spec.many)
-        ]
-        example = next(iter(dict.fromkeys(fitting)), "COLUMN")
-        shown = "; ".join(filter(None, (p.shown(p.types) for p in dict.fromkeys(profiles))))
-        raise UserError(
-            f"{self.where}: no column is known to hold the {what}; columns here: "
-            f"{shown or 'none'}; name it with --map {name}={example}{hint}"
-        )
-
-    def _unused(self, columns: Mapping[str, str], inner: Profile) -> list[str]:
-        used = {part for column in columns.values() for part in column.split("+")}
-        profiles = [self.items] if inner is self.items else [self.items, inner]
-        names = [
-            column
-            for profile in profiles
-            for column, kinds in profile.types.items()
-            if column not in used and kinds != {"object"}
-        ]
-        return list(dict.fromkeys(names))
-
-
-def _objects_at(value: Any, column: str) -> list[dict[str, Any]]:
-    found = dig(value, column)
-    first = found[:_LOOKED_AT] if isinstance(found, list) else []
-    return [each for each in first if isinstance(each, dict)]
-
-
-def _reaches(value: Any, column: str) -> bool:
-    return dig(value, column) is not MISSING

@@ -22,7 +22,7 @@ FORMAT = 1
 FILE_NAME = "published.toml"
 
 PACKAGED = Path(__file__).parent
-"""Folder of the file that comes with the program."""
+"""Folder of the file that comes with the program: a copy of `submissions/published.toml`."""
 
 BADGE = "reported"
 """The badge of every published figure."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from simulator.errors import UserError
 from simulator.importers.extraction import extract_answer, extract_boxed
-from simulator.importers.gathering import MISSING, About, Draft, Gathering, check_fields, dig
+from simulator.importers.gathering import MISSING, About, Draft, check_fields, dig, gather
 from simulator.importers.importer import (
     CHARACTERS_PER_TOKEN,
     BadRow,
@@ -25,7 +25,7 @@ from simulator.importers.importer import (
     storable,
     verdict,
 )
-from simulator.importers.items import Item, Place, items_of
+from simulator.importers.items import Item, items_of
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 
@@ -71,9 +71,7 @@ def read(options: ImportOptions) -> Reading:
     options = replace(options, paths=_files(options.paths))
     _check_tasks(options.paths)
     reader = _Reader(options)
-    gathering = Gathering(options, items_of(options), reader.about)
-    reader.check_filters(str(options.paths[0]))
-    return gathering.reading(reader.drafts, reader.notes)
+    return gather(options, reader.lines(options), reader)
 
 
 def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
@@ -108,6 +106,11 @@ class _Reader:
         self.filters: set[str] = set()
         self.metrics: set[str] = set()
 
+    def lines(self, options: ImportOptions) -> Iterator[Item]:
+        """Yield the lines of all files; raise `UserError` if several filters are left to choose."""
+        yield from items_of(options)
+        self._check_filters(str(options.paths[0]))
+
     def about(self, item: Item) -> About | None:
         """Read the document of a line; None for a line of another filter. Raises `BadRow`."""
         sample = item.value
@@ -129,7 +132,7 @@ class _Reader:
             problem_id = problem_id.zfill(5)  # in order
         return About(problem_id, self._question(sample), self._gold(sample))
 
-    def check_filters(self, where: str) -> None:
+    def _check_filters(self, where: str) -> None:
         """Raise `UserError` if there are several filters and none is chosen, or it is unknown."""
         wanted = self.given.get("filter")
         names = sorted(self.filters)
@@ -179,32 +182,30 @@ class _Reader:
             raise BadRow("no gold answer in target", "name it with --map gold_answer=COLUMN")
         return text
 
-    def drafts(self, place: Place, value: Any) -> Iterator[Draft | tuple[str, BadRow]]:
-        """Yield a trace for each repeat."""
-        try:
-            texts = _repeats(value["resps"])
-            grade = self._grade(value) if len(texts) == 1 else None
-        except BadRow as fault:
-            yield place.where, fault
-            return
-        answers = _filtered(value.get("filtered_resps"), texts)
+    def parts(self, item: Item) -> Iterator[tuple[str, Any]]:
+        """Yield the text, the filter's answer and the grade of each repeat."""
+        sample = item.value
+        texts = _repeats(sample["resps"])
+        grade = self._grade(sample) if len(texts) == 1 else None
+        answers = _filtered(sample.get("filtered_resps"), texts)
         for number, (text, filtered) in enumerate(zip(texts, answers, strict=True)):
-            where = f"{place.where}, resps[0][{number}]"
-            if not isinstance(text, str):
-                yield where, BadRow("response is not a text", _AGAIN, text)
-                continue
-            text = storable(text)
-            answer = extract_boxed(text) or filtered or extract_answer(text)
-            length = max(1, round(len(text) / CHARACTERS_PER_TOKEN))
-            trace = TraceRecord(
-                trace_id=-1,
-                num_tokens=length,
-                answer=answer,
-                text=text,
-                graded=grade,
-                counted=False,
-            )
-            yield Draft(where, trace)
+            yield f"{item.where}, resps[0][{number}]", (text, filtered, grade)
+
+    def draft(self, part: Any) -> Draft:
+        """Make the trace of a repeat. Raises `BadRow`."""
+        text, filtered, grade = part
+        if not isinstance(text, str):
+            raise BadRow("response is not a text", _AGAIN, text)
+        text = storable(text)
+        trace = TraceRecord(
+            trace_id=-1,
+            num_tokens=max(1, round(len(text) / CHARACTERS_PER_TOKEN)),
+            answer=extract_boxed(text) or filtered or extract_answer(text),
+            text=text,
+            graded=grade,
+            counted=False,
+        )
+        return Draft(trace)
 
     def _grade(self, sample: dict[str, Any]) -> bool | None:
         column = self.given.get("grade")

@@ -15,7 +15,7 @@ from typing import Any
 from simulator.errors import UserError
 from simulator.importers.extraction import extract_answer
 from simulator.importers.formats.inspect_log import share_out
-from simulator.importers.gathering import MISSING, About, Draft, Gathering, check_fields, dig
+from simulator.importers.gathering import MISSING, About, Draft, check_fields, dig, gather
 from simulator.importers.importer import (
     CHARACTERS_PER_TOKEN,
     BadRow,
@@ -25,7 +25,7 @@ from simulator.importers.importer import (
     storable,
     token_count,
 )
-from simulator.importers.items import Item, Place, items_of
+from simulator.importers.items import Item, items_of
 from simulator.importers.token_confidence import ConfidenceTally, ends_of_tokens
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
@@ -70,8 +70,7 @@ def read(options: ImportOptions) -> Reading:
             )
     reader = _Reader(options)
     plain = replace(options, field_map={})
-    gathering = Gathering(options, items_of(plain), reader.about)
-    return gathering.reading(reader.drafts, reader.notes)
+    return gather(options, items_of(plain), reader)
 
 
 @dataclass(slots=True)
@@ -111,7 +110,7 @@ class _Reader:
             self.failed += 1
             return None
         _body(value)
-        problem_id = self._problem_id(item.place, value)
+        problem_id = self._problem_id(item, value)
         listed = self.gold.get(problem_id) if self.gold is not None else None
         if self.gold is not None and listed is None:
             raise BadRow(
@@ -128,11 +127,11 @@ class _Reader:
             raise BadRow(f"{column} is not a text", "name another with --map question=COLUMN")
         return About(problem_id, question, gold)
 
-    def _problem_id(self, place: Place, value: dict[str, Any]) -> str:
+    def _problem_id(self, item: Item, value: dict[str, Any]) -> str:
         found = dig(value, self.id_column or "custom_id")
         if found is MISSING and self.id_column is None:
             found = dig(value, "problem_id")
-            found = place.key if found is MISSING else found
+            found = item.key if found is MISSING else found
         problem_id = None if found is MISSING else answer_text(found, "problem_id")
         if problem_id is None:
             there = ", ".join(list(value)[:12])
@@ -160,36 +159,28 @@ class _Reader:
             )
         return gold
 
-    def drafts(self, place: Place, value: Any) -> Iterator[Draft | tuple[str, BadRow]]:
-        """Yield a trace for each choice."""
-        try:
-            body = _body(value)
-            choices = body["choices"]
-            usage = body.get("usage")
-            usage = usage if isinstance(usage, dict) else {}
-            total = usage.get("completion_tokens")
-            if total is not None:
-                total = token_count(total, "usage.completion_tokens")
-            prompt = usage.get("prompt_tokens")
-            if prompt is not None:
-                prompt = token_count(prompt, "usage.prompt_tokens", least=0)
-        except BadRow as fault:
-            yield place.where, fault
-            return
-        shares: list[int] | None = None
-        if len(choices) > 1 and total is not None and total >= len(choices):
+    def parts(self, item: Item) -> Iterator[tuple[str, Any]]:
+        """Yield each choice, with its share of the usage, and the tokens of the prompt."""
+        body = _body(item.value)
+        choices = body["choices"]
+        usage = body.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
+        total = usage.get("completion_tokens")
+        if total is not None:
+            total = token_count(total, "usage.completion_tokens")
+        prompt = usage.get("prompt_tokens")
+        if prompt is not None:
+            prompt = token_count(prompt, "usage.prompt_tokens", least=0)
+        alone = len(choices) == 1
+        shares: Sequence[int | None] = [total if alone else None] * len(choices)
+        if not alone and total is not None and total >= len(choices):
             shares = share_out(total, [_characters(choice) for choice in choices])
-        for number, choice in enumerate(choices):
-            where = f"{place.where}, choices[{number}]"
-            share = shares[number] if shares else total if len(choices) == 1 else None
-            try:
-                yield self._draft(where, choice, share, alone=len(choices) == 1, prompt=prompt)
-            except BadRow as fault:
-                yield where, fault
+        for number, (choice, share) in enumerate(zip(choices, shares, strict=True)):
+            yield f"{item.where}, choices[{number}]", (choice, share, alone, prompt)
 
-    def _draft(
-        self, where: str, choice: Any, share: int | None, *, alone: bool, prompt: int | None
-    ) -> Draft:
+    def draft(self, part: Any) -> Draft:
+        """Make the trace of a choice. Raises `BadRow`."""
+        choice, share, alone, prompt = part
         if not isinstance(choice, dict):
             raise BadRow("choice is not an object", _AGAIN, choice)
         reasoning, content = _parts(choice)
@@ -224,7 +215,6 @@ class _Reader:
         text = storable(text)
         reason = choice.get("finish_reason")
         return Draft(
-            where,
             TraceRecord(
                 trace_id=-1,
                 num_tokens=num_tokens,
@@ -293,17 +283,15 @@ def _gold_of(options: ImportOptions) -> dict[str, About] | None:
                 raise item.fault
             if not isinstance(row, dict):
                 raise BadRow("not an object", "give rows with problem_id and gold_answer", row)
-            by_name = not {"problem_id", "gold_answer"} & set(row) and item.place.key is None
-            pairs = row.items() if by_name else [(row.get("problem_id", item.place.key), row)]
+            by_name = not {"problem_id", "gold_answer"} & set(row) and item.key is None
+            pairs = row.items() if by_name else [(row.get("problem_id", item.key), row)]
             for key, value in pairs:
                 about = _gold_row(key, value if isinstance(value, dict) else {"gold_answer": value})
                 if about.problem_id in found:
                     raise BadRow(f"{key} occurs twice", "give each problem once")
                 found[str(about.problem_id)] = about
         except BadRow as fault:
-            raise UserError(
-                f"{item.place.where}: {fault.reason}{fault.value}; {fault.remedy}"
-            ) from None
+            raise UserError(f"{item.where}: {fault.reason}{fault.value}; {fault.remedy}") from None
     return found
 
 

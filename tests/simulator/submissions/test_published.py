@@ -10,7 +10,7 @@ from checkout import ROOT, SHARED
 
 from simulator.catalogue.views import connect
 from simulator.errors import UserError
-from simulator.submissions.published import FILE_NAME, read_published
+from simulator.submissions.published import FILE_NAME, PACKAGED, read_published
 from simulator.verification.options import Options
 from simulator.verification.steps import verify_here
 
@@ -18,6 +18,12 @@ SUBMISSIONS = ROOT / "submissions"
 REPORTED = SHARED / "REPORTED.md"
 MODELS = ("DeepSeek-R1-0528-Qwen3-8B", "Qwen3-32B", "gpt-oss-20b")
 BENCHMARKS = ("AIME24", "AIME25", "GPQA-Diamond")
+
+
+def test_the_figures_that_come_with_the_program_are_those_of_the_folder() -> None:
+    readable, packaged = SUBMISSIONS / FILE_NAME, PACKAGED / FILE_NAME
+    assert not packaged.is_symlink()  # a checkout on Windows has none
+    assert packaged.read_bytes() == readable.read_bytes(), f"copy {readable} to {packaged}"
 
 
 def test_figures_are_those_that_were_published() -> None:

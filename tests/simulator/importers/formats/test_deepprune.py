@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from simulator.commands.import_ import import_pool as import_command
 from simulator.commands.import_ import parse_map
 from simulator.errors import UserError
-from simulator.importers.formats.deepprune import mapping_toml, propose_mapping
 from simulator.importers.import_pool import ImportReport, import_pool
 from simulator.importers.importer import ImportOptions
+from simulator.importers.mapping import mapping_toml, propose_mapping
 from simulator.pools.pool import Pool
 
 Row = dict[str, Any]
@@ -381,9 +381,9 @@ GOOD_ROW: Row = {
 
 WRONG_ROWS = [
     ({"response": 7}, r"text is not a text \(7\); name another column with --map text=COLUMN"),
-    ({"response": ...}, "trace without response, the column of text; give every trace one"),
+    ({"response": ...}, "no response, the column of text; columns here: .* out with --map text="),
     ({"num_tokens": 0}, r"num_tokens is below 1 \(0\)"),
-    ({"num_tokens": 5}, "confidences and tokens differ in number .'4 and 5'"),
+    ({"num_tokens": 5}, "confidence and num_tokens differ .'4 and 5'"),
     ({"num_tokens": "5"}, "num_tokens is not a number"),
     ({"true_answer": ...}, "no true_answer, the column of gold_answer; columns here: qid, re"),
     ({"true_answer": None}, "gold_answer is empty"),
@@ -439,7 +439,7 @@ def test_lists_of_different_lengths_are_named(tmp_path: Path) -> None:
 
 def test_duplicate_trace_ids_are_named(tmp_path: Path) -> None:
     rows = [{**GOOD_ROW, "sample_idx": 4}, {**GOOD_ROW, "sample_idx": 4}]
-    _fails(tmp_path, rows, r"\[1\]: duplicate trace \(4\); .*--map trace_id=")
+    _fails(tmp_path, rows, r"\[1\]: duplicate trace \('q, 4'\); .*--map trace_id=")
     assert load_value(tmp_path, rows, field_map={"trace_id": ""}).traces == 2
 
 

@@ -210,9 +210,9 @@ def test_a_wrong_row_is_named(tmp_path: Path, change: Row, message: str) -> None
 
 WRONG_SECOND_ROWS = [
     ({"answer": ...}, "row without an answer field"),
-    ({"text": "a"}, "row with text, unlike the first row; give every row a text, or none"),
-    ({"confidence": [1.0] * 10}, "row with confidence, unlike the first row"),
-    ({"trace_id": 1}, "row with trace_id, unlike the first row"),
+    ({"text": "a"}, r"trace with text, unlike the first \(.*: line 1\); give every .* text, or"),
+    ({"confidence": [1.0] * 10}, "trace with confidence, unlike the first"),
+    ({"trace_id": 1}, "trace with trace_id, unlike the first"),
     ({"gold_answer": "8"}, r"gold_answer differs from .* the same problem in .*line 1 \('8'\)"),
     ({"question": "?"}, "question differs"),
     ({"answer_kind": "text"}, "answer_kind differs"),
@@ -302,7 +302,7 @@ def test_wrong_probes_are_named(tmp_path: Path, change: Row, message: str) -> No
 
 def test_probes_are_of_all_traces_or_none(tmp_path: Path) -> None:
     probed = {**GOOD, "probe_positions": [4], "probe_answers": [7]}
-    _fails(tmp_path, [probed, GOOD], "line 2: row without probe_positions, unlike the first row")
+    _fails(tmp_path, [probed, GOOD], "line 2: trace without probe_positions, unlike the first")
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

@@ -1,0 +1,378 @@
+"""JSON, JSON-lines and Parquet files of any columns: one trace per row, or problems with traces.
+
+An item of a file is one trace (`rows`), a problem with a list of trace objects (`objects`), or a
+problem with one list per field, one element per trace (`lists`). A problem's items may be spread
+over files.
+
+A preset says which column each field has, and is one function here: `read_jsonl` takes columns of
+the fields' own names, `read_deepprune` (THU-KEG/DeepPrune, which publishes no name but
+`true_answer`) finds them by `simulator.importers.field_names`, reports the mapping so that it can
+be given back (`--map field=column …`), and stops if it is unclear. A preset for files of known
+columns passes `Columns` of its own to `_read`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from simulator.answers.equivalence import ANSWER_KINDS
+from simulator.importers.extraction import extract_answer, extract_boxed
+from simulator.importers.field_names import PROBLEM_FIELDS, ROW_FIELDS, TRACE_FIELDS
+from simulator.importers.gathering import MISSING, About, Draft, check_fields, dig, gather
+from simulator.importers.importer import (
+    CHARACTERS_PER_TOKEN,
+    BadRow,
+    ImportOptions,
+    Reading,
+    answer_text,
+    finite_numbers,
+    storable,
+    token_count,
+    verdict,
+)
+from simulator.importers.items import ROW_SUFFIXES, Item, items_of
+from simulator.importers.json_files import AGAIN
+from simulator.importers.mapping import FILE, KEY, Columns, propose_mapping, wrapped
+from simulator.importers.token_confidence import ConfidenceTally
+from simulator.pools.pool import TokenAccuracy
+from simulator.pools.records import TraceRecord
+
+VERSION = "1"
+
+_NULL_IS_NONE = ("text", "num_tokens", "confidence", "probe_positions", "probe_answers")
+"""Fields that a row lacks if they are null in it."""
+
+_ALL_OR_NONE = frozenset({"answer", "num_tokens", "trace_id"})
+"""Fields that every trace has, or none, beside its signals."""
+
+_SHAPES = {
+    "objects": "a list of trace objects per problem",
+    "lists": "problems with one list per field, one element per trace",
+    "rows": "one trace per row",
+}
+
+
+def read_jsonl(options: ImportOptions) -> Reading:
+    """Read one trace per row, from columns of the fields' names.
+
+    `options.field_map` gives the column of a field, a dotted path into nested objects and lists
+    (`usage.tokens`, `answers.0`); an empty column leaves the field out. A row needs a
+    `gold_answer`, a `problem_id` or `question`, an `answer` or `text`, and `num_tokens` or another
+    field that gives a length. `text` may join columns (`reasoning+content`), and `problem_id` may
+    be `@file` (the file's name) or `@key` (the item's key, in an object of items).
+
+    A trace's answer is the last balanced box of its text, else its `answer` (null is no answer),
+    else, without such a column, the last `ANSWER: …` of the text. Its length is `num_tokens` (a
+    number, or a list of token ids), else that of its confidences, else estimated at four characters
+    per token. Confidences are one number per token. Probes are `probe_positions`, tokens generated
+    when probed, and `probe_answers`, a text, number or null each.
+
+    Without `trace_id`, a problem's traces are numbered in the order of the rows; without
+    `problem_id`, problems are numbered in the order of their first rows.
+
+    Raises
+    ------
+    UserError
+        An unknown field, a file that cannot be read, or a bad row.
+    """
+    check_fields(options, ROW_FIELDS)
+    taken = set(options.field_map.values())  # a column given to one field is no other's by name
+    named = {name: name for name in ROW_FIELDS if name not in taken} | dict(options.field_map)
+    columns = Columns({n: column for n, column in named.items() if column}, "rows", found=False)
+    return _read(options, columns, items_of(options, ROW_SUFFIXES))
+
+
+def read_deepprune(options: ImportOptions) -> Reading:
+    """Read problems with their traces, from the columns of the proposed or given mapping.
+
+    As `read_jsonl`, but `options.field_map` corrects a mapping that is proposed. `traces` is the
+    column with the list of trace objects; the columns of trace fields are then inside these
+    objects. `problems` is the key of the list of items, in a file that is an object with several
+    keys. `logprobs` are converted to confidences as DeepConf defines them. A list with only the
+    sampled token's log-probability is something else, and is used only if the user maps it.
+
+    Raises
+    ------
+    UserError
+        As `propose_mapping` does, or a bad problem or trace.
+    """
+    columns = propose_mapping(options)
+    options.progress(f"mapping: {columns.options()}", 0.0)
+    reading = _read(options, columns, items_of(options))
+    reading.mapping = columns.field_map
+    return reading
+
+
+def _read(options: ImportOptions, columns: Columns, items: Iterable[Item]) -> Reading:
+    return gather(options, items, _Table(columns))
+
+
+class _Table:
+    """Reader of items that have these columns."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self.by_field = columns.by_field
+        self.tally = ConfidenceTally()
+
+    def about(self, item: Item) -> About:
+        """Find the problem of an item, in the item or its first trace. Raises `BadRow`."""
+        value = wrapped(item.value) if "traces" in self.by_field else item.value
+        if not isinstance(value, dict):
+            kind = type(value).__name__
+            raise BadRow(f"a JSON {kind}, not an object", f"give JSON objects; {AGAIN}")
+        sources = [value]
+        if self._in_traces(value):
+            traces = self._objects(value)
+            if not traces:
+                raise BadRow("problem without traces", "give each problem its traces")
+            sources.append(traces[0])
+        named = {KEY: item.key, FILE: item.path.stem}
+        columns = {name: self.by_field.get(name, "") for name in PROBLEM_FIELDS}
+        values = self._values((n for n in columns if columns[n] not in named), sources)
+        values |= {n: named[column] for n, column in columns.items() if column in named}
+        for name in ("problem_id", "gold_answer"):
+            if name in values:
+                values[name] = answer_text(values[name], name)
+                if values[name] is None:
+                    raise BadRow(f"{name} is empty", f"give each problem its {name}")
+            elif name == "gold_answer" or values.get("question") is None:
+                raise self._no_column(name, value)
+        kind = values.get("answer_kind") or ""
+        if kind not in ("", *ANSWER_KINDS):
+            raise BadRow("unknown answer_kind", f"use one of {', '.join(ANSWER_KINDS)}", kind)
+        question = _text(values.get("question"), "question")
+        return About(values.get("problem_id"), question, values["gold_answer"], kind)
+
+    def _in_traces(self, value: dict[str, Any]) -> list[str]:
+        """Return the columns of problem fields that the traces of a problem have, not itself."""
+        if self.columns.shape != "objects":
+            return []
+        columns = (self.by_field.get(name, KEY) for name in PROBLEM_FIELDS)
+        return [c for c in columns if c not in (KEY, FILE) and dig(value, c) is MISSING]
+
+    def parts(self, item: Item) -> Iterator[tuple[str, Any]]:
+        """Yield the sources of each trace's fields: the trace itself, then its item."""
+        if self.columns.shape == "rows":
+            yield item.where, (item.value,)
+            return
+        value = wrapped(item.value)
+        lists = self.columns.shape == "lists"
+        traces = self._from_lists(value) if lists else self._objects(value)
+        for number, trace in enumerate(traces):
+            column = self.by_field.get("traces", "trace")
+            yield f"{item.where}.{column}[{number}]", (trace, value)
+
+    def _objects(self, value: dict[str, Any]) -> list[Any]:
+        traces = dig(value, self.by_field["traces"])
+        if traces is MISSING:
+            raise self._no_column("traces", value)
+        if not isinstance(traces, list):
+            raise BadRow("traces are not a list", _other("traces"), traces)
+        return traces
+
+    def _from_lists(self, value: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return one object per trace, of the same columns as the item."""
+        lists: dict[str, list[Any]] = {}
+        for name in (name for name in TRACE_FIELDS if name in self.by_field):
+            column = self.by_field[name]
+            joined = name == "text" and dig(value, column) is MISSING
+            for part in column.split("+") if joined else [column]:
+                found = dig(value, part)
+                if found is MISSING:
+                    raise self._no_column(name, value)
+                if not isinstance(found, list):
+                    reason = f"{part} is not a list with one element per trace"
+                    raise BadRow(reason, _other(name))
+                lists[part] = found
+        if len({len(each) for each in lists.values()}) > 1:
+            shown = ", ".join(f"{column}: {len(each)}" for column, each in lists.items())
+            raise BadRow("lists of different lengths", "give one element per trace", shown)
+        return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+
+    def _values(self, names: Iterable[str], sources: list[Any]) -> dict[str, Any]:
+        """Return the value of each field that is there. Raises `BadRow` if one has to be."""
+        values = {}
+        for name in names:
+            column = self.by_field.get(name)
+            if column is None:
+                continue
+            found = _found(sources, column)
+            if found is MISSING and name == "text" and "+" in column:
+                found = _join([_found(sources, part) for part in column.split("+")])
+            if found is MISSING:
+                if self.columns.found or column != name:
+                    raise self._no_column(name, sources[0])
+            elif found is not None or name not in _NULL_IS_NONE or self.columns.found:
+                values[name] = found
+        return values
+
+    def _no_column(self, name: str, there: dict[str, Any], reason: str = "") -> BadRow:
+        column = self.by_field.get(name, name)
+        keys = [str(key) for key in there]
+        shown = ", ".join(keys[:12]) + (", …" if len(keys) > 12 else "")
+        if self.columns.found:
+            remedy = "give all items the same columns"
+            if name in TRACE_FIELDS:
+                remedy += f", or leave the field out with --map {name}="
+            reason = f"no {column}, the column of {name}"
+        else:
+            # A column that another field has is not proposed: never gold_answer as the answer.
+            taken = {each.split(".")[0] for each in self.by_field.values()}
+            free = [other for other in keys if other not in taken]
+            near = [other for other in free if other.split("_")[0] == column.split("_")[0]]
+            near = near or difflib.get_close_matches(column, free, n=1, cutoff=0.5)
+            remedy = f"name the right one with --map {name}={[*near, 'COLUMN'][0]}"
+            reason = reason or f"no column {column}"
+        return BadRow(f"{reason}; columns here: {shown or 'none'}", remedy)
+
+    def draft(self, part: Any) -> Draft:
+        """Make a trace of its sources. Raises `BadRow`."""
+        trace, item = part[0], part[-1]
+        if not isinstance(trace, dict):
+            raise BadRow("trace is not an object", "give traces as JSON objects", trace)
+        self._check_same_problem(trace, item)
+        values = self._values(TRACE_FIELDS, list(part))
+        if not {"answer", "text"} & values.keys():
+            raise self._no_column("answer", trace, "row without an answer field")
+        text = _text(values["text"], "text") if "text" in values else None
+        confidence = self._confidence(values)
+        if "num_tokens" in values:
+            given = values["num_tokens"]
+            num_tokens = token_count(len(given) if isinstance(given, list) else given, "num_tokens")
+        elif confidence is not None:
+            num_tokens = len(confidence)
+        elif text is not None:
+            num_tokens = max(1, round(len(text) / CHARACTERS_PER_TOKEN))
+        else:
+            raise self._no_column("num_tokens", trace)
+        if confidence is not None and len(confidence) != num_tokens:
+            raise BadRow(
+                "confidence and num_tokens differ",
+                "give one number per token, or name other columns with --map num_tokens=COLUMN "
+                "and --map confidence=COLUMN",
+                f"{len(confidence)} and {num_tokens}",
+            )
+        positions, answers = _probes(values, num_tokens)
+        prompt = values.get("prompt_tokens")
+        record = TraceRecord(
+            trace_id=-1,
+            num_tokens=num_tokens,
+            answer=_answer(values, text),
+            prompt_tokens=None if prompt is None else token_count(prompt, "prompt_tokens", least=0),
+            finish_reason=_text(values.get("finish_reason"), "finish_reason"),
+            text=text,
+            confidence=confidence,
+            probe_positions=positions,
+            probe_answers=answers,
+            graded=_grade(values.get("grade")),
+            counted="num_tokens" in values or confidence is not None,
+        )
+        return Draft(record, values.get("trace_id"), _ALL_OR_NONE & values.keys())
+
+    def _check_same_problem(self, trace: dict[str, Any], item: dict[str, Any]) -> None:
+        """Raise `BadRow` if a trace differs from the first one in the problem that both have."""
+        for column in self._in_traces(item):
+            own = dig(trace, column)
+            if own != dig(self._objects(item)[0], column):
+                raise BadRow(
+                    f"{column} differs from that of the problem's first trace",
+                    "name the list of problems with --map problems=KEY if this is one",
+                    own,
+                )
+
+    def _confidence(self, values: dict[str, Any]) -> npt.NDArray[np.float64] | None:
+        if "confidence" in values:
+            given = values["confidence"]
+            remedy = "give one number per token, or leave it out with --map confidence="
+            if not isinstance(given, list) or not given:
+                raise BadRow("confidence is not a list with one number per token", remedy, given)
+            return finite_numbers(given, "confidence", remedy)
+        return self.tally.confidence(values["logprobs"]) if "logprobs" in values else None
+
+    def notes(self, accuracy: TokenAccuracy) -> list[str]:
+        """List a mapping that was found, and the sources of lengths and confidences."""
+        notes = []
+        if self.columns.found:
+            notes = [
+                f"files hold {_SHAPES[self.columns.shape]}",
+                f"mapping: {self.columns.options()}",
+            ]
+        if self.columns.unused:
+            notes.append(f"columns not used: {', '.join(self.columns.unused[:20])}")
+        if accuracy == "estimated":
+            notes.append(f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters per token")
+        return notes + self.tally.notes()
+
+
+def _found(sources: Iterable[Any], column: str) -> Any:
+    """Return the value of a column in the first source that has it, or `MISSING`."""
+    for source in sources:
+        value = dig(source, column)
+        if value is not MISSING:
+            return value
+    return MISSING
+
+
+def _join(parts: list[Any]) -> Any:
+    """Join parts, such as reasoning and content, to one text; skip missing and null parts."""
+    texts = [part for part in parts if part is not MISSING and part not in (None, "")]
+    return "\n\n".join(texts) if all(isinstance(text, str) for text in texts) else texts
+
+
+def _answer(values: dict[str, Any], text: str | None) -> str | None:
+    boxed = extract_boxed(text) if text else None
+    if boxed is not None:
+        return boxed
+    if "answer" in values:
+        return answer_text(values["answer"])
+    return extract_answer(text) if text else None
+
+
+def _grade(value: Any) -> bool | None:
+    graded = None if value is None else verdict(value)
+    if value is not None and graded is None:
+        remedy = "use true/false, 1/0, C/I, or leave it out with --map grade="
+        raise BadRow("grade is neither right nor wrong", remedy, value)
+    return graded
+
+
+def _probes(
+    values: dict[str, Any], num_tokens: int
+) -> tuple[npt.NDArray[np.int64] | None, list[str | None] | None]:
+    """Return the trace's probe positions, in tokens, and the probes' answers."""
+    remedy = "give two lists of one length: tokens generated when probed, and the answers"
+    positions, answers = values.get("probe_positions"), values.get("probe_answers")
+    if positions is None and answers is None:
+        return None, None
+    if not isinstance(positions, list) or not isinstance(answers, list):
+        raise BadRow("probe_positions or probe_answers is not a list", remedy)
+    if len(positions) != len(answers):
+        found = f"{len(positions)} and {len(answers)}"
+        raise BadRow("probe_positions and probe_answers differ", remedy, found)
+    counts = [token_count(each, "probe_positions") for each in positions]
+    if any(first >= second for first, second in pairwise(counts)):
+        raise BadRow("probe_positions are not ascending", remedy)
+    if counts and counts[-1] > num_tokens:
+        found = f"{counts[-1]} of {num_tokens}"
+        raise BadRow("a probe after the trace's end", remedy, found)
+    said = [answer_text(each, "probe_answers") for each in answers]
+    return np.array(counts, dtype=np.int64), said
+
+
+def _text(value: Any, what: str) -> str | None:
+    if value is None and what != "text":
+        return None
+    if not isinstance(value, str):
+        raise BadRow(f"{what} is not a text", _other(what), value)
+    return storable(value)
+
+
+def _other(name: str) -> str:
+    return f"name another column with --map {name}=COLUMN"
