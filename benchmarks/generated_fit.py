@@ -14,6 +14,7 @@ files, so the fit is in-sample and no evidence about any method.
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,6 @@ from typing import Any
 
 import altair as alt
 import numpy as np
-from sample_fit import Problem, Trace, read_scout, settling
 from scipy.stats import rankdata
 
 from simulator.generated.calibration import outlines
@@ -36,6 +36,54 @@ REAL, MADE = "SCOUT (Qwen3-8B)", "generated (after Qwen3-32B)"
 COLOURS = ("#0072B2", "#D55E00")
 POINTS = np.linspace(0, 1, 201)
 COMPARED = ("qwen3-32b/aime24", "qwen3-32b/aime25")
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A trace's length in tokens, its final answer, and its answer after each probe interval."""
+
+    num_tokens: int
+    answer: str | None
+    probes: list[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A problem's gold answer and its traces."""
+
+    gold: str
+    traces: list[Trace]
+
+
+def read_scout(path: Path) -> list[Problem]:
+    """Read the problems of a SCOUT file; probes that do not fit in their trace are dropped."""
+
+    def meant(answer: str) -> str | None:
+        if answer == "ERR":
+            return None
+        return str(int(answer)) if answer.isdigit() else answer
+
+    return [
+        Problem(
+            gold=str(int(problem["gold_answer"])),
+            traces=[
+                Trace(tokens, meant(answer), [meant(p) for p in probes[: (tokens - 1) // 500]])
+                for probes, tokens, answer in problem["each_branch"]
+            ],
+        )
+        for problem in json.loads(path.read_text(encoding="utf-8"))
+    ]
+
+
+def settled_at(trace: Trace) -> float:
+    """Return the fraction of a trace from which on every probe gives the final answer.
+
+    The middle of the probe interval in which it settled: probes cannot tell more.
+    """
+    first = len(trace.probes)
+    while first and trace.probes[first - 1] == trace.answer:
+        first -= 1
+    return min((first + 0.5) * PROBE_TOKENS / trace.num_tokens, 1.0)
 
 
 def lowest_group(series: Floats) -> float:
@@ -138,7 +186,7 @@ class Shape:
             lengths[right].append(trace.num_tokens)
             if trace.answer is None or not trace.probes:
                 continue
-            self.settled[right].append(settling(trace)[0])
+            self.settled[right].append(settled_at(trace))
             for index, answer in enumerate(trace.probes, start=1):
                 part = min(19, int(20 * index * PROBE_TOKENS / trace.num_tokens))
                 self.final_at[part] += (answer == trace.answer, 1)

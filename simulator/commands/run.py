@@ -9,7 +9,7 @@ import click
 
 from simulator.commands.judges import load_tools
 from simulator.commands.progress import note, progress_bar
-from simulator.commands.run_output import print_summary
+from simulator.commands.run_output import note_idle_rules, print_summary, stop_rules
 
 if TYPE_CHECKING:
     from simulator.loading import LoadedPolicy
@@ -221,9 +221,11 @@ def run(
         show_sweep(sweep, folder, summaries, as_json)
         return
     if as_json:
-        click.echo(json.dumps({"run": str(folder)} | summary, indent=2, ensure_ascii=False))
+        document = {"run": str(folder), "stop_rules": stop_rules(folder)} | summary
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
     print_summary(summary)
+    note_idle_rules([folder], summary)
     click.echo(f"run: {folder}")
 
 
@@ -242,10 +244,12 @@ def choose_pools(
 
     pools = [Pool(path) for path in find_pools(cache, patterns)]
     if not pools:
-        from simulator.generated.sample import make_sample
+        from simulator.generated.pools import make_sample
 
         note(f"no pool in {cache}: making a small generated sample (synthetic)")
-        pools = [Pool(make_sample(cache))]
+        path = make_sample(cache)
+        load_tools().score_generated(cache, path)
+        pools = [Pool(path)]
     if not patterns:
         pools = [pool for pool in pools if not pool.info.synthetic] or pools
         usable = [pool for pool in pools if needs <= set(pool.info.signals)]

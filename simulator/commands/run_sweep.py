@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from simulator.commands.run_output import print_heading, print_notes, shown
+from simulator.commands.run_output import (
+    note_idle_rules,
+    print_heading,
+    print_notes,
+    shown,
+    stop_rules,
+)
 
 if TYPE_CHECKING:
     from simulator.runs.sweep import Sweep
@@ -34,7 +40,8 @@ def show_sweep(
     write_whole(folder / PLOT, plot(comparison, "png"))
     if as_json:
         entries = [
-            {"run": str(run)} | summary for run, summary in zip(runs, summaries, strict=True)
+            {"run": str(run), "stop_rules": stop_rules(run)} | summary
+            for run, summary in zip(runs, summaries, strict=True)
         ]
         document = {"sweep": str(folder), "plot": str(folder / PLOT), "runs": entries}
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -45,6 +52,7 @@ def show_sweep(
         if not row.result.unranked
     }
     print_sweep(sweep, runs, summaries, front)
+    note_idle_rules(runs, summaries[0])
     click.echo(f"sweep: {folder} ({len(runs)} runs, {PLOT})")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,7 +11,14 @@ import numpy as np
 
 from simulator.errors import UserError
 from simulator.generated.calibration import CHOICES, Outline, outlines
-from simulator.generated.cells import DATASET, PAPER_TRACES, Cell, Size
+from simulator.generated.cells import (
+    DATASET,
+    PAPER_TRACES,
+    SAMPLE_CELL,
+    SAMPLE_SIZE,
+    Cell,
+    Size,
+)
 from simulator.generated.confidence import confidences
 from simulator.generated.draws import Ints, normal
 from simulator.generated.probing import NOTHING, probe
@@ -18,6 +27,7 @@ from simulator.generated.text import texts
 from simulator.pools.pool import PoolInfo, read_info
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
+from simulator.storage import disk_error, make_folders, remove_empty
 
 VERSION = "1"
 """Version of the generator: to be raised whenever a change alters a byte of a pool."""
@@ -109,11 +119,49 @@ def make_pool(
 
 def _calibration_note(cell: Cell, size: Size) -> str:
     if size.traces < PAPER_TRACES:
-        return f"A small likeness: few problems and traces, lengths divided by {size.shrink}."
+        shrunk = f", lengths divided by {size.shrink}" if size.shrink > 1 else ""
+        return f"A small likeness: few problems and traces{shrunk}."
     return (
         f"Made to meet pass@1 {cell.pass_at_1}%, cons@{PAPER_TRACES} {cell.cons_accuracy}% and a "
         f"mean length of {cell.mean_tokens:,.0f} tokens, as published for this model and benchmark."
     )
+
+
+def make_sample(cache: Path) -> Path:
+    """Make the sample pool in `cache` if it does not exist; return its folder.
+
+    The pool is made in a temporary folder and then moved, so several processes can do this at the
+    same time: the first pool is kept, and all of them have the same bytes.
+
+    Raises
+    ------
+    UserError
+        The disk is full or not writable, or the sample's folder exists and is not a pool.
+    """
+    target = pool_folder(cache, SAMPLE_CELL)
+    if (target / "pool.json").is_file():
+        return target
+    staging = cache / f".sample.{uuid.uuid4().hex[:8]}.tmp"
+    try:
+        make_pool(staging, SAMPLE_CELL, SAMPLE_SIZE, text=True)
+        made = make_folders(target.parent)
+        try:
+            pool_folder(staging, SAMPLE_CELL).rename(target)
+        except OSError:
+            if not target.exists():
+                remove_empty(made)
+                raise
+            if not (target / "pool.json").is_file():
+                raise UserError(f"{target}: exists and is not a pool; remove it") from None
+    except OSError as error:
+        raise disk_error(error, target) from error
+    except UserError as error:
+        if isinstance(error.__cause__, OSError):  # it names the temporary folder
+            raise disk_error(error.__cause__, target) from error.__cause__
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return target
 
 
 def generated_problems(

@@ -2,7 +2,7 @@
 
 Measured on real traces of Qwen3-8B on AIME24 and AIME25, 60 problems x 128, that were probed every
 500 tokens (SCOUT, arXiv 2602.03845). Only these constants come from them, no question, answer or
-trace. `benchmarks/sample_fit.py` shows how well they fit. Within a problem, generated traces are
+trace. `benchmarks/generated_fit.py` shows how well they fit. Within a problem, generated traces are
 independent of one another; real ones are so only roughly.
 """
 

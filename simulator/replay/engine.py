@@ -87,6 +87,8 @@ class Engine:
         True once the policy has answered; from then on nothing more is decoded.
     judging
         The use of the judge; None without a judge.
+    rule_halts
+        How often each kind of stop rule that the policy gave has halted a trace.
     clusters
         The cluster of each trace of the budget as the policy declared it, −1 for none; None if it
         declared no clusters.
@@ -110,6 +112,7 @@ class Engine:
         self.probe_calls = 0
         self.judging = None if judge is None else Judging(judge, problem, order)
         self.clusters: Ints | None = None
+        self.rule_halts: dict[str, int] = {}
         self.log: list[Decode] = []
         self._serving = serving
         self._signals = set(problem.pool.info.signals)
@@ -195,8 +198,19 @@ class Engine:
             self._race(decode, decode.after == length, first)
         elif not self._serving.unlimited:
             self._queue(decode, decode.after == length, None)
+        if until is not None:
+            self._count_halts(decode, until, halts_at, length)
         self.log.append(decode)
         return self._move(index, decode.after, (decode.after == length) & (before != length))
+
+    def _count_halts(self, decode: Decode, until: StopRule, halts_at: Ints, length: Ints) -> None:
+        """Count for each part of a rule the traces that it halted before their end."""
+        for rule in until.parts:
+            if rule is not until:
+                halts_at = rule.halts_at(self.problem, self.order[decode.index], decode.before)
+            halted = int(np.count_nonzero((decode.after == halts_at) & (halts_at < length)))
+            kind = type(rule).__name__
+            self.rule_halts[kind] = self.rule_halts.get(kind, 0) + halted
 
     def _move(self, index: Ints, num_tokens: Ints, done: npt.NDArray[np.bool_]) -> Ints:
         """Set the token counts after a decode; return the numbers of the traces that finished."""

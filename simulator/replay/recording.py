@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -111,10 +112,14 @@ class GradedAnswer:
 
 @dataclass(frozen=True)
 class Replayed:
-    """Record of a policy on one problem in several repeats: tables of DECISIONS and ANSWERS."""
+    """Record of a policy on one problem in several repeats: tables of DECISIONS and ANSWERS.
+
+    `rule_halts` counts the halts by each kind of stop rule that the policy gave.
+    """
 
     decisions: pa.Table
     answers: pa.Table
+    rule_halts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Recorder:
@@ -126,11 +131,13 @@ class Recorder:
         self._waiting: list[tuple[int, Engine, GradedAnswer]] = []
         self._decisions: list[list[npt.NDArray[Any]]] = []
         self._answers: list[list[Any]] = []
+        self._rule_halts: dict[str, int] = {}
 
     def add(self, repeat: int, engine: Engine, answer: GradedAnswer) -> None:
         """Record a repeat after the policy's answer."""
         if engine.judging is not None:
             engine.judging.close()  # many engines wait here
+        add_halts(self._rule_halts, engine.rule_halts)
         self._waiting.append((repeat, engine, answer))
         if len(self._waiting) == AT_ONCE:
             self._put_into_columns()
@@ -153,6 +160,7 @@ class Recorder:
                 ],
             ),
             self._table(ANSWERS, answers),
+            self._rule_halts,
         )
 
     def _table(self, schema: pa.Schema, columns: list[Any]) -> pa.Table:
@@ -243,6 +251,12 @@ class Recorder:
                 problem.class_correct,
             )
         return astuple(facts) if facts else (None,) * len(CLUSTERED)
+
+
+def add_halts(halts: dict[str, int], more: Mapping[str, int]) -> None:
+    """Add the halts by each kind of stop rule in `more` to `halts`."""
+    for rule, number in more.items():
+        halts[rule] = halts.get(rule, 0) + number
 
 
 def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Floats, Ints]:

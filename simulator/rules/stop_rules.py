@@ -42,6 +42,11 @@ class StopRule:
         """Signals that the rule needs."""
         return frozenset()
 
+    @property
+    def parts(self) -> tuple[StopRule, ...]:
+        """The rules that `|` joined; the rule itself if there is only one."""
+        return (self,)
+
     def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
         """Return the token counts at which the rule next holds.
 
@@ -85,6 +90,10 @@ class AnyOf(StopRule):
     @property
     def requires(self) -> frozenset[str]:
         return self.left.requires | self.right.requires
+
+    @property
+    def parts(self) -> tuple[StopRule, ...]:
+        return self.left.parts + self.right.parts
 
     def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
         return np.minimum(

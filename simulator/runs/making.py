@@ -125,9 +125,11 @@ def making(
 def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Merge the complete parts of a run and rename its folder; return its summary."""
     partial = partial_folder(folder)
-    summary = _summary(spec, merge(partial, tasks_of(spec)))
+    totals = merge(partial, tasks_of(spec))
+    summary = _summary(spec, totals)
     write_json(partial / "summary.json", summary)
-    write_json(partial / "run.json", {**spec.identity, **provenance})
+    rules = {"stop_rules": _stop_rules(spec, totals)}
+    write_json(partial / "run.json", {**spec.identity, **rules, **provenance})
     shutil.rmtree(partial / "parts")
     name_folder(folder)
     return summary
@@ -151,6 +153,15 @@ def provenance(began: float, command: Sequence[str], jobs: int, resumed: bool) -
         "jobs": jobs,
         "resumed": resumed,
     }
+
+
+def _stop_rules(spec: RunSpec, totals: Mapping[int, Totals]) -> list[dict[str, Any]]:
+    """List how often each kind of stop rule halted a trace, on each pool on which it was given."""
+    return [
+        {"pool": pool.name, "rule": rule, "halts": halts}
+        for index, pool in enumerate(spec.pools)
+        for rule, halts in sorted(totals[index].rule_halts.items())
+    ]
 
 
 def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ data read and derived for a problem.
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ from simulator.isolation.sandbox import die_with
 from simulator.loading import LoadedPolicy, Strict
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.replay.orders import ROWS_PER_PART, blocks_of
-from simulator.replay.recording import ANSWERS, DECISIONS
+from simulator.replay.recording import ANSWERS, DECISIONS, add_halts
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
 from simulator.runs.spec import RunJudge, RunSpec
@@ -38,6 +39,9 @@ any number of runs. The largest item has 24 MB (`simulator.replay.lockstep`)."""
 
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
 """Compression of parts: 10 bytes per decision, not 45, as all parts of a sweep are on disk."""
+
+RULE_HALTS = b"rule_halts"
+"""Metadata of a part's decisions: halts by each kind of stop rule, which no row tells."""
 
 Progress = Callable[[int, int], None]
 """Progress callback, called with the number of finished replays and their total."""
@@ -228,8 +232,9 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
         serving=spec.serving,
         judge=spec.judge.asked if spec.judge else None,
     )
+    decisions = done.decisions.replace_schema_metadata({RULE_HALTS: json.dumps(done.rule_halts)})
     # The answers come last: a part with answers is complete.
-    for kind, table in (("decisions", done.decisions), ("answers", done.answers)):
+    for kind, table in (("decisions", decisions), ("answers", done.answers)):
         temporary = run.parts / f"{task.name}.{kind}.tmp"
         with (
             pa.OSFile(str(temporary), "wb") as sink,
@@ -253,11 +258,14 @@ def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
     ):
         for task in tasks:
             part = partial / "parts" / task.name
+            pool = totals.setdefault(task.pool, Totals())
             rows = _read_part(part.with_name(f"{task.name}.decisions"))
             if len(rows):
                 decisions.write_table(rows, row_group_size=len(rows))
+            metadata = rows.schema.metadata or {}  # a part of an older version has none
+            add_halts(pool.rule_halts, json.loads(metadata.get(RULE_HALTS, "{}")))
             rows = _read_part(part.with_name(f"{task.name}.answers"))
-            totals.setdefault(task.pool, Totals()).add(rows)
+            pool.add(rows)
             waiting.append(rows)
             if sum(map(len, waiting)) >= ROWS_PER_PART:
                 _write_together(answers, waiting)

@@ -36,12 +36,16 @@ UNDEFINED = {"value": None, "low": None, "high": None}
 
 
 class Totals:
-    """Sums over the repeats of each problem of one pool, in order of addition."""
+    """Sums over the repeats of each problem of one pool, in order of addition.
+
+    `rule_halts` counts the halts by each kind of stop rule; it has no part in the summary.
+    """
 
     def __init__(self) -> None:
         self._sums: dict[str, npt.NDArray[np.float64]] = {}
         self._repeats: dict[str, int] = {}
         self._clustered: dict[str, npt.NDArray[np.float64]] = {}
+        self.rule_halts: dict[str, int] = {}
 
     def add(self, answers: pa.Table) -> None:
         """Add rows of `answers.parquet`, all of one problem."""

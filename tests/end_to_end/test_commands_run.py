@@ -11,7 +11,8 @@ from pools import T, write_pool
 from programs import call
 
 from simulator.cli import COMMANDS, cli
-from simulator.generated.sample import SAMPLE_NAME
+
+SAMPLE_NAME = "generated/sample-8b/aime-like"
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,7 @@ def test_json_is_the_summary_and_nothing_else(capsys: pytest.CaptureFixture[str]
     _, out, _ = call(capsys, "run", "cons@2", "--repeats", "2", "-o", "out", "--json")
     printed = json.loads(out)
     assert printed.pop("run") == "out"
+    assert printed.pop("stop_rules") == []
     assert printed == json.loads(Path("out/summary.json").read_text())
 
 
@@ -96,6 +98,29 @@ def test_a_smaller_budget_than_the_method_asks_for_is_said(
     real_pool()
     _, _, err = call(capsys, "run", "asc", "--repeats", "1")
     assert "budget 2 instead of 40" in err
+
+
+def test_a_stop_rule_that_never_halted_a_trace_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real_pool(probes=True)
+    _, _, err = call(capsys, "run", "sac", "-n", "2", "--repeats", "3")
+    # 10 + 30 + 2 x 20 tokens of 4 traces
+    assert err == "ProbesAgree never halted a trace of test/model/tiny (mean length 20 tokens)\n"
+    _, _, err = call(capsys, "run", "sac", "-n", "2", "--repeats", "3", "-p", "in_a_row=1")
+    assert err == ""
+    _, out, err = call(capsys, "run", "sac", "-n", "2", "--repeats", "3", "--json")
+    assert json.loads(out)["stop_rules"] == [
+        {"pool": "test/model/tiny", "rule": "ProbesAgree", "halts": 0}
+    ]
+    assert err == ""
+    swept = ("run", "sac", "-n", "2", "--repeats", "3", "-p", "in_a_row=1,2,3")
+    _, _, err = call(capsys, *swept)
+    assert "never halted a trace of test/model/tiny in 2 of 3 settings (mean length 20" in err
+    _, out, _ = call(capsys, *swept, "--json")
+    # p's longer trace and q's two halt at 10 tokens, p's other one ends there; 3 repeats.
+    rules = [each["stop_rules"][0]["halts"] for each in json.loads(out)["runs"]]
+    assert rules == [9, 0, 0]
 
 
 def test_resume_without_a_folder_starts_one_or_says_it_is_complete(

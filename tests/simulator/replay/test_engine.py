@@ -20,7 +20,13 @@ from simulator.pools.pool import StoredProblem
 from simulator.replay import lockstep
 from simulator.replay.recording import GradedAnswer, Recorder
 from simulator.replay.serving import Serving
-from simulator.rules.stop_rules import AnyOf, ProbesAgree, StopRule
+from simulator.rules.stop_rules import (
+    AnyOf,
+    ProbesAgree,
+    ReasoningWords,
+    StopRule,
+    TextMatches,
+)
 
 NewFolder = Callable[[], Path]
 
@@ -570,6 +576,39 @@ def test_two_rules_are_named_together(tmp_path: Path) -> None:
     assert isinstance(both, AnyOf)
     told = reasons(tmp_path, None, until=both)
     assert [reason for _, reason in told] == ["ProbesAgree(1) | ProbesAgree(3)"] * 3
+
+
+@pytest.mark.parametrize("slots", [None, 3])
+@pytest.mark.parametrize(
+    ("conditions", "halts"),
+    [
+        ({"until": ProbesAgree(1)}, 3),
+        ({"until": ProbesAgree(1), "tokens": 14}, 2),  # the third has come to 19 tokens
+        ({"until": ProbesAgree(2), "tokens": 35}, 1),  # one of them halts it at its very end
+        ({"until": ProbesAgree(2), "first": 1}, 0),  # the race is over before
+    ],
+)
+def test_halts_by_a_rule_are_those_before_the_end_of_a_trace(
+    tmp_path: Path, slots: int | None, conditions: dict[str, Any], halts: int
+) -> None:
+    engine, sampler = start_engine(write_problem(tmp_path, TRACES), Serving(slots))
+    traces = sampler.start(3)
+    sampler.decode(traces, tokens=5)
+    assert engine.rule_halts == {}
+    sampler.decode(traces, **conditions)
+    assert engine.rule_halts == {"ProbesAgree": halts}
+
+
+def test_each_part_of_a_joined_rule_counts_its_own_halts(tmp_path: Path) -> None:
+    stored = [T(9, "1", {3: "1"}, "ab x cd e"), T(9, "1", {6: "1"}, "ab x cd e")]
+    engine, sampler = start_engine(write_problem(tmp_path, stored))
+    traces = sampler.start(2)
+    sampler.decode(traces, until=TextMatches("x") | ProbesAgree(1) | ProbesAgree(2))
+    assert traces.num_tokens.tolist() == [3, 4]  # tokens of a character
+    assert engine.rule_halts == {"TextMatches": 1, "ProbesAgree": 1}
+    sampler.decode(traces, until=ReasoningWords(1) | ProbesAgree(1))
+    assert traces.num_tokens.tolist() == [3, 6]
+    assert engine.rule_halts == {"TextMatches": 1, "ProbesAgree": 3, "ReasoningWords": 0}
 
 
 # What cannot be asked for

@@ -11,6 +11,7 @@ import pytest
 from pools import T, write_pool
 
 from simulator.errors import UserError
+from simulator.isolation import host
 from simulator.loading import load_policy
 from simulator.pools.pool import Pool
 from simulator.replay.serving import Serving
@@ -266,6 +267,43 @@ def test_a_run_that_was_cut_off_is_taken_up(tmp_path: Path, many: Pool) -> None:
     assert replayed[0] == 50  # problems 0 to 4 were there
     assert results_of(tmp_path / "cut") == results_of(tmp_path / "whole")
     assert not partial_folder(tmp_path / "cut").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_run_records_the_halts_by_each_kind_of_stop_rule(tmp_path: Path, jobs: int) -> None:
+    # In 4 repeats, p's traces halt at 5 and 8, the end of the second; q's have one probe or none.
+    halting = write_pool(
+        tmp_path,
+        {
+            "p": [T(9, "1", {2: "1", 5: "1"}), T(8, "1", {4: "1", 8: "1"})],
+            "q": [T(9, "1", {5: "1"}), T(9, "1", {})],
+        },
+    )
+    idle = write_pool(tmp_path, {"p": [T(9, "1", {5: "1"})] * 2}, benchmark="idle")
+    policy = tmp_path / "rules.py"
+    policy.write_text(
+        "from simulator import Policy, ProbesAgree\n"
+        "class Rules(Policy):\n"
+        "    requires = {'probes'}\n"
+        "    def solve(self, problem, sampler):\n"
+        "        sampler.decode(sampler.start(2), until=ProbesAgree(2))\n"
+    )
+    for in_process in (True, False):
+        loaded = host.load(str(policy), {}, in_process=in_process)
+        spec = RunSpec(loaded, [halting, idle], None, 4, 0, Serving())
+
+        def stop(done: int, total: int) -> None:
+            if done > 4:
+                raise KeyboardInterrupt
+
+        run = tmp_path / f"run-{in_process}"
+        with pytest.raises(KeyboardInterrupt):
+            make_run(spec, run, progress=stop, jobs=jobs)
+        make_run(spec, run, resume=True, jobs=jobs)
+        assert json.loads((run / "run.json").read_text())["stop_rules"] == [
+            {"pool": "test/model/tiny", "rule": "ProbesAgree", "halts": 4},
+            {"pool": "test/model/idle", "rule": "ProbesAgree", "halts": 0},
+        ]
 
 
 def test_resuming_another_run_says_what_differs(tmp_path: Path, many: Pool) -> None:

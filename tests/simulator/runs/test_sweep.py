@@ -453,6 +453,7 @@ def test_json_has_every_summary(shell: Any) -> None:
     assert (printed["sweep"], printed["plot"]) == ("out", "out/sweep.png")
     for entry, name in zip(printed["runs"], ["patience=2", "patience=1"], strict=True):
         assert entry.pop("run") == f"out/{name}"
+        assert entry.pop("stop_rules") == []
         assert entry == json.loads(Path("out", name, "summary.json").read_text())
 
 

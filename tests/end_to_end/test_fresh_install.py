@@ -1,0 +1,123 @@
+"""Every method on a fresh machine: an empty folder, and none but the core dependencies."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from checkout import ROOT
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from simulator.loading import method_names
+
+PROGRAM = """
+import sys
+
+class OnlyTheCore:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, OnlyTheCore())
+from simulator.cli import main
+main(sys.argv[1:])
+"""
+"""The command line where the modules in ABSENT cannot be imported."""
+
+SPELLED = {"cons@N": "cons@16", "short-m@k": "short-3@16"}
+METHODS = [SPELLED.get(name, name) for name in method_names()]
+
+CUT_TRACES = ["short-3@16", "sac", "parallel-probe", "deepconf-low", "deepconf-high", "deepprune"]
+"""Methods that must leave traces of the sample unfinished."""
+
+FEWER_TRACES = ["pass@1", "asc", "esc", "sprt", "msprt", "doubling", "oracle"]
+"""Methods that must start fewer traces than they may; the oracle where none is right."""
+
+WHOLE = ["cons@16", "deepconf-offline", "self-certainty"]
+"""Methods that decode every trace to its end."""
+
+
+def with_dependencies(requirements: list[str]) -> set[str]:
+    """Return what an installer would install: these distributions and what they need in turn."""
+    waiting = [Requirement(each) for each in requirements]
+    seen: set[tuple[str, str]] = set()
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        for extra in {"", *requirement.extras} - {e for other, e in seen if other == name}:
+            seen.add((name, extra))
+            with suppress(PackageNotFoundError):  # it is for another system
+                further = [Requirement(each) for each in requires(name) or ()]
+                waiting += [
+                    each
+                    for each in further
+                    if each.marker is None or each.marker.evaluate({"extra": extra})
+                ]
+    return {name for name, _ in seen}
+
+
+@cache
+def absent_modules() -> frozenset[str]:
+    """List the modules of this environment that an install without extras would not have."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    present = {project["name"], *with_dependencies(project["dependencies"])}
+    return frozenset(
+        module
+        for module, names in packages_distributions().items()
+        if not present & {canonicalize_name(name) for name in names}
+    )
+
+
+def fresh(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in an empty folder, without a cache of pools."""
+    return subprocess.run(
+        [sys.executable, "-c", f"ABSENT = {set(absent_modules())}\n{PROGRAM}", *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "DEEPPRUNE_SIM_CACHE": str(folder / "cache")},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_extras_are_absent_and_the_core_is_there() -> None:
+    extras = {"torch", "transformers", "tokenizers", "sentence_transformers", "peft", "accelerate"}
+    assert absent_modules() >= extras | {"inspect_ai", "pytest", "statsmodels"}
+    core = {"sklearn", "scipy", "numpy", "pandas", "pyarrow", "math_verify", "streamlit", "click"}
+    assert not absent_modules() & (core | {"simulator", "judges", "leaderboard_app"})
+
+
+def test_every_method_is_expected_to_do_something() -> None:
+    assert sorted([*CUT_TRACES, *FEWER_TRACES, *WHOLE]) == sorted(METHODS)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_in_an_empty_folder(tmp_path: Path, method: str) -> None:
+    done = fresh(tmp_path, "run", method, "--repeats", "2", "-o", "out", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "making a small generated sample (synthetic)" in done.stderr.splitlines()[0]
+    run: dict[str, Any] = json.loads(done.stdout)
+    (entry,) = run["pools"]
+    assert entry["pool"] == "generated/sample-8b/aime-like"
+    assert entry["synthetic"]
+    assert 0.5 < entry["metrics"]["accuracy"]["value"] <= 1
+    assert [rule for rule in run["stop_rules"] if not rule["halts"]] == []
+
+    decisions = pq.read_table(tmp_path / "out" / "decisions.parquet")
+    cut = pc.and_(pc.invert(decisions["finished"]), pc.greater(decisions["num_tokens"], 0))
+    assert pc.any(cut).as_py() == (method in CUT_TRACES)
+    started = entry["metrics"]["traces_started"]["value"]
+    assert (started < entry["budget"]) == (method in FEWER_TRACES)
+    saved = entry["metrics"]["reduction"]["value"]
+    assert (saved == 0) if method in WHOLE else (saved > 0.02)
