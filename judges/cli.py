@@ -23,7 +23,7 @@ COMMANDS = {
     cls=LazyGroup,
     lazy=COMMANDS,
     context_settings=SETTINGS,
-    epilog="Example: deepprune-sim judge score lexical -d 'epoch/*'",
+    epilog="\b\nExample:\n  deepprune-sim judge score lexical -d 'epoch/*'",
 )
 def judge() -> None:
     """Score, train and evaluate judges.

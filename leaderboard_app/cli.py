@@ -37,7 +37,7 @@ and no automatic display of bare expressions."""
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExamples:\n"
     "  deepprune-sim leaderboard\n"
-    "  deepprune-sim leaderboard --submissions my-board/submissions --port 8600 --headless",
+    "  deepprune-sim leaderboard --submissions board/submissions --port 8600",
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
 @click.option("--address", default="localhost", show_default=True, help="Address to listen on.")

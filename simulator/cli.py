@@ -34,12 +34,15 @@ COMMANDS = {
 }
 """`module:function` and help line of each command, so that `--help` imports none of them."""
 
+COMPLETE = "_DEEPPRUNE_SIM_COMPLETE"
+"""The environment variable by which a shell asks for the words that may come next."""
+
 
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
     context_settings=SETTINGS,
-    epilog="Example: deepprune-sim run cons@64",
+    epilog="\b\nExample:\n  deepprune-sim run cons@64",
 )
 @click.version_option(package_name="deepprune-sim")
 def cli() -> None:
@@ -48,6 +51,10 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line; a user's error ends in one line on stderr and exit code 2."""
+    if os.environ.get(COMPLETE, "").endswith("_complete"):
+        with suppress(Exception):  # a shell that waits for words has no use for an error
+            cli.main(prog_name="deepprune-sim", standalone_mode=False)
+        sys.exit()
     try:
         _make_output_safe()
         with _ended_by_signals():
@@ -55,6 +62,8 @@ def main(args: list[str] | None = None) -> None:
             sys.stdout.flush()  # here, where a full disk can still be reported
     except (click.ClickException, UserError) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        if isinstance(error, click.MissingParameter) and error.ctx is not None:
+            text = f"{text.rstrip('.')}; see {error.ctx.command_path} --help"
         fail(text)
     except Interrupted as error:
         fail(str(error), code=error.code)

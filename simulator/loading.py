@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 
 from simulator.errors import PolicyError, UserError
-from simulator.methods import METHODS
+from simulator.methods import METHODS, explain_numbers, match_name, shown_name
 from simulator.policy.base import Policy
 from simulator.policy.solving import describe, explain
 from simulator.signals import NEEDS
@@ -77,14 +77,14 @@ def load_policy(
         The name is unknown (the message names the nearest), or a value does not fit.
     """
     settings = dict(settings or {})
-    builtin = _match_builtin(spec)
+    builtin = match_name(spec)
     if builtin is not None:
-        path, in_name = builtin
+        template, in_name = builtin
         budget = int(in_name.pop("budget")) if "budget" in in_name else None
         for name in in_name:
             if name in settings:
                 raise UserError(f"-p {name}: the name {spec} sets it already; change the name")
-        module, kind = _builtin_class(path)
+        module, kind = _builtin_class(METHODS[template])
         source = inspect.getsource(module)
         file = module.__name__.replace(".", "/") + ".py"
         policy, parameters = _instantiate(kind, in_name | settings, spec)
@@ -113,42 +113,32 @@ def load_policy(
 
 def method_names() -> list[str]:
     """Return the built-in names as they are shown: cons@N, short-m@k."""
-    return [_shown(template) for template in METHODS]
-
-
-def _shown(template: str) -> str:
-    if "{m}" in template:
-        return template.replace("{m}", "m").replace("{budget}", "k")
-    return template.replace("{budget}", "N")
-
-
-def _match_builtin(spec: str) -> tuple[str, dict[str, str]] | None:
-    for template, path in METHODS.items():
-        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[0-9]+)", re.escape(template))
-        if match := re.fullmatch(pattern, spec):
-            return path, match.groupdict()
-    return None
+    return [shown_name(template) for template in METHODS]
 
 
 def _unknown_name(spec: str) -> str:
     """Return an error that names the nearest built-in, with the numbers that were typed."""
+    if lettered := match_name(spec, "[0-9]+|[NMKnmk]"):
+        return f"{shown_name(lettered[0])}: {explain_numbers(lettered[0])}"
     typed = re.findall(r"[0-9]+", spec)
     candidates = {}
     for template in METHODS:
         holes = len(re.findall(r"\{\w+\}", template))
-        numbers = typed if len(typed) == holes else []
         name = template
-        for number in numbers:
+        for number in typed if len(typed) == holes else []:
             name = re.sub(r"\{\w+\}", number, name, count=1)
-        candidates[_shown(name)] = name
+        candidates[shown_name(name)] = explain_numbers(name)
     near = difflib.get_close_matches(spec.lower(), candidates, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"built-in: {', '.join(method_names())}"
+    hint = f"built-in: {', '.join(method_names())}"
+    if near:
+        explained = f" ({candidates[near[0]]})" if candidates[near[0]] else ""
+        hint = f"did you mean {near[0]}{explained}?"
     return f"{spec}: neither a built-in method nor a .py file; {hint}"
 
 
 def is_builtin(spec: str) -> bool:
     """Check whether `spec` names a built-in method."""
-    return _match_builtin(spec) is not None
+    return match_name(spec) is not None
 
 
 def split_file(spec: str) -> tuple[str, str]:
@@ -297,7 +287,7 @@ def describe_methods() -> list[dict[str, Any]]:
         in_name = re.findall(r"\{(\w+)\}", template)
         rows.append(
             {
-                "name": _shown(template),
+                "name": shown_name(template),
                 "summary": inspect.cleandoc(kind.__doc__ or "").partition("\n")[0],
                 "parameters": {k: v for k, v in kind.parameters().items() if k not in in_name},
                 "requires": sorted(kind.requires),

@@ -18,7 +18,7 @@ ORDER = {
     "simulator": """
         errors signals statistics storage answers pools generated importers hub rules policy
         methods loading replay isolation conformance runs report submissions verification
-        catalogue api commands cli
+        catalogue api completion commands cli
     """.split(),  # noqa: SIM905  (a list a line would be long)
     "judges": """
         prefixes protocol loading kinds scores pairs evaluation training runs for_commands

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from judges.commands.options import (
     picture_option,
     truncation_option,
 )
+from simulator.commands.options import chosen_format, json_option
 from simulator.commands.progress import note, progress_bar
 from simulator.commands.report import write_whole
 from simulator.errors import UserError
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     name="eval",
     epilog="\b\nExamples:\n"
     "  deepprune-sim judge eval otis lexical embedding --roc roc.svg\n"
-    "  deepprune-sim judge eval otis embedding:model=minilm -t tokens=500 --format latex\n"
-    "  deepprune-sim judge eval otis hf:model=qwen3-4b --calibration calibration.png",
+    "  deepprune-sim judge eval otis embedding:model=minilm --format csv\n"
+    "  deepprune-sim judge eval otis hf:model=qwen3-4b --calibration reliable.png",
 )
 @pairs_argument
 @click.argument("judges", nargs=-1, required=True, metavar="JUDGE...")
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Skip pairs in which a prefix is a whole trace, including its answer.",
 )
-@format_option()
+@format_option("Output format.  [default: table]")
+@json_option
 @picture_option("--roc", "Draw ROC curves (.svg, .png).")
 @picture_option("--calibration", "Draw the share of same-answer pairs by score (.svg, .png).")
 def evaluate(
@@ -55,7 +56,8 @@ def evaluate(
     truncation: str | None,
     split: str,
     unfinished_only: bool,
-    form: str,
+    form: str | None,
+    as_json: bool,
     roc: Path | None,
     calibration: Path | None,
 ) -> None:
@@ -71,6 +73,7 @@ def evaluate(
     from judges.pairs.pair_sets import PairSet
     from judges.prefixes import Truncation
 
+    form = chosen_format(form, as_json) or "table"
     check_plots(roc, calibration)
     pair_set = PairSet(pairs)
     cut = None if truncation is None else Truncation.parse(truncation)
@@ -106,14 +109,15 @@ def check_plots(*files: Path | None) -> None:
 
 def show(rows: Sequence[Row], form: str) -> None:
     """Print a comparison of judges."""
+    from judges.evaluation.evaluate import DISPENSABLE, HEADERS, NOTES, RIGHT, cells
     from judges.evaluation.evaluate import FORMATS as RENDER
-    from judges.evaluation.evaluate import HEADERS, NOTES, RIGHT, cells
-    from simulator.report.tables import print_table
+    from simulator.report.tables import print_table, print_wrapped
 
-    if form == "table" and sys.stdout.isatty():
-        print_table(HEADERS, [cells(row) for row in rows], RIGHT)
+    if form == "table":
+        print_table(HEADERS, [cells(row) for row in rows], RIGHT, DISPENSABLE)
+        click.echo()
         for line in NOTES:
-            click.echo(line)
+            print_wrapped(line)
     else:
         click.echo(RENDER[form](rows), nl=False)
 

@@ -8,13 +8,21 @@ from typing import Any
 
 import click
 
-FORMATS = ("table", "markdown", "latex", "json")
+from simulator import completion
+
+FORMATS = ("table", "markdown", "latex", "csv", "json")
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 pairs_argument = click.argument("pairs", type=click.Path(path_type=Path), metavar="PAIRS")
 pools_option = click.option(
-    "-d", "--pool", "patterns", multiple=True, required=True, help="Pool name or glob."
+    "-d",
+    "--pool",
+    "patterns",
+    multiple=True,
+    required=True,
+    shell_complete=completion.pools,
+    help="Pool name or glob.",
 )
 
 
@@ -47,16 +55,9 @@ def seed_option(help: str) -> Option:
     return number_option("--seed", 0, help, least=0)
 
 
-def format_option(help: str | None = None) -> Option:
+def format_option(help: str) -> Option:
     """Make `--format` for a comparison of judges."""
-    return click.option(
-        "--format",
-        "form",
-        type=click.Choice(FORMATS),
-        default="table",
-        show_default=True,
-        help=help,
-    )
+    return click.option("--format", "form", type=click.Choice(FORMATS), help=help)
 
 
 def picture_option(name: str, help: str) -> Option:

@@ -14,8 +14,8 @@ TRUNCATIONS = ("words=25", "tokens=500")
 
 @click.command(
     epilog="\b\nExamples:\n"
-    "  deepprune-sim judge pairs -d 'epoch/*' -o otis --test-model 'gemini*' --test-model phi-4\n"
-    "  deepprune-sim judge pairs -d '*/mmlu-pro' -o mmlu -t tokens=250,tokens=500 --test-share 1"
+    "  deepprune-sim judge pairs -d 'epoch/*' -o otis --test-model 'gemini*'\n"
+    "  deepprune-sim judge pairs -d '*/mmlu-pro' -o mmlu -t words=25 --test-share 1"
 )
 @pools_option
 @output_option("A new folder to write the pairs to.")
@@ -67,7 +67,7 @@ def pairs(
     from judges.prefixes import Truncation
     from simulator.pools.folders import cache_folder, find_pools
     from simulator.pools.pool import Pool
-    from simulator.report.tables import print_table
+    from simulator.report.tables import print_table, print_wrapped
 
     texts = ",".join(truncations or TRUNCATIONS).split(",")
     cuts = [Truncation.parse(text) for text in dict.fromkeys(texts)]
@@ -94,7 +94,8 @@ def pairs(
     ]
     headers = ["pool", "train pairs (same)", "test pairs (same)", *REASONS.values()]
     print_table(headers, rows, [False, *[True] * 6])
-    click.echo(f"\nsplit by {made.info['split']}; the last columns count traces left out")
+    click.echo()
+    print_wrapped(f"split by {made.info['split']}; the last columns count traces left out")
     click.echo(f"pairs: {output}")
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from simulator import completion
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.report import PICTURES, write_whole
 from simulator.errors import UserError
@@ -13,7 +14,7 @@ from simulator.errors import UserError
     epilog="\b\nExamples:\n  deepprune-sim judge redundancy\n"
     "  deepprune-sim judge redundancy 'epoch/*' --plot redundancy.svg"
 )
-@click.argument("patterns", metavar="[POOL]...", nargs=-1)
+@click.argument("patterns", metavar="[POOL]...", nargs=-1, shell_complete=completion.pools)
 @cache_option
 @json_option
 @click.option(
@@ -35,7 +36,7 @@ def redundancy(
     from judges.evaluation.redundancy import PUBLISHED, plot, redundancies
     from simulator.pools.folders import cache_folder, find_pools
     from simulator.pools.pool import Pool
-    from simulator.report.tables import print_table
+    from simulator.report.tables import FOLD, print_table, print_wrapped
     from simulator.statistics import Estimate
 
     for file in pictures:
@@ -73,8 +74,8 @@ def redundancy(
             ]
             for row in rows
         ]
-        print_table(headers, cells, [False, True, True, True, True])
-        click.echo(PUBLISHED)
+        print_table(headers, cells, [False, True, True, True, True], give_up=[FOLD])
+        print_wrapped(PUBLISHED)
     for file in pictures:
         write_whole(file, plot(rows, file.suffix.lower()[1:]))
         click.echo(f"wrote {file}", err=True)

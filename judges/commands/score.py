@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.command(
     epilog="\b\nExamples:\n  deepprune-sim judge score lexical -d 'epoch/*' -t words=25 -j 2\n"
     "  deepprune-sim judge score oracle:auroc=0.87 -d scout/qwen3-8b/aime24\n"
-    "  deepprune-sim judge score hf -d 'epoch/*' --pairs greedy -p tau=.5,.63 --repeats 16"
+    "  deepprune-sim judge score hf -d 'epoch/*' --pairs greedy -p tau=.5,.63 -n 64"
 )
 @click.argument("judge")
 @pools_option

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,8 +18,12 @@ from judges.commands.options import (
     seed_option,
     truncation_option,
 )
+from simulator.commands.options import chosen_format, json_option, print_json
 from simulator.commands.progress import note, stages_shown
 from simulator.errors import UserError, interrupted
+
+if TYPE_CHECKING:
+    from judges.evaluation.evaluate import Row
 
 BASE = "Qwen/Qwen3-4B-Instruct-2507"
 """Base model of DeepPrune's judge."""
@@ -28,11 +33,11 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
     epilog="\b\nExamples:\n"
     "  deepprune-sim judge train otis embedding -o minilm -t tokens=500\n"
     "\b\n  A grid of twelve, compared on the test side:\n"
-    "  deepprune-sim judge train otis embedding -o grid -t words=10,words=25,tokens=500 \\\n"
-    "      --loss cross-entropy,focal --oversample 1,2\n"
+    "  deepprune-sim judge train otis embedding -o grid --oversample 1,2 \\\n"
+    "      -t words=10,words=25,tokens=500 --loss cross-entropy,focal\n"
     "\b\n  Qwen3-4B on four GPUs:\n"
-    "  accelerate launch --num_processes 4 -m simulator.cli judge train otis hf -o qwen3-4b \\\n"
-    "      --recompute --batch 64 --accumulate 4 --learning-rate 1e-5"
+    "  accelerate launch --num_processes 4 -m simulator.cli judge train otis hf \\\n"
+    "      -o qwen3-4b --recompute --batch 64 --accumulate 4 --learning-rate 1e-5"
 )
 @pairs_argument
 @click.argument("kind", type=click.Choice(["embedding", "hf"]), metavar="embedding|hf")
@@ -94,7 +99,8 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
 @seed_option("Seed for the order of pairs and everything else that is random.")
 @number_option("--save-every", 200, "Updates between checkpoints; 0 for none.", least=0)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
-@format_option("Format of a grid's comparison.")
+@format_option("Format of a grid's comparison.  [default: table]")
+@json_option
 @picture_option("--roc", "Draw the ROC curves of a grid (.svg, .png).")
 def train(
     pairs: Path,
@@ -113,7 +119,8 @@ def train(
     device: str,
     save_every: int,
     resume: bool,
-    form: str,
+    form: str | None,
+    as_json: bool,
     roc: Path | None,
     **settings: Any,
 ) -> None:
@@ -133,6 +140,7 @@ def train(
     from judges.prefixes import Truncation
     from judges.training.train import Recipe, grid, train
 
+    form = chosen_format(form, as_json) or "table"
     check_plots(roc)
     pair_set = PairSet(pairs)
     cuts = [pair_set.truncations[0]]
@@ -178,9 +186,13 @@ def train(
                 )
         except KeyboardInterrupt as error:
             raise interrupted(error, "; go on with the same command and --resume") from None
-        click.echo(f"judge: {kind}:model={folder}")
-    if len(recipes) > 1:
-        _compare(pair_set, kind, recipes, folders, form, roc)
+        if not as_json:
+            click.echo(f"judge: {kind}:model={folder}")
+    rows = _compare(pair_set, kind, recipes, folders, roc) if len(recipes) > 1 else []
+    if as_json:
+        _print_json(kind, recipes, folders, rows)
+    elif rows:
+        show(rows, form)
 
 
 def _folder(recipe: Any) -> str:
@@ -188,8 +200,8 @@ def _folder(recipe: Any) -> str:
 
 
 def _compare(
-    pair_set: Any, kind: str, recipes: list[Any], folders: list[Path], form: str, roc: Path | None
-) -> None:
+    pair_set: Any, kind: str, recipes: list[Any], folders: list[Path], roc: Path | None
+) -> list[Row]:
     """Compare every judge of a grid on the test side."""
     from judges.evaluation.evaluate import compare, score_pairs
     from judges.loading import load_judge
@@ -198,5 +210,16 @@ def _compare(
         score_pairs(pair_set, load_judge(f"{kind}:model={folder}"), recipe.name)
         for recipe, folder in zip(recipes, folders, strict=True)
     ]
-    show(compare(scored), form)
     draw(scored, roc, None)
+    return compare(scored)
+
+
+def _print_json(kind: str, recipes: list[Any], folders: list[Path], rows: Sequence[Row]) -> None:
+    """Print the judges that were trained and, of a grid, their comparison."""
+    from judges.evaluation.evaluate import as_document
+
+    judges = [
+        {"name": recipe.name, "judge": f"{kind}:model={folder}", "path": str(folder)}
+        for recipe, folder in zip(recipes, folders, strict=True)
+    ]
+    print_json({"judges": judges, "comparison": as_document(rows) if rows else None})

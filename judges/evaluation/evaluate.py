@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +16,7 @@ from judges.evaluation.metrics import Floats, Ints, Labels, Quality, quality
 from judges.pairs.pair_sets import Group, PairSet
 from judges.protocol import AnyJudge, StoredJudge
 from simulator.errors import UserError
-from simulator.report.tables import aligned
+from simulator.report.tables import FOLD
 from simulator.report.text import escape_latex
 from simulator.statistics import Estimate
 
@@ -160,6 +162,9 @@ HEADERS = (
 RIGHT = (False, False, False, *[True] * 8)
 """Columns that are right-aligned."""
 
+DISPENSABLE = ("calibration error", FOLD, "problems", "unfinished %", "same %", "pairs")
+"""Columns to drop on a narrow terminal, in this order, and when to fold intervals."""
+
 NOTES = (
     "Positive: same answer. TNR@0.2: share of different-answer pairs rejected at the threshold "
     "that rejects 20% of the same-answer pairs. Within problems: AUROC inside each problem of each "
@@ -195,12 +200,6 @@ def _estimate(estimate: Estimate | None) -> str:
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3f}"
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-
-
-def as_table(rows: Sequence[Row]) -> str:
-    """Format rows as aligned text."""
-    notes = "".join(f"{note}\n" for note in NOTES)
-    return aligned(HEADERS, [cells(row) for row in rows], RIGHT) + "\n" + notes
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
@@ -243,15 +242,38 @@ def as_rows(rows: Sequence[Row]) -> list[dict[str, Any]]:
     ]
 
 
+def as_csv(rows: Sequence[Row]) -> str:
+    """Format as CSV with unrounded values, intervals in columns, no notes."""
+    table = []
+    for row in as_rows(rows):
+        line: dict[str, Any] = {}
+        for key, value in row.items():
+            if key in ("auroc", "tnr", "within"):
+                ends = value or {"value": None, "low": None, "high": None}
+                line |= {key: ends["value"], f"{key}_low": ends["low"], f"{key}_high": ends["high"]}
+            else:
+                line[key] = value
+        table.append(line)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def as_document(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return `{"rows": […], "notes": […]}` for JSON."""
+    return {"rows": as_rows(rows), "notes": list(NOTES)}
+
+
 def as_json(rows: Sequence[Row]) -> str:
-    """Format rows as JSON: `{"rows": […], "notes": […]}`."""
-    document = {"rows": as_rows(rows), "notes": list(NOTES)}
-    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Format `as_document` as JSON."""
+    return json.dumps(as_document(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[Row]], str]] = {
-    "table": as_table,
     "markdown": as_markdown,
     "latex": as_latex,
+    "csv": as_csv,
     "json": as_json,
 }

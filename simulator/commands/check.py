@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from simulator import completion
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import stages_shown
 
@@ -26,11 +27,23 @@ PROBLEMS, REPEATS = 4, 2
     "  deepprune-sim check my_policy.py -d 'aime25/*/*' --problems 30 --repeats 16\n"
     "  deepprune-sim check my_policy.py --only look-ahead --problem 003 --repeat 1"
 )
-@click.argument("policy")
+@click.argument("policy", shell_complete=completion.policies)
 @click.option(
-    "-d", "--data", "pattern", metavar="POOL", help="Pool to replay. [default: a generated one]"
+    "-d",
+    "--data",
+    "pattern",
+    metavar="POOL",
+    shell_complete=completion.pools,
+    help="Pool to replay. [default: a generated one]",
 )
-@click.option("-p", "settings", multiple=True, metavar="NAME=VALUE", help="Set a parameter.")
+@click.option(
+    "-p",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=completion.parameters,
+    help="Set a parameter.",
+)
 @click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces per problem.")
 @click.option(
     "--problems",
@@ -94,6 +107,7 @@ def check(
     from simulator.conformance.checks import CHECKS, check_policy, fresh_players
     from simulator.errors import UserError
     from simulator.isolation.host import restriction
+    from simulator.report.tables import print_wrapped
     from simulator.runs.sweep import load_settings, parse_grid
 
     if only is not None and only not in CHECKS:
@@ -129,7 +143,7 @@ def check(
             }
         )
     else:
-        click.echo(f"{policy} on {len(cases)} replays of {pool.name}{_where(loaded, kept_by)}")
+        print_wrapped(f"{policy} on {len(cases)} replays of {pool.name}{_where(loaded, kept_by)}")
         for finding in findings:
             _show(finding, CHECKS[finding.check], again, every)
     ctx.exit(1 if failed else 0)
@@ -234,15 +248,17 @@ def _as_dict(finding: Finding, command: list[str], every: list[str]) -> dict[str
 
 
 def _show(finding: Finding, does: str, command: list[str], every: list[str]) -> None:
+    from simulator.report.tables import print_wrapped
+
     mark, colour = ("ok", "green") if finding.passed else ("FAILED", "red")
     if finding.skipped:
         mark, colour = "skipped", "yellow"
     click.echo(f"  {click.style(f'{mark:<8}', fg=colour)}{finding.check:<13}{does}")
     if finding.skipped:
-        click.echo(f"{'':10}{finding.skipped}")
+        print_wrapped(finding.skipped, " " * 10)
     if finding.case is not None:
         case = finding.case
         where = f"problem {case.problem.problem_id}, repeat {case.repeat}, budget {case.budget}"
         click.echo(f"{'':10}{where}:")
-        click.echo(f"{'':10}{finding.detail}")
+        print_wrapped(finding.detail, " " * 10)
         click.echo(f"{'':10}to reproduce: {_again(finding, command, every)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.commands.progress import stages_shown
 from simulator.errors import UserError
@@ -25,10 +26,10 @@ SHOWN_DISAGREEMENTS = 10
     "import",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExample:\n"
-    "  deepprune-sim import jsonl traces/*.jsonl --map num_tokens=usage.output_tokens \\\n"
-    "    --dataset mine --model Qwen3-8B --benchmark aime24",
+    "  deepprune-sim import jsonl traces/*.jsonl --map num_tokens=usage.tokens \\\n"
+    "      --dataset mine --model Qwen3-8B --benchmark aime24",
 )
-@click.argument("format_name", metavar="FORMAT")
+@click.argument("format_name", metavar="FORMAT", shell_complete=completion.formats)
 @click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--dataset", required=True, help="First part of the pool's name: the source.")
 @click.option("--model", required=True, help="Second part: the model that wrote the traces.")
@@ -91,13 +92,17 @@ def import_pool(
     \b
     FORMAT is one of:
       scout      SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
-      inspect    inspect_ai logs (.eval, .json), or a folder with header.json and summaries.json
-      deepprune  DeepPrune data, or any JSON or Parquet of problems with sampled traces; finds the
-                 columns by itself, and asks for --map where they are ambiguous
-      deepconf   pickles written by DeepConf's released code; nothing in them is executed
+      inspect    inspect_ai logs (.eval, .json), or a folder with header.json and
+                 summaries.json
+      deepprune  DeepPrune data, or any JSON or Parquet of problems with sampled
+                 traces; finds the columns by itself, and asks for --map where
+                 they are ambiguous
+      deepconf   pickles of DeepConf's released code; nothing in them is executed
       lm-eval    samples_*.jsonl of lm-evaluation-harness (--log_samples)
-      openai     OpenAI or vLLM responses, also with logprobs; --map gold_answer= or gold_file=
-      jsonl      JSON lines or Parquet, one trace per row; name the columns with --map
+      openai     OpenAI or vLLM responses, also with logprobs; give
+                 --map gold_answer= or --map gold_file=
+      jsonl      JSON lines or Parquet, one trace per row; name the columns
+                 with --map
       parquet    the same as jsonl
 
     The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded. If the
@@ -168,19 +173,20 @@ def parse_map(mapped: Sequence[str]) -> dict[str, str]:
 
 def print_report(report: ImportReport) -> None:
     """Print a table of the imported pool, then notes, skipped rows and disagreements."""
-    from simulator.report.tables import print_table
+    from simulator.report.tables import print_fields, print_table
 
-    rows = [
-        ["pool", report.name],
-        ["path", str(report.path)],
-        ["fingerprint", report.fingerprint],
-        ["problems", f"{report.problems:,}"],
-        ["traces", f"{report.traces:,}"],
-        ["tokens", f"{report.tokens:,}"],
-        ["token accuracy", report.token_accuracy],
-        ["signals", ", ".join(report.signals) or "only lengths and answers"],
-    ]
-    print_table(["", "imported"], rows)
+    print_fields(
+        [
+            ("pool", report.name),
+            ("path", str(report.path)),
+            ("fingerprint", report.fingerprint),
+            ("problems", f"{report.problems:,}"),
+            ("traces", f"{report.traces:,}"),
+            ("tokens", f"{report.tokens:,}"),
+            ("token accuracy", report.token_accuracy),
+            ("signals", ", ".join(report.signals) or "only lengths and answers"),
+        ]
+    )
     for note in report.notes:
         click.echo(f"note: {note}")
     for example in report.dropped_examples:
@@ -195,7 +201,7 @@ def print_report(report: ImportReport) -> None:
     click.echo(f"\n{count:,} of the source's grades disagree with ours (the pool keeps ours):")
     headers = ["problem", "trace", "answer", "gold", "theirs", "ours"]
     rows = [[shortened(value) for value in verdicts(each).values()] for each in shown]
-    print_table(headers, rows)
+    print_table(headers, rows, give_up=["trace"])
     if count > len(shown):
         click.echo(f"… and {count - len(shown):,} more; --json prints all")
 

@@ -10,6 +10,7 @@ def methods(as_json: bool) -> None:
     import json
 
     from simulator.loading import describe_methods
+    from simulator.report.tables import print_wrapped
 
     rows = describe_methods()
     if as_json:
@@ -19,10 +20,11 @@ def methods(as_json: bool) -> None:
         marks = [f"needs {' and '.join(row['requires'])}"] if row["requires"] else []
         marks += ["unranked"] if row["unranked"] else []
         click.echo(click.style(row["name"], bold=True) + "".join(f"  ({mark})" for mark in marks))
-        click.echo(f"    {row['summary']}")
+        print_wrapped(row["summary"], "    ")
         if not row["budget_in_name"]:
             click.echo(f"    -n {row['budget'] or 512} by default")
         if row["parameters"]:
-            click.echo("    " + " ".join(f"-p {k}={v}" for k, v in row["parameters"].items()))
+            options = [f"-p\xa0{k}={v}" for k, v in row["parameters"].items()]
+            print_wrapped(" ".join(options), "    ")
         if row["source"]:
-            click.echo(f"    {row['source']}")
+            print_wrapped(row["source"], "    ")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from simulator.errors import UserError
+
 if TYPE_CHECKING:
     from simulator.statistics import Estimate
 
@@ -17,6 +19,13 @@ cache_option = click.option(
     help="Folder of pools. [default: $DEEPPRUNE_SIM_CACHE, else datasets_cache/]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def chosen_format(form: str | None, as_json: bool) -> str | None:
+    """Return the value of --format, where --json stands for json; None if neither was given."""
+    if as_json and form not in (None, "json"):
+        raise UserError("--json and --format exclude each other; give one")
+    return "json" if as_json else form
 
 
 def print_json(value: Any) -> None:
@@ -49,11 +58,6 @@ def with_interval(estimate: Estimate) -> str:
 def share(fraction: float | None) -> str:
     """Format a fraction with four decimals, None as `-`."""
     return "-" if fraction is None else f"{fraction:.4f}"
-
-
-def large_number(count: int) -> str:
-    """Format a whole number; from ten million on in units of 10^8, as in the literature."""
-    return f"{count / 1e8:.3f} x10^8" if count >= 10_000_000 else f"{count:,}"
 
 
 def file_size(size: int) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from simulator import completion
+from simulator.commands.options import chosen_format, json_option
 from simulator.errors import UserError
 from simulator.pools.folders import runs_folder
 from simulator.storage import disk_error
@@ -39,13 +39,14 @@ PICTURES = (".png", ".svg")
     "  deepprune-sim report runs/* --plot front.png\n"
     "  deepprune-sim report runs/* -o comparison.tex",
 )
-@click.argument("runs", metavar="RUN...", nargs=-1, required=True)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, shell_complete=completion.runs)
 @click.option(
     "--format",
     "form",
     type=click.Choice(FORMATS),
     help="Output format. [default: by the suffix of -o (.md, .tex, …), else table]",
 )
+@json_option
 @click.option(
     "-o",
     "--output",
@@ -75,6 +76,7 @@ PICTURES = (".png", ".svg")
 def report(
     runs: Sequence[str],
     form: str | None,
+    as_json: bool,
     output: Path | None,
     plots: Sequence[Path],
     every_pair: bool,
@@ -91,7 +93,7 @@ def report(
     Rows are sorted by pool and tokens. Synthetic pools are shown separately. CSV and JSON hold
     unrounded values.
     """
-    form = form or _format_of(output)
+    form = _format_of(output, chosen_format(form, as_json))
     for file in [*plots, *([output] if output else [])]:
         _check_writable(file)
     for file in plots:
@@ -110,9 +112,11 @@ def report(
         every_pair=every_pair,
         diversity=diversity,
     )
+    if every_pair and form == "csv" and not comparison.pairs:
+        raise UserError("--pairs: no pool here has two ranked methods to pair; give more runs")
     if output is not None:
         write_whole(output, RENDER[form](comparison).encode())
-    elif form == "table" and sys.stdout.isatty():
+    elif form == "table":
         _print(comparison)
     else:
         click.echo(RENDER[form](comparison), nl=False)
@@ -176,15 +180,28 @@ def write_whole(file: Path, content: bytes) -> None:
         raise disk_error(error, shown) from None
 
 
-def _format_of(output: Path | None) -> str:
+def _format_of(output: Path | None, form: str | None) -> str:
+    """Return the format of the output: `form`, else that of the file's name.
+
+    Raises
+    ------
+    UserError
+        The name has no known format, or another one than `form`.
+    """
     if output is None:
-        return "table"
-    if output.suffix.lower() not in SUFFIXES:
+        return form or "table"
+    named = SUFFIXES.get(output.suffix.lower())
+    if form is None and named is None:
         raise UserError(
             f"{output}: no format for {output.suffix or 'this name'}; give --format "
             f"({', '.join(FORMATS)}) or a name ending in {', '.join(SUFFIXES)}"
         )
-    return SUFFIXES[output.suffix.lower()]
+    if form and named and form != named:
+        raise UserError(
+            f"{output}: a file of this name holds {named}, not {form}; change the name or the "
+            "format"
+        )
+    return form or named or "table"
 
 
 def _check_writable(file: Path) -> None:
@@ -195,19 +212,15 @@ def _check_writable(file: Path) -> None:
 
 
 def _print(comparison: Comparison) -> None:
-    """Print the tables on a terminal, one for each pool, without columns that do not fit."""
-    from simulator.report.tables import print_table
-    from simulator.report.text import panels
+    """Print the tables, one for each pool, without columns that do not fit."""
+    from simulator.report.tables import draw_table, print_left_out, print_wrapped
+    from simulator.report.text import DISPENSABLE, panels
 
-    width = shutil.get_terminal_size().columns
-    dropped: dict[str, None] = {}
+    tables = []
     for block in panels(comparison):
-        block, without = block.within(width)
-        dropped |= dict.fromkeys(without)
         click.secho(block.heading, bold=True)
-        print_table(block.headers, block.rows, block.right)
-    if dropped:
-        names = ", ".join(dropped)
-        click.echo(f"No room for {names}; report … | less -S shows all columns.")
+        tables.append(draw_table(block.headers, block.rows, block.right, DISPENSABLE))
+        click.echo()
+    print_left_out(tables)
     for note in comparison.notes:
-        click.echo(click.wrap_text(note, width=min(100, width)))
+        print_wrapped(note)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from simulator import completion
 from simulator.commands.judges import load_tools
 from simulator.commands.progress import note, progress_bar
 from simulator.commands.run_output import note_idle_rules, print_summary, stop_rules
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     "  deepprune-sim run my_policy.py -d '*aime24' -p m=5 -n 64 --repeats 100 -j 4\n"
     "  deepprune-sim run parallel-probe -p patience=3,7,15 -p warm_up=10,15"
 )
-@click.argument("policy")
+@click.argument("policy", shell_complete=completion.policies)
 @click.option(
     "-d",
     "--data",
     "patterns",
     multiple=True,
     metavar="POOL",
+    shell_complete=completion.pools,
     help="Pool to replay, by name or glob; repeatable. "
     "[default: every real pool with the signals the policy needs]",
 )
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     "settings",
     multiple=True,
     metavar="NAME=VALUE[,VALUE…]",
+    shell_complete=completion.parameters,
     help="Set a parameter. Several values make a sweep over all combinations, in one folder. "
     "Write \\, for a comma in a value.",
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -77,6 +76,8 @@ def _count(number: int, what: str) -> str:
 
 def print_notes(summary: dict[str, Any], more: str = "") -> None:
     """Print the notes below all tables."""
+    from simulator.report.tables import print_wrapped
+
     notes = (
         f"{_count(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are from a "
         "bootstrap over problems; cons@N votes over the same N traces in the same order."
@@ -86,7 +87,7 @@ def print_notes(summary: dict[str, Any], more: str = "") -> None:
     if summary["unranked"]:
         notes += " Unranked: the policy or its judge uses ground truth."
     notes += more
-    click.echo(click.wrap_text(notes, width=min(100, shutil.get_terminal_size().columns)))
+    print_wrapped(notes)
 
 
 def stop_rules(run: Path) -> list[dict[str, Any]]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,14 +62,25 @@ def print_sweep(
 ) -> None:
     """Print a table for each pool on standard output, with a row for each setting in grid order.
 
+    Tokens from ten thousand on are in thousands, with at least three significant digits.
+
     `front` maps a run and a pool to True if the run is on the pool's Pareto front.
     """
-    from simulator.report.tables import print_table
+    from simulator.report.tables import FOLD, print_table
 
     for number, entry in enumerate(summaries[0]["pools"]):
         print_heading(entry)
-        headers = [*sweep.names, "accuracy, % [95%]", f"against {entry['baseline']}, points"]
+        against = f"against {entry['baseline']}, points"
+        headers = [*sweep.names, "accuracy, % [95%]", against]
         headers += ["tokens a problem", "reduction, %", "Pareto"]
+        least = min(
+            summary["pools"][number]["metrics"]["tokens_per_problem"]["value"]
+            for summary in summaries
+        )
+        scale, form = (1.0, "{:,.0f}")
+        if least >= 10_000:
+            headers[-3] += ", 10^3"
+            scale, form = (1e-3, "{:,.0f}" if least >= 100_000 else "{:,.1f}")
         rows = []
         for setting, run, summary in zip(sweep.settings, runs, summaries, strict=True):
             metrics = summary["pools"][number]["metrics"]
@@ -81,31 +90,18 @@ def print_sweep(
                     *setting.swept.values(),
                     with_interval(metrics["accuracy"], 100, "{:.1f}"),
                     with_interval(metrics["accuracy_difference"], 100, "{:+.1f}"),
-                    with_interval(metrics["tokens_per_problem"], 1, "{:,.0f}"),
+                    with_interval(metrics["tokens_per_problem"], scale, form),
                     with_interval(metrics["reduction"], 100, "{:.1f}"),
                     "unranked" if on_front is None else "yes" if on_front else "",
                 ]
             )
-        if sys.stdout.isatty():
-            headers, *rows = folded([headers, *rows], shutil.get_terminal_size().columns)
-        print_table(headers, rows, [True] * (len(headers) - 1))
+        right = [True] * (len(headers) - 1)
+        print_table(headers, rows, right, give_up=[FOLD, "reduction, %", against])
         click.echo()
     print_notes(
         summaries[0],
         " Pareto: no other setting is as good in both tokens and accuracy and better in one.",
     )
-
-
-def folded(table: Sequence[list[str]], columns: int) -> Sequence[list[str]]:
-    """Put intervals and units on a second line if the table is wider than `columns`."""
-    widths = [max(map(len, column)) + 2 for column in zip(*table, strict=True)]
-    if sum(widths) <= columns:
-        return table
-    headers, *rows = table
-    return [
-        [header.replace(" [", "\n[").replace(", ", ",\n") for header in headers],
-        *([cell.replace(" [", "\n[") for cell in row] for row in rows),
-    ]
 
 
 def with_interval(estimate: Mapping[str, float | None], scale: float, form: str) -> str:

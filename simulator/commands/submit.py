@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from simulator import completion
 from simulator.commands.options import json_option, print_json
 
 ASKED = {
@@ -23,10 +24,12 @@ ASKED = {
 @click.command(
     epilog="\b\nExamples:\n"
     "  deepprune-sim submit runs/20261122-101500-short_m\n"
-    '  deepprune-sim submit RUN --method "My method" --authors "A. Author; B. Author" \\\n'
-    '      --description "Stops early." --hub owner/board'
+    '  deepprune-sim submit RUN --method "My method" \\\n'
+    '      --authors "A. Author; B. Author" --description "Stops early."'
 )
-@click.argument("run", type=click.Path(path_type=Path, file_okay=False))
+@click.argument(
+    "run", type=click.Path(path_type=Path, file_okay=False), shell_complete=completion.runs
+)
 @click.option("--method", help="Name of the method on the leaderboard.")
 @click.option("--authors", help="Author names, separated by semicolons.")
 @click.option("--organisation", help="The authors' organisation; optional.")

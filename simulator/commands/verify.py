@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from simulator import completion
 from simulator.commands.judges import load_tools
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import note, stages_shown
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     epilog="\b\nExamples:\n"
     "  deepprune-sim verify submissions/2026-11-22-short-3-16\n"
     "  deepprune-sim verify submissions/*/ -j 4\n"
-    "  deepprune-sim verify submissions/2026-11-22-short-3-16 --markdown > comment.md"
+    "  deepprune-sim verify submissions/2026-11-22-asc --markdown > comment.md"
 )
 @click.argument(
     "submissions",
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     nargs=-1,
     required=True,
     type=click.Path(path_type=Path),
+    shell_complete=completion.submissions,
 )
 @click.option("--no-rerun", is_flag=True, help="Do not rerun policies.")
 @click.option(
@@ -78,7 +80,7 @@ def verify(
     """Verify each SUBMISSION, a folder or a bundle, in three steps.
 
     \b
-      well-formed  the files follow the submission format, with none missing or added
+      well-formed  the files follow the submission format, none missing or added
       recomputed   every metric is recomputed from the decisions and the pool
       rerun        the policy is rerun and compared row by row, rerun with another
                    seed, and put through the checks of `deepprune-sim check`
@@ -143,6 +145,7 @@ def _verified(
 
 
 def _show(found: Verification) -> None:
+    from simulator.report.tables import print_wrapped
     from simulator.submissions.strict_json import shown
 
     name = found.submission if found.submission.isascii() else shown(found.submission)
@@ -151,20 +154,21 @@ def _show(found: Verification) -> None:
     for step in found.steps:
         click.echo(f"  {step.step:<13}{click.style(step.status, fg=colours[step.status])}")
         for text in (*step.findings, *step.notes):
-            click.echo(f"{'':15}{text}")
+            print_wrapped(text, " " * 15)
     for entry in found.other_seed:
         given = next(each for each in found.pools if each["pool"] == entry["pool"])
         (accuracy, tokens), (given_accuracy, given_tokens) = (
             (each["accuracy"]["value"], each["tokens_per_problem"]["value"])
             for each in (entry, given)
         )
-        click.echo(
-            f"{'':15}{entry['pool']}, seed {entry['seed']}: accuracy {accuracy:.1%} "
+        print_wrapped(
+            f"{entry['pool']}, seed {entry['seed']}: accuracy {accuracy:.1%} "
             f"(submitted {given_accuracy:.1%}), {tokens:,.0f} tokens a problem "
-            f"(submitted {given_tokens:,.0f})"
+            f"(submitted {given_tokens:,.0f})",
+            " " * 15,
         )
     if found.layers:
-        click.echo(f"{'':15}policy sandboxed by: {', '.join(found.layers)}")
+        print_wrapped(f"policy sandboxed by: {', '.join(found.layers)}", " " * 15)
 
 
 def _judge_of(cache: Path) -> JudgeOf:

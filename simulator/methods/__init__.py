@@ -6,6 +6,8 @@ the budget, anything else the parameter of that name, so `short-3@16` is short-m
 
 from __future__ import annotations
 
+import re
+
 METHODS = {
     "pass@1": "pass_at_1:PassAt1",
     "cons@{budget}": "cons:Cons",
@@ -24,3 +26,36 @@ METHODS = {
     "deepprune": "deepprune:DeepPrune",
     "oracle": "oracle:Oracle",
 }
+
+
+def match_name(spec: str, number: str = "[0-9]+") -> tuple[str, dict[str, str]] | None:
+    """Find the template that `spec` fits; return it with the numbers by their names in braces.
+
+    `number` is the regular expression of a number.
+    """
+    for template in METHODS:
+        pattern = re.sub(r"\\{(\w+)\\}", rf"(?P<\1>{number})", re.escape(template))
+        if match := re.fullmatch(pattern, spec):
+            return template, match.groupdict()
+    return None
+
+
+def shown_name(template: str) -> str:
+    """Return a template with letters for its numbers, as in papers: cons@N, short-m@k."""
+    if "{m}" in template:
+        return template.replace("{m}", "m").replace("{budget}", "k")
+    return template.replace("{budget}", "N")
+
+
+def example_name(template: str) -> str:
+    """Return a template with numbers: cons@64, short-3@16."""
+    budget = "16" if "{m}" in template else "64"
+    return template.replace("{m}", "3").replace("{budget}", budget)
+
+
+def explain_numbers(template: str) -> str:
+    """Return which letters of a name stand for numbers, with an example; empty if none does."""
+    if template == example_name(template):
+        return ""
+    letters = "m and k stand for numbers" if "{m}" in template else "N stands for a number"
+    return f"{letters} of traces, such as {example_name(template)}"

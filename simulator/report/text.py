@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from simulator.report.comparison import (
     ALL_POOLS,
@@ -18,7 +18,7 @@ from simulator.report.comparison import (
 )
 from simulator.report.export import as_csv, as_json
 from simulator.report.paired import Standing
-from simulator.report.tables import aligned
+from simulator.report.tables import FOLD, aligned
 from simulator.runs.results import Metric
 
 HEADERS = (
@@ -38,14 +38,8 @@ HEADERS = (
 RIGHT = (False, False, True, True, True, True, True, True, True, True, False)
 """True for each column that is flush right."""
 
-DISPENSABLE = (
-    *("tokens 10^8", "clock", "to cons@N [95%]", "reduction %", "Pareto"),
-    *("one is right %", "answers [95%]"),
-)
-"""Columns to drop on a narrow terminal, in this order."""
-
-GAP = 2
-"""Characters between columns on a terminal; half as many stand at either edge."""
+DISPENSABLE = ("tokens 10^8", "clock", FOLD, "to cons@N [95%]", "one is right %", "answers [95%]")
+"""Columns to drop on a narrow terminal, in this order, and when to fold intervals."""
 
 KEPT_HEADERS = (
     "pool",
@@ -75,23 +69,6 @@ class Block:
     names: int = 2
     grouped: bool = True
 
-    def within(self, width: int) -> tuple[Block, list[str]]:
-        """Fit the table into `width` characters; also return the headers of dropped columns."""
-        widths = [max(map(len, column)) for column in zip(self.headers, *self.rows, strict=True)]
-        left_out: list[str] = []
-        for header in ["", *DISPENSABLE]:
-            left_out += [header] if header in self.headers else []
-            keep = [index for index, each in enumerate(self.headers) if each not in left_out]
-            if sum(widths[index] + GAP for index in keep) <= width:
-                break
-
-        def kept(row: Sequence[str]) -> list[str]:
-            return [row[index] for index in keep]
-
-        right = [self.right[index] for index in keep]
-        rows = [kept(row) for row in self.rows]
-        return replace(self, headers=kept(self.headers), right=right, rows=rows), left_out
-
 
 def blocks(comparison: Comparison) -> list[Block]:
     """Return the tables of a comparison: pools, averages over pools, and those requested."""
@@ -110,7 +87,7 @@ def blocks(comparison: Comparison) -> list[Block]:
 
 
 def panels(comparison: Comparison) -> list[Block]:
-    """Return the same tables for a terminal, one for each pool, to keep rows short."""
+    """Return the same tables for printing, one for each pool, to keep rows short."""
     found = []
     for block in blocks(comparison):
         if not block.grouped:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
 from judged_pools import planted_pool
+from tiny_models import make_causal_model
 
 from simulator.cli import main
+
+
+@pytest.fixture
+def causal_model(tmp_path: Path) -> Path:
+    return make_causal_model(tmp_path / "causal")
 
 
 def call(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
@@ -47,11 +55,28 @@ def test_pairs_train_eval(
     code, again, err = call(capsys, *command)
     assert json.loads(again[again.index("{\n") :])["rows"] == rows
     assert err.count("trained already") == 4
+    code, out, _ = call(capsys, *(word for word in command if word not in ("--format", "json")))
+    assert code == 0
+    assert max(len(line) for line in out.splitlines() if not line.startswith("judge: ")) <= 80
+    code, out, _ = call(capsys, *command, "--json")
+    told = json.loads(out)
+    assert told["comparison"]["rows"] == rows
+    assert told["judges"][3] == {
+        "name": "tokens=9, focal, oversampled x2",
+        "judge": f"hf:model={grid}/tokens-9-focal-x2",
+        "path": f"{grid}/tokens-9-focal-x2",
+    }
     judge = f"hf:model={grid}/tokens-9-focal-x2"
     code, out, err = call(capsys, "judge", "eval", pairs, judge, "lexical", "-t", "tokens=9")
     assert code == 0, err
-    assert "AUROC within problems" in out
-    assert f"{rows[3]['auroc']['value']:.3f} [" in out
+    assert f"{rows[3]['auroc']['value']:.3f}\n" in out or f"{rows[3]['auroc']['value']:.3f} " in out
+    code, out, _ = call(capsys, "judge", "eval", pairs, judge, "-t", "tokens=9", "--json")
+    assert json.loads(out)["rows"][0]["auroc"] == rows[3]["auroc"]
+    code, out, _ = call(capsys, "judge", "eval", pairs, judge, "-t", "tokens=9", "--format", "csv")
+    (read,) = csv.DictReader(io.StringIO(out))
+    assert (read["judge"], float(read["auroc"])) == (judge, rows[3]["auroc"]["value"])
+    code, _, err = call(capsys, "judge", "eval", pairs, judge, "--json", "--format", "csv")
+    assert (code, err) == (2, "error: --json and --format exclude each other; give one\n")
 
 
 @pytest.mark.parametrize(

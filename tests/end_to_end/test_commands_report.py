@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -49,7 +51,7 @@ def test_a_run_given_twice_is_shown_once() -> None:
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
-        ("table", "Recorded pools"),
+        ("table", "tokens/problem"),
         ("markdown", "|---|"),
         ("latex", r"\toprule"),
         ("csv", "pool,fingerprint,"),
@@ -69,6 +71,42 @@ def test_a_files_name_chooses_the_format(tmp_path: Path, name: str, expected: st
     assert expected in (tmp_path / name).read_text(encoding="utf-8")
     assert result.stdout == ""
     assert result.stderr == f"wrote {name}\n"
+
+
+def test_json_is_a_short_form_of_its_format(tmp_path: Path) -> None:
+    both = ("20260101-cons@4", "20260102-asc")
+    shown = invoke(*both, "--json").stdout
+    assert [row["method"] for row in json.loads(shown)["rows"]] == ["asc", "cons@4"]
+    assert invoke(*both, "--format", "json").stdout == shown
+    assert invoke(*both, "--format", "json", "--json").stdout == shown
+    invoke(*both, "--json", "-o", "out.JSON")
+    invoke(*both, "--json", "-o", "out")  # a name that says nothing
+    assert (tmp_path / "out.JSON").read_text() == (tmp_path / "out").read_text() == shown
+
+
+def test_a_csv_file_and_csv_in_a_pipe_are_the_same_without_units_or_notes(tmp_path: Path) -> None:
+    both = ("20260101-cons@4", "20260102-asc")
+    invoke(*both, "-o", "r.CSV")
+    text = (tmp_path / "r.CSV").read_text()
+    assert invoke(*both, "--format", "csv").stdout == text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["method"] for row in rows] == ["asc", "cons@4"]
+    assert all(float(row[name]) >= 0 for row in rows for name in ("accuracy", "tokens_per_problem"))
+
+
+@pytest.mark.parametrize("columns", ["80", "100", "200", None])
+def test_tables_fit_the_line_and_numbers_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, columns: str | None
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    both = ("20260101-cons@4", "20260102-asc")
+    lines = invoke(*both, "--pairs", "--diversity").stdout.splitlines()
+    assert max(map(len, lines)) <= int(columns or 80)
+    (row,) = json.loads(invoke("20260102-asc", "--json").stdout)["rows"]
+    assert f"{row['tokens_per_problem']:,.0f}" in " ".join(lines)
+    assert ("No room for" in "\n".join(lines)) == (columns != "200")
 
 
 def test_pairs_and_diversity_are_shown_on_request() -> None:
@@ -112,6 +150,10 @@ def test_plots_are_written_as_png_and_svg(tmp_path: Path) -> None:
         (["20260102-asc", "-o", "report.docx"], "no format for .docx"),
         (["20260102-asc", "-o", "report"], "give --format"),
         (["20260102-asc", "-o", "runs", "--format", "csv"], "a folder"),
+        (["20260102-asc", "-o", "r.csv", "--format", "json"], "r.csv: a file of this name holds"),
+        (["20260102-asc", "-o", "r.csv", "--json"], "r.csv: a file of this name holds csv, not"),
+        (["20260102-asc", "--json", "--format", "csv"], "exclude each other"),
+        (["20260102-asc", "--pairs", "-o", "r.csv"], "no pool here has two ranked methods"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_written(

@@ -11,7 +11,6 @@ from simulator.commands.options import (
     cache_option,
     file_size,
     json_option,
-    large_number,
     print_json,
 )
 from simulator.pools.folders import cache_folder
@@ -62,28 +61,27 @@ def _print_pools(pools: list[dict[str, Any]]) -> None:
         "pool",
         "problems",
         "traces",
-        "tokens",
+        "tokens, 10^6",
         "mean length",
         "token accuracy",
         "signals",
         "size",
-        "",
     ]
     rows = [
         [
-            pool["name"],
+            pool["name"] + (" (synthetic)" if pool["synthetic"] else ""),
             f"{pool['problems']:,}",
             f"{pool['traces']:,}",
-            large_number(pool["tokens"]),
+            f"{pool['tokens'] / 1e6:,.3f}",
             f"{pool['tokens'] / max(1, pool['traces']):,.0f}",
             pool["token_accuracy"],
             ", ".join(pool["signals"]) or "-",
             file_size(pool["bytes"]),
-            "SYNTHETIC" if pool["synthetic"] else "",
         ]
         for pool in pools
     ]
-    print_table(headers, rows, [False, True, True, True, True, False, False, True])
+    right = [False, True, True, True, True, False, False, True]
+    print_table(headers, rows, right, give_up=["size", "mean length"])
 
 
 def _print_broken(broken: list[Broken]) -> None:
@@ -116,18 +114,18 @@ def _known_pools(folder: Path) -> list[dict[str, Any]]:
 
 def _print_known(known: list[dict[str, Any]], folder: Path) -> None:
     from simulator.hub.registry import FILE_NAME, SHIPPED
-    from simulator.report.tables import print_table
+    from simulator.report.tables import print_fields
 
     click.echo("\nKnown public pools, for deepprune-sim data pull NAME:")
-    rows = [
-        [
-            entry["name"],
-            f"{len(entry['here'])} of {len(entry['pools'])}",
-            entry["repository"],
-            entry["revision"][:12] if entry["pinned"] else f"{entry['revision']} (not pinned)",
-            entry["licence"],
-        ]
-        for entry in known
-    ]
-    print_table(["name", "pools here", "repository", "revision", "licence"], rows)
+    for entry in known:
+        pinned = entry["revision"][:12] if entry["pinned"] else f"{entry['revision']} (not pinned)"
+        click.echo(f"\n{entry['name']}")
+        print_fields(
+            [
+                ("  pools here", f"{len(entry['here'])} of {len(entry['pools'])}"),
+                ("  repository", entry["repository"]),
+                ("  revision", pinned),
+                ("  licence", entry["licence"]),
+            ]
+        )
     click.echo(f"\nAdd your own to {folder / FILE_NAME}, in the same form as {SHIPPED}")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ SHOWN_ROWS = 1000
 
 @click.command(
     epilog="\b\nExample:\n"
-    '  deepprune-sim data sql "select pool, avg(correct::int) from traces group by pool"\n'
+    '  deepprune-sim data sql "select pool, avg(num_tokens) from traces group by 1"\n'
     '  deepprune-sim data sql "describe runs"'
 )
 @click.argument("query")
@@ -116,7 +117,8 @@ def _print_rows(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
         and not any(isinstance(row[index], bool) for row in shown)
         for index in range(len(names))
     ]
-    print_table(names, [[_cell(value) for value in row] for row in shown], numeric)
+    cells = [[_cell(value) for value in row] for row in shown]
+    print_table(names, cells, numeric, give_up=names[:0:-1])
     if next(rows, None) is not None:
         click.echo(f"Only the first {SHOWN_ROWS} rows; --csv or --json prints all.")
 
@@ -129,12 +131,19 @@ def _cell(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
+def _csv_value(value: Any) -> Any:
+    """Write true and false as DuckDB does, and lists and structures as JSON."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return json.dumps(value, default=str) if isinstance(value, list | dict) else value
+
+
 def _print_csv(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
     for count, row in enumerate(rows, 1):
-        writer.writerow(row)
+        writer.writerow([_csv_value(value) for value in row])
         if count % 10_000 == 0:
             click.echo(text.getvalue(), nl=False)
             text.seek(0)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from simulator import completion
 from simulator.commands.judges import load_tools
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.commands.progress import progress_bar
@@ -13,7 +14,7 @@ from simulator.commands.progress import progress_bar
     epilog="\b\nExamples:\n  deepprune-sim data verify\n"
     "  deepprune-sim data verify 'scout/*' --json"
 )
-@click.argument("patterns", metavar="[POOL]...", nargs=-1)
+@click.argument("patterns", metavar="[POOL]...", nargs=-1, shell_complete=completion.pools)
 @cache_option
 @json_option
 @click.pass_context

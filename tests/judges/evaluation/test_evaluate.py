@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -121,8 +123,10 @@ def test_every_format_holds_every_row(rows: list[Row]) -> None:
     assert [row["model"] for row in document["rows"]] == ["all models", "a", "b"]
     assert document["rows"][0]["auroc"]["value"] == pytest.approx(7 / 8)
     assert document["rows"][2]["within"] is None
-    table = FORMATS["table"](rows).splitlines()
-    assert len({line.index("tokens=2") for line in table if "tokens=2" in line}) == 1
+    read = list(csv.DictReader(io.StringIO(FORMATS["csv"](rows))))
+    assert [row["model"] for row in read] == ["all models", "a", "b"]
+    assert [float(read[0]["auroc"]), read[2]["within"]] == [pytest.approx(7 / 8), ""]
+    assert float(read[0]["auroc_low"]) == document["rows"][0]["auroc"]["low"]
     markdown = [line for line in FORMATS["markdown"](rows).splitlines() if line.startswith("|")]
     assert len(markdown) == 5
     assert all(line.replace("\\|", "").count("|") == 12 for line in markdown)

@@ -123,7 +123,7 @@ def test_ignored_files_are_not_wanted(tmp_path: Path) -> None:
 def test_data_list_shows_known_pools_that_are_not_here_yet(tmp_path: Path) -> None:
     command = ["list", "--known", "--cache", str(tmp_path)]
     text = CliRunner().invoke(data, command, catch_exceptions=False).stdout
-    assert "deepprune  0 of 9      THU-KEG/DeepPrune" in text
+    assert "\ndeepprune\n  pools here  0 of 9\n  repository  THU-KEG/DeepPrune\n" in text
     assert str(tmp_path / "registry.toml") in text
     listed = json.loads(CliRunner().invoke(data, [*command, "--json"]).stdout)["known"]
     assert [entry["name"] for entry in listed] == ["deepprune", "scout"]

@@ -18,7 +18,9 @@ from simulator.errors import UserError
 from simulator.report.comparison import ALL_POOLS, Comparison, compare
 from simulator.report.export import as_csv, as_json
 from simulator.report.plot import HEIGHT, WIDTH, Axis, Box, axes, build_chart, place_labels, plot
+from simulator.report.tables import fit
 from simulator.report.text import (
+    DISPENSABLE,
     HEADERS,
     as_latex,
     as_markdown,
@@ -319,13 +321,13 @@ def test_what_is_kept_is_shown_on_request(tmp_path: Path) -> None:
 def test_a_narrow_terminal_gets_the_columns_that_matter(three: Comparison) -> None:
     wide, _ = panels(three)
     assert wide.heading == NAME
-    assert wide.within(500)[0].rows == wide.rows
-    assert wide.within(500)[1] == []
-    narrow, left_out = wide.within(80)
-    assert left_out == ["tokens 10^8", "clock", "to cons@N [95%]", "reduction %"]
-    assert narrow.headers[-2:] == ["to best [95%]", "Pareto"]
-    widths = [max(map(len, column)) for column in zip(narrow.headers, *narrow.rows, strict=True)]
-    assert sum(widths) + 2 * len(widths) <= 80
+    table = fit(wide.headers, wide.rows, wide.right, 80, DISPENSABLE)
+    assert table.left_out == ["tokens 10^8", "clock", "to cons@N [95%]"]
+    assert [column.header for column in table.columns] == [
+        *("method", "N", "accuracy % [95%]", "tokens/problem", "reduction %"),
+        *("to best [95%]", "Pareto"),
+    ]
+    assert max(map(len, [*table.head(), *table.body()])) <= 80
 
 
 def test_no_minus_before_zero_and_signs_where_they_matter(tmp_path: Path) -> None:
