@@ -3,6 +3,8 @@
 `protocol` defines judges, `prefixes` cuts the text that they read, `scores` caches their scores,
 and `loading` makes a judge from a user's spec. Nothing in `simulator` imports this package; a
 replay receives a `judges.scores.cached.CachedScores`.
+
+Part of deepprune-sim.
 """
 
 PACKAGE: str = __path__[0]

@@ -1,4 +1,4 @@
-"""Functions that the commands of `simulator` ask of judges (`simulator.commands.judges`)."""
+"""Functions that the commands of `simulator` ask of judges (`simulator.api.judge_tools`)."""
 
 from __future__ import annotations
 

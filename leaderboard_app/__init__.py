@@ -1,1 +1,4 @@
-"""The leaderboard: pure functions that build tables and charts, and pages that only render them."""
+"""The leaderboard: pure functions that build tables and charts, and pages that only render them.
+
+Part of deepprune-sim.
+"""

@@ -1,4 +1,7 @@
-"""Everything a policy author needs, and nothing else. Loaded on first use."""
+"""Everything a policy author needs, and nothing else. Loaded on first use.
+
+Part of deepprune-sim.
+"""
 
 from __future__ import annotations
 

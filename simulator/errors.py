@@ -8,6 +8,10 @@ import errno
 class UserError(Exception):
     """An error that the user can fix: one line that names the file, the row and the remedy."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows instead of a traceback."""
+        return [f"error: {self}"]
+
 
 class Interrupted(Exception):  # noqa: N818  (nothing went wrong)
     """End of the program by Ctrl-C or a signal, with the message to show and the exit code."""

@@ -24,6 +24,7 @@ ORDER = {
         prefixes protocol loading kinds scores pairs evaluation training runs for_commands
         commands cli
     """.split(),  # noqa: SIM905
+    "deepprune_sim": ["cli", "__main__"],
     "leaderboard_app": ["library", "shown", "views", "warming", "app", "cli"],
 }
 """The parts of each top package, lowest first: a part imports those before it only."""

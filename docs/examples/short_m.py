@@ -1,4 +1,4 @@
-from simulator import Policy, majority_vote
+from deepprune_sim import Policy, majority_vote
 
 
 class ShortM(Policy):

@@ -13,8 +13,8 @@ from judges.commands.options import (
     picture_option,
     truncation_option,
 )
+from simulator.api.progress import note, progress_bar
 from simulator.commands.options import chosen_format, json_option
-from simulator.commands.progress import note, progress_bar
 from simulator.commands.report import write_whole
 from simulator.errors import UserError
 

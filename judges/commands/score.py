@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from judges.commands.options import pools_option, truncation_option
+from simulator.api.progress import note, progress_bar
 from simulator.commands.options import cache_option, json_option, print_json
-from simulator.commands.progress import note, progress_bar
 from simulator.errors import Interrupted, UserError, interrupted
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from judges.commands.options import (
     seed_option,
     truncation_option,
 )
+from simulator.api.progress import note, stages_shown
 from simulator.commands.options import chosen_format, json_option, print_json
-from simulator.commands.progress import note, stages_shown
 from simulator.errors import UserError, interrupted
 
 if TYPE_CHECKING:

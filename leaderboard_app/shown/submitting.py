@@ -32,7 +32,7 @@ REPEATS = 64
 POLICY_FILE = "first_three.py"
 
 POLICY = '''\
-from simulator import Policy, majority_vote
+from deepprune_sim import Policy, majority_vote
 
 
 class FirstThree(Policy):

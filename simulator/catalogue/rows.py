@@ -181,7 +181,8 @@ def _pool_row(folder: Path) -> Row:
     info = read_info(folder)
     if info.name != pool_name(folder):
         raise UserError(f"pool.json names it {info.name}; move the folder there")
-    for name in sorted({*info.sha256, "problems.parquet", "traces.parquet"}):
+    there = {f"{name}.parquet" for name in SCHEMAS if (folder / f"{name}.parquet").is_file()}
+    for name in sorted({*info.sha256, "problems.parquet", "traces.parquet", *there}):
         schema = _parquet_schema(folder / name)
         wanted = SCHEMAS.get(name.removesuffix(".parquet"))
         if wanted is not None and not set(wanted.names) <= set(schema.names):
@@ -190,6 +191,13 @@ def _pool_row(folder: Path) -> Row:
     row["path"] = str(folder)
     row["bytes"] = sum(file.stat().st_size for file in folder.iterdir())
     return row
+
+
+@lru_cache(maxsize=KEPT)
+def has_thousandths(folder: Path, stamp: Stamp) -> bool:
+    """Check that the pool in `folder` stores confidences as thousandths, not in float32."""
+    schema = _parquet_schema(folder / "confidence.parquet")
+    return bool(pa.types.is_integer(schema.field("confidence").type.value_type))
 
 
 def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path]]:

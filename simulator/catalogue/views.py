@@ -22,12 +22,14 @@ from simulator.catalogue.rows import (
     SUBMISSIONS,
     Broken,
     Row,
+    has_thousandths,
     pools_rows,
     published_rows,
     runs_rows,
+    stamp,
     submissions_rows,
 )
-from simulator.pools.pool import SCHEMAS
+from simulator.pools.pool import CONFIDENCE_FLOAT32, SCHEMAS, SIGNALS
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
 
 
@@ -85,13 +87,13 @@ def connect(cache: Path, runs: Path | None = None, submissions: Path | None = No
     _table(connection, "runs", RUNS, run_rows)
     _table(connection, "submissions", SUBMISSIONS, submission_rows)
     _table(connection, "published", PUBLISHED, published)
-    for name in ("problems", "traces"):
-        files = [folder / f"{name}.parquet" for folder in pool_folders]
-        _parquet_view(connection, name, "pool", "[-4:-2]", files, SCHEMAS[name])
+    for name, query in pool_views(pool_folders).items():
+        connection.execute(f"CREATE VIEW {name} AS {query}")
     for name, schema in (("decisions", DECISIONS), ("answers", ANSWERS)):
         files = [folder / f"{name}.parquet" for folder in run_folders]
         below = f"[{len(runs.resolve().parts) + 1 if runs else 0}:-2]"
-        _parquet_view(connection, name, "run", below, files, schema, ADDED)
+        rows = _rows_of_files("run", below, files, schema, ADDED)
+        connection.execute(f"CREATE VIEW {name} AS {rows}")
     _lock(connection, [folder.resolve() for folder in (cache, runs, submissions) if folder])
     return Catalogue(connection, broken)
 
@@ -117,42 +119,73 @@ def _duckdb_type(kind: pa.DataType) -> str:
         return _duckdb_type(kind.value_type)
     if pa.types.is_list(kind):
         return _duckdb_type(kind.value_type) + "[]"
-    names = {"string": "VARCHAR", "bool": "BOOLEAN", "double": "DOUBLE"}
-    return names.get(str(kind)) or {"int32": "INTEGER", "int64": "BIGINT"}[str(kind)]
+    return {
+        "string": "VARCHAR",
+        "large_string": "VARCHAR",
+        "bool": "BOOLEAN",
+        "float": "FLOAT",
+        "double": "DOUBLE",
+        "uint16": "USMALLINT",
+        "int32": "INTEGER",
+        "int64": "BIGINT",
+    }[str(kind)]
 
 
-def _parquet_view(
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    owner: str,
-    parts: str,
-    files: list[Path],
-    schema: pa.Schema,
-    added: Sequence[str] = (),
-) -> None:
-    """Create a view of many Parquet files; its first column names the pool or run of each row.
+def pool_views(folders: Sequence[Path]) -> dict[str, str]:
+    """Return the queries of the views that read the pools' files, by name.
+
+    `texts` and `confidences` have a row a trace, with a list that has one value a token; `probes`
+    has a row a probe. A query reads its files one row group, which is one problem, after another.
+    """
+
+    def rows_of(file: str, among: Sequence[Path], schema: pa.Schema | None = None) -> str:
+        files = [folder / f"{file}.parquet" for folder in among]
+        return _rows_of_files("pool", "[-4:-2]", files, schema or SCHEMAS[file])
+
+    having = {
+        file: [folder for folder in folders if (folder / f"{file}.parquet").is_file()]
+        for file in ("classes", *SIGNALS)
+    }
+    small = [each for each in having["confidence"] if has_thousandths(each, stamp(each))]
+    large = [each for each in having["confidence"] if each not in small]
+    trace = "pool, problem_id, trace_id"
+    thousandth = "[value / 1000::DOUBLE FOR value IN confidence] AS confidence"
+    as_stored = "confidence::DOUBLE[] AS confidence"
+    return {
+        **{name: rows_of(name, folders) for name in ("problems", "traces")},
+        "classes": rows_of("classes", having["classes"]),
+        "texts": rows_of("text", having["text"]),
+        "confidences": f"SELECT {trace}, {thousandth} FROM ({rows_of('confidence', small)}) "
+        f"UNION ALL SELECT {trace}, {as_stored} "
+        f"FROM ({rows_of('confidence', large, CONFIDENCE_FLOAT32)})",
+        "probes": f"SELECT {trace}, unnest(position) AS position, unnest(answer_class) AS "
+        f"answer_class FROM ({rows_of('probes', having['probes'])})",
+    }
+
+
+def _rows_of_files(
+    owner: str, parts: str, files: Sequence[Path], schema: pa.Schema, added: Sequence[str] = ()
+) -> str:
+    """Return a query for the rows of many Parquet files, with the pool or run of each as `owner`.
 
     The name is computed from the file's path, of which it is the `parts`, so that a query for one
     pool opens one pool's file. Columns `added` to the format later are null for files that lack
     them.
     """
+    nulls = ", ".join(f'NULL::{_duckdb_type(field.type)} AS "{field.name}"' for field in schema)
     if not files:
-        _table(connection, name, pa.schema([(owner, pa.string()), *schema]), [])
-        return
+        return f"SELECT NULL::VARCHAR AS {owner}, {nulls} WHERE false"
     listed = ", ".join(_literal(file.as_posix()) for file in files)
     columns = ", ".join(f'"{column}"' for column in schema.names)
     options = "filename = true, hive_partitioning = false"
     source = f"FROM read_parquet([{listed}], {options})"
     if added:  # union_by_name opens every file, whatever the query
-        nulls = [f"NULL::{_duckdb_type(field.type)} AS {field.name}" for field in schema]
         source = (
-            f"FROM (SELECT {', '.join(nulls)}, NULL::VARCHAR AS filename WHERE false "
+            f"FROM (SELECT {nulls}, NULL::VARCHAR AS filename WHERE false "
             f"UNION ALL BY NAME FROM read_parquet([{listed}], {options}, union_by_name = true))"
         )
-    connection.execute(
-        f"CREATE VIEW {name} AS SELECT "
-        f"array_to_string(string_split(filename, '/'){parts}, '/') AS {owner}, {columns} {source}"
-    )
+    name = f"array_to_string(string_split(filename, '/'){parts}, '/')"
+    return f"SELECT {name} AS {owner}, {columns} {source}"
 
 
 def _lock(connection: duckdb.DuckDBPyConnection, folders: list[Path]) -> None:

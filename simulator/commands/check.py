@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from simulator import completion
+from simulator.api.progress import stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
-from simulator.commands.progress import stages_shown
 
 if TYPE_CHECKING:
     from simulator.conformance.checks import Case, Finding

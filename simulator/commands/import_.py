@@ -10,7 +10,7 @@ import click
 
 from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
-from simulator.commands.progress import stages_shown
+from simulator.api.progress import stages_shown
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 

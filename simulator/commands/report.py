@@ -13,7 +13,6 @@ import click
 from simulator import completion
 from simulator.commands.options import chosen_format, json_option
 from simulator.errors import UserError
-from simulator.pools.folders import runs_folder
 from simulator.storage import disk_error
 
 if TYPE_CHECKING:
@@ -100,6 +99,7 @@ def report(
         if file.suffix.lower() not in PICTURES:
             raise UserError(f"{file}: a plot must be a .png or .svg file; change the name")
 
+    from simulator.api.results import find_run
     from simulator.report.comparison import compare
     from simulator.report.text import FORMATS as RENDER
     from simulator.runs.results import read_results
@@ -127,34 +127,6 @@ def report(
             write_whole(file, plot(comparison, file.suffix.lower()[1:]))
     for file in [*([output] if output else []), *plots]:
         click.echo(f"wrote {file}", err=True)
-
-
-def find_run(name: str) -> Path:
-    """Return the folder of RUN, which is a path or a name in runs/.
-
-    Raises
-    ------
-    UserError
-        No such folder; the message names the nearest run.
-    """
-    for folder in (Path(name), runs_folder() / name):
-        if folder.is_dir():
-            return folder
-        if folder.is_file():
-            raise UserError(f"{folder}: not the folder of a run; give {folder.parent}")
-        partial = folder.parent / f"{folder.name}.partial"
-        if partial.is_dir():
-            raise UserError(
-                f"{partial}: unfinished run; repeat its command with --resume to complete it"
-            )
-    from difflib import get_close_matches
-
-    marks = ("run.json", "sweep.json")
-    known = sorted(file.parent.name for mark in marks for file in runs_folder().glob(f"*/{mark}"))
-    holding = [run for run in known if Path(name).name in run]
-    near = holding or get_close_matches(Path(name).name, known)
-    hint = f"did you mean {' or '.join(near[:3])}?" if near else "make one with deepprune-sim run"
-    raise UserError(f"{name}: no such run, neither here nor in {runs_folder()}/; {hint}")
 
 
 def write_whole(file: Path, content: bytes) -> None:

@@ -3,18 +3,12 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from simulator import completion
-from simulator.commands.judges import load_tools
-from simulator.commands.progress import note, progress_bar
-from simulator.commands.run_output import note_idle_rules, print_summary, stop_rules
-
-if TYPE_CHECKING:
-    from simulator.loading import LoadedPolicy
-    from simulator.pools.pool import Pool
+from simulator.api.progress import progress_bar
+from simulator.commands.run_output import print_summary
 
 
 @click.command(
@@ -143,86 +137,42 @@ def run(
     """
     import json
 
-    from simulator.errors import UserError, interrupted
-    from simulator.pools.folders import cache_folder, runs_folder
-    from simulator.replay.serving import Serving, parse_step_seconds
-    from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
-    from simulator.runs.spec import RunSpec
-    from simulator.runs.sweep import (
-        Sweep,
-        find_partial_sweep,
-        load_settings,
-        make_sweep,
-        parse_grid,
-    )
+    from simulator.api.plan import can_be_resumed, note_idle_rules, plan_runs, stop_rules
+    from simulator.errors import interrupted
+    from simulator.runs.sweep import parse_grid
 
-    chosen = load_settings(policy, parse_grid(settings), in_process=in_process)
-    loaded = chosen[0].loaded
-    serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
-    needs = frozenset(loaded.policy.requires)
-    judges = None
-    if "judge" in needs:
-        tools = load_tools()
-        judges = tools.run_judges(cache_folder(cache), judge or "lexical", judge_cost)
-        needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
-        if judges.note is not None:
-            note(judges.note)
-    elif judge is not None or judge_cost is not None:
-        raise UserError(f"{loaded.name} does not use a judge; remove --judge and --judge-cost")
-    pools = choose_pools(cache_folder(cache), patterns, loaded, needs)
-    specs = [
-        RunSpec(
-            each.loaded,
-            pools,
-            budget,
-            repeats,
-            seed,
-            serving,
-            None
-            if judges is None
-            else judges.of(
-                each.loaded, pools, tools.greedy_options(loaded, settings, budget, repeats, seed)
-            ),
-        )
-        for each in chosen
-    ]
-    spec, sweep = specs[0], Sweep(chosen, specs) if len(chosen) > 1 else None
-    for pool, size in zip(pools, spec.budgets, strict=True):
-        default = loaded.policy.budget
-        if budget is None and loaded.budget is None and default and size < default:
-            note(
-                f"{pool.name}: budget {size} instead of {default}, the number of traces in the pool"
-            )
-    folder = output
-    if folder is None and resume:
-        if sweep is None:
-            folder = find_partial(runs_folder(), spec)
-        else:
-            folder = find_partial_sweep(runs_folder(), sweep)
-        note(f"resuming {folder}" if folder else "no interrupted run to resume, starting a new one")
-    if folder is None:
-        folder = new_folder(runs_folder(), loaded.name)
-    if resume and (folder / "summary.json").exists():
-        raise UserError(f"{folder}: already complete; see it with: deepprune-sim report {folder}")
+    plan = plan_runs(
+        policy,
+        parse_grid(settings),
+        patterns,
+        budget=budget,
+        repeats=repeats,
+        seed=seed,
+        concurrency=concurrency,
+        step_seconds=step_seconds,
+        judge=judge,
+        judge_cost=judge_cost,
+        in_process=in_process,
+        cache=cache,
+    )
+    folder = plan.folder(output, resume)
     command = ["deepprune-sim", *sys.argv[1:]]
-    title = loaded.name if sweep is None else f"{loaded.name}, {len(specs)} settings"
     try:
-        with progress_bar(title) as progress, redirect_stdout(sys.stderr):
-            how: Any = {"jobs": jobs, "resume": resume, "progress": progress, "command": command}
-            if sweep is None:
-                summary = make_run(spec, folder, **how)
-            else:
-                summaries = make_sweep(sweep, folder, **how)
+        with redirect_stdout(sys.stderr):
+            summaries = plan.make(
+                folder, jobs=jobs, resume=resume, command=command, bar=progress_bar(plan.title)
+            )
     except KeyboardInterrupt as error:
-        if not partial_folder(folder).exists():
+        if not can_be_resumed(folder):
             raise
         hint = f"; to continue, repeat the command with: --resume -o {folder}"
         raise interrupted(error, hint) from None
-    if sweep is not None:
+    if plan.sweep is not None:
         from simulator.commands.run_sweep import show_sweep
 
-        show_sweep(sweep, folder, summaries, as_json)
+        show_sweep(plan.sweep, folder, summaries, as_json)
         return
+    (summary,) = summaries
     if as_json:
         document = {"run": str(folder), "stop_rules": stop_rules(folder)} | summary
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -230,42 +180,3 @@ def run(
     print_summary(summary)
     note_idle_rules([folder], summary)
     click.echo(f"run: {folder}")
-
-
-def choose_pools(
-    cache: Path, patterns: tuple[str, ...], loaded: LoadedPolicy, needs: frozenset[str]
-) -> list[Pool]:
-    """Choose the pools to replay.
-
-    Named pools must have the signals that the policy `needs`. Without names, these are all real
-    pools that have them, or the generated ones if there is no real pool. If there is no pool at
-    all, a generated sample is made.
-    """
-    from simulator.errors import UserError
-    from simulator.pools.folders import find_pools
-    from simulator.pools.pool import Pool
-
-    pools = [Pool(path) for path in find_pools(cache, patterns)]
-    if not pools:
-        from simulator.generated.pools import make_sample
-
-        note(f"no pool in {cache}: making a small generated sample (synthetic)")
-        path = make_sample(cache)
-        load_tools().score_generated(cache, path)
-        pools = [Pool(path)]
-    if not patterns:
-        pools = [pool for pool in pools if not pool.info.synthetic] or pools
-        usable = [pool for pool in pools if needs <= set(pool.info.signals)]
-        if not usable:
-            names = ", ".join(pool.name for pool in pools)
-            raise UserError(
-                f"{loaded.name} needs {' and '.join(sorted(needs))}, which no pool in {cache} has "
-                f"({names}); import a pool that has, or name one with -d"
-            )
-        for pool in pools:
-            if pool not in usable:
-                note(f"{pool.name}: skipped, it lacks {' or '.join(sorted(needs))}")
-        pools = usable
-    for pool in pools:
-        pool.require(needs, loaded.name)
-    return pools

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import click
-
-from simulator.commands.progress import note
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -88,36 +83,6 @@ def print_notes(summary: dict[str, Any], more: str = "") -> None:
         notes += " Unranked: the policy or its judge uses ground truth."
     notes += more
     print_wrapped(notes)
-
-
-def stop_rules(run: Path) -> list[dict[str, Any]]:
-    """Read from `run.json` how often each kind of stop rule halted a trace of each pool."""
-    recorded = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    rules: list[dict[str, Any]] = recorded.get("stop_rules", [])  # runs of before have none
-    return rules
-
-
-def note_idle_rules(runs: Sequence[Path], summary: dict[str, Any]) -> None:
-    """Print a note for each stop rule that never halted a trace in one of the runs, by pool.
-
-    `summary` is that of any of the runs, which have the same pools.
-    """
-    idle = Counter(
-        (each["pool"], each["rule"])
-        for run in runs
-        for each in stop_rules(run)
-        if not each["halts"]
-    )
-    lengths = {
-        entry["pool"]: entry["metrics"]["baseline_tokens_per_problem"]["value"] / entry["budget"]
-        for entry in summary["pools"]
-    }
-    for (pool, rule), number in idle.items():
-        where = "" if len(runs) == 1 else f" in {number} of {len(runs)} settings"
-        note(
-            f"{rule} never halted a trace of {pool}{where} "
-            f"(mean length {lengths[pool]:,.0f} tokens)"
-        )
 
 
 def shown(

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from simulator.commands.run_output import (
-    note_idle_rules,
-    print_heading,
-    print_notes,
-    shown,
-    stop_rules,
-)
+from simulator.commands.run_output import print_heading, print_notes, shown
 
 if TYPE_CHECKING:
     from simulator.runs.sweep import Sweep
@@ -28,6 +22,7 @@ def show_sweep(
     sweep: Sweep, folder: Path, summaries: Sequence[dict[str, Any]], as_json: bool
 ) -> None:
     """Plot and print the finished sweep in `folder`."""
+    from simulator.api.plan import note_idle_rules, stop_rules
     from simulator.commands.report import write_whole
     from simulator.report.comparison import compare
     from simulator.report.plot import plot

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from simulator import completion
-from simulator.commands.judges import load_tools
+from simulator.api.judge_tools import load_tools
+from simulator.api.progress import note, stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
-from simulator.commands.progress import note, stages_shown
 
 if TYPE_CHECKING:
     from simulator.submissions.badges import Verification

@@ -18,6 +18,9 @@ from pathlib import Path
 
 from simulator import PACKAGE
 
+FRONT = str(Path(PACKAGE).with_name("deepprune_sim"))
+"""The package beside `simulator` from which policies import."""
+
 REMEDY = "a policy may only read what the sampler provides"
 """Text added to an error about a file that was refused."""
 
@@ -85,7 +88,7 @@ def readable_to_python(search_path: Sequence[str], policy_file: str | None) -> R
     These are all libraries of this Python. In other folders on the search path, often including
     the working directory with its pools and runs, they are only modules and packages.
     """
-    trees = {*_TREES, PACKAGE}
+    trees = {*_TREES, PACKAGE, FRONT}
     for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix):
         trees.update((f"{prefix}/lib", f"{prefix}/lib64"))
     trees.update(filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(":")))

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing import active_children, get_context, parent_process, resource_tracker
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -152,7 +153,7 @@ def _replayed(
         initargs=given,
     )
     try:
-        with _interrupts_held():
+        with _interrupts_held(), _no_main_program():
             futures = [executor.submit(_work, batch) for batch in batches]
         for future in as_completed(futures):
             yield future.result()
@@ -173,6 +174,20 @@ def _interrupts_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _no_main_program() -> Iterator[None]:
+    """Start worker processes that do not import the main program again, which may be a script.
+
+    A script that calls `run` without a guard would make its runs again in every worker.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 _in_worker: list[Making]

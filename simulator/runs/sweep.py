@@ -132,11 +132,16 @@ def parse_grid(typed: Sequence[str]) -> dict[str, list[str]]:
 
 
 def load_settings(
-    policy: str, grid: Mapping[str, Sequence[str]], *, in_process: bool = False
+    policy: str,
+    grid: Mapping[str, Sequence[str]],
+    source: str | None = None,
+    *,
+    in_process: bool = False,
 ) -> list[Setting]:
     """Load a policy once for each point of a grid; a single point if nothing is swept.
 
-    A policy file is loaded in a separate process, unless `in_process` is true.
+    A policy file is loaded in a separate process, unless `in_process` is true. `source` is the
+    file's text, if it has been read already.
 
     Raises
     ------
@@ -150,7 +155,6 @@ def load_settings(
         raise UserError(f"a grid of {lists} = {size:,} runs; give at most {MOST_RUNS:,}")
     settings: list[Setting] = []
     seen: dict[str, Setting] = {}
-    source = None
     for values in product(*grid.values()):
         typed = dict(zip(grid, values, strict=True))
         loaded = host.load(policy, typed, source, in_process=in_process)

@@ -38,8 +38,8 @@ def pull(
     Repeat an interrupted command to continue it: complete files and pools are kept. Log in with
     `hf auth login` or HF_TOKEN. With HF_HUB_OFFLINE=1, only files already downloaded are used.
     """
+    from simulator.api.progress import stages_shown
     from simulator.commands.import_ import print_report
-    from simulator.commands.progress import stages_shown
     from simulator.errors import interrupted
     from simulator.hub.pull import pull as pull_entry
     from simulator.hub.registry import find_entry

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from simulator.commands.judges import load_tools
-from simulator.commands.progress import note, progress_bar
+from simulator.api.judge_tools import load_tools
+from simulator.api.progress import note, progress_bar
 
 
 @click.command(

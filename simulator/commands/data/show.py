@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from simulator import completion
-from simulator.commands.judges import load_tools
+from simulator.api.judge_tools import load_tools
 from simulator.commands.options import (
     cache_option,
     file_size,

@@ -30,10 +30,24 @@ SHOWN_ROWS = 1000
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
-    """Run a SQL query (DuckDB) over pools, runs and submissions.
+    r"""Run a SQL query (DuckDB) over pools, runs and submissions.
 
-    The tables are pools, problems, traces, runs, decisions, answers, submissions and published
-    (figures from papers). "describe traces" lists the columns of a table. Queries are read-only.
+    The tables are pools, runs, submissions and published (figures from papers), and:
+
+    \b
+    problems     pool, problem_id, question, gold_answer, answer_kind
+    traces       pool, problem_id, trace_id, num_tokens, prompt_tokens,
+                 finish_reason, answer, answer_class, correct
+    classes      pool, problem_id, answer_class, answer, correct
+    texts        pool, problem_id, trace_id, text, token_ends (a list)
+    confidences  pool, problem_id, trace_id, confidence (a list, one value a token)
+    probes       pool, problem_id, trace_id, position, answer_class
+    decisions    run, pool, problem_id, repeat, trace_id, order, started, ended,
+                 num_tokens, finished, stop_reason, cluster
+    answers      run, pool, problem_id, repeat, answer, answer_class, correct,
+                 tokens, clock, …
+
+    "describe traces" lists the columns of a table with their types. Queries are read-only.
     """
     import duckdb
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from simulator import completion
-from simulator.commands.judges import load_tools
+from simulator.api.judge_tools import load_tools
+from simulator.api.progress import progress_bar
 from simulator.commands.options import cache_option, json_option, print_json
-from simulator.commands.progress import progress_bar
 
 
 @click.command(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import pools
 import pyarrow.parquet as pq
 import pytest
 from checkout import ROOT
+from pools import T
 from stored_files import NAME, summary_pool, write_pool, write_run
 
 from simulator.catalogue.rows import POOLS, PUBLISHED, RUNS, SUBMISSIONS
@@ -23,12 +26,33 @@ VIEWS = {
     "pools": POOLS.names,
     "problems": ["pool", *SCHEMAS["problems"].names],
     "traces": ["pool", *SCHEMAS["traces"].names],
+    "classes": ["pool", *SCHEMAS["classes"].names],
+    "texts": ["pool", "problem_id", "trace_id", "text", "token_ends"],
+    "confidences": ["pool", "problem_id", "trace_id", "confidence"],
+    "probes": ["pool", "problem_id", "trace_id", "position", "answer_class"],
     "runs": RUNS.names,
     "decisions": ["run", *DECISIONS.names],
     "answers": ["run", *ANSWERS.names],
     "submissions": SUBMISSIONS.names,
     "published": PUBLISHED.names,
 }
+
+
+def signals_pool(cache: Path, problems: dict[str, list[T]], benchmark: str) -> None:
+    """Write a pool with every signal; a trace that is given none has short ones."""
+    full = {
+        problem: [
+            replace(
+                trace,
+                probes=trace.probes or {},
+                text=trace.text or "x",
+                confidence=trace.confidence or [0.5] * trace.num_tokens,
+            )
+            for trace in traces
+        ]
+        for problem, traces in problems.items()
+    }
+    pools.write_pool(cache, full, gold="7", benchmark=benchmark)
 
 
 def opened(root: Path) -> Catalogue:
@@ -53,7 +77,8 @@ def test_full_views_have_the_same_columns_as_empty_ones(tmp_path: Path) -> None:
     shutil.copy(PUBLISHED_FILE, tmp_path / "submissions")
     with opened(tmp_path) as catalogue:
         assert {view: columns(catalogue, view) for view in VIEWS} == VIEWS
-        assert all(catalogue.rows(f"FROM {view}") for view in VIEWS)
+        of_files = {"classes", "texts", "confidences", "probes"}  # the pool has none of them
+        assert {view for view in VIEWS if not catalogue.rows(f"FROM {view}")} == of_files
 
 
 def test_pools_come_from_their_descriptions(tmp_path: Path) -> None:
@@ -106,6 +131,52 @@ def test_a_query_for_one_pool_does_not_open_the_others_file(tmp_path: Path) -> N
         assert rows == [{"n": 8}]
         with pytest.raises(duckdb.Error):
             catalogue.rows("SELECT sum(num_tokens) FROM traces")
+
+
+def test_texts_confidences_and_probes_have_their_traces_values(tmp_path: Path) -> None:
+    """One pool keeps thousandths, the other, with a value that does not fit them, float32."""
+    for benchmark, confidence in (("exact", [1.5, 0.001, 65.535]), ("large", [70.25, 1.5, 2.0])):
+        trace = T(3, "7", {1: "5", 3: "7"}, text="ab c", confidence=confidence)
+        signals_pool(tmp_path / "cache", {"p": [trace], "q": [T(1, None)]}, benchmark)
+    with opened(tmp_path) as catalogue:
+        assert catalogue.broken == []
+        assert catalogue.rows("SELECT pool, confidence FROM confidences ORDER BY ALL") == [
+            {"pool": "test/model/exact", "confidence": [0.5]},
+            {"pool": "test/model/exact", "confidence": [1.5, 0.001, 65.535]},
+            {"pool": "test/model/large", "confidence": [0.5]},
+            {"pool": "test/model/large", "confidence": [70.25, 1.5, 2.0]},
+        ]
+        wanted = "pool LIKE '%exact' AND problem_id = 'p'"
+        assert catalogue.rows(f"FROM texts WHERE {wanted}") == [
+            {
+                "pool": "test/model/exact",
+                "problem_id": "p",
+                "trace_id": 0,
+                "text": "ab c",
+                "token_ends": None,
+            }
+        ]
+        said = catalogue.rows(
+            f"SELECT position, answer, correct FROM probes JOIN classes "
+            f"USING (pool, problem_id, answer_class) WHERE {wanted} ORDER BY position"
+        )
+        assert said == [
+            {"position": 1, "answer": "5", "correct": False},
+            {"position": 3, "answer": "7", "correct": True},
+        ]
+        assert catalogue.rows("SELECT count(*) AS n FROM probes") == [{"n": 4}]
+
+
+def test_a_query_for_one_pools_signals_does_not_open_the_others_file(tmp_path: Path) -> None:
+    for benchmark in ("a", "z"):
+        signals_pool(tmp_path / "cache", {"p": [T(1, "7")]}, benchmark)
+    with opened(tmp_path) as catalogue:
+        for view, file in (("confidences", "confidence"), ("texts", "text"), ("probes", "probes")):
+            other = tmp_path / f"cache/test/model/z/{file}.parquet"
+            other.write_bytes(b"damaged meanwhile")
+            catalogue.rows(f"FROM {view} WHERE pool = 'test/model/a'")
+            with pytest.raises(duckdb.Error):
+                catalogue.rows(f"FROM {view}")
 
 
 def test_runs_have_one_row_a_pool(tmp_path: Path) -> None:

@@ -1,0 +1,231 @@
+"""Runs to make: from a policy, a grid of settings and names of pools to specifications."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simulator.api.judge_tools import RunJudges, load_tools
+from simulator.api.progress import note
+from simulator.errors import UserError
+from simulator.loading import LoadedPolicy
+from simulator.pools.folders import cache_folder, find_pools, runs_folder
+from simulator.pools.pool import Pool
+from simulator.replay.serving import Serving, parse_step_seconds
+from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
+from simulator.runs.spec import RunSpec
+from simulator.runs.sweep import Setting, Sweep, find_partial_sweep, load_settings, make_sweep
+
+DEFAULT_REPEATS = 64
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that can be made, or all runs of a sweep, in grid order."""
+
+    settings: Sequence[Setting]
+    specs: Sequence[RunSpec]
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep; None for a single run."""
+        return Sweep(self.settings, self.specs) if len(self.settings) > 1 else None
+
+    @property
+    def title(self) -> str:
+        """Name of the policy, with the number of settings of a sweep."""
+        name = self.specs[0].loaded.name
+        return name if self.sweep is None else f"{name}, {len(self.specs)} settings"
+
+    def folder(self, output: Path | None, resume: bool) -> Path:
+        """Choose the folder of the run or sweep; notes an interrupted one that is continued.
+
+        Raises
+        ------
+        UserError
+            The run to resume is already complete.
+        """
+        folder = output
+        if folder is None and resume:
+            if self.sweep is None:
+                folder = find_partial(runs_folder(), self.specs[0])
+            else:
+                folder = find_partial_sweep(runs_folder(), self.sweep)
+            found = f"resuming {folder}"
+            note(found if folder else "no interrupted run to resume, starting a new one")
+        if folder is None:
+            folder = new_folder(runs_folder(), self.specs[0].loaded.name)
+        if resume and (folder / "summary.json").exists():
+            raise UserError(
+                f"{folder}: already complete; see it with: deepprune-sim report {folder}"
+            )
+        return folder
+
+    def make(
+        self,
+        folder: Path,
+        *,
+        jobs: int,
+        resume: bool,
+        command: Sequence[str],
+        bar: AbstractContextManager[Progress],
+    ) -> list[dict[str, Any]]:
+        """Make the runs in `folder`, showing progress in `bar`; return their summaries.
+
+        Raises the errors of `simulator.runs.making.make_run`.
+        """
+        with bar as progress:
+            how: Any = {"jobs": jobs, "resume": resume, "progress": progress, "command": command}
+            if self.sweep is None:
+                return [make_run(self.specs[0], folder, **how)]
+            return make_sweep(self.sweep, folder, **how)
+
+
+def can_be_resumed(folder: Path) -> bool:
+    """Check that an interrupted run or sweep was left for `folder`."""
+    return partial_folder(folder).exists()
+
+
+def plan_runs(
+    policy: str,
+    grid: Mapping[str, Sequence[str]],
+    patterns: Sequence[str],
+    *,
+    source: str | None = None,
+    budget: int | None = None,
+    repeats: int = DEFAULT_REPEATS,
+    seed: int = 0,
+    concurrency: int | None = None,
+    step_seconds: str | None = None,
+    judge: str | None = None,
+    judge_cost: float | None = None,
+    in_process: bool = False,
+    cache: Path | None = None,
+) -> Plan:
+    """Load a policy with every setting of `grid`, its judge and its pools.
+
+    Arguments are those of `deepprune-sim run`, and all values are as typed there; `source` is the
+    text of the policy file, if it has been read already. Prints notes on skipped pools, smaller
+    budgets and the judge's commit.
+
+    Raises
+    ------
+    UserError
+        A value, a name or a file is wrong, or a pool lacks a signal that the policy needs.
+    """
+    chosen = load_settings(policy, grid, source, in_process=in_process)
+    loaded = chosen[0].loaded
+    serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
+    needs = frozenset(loaded.policy.requires)
+    folder = cache_folder(cache)
+    judges: RunJudges | None = None
+    options: list[str] = []
+    if "judge" in needs:
+        tools = load_tools()
+        judges = tools.run_judges(folder, judge or "lexical", judge_cost)
+        needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
+        if judges.note is not None:
+            note(judges.note)
+        options = tools.greedy_options(loaded, as_typed(grid), budget, repeats, seed)
+    elif judge is not None or judge_cost is not None:
+        raise UserError(f"{loaded.name} does not use a judge; remove --judge and --judge-cost")
+    pools = choose_pools(folder, patterns, loaded, needs)
+    specs = [
+        RunSpec(
+            each.loaded,
+            pools,
+            budget,
+            repeats,
+            seed,
+            serving,
+            None if judges is None else judges.of(each.loaded, pools, options),
+        )
+        for each in chosen
+    ]
+    for pool, size in zip(pools, specs[0].budgets, strict=True):
+        default = loaded.policy.budget
+        if budget is None and loaded.budget is None and default and size < default:
+            note(
+                f"{pool.name}: budget {size} instead of {default}, the number of traces in the pool"
+            )
+    return Plan(chosen, specs)
+
+
+def as_typed(grid: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the values of `-p` that give this grid."""
+    return [
+        f"{name}={','.join(value.replace(',', chr(92) + ',') for value in values)}"
+        for name, values in grid.items()
+    ]
+
+
+def choose_pools(
+    cache: Path, patterns: Sequence[str], loaded: LoadedPolicy, needs: frozenset[str]
+) -> list[Pool]:
+    """Choose the pools to replay.
+
+    Named pools must have the signals that the policy `needs`. Without names, these are all real
+    pools that have them, or the generated ones if there is no real pool. If there is no pool at
+    all, a generated sample is made.
+    """
+    pools = [Pool(path) for path in find_pools(cache, patterns)]
+    if not pools:
+        from simulator.generated.pools import make_sample
+
+        note(f"no pool in {cache}: making a small generated sample (synthetic)")
+        path = make_sample(cache)
+        load_tools().score_generated(cache, path)
+        pools = [Pool(path)]
+    if not patterns:
+        pools = [pool for pool in pools if not pool.info.synthetic] or pools
+        usable = [pool for pool in pools if needs <= set(pool.info.signals)]
+        if not usable:
+            names = ", ".join(pool.name for pool in pools)
+            raise UserError(
+                f"{loaded.name} needs {' and '.join(sorted(needs))}, which no pool in {cache} has "
+                f"({names}); import a pool that has, or name one with -d"
+            )
+        for pool in pools:
+            if pool not in usable:
+                note(f"{pool.name}: skipped, it lacks {' or '.join(sorted(needs))}")
+        pools = usable
+    for pool in pools:
+        pool.require(needs, loaded.name)
+    return pools
+
+
+def stop_rules(run: Path) -> list[dict[str, Any]]:
+    """Read from `run.json` how often each kind of stop rule halted a trace of each pool."""
+    recorded = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    rules: list[dict[str, Any]] = recorded.get("stop_rules", [])  # runs of before have none
+    return rules
+
+
+def note_idle_rules(runs: Sequence[Path], summary: dict[str, Any]) -> None:
+    """Print a note for each stop rule that never halted a trace in one of the runs, by pool.
+
+    `summary` is that of any of the runs, which have the same pools.
+    """
+    idle = Counter(
+        (each["pool"], each["rule"])
+        for run in runs
+        for each in stop_rules(run)
+        if not each["halts"]
+    )
+    lengths = {
+        entry["pool"]: entry["metrics"]["baseline_tokens_per_problem"]["value"] / entry["budget"]
+        for entry in summary["pools"]
+    }
+    for (pool, rule), number in idle.items():
+        where = "" if len(runs) == 1 else f" in {number} of {len(runs)} settings"
+        note(
+            f"{rule} never halted a trace of {pool}{where} "
+            f"(mean length {lengths[pool]:,.0f} tokens)"
+        )

@@ -1,0 +1,354 @@
+"""Finished runs in Python: `read_run` and `compare`, and their results as tables and plots."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from simulator.report.comparison import Comparison
+    from simulator.report.text import Block
+    from simulator.runs.results import RunResult
+
+COLUMNS = 80
+"""Width of a printed result in characters; columns that do not fit are left out."""
+
+
+class _Shown:
+    """A result that prints as a comparison of its runs: a table for each pool."""
+
+    @property
+    def _comparison(self) -> Comparison:
+        raise NotImplementedError
+
+    @property
+    def _heading(self) -> str:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return "\n".join([self._heading, *map(_text, self._panels)]).rstrip()
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self._heading)}</p>" + "".join(map(_html, self._panels))
+
+    @property
+    def _panels(self) -> list[Block]:
+        """The tables, without columns that are empty."""
+        from simulator.report.text import panels
+
+        found = []
+        for block in panels(self._comparison):
+            columns = list(zip(block.headers, block.right, *block.rows, strict=True))
+            headers, right, *rows = zip(*(each for each in columns if any(each[2:])), strict=True)
+            found.append(replace(block, headers=headers, right=right, rows=[*map(list, rows)]))
+        return found
+
+    def plot(self) -> Any:
+        """Plot accuracy against tokens with 95% intervals and the Pareto front, a panel a pool.
+
+        Returns
+        -------
+        An Altair chart; `chart.save("front.svg")` writes it.
+        """
+        from simulator.report.plot import build_chart
+
+        return build_chart(self._comparison)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Run(_Shown):
+    """A finished run.
+
+    Attributes
+    ----------
+    path
+        Its folder.
+    results
+        Its result on each pool, in the order of `summary.json`.
+    """
+
+    path: Path
+    results: tuple[RunResult, ...]
+
+    @cached_property
+    def _comparison(self) -> Comparison:
+        from simulator.report.comparison import compare
+
+        return compare(self.results)
+
+    @property
+    def _heading(self) -> str:
+        return f"run: {self.path}"
+
+    @property
+    def policy(self) -> str:
+        """Name of the policy."""
+        return self.results[0].policy
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of the policy."""
+        return dict(self.results[0].parameters)
+
+    def summary(self) -> pd.DataFrame:
+        """Return every metric with its 95% interval.
+
+        Returns
+        -------
+        A frame with index `pool, metric` and columns `value, low, high`; fractions stay fractions.
+        `low` and `high` are NaN where a metric has no interval.
+        """
+        return _figures([self], [])
+
+    def answers(self) -> pd.DataFrame:
+        """Return `answers.parquet`: one row per pool, problem and repeat."""
+        return _frame(self.path / "answers.parquet")
+
+    def decisions(self) -> pd.DataFrame:
+        """Return `decisions.parquet`: one row per started trace of each repeat.
+
+        `num_tokens` are the tokens generated, `started` is a reading of the clock.
+        """
+        return _frame(self.path / "decisions.parquet")
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Runs(_Shown, Sequence[Run]):
+    """The runs of a sweep, in the order of its grid: a sequence of `Run`.
+
+    Attributes
+    ----------
+    path
+        The sweep's folder.
+    """
+
+    path: Path
+    _runs: tuple[Run, ...]
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    @overload
+    def __getitem__(self, place: int) -> Run: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Run, ...]: ...
+    def __getitem__(self, place: int | slice) -> Run | tuple[Run, ...]:
+        return self._runs[place]
+
+    @cached_property
+    def _comparison(self) -> Comparison:
+        from simulator.report.comparison import compare
+
+        return compare([result for run in self._runs for result in run.results])
+
+    @property
+    def _heading(self) -> str:
+        return f"sweep: {self.path} ({len(self)} runs)"
+
+    def summary(self) -> pd.DataFrame:
+        """Return every metric of every run with its 95% interval.
+
+        Returns
+        -------
+        A frame as from `Run.summary`, with the parameters that differ in front of its index.
+        """
+        first = self._runs[0].parameters
+        differing = [
+            name
+            for name, value in first.items()
+            if any(run.parameters[name] != value for run in self._runs)
+        ]
+        return _figures(self._runs, differing)
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class RunComparison(_Shown):
+    """Runs compared on the pools they share, problem by problem.
+
+    Attributes
+    ----------
+    comparison
+        Rows, best methods and ties, notes.
+    """
+
+    comparison: Comparison
+
+    @property
+    def _comparison(self) -> Comparison:
+        return self.comparison
+
+    @property
+    def _heading(self) -> str:
+        rows = self.comparison.rows
+        pools = len({row.pool for row in rows})
+        return f"comparison of {len(rows)} results on {pools} pool{'s' if pools > 1 else ''}"
+
+    @property
+    def notes(self) -> list[str]:
+        """Notes that belong below the table."""
+        return list(self.comparison.notes)
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row per pool and method, with unrounded values and the columns of the CSV."""
+        import pandas as pd
+
+        from simulator.report.export import raw_combined, raw_rows
+
+        comparison = self.comparison
+        return pd.DataFrame([*raw_rows(comparison), *map(raw_combined, comparison.combined)])
+
+
+def read_run(folder: str | os.PathLike[str]) -> Run | Runs:
+    """Read a finished run or sweep.
+
+    Parameters
+    ----------
+    folder
+        Its folder, or its name in `runs/`.
+
+    Returns
+    -------
+    A `Run`; for a sweep `Runs`, a sequence of them.
+
+    Raises
+    ------
+    UserError
+        There is no such run, it is unfinished, or its files are damaged or of a newer format.
+    """
+    from simulator.runs.results import read_results
+    from simulator.runs.sweep import runs_of
+
+    found = find_run(os.fspath(folder))
+    folders = runs_of(found)
+    if folders is None:
+        return Run(found, tuple(read_results(found)))
+    return Runs(found, tuple(Run(each, tuple(read_results(each))) for each in folders))
+
+
+def compare(
+    runs: Iterable[Run | Runs | str | os.PathLike[str]] | Run | str | os.PathLike[str],
+) -> RunComparison:
+    """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
+
+    Each method is compared with the most accurate one on the same pool, paired by problem.
+
+    Parameters
+    ----------
+    runs
+        Runs, sweeps, or their folders or names in `runs/`.
+
+    Raises
+    ------
+    UserError
+        There is no run, or one cannot be read.
+    """
+    from simulator.report import comparison
+
+    if isinstance(runs, Run | str | os.PathLike):
+        runs = [runs]
+    found: dict[Path, Run] = {}
+    for each in runs:
+        one = each if isinstance(each, Run | Runs) else read_run(each)
+        for run in [one] if isinstance(one, Run) else one:
+            found.setdefault(run.path, run)
+    if not found:
+        raise UserError("no runs to compare; give at least one")
+    results = [result for run in found.values() for result in run.results]
+    return RunComparison(comparison.compare(results))
+
+
+def find_run(name: str) -> Path:
+    """Return the folder of RUN, which is a path or a name in runs/.
+
+    Raises
+    ------
+    UserError
+        No such folder; the message names the nearest run.
+    """
+    from simulator.pools.folders import runs_folder
+
+    for folder in (Path(name), runs_folder() / name):
+        if folder.is_dir():
+            return folder
+        if folder.is_file():
+            raise UserError(f"{folder}: not the folder of a run; give {folder.parent}")
+        partial = folder.parent / f"{folder.name}.partial"
+        if partial.is_dir():
+            raise UserError(
+                f"{partial}: unfinished run; repeat its command with --resume to complete it"
+            )
+    from difflib import get_close_matches
+
+    marks = ("run.json", "sweep.json")
+    known = sorted(file.parent.name for mark in marks for file in runs_folder().glob(f"*/{mark}"))
+    holding = [run for run in known if Path(name).name in run]
+    near = holding or get_close_matches(Path(name).name, known)
+    hint = f"did you mean {' or '.join(near[:3])}?" if near else "make one with deepprune-sim run"
+    raise UserError(f"{name}: no such run, neither here nor in {runs_folder()}/; {hint}")
+
+
+def _text(block: Block) -> str:
+    """Format a table as text of at most `COLUMNS` characters a line."""
+    from simulator.report.tables import fit
+    from simulator.report.text import DISPENSABLE
+
+    table = fit(block.headers, block.rows, block.right, COLUMNS, DISPENSABLE)
+    return "\n".join([block.heading, *table.head(), table.rule("-"), *table.body(), ""])
+
+
+def _html(block: Block) -> str:
+    """Format a table as HTML."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        return "".join(
+            f"<{tag} style='text-align:{'right' if right else 'left'}'>{escape(cell)}</{tag}>"
+            for cell, right in zip(cells, block.right, strict=True)
+        )
+
+    body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in block.rows)
+    return (
+        f"<table><caption style='text-align:left'>{escape(block.heading)}</caption>"
+        f"<thead><tr>{line(block.headers, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def _figures(runs: Sequence[Run], differing: Sequence[str]) -> pd.DataFrame:
+    """Return the metrics of runs, with the parameters that differ in the index."""
+    import pandas as pd
+
+    rows = [
+        {
+            **{name: result.parameters[name] for name in differing},
+            "pool": result.pool,
+            "metric": name,
+            "value": metric.value,
+            "low": metric.low,
+            "high": metric.high,
+        }
+        for run in runs
+        for result in run.results
+        for name, metric in result.metrics.items()
+    ]
+    frame = pd.DataFrame(rows).set_index([*differing, "pool", "metric"])
+    return frame.astype(float)
+
+
+def _frame(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    from simulator.storage import reading
+
+    with reading(file):
+        frame = pd.read_parquet(file)
+    for name in frame.select_dtypes("category"):
+        frame[name] = frame[name].cat.remove_unused_categories()
+    return frame

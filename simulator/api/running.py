@@ -1,0 +1,204 @@
+"""`run`: replays from Python, with the results of the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    from simulator.api.plan import Plan
+    from simulator.api.pools import OpenPool
+    from simulator.api.results import Run, Runs
+
+
+def run(
+    policy: str | os.PathLike[str] | type,
+    pools: str | OpenPool | Sequence[str | OpenPool] | None = None,
+    *,
+    budget: int | None = None,
+    repeats: int = 64,
+    seed: int = 0,
+    jobs: int = 1,
+    concurrency: int | None = None,
+    step_seconds: float | str | Mapping[int, float] | None = None,
+    judge: str | None = None,
+    judge_cost: float | None = None,
+    output: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    in_process: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    **parameters: Any,
+) -> Run | Runs:
+    """Replay a policy on stored traces, and write a run as `deepprune-sim run` does.
+
+    The same policy, pools, parameters, budget, repeats and seed give the same decisions, answers
+    and summary as on the command line, byte for byte, whatever the number of `jobs`.
+
+    Parameters
+    ----------
+    policy
+        A built-in name (`cons@64`), a file (`my_policy.py`, `my_policy.py@Class`), or a class
+        derived from `Policy`. A class of a notebook is written out as a file, with the imports,
+        constants, functions and classes of the notebook that it uses, recorded in `run.json`, and
+        replayed as a file is: in a process of its own, which sees no pool.
+    pools
+        Names or globs, or opened pools. None: every real pool with the signals that the policy
+        needs; without any pool, a small generated sample.
+    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, resume
+        As the options of `deepprune-sim run`; `step_seconds` also as `{batch: seconds}`.
+    output
+        Folder of the run or sweep. None: `runs/<time>-<policy>`.
+    in_process
+        Run a policy file or class in this process, for example to use `breakpoint()`.
+    cache
+        Folder of pools. None: `$DEEPPRUNE_SIM_CACHE`, else `datasets_cache/`.
+    progress
+        Show a progress bar, in a notebook too.
+    **parameters
+        Parameters of the policy. Lists of values make a sweep over all combinations.
+
+    Returns
+    -------
+    A `Run`; for a sweep `Runs`, a sequence of them.
+
+    Raises
+    ------
+    UserError
+        An argument, a file or the policy is wrong; the message is one line.
+    """
+    options = {
+        "budget": _number("budget", budget, 1),
+        "repeats": _number("repeats", repeats, 1),
+        "seed": _number("seed", seed, 0),
+        "concurrency": _number("concurrency", concurrency, 1),
+        "step_seconds": _step_seconds(step_seconds),
+        "judge": judge,
+        "judge_cost": judge_cost,
+        "in_process": in_process,
+    }
+    plan, command = _planned(policy, pools, parameters, cache, options)
+    folder = plan.folder(None if output is None else Path(output), resume)
+    return _made(plan, folder, command, _number("jobs", jobs, 1) or 1, resume, progress)
+
+
+def _planned(
+    policy: object,
+    pools: object,
+    parameters: Mapping[str, Any],
+    cache: str | os.PathLike[str] | None,
+    options: Mapping[str, Any],
+) -> tuple[Plan, list[str]]:
+    """Return the runs to make, and the command line that makes the same."""
+    from simulator.api.plan import plan_runs
+
+    spec, source = _policy(policy)
+    grid = {name: _values(name, value) for name, value in parameters.items()}
+    patterns = _names(pools)
+    folder = None if cache is None else Path(cache)
+    plan = plan_runs(spec, grid, patterns, source=source, cache=folder, **options)
+    return plan, _command(spec, grid, patterns, options)
+
+
+def _made(
+    plan: Plan, folder: Path, command: list[str], jobs: int, resume: bool, progress: bool
+) -> Run | Runs:
+    """Make the runs and read them; a run that is interrupted can be resumed."""
+    from simulator.api.plan import can_be_resumed, note_idle_rules
+    from simulator.api.progress import note, progress_bar
+    from simulator.api.results import Run, read_run
+
+    bar = progress_bar(plan.title) if progress else nullcontext(lambda done, total: None)
+    try:
+        summaries = plan.make(folder, jobs=jobs, resume=resume, command=command, bar=bar)
+    except KeyboardInterrupt:
+        if can_be_resumed(folder):
+            note(f"interrupted; to continue, repeat with output={str(folder)!r}, resume=True")
+        raise
+    found = read_run(folder)
+    note_idle_rules(
+        [run.path for run in ([found] if isinstance(found, Run) else found)], summaries[0]
+    )
+    return found
+
+
+def _policy(policy: object) -> tuple[str, str | None]:
+    """Return a policy as on the command line, and its source if it is a class."""
+    if isinstance(policy, str | os.PathLike):
+        return os.fspath(policy), None
+    if not isinstance(policy, type):
+        raise UserError(
+            f"{policy!r:.60} is no policy; give a built-in name, a file or a class, and parameters "
+            "as arguments of run"
+        )
+    from simulator.api.class_source import source_of
+
+    return source_of(policy)
+
+
+def _names(pools: object) -> list[str]:
+    """Return names and globs of pools."""
+    if pools is None:
+        return []
+    if isinstance(pools, str) or hasattr(pools, "name"):
+        pools = [pools]
+    if not isinstance(pools, Sequence) or not pools:
+        raise UserError(f"pools={pools!r:.60}: give names of pools, or None for all")
+    return [str(getattr(pool, "name", pool)) for pool in pools]
+
+
+def _values(name: str, value: object) -> list[str]:
+    """Return the values of a parameter as typed on the command line."""
+    several = isinstance(value, list | tuple | range)
+    if hasattr(value, "tolist"):  # of numpy or pandas
+        value = value.tolist()
+        several = isinstance(value, list)
+    values = list(value) if several else [value]  # type: ignore[call-overload]
+    typed = []
+    for each in values:
+        each = each.item() if hasattr(each, "item") else each
+        if not isinstance(each, str | int | float):
+            raise UserError(f"{name}={each!r:.60}: give a number, a text, True or False")
+        typed.append(str(each).lower() if isinstance(each, bool) else str(each))
+    if not typed:
+        raise UserError(f"{name}: no values; give at least one")
+    if len(set(typed)) < len(typed):
+        raise UserError(f"{name}={value!r:.60}: give each value once")
+    return typed
+
+
+def _number(name: str, value: Any, least: int) -> int | None:
+    """Check a whole number; None stays None where a number is not needed."""
+    if value is None and name in ("budget", "concurrency"):
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
+        raise UserError(f"{name}={value!r:.60}: give a whole number of at least {least}")
+    return int(value)
+
+
+def _step_seconds(curve: float | str | Mapping[int, float] | None) -> str | None:
+    if isinstance(curve, Mapping):
+        return ",".join(f"{batch}:{seconds}" for batch, seconds in curve.items())
+    return None if curve is None else str(curve)
+
+
+def _command(
+    spec: str, grid: Mapping[str, list[str]], patterns: Sequence[str], options: Mapping[str, Any]
+) -> list[str]:
+    """Return the command line that makes the same run."""
+    from simulator.api.plan import as_typed
+
+    command = ["deepprune-sim", "run", spec]
+    command += [part for pattern in patterns for part in ("-d", pattern)]
+    command += [part for setting in as_typed(grid) for part in ("-p", setting)]
+    for name, value in options.items():
+        if name == "in_process":
+            command += ["--in-process"] if value else []
+        elif value is not None:
+            command += [f"--{name.replace('_', '-')}", str(value)]
+    return command

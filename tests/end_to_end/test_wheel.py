@@ -1,0 +1,111 @@
+"""The wheel, installed in another folder: it runs, and a policy may read its code and no more."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from checkout import ROOT
+
+PARTS = ("deepprune_sim", "simulator", "judges", "leaderboard_app")
+
+SPY = """
+import sys
+from pathlib import Path
+import deepprune_sim
+from deepprune_sim import *
+
+class Spy(Policy):
+    def solve(self, problem, sampler):
+        import simulator
+        for package in (simulator.PACKAGE, deepprune_sim.__path__[0]):
+            for file in Path(package).rglob("*"):
+                assert not file.is_file() or file.read_bytes() is not None
+        try:
+            Path({secret!r}).read_text()
+        except OSError as error:
+            refused = type(error).__name__
+        heavy = ("simulator.pools", "simulator.replay", "pyarrow", "pandas")
+        loaded = [name for name in sys.modules if name.startswith(heavy)]
+        raise RuntimeError(f"{{Path(simulator.PACKAGE).parent}} {{refused}} {{loaded}}")
+"""
+
+STRICT = """
+import sys
+from pathlib import Path
+from simulator.isolation.host import layers, load
+from simulator.loading import Strict
+from simulator.pools.pool import Pool
+from simulator.replay.replaying import replay
+from simulator.replay.serving import Serving
+loaded = load("spy.py", strict=Strict())
+print(*layers(loaded), file=sys.stderr)
+problem = Pool(Path(sys.argv[1])).problems[0]
+replay(loaded, problem, budget=1, repeats=range(1), seed=0, serving=Serving())
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the interpreter of an environment with the wheel and this one's other packages."""
+    copy, there = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("installed")
+    for name in (*PARTS, "pyproject.toml", "README.md", "LICENSE"):
+        if (ROOT / name).is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / name, copy / name, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, copy)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    build = ("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", "dist", ".")
+    subprocess.run([*pip, *build], cwd=copy, check=True)
+    (wheel,) = (copy / "dist").glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", there], check=True)
+    interpreter = there / "bin" / "python"
+    install = ("--python", interpreter, "install", "--no-deps", "--no-index", "--force-reinstall")
+    subprocess.run([*pip, *install, wheel], cwd=copy, check=True)
+    folders = [each for each in sys.path if each.endswith("/site-packages")]
+    here = there / Path(sysconfig.get_path("purelib")).relative_to(sys.prefix)
+    (here / "others.pth").write_text("\n".join(folders))
+    return interpreter
+
+
+def ended(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "DEEPPRUNE_SIM_CACHE": str(folder / "pools")}
+    environment.pop("PYTHONPATH", None)
+    return subprocess.run(
+        [str(python), "-P", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_installed_command_runs_a_policy_apart_from_the_machine(
+    python: Path, tmp_path: Path
+) -> None:
+    command = str(python.with_name("deepprune-sim"))
+    shutil.copy(ROOT / "docs" / "examples" / "short_m.py", tmp_path)
+    run = ended(python, tmp_path, command, "run", "short_m.py", "-n", "16", "--repeats", "2")
+    assert run.returncode == 0, run.stderr
+    secret = tmp_path / "pools" / "secret"
+    secret.write_text("gold")
+    (tmp_path / "spy.py").write_text(SPY.format(secret=str(secret)))
+    spied = ended(python, tmp_path, command, "run", "spy.py", "-n", "1", "--repeats", "1")
+    installed = python.parent.parent.resolve()
+    assert spied.returncode == 2
+    assert str(installed) in spied.stderr
+    if "Error []" in spied.stderr:  # this kernel has Landlock
+        assert "PermissionError []" in spied.stderr
+    (pool,) = (file.parent for file in (tmp_path / "pools").glob("*/*/*/pool.json"))
+    (tmp_path / "strict.py").write_text(STRICT)
+    strict = ended(python, tmp_path, "strict.py", str(pool))
+    if "bubblewrap" in strict.stderr:
+        assert "FileNotFoundError []" in strict.stderr
+    assert str(installed) in strict.stderr or "NoSandbox" in strict.stderr
