@@ -2,7 +2,7 @@
 
     python benchmarks/worker_speed.py
 
-Needs no data. Compares the policy's own process (`worker`) with a stranger's policy (`strict`: in
+Needs no data. Compares the policy's own process (`worker`) with a stranger's policy (`limited`: in
 bubblewrap, if available) and with this process, all measured in one run.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from simulator.isolation.host import layers, load
-from simulator.loading import LoadedPolicy, Strict
+from simulator.loading import Limits, LoadedPolicy
 from simulator.pools.pool import Pool, PoolInfo, StoredProblem
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
@@ -52,7 +52,7 @@ ROUNDS = """
         majority_vote(np.array(votes))
 """
 WAYS: dict[str, dict[str, Any]] = {
-    "strict": {"strict": Strict()},
+    "limited": {"limits": Limits()},
     "worker": {},
     "in process": {"in_process": True},
 }
@@ -62,9 +62,9 @@ def main() -> None:
     """Print the table: wall-clock time, and processor time of both processes, by way."""
     with tempfile.TemporaryDirectory() as folder:
         pool = write_pool(Path(folder))
-        print("strict:", ", ".join(layers(load(write_policy(folder, "pass"), strict=Strict()))))
+        print("limited:", ", ".join(layers(load(write_policy(folder, "pass"), limits=Limits()))))
         print(
-            f"{'wall (CPU) in µs':<45}" + "".join(f"{way:>19}" for way in WAYS) + "  strict/worker"
+            f"{'wall (CPU) in µs':<45}" + "".join(f"{way:>19}" for way in WAYS) + " limited/worker"
         )
         for name, body in POLICIES.items():
             show(name, measured(folder, pool, body, 1), 20 if "texts" in name else 500)
@@ -73,11 +73,11 @@ def main() -> None:
 
 
 def show(name: str, times: Mapping[str, tuple[float, float]], calls: int) -> None:
-    """Print a row: microseconds per call, and the ratio of strict to worker."""
+    """Print a row: microseconds per call, and the ratio of limited to worker."""
     cells = (
         f"{wall / calls * 1e6:,.0f} ({cpu / calls * 1e6:,.0f})" for wall, cpu in times.values()
     )
-    pairs = zip(times["strict"], times["worker"], strict=True)
+    pairs = zip(times["limited"], times["worker"], strict=True)
     ratios = [f"{one / other:.2f}" if other else "–" for one, other in pairs]
     print(f"{name:<45}" + "".join(f"{cell:>19}" for cell in cells) + f"  {ratios[0]} ({ratios[1]})")
 

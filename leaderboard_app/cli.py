@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -78,8 +79,11 @@ def leaderboard(
     # -P: modules in the working directory must not shadow Streamlit's imports
     command = [sys.executable, "-P", "-m", "streamlit", "run", str(APP)]
     command += [f"--{name}={value}" for name, value in settings.items()]
+    environment = {**os.environ, **folders.as_environment()}
     sys.stdout.flush()
-    os.execve(command[0], command, {**os.environ, **folders.as_environment()})
+    if sys.platform == "win32":  # which would not wait for the new program
+        sys.exit(subprocess.call(command, env=environment))
+    os.execve(command[0], command, environment)
 
 
 def _check_free(address: str, port: int) -> None:

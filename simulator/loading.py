@@ -28,8 +28,8 @@ class LoadedPolicy:
     """A policy that can be replayed, and what identifies it.
 
     `file` is the name shown in errors, `source` its text, `settings` the parameters as typed.
-    If it is not `in_process`, `policy` is a stand-in for one in a process of its own, with the
-    limits of `strict` if it is untrusted.
+    If it is not `in_process`, `policy` is a stand-in for one in a process of its own, under
+    `limits` if it is untrusted.
     """
 
     spec: str
@@ -43,7 +43,7 @@ class LoadedPolicy:
     policy: Policy = field(compare=False, repr=False)
     builtin: bool = False
     in_process: bool = True
-    strict: Strict | None = None
+    limits: Limits | None = None
 
     @property
     def sha256(self) -> str:
@@ -307,7 +307,7 @@ def _builtin_class(path: str) -> tuple[ModuleType, type[Policy]]:
 
 
 @dataclass(frozen=True)
-class Strict:
+class Limits:
     """Limits of an untrusted policy.
 
     Attributes
@@ -319,17 +319,17 @@ class Strict:
         Maximum number of unused seconds that carry over to later answers.
     memory
         Address space of its process, in bytes.
-    printed
+    output
         Maximum size of its captured output, in bytes; the rest is discarded.
     """
 
     seconds: float = 30.0
     banked: float = 300.0
     memory: int = 8 << 30
-    printed: int = 64 << 10
+    output: int = 64 << 10
 
     def __post_init__(self) -> None:
-        if not (self.seconds > 0 and self.banked >= 0 and self.memory > 0 and self.printed >= 0):
+        if not (self.seconds > 0 and self.banked >= 0 and self.memory > 0 and self.output >= 0):
             raise ValueError(f"{self} has an impossible limit")
 
 

@@ -1,19 +1,119 @@
-"""Helpers shared by all file formats: hashes, Parquet settings, readable errors."""
+"""Helpers shared by all file formats: checked JSON, hashes, Parquet settings, readable errors."""
 
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import os
-from collections.abc import Mapping
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from simulator.errors import WRITE_FAULTS, UserError
 
 if TYPE_CHECKING:  # slow to import, not always needed
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """A JSON or TOML object, whose fields are checked when they are read.
+
+    `error` makes the error of a field that is missing, of another type or out of bounds, from its
+    key, the type that it should have, and all fields. Bounds are those of a number, or of the
+    length of a text or list.
+    """
+
+    fields: Mapping[str, Any]
+    error: Callable[[str, Any, Mapping[str, Any]], UserError]
+
+    def get(self, key: str, kind: type[T], least: float = -math.inf, most: float = math.inf) -> T:
+        """Return a field of type `kind`, such as `list[str]`; an integer is also a float."""
+        value = self.fields.get(key)
+        if not _has_type(value, kind) or not _is_within(value, least, most):
+            raise self.error(key, kind, self.fields)
+        return float(value) if kind is float else value  # type: ignore[return-value,arg-type]
+
+    def optional(
+        self, key: str, kind: type[T], least: float = -math.inf, most: float = math.inf
+    ) -> T | None:
+        """Return a field as `get` does; None if it is null or not there."""
+        return None if self.fields.get(key) is None else self.get(key, kind, least, most)
+
+    def object(self, key: str) -> JsonObject:
+        """Return a field that is an object."""
+        return JsonObject(self.get(key, dict[str, Any]), self.error)
+
+    def objects(self, key: str, most: float = math.inf) -> list[JsonObject]:
+        """Return a field that is a list of at most `most` objects."""
+        found = self.get(key, list[dict[str, Any]], most=most)
+        return [JsonObject(each, self.error) for each in found]
+
+
+def read_versioned(
+    file: Path,
+    what: str,
+    newest: int,
+    remedy: str,
+    *,
+    kind: str = "format",
+    unreadable: str = "cannot be read",
+) -> dict[str, Any]:
+    """Read a JSON object that describes `what` and has the number of its `kind` of format.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, is not JSON or describes something else, or its format is newer
+        than `newest`.
+    FileNotFoundError
+        There is no such file.
+    """
+    try:
+        fields = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise
+    except OSError as fault:
+        raise UserError(f"{file}: cannot be read ({fault.strerror}); check the path") from None
+    except ValueError as fault:
+        raise UserError(f"{file}: {unreadable} ({fault}); {remedy}") from None
+    if not isinstance(fields, dict) or type(fields.get("format")) is not int:
+        raise UserError(f"{file}: not {what}; {remedy}")
+    if fields["format"] > newest:
+        raise UserError(
+            f"{file}: {kind} {fields['format']} is newer than this program's {newest}; upgrade "
+            "deepprune-sim"
+        )
+    return fields
+
+
+def _has_type(value: object, kind: Any) -> bool:
+    """Check that a value from JSON has the type of an annotation."""
+    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any:
+        return True
+    if origin is list:
+        return type(value) is list and all(_has_type(each, parts[0]) for each in value)
+    if origin is dict:
+        return type(value) is dict and all(_has_type(each, parts[1]) for each in value.values())
+    if origin is Literal:
+        return value in parts
+    if parts:
+        return any(_has_type(value, part) for part in parts)
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
+def _is_within(value: object, least: float, most: float) -> bool:
+    if isinstance(value, str | list | dict):
+        return least <= len(value) <= most
+    return type(value) is not int or least <= value <= most
 
 
 def parquet_writer(

@@ -138,61 +138,69 @@ def train(
     from judges.kinds.prompting import Template
     from judges.pairs.pair_sets import PairSet
     from judges.prefixes import Truncation
-    from judges.training.train import Recipe, grid, train
+    from judges.training.train import Recipe, grid
 
     form = chosen_format(form, as_json) or "table"
     check_plots(roc)
     pair_set = PairSet(pairs)
-    cuts = [pair_set.truncations[0]]
-    if truncation is not None:
-        cuts = [pair_set.choose(Truncation.parse(text)) for text in truncation.split(",")]
-    losses = loss.split(",")
-    factors = oversample.split(",")
-    if not all(each.isdecimal() and 1 <= int(each) <= 1000 for each in factors):
-        raise UserError(f"--oversample {oversample}: give whole numbers from 1, with commas")
-    if bf16 is None:
-        bf16 = device == "auto" and choose_device("auto") != "cpu"
-    base = Recipe(cuts[0], bf16=bf16, **settings)
-    recipes = grid(base, cuts, losses, [int(each) for each in factors])
+    typed = [None] if truncation is None else map(Truncation.parse, truncation.split(","))
+    cuts = [pair_set.choose(each) for each in typed]
+    on_gpu = device == "auto" and choose_device("auto") != "cpu"
+    base = Recipe(cuts[0], bf16=on_gpu if bf16 is None else bf16, **settings)
+    recipes = grid(base, cuts, loss.split(","), _factors(oversample))
     template = Template.read(prompt, same, different)
     model = model or (ENCODER if kind == "embedding" else BASE)
     if (commit := find_model(model, revision).resolved) is not None:
         note(f"model {model}: no commit was given; using --revision {commit}")
         revision = commit
-    folders = [output] if len(recipes) == 1 else [output / _folder(each) for each in recipes]
+    is_grid = len(recipes) > 1
+    folders = [output / _folder(each) for each in recipes] if is_grid else [output]
     for recipe, folder in zip(recipes, folders, strict=True):
-        if len(recipes) > 1 and (folder / "judge.json").exists():
+        if is_grid and (folder / "judge.json").exists():
             note(f"{folder}: trained already")
             continue
-        try:
-            with stages_shown() as stage:
-
-                def progress(done: int, total: int, value: float, name: str = recipe.name) -> None:
-                    stage(f"{name}, loss {value:.4f}", done / total)
-
-                train(
-                    pair_set,
-                    kind,
-                    model,
-                    folder,
-                    recipe,
-                    revision=revision,
-                    template=template,
-                    device=device,
-                    recompute=recompute,
-                    save_every=save_every,
-                    resume=resume or len(recipes) > 1,
-                    progress=progress,
-                )
-        except KeyboardInterrupt as error:
-            raise interrupted(error, "; go on with the same command and --resume") from None
+        _train_shown(
+            recipe,
+            pairs=pair_set,
+            kind=kind,
+            model=model,
+            folder=folder,
+            revision=revision,
+            template=template,
+            device=device,
+            recompute=recompute,
+            save_every=save_every,
+            resume=resume or is_grid,
+        )
         if not as_json:
             click.echo(f"judge: {kind}:model={folder}")
-    rows = _compare(pair_set, kind, recipes, folders, roc) if len(recipes) > 1 else []
+    rows = _compare(pair_set, kind, recipes, folders, roc) if is_grid else []
     if as_json:
         _print_json(kind, recipes, folders, rows)
     elif rows:
         show(rows, form)
+
+
+def _train_shown(recipe: Any, **arguments: Any) -> None:
+    """Train a judge, as `judges.training.train.train` does, and show how far it is."""
+    from judges.training.train import train
+
+    try:
+        with stages_shown() as stage:
+
+            def progress(done: int, total: int, value: float) -> None:
+                stage(f"{recipe.name}, loss {value:.4f}", done / total)
+
+            train(recipe=recipe, progress=progress, **arguments)
+    except KeyboardInterrupt as error:
+        raise interrupted(error, "; go on with the same command and --resume") from None
+
+
+def _factors(oversample: str) -> list[int]:
+    factors = oversample.split(",")
+    if not all(each.isdecimal() and 1 <= int(each) <= 1000 for each in factors):
+        raise UserError(f"--oversample {oversample}: give whole numbers from 1, with commas")
+    return [int(each) for each in factors]
 
 
 def _folder(recipe: Any) -> str:

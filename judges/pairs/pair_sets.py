@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from judges.pairs.splitting import make_split, problem_keys, rank
+from judges.pairs.splitting import Split, make_split, problem_keys, rank
 from judges.prefixes import Truncation
 from judges.protocol import Ints, all_pairs
 from simulator.errors import UserError
@@ -41,6 +41,8 @@ TEST_SHARE = 0.3
 
 LENGTH_REASONS = frozenset({"length", "max_tokens", "model_length", "forced_close"})
 """Finish reasons of a trace that was truncated by the length limit, even if it has an answer."""
+
+FILES = ("pairs.parquet", "prefixes.parquet")
 
 SCHEMAS: dict[str, pa.Schema] = {
     "prefixes": pa.schema(
@@ -130,26 +132,10 @@ def make_pairs(
         raise UserError(f"{folder}: exists already; choose another folder")
     keys = problem_keys(pools)
     split = make_split(pools, keys, test_share, test_models, seed)
-    counts = {pool.name: _Counts() for pool in pools}
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         make_folders(temporary)
-        with (
-            parquet_writer(temporary / "prefixes.parquet", SCHEMAS["prefixes"]) as prefixes,
-            parquet_writer(temporary / "pairs.parquet", SCHEMAS["pairs"]) as pairs,
-        ):
-            for pool in pools:
-                for problem in pool.problems:
-                    key = keys[pool.name, problem.problem_id]
-                    side = split.side(key, pool.info.model)
-                    drawn = counts[pool.name].draw(problem, traces, seed, side)
-                    if side is None or len(drawn) < 2:
-                        continue
-                    for truncation in truncations:
-                        prefixes.write_table(_prefix_rows(problem, drawn, truncation))
-                    table = _pair_rows(problem, drawn, key, side)
-                    pairs.write_table(table)
-                    counts[pool.name].add(table)
+        counts = _write_rows(temporary, pools, truncations, traces, seed, keys, split)
         _check_apart(temporary / "pairs.parquet")
         info = {
             "format": FORMAT,
@@ -169,10 +155,7 @@ def make_pairs(
                 }
                 for pool in pools
             },
-            "sha256": {
-                name: file_sha256(temporary / name)
-                for name in ("pairs.parquet", "prefixes.parquet")
-            },
+            "sha256": {name: file_sha256(temporary / name) for name in FILES},
         }
         if not any(each.train or each.test for each in counts.values()):
             raise UserError("no problem has two traces with an answer, so there are no pairs")
@@ -185,6 +168,36 @@ def make_pairs(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return PairSet(folder)
+
+
+def _write_rows(
+    folder: Path,
+    pools: Sequence[Pool],
+    truncations: Sequence[Truncation],
+    traces: int,
+    seed: int,
+    keys: Mapping[tuple[str, str], str],
+    split: Split,
+) -> dict[str, _Counts]:
+    """Draw traces, pair them, and write both Parquet files; return the counts of each pool."""
+    counts = {pool.name: _Counts() for pool in pools}
+    with (
+        parquet_writer(folder / "prefixes.parquet", SCHEMAS["prefixes"]) as prefixes,
+        parquet_writer(folder / "pairs.parquet", SCHEMAS["pairs"]) as pairs,
+    ):
+        for pool in pools:
+            for problem in pool.problems:
+                key = keys[pool.name, problem.problem_id]
+                side = split.side(key, pool.info.model)
+                drawn = counts[pool.name].draw(problem, traces, seed, side)
+                if side is None or len(drawn) < 2:
+                    continue
+                for truncation in truncations:
+                    prefixes.write_table(_prefix_rows(problem, drawn, truncation))
+                table = _pair_rows(problem, drawn, key, side)
+                pairs.write_table(table)
+                counts[pool.name].add(table)
+    return counts
 
 
 class PairSet:
@@ -212,7 +225,7 @@ class PairSet:
             raise UserError(f"{file}: not a description of pairs; make the set again") from None
         if newer:
             raise UserError(f"{file}: a newer format than this program's; upgrade deepprune-sim")
-        for name in ("pairs.parquet", "prefixes.parquet"):
+        for name in FILES:
             with reading(folder / name) as path:
                 if file_sha256(path) != stored.get(name):
                     raise UserError(

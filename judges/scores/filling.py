@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +16,7 @@ from judges.prefixes import Truncation
 from judges.protocol import Ints, all_pairs
 from judges.scores.cached import CachedScores, open_scores
 from simulator.errors import UserError
+from simulator.isolation.children import die_with
 from simulator.pools.pool import Pool, StoredProblem
 
 CHUNK_PAIRS = 1024
@@ -164,16 +164,8 @@ def _start_worker(
     # process, and processes that compete for cores are several times as slow.
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    die_with()  # otherwise the worker would wait for work forever
     _in_worker = open_scores(cache, spec, truncation), [Pool(path) for path in pools], wanted
-
-
-def _die_with_parent() -> None:
-    """End this worker when its parent ends, even by kill -9; it would wait for work forever."""
-    parent = parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _work(at: int, index: int) -> tuple[int, int, int]:

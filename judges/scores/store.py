@@ -34,7 +34,7 @@ from judges.prefixes import Truncation
 from judges.protocol import Described, Identity, Ints
 from simulator.errors import UserError
 from simulator.pools.pool import Pool, StoredProblem
-from simulator.storage import disk_error, parquet_writer, reading
+from simulator.storage import JsonObject, disk_error, parquet_writer, read_versioned, reading
 
 FORMAT = 1
 """Version of this format; a reader refuses a newer one."""
@@ -220,7 +220,7 @@ class ScoreStore:
         if pool.info.fingerprint not in self._checked:
             folder = self.path / pool.name
             if (folder / "scores.json").exists():
-                fields = _read_json(folder / "scores.json")
+                fields = _read_json(folder / "scores.json").fields
                 there, judge = fields.get("fingerprint"), fields.get("judge", self.path.name)
                 if judge != self.path.name:
                     raise UserError(
@@ -281,21 +281,24 @@ def open_store(folder: Path) -> ScoreStore:
 def read_description(folder: Path) -> Description:
     """Read a judge's `judge.json`."""
     file = folder / "judge.json"
-    fields = _read_json(file)
-    try:
-        identity = dict(fields["identity"])
-        truncation = identity.pop("truncation")
-        settings = tuple(sorted(identity.pop("settings").items()))
-        return Description(
-            Identity(
-                **identity,
-                truncation=None if truncation is None else Truncation.parse(truncation),
-                settings=settings,
-            ),
-            *(fields[name] for name in ("parameters", "template_tokens", "unranked", "spec")),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise UserError(f"{file}: not a description of a judge; copy it again") from None
+    top = _read_json(file)
+    identity = top.object("identity")
+    if identity.fields.keys() != Identity.__dataclass_fields__.keys():
+        raise top.error("identity", dict, top.fields)
+    truncation = identity.optional("truncation", str)
+    return Description(
+        Identity(
+            name=identity.get("name", str),
+            weights=identity.optional("weights", str),
+            prompt=identity.optional("prompt", str),
+            truncation=None if truncation is None else Truncation.parse(truncation),
+            settings=tuple(sorted(identity.object("settings").fields.items())),
+        ),
+        top.optional("parameters", int),
+        top.get("template_tokens", int),
+        top.get("unranked", bool),
+        top.get("spec", str),
+    )
 
 
 def iter_stores(cache: Path) -> Iterator[Path]:
@@ -414,21 +417,16 @@ def _write_json(path: Path, fields: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> JsonObject:
+    def wrong(key: str, kind: object, fields: object) -> UserError:
+        what = "a judge" if path.name == "judge.json" else "stored scores"
+        return UserError(f"{path}: not a description of {what}; copy it again")
+
+    what = "a description of stored scores"
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        return JsonObject(read_versioned(path, what, FORMAT, "copy it again"), wrong)
     except FileNotFoundError:
         raise UserError(f"{path}: missing; copy the whole folder again") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); copy it again") from None
-    if not isinstance(fields, dict) or type(fields.get("format")) is not int:
-        raise UserError(f"{path}: not a description of stored scores; copy it again")
-    if fields["format"] > FORMAT:
-        raise UserError(
-            f"{path}: format {fields['format']} is newer than this program's {FORMAT}; upgrade "
-            "deepprune-sim"
-        )
-    return fields
 
 
 def _difference(there: Identity, description: Description) -> str:

@@ -12,13 +12,14 @@ import csv
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from judges.kinds.models import JUDGE_FILE, TRAINING, find_model
 from judges.kinds.prompting import Template
@@ -155,16 +156,9 @@ def train(
     import torch
     from accelerate import Accelerator
 
-    groups = list(pairs.groups("train", pairs.choose(recipe.truncation)))
-    labels = np.concatenate([group.same for group in groups] or [np.zeros(0, dtype=bool)])
-    if not len(labels) or labels.all() or not labels.any():
-        raise UserError(
-            f"{pairs.folder}: {len(labels)} pairs to train on, of {len(set(labels.tolist()))} "
-            "label(s); make the pairs of more problems or with a smaller --test-share"
-        )
+    groups = _groups_to_train(pairs, recipe)
     found = find_model(model, revision)
     template = template or Template.read()
-    work = folder / TRAINING
     record = {
         "model": model,
         "weights": found.weights,
@@ -174,63 +168,124 @@ def train(
         "recipe": recipe.as_dict(),
     }
     start, curve = _begin(folder, record, resume)
-
     accelerator = Accelerator(mixed_precision="bf16" if recipe.bf16 else "no", cpu=device == "cpu")
     torch.manual_seed(recipe.seed)
     learner = _learner(kind, found.folder, groups, template, recipe, recompute)
-    optimizer = torch.optim.AdamW(
-        learner.parameter_groups(recipe.learning_rate), lr=0.0, weight_decay=recipe.weight_decay
-    )
-    network, optimizer = accelerator.prepare(learner, optimizer)
-    if start:
-        accelerator.load_state(str(work / "checkpoint"))
-    updates = plan_updates(groups, recipe, grouped=learner.grouped)
-    owner = np.repeat(np.arange(len(groups)), [len(group.same) for group in groups])
-    first = np.searchsorted(owner, np.arange(len(groups)))
+    trainer = _Trainer(accelerator, learner, groups, recipe)
+    _make_updates(trainer, folder / TRAINING, start, curve, save_every, progress)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        _save(accelerator.unwrap_model(trainer.network), folder, record, recipe, curve)
+    accelerator.wait_for_everyone()
+    accelerator.free_memory()
+    return folder
 
-    network.train()
+
+def _groups_to_train(pairs: PairSet, recipe: Recipe) -> list[Group]:
+    """Return the pairs of the train side, by problem; `UserError` without pairs of both labels."""
+    groups = list(pairs.groups("train", pairs.choose(recipe.truncation)))
+    labels = _labels(groups)
+    if not len(labels) or labels.all() or not labels.any():
+        raise UserError(
+            f"{pairs.folder}: {len(labels)} pairs to train on, of {len(set(labels.tolist()))} "
+            "label(s); make the pairs of more problems or with a smaller --test-share"
+        )
+    return groups
+
+
+def _make_updates(
+    trainer: _Trainer,
+    work: Path,
+    start: int,
+    curve: list[dict[str, float]],
+    save_every: int,
+    progress: Progress | None,
+) -> None:
+    """Make the updates from number `start` on; add their losses to `curve`."""
+    if start:
+        trainer.accelerator.load_state(str(work / "checkpoint"))
+    updates = trainer.plan()
+    trainer.network.train()
     for number, chosen in enumerate(updates[start:], start):
-        torch.manual_seed(_seed(recipe.seed, number, accelerator.process_index))
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * speed(number, len(updates), recipe.warmup)
+        rate = speed(number, len(updates), trainer.recipe.warmup)
+        value = trainer.update(number, chosen, rate)
+        if not np.isfinite(value):
+            raise UserError(
+                f"the loss is not finite from update {number + 1} on; lower --learning-rate"
+            )
+        reached = trainer.optimizer.param_groups[0]["lr"]
+        curve.append({"update": number + 1, "loss": value, "learning_rate": reached})
+        if save_every and (number + 1) % save_every == 0 and number + 1 < len(updates):
+            _checkpoint(trainer.accelerator, work, number + 1, curve)
+        if progress is not None:
+            progress(number + 1, len(updates), value)
+
+
+class _Trainer:
+    """A network and its optimizer, on as many processes as accelerate was started with."""
+
+    def __init__(
+        self, accelerator: Any, learner: Learner, groups: list[Group], recipe: Recipe
+    ) -> None:
+        import torch
+
+        optimizer = torch.optim.AdamW(
+            learner.parameter_groups(recipe.learning_rate), lr=0.0, weight_decay=recipe.weight_decay
+        )
+        self.accelerator = accelerator
+        self.recipe = recipe
+        self.network, self.optimizer = accelerator.prepare(learner, optimizer)
+        self._groups = groups
+        self._grouped = learner.grouped
+        self._labels = _labels(groups)
+        self._owner = np.repeat(np.arange(len(groups)), [len(group.same) for group in groups])
+        self._first = np.searchsorted(self._owner, np.arange(len(groups)))
+
+    def plan(self) -> list[Ints]:
+        """Return the pairs of each update."""
+        return plan_updates(self._groups, self.recipe, grouped=self._grouped)
+
+    def update(self, number: int, chosen: Ints, rate: float) -> float:
+        """Make an update over the pairs `chosen`, at a share `rate` of the peak learning rate.
+
+        Returns the mean loss over the pairs, those of all processes together.
+        """
+        import torch
+
+        accelerator = self.accelerator
+        torch.manual_seed(_seed(self.recipe.seed, number, accelerator.process_index))
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * rate
         total = torch.zeros((), device=accelerator.device)
-        parts = np.array_split(chosen, min(recipe.accumulate, len(chosen)))
+        parts = np.array_split(chosen, min(self.recipe.accumulate, len(chosen)))
         for index, part in enumerate(parts):
             mine = part[accelerator.process_index :: accelerator.num_processes]
             share = len(mine) / len(chosen)
             if not len(mine):  # every process has to take part in every pass
                 mine = part[:1]
-            rows = [(int(owner[at]), int(at - first[owner[at]])) for at in mine]
-            wanted = torch.tensor(labels[mine], device=accelerator.device)
             waits = index < len(parts) - 1  # processes share gradients once an update
-            with accelerator.no_sync(network) if waits else nullcontext():
-                with accelerator.autocast():
-                    logits = network(rows)
-                loss = pair_loss(logits, wanted, recipe).mean() * share
+            with accelerator.no_sync(self.network) if waits else nullcontext():
+                loss = self._mean_loss(mine) * share
                 accelerator.backward(loss * accelerator.num_processes)
             total += loss.detach()
-        accelerator.clip_grad_norm_(network.parameters(), recipe.clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        value = float(accelerator.reduce(total, reduction="sum"))
-        if not np.isfinite(value):
-            raise UserError(
-                f"the loss is not finite from update {number + 1} on; lower --learning-rate"
-            )
-        curve.append(
-            {"update": number + 1, "loss": value, "learning_rate": optimizer.param_groups[0]["lr"]}
-        )
-        if save_every and (number + 1) % save_every == 0 and number + 1 < len(updates):
-            _checkpoint(accelerator, work, number + 1, curve)
-        if progress is not None:
-            progress(number + 1, len(updates), value)
+        accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return float(accelerator.reduce(total, reduction="sum"))
 
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        _save(accelerator.unwrap_model(network), folder, record, recipe, curve)
-    accelerator.wait_for_everyone()
-    accelerator.free_memory()
-    return folder
+    def _mean_loss(self, pairs: Ints) -> Any:
+        import torch
+
+        rows = [(int(self._owner[at]), int(at - self._first[self._owner[at]])) for at in pairs]
+        wanted = torch.tensor(self._labels[pairs], device=self.accelerator.device)
+        with self.accelerator.autocast():
+            logits = self.network(rows)
+        return pair_loss(logits, wanted, self.recipe).mean()
+
+
+def _labels(groups: Sequence[Group]) -> npt.NDArray[np.bool_]:
+    """Return the labels of all pairs of all groups."""
+    return np.concatenate([group.same for group in groups] or [np.zeros(0, dtype=bool)])
 
 
 def pair_loss(logits: Any, labels: Any, recipe: Recipe) -> Any:
@@ -247,7 +302,7 @@ def plan_updates(groups: list[Group], recipe: Recipe, *, grouped: bool) -> list[
     shuffled, and pairs within each). An update then has whole groups until it has at least `batch`
     pairs; only a group with twice as many pairs is divided.
     """
-    labels = np.concatenate([group.same for group in groups])
+    labels = _labels(groups)
     pool = oversampled(labels, recipe.oversample)
     owner = np.repeat(np.arange(len(groups)), [len(group.same) for group in groups])
     updates = []

@@ -23,7 +23,8 @@ from simulator.catalogue.views import Catalogue, connect
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
 from simulator.pools.pool import Pool, iter_pool_folders
-from simulator.runs.results import METRICS, Metric, ProblemSums, read_problem_sums
+from simulator.runs.format import METRICS, RUN_FILE
+from simulator.runs.results import Metric, ProblemSums, read_problem_sums
 from simulator.signals import NEEDS
 from simulator.submissions.published import (
     FILE_NAME,
@@ -67,7 +68,7 @@ class Result:
         return f"{self.clock_unit}, {self.serving}" if self.serving else self.clock_unit
 
     def metric(self, name: str) -> Metric | None:
-        """Return the metric named `name` (`run_reader.METRICS`), None if not measured."""
+        """Return the metric of this name in `METRICS`, None if not measured."""
         return self.metrics.get(name)
 
 
@@ -373,7 +374,7 @@ def _needs(path: Path, stamp: Stamp) -> tuple[str, ...]:
     never run: strangers wrote it.
     """
     try:
-        policy = json.loads((path / "run.json").read_text(encoding="utf-8"))["policy"]
+        policy = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))["policy"]
         if policy.get("builtin") and is_builtin(policy["name"]):
             return tuple(sorted(load_policy(policy["name"]).policy.requires))
         named = _named_in(ast.parse(policy["source"]), policy["class"])

@@ -13,7 +13,7 @@ ABSURD = 1e15
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Display of a metric of `run_reader.METRICS`.
+    """Display of a metric of `simulator.runs.format.METRICS`.
 
     `scale` converts the stored number to the unit in the heading. `lower_is_better` is None if
     neither direction is better. `significant` is the number of significant digits of a value too
@@ -167,7 +167,7 @@ FIGURES = {
     ),
     "tokens_total": Figure("Tokens", "Tokens generated for the whole benchmark.", digits=0),
 }
-"""Every metric of `run_reader.METRICS`."""
+"""Every metric of `simulator.runs.format.METRICS`."""
 
 TOKEN_ACCURACY = {
     "exact": "Token counts are exact: every token's place in its trace is known.",

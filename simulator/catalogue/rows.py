@@ -21,7 +21,8 @@ from simulator.errors import UserError
 from simulator.pools.folders import pool_name
 from simulator.pools.pool import SCHEMAS, iter_pool_folders, read_info
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
-from simulator.runs.results import METRICS, RunResult, read_results
+from simulator.runs.format import IDENTITY_FILE, METRICS, RUN_FILE, SUMMARY_FILE
+from simulator.runs.results import RunResult, read_results
 from simulator.storage import reading
 from simulator.submissions.badges import badge_of, verified_at
 from simulator.submissions.files import read_files
@@ -207,8 +208,8 @@ def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[
     if runs is None:
         return [], []
     sweeps = [folder for folder in _folders_with(runs, ("sweep.json",)) if _is_whole(folder)]
-    below = [run for sweep in sweeps for run in _folders_with(sweep, ("run.json",))]
-    for folder in sorted([*_folders_with(runs, ("run.json", "identity.json")), *below]):
+    below = [run for sweep in sweeps for run in _folders_with(sweep, (RUN_FILE,))]
+    for folder in sorted([*_folders_with(runs, (RUN_FILE, IDENTITY_FILE)), *below]):
         found = _read_run(runs, folder, stamp(folder))
         if isinstance(found, Broken):
             broken.append(found)
@@ -236,7 +237,7 @@ def _read_run(runs: Path, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
 def submissions_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
     """Read the rows of the view `submissions`: one per pool, or a single one without a run."""
     rows: list[Row] = []
-    for folder in _folders_with(submissions, ("submission.toml", "run.json")):
+    for folder in _folders_with(submissions, ("submission.toml", RUN_FILE)):
         found = _read_submission(folder, stamp(folder))
         if isinstance(found, Broken):
             broken.append(found)
@@ -256,10 +257,10 @@ def _read_submission(folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
         named |= {key: value for key, value in asdict(metadata).items() if key in _SAID}
         named |= {"date": metadata.date.isoformat(), "authors": list(metadata.authors)}
     try:
-        for name in ("run.json", "summary.json"):
+        for name in (RUN_FILE, SUMMARY_FILE):
             if (folder / name).is_symlink() or name in files.content:
                 parse_object(files.content.get(name, b""), name)
-        results = read_results(folder) if (folder / "run.json").is_file() else []
+        results = read_results(folder) if (folder / RUN_FILE).is_file() else []
     except UserError as error:
         return _broken(folder, error)
     return [{**_result_row(result), **named} for result in results] or [named]

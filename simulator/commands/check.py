@@ -104,7 +104,7 @@ def check(
 
     The exit code is 1 if a check fails.
     """  # noqa: D301  (\b keeps click from wrapping)
-    from simulator.conformance.checks import CHECKS, check_policy, fresh_players
+    from simulator.conformance.checks import CHECKS, check_policy, fresh_runners
     from simulator.errors import UserError
     from simulator.isolation.host import restriction
     from simulator.report.tables import print_wrapped
@@ -122,7 +122,7 @@ def check(
         pool.require(requires - {"judge"}, loaded.name)
         chosen = range(repeats) if repeat is None else range(repeat, repeat + 1)
         cases = _cases(pool, loaded, budget, problem, problems, chosen)
-        fresh = fresh_players(loaded, seed=seed)
+        fresh = fresh_runners(loaded, seed=seed)
         kept_by = restriction(loaded)
         for finding in check_policy(fresh, requires, cases, only):
             findings.append(finding)

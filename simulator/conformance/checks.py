@@ -58,7 +58,7 @@ TIES = (2, 4)
 """Budgets at which answers often tie."""
 
 
-class Player(Protocol):
+class PolicyRunner(Protocol):
     """A policy that can be replayed, in a process or instance of its own."""
 
     def __call__(self, problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
@@ -85,8 +85,8 @@ class MadeUpJudge:
         return len(pairs), len(pairs)
 
 
-FreshPlayer = Callable[[], AbstractContextManager[Player]]
-"""Function that returns a player of a policy that has no state yet."""
+FreshRunner = Callable[[], AbstractContextManager[PolicyRunner]]
+"""Function that returns a runner of a policy that has no state yet."""
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,14 @@ class Finding:
 
 
 def check_policy(
-    fresh: FreshPlayer, requires: frozenset[str], cases: Sequence[Case], only: str | None = None
+    fresh: FreshRunner, requires: frozenset[str], cases: Sequence[Case], only: str | None = None
 ) -> Iterator[Finding]:
     """Run the checks on a policy, and yield the finding of each as it is made.
 
     Parameters
     ----------
     fresh
-        Returns a player of the policy without state.
+        Returns a runner of the policy without state.
     requires
         The signals that the policy declares.
     cases
@@ -154,22 +154,22 @@ def check_policy(
             yield Finding(name, case is None, detail, case)
 
 
-def fresh_players(loaded: LoadedPolicy, *, seed: int) -> FreshPlayer:
-    """Return a function that makes players without state; those of a file have a new process.
+def fresh_runners(loaded: LoadedPolicy, *, seed: int) -> FreshRunner:
+    """Return a function that makes runners without state; those of a file have a new process.
 
     A policy that requires a judge gets a `MadeUpJudge`.
     """
     judge = MadeUpJudge() if "judge" in loaded.policy.requires else None
-    ahead: deque[PolicyProcess | None] = deque()  # they start while another plays
+    ahead: deque[PolicyProcess | None] = deque()  # they start while another runs
 
     @contextmanager
-    def player() -> Iterator[Player]:
+    def runner() -> Iterator[PolicyRunner]:
         while len(ahead) <= AHEAD:
             ahead.append(host.begun(loaded))
         process = ahead.popleft()
         with host.fresh(loaded, process) as again:
 
-            def play(problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
+            def run(problem: StoredProblem, *, repeat: int, budget: int) -> Replayed:
                 return replay(
                     again,
                     problem,
@@ -180,9 +180,9 @@ def fresh_players(loaded: LoadedPolicy, *, seed: int) -> FreshPlayer:
                     judge=judge,
                 )
 
-            yield play
+            yield run
 
-    return player
+    return runner
 
 
 def choose_cases(
@@ -204,94 +204,94 @@ def choose_cases(
     ]
 
 
-def _play(player: Player, case: Case, problem: StoredProblem | None = None) -> Replayed:
-    return player(problem or case.problem, repeat=case.repeat, budget=case.budget)
+def _replay(runner: PolicyRunner, case: Case, problem: StoredProblem | None = None) -> Replayed:
+    return runner(problem or case.problem, repeat=case.repeat, budget=case.budget)
 
 
-def _runs(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+def _runs(fresh: FreshRunner, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
     """Replay all cases in one process, as a start costs more than most replays: see `_memory`."""
-    with fresh() as player:
+    with fresh() as runner:
         for number, case in enumerate(cases):
             try:
-                base[number] = _play_or_anew(player, case, fresh)
+                base[number] = _replay_or_anew(runner, case, fresh)
             except PolicyError as error:
                 yield case, str(error)
 
 
-def _play_or_anew(player: Player, case: Case, fresh: FreshPlayer) -> Replayed:
+def _replay_or_anew(runner: PolicyRunner, case: Case, fresh: FreshRunner) -> Replayed:
     """Replay a case, in a new process if it fails: failures due to kept state are `_memory`'s."""
     try:
-        return _play(player, case)
+        return _replay(runner, case)
     except PolicyError:
         with fresh() as other:
-            return _play(other, case)
+            return _replay(other, case)
 
 
-def _requires(fresh: FreshPlayer, cases: Sequence[Case], requires: frozenset[str]) -> Found:
-    with fresh() as player:
+def _requires(fresh: FreshRunner, cases: Sequence[Case], requires: frozenset[str]) -> Found:
+    with fresh() as runner:
         for case in cases:
             try:
-                _play(player, case, stripped(case.problem, requires))
+                _replay(runner, case, stripped(case.problem, requires))
             except PolicyError as error:
                 needs = ", ".join(sorted(requires)) or "none"
                 yield case, f"on a pool with the signals it declares ({needs}): {error}"
 
 
-def _budget(fresh: FreshPlayer, cases: Sequence[Case]) -> Found:
-    with fresh() as player:
+def _budget(fresh: FreshRunner, cases: Sequence[Case]) -> Found:
+    with fresh() as runner:
         for case in cases:
             for budget in sorted({1, 2, 3, case.budget // 2, case.budget}):
                 if 0 < budget <= case.budget:
                     smaller = replace(case, budget=budget)
                     try:
-                        _play(player, smaller)
+                        _replay(runner, smaller)
                     except PolicyError as error:
                         yield smaller, f"with a budget of {budget}: {error}"
 
 
-def _determinism(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+def _determinism(fresh: FreshRunner, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
     """Replay again in the order of `_runs`, so that kept state, if any, is the same."""
-    with fresh() as player:
+    with fresh() as runner:
         for number, case in enumerate(cases):
             try:
-                found = difference(base[number], _play_or_anew(player, case, fresh))
+                found = difference(base[number], _replay_or_anew(runner, case, fresh))
             except PolicyError as error:
                 found = str(error)
             if found:
                 yield case, f"replayed again, {found}"
 
 
-def _memory(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+def _memory(fresh: FreshRunner, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
     """Replay backwards, so that each case follows others than in `_runs`, and forwards again.
 
     Kept state may make a difference only after a while.
     """
     numbered = list(enumerate(cases))
-    with fresh() as player:
+    with fresh() as runner:
         for number, case in (*reversed(numbered), *numbered):
-            yield from _compared(player, case, base[number], "after other problems and repeats")
+            yield from _compared(runner, case, base[number], "after other problems and repeats")
 
 
-def _look_ahead(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+def _look_ahead(fresh: FreshRunner, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
     when = "with other data after what it had seen"
-    with fresh() as player:
+    with fresh() as runner:
         for number, case in enumerate(cases):
             revealed = revealed_by(base[number], case.problem)
             for attempt in range(SCRAMBLES):
                 other = scrambled(case.problem, revealed, np.random.default_rng(attempt))
-                yield from _compared(player, case, base[number], when, other)
+                yield from _compared(runner, case, base[number], when, other)
 
 
-def _labels(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
+def _labels(fresh: FreshRunner, cases: Sequence[Case], base: dict[int, Replayed]) -> Found:
     """Renumber the answer classes; small budgets as well, as their many ties expose numbers."""
     when = "with the answer classes numbered in another way"
-    with fresh() as player:
+    with fresh() as runner:
         for number, case in enumerate(cases):
             classes = np.arange(len(case.problem.class_texts), dtype=np.int32)
             for budget in (*TIES, case.budget):
                 smaller = replace(case, budget=min(budget, case.budget))
                 try:
-                    first = base[number] if smaller == case else _play(player, smaller)
+                    first = base[number] if smaller == case else _replay(runner, smaller)
                 except PolicyError:  # reported by the check of budgets
                     continue
                 for names in (
@@ -299,7 +299,7 @@ def _labels(fresh: FreshPlayer, cases: Sequence[Case], base: dict[int, Replayed]
                     np.random.default_rng(case.repeat).permutation(classes),
                 ):
                     other = relabelled(case.problem, names)
-                    yield from _compared(player, smaller, first, when, other, names)
+                    yield from _compared(runner, smaller, first, when, other, names)
 
 
 def revealed_by(replayed: Replayed, problem: StoredProblem) -> Revealed:
@@ -314,7 +314,7 @@ def revealed_by(replayed: Replayed, problem: StoredProblem) -> Revealed:
 
 
 def _compared(
-    player: Player,
+    runner: PolicyRunner,
     case: Case,
     base: Replayed,
     when: str,
@@ -322,7 +322,7 @@ def _compared(
     names: Classes | None = None,
 ) -> Found:
     try:
-        other = _play(player, case, problem)
+        other = _replay(runner, case, problem)
     except PolicyError as error:
         yield case, f"{when}: {error}"
         return

@@ -2,7 +2,7 @@
 
 A policy that has memorized a benchmark has to recognize the problem, or the number of the correct
 answer class. Every problem is therefore also replayed with its answer classes renumbered, and with
-an id and a question that exist nowhere else. These replays are dealt among the others, with the
+an id and a question that exist nowhere else. These replays are made among the others, with the
 run's own budget, in an unpredictable repeat.
 """
 

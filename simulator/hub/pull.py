@@ -85,19 +85,9 @@ def pull(
         The source is not available, a file belongs to no pool or to several, a pool of another
         revision is here, or files cannot be imported.
     """
-    if entry.importer not in FORMATS:
-        raise UserError(
-            f"[{entry.name}] importer: no format {entry.importer!r}; use one of "
-            f"{', '.join(FORMATS)} in {cache / FILE_NAME}"
-        )
     requested = revision or entry.revision
     own_folder = None if keep_files or is_offline() else cache / f".{entry.name}.pull.tmp"
-    progress(f"looking up {entry.name}", 0.0)
-    listing = hub.list_files(entry, requested, own_folder)
-    if revision is not None and revision != listing.commit:
-        notice(f"{revision} is {listing.commit}")
-    elif requested != listing.commit:
-        notice(_how_to_pin(entry, requested, listing.commit, cache))
+    listing = _look_up(entry, revision, own_folder, cache, progress, notice)
     assigned = assign(entry, listing.files, listing.commit, cache=cache, notice=notice)
     without = [entry.pool_name(rule) for rule in entry.pools if not assigned[rule_key(rule)]]
     for name in without:
@@ -108,15 +98,14 @@ def pull(
         if assigned[rule_key(rule)]:
             is_here = not replace and _is_here(entry, rule, listing.commit, cache)
             (here if is_here else wanted).append(rule)
-    files = [file for rule in wanted for file in assigned[rule_key(rule)]]
-    made = []
+    made: list[ImportReport] = []
     try:
         if wanted:
             folder = hub.download(
                 entry,
                 requested,
                 listing.commit,
-                files,
+                [file for rule in wanted for file in assigned[rule_key(rule)]],
                 folder=own_folder,
                 progress=progress,
                 notice=notice,
@@ -134,14 +123,7 @@ def pull(
         raise
     if own_folder is not None:
         shutil.rmtree(own_folder, ignore_errors=True)
-    found = [report.mapping for report in made]
-    if found and found[0] and all(each == found[0] for each in found):
-        from simulator.importers.mapping import mapping_toml
-
-        notice(
-            f"to keep this column mapping, add under [{entry.name}] in {cache / FILE_NAME}:\n"
-            f"{mapping_toml(found[0]).strip()}"
-        )
+    _suggest_mapping(entry, made, cache, notice)
     return PullReport(
         entry=entry,
         requested=requested,
@@ -150,6 +132,44 @@ def pull(
         here=[entry.pool_name(rule) for rule in here],
         without_files=without,
     )
+
+
+def _look_up(
+    entry: Entry,
+    revision: str | None,
+    own_folder: Path | None,
+    cache: Path,
+    progress: Callable[[str, float], None],
+    notice: Callable[[str], None],
+) -> hub.Listing:
+    """List the files of an entry's repository, and say which commit that is."""
+    if entry.importer not in FORMATS:
+        raise UserError(
+            f"[{entry.name}] importer: no format {entry.importer!r}; use one of "
+            f"{', '.join(FORMATS)} in {cache / FILE_NAME}"
+        )
+    requested = revision or entry.revision
+    progress(f"looking up {entry.name}", 0.0)
+    listing = hub.list_files(entry, requested, own_folder)
+    if revision is not None and revision != listing.commit:
+        notice(f"{revision} is {listing.commit}")
+    elif requested != listing.commit:
+        notice(_how_to_pin(entry, requested, listing.commit, cache))
+    return listing
+
+
+def _suggest_mapping(
+    entry: Entry, made: Sequence[ImportReport], cache: Path, notice: Callable[[str], None]
+) -> None:
+    """Say how to keep the column mapping, if all pools were imported with the same one."""
+    found = [report.mapping for report in made]
+    if found and found[0] and all(each == found[0] for each in found):
+        from simulator.importers.mapping import mapping_toml
+
+        notice(
+            f"to keep this column mapping, add under [{entry.name}] in {cache / FILE_NAME}:\n"
+            f"{mapping_toml(found[0]).strip()}"
+        )
 
 
 def rule_key(rule: PoolRule) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from typing import Any
 from simulator import PACKAGE
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.errors import UserError
+from simulator.storage import JsonObject
 
 FILE_NAME = "registry.toml"
 """Name of the user's own registry in the folder of pools."""
@@ -37,6 +38,13 @@ _REQUIRED = ("repository", "revision", "files", "importer", "licence", "citation
 _OPTIONS = ("map", "answer_kind", "tokenizer", "drop_bad_rows")
 _ENTRY_KEYS = (*_REQUIRED, "repo_type", "ignore", "dataset", *_OPTIONS)
 _POOL_KEYS = ("model", "benchmark", "files", "words", *_OPTIONS)
+
+_FORMS: dict[Any, tuple[str, str]] = {
+    str: ("text", '"…"'),
+    list[str]: ("list of texts", '["…"]'),
+    dict[str, str]: ("table of texts", '{field = "column"}'),
+}
+"""Types of values: name, and an example for an error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,7 +186,7 @@ class _Table:
     ) -> None:
         self.origins = origins
         self.name = entry
-        self.table = table
+        self.table = JsonObject(table, self._wrong)
         self.pool = pool
 
     def fault(self, key: str, what: str) -> UserError:
@@ -187,26 +195,29 @@ class _Table:
         where = f"[{self.name}]" if self.pool is None else f"[[{self.name}.pools]] {self.pool}"
         return UserError(f"{file}: {where} {key}: {what}")
 
+    def _wrong(self, key: str, kind: Any, fields: Mapping[str, Any]) -> UserError:
+        if kind is bool:
+            return self.fault(key, "must be true or false")
+        what, form = _FORMS[kind]
+        told = f"not a {what}; give it as" if key in fields else "missing; add"
+        return self.fault(key, f"{told} {key} = {form}")
+
     def known_keys_only(self, known: Collection[str]) -> None:
-        for key in self.table:
+        for key in self.table.fields:
             if key not in known:
                 near = difflib.get_close_matches(key, known, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}"
                 raise self.fault(key, f"no such key; {hint}")
 
     def text(self, key: str, default: str | None = None) -> str:
-        value = self.table.get(key, default)
-        if value is None:
-            raise self.fault(key, f'missing; add {key} = "…"')
-        if not isinstance(value, str) or not value.strip():
-            raise self.fault(key, f'not a text; give it as {key} = "…"')
+        value = default if default and key not in self.table.fields else self.table.get(key, str)
+        if not value.strip():
+            raise self.table.error(key, str, self.table.fields)
         return value.strip()
 
     def texts(self, key: str) -> tuple[str, ...]:
-        value = self.table.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-            raise self.fault(key, f'not a list of texts; give it as {key} = ["…"]')
-        if key in self.table and not all(each.strip() for each in value):
+        value = self.table.optional(key, list[str]) or []
+        if not all(each.strip() for each in value):
             raise self.fault(key, "contains an empty text; remove it")
         return tuple(value)
 
@@ -226,7 +237,7 @@ class _Table:
             raise self.fault("", "not a usable name; use letters, digits and . _ + -")
         self.known_keys_only(_ENTRY_KEYS)
         for key in _REQUIRED:
-            if key not in self.table:
+            if key not in self.table.fields:
                 example = "[[…]] tables" if key == "pools" else f'{key} = "…"'
                 raise self.fault(key, f"missing; add {example}")
         repository = self.text("repository")
@@ -238,7 +249,7 @@ class _Table:
         files = self.texts("files")
         if not files:
             raise self.fault("files", 'no pattern; give at least one, such as "*.json"')
-        tables = self.table["pools"]
+        tables = self.table.fields["pools"]
         if not isinstance(tables, list) or not tables:
             raise self.fault("pools", f"no pool; add at least one [[{self.name}.pools]]")
         rules = tuple(
@@ -264,7 +275,7 @@ class _Table:
         )
 
     def _rule(self, index: int, table: Mapping[str, Any]) -> PoolRule:
-        defaults = {key: self.table[key] for key in _OPTIONS if key in self.table}
+        defaults = {key: self.table.fields[key] for key in _OPTIONS if key in self.table.fields}
         pool = _Table(self.origins, self.name, {**defaults, **table}, index)
         pool.known_keys_only(_POOL_KEYS)
         model, benchmark = pool.part("model"), pool.part("benchmark")
@@ -274,26 +285,18 @@ class _Table:
         groups = tuple(tuple(word for word in each.split("|") if word.strip()) for each in words)
         if not all(_squeezed(word) for group in groups for word in group) or not all(groups):
             raise pool.fault("words", "a word has only separators; add letters or digits")
-        field_map = pool.table.get("map", {})
-        if not isinstance(field_map, dict) or not all(
-            isinstance(column, str) for column in field_map.values()
-        ):
-            raise pool.fault("map", 'not a table of texts; give it as map = {field = "column"}')
-        kind = pool.text("answer_kind") if "answer_kind" in pool.table else None
+        kind = pool.text("answer_kind") if "answer_kind" in pool.table.fields else None
         if kind is not None and kind not in ANSWER_KINDS:
             raise pool.fault("answer_kind", f"{kind!r}; use one of {', '.join(ANSWER_KINDS)}")
-        drop = pool.table.get("drop_bad_rows", False)
-        if not isinstance(drop, bool):
-            raise pool.fault("drop_bad_rows", "must be true or false")
         return PoolRule(
             model=model,
             benchmark=benchmark,
             files=files,
             words=groups,
-            field_map=field_map,
+            field_map=pool.table.optional("map", dict[str, str]) or {},
             answer_kind=kind,
-            tokenizer=pool.text("tokenizer") if "tokenizer" in pool.table else None,
-            drop_bad_rows=drop,
+            tokenizer=pool.text("tokenizer") if "tokenizer" in pool.table.fields else None,
+            drop_bad_rows=pool.table.optional("drop_bad_rows", bool) or False,
         )
 
 

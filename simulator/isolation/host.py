@@ -14,7 +14,7 @@ from pathlib import Path
 from simulator.errors import UserError
 from simulator.isolation.process import IsolatedPolicy, PolicyProcess
 from simulator.isolation.process import NoSandbox as NoSandbox
-from simulator.loading import LoadedPolicy, Strict, is_builtin, load_policy, read_source, split_file
+from simulator.loading import Limits, LoadedPolicy, is_builtin, load_policy, read_source, split_file
 
 
 def load(
@@ -23,7 +23,7 @@ def load(
     source: str | None = None,
     *,
     in_process: bool = False,
-    strict: Strict | None = None,
+    limits: Limits | None = None,
 ) -> LoadedPolicy:
     """Load a built-in method in this process, or a policy file in a separate one.
 
@@ -35,27 +35,27 @@ def load(
         As for `simulator.loading.load_policy`.
     in_process
         Run a file in this process, for example under a debugger.
-    strict
-        Limits for an untrusted file. `layers` names its sandbox layers, `printed` returns its
+    limits
+        Limits for an untrusted file. `layers` names its sandbox layers, `output` returns its
         output. A built-in method is trusted and not limited.
 
     Raises
     ------
     PolicyError, UserError
-        As from `load_policy`; also if a `strict` policy takes too long.
+        As from `load_policy`; also if a policy with `limits` takes too long.
     NoSandbox
-        This machine has no sandbox to keep a `strict` policy from the disk; nothing was run.
+        This machine has no sandbox to keep a policy with `limits` from the disk; nothing was run.
     """
     if in_process or is_builtin(spec):
-        if strict and in_process:
+        if limits and in_process:
             raise UserError("an untrusted policy cannot run in this process")
         return load_policy(spec, settings, source)
     file, _ = split_file(spec)
     if source is None:
         source = read_source(file)
-    process = _running.get((spec, source, strict))
+    process = _running.get((spec, source, limits))
     if process is None:
-        process = _running[spec, source, strict] = PolicyProcess(spec, source, strict)
+        process = _running[spec, source, limits] = PolicyProcess(spec, source, limits)
     return _loaded(process, settings or {})
 
 
@@ -66,7 +66,7 @@ def begun(loaded: LoadedPolicy) -> PolicyProcess | None:
     """
     if loaded.in_process:
         return None
-    process = PolicyProcess(loaded.spec, loaded.source, loaded.strict)
+    process = PolicyProcess(loaded.spec, loaded.source, loaded.limits)
     process.begin()
     return process
 
@@ -80,7 +80,7 @@ def fresh(loaded: LoadedPolicy, process: PolicyProcess | None = None) -> Iterato
     if loaded.in_process:
         yield load_policy(loaded.spec, loaded.settings, loaded.source)
         return
-    process = process or PolicyProcess(loaded.spec, loaded.source, loaded.strict)
+    process = process or PolicyProcess(loaded.spec, loaded.source, loaded.limits)
     try:
         yield _loaded(process, loaded.settings)
     finally:
@@ -96,16 +96,16 @@ def restriction(loaded: LoadedPolicy) -> str | None:
 def layers(loaded: LoadedPolicy) -> tuple[str, ...]:
     """List the sandbox layers of a policy's process: `bubblewrap 0.8.0`, `Landlock 7`, `seccomp`.
 
-    Empty for a policy in this process. A `strict` policy has at least bubblewrap or Landlock.
+    Empty for a policy in this process. A policy with `limits` has at least bubblewrap or Landlock.
     """
     policy = loaded.policy
     return policy.process.layers if isinstance(policy, IsolatedPolicy) else ()
 
 
-def printed(loaded: LoadedPolicy) -> str:
-    """Return the output of a `strict` policy so far, truncated, without terminal control codes."""
+def output(loaded: LoadedPolicy) -> str:
+    """Return the output so far of a policy with `limits`, truncated, without control codes."""
     policy = loaded.policy
-    return policy.process.printed.text() if isinstance(policy, IsolatedPolicy) else ""
+    return policy.process.output.text() if isinstance(policy, IsolatedPolicy) else ""
 
 
 def _loaded(process: PolicyProcess, settings: Mapping[str, str]) -> LoadedPolicy:
@@ -122,11 +122,11 @@ def _loaded(process: PolicyProcess, settings: Mapping[str, str]) -> LoadedPolicy
         None,
         policy,
         in_process=False,
-        strict=process.strict,
+        limits=process.limits,
     )
 
 
-_running: weakref.WeakValueDictionary[tuple[str, str, Strict | None], PolicyProcess] = (
+_running: weakref.WeakValueDictionary[tuple[str, str, Limits | None], PolicyProcess] = (
     weakref.WeakValueDictionary()
 )
 """Running process of each policy file, by name, source and limits."""

@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 
 
 def side_by_side(
-    hands: Sequence[tuple[LoadedPolicy, Generator[Asked, Answer, Result]]],
+    assignments: Sequence[tuple[LoadedPolicy, Generator[Asked, Answer, Result]]],
 ) -> list[Result]:
     """Run the sessions of several policies concurrently, each policy in its own process.
 
@@ -32,7 +32,7 @@ def side_by_side(
 
     Parameters
     ----------
-    hands
+    assignments
         Policies, each with its session, such as `simulator.replay.replaying.replaying`.
 
     Returns
@@ -44,40 +44,40 @@ def side_by_side(
     PolicyError, UserError
         The error of the first session that failed; all running processes are ended.
     """
-    games = [_Game(loaded, work) for loaded, work in hands]
-    playing: dict[int, _Game[Result]] = {}
+    sessions = [_Session(loaded, work) for loaded, work in assignments]
+    running: dict[int, _Session[Result]] = {}
     poll = select.poll()
     try:
-        for game in games:
-            if game.ask(None):
-                playing[game.answering.fileno()] = game
-                poll.register(game.answering.fileno(), select.POLLIN)
-        while playing:
-            for file in _ready(poll, playing):
-                if playing[file].is_through():
+        for session in sessions:
+            if session.ask(None):
+                running[session.answering.fileno()] = session
+                poll.register(session.answering.fileno(), select.POLLIN)
+        while running:
+            for file in _ready(poll, running):
+                if running[file].is_through():
                     poll.unregister(file)
-                    del playing[file]
+                    del running[file]
     except BaseException:
-        for game in playing.values():
-            game.answering.process.close()
+        for session in running.values():
+            session.answering.process.close()
         raise
-    return [game.result for game in games]
+    return [session.result for session in sessions]
 
 
-def _ready(poll: select.poll, playing: dict[int, _Game[Result]]) -> set[int]:
+def _ready(poll: select.poll, running: dict[int, _Session[Result]]) -> set[int]:
     """Wait for sessions that sent a request or have no time left; return their descriptors."""
-    least = min(game.answering.left for game in playing.values())
+    least = min(session.answering.left for session in running.values())
     began = time.monotonic()
     ready = {file for file, _ in poll.poll(None if math.isinf(least) else max(0, least) * 1000)}
     waited = time.monotonic() - began
-    for file, game in playing.items():
-        game.answering.left -= waited
-        if game.answering.left <= 0:
+    for file, session in running.items():
+        session.answering.left -= waited
+        if session.answering.left <= 0:
             ready.add(file)
     return ready
 
 
-class _Game(Generic[Result]):
+class _Session(Generic[Result]):
     """One policy's session in progress."""
 
     answering: Answering

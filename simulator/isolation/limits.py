@@ -1,8 +1,8 @@
 """Limits of an untrusted policy: time, memory and output.
 
-`Strict` is what whoever verifies chooses; `policy_process.load(..., strict=Strict())` holds a
-policy to it, in `simulator.isolation.bubblewrap` where that works. Here is what enforces it, on
-both sides. Loads nothing heavy: a policy's process limits itself before it imports anything.
+`simulator.isolation.host.load(..., limits=Limits())` holds a policy to them, in
+`simulator.isolation.bubblewrap` where that works. Here is what enforces them, on both sides. Loads
+nothing heavy: a policy's process limits itself before it imports anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from simulator.loading import Strict
+    from simulator.loading import Limits
 
 MAX_FILES = 256
 """Maximum number of open files of a policy's process."""
@@ -35,18 +35,18 @@ class Overdue(BaseException):
 class Bank:
     """Time budget of a policy over successive answers, in seconds."""
 
-    def __init__(self, strict: Strict) -> None:
-        self._strict = strict
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._saved = 0.0
 
     @property
     def allowed(self) -> float:
         """Seconds available for the next answer."""
-        return self._strict.seconds + self._saved
+        return self._limits.seconds + self._saved
 
     def spend(self, seconds: float) -> None:
         """Subtract the seconds of an answer."""
-        self._saved = min(self._strict.banked, max(0.0, self.allowed - seconds))
+        self._saved = min(self._limits.banked, max(0.0, self.allowed - seconds))
 
 
 @contextmanager

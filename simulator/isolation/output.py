@@ -8,7 +8,7 @@ import threading
 _AT_ONCE = 1 << 16
 
 
-class Printed:
+class Output:
     """A reader of a pipe that keeps the first bytes and never makes the writing side wait.
 
     Parameters

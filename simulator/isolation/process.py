@@ -25,11 +25,11 @@ from simulator import PACKAGE
 from simulator.errors import PolicyError, UserError
 from simulator.isolation import bubblewrap
 from simulator.isolation.limits import Bank, Overdue, interrupted_after
-from simulator.isolation.output import Printed, escaped
+from simulator.isolation.output import Output, escaped
 from simulator.isolation.remote_engine import EngineHost
 from simulator.isolation.sandbox import libraries
 from simulator.isolation.wire import FROM_POLICY, BrokenFrame, Channel
-from simulator.loading import Strict, split_file
+from simulator.loading import Limits, split_file
 from simulator.policy.base import Answer, Policy, Problem
 from simulator.policy.sampler import Sampler
 from simulator.policy.solving import MAX_ANSWER
@@ -52,7 +52,7 @@ STARTING = 60.0
 LEAST = 1e-6
 """Shortest timeout, in seconds: 0 would mean no timeout."""
 
-_KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
+_KEPT = ("HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TMPDIR", "TZ")
 _KEPT_PREFIXES = ("LC_", "MKL_", "OMP_", "OPENBLAS_", "PYTHON")
 """Environment variables that a policy's process gets: no tokens, and no path of the pools."""
 
@@ -83,19 +83,19 @@ class PolicyProcess:
         The restriction on reading files, as `Landlock 7`; None if there is none.
     layers
         All layers of its sandbox.
-    printed
-        Its output, if it is `strict`.
+    output
+        Its output, if it has `limits`.
     """
 
-    def __init__(self, spec: str, source: str, strict: Strict | None = None) -> None:
+    def __init__(self, spec: str, source: str, limits: Limits | None = None) -> None:
         self.spec = spec
         self.file = split_file(spec)[0]
         self.source = source
-        self.strict = strict
+        self.limits = limits
         self.restricted_by: str | None = None
         self.layers: tuple[str, ...] = ()
-        self.printed = Printed(strict.printed if strict else 0)
-        self._bank = Bank(strict) if strict else None
+        self.output = Output(limits.output if limits else 0)
+        self._bank = Bank(limits) if limits else None
         self._readable: list[Path] = []
         self._unreadable: set[Path] = set()
         self._channel: Channel | None = None
@@ -152,16 +152,16 @@ class PolicyProcess:
             self._end()
         self._channel = None
         self._is_ready = False
-        self.printed.wait()
+        self.output.wait()
 
     def _served(self, seconds: float | None, work: Callable[[Channel], Result]) -> Result:
-        """Run `work` with the connection, for at most `seconds` if the policy is `strict`."""
+        """Run `work` with the connection, for at most `seconds` if the policy has `limits`."""
         self.begin()
         channel = self._channel
         assert channel is not None
         if not self._is_ready:
             self._await_ready(channel)
-        return self._held(channel, seconds if self.strict else None, lambda: work(channel))
+        return self._held(channel, seconds if self.limits else None, lambda: work(channel))
 
     def _held(
         self,
@@ -199,10 +199,10 @@ class PolicyProcess:
         """Start the process if it is not running, without waiting the 0.3 s that it takes."""
         if self._channel is not None:
             return
-        wrapper, why_not = bubblewrap.probe() if self.strict else (None, "")
+        wrapper, why_not = bubblewrap.probe() if self.limits else (None, "")
         ours, theirs = socket.socketpair()
         command = self._command(theirs.fileno(), wrapper is not None)
-        output = self.printed.pipe() if self.strict else _standard_error()
+        output = self.output.pipe() if self.limits else _standard_error()
         with ours, theirs:
             try:
                 process = subprocess.Popen(
@@ -210,17 +210,16 @@ class PolicyProcess:
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
-                    env={} if self.strict else _environment(),
-                    cwd="/" if self.strict else None,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,  # Ctrl-C is for this process to tell it
+                    env={} if self.limits else _environment(),
+                    cwd="/" if self.limits else None,
+                    **_inheriting(theirs),
                 )
             except OSError as error:
                 raise UserError(
                     f"{sys.executable}: cannot be started ({error.strerror})"
                 ) from error
             finally:
-                if self.strict:
+                if self.limits:
                     os.close(output)
             self._channel = Channel(ours.dup(), FROM_POLICY)
         self._process = process
@@ -230,7 +229,7 @@ class PolicyProcess:
 
     def _await_ready(self, channel: Channel) -> None:
         """Wait until the process is up, and record the layers of its sandbox."""
-        seconds = STARTING if self.strict else None
+        seconds = STARTING if self.limits else None
         name, *fields = self._held(channel, seconds, channel.receive)
         assert name == "ready"  # nothing of the policy has been run yet
         self._is_ready = True
@@ -240,7 +239,7 @@ class PolicyProcess:
         confined = wrapper or self.restricted_by
         self._readable = [Path(tree).resolve() for tree in trees] if confined else []
         self._unreadable.clear()
-        if self.strict and not confined:
+        if self.limits and not confined:
             self.close()
             raise NoSandbox(
                 f"{self.file}: there is no sandbox to keep it from the disk, so it is not run "
@@ -252,11 +251,11 @@ class PolicyProcess:
         """Return the process's command; an untrusted policy finds only installed modules."""
         here = str(Path(PACKAGE).parent)
         code = _START.format(
-            path=libraries(sys.path) if self.strict else [*sys.path, here],
+            path=libraries(sys.path) if self.limits else [*sys.path, here],
             connection=connection,
             parent=1 if wrapped else os.getpid(),
-            file=None if self.strict else self.file,
-            memory=self.strict.memory if self.strict else None,
+            file=None if self.limits else self.file,
+            memory=self.limits.memory if self.limits else None,
         )
         return [sys.executable, "-P", "-c", code]
 
@@ -416,10 +415,21 @@ def _environment() -> dict[str, str]:
     }
 
 
+def _inheriting(connection: socket.socket) -> dict[str, Any]:
+    """Return arguments of `Popen` for a process that gets a socket, but not Ctrl-C."""
+    if sys.platform == "win32":
+        connection.set_inheritable(True)
+        startup = subprocess.STARTUPINFO()
+        startup.lpAttributeList = {"handle_list": [connection.fileno()]}
+        return {"startupinfo": startup, "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"pass_fds": [connection.fileno()], "start_new_session": True}
+
+
 def _kill(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
     connection.close()
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
 

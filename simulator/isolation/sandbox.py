@@ -26,7 +26,7 @@ REMEDY = "a policy may only read what the sampler provides"
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _RULESET_VERSION, _PATH_BENEATH = 1, 1
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_PR_SET_NO_NEW_PRIVS = 38
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _RIGHTS_BY_VERSION = ((1, 13), (2, 14), (3, 15), (5, 16))
 """Landlock versions, each with the number of file rights that it supports."""
@@ -132,29 +132,7 @@ def _importable(folder: str) -> Iterator[tuple[str, bool]]:
             yield entry.path, True
 
 
-def die_with(parent: int) -> None:
-    """Make sure that this process is killed as soon as `parent` ends, for any reason."""
-    if sys.platform == "linux":
-        import signal
-
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    else:
-        import threading
-
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _watch(parent: int) -> None:
-    import time
-
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
-def be_first_to_go() -> None:
+def raise_oom_score() -> None:
     """Tell the kernel to kill this process first if memory runs out, not its parent."""
     try:
         Path("/proc/self/oom_score_adj").write_text("1000")

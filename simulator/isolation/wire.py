@@ -12,8 +12,9 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import msgpack
@@ -59,8 +60,13 @@ class Channel:
     def __init__(self, connection: socket.socket, limit: int) -> None:
         self.connection = connection
         self._deadline: float | None = None
-        self._readable = select.poll()
-        self._readable.register(connection, select.POLLIN)
+        self._has_input: Callable[[], Sequence[Any]]
+        if hasattr(select, "poll"):  # takes any file descriptor, `select` only small ones
+            poll = select.poll()
+            poll.register(connection, select.POLLIN)
+            self._has_input = partial(poll.poll, 0)
+        else:  # Windows
+            self._has_input = lambda: select.select([connection], [], [], 0)[0]
         self._limit = limit
         self._longest_array = limit if limit == TO_POLICY else MAX_FIELDS
         self._pack = msgpack.Packer(unicode_errors="surrogatepass").pack
@@ -103,7 +109,7 @@ class Channel:
     def require_silence(self) -> None:
         """Raise `BrokenFrame` if more than the one expected message was received."""
         waiting: bytes | bytearray = self._received
-        if not waiting and self._readable.poll(0):
+        if not waiting and self._has_input():
             waiting = self.connection.recv(1, socket.MSG_PEEK)  # empty if closed
         if waiting:
             raise BrokenFrame("a message before its turn")

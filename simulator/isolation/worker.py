@@ -14,11 +14,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from simulator.isolation.children import die_with
 from simulator.isolation.limits import limit_this_process
 from simulator.isolation.sandbox import (
     REMEDY,
-    be_first_to_go,
-    die_with,
+    raise_oom_score,
     readable_to_python,
     restrict,
 )
@@ -52,7 +52,7 @@ def main(connection: int, parent: int, policy_file: str | None, memory: int | No
         trusted policy.
     """
     die_with(parent)
-    be_first_to_go()
+    raise_oom_score()
     if memory is not None:
         limit_this_process(memory)
     file = policy_file and os.path.abspath(policy_file)  # noqa: PTH100

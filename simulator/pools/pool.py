@@ -7,7 +7,6 @@ columns of each file; `FORMAT` is the version of the format.
 from __future__ import annotations
 
 import hashlib
-import json
 import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -23,7 +22,7 @@ import pyarrow.parquet as pq
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
-from simulator.storage import reading
+from simulator.storage import JsonObject, read_versioned, reading
 
 FORMAT = 1
 """Version of the pool format; a reader refuses a pool with a newer one."""
@@ -394,44 +393,27 @@ class Probes:
 def read_info(path: Path) -> PoolInfo:
     """Read and check a pool's `pool.json`."""
     file = path / "pool.json"
+    what, remedy = "a pool description", "import the pool again"
     try:
-        fields = json.loads(file.read_text(encoding="utf-8"))
+        fields = read_versioned(
+            file, what, FORMAT, remedy, kind="pool format", unreadable="not readable as JSON"
+        )
     except FileNotFoundError:
         raise UserError(f"{path}: no pool here (pool.json is missing); import it again") from None
-    except ValueError as error:
-        raise UserError(f"{file}: not readable as JSON ({error}); import the pool again") from None
-    except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror}); check the path") from None
-    if not isinstance(fields, dict) or type(fields.get("format")) is not int:
-        raise UserError(f"{file}: not a pool description; import the pool again")
-    if fields["format"] > FORMAT:
-        raise UserError(
-            f"{file}: pool format {fields['format']} is newer than this program's {FORMAT}; "
-            "upgrade deepprune-sim"
-        )
+
+    def wrong(key: str, kind: object, fields: object) -> UserError:
+        return UserError(f"{file}: {key!r} has the wrong type; {remedy}")
+
+    checked = JsonObject(fields, wrong)
     for key, kind in typing.get_type_hints(PoolInfo).items():
-        if key in fields and not _is(fields[key], kind):
-            raise UserError(f"{file}: {key!r} has the wrong type; import the pool again")
+        if key in fields:
+            checked.get(key, kind, 0, 2**63 - 1)
     if fields["format"] < 1 or set(fields.get("signals", ())) - set(SIGNALS):
-        raise UserError(f"{file}: not a pool description; import the pool again")
+        raise UserError(f"{file}: not {what}; {remedy}")
     try:
         return PoolInfo(**fields)
     except TypeError as error:
-        raise UserError(f"{file}: {error}; import the pool again") from None
-
-
-def _is(value: object, kind: Any) -> bool:
-    """Check that a JSON value has the type of a field's annotation."""
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
-    if origin is list:
-        return type(value) is list and all(_is(each, parts[0]) for each in value)
-    if origin is dict:
-        return type(value) is dict and all(_is(each, parts[1]) for each in value.values())
-    if origin is Literal:
-        return value in parts
-    if parts:
-        return any(_is(value, part) for part in parts)
-    return type(value) is kind and (kind is not int or 0 <= typing.cast(int, value) < 2**63)
+        raise UserError(f"{file}: {error}; {remedy}") from None
 
 
 def iter_pool_folders(cache: Path) -> Iterator[Path]:

@@ -149,26 +149,15 @@ class PoolWriter:
         trace_ids = [trace.trace_id for trace in traces]
         classes = [grouped.class_of(trace.answer) for trace in traces]
         correct = [kind != NO_ANSWER and grouped.correct[kind] for kind in classes]
-        for trace, right in zip(traces, correct, strict=True):
-            if trace.graded is not None and trace.graded != right:
-                self.disagreements.append(
-                    Disagreement(
-                        problem.problem_id,
-                        trace.trace_id,
-                        trace.answer,
-                        problem.gold_answer,
-                        trace.graded,
-                    )
-                )
-        self._write(
-            "problems",
-            [
-                [problem.problem_id],
-                [problem.question],
-                [problem.gold_answer],
-                [problem.answer_kind],
-            ],
-        )
+        self.disagreements += [
+            Disagreement(
+                problem.problem_id, trace.trace_id, trace.answer, problem.gold_answer, trace.graded
+            )
+            for trace, right in zip(traces, correct, strict=True)
+            if trace.graded is not None and trace.graded != right
+        ]
+        about = (problem.problem_id, problem.question, problem.gold_answer, problem.answer_kind)
+        self._write("problems", [[each] for each in about])
         self._write(
             "traces",
             [

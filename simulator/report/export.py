@@ -9,7 +9,8 @@ from typing import Any
 
 from simulator.report.comparison import ALL_POOLS, Combined, Comparison, PoolPairs, Row
 from simulator.report.paired import Standing
-from simulator.runs.results import METRICS, Metric
+from simulator.runs.format import METRICS
+from simulator.runs.results import Metric
 
 
 def raw_rows(comparison: Comparison) -> list[dict[str, Any]]:

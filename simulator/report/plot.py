@@ -129,25 +129,6 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     import altair as alt
 
     x_axis, y_axis = axes(rows)
-    x = alt.X(
-        "x:Q",
-        scale=alt.Scale(
-            type="log" if x_axis.log else "linear",
-            domain=[x_axis.low, x_axis.high],
-            nice=False,
-            zero=False,
-        ),
-        axis=alt.Axis(
-            title="Tokens per problem" + (" (logarithmic)" if x_axis.log else ""),
-            format="~s",
-            tickCount=6,
-        ),
-    )
-    y = alt.Y(
-        "y:Q",
-        scale=alt.Scale(domain=[y_axis.low, y_axis.high], nice=False, zero=False),
-        axis=alt.Axis(title="Accuracy (%)", tickCount=6),
-    )
     lines = [line for line in all_lines if any(row is line.rows[0] for row in rows)]
     names = {id(row): line.name for line in lines for row in line.rows}
     of = {id(row): names.get(id(row), row.method) for row in rows}
@@ -167,41 +148,12 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     ranked = [point for point, row in zip(points, rows, strict=True) if not row.result.unranked]
     unranked = [point for point, row in zip(points, rows, strict=True) if row.result.unranked]
     step = _front(rows, x_axis)
-    pixels = {
-        id(row): (x_axis.pixel(at[id(row)]["x"]), y_axis.pixel(at[id(row)]["y"])) for row in rows
-    }
-    texts_of = label_texts(rows, lines, pixels)
-    labelled = [row for row in rows if id(row) in texts_of]
     strokes = _strokes(x_axis, y_axis, [*across, *upright], step)
-    for line in lines:
-        strokes += _along([pixels[id(row)] for row in line.rows])
-    labels = place_labels(
-        [texts_of[id(row)] for row in labelled],
-        [pixels[id(row)] for row in labelled],
-        strokes,
-        [pixels[id(row)] for row in rows if id(row) not in texts_of],
-    )
     inks = {name: INKS[index % len(INKS)] for index, name in enumerate(series)}
-    texts = [
-        {
-            "x": x_axis.value(box.left),
-            "y": y_axis.value((box.top + box.bottom) / 2),
-            "text": label,
-            "ink": inks[of[id(row)]],
-        }
-        for row, (label, box) in zip(labelled, labels, strict=True)
-    ]
-    leaders = [
-        {
-            "x": at[id(row)]["x"],
-            "y": at[id(row)]["y"],
-            "x2": x_axis.value(end[0]),
-            "y2": y_axis.value(end[1]),
-            "ink": inks[of[id(row)]],
-        }
-        for row, (_, box) in zip(labelled, labels, strict=True)
-        if (end := leader(pixels[id(row)], box)) is not None
-    ]
+    texts, leaders = _labels(
+        rows, lines, at, (x_axis, y_axis), strokes, {row: inks[name] for row, name in of.items()}
+    )
+    x, y = _channels(x_axis, y_axis)
 
     def layer(values: list[dict[str, Any]], **fields: Any) -> Any:
         return alt.Chart(alt.Data(values=values)).encode(x=x, y=y, **fields)
@@ -233,6 +185,81 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
         height=HEIGHT,
         title=alt.TitleParams(heading, anchor="start", fontSize=13, fontWeight="bold"),
     )
+
+
+def _channels(x_axis: Axis, y_axis: Axis) -> tuple[Any, Any]:
+    """Return the channels of tokens and accuracy, with their scales and titles."""
+    import altair as alt
+
+    x = alt.X(
+        "x:Q",
+        scale=alt.Scale(
+            type="log" if x_axis.log else "linear",
+            domain=[x_axis.low, x_axis.high],
+            nice=False,
+            zero=False,
+        ),
+        axis=alt.Axis(
+            title="Tokens per problem" + (" (logarithmic)" if x_axis.log else ""),
+            format="~s",
+            tickCount=6,
+        ),
+    )
+    y = alt.Y(
+        "y:Q",
+        scale=alt.Scale(domain=[y_axis.low, y_axis.high], nice=False, zero=False),
+        axis=alt.Axis(title="Accuracy (%)", tickCount=6),
+    )
+    return x, y
+
+
+def _labels(
+    rows: Sequence[Row],
+    lines: Sequence[Line],
+    at: Mapping[int, Mapping[str, Any]],
+    scales: tuple[Axis, Axis],
+    strokes: Sequence[Box],
+    inks: Mapping[int, str],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Place the labels; return their texts, and the lines that lead from points to far labels.
+
+    `at` and `inks` are points and colours by the `id` of a row; labels avoid `strokes`.
+    """
+    x_axis, y_axis = scales
+    pixels = {
+        id(row): (x_axis.pixel(at[id(row)]["x"]), y_axis.pixel(at[id(row)]["y"])) for row in rows
+    }
+    for line in lines:
+        strokes = [*strokes, *_along([pixels[id(row)] for row in line.rows])]
+    texts_of = label_texts(rows, lines, pixels)
+    labelled = [row for row in rows if id(row) in texts_of]
+    labels = place_labels(
+        [texts_of[id(row)] for row in labelled],
+        [pixels[id(row)] for row in labelled],
+        strokes,
+        [pixels[id(row)] for row in rows if id(row) not in texts_of],
+    )
+    texts = [
+        {
+            "x": x_axis.value(box.left),
+            "y": y_axis.value((box.top + box.bottom) / 2),
+            "text": label,
+            "ink": inks[id(row)],
+        }
+        for row, (label, box) in zip(labelled, labels, strict=True)
+    ]
+    leaders = [
+        {
+            "x": at[id(row)]["x"],
+            "y": at[id(row)]["y"],
+            "x2": x_axis.value(end[0]),
+            "y2": y_axis.value(end[1]),
+            "ink": inks[id(row)],
+        }
+        for row, (_, box) in zip(labelled, labels, strict=True)
+        if (end := leader(pixels[id(row)], box)) is not None
+    ]
+    return texts, leaders
 
 
 def _by_series(channel: Any, series: Sequence[str], looks: Sequence[str], each: int = 1) -> Any:

@@ -7,7 +7,6 @@ of its Parquet files are in `simulator.replay.recording`.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 import sys
@@ -15,20 +14,18 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from simulator.errors import UserError
+from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, summary
 from simulator.runs.parts import Making, Progress, merge, replay_missing, tasks_of
-from simulator.runs.spec import FORMAT, RunSpec
+from simulator.runs.spec import RunSpec
 from simulator.runs.summary import Totals, summarise
 from simulator.storage import disk_error, make_folders, remove_empty
-
-IDENTITY = "identity.json"
-"""File with the identity of an unfinished run, locked by the process that makes it."""
 
 
 def make_run(
@@ -91,15 +88,17 @@ def making(
         raise UserError(f"{folder}: already exists; give another -o or remove it")
     partial = partial_folder(folder)
     made: list[Path] = []
-    try:
-        made = make_folders(partial.parent)
-        resumed, hold = hold_folder(partial, identity)
-    except (UserError, OSError) as error:
-        remove_empty(made)
-        if isinstance(error, OSError):
-            raise disk_error(error, folder) from error
-        raise
-    with hold:
+    with ExitStack() as held:
+        try:
+            made = make_folders(partial.parent)
+            held.enter_context(_locked(partial))
+            resumed = open_folder(partial, identity)
+        except (UserError, OSError) as error:
+            held.close()
+            remove_empty(made)
+            if isinstance(error, OSError):
+                raise disk_error(error, folder) from error
+            raise
         if resumed and not resume:
             raise UserError(
                 f"{partial}: an interrupted run; add --resume to continue, or remove it"
@@ -116,6 +115,7 @@ def making(
         except (UserError, OSError) as error:
             if not resumed:
                 shutil.rmtree(partial, ignore_errors=True)
+                held.close()
                 remove_empty(made)
             if isinstance(error, OSError):
                 raise disk_error(error, folder) from error
@@ -126,13 +126,13 @@ def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> di
     """Merge the complete parts of a run and rename its folder; return its summary."""
     partial = partial_folder(folder)
     totals = merge(partial, tasks_of(spec))
-    summary = _summary(spec, totals)
-    write_json(partial / "summary.json", summary)
+    made = _summary(spec, totals)
+    write_json(partial / SUMMARY_FILE, made)
     rules = {"stop_rules": _stop_rules(spec, totals)}
-    write_json(partial / "run.json", {**spec.identity, **rules, **provenance})
+    write_json(partial / RUN_FILE, {**spec.identity, **rules, **provenance})
     shutil.rmtree(partial / "parts")
     name_folder(folder)
-    return summary
+    return made
 
 
 def name_folder(folder: Path) -> None:
@@ -140,7 +140,7 @@ def name_folder(folder: Path) -> None:
     if folder.exists():
         folder.rmdir()
     partial_folder(folder).rename(folder)
-    (folder / IDENTITY).unlink()  # last, so that it can be resumed until here
+    (folder / IDENTITY_FILE).unlink()  # last, so that it can be resumed until here
 
 
 def provenance(began: float, command: Sequence[str], jobs: int, resumed: bool) -> dict[str, Any]:
@@ -166,73 +166,68 @@ def _stop_rules(spec: RunSpec, totals: Mapping[int, Totals]) -> list[dict[str, A
 
 def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:
     """Build the content of `summary.json`."""
-    return {
-        "format": FORMAT,
-        "policy": spec.loaded.name,
-        "parameters": dict(spec.loaded.parameters),
-        "unranked": spec.unranked,
-        "seed": spec.seed,
-        "repeats": spec.repeats,
-        "pools": [
-            summarise(
-                pool,
-                budget,
-                totals[index],
-                spec.serving.clock_unit,
-                spec.judge.ratio[index] if spec.judge else 0.0,
-            )
-            for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
-        ],
-    }
+    pools = [
+        summarise(
+            pool,
+            budget,
+            totals[index],
+            spec.serving.clock_unit,
+            spec.judge.ratio[index] if spec.judge else 0.0,
+        )
+        for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
+    ]
+    loaded = spec.loaded
+    return summary(loaded.name, loaded.parameters, spec.unranked, spec.seed, spec.repeats, pools)
 
 
-def hold_folder(partial: Path, identity: Mapping[str, Any]) -> tuple[bool, BinaryIO]:
-    """Lock a run's folder, and make it if it does not exist.
-
-    Returns
-    -------
-    True if it existed, and the locked file. The lock ends when the file is closed or this process
-    ends.
+def open_folder(partial: Path, identity: Mapping[str, Any]) -> bool:
+    """Make a run's folder if it does not exist; return True if it existed.
 
     Raises
     ------
     UserError
-        Another process has the lock, or the folder is not that of a run.
+        The folder is not that of a run.
     """
-    if not partial.exists():
-        fresh = partial.with_name(f".{partial.name}.{uuid.uuid4().hex[:8]}.tmp")
-        try:
-            fresh.mkdir()
-            write_json(fresh / IDENTITY, identity)
-            file = (fresh / IDENTITY).open("rb")
-            _lock(file)
-            fresh.rename(partial)
-            return False, file
-        except OSError:
-            shutil.rmtree(fresh, ignore_errors=True)
-            if not partial.exists():  # otherwise another process was first
-                raise
+    if partial.exists():
+        if not (partial / IDENTITY_FILE).is_file():
+            raise UserError(f"{partial}: not an interrupted run; remove it and start anew")
+        return True
+    fresh = partial.with_name(f".{partial.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
-        file = (partial / IDENTITY).open("rb")
+        fresh.mkdir()
+        write_json(fresh / IDENTITY_FILE, identity)
+        fresh.rename(partial)
     except OSError:
-        raise UserError(f"{partial}: not an interrupted run; remove it and start anew") from None
-    if not _lock(file):
-        file.close()
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    return False
+
+
+@contextmanager
+def _locked(partial: Path) -> Iterator[None]:
+    """Lock a run's folder against other processes; the lock ends at the latest with this process.
+
+    The locked file is beside the folder, because Windows renames no folder with an open file in it.
+    """
+    from filelock import FileLock, Timeout
+
+    file = partial.with_name(f".{partial.name}.lock")
+    lock = FileLock(file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
         raise UserError(
             f"{partial}: another process is making this run; wait for it, or give another -o"
-        )
-    return True, file
-
-
-def _lock(file: BinaryIO) -> bool:
-    """Lock a file against other processes; return False if another one has the lock."""
+        ) from None
+    except (OSError, NotImplementedError):
+        pass  # a file system without locks
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
+        yield
+    finally:
+        if lock.is_locked:
+            with suppress(OSError):  # on Windows, releasing removes it
+                file.unlink()
+            lock.release()
 
 
 def partial_folder(folder: Path) -> Path:
@@ -243,7 +238,7 @@ def partial_folder(folder: Path) -> Path:
 def find_partial(runs: Path, spec: RunSpec) -> Path | None:
     """Find the newest interrupted run of `spec` in `runs`; return its final folder or None."""
     for partial in sorted(runs.glob("*.partial"), reverse=True):
-        if differences(partial / IDENTITY, spec.identity) == []:
+        if differences(partial / IDENTITY_FILE, spec.identity) == []:
             return partial.with_name(partial.name.removesuffix(".partial"))
     return None
 
@@ -261,7 +256,7 @@ def new_folder(runs: Path, name: str) -> Path:
 
 def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
     """Check that the folder has the same run; raise `UserError` that names the differences."""
-    differing = differences(partial / IDENTITY, identity)
+    differing = differences(partial / IDENTITY_FILE, identity)
     if differing is None:
         raise UserError(f"{partial}: not an interrupted run; remove it and start anew")
     if differing:

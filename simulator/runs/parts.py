@@ -9,13 +9,12 @@ data read and derived for a problem.
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from multiprocessing import active_children, get_context, parent_process, resource_tracker
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from types import ModuleType
 
@@ -23,13 +22,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.isolation import host
-from simulator.isolation.sandbox import die_with
-from simulator.loading import LoadedPolicy, Strict
+from simulator.isolation.children import die_with, sigint_blocked
+from simulator.loading import Limits, LoadedPolicy
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.replay.orders import ROWS_PER_PART, blocks_of
 from simulator.replay.recording import ANSWERS, DECISIONS, add_halts
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
+from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.spec import RunJudge, RunSpec
 from simulator.runs.summary import Totals
 from simulator.storage import parquet_writer
@@ -138,7 +138,7 @@ def _replayed(
         return
     spec = runs[0].spec  # runs differ only in their parameters
     given = (
-        (spec.loaded.spec, spec.loaded.source, spec.loaded.in_process, spec.loaded.strict),
+        (spec.loaded.spec, spec.loaded.source, spec.loaded.in_process, spec.loaded.limits),
         [(run.spec.loaded.settings, run.parts) for run in runs],
         [pool.path for pool in spec.pools],
         (spec.budget, spec.repeats, spec.seed, spec.serving),
@@ -153,7 +153,7 @@ def _replayed(
         initargs=given,
     )
     try:
-        with _interrupts_held(), _no_main_program():
+        with sigint_blocked(), _no_main_program():
             futures = [executor.submit(_work, batch) for batch in batches]
         for future in as_completed(futures):
             yield future.result()
@@ -163,17 +163,6 @@ def _replayed(
         raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Start worker processes with SIGINT blocked, so that only this process receives Ctrl-C."""
-    resource_tracker.ensure_running()  # unblocks signals when it starts, so start it first
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -194,7 +183,7 @@ _in_worker: list[Making]
 
 
 def _start_worker(
-    policy: tuple[str, str, bool, Strict | None],
+    policy: tuple[str, str, bool, Limits | None],
     runs: Sequence[tuple[Mapping[str, str], Path]],
     pools: Sequence[Path],
     settings: tuple[int | None, int, int, Serving],
@@ -202,17 +191,14 @@ def _start_worker(
     path: list[str],
 ) -> None:
     global _in_worker
-    parent = parent_process()
-    assert parent is not None
-    assert parent.pid is not None
-    die_with(parent.pid)  # otherwise the worker would keep waiting, or keep matching a pattern
+    die_with()  # otherwise the worker would keep waiting, or keep matching a pattern
     sys.path[:] = path
     sys.stdout = sys.stderr  # keep a policy's output apart from the results
     opened = [Pool(path) for path in pools]
-    name, source, in_process, strict = policy
+    name, source, in_process, limits = policy
 
     def load(typed: Mapping[str, str]) -> LoadedPolicy:
-        return host.load(name, typed, source, in_process=in_process, strict=strict)
+        return host.load(name, typed, source, in_process=in_process, limits=limits)
 
     _in_worker = [
         Making(RunSpec(load(typed), opened, *settings, judge), parts)
@@ -256,7 +242,7 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
             pa.ipc.new_file(sink, table.schema, options=_COMPRESSED) as file,
         ):
             file.write_table(table)
-        temporary.rename(run.parts / f"{task.name}.{kind}")
+        temporary.replace(run.parts / f"{task.name}.{kind}")
 
 
 def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
@@ -268,8 +254,8 @@ def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
     totals: dict[int, Totals] = {}
     waiting: list[pa.Table] = []
     with (
-        parquet_writer(partial / "decisions.parquet", DECISIONS) as decisions,
-        parquet_writer(partial / "answers.parquet", ANSWERS) as answers,
+        parquet_writer(partial / DECISIONS_FILE, DECISIONS) as decisions,
+        parquet_writer(partial / ANSWERS_FILE, ANSWERS) as answers,
     ):
         for task in tasks:
             part = partial / "parts" / task.name

@@ -2,52 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.errors import UserError
-from simulator.storage import reading
-
-T = TypeVar("T", str, int, float, bool)
-
-FORMAT = 1
-"""Newest supported version of the run format."""
-
-METRICS = (
-    "accuracy",
-    "accuracy_difference",
-    "reduction",
-    "tokens_total",
-    "tokens_1e8",
-    "tokens_per_problem",
-    "baseline_accuracy",
-    "baseline_tokens_per_problem",
-    "pass_at_k",
-    "distinct_answers",
-    "distinct_answers_share",
-    "gold_survived",
-    "traces_started",
-    "clock",
-    "probe_calls",
-    "judge_calls",
-    "judge_tokens",
-    "judge_tokens_reused",
-    "tokens_with_judge",
-    "clusters",
-    "purity",
-    "tokens_kept",
-    "clusters_classes",
-    "clusters_correct",
-)
-"""Metrics of a run on one pool, in the order in which they are shown."""
+from simulator.runs.format import ANSWERS_FILE, FORMAT, IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
+from simulator.storage import JsonObject, read_versioned, reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +72,10 @@ def read_results(folder: Path) -> list[RunResult]:
     UserError
         There is no run, it is unfinished, or its files are damaged or of a newer format.
     """
-    if not (folder / "run.json").is_file() or not (folder / "summary.json").is_file():
+    if not (folder / RUN_FILE).is_file() or not (folder / SUMMARY_FILE).is_file():
         raise _no_run(folder)
-    run = _read(folder / "run.json")
-    summary = _read(folder / "summary.json")
+    run = _read(folder / RUN_FILE)
+    summary = _read(folder / SUMMARY_FILE)
     recorded_pools = {pool.get("name", str): pool for pool in run.objects("pools")}
     policy = run.object("policy")
     results = []
@@ -144,7 +111,7 @@ def read_results(folder: Path) -> list[RunResult]:
             )
         )
     if not results:
-        raise summary.wrong("pools")
+        raise summary.error("pools", list, summary.fields)
     return results
 
 
@@ -174,7 +141,7 @@ def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
     """
     import pyarrow.parquet as pq
 
-    file = folder / "answers.parquet"
+    file = folder / ANSWERS_FILE
     if not file.is_file():
         return {}
     keys = ["pool", "problem_id"]
@@ -206,7 +173,7 @@ def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
 def _no_run(folder: Path) -> UserError:
     """Explain why `folder` is not a finished run: unfinished ones are in `<name>.partial`."""
     for partial in (folder, folder.parent / f"{folder.name}.partial"):
-        if (partial / "identity.json").is_file() or (partial / "run.json").is_file():
+        if (partial / IDENTITY_FILE).is_file() or (partial / RUN_FILE).is_file():
             return UserError(
                 f"{partial}: unfinished run (summary.json is missing); "
                 "repeat its command with --resume to complete it"
@@ -242,46 +209,7 @@ def _is_point(found: object) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
-    """A JSON object from `file`, whose fields are checked when read."""
-
-    file: Path
-    fields: dict[str, Any]
-
-    def get(self, key: str, kind: type[T]) -> T:
-        value = self.optional(key, kind)
-        if value is None:
-            raise self.wrong(key)
-        return value
-
-    def optional(self, key: str, kind: type[T]) -> T | None:
-        value = self.fields.get(key)
-        if value is None:
-            return None
-        if kind is float and type(value) is int:
-            return kind(value)
-        if type(value) is not kind:
-            raise self.wrong(key)
-        return value
-
-    def object(self, key: str) -> _Object:
-        value = self.fields.get(key)
-        if not isinstance(value, dict):
-            raise self.wrong(key)
-        return _Object(self.file, value)
-
-    def objects(self, key: str) -> list[_Object]:
-        values = self.fields.get(key)
-        if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-            raise self.wrong(key)
-        return [_Object(self.file, value) for value in values]
-
-    def wrong(self, key: str) -> UserError:
-        return UserError(f"{self.file}: {key!r} is missing or has the wrong type; repeat the run")
-
-
-def _metrics(entry: _Object) -> dict[str, Metric]:
+def _metrics(entry: JsonObject) -> dict[str, Metric]:
     metrics = {}
     for name in entry.fields:
         parts = entry.object(name)
@@ -295,16 +223,9 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _read(file: Path) -> _Object:
-    try:
-        fields = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); repeat the run") from None
-    if not isinstance(fields, dict) or type(fields.get("format")) is not int:
-        raise UserError(f"{file}: not the description of a run; repeat the run")
-    if fields["format"] > FORMAT:
-        raise UserError(
-            f"{file}: run format {fields['format']} is newer than this program's {FORMAT}; "
-            "upgrade deepprune-sim"
-        )
-    return _Object(file, fields)
+def _read(file: Path) -> JsonObject:
+    def wrong(key: str, kind: object, fields: object) -> UserError:
+        return UserError(f"{file}: {key!r} is missing or has the wrong type; repeat the run")
+
+    what, remedy = "the description of a run", "repeat the run"
+    return JsonObject(read_versioned(file, what, FORMAT, remedy, kind="run format"), wrong)

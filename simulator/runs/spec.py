@@ -13,9 +13,7 @@ from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool
 from simulator.replay.judging import ReplayJudge
 from simulator.replay.serving import Serving
-
-FORMAT = 1
-"""Version of the run format."""
+from simulator.runs.format import FORMAT
 
 DEFAULT_BUDGET = 512
 

@@ -23,13 +23,13 @@ from urllib.parse import quote
 from simulator.errors import UserError
 from simulator.isolation import host
 from simulator.loading import LoadedPolicy
+from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
 from simulator.runs.making import (
-    IDENTITY,
     differences,
     finish_run,
-    hold_folder,
     making,
     name_folder,
+    open_folder,
     partial_folder,
     provenance,
     write_json,
@@ -208,11 +208,11 @@ def make_sweep(
         missing = []
         for name, spec in zip(sweep.folders, sweep.specs, strict=True):
             if (partial / name).exists():
-                _check_same_run(partial / name / "run.json", spec)
+                _check_same_run(partial / name / RUN_FILE, spec)
                 continue
             run = partial_folder(partial / name)
-            hold_folder(run, spec.identity)[1].close()  # the whole sweep is locked
-            _check_same_run(run / IDENTITY, spec)
+            open_folder(run, spec.identity)  # the whole sweep is locked
+            _check_same_run(run / IDENTITY_FILE, spec)
             (run / "parts").mkdir(exist_ok=True)
             missing.append((name, spec))
         each = sweep.specs[0].repeats * sum(len(p.problems) for p in sweep.specs[0].pools)
@@ -228,7 +228,7 @@ def make_sweep(
         write_json(partial / SWEEP, sweep.identity | {"runs": sweep.folders})
         name_folder(folder)
     return [
-        json.loads((folder / name / "summary.json").read_text(encoding="utf-8"))
+        json.loads((folder / name / SUMMARY_FILE).read_text(encoding="utf-8"))
         for name in sweep.folders
     ]
 
@@ -241,7 +241,7 @@ def runs_of(folder: Path) -> list[Path] | None:
     UserError
         The sweep is unfinished, or its description is damaged.
     """
-    if folder.name.endswith(".partial") and differences(folder / IDENTITY, {"sweep": None}):
+    if folder.name.endswith(".partial") and differences(folder / IDENTITY_FILE, {"sweep": None}):
         raise UserError(
             f"{folder}: unfinished sweep; repeat its command with --resume to complete it"
         )
@@ -255,7 +255,7 @@ def find_partial_sweep(runs: Path, sweep: Sweep) -> Path | None:
     Returns None if there is none.
     """
     for partial in sorted(runs.glob("*.partial"), reverse=True):
-        if differences(partial / IDENTITY, sweep.identity) == []:
+        if differences(partial / IDENTITY_FILE, sweep.identity) == []:
             with suppress(UserError):
                 _check_no_others(sweep, partial)
                 return partial.with_name(partial.name.removesuffix(".partial"))
@@ -289,12 +289,12 @@ def _reopen(sweep: Sweep, folder: Path) -> None:
     _check_no_others(sweep, folder)
     if partial_folder(folder).exists():
         raise UserError(f"{partial_folder(folder)}: already exists; remove it")
-    write_json(folder / IDENTITY, sweep.identity)
+    write_json(folder / IDENTITY_FILE, sweep.identity)
     folder.rename(partial_folder(folder))
 
 
 def _check_same_sweep(partial: Path, identity: Mapping[str, Any]) -> None:
-    differing = differences(partial / IDENTITY, identity)
+    differing = differences(partial / IDENTITY_FILE, identity)
     if differing is None or "sweep" in differing:
         raise UserError(
             f"{partial}: not an interrupted sweep of {' and '.join(identity['sweep'])}; remove it, "
@@ -310,7 +310,7 @@ def _check_same_sweep(partial: Path, identity: Mapping[str, Any]) -> None:
 def _check_no_others(sweep: Sweep, folder: Path) -> None:
     """Check that the folder has no runs of settings outside the grid; raise `UserError` if so."""
     wanted = {name for run in sweep.folders for name in (run, partial_folder(Path(run)).name)}
-    runs = (path.parent for mark in ("run.json", IDENTITY) for path in folder.glob(f"*/{mark}"))
+    runs = (path.parent for mark in (RUN_FILE, IDENTITY_FILE) for path in folder.glob(f"*/{mark}"))
     others = sorted({path.name for path in runs} - wanted)
     if others:
         raise UserError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from simulator.errors import UserError
+from simulator.runs.format import RUN_FILE
 from simulator.storage import disk_error
 from simulator.submissions.files import VERIFICATION, Files
 from simulator.submissions.metadata import read_metadata
@@ -127,7 +128,7 @@ def badge_of(files: Files) -> str | None:
     if metadata.withdrawn is not None:
         return "withdrawn"
     try:
-        run = parse_object(content.get("run.json", b""), "run.json")
+        run = parse_object(content.get(RUN_FILE, b""), RUN_FILE)
         pools = run["pools"]
         synthetic = any(pool["synthetic"] is not False for pool in pools)
         recorded = parse_object(content.get(VERIFICATION, b"{}"), VERIFICATION)

@@ -16,16 +16,17 @@ from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 
+from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE, RUN_FILE, SUMMARY_FILE
 from simulator.submissions.strict_json import shown
 
 MB = 1_000_000
 LIMITS = {
     "submission.toml": 64_000,
     "policy.py": 1 * MB,
-    "run.json": 4 * MB,
-    "decisions.parquet": 256 * MB,
-    "answers.parquet": 64 * MB,
-    "summary.json": 2 * MB,
+    RUN_FILE: 4 * MB,
+    DECISIONS_FILE: 256 * MB,
+    ANSWERS_FILE: 64 * MB,
+    SUMMARY_FILE: 2 * MB,
     "verification.json": 1 * MB,
 }
 """Every file that a submission may hold, with its maximum size in bytes."""
@@ -34,6 +35,13 @@ VERIFICATION = "verification.json"
 """File that a verifier writes beside the others; verifying ignores its content."""
 
 REQUIRED = tuple(name for name in LIMITS if name != VERIFICATION)
+
+HAS_FOLDER_DESCRIPTORS = os.open in os.supports_dir_fd
+"""True where files can be opened relative to an open folder: not on Windows."""
+
+_FLAGS = os.O_RDONLY
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # those of this system
+    _FLAGS |= getattr(os, _name, 0)
 
 NAME = re.compile(r"(20[0-9]{2}-[0-9]{2}-[0-9]{2})-([a-z0-9]+(?:-[a-z0-9]+)*)")
 MAX_NAME = 100
@@ -81,32 +89,33 @@ def _read_folder(path: Path) -> Files:
     content: dict[str, bytes] = {}
     findings: list[str] = []
     name = path.resolve().name
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    folder = os.open(path, _FLAGS | os.O_DIRECTORY) if HAS_FOLDER_DESCRIPTORS else None
     try:
-        with os.scandir(folder) as entries:
+        with os.scandir(path if folder is None else folder) as entries:
             for number, entry in enumerate(entries):
                 if number >= 10 * MAX_FOUND:
                     findings.append("holds too many files")
                     break
-                found = _read_entry(folder, entry.name)
+                found = _read_entry(path, folder, entry.name)
                 if isinstance(found, bytes):
                     content[entry.name] = found
                 else:
                     findings.append(found)
     finally:
-        os.close(folder)
+        if folder is not None:
+            os.close(folder)
     return _complete(name, content, sorted(findings))
 
 
-def _read_entry(folder: int, name: str) -> bytes | str:
+def _read_entry(path: Path, folder: int | None, name: str) -> bytes | str:
     """Return the content of a file in an open folder, or a message that says what is wrong."""
     if name not in LIMITS:
         return f"{shown(name)}: not a file of a submission; remove it"
+    where = path / name if folder is None else name
     try:
-        if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        if not stat.S_ISREG(os.stat(where, dir_fd=folder, follow_symlinks=False).st_mode):
             return f"{name}: a link, folder or device; a submission holds plain files"
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        file = os.open(name, flags, dir_fd=folder)
+        file = os.open(where, _FLAGS, dir_fd=folder)
     except OSError as error:
         return f"{name}: cannot be read ({error.strerror})"
     with open(file, "rb") as opened:  # noqa: PTH123  (a descriptor)

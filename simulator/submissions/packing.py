@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import UserError
+from simulator.runs.format import FILES, RUN_FILE
 from simulator.storage import disk_error, make_folders
 from simulator.submissions.files import LIMITS, MAX_NAME, Files
 from simulator.submissions.metadata import check_metadata, metadata_toml
 from simulator.submissions.strict_json import Refused, parse_object
 from simulator.submissions.wellformed import Submission, check_form
 
-COPIED = ("run.json", "decisions.parquet", "answers.parquet", "summary.json")
-"""Files that a submission takes from the run unchanged."""
 
 _OPENED = (1980, 1, 1, 0, 0, 0)
 """Timestamp of every file in a bundle, so that the same submission gives the same bytes."""
@@ -48,7 +47,7 @@ def pack(run: Path, fields: Mapping[str, Any]) -> Packed:
     metadata, found = check_metadata({"format": 1, **fields})
     wrong += [each.removeprefix("submission.toml: ") for each in found]
     content: dict[str, bytes] = {}
-    for name in COPIED:
+    for name in FILES:
         try:
             size = (run / name).stat().st_size
             if size > LIMITS[name]:
@@ -61,8 +60,8 @@ def pack(run: Path, fields: Mapping[str, Any]) -> Packed:
         except OSError as error:
             wrong.append(f"{run / name}: {error.strerror}; name a finished run's folder")
     try:
-        if "run.json" in content:
-            policy = parse_object(content["run.json"], "run.json").get("policy")
+        if RUN_FILE in content:
+            policy = parse_object(content[RUN_FILE], RUN_FILE).get("policy")
             source = policy.get("source") if isinstance(policy, dict) else None
             if isinstance(source, str):
                 content["policy.py"] = source.encode()
@@ -76,7 +75,7 @@ def pack(run: Path, fields: Mapping[str, Any]) -> Packed:
         content["submission.toml"] = metadata_toml(metadata).encode()
     name = f"{when.isoformat()}-{slug_of(method)}"
     submission = None
-    if not wrong or (metadata is None and len(content) == len(COPIED) + 2):
+    if not wrong or (metadata is None and len(content) == len(FILES) + 2):
         submission, found = check_form(Files(name, content, ()))
         if metadata is None:  # its errors are listed already
             found = [each for each in found if not each.startswith("submission.toml")]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.replay.serving import Serving
-from simulator.runs.spec import FORMAT
+from simulator.runs.format import FORMAT
+from simulator.storage import JsonObject
 from simulator.submissions.strict_json import Refused, shown
 
 MAX_REPEATS = 1_000_000
@@ -67,24 +68,24 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
     Refused
         A field is missing, of a wrong type or out of range, or the format is newer.
     """
-    top = _Fields(fields, "run.json")
-    version = top.number("format", 1, 10**9)
+    top = JsonObject(fields, _wrong)
+    version = top.get("format", int, 1, 10**9)
     if version > FORMAT:
         raise Refused(
             f"run.json: format {version} is newer than this program's {FORMAT}; "
             "upgrade deepprune-sim"
         )
     policy = top.object("policy")
-    source = policy.text("source", 2_000_000)
-    sha256 = policy.text("sha256", 64)
+    source = policy.get("source", str, most=2_000_000)
+    sha256 = policy.get("sha256", str, most=64)
     if hashlib.sha256(source.encode()).hexdigest() != sha256:
         raise Refused("run.json: policy.sha256 is not that of policy.source")
-    class_name = policy.text("class", 200)
+    class_name = policy.get("class", str, most=200)
     if not class_name.isidentifier():
         raise Refused(f"run.json: policy.class {shown(class_name)} is not a class name")
-    name = policy.text("name", 200)
+    name = policy.get("name", str, most=200)
     if (
-        not _FILE_NAME.fullmatch(policy.text("file", 500).replace("/", "."))
+        not _FILE_NAME.fullmatch(policy.get("file", str, most=500).replace("/", "."))
         or not name.isprintable()
     ):
         raise Refused("run.json: policy.name or policy.file has invalid characters")
@@ -95,7 +96,7 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
     if not all(type(value) is str for value in settings.values()):
         raise Refused("run.json: policy.settings has values that are not text")
     judge = None if fields.get("judge") is None else top.object("judge").fields
-    unranked = policy.flag("unranked")
+    unranked = policy.get("unranked", bool)
     if judge is not None and judge.get("unranked") is not False and not unranked:
         raise Refused("run.json: policy.unranked is False, but its judge is unranked")
     recorded = top.objects("pools", MAX_POOLS)
@@ -110,33 +111,31 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
         parameters=parameters,
         settings=settings,
         unranked=unranked,
-        builtin=policy.flag("builtin"),
-        seed=top.number("seed", 0, MAX_SEED),
-        repeats=top.number("repeats", 1, MAX_REPEATS),
+        builtin=policy.get("builtin", bool),
+        seed=top.get("seed", int, 0, MAX_SEED),
+        repeats=top.get("repeats", int, 1, MAX_REPEATS),
         serving=_serving(top.object("serving")),
         judge=judge,
         pools=pools,
     )
 
 
-def _pool(fields: _Fields) -> RecordedPool:
-    name = fields.text("name", 400)
-    fingerprint = fields.text("fingerprint", 64)
+def _pool(fields: JsonObject) -> RecordedPool:
+    name = fields.get("name", str, most=400)
+    fingerprint = fields.get("fingerprint", str, most=64)
     if not POOL_NAME.fullmatch(name):
         raise Refused(f"run.json: {shown(name)} is not a pool's name")
     if not _SHA256.fullmatch(fingerprint):
         raise Refused(f"run.json: the fingerprint of {name} is not a SHA-256")
-    accuracy = fields.text("token_accuracy", 20)
+    accuracy = fields.get("token_accuracy", str, most=20)
     if accuracy not in ("exact", "total", "estimated"):
         raise Refused(f"run.json: token_accuracy of {name} is {shown(accuracy)}")
-    budget = fields.number("budget", 1, MAX_BUDGET)
-    return RecordedPool(name, fingerprint, fields.flag("synthetic"), accuracy, budget)
+    budget = fields.get("budget", int, 1, MAX_BUDGET)
+    return RecordedPool(name, fingerprint, fields.get("synthetic", bool), accuracy, budget)
 
 
-def _serving(fields: _Fields) -> Serving:
-    concurrency = fields.fields.get("concurrency")
-    if concurrency is not None:
-        concurrency = fields.number("concurrency", 1, MAX_BUDGET)
+def _serving(fields: JsonObject) -> Serving:
+    concurrency = fields.optional("concurrency", int, 1, MAX_BUDGET)
     curve = fields.fields.get("step_seconds")
     points = []
     for point in curve if isinstance(curve, list) else []:
@@ -152,50 +151,11 @@ def _serving(fields: _Fields) -> Serving:
     ):
         raise Refused("run.json: serving.step_seconds is not a list of points in ascending order")
     serving = Serving(concurrency, tuple(points))
-    if fields.text("clock_unit", 20) != serving.clock_unit:
+    if fields.get("clock_unit", str, most=20) != serving.clock_unit:
         raise Refused(f"run.json: serving.clock_unit is not {serving.clock_unit}")
     return serving
 
 
-@dataclass(frozen=True)
-class _Fields:
-    """A JSON object of a file, whose fields are checked when they are read."""
-
-    fields: dict[str, Any]
-    where: str
-
-    def text(self, key: str, limit: int) -> str:
-        value = self.fields.get(key)
-        if type(value) is not str or len(value) > limit:
-            raise self._wrong(key)
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self.fields.get(key)
-        if type(value) is not bool:
-            raise self._wrong(key)
-        return value
-
-    def number(self, key: str, least: int, most: int) -> int:
-        value = self.fields.get(key)
-        if type(value) is not int or not least <= value <= most:
-            raise self._wrong(key)
-        return value
-
-    def object(self, key: str) -> _Fields:
-        value = self.fields.get(key)
-        if type(value) is not dict:
-            raise self._wrong(key)
-        return _Fields(value, self.where)
-
-    def objects(self, key: str, most: int) -> list[_Fields]:
-        values = self.fields.get(key)
-        if type(values) is not list or len(values) > most:
-            raise self._wrong(key)
-        if not all(type(value) is dict for value in values):
-            raise self._wrong(key)
-        return [_Fields(value, self.where) for value in values]
-
-    def _wrong(self, key: str) -> Refused:
-        found = shown(self.fields.get(key)) if key in self.fields else "missing"
-        return Refused(f"{self.where}: {key!r} is {found}; submit a run as the program made it")
+def _wrong(key: str, kind: object, fields: Mapping[str, Any]) -> Refused:
+    found = shown(fields[key]) if key in fields else "missing"
+    return Refused(f"run.json: {key!r} is {found}; submit a run as the program made it")

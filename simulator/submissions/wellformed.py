@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from simulator.replay.recording import ANSWERS, DECISIONS
+from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE, RUN_FILE, SUMMARY_FILE
 from simulator.submissions.blocks import most_rows_in_group, open_table
 from simulator.submissions.files import NAME, Files
 from simulator.submissions.metadata import Metadata, read_metadata
@@ -53,13 +54,13 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
         findings.append(f"submission.toml: date {metadata.date} is not that of the name")
     run = summary = decisions = answers = None
     try:
-        if "run.json" in content:
-            run = read_run(parse_object(content["run.json"], "run.json"))
+        if RUN_FILE in content:
+            run = read_run(parse_object(content[RUN_FILE], RUN_FILE))
     except Refused as error:
         findings.append(str(error))
     try:
-        if "summary.json" in content:
-            summary = parse_object(content["summary.json"], "summary.json")
+        if SUMMARY_FILE in content:
+            summary = parse_object(content[SUMMARY_FILE], SUMMARY_FILE)
     except Refused as error:
         findings.append(str(error))
     if run is not None and "policy.py" in content and content["policy.py"] != run.source.encode():
@@ -104,19 +105,19 @@ def _open_tables(
             f"submission may have ({MAX_ANSWERS:,} and {MAX_DECISIONS:,}); make fewer repeats"
         )
     decisions = answers = None
-    if "decisions.parquet" in files.content:
+    if DECISIONS_FILE in files.content:
         decisions = open_table(
-            files.content["decisions.parquet"],
-            "decisions.parquet",
+            files.content[DECISIONS_FILE],
+            DECISIONS_FILE,
             DECISIONS,
             rows=range(started + 1),
             most_in_group=most_rows_in_group(max(pool.budget for pool in run.pools)),
             optional="cluster",
         )
-    if "answers.parquet" in files.content:
+    if ANSWERS_FILE in files.content:
         answers = open_table(
-            files.content["answers.parquet"],
-            "answers.parquet",
+            files.content[ANSWERS_FILE],
+            ANSWERS_FILE,
             ANSWERS,
             rows=range(replays, replays + 1),
             most_in_group=2_000_000,

@@ -20,7 +20,7 @@ from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.replay.cluster_facts import cluster_facts
 from simulator.replay.grading import Grader
 from simulator.replay.recording import CLUSTERED
-from simulator.runs.spec import FORMAT
+from simulator.runs.format import summary
 from simulator.runs.summary import Totals, summarise
 from simulator.submissions.blocks import Block, blocks, refuse_first
 from simulator.submissions.run_record import RecordedPool, RecordedRun
@@ -64,19 +64,11 @@ def recompute(submission: Submission, pools: Sequence[Pool], progress: Progress)
     except Refused as error:
         return Recomputed(str(error), {})
     run = submission.run
-    summary = {
-        "format": FORMAT,
-        "policy": run.policy,
-        "parameters": dict(run.parameters),
-        "unranked": run.unranked,
-        "seed": run.seed,
-        "repeats": run.repeats,
-        "pools": entries,
-    }
-    difference = _difference(submission.summary, summary, "")
+    again = summary(run.policy, run.parameters, run.unranked, run.seed, run.repeats, entries)
+    difference = _difference(submission.summary, again, "")
     if difference:
         difference = f"summary.json: {difference}"
-    return Recomputed(difference, summary, tuple(unknown))
+    return Recomputed(difference, again, tuple(unknown))
 
 
 def figures_of(entry: dict[str, Any]) -> dict[str, Any]:

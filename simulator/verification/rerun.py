@@ -1,7 +1,7 @@
 """The third step: rerun the submitted policy, and compare everything it does.
 
 A policy file runs in its own sandboxed process, which never holds data that the policy must not
-see (`simulator.isolation.host`, `Strict`). Without a sandbox, it is not run. The policy is replayed
+see (`simulator.isolation.host`, `Limits`). Without a sandbox, it is not run. The policy is replayed
 with the submitted seed, with another seed that the submitter cannot have known, and with every
 problem in disguise. It also has to pass the checks of `check`.
 """
@@ -22,23 +22,24 @@ from simulator.conformance.checks import (
     check_policy,
     choose_cases,
     difference,
-    fresh_players,
+    fresh_runners,
 )
 from simulator.conformance.disguise import Disguise, disguises
 from simulator.errors import UserError
 from simulator.isolation import host
-from simulator.loading import LoadedPolicy, Strict, is_builtin, load_policy
+from simulator.loading import Limits, LoadedPolicy, is_builtin, load_policy
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.replay.orders import blocks_of
 from simulator.replay.recording import ANSWERS, DECISIONS, Replayed
 from simulator.replay.replaying import Replaying, replaying
+from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.spec import RunJudge
 from simulator.storage import file_sha256
 from simulator.submissions.blocks import Block, blocks, values_of
 from simulator.submissions.run_record import RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, shown
 from simulator.submissions.wellformed import Submission
-from simulator.verification.dealing import Dealer, Wanted
+from simulator.verification.assigning import Assigner, Wanted
 from simulator.verification.memorised import MOST_CARRIED, carried
 from simulator.verification.options import JudgeOf, Progress
 from simulator.verification.other_seed import OtherSeed, compare_seeds, repeats_tried
@@ -113,11 +114,11 @@ def rerun(
         result.findings.append(
             f"run.json: unranked is {run.unranked}, but policy and judge make it {unranked}"
         )
-    dealer = Dealer(loaded, options.seed, sum(len(pool.problems) for pool in pools))
+    assigner = Assigner(loaded, options.seed, sum(len(pool.problems) for pool in pools))
     try:
         if not result.findings:
-            with dealer:
-                others = _run_again(submission, pools, dealer, judge, options, result, progress)
+            with assigner:
+                others = _run_again(submission, pools, assigner, judge, options, result, progress)
             result.other_seed, result.findings = compare_seeds(
                 recomputed, run, pools, others, options.seed
             )
@@ -133,7 +134,7 @@ def rerun(
             f"its numbers and texts have {size:,} characters, which could encode the pool's "
             "traces: someone must review it"
         )
-    if printed := dealer.printed or host.printed(loaded):
+    if printed := assigner.output or host.output(loaded):
         result.notes.append(f"the policy printed {shown(printed, MAX_PRINTED)}")
     return result
 
@@ -168,7 +169,7 @@ def _load(run: RecordedRun, path: Path) -> LoadedPolicy:
             for name, value in run.parameters.items()
         }
     spec = f"{path / 'policy.py'}@{run.class_name}"
-    return _same_parameters(host.load(spec, settings, run.source, strict=Strict()), run)
+    return _same_parameters(host.load(spec, settings, run.source, limits=Limits()), run)
 
 
 def _same_parameters(loaded: LoadedPolicy, run: RecordedRun) -> LoadedPolicy:
@@ -208,7 +209,7 @@ def _check_signals(pools: Sequence[Pool], requires: frozenset[str]) -> None:
 def _run_again(
     submission: Submission,
     pools: Sequence[Pool],
-    dealer: Dealer,
+    assigner: Assigner,
     judge: RunJudge | None,
     options: RerunOptions,
     result: Rerun,
@@ -223,8 +224,8 @@ def _run_again(
     repeats = min(run.repeats, options.repeats or run.repeats)
     if repeats < run.repeats:
         result.uncounted.append(f"only {repeats} of {run.repeats} repeats were rerun")
-    decisions = blocks(submission.decisions, "decisions.parquet")
-    answers = blocks(submission.answers, "answers.parquet")
+    decisions = blocks(submission.decisions, DECISIONS_FILE)
+    answers = blocks(submission.answers, ANSWERS_FILE)
     waiting = next(decisions, None)
     others = [OtherSeed(repeats_tried(run.repeats)) for _ in pools]
     rng, knowing = np.random.default_rng((options.seed, repeats)), ""
@@ -237,7 +238,7 @@ def _run_again(
             serving=run.serving,
             judge=judge.asked if judge else None,
         )
-        disguised_in = -1 if dealer.trusted else int(rng.integers(repeats))
+        disguised_in = -1 if assigner.trusted else int(rng.integers(repeats))
         rows, name = None, (problem.pool.name, problem.problem_id)
         if waiting is not None and (waiting.pool, waiting.problem_id) == name:
             rows, waiting = waiting, next(decisions, None)
@@ -253,25 +254,25 @@ def _run_again(
             for each in shown_as:
                 replay = partial(again, problem=each.problem, alias=each.alias)
                 wanted.append(Wanted([disguised_in], replay, once=True))
-            made = dealer.play(wanted)
+            made = assigner.replay(wanted)
             if part:
                 done = made[0].replayed
                 _compare(rows, done.decisions, DECISIONS.names[2:], part, name, "decisions")
                 _compare(given, done.answers, ANSWERS.names[2:], part, name, "answers")
-            for dealt in made:
-                if dealt.remembered:
+            for gathered in made:
+                if gathered.remembered:
                     raise Refused(
-                        f"pool {name[0]}, problem {name[1]}, {dealt.remembered}, when replayed in "
-                        "another process: the policy carries state between replays"
+                        f"pool {name[0]}, problem {name[1]}, {gathered.remembered}, when replayed "
+                        "in another process: the policy carries state between replays"
                     )
             if other:
                 others[number].add(made[1 if part else 0].replayed.answers)
             if shown_as:
                 where = f"pool {name[0]}, problem {name[1]}, repeat {disguised_in}"
-                last = [dealt.replayed for dealt in made[-len(shown_as) :]]
+                last = [gathered.replayed for gathered in made[-len(shown_as) :]]
                 told = _seen_through(made[0].of(disguised_in), shown_as, last, where)
                 knowing = knowing or told
-        if not dealer.trusted and "probes" in problem.pool.info.signals:
+        if not assigner.trusted and "probes" in problem.pool.info.signals:
             result.unshown += unshown(problem, given, rows, probed=True)
     if knowing:
         result.uncounted.append(
@@ -364,7 +365,7 @@ def _conformance(
     requires = frozenset(loaded.policy.requires)
     budget = min(run.pools[0].budget, CHECK_BUDGET)
     cases = choose_cases(pool.problems, budget, problem_count=PROBLEMS, repeats=range(REPEATS))
-    fresh = fresh_players(loaded, seed=seed)
+    fresh = fresh_runners(loaded, seed=seed)
     for number, finding in enumerate(check_policy(fresh, requires, cases)):
         progress(f"check: {finding.check}", number / len(CHECKS))
         if not finding.passed and not finding.skipped:

@@ -8,29 +8,22 @@ process; the other submissions are verified all the same. The modules that read 
 from __future__ import annotations
 
 import os
-import resource
-import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
 
-from simulator.isolation.sandbox import die_with
+from simulator.isolation.children import die_with, sigint_blocked
 from simulator.submissions.badges import Step, Verification
 from simulator.verification.options import MAX_MEMORY, Options, Progress
-
-if TYPE_CHECKING:
-    pass
 
 
 def verify_all(
@@ -78,7 +71,7 @@ def verify(
         target=_work, args=(theirs, os.getpid(), path, options, list(sys.path))
     )
     with ours:
-        with _deaf_to_ctrl_c():
+        with sigint_blocked():
             process.start()
         theirs.close()
         try:
@@ -101,20 +94,6 @@ def verify(
         seconds=round(time.time() - began, 1),
         versions=versions,
     )
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Start child processes with SIGINT blocked: they print no traceback; the parent ends them."""
-    if sys.platform == "win32":
-        yield
-        return
-    ensure_running()  # starting the resource tracker later would unblock SIGINT again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _wait(
@@ -147,9 +126,12 @@ def _work(
     """Verify a submission in the child process; send progress and the result to the parent."""
     die_with(parent)
     sys.path[:] = search
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if soft == resource.RLIM_INFINITY or soft > MAX_MEMORY:
-        resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, hard))
+    with suppress(ImportError, ValueError, OSError):  # macOS and Windows have no such limit
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if soft == resource.RLIM_INFINITY or soft > MAX_MEMORY:
+            resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, hard))
     last = 0.0
 
     def progress(what: str, done: float) -> None:

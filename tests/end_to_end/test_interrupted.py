@@ -18,7 +18,8 @@ from programs import RESULTS, needs_proc, results, run, start, wait_for, wait_fo
 from simulator.loading import load_policy
 from simulator.pools.pool import Pool
 from simulator.replay.serving import Serving
-from simulator.runs.making import IDENTITY, make_run, partial_folder
+from simulator.runs.format import IDENTITY_FILE
+from simulator.runs.making import make_run, partial_folder
 from simulator.runs.spec import RunSpec
 
 SLOW = """
@@ -97,6 +98,7 @@ def test_a_killed_run_leaves_no_worker_and_resumes_to_the_same_bytes(
     assert results(folder) == results(cache.parent / "whole")
     assert sorted(path.name for path in folder.iterdir()) == sorted([*RESULTS, "run.json"])
     assert not partial_folder(folder).exists()
+    assert list(cache.parent.glob(".*")) == []  # nor a lock
 
 
 @needs_proc
@@ -206,7 +208,7 @@ def test_a_run_that_was_cut_off_at_the_very_end_is_taken_up(
         shutil.rmtree(parts)
     make_run(spec, tmp_path / "cut", resume=True)
     assert results(tmp_path / "cut") == results(tmp_path / "whole")
-    assert not (tmp_path / "cut" / IDENTITY).exists()
+    assert not (tmp_path / "cut" / IDENTITY_FILE).exists()
 
 
 @needs_proc

@@ -17,7 +17,8 @@ from leaderboard_app.shown.table import Cell, Column, Table
 from simulator.catalogue.rows import Stamp, stamp
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
-from simulator.runs.results import METRICS, Metric, serving_options
+from simulator.runs.format import ANSWERS_FILE, METRICS, RUN_FILE
+from simulator.runs.results import Metric, serving_options
 
 SHOWN = (
     "accuracy",
@@ -102,7 +103,7 @@ def parameter_table(entry: Entry) -> Table:
 def _run_json(path: Path, of: Stamp) -> Mapping[str, Any]:
     """Read `run.json`; empty if it cannot be read."""
     try:
-        fields = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        fields = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}
@@ -258,7 +259,7 @@ def problem_figures(library: Library, entry: Entry, result: Result) -> list[Prob
     """
     import duckdb
 
-    file = str(entry.path.resolve() / "answers.parquet")
+    file = str(entry.path.resolve() / ANSWERS_FILE)
     try:
         rows = library.rows(
             "SELECT problem_id, avg(correct::INT) AS accuracy, avg(tokens) AS tokens, "

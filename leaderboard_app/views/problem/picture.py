@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -128,23 +129,67 @@ def picture(
     rows = bars(replay, by, confidence)[:MOST_BARS]
     clock = float(replay.answer["clock"])
     last = max([clock, *(row["full" if ghosts else "end"] for row in rows)], default=1.0) or 1.0
-    height = height_of(len(rows))
-    lane = height / max(len(rows), 1)
-    x_scale = alt.Scale(domain=[-MARGIN * last, last], nice=False, zero=False)
+    canvas = _canvas(replay, by, rows, last)
+    layers: list[alt.Chart] = [
+        *([_ghosts(canvas)] if ghosts else []),
+        _answers(canvas, _hover(replay, rows)),
+        _right(canvas),
+        *_endings(canvas),
+        *([] if replay.cluster is None else _clusters(canvas, borders=by == "cluster")),
+        alt.Chart(alt.Data(values=[{"answered": clock}]))
+        .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=1.5)
+        .encode(x=canvas.along("answered:Q")),
+        # A separate table: redrawing the whole picture is slow in a browser.
+        alt.Chart(alt.NamedData(name=FRAME))
+        .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
+        .encode(x=canvas.x, x2="end:Q", y=canvas.top, y2="under:Q"),
+    ]
+    drawn: alt.LayerChart = (
+        alt.layer(*layers)
+        .resolve_scale(shape="independent")
+        .properties(height=height_of(len(rows)) + AROUND)
+        .configure_mark(invalid=None)  # no value is missing, and checking is slow in a browser
+    )
+    return drawn
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """Rows of the bars with their edges, and the scales that all layers of a picture share.
+
+    `last` is the right end of the clock.
+    """
+
+    rows: list[dict[str, Any]]
+    last: float
+    x: alt.X
+    y: alt.Y
+    colour: alt.Color
+
+    @property
+    def top(self) -> alt.Y:
+        """Vertical axis for the top of a bar."""
+        return _at(self.y, "top:Q")
+
+    def along(self, field: str) -> alt.X:
+        """Return the same horizontal scale for another field, without its axis."""
+        return alt.X(field, scale=self.x["scale"])
+
+
+def _canvas(replay: Replay, by: str, rows: Sequence[dict[str, Any]], last: float) -> _Canvas:
     unit = replay.result.clock_unit
-    title = "Clock, decode steps" if unit == "steps" else f"Clock, {unit}"
-    x = alt.X("start:Q", scale=x_scale, title=title, axis=alt.Axis(format="~s", tickCount=8))
+    x = alt.X(
+        "start:Q",
+        scale=alt.Scale(domain=[-MARGIN * last, last], nice=False, zero=False),
+        title="Clock, decode steps" if unit == "steps" else f"Clock, {unit}",
+        axis=alt.Axis(format="~s", tickCount=8),
+    )
     y = alt.Y(
         "lane:Q",
         scale=alt.Scale(domain=[len(rows), 0], nice=False, zero=False),
         title=None,
         axis=_lane_axis(replay, rows, by),
     )
-    placed = [
-        {**row, **_edges(row["lane"], len(rows)), "middle": row["lane"] + 0.5} for row in rows
-    ]
-    top = y.copy(deep=True)
-    top.shorthand = "top:Q"
     shown = {kind.label: kind for kind in replay.kinds}
     colour = alt.Color(
         "answer:N",
@@ -154,91 +199,107 @@ def picture(
             orient="top", columns=4, labelLimit=220, symbolType="square", symbolOpacity=1
         ),
     )
+    placed = [
+        {**row, **_edges(row["lane"], len(rows)), "middle": row["lane"] + 0.5} for row in rows
+    ]
+    return _Canvas(placed, last, x, y, colour)
+
+
+def _ghosts(canvas: _Canvas) -> alt.Chart:
+    """Draw, faintly, the tokens that cut traces did not generate."""
+    longer = [row for row in canvas.rows if row["full"] > row["end"]]
+    x = canvas.x.copy(deep=True)
+    x.shorthand = "end:Q"
+    return (
+        _of(longer, "end", "full", "top", "under", "answer")
+        .mark_rect(opacity=0.25)
+        .encode(x=x, x2="full:Q", y=canvas.top, y2="under:Q", color=canvas.colour)
+    )
+
+
+def _answers(canvas: _Canvas, hover: Sequence[alt.Tooltip]) -> alt.Chart:
+    """Draw the bars, coloured by answer; a click selects one."""
+    fields = [str(each.shorthand).partition(":")[0] for each in hover]
     # Bars only: a click beside them would clear the selection.
     select = alt.selection_point(
         name="trace", fields=["trace"], on="rect:click", clear=False, toggle=False
     )
-    layers: list[alt.Chart] = []
-    if ghosts:
-        longer = [row for row in placed if row["full"] > row["end"]]
-        layers.append(
-            _of(longer, "end", "full", "top", "under", "answer")
-            .mark_rect(opacity=0.25)
-            .encode(x=x.copy(deep=True), x2="full:Q", y=top, y2="under:Q", color=colour)
-        )
-        layers[0].encoding.x.shorthand = "end:Q"
-    hover = _hover(replay, rows)
-    fields = [str(each.shorthand).partition(":")[0] for each in hover]
-    layers.append(
-        _of(placed, "start", "end", "top", "under", "answer", *fields)
+    chart: alt.Chart = (
+        _of(canvas.rows, "start", "end", "top", "under", "answer", *fields)
         .mark_rect(cursor="pointer")
-        .encode(x=x, x2="end:Q", y=top, y2="under:Q", color=colour, tooltip=hover)
+        .encode(
+            x=canvas.x,
+            x2="end:Q",
+            y=canvas.top,
+            y2="under:Q",
+            color=canvas.colour,
+            tooltip=[*hover],
+        )
         .add_params(select)
     )
-    edges = {"a": -MARGIN * last * 0.95, "b": -MARGIN * last * 0.55}
-    layers.append(
-        _of([{**row, **edges} for row in placed if row["right"]], "a", "b", "top", "under")
+    return chart
+
+
+def _right(canvas: _Canvas) -> alt.Chart:
+    """Mark right answers, to the left of the clock's start."""
+    edges = {"a": -MARGIN * canvas.last * 0.95, "b": -MARGIN * canvas.last * 0.55}
+    rows = [{**row, **edges} for row in canvas.rows if row["right"]]
+    return (
+        _of(rows, "a", "b", "top", "under")
         .mark_rect(color="#009E73")
-        .encode(x=alt.X("a:Q", scale=x_scale), x2="b:Q", y=top, y2="under:Q")
+        .encode(x=canvas.along("a:Q"), x2="b:Q", y=canvas.top, y2="under:Q")
     )
-    endings = [*dict.fromkeys(row["ending"] for row in rows if not row["finished"])]
-    if endings:
-        symbols = ("stroke", "triangle-left", "diamond", "cross", "circle")
-        layers.append(
-            _of([row for row in placed if not row["finished"]], "end", "middle", "ending")
-            .mark_point(
-                filled=True,
-                color=NEUTRAL,
-                opacity=1,
-                size=max(12, min(80, (lane * 0.95) ** 2)),
-                tooltip=False,
-            )
-            .encode(
-                x=alt.X("end:Q", scale=x_scale),
-                y=_at(y, "middle:Q"),
-                shape=alt.Shape(
-                    "ending:N",
-                    title="Cut",
-                    scale=alt.Scale(
-                        domain=endings,
-                        range=[symbols[1 + i % 4] for i in range(len(endings))],
-                    ),
-                    legend=alt.Legend(orient="top", labelLimit=320, symbolFillColor=NEUTRAL),
+
+
+def _endings(canvas: _Canvas) -> list[alt.Chart]:
+    """Mark the ends of cut traces by the reason; no layer if all have finished."""
+    cut = [row for row in canvas.rows if not row["finished"]]
+    reasons = [*dict.fromkeys(row["ending"] for row in cut)]
+    if not reasons:
+        return []
+    lane = height_of(len(canvas.rows)) / len(canvas.rows)
+    symbols = ("triangle-left", "diamond", "cross", "circle")
+    return [
+        _of(cut, "end", "middle", "ending")
+        .mark_point(
+            filled=True,
+            color=NEUTRAL,
+            opacity=1,
+            size=max(12, min(80, (lane * 0.95) ** 2)),
+            tooltip=False,
+        )
+        .encode(
+            x=canvas.along("end:Q"),
+            y=_at(canvas.y, "middle:Q"),
+            shape=alt.Shape(
+                "ending:N",
+                title="Cut",
+                scale=alt.Scale(
+                    domain=reasons,
+                    range=[symbols[index % len(symbols)] for index in range(len(reasons))],
                 ),
-            )
+                legend=alt.Legend(orient="top", labelLimit=320, symbolFillColor=NEUTRAL),
+            ),
         )
-    if replay.cluster is not None:
-        at = -MARGIN * last * 0.25
+    ]
+
+
+def _clusters(canvas: _Canvas, *, borders: bool) -> list[alt.Chart]:
+    """Mark the representatives, and the borders between clusters if bars are in their order."""
+    at = -MARGIN * canvas.last * 0.25
+    layers = [
+        _of([{**row, "c": at} for row in canvas.rows if row["first"]], "c", "middle")
+        .mark_point(shape="triangle-right", filled=True, color=NEUTRAL, size=60, opacity=1)
+        .encode(x=canvas.along("c:Q"), y=_at(canvas.y, "middle:Q"))
+    ]
+    if borders:
+        ends = [a["below"] for a, b in pairwise(canvas.rows) if _other(a, b)]
         layers.append(
-            _of([{**row, "c": at} for row in placed if row["first"]], "c", "middle")
-            .mark_point(shape="triangle-right", filled=True, color=NEUTRAL, size=60, opacity=1)
-            .encode(x=alt.X("c:Q", scale=x_scale), y=_at(y, "middle:Q"))
+            alt.Chart(alt.Data(values=[{"edge": edge} for edge in ends]))
+            .mark_rule(color=NEUTRAL, strokeWidth=0.6)
+            .encode(y=_at(canvas.y, "edge:Q"))
         )
-        if by == "cluster":
-            ends = [a["below"] for a, b in pairwise(rows) if _other(a, b)]
-            layers.append(
-                alt.Chart(alt.Data(values=[{"edge": edge} for edge in ends]))
-                .mark_rule(color=NEUTRAL, strokeWidth=0.6)
-                .encode(y=_at(y, "edge:Q"))
-            )
-    layers.append(
-        alt.Chart(alt.Data(values=[{"answered": clock}]))
-        .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=1.5)
-        .encode(x=alt.X("answered:Q", scale=x_scale))
-    )
-    # A separate table: redrawing the whole picture is slow in a browser.
-    layers.append(
-        alt.Chart(alt.NamedData(name=FRAME))
-        .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
-        .encode(x=x, x2="end:Q", y=top, y2="under:Q")
-    )
-    drawn: alt.LayerChart = (
-        alt.layer(*layers)
-        .resolve_scale(shape="independent")
-        .properties(height=height + AROUND)
-        .configure_mark(invalid=None)  # no value is missing, and checking is slow in a browser
-    )
-    return drawn
+    return layers
 
 
 def _of(rows: Sequence[Mapping[str, Any]], *names: str) -> alt.Chart:

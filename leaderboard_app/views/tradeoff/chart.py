@@ -54,48 +54,13 @@ def draw(view: View, *, log: bool) -> Any:
         axis=alt.Axis(title=FIGURES["accuracy"].heading, tickCount=6),
     )
     points, others = entry_marks(view), other_marks(view)
-    methods = sorted({each["series"] for each in points})
-    names = [*methods, *dict.fromkeys(each["series"] for each in others)]
-    own = {each["series"]: each["shape"] for each in others}
-    paint, forms = colours(methods), {**shapes(methods), **own}
-    legend = alt.Legend(
-        title=None,
-        orient="bottom",
-        columns=alt.ExprRef("max(2, floor(width / 190))"),
-        labelLimit=150,
-        symbolLimit=NAMED,
-        symbolOpacity=1,
-    )
-    # Only in the first layer: all layers share it, and Altair is slow to check repetitions.
-    scales: dict[str, Any] = {
-        "color": alt.Color(
-            "series:N",
-            scale=alt.Scale(domain=names, range=[paint.get(name, NONE) for name in names]),
-            legend=legend,
-        ),
-        "shape": alt.Shape(
-            "series:N",
-            scale=alt.Scale(domain=names, range=[forms[name] for name in names]),
-            legend=legend,
-        ),
-    }
+    scales, count = _scales(points, others)
     shown = alt.selection_point(name="methods", fields=["series"], bind="legend", toggle="true")
     picked = alt.selection_point(name=PICKED, fields=["id"], toggle=False)
     # Without Ctrl, the wheel scrolls the page.
     zoom = alt.selection_interval(
         name="zoom", bind="scales", zoom="wheel![event.ctrlKey || event.metaKey]"
     )
-    hover = [
-        alt.Tooltip(f"{field}:N", title=title)
-        for field, title in (
-            ("label", "Entry"),
-            ("badge", "Badge"),
-            ("accuracy", FIGURES["accuracy"].heading),
-            ("cost", view.measured.cost_name),
-            ("settings", "Settings"),
-            ("front", "Pareto front"),
-        )
-    ]
 
     def layer(values: Data, opacity: float = 1.0, **fields: Any) -> Any:
         seen = alt.OpacityValue(0.05, condition={"param": "methods", "value": opacity})
@@ -103,7 +68,8 @@ def draw(view: View, *, log: bool) -> Any:
         return chart.encode(x=x, y=y, opacity=seen, **fields)
 
     colour = alt.Color("series:N")
-    looks: dict[str, Any] = {"color": colour, "shape": alt.Shape("series:N"), "tooltip": hover}
+    looks: dict[str, Any] = {"color": colour, "shape": alt.Shape("series:N")}
+    looks["tooltip"] = _hover(view)
     line = {"strokeWidth": 1.5, "clip": True}
     mark = {"size": 90, "strokeWidth": 2, "clip": True}
     across, upright = bars(view)
@@ -138,8 +104,56 @@ def draw(view: View, *, log: bool) -> Any:
             ).mark_text(dy=-10, fontSize=12, clip=True, color=TEXT, **side)
         )
     return alt.layer(*layers).properties(
-        width=WIDTH, height=HEIGHT + 20 * math.ceil(min(len(names), NAMED) / 2)
+        width=WIDTH, height=HEIGHT + 20 * math.ceil(min(count, NAMED) / 2)
     )
+
+
+def _scales(points: Data, others: Data) -> tuple[dict[str, Any], int]:
+    """Return colours and shapes by name with their legend, and the number of names."""
+    import altair as alt
+
+    methods = sorted({each["series"] for each in points})
+    names = [*methods, *dict.fromkeys(each["series"] for each in others)]
+    own = {each["series"]: each["shape"] for each in others}
+    paint, forms = colours(methods), {**shapes(methods), **own}
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        columns=alt.ExprRef("max(2, floor(width / 190))"),
+        labelLimit=150,
+        symbolLimit=NAMED,
+        symbolOpacity=1,
+    )
+    # Only in the first layer: all layers share it, and Altair is slow to check repetitions.
+    scales = {
+        "color": alt.Color(
+            "series:N",
+            scale=alt.Scale(domain=names, range=[paint.get(name, NONE) for name in names]),
+            legend=legend,
+        ),
+        "shape": alt.Shape(
+            "series:N",
+            scale=alt.Scale(domain=names, range=[forms[name] for name in names]),
+            legend=legend,
+        ),
+    }
+    return scales, len(names)
+
+
+def _hover(view: View) -> list[Any]:
+    import altair as alt
+
+    return [
+        alt.Tooltip(f"{field}:N", title=title)
+        for field, title in (
+            ("label", "Entry"),
+            ("badge", "Badge"),
+            ("accuracy", FIGURES["accuracy"].heading),
+            ("cost", view.measured.cost_name),
+            ("settings", "Settings"),
+            ("front", "Pareto front"),
+        )
+    ]
 
 
 def key(view: View) -> str:

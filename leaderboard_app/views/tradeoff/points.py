@@ -16,6 +16,7 @@ from leaderboard_app.library.ranking import usable
 from leaderboard_app.library.selection import folded
 from leaderboard_app.shown.glossary import FIGURES, Figure
 from simulator.report.paired import mean_accuracy, mean_tokens
+from simulator.runs.format import ANSWERS_FILE
 from simulator.runs.results import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure
 
@@ -301,7 +302,7 @@ def _costs(
     Problems are sorted by id. Judge tokens are weighted as in the entry's summary. An entry with
     incomplete answers is left out.
     """
-    files = {str(entry.path.resolve() / "answers.parquet"): entry for entry in entries}
+    files = {str(entry.path.resolve() / ANSWERS_FILE): entry for entry in entries}
     try:
         rows = library.rows(_SUMS, [[*files]])
     except duckdb.Error:  # one is damaged: read them one by one, slower

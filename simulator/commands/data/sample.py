@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from simulator.api.judge_tools import load_tools
 from simulator.api.progress import note, progress_bar
+
+if TYPE_CHECKING:
+    from simulator.pools.pool import PoolInfo
 
 
 @click.command(
@@ -63,12 +67,10 @@ def sample(
     Each pool comes with generated judge scores of all its pairs: the true labels with noise, at an
     AUROC of 0.8701, calibrated for a data set in which 80% of pairs have the same answer.
     """  # noqa: D301  (\b keeps click from wrapping)
-    from simulator.commands.options import file_size
     from simulator.generated.cells import SIZES, select_cells
     from simulator.generated.pools import SEED, made_as, make_pool, pool_folder
     from simulator.pools.folders import cache_folder
     from simulator.pools.pool import read_info
-    from simulator.report.tables import print_table
 
     folder, size = cache_folder(cache), SIZES[size_name]
     rows: list[dict[str, Any]] = []
@@ -92,27 +94,39 @@ def sample(
                 )
         with progress_bar(f"{name}: judge scores") as progress:
             scores = load_tools().score_generated(folder, path, progress)
-        rows.append(
-            {
-                "name": info.name,
-                "path": str(path),
-                "made": there is None or replace,
-                "revision": info.revision,
-                "problems": info.problems,
-                "traces": info.traces,
-                "tokens": info.tokens,
-                "bytes": sum(file.stat().st_size for file in path.iterdir()),
-                "signals": info.signals,
-                "judge": scores["judge"],
-                "judge_bytes": scores["bytes"],
-                "fingerprint": info.fingerprint,
-            }
-        )
+        rows.append(_described(info, path, scores, made=there is None or replace))
     if as_json:
         click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
         return
-    made = [row for row in rows if row["made"]]
-    if made:
+    _print_made([row for row in rows if row["made"]])
+    click.echo(f"judge scores: {scores['path']}")
+
+
+def _described(
+    info: PoolInfo, path: Path, scores: Mapping[str, Any], *, made: bool
+) -> dict[str, Any]:
+    """Describe a pool and its judge scores, for `--json`."""
+    return {
+        "name": info.name,
+        "path": str(path),
+        "made": made,
+        "revision": info.revision,
+        "problems": info.problems,
+        "traces": info.traces,
+        "tokens": info.tokens,
+        "bytes": sum(file.stat().st_size for file in path.iterdir()),
+        "signals": info.signals,
+        "judge": scores["judge"],
+        "judge_bytes": scores["bytes"],
+        "fingerprint": info.fingerprint,
+    }
+
+
+def _print_made(rows: Sequence[Mapping[str, Any]]) -> None:
+    from simulator.commands.options import file_size
+    from simulator.report.tables import print_table
+
+    if rows:
         print_table(
             ["generated (SYNTHETIC)", "problems", "traces", "tokens", "size", "signals"],
             [
@@ -124,9 +138,8 @@ def sample(
                     file_size(row["bytes"]),
                     ", ".join(row["signals"]),
                 ]
-                for row in made
+                for row in rows
             ],
             [False, True, True, True, True],
             give_up=["size"],
         )
-    click.echo(f"judge scores: {scores['path']}")

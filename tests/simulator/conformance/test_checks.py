@@ -16,7 +16,7 @@ from simulator.conformance.checks import (
     check_policy,
     choose_cases,
     difference,
-    fresh_players,
+    fresh_runners,
     revealed_by,
 )
 from simulator.conformance.variants import (
@@ -66,7 +66,7 @@ def findings(
 ) -> dict[str, Finding]:
     loaded = host.load(spec, source=source, in_process=in_process)
     cases = choose_cases(pool.problems, loaded.budget or 16, problem_count=3, repeats=range(2))
-    fresh = fresh_players(loaded, seed=0)
+    fresh = fresh_runners(loaded, seed=0)
     found = check_policy(fresh, frozenset(loaded.policy.requires), cases)
     return {finding.check: finding for finding in found}
 

@@ -15,7 +15,7 @@ from pools import T, write_pool
 from simulator.errors import PolicyError, UserError
 from simulator.isolation.host import NoSandbox, fresh, load
 from simulator.isolation.interleaved import side_by_side
-from simulator.loading import LoadedPolicy, Strict
+from simulator.loading import Limits, LoadedPolicy
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.replay.recording import Replayed
 from simulator.replay.replaying import Replaying, replay, replaying
@@ -52,7 +52,7 @@ def written(tmp_path: Path) -> Callable[[str, str], LoadedPolicy]:
     def loaded(source: str, name: str, seconds: float = 30.0) -> LoadedPolicy:
         (tmp_path / name).write_text(source)
         try:
-            return load(str(tmp_path / name), strict=Strict(seconds=seconds, banked=0))
+            return load(str(tmp_path / name), limits=Limits(seconds=seconds, banked=0))
         except NoSandbox as error:
             pytest.skip(str(error))
 
@@ -94,15 +94,16 @@ def test_each_is_replayed_as_it_is_alone_and_told_in_order(
     written: Callable[..., LoadedPolicy], pool: Pool
 ) -> None:
     loaded = written(HONEST, "p.py")
-    hands = [(pool.problems[0], [5, 2, 9]), (pool.problems[1], [1]), (pool.problems[0], [0, 7])]
+    first, second = pool.problems
+    assignments = [(first, [5, 2, 9]), (second, [1]), (first, [0, 7])]
     with ExitStack() as stack:
-        players = [stack.enter_context(fresh(loaded)) for _ in hands]
+        runners = [stack.enter_context(fresh(loaded)) for _ in assignments]
         found = side_by_side(
-            [(each, asked(each, *hand)) for each, hand in zip(players, hands, strict=True)]
+            [(each, asked(each, *own)) for each, own in zip(runners, assignments, strict=True)]
         )
-    for replayed, hand in zip(found, hands, strict=True):
-        straight = alone(loaded, *hand)
-        assert replayed.answers["repeat"].to_pylist() == hand[1]
+    for replayed, assignment in zip(found, assignments, strict=True):
+        straight = alone(loaded, *assignment)
+        assert replayed.answers["repeat"].to_pylist() == assignment[1]
         assert replayed.answers.to_pylist() == straight.answers.to_pylist()
         assert replayed.decisions.to_pylist() == straight.decisions.to_pylist()
 

@@ -27,10 +27,10 @@ from pools import T, write_pool
 from simulator.errors import PolicyError, UserError
 from simulator.isolation import bubblewrap
 from simulator.isolation import process as isolated_policy
-from simulator.isolation.host import NoSandbox, fresh, layers, load, printed
+from simulator.isolation.host import NoSandbox, fresh, layers, load, output
 from simulator.isolation.interleaved import side_by_side
 from simulator.isolation.limits import Bank, Overdue, interrupted_after
-from simulator.loading import LoadedPolicy, Strict
+from simulator.loading import Limits, LoadedPolicy
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.replay.recording import Replayed
 from simulator.replay.replaying import replay, replaying
@@ -87,9 +87,9 @@ def write(solve: str, before: str = "", name: str = "theirs.py") -> str:
     return name
 
 
-def load_strict(spec: str, strict: Strict | None = None) -> LoadedPolicy:
+def load_limited(spec: str, limits: Limits | None = None) -> LoadedPolicy:
     try:
-        return load(spec, strict=strict or Strict())
+        return load(spec, limits=limits or Limits())
     except NoSandbox as error:
         pytest.skip(str(error))
 
@@ -324,7 +324,7 @@ def test_no_attack_gains_anything(
     monkeypatch.chdir(target.folder)
     monkeypatch.setenv("API_TOKEN", "hush-hush")
     with nothing_left_behind():
-        loaded = load_strict(write(TRY, target.before))
+        loaded = load_limited(write(TRY, target.before))
         gained = json.loads(answers(loaded, pool.problems[0])[0])
         del loaded
     assert gained == dict.fromkeys(ATTACKS)
@@ -375,7 +375,7 @@ def test_the_attacks_would_gain_in_this_process(
 
 # Attacks that never end
 
-QUICK = Strict(seconds=0.7, banked=0, memory=1 << 30)
+QUICK = Limits(seconds=0.7, banked=0, memory=1 << 30)
 
 ENDLESS = {
     "spins": ("while True: pass", "", "took longer than 0.7 s"),
@@ -437,7 +437,7 @@ ENDLESS = {
 def test_what_never_ends_is_ended(folder: Path, pool: Pool, way: str, name: str) -> None:
     solve, before, expected = ENDLESS[name]
     with nothing_left_behind():
-        loaded = load_strict(write(solve, before), QUICK)
+        loaded = load_limited(write(solve, before), QUICK)
         began = time.monotonic()
         message = told(loaded, pool)
         assert time.monotonic() - began < 60  # and not for ever
@@ -454,35 +454,35 @@ def test_beside_others_it_is_ended_as_well_and_so_are_they(
     solve, before, expected = ENDLESS[name]
     problem = pool.problems[0].fresh()
     with nothing_left_behind():
-        loaded = load_strict(write(solve, before), QUICK)
-        honest = load_strict(write("sampler.clock\nreturn '1'", name="honest.py"))
+        loaded = load_limited(write(solve, before), QUICK)
+        honest = load_limited(write("sampler.clock\nreturn '1'", name="honest.py"))
         with fresh(honest) as other:
-            hands = [
+            assignments = [
                 (each, replaying(each, problem, repeats=repeats, **ASKED))
                 for each, repeats in ((honest, range(40)), (loaded, [2]), (other, range(10**6)))
             ]
             with pytest.raises(PolicyError, match=expected) as error:
-                side_by_side(hands)
+                side_by_side(assignments)
         assert str(error.value).startswith("theirs.py")
         assert str(error.value).endswith("(problem p, repeat 2)")
-        del loaded, honest, other, hands, error
+        del loaded, honest, other, assignments, error
 
 
 def test_a_file_that_never_loads_is_ended(
     folder: Path, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loaded = load_strict(write("return '1'"))  # that it can be started in time
+    loaded = load_limited(write("return '1'"))  # that it can be started in time
     monkeypatch.setattr(isolated_policy, "STARTING", 1.5)
     with (
         nothing_left_behind(),
         pytest.raises(PolicyError, match=r"^theirs.py: took longer than 1.5 s$"),
     ):
-        load(write("return '1'", "while True: pass"), strict=Strict())
+        load(write("return '1'", "while True: pass"), limits=Limits())
     del loaded
 
 
 def test_time_is_kept_in_a_thread_too(folder: Path, pool: Pool) -> None:
-    loaded = load_strict(write("time.sleep(1000)"), QUICK)
+    loaded = load_limited(write("time.sleep(1000)"), QUICK)
     messages: list[str] = []
     thread = threading.Thread(target=lambda: messages.append(told(loaded, pool)))
     thread.start()
@@ -491,7 +491,7 @@ def test_time_is_kept_in_a_thread_too(folder: Path, pool: Pool) -> None:
 
 
 def test_what_is_not_used_is_saved_up_to_a_limit() -> None:
-    bank = Bank(Strict(seconds=10, banked=25))
+    bank = Bank(Limits(seconds=10, banked=25))
     seen = []
     for taken in (0, 4, 0, 35, 1, 100):
         seen.append(bank.allowed)
@@ -511,7 +511,7 @@ def test_an_alarm_goes_off_inside_only_and_leaves_nothing_set() -> None:
 
 
 def test_a_policy_goes_on_after_it_was_ended(folder: Path, pool: Pool, way: str) -> None:
-    loaded = load_strict(
+    loaded = load_limited(
         write("if problem.question.endswith('p?'): time.sleep(9)\nreturn '1'"), QUICK
     )
     assert "took longer" in told(loaded, pool)
@@ -548,7 +548,7 @@ def test_what_is_no_message_in_its_turn_ends_the_process(
     folder: Path, pool: Pool, way: str, name: str
 ) -> None:
     solve = f"sampler.start(2)\nsampler.clock\nsend(sampler, {PROTOCOL[name]})\nreturn '7'"
-    loaded = load_strict(write(solve, FRAME))
+    loaded = load_limited(write(solve, FRAME))
     with pytest.raises(PolicyError, match=r"sent the simulator .*only the sampler may use"):
         run(loaded, pool.problems[0], repeats=2)
 
@@ -564,7 +564,7 @@ def test_a_stopped_trace_is_not_decoded_however_it_is_asked(
         "try:\n    sampler._engine.decode(traces._index, 99, None, None)\n"
         "except SamplerError as error:\n    return 'refused'"
     )
-    done = run(load_strict(write(solve)), pool.problems[0])
+    done = run(load_limited(write(solve)), pool.problems[0])
     assert done.answers["answer"].to_pylist() == ["refused"]
     assert done.answers["tokens"].to_pylist() == [6]
 
@@ -588,22 +588,22 @@ def test_replaced_functions_change_nothing_that_is_recorded(
         "sampler.stop(traces)\n"
         "return '1'"
     )
-    one = run(load_strict(write(honest)), pool.problems[0], 2)
-    other = run(load_strict(write(forged, name="forged.py")), pool.problems[0], 2)
+    one = run(load_limited(write(honest)), pool.problems[0], 2)
+    other = run(load_limited(write(forged, name="forged.py")), pool.problems[0], 2)
     assert other.decisions.equals(one.decisions)
     assert other.answers.equals(one.answers)
 
 
 def test_a_budget_that_it_raised_itself_is_not_given(folder: Path, pool: Pool, way: str) -> None:
     solve = "sampler._engine.budget = 4\nsampler._engine.start(4)\nsampler.clock\nreturn '1'"
-    loaded = load_strict(write(solve))
+    loaded = load_limited(write(solve))
     with pytest.raises(PolicyError, match="sent the simulator"):
         run(loaded, pool.problems[0], budget=3)
 
 
 def test_a_class_that_nothing_has_shown_is_no_answer(folder: Path, pool: Pool, way: str) -> None:
     solve = "sampler._engine.finished[:] = True\nsampler._engine.answer[:] = 0\nreturn np.int32(0)"
-    assert "which it has not seen" in told(load_strict(write(solve)), pool)
+    assert "which it has not seen" in told(load_limited(write(solve)), pool)
 
 
 ENDINGS = {
@@ -623,7 +623,7 @@ ENDINGS = {
 def test_how_its_process_ended_is_told(folder: Path, pool: Pool, way: str, name: str) -> None:
     solve, expected = ENDINGS[name]
     with nothing_left_behind():
-        assert re.search(expected, told(load_strict(write(solve)), pool))
+        assert re.search(expected, told(load_limited(write(solve)), pool))
 
 
 # What it keeps, and what it prints
@@ -638,10 +638,10 @@ def test_nothing_is_kept_from_one_process_to_the_next(folder: Path, pool: Pool, 
         "    except OSError:\n        continue\n"
         "return str(len(seen))"
     )
-    loaded = load_strict(write(solve, "seen = []"))
+    loaded = load_limited(write(solve, "seen = []"))
     assert answers(loaded, pool.problems[0], 2) == ["1", "2"]  # one process remembers
     with fresh(loaded) as again:
-        assert again.strict == Strict()
+        assert again.limits == Limits()
         assert layers(again) == layers(loaded)
         assert answers(again, pool.problems[1]) == ["1"]
 
@@ -653,10 +653,10 @@ def test_what_it_prints_is_kept_apart_and_cut(
         "print('\\x1b[2J first')\nos.write(2, b'second\\n')\n"
         "for _ in range(1000): os.write(1, b'x' * 100_000)\nreturn '1'"
     )
-    loaded = load_strict(write(solve), Strict(printed=1000))
+    loaded = load_limited(write(solve), Limits(output=1000))
     assert answers(loaded, pool.problems[0]) == ["1"]
     loaded.policy.process.close()  # type: ignore[attr-defined]
-    text = printed(loaded)
+    text = output(loaded)
     assert text.startswith("\\x1b[2J first\nsecond\nxxx")
     assert text.endswith("x\n[cut after 1,000 bytes]\n")
     assert len(text) < 1100
@@ -665,7 +665,7 @@ def test_what_it_prints_is_kept_apart_and_cut(
 
 def test_what_it_says_is_wrong_moves_no_cursor(folder: Path, pool: Pool, way: str) -> None:
     message = told(
-        load_strict(write("raise RuntimeError('\\x1b]0;title\\x07 \\x00\\u202e')")), pool
+        load_limited(write("raise RuntimeError('\\x1b]0;title\\x07 \\x00\\u202e')")), pool
     )
     assert message.isprintable()
     assert "\\x1b]0;title\\x07 \\x00\\u202e" in message
@@ -675,12 +675,12 @@ def test_what_it_says_is_wrong_moves_no_cursor(folder: Path, pool: Pool, way: st
 
 
 def test_what_holds_it_is_named(folder: Path, way: str) -> None:
-    held = layers(load_strict(write("return '1'")))
+    held = layers(load_limited(write("return '1'")))
     assert ("rlimits" in held, "seccomp" in held) == (True, True)
     assert any(name.startswith("bubblewrap ") for name in held) is (way == "bubblewrap")
     if way == "Landlock":
         assert held[0].startswith("Landlock ")
-    assert layers(load("cons@4", strict=Strict())) == ()
+    assert layers(load("cons@4", limits=Limits())) == ()
 
 
 def test_nothing_of_it_is_run_where_nothing_holds_it(
@@ -697,19 +697,19 @@ def test_nothing_of_it_is_run_where_nothing_holds_it(
             NoSandbox, match=r"not run \(bubblewrap: not installed; this kernel has no Landlock\)"
         ) as error,
     ):
-        load(write("return '1'", "print('it ran')"), strict=Strict())
+        load(write("return '1'", "print('it ran')"), limits=Limits())
     assert isinstance(error.value, UserError)
 
 
 def test_a_strangers_policy_never_runs_in_this_process(folder: Path) -> None:
     with pytest.raises(UserError, match="not run in this process"):
-        load(write("return '1'"), strict=Strict(), in_process=True)
+        load(write("return '1'"), limits=Limits(), in_process=True)
 
 
-@pytest.mark.parametrize("limits", [{"seconds": 0}, {"banked": -1}, {"memory": 0}, {"printed": -1}])
+@pytest.mark.parametrize("limits", [{"seconds": 0}, {"banked": -1}, {"memory": 0}, {"output": -1}])
 def test_a_limit_that_nothing_keeps_to_is_refused(limits: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="impossible limit"):
-        Strict(**limits)
+        Limits(**limits)
 
 
 def test_a_probe_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -727,14 +727,14 @@ def test_a_probe_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_process_ends_with_its_policy_and_with_its_host(folder: Path, way: str) -> None:
     with nothing_left_behind():
-        loaded = load_strict(write("return '1'"))
+        loaded = load_limited(write("return '1'"))
         del loaded
     write("return '1'")
     host = (
         "from simulator.isolation import bubblewrap, host\n"
-        "from simulator.isolation.limits import Strict\n"
+        "from simulator.loading import Limits\n"
         f"if {way!r} == 'Landlock': bubblewrap.probe = lambda: (None, '')\n"
-        "loaded = host.load('theirs.py', strict=Strict())\n"
+        "loaded = host.load('theirs.py', limits=Limits())\n"
         "print('ready', flush=True)\nimport time; time.sleep(1000)"
     )
     with nothing_left_behind():
@@ -759,12 +759,12 @@ def test_a_run_is_the_same_bytes_held_or_not(folder: Path, pool: Pool, way: str)
     )
     for name, loaded, jobs in (
         ("plain", load(file), 1),
-        ("strict", load_strict(file), 1),
-        ("jobs", load_strict(file), 2),
+        ("limited", load_limited(file), 1),
+        ("jobs", load_limited(file), 2),
     ):
         spec = RunSpec(loaded, [pool], 4, 3, 5, Serving())
         make_run(spec, folder / name, jobs=jobs)
-    for name in ("strict", "jobs"):
+    for name in ("limited", "jobs"):
         for table in ("decisions.parquet", "answers.parquet", "summary.json"):
             assert (folder / name / table).read_bytes() == (folder / "plain" / table).read_bytes()
 
@@ -773,10 +773,10 @@ def test_it_imports_what_is_installed_and_its_source_can_be_read(
     folder: Path, pool: Pool, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = "import inspect, scipy.stats, statistics, zoneinfo\nzoneinfo.ZoneInfo('Europe/Paris')"
-    loaded = load_strict(write("return inspect.getsource(type(self))[:12]", before))
+    loaded = load_limited(write("return inspect.getsource(type(self))[:12]", before))
     assert answers(loaded, pool.problems[0]) == ["class Theirs"]
     Path("helper.py").write_text("")
     monkeypatch.syspath_prepend(str(folder))
     load(write("return '1'", "import helper"))  # one's own file may
     with pytest.raises(PolicyError, match="ModuleNotFoundError: No module named 'helper'"):
-        load(write("return '1'", "import helper"), strict=Strict())
+        load(write("return '1'", "import helper"), limits=Limits())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pyarrow.parquet as pq
 import pytest
 from pools import T, write_pool
@@ -339,6 +341,25 @@ def test_a_taken_folder_is_refused_and_an_empty_one_used(tmp_path: Path) -> None
 )
 def test_budgets(many: Pool, policy: str, budget: int | None, expected: int) -> None:
     assert spec_of(many, policy, budget=budget).budgets == [expected]
+
+
+def test_a_disk_without_locks_is_no_reason_to_make_no_run(
+    tmp_path: Path, many: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "no locks")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    make_run(spec_of(many, "cons@4"), tmp_path / "run")
+    assert (tmp_path / "run" / "summary.json").exists()
+
+
+def test_a_run_under_a_lock_is_made_by_nobody_else(tmp_path: Path, many: Pool) -> None:
+    lock = filelock.FileLock(tmp_path / ".run.partial.lock")
+    with lock, pytest.raises(UserError, match=r"run\.partial: another process is making this run"):
+        make_run(spec_of(many, "cons@4"), tmp_path / "run")
+    make_run(spec_of(many, "cons@4"), tmp_path / "run")
+    assert [path.name for path in tmp_path.glob("*run*")] == ["run"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from submitted import statuses, submit, verified, write_policy
 
 from simulator.isolation import host
 from simulator.isolation.host import NoSandbox
-from simulator.loading import Strict, load_policy
+from simulator.loading import Limits, load_policy
 from simulator.methods import METHODS
 from simulator.pools.pool import Pool
 from simulator.verification.memorised import MOST_CARRIED, carried
@@ -40,7 +40,7 @@ class ByHeart(Policy):
 def held(tmp_path: Path) -> None:
     file = write_policy(tmp_path, BY_HEART.format(right="{1}"))
     try:
-        host.load(file, strict=Strict())
+        host.load(file, limits=Limits())
     except NoSandbox as error:
         pytest.skip(str(error))
 

@@ -129,7 +129,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, jobs: str) -> None:
             with suppress(OSError):
                 commands.append(Path(f"/proc/{each}/cmdline").read_text())
         # bubblewrap stands between, or not: what counts are those that serve policies
-        workers = [each for each in commands if "policy_worker" in each and "bwrap" not in each]
+        workers = [each for each in commands if "isolation.worker" in each and "bwrap" not in each]
         return len(workers) >= 4 * int(jobs)
 
     wait_until(policies_run)

@@ -2,9 +2,9 @@
 
 A process serves many replays, and one replay can leave state for the next: a module variable, a
 default argument, an attribute of numpy. Rerun in one process and in the same order, a policy with
-such state would repeat its decisions. Here, repeats are dealt at random to several processes, each
-in a different order, and processes are replaced by fresh ones on the way. The state that a replay
-finds then differs from that of the run, and so do its decisions, if they depend on it.
+such state would repeat its decisions. Here, repeats are assigned at random to several processes,
+each in a different order, and processes are replaced by fresh ones on the way. The state that a
+replay finds then differs from that of the run, and so do its decisions, if they depend on it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Dealt:
+class Gathered:
     """A problem's replays, sorted by repeat.
 
     `remembered` describes the first replay that differs between two processes; empty if none does.
@@ -69,36 +69,36 @@ class Dealt:
         return Replayed(_rows(made.decisions, repeat), _rows(made.answers, repeat))
 
 
-class Dealer:
-    """Processes of a policy, to which the replays of each problem are dealt.
+class Assigner:
+    """Processes of a policy, to which the replays of each problem are assigned.
 
-    A built-in method is part of this program, so it is replayed in this process, without dealing.
+    A built-in method is share of this program, so it is replayed in this process.
 
     Parameters
     ----------
     loaded
         The policy.
     seed
-        Seed of the random dealing; the policy's author must not have known it.
+        Seed of the random assignment; the policy's author must not have known it.
     problems
-        Number of problems that will be played.
+        Number of problems that will be replayed.
     """
 
     def __init__(self, loaded: LoadedPolicy, seed: int, problems: int) -> None:
         self._loaded = loaded
         self._rng = np.random.default_rng((seed, problems))
         self._chance = REPLACED / max(problems, 1)
-        self._players: list[LoadedPolicy] = [loaded] if loaded.in_process else []
+        self._runners: list[LoadedPolicy] = [loaded] if loaded.in_process else []
         self._ends: list[ExitStack] = []
-        self._printed: list[str] = []
+        self._outputs: list[str] = []
         self._begun: list[PolicyProcess | None] = []  # started, not yet in use
 
     def __enter__(self) -> Self:
-        if not self._players:
-            self._players.append(self._loaded)  # nothing has been replayed with it yet
+        if not self._runners:
+            self._runners.append(self._loaded)  # nothing has been replayed with it yet
             self._ends.append(ExitStack())
             self._begun = [host.begun(self._loaded) for _ in range(PROCESSES)]
-            while len(self._players) < PROCESSES:
+            while len(self._runners) < PROCESSES:
                 self._add()
         return self
 
@@ -120,64 +120,65 @@ class Dealer:
         return self._loaded.in_process
 
     @property
-    def printed(self) -> str:
+    def output(self) -> str:
         """Output of the first process that printed anything; empty if none did."""
-        return next(filter(None, self._printed), "")
+        return next(filter(None, self._outputs), "")
 
-    def play(self, wanted: Sequence[Wanted]) -> list[Dealt]:
+    def replay(self, wanted: Sequence[Wanted]) -> list[Gathered]:
         """Replay one problem; return the replays for each request, in the order of `wanted`."""
         if self._loaded.in_process:
             return [
-                Dealt(answered(each.replay(self._loaded, each.repeats), self._loaded))
+                Gathered(answered(each.replay(self._loaded, each.repeats), self._loaded))
                 for each in wanted
             ]
         if self._rng.random() < self._chance:
             self._remove(int(self._rng.integers(PROCESSES)))
             self._begun.append(host.begun(self._loaded))  # the next, for the one after
             self._add()
-        dealt = [self._deal(each) for each in wanted]
-        hands = []
-        for number, player in enumerate(self._players):
+        assigned = [self._assign(each) for each in wanted]
+        assignments = []
+        for number, runner in enumerate(self._runners):
             which = self._rng.permutation(len(wanted)).tolist()
-            parts = [_Part(each, wanted[each], *dealt[each][number]) for each in which]
-            hands.append((player, _played(player, [part for part in parts if part.hand])))
+            shares = [_Share(each, wanted[each], *assigned[each][number]) for each in which]
+            shares = [share for share in shares if share.repeats]
+            assignments.append((runner, _replayed(runner, shares)))
         made: list[list[tuple[int | None, Replayed]]] = [[] for _ in wanted]
-        for played in side_by_side(hands):
-            for part, replayed in played:
-                made[part.which].append((part.again, replayed))
-        return [_gathered(parts) for parts in made]
+        for replayed_by_one in side_by_side(assignments):
+            for share, replayed in replayed_by_one:
+                made[share.which].append((share.again, replayed))
+        return [_gathered(shares) for shares in made]
 
-    def _deal(self, wanted: Wanted) -> list[tuple[int | None, list[int]]]:
-        """Deal repeats at random: to each process, one repeat of another, then repeats of its own.
+    def _assign(self, wanted: Wanted) -> list[tuple[int | None, list[int]]]:
+        """Assign repeats at random: to each process, one of another process, then its own.
 
         Repeats whose trace orders are drawn together stay together.
         """
         repeats = np.array(wanted.repeats)
         owner = self._rng.integers(PROCESSES, size=len(repeats))
-        hands: list[tuple[int | None, list[int]]] = []
+        assignments: list[tuple[int | None, list[int]]] = []
         for number in range(PROCESSES):
             others = repeats[owner != number]
             once = wanted.once or not len(others)
             again = None if once else int(self._rng.choice(others))
             shuffled = self._rng.permutation(repeats[owner == number])
             together = np.argsort(shuffled // ORDERS_AT_ONCE, kind="stable")
-            hands.append((again, shuffled[together].tolist()))
-        return hands
+            assignments.append((again, shuffled[together].tolist()))
+        return assignments
 
     def _add(self) -> None:
         with ExitStack() as stack:
             process = self._begun.pop(0)
-            self._players.append(stack.enter_context(host.fresh(self._loaded, process)))
+            self._runners.append(stack.enter_context(host.fresh(self._loaded, process)))
             self._ends.append(stack.pop_all())
 
     def _remove(self, number: int) -> None:
-        player, end = self._players.pop(number), self._ends.pop(number)
+        runner, end = self._runners.pop(number), self._ends.pop(number)
         end.close()
-        self._printed.append(host.printed(player))
+        self._outputs.append(host.output(runner))
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Share:
     """The repeats of one request (number `which`) that one process makes.
 
     `again` is a repeat that another process makes as well; it comes first.
@@ -189,34 +190,34 @@ class _Part:
     own: Sequence[int]
 
     @property
-    def hand(self) -> list[int]:
+    def repeats(self) -> list[int]:
         """All repeats, in the order in which they are made."""
         return [*self.own] if self.again is None else [self.again, *self.own]
 
 
-def _played(
-    player: LoadedPolicy, parts: Sequence[_Part]
-) -> Generator[Asked, Answer, list[tuple[_Part, Replayed]]]:
-    """Make all replays of a problem that one process was dealt."""
+def _replayed(
+    runner: LoadedPolicy, shares: Sequence[_Share]
+) -> Generator[Asked, Answer, list[tuple[_Share, Replayed]]]:
+    """Make all replays of a problem that one process was assigned."""
     made = []
-    for part in parts:
-        made.append((part, (yield from part.wanted.replay(player, part.hand))))
+    for share in shares:
+        made.append((share, (yield from share.wanted.replay(runner, share.repeats))))
     return made
 
 
-def _gathered(parts: Sequence[tuple[int | None, Replayed]]) -> Dealt:
+def _gathered(shares: Sequence[tuple[int | None, Replayed]]) -> Gathered:
     """Merge the replays of several processes; compare repeats that two processes made."""
     first = [
         None
         if again is None
-        else Replayed(_rows(part.decisions, again), _rows(part.answers, again))
-        for again, part in parts
+        else Replayed(_rows(share.decisions, again), _rows(share.answers, again))
+        for again, share in shares
     ]
     own = [
-        (part.decisions, part.answers)
+        (share.decisions, share.answers)
         if one is None
-        else (part.decisions.slice(len(one.decisions)), part.answers.slice(len(one.answers)))
-        for one, (_, part) in zip(first, parts, strict=True)
+        else (share.decisions.slice(len(one.decisions)), share.answers.slice(len(one.answers)))
+        for one, (_, share) in zip(first, shares, strict=True)
     ]
     decisions, answers = (
         table.take(np.argsort(table["repeat"].to_numpy(), kind="stable"))
@@ -224,8 +225,8 @@ def _gathered(parts: Sequence[tuple[int | None, Replayed]]) -> Dealt:
             pa.concat_tables(tables).unify_dictionaries() for tables in zip(*own, strict=True)
         )
     )
-    made = Dealt(Replayed(decisions, answers))
-    for one, (again, _) in zip(first, parts, strict=True):
+    made = Gathered(Replayed(decisions, answers))
+    for one, (again, _) in zip(first, shares, strict=True):
         if one is None or again is None:
             continue
         if found := difference(one, made.of(again)):

@@ -14,14 +14,14 @@ import pytest
 from pools import T, write_pool
 from submitted import found, statuses, submit, verified, write_policy
 
-from simulator.conformance.checks import check_policy, choose_cases, fresh_players
+from simulator.conformance.checks import check_policy, choose_cases, fresh_runners
 from simulator.isolation import host
 from simulator.isolation.host import NoSandbox
-from simulator.loading import LoadedPolicy, Strict
+from simulator.loading import Limits, LoadedPolicy
 from simulator.pools.pool import StoredProblem
 from simulator.replay.replaying import Replaying, answered, replay, replaying
 from simulator.replay.serving import Serving
-from simulator.verification.dealing import PROCESSES, Dealer, Replay, Wanted
+from simulator.verification.assigning import PROCESSES, Assigner, Replay, Wanted
 
 PROBLEMS = {
     f"p{n}": [T(10 + 3 * i + n, answer) for i, answer in enumerate("1121314151")] for n in range(6)
@@ -76,7 +76,7 @@ def held(tmp_path: Path) -> None:
         "from simulator import Policy\nclass P(Policy):\n    def solve(self, p, s): ..."
     )
     try:
-        host.load(str(file), strict=Strict())
+        host.load(str(file), limits=Limits())
     except NoSandbox as error:
         pytest.skip(str(error))
 
@@ -116,7 +116,7 @@ def test_check_alone_does_not_see_it(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
     loaded = host.load(policy(tmp_path, "KEPT", 120))
     cases = choose_cases(pool.problems, 4, problem_count=4, repeats=range(2))
-    findings = check_policy(fresh_players(loaded, seed=1), frozenset(), cases)
+    findings = check_policy(fresh_runners(loaded, seed=1), frozenset(), cases)
     assert all(finding.passed for finding in findings)
 
 
@@ -188,33 +188,33 @@ def test_files_keep_nothing(tmp_path: Path) -> None:
 FORGETS = SOURCE.replace("WHERE", "dict()").replace("AFTER", "20")
 
 
-def player(problem: StoredProblem, seed: int) -> Replay:
+def replay_of(problem: StoredProblem, seed: int) -> Replay:
     def play(loaded: LoadedPolicy, repeats: Sequence[int]) -> Replaying:
         return replaying(loaded, problem, budget=4, repeats=repeats, seed=seed, serving=Serving())
 
     return play
 
 
-def test_who_remembers_nothing_is_dealt_to_the_same_rows(tmp_path: Path) -> None:
+def test_who_remembers_nothing_is_assigned_to_the_same_rows(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
-    loaded = host.load(write_policy(tmp_path, FORGETS), strict=Strict())
+    loaded = host.load(write_policy(tmp_path, FORGETS), limits=Limits())
     asked = [(5, range(70)), (6, range(64, 66)), (7, range(1))]
     for seed in range(3):
-        with Dealer(loaded, seed, len(pool.problems)) as dealer:
+        with Assigner(loaded, seed, len(pool.problems)) as assigner:
             for problem in pool.problems:
-                wanted = [Wanted(repeats, player(problem, seed)) for seed, repeats in asked]
-                for dealt, one in zip(dealer.play(wanted), wanted, strict=True):
+                wanted = [Wanted(repeats, replay_of(problem, seed)) for seed, repeats in asked]
+                for gathered, one in zip(assigner.replay(wanted), wanted, strict=True):
                     straight = answered(one.replay(loaded, one.repeats), loaded)
-                    assert dealt.remembered == ""
-                    assert dealt.replayed.answers.to_pylist() == straight.answers.to_pylist()
-                    assert dealt.replayed.decisions.to_pylist() == straight.decisions.to_pylist()
+                    assert gathered.remembered == ""
+                    assert gathered.replayed.answers.to_pylist() == straight.answers.to_pylist()
+                    assert gathered.replayed.decisions.to_pylist() == straight.decisions.to_pylist()
 
 
-def noting(play: Replay, hands: list[list[int]]) -> Replay:
-    """As `play`, which repeats each process is given being added to `hands`."""
+def noting(play: Replay, assignments: list[list[int]]) -> Replay:
+    """As `play`, which repeats each process is given being added to `assignments`."""
 
     def noted(loaded: LoadedPolicy, repeats: Sequence[int]) -> Replaying:
-        hands.append([*repeats])
+        assignments.append([*repeats])
         return play(loaded, repeats)
 
     return noted
@@ -222,24 +222,24 @@ def noting(play: Replay, hands: list[list[int]]) -> Replay:
 
 def test_every_process_begins_with_what_another_makes_too(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
-    play = player(pool.problems[0], 0)
-    hands: list[list[int]] = []
-    loaded = host.load(write_policy(tmp_path, FORGETS), strict=Strict())
-    with Dealer(loaded, 1, 1) as dealer:
-        dealer.play([Wanted(range(64), noting(play, hands))])
-    assert len(hands) == PROCESSES
-    assert sorted(repeat for hand in hands for repeat in hand[1:]) == [*range(64)]
-    assert all(hand[0] not in hand[1:] for hand in hands)
-    assert all(hand[1:] != sorted(hand[1:]) for hand in hands)
+    play = replay_of(pool.problems[0], 0)
+    assignments: list[list[int]] = []
+    loaded = host.load(write_policy(tmp_path, FORGETS), limits=Limits())
+    with Assigner(loaded, 1, 1) as assigner:
+        assigner.replay([Wanted(range(64), noting(play, assignments))])
+    assert len(assignments) == PROCESSES
+    assert sorted(repeat for assignment in assignments for repeat in assignment[1:]) == [*range(64)]
+    assert all(assignment[0] not in assignment[1:] for assignment in assignments)
+    assert all(assignment[1:] != sorted(assignment[1:]) for assignment in assignments)
 
 
 def test_what_is_wanted_once_is_made_by_one_process(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
-    play = player(pool.problems[0], 0)
-    hands: list[list[int]] = []
-    loaded = host.load(write_policy(tmp_path, FORGETS), strict=Strict())
-    with Dealer(loaded, 1, 1) as dealer:
-        once = Wanted([63], noting(play, hands), once=True)
-        _, dealt = dealer.play([Wanted(range(64), play), once])
-    assert hands == [[63]]
-    assert dealt.replayed.answers["repeat"].to_pylist() == [63]
+    play = replay_of(pool.problems[0], 0)
+    assignments: list[list[int]] = []
+    loaded = host.load(write_policy(tmp_path, FORGETS), limits=Limits())
+    with Assigner(loaded, 1, 1) as assigner:
+        once = Wanted([63], noting(play, assignments), once=True)
+        _, gathered = assigner.replay([Wanted(range(64), play), once])
+    assert assignments == [[63]]
+    assert gathered.replayed.answers["repeat"].to_pylist() == [63]
