@@ -25,7 +25,7 @@ from simulator.loading import load_policy
 from simulator.pools.pool import Pool
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
-from simulator.rules.group_confidence import Staircase, Stored
+from simulator.rules.group_means import BELOW, Staircase, Stored
 
 WINDOW = 2048
 
@@ -33,8 +33,8 @@ WINDOW = 2048
 def ours(stored: Stored, threshold: float) -> int | None:
     """Compute the whole staircase, and the first crossing from it."""
     stairs = Staircase(stored, WINDOW)
-    stairs.lowest(len(stored))
-    return stairs.first_below(threshold)
+    stairs.extreme(len(stored))
+    return stairs.first_past(BELOW * threshold)
 
 
 def plain_numpy(stored: Stored, threshold: float) -> int | None:
@@ -79,9 +79,9 @@ def on_arrays(pool: Pool, rounds: int) -> None:
     """Print nanoseconds per token of staircase and first crossing on decoded arrays."""
     traces: list[Stored] = []
     for problem in pool.problems[:: len(pool.problems) // 5]:
-        confidence = problem.fresh().confidence
+        confidence = problem.fresh().token_signal("confidence")
         traces += [confidence.stored(row).copy() for row in range(0, len(problem.lengths), 8)]
-    threshold = float(np.median([Staircase(trace, WINDOW).lowest(len(trace)) for trace in traces]))
+    threshold = float(np.median([Staircase(trace, WINDOW).extreme(len(trace)) for trace in traces]))
     few = traces[:: len(traces) // 8]
     forms = {
         "ours": (ours, traces),

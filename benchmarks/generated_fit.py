@@ -106,7 +106,7 @@ def confidence_of(cell: Cell) -> tuple[float, float, list[tuple[float, bool]]]:
     for problem in generated_problems(cell, PAPER):
         traces = problem.traces
         right = np.array([trace.answer == problem.gold_answer for trace in traces])
-        lowest = np.array([lowest_group(t.confidence) for t in traces if t.confidence is not None])
+        lowest = np.array([lowest_group(t.token_signals["confidence"]) for t in traces])
         weight = int(right.sum()) * int((~right).sum())
         if weight:
             pairs += weight
@@ -145,7 +145,7 @@ def print_cells() -> list[tuple[float, bool]]:
 
 def generated(cell: Cell) -> Iterator[Problem]:
     """Yield the problems of a generated cell in SCOUT's form."""
-    for problem in generated_problems(cell, PAPER, confidence=False):
+    for problem in generated_problems(cell, PAPER, signals=False):
         yield Problem(
             problem.gold_answer,
             [Trace(t.num_tokens, t.answer, list(t.probe_answers or ())) for t in problem.traces],

@@ -29,7 +29,8 @@ def write(cache: Path, traces: int, tokens: int) -> Path:
     for number in range(traces):
         steps = rng.normal(0, 0.4, tokens)
         values = np.clip(12 + 4 * np.sin(np.cumsum(steps) / 40) + rng.normal(0, 3, tokens), 0, 60)
-        records.append(TraceRecord(number, tokens, "1", confidence=np.round(values, 3)))
+        signals = {"confidence": np.round(values, 3)}
+        records.append(TraceRecord(number, tokens, "1", token_signals=signals))
     info = PoolInfo("benchmark", "model", "read", "benchmark", "1", "total", synthetic=True)
     with PoolWriter(cache, info) as writer:
         writer.add(ProblemRecord("p", None, "1", "math", records))
@@ -59,7 +60,7 @@ def main() -> None:
         file = path / "confidence.parquet"
 
         def ours() -> object:
-            return Pool(path).problems[0].confidence.values
+            return Pool(path).problems[0].token_signal("confidence").values
 
         def pyarrow() -> object:
             with pq.ParquetFile(file) as stored:

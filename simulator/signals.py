@@ -1,11 +1,71 @@
-"""Constants shared by the policy's process and the pool's, in a module without imports."""
+"""Signals that pools store: names, and the table of token signals. Imports nothing heavy."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 NO_ANSWER = -1
 """Answer class of a trace or probe without an answer."""
 
-SIGNALS = ("text", "confidence", "probes")
+
+@dataclass(frozen=True, slots=True)
+class TokenSignal:
+    """One number for each token of a trace.
+
+    Attributes
+    ----------
+    unit
+        Unit of the numbers.
+    plural
+        Name of the DuckDB view of its values.
+    definition
+        Definition of a token's number, with its source.
+    columns
+        Names of columns in other people's files that hold it.
+    lookalike
+        Regular expression of column names that may mean it, but are not in `columns`.
+    storage
+        Arrow types that a pool may store it in, the preferred one first. `uint16` holds whole
+        thousandths and is used where that is lossless for the whole pool, so up to 65.535.
+    """
+
+    unit: str
+    plural: str
+    definition: str
+    columns: tuple[str, ...]
+    lookalike: str
+    storage: tuple[str, ...] = ("uint16", "float32")
+
+    def __str__(self) -> str:
+        return f"{self.definition}; in {self.unit}"
+
+
+TOKEN_SIGNALS = {
+    "confidence": TokenSignal(
+        unit="nats",
+        plural="confidences",
+        definition="minus the mean of the token's top 20 log-probabilities (arXiv 2508.15260)",
+        columns=("confs", "confidence", "conf", "token_confidence", "token_conf"),
+        lookalike="conf",
+    ),
+    "entropy": TokenSignal(
+        unit="nats",
+        plural="entropies",
+        definition="entropy of the token's top 20 probabilities, renormalised to a sum of 1",
+        columns=("entropy", "entropies", "token_entropy", "token_entropies"),
+        lookalike="entrop",
+    ),
+}
+"""Token signals by name. Importing, storing, checking and reading them, a policy's measures and
+stop rules, the connection to its process, and the altered problems of `check` follow from here."""
+
+
+def unknown_signal(name: object) -> str:
+    """Describe the error of a name that is not in `TOKEN_SIGNALS`."""
+    return f"no token signal {name!r:.60}; there are {', '.join(TOKEN_SIGNALS)}"
+
+
+SIGNALS = ("text", *TOKEN_SIGNALS, "probes")
 """Signals that a pool can store per trace besides length and answer, one file each."""
 
 NEEDS = (*SIGNALS, "judge")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import UserError
+from simulator.signals import TOKEN_SIGNALS, unknown_signal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,18 +118,26 @@ class OpenPool:
         """
         return _frame(self._signal("text", problem))
 
-    def confidences(self, problem: str | None = None) -> pd.DataFrame:
-        """Return one row per trace: `problem_id, trace_id, confidence`, one value per token.
+    def token_signal(self, name: str, problem: str | None = None) -> pd.DataFrame:
+        """Return one row per trace: `problem_id, trace_id` and an array, one value per token.
 
-        `problem` and errors are as for `texts`.
+        `name` is that of a token signal, `confidence` or `entropy`, and of its column. `problem`
+        and errors are as for `texts`.
         """
         import numpy as np
+        import pyarrow as pa
 
-        table = self._signal("confidence", problem)
-        scale = 1.0 if str(table.schema.field("confidence").type.value_type) == "float" else 1000.0
+        if name not in TOKEN_SIGNALS:
+            raise UserError(unknown_signal(name))
+        table = self._signal(name, problem)
+        scale = 1000.0 if pa.types.is_integer(table.schema.field(name).type.value_type) else 1.0
         frame = _frame(table)
-        lists: Any = [np.asarray(each, np.float64) / scale for each in frame["confidence"]]
-        return frame.assign(confidence=lists)
+        lists: Any = [np.asarray(each, np.float64) / scale for each in frame[name]]
+        return frame.assign(**{name: lists})
+
+    def confidences(self, problem: str | None = None) -> pd.DataFrame:
+        """Return the token signal `confidence`, as `token_signal` does."""
+        return self.token_signal("confidence", problem)
 
     def probes(self, problem: str | None = None) -> pd.DataFrame:
         """Return one row per probe: the answer that a trace would have given after `position`.

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from simulator.errors import UserError
+from simulator.runs.format import RUN_FILE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -275,6 +276,7 @@ def find_run(name: str) -> Path:
         No such folder; the message names the nearest run.
     """
     from simulator.pools.folders import runs_folder
+    from simulator.runs.sweep import SWEEP
 
     for folder in (Path(name), runs_folder() / name):
         if folder.is_dir():
@@ -288,7 +290,7 @@ def find_run(name: str) -> Path:
             )
     from difflib import get_close_matches
 
-    marks = ("run.json", "sweep.json")
+    marks = (RUN_FILE, SWEEP)
     known = sorted(file.parent.name for mark in marks for file in runs_folder().glob(f"*/{mark}"))
     holding = [run for run in known if Path(name).name in run]
     near = holding or get_close_matches(Path(name).name, known)

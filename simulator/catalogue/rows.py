@@ -195,10 +195,9 @@ def _pool_row(folder: Path) -> Row:
 
 
 @lru_cache(maxsize=KEPT)
-def has_thousandths(folder: Path, stamp: Stamp) -> bool:
-    """Check that the pool in `folder` stores confidences as thousandths, not in float32."""
-    schema = _parquet_schema(folder / "confidence.parquet")
-    return bool(pa.types.is_integer(schema.field("confidence").type.value_type))
+def stored_type(folder: Path, signal: str, stamp: Stamp) -> pa.DataType:
+    """Return the type in which the pool in `folder` stores the values of a token signal."""
+    return _parquet_schema(folder / f"{signal}.parquet").field(signal).type.value_type
 
 
 def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path]]:

@@ -22,15 +22,16 @@ from simulator.catalogue.rows import (
     SUBMISSIONS,
     Broken,
     Row,
-    has_thousandths,
     pools_rows,
     published_rows,
     runs_rows,
     stamp,
+    stored_type,
     submissions_rows,
 )
-from simulator.pools.pool import CONFIDENCE_FLOAT32, SCHEMAS, SIGNALS
+from simulator.pools.pool import SCHEMAS, SIGNALS, TOKEN_SIGNAL_SCHEMAS
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
+from simulator.signals import TOKEN_SIGNALS
 
 
 @dataclass(frozen=True)
@@ -134,8 +135,9 @@ def _duckdb_type(kind: pa.DataType) -> str:
 def pool_views(folders: Sequence[Path]) -> dict[str, str]:
     """Return the queries of the views that read the pools' files, by name.
 
-    `texts` and `confidences` have a row a trace, with a list that has one value a token; `probes`
-    has a row a probe. A query reads its files one row group, which is one problem, after another.
+    `texts` and the views of token signals have a row a trace, these with a list of one value a
+    token; `probes` has a row a probe. A query reads its files one row group, which is one problem,
+    after another.
     """
 
     def rows_of(file: str, among: Sequence[Path], schema: pa.Schema | None = None) -> str:
@@ -146,18 +148,24 @@ def pool_views(folders: Sequence[Path]) -> dict[str, str]:
         file: [folder for folder in folders if (folder / f"{file}.parquet").is_file()]
         for file in ("classes", *SIGNALS)
     }
-    small = [each for each in having["confidence"] if has_thousandths(each, stamp(each))]
-    large = [each for each in having["confidence"] if each not in small]
     trace = "pool, problem_id, trace_id"
-    thousandth = "[value / 1000::DOUBLE FOR value IN confidence] AS confidence"
-    as_stored = "confidence::DOUBLE[] AS confidence"
+
+    def values_of(name: str) -> str:
+        """Return the query for the values of a token signal, whatever type each pool stores."""
+        parts = []
+        for schema in TOKEN_SIGNAL_SCHEMAS[name]:
+            kind = schema.field(name).type.value_type
+            among = [each for each in having[name] if stored_type(each, name, stamp(each)) == kind]
+            scale = 1000 if pa.types.is_integer(kind) else 1
+            values = f"[value / {scale}::DOUBLE FOR value IN {name}] AS {name}"
+            parts.append(f"SELECT {trace}, {values} FROM ({rows_of(name, among, schema)})")
+        return " UNION ALL ".join(parts)
+
     return {
         **{name: rows_of(name, folders) for name in ("problems", "traces")},
         "classes": rows_of("classes", having["classes"]),
         "texts": rows_of("text", having["text"]),
-        "confidences": f"SELECT {trace}, {thousandth} FROM ({rows_of('confidence', small)}) "
-        f"UNION ALL SELECT {trace}, {as_stored} "
-        f"FROM ({rows_of('confidence', large, CONFIDENCE_FLOAT32)})",
+        **{signal.plural: values_of(name) for name, signal in TOKEN_SIGNALS.items()},
         "probes": f"SELECT {trace}, unnest(position) AS position, unnest(answer_class) AS "
         f"answer_class FROM ({rows_of('probes', having['probes'])})",
     }

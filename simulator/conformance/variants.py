@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.pools.pool import Confidences, Probes, StoredProblem
-from simulator.signals import SIGNALS
+from simulator.pools.pool import Probes, StoredProblem, TokenValues
 
 Ints = npt.NDArray[np.int64]
 
@@ -53,9 +52,8 @@ class _Derived(StoredProblem):
     def token_ends(self) -> list[Ints]:
         return self.original.token_ends
 
-    @cached_property
-    def confidence(self) -> Confidences:
-        return self.original.confidence
+    def _read_token_signal(self, name: str) -> TokenValues:
+        return self.original.token_signal(name)
 
     @cached_property
     def probes(self) -> Probes:
@@ -86,9 +84,9 @@ class _Scrambled(_Derived):
     def token_ends(self) -> list[Ints]:
         return self._texts_and_ends[1]
 
-    @cached_property
-    def confidence(self) -> Confidences:
-        return _confidences(self.original, self.lengths, self.revealed, self._rng("confidence"))
+    def _read_token_signal(self, name: str) -> TokenValues:
+        stored = self.original.token_signal(name)
+        return _token_values(stored, self.lengths, self.revealed, self._rng(name))
 
     @cached_property
     def probes(self) -> Probes:
@@ -99,13 +97,13 @@ class _Scrambled(_Derived):
         return _texts(self.original, self.lengths, self.revealed, self._rng("text"))
 
     def _rng(self, signal: str) -> np.random.Generator:
-        return np.random.default_rng((self.seed, SIGNALS.index(signal)))
+        return np.random.default_rng((self.seed, *signal.encode()))
 
 
 def scrambled(
     problem: StoredProblem, revealed: Revealed, rng: np.random.Generator
 ) -> StoredProblem:
-    """Replace the future of a problem: later lengths, answers, texts, confidences and probes.
+    """Replace the future of a problem: later lengths, answers, texts, token signals and probes.
 
     The gold answer, which is never revealed, changes too: correct classes become wrong ones.
     """
@@ -189,10 +187,9 @@ def _texts(
     return texts, all_ends
 
 
-def _confidences(
-    problem: StoredProblem, lengths: Ints, revealed: Revealed, rng: np.random.Generator
-) -> Confidences:
-    stored = problem.confidence
+def _token_values(
+    stored: TokenValues, lengths: Ints, revealed: Revealed, rng: np.random.Generator
+) -> TokenValues:
     highest = stored.values.max(initial=0)
     most = int((lengths - revealed.tokens).max(initial=0))
     made = rng.random(2 * most, dtype=np.float32)  # each trace gets a part
@@ -205,7 +202,7 @@ def _confidences(
         new = level * made[first : first + length - known]
         parts += [stored.values[begin : begin + known], new.astype(stored.values.dtype)]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(stored.offsets.dtype)
-    return Confidences(np.concatenate(parts), offsets)
+    return TokenValues(np.concatenate(parts), offsets)
 
 
 def _probes(

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from simulator.generated.calibration import Outline
 from simulator.generated.cells import Size
-from simulator.generated.draws import Floats, normal, sixteen_bits
+from simulator.generated.draws import BITS, Floats, normal_table, sixteen_bits
 
 LOWEST_GROUP_AUROC = 0.70
 """Chance that, of a right and a wrong trace of one problem, the right one has the higher lowest
@@ -59,14 +59,7 @@ LOWEST, HIGHEST = 1.0, 40.0
 KNOT_TOKENS = 64
 """Distance in tokens of the knots at which the level is drawn; it is linear between them."""
 
-BITS = 1 << 16
-
 Float32s = npt.NDArray[np.float32]
-
-
-@cache
-def _normal_table() -> Floats:
-    return normal((np.arange(BITS) + 0.5) / BITS)
 
 
 @cache
@@ -97,7 +90,7 @@ def _levels(rng: np.random.Generator, outline: Outline, size: Size, step: int) -
     wrong = ~outline.correct
     traces = len(wrong)
     count = int(outline.tokens.max()) // step + 2
-    table = _normal_table()
+    table = normal_table()
     problem = LEVEL + LEVEL_DEVIATION * table[sixteen_bits(rng, 1)]
     problem = problem + LEVEL_ACCURACY * (outline.shape.accuracy - 0.5)
     mean = problem + TRACE_DEVIATION * table[sixteen_bits(rng, traces)] - TRACE_WRONG * wrong

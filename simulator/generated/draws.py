@@ -6,6 +6,7 @@ draws from other distributions, which would change a pool's bytes.
 
 from __future__ import annotations
 
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
@@ -14,6 +15,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+BITS = 1 << 16
+"""Number of values of `sixteen_bits`."""
 
 TINY = 2.0**-54
 """Replacement for a uniform number of 0, whose quantile or logarithm would be infinite."""
@@ -49,3 +53,9 @@ def sixteen_bits(rng: np.random.Generator, size: int) -> npt.NDArray[np.uint16]:
     """Draw `size` whole numbers from 0 to 65,535: fast indices into a table of quantiles."""
     raw = rng.bit_generator.random_raw(size // 4 + 1)
     return np.asarray(raw, dtype="<u8").view("<u2")[:size]
+
+
+@cache
+def normal_table() -> Floats:
+    """Return the standard normal quantile for each value of `sixteen_bits`."""
+    return normal((np.arange(BITS) + 0.5) / BITS)

@@ -19,18 +19,20 @@ from simulator.generated.cells import (
     Cell,
     Size,
 )
-from simulator.generated.confidence import confidences
 from simulator.generated.draws import Ints, normal
 from simulator.generated.probing import NOTHING, probe
 from simulator.generated.shape import WRONG_ANSWERS
 from simulator.generated.text import texts
+from simulator.generated.token_signals import DERIVED, token_signals
 from simulator.pools.pool import PoolInfo, read_info
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
 from simulator.storage import disk_error, make_folders, remove_empty
 
-VERSION = "1"
-"""Version of the generator: to be raised whenever a change alters a byte of a pool."""
+VERSION = "+".join(("1", *DERIVED))
+"""Version of the generator: to be raised whenever a change alters a byte of a pool.
+
+A further token signal changes no byte of the other files, and is named here."""
 
 SEED = 51_008_483
 
@@ -65,6 +67,8 @@ def made_as(cache: Path, cell: Cell) -> str | None:
     info = read_info(folder)
     if info.importer != "generated":
         raise UserError(f"{folder}: a pool that was not generated is in the way; move it")
+    if info.importer_version != VERSION:
+        return f"{info.revision}, by version {info.importer_version} of the generator"
     return info.revision
 
 
@@ -165,14 +169,14 @@ def make_sample(cache: Path) -> Path:
 
 
 def generated_problems(
-    cell: Cell, size: Size, *, seed: int = SEED, text: bool = False, confidence: bool = True
+    cell: Cell, size: Size, *, seed: int = SEED, text: bool = False, signals: bool = True
 ) -> Iterator[ProblemRecord]:
     """Yield the problems of a cell with their traces, always the same ones for a seed.
 
-    Leaving out a signal changes nothing else.
+    Leaving out text or token signals (`signals`) changes nothing else.
     """
     for number, outline in enumerate(outlines(cell, size, seed)):
-        yield _problem(cell, size, number, outline, [seed, cell.number, number], text, confidence)
+        yield _problem(cell, size, number, outline, [seed, cell.number, number], text, signals)
 
 
 def _problem(
@@ -182,7 +186,7 @@ def _problem(
     outline: Outline,
     seed: list[int],
     text: bool,
-    confidence: bool,
+    signals: bool,
 ) -> ProblemRecord:
     def stream(which: int) -> np.random.Generator:
         return np.random.default_rng([*seed, which])
@@ -221,11 +225,10 @@ def _problem(
         )
         for index, tokens in enumerate(outline.tokens.tolist())
     ]
-    if confidence:
-        for trace, values in zip(
-            traces, confidences(stream(_CONFIDENCE), outline, size), strict=True
-        ):
-            trace.confidence = values
+    if signals:
+        made = token_signals(stream(_CONFIDENCE), seed, outline, size)
+        for trace, values in zip(traces, made, strict=True):
+            trace.token_signals = values
     if text:
         written = texts(stream(_TEXT), outline, settled_at, answers)
         for trace, (words, ends) in zip(traces, written, strict=True):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from simulator.signals import TOKEN_SIGNALS
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -94,11 +96,10 @@ FIELDS: dict[str, Field] = {
         one="boolean;integer",
         many="booleans;integers",
     ),
-    "confidence": _field(
-        "confs confidence conf token_confidence token_conf",
-        one="numbers",
-        many="lists of numbers",
-    ),
+    **{
+        name: _field(" ".join(signal.columns), one="numbers", many="lists of numbers")
+        for name, signal in TOKEN_SIGNALS.items()
+    },
     "logprobs": _field(
         "logprobs top_logprobs token_logprobs log_probs",
         one="lists of numbers;number maps;lists of number maps",
@@ -119,7 +120,7 @@ ALL_FIELDS = ("problems", *FIELDS)
 LOOKALIKES = {
     "answer": re.compile(r"answer$|^pred"),
     "num_tokens": re.compile(r"^(?!.*(prompt|input|max)).*token"),
-    "confidence": re.compile("conf"),
+    **{name: re.compile(signal.lookalike) for name, signal in TOKEN_SIGNALS.items()},
     "logprobs": re.compile("log_?prob"),
 }
 """Patterns of unknown names that may mean a trace field. Such a column must not be ignored

@@ -22,8 +22,8 @@ from simulator.importers.shelf import Shelf
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import ProblemRecord, TraceRecord
 
-ALL_OR_NONE = ("text", "confidence", "probe_positions")
-"""Signals that either every trace of a pool has, or none."""
+ALL_OR_NONE = ("text", "probe_positions")
+"""Signals, beside token signals, that either every trace of a pool has, or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,12 @@ class _Gathering:
 
     def _check_like_first(self, draft: Draft, about: About, where: str) -> None:
         names = {name for name in ALL_OR_NONE if getattr(draft.trace, name) is not None}
-        fields = draft.fields | names | ({"problem_id"} if about.problem_id else set())
+        fields = (
+            draft.fields
+            | names
+            | draft.trace.token_signals.keys()
+            | ({"problem_id"} if about.problem_id else set())
+        )
         if self.first is None:
             self.first, self.fields = where, fields
         for name in sorted(fields ^ self.fields):

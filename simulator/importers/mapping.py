@@ -26,6 +26,7 @@ from simulator.importers.field_names import (
 from simulator.importers.gathering import MISSING, check_fields, dig
 from simulator.importers.importer import ImportOptions
 from simulator.importers.items import Item, items_of
+from simulator.signals import TOKEN_SIGNALS
 
 KEY = "@key"
 """Pseudo-column for an item's name in a file that is an object of items."""
@@ -37,6 +38,9 @@ SAMPLED_ITEMS = 8
 """Number of items that the mapping is proposed from."""
 
 SHOWN_COLUMNS = 16
+
+_SAME = {"logprobs": (*TOKEN_SIGNALS,), **dict.fromkeys(TOKEN_SIGNALS, ("logprobs",))}
+"""Other fields that give the same as a field."""
 
 _DEPTH = 3
 _REASONING = re.compile("reason|think|cot$")
@@ -324,7 +328,7 @@ class _Search:
                 "problem",
                 f", or --map problem_id={FILE} where each file is a problem",
             ),
-            (["num_tokens", "text", "confidence", "logprobs"], "token count", ""),
+            (["num_tokens", "text", *TOKEN_SIGNALS, "logprobs"], "token count", ""),
         ):
             if set(names) & set(self.by_field):
                 continue
@@ -347,8 +351,7 @@ class _Search:
     def _check_lookalikes(self, used: set[str]) -> None:
         """Refuse a mapping if a field without a column may have one under an unknown name."""
         for name, pattern in LOOKALIKES.items():
-            both = {"confidence", "logprobs"}
-            if {name, *(both if name in both else ())} & {*self.by_field, *self.given}:
+            if {name, *_SAME.get(name, ())} & {*self.by_field, *self.given}:
                 continue
             alike = [
                 column

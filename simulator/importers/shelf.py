@@ -10,7 +10,7 @@ from typing import Self
 
 from simulator.pools.records import TraceRecord
 
-LARGE = ("text", "token_ends", "confidence")
+LARGE = ("text", "token_ends", "token_signals")
 """Parts of a trace that are stored."""
 
 

@@ -239,7 +239,7 @@ class _Placing:
         for (problem_id, trace, text), ends in zip(chunk, all_ends, strict=True):
             self.placed += 1
             if not trace.counted:
-                if trace.confidence is not None or trace.probe_positions is not None:
+                if trace.token_signals or trace.probe_positions is not None:
                     self.still_estimated += 1  # other signals depend on this length
                     continue
                 if not len(ends):  # a trace has at least one token

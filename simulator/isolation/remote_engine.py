@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,13 +20,21 @@ from simulator.rules.stop_rules import StopRule
 from simulator.signals import NO_ANSWER
 
 Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 REFUSALS: dict[str, type[SamplerError]] = {
     "SamplerError": SamplerError,
     "BudgetExceeded": BudgetExceeded,
 }
 """Errors of the engine that a policy may catch, by the name sent over the connection."""
+
+
+def _request(name: str) -> Callable[..., Any]:
+    """Make a method that requests an operation without an effect on the visible state."""
+
+    def ask(self: RemoteEngine, *arguments: Any) -> Any:
+        return self._ask(name, *arguments)
+
+    return ask
 
 
 class RemoteEngine:
@@ -67,25 +76,10 @@ class RemoteEngine:
     def all_started(self) -> Ints:
         return self._numbers[: self._started]
 
-    @property
-    def clock(self) -> float:
-        clock: float = self._ask("clock")
-        return clock
-
-    @property
-    def probe_calls(self) -> int:
-        calls: int = self._ask("probe_calls")
-        return calls
-
-    @property
-    def judge_calls(self) -> int:
-        calls: int = self._ask("judge_calls")
-        return calls
-
-    @property
-    def judge_tokens(self) -> int:
-        tokens: int = self._ask("judge_tokens")
-        return tokens
+    clock = property(_request("clock"))
+    probe_calls = property(_request("probe_calls"))
+    judge_calls = property(_request("judge_calls"))
+    judge_tokens = property(_request("judge_tokens"))
 
     def start(self, n: int) -> Ints:
         self._ask("start", n)
@@ -106,36 +100,14 @@ class RemoteEngine:
         self._ask("stop", index)
         self.stopped[index[~self.finished[index]]] = True
 
-    def probe(self, index: Ints) -> npt.NDArray[np.int32]:
-        answers: npt.NDArray[np.int32] = self._ask("probe", index)
-        return answers
-
-    def texts(self, index: Ints) -> list[str]:
-        texts: list[str] = self._ask("texts", index)
-        return texts
-
-    def confidence(self, number: int) -> Floats:
-        values: Floats = self._ask("confidence", number)
-        return values
-
-    def mean_confidence(self, index: Ints, window: int | None) -> Floats:
-        values: Floats = self._ask("mean_confidence", index, window)
-        return values
-
-    def lowest_confidence(self, index: Ints, window: int) -> Floats:
-        values: Floats = self._ask("lowest_confidence", index, window)
-        return values
-
-    def bottom_confidence(self, index: Ints, share: float, window: int) -> Floats:
-        values: Floats = self._ask("bottom_confidence", index, share, window)
-        return values
-
-    def judge(self, pairs: Ints) -> Floats:
-        scores: Floats = self._ask("judge", pairs)
-        return scores
-
-    def declare_clusters(self, clusters: Ints) -> None:
-        self._ask("declare_clusters", clusters)
+    probe = _request("probe")
+    texts = _request("texts")
+    token_signal = _request("token_signal")
+    mean_signal = _request("mean_signal")
+    lowest_signal = _request("lowest_signal")
+    bottom_signal = _request("bottom_signal")
+    judge = _request("judge")
+    declare_clusters = _request("declare_clusters")
 
 
 class EngineHost:

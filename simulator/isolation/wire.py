@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from simulator.isolation.limits import Overdue
 from simulator.rules.stop_rules import RULES, AnyOf, StopRule
+from simulator.signals import TOKEN_SIGNALS
 
 Ints = npt.NDArray[np.int64]
 
@@ -221,6 +222,11 @@ def _unpack_started(value: Any, started: int) -> int:
     return int(value)
 
 
+def _unpack_signal(value: Any, started: int) -> str:
+    _require(type(value) is str and value in TOKEN_SIGNALS, "no token signal")
+    return str(value)
+
+
 def _unpack_share(value: Any, started: int) -> float:
     _require(type(value) is float and 0 < value <= 1, "no share")
     return float(value)
@@ -252,8 +258,8 @@ def _pack_rule(rule: StopRule) -> list[Any]:
         if isinstance(part, AnyOf):
             waiting += (part.right, part.left)
         else:
-            fields = [getattr(part, field.name) for field in dataclasses.fields(part)]  # type: ignore[arg-type]
-            leaves.append([type(part).__name__, [_plain(value) for value in fields]])
+            given = [field.name for field in dataclasses.fields(part) if field.init]  # type: ignore[arg-type]
+            leaves.append([type(part).__name__, [_plain(getattr(part, name)) for name in given]])
     return leaves
 
 
@@ -297,6 +303,7 @@ PAIRS = Kind(INTS.pack, _unpack_pairs)
 WHOLE = Kind(int, _unpack_whole)
 POSITIVE = Kind(int, _unpack_positive)
 STARTED = Kind(int, _unpack_started)
+SIGNAL = Kind(str, _unpack_signal)
 SHARE = Kind(float, _unpack_share)
 NUMBER = Kind(lambda value: value, _unpack_number)
 TEXTS = Kind(list, _unpack_texts)
@@ -325,10 +332,10 @@ OPERATIONS = {
     "stop": Operation((INDEX,), None),
     "probe": Operation((INDEX,), CLASSES),
     "texts": Operation((INDEX,), TEXTS),
-    "confidence": Operation((STARTED,), FLOATS),
-    "mean_confidence": Operation((INDEX, _optional(POSITIVE)), FLOATS),
-    "lowest_confidence": Operation((INDEX, POSITIVE), FLOATS),
-    "bottom_confidence": Operation((INDEX, SHARE, POSITIVE), FLOATS),
+    "token_signal": Operation((SIGNAL, STARTED), FLOATS),
+    "mean_signal": Operation((SIGNAL, INDEX, _optional(POSITIVE)), FLOATS),
+    "lowest_signal": Operation((SIGNAL, INDEX, POSITIVE), FLOATS),
+    "bottom_signal": Operation((SIGNAL, INDEX, SHARE, POSITIVE), FLOATS),
     "judge": Operation((PAIRS,), FLOATS),
     "declare_clusters": Operation((INTS,), None),
     "clock": Operation((), NUMBER),

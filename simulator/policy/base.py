@@ -38,7 +38,7 @@ class Policy:
     Attributes
     ----------
     requires
-        The signals it needs (`text`, `confidence`, `probes`); a pool without one is refused. Also
+        The signals it needs (`text`, `probes`, a token signal); a pool without one is refused. Also
         `judge`, if it uses a judge. A parameter `truncation` then sets the prefixes that the judge
         reads (`tokens=500`, `words=25`).
     budget

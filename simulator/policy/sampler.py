@@ -11,6 +11,7 @@ import numpy.typing as npt
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import NEVER, StopRule, check_rule
+from simulator.signals import TOKEN_SIGNALS, unknown_signal
 
 Ints = npt.NDArray[np.int64]
 
@@ -92,34 +93,52 @@ class Traces:
         """Text generated so far."""
         return _open(self._engine).texts(self._index)
 
-    def confidence(self, window: int | None = None) -> npt.NDArray[np.float64]:
-        """Return the mean confidence of the last `window` tokens so far (None: of all).
+    def mean(self, signal: str, window: int | None = None) -> npt.NDArray[np.float64]:
+        """Return the mean of a token signal over the last `window` tokens so far (None: all).
 
-        At a trace's end, these are the trace measures "mean" and, with a window, "tail" of arXiv
-        2508.15260, section 3.1. This and the next two methods return NaN before the first token,
-        and raise SamplerError for a window below 1.
+        This and the next two methods return NaN before the first token, and raise SamplerError for
+        an unknown signal, one that the pool does not store, or a window below 1.
         """
         if window is not None:
-            window = _whole(f"confidence(window={window})", window, least=1)
-        return _open(self._engine).mean_confidence(self._index, window)
+            window = _whole(f"mean({signal!r:.60}, window={window})", window, least=1)
+        return _open(self._engine).mean_signal(_known(signal), self._index, window)
 
-    def lowest_confidence(self, window: int = 2048) -> npt.NDArray[np.float64]:
-        """Return the lowest group confidence so far (arXiv 2508.15260, section 3.1).
+    def lowest(self, signal: str, window: int = 2048) -> npt.NDArray[np.float64]:
+        """Return the lowest group of a token signal so far.
 
-        A group is any `window` consecutive tokens. With fewer tokens, it is the mean over all.
+        A group is any `window` consecutive tokens, and its value their mean. With fewer tokens, it
+        is the mean over all.
         """
-        window = _whole(f"lowest_confidence(window={window})", window, least=1)
-        return _open(self._engine).lowest_confidence(self._index, window)
+        window = _whole(f"lowest({signal!r:.60}, window={window})", window, least=1)
+        return _open(self._engine).lowest_signal(_known(signal), self._index, window)
 
-    def bottom_confidence(self, share: float = 0.1, window: int = 2048) -> npt.NDArray[np.float64]:
-        """Return the mean of the lowest `share` of groups so far ("bottom 10%" in the paper).
+    def bottom(
+        self, signal: str, share: float = 0.1, window: int = 2048
+    ) -> npt.NDArray[np.float64]:
+        """Return the mean of the lowest `share` of groups of a token signal so far.
 
         At least one group counts. With fewer than `window` tokens, it is the mean over all.
         """
-        window = _whole(f"bottom_confidence(window={window})", window, least=1)
+        window = _whole(f"bottom({signal!r:.60}, window={window})", window, least=1)
         if not isinstance(share, float | int | np.floating) or not 0 < share <= 1:
-            raise SamplerError(f"bottom_confidence(share={share}): give a share in (0, 1]")
-        return _open(self._engine).bottom_confidence(self._index, float(share), window)
+            raise SamplerError(f"bottom({signal!r:.60}, share={share}): give a share in (0, 1]")
+        return _open(self._engine).bottom_signal(_known(signal), self._index, float(share), window)
+
+    def confidence(self, window: int | None = None) -> npt.NDArray[np.float64]:
+        """Return `mean("confidence", window)`.
+
+        At a trace's end, these are the trace measures "mean" and, with a window, "tail" of arXiv
+        2508.15260, section 3.1.
+        """
+        return self.mean("confidence", window)
+
+    def lowest_confidence(self, window: int = 2048) -> npt.NDArray[np.float64]:
+        """Return `lowest("confidence", window)` ("lowest group" in arXiv 2508.15260, 3.1)."""
+        return self.lowest("confidence", window)
+
+    def bottom_confidence(self, share: float = 0.1, window: int = 2048) -> npt.NDArray[np.float64]:
+        """Return `bottom("confidence", share, window)` ("bottom 10%" in arXiv 2508.15260, 3.1)."""
+        return self.bottom("confidence", share, window)
 
 
 class Trace:
@@ -169,7 +188,11 @@ class Trace:
     @property
     def confidence(self) -> npt.NDArray[np.float64]:
         """Confidences of the tokens so far, shape (num_tokens,)."""
-        return _open(self._engine).confidence(self.id)
+        return self.signal("confidence")
+
+    def signal(self, name: str) -> npt.NDArray[np.float64]:
+        """Return a token signal of the tokens so far, shape (num_tokens,)."""
+        return _open(self._engine).token_signal(_known(name), self.id)
 
 
 Selection = Traces | Trace | Sequence[Trace]
@@ -345,6 +368,13 @@ def _open(engine: VisibleEngine) -> VisibleEngine:
     if engine.answered:
         raise SamplerError(ANSWERED)
     return engine
+
+
+def _known(signal: str) -> str:
+    """Return the name of a token signal; raise `SamplerError` if there is none of that name."""
+    if signal not in tuple(TOKEN_SIGNALS):
+        raise SamplerError(unknown_signal(signal))
+    return signal
 
 
 def _whole(call: str, number: int, *, least: int) -> int:

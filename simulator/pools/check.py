@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from simulator.errors import UserError
 from simulator.pools.pool import (
-    CONFIDENCE_FLOAT32,
     NO_ANSWER,
     SCHEMAS,
     SIGNALS,
+    TOKEN_SIGNAL_SCHEMAS,
     PoolInfo,
     read_info,
 )
@@ -89,8 +89,7 @@ def _check_files(path: Path, info: PoolInfo) -> Iterator[str]:
         except UserError as error:
             yield f"{file.name}: {error}"
             continue
-        allowed = [SCHEMAS[name], *([CONFIDENCE_FLOAT32] if name == "confidence" else [])]
-        if not any(schema.equals(each) for each in allowed):
+        if not any(map(schema.equals, TOKEN_SIGNAL_SCHEMAS.get(name, [SCHEMAS[name]]))):
             yield f"{file.name}: columns {_columns(schema)}, expected {_columns(SCHEMAS[name])}"
 
 
@@ -199,10 +198,10 @@ def _check_signal(
 def _wrong_with(
     name: str, rows: pa.Table, row: int, num_tokens: int, num_classes: int, info: PoolInfo
 ) -> Iterator[str]:
-    if name == "confidence":
-        count = len(rows["confidence"][row].values)
+    if name in TOKEN_SIGNAL_SCHEMAS:
+        count = len(rows[name][row].values)
         if count != num_tokens:
-            yield f"{count} confidences for {num_tokens} tokens"
+            yield f"{count} values of {name} for {num_tokens} tokens"
     elif name == "probes":
         positions = rows["position"][row].values.to_numpy()
         answers = rows["answer_class"][row].values.to_numpy()

@@ -22,12 +22,28 @@ import pyarrow.parquet as pq
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
+from simulator.signals import TOKEN_SIGNALS
 from simulator.storage import JsonObject, read_versioned, reading
 
 FORMAT = 1
 """Version of the pool format; a reader refuses a pool with a newer one."""
 
 TokenAccuracy = Literal["exact", "total", "estimated"]
+
+TOKEN_SIGNAL_SCHEMAS: dict[str, list[pa.Schema]] = {
+    name: [
+        pa.schema(
+            [
+                pa.field("problem_id", pa.string(), nullable=False),
+                pa.field("trace_id", pa.int32(), nullable=False),
+                pa.field(name, pa.list_(pa.type_for_alias(kind)), nullable=False),
+            ]
+        )
+        for kind in signal.storage
+    ]
+    for name, signal in TOKEN_SIGNALS.items()
+}
+"""Columns that the file of each token signal may have, the preferred ones first."""
 
 SCHEMAS: dict[str, pa.Schema] = {
     "problems": pa.schema(
@@ -74,31 +90,20 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("token_ends", pa.list_(pa.int32())),
         ]
     ),
-    "confidence": pa.schema(
-        [
-            pa.field("problem_id", pa.string(), nullable=False),
-            pa.field("trace_id", pa.int32(), nullable=False),
-            pa.field("confidence", pa.list_(pa.uint16()), nullable=False),
-        ]
-    ),
+    **{name: schemas[0] for name, schemas in TOKEN_SIGNAL_SCHEMAS.items()},
 }
 """Columns of each Parquet file. Rows are sorted by problem and trace; a signal file
 has one row group per problem."""
 
 ENCODINGS: dict[str, dict[str, str]] = {
     "text": {"token_ends.list.element": "DELTA_BINARY_PACKED"},
-    "confidence": {"confidence.list.element": "BYTE_STREAM_SPLIT"},
+    **{name: {f"{name}.list.element": "BYTE_STREAM_SPLIT"} for name in TOKEN_SIGNALS},
 }
 """Parquet encodings of long columns, by file.
 
-Token ends are stored as differences, confidences with their high and low bytes apart. Both take at
-most half the size of a plain column, and are faster to read.
+Token ends are stored as differences, token signals with their high and low bytes apart. Both take
+at most half the size of a plain column, and are faster to read.
 """
-
-CONFIDENCE_FLOAT32 = SCHEMAS["confidence"].set(
-    2, pa.field("confidence", pa.list_(pa.float32()), nullable=False)
-)
-"""Columns of `confidence.parquet` if a value is not a whole number of thousandths in uint16."""
 
 
 @dataclass(slots=True)
@@ -260,7 +265,7 @@ class StoredProblem:
     class_texts: list[str]
     class_correct: npt.NDArray[np.bool_]
     prepared: dict[Any, Any] = field(default_factory=dict)
-    """Per-problem cache of derived data (rules, engine, lock step)."""
+    """Per-problem cache of token signals and derived data (rules, engine, lock step)."""
 
     def fresh(self) -> StoredProblem:
         """Return a copy of the problem with nothing read or cached yet."""
@@ -295,20 +300,25 @@ class StoredProblem:
             for ends, text, length in zip(column, self.texts, self.lengths.tolist(), strict=True)
         ]
 
-    @cached_property
-    def confidence(self) -> Confidences:
-        """Token confidences of each trace."""
-        column = self.pool.read_signal("confidence", self.index, ["confidence"])["confidence"]
+    def token_signal(self, name: str) -> TokenValues:
+        """Return a token signal of each trace, read on first use."""
+        if name not in self.prepared:
+            self.prepared[name] = self._read_token_signal(name)
+        values: TokenValues = self.prepared[name]
+        return values
+
+    def _read_token_signal(self, name: str) -> TokenValues:
+        column = self.pool.read_signal(name, self.index, [name])[name]
         # With a single chunk, combining would copy it.
         lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-        return Confidences(lists.values.to_numpy(), lists.offsets.to_numpy())
+        return TokenValues(lists.values.to_numpy(), lists.offsets.to_numpy())
 
 
 @dataclass(frozen=True, eq=False)
-class Confidences:
-    """Token confidences of one problem, as stored: trace i's are `offsets[i]:offsets[i + 1]`.
+class TokenValues:
+    """A token signal of one problem, as stored: trace i's are `offsets[i]:offsets[i + 1]`.
 
-    `values` has shape (tokens,): thousandths in uint16, or the confidences themselves in float32.
+    `values` has shape (tokens,): thousandths in uint16, or the numbers themselves in float32.
     """
 
     values: npt.NDArray[np.uint16] | npt.NDArray[np.float32]
@@ -322,7 +332,7 @@ class Confidences:
         return self.values[start : end if tokens is None else min(end, start + tokens)]
 
     def of(self, row: int, tokens: int | None = None) -> npt.NDArray[np.float64]:
-        """Return confidences of the first `tokens` tokens of a trace (None: all); a new array."""
+        """Return the numbers of the first `tokens` tokens of a trace (None: all); a new array."""
         floats = self.stored(row, tokens).astype(np.float64)
         return floats / 1000.0 if self.values.dtype == np.uint16 else floats
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +13,8 @@ import numpy.typing as npt
 class TraceRecord:
     """One trace to be written to a pool.
 
-    `token_ends` are end offsets in characters, shape (num_tokens,). `confidence` has one value per
-    token, shape (num_tokens,). `probe_positions` are tokens generated when probed, ascending, and
+    `token_ends` are end offsets in characters, shape (num_tokens,). `token_signals` has an array by
+    name, shape (num_tokens,). `probe_positions` are tokens generated when probed, ascending, and
     `probe_answers` the answers there (None for no answer). `graded` is the source's grade, which is
     compared with ours and not stored. `counted` is True if `num_tokens` comes from the source, and
     False if it is an estimate.
@@ -27,7 +27,7 @@ class TraceRecord:
     finish_reason: str | None = None
     text: str | None = None
     token_ends: npt.NDArray[np.int64] | None = None
-    confidence: npt.NDArray[np.float64] | None = None
+    token_signals: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     probe_positions: npt.NDArray[np.int64] | None = None
     probe_answers: Sequence[str | None] | None = None
     graded: bool | None = None

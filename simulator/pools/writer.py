@@ -22,11 +22,11 @@ import pyarrow.parquet as pq
 from simulator.answers.equivalence import classify
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pools.pool import (
-    CONFIDENCE_FLOAT32,
     ENCODINGS,
     NO_ANSWER,
     SCHEMAS,
     SIGNALS,
+    TOKEN_SIGNAL_SCHEMAS,
     PoolInfo,
 )
 from simulator.pools.records import ProblemRecord, TraceRecord
@@ -91,7 +91,7 @@ class PoolWriter:
         self._made: list[Path] = []  # folders created here
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._small: dict[str, list[pa.Table]] = {}  # files written as a whole at the end
-        self._float32 = False
+        self._kinds = dict.fromkeys(TOKEN_SIGNAL_SCHEMAS, 0)  # which schema each is stored in
         self._last_problem: str | None = None
 
     def __enter__(self) -> Self:
@@ -200,11 +200,13 @@ class PoolWriter:
                     [trace.token_ends for trace in traces],
                 ],
             )
-        if "confidence" in self.info.signals:
-            self._write_confidence(ids, trace_ids, [trace.confidence for trace in traces])
+        for name in TOKEN_SIGNAL_SCHEMAS:
+            if name in self.info.signals:
+                values = [trace.token_signals[name] for trace in traces]
+                self._write_token_signal(name, ids, trace_ids, values)
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
-        schema = CONFIDENCE_FLOAT32 if name == "confidence" and self._float32 else SCHEMAS[name]
+        schema = self._schema(name)
         arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         table = pa.Table.from_arrays(arrays, schema=schema)
         if name not in SIGNALS:
@@ -215,36 +217,42 @@ class PoolWriter:
             self._writers[name] = parquet_writer(path, schema, ENCODINGS.get(name))
         self._writers[name].write_table(table, row_group_size=max(1, len(table)))
 
-    def _write_confidence(
-        self, ids: list[str], trace_ids: list[int], values: list[npt.NDArray[np.float64] | None]
+    def _schema(self, name: str) -> pa.Schema:
+        """Return the schema in which a file is written now."""
+        return (
+            TOKEN_SIGNAL_SCHEMAS[name][self._kinds[name]] if name in self._kinds else SCHEMAS[name]
+        )
+
+    def _write_token_signal(
+        self, name: str, ids: list[str], trace_ids: list[int], values: list[npt.NDArray[np.float64]]
     ) -> None:
-        """Write confidences: thousandths in uint16 if lossless, else float32 for the whole pool."""
+        """Write a token signal: thousandths in uint16 if lossless, else float32 for the pool."""
         arrays = [np.asarray(value, dtype=np.float64) for value in values]
-        if not self._float32:
+        if self._schema(name).field(name).type.value_type == pa.uint16():
             thousandths = [as_thousandths(array) for array in arrays]
             if all(array is not None for array in thousandths):
-                self._write("confidence", [ids, trace_ids, thousandths])
+                self._write(name, [ids, trace_ids, thousandths])
                 return
-            self._rewrite_confidence_as_float32()
-        self._write("confidence", [ids, trace_ids, [a.astype(np.float32) for a in arrays]])
+            self._rewrite_as_float32(name)
+        self._write(name, [ids, trace_ids, [array.astype(np.float32) for array in arrays]])
 
-    def _rewrite_confidence_as_float32(self) -> None:
-        self._float32 = True
-        writer = self._writers.pop("confidence", None)
+    def _rewrite_as_float32(self, name: str) -> None:
+        self._kinds[name] += 1
+        writer = self._writers.pop(name, None)
         if writer is None:
             return
         writer.close()
-        path = self.folder / "confidence.parquet"
+        path = self.folder / f"{name}.parquet"
         old_path = path.rename(path.with_suffix(".uint16"))
         with pq.ParquetFile(old_path) as old:
             for group in range(old.num_row_groups):
                 table = old.read_row_group(group)
-                lists = table["confidence"].combine_chunks()
+                lists = table[name].combine_chunks()
                 values = lists.values.to_numpy(zero_copy_only=False) / 1000.0
                 floats = pa.ListArray.from_arrays(
                     lists.offsets, pa.array(values.astype(np.float32))
                 )
-                self._write("confidence", [table["problem_id"], table["trace_id"], floats])
+                self._write(name, [table["problem_id"], table["trace_id"], floats])
         old_path.unlink()
 
     def _finish(self) -> None:
@@ -293,10 +301,9 @@ def as_thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint16] | 
 def _signals_of(trace: TraceRecord) -> list[str]:
     present = {
         "text": trace.text is not None,
-        "confidence": trace.confidence is not None,
         "probes": trace.probe_positions is not None,
     }
-    return [signal for signal in SIGNALS if present[signal]]
+    return [name for name in SIGNALS if present.get(name, name in trace.token_signals)]
 
 
 def _array(column: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:

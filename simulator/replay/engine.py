@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.judging import Judging, ReplayJudge
 from simulator.replay.lockstep import Pace, lock_step
 from simulator.replay.serving import Schedule, Serving
-from simulator.rules.group_confidence import bottom_confidence, lowest_confidence, mean_confidence
+from simulator.rules.group_means import bottom_groups, lowest_group, mean_of_last
 from simulator.rules.stop_rules import StopRule
 
 Ints = npt.NDArray[np.int64]
@@ -336,51 +337,51 @@ class Engine:
             for row, tokens in counts
         ]
 
-    def confidence(self, number: int) -> npt.NDArray[np.float64]:
-        """Return the confidences of the tokens that a trace has generated so far."""
-        self._need({"confidence"})
+    def token_signal(self, signal: str, number: int) -> npt.NDArray[np.float64]:
+        """Return the values of a token signal for the tokens that a trace has generated so far."""
+        self._need({signal})
         row = int(self.order[number])
-        return self.problem.confidence.of(row, int(self.num_tokens[number]))
+        return self.problem.token_signal(signal).of(row, int(self.num_tokens[number]))
 
-    def mean_confidence(self, index: Ints, window: int | None) -> Floats:
-        """Return the mean confidence of the last `window` tokens so far (None: all), shape (n,).
+    def mean_signal(self, signal: str, index: Ints, window: int | None) -> Floats:
+        """Return the mean over the last `window` tokens so far (None: all), shape (n,).
 
         It is NaN before the first token, as are the two measures below.
         """
         return self._measured(
-            ("mean", window),
+            ("mean", signal, window),
             index,
-            lambda row, tokens: mean_confidence(
-                self.problem.confidence.stored(row, tokens), window
+            lambda row, tokens: mean_of_last(
+                self.problem.token_signal(signal).stored(row, tokens), window
             ),
         )
 
-    def lowest_confidence(self, index: Ints, window: int) -> Floats:
-        """Return the lowest group confidence so far; the mean before there are `window` tokens."""
+    def lowest_signal(self, signal: str, index: Ints, window: int) -> Floats:
+        """Return the lowest group so far; the mean before there are `window` tokens."""
         return self._measured(
-            ("lowest", window),
+            ("lowest", signal, window),
             index,
-            lambda row, tokens: lowest_confidence(self.problem, row, tokens, window),
+            lambda row, tokens: lowest_group(self.problem, signal, row, tokens, window),
         )
 
-    def bottom_confidence(self, index: Ints, share: float, window: int) -> Floats:
+    def bottom_signal(self, signal: str, index: Ints, share: float, window: int) -> Floats:
         """Return the mean of the lowest `share` of groups so far, at least one.
 
         It is the mean of all tokens before there is a group.
         """
         return self._measured(
-            ("bottom", share, window),
+            ("bottom", signal, share, window),
             index,
-            lambda row, tokens: bottom_confidence(
-                self.problem.confidence.stored(row, tokens), share, window
+            lambda row, tokens: bottom_groups(
+                self.problem.token_signal(signal).stored(row, tokens), share, window
             ),
         )
 
     def _measured(
-        self, measure: tuple[object, ...], index: Ints, of: Callable[[int, int], float]
+        self, measure: tuple[Any, ...], index: Ints, of: Callable[[int, int], float]
     ) -> Floats:
         """Return `of(row, tokens)` of each trace; that of whole traces is cached per problem."""
-        self._need({"confidence"})
+        self._need({measure[1]})
         prepared = self.problem.prepared
         if measure not in prepared:
             prepared[measure] = np.full(len(self.problem.lengths), np.nan)

@@ -1,9 +1,11 @@
-"""Stop rules, and the measures of confidence and text that they use."""
+"""Stop rules, and the measures of token signals and text that they use."""
 
 from simulator.rules.stop_rules import (
     GroupConfidenceBelow,
     ProbesAgree,
     ReasoningWords,
+    SignalAbove,
+    SignalBelow,
     StopRule,
     TextMatches,
 )
@@ -12,6 +14,8 @@ __all__ = [
     "GroupConfidenceBelow",
     "ProbesAgree",
     "ReasoningWords",
+    "SignalAbove",
+    "SignalBelow",
     "StopRule",
     "TextMatches",
 ]

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.errors import SamplerError
-from simulator.rules.group_confidence import Stored, groups_below, staircases
+from simulator.rules.group_means import ABOVE, BELOW, Stored, groups_past, staircases
 from simulator.rules.text_matching import (
     stable_pattern,
     tokens_until_match,
     tokens_until_word,
     whole_words,
 )
-from simulator.signals import NO_ANSWER
+from simulator.signals import NO_ANSWER, TOKEN_SIGNALS, unknown_signal
 
 if TYPE_CHECKING:
     from simulator.pools.pool import StoredProblem
@@ -143,49 +143,83 @@ class ProbesAgree(StopRule):
 
 
 @dataclass(frozen=True)
-class GroupConfidenceBelow(StopRule):
-    """Rule: mean confidence of the last `window` tokens below `threshold` (arXiv 2508.15260).
+class _GroupRule(StopRule):
+    """A rule that the mean of the last `window` tokens is on one side of `threshold`."""
 
-    The paper's online stop, section 3.3. It never holds before `window` tokens exist; equality does
-    not halt. Sums of stored thousandths are exact.
-    """
-
+    signal: str
     threshold: float
     window: int = 2048
+    side: ClassVar[int] = BELOW
 
     def __post_init__(self) -> None:
-        _check_count("GroupConfidenceBelow", "window", self.window)
+        name = type(self).__name__
+        if self.signal not in tuple(TOKEN_SIGNALS):
+            raise ValueError(f"{name}: {unknown_signal(self.signal)}")
+        _check_count(name, "window", self.window)
         numbers = float | int | np.floating | np.integer
         if not isinstance(self.threshold, numbers) or math.isnan(self.threshold):
-            raise ValueError(f"GroupConfidenceBelow: threshold {self.threshold!r} is not a number")
+            raise ValueError(f"{name}: threshold {self.threshold!r} is not a number")
         object.__setattr__(self, "threshold", float(self.threshold))  # `wire` sends no numpy floats
         object.__setattr__(self, "window", min(int(self.window), NEVER))
 
     @property
     def requires(self) -> frozenset[str]:
-        return frozenset({"confidence"})
+        return frozenset({self.signal})
 
     def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
-        stairs = staircases(problem, self.window)
+        stairs = staircases(problem, self.signal, self.window, self.side)
+        bound = self.side * self.threshold
         halts = []
         for row, tokens in zip(rows.tolist(), num_tokens.tolist(), strict=True):
-            first = stairs[row].first_below(self.threshold)
+            first = stairs[row].first_past(bound)
             if first is None:
                 halts.append(NEVER)
             elif first >= tokens:
                 halts.append(first)
             else:
-                halts.append(self._again(problem.confidence.stored(row), tokens))
+                halts.append(self._again(problem.token_signal(self.signal).stored(row), tokens))
         return np.array(halts, dtype=np.int64)
 
     def _again(self, stored: Stored, tokens: int) -> int:
-        """Find the next halt of a trace that was below before; only later groups count."""
-        below = groups_below(stored, self.threshold, self.window)[tokens - self.window :]
-        again = np.flatnonzero(below)
+        """Find the next halt of a trace that was past before; only later groups count."""
+        past = groups_past(stored, self.threshold, self.window, self.side)[tokens - self.window :]
+        again = np.flatnonzero(past)
         return tokens + int(again[0]) if len(again) else NEVER
 
+    def __str__(self) -> str:  # without the threshold, which differs between repeats
+        return f"{type(self).__name__}({self.signal}, window={self.window})"
+
+
+@dataclass(frozen=True)
+class SignalBelow(_GroupRule):
+    """Rule: mean of the last `window` tokens of a token signal below `threshold`.
+
+    It never holds before `window` tokens exist; equality does not halt. Sums of stored thousandths
+    are exact.
+    """
+
+
+@dataclass(frozen=True)
+class SignalAbove(_GroupRule):
+    """Rule: mean of the last `window` tokens of a token signal above `threshold`.
+
+    In all else as `SignalBelow`.
+    """
+
+    side: ClassVar[int] = ABOVE
+
+
+@dataclass(frozen=True)
+class GroupConfidenceBelow(_GroupRule):
+    """Rule: mean confidence of the last `window` tokens below `threshold` (arXiv 2508.15260).
+
+    The paper's online stop, section 3.3: `SignalBelow("confidence", threshold, window)`.
+    """
+
+    signal: str = field(default="confidence", init=False)
+
     def __str__(self) -> str:
-        return f"GroupConfidenceBelow(window={self.window})"  # thresholds differ between repeats
+        return f"GroupConfidenceBelow(window={self.window})"
 
 
 # fmt: off
@@ -288,7 +322,15 @@ def _check_count(rule: str, name: str, count: object) -> None:
 
 
 RULES: dict[str, type[StopRule]] = {
-    rule.__name__: rule for rule in (GroupConfidenceBelow, ProbesAgree, ReasoningWords, TextMatches)
+    rule.__name__: rule
+    for rule in (
+        GroupConfidenceBelow,
+        ProbesAgree,
+        ReasoningWords,
+        SignalAbove,
+        SignalBelow,
+        TextMatches,
+    )
 }
 """Rules that the engine evaluates, by the name sent over the connection."""
 

@@ -13,6 +13,7 @@ from leaderboard_app.shown.table import Cell, Column, Table
 from simulator.catalogue.rows import Row
 from simulator.hub.registry import Entry
 from simulator.pools.pool import PoolInfo
+from simulator.signals import TOKEN_SIGNALS
 from simulator.statistics import Estimate
 
 SAME_ANSWER = (
@@ -184,6 +185,7 @@ def description(info: PoolInfo) -> tuple[tuple[str, str], ...]:
         ("Tokenizer", info.tokenizer),
         ("Token counts", f"{info.token_accuracy}. {TOKEN_ACCURACY[info.token_accuracy]}"),
         ("Signals", ", ".join(info.signals) or "none besides lengths and answers"),
+        *((n.capitalize(), str(each)) for n, each in TOKEN_SIGNALS.items() if n in info.signals),
         ("Fingerprint", info.fingerprint),
         *(("Note", note) for note in info.notes),
     )

@@ -15,7 +15,7 @@ from leaderboard_app.views.problem.picture import NEUTRAL
 from leaderboard_app.views.problem.replay import Floats, Ints, Kind, Replay
 from simulator.loading import is_builtin
 from simulator.pools.pool import NO_ANSWER
-from simulator.rules.group_confidence import group_sums, lowest_confidence, staircases
+from simulator.rules.group_means import BELOW, group_sums, lowest_group, staircases
 
 POINTS = 400
 """Maximum number of points of the chosen trace's curve; its lowest values are among them."""
@@ -81,7 +81,7 @@ def threshold(replay: Replay) -> Threshold | None:
 def _lowest(replay: Replay, place: int, window: int) -> float:
     assert replay.stored is not None
     row, tokens = int(replay.stored.rows[place]), int(replay.num_tokens[place])
-    return lowest_confidence(replay.stored.problem, row, tokens, window)
+    return lowest_group(replay.stored.problem, "confidence", row, tokens, window)
 
 
 def lowest_by_place(replay: Replay, window: int) -> Mapping[int, float]:
@@ -108,7 +108,8 @@ def curve(replay: Replay, place: int, window: int) -> tuple[Ints, Floats]:
     if the trace is shorter than the window.
     """
     assert replay.stored is not None
-    stored = replay.stored.problem.confidence.stored(int(replay.stored.rows[place]))
+    values = replay.stored.problem.token_signal("confidence")
+    stored = values.stored(int(replay.stored.rows[place]))
     sums = group_sums(stored, window)
     scale = (1000.0 if stored.dtype == np.uint16 else 1.0) * window
     kept = lowest_of_stretches(np.asarray(sums, dtype=np.float64), POINTS)
@@ -127,8 +128,8 @@ def lowest_of_stretches(values: Floats, most: int) -> Ints:
 def fell_below(replay: Replay, place: int, line: Threshold) -> int | None:
     """Return the tokens at which a trace first falls below the threshold; None if it never does."""
     assert replay.stored is not None
-    stairs = staircases(replay.stored.problem, line.window)
-    return stairs[int(replay.stored.rows[place])].first_below(line.value)
+    stairs = staircases(replay.stored.problem, "confidence", line.window)
+    return stairs[int(replay.stored.rows[place])].first_past(BELOW * line.value)
 
 
 def confidence_chart(replay: Replay, window: int, line: Threshold | None) -> alt.LayerChart | None:

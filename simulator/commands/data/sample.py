@@ -59,10 +59,10 @@ def sample(
 
     \b
       small  6 or 12 problems x 32 traces of 200 to 1,400 tokens on average,
-             with text, confidences and probes: all nine in seconds, 6 MB
+             with text, token signals and probes: all nine in seconds, 8 MB
       paper  30 or 198 problems x 512 traces, with pass@1, cons@512 and mean
-             length as published, with confidences and probes: 3.9 x 10^9
-             tokens, 7 GB; text adds 4 GB
+             length as published, with token signals and probes: 3.9 x 10^9
+             tokens, 12 GB; text adds 4 GB
 
     Each pool comes with generated judge scores of all its pairs: the true labels with noise, at an
     AUROC of 0.8701, calibrated for a data set in which 80% of pairs have the same answer.

@@ -41,6 +41,7 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
     classes      pool, problem_id, answer_class, answer, correct
     texts        pool, problem_id, trace_id, text, token_ends (a list)
     confidences  pool, problem_id, trace_id, confidence (a list, one value a token)
+    entropies    pool, problem_id, trace_id, entropy (likewise)
     probes       pool, problem_id, trace_id, position, answer_class
     decisions    run, pool, problem_id, repeat, trace_id, order, started, ended,
                  num_tokens, finished, stop_reason, cluster

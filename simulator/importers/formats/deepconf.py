@@ -283,13 +283,16 @@ class _Importer:
             self.has_confidence = confidence is not None
         if self.has_confidence and confidence is None:
             raise BadRow("trace without confs, unlike the first", "give every trace confs, or none")
+        signals = {}
+        if self.has_confidence and confidence is not None:
+            signals["confidence"] = confidence
         record = TraceRecord(
             trace_id=trace_id,
             num_tokens=num_tokens,
             answer=answer,
             finish_reason=reason if early is None else EARLY_STOPPED,
             text=text,
-            confidence=confidence if self.has_confidence else None,
+            token_signals=signals,
         )
         return early, record
 

@@ -26,15 +26,17 @@ from simulator.importers.importer import (
     token_count,
 )
 from simulator.importers.items import Item, items_of
-from simulator.importers.token_confidence import ConfidenceTally, ends_of_tokens
+from simulator.importers.logprobs import FROM_LOGPROBS, SignalTally, ends_of_tokens
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 
 VERSION = "1"
 
-FIELDS = ("problem_id", "question", "gold_answer", "gold_file", "text", "confidence")
+LEFT_OUT = ("text", *FROM_LOGPROBS)
+
+FIELDS = ("problem_id", "question", "gold_answer", "gold_file", *LEFT_OUT)
 """Fields that can be mapped: columns beside the response, and `gold_file`, a file with gold
-answers. `text` and `confidence` can only be left out."""
+answers. Those of `LEFT_OUT` can only be left out."""
 
 _AGAIN = "save the server's whole response"
 _DEPTH = 3
@@ -62,7 +64,7 @@ def read(options: ImportOptions) -> Reading:
         An unknown field, a file that cannot be read, or a bad response.
     """
     check_fields(options, FIELDS)
-    for name in ("text", "confidence"):
+    for name in LEFT_OUT:
         if options.field_map.get(name):
             raise UserError(
                 f"--map {name}={options.field_map[name]}: {name} can only be left out "
@@ -92,7 +94,7 @@ class _Tokens:
 class _Reader:
     def __init__(self, options: ImportOptions) -> None:
         self.given = options.field_map
-        self.tally = ConfidenceTally("confidence")
+        self.tally = SignalTally(" ".join(f"--map {name}=" for name in FROM_LOGPROBS))
         self.failed = self.shared = self.guessed = self.single = self.differ = self.inexact = 0
         self.id_column, self.pattern = _id_column(self.given.get("problem_id"))
         self.gold = _gold_of(options)
@@ -188,17 +190,17 @@ class _Reader:
         text = f"<think>\n{reasoning}\n</think>\n\n{content}" if reasoning else content
         if tokens is not None and reasoning:
             text = _as_written(tokens, reasoning, content)
-        wants_confidence = "confidence" not in self.given
-        confidence = None
+        wants_signals = not set(FROM_LOGPROBS) <= set(self.given)
+        signals = {}
         ids = choice.get("token_ids")
         counted = True
         if tokens is not None:
             num_tokens = token_count(len(tokens.texts), "number of tokens with log-probabilities")
             if alone and share is not None and share != num_tokens:
                 self.differ += 1
-            if wants_confidence and tokens.tops is not None:
-                confidence = self.tally.confidence(tokens.tops)
-            elif wants_confidence:
+            if wants_signals and tokens.tops is not None:
+                signals = self.tally.signals(tokens.tops, self.given)
+            elif wants_signals:
                 self.single += 1
         elif isinstance(ids, list):
             num_tokens = token_count(len(ids), "number of token_ids")
@@ -223,13 +225,13 @@ class _Reader:
                 finish_reason=None if reason is None else storable(str(reason)),
                 text=None if "text" in self.given else text,
                 token_ends=ends,
-                confidence=confidence,
+                token_signals=signals,
                 counted=counted,
             ),
         )
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
-        """List the sources of lengths, token ends and confidences, and what was left out."""
+        """List the sources of lengths, token ends and token signals, and what was left out."""
         notes = self.tally.notes()
         for count, what in (
             (self.failed, "requests that failed were left out"),

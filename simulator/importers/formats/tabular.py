@@ -38,14 +38,15 @@ from simulator.importers.importer import (
 )
 from simulator.importers.items import ROW_SUFFIXES, Item, items_of
 from simulator.importers.json_files import AGAIN
+from simulator.importers.logprobs import FROM_LOGPROBS, SignalTally
 from simulator.importers.mapping import FILE, KEY, Columns, propose_mapping, wrapped
-from simulator.importers.token_confidence import ConfidenceTally
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
+from simulator.signals import TOKEN_SIGNALS
 
 VERSION = "1"
 
-_NULL_IS_NONE = ("text", "num_tokens", "confidence", "probe_positions", "probe_answers")
+_NULL_IS_NONE = ("text", "num_tokens", *TOKEN_SIGNALS, "probe_positions", "probe_answers")
 """Fields that a row lacks if they are null in it."""
 
 _ALL_OR_NONE = frozenset({"answer", "num_tokens", "trace_id"})
@@ -69,9 +70,9 @@ def read_jsonl(options: ImportOptions) -> Reading:
 
     A trace's answer is the last balanced box of its text, else its `answer` (null is no answer),
     else, without such a column, the last `ANSWER: …` of the text. Its length is `num_tokens` (a
-    number, or a list of token ids), else that of its confidences, else estimated at four characters
-    per token. Confidences are one number per token. Probes are `probe_positions`, tokens generated
-    when probed, and `probe_answers`, a text, number or null each.
+    number, or a list of token ids), else that of its token signals, else estimated at four
+    characters per token. Token signals are one number per token. Probes are `probe_positions`,
+    tokens generated when probed, and `probe_answers`, a text, number or null each.
 
     Without `trace_id`, a problem's traces are numbered in the order of the rows; without
     `problem_id`, problems are numbered in the order of their first rows.
@@ -94,8 +95,9 @@ def read_deepprune(options: ImportOptions) -> Reading:
     As `read_jsonl`, but `options.field_map` corrects a mapping that is proposed. `traces` is the
     column with the list of trace objects; the columns of trace fields are then inside these
     objects. `problems` is the key of the list of items, in a file that is an object with several
-    keys. `logprobs` are converted to confidences as DeepConf defines them. A list with only the
-    sampled token's log-probability is something else, and is used only if the user maps it.
+    keys. `logprobs` are converted to token signals, to confidences as DeepConf defines them. A list
+    with only the sampled token's log-probability is something else, and is used only if the user
+    maps it.
 
     Raises
     ------
@@ -119,7 +121,7 @@ class _Table:
     def __init__(self, columns: Columns) -> None:
         self.columns = columns
         self.by_field = columns.by_field
-        self.tally = ConfidenceTally()
+        self.tally = SignalTally()
 
     def about(self, item: Item) -> About:
         """Find the problem of an item, in the item or its first trace. Raises `BadRow`."""
@@ -242,23 +244,25 @@ class _Table:
         if not {"answer", "text"} & values.keys():
             raise self._no_column("answer", trace, "row without an answer field")
         text = _text(values["text"], "text") if "text" in values else None
-        confidence = self._confidence(values)
+        signals = self._token_signals(values)
+        lengths = [len(numbers) for numbers in signals.values()]
         if "num_tokens" in values:
             given = values["num_tokens"]
             num_tokens = token_count(len(given) if isinstance(given, list) else given, "num_tokens")
-        elif confidence is not None:
-            num_tokens = len(confidence)
+        elif lengths:
+            num_tokens = lengths[0]
         elif text is not None:
             num_tokens = max(1, round(len(text) / CHARACTERS_PER_TOKEN))
         else:
             raise self._no_column("num_tokens", trace)
-        if confidence is not None and len(confidence) != num_tokens:
-            raise BadRow(
-                "confidence and num_tokens differ",
-                "give one number per token, or name other columns with --map num_tokens=COLUMN "
-                "and --map confidence=COLUMN",
-                f"{len(confidence)} and {num_tokens}",
-            )
+        for name, length in zip(signals, lengths, strict=True):
+            if length != num_tokens:
+                raise BadRow(
+                    f"{name} and num_tokens differ",
+                    "give one number per token, or name other columns with --map num_tokens=COLUMN "
+                    f"and --map {name}=COLUMN",
+                    f"{length} and {num_tokens}",
+                )
         positions, answers = _probes(values, num_tokens)
         prompt = values.get("prompt_tokens")
         record = TraceRecord(
@@ -268,11 +272,11 @@ class _Table:
             prompt_tokens=None if prompt is None else token_count(prompt, "prompt_tokens", least=0),
             finish_reason=_text(values.get("finish_reason"), "finish_reason"),
             text=text,
-            confidence=confidence,
+            token_signals=signals,
             probe_positions=positions,
             probe_answers=answers,
             graded=_grade(values.get("grade")),
-            counted="num_tokens" in values or confidence is not None,
+            counted="num_tokens" in values or bool(signals),
         )
         return Draft(record, values.get("trace_id"), _ALL_OR_NONE & values.keys())
 
@@ -287,17 +291,22 @@ class _Table:
                     own,
                 )
 
-    def _confidence(self, values: dict[str, Any]) -> npt.NDArray[np.float64] | None:
-        if "confidence" in values:
-            given = values["confidence"]
-            remedy = "give one number per token, or leave it out with --map confidence="
+    def _token_signals(self, values: dict[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
+        """Return a trace's token signals: their own columns, else from its log-probabilities."""
+        signals = {}
+        for name in (name for name in TOKEN_SIGNALS if name in values):
+            given = values[name]
+            remedy = f"give one number per token, or leave it out with --map {name}="
             if not isinstance(given, list) or not given:
-                raise BadRow("confidence is not a list with one number per token", remedy, given)
-            return finite_numbers(given, "confidence", remedy)
-        return self.tally.confidence(values["logprobs"]) if "logprobs" in values else None
+                raise BadRow(f"{name} is not a list with one number per token", remedy, given)
+            signals[name] = finite_numbers(given, name, remedy)
+        done = {*signals, *self.columns.left_out}
+        if "logprobs" in values and not set(FROM_LOGPROBS) <= done:
+            signals |= self.tally.signals(values["logprobs"], done)
+        return signals
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
-        """List a mapping that was found, and the sources of lengths and confidences."""
+        """List a mapping that was found, and the sources of lengths and token signals."""
         notes = []
         if self.columns.found:
             notes = [

@@ -69,7 +69,7 @@ def write_recorded(cache: Path, model: str, benchmark: str, *, problems: int = 6
                         answer=answer,
                         text="".join(f"{word} " for word in words),
                         token_ends=ends.astype(np.int64),
-                        confidence=confidence,
+                        token_signals={"confidence": confidence},
                         probe_positions=places,
                         probe_answers=[answer if at >= tokens / 2 else None for at in places],
                     )

@@ -29,6 +29,7 @@ VIEWS = {
     "classes": ["pool", *SCHEMAS["classes"].names],
     "texts": ["pool", "problem_id", "trace_id", "text", "token_ends"],
     "confidences": ["pool", "problem_id", "trace_id", "confidence"],
+    "entropies": ["pool", "problem_id", "trace_id", "entropy"],
     "probes": ["pool", "problem_id", "trace_id", "position", "answer_class"],
     "runs": RUNS.names,
     "decisions": ["run", *DECISIONS.names],
@@ -47,6 +48,7 @@ def signals_pool(cache: Path, problems: dict[str, list[T]], benchmark: str) -> N
                 probes=trace.probes or {},
                 text=trace.text or "x",
                 confidence=trace.confidence or [0.5] * trace.num_tokens,
+                signals={"entropy": [0.5] * trace.num_tokens} | {**trace.signals},
             )
             for trace in traces
         ]
@@ -77,7 +79,14 @@ def test_full_views_have_the_same_columns_as_empty_ones(tmp_path: Path) -> None:
     shutil.copy(PUBLISHED_FILE, tmp_path / "submissions")
     with opened(tmp_path) as catalogue:
         assert {view: columns(catalogue, view) for view in VIEWS} == VIEWS
-        of_files = {"classes", "texts", "confidences", "probes"}  # the pool has none of them
+        # the pool has no such files
+        of_files = {
+            "classes",
+            "texts",
+            "confidences",
+            "entropies",
+            "probes",
+        }  # the pool has none of them
         assert {view for view in VIEWS if not catalogue.rows(f"FROM {view}")} == of_files
 
 
@@ -135,8 +144,9 @@ def test_a_query_for_one_pool_does_not_open_the_others_file(tmp_path: Path) -> N
 
 def test_texts_confidences_and_probes_have_their_traces_values(tmp_path: Path) -> None:
     """One pool keeps thousandths, the other, with a value that does not fit them, float32."""
+    entropy = {"entropy": [0.25, 0.5, 2.995]}
     for benchmark, confidence in (("exact", [1.5, 0.001, 65.535]), ("large", [70.25, 1.5, 2.0])):
-        trace = T(3, "7", {1: "5", 3: "7"}, text="ab c", confidence=confidence)
+        trace = T(3, "7", {1: "5", 3: "7"}, text="ab c", confidence=confidence, signals=entropy)
         signals_pool(tmp_path / "cache", {"p": [trace], "q": [T(1, None)]}, benchmark)
     with opened(tmp_path) as catalogue:
         assert catalogue.broken == []
@@ -147,6 +157,9 @@ def test_texts_confidences_and_probes_have_their_traces_values(tmp_path: Path) -
             {"pool": "test/model/large", "confidence": [70.25, 1.5, 2.0]},
         ]
         wanted = "pool LIKE '%exact' AND problem_id = 'p'"
+        assert catalogue.rows(f"SELECT entropy FROM entropies WHERE {wanted}") == [
+            {"entropy": [0.25, 0.5, 2.995]}
+        ]
         assert catalogue.rows(f"FROM texts WHERE {wanted}") == [
             {
                 "pool": "test/model/exact",

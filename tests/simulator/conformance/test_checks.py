@@ -35,6 +35,7 @@ from simulator.pools.pool import Pool
 from simulator.replay.recording import DECISIONS, Replayed
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
+from simulator.signals import SIGNALS, TOKEN_SIGNALS
 
 HEADER = "import numpy as np\nfrom simulator import *\n"
 POLICY = HEADER + "class P(Policy):\n    def solve(self, problem, sampler):\n"
@@ -211,6 +212,23 @@ CANARIES = {
         "        sampler.judge([(0, 1)])\n"
         "        return None\n",
     ),
+    "looks at the entropy of the next token": (
+        "look-ahead",
+        POLICY.replace("):\n    def", "):\n    requires = {'entropy'}\n    def")
+        + "        traces = sampler.start(sampler.budget)\n"
+        "        sampler.decode(traces, tokens=20)\n"
+        "        stored, order = sampler._engine.problem, sampler._engine.order\n"
+        "        values = stored.token_signal('entropy')\n"
+        "        ahead = [values.of(row, 40)[20:].mean() for row in order.tolist()]\n"
+        "        best = traces[np.array(ahead) <= np.median(ahead)]\n"
+        "        return majority_vote(sampler.decode(best))\n",
+    ),
+    "reads entropies without saying so": (
+        "requires",
+        POLICY + "        traces = sampler.start(sampler.budget)\n"
+        "        finished = sampler.decode(traces, until=SignalAbove('entropy', 9.0, 5))\n"
+        "        return finished.answer[finished.mean('entropy').argmin()]\n",
+    ),
     "reads confidences without saying so": (
         "requires",
         POLICY + "        traces = sampler.start(sampler.budget)\n"
@@ -293,8 +311,12 @@ def test_another_future_leaves_what_was_revealed(pool: Pool) -> None:
         assert other.texts[row].startswith(seen)
         assert (other.token_ends[row][:known] == ends[:known]).all()
         assert len(other.token_ends[row]) == other.lengths[row]
-        assert (other.confidence.of(row, known) == problem.confidence.of(row, known)).all()
-        assert len(other.confidence.of(row)) == other.lengths[row]
+        for name in TOKEN_SIGNALS:
+            ours, theirs = other.token_signal(name), problem.token_signal(name)
+            assert (ours.of(row, known) == theirs.of(row, known)).all()
+            assert len(ours.of(row)) == other.lengths[row]
+            if known < len(theirs.of(row)):
+                assert (ours.of(row)[known:][:5] != theirs.of(row)[known:][:5]).any()
         if not finished[row]:
             assert other.texts[row] != problem.texts[row]
     rows = np.arange(len(tokens))
@@ -324,7 +346,7 @@ def test_relabelling_twice_comes_back(pool: Pool, random: object) -> None:
 def test_a_stripped_problem_has_no_other_signal(pool: Pool) -> None:
     problem = stripped(pool.problems[0], frozenset({"probes"}))
     assert problem.pool.info.signals == ["probes"]
-    assert pool.info.signals == ["text", "confidence", "probes"]
+    assert pool.info.signals == [*SIGNALS]
 
 
 def test_a_difference_is_told_by_its_first_trace(pool: Pool) -> None:
@@ -366,15 +388,21 @@ def test_the_order_in_which_labels_came_up_is_no_difference(pool: Pool) -> None:
     assert difference(base, Replayed(decisions, base.answers)) == ""
 
 
-@pytest.mark.parametrize("first", ["texts", "confidence", "probes"])
+@pytest.mark.parametrize("first", ["texts", "probes", *TOKEN_SIGNALS])
 def test_another_future_does_not_depend_on_what_is_asked_first(pool: Pool, first: str) -> None:
     problem = pool.problems[0]
     nothing = np.zeros(len(problem.lengths), dtype=np.int64)
     revealed = Revealed(nothing, nothing > 0)
     one, two = (scrambled(problem, revealed, np.random.default_rng(3)) for _ in range(2))
-    getattr(two, first)
+    if first in TOKEN_SIGNALS:
+        two.token_signal(first)
+    else:
+        getattr(two, first)
     assert one.texts == two.texts
-    assert (one.confidence.values == two.confidence.values).all()
+    for name in TOKEN_SIGNALS:
+        assert (one.token_signal(name).values == two.token_signal(name).values).all()
+    made = [one.token_signal(name).values for name in TOKEN_SIGNALS]
+    assert not np.array_equal(made[0] / made[0].max(), made[1] / made[1].max())
     assert (one.probes.answers == two.probes.answers).all()
     assert (one.probes.positions == two.probes.positions).all()
 
@@ -386,4 +414,4 @@ def test_signals_are_read_once_for_all_that_is_made_of_a_problem(pool: Pool) -> 
     assert other.question == "?"
     assert other.texts is problem.texts
     assert other.token_ends is problem.token_ends
-    assert other.confidence is problem.confidence
+    assert other.token_signal("confidence") is problem.token_signal("confidence")

@@ -25,10 +25,12 @@ from simulator.generated.confidence import GROUP_TOKENS, LOWEST_GROUP_AUROC, con
 from simulator.generated.draws import Bools, Floats
 from simulator.generated.pools import SEED, generated_problems, make_pool, pool_folder
 from simulator.generated.text import TOPICS
+from simulator.generated.token_signals import entropy
 from simulator.pools.check import check_pool
 from simulator.pools.pool import Pool
 from simulator.pools.records import ProblemRecord
 from simulator.pools.writer import PoolWriter
+from simulator.signals import SIGNALS, TOKEN_SIGNALS
 
 SMALL, PAPER = SIZES["small"], SIZES["paper"]
 QWEN_AIME24, QWEN_AIME25, OSS_GPQA = CELLS[3], CELLS[4], CELLS[8]
@@ -146,19 +148,31 @@ def test_lowest_group_confidence_tells_right_from_wrong(cell: Cell) -> None:
 
 def test_confidences_have_three_decimals_and_hang_together(records: list[ProblemRecord]) -> None:
     longest = max((trace for p in records for trace in p.traces), key=lambda t: t.num_tokens)
-    series = longest.confidence
-    assert series is not None
+    series = longest.token_signals["confidence"]
     assert np.array_equal(np.round(series * 1000) / 1000.0, series)
     groups = series[: len(series) // 20 * 20].reshape(-1, 20).mean(axis=1)
     assert np.corrcoef(groups[:-1], groups[1:])[0, 1] > 0.2  # 0 where tokens are independent
+
+
+def test_entropy_follows_confidence_as_probabilities_that_fall_with_rank_make_it() -> None:
+    # Probabilities 1, 1/2, 1/4, ... of 20 tokens: confidence (19/2) ln 2 + ln 2 = 7.278 but for
+    # 1e-6, entropy 2 ln 2 = 1.386. All alike: ln 20 = 2.996 both. Noise has a median of 1.
+    rng = np.random.default_rng(0)
+    for confidence, expected in ((7.278, 1.386), (2.996, 2.996), (1.0, 2.996)):
+        made = entropy(rng, np.full(100_001, confidence))
+        assert np.array_equal(np.round(made * 1000) / 1000.0, made)
+        assert np.median(made) == pytest.approx(expected, rel=0.01)
+        assert 0 <= made.min() <= made.max() <= 2.996
+    rising = np.linspace(6, 25, 1000)
+    assert -1 < np.corrcoef(rising.tolist(), entropy(rng, rising).tolist())[0, 1] < -0.7
 
 
 def test_signals_are_as_long_as_their_trace(records: list[ProblemRecord]) -> None:
     interval = SMALL.tokens(500)
     for problem in records:
         for trace in problem.traces:
-            assert trace.confidence is not None
-            assert len(trace.confidence) == trace.num_tokens
+            assert set(trace.token_signals) == set(TOKEN_SIGNALS)
+            assert {len(each) for each in trace.token_signals.values()} == {trace.num_tokens}
             assert trace.probe_positions is not None
             assert trace.probe_positions.tolist() == [*range(interval, trace.num_tokens, interval)]
             assert trace.probe_answers is not None
@@ -187,7 +201,7 @@ def test_text_turns_at_reasoning_words(records: list[ProblemRecord]) -> None:
 
 def test_prefixes_say_something_about_the_final_answer() -> None:
     scores, same = [], []
-    for problem in generated_problems(QWEN_AIME25, SMALL, text=True, confidence=False):
+    for problem in generated_problems(QWEN_AIME25, SMALL, text=True, signals=False):
         told = [trace for trace in problem.traces if trace.answer is not None]
         prefixes = [(trace.text or "").split()[:250] for trace in told]
         counts = np.array([[prefix.count(topic) for topic in TOPICS] for prefix in prefixes])
@@ -200,12 +214,12 @@ def test_prefixes_say_something_about_the_final_answer() -> None:
 
 def test_leaving_out_a_signal_changes_no_other() -> None:
     whole = next(generated_problems(QWEN_AIME24, SMALL, text=True))
-    bare = next(generated_problems(QWEN_AIME24, SMALL, confidence=False))
+    bare = next(generated_problems(QWEN_AIME24, SMALL, signals=False))
     for one, other in zip(whole.traces, bare.traces, strict=True):
         assert (one.num_tokens, one.answer) == (other.num_tokens, other.answer)
         assert one.probe_answers == other.probe_answers
         assert other.text is None
-        assert other.confidence is None
+        assert other.token_signals == {}
 
 
 # Pools
@@ -225,14 +239,20 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_traces_change_only_with_the_version(records: list[ProblemRecord]) -> None:
     # Not a worked-out value: whoever changes a trace must raise the version.
-    digest = hashlib.sha256()
+    digest, entropies = hashlib.sha256(), hashlib.sha256()
     for problem in records:
         for trace in problem.traces:
-            assert trace.confidence is not None
             line = (problem.gold_answer, trace.num_tokens, trace.answer, trace.probe_answers)
             digest.update(repr((*line, trace.text)).encode())
-            digest.update(np.rint(trace.confidence * 1000).astype("<u2").tobytes())
-    assert (pools.VERSION, digest.hexdigest()[:16]) == ("1", "cbd745803d352e15")
+            signals = {
+                name: np.rint(values * 1000).astype("<u2").tobytes()
+                for name, values in trace.token_signals.items()
+            }
+            digest.update(signals["confidence"])
+            entropies.update(signals["entropy"])
+    assert pools.VERSION.split("+")[:2] == ["1", "entropy"]
+    assert digest.hexdigest()[:16] == "cbd745803d352e15"
+    assert entropies.hexdigest()[:16] == "eaf904e1698a13b6"
 
 
 @each_cell
@@ -244,7 +264,7 @@ def test_a_small_pool_is_sound_and_has_every_signal(tmp_path: Path, cell: Cell) 
     assert pool.name == f"generated/{cell.model}/{cell.benchmark}"
     assert pool.info.synthetic
     assert pool.info.token_accuracy == "exact"
-    assert pool.info.signals == ["text", "confidence", "probes"]
+    assert pool.info.signals == [*SIGNALS]
     assert pool.info.tokens / pool.info.traces == pytest.approx(cell.mean_tokens / 20, rel=0.02)
     choice = cell.benchmark == "gpqa-diamond"
     for problem in pool.problems:
@@ -255,10 +275,22 @@ def test_a_small_pool_is_sound_and_has_every_signal(tmp_path: Path, cell: Cell) 
         assert "no real question" in problem.question
 
 
-def test_confidences_are_stored_as_thousandths(tmp_path: Path) -> None:
+def test_token_signals_are_stored_as_thousandths(tmp_path: Path) -> None:
     make_pool(tmp_path, OSS_GPQA, SMALL)
-    table = Pool(pool_folder(tmp_path, OSS_GPQA)).read_signal("confidence", 0, ["confidence"])
-    assert str(table["confidence"].type.value_type) == "uint16"
+    for name in TOKEN_SIGNALS:
+        table = Pool(pool_folder(tmp_path, OSS_GPQA)).read_signal(name, 0, [name])
+        assert str(table[name].type.value_type) == "uint16"
+
+
+def test_a_pool_of_another_version_of_the_generator_is_named_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_pool(tmp_path, OSS_GPQA, SMALL)
+    assert pools.made_as(tmp_path, OSS_GPQA) == pools.revision(SMALL, SEED, text=False)
+    version = pools.VERSION
+    monkeypatch.setattr(pools, "VERSION", "9")
+    made = pools.made_as(tmp_path, OSS_GPQA)
+    assert made == f"small size, seed {SEED}, by version {version} of the generator"
 
 
 def test_no_more_than_one_problem_is_in_memory(

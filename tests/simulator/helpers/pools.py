@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from simulator.policy.sampler import Sampler
 from simulator.pools.pool import Pool, PoolInfo, StoredProblem
@@ -18,13 +19,24 @@ from simulator.replay.serving import Serving
 
 @dataclass(frozen=True)
 class T:
-    """One trace: its length in tokens, its answer, and its probes as {tokens: answer}."""
+    """One trace: its length in tokens, its answer, and its probes as {tokens: answer}.
+
+    `signals` are token signals other than confidence, by name.
+    """
 
     num_tokens: int
     answer: str | None
     probes: Mapping[int, str | None] | None = None
     text: str | None = None
     confidence: Sequence[float] | None = None
+    signals: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+    @property
+    def token_signals(self) -> dict[str, npt.NDArray[np.float64]]:
+        """All of them by name."""
+        confidence = {} if self.confidence is None else {"confidence": self.confidence}
+        values = {**confidence, **self.signals}
+        return {name: np.array(each, dtype=np.float64) for name, each in values.items()}
 
 
 def write_pool(
@@ -45,9 +57,7 @@ def write_pool(
                     num_tokens=trace.num_tokens,
                     answer=trace.answer,
                     text=trace.text,
-                    confidence=None
-                    if trace.confidence is None
-                    else np.array(trace.confidence, dtype=np.float64),
+                    token_signals=trace.token_signals,
                     probe_positions=None if trace.probes is None else np.array([*trace.probes]),
                     probe_answers=None if trace.probes is None else [*trace.probes.values()],
                 )

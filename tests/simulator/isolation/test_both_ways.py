@@ -58,6 +58,7 @@ def trace(number: int) -> T:
         {at: str((at + number) % 3) for at in range(5, length, 5)},
         text=" ".join(WORDS[(number + at * at) % len(WORDS)] for at in range(length // 2)),
         confidence=[(number * 7 + at * at * 13) % 17 + 0.125 for at in range(length)],
+        signals={"entropy": [(number * 5 + at * at * 11) % 13 / 7 for at in range(length)]},
     )
 
 
@@ -190,6 +191,10 @@ class Random(Policy):
         return sampler.decode(traces, until=ProbesAgree(max(1, what)))
     def below(self, sampler, traces, what):
         return sampler.decode(traces, until=GroupConfidenceBelow(np.float64(what), window=3))
+    def above(self, sampler, traces, what):
+        return sampler.decode(traces, until=SignalAbove("entropy", np.float64(what / 7), window=3))
+    def under(self, sampler, traces, what):
+        return sampler.decode(traces, until=SignalBelow("entropy", what / 7, 2), tokens=20)
     def words(self, sampler, traces, what):
         return sampler.decode(traces, until=ReasoningWords(max(1, what)), tokens=40)
     def match(self, sampler, traces, what):
@@ -199,8 +204,12 @@ class Random(Policy):
     def text(self, sampler, traces, what): return traces.text
     def one_text(self, sampler, traces, what): return [each.text for each in traces][:what]
     def confidence(self, sampler, traces, what): return traces.confidence(what or None)
-    def lowest(self, sampler, traces, what): return traces.lowest_confidence(what)
-    def bottom(self, sampler, traces, what): return traces.bottom_confidence(0.1 * what, 4)
+    def group(self, sampler, traces, what): return traces.lowest_confidence(what)
+    def low_groups(self, sampler, traces, what): return traces.bottom_confidence(0.1 * what, 4)
+    def mean(self, sampler, traces, what): return traces.mean("entropy", what or None)
+    def lowest(self, sampler, traces, what): return traces.lowest("entropy", what)
+    def bottom(self, sampler, traces, what): return traces.bottom("entropy", 0.1 * what, 4)
+    def signal(self, sampler, traces, what): return [each.signal("entropy") for each in traces]
     def every(self, sampler, traces, what): return [each.confidence for each in traces]
     def clock(self, sampler, traces, what): return sampler.clock, sampler.probe_calls
     def ledger(self, sampler, traces, what): return sampler.judge_calls, sampler.judge_tokens
@@ -276,6 +285,10 @@ def test_every_call_of_the_api_is_made_above() -> None:
         "traces = sampler.start(2); sampler.stop(traces); sampler.decode(traces)",
         "sampler.start(2).bottom_confidence(float('nan'))",
         "sampler.start(2).confidence(0)",
+        "sampler.start(2).mean('surprise')",
+        "sampler.start(2).lowest(['entropy'])",
+        "sampler.start(2)[0].signal(None)",
+        "sampler.decode(sampler.start(2), until=SignalAbove('surprise', 1))",
         "sampler.start(2)[[0, 0]]",
         "sampler.start(2)[5]",
         "1 / 0",
@@ -295,7 +308,7 @@ def test_what_a_policy_does_wrong_is_told_in_the_same_words(
 ) -> None:
     file = tmp_path / "wrong.py"
     file.write_text(
-        "import numpy as np\nfrom simulator import Policy\nclass Wrong(Policy):\n"
+        "import numpy as np\nfrom simulator import Policy, SignalAbove\nclass Wrong(Policy):\n"
         f"    def solve(self, problem, sampler):\n        {call}\n"
     )
     told = []

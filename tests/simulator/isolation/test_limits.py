@@ -535,7 +535,7 @@ PROTOCOL = {
     "what it printed": "b'the answer is 7\\n' * 9",
     "a trace that it has not": "frame('decode', np.array([3]).tobytes(), 1, None, None)",
     "not a number": "frame('decode', np.array([0]).tobytes(), float('nan'), None, None)",
-    "an infinite share": "frame('bottom_confidence', b'', float('inf'), 3)",
+    "an infinite share": "frame('bottom_signal', 'entropy', b'', float('inf'), 3)",
     "an answer, and one for the next problem": (
         "frame('done', ['text', '7']) + frame('done', ['text', '7'])"
     ),

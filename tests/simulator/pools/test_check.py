@@ -31,7 +31,10 @@ def pool(tmp_path: Path) -> Path:
             answer,
             text="ab cd ef",
             token_ends=np.array([2, 3, 5, 8]),
-            confidence=np.array([1.0, 2.5, 3.25, 4.125]),
+            token_signals={
+                "confidence": np.array([1.0, 2.5, 3.25, 4.125]),
+                "entropy": np.array([2.0, 1.5, 0.5, 0.125]),
+            },
             probe_positions=np.array([2, 4]),
             probe_answers=[None, "9"],
         )
@@ -91,7 +94,8 @@ def put(column: str, value: Any, row: int = 0) -> Callable[[list[dict[str, Any]]
         ("traces", put("correct", True, 1), "correct is True, but its class is graded otherwise"),
         ("classes", put("answer_class", 5), "problem 'a': class 5 out of order"),
         ("classes", put("answer", "9"), "'9' has two classes"),
-        ("confidence", put("confidence", [1000]), "('a', 0): 1 confidences for 4 tokens"),
+        ("confidence", put("confidence", [1000]), "('a', 0): 1 values of confidence for 4 tokens"),
+        ("entropy", put("entropy", [9] * 5), "('a', 0): 5 values of entropy for 4 tokens"),
         ("confidence", put("trace_id", 3), "row group 0 does not hold the traces of problem 'a'"),
         ("probes", put("position", [4, 2]), "positions do not ascend"),
         ("probes", put("position", [2, 5]), "a probe outside of its 4 tokens"),

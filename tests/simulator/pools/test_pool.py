@@ -20,9 +20,10 @@ from simulator.pools.writer import PoolWriter, as_thousandths
 
 
 def record(problem_id: str, *confidences: Sequence[float]) -> ProblemRecord:
+    arrays = [np.array(values, dtype=np.float64) for values in confidences]
     traces = [
-        TraceRecord(i, len(values), "1", confidence=np.array(values, dtype=np.float64))
-        for i, values in enumerate(confidences)
+        TraceRecord(i, len(values), "1", token_signals={"confidence": values})
+        for i, values in enumerate(arrays)
     ]
     return ProblemRecord(problem_id, None, "1", "math", traces)
 
@@ -44,7 +45,7 @@ def test_confidences_of_three_decimals_are_kept_as_thousandths(tmp_path: Path) -
     values = [0.0, 12.345, 65.535, 0.001]
     pool = write(tmp_path, record("p", values, [7.1]))
     assert stored_type(pool) == "uint16"
-    confidence = pool.problems[0].confidence
+    confidence = pool.problems[0].token_signal("confidence")
     assert confidence.of(0).tolist() == values  # exactly: thousandths lose nothing
     assert confidence.of(1).tolist() == [7.1]
     assert confidence.of(0, 2).tolist() == [0.0, 12.345]
@@ -56,7 +57,7 @@ def test_one_value_that_does_not_fit_keeps_the_whole_pool_in_float32(
 ) -> None:
     pool = write(tmp_path, record("a", [1.5, 2.25]), record("b", [3.0, misfit]), record("c", [4.0]))
     assert stored_type(pool) == "float"
-    found = [problem.confidence.of(0).tolist() for problem in pool.problems]
+    found = [problem.token_signal("confidence").of(0).tolist() for problem in pool.problems]
     assert found == [[1.5, 2.25], [3.0, float(np.float32(misfit))], [4.0]]
 
 
@@ -116,7 +117,7 @@ def test_a_taken_name_is_refused_unless_it_may_be_replaced(tmp_path: Path) -> No
     info = PoolInfo("test", "model", "tiny", "test", "1", "total")
     with PoolWriter(tmp_path, info, replace=True) as writer:
         writer.add(record("p", [2.0]))
-    assert Pool(writer.path).problems[0].confidence.of(0).tolist() == [2.0]
+    assert Pool(writer.path).problems[0].token_signal("confidence").of(0).tolist() == [2.0]
     assert [path.name for path in writer.path.parent.iterdir()] == ["tiny"]
 
 

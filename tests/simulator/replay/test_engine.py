@@ -24,6 +24,7 @@ from simulator.rules.stop_rules import (
     AnyOf,
     ProbesAgree,
     ReasoningWords,
+    SignalAbove,
     StopRule,
     TextMatches,
 )
@@ -659,7 +660,10 @@ def test_stopping_what_has_finished_changes_nothing(tmp_path: Path) -> None:
         sampler.decode(traces[::-1][1:], tokens=0)
 
 
-@pytest.mark.parametrize("signal", ["probe", "until", "text", "confidence", "each confidence"])
+LACKING = ["probe", "until", "until above", "text", "confidence", "each confidence", "mean"]
+
+
+@pytest.mark.parametrize("signal", LACKING)
 def test_a_signal_that_the_pool_lacks_is_named(tmp_path: Path, signal: str) -> None:
     sampler, traces = begin(tmp_path, [T(10, "1"), T(20, "2")])
     sampler.decode(traces, tokens=5)
@@ -669,6 +673,8 @@ def test_a_signal_that_the_pool_lacks_is_named(tmp_path: Path, signal: str) -> N
         "text": lambda: traces.text,
         "confidence": lambda: traces.confidence(),
         "each confidence": lambda: traces[0].confidence,
+        "mean": lambda: traces.mean("entropy"),
+        "until above": lambda: sampler.decode(traces, until=SignalAbove("entropy", 0.0, 1)),
     }
     with pytest.raises(SamplerError, match="pool test/model/tiny has no ") as told:
         asks[signal]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from simulator.rules.stop_rules import (
     GroupConfidenceBelow,
     ProbesAgree,
     ReasoningWords,
+    SignalAbove,
+    SignalBelow,
     StopRule,
     TextMatches,
     check_rule,
@@ -395,10 +398,14 @@ def test_every_rule_is_known_by_its_own_name_and_made_anew_from_its_fields() -> 
         GroupConfidenceBelow(1.5),
         ProbesAgree(2),
         ReasoningWords(25),
+        SignalAbove("entropy", 0.5),
+        SignalBelow("entropy", 0.5, 7),
         TextMatches("a"),
     ]
     assert [*RULES] == [type(rule).__name__ for rule in rules]
     for rule in rules:
         check_rule(rule)
-        fields = {name: getattr(rule, name) for name in rule.__dataclass_fields__}
+        fields = {
+            each.name: getattr(rule, each.name) for each in dataclasses.fields(rule) if each.init
+        }
         assert RULES[type(rule).__name__](**fields) == rule

@@ -102,7 +102,7 @@ def test_offline_files_by_hand(tmp_path: Path) -> None:
     assert first.answer_class.tolist() == [0, 1, -1]
     assert first.correct.tolist() == [True, False, False]
     assert first.texts == [SEVEN, EIGHT, "?"]
-    assert first.confidence.of(1).tolist() == [10.0, 10.001, 10.002, 10.003, 10.004]
+    assert first.token_signal("confidence").of(1).tolist() == [10.0, 10.001, 10.002, 10.003, 10.004]
     stored = pq.read_schema(report.path / "confidence.parquet").field("confidence")
     assert str(stored.type.value_type) == "uint16"
 
@@ -112,7 +112,7 @@ def test_confidences_may_be_arrays(tmp_path: Path, numbers: Any) -> None:
     confs = numbers([1.5, 2.25])
     path = write(tmp_path, offline(0, trace(SEVEN, 2, confs=confs)))
     problem = Pool(import_files(tmp_path, path).path).problems[0]
-    assert problem.confidence.of(0).tolist() == [1.5, 2.25]
+    assert problem.token_signal("confidence").of(0).tolist() == [1.5, 2.25]
 
 
 def test_runs_of_a_problem_go_on_where_the_one_before_ends(tmp_path: Path) -> None:

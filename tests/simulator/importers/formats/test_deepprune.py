@@ -101,7 +101,9 @@ def load_value(folder: Path, value: Any, name: str = "traces.json", **options: A
 def confidences(report: ImportReport) -> list[list[float]]:
     """Of each trace of a pool's first problem."""
     problem = Pool(report.path).problems[0]
-    return [problem.confidence.of(row).tolist() for row in range(len(problem.lengths))]
+    return [
+        problem.token_signal("confidence").of(row).tolist() for row in range(len(problem.lengths))
+    ]
 
 
 SHAPES = [
@@ -250,6 +252,25 @@ def test_log_probabilities_become_confidences(tmp_path: Path) -> None:
     assert report.tokens == 4
     assert "confidence is minus the mean of the top 2 log-probabilities of a token" in report.notes
     assert confidences(report) == [[2.0, 1.0], [2.0, 0.5]]
+    # differences of 2, 1, 0 and 1: 0.8808 and 0.1192, 0.7311 and 0.2689, halves
+    expected = [[0.365334, 0.582203], [0.693147, 0.582203]]
+    entropy = Pool(report.path).problems[0].token_signal("entropy")
+    for row, values in enumerate(expected):
+        assert entropy.of(row).tolist() == pytest.approx(values, abs=1e-6)
+
+
+def test_a_column_of_its_own_goes_before_log_probabilities(tmp_path: Path) -> None:
+    tops = [[[-1.0, -3.0], [-0.5, -1.5]]]
+    item = {"qid": "q", "true_answer": "1", "answers": ["1"], "logprobs": tops}
+    columns = {"confs": [[7.0, 8.0]], "token_entropies": [[0.5, 0.25]]}
+    report = load_value(tmp_path, [item | columns])
+    assert {"confidence", "entropy"} <= set(report.signals)
+    stored = Pool(report.path).problems[0]
+    assert confidences(report) == [[7.0, 8.0]]
+    assert stored.token_signal("entropy").of(0).tolist() == [0.5, 0.25]
+    without = load_value(tmp_path / "without", [item], field_map={"entropy": ""})
+    assert "confidence" in without.signals
+    assert "entropy" not in without.signals
 
 
 def test_single_log_probabilities_are_no_confidence_unless_mapped(tmp_path: Path) -> None:
@@ -324,6 +345,7 @@ UNCLEAR = [
         "answer may be regex_answers; map it with --map answer=r",
     ),
     ({**PROBLEM, "group_confs": [[0.5]]}, "confidence may be group_confs"),
+    ({**PROBLEM, "group_entropy": [[0.5]]}, "entropy may be group_entropy"),
     ({**PROBLEM, "the_logprobs": [[[-0.5]]]}, "logprobs may be the_logprobs"),
     (
         {"qid": "q", "true_answer": "2", "traces": [{"content": "a", "reasoning": "b"}]},

@@ -17,6 +17,7 @@ from simulator.errors import UserError
 from simulator.importers.import_pool import ImportReport, import_pool
 from simulator.importers.importer import ImportOptions
 from simulator.pools.pool import Pool
+from simulator.signals import TOKEN_SIGNALS
 
 Row = dict[str, Any]
 
@@ -138,12 +139,20 @@ def test_rows_without_an_answer_column_may_announce_it_in_the_text(tmp_path: Pat
     assert problem.answer_class.tolist() == [0, 0, -1, 0]
 
 
-def test_confidences_are_kept(tmp_path: Path) -> None:
-    rows = [{**GOOD, "num_tokens": 3, "confidence": [0.5, 12, 3.25]}]
+@pytest.mark.parametrize("name", TOKEN_SIGNALS)
+def test_token_signals_are_kept(tmp_path: Path, name: str) -> None:
+    rows = [
+        {**GOOD, "num_tokens": 3, name: [0.5, 12, 3.25]},
+        {**GOOD, "num_tokens": 1, name: [-0.3]},
+    ]
     report = import_rows(tmp_path, rows)
-    assert report.signals == ["confidence"]
-    confidence = Pool(report.path).problems[0].confidence.of(0)
-    assert np.array_equal(confidence, [0.5, 12.0, 3.25])
+    assert report.signals == [name]
+    stored = Pool(report.path).problems[0].token_signal(name)
+    assert stored.of(0).tolist() == [0.5, 12.0, 3.25]
+    assert stored.of(1).tolist() == [np.float32(-0.3)]
+    (tmp_path / "short").mkdir()
+    with pytest.raises(UserError, match=f"{name} and num_tokens differ .*--map {name}="):
+        import_rows(tmp_path / "short", [{**GOOD, "num_tokens": 2, name: [1.0]}])
 
 
 def test_trace_ids_are_kept_and_kinds_can_be_forced(tmp_path: Path) -> None:
@@ -262,9 +271,9 @@ def test_texts_and_confidences_come_back_in_whatever_order_they_stand(tmp_path: 
     for p, problem in enumerate(pool.problems):
         assert list(problem.texts) == [said[p, k] for k in range(5)]
         for k in range(5):
-            start, end = problem.confidence.offsets[k : k + 2]
+            start, end = problem.token_signal("confidence").offsets[k : k + 2]
             expected = [p + n / 1024 for n in range(k + 1)]
-            assert problem.confidence.values[start:end].tolist() == expected
+            assert problem.token_signal("confidence").values[start:end].tolist() == expected
 
 
 def test_probes_by_hand(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from simulator.errors import UserError
 from simulator.importers.import_pool import ImportReport, import_pool
 from simulator.importers.importer import ImportOptions
-from simulator.importers.token_confidence import ConfidenceTally, ends_of_tokens
+from simulator.importers.logprobs import FROM_LOGPROBS, SignalTally, ends_of_tokens
 from simulator.pools.pool import Pool
 
 Row = dict[str, Any]
@@ -99,16 +100,21 @@ def load_path(folder: Path, path: Path, **options: Any) -> ImportReport:
 def test_completions_with_logprobs_are_exact(tmp_path: Path) -> None:
     report = load(tmp_path, asked(completion(r"\boxed{4} ok", logprobs=LEGACY)))
     assert (report.problems, report.traces, report.tokens) == (1, 1, 3)
-    assert (report.token_accuracy, report.signals) == ("exact", ["text", "confidence"])
-    assert report.notes == [
+    assert (report.token_accuracy, report.signals) == ("exact", ["text", *FROM_LOGPROBS])
+    assert len(report.notes) == len(FROM_LOGPROBS) + 2
+    assert [*report.notes[:2], *report.notes[-2:]] == [
         "confidence is minus the mean of the top 2 log-probabilities of a token",
+        "entropy is that of the top 2 probabilities of a token, renormalised, in nats",
         "1 tokens have fewer log-probabilities than their trace's others",
         "1 traces have another number of tokens in usage than with log-probabilities; "
         "the latter was used",
     ]
     problem = Pool(report.path).problems[0]
     assert problem.correct.tolist() == [True]
-    assert problem.confidence.of(0).tolist() == [1.5, 1.0, 0.0]
+    assert problem.token_signal("confidence").of(0).tolist() == [1.5, 1.0, 0.0]
+    # 1 / (1 + 1 / e) = 0.7311 and 0.2689 in the first two: 0.7311 x 0.3133 + 0.2689 x 1.3133
+    expected = [0.582203, 0.582203, 0.0]
+    assert problem.token_signal("entropy").of(0).tolist() == pytest.approx(expected, abs=1e-6)
     assert np.asarray(problem.token_ends[0]).tolist() == [6, 9, 12]
 
 
@@ -133,7 +139,10 @@ def test_chat_completions_with_reasoning_and_characters_of_several_tokens(tmp_pa
     assert problem.texts == ["<think>hm 😀</think>ANSWER: 4"]
     # "<think>" 7, "hm " 10, half a character 10, all of it 11, "</think>" 19, the rest 28
     assert np.asarray(problem.token_ends[0]).tolist() == [7, 10, 10, 11, 19, 28, 28]
-    assert problem.confidence.of(0).tolist() == [2.0] * 7
+    assert problem.token_signal("confidence").of(0).tolist() == [2.0] * 7
+    # 0.8808 x 0.1269 + 0.1192 x 2.1269
+    entropies = problem.token_signal("entropy").of(0).tolist()
+    assert entropies == pytest.approx([0.365334] * 7, abs=1e-6)
     assert problem.correct.tolist() == [True]
 
 
@@ -181,10 +190,12 @@ def test_sampled_log_probabilities_alone_are_no_confidence(tmp_path: Path) -> No
     assert any("request top_logprobs" in note for note in report.notes)
 
 
-def test_text_and_confidence_can_be_left_out(tmp_path: Path) -> None:
+def test_text_and_token_signals_can_be_left_out(tmp_path: Path) -> None:
     line = asked(completion(r"\boxed{4} ok", logprobs=LEGACY))
-    report = load(tmp_path, line, field_map={"text": "", "confidence": ""})
+    report = load(tmp_path, line, field_map=dict.fromkeys(("text", *FROM_LOGPROBS), ""))
     assert (report.signals, report.token_accuracy, report.tokens) == ([], "total", 3)
+    others = load(tmp_path / "one", line, field_map={"text": "", "confidence": ""})
+    assert others.signals == [name for name in FROM_LOGPROBS if name != "confidence"]
     assert Pool(report.path).problems[0].correct.tolist() == [True]
 
 
@@ -336,9 +347,29 @@ def test_confidence_is_minus_the_mean_of_the_k_largest(rows: list[list[float]]) 
     counts = [len(row) for row in rows]
     k = min(20, sorted(counts)[(len(counts) - 1) // 2])
     expected = [-sum(sorted(row)[-k:]) / min(k, len(row)) for row in rows]
-    assert np.allclose(ConfidenceTally().confidence(rows), expected)
+    assert np.allclose(SignalTally().signals(rows)["confidence"], expected)
     named = [{str(n): value for n, value in enumerate(row)} for row in rows]
-    assert np.allclose(ConfidenceTally().confidence(named), expected)
+    assert np.allclose(SignalTally().signals(named)["confidence"], expected)
+
+
+@given(st.lists(st.lists(LOGPROB, min_size=2, max_size=24), min_size=1, max_size=12))
+def test_entropy_is_that_of_the_k_largest_probabilities(rows: list[list[float]]) -> None:
+    k = min(20, sorted(map(len, rows))[(len(rows) - 1) // 2])
+    expected = []
+    for row in rows:
+        top = sorted(row)[-k:]
+        probabilities = [math.exp(value - top[-1]) for value in top]
+        shares = [each / sum(probabilities) for each in probabilities]
+        expected.append(-sum(share * math.log(share) for share in shares if share))
+    assert np.allclose(SignalTally().signals(rows)["entropy"], expected, atol=1e-12)
+
+
+def test_single_logprobs_have_no_entropy() -> None:
+    tally = SignalTally()
+    assert set(tally.signals([[-1.0], [-2.0]])) == {"confidence"}
+    assert tally.notes() == [
+        "confidence is minus the mean of the top 1 log-probabilities of a token"
+    ]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), st.data())

@@ -1,9 +1,10 @@
-"""Group confidence: the mean of the last `window` tokens (arXiv 2508.15260, section 3.1).
+"""Group means of a token signal: the mean of the last `window` tokens.
 
-A group ends at each token from the `window`-th on; in a shorter trace, the mean of all tokens
-stands in for a group. All functions here take the confidences as a pool stores them: thousandths
-in uint16, whose sums are whole numbers and therefore exact, or float32, whose sums are taken in
-float64 from the trace's first token on. No later token changes a bit of a group's value.
+Those of confidence are the group confidences of arXiv 2508.15260, section 3.1. A group ends at each
+token from the `window`-th on; in a shorter trace, the mean of all tokens stands in for a group. All
+functions here take the numbers as a pool stores them: thousandths in uint16, whose sums are whole
+numbers and therefore exact, or float32, whose sums are taken in float64 from the trace's first
+token on. No later token changes a bit of a group's mean.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 Stored = npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 
+BELOW, ABOVE = -1, 1
+"""Sides of a threshold."""
+
 _BLOCK = 64
-"""Number of groups that are compared with the running minimum at once."""
+"""Number of groups that are compared with the running extreme at once."""
 
 _AT_ONCE = 2**15
 """Number of tokens that a staircase reads at once, unless the window is longer."""
@@ -32,7 +36,7 @@ _UINT32_WINDOW = 2**16
 
 
 def _scale(stored: Stored) -> float:
-    """Return the number of stored units in a confidence of 1."""
+    """Return the number of stored units in a value of 1."""
     return 1000.0 if stored.dtype == np.uint16 else 1.0
 
 
@@ -56,12 +60,12 @@ def group_sums(stored: Stored, window: int) -> npt.NDArray[Any]:
     return groups
 
 
-def groups_below(stored: Stored, threshold: float, window: int) -> npt.NDArray[np.bool_]:
-    """Check which groups are below `threshold`; shape as `group_sums`."""
-    return group_sums(stored, window) / (_scale(stored) * window) < threshold
+def groups_past(stored: Stored, threshold: float, window: int, side: int) -> npt.NDArray[np.bool_]:
+    """Check which groups are on that side of `threshold`, not at it; shape as `group_sums`."""
+    return group_sums(stored, window) / (side * _scale(stored) * window) > side * threshold
 
 
-def mean_confidence(stored: Stored, window: int | None = None) -> float:
+def mean_of_last(stored: Stored, window: int | None = None) -> float:
     """Return the mean of the last `window` tokens (None: of all); NaN without a token."""
     if window is not None:
         stored = stored[max(0, len(stored) - window) :]
@@ -71,59 +75,79 @@ def mean_confidence(stored: Stored, window: int | None = None) -> float:
     return float(total / (_scale(stored) * len(stored)))
 
 
-def bottom_confidence(stored: Stored, share: float, window: int) -> float:
+def bottom_groups(stored: Stored, share: float, window: int) -> float:
     """Return the mean of the lowest `share` of groups, at least one; NaN without a token."""
     sums = group_sums(stored, window)
     if not len(sums):
-        return mean_confidence(stored)
+        return mean_of_last(stored)
     count = max(1, int(share * len(sums)))
-    lowest = np.partition(sums, count - 1)[:count]
-    total = lowest.sum(dtype=np.float64 if sums.dtype == np.float64 else np.uint64)
+    least = np.partition(sums, count - 1)[:count]
+    total = least.sum(dtype=np.float64 if sums.dtype == np.float64 else np.uint64)
     return float(total / (_scale(stored) * window * count))
 
 
 class Staircase:
-    """The running minimum of a trace's group confidence, as a list of steps.
+    """The running minimum or maximum of a trace's group means, as a list of steps.
 
     It answers queries for any threshold or prefix by bisection. It reads the trace only as far as
     the queries need, in pieces that fit into the CPU's cache.
 
+    Parameters
+    ----------
+    side
+        `BELOW` for the minimum, `ABOVE` for the maximum.
+
     Attributes
     ----------
-    minus_lows
-        The minima so far, negated so that they ascend, one per step.
+    extremes
+        The extremes so far times `side`, so that they ascend, one per step.
     tokens
         Number of tokens generated at each step, ascending.
     """
 
-    __slots__ = ("_last_sums", "_read", "_scratch", "_stored", "_window", "minus_lows", "tokens")
+    __slots__ = (
+        "_last_sums",
+        "_read",
+        "_scratch",
+        "_side",
+        "_stored",
+        "_window",
+        "extremes",
+        "tokens",
+    )
 
-    def __init__(self, stored: Stored, window: int, scratch: Scratch | None = None) -> None:
+    def __init__(
+        self, stored: Stored, window: int, scratch: Scratch | None = None, side: int = BELOW
+    ) -> None:
         self._stored = stored
         self._window = window
+        self._side = side
         self._scratch = scratch or Scratch(_sum_type(stored, window), window)
         self._read = 0
         self._last_sums = np.zeros(1, dtype=_sum_type(stored, window))  # the last running sums
         # A query is one number, for which bisect is ten times as fast as numpy.
         self.tokens = array("q")
-        self.minus_lows = array("d")
+        self.extremes = array("d")
 
-    def first_below(self, threshold: float) -> int | None:
-        """Return the first token count at which group confidence is below `threshold`, or None."""
+    def first_past(self, bound: float) -> int | None:
+        """Return the first token count at which a group is past a threshold, or None.
+
+        `bound` is the threshold times `side`: there is one for many traces.
+        """
         while True:
-            step = bisect_right(self.minus_lows, -threshold)
+            step = bisect_right(self.extremes, bound)
             if step < len(self.tokens):
                 return self.tokens[step]
             if self._read == len(self._stored):
                 return None
             self._read_on()
 
-    def lowest(self, num_tokens: int) -> float | None:
-        """Return the lowest group of the first `num_tokens` tokens; None if there is no group."""
+    def extreme(self, num_tokens: int) -> float | None:
+        """Return the extreme group of the first `num_tokens` tokens; None if there is no group."""
         while self._read < num_tokens:
             self._read_on()
         step = bisect_right(self.tokens, num_tokens)
-        return -self.minus_lows[step - 1] if step else None
+        return self._side * self.extremes[step - 1] if step else None
 
     def _read_on(self) -> None:
         """Read the next piece of the trace."""
@@ -137,12 +161,12 @@ class Staircase:
         self._last_sums = sums[-self._window :].copy()
         groups = self._scratch.groups[: max(0, len(sums) - self._window)]
         np.subtract(sums[self._window :], sums[: len(groups)], out=groups)
-        places = _falls(groups)
-        minus_lows: Floats = groups[places] / (-_scale(self._stored) * self._window)
-        if self.minus_lows:
-            lower = int(minus_lows.searchsorted(self.minus_lows[-1], side="right"))
-            places, minus_lows = places[lower:], minus_lows[lower:]
-        self.minus_lows.frombytes(minus_lows.tobytes())
+        places = _falls(groups if self._side == BELOW else _reversed(groups))
+        extremes: Floats = groups[places] / (self._side * _scale(self._stored) * self._window)
+        if self.extremes:
+            further = int(extremes.searchsorted(self.extremes[-1], side="right"))
+            places, extremes = places[further:], extremes[further:]
+        self.extremes.frombytes(extremes.tobytes())
         self.tokens.frombytes((places + (self._read + 1 - len(groups))).tobytes())
 
 
@@ -157,6 +181,11 @@ class Scratch:
         self.piece = max(_AT_ONCE, window)
         self.sums = np.empty(self.piece + window, dtype=kind)
         self.groups = np.empty(self.piece, dtype=kind)
+
+
+def _reversed(sums: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return numbers in the opposite order of `sums`; unsigned ones cannot be negated."""
+    return -sums if sums.dtype == np.float64 else ~sums
 
 
 def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -185,33 +214,37 @@ def _new_minima(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 class Staircases(dict[int, Staircase]):
     """The staircases of a problem's traces by row, each made on first use."""
 
-    def __init__(self, problem: StoredProblem, window: int) -> None:
-        self._confidence = problem.confidence
+    def __init__(self, problem: StoredProblem, signal: str, window: int, side: int) -> None:
+        self._values = problem.token_signal(signal)
         self._window = window
-        self._scratch = Scratch(_sum_type(problem.confidence.values, window), window)
+        self._side = side
+        self._scratch = Scratch(_sum_type(self._values.values, window), window)
 
     def __missing__(self, row: int) -> Staircase:
-        self[row] = Staircase(self._confidence.stored(row), self._window, self._scratch)
+        stored = self._values.stored(row)
+        self[row] = Staircase(stored, self._window, self._scratch, self._side)
         return self[row]
 
 
-def staircases(problem: StoredProblem, window: int) -> Staircases:
+def staircases(problem: StoredProblem, signal: str, window: int, side: int = BELOW) -> Staircases:
     """Return a problem's staircases, kept for all repeats and thresholds."""
     # Memory grows with the window, and all windows longer than every trace are alike: no groups.
     window = min(window, int(problem.lengths.max(initial=0)) + 1)
-    key = (Staircases, window)
+    key = (Staircases, signal, window, side)
     if key not in problem.prepared:
-        problem.prepared[key] = Staircases(problem, window)
+        problem.prepared[key] = Staircases(problem, signal, window, side)
     found: Staircases = problem.prepared[key]
     return found
 
 
-def lowest_confidence(problem: StoredProblem, row: int, num_tokens: int, window: int) -> float:
+def lowest_group(
+    problem: StoredProblem, signal: str, row: int, num_tokens: int, window: int
+) -> float:
     """Return the lowest group of a trace's first `num_tokens` tokens, or their mean if too few.
 
     It is NaN without a token.
     """
-    lowest = staircases(problem, window)[row].lowest(num_tokens)
-    if lowest is None:
-        return mean_confidence(problem.confidence.stored(row, num_tokens))
-    return lowest
+    found = staircases(problem, signal, window)[row].extreme(num_tokens)
+    if found is None:
+        return mean_of_last(problem.token_signal(signal).stored(row, num_tokens))
+    return found

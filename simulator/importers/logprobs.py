@@ -1,9 +1,9 @@
-"""Token confidences from log-probabilities, and token ends from token texts."""
+"""Token signals from log-probabilities, and token ends from token texts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import accumulate, chain
 from typing import Any
 
@@ -13,25 +13,59 @@ import numpy.typing as npt
 from simulator.importers.importer import BadRow
 
 TOP_K = 20
-"""Most log-probabilities of a token that are averaged, as in DeepConf."""
+"""Most log-probabilities of a token that count, as in DeepConf."""
+
+Floats = npt.NDArray[np.float64]
 
 
-class ConfidenceTally:
-    """Computes confidences, and counts log-probabilities per token for the notes.
+def confidence(top: Floats) -> Floats:
+    """Return minus the mean of each token's log-probabilities, shape (num_tokens,)."""
+    there = np.isfinite(top)
+    mean: Floats = -np.where(there, top, 0.0).sum(axis=1) / there.sum(axis=1)
+    return mean + 0.0  # no −0
 
-    `field` is the field that a user maps to nothing to leave confidences out.
+
+def entropy(top: Floats) -> Floats | None:
+    """Return the entropy of each token's renormalised probabilities in nats, shape (num_tokens,).
+
+    None for single log-probabilities, which say nothing of it.
+    """
+    if top.shape[1] < 2:
+        return None
+    below = top - top.max(axis=1, keepdims=True)
+    weights = np.exp(below)
+    total = weights.sum(axis=1)
+    weighted = (weights * np.where(np.isfinite(below), below, 0.0)).sum(axis=1)
+    of_tokens: Floats = np.maximum(np.log(total) - weighted / total, 0.0)
+    return of_tokens
+
+
+FROM_LOGPROBS: dict[str, tuple[Callable[[Floats], Floats | None], str]] = {
+    "confidence": (confidence, "minus the mean of the top {k} log-probabilities of a token"),
+    "entropy": (entropy, "that of the top {k} probabilities of a token, renormalised, in nats"),
+}
+"""Token signals that log-probabilities give: their function, and its description.
+
+A function takes each token's k largest log-probabilities, shape (num_tokens, k), −inf where a token
+has fewer."""
+
+
+class SignalTally:
+    """Computes token signals, and counts log-probabilities per token for the notes.
+
+    `leave_out` are the options that leave them out.
     """
 
-    def __init__(self, field: str = "logprobs") -> None:
-        self.remedy = f"write them again, or leave confidences out with --map {field}="
+    def __init__(self, leave_out: str = "--map logprobs=") -> None:
+        self.remedy = f"write them again, or leave them out with {leave_out}"
         self.top_k: Counter[int] = Counter()
         self.short = 0
-        self.traces = 0
+        self.made: set[str] = set()
 
-    def confidence(self, given: Any) -> npt.NDArray[np.float64]:
-        """Compute each token's confidence, shape (num_tokens,).
+    def signals(self, given: Any, leave_out: Container[str] = ()) -> dict[str, Floats]:
+        """Compute the signals of `FROM_LOGPROBS` but those left out, shape (num_tokens,) each.
 
-        It is minus the mean of the k largest log-probabilities. `given` has one element per token:
+        They are those of the k largest log-probabilities. `given` has one element per token:
         its log-probabilities as a list of numbers, an object of numbers by token (OpenAI
         completions), or a list of objects with `logprob` (chat completions); or a single number,
         its only log-probability. k is the median number of log-probabilities per token, at most
@@ -52,7 +86,6 @@ class ConfidenceTally:
         k = min(TOP_K, int(np.sort(counts)[(len(counts) - 1) // 2]))
         self.top_k[k] += 1
         self.short += int((counts < k).sum())
-        self.traces += 1
         width = int(counts.max())
         if int(counts.min()) == width:
             table = flat.reshape(len(rows), width)
@@ -61,17 +94,22 @@ class ConfidenceTally:
             table[np.arange(width) < counts[:, None]] = flat
         if width > k:
             table = -np.sort(-table, axis=1)[:, :k]
-        sums = np.where(np.isfinite(table), table, 0.0).sum(axis=1)
-        mean: npt.NDArray[np.float64] = -sums / np.minimum(counts, k)
-        return mean + 0.0  # no −0
+        found = {
+            name: of(table) for name, (of, _) in FROM_LOGPROBS.items() if name not in leave_out
+        }
+        signals = {name: values for name, values in found.items() if values is not None}
+        self.made |= set(signals)
+        return signals
 
     def notes(self) -> list[str]:
-        """Describe the source of the confidences; empty if there are none."""
-        if not self.traces:
-            return []
+        """Describe the source of the signals; empty if there are none."""
         ks = sorted(self.top_k)
         shown = " or ".join(str(k) for k in ks)
-        notes = [f"confidence is minus the mean of the top {shown} log-probabilities of a token"]
+        notes = [
+            f"{name} is {words.format(k=shown)}"
+            for name, (_, words) in FROM_LOGPROBS.items()
+            if name in self.made
+        ]
         if len(ks) > 1:
             many = ", ".join(f"{k}: {self.top_k[k]:,} traces" for k in ks)
             notes.append(f"the number of log-probabilities differs between traces ({many})")

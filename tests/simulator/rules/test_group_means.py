@@ -15,8 +15,21 @@ from hypothesis import strategies as st
 from pools import T, start_engine, write_problem
 
 from simulator.errors import SamplerError
-from simulator.rules.group_confidence import Staircase, bottom_confidence, group_sums, staircases
-from simulator.rules.stop_rules import NEVER, GroupConfidenceBelow
+from simulator.rules.group_means import (
+    ABOVE,
+    BELOW,
+    Staircase,
+    bottom_groups,
+    group_sums,
+    staircases,
+)
+from simulator.rules.stop_rules import (
+    NEVER,
+    GroupConfidenceBelow,
+    SignalAbove,
+    SignalBelow,
+    StopRule,
+)
 
 NewFolder = Callable[[], Path]
 
@@ -55,9 +68,17 @@ def test_sums_and_staircase_are_those_of_a_loop(trace: list[int], window: int) -
         if all(low < earlier for earlier in expected[: end - window])
     ]
     stairs = Staircase(stored, window)
-    assert stairs.lowest(len(trace)) == (float(min(expected)) if expected else None)
+    assert stairs.extreme(len(trace)) == (float(min(expected)) if expected else None)
     assert stairs.tokens.tolist() == [end for end, _ in steps]
-    assert [-low for low in stairs.minus_lows] == [float(low) for _, low in steps]
+    assert [-low for low in stairs.extremes] == [float(low) for _, low in steps]
+    rises = Staircase(stored, window, side=ABOVE)
+    assert rises.extreme(len(trace)) == (float(max(expected)) if expected else None)
+    highs = [
+        (end, float(high))
+        for end, high in enumerate(expected, window)
+        if all(high > earlier for earlier in expected[: end - window])
+    ]
+    assert list(zip(rises.tokens, rises.extremes, strict=True)) == highs
 
 
 @settings(max_examples=150)
@@ -77,9 +98,9 @@ def test_groups_of_float32_are_those_of_a_prefix_to_the_last_bit(
     np.testing.assert_allclose(whole / window, means, rtol=1e-9, atol=1e-9)
     lows = [e for e in range(len(whole)) if (whole[e] < whole[:e]).all()]
     stairs = Staircase(stored, window)
-    stairs.lowest(len(trace))
+    stairs.extreme(len(trace))
     assert stairs.tokens.tolist() == [window + e for e in lows]
-    assert [-low * window for low in stairs.minus_lows] == pytest.approx(whole[lows].tolist())
+    assert [-low * window for low in stairs.extremes] == pytest.approx(whole[lows].tolist())
 
 
 def test_sums_are_exact_where_running_sums_have_passed_what_uint32_holds() -> None:
@@ -90,7 +111,7 @@ def test_sums_are_exact_where_running_sums_have_passed_what_uint32_holds() -> No
         assert sums[0] == sums[-2] == 65535 * window
         assert sums[-1] == 65535 * window - 1
     stairs = Staircase(stored, 2048)
-    assert stairs.first_below(65.535) == 200_000
+    assert stairs.first_past(BELOW * 65.535) == 200_000
     assert stairs.tokens.tolist() == [2048, 200_000]
 
 
@@ -108,13 +129,13 @@ def test_a_staircase_read_piece_by_piece_is_that_of_the_whole(kind: type, window
     asked = [*rng.integers(0, 70_001, 40), 70_000]
     for tokens in sorted(asked):
         expected = running[tokens - window] if tokens >= window else None
-        assert stairs.lowest(int(tokens)) == expected
+        assert stairs.extreme(int(tokens)) == expected
     for threshold in [*groups[:: len(groups) // 40], groups.max() + 1, groups.min()]:
         fresh = Staircase(stored, window)
         below = np.flatnonzero(groups < threshold)
         first = window + int(below[0]) if len(below) else None
-        assert stairs.first_below(float(threshold)) == first
-        assert fresh.first_below(float(threshold)) == first
+        assert stairs.first_past(BELOW * float(threshold)) == first
+        assert fresh.first_past(BELOW * float(threshold)) == first
 
 
 def test_mean_tail_lowest_and_bottom_by_hand(tmp_path: Path) -> None:
@@ -150,15 +171,15 @@ def test_mean_tail_lowest_and_bottom_by_hand(tmp_path: Path) -> None:
 
 def test_bottom_takes_a_tenth_of_the_groups_rounded_down() -> None:
     stored = np.arange(39, 0, -1).astype(np.uint16) * 1000
-    assert bottom_confidence(stored, 0.1, 1) == 2  # 3 of 39: 1, 2, 3
-    assert bottom_confidence(stored[:30], 0.1, 1) == 11  # 3 of 30: 10, 11, 12
-    assert bottom_confidence(stored[:29], 0.1, 1) == 11.5  # 2 of 29
+    assert bottom_groups(stored, 0.1, 1) == 2  # 3 of 39: 1, 2, 3
+    assert bottom_groups(stored[:30], 0.1, 1) == 11  # 3 of 30: 10, 11, 12
+    assert bottom_groups(stored[:29], 0.1, 1) == 11.5  # 2 of 29
 
 
 @pytest.mark.parametrize(("share", "window"), [(0, 5), (1.5, 5), (float("nan"), 5), (0.1, 0)])
 def test_no_measure_of_no_group(tmp_path: Path, share: float, window: int) -> None:
     _, sampler = start_engine(write_problem(tmp_path, [T(8, "1", confidence=BY_HAND)]))
-    with pytest.raises(SamplerError, match="bottom_confidence"):
+    with pytest.raises(SamplerError, match=r"bottom\('confidence'"):
         sampler.start(1).bottom_confidence(share, window)
 
 
@@ -166,9 +187,9 @@ def test_no_measure_of_no_group(tmp_path: Path, share: float, window: int) -> No
 def test_a_window_holds_a_token_at_least(tmp_path: Path, window: int) -> None:
     _, sampler = start_engine(write_problem(tmp_path, [T(8, "1", confidence=BY_HAND)]))
     traces = sampler.start(1)
-    with pytest.raises(SamplerError, match=r"confidence\(window"):
+    with pytest.raises(SamplerError, match=r"mean\('confidence', window"):
         traces.confidence(window)
-    with pytest.raises(SamplerError, match=r"lowest_confidence\(window"):
+    with pytest.raises(SamplerError, match=r"lowest\('confidence', window"):
         traces.lowest_confidence(window)
 
 
@@ -189,7 +210,7 @@ def below_at(trace: list[int], tokens: int, threshold: float, window: int) -> bo
     st.integers(0, 40).map(lambda n: n / 4000),
     st.data(),
 )
-def test_group_confidence_below_where_a_loop_over_tokens_says_so(
+def test_groups_are_past_the_threshold_where_a_loop_over_tokens_says_so(
     new_folder: NewFolder,
     traces: list[list[int]],
     window: int,
@@ -197,26 +218,33 @@ def test_group_confidence_below_where_a_loop_over_tokens_says_so(
     data: st.DataObject,
 ) -> None:
     rounding = data.draw(st.sampled_from([1000, 3000]))  # thousandths, else float32
-    stored = [T(len(t), "1", confidence=[c / rounding for c in t]) for t in traces]
+    above = data.draw(st.booleans())
+    values = [[c / rounding for c in t] for t in traces]
+    stored = [T(len(v), "1", confidence=v, signals={"entropy": v}) for v in values]
     problem = write_problem(new_folder(), stored)
     as_sums = [[round(c * 1000 / rounding * 3) for c in t] for t in traces]
     places = st.integers(0, len(traces) - 1)
     rows = data.draw(st.lists(places, min_size=1, max_size=6))
     for limit in (threshold, threshold / 2, threshold):
-        rule = GroupConfidenceBelow(limit + 1e-7, window)  # no ties: float32 rounds
+        rule: StopRule = GroupConfidenceBelow(limit + 1e-7, window)  # no ties: float32 rounds
+        same: StopRule = SignalBelow("entropy", limit + 1e-7, window)
+        if above:
+            rule = same = SignalAbove("entropy", limit + 1e-7, window)
         tokens = [data.draw(st.integers(0, len(traces[row]))) for row in rows]
         expected = [
             next(
                 (
                     now
                     for now in range(start, len(traces[row]) + 1)
-                    if below_at(as_sums[row], now, 3 * (limit + 1e-7), window)
+                    if now >= window
+                    and below_at(as_sums[row], now, 3 * (limit + 1e-7), window) != above
                 ),
                 NEVER,
             )
             for row, start in zip(rows, tokens, strict=True)
         ]
-        assert rule.halts_at(problem, np.array(rows), np.array(tokens)).tolist() == expected
+        for each in (rule, same):
+            assert each.halts_at(problem, np.array(rows), np.array(tokens)).tolist() == expected
 
 
 def test_a_trace_above_again_halts_at_its_next_fall(tmp_path: Path) -> None:
@@ -232,6 +260,36 @@ def test_a_trace_above_again_halts_at_its_next_fall(tmp_path: Path) -> None:
         sampler.decode(trace, tokens=1)
     assert halts == [4, 6, 7]
     assert trace.finished.all()
+
+
+def test_a_trace_below_again_halts_at_its_next_rise(tmp_path: Path) -> None:
+    stored = [T(8, "1", signals={"entropy": BY_HAND})]
+    _, sampler = start_engine(write_problem(tmp_path, stored))
+    trace = sampler.start(1)
+    halts = []
+    for _ in range(3):
+        sampler.decode(trace, until=SignalAbove("entropy", 2.5, window=3))
+        halts.append(trace.num_tokens.item())
+        sampler.decode(trace, tokens=1)
+    assert halts == [3, 5, 8]  # means 3, 2, 3, 2, 1, 3 at tokens 3 to 8
+    assert trace.finished.all()
+    assert trace.mean("entropy", 3).tolist() == [3]
+    assert trace.lowest("entropy", 3).tolist() == [1]
+    assert trace.bottom("entropy", 0.5, 3).tolist() == [5 / 3]  # 1, 2 and 2 of 6 groups
+
+
+def test_a_rule_on_a_signal_of_no_name_is_refused_at_once() -> None:
+    for kind in (SignalAbove, SignalBelow):
+        with pytest.raises(ValueError, match=r"no token signal 'surprise'; there are confidence"):
+            kind("surprise", 1.0)
+        with pytest.raises(ValueError, match="window is 0"):
+            kind("entropy", 1.0, 0)
+
+
+def test_the_reason_that_a_run_records_names_the_signal_and_the_window() -> None:
+    assert str(GroupConfidenceBelow(1.5, 7)) == "GroupConfidenceBelow(window=7)"
+    assert str(SignalAbove("entropy", 1.5, 7)) == "SignalAbove(entropy, window=7)"
+    assert str(SignalBelow("confidence", 1.5)) == "SignalBelow(confidence, window=2048)"
 
 
 def test_a_group_that_equals_the_threshold_does_not_halt(tmp_path: Path) -> None:
@@ -257,7 +315,10 @@ def test_a_window_takes_no_more_memory_than_the_longest_trace(tmp_path: Path, wi
     finished = sampler.decode(started, until=GroupConfidenceBelow(9.0, window))
     assert finished.ids.tolist() == [0, 1]  # a group of 3 is there with the last token only
     assert started.lowest_confidence(window).tolist() == [2.0, 0.5]
-    assert all(len(stairs._scratch.sums) < 2**17 for stairs in staircases(problem, window).values())
+    assert all(
+        len(stairs._scratch.sums) < 2**17
+        for stairs in staircases(problem, "confidence", window).values()
+    )
 
 
 @pytest.mark.parametrize(
