@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from checkout import ROOT, SHARED
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUNS = (ROOT / "docs" / "runs-and-reports.md").read_text(encoding="utf-8")
+AGREEMENT = (ROOT / "docs" / "agreement.md").read_text(encoding="utf-8")
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 SCOUT = SHARED / "data" / "scout_qwen3_8b"
 
 
@@ -24,9 +28,9 @@ def output_of(*command: str, cwd: Path) -> str:
     return done.stdout
 
 
-def shown_after(marker: str) -> str:
-    """Return the README's block below a marker comment."""
-    found = re.search(re.escape(f"<!-- {marker} -->") + r"\n```\w+\n(.*?)```", README, re.S)
+def shown_after(marker: str, page: str = README) -> str:
+    """Return a page's block below a marker comment."""
+    found = re.search(re.escape(f"<!-- {marker} -->") + r"\n```\w+\n(.*?)```", page, re.S)
     assert found, marker
     return found[1]
 
@@ -46,7 +50,8 @@ def test_sweep_prints_what_the_readme_shows(tmp_path: Path) -> None:
     sweep = ("run", "parallel-probe", "-p", "stable_steps=10,20,30,40", "-d", "scout/*")
     printed = output_of(*program, *sweep, cwd=tmp_path)
     shown = shown_after(
-        "output of: deepprune-sim run parallel-probe -p stable_steps=10,20,30,40 -d 'scout/*'"
+        "output of: deepprune-sim run parallel-probe -p stable_steps=10,20,30,40 -d 'scout/*'",
+        RUNS,
     )
     assert printed.splitlines()[:-1] == shown.splitlines()[:-1]  # the last names the folder
 
@@ -56,13 +61,21 @@ def test_readme_shows_the_example_policy_as_it_is() -> None:
     assert shown_after("file: docs/examples/short_m.py") == example
 
 
+def test_the_python_block_makes_its_runs(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```python\n(import .*?)```", README, re.S)
+    shutil.copytree(ROOT / "docs" / "examples", tmp_path / "docs" / "examples")
+    printed = output_of("-c", f"{block}\nprint(len(run))", cwd=tmp_path)
+    assert printed.split()[-1] == "2"
+
+
 @pytest.mark.skipif(not SCOUT.is_dir(), reason="no recorded SCOUT traces in ../shared/data")
 @pytest.mark.parametrize("benchmark", ["aime24", "aime25"])
 def test_published_table_is_what_the_benchmark_prints(tmp_path: Path, benchmark: str) -> None:
     script = ROOT / "benchmarks" / "scout_table.py"
     printed = output_of(str(script), str(SCOUT / f"{benchmark}.json"), cwd=tmp_path)
-    assert printed.strip() in README
+    assert printed.strip() in AGREEMENT
     if benchmark == "aime24":
+        assert printed.strip() in README
         assert_close_to_published(printed)
 
 
@@ -81,7 +94,7 @@ def number(cell: str) -> float:
     return float(cell.split()[0].replace(",", ""))
 
 
-def test_every_link_in_the_readme_leads_somewhere() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [each for each in links if "://" not in each and not (page.parent / each).exists()] == []
