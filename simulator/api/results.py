@@ -304,7 +304,7 @@ def _text(block: Block) -> str:
     from simulator.report.text import DISPENSABLE
 
     table = fit(block.headers, block.rows, block.right, COLUMNS, DISPENSABLE)
-    return "\n".join([block.heading, *table.head(), table.rule("-"), *table.body(), ""])
+    return f"{block.heading}\n{table.text()}"
 
 
 def _html(block: Block) -> str:

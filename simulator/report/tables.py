@@ -8,220 +8,141 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
-from itertools import zip_longest
+from functools import cached_property
+
+import click
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
 
 Row = Sequence[str]
 
 FOLD = "[intervals]"
 """Entry of `give_up` that stands for intervals: each is written below its value."""
 
-GAP, INDENT = "  ", "  "
-"""Space between columns, and before the second and later lines of a wrapped text."""
+GAP = "  "
+"""Space between columns: one character is the box's, the other is padding."""
 
-LONGEST_PIECE = 24
-"""Characters of a text that a wrapped column keeps on one line, if no space or slash is in them."""
+LONGEST_WORD = 24
+"""Characters of a word in a text that are kept on one line in any width."""
 
-COUNTED_ROWS = 50
-"""Rows for which lines are counted when columns of texts are narrowed."""
+ASCII = box.Box(str(box.SIMPLE_HEAD).replace("─", "-"), ascii=True)
+"""Box of a table that is not printed on a terminal."""
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True)
 class Column:
-    """A column with the lines of its header and of each cell, as they are laid out."""
+    """A column of numbers, flush `right`, or of texts."""
 
     header: str
     right: bool
-    head: list[str]
-    cells: list[list[str]]
-    width: int
+    cells: Row
 
-    def fold(self) -> None:
-        """Put each interval on a line of its own."""
-        self.cells = [_folded(cell[0]) for cell in self.cells]
-        self.narrow()
-
-    def narrow(self) -> None:
-        """Break the header between words, and make the column as wide as its longest line."""
-        self.width = max(map(_length, [*self.header.split(), *_lines(self.cells)]))
-        self.head = _wrapped(self.header, self.width, "")
-
-    def wrap(self, width: int) -> None:
-        """Break the texts to fit `width`."""
-        self.width = width
-        self.head = _wrapped(self.header, width, "")
-        self.cells = [_wrapped(cell[0], width) for cell in self.cells]
-
-    def heights(self, width: int) -> list[int]:
-        """Count the lines that each of the first cells takes in a column of `width`."""
-        return [len(_wrapped(cell[0], width)) for cell in self.cells[:COUNTED_ROWS]]
+    @cached_property
+    def full(self) -> int:
+        """Width in which nothing is wrapped."""
+        return max(map(cell_len, [" ", self.header, *"\n".join(self.cells).split("\n")]))
 
     @cached_property
     def least(self) -> int:
-        """Width to which the column can be wrapped; numbers are not."""
-        if self.right:
-            return self.width
-        pieces = [
-            _length((INDENT if index else "") + piece.rstrip())
-            for cell in self.cells
-            for index, piece in enumerate(_pieces(cell[0]))
-        ]
-        words = map(_length, self.header.split())
-        return max([min(max(pieces, default=0), LONGEST_PIECE), *words])
+        """Width in which no number is broken, and no word of a text or the header."""
+        words = "\n".join(self.cells).split("\n" if self.right else None)
+        return max(map(cell_len, [" ", *self.header.split(), *words]))
+
+    def folded(self) -> Column:
+        """Put each interval on a line of its own."""
+        return Column(self.header, self.right, [each.replace(" [", "\n[") for each in self.cells])
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table that is laid out. `left_out` are the headers of the columns that were dropped.
 
-    `full_width` is the number of characters that all columns need.
+    `full_width` is the number of characters with which none is dropped.
     """
 
-    columns: list[Column]
-    left_out: list[str]
+    grid: RichTable
+    left_out: Sequence[str]
     full_width: int
 
-    def head(self) -> list[str]:
-        """Return the lines of the headers, aligned at their last line."""
-        height = max(len(each.head) for each in self.columns)
-        heads = [[""] * (height - len(each.head)) + each.head for each in self.columns]
-        return [self._joined(parts) for parts in zip(*heads, strict=True)]
-
-    def rule(self, mark: str) -> str:
-        """Return the line below the headers, drawn with `mark`."""
-        return GAP.join(mark * each.width for each in self.columns)
-
-    def body(self) -> list[str]:
-        """Return the lines of the rows."""
-        rows = zip(*(each.cells for each in self.columns), strict=True)
-        return [self._joined(parts) for row in rows for parts in zip_longest(*row, fillvalue="")]
-
-    def _joined(self, parts: Iterable[str]) -> str:
-        padded = []
-        for column, text in zip(self.columns, parts, strict=True):
-            space = " " * (column.width - _length(text))
-            padded.append(space + text if column.right else text + space)
-        return GAP.join(padded).rstrip()
+    def text(self, terminal: bool = False) -> str:
+        """Draw the table, in plain text or for a terminal; it ends with a newline."""
+        self.grid.box = box.SIMPLE_HEAD if terminal else ASCII
+        console = Console(
+            width=sys.maxsize,  # columns have their own
+            height=1,  # else a dumb terminal's width counts
+            force_terminal=terminal,
+            color_system="standard" if terminal else None,
+        )
+        with console.capture() as drawn:
+            console.print(self.grid)
+        return re.sub(" +$", "", drawn.get(), flags=re.M)
 
 
 def fit(
     headers: Row,
     rows: Sequence[Row],
     right: Sequence[bool] = (),
-    width: int | None = None,
+    width: int = sys.maxsize,
     give_up: Sequence[str] = (),
 ) -> Table:
-    """Lay out a table in `width` characters; None stands for as many as it needs.
+    """Lay out a table in `width` characters.
 
-    If the table is too wide, headers are broken between words. Then the columns whose headers stand
-    in `give_up` are dropped in that order, and intervals folded where FOLD stands there, until it
-    fits. Last, texts are wrapped. Numbers are never broken: a table that does not fit is wider than
-    `width`.
+    If the table is too wide, headers and texts are wrapped at spaces. While that is not enough, the
+    columns whose headers stand in `give_up` are dropped in that order, and intervals folded where
+    FOLD stands there. Last, long words of texts are broken. Numbers are never broken: a table that
+    does not fit is wider than `width`.
 
     `right` is True for columns of numbers, which are flush right; columns beyond its length hold
     texts. Line breaks within a cell become spaces.
     """
     flags = [*right, *[False] * (len(headers) - len(right))]
-    columns = []
-    for index, (header, flush) in enumerate(zip(headers, flags, strict=True)):
-        cells = [[" ".join(row[index].splitlines())] for row in rows]
-        longest = max(map(_length, [header, *_lines(cells)]))
-        columns.append(Column(header, flush, [header], cells, longest))
-    if width is None or _total(columns) <= width:
-        return Table(columns, [], _total(columns))
-    for each in columns:
-        each.narrow()
-    full_width, left_out = _total(columns), []
+    columns = [
+        Column(header, flush, [re.sub(r"\s", " ", row[index]) for row in rows])
+        for index, (header, flush) in enumerate(zip(headers, flags, strict=True))
+    ]
+    full_width, left_out = _total(each.least for each in columns), []
     for measure in give_up:
-        if _total(columns) <= width:
+        if _total(each.least for each in columns) <= width:
             break
         if measure == FOLD:
-            for each in columns:
-                if each.right:
-                    each.fold()
+            columns = [each.folded() if each.right else each for each in columns]
         elif any(each.header == measure for each in columns):
             columns = [each for each in columns if each.header != measure]
             left_out.append(measure)
-    _wrap_texts(columns, width)
-    return Table(columns, left_out, full_width)
+    grid = RichTable(show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for each, now in zip(columns, _widths(columns, width), strict=True):
+        grid.add_column(
+            Text(each.header), justify="right" if each.right else "left", width=now, overflow="fold"
+        )
+    for row in zip(*(each.cells for each in columns), strict=True):
+        grid.add_row(*map(Text, row))
+    return Table(grid, left_out, full_width)
 
 
-def _wrap_texts(columns: Sequence[Column], width: int) -> None:
-    """Narrow the columns of texts until the table fits, each time the one that costs least lines.
-
-    Lines are counted in the first rows only.
-    """
-    texts = [each for each in columns if not each.right]
-    numbers = _total(columns) - sum(each.width for each in texts)
-    widths = [min(each.width, max(width, each.least)) for each in texts]
-
-    def lines(widths: Sequence[int]) -> int:
-        heights = [each.heights(now) for each, now in zip(texts, widths, strict=True)]
-        return sum(map(max, zip(*heights, strict=True)))
-
-    while numbers + sum(widths) > width:
-        narrower = [
-            [*widths[:index], now - 1, *widths[index + 1 :]]
-            for index, now in enumerate(widths)
-            if now > texts[index].least
-        ]
-        if not narrower:
-            break
-        widths = min(narrower, key=lambda each: (lines(each), max(each)))
-    for each, now in zip(texts, widths, strict=True):
-        if now < each.width:
-            each.wrap(now)
+def _widths(columns: Sequence[Column], width: int) -> list[int]:
+    """Narrow columns until all fit: of numbers first, then of texts, the widest first."""
+    least = [each.least if each.right else min(each.least, LONGEST_WORD) for each in columns]
+    widths = [min(each.full, max(width, least[i])) for i, each in enumerate(columns)]
+    while _total(widths) > width and widths != least:
+        _, _, _, widest = max(
+            (columns[i].right, now > columns[i].least, now, i)
+            for i, now in enumerate(widths)
+            if now > least[i]
+        )
+        widths[widest] -= 1
+    return widths
 
 
-@cache
-def _wrapped(text: str, width: int, indent: str = INDENT) -> list[str]:
-    """Break a text after spaces and slashes; what is longer than `width` alone, anywhere."""
-    from rich.cells import chop_cells
-
-    lines, line = [], ""
-    for piece in _pieces(text):
-        if line.strip() and _length((line + piece).rstrip()) > width:
-            lines.append(line.rstrip())
-            line = indent
-        line += piece
-        while _length(line.rstrip()) > width:
-            start = chop_cells(line, width)[0]
-            lines.append(start)
-            line = indent + line[len(start) :]
-    return [*lines, line.rstrip()]
-
-
-def _pieces(text: str) -> list[str]:
-    """Split a text after spaces, and words with letters after slashes: not the number 1/2."""
-    pieces = []
-    for word in re.findall(r"\S+\s*", text):
-        pieces += re.findall(r"[^/]+/*|/+", word) if re.search("[^\\W\\d]", word) else [word]
-    return pieces
-
-
-def _folded(cell: str) -> list[str]:
-    value, bracket, interval = cell.partition(" [")
-    return [value, f"[{interval}"] if bracket else [cell]
-
-
-def _lines(cells: Iterable[Iterable[str]]) -> list[str]:
-    return [line for cell in cells for line in cell]
-
-
-def _length(text: str) -> int:
-    from rich.cells import cell_len
-
-    return cell_len(text)
-
-
-def _total(columns: Sequence[Column]) -> int:
-    return sum(each.width for each in columns) + len(GAP) * (len(columns) - 1)
+def _total(widths: Iterable[int]) -> int:
+    return sum(each + len(GAP) for each in widths) - len(GAP)
 
 
 def aligned(headers: Row, rows: Sequence[Row], right: Sequence[bool] = ()) -> str:
     """Format `headers` and `rows` as plain text of any width; it ends with a newline."""
-    table = fit(headers, rows, right)
-    return "\n".join([*table.head(), table.rule("-"), *table.body()]) + "\n"
+    return fit(headers, rows, right).text()
 
 
 def line_width() -> int:
@@ -240,14 +161,8 @@ def draw_table(
     headers: Row, rows: Sequence[Row], right: Sequence[bool] = (), give_up: Sequence[str] = ()
 ) -> Table:
     """Print a table as `print_table` does, without the line about columns left out."""
-    import click
-
     table = fit(headers, rows, right, line_width(), give_up)
-    for line in table.head():
-        click.secho(line, bold=True)
-    click.echo(table.rule("─" if sys.stdout.isatty() else "-"))
-    for line in table.body():
-        click.echo(line)
+    click.echo(table.text(terminal=sys.stdout.isatty()), nl=False)
     return table
 
 
@@ -265,8 +180,6 @@ def print_wrapped(text: str, label: str = "") -> None:
 
     A no-break space keeps two words on one line.
     """
-    import click
-
     lines = textwrap.wrap(
         text,
         max(40, min(100, line_width())),

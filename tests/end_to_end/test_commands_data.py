@@ -201,7 +201,7 @@ def test_sql_prints_aligned_text_where_there_is_no_terminal(cache: Path) -> None
         "select problem_id, sum(num_tokens) tokens, bool_or(correct) ok from traces "
         "group by all order by all",
     )
-    assert text == "problem_id  tokens  ok\n----------  ------  ----\n" + (
+    assert text == "problem_id  tokens  ok\n------------------------\n" + (
         "p1            1000  true\np2             100  true\n"
     )
 

@@ -25,68 +25,71 @@ RIGHT = [False, True, True]
 
 
 def drawn(table: Table) -> list[str]:
-    return [*table.head(), table.rule("-"), *table.body()]
+    lines = table.text().split("\n")
+    assert lines[-1] == ""
+    return lines[:-1]
 
 
 def test_a_table_that_fits_is_left_alone() -> None:
     assert drawn(fit(HEADERS, ROWS, RIGHT, 74)) == [
         "pool                   traces  accuracy, % [95%]  signals",
-        "---------------------  ------  -----------------  ------------------------",
+        "--------------------------------------------------------------------------",
         "scout/qwen3-8b/aime24   3,840  80.5 [64.4, 93.9]  probes",
         "mine/m/b                   12    5.0 [0.0, 20.0]  text, confidence, probes",
     ]
-    assert aligned(HEADERS, ROWS, RIGHT) == "\n".join(drawn(fit(HEADERS, ROWS, RIGHT, 74))) + "\n"
+    assert aligned(HEADERS, ROWS, RIGHT) == fit(HEADERS, ROWS, RIGHT, 74).text()
 
 
-def test_headers_are_broken_first_then_the_columns_given_up_dropped_then_texts_wrapped() -> None:
-    narrow = fit(["mean length", "kind"], [["1,155", "a"], ["27", "b"]], [True], 11)
+def test_headers_are_broken_first_then_texts_wrapped_then_the_columns_given_up_dropped() -> None:
+    narrow = fit(["mean length", "kind"], [["1,155", "a"], ["27", "b"]], [True], 12)
     assert drawn(narrow) == [
         "  mean",
         "length  kind",
-        "------  ----",
+        "------------",
         " 1,155  a",
         "    27  b",
     ]
-    dropped = fit(HEADERS, ROWS, RIGHT, 60, ["signals"])
-    assert [column.header for column in dropped.columns] == HEADERS[:3]
-    assert (dropped.left_out, dropped.full_width) == (["signals"], 74)
-    assert drawn(fit(HEADERS, ROWS, RIGHT, 68)) == [
+    assert drawn(fit(HEADERS, ROWS, RIGHT, 68, ["signals"])) == [
         "pool                   traces  accuracy, % [95%]  signals",
-        "---------------------  ------  -----------------  ------------------",
+        "--------------------------------------------------------------------",
         "scout/qwen3-8b/aime24   3,840  80.5 [64.4, 93.9]  probes",
         "mine/m/b                   12    5.0 [0.0, 20.0]  text, confidence,",
-        "                                                    probes",
+        "                                                  probes",
     ]
+    assert len(drawn(fit(HEADERS, ROWS, RIGHT, 61, ["signals"]))) == 6
+    dropped = fit(HEADERS, ROWS, RIGHT, 60, ["signals"])
+    assert drawn(dropped)[0].split() == ["pool", "traces", "accuracy,", "%", "[95%]"]
+    assert (dropped.left_out, dropped.full_width) == (["signals"], 61)
 
 
-def test_texts_are_broken_at_spaces_and_slashes_but_not_fractions() -> None:
+def test_texts_are_broken_at_spaces_and_long_words_where_nothing_else_is_left() -> None:
     rows = [["generated/gpt-oss-20b/gpqa-diamond (synthetic)", "1/3"]]
-    assert fit(["pool", "gold"], rows, width=30).body() == [
-        "generated/gpt-oss-20b/    1/3",
-        "  gpqa-diamond",
-        "  (synthetic)",
+    assert drawn(fit(["pool", "gold"], rows, width=40))[2:] == [
+        "generated/gpt-oss-20b/gpqa-diamond  1/3",
+        "(synthetic)",
     ]
     hash = fit(["sha256", "n"], [["0123456789abcdef" * 4, "7"]], [False, True], 27)
-    assert hash.body() == [
+    assert drawn(hash)[2:] == [
         "0123456789abcdef01234567  7",
-        "  89abcdef0123456789abcd",
-        "  ef0123456789abcdef",
+        "89abcdef0123456789abcdef",
+        "0123456789abcdef",
     ]
 
 
 def test_wide_characters_take_two_columns() -> None:
     assert aligned(["name", "n"], [["模型", "1"], ["abcd", "2"]], [False, True]) == (
-        "name  n\n----  -\n模型  1\nabcd  2\n"
+        "name  n\n-------\n模型  1\nabcd  2\n"
     )
 
 
 def test_intervals_stand_below_values_only_where_they_do_not_fit_beside() -> None:
     headers, rows = ["tau", "accuracy, % [95%]"], [["1", "50.0 [40.0, 60.0]"]]
     assert drawn(fit(headers, rows, [True, True], 22, [FOLD]))[-1] == "  1  50.0 [40.0, 60.0]"
-    assert drawn(fit(headers, rows, [True, True], 21, [FOLD])) == [
+    assert drawn(fit(headers, rows, [True, True], 21, [FOLD]))[-1].split() == ["[40.0,", "60.0]"]
+    assert drawn(fit(headers, rows, [True, True], 17, [FOLD])) == [
         "      accuracy, %",
         "tau         [95%]",
-        "---  ------------",
+        "-----------------",
         "  1          50.0",
         "     [40.0, 60.0]",
     ]
@@ -103,17 +106,31 @@ def test_no_number_is_broken_and_no_text_lost_in_any_width(
     headers, right = ["name", "how many", "a text", "n"], [False, True, False, True]
     width = data.draw(st.integers(1, 120))
     table = fit(headers, rows, right, width, ["n"])
-    for column in table.columns:
-        index = headers.index(column.header)
-        for row, lines in zip(rows, column.cells, strict=True):
-            if column.right:
-                assert lines == [row[index]]
-            joined = "".join("".join(line.split()) for line in lines)
-            assert joined == "".join(row[index].split())
-    lines = drawn(table)
-    least = sum(column.least for column in table.columns) + 2 * (len(table.columns) - 1)
-    assert max(map(len, lines)) <= max(width, least)
-    assert table.left_out == [] or max(map(len, aligned(headers, rows, right).split("\n"))) > width
+    lines, start, least = drawn(table), 0, []
+    for index, column in enumerate(table.grid.columns):
+        cells = [row[index] for row in rows]
+        assert column.width is not None
+        printed = [line[start : start + column.width].strip() for line in lines]
+        printed = list(filter(None, printed[printed.index("-" * column.width) + 1 :]))
+        start += column.width + 2
+        if right[index]:
+            assert printed == cells
+        assert "".join("".join(printed).split()) == "".join("".join(cells).split())
+        words = [*headers[index].split(), *" ".join(cells).split()]
+        least.append(max(map(len, words)) if right[index] else min(24, max(map(len, words))))
+    assert max(map(len, lines)) <= max(width, sum(least) + 2 * len(least) - 2)
+    assert all(line == line.rstrip() for line in lines)
+    assert table.left_out == [] or table.full_width > width
+
+
+def test_a_terminal_gets_a_bold_header_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    text = fit(HEADERS[:1], [["[bold]a[/] :x: " + "b" * 100]]).text(terminal=True)
+    assert text.splitlines() == [
+        f"\x1b[1mpool{' ' * 111}\x1b[0m",
+        "─" * 115,
+        "[bold]a[/] :x: " + "b" * 100,
+    ]
 
 
 def test_what_is_printed_fits_the_line_and_names_what_is_left_out(
@@ -122,8 +139,11 @@ def test_what_is_printed_fits_the_line_and_names_what_is_left_out(
     monkeypatch.setenv("COLUMNS", "60")
     print_table(HEADERS, ROWS, RIGHT, ["signals"])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "No room for signals: COLUMNS=74 shows all."
+    assert lines[-1] == "No room for signals: COLUMNS=61 shows all."
     assert max(map(len, lines)) <= 60
+    monkeypatch.setenv("COLUMNS", "61")
+    print_table(HEADERS, ROWS, RIGHT, ["signals"])
+    assert capsys.readouterr().out.split()[-4:] == ["20.0]", "text,", "confidence,", "probes"]
     monkeypatch.setenv("COLUMNS", "74")
     print_table(HEADERS, ROWS, RIGHT, ["signals"])
     assert capsys.readouterr().out == aligned(HEADERS, ROWS, RIGHT)
