@@ -1,12 +1,10 @@
 from scipy.special import betainc
 
-from simulator.policy import Answer, Policy, Problem
-from simulator.sampler import Sampler
-from simulator.voting import majority_vote, top_two
+from simulator import Answer, Policy, Problem, Sampler, majority_vote, top_two
 
 
 class ASC(Policy):
-    """ASC, Adaptive-Consistency: one trace at a time until the majority is sure to be one.
+    """ASC, Adaptive-Consistency: one trace at a time until the majority is certain enough.
 
     With v1, v2 the two largest vote counts, the Beta criterion takes P(p1 > p2) to be
     1 − I_0.5(v1 + 1, v2 + 1) and stops above the threshold, from the second trace on.

@@ -1,14 +1,11 @@
 import numpy as np
 import numpy.typing as npt
 
-from simulator.policy import Answer, Policy, Problem
-from simulator.rules import GroupConfidenceBelow
-from simulator.sampler import Sampler, Traces
-from simulator.voting import weighted_vote
+from simulator import Answer, GroupConfidenceBelow, Policy, Problem, Sampler, Traces, weighted_vote
 
 
 class DeepConf(Policy):
-    """DeepConf online: stop a trace whose group confidence falls below that of the warm-up.
+    """DeepConf online: stop a trace whose group confidence falls below the warm-up's threshold.
 
     `keep` is η, the percentage of warm-up traces above the threshold s: s is the (100 − η)th
     percentile of their lowest group confidences. Traces that never fall below s vote with their
@@ -45,15 +42,15 @@ class DeepConf(Policy):
         return answer
 
     def lowest(self, traces: Traces) -> npt.NDArray[np.float64]:
-        """The lowest group confidence of each trace; 0 of one without a token, as published."""
+        """Return the lowest group confidence of each trace; 0 without a token, as published."""
         return np.nan_to_num(traces.lowest_confidence(self.window))
 
     def agrees(self, share: float) -> bool:
-        """Whether the leading answer's share of the weight is enough to stop."""
+        """Check whether the leading answer's share of the weight is enough to stop."""
         return bool(self.consensus) and share >= self.consensus
 
     def vote(self, sampler: Sampler, s: float) -> tuple[np.int32 | None, float]:
-        """The answer of the traces that are not below s, and its share of their weight."""
+        """Return the answer of the traces that are not below s, and its share of their weight."""
         finished = sampler.traces[sampler.traces.finished]
         lowest = self.lowest(finished)
         answers, weights = finished.answer[lowest >= s], lowest[lowest >= s]

@@ -1,6 +1,4 @@
-from simulator.policy import Answer, Policy, Problem
-from simulator.sampler import Sampler
-from simulator.voting import majority_vote, top_two
+from simulator import Answer, Policy, Problem, Sampler, majority_vote, top_two
 
 
 class ESC(Policy):

@@ -1,15 +1,13 @@
 import numpy as np
 
-from simulator.policy import Answer, Policy, Problem
-from simulator.sampler import Sampler
-from simulator.voting import majority_vote
+from simulator import Answer, Policy, Problem, Sampler, majority_vote
 
 
 class ParallelProbe(Policy):
     """Parallel-Probe: traces in lock step, one probe a step.
 
-    A trace that disagrees with the plurality for long is pruned; a plurality that stands for long
-    is the answer.
+    A trace that disagrees with the plurality for `patience` steps in a row is pruned; a plurality
+    that holds for `stable_steps` more steps is the answer.
     """
 
     source = "Parallel-Probe, arXiv 2602.03845"

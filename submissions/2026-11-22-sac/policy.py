@@ -1,11 +1,8 @@
-from simulator.policy import Answer, Policy, Problem
-from simulator.rules import ProbesAgree
-from simulator.sampler import Sampler
-from simulator.voting import majority_vote
+from simulator import Answer, Policy, ProbesAgree, Problem, Sampler, majority_vote
 
 
 class SAC(Policy):
-    """SAC, self-answer convergence: each trace stops once its probes agree; they vote."""
+    """SAC, self-answer convergence: each trace stops once its probes agree; then all vote."""
 
     source = "Parallel-Probe, arXiv 2602.03845 (SC + SAC)"
     requires = frozenset({"probes"})
