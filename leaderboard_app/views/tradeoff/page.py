@@ -133,7 +133,7 @@ def _show(entry: Entry) -> None:
             st.text(entry.description)
         with st.container(horizontal=True):
             st.page_link(
-                "views/entry.py",
+                PAGES["entry"].file,
                 label="Open its page",
                 icon=":material/article:",
                 query_params={"entry": entry.id},
