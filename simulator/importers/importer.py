@@ -185,8 +185,14 @@ def drained(problems: list[T]) -> Iterator[T]:
         yield problems.pop()
 
 
-def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
-    """List files: those given, and in folders all that end in one of `suffixes`, sorted.
+def files_in(
+    paths: Iterable[Path],
+    suffixes: Sequence[str],
+    *,
+    start: str = "",
+    key: Callable[[Path], Any] | None = None,
+) -> list[Path]:
+    """List files: those given, and in folders all named `start`…`suffixes`, sorted by `key`.
 
     Raises
     ------
@@ -198,11 +204,12 @@ def files_in(paths: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
         if not path.is_dir():
             files.append(path)
             continue
-        below = sorted(file for file in path.rglob("*") if file.suffix in suffixes)
+        below = [file for file in path.rglob(f"{start}*") if file.suffix in suffixes]
         below = [file for file in below if file.is_file()]
         if not below:
-            raise UserError(f"{path}: no {', '.join(suffixes)} file in this folder; name the files")
-        files.extend(below)
+            names = ", ".join(f"{start}*{suffix}" if start else suffix for suffix in suffixes)
+            raise UserError(f"{path}: no {names} file in this folder; name the files")
+        files.extend(sorted(below, key=key))
     seen: set[Path] = set()
     for file in files:
         if file.resolve() in seen:

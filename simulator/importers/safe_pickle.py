@@ -1,25 +1,26 @@
 """Reading pickles that hold only data, without calling anything that a pickle names.
 
-A pickle is a program, and Python's unpickler runs it. This reader interprets the few instructions
-that plain data need: containers, numbers, strings, and numpy's arrays and scalars, which it builds
-itself from their bytes. It imports nothing, calls nothing and sets no attribute for a file; any
-other instruction is refused with one line that names it. Memory and time are proportional to the
-size of the file (at most some 20 bytes for each of its own): a length is only used after checking
-that the file has that many bytes.
+A pickle is a program, and Python's unpickler runs it. This reader keeps the unpickler's loop and
+the few instructions that plain data need: containers, numbers, strings, and numpy's arrays and
+scalars, which it builds itself from their bytes. It imports nothing, calls nothing and sets no
+attribute for a file; any other instruction is refused with one line that names it. Memory and time
+are proportional to the size of the file (at most some 20 bytes for each of its own): the file must
+have as many bytes as a length says, and its contents can be used once each.
 
 Long lists of numbers, which make up most of a file of traces, are read many at a time.
 """
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
 import re
 import struct
 import sys
-from bisect import bisect_right
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ MAX_BYTES = 4 * 2**30
 """The largest file that is read, in bytes."""
 
 MAX_OBJECTS = 2**20
-"""Most containers in a file; of memo entries, four times as many (not counting runs of numbers)."""
+"""Most containers in a file (not counting runs of numbers)."""
 
 MAX_MARKS = 100
 """Deepest nesting of unfinished containers."""
@@ -39,7 +40,8 @@ MAX_MARKS = 100
 MAX_NUMBER_KEYS = 10_000
 """Most numbers as dict keys or set members, because their hashes can be made to collide."""
 
-PROTOCOLS = (2, 3, 4, 5)
+MAX_ARGUMENTS = 9
+"""Most arguments of a call; a dtype's state can have so many."""
 
 _NUMPY_CORE = ("numpy.core", "numpy._core")  # of numpy 1 and 2
 _NAMES = {
@@ -59,10 +61,12 @@ _NAMES = {
 """Names that a file may refer to, with the operation here that replaces each of them."""
 
 _DTYPE = re.compile(r"b1|[iu][1248]|f[248]|U[0-9]{1,6}")
-_FLOATS = re.compile(rb"(?:G.{8}){1,4096}+", re.DOTALL)
-_INTS = re.compile(rb"(?:K.|M..|J.{4}){1,4096}+", re.DOTALL)
-_INT = re.compile(rb"[KMJ](?:(?<=K).|(?<=M)..|(?<=J).{4})", re.DOTALL)
 _ORDERS = {"<": "<", ">": ">", "|": "<", "=": "<"}
+_NUMBERS = re.compile(rb"(?:G.{8}|K.|M..|J.{4}){1,4096}+", re.DOTALL)
+_SCALAR = rb"C\x08.{8}\x94\x86\x94R\x94"
+_GETS = re.compile(rb"(h.|j.{4})(h.|j.{4})C\x08", re.DOTALL)
+_SCALARS = re.compile(rb"(h.|j.{4})(h.|j.{4})%b(?:\1\2%b){0,4095}+" % (_SCALAR, _SCALAR), re.DOTALL)
+"""Calls of one function from the memo with one dtype from the memo and 8 bytes each."""
 
 _REFUSED = {
     b"i": "INST, which makes an object of any class",
@@ -110,14 +114,23 @@ def load(path: Path) -> Any:
 
 def loads(data: bytes) -> Any:
     """Parse the data of a pickle; see `load`. Raises `RefusedPickle`."""
+    if not re.match(rb"\x80[\x02-\x05]", data):
+        first = f"it begins with {data[:8]!r}" if data else "the file is empty"
+        raise RefusedPickle(
+            f"not a pickle of protocol 2 to 5 ({first}); write it with "
+            "pickle.dump(data, file, protocol=4)"
+        )
     reader = _Reader(data)
+    reader.file.seek(2)
     try:
-        return reader.run()
-    except (struct.error, IndexError):
-        reason = f"the pickle is truncated (at byte {len(data):,}); {AGAIN}"
-        if reader.position < len(data):
-            reason = f"damaged at byte {reader.position:,}; {AGAIN}"
-        raise RefusedPickle(reason) from None
+        return reader.load()
+    except (EOFError, pickle.UnpicklingError):
+        place = len(data)
+    except (IndexError, UnicodeDecodeError, struct.error):
+        place = reader.file.tell()
+    if place == len(data):
+        raise RefusedPickle(f"the pickle is truncated (at byte {place:,}); {AGAIN}")
+    raise RefusedPickle(f"damaged at byte {place:,}; {AGAIN}")
 
 
 class _Name:
@@ -130,8 +143,10 @@ class _Name:
 class _Dtype:
     """A numpy dtype described by the file; its byte `order` is read after the rest."""
 
-    def __init__(self, code: str) -> None:
-        self.code = code
+    def __init__(self, code: Any, *flags: Any) -> None:
+        if not _DTYPE.fullmatch(code):
+            raise ValueError
+        self.code: str = code
         self.order = "<"
         self.size = 1 if code == "b1" else int(code[1:]) * (4 if code[0] == "U" else 1)
 
@@ -139,189 +154,75 @@ class _Dtype:
     def dtype(self) -> np.dtype[Any]:
         return np.dtype(self.order + self.code)
 
+    def build(self, version: Any, order: Any, *rest: Any) -> None:
+        if type(order) is not str or order not in _ORDERS:
+            raise ValueError
+        if len(rest) < 3 or any(part is not None for part in rest[:3]):
+            raise ValueError
+        self.order = _ORDERS[order]
+
 
 class _Array:
     """A numpy array whose contents have not been read yet; `index` is its place in the memo."""
 
-    index = -1
+    def __init__(self, kind: Any, shape: Any, code: Any) -> None:
+        if not _names(kind, "ndarray"):
+            raise ValueError
+        self.index = -1
+
+    def build(self, version: Any, shape: Any, dtype: Any, fortran: Any, content: Any) -> Any:
+        return _array(content, dtype, shape, "F" if fortran is True else "C")
 
 
-class _Reader:
-    """A stack, a memo, and one method for each instruction that data need."""
+_BASE: dict[int, Callable[[Any], None]] = pickle._Unpickler.dispatch
+
+
+class _Reader(pickle._Unpickler):
+    """Python's unpickler, with checks, and without the instructions that data do not need."""
+
+    stack: list[Any]  # values since the last mark; those before it are in metastack
+    metastack: list[list[Any]]
+    pop_mark: Callable[[], list[Any]]
+    read: Callable[[int], bytes]
 
     def __init__(self, data: bytes) -> None:
         self.data = data
-        self.position = 0
-        self.stack: list[Any] = []
-        self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
-        self.memo_size = 0
-        self.run_starts: list[int] = []  # memo indices at which runs of scalars begin, ascending
-        self.runs: list[list[float]] = []
-        self.runs_by_head: dict[bytes, re.Pattern[bytes]] = {}
+        self.file = io.BytesIO(data)
+        super().__init__(self.file)
+        self.places: list[Any] = []  # the memo
         self.objects = 0
         self.number_keys = 0
+        self.used = 0
+        self.calls = {**_CALLS, "set": self.new_set}
 
-    def run(self) -> Any:
-        if self.data[:1] != b"\x80" or self.data[1:2] not in [bytes([p]) for p in PROTOCOLS]:
-            first = f"it begins with {self.data[:8]!r}" if self.data else "the file is empty"
-            raise RefusedPickle(
-                f"not a pickle of protocol 2 to 5 ({first}); write it with "
-                "pickle.dump(data, file, protocol=4)"
-            )
-        self.position = 2
-        data = self.data
-        while True:
-            start = self.position
-            code = data[start : start + 1]
-            step = _STEPS.get(code)
-            if step is None:
-                if not code:
-                    raise IndexError
-                what = _REFUSED.get(code, f"an instruction that data do not need ({code!r})")
-                raise self.refused(what, start)
-            self.position = start + 1
-            step(self)
-            if code == b".":
-                break
-        if len(self.stack) != 1 or self.marks:
-            raise self.damaged()
-        return self.stack[0]
-
-    def refused(self, what: str, start: int | None = None) -> RefusedPickle:
-        place = self.position if start is None else start
+    def refused(self, what: str) -> RefusedPickle:
         return RefusedPickle(
-            f"not read, as it needs {what} (byte {place:,}); only containers, numbers, strings "
-            "and numpy arrays are allowed, because anything else could run code: save only these"
+            f"not read, as it needs {what} (byte {self.file.tell():,}); only containers, numbers, "
+            "strings and numpy arrays are allowed, because anything else could run code: save only "
+            "these"
         )
 
-    def damaged(self) -> RefusedPickle:
-        return RefusedPickle(f"damaged at byte {self.position:,}; {AGAIN}")
+    def code(self) -> int:
+        """Return the instruction that is being followed, if its argument has not been read yet."""
+        return self.data[self.file.tell() - 1]
 
-    # Bytes of the file
+    # Checks
 
-    def take(self, size: int) -> bytes:
-        taken = self.data[self.position : self.position + size]
-        if len(taken) < size:
-            self.position = len(self.data)
-            raise IndexError
-        self.position += size
-        return taken
-
-    def number(self, form: str) -> Any:
-        return struct.unpack(form, self.take(struct.calcsize(form)))[0]
-
-    def line(self) -> str:
-        end = self.data.find(b"\n", self.position, self.position + 500)
-        if end < 0:
-            raise self.damaged()
-        text = self.data[self.position : end].decode("utf-8", errors="replace")
-        self.position = end + 1
-        return text
-
-    # The stack
-
-    def pop(self) -> Any:
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise self.damaged()
-        return self.stack.pop()
-
-    def since_mark(self) -> list[Any]:
-        if not self.marks:
-            raise self.damaged()
-        start = self.marks.pop()
-        values = self.stack[start:]
-        del self.stack[start:]
-        return values
-
-    def top(self, kind: type[Any]) -> Any:
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise self.damaged()
-        if type(self.stack[-1]) is not kind:
-            raise self.refused(f"a {kind.__name__}'s method of a {_kind(self.stack[-1])}")
-        return self.stack[-1]
-
-    def push(self, value: Any) -> None:
-        self.stack.append(value)
-
-    def push_new(self, value: Any) -> None:
+    def count(self) -> None:
         self.objects += 1
         if self.objects > MAX_OBJECTS:
             raise self.refused(f"more than {MAX_OBJECTS:,} containers")
-        self.stack.append(value)
 
-    # Steps: one an instruction
+    def use(self, given: Any) -> None:
+        """Count what a call works on, lest a file names the same long contents again and again.
 
-    def mark(self) -> None:
-        if len(self.marks) >= MAX_MARKS:
-            raise self.refused(f"containers nested more than {MAX_MARKS} deep")
-        self.marks.append(len(self.stack))
-
-    def frame(self) -> None:
-        if self.number("<Q") > len(self.data) - self.position:
-            self.position = len(self.data)
-            raise IndexError
-
-    def integers(self) -> None:
-        """Read an integer, or a whole run of them."""
-        self.position -= 1
-        found = _INTS.match(self.data, self.position)
-        if found is None:
-            self.position = len(self.data)
-            raise IndexError
-        self.position = found.end()
-        for each in _INT.findall(found[0]):
-            self.stack.append(int.from_bytes(each[1:], "little", signed=each[0] == 0x4A))
-
-    def long(self) -> None:
-        self.push(int.from_bytes(self.take(self.number("<B")), "little", signed=True))
-
-    def floats(self) -> None:
-        """Read a float, or a whole run of them."""
-        self.position -= 1
-        found = _FLOATS.match(self.data, self.position)
-        if found is None:
-            self.position = len(self.data)
-            raise IndexError
-        rows = np.frombuffer(found[0], dtype=np.uint8).reshape(-1, 9)
-        self.stack.extend(np.ascontiguousarray(rows[:, 1:]).view(">f8")[:, 0].tolist())
-        self.position = found.end()
-
-    def text(self, form: str) -> None:
-        try:
-            self.push(self.take(self.number(form)).decode("utf-8", "surrogatepass"))
-        except UnicodeDecodeError:
-            raise self.damaged() from None
-
-    def bytes_(self, form: str) -> None:
-        self.push(self.take(self.number(form)))
-
-    def append(self) -> None:
-        value = self.pop()
-        self.top(list).append(value)
-
-    def appends(self) -> None:
-        values = self.since_mark()
-        self.top(list).extend(values)
-
-    def setitem(self) -> None:
-        value, key = self.pop(), self.pop()
-        self.top(dict)[self.key(key)] = value
-
-    def setitems(self) -> None:
-        values = self.since_mark()
-        if len(values) % 2:
-            raise self.damaged()
-        target = self.top(dict)
-        for key, value in zip(values[::2], values[1::2], strict=True):
-            target[self.key(key)] = value
-
-    def additems(self) -> None:
-        values = self.since_mark()
-        self.top(set).update(map(self.key, values))
-
-    def frozen(self) -> None:
-        self.push_new(frozenset(map(self.key, self.since_mark())))
+        ValueError for arguments that numpy's pickles do not have.
+        """
+        if type(given) is not tuple or len(given) > MAX_ARGUMENTS:
+            raise ValueError
+        self.used += sum(len(part) for part in given if type(part) in (str, bytes, bytearray, list))
+        if self.used > len(self.data):
+            raise self.refused("the same contents many times")
 
     def key(self, value: Any) -> Any:
         """Check a dict key or set member; refuse nested ones: hashing could take forever."""
@@ -333,140 +234,197 @@ class _Reader:
             raise self.refused(f"a {_kind(value)} as a key")
         return value
 
-    def tuple_(self, size: int) -> None:
-        values = [self.pop() for _ in range(size)]
-        self.push_new(tuple(reversed(values)))
+    def top(self, kind: type[Any]) -> Any:
+        if type(self.stack[-1]) is not kind:
+            raise self.refused(f"a {kind.__name__}'s method of a {_kind(self.stack[-1])}")
+        return self.stack[-1]
 
-    def tuple_since_mark(self) -> None:
-        self.push_new(tuple(self.since_mark()))
+    # Instructions: one method each
 
-    # The memo
+    def other(self) -> None:
+        code = bytes([self.code()])
+        raise self.refused(_REFUSED.get(code, f"an instruction that data do not need ({code!r})"))
 
-    def put(self, index: int | None = None) -> None:
-        """Put the top of the stack in the memo. Pickles number entries from 0 on, without gaps."""
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise self.damaged()
-        index = self.memo_size if index is None else index
-        if index > self.memo_size or len(self.memo) >= 4 * MAX_OBJECTS:
+    def stop(self) -> None:
+        if self.metastack or len(self.stack) != 1:
+            raise RefusedPickle(f"damaged at byte {self.file.tell():,}; {AGAIN}")
+        _BASE[pickle.STOP[0]](self)
+
+    def mark(self) -> None:
+        if len(self.metastack) >= MAX_MARKS:
+            raise self.refused(f"containers nested more than {MAX_MARKS} deep")
+        _BASE[pickle.MARK[0]](self)
+
+    def container(self) -> None:
+        """Make a list, dict, set or tuple as Python does, and count it."""
+        self.count()
+        _BASE[self.code()](self)
+
+    def numbers(self) -> None:
+        """Read an int or a float, or a whole run of them, with Python's fast unpickler."""
+        found = _NUMBERS.match(self.data, self.file.tell() - 1)
+        if found is None:
+            raise EOFError
+        self.stack.extend(pickle.loads(b"\x80\x02(" + found[0] + b"t."))
+        self.file.seek(found.end())
+
+    def frame(self) -> None:
+        """Read a length; the file must have as many bytes, but nothing is done with them yet."""
+        if struct.unpack("<Q", self.read(8))[0] > len(self.data) - self.file.tell():
+            raise EOFError
+
+    def append_one(self) -> None:
+        value = self.stack.pop()
+        self.top(list).append(value)
+
+    def append_many(self) -> None:
+        values = self.pop_mark()
+        self.top(list).extend(values)
+
+    def set_item(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self.top(dict)[self.key(key)] = value
+
+    def set_items(self) -> None:
+        values = self.pop_mark()
+        target = self.top(dict)
+        for place in range(0, len(values), 2):
+            target[self.key(values[place])] = values[place + 1]
+
+    def add_items(self) -> None:
+        values = self.pop_mark()
+        self.top(set).update(map(self.key, values))
+
+    def frozen(self) -> None:
+        self.count()
+        values = self.pop_mark()
+        self.stack.append(frozenset(map(self.key, values)))
+
+    # The memo: pickles number its places from 0 on, without gaps
+
+    def place(self) -> int:
+        long = self.code() in b"rj"
+        return int.from_bytes(self.read(4 if long else 1), "little")
+
+    def put(self) -> None:
+        new = self.code() == pickle.MEMOIZE[0]
+        index = len(self.places) if new else self.place()
+        if index > len(self.places):
             raise self.refused(f"memo entry {index:,}")
-        value: Any = self.stack[-1]
-        self.memo[index] = value
-        if isinstance(value, _Array):
+        value = self.stack[-1]
+        self.places[index : index + 1] = [value]
+        if type(value) is _Array:
             value.index = index
-        self.memo_size = max(self.memo_size, index + 1)
 
-    def get(self, index: int) -> None:
-        value = self.memo.get(index, _MISSING)
+    def get(self) -> None:
+        """Get a place of the memo, or read the run of numpy scalars that begins with doing so."""
+        start = self.file.tell() - 1
+        value = self.places[self.place()]
         if value is _MISSING:
-            run = bisect_right(self.run_starts, index) - 1
-            place = index - self.run_starts[run] if run >= 0 else -1
-            if place < 0 or place % 3 != 2 or place // 3 >= len(self.runs[run]):
-                raise self.damaged()
-            value = self.runs[run][place // 3]
-        if isinstance(value, _Name) and value.name == "scalar" and self.scalars():
+            raise IndexError
+        gets = _GETS.match(self.data, start) if _names(value, "scalar") else None
+        if gets is not None and self.scalars(gets):
             return
-        self.push(value)
+        self.stack.append(value)
 
-    def get_short(self) -> None:
-        self.get(self.number("<B"))
-
-    def get_long(self) -> None:
-        self.get(self.number("<I"))
-
-    def scalars(self) -> bool:
-        """Read a run of numpy float64 scalars as pickled: 8 instructions and 3 memo places each."""
-        data, start = self.data, self.position
-        start -= 2 if data[start - 2 : start - 1] == b"h" else 5
-        code = data[self.position : self.position + 1]
-        if code not in (b"h", b"j"):
-            return False
-        short = code == b"h"
-        end = self.position + (2 if short else 5)
-        index = int.from_bytes(data[self.position + 1 : end], "little")
-        dtype = self.memo.get(index)
+    def scalars(self, gets: re.Match[bytes]) -> bool:
+        """Read a run of float64 scalars: 8 instructions and 3 places of the memo each."""
+        dtype = self.places[int.from_bytes(gets[2][1:], "little")]
         if type(dtype) is not _Dtype or dtype.code != "f8":
             return False
-        head = data[start:end]
-        pattern = self.runs_by_head.get(head)
-        if pattern is None:
-            if len(self.runs_by_head) >= 1000:
-                return False
-            one = re.escape(head) + rb"C\x08.{8}\x94\x86\x94R\x94"
-            pattern = re.compile(rb"(?:" + one + rb"){1,4096}+", re.DOTALL)
-            self.runs_by_head[head] = pattern
-        found = pattern.match(data, start)
-        if found is None:
+        run = _SCALARS.match(self.data, gets.start())
+        if run is None:
             return False
-        rows = np.frombuffer(found[0], dtype=np.uint8).reshape(-1, len(head) + 15)
-        values = np.ascontiguousarray(rows[:, len(head) + 2 : len(head) + 10]).view(dtype.dtype)
-        self.run_starts.append(self.memo_size)
-        self.runs.append(values[:, 0].tolist())
-        self.memo_size += 3 * len(rows)
-        self.stack.extend(self.runs[-1])
-        self.position = found.end()
+        rows = np.frombuffer(run[0], dtype=np.uint8).reshape(-1, len(gets[0]) + 13)
+        values = np.ascontiguousarray(rows[:, -13:-5]).view(dtype.dtype)[:, 0].tolist()
+        places = [_MISSING] * (3 * len(values))
+        places[2::3] = values
+        self.places.extend(places)
+        self.stack.extend(values)
+        self.file.seek(run.end())
         return True
 
     # What would be calls
 
-    def global_(self) -> None:
-        start = self.position - 1
-        self.push_name(self.line(), self.line(), start)
+    def find_class(self, module: str, name: str) -> _Name:
+        if self.file.tell() == len(self.data):
+            raise EOFError
+        self.count()
+        if (module, name) not in _NAMES:
+            raise self.refused(_shown(f"{module}.{name}"))
+        return _Name(_NAMES[module, name])
 
-    def stack_global(self) -> None:
-        start = self.position - 1
-        name, module = self.pop(), self.pop()
-        self.push_name(module, name, start)
-
-    def push_name(self, module: Any, name: Any, start: int) -> None:
-        if type(module) is not str or type(name) is not str:
-            raise self.refused("a name that is not text", start)
-        meant = _NAMES.get((module, name))
-        if meant is None:
-            raise self.refused(_shown(f"{module}.{name}"), start)
-        self.push_new(_Name(meant))
+    def named(self) -> None:
+        if {type(part) for part in self.stack[-2:]} != {str}:
+            raise self.refused("a name that is not text")
+        _BASE[pickle.STACK_GLOBAL[0]](self)
 
     def reduce(self) -> None:
-        given, function = self.pop(), self.pop()
+        given, function = self.stack.pop(), self.stack.pop()
         if type(function) is not _Name or type(given) is not tuple:
             raise self.refused(f"a call of a {_kind(function)}")
-        make = _CALLS.get(function.name)
-        made = None if make is None else make(self, given)
-        if made is None:
-            raise self.refused(f"{function.name} with {_arguments(given)}")
-        self.push_new(made[0])
+        self.count()
+        try:
+            self.use(given)
+            self.stack.append(self.calls[function.name](*given))
+        except (KeyError, TypeError, ValueError):
+            raise self.refused(f"{function.name} with {_arguments(given)}") from None
+
+    def new_set(self, values: Any) -> set[Any]:
+        if type(values) is not list:
+            raise TypeError
+        return set(map(self.key, values))
 
     def build(self) -> None:
         """Set the byte order of a dtype, or replace an array's placeholder by its contents."""
-        state = self.pop()
-        if len(self.stack) <= (self.marks[-1] if self.marks else 0):
-            raise self.damaged()
-        target = self.stack[-1]
-        if type(target) is _Dtype:
-            if type(state) is not tuple or len(state) < 5 or type(state[1]) is not str:
-                raise self.refused(f"a dtype with {_arguments((state,))}")
-            if state[1] not in _ORDERS or any(part is not None for part in state[2:5]):
-                raise self.refused(f"a dtype with {_arguments((state,))}")
-            target.order = _ORDERS[state[1]]
-            return
-        if type(target) is not _Array:
+        state, target = self.stack.pop(), self.stack[-1]
+        if type(target) not in (_Dtype, _Array):
             raise self.refused(f"attributes of a {_kind(target)} to be set")
-        array = None
-        if type(state) is tuple and len(state) == 5:
-            _, shape, dtype, fortran, content = state
-            array = _array(content, dtype, shape, "F" if fortran is True else "C")
-        if array is None:
-            raise self.refused(f"an array with {_arguments((state,))}")
-        self.stack[-1] = array
-        place = target.index
-        if self.memo.get(place) is target:
-            self.memo[place] = array
+        try:
+            self.use(state)
+            made = target.build(*state)
+        except (TypeError, ValueError):
+            what = "a dtype" if type(target) is _Dtype else "an array"
+            raise self.refused(f"{what} with {_arguments(state)}") from None
+        if type(target) is _Array:
+            self.stack[-1] = made
+            if target.index >= 0 and self.places[target.index] is target:
+                self.places[target.index] = made
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **dict.fromkeys(range(256), other),
+        **{code: _BASE[code] for code in b"N\x88\x89\x8aX\x8c\x8dBC\x8e)c"},
+        **dict.fromkeys(b"]}\x8ft\x85\x86\x87", container),
+        **dict.fromkeys(b"JKMG", numbers),
+        pickle.BYTEARRAY8[0]: _BASE[pickle.BINBYTES8[0]],
+        pickle.FRAME[0]: frame,
+        pickle.STOP[0]: stop,
+        pickle.MARK[0]: mark,
+        pickle.APPEND[0]: append_one,
+        pickle.APPENDS[0]: append_many,
+        pickle.SETITEM[0]: set_item,
+        pickle.SETITEMS[0]: set_items,
+        pickle.ADDITEMS[0]: add_items,
+        pickle.FROZENSET[0]: frozen,
+        **dict.fromkeys(b"\x94qr", put),
+        **dict.fromkeys(b"hj", get),
+        pickle.STACK_GLOBAL[0]: named,
+        pickle.REDUCE[0]: reduce,
+        pickle.BUILD[0]: build,
+    }
 
 
 _MISSING = object()
 
 
 def _kind(value: Any) -> str:
+    if value is None:
+        return "None"
     return value.name if type(value) is _Name else type(value).__name__.strip("_").lower()
+
+
+def _names(value: Any, name: str) -> bool:
+    return type(value) is _Name and value.name == name
 
 
 def _shown(text: str) -> str:
@@ -475,149 +433,55 @@ def _shown(text: str) -> str:
     return shown if len(shown) <= 80 else f"{shown[:79]}…"
 
 
-def _arguments(given: tuple[Any, ...]) -> str:
+def _arguments(given: Any) -> str:
     """Describe the arguments of a call in a few words."""
-    shown = []
-    for value in given[:4]:
-        if type(value) is str:
-            shown.append(f"'{_shown(value)}'")
-        elif type(value) is tuple and value:
-            shown.append(f"({_arguments(value)})" if len(shown) < 2 and len(given) == 1 else "(…)")
-        elif type(value) in (bool, type(None)) or (type(value) is int and abs(value) < 2**64):
-            shown.append(str(value))
-        else:
-            shown.append(_kind(value))
-    return ", ".join(shown) + (", …" if len(given) > 4 else "") or "nothing"
+    given = given[:4] if type(given) is tuple else (given,)
+    shown = [f"'{_shown(each)}'" if type(each) is str else _kind(each) for each in given]
+    return ", ".join(shown) or "nothing"
 
 
-# Results of calls of allowed names: the value in a tuple, or None to refuse.
+# What allowed names do; TypeError or ValueError refuses their arguments.
 
 
-def _reconstruct(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
-    if len(given) != 3 or type(given[0]) is not _Name or given[0].name != "ndarray":
-        return None
-    return (_Array(),)
+def _scalar(dtype: Any, content: Any) -> Any:
+    return _array(content, dtype, (), "C").item()
 
 
-def _dtype(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
-    if not given or type(given[0]) is not str or not _DTYPE.fullmatch(given[0]):
-        return None
-    return (_Dtype(given[0]),)
-
-
-def _scalar(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
-    if len(given) != 2:
-        return None
-    array = _array(given[1], given[0], (), "C")
-    return None if array is None else (array.item(),)
-
-
-def _frombuffer(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
-    if len(given) != 4 or type(given[3]) is not str or given[3] not in ("C", "F"):
-        return None
-    array = _array(given[0], given[1], given[2], given[3])
-    return None if array is None else (array,)
-
-
-def _array(content: Any, dtype: Any, shape: Any, order: str) -> npt.NDArray[Any] | None:
-    """Make an array from the bytes in the file; None if they do not fit its dtype and shape."""
-    if type(dtype) is not _Dtype or type(content) not in (bytes, bytearray):
-        return None
-    if type(shape) is not tuple or len(shape) > 8:
-        return None
-    if not all(type(side) is int and 0 <= side < 2**31 for side in shape):
-        return None
-    if dtype.size == 0 or math.prod(shape) * dtype.size != len(content):
-        return None
+def _array(content: Any, dtype: Any, shape: Any, order: Any) -> npt.NDArray[Any]:
+    """Make an array from the bytes in the file; ValueError if they do not fit dtype and shape."""
+    fit = (
+        type(dtype) is _Dtype
+        and type(content) in (bytes, bytearray)
+        and type(shape) is tuple
+        and len(shape) <= 8
+        and all(type(side) is int and 0 <= side < 2**31 for side in shape)
+        and dtype.size > 0
+        and math.prod(shape) * dtype.size == len(content)
+    )
+    if not fit or type(order) is not str or order not in ("C", "F"):
+        raise ValueError
     if dtype.code[0] == "U":
         codes = np.frombuffer(content, dtype=f"{dtype.order}u4")
         if codes.size and codes.max() > sys.maxunicode:  # numpy itself does not look
-            return None
-    try:
-        values = np.frombuffer(content, dtype=dtype.dtype)
-        return values.reshape(shape, order="F" if order == "F" else "C")
-    except ValueError:  # sides beside a 0 whose product no array can have
-        return None
+            raise ValueError
+    values = np.frombuffer(content, dtype=dtype.dtype)
+    # ValueError for sides beside a 0 whose product no array can have
+    return values.reshape(shape, order="F" if order == "F" else "C")
 
 
-def _encode(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
+def _encode(text: Any, codec: Any) -> bytes:
     """Decode bytes as protocol 2 writes them."""
-    if len(given) != 2 or type(given[0]) is not str or type(given[1]) is not str:
-        return None
-    if given[1] not in ("latin1", "latin-1"):
-        return None
-    try:
-        return (given[0].encode("latin-1"),)
-    except UnicodeEncodeError:
-        return None
+    if type(codec) is not str or codec not in ("latin1", "latin-1"):
+        raise ValueError
+    return str.encode(text, "latin-1")
 
 
-def _set(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
-    if len(given) != 1 or type(given[0]) is not list:
-        return None
-    return ({reader.key(value) for value in given[0]},)
-
-
-def _bytes(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
-    """Make empty bytes, which protocol 2 writes as a call without arguments."""
-    return (b"",) if not given else None
-
-
-def _dict(reader: _Reader, given: tuple[Any, ...]) -> tuple[Any] | None:
-    return ({},) if not given else None
-
-
-_CALLS: dict[str, Callable[[_Reader, tuple[Any, ...]], tuple[Any] | None]] = {
-    "_reconstruct": _reconstruct,
-    "dtype": _dtype,
+_CALLS: dict[str, Callable[..., Any]] = {
+    "_reconstruct": _Array,
+    "dtype": _Dtype,
     "scalar": _scalar,
-    "_frombuffer": _frombuffer,
+    "_frombuffer": _array,
     "encode": _encode,
-    "set": _set,
-    "bytes": _bytes,
-    "dict": _dict,
-}
-
-_STEPS: dict[bytes, Callable[[_Reader], None]] = {
-    b"\x95": _Reader.frame,
-    b".": lambda reader: None,
-    b"(": _Reader.mark,
-    b"N": lambda reader: reader.push(None),
-    b"\x88": lambda reader: reader.push(True),
-    b"\x89": lambda reader: reader.push(False),
-    b"J": _Reader.integers,
-    b"K": _Reader.integers,
-    b"M": _Reader.integers,
-    b"\x8a": _Reader.long,
-    b"G": _Reader.floats,
-    b"X": lambda reader: reader.text("<I"),
-    b"\x8c": lambda reader: reader.text("<B"),
-    b"\x8d": lambda reader: reader.text("<Q"),
-    b"B": lambda reader: reader.bytes_("<I"),
-    b"C": lambda reader: reader.bytes_("<B"),
-    b"\x8e": lambda reader: reader.bytes_("<Q"),
-    b"\x96": lambda reader: reader.bytes_("<Q"),
-    b"]": lambda reader: reader.push_new([]),
-    b"a": _Reader.append,
-    b"e": _Reader.appends,
-    b"}": lambda reader: reader.push_new({}),
-    b"s": _Reader.setitem,
-    b"u": _Reader.setitems,
-    b")": lambda reader: reader.push(()),
-    b"\x85": lambda reader: reader.tuple_(1),
-    b"\x86": lambda reader: reader.tuple_(2),
-    b"\x87": lambda reader: reader.tuple_(3),
-    b"t": _Reader.tuple_since_mark,
-    b"\x8f": lambda reader: reader.push_new(set()),
-    b"\x90": _Reader.additems,
-    b"\x91": _Reader.frozen,
-    b"\x94": _Reader.put,
-    b"q": lambda reader: reader.put(reader.number("<B")),
-    b"r": lambda reader: reader.put(reader.number("<I")),
-    b"h": _Reader.get_short,
-    b"j": _Reader.get_long,
-    b"c": _Reader.global_,
-    b"\x93": _Reader.stack_global,
-    b"R": _Reader.reduce,
-    b"b": _Reader.build,
+    "bytes": lambda: b"",  # protocol 2 writes empty bytes as a call without arguments
+    "dict": lambda: {},
 }

@@ -26,6 +26,8 @@ from simulator.importers.importer import (
     ImportOptions,
     Reading,
     answer_text,
+    files_in,
+    finite_numbers,
     infer_kind,
     refuse_map,
     storable,
@@ -79,23 +81,10 @@ def read(options: ImportOptions) -> Reading:
 
 def _by_problem(paths: tuple[Path, ...]) -> dict[int, list[Path]]:
     """Group files by problem number, ascending; sort each problem's files by name."""
-    files: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            if not path.exists():
-                raise unreadable(path, FileNotFoundError())
-            files.append(path)
-            continue
-        below = [file for file in path.rglob("*.pkl") if file.name.startswith("deepthink_")]
-        if not below:
-            raise UserError(f"{path}: no deepthink_*.pkl file in this folder; name the files")
-        files.extend(sorted(below, key=_natural))
-    seen: set[Path] = set()
     by_problem: dict[int, list[Path]] = {}
-    for file in files:
-        if file.resolve() in seen:
-            raise UserError(f"{file}: given twice; name each file once")
-        seen.add(file.resolve())
+    for file in files_in(paths, [".pkl"], start="deepthink_", key=_natural):
+        if not file.exists():
+            raise unreadable(file, FileNotFoundError())
         found = _QID.search(file.name)
         if found is None:
             raise UserError(
@@ -136,11 +125,9 @@ class _Importer:
             for path in paths:
                 self.options.progress(f"reading {path.name}", done / len(self.files))
                 try:
-                    found = self.problem(path, number, f"{number:0{width}d}", problem)
+                    problem = self.problem(path, number, f"{number:0{width}d}", problem)
                 except BadRow as fault:
                     faults.reject(str(path), fault)
-                    continue
-                problem = found
             if problem is not None and problem.traces:
                 yield problem
             else:
@@ -283,16 +270,14 @@ class _Importer:
             self.has_confidence = confidence is not None
         if self.has_confidence and confidence is None:
             raise BadRow("trace without confs, unlike the first", "give every trace confs, or none")
-        signals = {}
-        if self.has_confidence and confidence is not None:
-            signals["confidence"] = confidence
+        signals = {} if confidence is None else {"confidence": confidence}
         record = TraceRecord(
             trace_id=trace_id,
             num_tokens=num_tokens,
             answer=answer,
             finish_reason=reason if early is None else EARLY_STOPPED,
             text=text,
-            token_signals=signals,
+            token_signals=signals if self.has_confidence else {},
         )
         return early, record
 
@@ -302,21 +287,16 @@ def _confidence(given: Any, num_tokens: int) -> npt.NDArray[np.float64] | None:
     remedy = "give one number per token"
     if given is None or (isinstance(given, list | tuple) and not given):
         return None
-    if isinstance(given, list | tuple):
-        if set(map(type, given)) - {float, int}:
-            wrong = next(value for value in given if type(value) not in (float, int))
-            raise BadRow(f"confs holds {_kind(wrong)}", remedy)
-    elif not (isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind in "fiu"):
+    if isinstance(given, np.ndarray) and given.ndim == 1 and given.dtype.kind in "fiu":
+        given = given.tolist()
+    if not isinstance(given, list | tuple):
         raise BadRow(f"confs is {_kind(given)}, not a list of numbers", remedy)
-    try:
-        values = np.asarray(given, dtype=np.float64)
-    except OverflowError:
-        raise BadRow("confs holds a number that is too large", remedy) from None
-    if len(values) != num_tokens:
-        raise BadRow("confs and num_tokens differ", remedy, (len(values), num_tokens))
-    if not np.isfinite(values).all():
-        raise BadRow("confs holds a number that is not finite", remedy)
-    return values
+    if set(map(type, given)) - {float, int}:
+        wrong = next(value for value in given if type(value) not in (float, int))
+        raise BadRow(f"confs holds {_kind(wrong)}", remedy)
+    if len(given) != num_tokens:
+        raise BadRow("confs and num_tokens differ", remedy, (len(given), num_tokens))
+    return finite_numbers(given, "confs", remedy)
 
 
 def _leaf(value: Any, what: str = "value") -> Any:

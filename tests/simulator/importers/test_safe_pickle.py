@@ -264,6 +264,25 @@ ATTACKS: dict[str, tuple[bytes, str]] = {
     "numbers as keys": (
         pickle.dumps(dict.fromkeys(k * (2**61 - 1) for k in range(10_001))), "numbers as keys"
     ),
+    "one text encoded many times": (
+        _P4 + _global("_codecs", "encode") + b"\x94" + _short("a" * 200) + b"\x94"
+        + _short("latin1") + b"\x94(" + b"h\x00h\x01h\x02\x86R" * 10 + b"t.",
+        "the same contents many times",
+    ),
+    "one list made a set many times": (
+        _P4 + _global("builtins", "set") + b"\x94]\x94(" + b"N" * 200 + b"e("
+        + b"h\x00h\x01\x85R" * 10 + b"t.",
+        "the same contents many times",
+    ),
+    "one text the state of many arrays": (
+        _P4 + b"(" + _short("a" * 200) + b"\x94(NNNNh\x00t\x94" + (_NEW_ARRAY + b"h\x01b") * 10
+        + b"t.",
+        "an array with",
+    ),
+    "arguments": (
+        _P4 + _global("numpy", "dtype") + b"(" + _short("f8") + b"N" * 10 + b"tR.",
+        "dtype with 'f8', None",
+    ),
     "containers": (_P4 + b"(" + b"]" * (2**20 + 1) + b"t.", "more than 1,048,576 containers"),
 }  # fmt: skip
 
