@@ -7,10 +7,11 @@ import json
 import math
 import os
 import typing
+import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from simulator.errors import WRITE_FAULTS, UserError
@@ -65,14 +66,14 @@ def read_versioned(
     *,
     kind: str = "format",
     unreadable: str = "cannot be read",
-) -> dict[str, Any]:
+) -> JsonObject:
     """Read a JSON object that describes `what` and has the number of its `kind` of format.
 
     Raises
     ------
     UserError
         The file cannot be read, is not JSON or describes something else, or its format is newer
-        than `newest`.
+        than `newest`. Also when a field is read later that is missing or has the wrong type.
     FileNotFoundError
         There is no such file.
     """
@@ -91,7 +92,11 @@ def read_versioned(
             f"{file}: {kind} {fields['format']} is newer than this program's {newest}; upgrade "
             "deepprune-sim"
         )
-    return fields
+
+    def wrong(key: str, kind: object, fields: object) -> UserError:
+        return UserError(f"{file}: {key!r} is missing or has the wrong type; {remedy}")
+
+    return JsonObject(fields, wrong)
 
 
 def _has_type(value: object, kind: Any) -> bool:
@@ -148,9 +153,7 @@ class reading:  # noqa: N801  (reads as a statement: `with reading(path) as path
     def __enter__(self) -> Path:
         return self.path
 
-    def __exit__(
-        self, kind: object, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is None:
             return
         import pyarrow as pa
@@ -174,6 +177,18 @@ def disk_error(error: OSError, path: Path) -> UserError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     remedy = WRITE_FAULTS.get(error.errno or 0, "choose another place")
     return UserError(f"{path}: cannot be written ({reason}); nothing was kept, {remedy}")
+
+
+def replace_file(file: Path, content: bytes, shown: Path | None = None) -> None:
+    """Write a file whole or not at all, in place of one that exists; errors name `shown`."""
+    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(file)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise disk_error(error, shown or file) from error
 
 
 def make_folders(path: Path) -> list[Path]:

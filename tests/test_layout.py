@@ -16,7 +16,7 @@ TOPS = ("simulator", "judges", "leaderboard_app", "deepprune_sim")
 
 ORDER = {
     "simulator": """
-        errors signals statistics storage answers pools generated importers hub rules policy
+        errors signals arrays statistics storage answers pools generated importers hub rules policy
         methods loading replay isolation conformance runs report submissions verification
         catalogue api completion commands cli
     """.split(),  # noqa: SIM905  (a list a line would be long)

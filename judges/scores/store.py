@@ -424,7 +424,7 @@ def _read_json(path: Path) -> JsonObject:
 
     what = "a description of stored scores"
     try:
-        return JsonObject(read_versioned(path, what, FORMAT, "copy it again"), wrong)
+        return JsonObject(read_versioned(path, what, FORMAT, "copy it again").fields, wrong)
     except FileNotFoundError:
         raise UserError(f"{path}: missing; copy the whole folder again") from None
 

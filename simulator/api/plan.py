@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +19,20 @@ from simulator.pools.pool import Pool
 from simulator.replay.serving import Serving, parse_step_seconds
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
 from simulator.runs.spec import RunSpec
-from simulator.runs.sweep import Setting, Sweep, find_partial_sweep, load_settings, make_sweep
+from simulator.runs.sweep import Sweep, find_partial_sweep, load_settings, make_sweep
 
 DEFAULT_REPEATS = 64
 
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Sweep):
     """A run that can be made, or all runs of a sweep, in grid order."""
-
-    settings: Sequence[Setting]
-    specs: Sequence[RunSpec]
 
     @property
     def sweep(self) -> Sweep | None:
         """The sweep; None for a single run."""
-        return Sweep(self.settings, self.specs) if len(self.settings) > 1 else None
+        return self if len(self.settings) > 1 else None
 
     @property
     def title(self) -> str:
@@ -54,14 +50,11 @@ class Plan:
         """
         folder = output
         if folder is None and resume:
-            if self.sweep is None:
-                folder = find_partial(runs_folder(), self.specs[0])
-            else:
-                folder = find_partial_sweep(runs_folder(), self.sweep)
+            runs, sweep = runs_folder(), self.sweep
+            folder = find_partial_sweep(runs, sweep) if sweep else find_partial(runs, self.specs[0])
             found = f"resuming {folder}"
             note(found if folder else "no interrupted run to resume, starting a new one")
-        if folder is None:
-            folder = new_folder(runs_folder(), self.specs[0].loaded.name)
+        folder = folder or new_folder(runs_folder(), self.specs[0].loaded.name)
         if resume and (folder / "summary.json").exists():
             raise UserError(
                 f"{folder}: already complete; see it with: deepprune-sim report {folder}"
@@ -107,7 +100,7 @@ def plan_runs(
     judge: str | None = None,
     judge_cost: float | None = None,
     in_process: bool = False,
-    cache: Path | None = None,
+    cache: str | os.PathLike[str] | None = None,
 ) -> Plan:
     """Load a policy with every setting of `grid`, its judge and its pools.
 

@@ -37,7 +37,7 @@ def pools(cache: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     from simulator.catalogue.rows import POOLS, pools_rows
     from simulator.pools.folders import cache_folder
 
-    rows, _ = pools_rows(cache_folder(_path(cache)).resolve(), [])
+    rows, _ = pools_rows(cache_folder(cache).resolve(), [])
     return pd.DataFrame(rows, columns=POOLS.names)
 
 
@@ -59,7 +59,7 @@ def open_pool(name: str, cache: str | os.PathLike[str] | None = None) -> OpenPoo
     from simulator.pools.folders import cache_folder, find_pools, pool_name
     from simulator.pools.pool import Pool
 
-    found = find_pools(cache_folder(_path(cache)), [name])
+    found = find_pools(cache_folder(cache), [name])
     if len(found) > 1:
         names = ", ".join(map(pool_name, found[:3]))
         raise UserError(f"{name}: {len(found)} pools ({names}, …); name one of them")
@@ -207,7 +207,3 @@ class OpenPool:
 def _frame(table: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = table.to_pandas()
     return frame
-
-
-def _path(folder: str | os.PathLike[str] | None) -> Path | None:
-    return None if folder is None else Path(folder)

@@ -100,8 +100,7 @@ def _planned(
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
     patterns = _names(pools)
-    folder = None if cache is None else Path(cache)
-    plan = plan_runs(spec, grid, patterns, source=source, cache=folder, **options)
+    plan = plan_runs(spec, grid, patterns, source=source, cache=cache, **options)
     return plan, _command(spec, grid, patterns, options)
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -126,6 +126,9 @@ Row = dict[str, Any]
 """One row of a view, by column; a column that is not named is null."""
 
 
+Read = TypeVar("Read")
+
+
 class Broken(NamedTuple):
     """A folder that the catalogue leaves out, and the reason."""
 
@@ -142,15 +145,20 @@ KEPT = 4096
 
 def pools_rows(cache: Path, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
     """Read the rows of the view `pools`; return them and the folders that they describe."""
-    rows, folders = [], []
-    for folder in iter_pool_folders(cache):
-        found = _read_pool(cache, folder, stamp(folder))
+    read = list(_readable(iter_pool_folders(cache), partial(_read_pool, cache), broken))
+    return [row for _, row in read], [folder for folder, _ in read]
+
+
+def _readable(
+    folders: Iterable[Path], read: Callable[[Path, Stamp], Read | Broken], broken: list[Broken]
+) -> Iterator[tuple[Path, Read]]:
+    """Yield each folder with what was read of it; add those that cannot be read to `broken`."""
+    for folder in folders:
+        found = read(folder, stamp(folder))
         if isinstance(found, Broken):
             broken.append(found)
         else:
-            rows.append(found)
-            folders.append(folder)
-    return rows, folders
+            yield folder, found
 
 
 def stamp(folder: Path) -> Stamp:
@@ -202,21 +210,16 @@ def stored_type(folder: Path, signal: str, stamp: Stamp) -> pa.DataType:
 
 def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
     """Read the rows of the view `runs`; return them and the folders of the runs."""
-    rows: list[Row] = []
-    folders = []
     if runs is None:
         return [], []
-    sweeps = [folder for folder in _folders_with(runs, ("sweep.json",)) if _is_whole(folder)]
+    sweeps = [each for each in _folders_with(runs, ("sweep.json",)) if each.suffix != ".partial"]
     below = [run for sweep in sweeps for run in _folders_with(sweep, (RUN_FILE,))]
-    for folder in sorted([*_folders_with(runs, (RUN_FILE, IDENTITY_FILE)), *below]):
-        found = _read_run(runs, folder, stamp(folder))
-        if isinstance(found, Broken):
-            broken.append(found)
-        else:
-            name = folder.relative_to(runs).as_posix()
-            rows.extend({**row, "run": name} for row in found)
-            folders.append(folder)
-    return rows, folders
+    folders = sorted([*_folders_with(runs, (RUN_FILE, IDENTITY_FILE)), *below])
+    read = list(_readable(folders, partial(_read_run, runs), broken))
+    rows = [
+        {**row, "run": folder.relative_to(runs).as_posix()} for folder, rows in read for row in rows
+    ]
+    return rows, [folder for folder, _ in read]
 
 
 @lru_cache(maxsize=KEPT)
@@ -235,14 +238,8 @@ def _read_run(runs: Path, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
 
 def submissions_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
     """Read the rows of the view `submissions`: one per pool, or a single one without a run."""
-    rows: list[Row] = []
-    for folder in _folders_with(submissions, ("submission.toml", RUN_FILE)):
-        found = _read_submission(folder, stamp(folder))
-        if isinstance(found, Broken):
-            broken.append(found)
-        else:
-            rows.extend(found)
-    return rows
+    folders = _folders_with(submissions, ("submission.toml", RUN_FILE))
+    return [row for _, rows in _readable(folders, _read_submission, broken) for row in rows]
 
 
 @lru_cache(maxsize=KEPT)
@@ -296,10 +293,6 @@ def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:
     if parent is None:
         return []
     return sorted({file.parent for mark in marks for file in parent.glob(f"*/{mark}")})
-
-
-def _is_whole(folder: Path) -> bool:
-    return not folder.name.endswith(".partial")
 
 
 def _result_row(result: RunResult) -> Row:

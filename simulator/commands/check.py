@@ -12,6 +12,8 @@ import click
 from simulator import completion
 from simulator.api.progress import stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
+from simulator.errors import UserError
+from simulator.report.tables import print_wrapped
 
 if TYPE_CHECKING:
     from simulator.conformance.checks import Case, Finding
@@ -105,9 +107,7 @@ def check(
     The exit code is 1 if a check fails.
     """  # noqa: D301  (\b keeps click from wrapping)
     from simulator.conformance.checks import CHECKS, check_policy, fresh_runners
-    from simulator.errors import UserError
     from simulator.isolation.host import restriction
-    from simulator.report.tables import print_wrapped
     from simulator.runs.sweep import load_settings, parse_grid
 
     if only is not None and only not in CHECKS:
@@ -161,7 +161,6 @@ def _where(loaded: LoadedPolicy, kept_by: str | None) -> str:
 @contextmanager
 def _pool(pattern: str | None, cache: Path | None) -> Iterator[Pool]:
     """Open the pool given by `pattern`, or a temporary generated one with every signal."""
-    from simulator.errors import UserError
     from simulator.generated.cells import Size, select_cells
     from simulator.generated.pools import make_pool, pool_folder
     from simulator.pools.folders import cache_folder, find_pools
@@ -189,7 +188,6 @@ def _cases(
     repeats: range,
 ) -> list[Case]:
     from simulator.conformance.checks import choose_cases
-    from simulator.errors import UserError
     from simulator.runs.spec import DEFAULT_BUDGET
 
     asked = budget or loaded.budget or loaded.policy.budget or DEFAULT_BUDGET
@@ -248,7 +246,6 @@ def _as_dict(finding: Finding, command: list[str], every: list[str]) -> dict[str
 
 
 def _show(finding: Finding, does: str, command: list[str], every: list[str]) -> None:
-    from simulator.report.tables import print_wrapped
 
     mark, colour = ("ok", "green") if finding.passed else ("FAILED", "red")
     if finding.skipped:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import click
 from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import stages_shown
+from simulator.commands.options import cache_option, json_option, print_json
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 
@@ -62,12 +64,8 @@ SHOWN_DISAGREEMENTS = 10
 )
 @click.option("--drop-bad-rows", is_flag=True, help="Skip rows with errors, and count them.")
 @click.option("--replace", is_flag=True, help="Overwrite a pool of the same name.")
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of pools. [default: $DEEPPRUNE_SIM_CACHE, else datasets_cache/]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@cache_option
+@json_option
 def import_pool(
     format_name: str,
     paths: tuple[Path, ...],
@@ -142,7 +140,8 @@ def import_pool(
             replace=replace,
         )
     if as_json:
-        print_json(report)
+        disagreements = [verdicts(each) for each in report.disagreements]
+        print_json({**asdict(report), "disagreements": disagreements})
     else:
         print_report(report)
 
@@ -204,17 +203,6 @@ def print_report(report: ImportReport) -> None:
     print_table(headers, rows, give_up=["trace"])
     if count > len(shown):
         click.echo(f"… and {count - len(shown):,} more; --json prints all")
-
-
-def print_json(report: ImportReport) -> None:
-    """Print the whole report as JSON, with every disagreement."""
-    import json
-    from dataclasses import asdict
-
-    fields: dict[str, Any] = asdict(report)
-    fields["path"] = str(report.path)
-    fields["disagreements"] = [verdicts(each) for each in report.disagreements]
-    click.echo(json.dumps(fields, indent=2, ensure_ascii=False))
 
 
 def verdicts(each: Disagreement) -> dict[str, Any]:

@@ -2,19 +2,19 @@ from __future__ import annotations
 
 import click
 
+from simulator.commands.options import json_option, print_json
+
 
 @click.command(epilog="\b\nExample:\n  deepprune-sim methods --json")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def methods(as_json: bool) -> None:
     """List the built-in policies with their parameters and sources."""
-    import json
-
     from simulator.loading import describe_methods
     from simulator.report.tables import print_wrapped
 
     rows = describe_methods()
     if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows)
         return
     for row in rows:
         marks = [f"needs {' and '.join(row['requires'])}"] if row["requires"] else []

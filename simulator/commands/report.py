@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +11,7 @@ import click
 from simulator import completion
 from simulator.commands.options import chosen_format, json_option
 from simulator.errors import UserError
-from simulator.storage import disk_error
+from simulator.storage import replace_file
 
 if TYPE_CHECKING:
     from simulator.report.comparison import Comparison
@@ -94,7 +92,10 @@ def report(
     """
     form = _format_of(output, chosen_format(form, as_json))
     for file in [*plots, *([output] if output else [])]:
-        _check_writable(file)
+        if file.is_dir():
+            raise UserError(f"{file}: a folder; give a file name")
+        if not file.parent.is_dir():
+            raise UserError(f"{file}: no folder {file.parent}; make it first")
     for file in plots:
         if file.suffix.lower() not in PICTURES:
             raise UserError(f"{file}: a plot must be a .png or .svg file; change the name")
@@ -142,14 +143,7 @@ def write_whole(file: Path, content: bytes) -> None:
             return
     except OSError as error:
         raise UserError(f"{shown}: cannot be written ({error.strerror})") from None
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(file)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise disk_error(error, shown) from None
+    replace_file(file, content, shown)
 
 
 def _format_of(output: Path | None, form: str | None) -> str:
@@ -174,13 +168,6 @@ def _format_of(output: Path | None, form: str | None) -> str:
             "format"
         )
     return form or named or "table"
-
-
-def _check_writable(file: Path) -> None:
-    if file.is_dir():
-        raise UserError(f"{file}: a folder; give a file name")
-    if not file.parent.is_dir():
-        raise UserError(f"{file}: no folder {file.parent}; make it first")
 
 
 def _print(comparison: Comparison) -> None:

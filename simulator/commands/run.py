@@ -8,6 +8,7 @@ import click
 
 from simulator import completion
 from simulator.api.progress import progress_bar
+from simulator.commands.options import print_json
 from simulator.commands.run_output import print_summary
 
 
@@ -135,8 +136,6 @@ def run(
     POLICY is a built-in method (see `deepprune-sim methods`), a file with one policy class, or
     file.py@Class.
     """
-    import json
-
     from simulator.api.plan import can_be_resumed, note_idle_rules, plan_runs, stop_rules
     from simulator.errors import interrupted
     from simulator.runs.sweep import parse_grid
@@ -174,8 +173,7 @@ def run(
         return
     (summary,) = summaries
     if as_json:
-        document = {"run": str(folder), "stop_rules": stop_rules(folder)} | summary
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        print_json({"run": str(folder), "stop_rules": stop_rules(folder)} | summary)
         return
     print_summary(summary)
     note_idle_rules([folder], summary)

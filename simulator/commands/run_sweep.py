@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from simulator.commands.options import print_json
 from simulator.commands.run_output import print_heading, print_notes, shown
+from simulator.report.tables import FOLD, print_table
 
 if TYPE_CHECKING:
     from simulator.runs.sweep import Sweep
@@ -36,8 +37,7 @@ def show_sweep(
             {"run": str(run), "stop_rules": stop_rules(run)} | summary
             for run, summary in zip(runs, summaries, strict=True)
         ]
-        document = {"sweep": str(folder), "plot": str(folder / PLOT), "runs": entries}
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        print_json({"sweep": str(folder), "plot": str(folder / PLOT), "runs": entries})
         return
     front = {
         (row.result.path, row.result.pool): row.pareto
@@ -61,8 +61,6 @@ def print_sweep(
 
     `front` maps a run and a pool to True if the run is on the pool's Pareto front.
     """
-    from simulator.report.tables import FOLD, print_table
-
     for number, entry in enumerate(summaries[0]["pools"]):
         print_heading(entry)
         against = f"against {entry['baseline']}, points"

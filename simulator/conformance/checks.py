@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from simulator.arrays import Array, Floats, Ints, Ints32
 from simulator.conformance.variants import Revealed, relabelled, scrambled, stripped
 from simulator.errors import PolicyError
 from simulator.isolation import host
@@ -25,10 +25,6 @@ from simulator.pools.pool import StoredProblem
 from simulator.replay.recording import Replayed
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
-
-Classes = npt.NDArray[np.int32]
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 CHECKS = {
     "runs": "answers every problem",
@@ -319,7 +315,7 @@ def _compared(
     base: Replayed,
     when: str,
     problem: StoredProblem | None = None,
-    names: Classes | None = None,
+    names: Ints32 | None = None,
 ) -> Found:
     try:
         other = _replay(runner, case, problem)
@@ -331,7 +327,7 @@ def _compared(
         yield case, f"{when}, {found}"
 
 
-def difference(base: Replayed, other: Replayed, names: Classes | None = None) -> str:
+def difference(base: Replayed, other: Replayed, names: Ints32 | None = None) -> str:
     """Describe the first difference between two replays of one problem; empty if there is none.
 
     `names` gives the class that each class of `base` has in `other`.
@@ -356,11 +352,11 @@ def difference(base: Replayed, other: Replayed, names: Classes | None = None) ->
     return ""
 
 
-def _plain(column: pa.ChunkedArray) -> npt.NDArray[Any]:
+def _plain(column: pa.ChunkedArray) -> Array:
     """Convert a column to an array that can be compared: labels as texts, nulls as None."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    plain: npt.NDArray[Any] = column.to_numpy()
+    plain: Array = column.to_numpy()
     return plain if not column.null_count else np.array(column.to_pylist(), dtype=object)
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Ints32
 from simulator.conformance.variants import relabelled, with_question
 from simulator.pools.pool import StoredProblem
 
@@ -33,7 +33,7 @@ class Disguise:
 
     problem: StoredProblem
     alias: str | None = None
-    names: npt.NDArray[np.int32] | None = None
+    names: Ints32 | None = None
 
 
 def disguises(problem: StoredProblem, rng: np.random.Generator) -> list[Disguise]:

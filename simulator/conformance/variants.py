@@ -13,11 +13,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Bools, Ints, Ints32
 from simulator.pools.pool import Probes, StoredProblem, TokenValues
-
-Ints = npt.NDArray[np.int64]
 
 PROBE_TOKENS = 500
 """Tokens between made-up probes, if the pool's own have no fixed interval."""
@@ -35,7 +33,7 @@ class Revealed:
     """
 
     tokens: Ints
-    finished: npt.NDArray[np.bool_]
+    finished: Bools
 
 
 @dataclass(eq=False, kw_only=True)
@@ -127,7 +125,7 @@ def scrambled(
 class _Relabelled(_Derived):
     """A problem with class c renumbered to `number[c]`; the last element, −1, is for no answer."""
 
-    number: npt.NDArray[np.int32]
+    number: Ints32
 
     @cached_property
     def probes(self) -> Probes:
@@ -135,7 +133,7 @@ class _Relabelled(_Derived):
         return replace(probes, answers=self.number[probes.answers])
 
 
-def relabelled(problem: StoredProblem, number: npt.NDArray[np.int32]) -> StoredProblem:
+def relabelled(problem: StoredProblem, number: Ints32) -> StoredProblem:
     """Renumber class c of a problem to `number[c]`; `number` is a permutation of the classes."""
     old = np.argsort(number)
     new = np.append(number, -1).astype(np.int32)

@@ -11,15 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.isolation.wire import INDEX, OPERATIONS, BrokenFrame, Channel
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import StopRule
 from simulator.signals import NO_ANSWER
-
-Ints = npt.NDArray[np.int64]
 
 REFUSALS: dict[str, type[SamplerError]] = {
     "SamplerError": SamplerError,
@@ -148,7 +146,7 @@ class EngineHost:
 
     def decode(
         self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
-    ) -> tuple[Ints, Ints, npt.NDArray[np.int32]]:
+    ) -> tuple[Ints, Ints, Ints32]:
         """Decode traces in the engine; return what a policy then sees of them."""
         finished = self._engine.decode(index, tokens, until, first)
         return self._engine.num_tokens[index], finished, self._engine.answer[finished]

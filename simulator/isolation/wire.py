@@ -14,18 +14,18 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from typing import Any
 
 import msgpack
 import numpy as np
 import numpy.typing as npt
 
+from simulator.arrays import Array, Ints
 from simulator.isolation.limits import Overdue
 from simulator.rules.stop_rules import RULES, AnyOf, StopRule
 from simulator.signals import TOKEN_SIGNALS
-
-Ints = npt.NDArray[np.int64]
 
 FROM_POLICY = 16 << 20
 """Maximum size of a frame from a policy, in bytes; all pairs of 1,000 traces fit."""
@@ -185,7 +185,7 @@ def _array(dtype: npt.DTypeLike) -> Kind:
     kind = np.dtype(dtype)
     what = f"no array of {kind}"
 
-    def unpack(raw: Any, started: int) -> npt.NDArray[Any]:
+    def unpack(raw: Any, started: int) -> Array:
         _require(type(raw) is bytes and len(raw) % kind.itemsize == 0, what)
         return np.frombuffer(bytearray(raw), kind)
 
@@ -207,39 +207,14 @@ def _unpack_pairs(raw: Any, started: int) -> Ints:
     return pairs.reshape(-1, 2)  # the engine refuses invalid pairs with a clear message
 
 
-def _unpack_whole(value: Any, started: int) -> int:
-    _require(type(value) is int and 0 <= value < 2**63, "no whole number")
-    return int(value)
+def _scalar(pack: Callable[[Any], Any], fits: Callable[[Any, int], bool], what: str) -> Kind:
+    """Return the kind of a value that is sent as it is; `fits` checks it, as `Kind.unpack`."""
 
+    def unpack(value: Any, started: int) -> Any:
+        _require(fits(value, started), what)
+        return value
 
-def _unpack_positive(value: Any, started: int) -> int:
-    _require(type(value) is int and 1 <= value < 2**63, "no number of 1 or more")
-    return int(value)
-
-
-def _unpack_started(value: Any, started: int) -> int:
-    _require(type(value) is int and 0 <= value < started, "a trace that has not been started")
-    return int(value)
-
-
-def _unpack_signal(value: Any, started: int) -> str:
-    _require(type(value) is str and value in TOKEN_SIGNALS, "no token signal")
-    return str(value)
-
-
-def _unpack_share(value: Any, started: int) -> float:
-    _require(type(value) is float and 0 < value <= 1, "no share")
-    return float(value)
-
-
-def _unpack_number(value: Any, started: int) -> int | float:
-    _require(type(value) in (int, float), "no number")
-    return value  # type: ignore[no-any-return]
-
-
-def _unpack_texts(value: Any, started: int) -> list[str]:
-    _require(type(value) is list and all(type(text) is str for text in value), "no texts")
-    return value  # type: ignore[no-any-return]
+    return Kind(pack, unpack)
 
 
 def _optional(kind: Kind) -> Kind:
@@ -273,11 +248,7 @@ def _plain(value: Any) -> Any:
 
 def _unpack_rule(value: Any, started: int) -> StopRule:
     _require(type(value) is list and len(value) > 0, "no rule")
-    rules = [_unpack_leaf(leaf) for leaf in value]
-    rule = rules[0]
-    for other in rules[1:]:
-        rule = rule | other
-    return rule
+    return reduce(or_, map(_unpack_leaf, value))
 
 
 def _unpack_leaf(leaf: Any) -> StopRule:
@@ -300,13 +271,23 @@ FLOATS = _array(np.float64)
 CLASSES = _array(np.int32)
 INDEX = Kind(INTS.pack, _unpack_index)
 PAIRS = Kind(INTS.pack, _unpack_pairs)
-WHOLE = Kind(int, _unpack_whole)
-POSITIVE = Kind(int, _unpack_positive)
-STARTED = Kind(int, _unpack_started)
-SIGNAL = Kind(str, _unpack_signal)
-SHARE = Kind(float, _unpack_share)
-NUMBER = Kind(lambda value: value, _unpack_number)
-TEXTS = Kind(list, _unpack_texts)
+WHOLE = _scalar(int, lambda n, _: type(n) is int and 0 <= n < 2**63, "no whole number")
+POSITIVE = _scalar(int, lambda n, _: type(n) is int and 1 <= n < 2**63, "no number of 1 or more")
+STARTED = _scalar(
+    int,
+    lambda n, started: type(n) is int and 0 <= n < started,
+    "a trace that has not been started",
+)
+SIGNAL = _scalar(
+    str, lambda name, _: type(name) is str and name in TOKEN_SIGNALS, "no token signal"
+)
+SHARE = _scalar(float, lambda part, _: type(part) is float and 0 < part <= 1, "no share")
+NUMBER = _scalar(lambda value: value, lambda n, _: type(n) in (int, float), "no number")
+TEXTS = _scalar(
+    list,
+    lambda texts, _: type(texts) is list and all(type(each) is str for each in texts),
+    "no texts",
+)
 RULE = Kind(_pack_rule, _unpack_rule)
 _DECODED = (INTS, INTS, CLASSES)
 DECODED = Kind(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,9 @@ from simulator.storage import file_sha256, reading
 MAX_FINDINGS = 20
 """Maximum number of findings reported for one file."""
 
+SMALL = [name for name in SCHEMAS if name not in SIGNALS]
+"""Files that every pool has, read whole."""
+
 Progress = Callable[[int, int], None]
 """Progress callback, called with the number of problems checked and their total."""
 
@@ -43,37 +46,26 @@ def check_pool(path: Path, progress: Progress = lambda done, total: None) -> lis
     findings = list(_check_files(path, info))
     if findings:
         return findings  # the rows cannot be trusted then
-    tables = {name: pq.read_table(path / f"{name}.parquet") for name in SCHEMAS if _small(name)}
+    tables = {name: pq.read_table(path / f"{name}.parquet") for name in SMALL}
     findings += _first(_check_problems(info, tables))
     if findings:
         return findings
     lengths = _lengths(tables["traces"])
-    classes = {
-        row["problem_id"]: row["values"]
-        for row in _grouped(tables["classes"], "answer_class").to_pylist()
-    }
+    classes = Counter(tables["classes"]["problem_id"].to_pylist())
     findings += _first(_check_classes(tables))
     for name in info.signals:
         findings += _first(_check_signal(path, info, name, lengths, classes, progress))
     return findings
 
 
-def _small(name: str) -> bool:
-    return name not in SIGNALS
-
-
 def _first(findings: Iterator[str]) -> list[str]:
-    found: list[str] = []
-    for finding in findings:
-        if len(found) == MAX_FINDINGS:
-            return [*found, "… and more of these"]
-        found.append(finding)
-    return found
+    found = list(islice(findings, MAX_FINDINGS))
+    return found if next(findings, None) is None else [*found, "… and more of these"]
 
 
 def _check_files(path: Path, info: PoolInfo) -> Iterator[str]:
     """Check that the expected files exist, their hashes and their columns."""
-    expected = {name for name in SCHEMAS if _small(name) or name in info.signals}
+    expected = {*SMALL, *info.signals}
     present = {file.stem for file in path.glob("*.parquet")}
     for name in sorted(expected - present):
         yield f"{name}.parquet: missing"
@@ -100,14 +92,12 @@ def _columns(schema: pa.Schema) -> str:
 def _check_problems(info: PoolInfo, tables: dict[str, pa.Table]) -> Iterator[str]:
     """Check order, uniqueness and counts of problems and traces."""
     problems = tables["problems"]["problem_id"].to_pylist()
-    for before, after in pairwise(problems):
-        if after <= before:
-            yield f"problems.parquet: {after!r} comes after {before!r}: not sorted or not unique"
     traces = tables["traces"]
     keys = list(zip(traces["problem_id"].to_pylist(), traces["trace_id"].to_pylist(), strict=True))
-    for left, right in pairwise(keys):
-        if right <= left:
-            yield f"traces.parquet: trace {right} comes after {left}: not sorted or not unique"
+    for rows, what in ((problems, "problems.parquet:"), (keys, "traces.parquet: trace")):
+        for before, after in pairwise(rows):
+            if after <= before:
+                yield f"{what} {after!r} comes after {before!r}: not sorted or not unique"
     with_traces = {problem for problem, _ in keys}
     for problem in sorted(with_traces.symmetric_difference(problems)):
         lacking = "traces.parquet" if problem in problems else "problems.parquet"
@@ -151,20 +141,14 @@ def _check_classes(tables: dict[str, pa.Table]) -> Iterator[str]:
             yield f"{where}: correct is {row['correct']}, but its class is graded otherwise"
 
 
-def _grouped(table: pa.Table, column: str) -> pa.Table:
-    grouped = table.select(["problem_id", column]).group_by("problem_id", use_threads=False)
-    return grouped.aggregate([(column, "count")]).rename_columns(["problem_id", "values"])
-
-
-def _lengths(traces: pa.Table) -> dict[str, tuple[list[int], Any]]:
+def _lengths(traces: pa.Table) -> dict[str, tuple[list[int], list[int]]]:
     """Return trace ids and lengths by problem, in the order of the file."""
-    grouped: dict[str, tuple[list[int], Any]] = {}
-    starts = traces["problem_id"].to_pylist()
-    ids, lengths = traces["trace_id"].to_pylist(), traces["num_tokens"].to_pylist()
-    for problem, trace, length in zip(starts, ids, lengths, strict=True):
-        of_problem = grouped.setdefault(problem, ([], []))
-        of_problem[0].append(trace)
-        of_problem[1].append(length)
+    grouped: dict[str, tuple[list[int], list[int]]] = {}
+    columns = (traces[name].to_pylist() for name in ("problem_id", "trace_id", "num_tokens"))
+    for problem, trace, length in zip(*columns, strict=True):
+        ids, lengths = grouped.setdefault(problem, ([], []))
+        ids.append(trace)
+        lengths.append(length)
     return grouped
 
 
@@ -172,8 +156,8 @@ def _check_signal(
     path: Path,
     info: PoolInfo,
     name: str,
-    lengths: dict[str, tuple[list[int], Any]],
-    classes: dict[str, int],
+    lengths: dict[str, tuple[list[int], list[int]]],
+    classes: Counter[str],
     progress: Progress,
 ) -> Iterator[str]:
     """Check a signal file: one row group per problem, with the traces of traces.parquet."""
@@ -190,7 +174,7 @@ def _check_signal(
                 yield f"{file}: row group {group} does not hold the traces of problem {problem!r}"
                 continue
             for row, (trace, count) in enumerate(zip(ids, counts, strict=True)):
-                for wrong in _wrong_with(name, rows, row, count, classes.get(problem, 0), info):
+                for wrong in _wrong_with(name, rows, row, count, classes[problem], info):
                     yield f"{file}: trace {(problem, trace)}: {wrong}"
     progress(len(lengths), len(lengths))
 

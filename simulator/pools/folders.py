@@ -17,7 +17,7 @@ LOCAL_CACHE = Path("datasets_cache")
 """The folder of pools in the working directory, used if it exists."""
 
 
-def cache_folder(option: Path | None = None) -> Path:
+def cache_folder(option: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder that holds all pools; it need not exist yet.
 
     In order of precedence: `option` (the command line's `--cache`), `$DEEPPRUNE_SIM_CACHE`,
@@ -38,9 +38,9 @@ def cache_folder(option: Path | None = None) -> Path:
     return folder
 
 
-def _cache_folder(option: Path | None) -> Path:
+def _cache_folder(option: str | os.PathLike[str] | None) -> Path:
     if option is not None:
-        return option
+        return Path(option)
     variable = os.environ.get(CACHE_VARIABLE)
     if variable:
         return Path(os.path.expanduser(variable))  # noqa: PTH111  (keeps ~ if no home is known)

@@ -11,6 +11,7 @@ import typing
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,11 +20,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.arrays import Array, Bools, Floats, Ints, Ints32
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
 from simulator.signals import TOKEN_SIGNALS
-from simulator.storage import JsonObject, read_versioned, reading
+from simulator.storage import read_versioned, reading
 
 FORMAT = 1
 """Version of the pool format; a reader refuses a pool with a newer one."""
@@ -258,12 +260,12 @@ class StoredProblem:
     question: str | None
     gold_answer: str
     answer_kind: str
-    trace_ids: npt.NDArray[np.int32]
-    lengths: npt.NDArray[np.int64]
-    answer_class: npt.NDArray[np.int32]
-    correct: npt.NDArray[np.bool_]
+    trace_ids: Ints32
+    lengths: Ints
+    answer_class: Ints32
+    correct: Bools
     class_texts: list[str]
-    class_correct: npt.NDArray[np.bool_]
+    class_correct: Bools
     prepared: dict[Any, Any] = field(default_factory=dict)
     """Per-problem cache of token signals and derived data (rules, engine, lock step)."""
 
@@ -290,7 +292,7 @@ class StoredProblem:
         return texts
 
     @cached_property
-    def token_ends(self) -> list[npt.NDArray[np.int64]]:
+    def token_ends(self) -> list[Ints]:
         """End offset of each token in characters; proportional if a pool has only totals."""
         column = self.pool.read_signal("text", self.index, ["token_ends"])["token_ends"]
         return [
@@ -322,7 +324,7 @@ class TokenValues:
     """
 
     values: npt.NDArray[np.uint16] | npt.NDArray[np.float32]
-    offsets: npt.NDArray[np.int32]
+    offsets: Ints32
 
     def stored(
         self, row: int, tokens: int | None = None
@@ -331,7 +333,7 @@ class TokenValues:
         start, end = int(self.offsets[row]), int(self.offsets[row + 1])
         return self.values[start : end if tokens is None else min(end, start + tokens)]
 
-    def of(self, row: int, tokens: int | None = None) -> npt.NDArray[np.float64]:
+    def of(self, row: int, tokens: int | None = None) -> Floats:
         """Return the numbers of the first `tokens` tokens of a trace (None: all); a new array."""
         floats = self.stored(row, tokens).astype(np.float64)
         return floats / 1000.0 if self.values.dtype == np.uint16 else floats
@@ -344,12 +346,12 @@ class Probes:
     `positions` are tokens generated when probed, ascending within a trace; `answers` are classes.
     """
 
-    offsets: npt.NDArray[np.int64]
-    positions: npt.NDArray[np.int64]
-    answers: npt.NDArray[np.int32]
+    offsets: Ints
+    positions: Ints
+    answers: Ints32
 
     @cached_property
-    def counts(self) -> npt.NDArray[np.int64]:
+    def counts(self) -> Ints:
         """Number of probes of each trace, shape (traces,)."""
         return np.diff(self.offsets)
 
@@ -367,19 +369,17 @@ class Probes:
         )
 
     @cached_property
-    def table(self) -> npt.NDArray[np.int32]:
+    def table(self) -> Ints32:
         """Answer by trace and number of probes so far, shape (traces, probes + 1).
 
         Column 0 is −1, before the first probe. Columns after a trace's last probe repeat it.
         """
         return self.spread(self.answers, NO_ANSWER)
 
-    def columns(
-        self, rows: npt.NDArray[np.int64], num_tokens: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.int64]:
+    def columns(self, rows: Ints, num_tokens: Ints) -> Ints:
         """Count the probes of traces `rows` up to `num_tokens`: column numbers of `table`."""
         if self.interval is not None:
-            columns: npt.NDArray[np.int64] = num_tokens // self.interval
+            columns: Ints = num_tokens // self.interval
             np.minimum(columns, self.table.shape[1] - 1, out=columns)
             return columns
         return np.array(
@@ -392,7 +392,7 @@ class Probes:
             dtype=np.int64,
         )
 
-    def spread(self, values: npt.NDArray[Any], before: int) -> npt.NDArray[Any]:
+    def spread(self, values: Array, before: int) -> Array:
         """Arrange one value per probe, shape (probes,), like `table`; `before` fills column 0."""
         width = int(self.counts.max(initial=0))
         column = np.minimum(np.arange(width + 1), self.counts[:, None])
@@ -405,16 +405,13 @@ def read_info(path: Path) -> PoolInfo:
     file = path / "pool.json"
     what, remedy = "a pool description", "import the pool again"
     try:
-        fields = read_versioned(
+        checked = read_versioned(
             file, what, FORMAT, remedy, kind="pool format", unreadable="not readable as JSON"
         )
     except FileNotFoundError:
         raise UserError(f"{path}: no pool here (pool.json is missing); import it again") from None
 
-    def wrong(key: str, kind: object, fields: object) -> UserError:
-        return UserError(f"{file}: {key!r} has the wrong type; {remedy}")
-
-    checked = JsonObject(fields, wrong)
+    fields = checked.fields
     for key, kind in typing.get_type_hints(PoolInfo).items():
         if key in fields:
             checked.get(key, kind, 0, 2**63 - 1)
@@ -440,15 +437,5 @@ def iter_pool_folders(cache: Path) -> Iterator[Path]:
 
 def _group_starts(column: pa.ChunkedArray, ids: list[str]) -> list[int]:
     """Return each problem's first row in a column sorted by problem, then the last one's end."""
-    encoded = column.dictionary_encode().combine_chunks()
-    counts = dict(
-        zip(
-            encoded.dictionary.to_pylist(),
-            np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary)).tolist(),
-            strict=True,
-        )
-    )
-    starts = [0]
-    for problem_id in ids:
-        starts.append(starts[-1] + counts.get(problem_id, 0))
-    return starts
+    counts = {each["values"]: each["counts"] for each in column.value_counts().to_pylist()}
+    return [0, *accumulate(counts.get(problem_id, 0) for problem_id in ids)]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
+from simulator.arrays import Floats, Ints
 
 
 @dataclass(slots=True)
@@ -26,9 +25,9 @@ class TraceRecord:
     prompt_tokens: int | None = None
     finish_reason: str | None = None
     text: str | None = None
-    token_ends: npt.NDArray[np.int64] | None = None
-    token_signals: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
-    probe_positions: npt.NDArray[np.int64] | None = None
+    token_ends: Ints | None = None
+    token_signals: dict[str, Floats] = field(default_factory=dict)
+    probe_positions: Ints | None = None
     probe_answers: Sequence[str | None] | None = None
     graded: bool | None = None
     counted: bool = True

@@ -9,9 +9,9 @@ import json
 import shutil
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.answers.equivalence import classify
+from simulator.arrays import Floats
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pools.pool import (
     ENCODINGS,
@@ -102,12 +103,7 @@ class PoolWriter:
             raise disk_error(failure, self.path) from failure
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
                 self._finish()
@@ -224,7 +220,7 @@ class PoolWriter:
         )
 
     def _write_token_signal(
-        self, name: str, ids: list[str], trace_ids: list[int], values: list[npt.NDArray[np.float64]]
+        self, name: str, ids: list[str], trace_ids: list[int], values: list[Floats]
     ) -> None:
         """Write a token signal: thousandths in uint16 if lossless, else float32 for the pool."""
         arrays = [np.asarray(value, dtype=np.float64) for value in values]
@@ -278,17 +274,15 @@ class PoolWriter:
 
     def _close_quietly(self) -> None:
         for writer in self._writers.values():
-            try:
+            with suppress(OSError, pa.ArrowException):  # only the first error is shown
                 writer.close()
-            except (OSError, pa.ArrowException):
-                continue  # the file is removed anyway; only the first error is shown
 
     def _remove_temporary(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         remove_empty(self._made[1:])
 
 
-def as_thousandths(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint16] | None:
+def as_thousandths(values: Floats) -> npt.NDArray[np.uint16] | None:
     """Convert `values` to whole thousandths in uint16, or return None if that is not lossless."""
     scaled = np.round(values * 1000.0)
     if not np.isfinite(scaled).all() or (scaled < 0).any() or (scaled > 65535).any():

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Bools, Ints, Ints32
 from simulator.pools.pool import NO_ANSWER
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +39,9 @@ class ClusterFacts:
 
 def cluster_facts(
     clusters: Ints,
-    answer_class: npt.NDArray[np.int32],
+    answer_class: Ints32,
     lengths: Ints,
-    class_correct: npt.NDArray[np.bool_],
+    class_correct: Bools,
 ) -> ClusterFacts | None:
     """Measure clusters by the final answers; return None if no trace is in a cluster.
 

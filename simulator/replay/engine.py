@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Bools, Floats, Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.policy.visible import Hindsight
 from simulator.pools.pool import NO_ANSWER, StoredProblem
@@ -23,9 +23,6 @@ from simulator.replay.lockstep import Pace, lock_step
 from simulator.replay.serving import Schedule, Serving
 from simulator.rules.group_means import bottom_groups, lowest_group, mean_of_last
 from simulator.rules.stop_rules import StopRule
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -46,7 +43,7 @@ class Decode:
     queued: Schedule | None = None
 
 
-def _names(where: npt.NDArray[np.bool_], name: str, others: str | list[str]) -> str | list[str]:
+def _names(where: Bools, name: str, others: str | list[str]) -> str | list[str]:
     """Return `name` where `where` is true, and `others` elsewhere; a single name if all agree."""
     if not others:
         return name
@@ -213,7 +210,7 @@ class Engine:
             kind = type(rule).__name__
             self.rule_halts[kind] = self.rule_halts.get(kind, 0) + halted
 
-    def _move(self, index: Ints, num_tokens: Ints, done: npt.NDArray[np.bool_]) -> Ints:
+    def _move(self, index: Ints, num_tokens: Ints, done: Bools) -> Ints:
         """Set the token counts after a decode; return the numbers of the traces that finished."""
         self.num_tokens[index] = num_tokens
         finished: Ints = index[done]
@@ -247,7 +244,7 @@ class Engine:
         pace = Pace(table, tokens, index, self.order[index], step)
         return pace if pace.fits(before) else None
 
-    def _race(self, decode: Decode, finishes: npt.NDArray[np.bool_], first: int) -> None:
+    def _race(self, decode: Decode, finishes: Bools, first: int) -> None:
         """Halt all traces when `first` of them have finished; changes `decode` in place."""
         wanted = first - int(np.count_nonzero(self.finished[decode.index]))
         halted = decode.after
@@ -262,7 +259,7 @@ class Engine:
                 decode.after = decode.before + np.minimum(work, finishing[wanted - 1])
         decode.halted_by = _names(decode.after < halted, "first", decode.halted_by)
 
-    def _queue(self, decode: Decode, finishes: npt.NDArray[np.bool_], wanted: int | None) -> None:
+    def _queue(self, decode: Decode, finishes: Bools, wanted: int | None) -> None:
         """Schedule the traces on the engine's slots; changes `decode` in place."""
         work = decode.after - decode.before
         decode.queued = self._serving.schedule(work, finishes, wanted)
@@ -276,7 +273,7 @@ class Engine:
         if self._pace is not None:
             self._pace.numbers = index[:0]  # so that the next decode checks its traces again
 
-    def probe(self, index: Ints) -> npt.NDArray[np.int32]:
+    def probe(self, index: Ints) -> Ints32:
         """Return the answer that each trace would give if cut now; its own if finished."""
         self._refuse_after_answer()
         self._need({"probes"})
@@ -293,7 +290,7 @@ class Engine:
             np.copyto(answers, self.answer[index], where=finished)
         return answers
 
-    def judge(self, pairs: Ints) -> npt.NDArray[np.float64]:
+    def judge(self, pairs: Ints) -> Floats:
         """Return P(same final answer) of pairs of started traces, shape (n, 2) to (n,)."""
         self._refuse_after_answer()
         if self.judging is None:
@@ -337,7 +334,7 @@ class Engine:
             for row, tokens in counts
         ]
 
-    def token_signal(self, signal: str, number: int) -> npt.NDArray[np.float64]:
+    def token_signal(self, signal: str, number: int) -> Floats:
         """Return the values of a token signal for the tokens that a trace has generated so far."""
         self._need({signal})
         row = int(self.order[number])

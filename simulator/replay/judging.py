@@ -6,16 +6,13 @@ The simulator contains no judge. It gets one as an object with two methods, `Rep
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Array, Floats, Ints
 from simulator.errors import SamplerError, UserError
 from simulator.pools.pool import StoredProblem
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 class ReplayJudge(Protocol):
@@ -73,7 +70,7 @@ class Judging:
         """Square matrix of the scores, the lower number of a pair first, NaN if not scored."""
         return np.full((len(self._order), len(self._order)), np.nan)
 
-    def scores(self, pairs: npt.NDArray[Any], num_tokens: Ints) -> Floats:
+    def scores(self, pairs: Array, num_tokens: Ints) -> Floats:
         """Return P(same final answer) of pairs, shape (n, 2) to shape (n,).
 
         `num_tokens` are the tokens that each started trace has generated, shape (started,).

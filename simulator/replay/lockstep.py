@@ -10,11 +10,9 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Bools, Ints, Ints32
 from simulator.pools.pool import StoredProblem
-
-Ints = npt.NDArray[np.int64]
 
 MAX_CELLS = 2_000_000
 """Size of the largest table kept, in numbers: larger ones are of tiny steps, slow in any case."""
@@ -38,7 +36,7 @@ class LockStep:
         self.num_tokens = np.minimum(steps[:, None] * tokens, problem.lengths)
 
     @cached_property
-    def answers(self) -> npt.NDArray[np.int32]:
+    def answers(self) -> Ints32:
         """Answers of probes by number of steps and stored trace, shape (steps + 1, traces)."""
         problem = self._problem
         rows = np.broadcast_to(np.arange(len(problem.lengths)), self.num_tokens.shape)
@@ -90,12 +88,12 @@ class Pace:
             and self.step + 1 < len(self._table.num_tokens)
         )
 
-    def advance(self) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    def advance(self) -> tuple[Ints, Bools]:
         """Take a step; return each trace's tokens after it, and which finished, shape (n,)."""
         self.step += 1
         return self._table.num_tokens[self.step][self._rows], self._last_step == self.step
 
-    def answers(self) -> npt.NDArray[np.int32]:
+    def answers(self) -> Ints32:
         """Return the answer of a probe of each trace now, shape (n,)."""
-        answers: npt.NDArray[np.int32] = self._table.answers[self.step][self._rows]
+        answers: Ints32 = self._table.answers[self.step][self._rows]
         return answers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Ints
 from simulator.pools.pool import StoredProblem
 
 ORDERS_AT_ONCE = 64
@@ -15,7 +15,7 @@ ORDERS_AT_ONCE = 64
 
 def orders(
     problem: StoredProblem, budget: int, repeats: Sequence[int], seed: int, key: int
-) -> Iterator[npt.NDArray[np.int64]]:
+) -> Iterator[Ints]:
     """Yield the first `budget` rows of each repeat's permutation of the problem's traces.
 
     They do not depend on the policy, the other repeats or the budget (a smaller one is a prefix).

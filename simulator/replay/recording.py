@@ -8,18 +8,15 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from simulator.arrays import Array, Floats, Ints, Ints32
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.cluster_facts import cluster_facts, numbered
 
 if TYPE_CHECKING:
     from simulator.replay.engine import Engine
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 _LABEL = pa.dictionary(pa.int32(), pa.string())
 
@@ -129,7 +126,7 @@ class Recorder:
         self._problem = problem
         self._labels = {"unused": 0, "stopped": 1, "finished": 2}
         self._waiting: list[tuple[int, Engine, GradedAnswer]] = []
-        self._decisions: list[list[npt.NDArray[Any]]] = []
+        self._decisions: list[list[Array]] = []
         self._answers: list[list[Any]] = []
         self._rule_halts: dict[str, int] = {}
 
@@ -298,14 +295,14 @@ def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Fl
     return began, ended, reasons
 
 
-def distinct(answers: npt.NDArray[np.int32]) -> Ints:
+def distinct(answers: Ints32) -> Ints:
     """Count the answer classes in each row, without −1; (rows, answers) to (rows,)."""
     ordered = np.sort(answers, axis=1)
     counts: Ints = np.count_nonzero(np.diff(ordered, axis=1, prepend=NO_ANSWER), axis=1)
     return counts
 
 
-def pluralities(answers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def pluralities(answers: Ints32) -> Ints32:
     """Return the majority vote of each row of answer classes, −1 if there are no votes.
 
     `answers` has shape (rows, votes), the result (rows,). Same as `voting.majority_vote`, for many
@@ -316,5 +313,5 @@ def pluralities(answers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     np.add.at(counts, (rows, answers), 1)
     counts[:, NO_ANSWER] = 0
     best = counts[rows, answers].argmax(axis=1)  # the first vote for a class with the most votes
-    winners: npt.NDArray[np.int32] = answers[rows[:, 0], best]
+    winners: Ints32 = answers[rows[:, 0], best]
     return winners

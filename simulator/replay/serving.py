@@ -13,12 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Bools, Floats, Ints
 from simulator.errors import UserError
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ class Serving:
         sizes, seconds = zip(*points, strict=True)
         return float(np.interp(batch, sizes, seconds))
 
-    def schedule(self, work: Ints, finishes: npt.NDArray[np.bool_], first: int | None) -> Schedule:
+    def schedule(self, work: Ints, finishes: Bools, first: int | None) -> Schedule:
         """Schedule a decode of traces, in the given order.
 
         Parameters

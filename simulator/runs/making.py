@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from simulator.errors import UserError
 from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, summary
 from simulator.runs.parts import Making, Progress, merge, replay_missing, tasks_of
 from simulator.runs.spec import RunSpec
-from simulator.runs.summary import Totals, summarise
+from simulator.runs.summary import summarise
 from simulator.storage import disk_error, make_folders, remove_empty
 
 
@@ -65,7 +65,7 @@ def make_run(
         Finished parts are kept.
     """
     began = time.time()
-    with making(folder, spec.identity, resume, _check_same) as resumed:
+    with making(folder, spec.identity, resume) as resumed:
         parts = partial_folder(folder) / "parts"
         parts.mkdir(exist_ok=True)
         replay_missing([Making(spec, parts)], jobs, progress)
@@ -73,63 +73,70 @@ def make_run(
 
 
 @contextmanager
-def making(
-    folder: Path,
-    identity: Mapping[str, Any],
-    resume: bool,
-    check: Callable[[Path, Mapping[str, Any]], None],
-) -> Iterator[bool]:
+def making(folder: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[bool]:
     """Lock `<folder>.partial` while a run or sweep is made there; yield True if it existed.
 
-    An existing folder is passed to `check`, with `identity`. Raises the errors of `make_run`. After
-    an error, a folder made by this call is removed.
+    An existing folder must have the same `identity`. Raises the errors of `make_run`. After an
+    error, a folder made by this call is removed.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: already exists; give another -o or remove it")
     partial = partial_folder(folder)
     made: list[Path] = []
+    is_new = False
     with ExitStack() as held:
         try:
             made = make_folders(partial.parent)
             held.enter_context(_locked(partial))
-            resumed = open_folder(partial, identity)
-        except (UserError, OSError) as error:
-            held.close()
-            remove_empty(made)
-            if isinstance(error, OSError):
-                raise disk_error(error, folder) from error
-            raise
-        if resumed and not resume:
-            raise UserError(
-                f"{partial}: an interrupted run; add --resume to continue, or remove it"
-            )
-        if resumed:
-            check(partial, identity)
-        try:
-            yield resumed
+            is_new = not open_folder(partial, identity)
+            if not is_new and not resume:
+                raise UserError(
+                    f"{partial}: an interrupted run; add --resume to continue, or remove it"
+                )
+            if not is_new:
+                _check_same(partial, identity)
+            yield not is_new
         except BrokenProcessPool:
             raise UserError(
                 f"{partial}: a worker process died (out of memory?); continue with fewer jobs: "
                 "-j 1 --resume"
             ) from None
         except (UserError, OSError) as error:
-            if not resumed:
+            if is_new:
                 shutil.rmtree(partial, ignore_errors=True)
-                held.close()
-                remove_empty(made)
+            held.close()
+            remove_empty(made)
             if isinstance(error, OSError):
                 raise disk_error(error, folder) from error
             raise
 
 
 def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the complete parts of a run and rename its folder; return its summary."""
+    """Merge the complete parts of a run and rename its folder; return its summary.
+
+    `run.json` also lists how often each kind of stop rule halted a trace of each pool.
+    """
     partial = partial_folder(folder)
     totals = merge(partial, tasks_of(spec))
-    made = _summary(spec, totals)
+    pools = [
+        summarise(
+            pool,
+            budget,
+            totals[index],
+            spec.serving.clock_unit,
+            spec.judge.ratio[index] if spec.judge else 0.0,
+        )
+        for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
+    ]
+    name, parameters = spec.loaded.name, spec.loaded.parameters
+    made = summary(name, parameters, spec.unranked, spec.seed, spec.repeats, pools)
     write_json(partial / SUMMARY_FILE, made)
-    rules = {"stop_rules": _stop_rules(spec, totals)}
-    write_json(partial / RUN_FILE, {**spec.identity, **rules, **provenance})
+    rules = [
+        {"pool": pool.name, "rule": rule, "halts": halts}
+        for index, pool in enumerate(spec.pools)
+        for rule, halts in sorted(totals[index].rule_halts.items())
+    ]
+    write_json(partial / RUN_FILE, {**spec.identity, "stop_rules": rules, **provenance})
     shutil.rmtree(partial / "parts")
     name_folder(folder)
     return made
@@ -153,31 +160,6 @@ def provenance(began: float, command: Sequence[str], jobs: int, resumed: bool) -
         "jobs": jobs,
         "resumed": resumed,
     }
-
-
-def _stop_rules(spec: RunSpec, totals: Mapping[int, Totals]) -> list[dict[str, Any]]:
-    """List how often each kind of stop rule halted a trace, on each pool on which it was given."""
-    return [
-        {"pool": pool.name, "rule": rule, "halts": halts}
-        for index, pool in enumerate(spec.pools)
-        for rule, halts in sorted(totals[index].rule_halts.items())
-    ]
-
-
-def _summary(spec: RunSpec, totals: Mapping[int, Totals]) -> dict[str, Any]:
-    """Build the content of `summary.json`."""
-    pools = [
-        summarise(
-            pool,
-            budget,
-            totals[index],
-            spec.serving.clock_unit,
-            spec.judge.ratio[index] if spec.judge else 0.0,
-        )
-        for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
-    ]
-    loaded = spec.loaded
-    return summary(loaded.name, loaded.parameters, spec.unranked, spec.seed, spec.repeats, pools)
 
 
 def open_folder(partial: Path, identity: Mapping[str, Any]) -> bool:
@@ -255,14 +237,16 @@ def new_folder(runs: Path, name: str) -> Path:
 
 
 def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
-    """Check that the folder has the same run; raise `UserError` that names the differences."""
+    """Check that the folder has the same run or sweep; raise `UserError` otherwise."""
+    kind, swept = ("sweep", identity["sweep"]) if "sweep" in identity else ("run", [])
     differing = differences(partial / IDENTITY_FILE, identity)
-    if differing is None:
-        raise UserError(f"{partial}: not an interrupted run; remove it and start anew")
+    if differing is None or "sweep" in differing:
+        what = f"{kind} of {' and '.join(swept)}" if swept else kind
+        raise UserError(f"{partial}: not an interrupted {what}; remove it, or give another -o")
     if differing:
         raise UserError(
-            f"{partial}: an interrupted run with another {' and '.join(differing)}; give the same "
-            "arguments to resume it, or remove it"
+            f"{partial}: an interrupted {kind} with another {' and '.join(differing)}; give the "
+            "same arguments to resume it, or remove it"
         )
 
 

@@ -61,11 +61,6 @@ class Task:
         """File name of the part without suffix; names sort in the order of merging."""
         return f"{self.pool:03d}-{self.problem:06d}-{self.repeats.start:08d}"
 
-    @property
-    def size(self) -> int:
-        """Number of replays in the part."""
-        return len(self.repeats)
-
 
 def tasks_of(spec: RunSpec) -> Iterator[Task]:
     """Yield the parts of a run in the order of merging."""
@@ -97,9 +92,9 @@ def replay_missing(runs: Sequence[Making], jobs: int, progress: Progress) -> Non
     lacking: dict[Task, list[int]] = {}
     for number, run in enumerate(runs):
         for task in tasks_of(run.spec):
-            total += task.size
+            total += len(task.repeats)
             if not _is_complete(run.parts, task):
-                missing += task.size
+                missing += len(task.repeats)
                 lacking.setdefault(task, []).append(number)
     done = total - missing
     progress(done, total)
@@ -125,7 +120,7 @@ def _is_complete(parts: Path, task: Task) -> bool:
     except (OSError, pa.ArrowException):  # truncated by a crash
         return False
     schemas = (decisions.schema, answers.schema) == (DECISIONS, ANSWERS)
-    return schemas and len(answers) == task.size
+    return schemas and len(answers) == len(task.repeats)
 
 
 def _replayed(
@@ -219,7 +214,7 @@ def _make_parts(runs: Sequence[Making], batch: Batch) -> Iterator[int]:
         if len(problem.prepared) > PREPARED_AT_MOST:
             problem.prepared.clear()
         _make_part(runs[number], task, problem)
-        yield task.size
+        yield len(task.repeats)
 
 
 def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Ints
 from simulator.errors import UserError
 from simulator.runs.format import ANSWERS_FILE, FORMAT, IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
 from simulator.storage import JsonObject, read_versioned, reading
@@ -125,10 +125,10 @@ class ProblemSums:
 
     problem_ids: tuple[str, ...]
     repeats: int
-    correct: npt.NDArray[np.int64]
-    tokens: npt.NDArray[np.int64]
-    baseline_correct: npt.NDArray[np.int64]
-    baseline_tokens: npt.NDArray[np.int64]
+    correct: Ints
+    tokens: Ints
+    baseline_correct: Ints
+    baseline_tokens: Ints
 
 
 def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
@@ -224,8 +224,5 @@ def _finite(value: float | None) -> float | None:
 
 
 def _read(file: Path) -> JsonObject:
-    def wrong(key: str, kind: object, fields: object) -> UserError:
-        return UserError(f"{file}: {key!r} is missing or has the wrong type; repeat the run")
-
     what, remedy = "the description of a run", "repeat the run"
-    return JsonObject(read_versioned(file, what, FORMAT, remedy, kind="run format"), wrong)
+    return read_versioned(file, what, FORMAT, remedy, kind="run format")

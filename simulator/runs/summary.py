@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from simulator.arrays import Floats
 from simulator.pools.pool import Pool
 from simulator.replay.recording import CLUSTERED
 from simulator.statistics import bootstrap
@@ -42,9 +42,9 @@ class Totals:
     """
 
     def __init__(self) -> None:
-        self._sums: dict[str, npt.NDArray[np.float64]] = {}
+        self._sums: dict[str, Floats] = {}
         self._repeats: dict[str, int] = {}
-        self._clustered: dict[str, npt.NDArray[np.float64]] = {}
+        self._clustered: dict[str, Floats] = {}
         self.rule_halts: dict[str, int] = {}
 
     def add(self, answers: pa.Table) -> None:
@@ -60,7 +60,7 @@ class Totals:
         counted = np.array([len(about[0]), *(values.sum() for values in about)])
         self._clustered[problem] = self._clustered.get(problem, 0.0) + counted
 
-    def means(self) -> dict[str, npt.NDArray[np.float64]]:
+    def means(self) -> dict[str, Floats]:
         """Compute means over repeats, each of shape (problems,).
 
         Means of CLUSTERED are over repeats with declared clusters, and missing if a problem has no

@@ -36,6 +36,7 @@ from simulator.runs.making import (
 )
 from simulator.runs.parts import Making, Progress, replay_missing
 from simulator.runs.spec import RunSpec
+from simulator.storage import read_versioned
 
 FORMAT = 1
 """Version of the sweep format."""
@@ -201,7 +202,7 @@ def make_sweep(
         if not resume:
             raise UserError(f"{folder}: already a sweep; add --resume to add settings to it")
         _reopen(sweep, folder)
-    with making(folder, sweep.identity, resume, _check_same_sweep) as resumed:
+    with making(folder, sweep.identity, resume) as resumed:
         partial = partial_folder(folder)
         _check_no_others(sweep, partial)
         (partial / SWEEP).unlink(missing_ok=True)
@@ -264,17 +265,12 @@ def find_partial_sweep(runs: Path, sweep: Sweep) -> Path | None:
 
 def _read_runs(folder: Path) -> list[str] | None:
     """Read the names of a sweep's runs from `sweep.json`; None for other folders."""
-    file = folder / SWEEP
-    if not file.is_file():
-        return None
+    remedy = "give its runs instead"
     try:
-        described = json.loads(file.read_text(encoding="utf-8"))
-        runs = described["runs"] if described["format"] <= FORMAT else None
-    except (OSError, ValueError, KeyError, TypeError):
-        runs = None
-    if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
-        raise UserError(f"{file}: not a sweep that this version can read; give its runs instead")
-    return runs
+        described = read_versioned(folder / SWEEP, "a sweep", FORMAT, remedy, kind="sweep format")
+    except FileNotFoundError:
+        return None
+    return described.get("runs", list[str])
 
 
 def _reopen(sweep: Sweep, folder: Path) -> None:
@@ -291,20 +287,6 @@ def _reopen(sweep: Sweep, folder: Path) -> None:
         raise UserError(f"{partial_folder(folder)}: already exists; remove it")
     write_json(folder / IDENTITY_FILE, sweep.identity)
     folder.rename(partial_folder(folder))
-
-
-def _check_same_sweep(partial: Path, identity: Mapping[str, Any]) -> None:
-    differing = differences(partial / IDENTITY_FILE, identity)
-    if differing is None or "sweep" in differing:
-        raise UserError(
-            f"{partial}: not an interrupted sweep of {' and '.join(identity['sweep'])}; remove it, "
-            "or give another -o"
-        )
-    if differing:
-        raise UserError(
-            f"{partial}: an interrupted sweep with another {' and '.join(differing)}; give the "
-            "same arguments to resume it, or remove it"
-        )
 
 
 def _check_no_others(sweep: Sweep, folder: Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import json
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, Literal
 
 from simulator.errors import UserError
 from simulator.runs.format import RUN_FILE
-from simulator.storage import disk_error
+from simulator.storage import replace_file, disk_error
 from simulator.submissions.files import VERIFICATION, Files
 from simulator.submissions.metadata import read_metadata
 from simulator.submissions.strict_json import Refused, parse_object
@@ -100,16 +99,10 @@ def write_verification(path: Path, verification: Verification) -> Path:
         raise UserError(f"{path}: no submission to write {VERIFICATION} beside")
     name = VERIFICATION if path.is_dir() else f"{path.name.removesuffix('.zip')}.{VERIFICATION}"
     target = (path if path.is_dir() else path.parent) / name
-    temporary = target.with_name(f".{name}.{uuid.uuid4().hex[:8]}.tmp")
     text = json.dumps(verification.as_dict(), indent=2, ensure_ascii=True, allow_nan=False)
-    try:
-        if target.is_dir() and not target.is_symlink():
-            raise IsADirectoryError(21, "is a folder", str(target))
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, target)  # noqa: PTH105  (replaces a link, too)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise disk_error(error, target) from error
+    if target.is_dir() and not target.is_symlink():
+        raise disk_error(IsADirectoryError(errno.EISDIR, "is a folder"), target)
+    replace_file(target, f"{text}\n".encode())  # replaces a link, too
     return target
 
 

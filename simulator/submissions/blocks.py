@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.arrays import Array
 from simulator.replay.orders import ROWS_PER_PART
 from simulator.submissions.strict_json import Refused, shown
 
@@ -85,7 +85,7 @@ class Block:
     pool: str
     problem_id: str
     first_row: int
-    columns: dict[str, npt.NDArray[Any]]
+    columns: dict[str, Array]
 
     def __len__(self) -> int:
         return len(self.columns["repeat"])
@@ -130,7 +130,7 @@ def _of_group(file: pq.ParquetFile, name: str, number: int, first_row: int) -> I
         table.validate(full=True)
     except Exception as error:
         raise _unreadable(name, error) from None
-    columns: dict[str, npt.NDArray[Any]] = {}
+    columns: dict[str, Array] = {}
     for field in table.schema:
         column = table[field.name]
         if column.null_count and not field.nullable:
@@ -148,7 +148,7 @@ def _of_group(file: pq.ParquetFile, name: str, number: int, first_row: int) -> I
         )
 
 
-def values_of(column: pa.ChunkedArray, name: str = "") -> npt.NDArray[Any]:
+def values_of(column: pa.ChunkedArray, name: str = "") -> Array:
     """Return a column of the table `name` as an array; texts and columns with nulls as objects."""
     if pa.types.is_dictionary(column.type):
         merged = column.combine_chunks()
@@ -156,16 +156,16 @@ def values_of(column: pa.ChunkedArray, name: str = "") -> npt.NDArray[Any]:
         if any(label is None or len(label) > 2000 for label in labels):
             raise Refused(f"{name}: a label is missing or too long")
         texts = np.array([*labels, ""], dtype=object)
-        values: npt.NDArray[Any] = texts[merged.indices.to_numpy(zero_copy_only=False)]
+        values: Array = texts[merged.indices.to_numpy(zero_copy_only=False)]
         return values
     if pa.types.is_string(column.type) or column.null_count:
         return np.array([*column.to_pylist(), None], dtype=object)[:-1]
-    plain: npt.NDArray[Any] = column.to_numpy()
+    plain: Array = column.to_numpy()
     return plain
 
 
 def refuse_first(
-    rows: Block, bad: npt.NDArray[Any], what: Callable[[int], str], table: str = "decisions"
+    rows: Block, bad: Array, what: Callable[[int], str], table: str = "decisions"
 ) -> None:
     """Refuse a block that has a bad row; the message names the first one."""
     found = np.flatnonzero(bad)

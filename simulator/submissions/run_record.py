@@ -89,12 +89,6 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
         or not name.isprintable()
     ):
         raise Refused("run.json: policy.name or policy.file has invalid characters")
-    settings = policy.object("settings").fields
-    parameters = policy.object("parameters").fields
-    if len(settings) > MAX_PARAMETERS or len(parameters) > MAX_PARAMETERS:
-        raise Refused(f"run.json: more than {MAX_PARAMETERS} parameters")
-    if not all(type(value) is str for value in settings.values()):
-        raise Refused("run.json: policy.settings has values that are not text")
     judge = None if fields.get("judge") is None else top.object("judge").fields
     unranked = policy.get("unranked", bool)
     if judge is not None and judge.get("unranked") is not False and not unranked:
@@ -108,8 +102,8 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
         class_name=class_name,
         source=source,
         sha256=sha256,
-        parameters=parameters,
-        settings=settings,
+        parameters=policy.get("parameters", dict[str, Any], most=MAX_PARAMETERS),
+        settings=policy.get("settings", dict[str, str], most=MAX_PARAMETERS),
         unranked=unranked,
         builtin=policy.get("builtin", bool),
         seed=top.get("seed", int, 0, MAX_SEED),

@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from simulator.conformance.checks import difference
@@ -28,8 +26,6 @@ from simulator.policy.base import Answer
 from simulator.replay.orders import ORDERS_AT_ONCE
 from simulator.replay.recording import Replayed
 from simulator.replay.replaying import Asked, Replaying, answered
-
-Ints = npt.NDArray[np.int64]
 
 PROCESSES = 4
 """Number of processes of a policy at a time."""
@@ -102,12 +98,7 @@ class Assigner:
                 self._add()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         while self._ends:
             self._remove(0)
         for process in self._begun:

@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Array, Ints
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.orders import orders
 from simulator.submissions.blocks import Block, refuse_first
 from simulator.submissions.run_record import RecordedRun
 from simulator.submissions.strict_json import shown
-
-Array = npt.NDArray[Any]
-Ints = npt.NDArray[np.int64]
 
 TOLERANCE = 1e-9
 """Largest relative difference between two figures, allowing for rounding on another machine."""
@@ -100,6 +96,7 @@ def check_traces(problem: StoredProblem, rows: Block, stored: Ints, run: Recorde
     trace, tokens, finished = (columns[name] for name in ("trace_id", "num_tokens", "finished"))
     reason, began, ended = (columns[name] for name in ("stop_reason", "started", "ended"))
     expected, length = problem.trace_ids[stored], problem.lengths[stored]
+    shortest_step = min((seconds for _, seconds in run.serving.step_seconds), default=1.0)
     refuse_first(
         rows,
         trace != expected,
@@ -124,7 +121,7 @@ def check_traces(problem: StoredProblem, rows: Block, stored: Ints, run: Recorde
     )
     with np.errstate(invalid="ignore", over="ignore"):
         lasted = ended - began
-        work = np.where(tokens > 0, tokens * _least_step(run), 0.0)
+        work = np.where(tokens > 0, tokens * shortest_step, 0.0)
         good = np.isfinite(began) & np.isfinite(ended) & (began >= 0)
         good &= lasted >= work * (1 - TOLERANCE)
         good &= (tokens > 0) | ((began == 0) & (ended == 0))
@@ -137,9 +134,3 @@ def check_traces(problem: StoredProblem, rows: Block, stored: Ints, run: Recorde
             f"decoded {tokens[row]} tokens from {began[row]:g} to {ended[row]:g} on the clock"
         ),
     )
-
-
-def _least_step(run: RecordedRun) -> float:
-    """Return the shortest time that a decode step takes on the run's clock."""
-    points = run.serving.step_seconds
-    return min((seconds for _, seconds in points), default=1.0)

@@ -21,6 +21,7 @@ No built-in method has 300; the lengths of 200 traces take about this many.
 def carried(source: str, settings: Mapping[str, str]) -> int:
     """Count the characters of numbers and texts in a policy's source and settings.
 
+    They are counted as in the source, but integers in hexadecimal, which has no length limit.
     Docstrings are not counted. If the source cannot be parsed, for example because it is nested too
     deep, all of its characters are counted.
     """
@@ -30,13 +31,8 @@ def carried(source: str, settings: Mapping[str, str]) -> int:
         return len(source)
     prose = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}
     constants = (
-        len(_written(each.value))
+        len(hex(each.value) if type(each.value) is int else repr(each.value))
         for each in ast.walk(tree)
         if isinstance(each, ast.Constant) and id(each) not in prose
     )
     return sum(constants) + sum(map(len, settings.values()))
-
-
-def _written(value: object) -> str:
-    """Format a constant as in the source; integers in hexadecimal, which has no length limit."""
-    return hex(value) if type(value) is int else repr(value)

@@ -5,27 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from simulator.loading import LoadedPolicy
     from simulator.pools.pool import Pool
     from simulator.runs.spec import RunJudge
 
+    JudgeOf = Callable[[Mapping[str, Any], LoadedPolicy, Sequence[Pool]], RunJudge]
+    """A function that opens the judge that a run's record names."""
 
 MAX_MEMORY = 16 * 2**30
 """Largest address space for verifying one submission, in bytes."""
 
 
 Progress = Callable[[str, float], None]
-
-
-class JudgeOf(Protocol):
-    """A function that opens the judge that a run's record names."""
-
-    def __call__(
-        self, recorded: Mapping[str, Any], loaded: LoadedPolicy, pools: Sequence[Pool], /
-    ) -> RunJudge: ...
 
 
 @dataclass(frozen=True)

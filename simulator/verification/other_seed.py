@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from simulator.arrays import Floats
 from simulator.pools.pool import Pool
 from simulator.runs.summary import Totals, summarise
 from simulator.submissions.run_record import RecordedRun
@@ -25,8 +25,6 @@ LEAST_REPEATS, MOST_REPEATS = 16, 32
 
 MOST_ERRORS = 3.0
 """Most standard errors by which the submitted seed may be better than the other."""
-
-Floats = npt.NDArray[np.float64]
 
 
 def repeats_tried(repeats: int) -> int:

@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from simulator.arrays import Array
 from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.replay.cluster_facts import cluster_facts
 from simulator.replay.grading import Grader
@@ -28,8 +28,6 @@ from simulator.submissions.strict_json import Refused, finite, shown
 from simulator.submissions.wellformed import Submission
 from simulator.verification.decisions import TOLERANCE, check_order, recomputed_answers
 from simulator.verification.options import Progress
-
-Array = npt.NDArray[Any]
 
 UNPROVEN = (
     "only a rerun shows that the policy makes these decisions and gives these answers, and how "

@@ -8,6 +8,7 @@ problem in disguise. It also has to pass the checks of `check`.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,7 +42,7 @@ from simulator.submissions.strict_json import Refused, shown
 from simulator.submissions.wellformed import Submission
 from simulator.verification.assigning import Assigner, Wanted
 from simulator.verification.memorised import MOST_CARRIED, carried
-from simulator.verification.options import JudgeOf, Progress
+from simulator.verification.options import Options, Progress
 from simulator.verification.other_seed import OtherSeed, compare_seeds, repeats_tried
 from simulator.verification.recompute import Recomputed, unshown
 
@@ -54,15 +55,6 @@ PROBLEMS, REPEATS = 3, 2
 CHECK_BUDGET = 64
 """Largest budget for those checks. They replay a problem dozens of times, and a policy that breaks
 a rule breaks it with this many traces as well."""
-
-
-@dataclass(frozen=True)
-class RerunOptions:
-    """Settings of a rerun: `repeats` of the submitted seed (None for all), and the other `seed`."""
-
-    seed: int
-    repeats: int | None = None
-    judge_of: JudgeOf | None = None
 
 
 @dataclass
@@ -85,12 +77,13 @@ def rerun(
     pools: Sequence[Pool],
     recomputed: Recomputed,
     path: Path,
-    options: RerunOptions,
+    options: Options,
     progress: Progress,
 ) -> Rerun:
     """Rerun a submission's policy; `path` is the submission's, and names the policy in messages."""
     result = Rerun()
     run = submission.run
+    seed = secrets.randbelow(2**53) if options.seed is None else options.seed
     try:
         loaded = _load(run, path)
     except host.NoSandbox as error:
@@ -114,16 +107,16 @@ def rerun(
         result.findings.append(
             f"run.json: unranked is {run.unranked}, but policy and judge make it {unranked}"
         )
-    assigner = Assigner(loaded, options.seed, sum(len(pool.problems) for pool in pools))
+    assigner = Assigner(loaded, seed, sum(len(pool.problems) for pool in pools))
     try:
         if not result.findings:
             with assigner:
-                others = _run_again(submission, pools, assigner, judge, options, result, progress)
-            result.other_seed, result.findings = compare_seeds(
-                recomputed, run, pools, others, options.seed
-            )
+                others = _run_again(
+                    submission, pools, assigner, judge, options.repeats, seed, result, progress
+                )
+            result.other_seed, result.findings = compare_seeds(recomputed, run, pools, others, seed)
         if not result.findings:
-            _conformance(run, pools[0], loaded, options.seed, result, progress)
+            _conformance(run, pools[0], loaded, seed, result, progress)
     except Refused as error:
         result.findings.append(str(error))
     except UserError as error:
@@ -182,7 +175,7 @@ def _same_parameters(loaded: LoadedPolicy, run: RecordedRun) -> LoadedPolicy:
 
 
 def _judge(
-    run: RecordedRun, loaded: LoadedPolicy, pools: Sequence[Pool], options: RerunOptions
+    run: RecordedRun, loaded: LoadedPolicy, pools: Sequence[Pool], options: Options
 ) -> RunJudge | None:
     if "judge" not in loaded.policy.requires:
         return None
@@ -190,7 +183,7 @@ def _judge(
         raise Refused("run.json: the policy uses a judge, but none is recorded")
     if options.judge_of is None:
         raise UserError("the policy uses a judge, but none is available")
-    judge = options.judge_of(run.judge, loaded, pools)
+    judge = options.judge_of(options.cache)(run.judge, loaded, pools)
     if dict(judge.identity) != dict(run.judge):
         raise UserError("the judge on this machine differs from the one that run.json names")
     return judge
@@ -211,24 +204,25 @@ def _run_again(
     pools: Sequence[Pool],
     assigner: Assigner,
     judge: RunJudge | None,
-    options: RerunOptions,
+    most: int | None,
+    seed: int,
     result: Rerun,
     progress: Progress,
 ) -> list[OtherSeed]:
-    """Compare the submitted seed's replays row by row and in disguise; replay another seed.
+    """Compare at `most` so many of the replays row by row and in disguise; replay another `seed`.
 
     All replays of a problem come before the next problem, so that they share its cached data, which
     is freed after them.
     """
     run = submission.run
-    repeats = min(run.repeats, options.repeats or run.repeats)
+    repeats = min(run.repeats, most or run.repeats)
     if repeats < run.repeats:
         result.uncounted.append(f"only {repeats} of {run.repeats} repeats were rerun")
     decisions = blocks(submission.decisions, DECISIONS_FILE)
     answers = blocks(submission.answers, ANSWERS_FILE)
     waiting = next(decisions, None)
     others = [OtherSeed(repeats_tried(run.repeats)) for _ in pools]
-    rng, knowing = np.random.default_rng((options.seed, repeats)), ""
+    rng, knowing = np.random.default_rng((seed, repeats)), ""
     for number, recorded, problem in _problems(pools, run, progress):
         again = partial(
             _replay,
@@ -249,7 +243,7 @@ def _run_again(
         ):
             wanted = [Wanted(part, again)] if part else []
             if other:
-                wanted.append(Wanted(other, partial(again, seed=options.seed)))
+                wanted.append(Wanted(other, partial(again, seed=seed)))
             shown_as = disguises(problem, rng) if disguised_in in (part or ()) else []
             for each in shown_as:
                 replay = partial(again, problem=each.problem, alias=each.alias)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +16,12 @@ from simulator.submissions.run_record import RecordedRun
 from simulator.submissions.wellformed import Submission, check_form
 from simulator.verification.options import Options, Progress
 from simulator.verification.recompute import UNPROVEN, Recomputed, figures_of, recompute
-from simulator.verification.rerun import RerunOptions, rerun
+from simulator.verification.rerun import rerun
 
 
 def verify_here(path: Path, options: Options, progress: Progress) -> Verification:
     """Verify a submission in this process."""
     files = read_files(path)
-    steps: list[Step] = []
     try:
         submission, findings = check_form(files)
     except MemoryError:
@@ -64,15 +62,18 @@ def _verify_figures(
     except UserError as error:
         steps += [_skipped(step, str(error)) for step in _LATER]
     else:
-        found = _recomputed(submission, pools, progress)
-        if isinstance(found, str):
-            steps.append(Step("recomputed", "failed", [found]))
+        try:
+            found = recompute(submission, pools, progress)
+        except MemoryError:
+            found = Recomputed("recomputing it takes more memory than the limit", {})
+        if found.difference:
+            steps.append(Step("recomputed", "failed", [found.difference]))
             steps.append(_skipped("rerun", "the figures do not follow from the decisions"))
         else:
             figures = [figures_of(entry) for entry in found.summary["pools"]]
             steps.append(Step("recomputed", "passed"))
             if options.run_again:
-                again = rerun(submission, pools, found, path, _rerun_options(options), progress)
+                again = rerun(submission, pools, found, path, options, progress)
                 other_seed, layers = again.other_seed, again.layers
                 steps.append(
                     Step("rerun", "failed", again.findings, again.notes)
@@ -89,22 +90,6 @@ def _verify_figures(
         steps, synthetic=run.synthetic, withdrawn=submission.metadata.withdrawn is not None
     )
     return Verification(submission.name, badge, steps, files.sha256, figures, other_seed, layers)
-
-
-def _recomputed(
-    submission: Submission, pools: Sequence[Pool], progress: Progress
-) -> Recomputed | str:
-    try:
-        found = recompute(submission, pools, progress)
-    except MemoryError:
-        return "recomputing it takes more memory than the limit"
-    return found.difference or found
-
-
-def _rerun_options(options: Options) -> RerunOptions:
-    seed = secrets.randbelow(2**53) if options.seed is None else options.seed
-    judge_of = None if options.judge_of is None else options.judge_of(options.cache)
-    return RerunOptions(seed, options.repeats, judge_of)
 
 
 def find_recorded_pools(run: RecordedRun, cache: Path) -> list[Pool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,9 +14,7 @@ from simulator.commands.options import (
     print_json,
 )
 from simulator.pools.folders import cache_folder
-
-if TYPE_CHECKING:
-    from simulator.catalogue.rows import Broken
+from simulator.report.tables import print_fields, print_table
 
 
 @click.command("list", epilog="\b\nExample:\n  deepprune-sim data list --cache /data/pools")
@@ -49,14 +47,15 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
         click.echo(
             "  deepprune-sim data pull NAME             downloads public ones (data pull -h)"
         )
-    _print_broken(broken)
+    if broken:
+        click.echo("\nSkipped, because they cannot be read:")
+    for each in broken:
+        click.echo(f"  {each.path}: {each.reason}")
     if known:
         _print_known(_known_pools(folder), folder)
 
 
 def _print_pools(pools: list[dict[str, Any]]) -> None:
-    from simulator.report.tables import print_table
-
     headers = [
         "pool",
         "problems",
@@ -84,13 +83,6 @@ def _print_pools(pools: list[dict[str, Any]]) -> None:
     print_table(headers, rows, right, give_up=["size", "mean length"])
 
 
-def _print_broken(broken: list[Broken]) -> None:
-    if broken:
-        click.echo("\nSkipped, because they cannot be read:")
-        for each in broken:
-            click.echo(f"  {each.path}: {each.reason}")
-
-
 def _known_pools(folder: Path) -> list[dict[str, Any]]:
     """List the known public sources, their pools, and those already in `folder`."""
     from simulator.hub.registry import read_registry
@@ -114,7 +106,6 @@ def _known_pools(folder: Path) -> list[dict[str, Any]]:
 
 def _print_known(known: list[dict[str, Any]], folder: Path) -> None:
     from simulator.hub.registry import FILE_NAME, SHIPPED
-    from simulator.report.tables import print_fields
 
     click.echo("\nKnown public pools, for deepprune-sim data pull NAME:")
     for entry in known:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ import click
 
 from simulator.api.judge_tools import load_tools
 from simulator.api.progress import note, progress_bar
+from simulator.commands.options import cache_option, file_size, json_option, print_json
 
 if TYPE_CHECKING:
     from simulator.pools.pool import PoolInfo
@@ -36,12 +36,8 @@ if TYPE_CHECKING:
 @click.option("--text", is_flag=True, help="Add text at paper size; small pools always have it.")
 @click.option("--seed", type=click.IntRange(min=0), help="Random seed. [default: a fixed one]")
 @click.option("--replace", is_flag=True, help="Overwrite pools that exist already.")
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of pools. [default: $DEEPPRUNE_SIM_CACHE, else datasets_cache/]",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@cache_option
+@json_option
 def sample(
     size_name: str,
     patterns: tuple[str, ...],
@@ -96,7 +92,7 @@ def sample(
             scores = load_tools().score_generated(folder, path, progress)
         rows.append(_described(info, path, scores, made=there is None or replace))
     if as_json:
-        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        print_json(rows)
         return
     _print_made([row for row in rows if row["made"]])
     click.echo(f"judge scores: {scores['path']}")
@@ -123,7 +119,6 @@ def _described(
 
 
 def _print_made(rows: Sequence[Mapping[str, Any]]) -> None:
-    from simulator.commands.options import file_size
     from simulator.report.tables import print_table
 
     if rows:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
+import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import click
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.errors import UserError
 from simulator.pools.folders import cache_folder, runs_folder
+from simulator.report.tables import print_table
 
 if TYPE_CHECKING:
     from simulator.catalogue.views import Catalogue
@@ -84,7 +86,8 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
             else:
                 _print_rows(names, rows)
         except duckdb.Error as error:
-            raise UserError(f"SQL: {_one_line(error)}") from None
+            message = str(error).partition("\nLINE ")[0]  # without the excerpt of the query
+            raise UserError(f"SQL: {' '.join(message.split())}") from None
 
 
 def _refuse_writing(catalogue: Catalogue, query: str) -> None:
@@ -115,17 +118,7 @@ def _fetch(cursor: Any) -> Iterator[tuple[Any, ...]]:
         yield from batch
 
 
-def _one_line(error: Exception) -> str:
-    """Return DuckDB's message on one line, without the excerpt of the query."""
-    message, _, _ = str(error).partition("\nLINE ")
-    return " ".join(message.split())
-
-
 def _print_rows(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    from itertools import islice
-
-    from simulator.report.tables import print_table
-
     shown = list(islice(rows, SHOWN_ROWS))
     numeric = [
         all(isinstance(row[index], int | float | None) for row in shown)
@@ -154,13 +147,6 @@ def _csv_value(value: Any) -> Any:
 
 
 def _print_csv(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(names)
-    for count, row in enumerate(rows, 1):
-        writer.writerow([_csv_value(value) for value in row])
-        if count % 10_000 == 0:
-            click.echo(text.getvalue(), nl=False)
-            text.seek(0)
-            text.truncate()
-    click.echo(text.getvalue(), nl=False)
+    writer.writerows([_csv_value(value) for value in row] for row in rows)
