@@ -45,8 +45,8 @@ class Estimate:
     """A value with its interval; `low` and `high` are None with fewer than two problems."""
 
     value: float
-    low: float | None
-    high: float | None
+    low: float | None = None
+    high: float | None = None
 
     def as_dict(self) -> dict[str, float | None]:
         """Return `{"value": …, "low": …, "high": …}` for JSON."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
+import altair as alt
 import numpy as np
 
 from judges.evaluation.metrics import Floats, Labels, calibration
+from simulator.report import plot
 from simulator.report.plot import COLOURS
 
 SIZE = 380
@@ -24,19 +25,11 @@ Curve = tuple[str, Labels, Floats]
 def picture(chart: Any, kind: str) -> bytes:
     """Render a chart as the content of a file; `kind` is `svg` or `png` (at twice the size)."""
     chart = chart.configure_view(stroke="#cccccc").configure_axis(gridColor="#eeeeee")
-    if kind == "svg":
-        text = io.StringIO()
-        chart.save(text, format="svg")
-        return text.getvalue().encode()
-    image = io.BytesIO()
-    chart.save(image, format="png", scale_factor=2)
-    return image.getvalue()
+    return plot.picture(chart, kind)
 
 
 def loss_plot(losses: Sequence[float], title: str) -> bytes:
     """Draw the loss of each update, and its running mean over a twentieth of them, as SVG."""
-    import altair as alt
-
     every = max(1, len(losses) // POINTS)
     width = max(1, len(losses) // 20)
     sums = np.concatenate([[0.0], np.cumsum(losses)])
@@ -58,7 +51,6 @@ def loss_plot(losses: Sequence[float], title: str) -> bytes:
 
 def roc_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
     """Draw ROC curves over the same pairs; dashed lines: chance, and the TPR of TNR@0.2."""
-    import altair as alt
     from sklearn.metrics import roc_curve
 
     rows = []
@@ -88,8 +80,6 @@ def roc_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
 
 def calibration_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
     """Draw the share of same-answer pairs against the score, in ten bins; size: pairs."""
-    import altair as alt
-
     rows = [
         {"score": mean, "same": share, "pairs": number, "judge": name}
         for name, labels, scores in curves
@@ -111,8 +101,6 @@ def calibration_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
 
 
 def _by_judge(names: Sequence[str]) -> Any:
-    import altair as alt
-
     unique = list(dict.fromkeys(names))
     colours = [COLOURS[index % len(COLOURS)] for index in range(len(unique))]
     scale = alt.Scale(domain=unique, range=colours)
@@ -120,8 +108,6 @@ def _by_judge(names: Sequence[str]) -> Any:
 
 
 def _dashed(guides: list[dict[str, Any]], x: Any, y: Any) -> Any:
-    import altair as alt
-
     return (
         alt.Chart(alt.Data(values=guides))
         .mark_line(strokeDash=[4, 4], color="#999999", strokeWidth=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -124,6 +123,8 @@ def plot(rows: Sequence[Redundancy], kind: str) -> bytes:
     """Draw shares with their intervals; `kind` is "png" (at twice the size) or "svg"."""
     import altair as alt
 
+    from simulator.report.plot import picture
+
     points = [
         {
             "pool": row.pool + (" (synthetic)" if row.synthetic and row.pool != TOGETHER else ""),
@@ -150,11 +151,4 @@ def plot(rows: Sequence[Redundancy], kind: str) -> bytes:
     labels = base.mark_text(align="center", dy=-9, fontSize=10).encode(
         x="share:Q", text=alt.Text("share:Q", format=".1f")
     )
-    chart = bars + dots + labels
-    if kind == "svg":
-        text = io.StringIO()
-        chart.save(text, format="svg")
-        return text.getvalue().encode()
-    image = io.BytesIO()
-    chart.save(image, format="png", scale_factor=2)
-    return image.getvalue()
+    return picture(bars + dots + labels, kind)

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property, lru_cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +68,6 @@ class Result:
     def clock(self) -> str:
         """Unit of the clock and the engine; only results with equal ones can be compared."""
         return f"{self.clock_unit}, {self.serving}" if self.serving else self.clock_unit
-
-    def metric(self, name: str) -> Metric | None:
-        """Return the metric of this name in `METRICS`, None if not measured."""
-        return self.metrics.get(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +150,8 @@ class Library:
         """Return the rows of a DuckDB query over the catalogue's views; thread-safe."""
         return self.catalogue.rows(query, parameters)
 
-    def answers(self, entry: Entry, where: str = "true", *values: object) -> list[Row]:
-        """Return rows of an entry's `answers.parquet` (`simulator.replay.recording.ANSWERS`)."""
-        return self._table(entry, "answers", where, values)
-
-    def decisions(self, entry: Entry, where: str = "true", *values: object) -> list[Row]:
-        """Return rows of an entry's `decisions.parquet` (`DECISIONS`)."""
-        return self._table(entry, "decisions", where, values)
-
-    def _table(self, entry: Entry, name: str, where: str, values: Sequence[object]) -> list[Row]:
+    def recorded(self, entry: Entry, name: str, where: str, *values: object) -> list[Row]:
+        """Return rows of an entry's answers or decisions (`simulator.replay.recording`)."""
         file = str(entry.path.resolve() / f"{name}.parquet")
         return self.rows(f"SELECT * FROM read_parquet(?) WHERE {where}", [file, *values])
 
@@ -249,10 +240,8 @@ def load(folders: Folders) -> Library:
 
 
 def _grouped(rows: Sequence[Row], name: str) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row[name], []).append(row)
-    return found
+    """Group rows, which are sorted by the column `name`, by its values."""
+    return {each: list(group) for each, group in groupby(rows, key=itemgetter(name))}
 
 
 def _versions(pools: Sequence[Row], rows: Sequence[Row]) -> Mapping[str, set[str]]:
@@ -342,15 +331,11 @@ def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
         ]
         return f"{entry.method} ({', '.join(shown)})" if shown else entry.method
 
-    by_label: dict[str, list[Entry]] = {}
-    for entry in entries:
-        by_label.setdefault(settled(entry), []).append(entry)
-    labels = {
-        entry.id: label if len(same) == 1 else f"{label} [{entry.id}]"
-        for label, same in by_label.items()
-        for entry in same
-    }
-    return [replace(entry, label=labels[entry.id]) for entry in entries]
+    labels = [settled(entry) for entry in entries]
+    return [
+        replace(entry, label=label if labels.count(label) == 1 else f"{label} [{entry.id}]")
+        for entry, label in zip(entries, labels, strict=True)
+    ]
 
 
 @lru_cache(maxsize=4096)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
+import duckdb
 import numpy as np
 
 from leaderboard_app.library.library import Library
@@ -84,18 +86,13 @@ class PoolAnswers:
         return bootstrap(len(shares)).mean(shares) if shares else None
 
     @cached_property
-    def pass_at_k(self) -> Mapping[int, Estimate]:
-        """Probability by k that one of k traces is right (`PoolFacts.pass_at_k`)."""
-        return self.facts.pass_at_k
-
-    @cached_property
     def cons_at_k(self) -> Mapping[int, Estimate]:
-        """Accuracy of majority voting over k traces, for the same k as `pass_at_k`."""
+        """Accuracy of majority voting over k traces, for the same k as `PoolFacts.pass_at_k`."""
         votes = [self.votes[each.problem_id] for each in self.facts.problems]
         over = bootstrap(len(votes))
         return {
             k: over.mean([expected_vote(each, k, index) for index, each in enumerate(votes)])
-            for k in self.pass_at_k
+            for k in self.facts.pass_at_k
         }
 
 
@@ -107,8 +104,6 @@ def read_answers(library: Library, pool: str) -> PoolAnswers:
     UserError
         The pool's rows cannot be read, though its footers can.
     """
-    import duckdb
-
     try:
         facts = pool_facts(library.catalogue, pool)
         classes = library.rows(
@@ -156,8 +151,6 @@ def count_traces(library: Library, pool: str) -> Sequence[int]:
     UserError
         The pool's files cannot be read.
     """
-    import duckdb
-
     try:
         rows = library.rows(
             "SELECT count(*) AS n FROM traces WHERE pool = ? GROUP BY problem_id ORDER BY 1", [pool]
@@ -169,12 +162,8 @@ def count_traces(library: Library, pool: str) -> Sequence[int]:
 
 def bin_width(tokens: int, bins: int = BINS) -> int:
     """Return the least of 1, 2, 5, 10, 20, 50, … with which `bins` bars cover `tokens` tokens."""
-    width = 1
-    while True:
-        for factor in (1, 2, 5):
-            if width * factor * bins >= tokens:
-                return width * factor
-        width *= 10
+    widths = (factor * int(10**power) for power in count() for factor in (1, 2, 5))
+    return next(width for width in widths if width * bins >= tokens)
 
 
 def expected_vote(votes: Votes, k: int, stream: int = 0) -> float:

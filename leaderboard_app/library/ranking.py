@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from simulator.report.paired import metric
+from simulator.report.paired import difference_of, reduction_of, repeats_of
 from simulator.runs.results import Metric, ProblemSums
 from simulator.statistics import ROUNDING, SEED, Bootstrap, Floats, Ints, Resampled, average
 
@@ -91,8 +91,8 @@ def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
     resample: 2 s and 140 MiB for 200 contenders on nine pools.
     """
     bootstraps = _bootstraps(contenders)
-    reductions = _estimates(contenders, bootstraps, _reduction)
-    differences = _estimates(contenders, bootstraps, _difference)
+    reductions = _estimates(contenders, bootstraps, reduction_of)
+    differences = _estimates(contenders, bootstraps, difference_of)
     recorded = _recorded(contenders, bootstraps)
     better: dict[int, list[int]] = defaultdict(list)
     compared: dict[int, int] = defaultdict(int)
@@ -137,8 +137,7 @@ def above_zero(figure: Resampled, first: int, second: int) -> bool:
     lower = int(figure.tail * (resamples.shape[1] - 1))  # counted from 0
     if below != lower + 1:
         return bool(below <= lower)
-    difference = figure[first : first + 1] - figure[second : second + 1]
-    (estimate,) = difference.estimates()
+    (estimate,) = (figure[first : first + 1] - figure[second : second + 1]).estimates()
     return estimate.low is not None and estimate.low > ROUNDING
 
 
@@ -159,20 +158,6 @@ Figure = Callable[[Bootstrap, Sequence[ProblemSums]], Resampled]
 """A figure of several contenders on one pool."""
 
 
-def _reduction(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
-    baseline = np.stack([each.baseline_tokens for each in sums])
-    return over.reductions(np.stack([each.tokens for each in sums]), baseline)
-
-
-def _difference(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
-    gained = np.stack([each.correct - each.baseline_correct for each in sums])
-    return over.means(gained, _repeats(sums))
-
-
-def _repeats(sums: Sequence[ProblemSums]) -> Ints:
-    return np.array([each.repeats for each in sums], dtype=np.int64)
-
-
 def _estimates(
     contenders: Sequence[Contender], bootstraps: Bootstraps, figure: Figure
 ) -> list[Metric | None]:
@@ -190,7 +175,7 @@ def _estimates(
             continue
         count = len(each.sums)
         mean = Resampled(total.values / count, total.resamples / count, total.tail)
-        metrics.append(metric(mean.estimates()[0]))
+        metrics += mean.estimates()
     return metrics
 
 
@@ -246,7 +231,7 @@ def _recorded(contenders: Sequence[Contender], bootstraps: Bootstraps) -> dict[P
             problems,
             over.tail,
             {row: index for index, row in enumerate(rows)},
-            _repeats(sums),
+            repeats_of(sums),
             correct.sum(axis=1),
             np.array([each.tokens.sum() for each in sums]),
             np.rint(means, out=means).astype(np.int32),

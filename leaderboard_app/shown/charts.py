@@ -69,13 +69,11 @@ def as_file(chart: Any, form: str, tables: Tables | None = None) -> bytes:
     """Render the chart as `svg`, or as `png` at twice its size; takes half a second."""
     import altair as alt
 
+    from simulator.report.plot import picture
+
     if tables:
         chart = chart.properties(
             datasets={name: table.to_pylist() for name, table in tables.items()}
         )
-
-    file = io.BytesIO() if form == "png" else io.StringIO()
     with _ALTAIR, alt.data_transformers.enable("default", max_rows=None):
-        chart.save(file, format=form, **({"scale_factor": 2} if form == "png" else {}))
-    content = file.getvalue()
-    return content.encode() if isinstance(content, str) else content
+        return picture(chart, form)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from leaderboard_app.shown.table import Cell
 from simulator.runs.results import Metric
 
 ABSURD = 1e15
@@ -50,6 +51,20 @@ class Figure:
         if metric is None or metric.low is None or metric.high is None:
             return ""
         return f"95% interval {self.text(metric.low)} to {self.text(metric.high)}"
+
+    def cell(
+        self, metric: Metric | None, *, missing: str = "", alone: str = "", brackets: bool = False
+    ) -> Cell:
+        """Build the cell of a metric, with its interval on hover and, if wanted, in `brackets`.
+
+        The note of a cell without a value is `missing`, that of one without an interval `alone`.
+        """
+        if metric is None:
+            return Cell(note=missing)
+        text, interval = self.text(metric.value), self.interval(metric)
+        if brackets and interval:
+            text += f" [{self.text(metric.low)}, {self.text(metric.high)}]"
+        return Cell(text, metric.value, interval or alone, low=metric.low, high=metric.high)
 
 
 BOOTSTRAP = "The interval is a bootstrap over problems."

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +33,16 @@ GO = """export default function({ data }) {
 }"""
 
 
-@cache
-def _sources() -> tuple[str, str]:
-    """Return the table's style and script."""
-    style, script = (
-        (HERE / name).read_text(encoding="utf-8") for name in ("table.css", "table.js")
-    )
-    return style, script
+STYLE, SCRIPT = ((HERE / name).read_text(encoding="utf-8") for name in ("table.css", "table.js"))
 
 
 def _component() -> Any:
     """Return the table's component; Streamlit requires it to be registered in each script run."""
-    style, script = _sources()
     return st.components.v2.component(
         "deepprune_sim_table",
         html='<div class="dps-place"></div>',
-        css=style,
-        js=script,
+        css=STYLE,
+        js=SCRIPT,
         isolate_styles=False,
     )
 
@@ -71,6 +63,14 @@ def _library(folders: Folders, state: int) -> Library:
     for callback in on_loaded:
         callback(found)
     return found
+
+
+def show_page(title: str, page: Callable[[Library], None]) -> None:
+    """Show a page of the app: its title, its content, and what is broken."""
+    found = library()
+    st.title(title)
+    page(found)
+    show_broken(found)
 
 
 def parameter(name: str) -> str | None:
@@ -241,15 +241,19 @@ def choose_one(
     none: str | None = None,
     labels: Mapping[str, str] | None = None,
     help: str | None = None,
+    unknown: str | None = None,
 ) -> str | None:
     """Show a box to choose one option, stored in the link as `name` and shared between pages.
 
     Streamlit's `bind` does not work for a name that several pages share: it drops the parameter
     when the page changes. With `none`, the text of the empty box, nothing is chosen at first;
-    without it, the first option is. An unknown value in the link counts as no choice.
+    without it, the first option is. An unknown value in the link counts as no choice; `unknown` is
+    the warning about it, with {} in its place.
     """
     key = f"chosen-{name}"
     wanted = parameter(name)
+    if unknown is not None and wanted is not None and wanted not in options:
+        st.warning(unknown.format(plain(wanted)), icon=":material/warning:")
     chosen = wanted if wanted in options else None if none else next(iter(options), None)
     if st.session_state.get(key) != chosen:
         st.session_state[key] = chosen
@@ -269,13 +273,14 @@ def choose_one(
 REAL, SYNTHETIC = "real", "synthetic"
 
 
-def choose_kind(*, real: bool, synthetic: bool) -> bool:
+def choose_kind(there: Collection[bool]) -> bool:
     """Return True if synthetic figures are shown; real and synthetic ones are never mixed.
 
-    Where both exist, a switch is shown, stored in every page's link as `data`; real comes first.
+    `there` are the kinds that exist, True for synthetic. With both, a switch is shown, stored in
+    every page's link as `data`; real comes first.
     """
-    if not (real and synthetic):
-        return synthetic
+    if len(set(there)) < 2:
+        return True in there
     chosen = SYNTHETIC if parameter("data") == SYNTHETIC else REAL
     key = f"chosen-data-{chosen}"  # a new key makes the switch follow the link
     st.segmented_control(
@@ -384,9 +389,3 @@ def plain(text: str) -> str:
     """
     parted = _REPLACED.sub("\\g<0>\N{WORD JOINER}", text)
     return "".join(f"\\{each}" if each in "\\`*_{}[]()<>#+-.!|~$:&" else each for each in parted)
-
-
-def keep(parameters: Mapping[str, str | None]) -> None:
-    """Set several parameters of the page's link."""
-    for name, value in parameters.items():
-        set_parameter(name, value)

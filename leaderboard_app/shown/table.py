@@ -8,12 +8,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
 
 from simulator.report.text import escape_latex
+from simulator.statistics import Estimate
 
 NOTHING = "–"
 """Text of a cell without a value; its note is the reason."""
@@ -54,6 +54,22 @@ class Cell:
     mark: str = ""
     low: float | None = None
     high: float | None = None
+
+
+def estimate_cell(
+    estimate: Estimate | None, missing: str, *, scale: float = 1, digits: int = 3
+) -> Cell:
+    """Build the cell of an estimate, with its 95% interval in brackets; `missing` is the note."""
+    if estimate is None:
+        return Cell(note=missing)
+    value, low, high = (
+        None if each is None else scale * each
+        for each in (estimate.value, estimate.low, estimate.high)
+    )
+    text = f"{value:.{digits}f}"
+    if low is None or high is None:
+        return Cell(text, value, "One problem: no interval")
+    return Cell(f"{text} [{low:.{digits}f}, {high:.{digits}f}]", value, low=low, high=high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,21 +241,15 @@ def _kind(table: Table, index: int) -> str:
 
 def as_csv(table: Table) -> str:
     """Return CSV with keys as headings and unrounded values; no text is read as a formula."""
-    ends = [
-        any(row[index].low is not None or row[index].high is not None for row in table.rows)
-        for index in range(len(table.columns))
-    ]
-    keys = []
-    for column, has_ends in zip(table.columns, ends, strict=True):
-        keys += [column.key, *([f"{column.key}_low", f"{column.key}_high"] if has_ends else [])]
+    columns: list[list[float | str | None]] = []
+    for index, column in enumerate(table.columns):
+        cells = [row[index] for row in table.rows]
+        columns.append([column.key, *map(_plain, cells)])
+        if any(cell.low is not None or cell.high is not None for cell in cells):
+            columns.append([f"{column.key}_low", *(cell.low for cell in cells)])
+            columns.append([f"{column.key}_high", *(cell.high for cell in cells)])
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(keys)
-    for row in table.rows:
-        line: list[float | str | None] = []
-        for cell, has_ends in zip(row, ends, strict=True):
-            line += [_plain(cell), *([cell.low, cell.high] if has_ends else [])]
-        writer.writerow(line)
+    csv.writer(text, lineterminator="\n").writerows(zip(*columns, strict=True))
     return text.getvalue()
 
 
@@ -256,21 +266,14 @@ def _plain(cell: Cell) -> float | str | None:
 
 def as_markdown(table: Table) -> str:
     """Return a GitHub table; headings begin with the names of their groups."""
-    heads = [_full_heading(column) for column in table.columns]
+    heads = [
+        _escape_markdown(f"{column.group}: {column.heading}" if column.group else column.heading)
+        for column in table.columns
+    ]
+    rule = ["--:" if column.numeric else "---" for column in table.columns]
     rows = [[_markdown(cell) for cell in row] for row in table.rows]
-    lines = [_line([_escape_markdown(head) for head in heads])]
-    lines.append(_line(["--:" if column.numeric else "---" for column in table.columns]))
-    lines += [_line(row) for row in rows]
-    notes = [_escape_markdown(note) for note in table.notes]
-    return "\n".join(lines) + "\n" + "".join(f"\n{note}\n" for note in notes)
-
-
-def _full_heading(column: Column) -> str:
-    return f"{column.group}: {column.heading}" if column.group else column.heading
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    lines = [f"| {' | '.join(row)} |\n" for row in (heads, rule, *rows)]
+    return "".join([*lines, *(f"\n{_escape_markdown(note)}\n" for note in table.notes)])
 
 
 def _markdown(cell: Cell) -> str:

@@ -65,7 +65,7 @@ def method_labels(results: Sequence[RunResult], pools: Sequence[str]) -> list[st
     def labels() -> list[str]:
         return [
             result.policy
-            + (f" ({', '.join(f'{k}={_short(v)}' for k, v in more.items())})" if more else "")
+            + (f" ({', '.join(f'{k}={short(v)}' for k, v in more.items())})" if more else "")
             for result, more in zip(results, details, strict=True)
         ]
 
@@ -97,5 +97,6 @@ def method_labels(results: Sequence[RunResult], pools: Sequence[str]) -> list[st
     return labels()
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """Format a parameter's value."""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.report.comparison import Row
-from simulator.runs.results import RunResult
+from simulator.report.labels import short
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,7 @@ class Line:
 
     def label(self, row: Row) -> str:
         """Format the parameter value of `row`."""
-        value = row.result.parameters[self.parameter]
-        return f"{value:g}" if isinstance(value, float) else str(value)
+        return short(row.result.parameters[self.parameter])
 
 
 def find_lines(rows: Sequence[Row]) -> list[Line]:
@@ -36,7 +35,12 @@ def find_lines(rows: Sequence[Row]) -> list[Line]:
     """
     families: dict[Hashable, list[Row]] = {}
     for row in rows:
-        families.setdefault((row.pool, *_family(row.result)), []).append(row)
+        result = row.result
+        same = (
+            *(row.pool, result.policy, result.policy_sha256, result.unranked),
+            *(result.budget, result.seed, result.repeats, result.clock_unit),
+        )  # all but the parameters
+        families.setdefault(same, []).append(row)
     lines = []
     for family in families.values():
         alone = family
@@ -47,19 +51,11 @@ def find_lines(rows: Sequence[Row]) -> list[Line]:
                 others.setdefault(repr(sorted(rest.items())), []).append(row)
             for joined in others.values():
                 values = [row.result.parameters.get(parameter) for row in joined]
-                if all(map(_is_number, values)) and len(set(values)) > 1:
+                if all(map(is_number, values)) and len(set(values)) > 1:
                     joined.sort(key=lambda row: row.result.parameters[parameter])
                     lines.append(Line(_name(joined[0], parameter, rows), parameter, joined))
                     alone = [row for row in alone if row not in joined]
     return lines
-
-
-def _family(result: RunResult) -> tuple[Hashable, ...]:
-    """Return the fields, other than parameters, that are equal for all rows of a line."""
-    return (
-        *(result.policy, result.policy_sha256, result.unranked),
-        *(result.budget, result.seed, result.repeats, result.clock_unit),
-    )
 
 
 def _candidates(family: Sequence[Row]) -> list[str]:
@@ -69,13 +65,14 @@ def _candidates(family: Sequence[Row]) -> list[str]:
     values: dict[str, set[Any]] = {name: set() for name in names}
     for row in family:
         for name, value in row.result.parameters.items():
-            if name in values and _is_number(value):
+            if name in values and is_number(value):
                 values[name].add(value)
     varied = [name for name in names if len(values[name]) > 1]
     return sorted(varied, key=lambda name: -len(values[name]))  # stable: ties as set
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return True for a number that is not True or False."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -83,7 +80,7 @@ def _name(row: Row, parameter: str, rows: Sequence[Row]) -> str:
     """Name a line by its policy, other set or varying parameters, and other differences."""
     same = [other.result for other in rows if other.result.policy == row.result.policy]
     details = [
-        f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+        f"{name}={short(value)}"
         for name, value in row.result.parameters.items()
         if name != parameter
         and (

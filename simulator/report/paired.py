@@ -10,7 +10,7 @@ from operator import add
 import numpy as np
 
 from simulator.runs.results import Metric, ProblemSums
-from simulator.statistics import SEED, Bootstrap, Estimate, Ints, Resampled, average, bootstrap
+from simulator.statistics import SEED, Bootstrap, Ints, Resampled, average, bootstrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _pairs(accuracy: Resampled, tokens: Sequence[Resampled]) -> list[Pair]:
             for each in tokens
         ).estimates()
         found += [
-            Pair(first, first + 1 + index, metric(difference), difference.covers_zero, metric(less))
+            Pair(first, first + 1 + index, difference, difference.covers_zero, less)
             for index, (difference, less) in enumerate(zip(differences, saved, strict=True))
         ]
     return found
@@ -140,21 +140,11 @@ def combine(
     pools = _with_bootstraps(benchmarks, sums)
     accuracy = average(_accuracy(over, methods) for over, methods in pools)
     tokens = average(_tokens(over, methods) for over, methods in pools)
-    reduction = average(_reduction(over, methods) for over, methods in pools)
-    difference = average(_difference(over, methods) for over, methods in pools)
+    reduction = average(reduction_of(over, methods) for over, methods in pools)
+    difference = average(difference_of(over, methods) for over, methods in pools)
     figures = [each.estimates() for each in (accuracy, tokens, reduction, difference)]
-    averages = [Averages(*map(metric, row)) for row in zip(*figures, strict=True)]
+    averages = [Averages(*row) for row in zip(*figures, strict=True)]
     return averages, _standings(accuracy, tokens.values.tolist(), ranked)
-
-
-def means(
-    benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]
-) -> tuple[list[Metric], list[Metric]]:
-    """Average accuracy and tokens per problem of each method over several pools, as in `combine`.
-
-    Much faster than `combine`, if only these two are needed.
-    """
-    return mean_accuracy(benchmarks, sums), mean_tokens(benchmarks, sums)
 
 
 def mean_accuracy(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Metric]:
@@ -179,7 +169,7 @@ def _averaged(
     """
     found: dict[Bootstrap, list[tuple[Ints, Ints]]] = {}
     for over, methods in _with_bootstraps(benchmarks, sums):
-        values, repeats = np.stack([number(each) for each in methods]), _repeats(methods)
+        values, repeats = np.stack([number(each) for each in methods]), repeats_of(methods)
         same = found.setdefault(over, [])
         if same and (same[-1][1] == repeats).all() and _fits(same[-1][0], values):
             same[-1] = (same[-1][0] + values, repeats)
@@ -189,7 +179,7 @@ def _averaged(
     total = reduce(add, parts)
     count = len(benchmarks)
     mean = Resampled(total.values / count, total.resamples / count, total.tail)
-    return [metric(each) for each in mean.estimates()]
+    return mean.estimates()
 
 
 def _fits(one: Ints, other: Ints) -> bool:
@@ -212,11 +202,6 @@ def _with_bootstraps(
     return pools
 
 
-def metric(estimate: Estimate) -> Metric:
-    """Convert an estimate to the form used in reports."""
-    return Metric(estimate.value, estimate.low, estimate.high)
-
-
 def _standings(
     accuracy: Resampled, tokens: Sequence[float], ranked: Sequence[bool]
 ) -> list[Standing | None]:
@@ -225,28 +210,31 @@ def _standings(
         return [None] * len(ranked)
     differences = (accuracy - accuracy[best : best + 1]).estimates()
     return [
-        Standing(metric(each), each.covers_zero, index == best) if takes_part else None
+        Standing(each, each.covers_zero, index == best) if takes_part else None
         for index, (each, takes_part) in enumerate(zip(differences, ranked, strict=True))
     ]
 
 
-def _repeats(sums: Sequence[ProblemSums]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def repeats_of(sums: Sequence[ProblemSums]) -> Ints:
+    """Return each method's number of repeats."""
     return np.array([each.repeats for each in sums], dtype=np.int64)
 
 
 def _accuracy(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
-    return over.means(np.stack([each.correct for each in sums]), _repeats(sums))
+    return over.means(np.stack([each.correct for each in sums]), repeats_of(sums))
 
 
 def _tokens(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
-    return over.means(np.stack([each.tokens for each in sums]), _repeats(sums))
+    return over.means(np.stack([each.tokens for each in sums]), repeats_of(sums))
 
 
-def _reduction(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
+def reduction_of(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
+    """Return the share of the tokens of cons@N that each method saves on a pool."""
     baseline = np.stack([each.baseline_tokens for each in sums])
     return over.reductions(np.stack([each.tokens for each in sums]), baseline)
 
 
-def _difference(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
+def difference_of(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
+    """Return each method's accuracy on a pool minus that of cons@N."""
     gained = np.stack([each.correct - each.baseline_correct for each in sums])
-    return over.means(gained, _repeats(sums))
+    return over.means(gained, repeats_of(sums))

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import altair as alt
+
 from simulator.report.comparison import Comparison, Row
 from simulator.report.lines import Line, find_lines
+from simulator.runs.results import Metric
 
 WIDTH, HEIGHT = 520, 380
 """Size of a panel in pixels."""
@@ -47,13 +50,17 @@ class Axis:
 
     low: float
     high: float
-    pixels: int
+    pixels: int = 1
     log: bool = False
     down: bool = False
 
+    def share(self, value: float) -> float:
+        """Return the position of `value`: 0 at the low end, 1 at the high end."""
+        return (self._at(value) - self._at(self.low)) / (self._at(self.high) - self._at(self.low))
+
     def pixel(self, value: float) -> float:
         """Return the pixel at which `value` is drawn."""
-        part = (self._at(value) - self._at(self.low)) / (self._at(self.high) - self._at(self.low))
+        part = self.share(value)
         return self.pixels * (1 - part if self.down else part)
 
     def value(self, pixel: float) -> float:
@@ -84,20 +91,19 @@ class Box:
 
 def plot(comparison: Comparison, kind: str) -> bytes:
     """Render the plot as the content of a file; `kind` is "png" (at twice the size) or "svg"."""
-    chart = build_chart(comparison)
-    if kind == "svg":
-        text = io.StringIO()
-        chart.save(text, format="svg")
-        return text.getvalue().encode()
-    image = io.BytesIO()
-    chart.save(image, format="png", scale_factor=2)
-    return image.getvalue()
+    return picture(build_chart(comparison), kind)
+
+
+def picture(chart: Any, kind: str) -> bytes:
+    """Render a chart as the content of a file; `kind` is "png" (at twice the size) or "svg"."""
+    file = io.BytesIO() if kind == "png" else io.StringIO()
+    chart.save(file, format=kind, scale_factor=2 if kind == "png" else 1)
+    content = file.getvalue()
+    return content.encode() if isinstance(content, str) else content
 
 
 def build_chart(comparison: Comparison) -> Any:
     """Build the plot as an Altair chart."""
-    import altair as alt
-
     lines = find_lines(comparison.rows)
     names = {id(row): line.name for line in lines for row in line.rows}
     series = list(dict.fromkeys(names.get(id(row), row.method) for row in comparison.rows))
@@ -126,8 +132,6 @@ def build_chart(comparison: Comparison) -> Any:
 
 
 def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]) -> Any:
-    import altair as alt
-
     x_axis, y_axis = axes(rows)
     lines = [line for line in all_lines if any(row is line.rows[0] for row in rows)]
     names = {id(row): line.name for line in lines for row in line.rows}
@@ -143,11 +147,18 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     paths = [
         {**at[id(row)], "place": place} for line in lines for place, row in enumerate(line.rows)
     ]
-    across, upright = _bars([row for row in rows if id(row) not in names], of)
-    across_line, upright_line = _bars([row for row in rows if id(row) in names], of)
+    (across, upright), (across_line, upright_line) = (
+        bars(
+            (row.tokens, row.accuracy, of[id(row)])
+            for row in rows
+            if (id(row) in names) == on_lines
+        )
+        for on_lines in (False, True)
+    )
     ranked = [point for point, row in zip(points, rows, strict=True) if not row.result.unranked]
     unranked = [point for point, row in zip(points, rows, strict=True) if row.result.unranked]
-    step = _front(rows, x_axis)
+    corners = {(row.tokens.value, 100 * row.accuracy.value) for row in rows if row.pareto}
+    step = front(sorted(corners), x_axis.high)
     strokes = _strokes(x_axis, y_axis, [*across, *upright], step)
     inks = {name: INKS[index % len(INKS)] for index, name in enumerate(series)}
     texts, leaders = _labels(
@@ -189,8 +200,6 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
 
 def _channels(x_axis: Axis, y_axis: Axis) -> tuple[Any, Any]:
     """Return the channels of tokens and accuracy, with their scales and titles."""
-    import altair as alt
-
     x = alt.X(
         "x:Q",
         scale=alt.Scale(
@@ -264,8 +273,6 @@ def _labels(
 
 def _by_series(channel: Any, series: Sequence[str], looks: Sequence[str], each: int = 1) -> Any:
     """Make a channel that gives each series one of `looks`, with `each` series per look."""
-    import altair as alt
-
     given = [looks[index // each % len(looks)] for index in range(len(series))]
     return channel("series:N", scale=alt.Scale(domain=series, range=given), legend=None)
 
@@ -302,18 +309,8 @@ def label_texts(
 
 def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
     """Return scales that contain every point and interval of a panel, with a margin."""
-    tokens = [
-        end
-        for row in rows
-        for end in (row.tokens.value, row.tokens.low, row.tokens.high)
-        if end is not None
-    ]
-    percent = [
-        100 * end
-        for row in rows
-        for end in (row.accuracy.value, row.accuracy.low, row.accuracy.high)
-        if end is not None
-    ]
+    tokens = [end for row in rows for end in known(row.tokens)]
+    percent = [100 * end for row in rows for end in known(row.accuracy)]
     log = min(tokens) > 0 and max(tokens) > LOG_FROM * min(tokens)
     if log:
         margin = (max(tokens) / min(tokens)) ** 0.06
@@ -325,39 +322,32 @@ def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
     return x, y
 
 
-def _bars(
-    rows: Sequence[Row], series: Mapping[int, str]
+def known(metric: Metric) -> list[float]:
+    """Return a metric's value, and the ends of its interval if it has one."""
+    return [end for end in (metric.value, metric.low, metric.high) if end is not None]
+
+
+def bars(
+    points: Iterable[tuple[Metric, Metric, str]],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the existing intervals of tokens and of accuracy; `series` is by `id` of a row."""
-    across = [
-        {
-            "x": row.tokens.low,
-            "x2": row.tokens.high,
-            "y": 100 * row.accuracy.value,
-            "series": series[id(row)],
-        }
-        for row in rows
-        if row.tokens.low is not None and row.tokens.high is not None
-    ]
-    upright = [
-        {
-            "x": row.tokens.value,
-            "y": 100 * row.accuracy.low,
-            "y2": 100 * row.accuracy.high,
-            "series": series[id(row)],
-        }
-        for row in rows
-        if row.accuracy.low is not None and row.accuracy.high is not None
-    ]
+    """Return the existing intervals of cost, and those of accuracy in percent.
+
+    Each of `points` is a cost, an accuracy, and the series that both belong to.
+    """
+    across, upright = [], []
+    for cost, accuracy, series in points:
+        at = {"x": cost.value, "y": 100 * accuracy.value, "series": series}
+        if cost.low is not None and cost.high is not None:
+            across.append({**at, "x": cost.low, "x2": cost.high})
+        if accuracy.low is not None and accuracy.high is not None:
+            upright.append({**at, "y": 100 * accuracy.low, "y2": 100 * accuracy.high})
     return across, upright
 
 
-def _front(rows: Sequence[Row], x_axis: Axis) -> list[dict[str, float]]:
-    """Return the corners of the front: the best accuracy for each number of tokens."""
-    corners = sorted({(row.tokens.value, 100 * row.accuracy.value) for row in rows if row.pareto})
-    if corners:
-        corners.append((x_axis.high, corners[-1][1]))
-    return [{"x": tokens, "y": accuracy} for tokens, accuracy in corners]
+def front(corners: Sequence[tuple[float, float]], end: float) -> list[dict[str, float]]:
+    """Return the corners of a front, sorted by cost, with a last one at the `end` of the axis."""
+    last = [(end, accuracy) for _, accuracy in corners[-1:]]
+    return [{"x": cost, "y": accuracy} for cost, accuracy in (*corners, *last)]
 
 
 def _strokes(

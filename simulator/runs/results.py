@@ -14,16 +14,11 @@ import numpy as np
 from simulator.arrays import Ints
 from simulator.errors import UserError
 from simulator.runs.format import ANSWERS_FILE, FORMAT, IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
+from simulator.statistics import Estimate
 from simulator.storage import JsonObject, read_versioned, reading
 
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """A value and the ends of its 95% interval, which are None if there is no interval."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
+Metric = Estimate
+"""A value and the ends of its 95% interval, which are None if there is no interval."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -187,11 +187,6 @@ def _listed(names: list[str], most: int = 8) -> str:
 
 
 def _figure(name: str, metric: Metric | None) -> Cell:
-    if metric is None:
-        return Cell(note=WITHOUT_ANSWERS)
-    figure = FIGURES[name]
-    text = figure.text(metric.value)
-    if metric.low is not None and metric.high is not None:
-        text += f" [{figure.text(metric.low)}, {figure.text(metric.high)}]"
-    note = figure.interval(metric) or "One problem: no interval."
-    return Cell(text, metric.value, note, low=metric.low, high=metric.high)
+    return FIGURES[name].cell(
+        metric, missing=WITHOUT_ANSWERS, alone="One problem: no interval.", brackets=True
+    )

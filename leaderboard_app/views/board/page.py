@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from leaderboard_app.library.library import Library
-from leaderboard_app.library.ranking import Place
 from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds, pool_columns
 from leaderboard_app.shown import screen
 from leaderboard_app.shown.palette import BADGES
@@ -22,20 +21,13 @@ TABLE, COMBINED = "table", "combined"
 ROWS = 50  # shown at first: 200 rows of nine pools take a browser half a second
 
 
-@st.cache_resource(max_entries=4, show_spinner="Comparing every two methods …")
-def _places(state: int, synthetic: bool, _library: Library) -> Mapping[str, Place]:
-    return places(_library, synthetic)
-
-
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _table(state: int, synthetic: bool, selection: Selection, _library: Library) -> Table:
     return board_table(_library, synthetic, selection)
 
 
-def page() -> None:
+def page(library: Library) -> None:
     """Render the page."""
-    library = screen.library()
-    st.title("Leaderboard")
     there = kinds(library)
     if not there:
         screen.empty_of_entries(
@@ -43,8 +35,16 @@ def page() -> None:
         )
     else:
         with st.container(horizontal=True):
-            synthetic = _chosen_kind(there)
-            view = _one("View", "view", (TABLE, COMBINED))
+            synthetic = screen.choose_kind(there)
+            view = st.segmented_control(
+                "View",
+                (TABLE, COMBINED),
+                default=TABLE,
+                key="view",
+                bind="query-params",
+                required=True,
+                label_visibility="collapsed",
+            )
         if synthetic:
             screen.synthetic_notice()
         _board(library, synthetic, view)
@@ -54,33 +54,13 @@ def page() -> None:
                 "Only published figures so far. Make two runs; runs on generated traces are shown "
                 "under synthetic:",
             )
-    screen.show_broken(library)
-    screen.charts_ahead()
 
 
-def _chosen_kind(there: list[bool]) -> bool:
-    """Return True if synthetic figures are shown; real and synthetic ones are never mixed."""
-    return screen.choose_kind(real=False in there, synthetic=True in there)
-
-
-def _one(label: str, key: str, options: tuple[str, str]) -> str:
-    """Show a switch whose value is in the page's link."""
-    chosen: str = st.segmented_control(
-        label,
-        options,
-        default=options[0],
-        key=key,
-        bind="query-params",
-        required=True,
-        label_visibility="collapsed",
-    )
-    return chosen
-
-
-def _board(library: Library, synthetic: bool, view: str) -> None:
+def _board(library: Library, synthetic: bool, view: str | None) -> None:
     selection = _selection(library, synthetic)
     if view == COMBINED:
-        standing = _places(library.state, synthetic, library)
+        with st.spinner("Comparing every two methods …"):
+            standing = places(library, synthetic)
         if not standing:
             screen.empty_of_entries(
                 library,
@@ -147,4 +127,5 @@ def _iso(day: object) -> str | None:
     return day.isoformat() if isinstance(day, date) else None
 
 
-page()
+screen.show_page("Leaderboard", page)
+screen.charts_ahead()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.library import Entry, Library
 from leaderboard_app.library.selection import (
     NO_SIGNAL,
     PoolColumn,
@@ -39,26 +39,20 @@ MARKS = ("†", "‡", "§", "¶")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A row before its cells are made; `figures` and `missing` are by `PoolColumn.key`.
+    """A row whose figures are not formatted yet, between the cells of its `head` and `tail`.
 
-    `needs` is None if unknown.
+    `figures`, `missing` and `notes` are by `PoolColumn.key`. `needs` is None if unknown.
     """
 
-    label: str
+    head: tuple[Cell, Cell]
+    tail: tuple[Cell, ...]
     badge: str | None
+    date: str | None
     needs: tuple[str, ...] | None
     takes_part: bool
     figures: Mapping[str, Mapping[str, Metric]]
     missing: Mapping[str, str]
     notes: Mapping[str, str]
-    budget: str = ""
-    organisation: str | None = None
-    date: str | None = None
-    paper: str | None = None
-    code: str | None = None
-    link: str | None = None
-    note: str = ""
-    badge_note: str = ""
     mark: str = ""
 
 
@@ -171,10 +165,18 @@ def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: boo
         also = [f"The same as the local run {run}." for run in runs.get(entry.id, ())]
         times = "" if entry.repeats == 1 else f"{entry.repeats} repeats."
         said = [f"{entry.label}.", times, entry.description or "", taken_back, *also]
+        budgets = ", ".join(map(str, sorted({result.budget for result in own.values()})))
+        badge_note = " ".join(text for text in (badge_help(entry.badge), taken_back) if text)
+        note = " ".join(text for text in said if text)
         lines.append(
             Line(
-                entry.label,
+                (
+                    Cell(entry.label, entry.label, note, link("entry", entry=entry.id)),
+                    Cell(badge_text(entry.badge), entry.badge or "broken", badge_note),
+                ),
+                _tail(entry, entry.date, entry.needs, budgets),
                 entry.badge,
+                entry.date,
                 entry.needs,
                 entry.takes_part,
                 {key: each.metrics for key, each in own.items()},
@@ -184,21 +186,9 @@ def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: boo
                     if each.key not in own
                 },
                 dict.fromkeys(own, taken_back),
-                _budgets(own.values()),
-                entry.organisation,
-                entry.date,
-                entry.paper,
-                entry.code,
-                link("entry", entry=entry.id),
-                " ".join(text for text in said if text),
-                " ".join(text for text in (badge_help(entry.badge), taken_back) if text),
             )
         )
     return lines
-
-
-def _budgets(found: Iterable[Result]) -> str:
-    return ", ".join(str(each) for each in sorted({result.budget for result in found}))
 
 
 def _why_missing(library: Library, entry: Entry, column: PoolColumn) -> str:
@@ -246,12 +236,18 @@ def _published_lines(
         source = listed[0].source
         own = {keys[canonical(each.model), canonical(each.benchmark)]: each for each in listed}
         absent = f"Not published in {source.title}."
-        said = "Published, not replayed."
+        note, mark = f"{method}, as published in {source.title}.", signs[source.name]
+        needs, day = _known_needs(method), source.date.isoformat() if source.date else None
         lines.append(
             Line(
-                method,
+                (
+                    Cell(method, method, note, mark=mark),
+                    Cell(badge_text(REPORTED), REPORTED, badge_help(REPORTED)),
+                ),
+                _tail(source, day, needs, ""),
                 REPORTED,
-                _known_needs(method),
+                day,
+                needs,
                 True,
                 {
                     key: {TOKENS: Metric(each.tokens_1e8), ACCURACY: Metric(each.accuracy)}
@@ -264,15 +260,8 @@ def _published_lines(
                     for each in columns
                     if each.key not in own
                 },
-                dict.fromkeys(own, f"{said} Source: {source.title}"),
-                "",
-                source.organisation,
-                source.date.isoformat() if source.date else None,
-                source.paper,
-                source.code,
-                note=f"{method}, as published in {source.title}.",
-                badge_note=badge_help(REPORTED),
-                mark=signs[source.name],
+                dict.fromkeys(own, f"Published, not replayed. Source: {source.title}"),
+                mark,
             )
         )
     return lines
@@ -310,30 +299,35 @@ def _number(shown: str) -> float:
 def _row(
     line: Line, columns: Sequence[PoolColumn], best: Mapping[tuple[str, str], str]
 ) -> tuple[Cell, ...]:
-    needs = "not known" if line.needs is None else ", ".join(line.needs) or NO_SIGNAL
-    cells = [
-        Cell(line.label, line.label, line.note, line.link, mark=line.mark),
-        Cell(badge_text(line.badge), line.badge or "broken", line.badge_note),
+    figures = [
+        _figure(line, each.key, name, best.get((each.key, name)))
+        for each in columns
+        for name in SHOWN
     ]
-    for each in columns:
-        for name in SHOWN:
-            metric = line.figures.get(each.key, {}).get(name)
-            cells.append(_figure(line, each.key, name, metric, best.get((each.key, name))))
-    cells += [
-        Cell(line.organisation or "", line.organisation, "" if line.organisation else UNNAMED),
-        Cell(line.date or "", line.date, "" if line.date else UNNAMED),
-        Cell(needs, needs),
-        Cell(line.budget, line.budget or None, "" if line.budget else UNNAMED),
-    ]
-    for what, target in (("paper", line.paper), ("code", line.code)):
-        cells.append(Cell(what, target, link=target) if target else Cell(note=UNNAMED))
-    return tuple(cells)
+    return (*line.head, *figures, *line.tail)
 
 
-UNNAMED = "Not stated."
+def _tail(
+    of: Entry | Source, day: str | None, needs: Sequence[str] | None, budget: str
+) -> tuple[Cell, ...]:
+    """Build the cells behind a row's figures."""
+    reads = "not known" if needs is None else ", ".join(needs) or NO_SIGNAL
+    return (
+        _stated(of.organisation),
+        _stated(day),
+        Cell(reads, reads),
+        _stated(budget),
+        Cell("paper", of.paper, link=of.paper) if of.paper else _stated(None),
+        Cell("code", of.code, link=of.code) if of.code else _stated(None),
+    )
 
 
-def _figure(line: Line, key: str, name: str, metric: Metric | None, best: str | None) -> Cell:
+def _stated(text: str | None) -> Cell:
+    return Cell(text, text) if text else Cell(note="Not stated.")
+
+
+def _figure(line: Line, key: str, name: str, best: str | None) -> Cell:
+    metric = line.figures.get(key, {}).get(name)
     if metric is None:
         return Cell(note=line.missing.get(key, "Not in its summary."))
     figure = FIGURES[name]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import altair as alt
+import pandas as pd
+
 from leaderboard_app.library.library import Entry
 from leaderboard_app.shown.palette import NONE, SERIES
 from leaderboard_app.views.compare.comparison import Problem, Shared, problems
@@ -73,9 +76,6 @@ def draw(pool: Shared, first: Entry, second: Entry, axis: str) -> Any:
     Token axes are logarithmic. A click on a point selects it (`PICKED`); a click on a legend entry
     shows only the problems of that kind.
     """
-    import altair as alt
-    import pandas as pd
-
     values = marks(pool, first, second, axis)
     log = axis == "tokens"
     unit = "tokens" if log else "right, %"

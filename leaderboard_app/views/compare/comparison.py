@@ -13,7 +13,6 @@ from leaderboard_app.library.ranking import usable
 from leaderboard_app.shown.glossary import FIGURES
 from simulator.report.paired import pairs, pairs_over
 from simulator.runs.results import Metric, ProblemSums
-from simulator.statistics import Estimate
 
 SOLVED = 0.5
 """An entry solves a problem if it is right in more than this share of its repeats."""
@@ -55,7 +54,7 @@ class Difference:
     @property
     def within_chance(self) -> bool | None:
         """True if the interval of the accuracy difference covers zero; None without an interval."""
-        return covers_zero(self.accuracy)
+        return self.accuracy.covers_zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +73,6 @@ class Problem:
     def contested(self) -> bool:
         """True if one entry solves the problem and another does not."""
         return len({share > SOLVED for share in self.right.values()}) > 1
-
-
-def covers_zero(metric: Metric) -> bool | None:
-    """Return True if a metric's interval covers zero, None if it has no interval."""
-    return Estimate(metric.value, metric.low, metric.high).covers_zero
 
 
 def shared_pools(library: Library, entries: Sequence[Entry], *, synthetic: bool) -> list[Shared]:
@@ -186,22 +180,17 @@ def verdict(difference: Difference) -> str:
     points = FIGURES["accuracy_difference"]
     by = points.text(abs(difference.accuracy.value)).lstrip("+")
     interval = points.interval(difference.accuracy)
-    chance = difference.within_chance
-    where = "on average over " if difference.pools > 1 else "on "
-    place = f"{difference.pools} pools" if difference.pools > 1 else difference.place
-    if chance is None:
-        said = "too few problems for an interval"
-    elif chance:
-        said = f"{interval}: within chance"
-    else:
-        said = f"{interval}: more than chance"
-    if difference.accuracy.value == 0:
-        how = "as accurate as"
-    else:
-        more = "more" if difference.accuracy.value > 0 else "less"
-        how = f"{by} points {more} accurate than"
+    several = difference.pools > 1
+    where = f"on average over {difference.pools} pools" if several else f"on {difference.place}"
+    said = {
+        None: "too few problems for an interval",
+        True: f"{interval}: within chance",
+        False: f"{interval}: more than chance",
+    }[difference.within_chance]
+    more = "more" if difference.accuracy.value > 0 else "less"
+    how = f"{by} points {more} accurate than" if difference.accuracy.value else "as accurate as"
     tokens = _tokens(difference.saved)
-    return f"{first} is {how} {second} {where}{place} ({said}), with {tokens}."
+    return f"{first} is {how} {second} {where} ({said}), with {tokens}."
 
 
 def _tokens(saved: Metric) -> str:
@@ -220,13 +209,12 @@ def _tokens(saved: Metric) -> str:
 
 def caveats(entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bool) -> list[str]:
     """List what limits a comparison: no shared pool, different budgets, different repeats."""
-    said = []
     kind = "generated" if synthetic else "recorded"
-    for first, second in combinations(entries, 2):
-        if not of_both(shared, first, second):
-            said.append(
-                f"{first.label} and {second.label} share no {kind} pool with the same traces."
-            )
+    said = [
+        f"{first.label} and {second.label} share no {kind} pool with the same traces."
+        for first, second in combinations(entries, 2)
+        if not of_both(shared, first, second)
+    ]
     for pool in shared:
         budgets = {each: result.budget for each, result in pool.results.items()}
         if len(set(budgets.values())) > 1:

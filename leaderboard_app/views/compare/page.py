@@ -18,19 +18,16 @@ from leaderboard_app.views.compare import (
 from leaderboard_app.views.compare import (
     tables as compare_tables,
 )
-from leaderboard_app.views.compare.comparison import Difference, Shared
+from leaderboard_app.views.compare.comparison import Shared
 
 AXES = {"Tokens": "tokens", "Right answers": "right"}
 ALL, CONTESTED = "All", "Where they differ"
 
 
-def page() -> None:
+def page(library: Library) -> None:
     """Render the page."""
-    library = screen.library()
-    st.title("Compare")
     if not library.entries:
         screen.empty_of_entries(library)
-        screen.show_broken(library)
         return
     entries = choosing.choose(library, "Entries: each is compared with the first one")
     if missing := choosing.unknown(library):
@@ -42,11 +39,11 @@ def page() -> None:
         )
     else:
         _compare(library, entries)
-    screen.show_broken(library)
 
 
 def _compare(library: Library, entries: Sequence[Entry]) -> None:
-    synthetic = _is_synthetic(entries)
+    ran_on = {result.synthetic for entry in entries for result in entry.results.values()}
+    synthetic = screen.choose_kind(ran_on)
     shared = compare.shared_pools(library, entries, synthetic=synthetic)
     with st.container():  # fixed containers: parts further down are not redrawn
         if synthetic and shared:
@@ -62,7 +59,9 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
         st.code("deepprune-sim run METHOD -d POOL", language="sh")
         return
     ids = tuple(entry.id for entry in entries)
-    found = _differences(library, library.state, ids, synthetic)
+    found = library.once(
+        ("differences", ids, synthetic), lambda: compare.differences(entries, shared)
+    )
     last = {each.first.id: each for each in found}  # the last of each entry is over the most pools
     with st.container():
         for each in last.values():
@@ -77,39 +76,16 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
         _by_problem(library.state, entries, shared)
 
 
-def _is_synthetic(entries: Sequence[Entry]) -> bool:
-    """Return True for synthetic pools; show a switch if the entries ran on both kinds."""
-    ran_on = {result.synthetic for entry in entries for result in entry.results.values()}
-    return screen.choose_kind(real=False in ran_on, synthetic=True in ran_on)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _differences(
-    _library: Library, state: int, ids: Sequence[str], synthetic: bool
-) -> list[Difference]:
-    entries = [_library.by_id[each] for each in ids]
-    shared = compare.shared_pools(_library, entries, synthetic=synthetic)
-    return compare.differences(entries, shared)
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def _every_pair(
-    _library: Library, state: int, ids: Sequence[str], synthetic: bool
-) -> list[Difference]:
-    entries = [_library.by_id[each] for each in ids]
-    shared = compare.shared_pools(_library, entries, synthetic=synthetic)
-    return compare.together(entries, compare.of_both(shared, *entries))
-
-
 def _matrices(
     library: Library, entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bool
 ) -> None:
     st.subheader("All pairs")
-    if not compare.of_both(shared, *entries):
+    common = compare.of_both(shared, *entries)
+    if not common:
         st.info("These entries have no pool in common. Choose fewer of them.")
         return
     ids = tuple(entry.id for entry in entries)
-    found = _every_pair(library, library.state, ids, synthetic)
+    found = library.once(("pairs", ids, synthetic), lambda: compare.together(entries, common))
     for metric in ("accuracy", "tokens"):
         table = compare_tables.matrix(found, entries, metric)
         st.markdown(screen.plain(table.caption))
@@ -174,4 +150,4 @@ def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) 
         st.info("Every problem is solved by all entries or by none.")
 
 
-page()
+screen.show_page("Compare", page)

@@ -13,7 +13,6 @@ from leaderboard_app.views.compare.comparison import (
     SOLVED,
     Difference,
     Shared,
-    covers_zero,
     problems,
 )
 from simulator.runs.results import Metric
@@ -42,23 +41,24 @@ def difference_table(found: Sequence[Difference]) -> Table:
         ),
         Column("reduction_interval", "95% interval", numeric=False),
     )
-    rows = []
-    for each in found:
-        chance = {None: "too few problems", True: "within chance", False: "more than chance"}[
-            each.within_chance
-        ]
-        rows.append(
-            (
-                _name(each.first),
-                _name(each.second),
-                Cell(each.place, each.place),
-                _cell("accuracy_difference", each.accuracy),
-                _interval("accuracy_difference", each.accuracy),
-                Cell(chance, chance, bold=each.within_chance is False),
-                _cell("reduction", each.saved),
-                _interval("reduction", each.saved),
-            )
+    chances = {
+        None: Cell("too few problems", "too few problems"),
+        True: Cell("within chance", "within chance"),
+        False: Cell("more than chance", "more than chance", bold=True),
+    }
+    rows = [
+        (
+            _name(each.first),
+            _name(each.second),
+            Cell(each.place, each.place),
+            _cell("accuracy_difference", each.accuracy),
+            _interval("accuracy_difference", each.accuracy),
+            chances[each.within_chance],
+            _cell("reduction", each.saved),
+            _interval("reduction", each.saved),
         )
+        for each in found
+    ]
     return Table("Paired differences", columns, tuple(rows), first=1)
 
 
@@ -69,18 +69,16 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
     shows its interval on hover.
     """
     by_pair = {(each.first.id, each.second.id): each for each in found}
-    rows = []
-    for first in entries:
-        cells = [_name(first)]
-        for second in entries:
-            each = by_pair.get((first.id, second.id))
-            if each is None:
-                cells.append(Cell(note="the same entry" if first is second else "not compared"))
-                continue
-            figure = each.accuracy if metric == "accuracy" else each.saved
-            name = "accuracy_difference" if metric == "accuracy" else "reduction"
-            cells.append(replace(_cell(name, figure), bold=covers_zero(figure) is False))
-        rows.append(tuple(cells))
+
+    def cell(first: Entry, second: Entry) -> Cell:
+        each = by_pair.get((first.id, second.id))
+        if each is None:
+            return Cell(note="the same entry" if first is second else "not compared")
+        figure = each.accuracy if metric == "accuracy" else each.saved
+        name = "accuracy_difference" if metric == "accuracy" else "reduction"
+        return replace(_cell(name, figure), bold=figure.covers_zero is False)
+
+    rows = [(_name(first), *(cell(first, second) for second in entries)) for first in entries]
     heads = (
         Column(entry.id, entry.label, help=f"Compared with {entry.label}", descending=True)
         for entry in entries
@@ -155,14 +153,7 @@ def _name(entry: Entry) -> Cell:
 
 
 def _cell(name: str, metric: Metric) -> Cell:
-    figure = FIGURES[name]
-    return Cell(
-        figure.text(metric.value),
-        metric.value,
-        figure.interval(metric) or "no interval: too few problems",
-        low=metric.low,
-        high=metric.high,
-    )
+    return FIGURES[name].cell(metric, alone="no interval: too few problems")
 
 
 def _interval(name: str, metric: Metric) -> Cell:

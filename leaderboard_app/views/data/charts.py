@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import altair as alt
 import pyarrow as pa
 
 from leaderboard_app.library.pool_answers import NO_ANSWER, RIGHT, WRONG, PoolAnswers, shares
@@ -19,8 +20,6 @@ KINDS = {RIGHT: GOOD, "commonest wrong": BAD, "other wrong": SERIES[4], NO_ANSWE
 
 def curves_chart(answers: PoolAnswers) -> Any:
     """Draw pass@k and cons@k against k, with 95% bands."""
-    import altair as alt
-
     rows = [
         {
             "k": k,
@@ -29,11 +28,11 @@ def curves_chart(answers: PoolAnswers) -> Any:
             "low": 100 * (each.value if each.low is None else each.low),
             "high": 100 * (each.value if each.high is None else each.high),
         }
-        for name, curve in (("pass@k", answers.pass_at_k), ("cons@k", answers.cons_at_k))
+        for name, curve in (("pass@k", answers.facts.pass_at_k), ("cons@k", answers.cons_at_k))
         for k, each in curve.items()
     ]
     names = list(FIGURES)
-    ks = sorted(answers.pass_at_k)
+    ks = sorted(answers.facts.pass_at_k)
     domain = [1, max(2, ks[-1])]  # a logarithmic axis needs two points
     base = alt.Chart(pa.Table.from_pylist(rows)).encode(
         x=alt.X(
@@ -67,7 +66,7 @@ def curves_chart(answers: PoolAnswers) -> Any:
 
 def curves_in_words(answers: PoolAnswers) -> str:
     """Describe the chart of curves."""
-    passed, voted = answers.pass_at_k, answers.cons_at_k
+    passed, voted = answers.facts.pass_at_k, answers.cons_at_k
     most = max(passed)
     return (
         f"pass@k rises from {_in_words(passed[1])} with one trace to {_in_words(passed[most])} "
@@ -86,8 +85,6 @@ def _in_words(estimate: Estimate) -> str:
 
 def lengths_chart(answers: PoolAnswers) -> Any:
     """Draw a histogram of the traces' lengths, right ones at the bottom."""
-    import altair as alt
-
     kinds = {RIGHT: GOOD, WRONG: BAD, NO_ANSWER: NONE}
     rows = [
         {
@@ -132,8 +129,6 @@ def lengths_in_words(answers: PoolAnswers) -> str:
 
 def answers_chart(answers: PoolAnswers) -> Any:
     """Draw a bar for each problem, by accuracy, divided by its traces' kinds of answers."""
-    import altair as alt
-
     rows = [
         {
             "place": place,
@@ -197,8 +192,6 @@ def answers_in_words(answers: PoolAnswers) -> str:
 
 
 def _by_kind(field: str, kinds: Mapping[str, str]) -> Any:
-    import altair as alt
-
     return alt.Color(
         f"{field}:N",
         scale=alt.Scale(domain=list(kinds), range=list(kinds.values())),

@@ -32,13 +32,12 @@ def answers_of(library: Library, row: Row) -> PoolAnswers | str:
     return _read(library, row["name"], row["fingerprint"], stamp(Path(row["path"])))
 
 
-def page() -> None:
+def page(library: Library) -> None:
     """Render the page."""
-    library = screen.library()
-    st.title("Data")
     option = Places.of(library.folders, Path.cwd()).cache
     if library.pools:
-        _show_pools(library, _chosen_kind(library))
+        synthetic = screen.choose_kind({row["synthetic"] for row in library.pools})
+        _show_pools(library, [row for row in library.pools if row["synthetic"] == synthetic])
         _show_chosen(library)
     else:
         screen.empty(
@@ -49,15 +48,6 @@ def page() -> None:
             "deepprune-sim import --help",
         )
     _show_known(library, option)
-    screen.show_broken(library)
-    screen.charts_ahead()
-
-
-def _chosen_kind(library: Library) -> list[Row]:
-    """Return the real or the generated pools, which never share a table."""
-    here = {row["synthetic"] for row in library.pools}
-    synthetic = screen.choose_kind(real=False in here, synthetic=True in here)
-    return [row for row in library.pools if row["synthetic"] == synthetic]
 
 
 def _show_pools(library: Library, rows: list[Row]) -> None:
@@ -71,11 +61,12 @@ def _show_pools(library: Library, rows: list[Row]) -> None:
 def _show_chosen(library: Library) -> None:
     """Show one pool, if one is chosen; real pools are offered first."""
     names = [row["name"] for row in sorted(library.pools, key=lambda row: row["synthetic"])]
-    wanted = screen.parameter("pool")
-    if wanted is not None and library.pool_row(wanted) is None:
-        st.warning(f"There is no pool {screen.plain(wanted)} here.", icon=":material/warning:")
     chosen = screen.choose_one(
-        "Open a pool", names, name="pool", none="Lengths, answers, pass@k and cons@k of one pool"
+        "Open a pool",
+        names,
+        name="pool",
+        none="Lengths, answers, pass@k and cons@k of one pool",
+        unknown="There is no pool {} here.",
     )
     row = library.pool_row(chosen) if chosen else None
     if row is None:
@@ -158,4 +149,5 @@ def _show_known(library: Library, option: str) -> None:
                 screen.show_table(table, name="known")
 
 
-page()
+screen.show_page("Data", page)
+screen.charts_ahead()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlencode
 
 from judges.evaluation.redundancy import PUBLISHED_SHARES
 from leaderboard_app.library.library import Library
 from leaderboard_app.library.pool_answers import PoolAnswers
 from leaderboard_app.shown.glossary import TOKEN_ACCURACY
-from leaderboard_app.shown.table import Cell, Column, Table
+from leaderboard_app.shown.navigation import link
+from leaderboard_app.shown.table import Cell, Column, Table, estimate_cell
 from simulator.catalogue.rows import Row
 from simulator.hub.registry import Entry
 from simulator.pools.pool import PoolInfo
@@ -39,21 +39,7 @@ FIGURES = {
 
 def with_interval(estimate: Estimate | None, why: str = "no two traces have answers") -> Cell:
     """Build the cell of a share in percent with its 95% interval."""
-    if estimate is None:
-        return Cell(note=why)
-    value, low, high = (
-        None if each is None else 100 * each
-        for each in (estimate.value, estimate.low, estimate.high)
-    )
-    text = f"{value:.1f}"
-    if low is None or high is None:
-        return Cell(text, value, "One problem: no interval")
-    return Cell(f"{text} [{low:.1f}, {high:.1f}]", value, low=low, high=high)
-
-
-def pool_link(name: str) -> str:
-    """Return the link of the page Data with a pool opened."""
-    return f"data?{urlencode({'pool': name})}"
+    return estimate_cell(estimate, why, scale=100, digits=1)
 
 
 def pools_table(pools: Sequence[Row], redundancy: Mapping[str, Estimate | str | None]) -> Table:
@@ -117,7 +103,7 @@ def _pool_row(row: Row, redundancy: Estimate | str | None) -> tuple[Cell, ...]:
     why = redundancy if isinstance(redundancy, str) else "no two traces have answers"
     source = row["source"] or ""
     return (
-        Cell(row["model"], row["model"], row["name"], link=pool_link(row["name"])),
+        Cell(row["model"], row["model"], row["name"], link=link("data", pool=row["name"])),
         Cell(row["benchmark"], row["benchmark"]),
         Cell(row["dataset"], row["dataset"]),
         Cell(f"{row['problems']:,}", row["problems"]),
@@ -288,7 +274,7 @@ def curves_table(answers: PoolAnswers) -> Table:
     )
     rows = tuple(
         (Cell(str(k), k), with_interval(passed), with_interval(answers.cons_at_k[k]))
-        for k, passed in answers.pass_at_k.items()
+        for k, passed in answers.facts.pass_at_k.items()
     )
     notes = tuple(f"{name}: {text}" for name, text in FIGURES.items())
     return Table("pass@k and cons@k", columns, rows, notes)

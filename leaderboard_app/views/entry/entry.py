@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -50,30 +50,28 @@ def byline(entry: Entry) -> str:
 
 def about_table(entry: Entry) -> Table:
     """Build the table of authors and details; only https addresses become links."""
-    rows: list[tuple[str, Cell]] = [("Method", Cell(entry.method))]
-    for name, value in (
-        ("Authors", ", ".join(entry.authors)),
-        ("Organisation", entry.organisation),
-        ("Date", entry.date),
-    ):
-        if value:
-            rows.append((name, Cell(value)))
-    for name, address in (("Paper", entry.paper), ("Code", entry.code)):
-        if address:
-            safe = address.startswith("https://")
-            rows.append((name, Cell(address, link=address if safe else None)))
-    if entry.verified_at:
-        rows.append(("Verified", Cell(entry.verified_at)))
-    rows += [
-        ("Needs", Cell(", ".join(entry.needs) or "nothing besides lengths and answers")),
-        ("Policy", Cell(entry.policy)),
-        ("Repeats", Cell(f"{entry.repeats:,}", note="Orders of traces, averaged")),
-        ("Seed", Cell(str(entry.seed))),
-    ]
+    rows = {
+        "Method": Cell(entry.method),
+        "Authors": Cell(", ".join(entry.authors)),
+        "Organisation": Cell(entry.organisation or ""),
+        "Date": Cell(entry.date or ""),
+        "Paper": _address(entry.paper or ""),
+        "Code": _address(entry.code or ""),
+        "Verified": Cell(entry.verified_at or ""),
+        "Needs": Cell(", ".join(entry.needs) or "nothing besides lengths and answers"),
+        "Policy": Cell(entry.policy),
+        "Repeats": Cell(f"{entry.repeats:,}", note="Orders of traces, averaged"),
+        "Seed": Cell(str(entry.seed)),
+    }
     if entry.unranked:
-        rows.append(("Rank", Cell("none", note="It uses ground truth: shown, not ranked")))
+        rows["Rank"] = Cell("none", note="It uses ground truth: shown, not ranked")
     columns = (Column("what", "", numeric=False), Column("said", "", numeric=False))
-    return Table(f"About {entry.id}", columns, tuple((Cell(name), value) for name, value in rows))
+    stated = tuple((Cell(name), cell) for name, cell in rows.items() if cell.text)
+    return Table(f"About {entry.id}", columns, stated)
+
+
+def _address(text: str) -> Cell:
+    return Cell(text, link=text if text.startswith("https://") else None)
 
 
 def parameter_table(entry: Entry) -> Table:
@@ -100,7 +98,7 @@ def parameter_table(entry: Entry) -> Table:
 
 
 @lru_cache(maxsize=256)
-def _run_json(path: Path, of: Stamp) -> Mapping[str, Any]:
+def _run_record(path: Path, of: Stamp) -> Mapping[str, Any]:
     """Read `run.json`; empty if it cannot be read."""
     try:
         fields = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))
@@ -109,14 +107,9 @@ def _run_json(path: Path, of: Stamp) -> Mapping[str, Any]:
     return fields if isinstance(fields, dict) else {}
 
 
-def run_record(entry: Entry) -> Mapping[str, Any]:
-    """Return the entry's `run.json`; empty if it cannot be read."""
-    return _run_json(entry.path, stamp(entry.path))
-
-
 def policy_source(entry: Entry) -> PolicySource | None:
     """Return the policy's recorded source, which is never run; None if there is none."""
-    policy = run_record(entry).get("policy")
+    policy = _run_record(entry.path, stamp(entry.path)).get("policy")
     if not isinstance(policy, dict):
         return None
     names = ("source", "sha256", "file", "class")
@@ -143,7 +136,7 @@ def commands(entry: Entry) -> list[str]:
 
     They are built from the run's record, and every text of a submitter is quoted for the shell.
     """
-    record = run_record(entry)
+    record = _run_record(entry.path, stamp(entry.path))
     policy = record.get("policy") if isinstance(record.get("policy"), dict) else {}
     assert isinstance(policy, dict)
     submitted = not entry.id.startswith(RUN)
@@ -202,29 +195,23 @@ def pool_table(results: Sequence[Result], *, every: bool = False) -> Table:
         )
         for name in names
     ]
-    rows = []
-    for result in results:
-        cells = [
+    rows = [
+        (
             Cell(result.column, result.column, link=link("data", pool=result.pool)),
             Cell(f"{result.problems:,}", result.problems),
             Cell(str(result.budget), result.budget),
-        ]
-        cells += [figure_cell(name, result.metric(name), result) for name in names]
-        rows.append(tuple(cells))
+            *(figure_cell(name, result.metrics.get(name), result) for name in names),
+        )
+        for result in results
+    ]
     note = "In brackets: 95% interval, a bootstrap over problems."
     return Table("Figures by pool", tuple(columns), tuple(rows), (note,))
 
 
 def figure_cell(name: str, metric: Metric | None, result: Result) -> Cell:
     """Build the cell of a figure with its interval in brackets."""
-    if metric is None:
-        return Cell(note="Not measured in this run.")
-    figure = FIGURES[name]
-    text = figure.text(metric.value)
-    if metric.low is not None and metric.high is not None:
-        text += f" [{figure.text(metric.low)}, {figure.text(metric.high)}]"
-    unit = f"in {result.clock_unit}" if name == "clock" else figure.interval(metric)
-    return Cell(text, metric.value, unit, low=metric.low, high=metric.high)
+    cell = FIGURES[name].cell(metric, missing="Not measured in this run.", brackets=True)
+    return replace(cell, note=f"in {result.clock_unit}") if name == "clock" and metric else cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,10 +314,10 @@ def problem_table(entry: Entry, result: Result, problems: Sequence[ProblemFigure
 
 def answers_text(answers: Sequence[tuple[str | None, int]], most: int = 3) -> str:
     """Return text such as `204 ×3, 203`, most common first; `none` for no answer."""
-    parts = []
-    for answer, times in answers[:most]:
-        line = "none" if answer is None else " ".join(answer.split())[:24]
-        parts.append(f"{line} ×{times}" if times > 1 else line)
-    if len(answers) > most:
-        parts.append(f"{len(answers) - most} more")
-    return ", ".join(parts)
+    parts = [
+        ("none" if answer is None else " ".join(answer.split())[:24])
+        + (f" ×{times}" if times > 1 else "")
+        for answer, times in answers[:most]
+    ]
+    more = [f"{len(answers) - most} more"] if len(answers) > most else []
+    return ", ".join([*parts, *more])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from leaderboard_app.library.library import Entry, Library
@@ -15,17 +13,13 @@ from leaderboard_app.views.entry import entry as entries
 from leaderboard_app.views.entry import savings
 from leaderboard_app.views.entry import verification as reports
 from leaderboard_app.views.entry.citation import bibtex
-from leaderboard_app.views.entry.entry import ProblemFigures
 
 
-def page() -> None:
+def page(library: Library) -> None:
     """Render the page."""
-    library = screen.library()
-    st.title("Entry")
     entry = screen.choose_entry(library)
     if entry is not None:
         _entry(library, entry)
-    screen.show_broken(library)
 
 
 def _entry(library: Library, entry: Entry) -> None:
@@ -80,12 +74,6 @@ def _figures(entry: Entry) -> None:
         screen.show_table(entries.pool_table(generated, every=bool(every)), name="synthetic")
 
 
-@st.cache_data(max_entries=64, show_spinner=False, hash_funcs={Library: lambda each: each.state})
-def _read(library: Library, entry_id: str, column: str) -> Sequence[ProblemFigures]:
-    entry = library.by_id[entry_id]
-    return entries.problem_figures(library, entry, entry.results[column])
-
-
 def _problems(library: Library, entry: Entry) -> None:
     st.subheader("Problems")
     both = [*entries.results_of(entry, synthetic=False), *entries.results_of(entry, synthetic=True)]
@@ -97,7 +85,8 @@ def _problems(library: Library, entry: Entry) -> None:
     if pool is None:
         return
     result = by_pool[pool]
-    found = _read(library, entry.id, result.column)
+    key = ("problems", entry.id, result.column)
+    found = library.once(key, lambda: entries.problem_figures(library, entry, result))
     if not found:
         st.warning("This entry has no answers for this pool.")
         return
@@ -140,4 +129,4 @@ def _policy(entry: Entry) -> None:
         st.code(policy.source, language="python", line_numbers=True, height=480)
 
 
-page()
+screen.show_page("Entry", page)

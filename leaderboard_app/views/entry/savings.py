@@ -83,8 +83,7 @@ def savings_text(result: Result, problems: Sequence[ProblemFigures]) -> str:
     total = sum(each.baseline_tokens for each in problems)
     saved = total - sum(each.tokens for each in problems)
     ranked = sorted(problems, key=lambda each: (-each.saved, each.problem_id))
-    counts = [sum(outcome(each) == name for each in problems) for name in OUTCOMES]
-    more, same, less = counts
+    more, same, less = (sum(outcome(each) == name for each in problems) for name in OUTCOMES)
     return (
         f"Of the {total:,.0f} tokens of cons@{result.budget} over {len(problems)} problems the "
         f"entry saves {saved / max(total, 1):.1%}; most on {ranked[0].problem_id} "

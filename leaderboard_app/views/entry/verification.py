@@ -126,15 +126,13 @@ def step_table(report: Report) -> Table:
 
 def facts_text(report: Report) -> str:
     """Describe the verification: date, duration, isolation and versions."""
-    parts = []
-    if report.verified_at:
-        took = f", {report.seconds:,.0f} s" if report.seconds is not None else ""
-        parts.append(f"Verified {report.verified_at}{took}.")
-    if report.layers:
-        parts.append(f"{LAYERS}{', '.join(report.layers)}.")
-    if report.versions:
-        parts.append(f"With {', '.join(report.versions)}.")
-    return " ".join(parts)
+    took = f", {report.seconds:,.0f} s" if report.seconds is not None else ""
+    parts = (
+        f"Verified {report.verified_at}{took}." if report.verified_at else "",
+        f"{LAYERS}{', '.join(report.layers)}." if report.layers else "",
+        f"With {', '.join(report.versions)}." if report.versions else "",
+    )
+    return " ".join(part for part in parts if part)
 
 
 def other_seed_table(entry: Entry, report: Report) -> Table | None:
@@ -148,18 +146,17 @@ def other_seed_table(entry: Entry, report: Report) -> Table | None:
         result = by_pool.get(str(each.get("pool")))
         if result is None:
             continue
-        cells = [Cell(result.pool, result.pool)]
-        for name in COMPARED:
-            cells.append(figure_cell(name, result.metric(name), result))
-            cells.append(figure_cell(name, _metric(each.get(name)), result))
-        rows.append(tuple(cells))
+        both = ((name, (result.metrics.get(name), _metric(each.get(name)))) for name in COMPARED)
+        figures = (figure_cell(name, metric, result) for name, pair in both for metric in pair)
+        rows.append((Cell(result.pool, result.pool), *figures))
     if not rows:
         return None
     columns = [Column("pool", "Pool", numeric=False)]
-    for name in COMPARED:
-        figure = FIGURES[name]
-        columns.append(Column(name, "submitted", figure.heading, figure.help))
-        columns.append(Column(f"{name}_other", "another seed", figure.heading, figure.help))
+    columns += [
+        Column(f"{name}{suffix}", heading, FIGURES[name].heading, FIGURES[name].help)
+        for name in COMPARED
+        for suffix, heading in (("", "submitted"), ("_other", "another seed"))
+    ]
     first = report.other_seed[0]
     note = (
         f"The other seed, {first.get('seed')}, was unknown to the submitter; "

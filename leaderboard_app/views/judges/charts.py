@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import altair as alt
 import pyarrow as pa
 
 from leaderboard_app.shown.palette import NONE, SHAPES, colours
@@ -16,8 +17,6 @@ DASHES = ([1, 0], [8, 3], [3, 3], [8, 3, 2, 3])
 
 def roc_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
     """Draw the ROC curves of named judges; dashed lines are chance and the level of TNR@0.2."""
-    import altair as alt
-
     rows = [
         {"judge": name, "false": false, "true": true, "order": order}
         for name, worth in worths
@@ -62,8 +61,6 @@ def roc_in_words(worths: Sequence[tuple[str, Worth]]) -> str:
 
 def calibration_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
     """Draw the share of same-answer pairs by tenths of the score; larger points have more pairs."""
-    import altair as alt
-
     rows = [
         {"judge": name, "score": mean, "same": share, "pairs": number}
         for name, worth in worths
@@ -106,8 +103,6 @@ def calibration_in_words(worths: Sequence[tuple[str, Worth]]) -> str:
 
 
 def _by_judge(names: Sequence[str]) -> Any:
-    import altair as alt
-
     given = colours(names)
     return alt.Color(
         "judge:N",
@@ -117,8 +112,6 @@ def _by_judge(names: Sequence[str]) -> Any:
 
 
 def _dashes(names: Sequence[str]) -> Any:
-    import altair as alt
-
     given = [DASHES[index % len(DASHES)] for index in range(len(names))]
     return alt.StrokeDash(
         "judge:N", scale=alt.Scale(domain=list(names), range=given), legend=_legend()
@@ -126,14 +119,10 @@ def _dashes(names: Sequence[str]) -> Any:
 
 
 def _legend() -> Any:
-    import altair as alt
-
     return alt.Legend(title=None, orient="bottom", columns=1, labelLimit=500)
 
 
 def _dashed(guides: Sequence[Mapping[str, float]], x: Any, y: Any) -> Any:
-    import altair as alt
-
     return (
         alt.Chart(pa.Table.from_pylist([*guides]))
         .mark_line(strokeDash=[4, 4], color=NONE, strokeWidth=1)

@@ -41,10 +41,8 @@ def _worth_of(library: Library, stored: Stored) -> Worth | str:
     return _evaluate(library, stored, fingerprint, scores)
 
 
-def page() -> None:
+def page(library: Library) -> None:
     """Render the page."""
-    library = screen.library()
-    st.title("Judges")
     st.caption(
         "A judge predicts how likely two unfinished traces of one problem end in the same answer. "
         "This page compares its stored scores with the answers that the traces gave."
@@ -70,7 +68,6 @@ def page() -> None:
     _show_thresholds(library, pool, option)
     for each in found.broken:
         st.warning(screen.plain(f"Left out: {each.reason}"), icon=":material/warning:")
-    screen.show_broken(library)
 
 
 def _chosen_pool(library: Library, found: Inventory) -> str | None:
@@ -79,13 +76,8 @@ def _chosen_pool(library: Library, found: Inventory) -> str | None:
     pools += [each for each in judged_tables.pools_with_thresholds(library) if each not in pools]
     if not pools:
         return None
-    wanted = screen.parameter("pool")
-    if wanted is not None and wanted not in pools:
-        st.warning(
-            f"There are no scores and no threshold runs of {screen.plain(wanted)} here.",
-            icon=":material/warning:",
-        )
-    return screen.choose_one("Pool", pools, name="pool")
+    unknown = "There are no scores and no threshold runs of {} here."
+    return screen.choose_one("Pool", pools, name="pool", unknown=unknown)
 
 
 def _show_worths(
@@ -166,4 +158,4 @@ def _show_thresholds(library: Library, pool: str | None, option: str) -> None:
         screen.show_table(judged_tables.published_thresholds(published), name="published-taus")
 
 
-page()
+screen.show_page("Judges", page)

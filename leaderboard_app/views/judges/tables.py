@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.shown.glossary import FIGURES
+from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
-from leaderboard_app.shown.table import Cell, Column, Table
+from leaderboard_app.shown.table import Cell, Column, Table, estimate_cell
 from leaderboard_app.views.judges.judged import Inventory, Stored, Worth
+from simulator.report.lines import is_number
 from simulator.runs.results import Metric
-from simulator.statistics import Estimate
 
 ORACLE = "oracle"
 """Label of a judge that uses ground truth."""
@@ -78,7 +79,7 @@ def inventory_table(found: Inventory) -> Table:
     )
     rows = tuple(
         (
-            Cell(each.pool, each.pool, link=f"judges?{urlencode({'pool': each.pool})}"),
+            Cell(each.pool, each.pool, link=link("judges", pool=each.pool)),
             Cell(
                 each.label + (f" ({ORACLE})" if each.oracle else ""),
                 each.label,
@@ -146,7 +147,10 @@ def _worth_row(stored: Stored, worth: Worth | str) -> tuple[Cell, ...]:
         return (*head, *[Cell(note=worth)] * 8)
     return (
         *head,
-        *(_estimate(each) for each in (worth.auroc, worth.tnr, worth.within)),
+        *(
+            estimate_cell(each, "All pairs have the same label")
+            for each in (worth.auroc, worth.tnr, worth.within)
+        ),
         Cell(f"{worth.calibration_error:.3f}", worth.calibration_error),
         Cell(f"{worth.pairs:,}", worth.pairs),
         Cell(f"{worth.problems:,}", worth.problems),
@@ -157,60 +161,37 @@ def _worth_row(stored: Stored, worth: Worth | str) -> tuple[Cell, ...]:
     )
 
 
-def _estimate(estimate: Estimate | None) -> Cell:
-    if estimate is None:
-        return Cell(note="All pairs have the same label")
-    if estimate.low is None or estimate.high is None:
-        return Cell(f"{estimate.value:.3f}", estimate.value, "One problem: no interval")
-    text = f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
-    return Cell(text, estimate.value, low=estimate.low, high=estimate.high)
-
-
 def published_ablation(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Build the table of published judges: trainings as rows, prefixes as columns, best in bold.
 
     Figures without a stated prefix have columns of their own.
     """
-    prefixes = list(dict.fromkeys(row.get("prefix", "prefix not stated") for row in rows))
+    names = {"auroc": "AUROC", "tnr_at_02": "TNR@0.2"}
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for prefix in dict.fromkeys(row.get("prefix", "prefix not stated") for row in rows):
+        for key in names:
+            values = {
+                row.get("training", "split by problem"): row[key]
+                for row in rows
+                if key in row and row.get("prefix", "prefix not stated") == prefix
+            }
+            found |= {(prefix, key): values} if values else {}
     trainings = sorted(
         {row.get("training", "split by problem") for row in rows},
         key=lambda each: (TRAININGS.index(each) if each in TRAININGS else len(TRAININGS), each),
     )
     columns = [Column("training", "Training", numeric=False)]
-    figures = (("auroc", "AUROC"), ("tnr_at_02", "TNR@0.2"))
-    found = {
-        (row.get("training", "split by problem"), row.get("prefix", "prefix not stated"), key): (
-            row[key]
-        )
-        for row in rows
-        for key, _ in figures
-        if key in row
-    }
-    given = [
-        (prefix, key, name)
-        for prefix in prefixes
-        for key, name in figures
-        if any((training, prefix, key) in found for training in trainings)
-    ]
     columns += [
-        Column(f"{prefix}:{key}", name, prefix, MEANINGS[name], descending=True)
-        for prefix, key, name in given
+        Column(f"{prefix}:{key}", names[key], prefix, MEANINGS[names[key]], descending=True)
+        for prefix, key in found
     ]
-    best = {}
-    for prefix, key, _ in given:
-        values = [found[at] for each in trainings if (at := (each, prefix, key)) in found]
-        best[prefix, key] = max(values) if len(values) > 1 else None
-    body = []
-    for training in trainings:
-        cells = [Cell(training, training, link=PAPER)]
-        for prefix, key, _ in given:
-            value = found.get((training, prefix, key))
-            cells.append(
-                Cell(note="Not published")
-                if value is None
-                else Cell(f"{value:.4f}", value, bold=value == best[prefix, key])
-            )
-        body.append(tuple(cells))
+    body = [
+        (
+            Cell(training, training, link=PAPER),
+            *(_published(training, values, 4, best=True) for values in found.values()),
+        )
+        for training in trainings
+    ]
     notes = (
         "DeepPrune (arXiv 2510.08483), on its own traces, no intervals published. Focal: focal "
         "loss; both: focal loss and oversampling. Split by problem: a later version of the paper, "
@@ -219,39 +200,42 @@ def published_ablation(rows: Sequence[Mapping[str, Any]]) -> Table:
     return Table("Published judges", tuple(columns), tuple(body), notes)
 
 
+CLUSTERING = (
+    "After clustering only. Accuracy: how often the representative of some cluster is right. "
+    "Tokens: one full trace per cluster, without pruned prefixes."
+)
+VOTING = "The whole method, including voting: all generated tokens."
+
+_THRESHOLD_FIGURES = (("tokens_1e8", "Tokens, 10⁸", 4), ("accuracy", "Accuracy, %", 1))
+
+
 def published_thresholds(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Build the table of the published threshold ablation, with columns by benchmark and stage."""
-    groups = list(dict.fromkeys((row["benchmark"], row["stage"]) for row in rows))
-    by_cell = {(row["threshold"], row["benchmark"], row["stage"]): row for row in rows}
     columns = [Column("threshold", "τ", help="A trace joins a cluster if its score is above τ.")]
-    for benchmark, stage in groups:
-        group = f"{benchmark}, {stage}"
-        for key, heading in (("tokens_1e8", "Tokens, 10⁸"), ("accuracy", "Accuracy, %")):
-            columns.append(Column(f"{benchmark}:{stage}:{key}", heading, group, _stage(stage)))
-    body = []
-    for threshold in sorted({row["threshold"] for row in rows}, reverse=True):
-        cells = [Cell(f"{threshold:g}", threshold)]
-        for benchmark, stage in groups:
-            row = by_cell.get((threshold, benchmark, stage))
-            for key, digits in (("tokens_1e8", 4), ("accuracy", 1)):
-                cells.append(
-                    Cell(note="Not published")
-                    if row is None
-                    else Cell(f"{row[key]:.{digits}f}", row[key])
-                )
-        body.append(tuple(cells))
+    thresholds = sorted({row["threshold"] for row in rows}, reverse=True)
+    body = [[Cell(f"{threshold:g}", threshold)] for threshold in thresholds]
+    for benchmark, stage in dict.fromkeys((row["benchmark"], row["stage"]) for row in rows):
+        here = [row for row in rows if (row["benchmark"], row["stage"]) == (benchmark, stage)]
+        group, help_ = f"{benchmark}, {stage}", CLUSTERING if stage == "clustering" else VOTING
+        for key, heading, digits in _THRESHOLD_FIGURES:
+            columns.append(Column(f"{benchmark}:{stage}:{key}", heading, group, help_))
+            values = {row["threshold"]: row[key] for row in here}
+            for threshold, cells in zip(thresholds, body, strict=True):
+                cells.append(_published(threshold, values, digits))
     models = ", ".join(dict.fromkeys(row["model"] for row in rows))
     note = f"DeepPrune (arXiv 2510.08483), {models}, on its own traces, no intervals published."
-    return Table("Published thresholds", tuple(columns), tuple(body), (note,))
+    return Table("Published thresholds", tuple(columns), tuple(map(tuple, body)), (note,))
 
 
-def _stage(stage: str) -> str:
-    if stage == "clustering":
-        return (
-            "After clustering only. Accuracy: how often the representative of some cluster is "
-            "right. Tokens: one full trace per cluster, without pruned prefixes."
-        )
-    return "The whole method, including voting: all generated tokens."
+def _published(
+    row: object, column: Mapping[Any, float], digits: int, *, best: bool = False
+) -> Cell:
+    """Build the cell of a row; `column` has the values by row, its `best` is bold."""
+    if row not in column:
+        return Cell(note="Not published")
+    value = column[row]
+    bold = best and len(column) > 1 and value == max(column.values())
+    return Cell(f"{value:.{digits}f}", value, bold=bold)
 
 
 def local_thresholds(library: Library, pool: str) -> Table:
@@ -271,23 +255,17 @@ def local_thresholds(library: Library, pool: str) -> Table:
         (entry, result)
         for entry in library.entries
         for result in entry.results.values()
-        if result.pool == pool
-        and "judge" in entry.needs
-        and _is_number(entry.parameters.get("tau"))
+        if result.pool == pool and "judge" in entry.needs and is_number(entry.parameters.get("tau"))
     ]
     found.sort(key=lambda each: (-each[0].parameters["tau"], each[0].label))
     rows = tuple(_threshold_row(entry, result) for entry, result in found)
     return Table("Thresholds on this pool", columns, rows)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _threshold_row(entry: Entry, result: Result) -> tuple[Cell, ...]:
     tau = float(entry.parameters["tau"])
     cut = str(entry.parameters.get("truncation") or "")
-    kept, right = result.metric("tokens_kept"), result.metric("clusters_correct")
+    kept, right = result.metrics.get("tokens_kept"), result.metrics.get("clusters_correct")
     total = None if kept is None else kept.value * result.problems / 1e8
     oracle = f" ({ORACLE})" if entry.unranked else ""
     return (
@@ -295,14 +273,14 @@ def _threshold_row(entry: Entry, result: Result) -> tuple[Cell, ...]:
             entry.label + oracle,
             entry.label,
             ORACLE_NOTE if entry.unranked else entry.id,
-            link=f"entry?{urlencode({'entry': entry.id})}",
+            link=link("entry", entry=entry.id),
         ),
         Cell(badge_text(entry.badge), entry.badge, badge_help(entry.badge)),
         Cell(f"{tau:g}", tau),
         Cell(cut, cut),
-        _metric("tokens_1e8", result.metric("tokens_1e8")),
-        _metric("accuracy", result.metric("accuracy"), with_interval=True),
-        _metric("reduction", result.metric("reduction"), with_interval=True),
+        _metric("tokens_1e8", result.metrics.get("tokens_1e8")),
+        _metric("accuracy", result.metrics.get("accuracy"), with_interval=True),
+        _metric("reduction", result.metrics.get("reduction"), with_interval=True),
         Cell(note="No clusters reported") if total is None else Cell(f"{total:.4f}", total),
         _metric("clusters_correct", right),
     )
@@ -311,15 +289,14 @@ def _threshold_row(entry: Entry, result: Result) -> tuple[Cell, ...]:
 def _metric(name: str, metric: Metric | None, *, with_interval: bool = False) -> Cell:
     """Build the cell of a run's metric, in the unit of its heading."""
     figure = FIGURES[name]
+    cell = figure.cell(metric, missing="Not measured in this run", brackets=with_interval)
     if metric is None:
-        return Cell(note="Not measured in this run")
-    low, high = (
-        None if each is None else each * figure.scale for each in (metric.low, metric.high)
+        return cell
+    value, low, high = (
+        None if each is None else each * figure.scale
+        for each in (metric.value, metric.low, metric.high)
     )
-    text = figure.text(metric.value)
-    if with_interval and metric.low is not None and metric.high is not None:
-        text += f" [{figure.text(metric.low)}, {figure.text(metric.high)}]"
-    return Cell(text, metric.value * figure.scale, figure.interval(metric), low=low, high=high)
+    return replace(cell, value=value, low=low, high=high)
 
 
 def pools_with_thresholds(library: Library) -> list[str]:
@@ -328,7 +305,7 @@ def pools_with_thresholds(library: Library) -> list[str]:
         {
             result.pool
             for entry in library.entries
-            if "judge" in entry.needs and _is_number(entry.parameters.get("tau"))
+            if "judge" in entry.needs and is_number(entry.parameters.get("tau"))
             for result in entry.results.values()
         }
     )

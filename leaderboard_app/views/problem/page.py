@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,11 @@ Of = tuple[Hashable, ...]
 """Everything that a chart depends on."""
 
 
-def page() -> None:
+def page(library: Library) -> None:
     """Render the page."""
-    library = screen.library()
-    st.title("Problem")
     entry = screen.choose_entry(library)
     if entry is not None:
         _entry(library, entry)
-    screen.show_broken(library)
 
 
 def _entry(library: Library, entry: Entry) -> None:
@@ -105,16 +102,15 @@ def _links(entry: Entry, result: Result, names: tuple[str, ...], name: str, repe
         )
 
 
-@st.cache_resource(max_entries=2, show_spinner=False, hash_funcs={Library: lambda each: each.state})
-def _cached(
-    library: Library, entry_id: str, pool: str, column: str, name: str, repeat: int
-) -> Replay:
-    entry = library.by_id[entry_id]
-    return replays.read_replay(library, entry, entry.results[column], name, repeat)
+_IDENTITY: dict[str | type[Any], Callable[[Any], Hashable]] = {
+    Library: lambda each: each.state,
+    Entry: lambda each: each.id,
+    Result: lambda each: each.column,
+}
 
-
-def _read(library: Library, entry: Entry, result: Result, name: str, repeat: int) -> Replay:
-    return _cached(library, entry.id, result.pool, result.column, name, repeat)
+_read = st.cache_resource(max_entries=2, show_spinner=False, hash_funcs=_IDENTITY)(
+    replays.read_replay
+)
 
 
 def _replay(library: Library, replay: Replay) -> None:
@@ -241,7 +237,7 @@ def _votes(replay: Replay, of: Of) -> None:
 
 
 def _confidence(replay: Replay, chosen: int | None, of: Of) -> None:
-    if not signals.has_confidence(replay):
+    if not replay.has("confidence"):
         return
     line = signals.threshold(replay)
     if line is None and chosen is None:
@@ -263,7 +259,7 @@ def _confidence(replay: Replay, chosen: int | None, of: Of) -> None:
 
 
 def _probes(replay: Replay, of: Of) -> None:
-    if not (signals.has_probes(replay) and replay.answer["probe_calls"]):
+    if not (replay.has("probes") and replay.answer["probe_calls"]):
         return
     st.subheader("Probe consensus")
     found = signals.consensus(replay)
@@ -301,4 +297,4 @@ def _text(text: problems.TraceText) -> None:
         st.caption("The pool stores only this trace's number of tokens: the cut is in proportion.")
 
 
-page()
+screen.show_page("Problem", page)

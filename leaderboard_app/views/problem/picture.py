@@ -84,25 +84,26 @@ def bars(
     rows = []
     for lane, place in enumerate(lanes(replay, by).tolist()):
         kind = replay.kinds[place]
-        row = {
-            "lane": lane,
-            "below": lane + 1,
-            "trace": int(replay.trace_id[place]),
-            "start": float(replay.started[place]),
-            "end": float(replay.ended[place]),
-            "full": float(replay.full[place]),
-            "tokens": int(replay.num_tokens[place]),
-            "answer": kind.label,
-            "right": kind.right,
-            "ending": why_text(replay.reason[place]),
-            "finished": bool(replay.finished[place]),
-            "order": place,
-            "first": place in first_of,
-            "cluster": None if replay.cluster is None else int(replay.cluster[place]),
-            "length": None if replay.stored is None else int(replay.stored.lengths[place]),
-            "confidence": (confidence or {}).get(place),
-        }
-        rows.append(row)
+        rows.append(
+            {
+                "lane": lane,
+                "below": lane + 1,
+                "trace": int(replay.trace_id[place]),
+                "start": float(replay.started[place]),
+                "end": float(replay.ended[place]),
+                "full": float(replay.full[place]),
+                "tokens": int(replay.num_tokens[place]),
+                "answer": kind.label,
+                "right": kind.right,
+                "ending": why_text(replay.reason[place]),
+                "finished": bool(replay.finished[place]),
+                "order": place,
+                "first": place in first_of,
+                "cluster": None if replay.cluster is None else int(replay.cluster[place]),
+                "length": None if replay.stored is None else int(replay.stored.lengths[place]),
+                "confidence": (confidence or {}).get(place),
+            }
+        )
     return rows
 
 
@@ -142,7 +143,7 @@ def picture(
         # A separate table: redrawing the whole picture is slow in a browser.
         alt.Chart(alt.NamedData(name=FRAME))
         .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
-        .encode(x=canvas.x, x2="end:Q", y=canvas.top, y2="under:Q"),
+        .encode(x=canvas.x, x2="end:Q", y=_at(canvas.y, "top:Q"), y2="under:Q"),
     ]
     drawn: alt.LayerChart = (
         alt.layer(*layers)
@@ -166,22 +167,16 @@ class _Canvas:
     y: alt.Y
     colour: alt.Color
 
-    @property
-    def top(self) -> alt.Y:
-        """Vertical axis for the top of a bar."""
-        return _at(self.y, "top:Q")
-
     def along(self, field: str) -> alt.X:
         """Return the same horizontal scale for another field, without its axis."""
         return alt.X(field, scale=self.x["scale"])
 
 
 def _canvas(replay: Replay, by: str, rows: Sequence[dict[str, Any]], last: float) -> _Canvas:
-    unit = replay.result.clock_unit
     x = alt.X(
         "start:Q",
         scale=alt.Scale(domain=[-MARGIN * last, last], nice=False, zero=False),
-        title="Clock, decode steps" if unit == "steps" else f"Clock, {unit}",
+        title=f"Clock, {replay.clock_unit}",
         axis=alt.Axis(format="~s", tickCount=8),
     )
     y = alt.Y(
@@ -208,12 +203,16 @@ def _canvas(replay: Replay, by: str, rows: Sequence[dict[str, Any]], last: float
 def _ghosts(canvas: _Canvas) -> alt.Chart:
     """Draw, faintly, the tokens that cut traces did not generate."""
     longer = [row for row in canvas.rows if row["full"] > row["end"]]
-    x = canvas.x.copy(deep=True)
-    x.shorthand = "end:Q"
     return (
         _of(longer, "end", "full", "top", "under", "answer")
         .mark_rect(opacity=0.25)
-        .encode(x=x, x2="full:Q", y=canvas.top, y2="under:Q", color=canvas.colour)
+        .encode(
+            x=_at(canvas.x, "end:Q"),
+            x2="full:Q",
+            y=_at(canvas.y, "top:Q"),
+            y2="under:Q",
+            color=canvas.colour,
+        )
     )
 
 
@@ -230,7 +229,7 @@ def _answers(canvas: _Canvas, hover: Sequence[alt.Tooltip]) -> alt.Chart:
         .encode(
             x=canvas.x,
             x2="end:Q",
-            y=canvas.top,
+            y=_at(canvas.y, "top:Q"),
             y2="under:Q",
             color=canvas.colour,
             tooltip=[*hover],
@@ -247,7 +246,7 @@ def _right(canvas: _Canvas) -> alt.Chart:
     return (
         _of(rows, "a", "b", "top", "under")
         .mark_rect(color="#009E73")
-        .encode(x=canvas.along("a:Q"), x2="b:Q", y=canvas.top, y2="under:Q")
+        .encode(x=canvas.along("a:Q"), x2="b:Q", y=_at(canvas.y, "top:Q"), y2="under:Q")
     )
 
 
@@ -293,7 +292,7 @@ def _clusters(canvas: _Canvas, *, borders: bool) -> list[alt.Chart]:
         .encode(x=canvas.along("c:Q"), y=_at(canvas.y, "middle:Q"))
     ]
     if borders:
-        ends = [a["below"] for a, b in pairwise(canvas.rows) if _other(a, b)]
+        ends = [a["below"] for a, b in pairwise(canvas.rows) if a["cluster"] != b["cluster"]]
         layers.append(
             alt.Chart(alt.Data(values=[{"edge": edge} for edge in ends]))
             .mark_rule(color=NEUTRAL, strokeWidth=0.6)
@@ -337,15 +336,11 @@ def _edges(lane: int, count: int) -> dict[str, float]:
     return {"top": lane + gap / 2, "under": lane + 1 - gap / 2}
 
 
-def _at(y: alt.Y, field: str) -> alt.Y:
-    """Return the same vertical axis for another field."""
-    other = y.copy(deep=True)
+def _at(axis: Any, field: str) -> Any:
+    """Return the same channel, with its axis, for another field."""
+    other = axis.copy(deep=True)
     other.shorthand = field
     return other
-
-
-def _other(one: Mapping[str, Any], next_one: Mapping[str, Any]) -> bool:
-    return bool(one["cluster"] != next_one["cluster"])
 
 
 def colour_scale(kinds: Sequence[Kind], replay: Replay) -> alt.Scale:
@@ -433,8 +428,7 @@ def picture_text(replay: Replay) -> str:
         if len(sizes):
             several = "s" * (len(sizes) > 1)
             parts.append(f"{len(sizes)} cluster{several}, the largest of {sizes.max()} traces.")
-    unit = "decode steps" if replay.result.clock_unit == "steps" else replay.result.clock_unit
-    parts.append(f"The policy answered at {replay.answer['clock']:,.6g} {unit}.")
+    parts.append(f"The policy answered at {replay.answer['clock']:,.6g} {replay.clock_unit}.")
     return " ".join(parts)
 
 

@@ -9,12 +9,13 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from leaderboard_app.shown.table import Cell, Column, Table
-from leaderboard_app.views.problem.replay import Replay, why_text
+from leaderboard_app.views.problem.replay import Floats, Ints, Replay, why_text
 from simulator.errors import UserError
-from simulator.pools.pool import NO_ANSWER
+from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.storage import reading
 
 LONG_TEXT = 4_000
@@ -51,7 +52,6 @@ def facts(replay: Replay) -> list[Fact]:
     answer, budget = replay.answer, replay.result.budget
     tokens, baseline = int(answer["tokens"]), int(answer["baseline_tokens"])
     saved = 1 - tokens / max(baseline, 1)
-    unit = "decode steps" if replay.result.clock_unit == "steps" else replay.result.clock_unit
     found = [
         Fact(
             "Tokens",
@@ -65,20 +65,25 @@ def facts(replay: Replay) -> list[Fact]:
             f"Tokens of all {budget} traces in full; its answer is "
             f"{'right' if answer['baseline_correct'] else 'wrong'}.",
         ),
-        Fact("Clock", f"{answer['clock']:,.6g}", f"Time at which the policy answered, in {unit}."),
+        Fact(
+            "Clock",
+            f"{answer['clock']:,.6g}",
+            f"Time at which the policy answered, in {replay.clock_unit}.",
+        ),
         Fact(
             "Traces started",
             f"{answer['traces_started']:,}",
             f"Of at most {budget}, the budget.",
         ),
     ]
-    for key, label, help_ in (
+    counts = (
         ("probe_calls", "Probes", "Early answers requested from unfinished traces."),
         ("judge_calls", "Judge calls", "Pairs of traces that the judge scored."),
         ("clusters", "Clusters", "Clusters into which the policy sorted the traces."),
-    ):
-        if answer.get(key):
-            found.append(Fact(label, f"{answer[key]:,}", help_))
+    )
+    found += [
+        Fact(label, f"{answer[key]:,}", help_) for key, label, help_ in counts if answer.get(key)
+    ]
     return found
 
 
@@ -112,48 +117,50 @@ def neighbours(names: Sequence[str], name: str) -> tuple[str | None, str | None]
     """Return the names before and after one; None at the ends, or if it is not among them."""
     if name not in names:
         return None, None
-    place = names.index(name)
-    before = names[place - 1] if place else None
-    return before, names[place + 1] if place + 1 < len(names) else None
+    around = [None, *names, None]
+    return around[names.index(name)], around[names.index(name) + 2]
 
 
 def trace_table(replay: Replay) -> Table:
     """Build the table of all started traces."""
+    ends = [Cell(why_text(reason), reason) for reason in replay.reason]
     columns = [
-        Column("trace", "Trace", help="Id in the pool"),
-        Column("order", "Start order", help="Place in this repeat's order, from 0"),
-        Column("tokens", "Tokens", help="Tokens generated", descending=True),
-        Column("started", "From", help="Clock before the first step"),
-        Column("ended", "To", help="Clock after the last step"),
-        Column("end", "End", numeric=False, help="Finished, or why it was cut"),
+        (Column("trace", "Trace", help="Id in the pool"), _numbers(replay.trace_id)),
+        (
+            Column("order", "Start order", help="Place in this repeat's order, from 0"),
+            _numbers(np.arange(len(ends))),
+        ),
+        (
+            Column("tokens", "Tokens", help="Tokens generated", descending=True),
+            _numbers(replay.num_tokens),
+        ),
+        (Column("started", "From", help="Clock before the first step"), _numbers(replay.started)),
+        (Column("ended", "To", help="Clock after the last step"), _numbers(replay.ended)),
+        (Column("end", "End", numeric=False, help="Finished, or why it was cut"), ends),
     ]
     if replay.stored is not None:
-        columns.insert(3, Column("length", "In full", help="Tokens of the whole trace"))
-        columns.append(
-            Column("answer", "Answer in full", numeric=False, help="Answer of the whole trace")
-        )
+        full = Column("length", "In full", help="Tokens of the whole trace")
+        columns.insert(3, (full, _numbers(replay.stored.lengths[: len(ends)])))
+        answer = Column("answer", "Answer in full", numeric=False, help="Answer of the whole trace")
+        answers = replay.stored.answers[: len(ends)].tolist()
+        columns.append((answer, [_answer(replay.stored.problem, said) for said in answers]))
     if replay.cluster is not None:
-        columns.append(Column("cluster", "Cluster", help="Assigned by the policy; −1: none"))
-    rows = []
-    for place in range(len(replay.trace_id)):
-        cells = {
-            "trace": _number(int(replay.trace_id[place])),
-            "order": _number(place),
-            "tokens": _number(int(replay.num_tokens[place])),
-            "started": _number(float(replay.started[place])),
-            "ended": _number(float(replay.ended[place])),
-            "end": Cell(why_text(replay.reason[place]), replay.reason[place]),
-        }
-        if replay.stored is not None:
-            cells["length"] = _number(int(replay.stored.lengths[place]))
-            said = int(replay.stored.answers[place])
-            text = "" if said == NO_ANSWER else replay.stored.problem.class_texts[said]
-            right = said != NO_ANSWER and bool(replay.stored.problem.class_correct[said])
-            cells["answer"] = Cell(f"✓ {text}" if right else text, text or None, bold=right)
-        if replay.cluster is not None:
-            cells["cluster"] = _number(int(replay.cluster[place]))
-        rows.append(tuple(cells[column.key] for column in columns))
-    return Table("Traces of this replay", tuple(columns), tuple(rows))
+        cluster = Column("cluster", "Cluster", help="Assigned by the policy; −1: none")
+        columns.append((cluster, _numbers(replay.cluster)))
+    rows = zip(*(cells for _, cells in columns), strict=True)
+    return Table("Traces of this replay", tuple(column for column, _ in columns), tuple(rows))
+
+
+def _numbers(values: Ints | Floats) -> list[Cell]:
+    return [_number(value) for value in values.tolist()]
+
+
+def _answer(problem: StoredProblem, said: int) -> Cell:
+    """Build the cell of an answer class; bold with a tick if it is right."""
+    if said == NO_ANSWER:
+        return Cell()
+    text, right = problem.class_texts[said], bool(problem.class_correct[said])
+    return Cell(f"✓ {text}" if right else text, text or None, bold=right)
 
 
 def _number(value: float) -> Cell:
@@ -163,12 +170,11 @@ def _number(value: float) -> Cell:
 def trace_sentence(replay: Replay, place: int) -> str:
     """Describe one trace: its tokens, its end, its answer and its cluster."""
     tokens, reason = int(replay.num_tokens[place]), why_text(replay.reason[place])
-    parts = [f"Trace {replay.trace_id[place]}, place {place} in start order:"]
+    name = f"Trace {replay.trace_id[place]}, place {place} in start order:"
     if replay.stored is None:
-        parts.append(f"{tokens:,} tokens, {reason}.")
-        return " ".join(parts)
+        return f"{name} {tokens:,} tokens, {reason}."
     length = int(replay.stored.lengths[place])
-    parts.append(f"{tokens:,} of {length:,} tokens, {reason}.")
+    parts = [name, f"{tokens:,} of {length:,} tokens, {reason}."]
     said = int(replay.stored.answers[place])
     kind = replay.stored.kind(said)
     if said == NO_ANSWER:
@@ -188,7 +194,7 @@ def trace_text(replay: Replay, place: int) -> TraceText | None:
 
     If a pool stores only the number of tokens of a trace, the cut is in proportion.
     """
-    if replay.stored is None or "text" not in replay.stored.problem.pool.info.signals:
+    if replay.stored is None or not replay.has("text"):
         return None
     problem, row = replay.stored.problem, int(replay.stored.rows[place])
     pool = problem.pool
@@ -241,39 +247,35 @@ def text_html(text: TraceText, most: int | None = LONG_TEXT) -> str:
     Of each part, at most `most` characters at either end are shown; None shows everything.
     """
     parts = ['<div role="region" aria-label="Text of the trace" tabindex="0" style="', STYLE, '">']
-    for part, grey in ((text.generated, False), (text.rest, True)):
-        if grey and part:
-            parts.append('<hr style="margin:.4rem 0"><em>cut here; not generated:</em>\n')
+    cut = '<hr style="margin:.4rem 0"><em>cut here; not generated:</em>\n' if text.rest else ""
+    for before, span, part in (
+        ("", "<span>", text.generated),
+        (cut, '<span style="opacity:.5">', text.rest),
+    ):
         head, left_out, tail = (part, 0, "") if most is None else head_and_tail(part, most)
-        parts.append('<span style="opacity:.5">' if grey else "<span>")
-        parts.append(escape(head))
+        parts += [before, span, escape(head)]
         if left_out:
-            parts.append(f"</span>\n<em>… {left_out:,} characters …</em>\n<span")
-            parts.append(' style="opacity:.5">' if grey else ">")
-            parts.append(escape(tail))
+            parts += [f"</span>\n<em>… {left_out:,} characters …</em>\n", span, escape(tail)]
         parts.append("</span>")
     return "".join([*parts, "</div>"])
 
 
 def probe_table(replay: Replay, place: int) -> Table | None:
     """Build the table of a trace's probes and their answers; None without probes."""
-    if replay.stored is None or "probes" not in replay.stored.problem.pool.info.signals:
+    if replay.stored is None or not replay.has("probes"):
         return None
     problem = replay.stored.problem
     row, tokens = int(replay.stored.rows[place]), int(replay.num_tokens[place])
     here = slice(int(problem.probes.offsets[row]), int(problem.probes.offsets[row + 1]))
     positions, answers = problem.probes.positions[here], problem.probes.answers[here]
-    rows = []
-    for at, said in zip(positions.tolist(), answers.tolist(), strict=True):
-        text = "" if said == NO_ANSWER else problem.class_texts[said]
-        right = said != NO_ANSWER and bool(problem.class_correct[said])
-        rows.append(
-            (
-                _number(at),
-                Cell(f"✓ {text}" if right else text, text or None, bold=right),
-                Cell("yes" if at <= tokens else "after the cut", str(at <= tokens)),
-            )
+    rows = [
+        (
+            _number(at),
+            _answer(problem, said),
+            Cell("yes" if at <= tokens else "after the cut", str(at <= tokens)),
         )
+        for at, said in zip(positions.tolist(), answers.tolist(), strict=True)
+    ]
     columns = (
         Column("tokens", "At token"),
         Column("answer", "Answer", numeric=False, help="Answer if the trace is cut there"),

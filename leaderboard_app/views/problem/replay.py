@@ -161,6 +161,16 @@ class Replay:
         lasted = np.maximum(self.ended - self.started, 0)
         return np.where(self.decoded, lasted / np.maximum(self.num_tokens, 1), 1.0)
 
+    @property
+    def clock_unit(self) -> str:
+        """Unit of the clock, in words."""
+        unit = self.result.clock_unit
+        return "decode steps" if unit == "steps" else unit
+
+    def has(self, signal: str) -> bool:
+        """Return True if a signal of the traces is available."""
+        return self.stored is not None and signal in self.stored.problem.pool.info.signals
+
     def place(self, trace_id: int) -> int | None:
         """Return a trace's place in the order of start; None if it was not started."""
         places = np.flatnonzero(self.trace_id == trace_id)
@@ -198,11 +208,12 @@ def read_replay(
 
     where, key = "pool = ? AND problem_id = ? AND repeat = ?", (result.pool, problem_id, repeat)
     try:
-        answers = library.answers(entry, where, *key)
-        rows = sorted(library.decisions(entry, where, *key), key=lambda row: int(row["order"]))
+        answers = library.recorded(entry, "answers", where, *key)
+        found = library.recorded(entry, "decisions", where, *key)
     except duckdb.Error as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(f"{entry.id}: its decisions cannot be read ({reason})") from None
+    rows = sorted(found, key=lambda row: int(row["order"]))
     if not answers:
         raise UserError(
             f"{entry.id} has no repeat {repeat} of problem {problem_id} of {result.pool}; "

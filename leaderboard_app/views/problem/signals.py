@@ -46,16 +46,6 @@ class Threshold:
     warm_up: int
 
 
-def has_confidence(replay: Replay) -> bool:
-    """Return True if the traces' confidences are available."""
-    return replay.stored is not None and "confidence" in replay.stored.problem.pool.info.signals
-
-
-def has_probes(replay: Replay) -> bool:
-    """Return True if the traces' probes are available."""
-    return replay.stored is not None and "probes" in replay.stored.problem.pool.info.signals
-
-
 def threshold(replay: Replay) -> Threshold | None:
     """Return the threshold that DeepConf computed in this replay; None if there was none.
 
@@ -65,7 +55,7 @@ def threshold(replay: Replay) -> Threshold | None:
     """
     given = replay.entry.parameters
     named = replay.entry.policy
-    if not (named.startswith("deepconf") and is_builtin(named) and has_confidence(replay)):
+    if not (named.startswith("deepconf") and is_builtin(named) and replay.has("confidence")):
         return None
     keep, count, window = (given.get(name) for name in ("keep", "warm_up", "window"))
     if not isinstance(keep, int | float) or type(count) is not int or type(window) is not int:
@@ -86,7 +76,7 @@ def _lowest(replay: Replay, place: int, window: int) -> float:
 
 def lowest_by_place(replay: Replay, window: int) -> Mapping[int, float]:
     """Return each decoded trace's lowest group confidence up to where it was cut, by place."""
-    if not has_confidence(replay):
+    if not replay.has("confidence"):
         return {}
     places = np.flatnonzero(replay.decoded).tolist()
     return {place: _lowest(replay, place, window) for place in places}
@@ -160,13 +150,13 @@ def confidence_chart(replay: Replay, window: int, line: Threshold | None) -> alt
         .mark_line(color=NEUTRAL, opacity=0.3, strokeWidth=1)
         .encode(x=x, y=y, detail="trace:N")
     ]
-    for after, dash in (("!datum.after", {}), ("datum.after", {"strokeDash": [3, 3]})):
-        layers.append(
-            alt.Chart(alt.NamedData(name=CURVE))
-            .transform_filter(after)
-            .mark_line(color=CHOSEN, strokeWidth=1.8, **dash)
-            .encode(x=x, y=y)
-        )
+    layers += [
+        alt.Chart(alt.NamedData(name=CURVE))
+        .transform_filter(after)
+        .mark_line(color=CHOSEN, strokeWidth=1.8, **dash)
+        .encode(x=x, y=y)
+        for after, dash in (("!datum.after", {}), ("datum.after", {"strokeDash": [3, 3]}))
+    ]
     if line is not None:
         layers.append(
             alt.Chart(alt.Data(values=[{"confidence": line.value}]))
@@ -345,10 +335,9 @@ def consensus_chart(replay: Replay, found: Consensus) -> alt.LayerChart:
     kinds = {kind.label: kind for kind in (*found.kinds, Kind(NOT_PROBED, UNPROBED))}
     rows = shares(found)
     shown = [*dict.fromkeys(row["answer"] for row in rows)]
-    unit = replay.result.clock_unit
     x = alt.X(
         "clock:Q",
-        title="Clock, decode steps" if unit == "steps" else f"Clock, {unit}",
+        title=f"Clock, {replay.clock_unit}",
         axis=alt.Axis(format="~s", tickCount=8),
         scale=alt.Scale(nice=False),
     )

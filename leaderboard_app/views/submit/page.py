@@ -14,10 +14,8 @@ from leaderboard_app.shown.submitting import Places
 from simulator.errors import UserError
 
 
-def page() -> None:
+def page(library: Library) -> None:
     """Render the page."""
-    library = screen.library()
-    st.title("Submit")
     places = Places.of(library.folders, Path.cwd())
     pool, budget = submitting.SAMPLE_POOL, submitting.SAMPLE_BUDGET
     if library.pools:
@@ -46,16 +44,14 @@ def page() -> None:
     for question, answer in submitting.FAQ:
         with st.expander(question):
             st.text(answer)
-    screen.show_broken(library)
 
 
 def _chosen_pool(library: Library) -> tuple[str, int]:
     """Return the pool that the commands name, and its budget; real pools come first."""
     names = [row["name"] for row in sorted(library.pools, key=lambda row: row["synthetic"])]
-    wanted = screen.parameter("pool")
-    if wanted is not None and wanted not in names:
-        st.warning(f"There is no pool {screen.plain(wanted)} here.", icon=":material/warning:")
-    pool = screen.choose_one("Pool used in the commands", names, name="pool") or names[0]
+    unknown = "There is no pool {} here."
+    pool = screen.choose_one("Pool used in the commands", names, name="pool", unknown=unknown)
+    assert pool is not None  # there is one at least
     row = library.pool_row(pool)
     if row is not None and row["synthetic"]:
         st.caption("This pool is generated: the board marks the row synthetic.")
@@ -66,4 +62,4 @@ def _chosen_pool(library: Library) -> tuple[str, int]:
         return pool, submitting.SAMPLE_BUDGET
 
 
-page()
+screen.show_page("Submit", page)

@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import altair as alt
+import pandas as pd
+
 from leaderboard_app.shown.glossary import FIGURES, Figure
 from leaderboard_app.shown.palette import NONE, TEXT, badge_text, colours, shapes
 from leaderboard_app.views.tradeoff.points import Point
 from leaderboard_app.views.tradeoff.tradeoff import View
+from simulator.report import plot
+from simulator.report.plot import Axis, known
 from simulator.runs.results import Metric
 from simulator.submissions.published import BADGE as REPORTED
 
@@ -37,9 +42,6 @@ def draw(view: View, *, log: bool) -> Any:
     A click on a point selects it (`PICKED`). A click on a name in the legend shows only that
     method; further clicks add and remove others.
     """
-    import altair as alt
-    import pandas as pd
-
     x_axis, y_axis = cost_axis(view, log=log), accuracy_axis(view)
     x = alt.X(
         "x:Q",
@@ -110,8 +112,6 @@ def draw(view: View, *, log: bool) -> Any:
 
 def _scales(points: Data, others: Data) -> tuple[dict[str, Any], int]:
     """Return colours and shapes by name with their legend, and the number of names."""
-    import altair as alt
-
     methods = sorted({each["series"] for each in points})
     names = [*methods, *dict.fromkeys(each["series"] for each in others)]
     own = {each["series"]: each["shape"] for each in others}
@@ -141,8 +141,6 @@ def _scales(points: Data, others: Data) -> tuple[dict[str, Any], int]:
 
 
 def _hover(view: View) -> list[Any]:
-    import altair as alt
-
     return [
         alt.Tooltip(f"{field}:N", title=title)
         for field, title in (
@@ -175,19 +173,6 @@ def key(view: View) -> str:
     return " ".join(said)
 
 
-class Axis:
-    """Scale of an axis: its two ends, linear or logarithmic."""
-
-    def __init__(self, low: float, high: float, *, log: bool = False) -> None:
-        self.low, self.high, self.log = low, high, log
-
-    def share(self, value: float) -> float:
-        """Return a value's position: 0 at the low end, 1 at the high end."""
-        ends = (self.low, value, self.high)
-        low, at, high = (math.log(end) for end in ends) if self.log else ends
-        return (at - low) / (high - low)
-
-
 def cost_axis(view: View, *, log: bool) -> Axis:
     """Return an axis over every cost and interval, with a margin.
 
@@ -196,7 +181,7 @@ def cost_axis(view: View, *, log: bool) -> Axis:
     measured = view.measured
     metrics = [point.cost for point in view.points]
     metrics += [each.cost for each in measured.baselines if each.cost]
-    costs = [end for metric in metrics for end in _ends(metric)]
+    costs = [end for metric in metrics for end in known(metric)]
     costs += [each.cost for each in measured.published]
     least, most = min(costs, default=1.0), max(costs, default=10.0)
     if log and least > 0:
@@ -210,7 +195,7 @@ def accuracy_axis(view: View) -> Axis:
     measured = view.measured
     metrics = [each.accuracy for each in view.points]
     metrics += [each.accuracy for each in measured.baselines]
-    percent = [100 * end for metric in metrics for end in _ends(metric)]
+    percent = [100 * end for metric in metrics for end in known(metric)]
     percent += [100 * each.figure.accuracy for each in measured.published]
     least, most = min(percent, default=0.0), max(percent, default=100.0)
     room = max(2.0, 0.08 * (most - least))
@@ -228,8 +213,8 @@ def entry_marks(view: View) -> Data:
             "compared": point.entry.takes_part,
             "label": point.entry.label,
             "badge": badge_text(point.entry.badge),
-            "accuracy": _with_ends(FIGURES["accuracy"], point.accuracy),
-            "cost": _with_ends(view.measured.figure, point.cost),
+            "accuracy": _withknown(FIGURES["accuracy"], point.accuracy),
+            "cost": _withknown(view.measured.figure, point.cost),
             "settings": _settings(point),
             "front": view.on_front(point),
         }
@@ -248,8 +233,8 @@ def other_marks(view: View) -> Data:
             "shape": BASELINE_SHAPE,
             "label": each.name,
             "badge": "baseline",
-            "accuracy": _with_ends(accuracy, each.accuracy),
-            "cost": _with_ends(cost, each.cost) if each.cost else "not recorded",
+            "accuracy": _withknown(accuracy, each.accuracy),
+            "cost": _withknown(cost, each.cost) if each.cost else "not recorded",
             "settings": "majority voting over the same traces",
             "front": "not compared",
         }
@@ -275,24 +260,14 @@ def other_marks(view: View) -> Data:
 
 def steps(view: View, x_axis: Axis) -> Data:
     """Build the corners of the front: the best accuracy at each cost, up to the axis' end."""
-    corners: Data = [_at(point) for point in view.corners]
-    if corners:
-        corners.append({"x": x_axis.high, "y": corners[-1]["y"]})
-    return corners
+    corners = [(each.cost.value, 100 * each.accuracy.value) for each in view.corners]
+    return plot.front(corners, x_axis.high)
 
 
 def bars(view: View) -> tuple[Data, Data]:
     """Build the intervals of cost, and those of accuracy, of the entries that have some."""
     series = view.series()
-    across, upright = [], []
-    for point in view.points:
-        of = {"series": series[point.entry.id]}
-        if point.cost.low is not None and point.cost.high is not None:
-            across.append({**_at(point), **of, "x": point.cost.low, "x2": point.cost.high})
-        if point.accuracy.low is not None and point.accuracy.high is not None:
-            ends = {"y": 100 * point.accuracy.low, "y2": 100 * point.accuracy.high}
-            upright.append({**_at(point), **of, **ends})
-    return across, upright
+    return plot.bars((each.cost, each.accuracy, series[each.entry.id]) for each in view.points)
 
 
 def labels(view: View, x_axis: Axis, y_axis: Axis) -> Data:
@@ -338,11 +313,7 @@ def _at(point: Point) -> dict[str, float]:
     return {"x": point.cost.value, "y": 100 * point.accuracy.value}
 
 
-def _ends(metric: Metric) -> list[float]:
-    return [end for end in (metric.value, metric.low, metric.high) if end is not None]
-
-
-def _with_ends(figure: Figure, metric: Metric) -> str:
+def _withknown(figure: Figure, metric: Metric) -> str:
     interval = figure.interval(metric)
     return f"{figure.text(metric.value)} ({interval})" if interval else figure.text(metric.value)
 

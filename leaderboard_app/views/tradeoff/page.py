@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -24,17 +23,14 @@ from leaderboard_app.views.tradeoff import (
 from leaderboard_app.views.tradeoff.points import COSTS, NAMES, Measured
 
 
-def page() -> None:
+def page(library: Library) -> None:
     """Render the page."""
-    library = screen.library()
-    st.title("Trade-off")
     real, made = (tradeoff_points.columns_of(library, synthetic=kind) for kind in (False, True))
     if not real and not made:
         screen.empty_of_entries(library)
-        screen.show_broken(library)
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        synthetic = screen.choose_kind(real=bool(real), synthetic=bool(made))
+        synthetic = screen.choose_kind([kind for kind, on in ((False, real), (True, made)) if on])
         cost = st.segmented_control(
             "Cost",
             [*COSTS],
@@ -55,7 +51,8 @@ def page() -> None:
         placeholder="The pools that most entries ran on",
     )
     pools = sorted(chosen) or tradeoff_points.shared_most(library, columns)
-    measured = _measure(library, library.state, tuple(pools), cost or "tokens")
+    with st.spinner("Averaging …"):
+        measured = tradeoff_points.measure(library, pools, cost or "tokens")
     badges = _badges(measured)
     view = tradeoff.choose(measured, badges)
     if synthetic:
@@ -77,12 +74,6 @@ def page() -> None:
         st.info("No entry has figures for these pools, this cost and these badges.")
         for note in measured.notes:
             st.caption(screen.plain(note))
-    screen.show_broken(library)
-
-
-@st.cache_resource(max_entries=32, show_spinner="Averaging …")
-def _measure(_library: Library, state: int, columns: Sequence[str], cost: str) -> Measured:
-    return tradeoff_points.measure(_library, columns, cost)
 
 
 def _badges(measured: Measured) -> list[str]:
@@ -154,4 +145,4 @@ def _show(entry: Entry) -> None:
             )
 
 
-page()
+screen.show_page("Trade-off", page)

@@ -147,7 +147,7 @@ def _measured(library: Library, columns: Sequence[str], cost: str) -> Measured:
         entry
         for entry in found
         if all(
-            entry.results[each].metric(name)
+            entry.results[each].metrics.get(name)
             for each in columns
             for name in ("accuracy", COSTS[cost])
         )
@@ -194,12 +194,11 @@ def _common_unit(entries: Sequence[Entry], columns: Sequence[str]) -> tuple[str,
 
 
 def _on_one(entries: Sequence[Entry], column: str, cost: str) -> tuple[list[Point], list[Baseline]]:
-    points = []
-    for entry in entries:
-        result = entry.results[column]
-        points.append(
-            Point(entry, (result,), result.metrics["accuracy"], result.metrics[COSTS[cost]])
-        )
+    results = [entry.results[column] for entry in entries]
+    points = [
+        Point(entry, (result,), result.metrics["accuracy"], result.metrics[COSTS[cost]])
+        for entry, result in zip(entries, results, strict=True)
+    ]
     baselines = []
     for name, entry in _baseline_sources(entries, (column,)).items():
         metrics = entry.results[column].metrics
@@ -330,7 +329,8 @@ def _judge_ratio(entry: Entry, pool: str) -> float:
     if result is None:
         return 0.0
     read, alone, both = (
-        result.metric(name) for name in ("judge_tokens", "tokens_per_problem", "tokens_with_judge")
+        result.metrics.get(name)
+        for name in ("judge_tokens", "tokens_per_problem", "tokens_with_judge")
     )
     if read is None or alone is None or both is None or not read.value:
         return 0.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from leaderboard_app.shown.glossary import FIGURES, Figure
+from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
@@ -100,8 +100,8 @@ def table(view: View) -> Table:
             (
                 Cell(entry.label, entry.label, link=link("entry", entry=entry.id)),
                 Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
-                _cell(accuracy, point.accuracy),
-                _cell(cost, point.cost),
+                accuracy.cell(point.accuracy, alone="no interval"),
+                cost.cell(point.cost, alone="no interval"),
                 Cell(front, front, bold=front == "yes"),
                 _budget(point),
                 Cell(str(entry.repeats), entry.repeats),
@@ -113,8 +113,8 @@ def table(view: View) -> Table:
             (
                 Cell(name, name, "Majority voting over the same traces as the entries"),
                 Cell("baseline", "baseline"),
-                _cell(accuracy, baseline.accuracy),
-                _cell(cost, baseline.cost) if baseline.cost else Cell(note="not recorded"),
+                accuracy.cell(baseline.accuracy, alone="no interval"),
+                cost.cell(baseline.cost, alone="no interval", missing="not recorded"),
                 Cell("not compared", "not compared"),
                 Cell(note="as in its name"),
                 Cell(note="as for the entries"),
@@ -126,8 +126,8 @@ def table(view: View) -> Table:
             (
                 Cell(name, name, source.title, source.paper),
                 Cell(badge_text(REPORTED), REPORTED, badge_help(REPORTED)),
-                _cell(accuracy, Metric(each.figure.accuracy)),
-                _cell(cost, Metric(each.cost)),
+                accuracy.cell(Metric(each.figure.accuracy), alone="no interval"),
+                cost.cell(Metric(each.cost), alone="no interval"),
                 Cell("not compared", "not compared"),
                 Cell(note="see the publication"),
                 Cell(note="see the publication"),
@@ -145,23 +145,22 @@ def count(view: View) -> str:
 def sentence(view: View) -> str:
     """Describe the chart in words, with its main figures."""
     measured = view.measured
-    said = [f"Accuracy against {_lower(measured.cost_name)} on {measured.place}: {count(view)}."]
+    cost = measured.cost_name[0].lower() + measured.cost_name[1:]
+    said = [f"Accuracy against {cost} on {measured.place}: {count(view)}."]
     corners = view.corners
     if corners:
         on_it = "; ".join(f"{each.entry.label}, {_said(measured, each)}" for each in corners)
         said.append(f"On the Pareto front, by cost: {on_it}.")
     if view.points:
-        best = max(view.points, key=lambda each: each.accuracy.value)
-        worst = min(view.points, key=lambda each: each.accuracy.value)
-        dearest = max(view.points, key=lambda each: each.cost.value)
+        extremes = {
+            "Cheapest": view.points[0],
+            "Most expensive": max(view.points, key=lambda each: each.cost.value),
+            "Most accurate": max(view.points, key=lambda each: each.accuracy.value),
+            "Least accurate": min(view.points, key=lambda each: each.accuracy.value),
+        }
         said += [
             f"{name}: {each.entry.label}, {_said(measured, each)}."
-            for name, each in (
-                ("Cheapest", view.points[0]),
-                ("Most expensive", dearest),
-                ("Most accurate", best),
-                ("Least accurate", worst),
-            )
+            for name, each in extremes.items()
         ]
     for baseline in measured.baselines:
         cost = f" at {measured.figure.text(baseline.cost.value)}" if baseline.cost else ""
@@ -173,23 +172,9 @@ def sentence(view: View) -> str:
     return " ".join(said)
 
 
-def _lower(text: str) -> str:
-    return text[0].lower() + text[1:]
-
-
 def _said(measured: Measured, point: Point) -> str:
     accuracy = FIGURES["accuracy"].text(point.accuracy.value)
     return f"{accuracy}% at {measured.figure.text(point.cost.value)}"
-
-
-def _cell(figure: Figure, metric: Metric) -> Cell:
-    return Cell(
-        figure.text(metric.value),
-        metric.value,
-        figure.interval(metric) or "no interval",
-        low=metric.low,
-        high=metric.high,
-    )
 
 
 def _budget(point: Point) -> Cell:

@@ -56,7 +56,8 @@ def test_settings_of_one_method_have_labels_of_their_own(full_library: Library) 
 
 def test_rows_of_an_entry_come_from_its_own_files(full_library: Library) -> None:
     entry = full_library.by_id["runs/cons-8"]
-    answers = full_library.answers(entry, "problem_id = ? AND repeat = 0", "p3")
+    where = "problem_id = ? AND repeat = 0"
+    answers = full_library.recorded(entry, "answers", where, "p3")
     assert {row["pool"] for row in answers} == {
         "recorded/model-a/bench-1",
         "recorded/model-a/bench-2",
@@ -64,7 +65,7 @@ def test_rows_of_an_entry_come_from_its_own_files(full_library: Library) -> None
     }
     # 8 traces of problem 3 have 80, 90, … 150 tokens
     assert {row["tokens"] for row in answers} == {sum(range(80, 151, 10))}
-    assert len(full_library.decisions(entry, "problem_id = ? AND repeat = 0", "p3")) == 3 * 8
+    assert len(full_library.recorded(entry, "decisions", where, "p3")) == 3 * 8
 
 
 def test_the_state_is_another_once_a_file_is_added_changed_or_removed(

@@ -7,7 +7,14 @@ from dataclasses import astuple, replace
 import numpy as np
 import pytest
 
-from simulator.report.paired import Pair, combine, means, pairs, pairs_over
+from simulator.report.paired import (
+    Pair,
+    combine,
+    mean_accuracy,
+    mean_tokens,
+    pairs,
+    pairs_over,
+)
 from simulator.runs.results import ProblemSums
 
 
@@ -28,7 +35,7 @@ def test_means_are_those_of_combine_intervals_included() -> None:
     ]
     benchmarks = [benchmark for benchmark, _ in pools]
     averages, _ = combine(benchmarks, sums, [True, True])
-    accuracy, tokens = means(benchmarks, sums)
+    accuracy, tokens = mean_accuracy(benchmarks, sums), mean_tokens(benchmarks, sums)
     for found, wanted in ((accuracy, "accuracy"), (tokens, "tokens_per_problem")):
         for one, each in zip(found, averages, strict=True):
             assert astuple(one) == pytest.approx(astuple(getattr(each, wanted)), rel=1e-12)
@@ -40,7 +47,7 @@ def test_means_of_the_same_problems_hold_for_other_repeats_and_large_sums() -> N
     other = made_sums("abcdef", 3, 4)
     benchmarks, sums = ["x"] * 3, [[each] for each in (*large, other)]
     averages, _ = combine(benchmarks, sums, [True])
-    accuracy, tokens = means(benchmarks, sums)
+    accuracy, tokens = mean_accuracy(benchmarks, sums), mean_tokens(benchmarks, sums)
     for (one,), wanted in ((accuracy, "accuracy"), (tokens, "tokens_per_problem")):
         assert astuple(one) == pytest.approx(astuple(getattr(averages[0], wanted)), rel=1e-12)
 
@@ -48,7 +55,8 @@ def test_means_of_the_same_problems_hold_for_other_repeats_and_large_sums() -> N
 def test_means_weigh_pools_equally() -> None:
     one = ProblemSums(("a",), 2, *(np.array([value]) for value in (1, 10, 0, 1)))
     two = ProblemSums(("a", "b"), 1, *(np.array(each) for each in ([1, 1], [7, 8], [0, 0], [1, 1])))
-    (accuracy,), (tokens,) = means(["x", "y"], [[one], [two]])
+    (accuracy,) = mean_accuracy(["x", "y"], [[one], [two]])
+    (tokens,) = mean_tokens(["x", "y"], [[one], [two]])
     assert accuracy.value == (0.5 + 1.0) / 2
     assert tokens.value == (5.0 + 7.5) / 2
     assert (tokens.low, tokens.high) == (None, None)  # a pool of one problem has no interval

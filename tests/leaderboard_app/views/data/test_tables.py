@@ -147,10 +147,10 @@ def test_a_vote_is_that_of_every_order_of_the_traces(
 
 
 def test_curves_by_hand(answers: PoolAnswers) -> None:
-    assert list(answers.cons_at_k) == list(answers.pass_at_k) == [1, 2, 4]
-    assert answers.pass_at_k[1].value == pytest.approx((3 / 4 + 1 / 4 + 1 / 4) / 3)
-    assert answers.pass_at_k[4].value == 1.0
-    assert answers.cons_at_k[1].value == pytest.approx(answers.pass_at_k[1].value)
+    assert list(answers.cons_at_k) == list(answers.facts.pass_at_k) == [1, 2, 4]
+    assert answers.facts.pass_at_k[1].value == pytest.approx((3 / 4 + 1 / 4 + 1 / 4) / 3)
+    assert answers.facts.pass_at_k[4].value == 1.0
+    assert answers.cons_at_k[1].value == pytest.approx(answers.facts.pass_at_k[1].value)
     # of all four: a is right, b wrong, c a tie of two
     assert answers.cons_at_k[4].value == pytest.approx((1 + 0 + 0.5) / 3)
     found = row(data.curves_table(answers), 2)
