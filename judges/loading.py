@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any
 
 from judges.prefixes import Truncation
 from judges.protocol import AnyJudge
-from simulator.errors import UserError
+from simulator.errors import UserError, nearest
 from simulator.loading import as_type_of
 
 JUDGES = {
@@ -38,8 +37,7 @@ def load_judge(spec: str, truncation: Truncation | None = None) -> AnyJudge:
     """
     name, _, rest = spec.partition(":")
     if name not in JUDGES:
-        near = difflib.get_close_matches(name, JUDGES, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"judges: {', '.join(JUDGES)}"
+        hint = nearest(name, JUDGES, "judges:")
         raise UserError(f"no judge {name!r}, and no stored scores of that name; {hint}")
     module, kind = JUDGES[name].split(":")
     try:
@@ -93,9 +91,7 @@ def _settings(judge: str, text: str, allowed: Mapping[str, inspect.Parameter]) -
         if not equals:
             raise UserError(f"judge {judge}: {item!r}; settings are NAME=VALUE, joined by commas")
         if name not in allowed:
-            near = difflib.get_close_matches(name, allowed, n=1, cutoff=0.4)
-            known = ", ".join(allowed) or "none"
-            hint = f"did you mean {near[0]}?" if near else f"it has: {known}"
+            hint = nearest(name, allowed, "it has:", cutoff=0.4)
             raise UserError(f"judge {judge} has no setting {name!r}; {hint}")
         default = allowed[name].default  # None stands for a text
         settings[name] = as_type_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Collection
 
 
 class UserError(Exception):
@@ -27,6 +28,20 @@ class Signalled(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+def one_line(error: BaseException, most: int = 200) -> str:
+    """Return an error's message on one line of at most `most` characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def nearest(name: str, known: Collection[str], otherwise: str, cutoff: float = 0.6) -> str:
+    """Return a hint at the known name nearest to `name`, else `otherwise` and all known names."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return f"did you mean {near[0]}?" if near else f"{otherwise} {', '.join(known) or 'none'}"
 
 
 def interrupted(error: KeyboardInterrupt, hint: str = "") -> Interrupted:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from simulator.errors import PolicyError, UserError
+from simulator.errors import PolicyError, UserError, nearest
 from simulator.methods import METHODS, explain_numbers, match_name, shown_name
 from simulator.policy.base import Policy
 from simulator.policy.solving import describe, explain
@@ -262,9 +262,7 @@ def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -
 def _unknown_parameter(key: str, defaults: Mapping[str, Any], name: str) -> str:
     if key == "budget":
         return "-p budget: the budget is set with -n"
-    near = difflib.get_close_matches(key, defaults, n=1, cutoff=0.4)
-    known = ", ".join(defaults) or "none"
-    hint = f"did you mean {near[0]}?" if near else f"it has: {known}"
+    hint = nearest(key, defaults, "it has:", cutoff=0.4)
     return f"-p {key}: {name} has no such parameter; {hint}"
 
 

@@ -8,13 +8,13 @@ import math
 import os
 import typing
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from simulator.errors import WRITE_FAULTS, UserError
+from simulator.errors import WRITE_FAULTS, UserError, one_line
 
 if TYPE_CHECKING:  # slow to import, not always needed
     import pyarrow as pa
@@ -144,26 +144,18 @@ def parquet_writer(
     )
 
 
-class reading:  # noqa: N801  (reads as a statement: `with reading(path) as path`)
-    """A context that turns pyarrow's errors about an unreadable file into one-line UserErrors."""
+@contextmanager
+def reading(path: Path) -> Iterator[Path]:
+    """Turn pyarrow's errors about an unreadable file into one-line `UserError`s."""
+    import pyarrow as pa
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Path:
-        return self.path
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None:
-            return
-        import pyarrow as pa
-
-        if isinstance(error, pa.ArrowException | OSError | IndexError):
-            reason = " ".join(str(error).split())
-            raise UserError(
-                f"{self.path}: cannot be read ({reason}); the file is damaged or truncated, "
-                "make or import it again"
-            ) from error
+    try:
+        yield path
+    except (pa.ArrowException, OSError, IndexError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({one_line(error)}); the file is damaged or truncated, "
+            "make or import it again"
+        ) from error
 
 
 def file_sha256(path: Path) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from judges.commands.options import (
+    check_plots,
     format_option,
     pairs_argument,
     picture_option,
@@ -16,7 +17,6 @@ from judges.commands.options import (
 from simulator.api.progress import note, progress_bar
 from simulator.commands.options import chosen_format, json_option
 from simulator.commands.report import write_whole
-from simulator.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,16 +95,6 @@ def evaluate(
             )
     show(compare(scored), form)
     draw(scored, roc, calibration)
-
-
-def check_plots(*files: Path | None) -> None:
-    """Refuse names of plot files that cannot be written, before any work is done."""
-    for file in files:
-        if file is not None:
-            if not file.parent.is_dir():
-                raise UserError(f"{file}: there is no folder {file.parent}; make it first")
-            if file.suffix.lower() not in (".svg", ".png"):
-                raise UserError(f"{file}: a plot is a .png or an .svg file; change the name")
 
 
 def show(rows: Sequence[Row], form: str) -> None:

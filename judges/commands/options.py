@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from simulator import completion
+from simulator.errors import UserError
 
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 
@@ -63,3 +64,13 @@ def format_option(help: str) -> Option:
 def picture_option(name: str, help: str) -> Option:
     """Make an option for a plot file."""
     return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=help)
+
+
+def check_plots(*files: Path | None) -> None:
+    """Refuse names of plot files that cannot be written, before any work is done."""
+    for file in files:
+        if file is not None:
+            if not file.parent.is_dir():
+                raise UserError(f"{file}: there is no folder {file.parent}; make it first")
+            if file.suffix.lower() not in (".svg", ".png"):
+                raise UserError(f"{file}: a plot is a .png or an .svg file; change the name")

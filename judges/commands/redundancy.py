@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from judges.commands.options import check_plots
 from simulator import completion
 from simulator.commands.options import cache_option, json_option, print_json
-from simulator.commands.report import PICTURES, write_whole
+from simulator.commands.report import write_whole
 from simulator.errors import UserError
 
 
@@ -37,11 +39,9 @@ def redundancy(
     from simulator.pools.folders import cache_folder, find_pools
     from simulator.pools.pool import Pool
     from simulator.report.tables import FOLD, print_table, print_wrapped
-    from simulator.statistics import Estimate
+    from simulator.report.text import interval
 
-    for file in pictures:
-        if file.suffix.lower() not in PICTURES:
-            raise UserError(f"{file}: a plot is a .png or an .svg file; change the name")
+    check_plots(*pictures)
     folder = cache_folder(cache)
     pools = [Pool(path) for path in find_pools(folder, patterns)]
     if not patterns:
@@ -52,16 +52,8 @@ def redundancy(
         )
     rows = redundancies(pools)
 
-    def percent(estimate: Estimate | None) -> str:
-        if estimate is None:
-            return "-"
-        text = f"{100 * estimate.value:.1f}"
-        if estimate.low is None or estimate.high is None:
-            return text
-        return f"{text} [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
-
     if as_json:
-        print_json([row.as_dict() for row in rows])
+        print_json([asdict(row) for row in rows])
     else:
         headers = ["pool", "problems", "pairs", "same answer, % [95%]", "mean of problems, % [95%]"]
         cells = [
@@ -69,8 +61,8 @@ def redundancy(
                 row.pool + (" (synthetic)" if row.synthetic else ""),
                 f"{row.problems:,}",
                 f"{row.pairs:,}",
-                percent(row.share),
-                percent(row.mean),
+                interval(row.share, 100, "", 1) or "-",
+                interval(row.mean, 100, "", 1) or "-",
             ]
             for row in rows
         ]

@@ -8,7 +8,7 @@ import click
 from judges.commands.options import pools_option, truncation_option
 from simulator.api.progress import note, progress_bar
 from simulator.commands.options import cache_option, json_option, print_json
-from simulator.errors import Interrupted, UserError, interrupted
+from simulator.errors import UserError, interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def score(
     from judges.loading import commit_note
     from judges.prefixes import Truncation
     from judges.scores.cached import open_scores
-    from judges.scores.filling import score_pools
+    from judges.scores.filling import EveryPair, score_pools
     from simulator.commands.options import file_size
     from simulator.pools.folders import cache_folder, find_pools
     from simulator.pools.pool import Pool
@@ -101,20 +101,19 @@ def score(
         with progress_bar(scores.identity.name) as progress:
             counts = score_pools(scores, pools, jobs, progress, wanted)
     except KeyboardInterrupt as error:
-        raise _with_hint(error) from None
-    rows: list[dict[str, Any]] = []
-    for pool, scored in zip(pools, counts, strict=True):
-        traces = [len(problem.lengths) for problem in pool.problems]
-        rows.append(
-            {
-                "pool": pool.name,
-                "judge": scores.identity.folder,
-                "pairs": sum(n * (n - 1) // 2 for n in traces),
-                "scored_now": scored,
-                "bytes": scores.store.size_of(pool.name),
-                "path": str(scores.store.pool_folder(pool)),
-            }
-        )
+        hint = "; scores so far are stored, the same command goes on"
+        raise interrupted(error, hint) from None
+    rows: list[dict[str, Any]] = [
+        {
+            "pool": pool.name,
+            "judge": scores.identity.folder,
+            "pairs": sum(map(EveryPair().steps, pool.problems)),
+            "scored_now": scored,
+            "bytes": scores.store.size_of(pool.name),
+            "path": str(scores.store.pool_folder(pool)),
+        }
+        for pool, scored in zip(pools, counts, strict=True)
+    ]
     if as_json:
         print_json(rows)
         return
@@ -153,7 +152,3 @@ def _greedy(
     for policy in policies:
         _ = RunSpec(policy, pools, budget, wanted.repeats, wanted.seed, Serving()).budgets
     return wanted
-
-
-def _with_hint(error: KeyboardInterrupt) -> Interrupted:
-    return interrupted(error, "; scores so far are stored, the same command goes on")

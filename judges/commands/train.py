@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from judges.commands.eval import check_plots, draw, show
+from judges.commands.eval import draw, show
 from judges.commands.options import (
+    check_plots,
     format_option,
     number_option,
     output_option,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -11,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from judges.evaluation.metrics import Floats, Ints, Labels, Quality, quality
 from judges.pairs.pair_sets import Group, PairSet
 from judges.protocol import AnyJudge, StoredJudge
 from simulator.errors import UserError
 from simulator.report.tables import FOLD
-from simulator.report.text import escape_latex
-from simulator.statistics import Estimate
+from simulator.report.text import escape_latex, interval
 
 POOLED = "all models"
 
@@ -187,19 +185,12 @@ def cells(row: Row) -> list[str]:
         f"{found.pairs:,}",
         f"{100 * found.same:.1f}",
         f"{100 * row.unfinished:.1f}",
-        _estimate(found.auroc),
-        _estimate(found.tnr),
-        _estimate(found.within),
+        *(
+            interval(each, 1, "", 3) or "one label"
+            for each in (found.auroc, found.tnr, found.within)
+        ),
         f"{found.calibration_error:.3f}",
     ]
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "one label"
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
@@ -254,11 +245,7 @@ def as_csv(rows: Sequence[Row]) -> str:
             else:
                 line[key] = value
         table.append(line)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    return text.getvalue()
+    return pd.DataFrame(table).to_csv(index=False, lineterminator="\n")
 
 
 def as_document(rows: Sequence[Row]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ Curve = tuple[str, Labels, Floats]
 """A judge's name, the labels of the pairs, and its scores."""
 
 
-def picture(chart: Any, kind: str) -> bytes:
-    """Render a chart as the content of a file; `kind` is `svg` or `png` (at twice the size)."""
+def _drawn(chart: Any, kind: str) -> bytes:
+    """Render a chart in this module's colours, as `simulator.report.plot.picture` does."""
     chart = chart.configure_view(stroke="#cccccc").configure_axis(gridColor="#eeeeee")
     return plot.picture(chart, kind)
 
@@ -46,7 +46,7 @@ def loss_plot(losses: Sequence[float], title: str) -> bytes:
         x=x, y=alt.Y("loss:Q", title="Loss (nats)")
     )
     mean = base.mark_line(color=COLOURS[0], strokeWidth=2).encode(x=x, y="mean:Q")
-    return picture(points + mean, "svg")
+    return _drawn(points + mean, "svg")
 
 
 def roc_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
@@ -75,7 +75,7 @@ def roc_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
         {"false": 1, "true": 0.8, "guide": 1},
     ]
     dashed = _dashed(guides, x, y)
-    return picture(dashed + lines, kind)
+    return _drawn(dashed + lines, kind)
 
 
 def calibration_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
@@ -97,7 +97,7 @@ def calibration_plot(curves: Sequence[Curve], kind: str = "svg") -> bytes:
         {"score": 0, "same": 0, "guide": 0},
         {"score": 1, "same": 1, "guide": 0},
     ]
-    return picture(_dashed(guides, x, y) + lines + points, kind)
+    return _drawn(_dashed(guides, x, y) + lines + points, kind)
 
 
 def _by_judge(names: Sequence[str]) -> Any:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from simulator.pools.pool import NO_ANSWER, Pool
+from simulator.report.plot import picture
 from simulator.statistics import Estimate, bootstrap
 
 TOGETHER = "all together"
@@ -58,18 +57,6 @@ class Redundancy:
     share: Estimate | None
     mean: Estimate | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return all fields as a JSON-compatible dict."""
-        return {
-            "pool": self.pool,
-            "synthetic": self.synthetic,
-            "problems": self.problems,
-            "same_pairs": self.same_pairs,
-            "pairs": self.pairs,
-            "share": self.share.as_dict() if self.share else None,
-            "mean": self.mean.as_dict() if self.mean else None,
-        }
-
 
 def redundancies(pools: Sequence[Pool]) -> list[Redundancy]:
     """Compute the redundancy of each pool and, if there are several, of all together.
@@ -83,10 +70,10 @@ def redundancies(pools: Sequence[Pool]) -> list[Redundancy]:
         for pool, found in zip(pools, counts, strict=True)
     ]
     if len(pools) > 1:
-        sums: dict[tuple[str, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+        sums: dict[tuple[str, str], tuple[int, int]] = {}
         for found in counts:
             for problem, (same, pairs) in found.items():
-                before = sums[problem]
+                before = sums.get(problem, (0, 0))
                 sums[problem] = before[0] + same, before[1] + pairs
         rows.append(_redundancy(TOGETHER, any(row.synthetic for row in rows), sums))
     return rows
@@ -120,10 +107,8 @@ def _redundancy(name: str, synthetic: bool, counts: Counts) -> Redundancy:
 
 
 def plot(rows: Sequence[Redundancy], kind: str) -> bytes:
-    """Draw shares with their intervals; `kind` is "png" (at twice the size) or "svg"."""
+    """Draw shares with their intervals; `kind` is "png" or "svg"."""
     import altair as alt
-
-    from simulator.report.plot import picture
 
     points = [
         {

@@ -10,20 +10,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from judges.kinds.models import count_parameters, find_model, judge_file
+from judges.kinds.models import ModelJudge
 from judges.kinds.prompting import Prompter, Template, make_prompter
-from judges.prefixes import Truncation
+from judges.prefixes import WORDS_25, Truncation
 from judges.protocol import Identity, Ints
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 
 DEFAULT_MODEL = "THU-KEG/DeepPrune-Judge-4B"
 """The published judge, which was trained from `Qwen/Qwen3-4B-Instruct-2507`."""
 
-DEFAULT_TRUNCATION = Truncation("words", 25)
-"""The truncation that the published judge was trained on."""
 
-
-class CausalJudge(ABC):
+class CausalJudge(ModelJudge, ABC):
     """A causal language model that answers with one of two labels.
 
     Parameters
@@ -42,7 +39,9 @@ class CausalJudge(ABC):
     """
 
     kind: ClassVar[str]
-    unranked = False
+    trained_as = "hf"
+    default_truncation = WORDS_25
+    """The truncation that the published judge was trained on."""
 
     def __init__(
         self,
@@ -53,16 +52,8 @@ class CausalJudge(ABC):
         different: str | None,
         truncation: Truncation | None,
     ) -> None:
-        self.model_name = model
-        found = find_model(model, revision)
-        self.folder, self._weights, self.resolved = found.folder, found.weights, found.resolved
-        trained = judge_file(self.folder)
-        if trained.get("kind", "hf") != "hf":
-            raise UserError(
-                f"{model}: trained as judge {trained['kind']}; use {trained['kind']}:model={model}"
-            )
-        self.template = template_of(trained, prompt, same, different)
-        self.truncation = truncation or truncation_of(trained) or DEFAULT_TRUNCATION
+        super().__init__(model, revision, truncation)
+        self.template = template_of(self.trained, prompt, same, different)
 
     @property
     @abstractmethod
@@ -79,11 +70,6 @@ class CausalJudge(ABC):
             truncation=self.truncation,
             settings=(("dtype", self.dtype_name),),
         )
-
-    @cached_property
-    def parameters(self) -> int | None:
-        """Number of parameters of the model."""
-        return count_parameters(self.folder)
 
     @property
     def template_tokens(self) -> int:
@@ -110,12 +96,26 @@ def not_numbers(model: str, what: str, dtype: str) -> str:
     )
 
 
-def too_long(model: str, longest: int, context: int, template: int) -> str:
-    """Write the error message for a prompt of `longest` tokens, `template` of them the template."""
-    return (
-        f"{model}: a prompt of {longest:,} tokens is longer than its context of {context:,}; "
-        f"truncate traces earlier (-t; the template takes {template:,} tokens)"
-    )
+def check_context(
+    context: int | None, prompter: Prompter, tokens: list[list[int]], pairs: Ints, model: str
+) -> None:
+    """Refuse prompts that do not fit into a model's context, in tokens; None for no limit.
+
+    Raises
+    ------
+    UserError
+        The longest prompt does not fit.
+    """
+    if context is None or not len(pairs):
+        return
+    lengths = np.array([len(ids) for ids in tokens])
+    template = prompter.template_tokens
+    longest = int((lengths[pairs[:, 0]] + lengths[pairs[:, 1]]).max()) + template
+    if longest > context:
+        raise UserError(
+            f"{model}: a prompt of {longest:,} tokens is longer than its context of {context:,}; "
+            f"truncate traces earlier (-t; the template takes {template:,} tokens)"
+        )
 
 
 def load_tokenizer(folder: Path) -> Any:
@@ -135,8 +135,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{folder}: its tokenizer cannot be loaded ({reason})") from None
+        raise UserError(f"{folder}: its tokenizer cannot be loaded ({one_line(error)})") from None
 
 
 def template_of(
@@ -150,9 +149,3 @@ def template_of(
             return template
         return Template(template.text, same or template.same, different or template.different)
     return Template.read(None if prompt is None else Path(prompt), same or "Yes", different or "No")
-
-
-def truncation_of(trained: dict[str, Any]) -> Truncation | None:
-    """Return the truncation that the model was trained on; None if it is not recorded."""
-    text = trained.get("truncation")
-    return Truncation.parse(text) if isinstance(text, str) else None

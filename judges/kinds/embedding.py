@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from judges.kinds.hf import batches, choose_device
-from judges.kinds.models import count_parameters, find_model, judge_file
+from judges.kinds.models import ModelJudge
 from judges.prefixes import Truncation
 from judges.protocol import Floats, Identity, Ints
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 
 if TYPE_CHECKING:
     import torch
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-
-DEFAULT_TRUNCATION = Truncation("tokens", 700)
-"""Truncation of the published baseline."""
 
 HEAD_FILE = "pair_head.safetensors"
 
@@ -34,7 +31,7 @@ BATCH_TOKENS = {"cpu": 2_048, "cuda": 65_536}
 stay in its caches."""
 
 
-class EmbeddingJudge:
+class EmbeddingJudge(ModelJudge):
     """A sentence encoder as a judge. The model is loaded on first use.
 
     Parameters
@@ -52,7 +49,10 @@ class EmbeddingJudge:
         tokens.
     """
 
-    unranked = False
+    trained_as = "embedding"
+    default_truncation = Truncation("tokens", 700)
+    """Truncation of the published baseline."""
+
     template_tokens = 0
 
     def __init__(
@@ -65,18 +65,7 @@ class EmbeddingJudge:
     ) -> None:
         if head not in ("auto", "none"):
             raise UserError(f"judge embedding: head={head}; give auto or none")
-        self.model_name = model
-        found = find_model(model, revision)
-        self.folder, self._weights, self.resolved = found.folder, found.weights, found.resolved
-        trained = judge_file(self.folder)
-        if trained.get("kind", "embedding") != "embedding":
-            raise UserError(
-                f"{model}: trained as judge {trained['kind']}; use {trained['kind']}:model={model}"
-            )
-        cut = trained.get("truncation")
-        self.truncation = truncation or (
-            Truncation.parse(cut) if isinstance(cut, str) else DEFAULT_TRUNCATION
-        )
+        super().__init__(model, revision, truncation)
         self.has_head = head == "auto" and (self.folder / HEAD_FILE).exists()
         self._device = device
 
@@ -88,10 +77,6 @@ class EmbeddingJudge:
             truncation=self.truncation,
             settings=(("head", self.has_head),),
         )
-
-    @cached_property
-    def parameters(self) -> int | None:
-        return count_parameters(self.folder)
 
     @cached_property
     def encoder(self) -> Any:
@@ -107,8 +92,9 @@ class EmbeddingJudge:
         try:
             head.load_state_dict(load_file(self.folder / HEAD_FILE))
         except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:160]
-            raise UserError(f"{self.folder / HEAD_FILE}: cannot be loaded ({reason})") from None
+            raise UserError(
+                f"{self.folder / HEAD_FILE}: cannot be loaded ({one_line(error)})"
+            ) from None
         return head.to(self.encoder.device).eval()
 
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
@@ -134,12 +120,6 @@ class EmbeddingJudge:
         if not np.isfinite(scores).all():
             raise UserError(f"{self.model_name}: gives NaN; its weights are damaged")
         return scores
-
-    def __getstate__(self) -> dict[str, object]:
-        """Leave the model out, as each process loads it itself."""
-        return {
-            key: value for key, value in self.__dict__.items() if key not in ("encoder", "head")
-        }
 
 
 def load_encoder(folder: Path, device: str) -> Any:
@@ -171,8 +151,7 @@ def load_encoder(folder: Path, device: str) -> Any:
         )
         encoder.max_seq_length = encoder[0].auto_model.config.max_position_embeddings
     except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{folder}: not a sentence encoder ({reason})") from None
+        raise UserError(f"{folder}: not a sentence encoder ({one_line(error)})") from None
     return encoder
 
 

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from judges.kinds.causal import DEFAULT_MODEL, CausalJudge, not_numbers, too_long
-from judges.kinds.prompting import Prompter
+from judges.kinds.causal import DEFAULT_MODEL, CausalJudge, check_context, not_numbers
 from judges.prefixes import Truncation
 from judges.protocol import Floats, Ints
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +103,7 @@ class HfJudge(CausalJudge):
         import torch
 
         tokens = self.prompter.tokens(prefixes)
-        check_context(self.model, self.prompter, tokens, pairs, self.model_name)
+        check_context(context_of(self.model), self.prompter, tokens, pairs, self.model_name)
         scores = np.empty(len(pairs))
         partners: dict[int, list[int]] = {}
         for row, first in enumerate(pairs[:, 0].tolist()):
@@ -148,17 +147,12 @@ class HfJudge(CausalJudge):
         import torch
 
         ids = torch.tensor([head], device=self.device)
-        last_only = {"logits_to_keep": 1} if _keeps_logits(self.model) else {}
+        last_only = {"logits_to_keep": 1} if _takes(self.model, "logits_to_keep") else {}
         read = self.model(input_ids=ids, use_cache=True, **last_only)
         cache = getattr(read, _cache_name(self.model), None)
         layers = getattr(cache, "layers", [None])
         repeats = all(hasattr(layer, "batch_repeat_interleave") for layer in layers)
         return cache if repeats else None
-
-    def __getstate__(self) -> dict[str, object]:
-        """Leave the model out, as each process loads it itself."""
-        loaded = ("model", "prompter", "device")
-        return {key: value for key, value in self.__dict__.items() if key not in loaded}
 
 
 def last_logits(
@@ -175,7 +169,7 @@ def last_logits(
     width = max(len(row) for row in rows)
     ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
     ends, which = torch.unique(lengths - 1, return_inverse=True)
-    keep = {"logits_to_keep": ends} if _keeps_logits(model) else {}
+    keep = {"logits_to_keep": ends} if _takes(model, "logits_to_keep") else {}
     past: dict[str, Any] = {"use_cache": False}
     if cache is not None:
         positions = torch.arange(seen, seen + width, device=device)
@@ -195,14 +189,12 @@ def _cache_name(model: Any) -> str:
 
     `past_key_values` before transformers 5.24, which vLLM still needs, and `cache` from then on.
     """
-    forward = getattr(model, "forward", model)
-    return "cache" if "cache" in inspect.signature(forward).parameters else "past_key_values"
+    return "cache" if _takes(model, "cache") else "past_key_values"
 
 
-def _keeps_logits(model: Any) -> bool:
-    """Check whether a model can compute only the requested logits, which saves most memory."""
-    forward = getattr(model, "forward", model)
-    return "logits_to_keep" in inspect.signature(forward).parameters
+def _takes(model: Any, argument: str) -> bool:
+    """Check whether a model has this argument; with `logits_to_keep` it needs far less memory."""
+    return argument in inspect.signature(getattr(model, "forward", model)).parameters
 
 
 def _repeated(cache: Any, times: int) -> Any:
@@ -230,23 +222,9 @@ def batches(rows: dict[int, list[int]], tokens: int, seen: int = 0) -> Iterator[
         yield batch
 
 
-def check_context(
-    model: Any, prompter: Prompter, tokens: list[list[int]], pairs: Ints, name: str
-) -> None:
-    """Refuse prompts that do not fit into the model's context.
-
-    Raises
-    ------
-    UserError
-        The longest prompt does not fit.
-    """
-    context = getattr(model.config, "max_position_embeddings", None)
-    if context is None or not len(pairs):
-        return
-    lengths = np.array([len(ids) for ids in tokens])
-    longest = int((lengths[pairs[:, 0]] + lengths[pairs[:, 1]]).max()) + prompter.template_tokens
-    if longest > context:
-        raise UserError(too_long(name, longest, context, prompter.template_tokens))
+def context_of(model: Any) -> int | None:
+    """Return the most tokens that a model reads at once; None if its configuration has no limit."""
+    return getattr(model.config, "max_position_embeddings", None)
 
 
 def read_tails_faster(model: Any) -> None:
@@ -324,5 +302,4 @@ def load_causal_model(folder: Path, dtype: Any) -> Any:
     try:
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise UserError(f"{folder}: not a causal language model ({reason})") from None
+        raise UserError(f"{folder}: not a causal language model ({one_line(error)})") from None

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-import math
-import struct
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import ClassVar
 
+from judges.prefixes import Truncation
 from simulator.errors import UserError
 from simulator.storage import file_sha256
 
@@ -52,6 +52,48 @@ class FoundModel:
     folder: Path
     weights: str
     resolved: str | None = None
+
+
+class ModelJudge:
+    """A judge by a model on this machine; each process loads it itself, on first use.
+
+    Parameters
+    ----------
+    model, revision
+        As for `find_model`. A commit that was not given is stored in `resolved`.
+    truncation
+        The truncation of traces; None selects the one that the model was trained with, else
+        `default_truncation`.
+    """
+
+    trained_as: ClassVar[str]
+    default_truncation: ClassVar[Truncation]
+    unranked = False
+
+    def __init__(self, model: str, revision: str | None, truncation: Truncation | None) -> None:
+        self.model_name = model
+        found = find_model(model, revision)
+        self.folder, self._weights, self.resolved = found.folder, found.weights, found.resolved
+        self.trained = judge_file(self.folder)
+        kind = self.trained.get("kind", self.trained_as)
+        if kind != self.trained_as:
+            raise UserError(f"{model}: trained as judge {kind}; use {kind}:model={model}")
+        cut = self.trained.get("truncation")
+        trained_with = Truncation.parse(cut) if isinstance(cut, str) else self.default_truncation
+        self.truncation = truncation or trained_with
+
+    @cached_property
+    def parameters(self) -> int | None:
+        """Number of parameters of the model."""
+        return count_parameters(self.folder)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what is loaded on first use."""
+        return {
+            name: value
+            for name, value in self.__dict__.items()
+            if not isinstance(getattr(type(self), name, None), cached_property)
+        }
 
 
 def find_model(model: str, revision: str | None = None) -> FoundModel:
@@ -128,17 +170,16 @@ def _files_sha256(folder: Path, state: tuple[tuple[str, int, int], ...]) -> str:
 
 def count_parameters(folder: Path) -> int | None:
     """Count the parameters in a model's files; None if they are not safetensors."""
+    from huggingface_hub import parse_local_safetensors_file_metadata
+    from huggingface_hub.errors import SafetensorsParsingError
+
     files = [file for file in model_files(folder) if file.suffix == ".safetensors"]
     total = 0
     for file in files:
-        with file.open("rb") as stream:
-            try:
-                (length,) = struct.unpack("<Q", stream.read(8))
-                header = json.loads(stream.read(min(length, file.stat().st_size)))
-                header.pop("__metadata__", None)
-                total += sum(math.prod(tensor["shape"]) for tensor in header.values())
-            except (ValueError, struct.error, KeyError, TypeError):
-                raise UserError(f"{file}: damaged weights; save or download it again") from None
+        try:
+            total += sum(parse_local_safetensors_file_metadata(file).parameter_count.values())
+        except (SafetensorsParsingError, ValueError, KeyError, TypeError):
+            raise UserError(f"{file}: damaged weights; save or download it again") from None
     return total if files else None
 
 

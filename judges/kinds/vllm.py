@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from judges.kinds.causal import DEFAULT_MODEL, CausalJudge, not_numbers, too_long
+from judges.kinds.causal import DEFAULT_MODEL, CausalJudge, check_context, not_numbers
 from judges.loading import not_installed
 from judges.prefixes import Truncation
 from judges.protocol import Floats, Ints
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 
 
 class VllmJudge(CausalJudge):
@@ -94,13 +94,15 @@ class VllmJudge(CausalJudge):
                 **self._engine_settings,
             )
         except (ValueError, RuntimeError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise UserError(f"judge vllm: vLLM cannot start {self.model_name} ({reason})") from None
+            raise UserError(
+                f"judge vllm: vLLM cannot start {self.model_name} ({one_line(error)})"
+            ) from None
 
     def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
         vllm = _library()
         tokens = self.prompter.tokens(prefixes)
-        self._check_context(tokens, pairs)
+        context = int(self.engine.model_config.max_model_len) - 1  # one token is generated
+        check_context(context, self.prompter, tokens, pairs, self.model_name)
         order = np.lexsort((pairs[:, 1], pairs[:, 0]))
         prompts = [
             {"prompt_token_ids": self.prompter.head(tokens[a]) + self.prompter.tail(tokens[b])}
@@ -124,22 +126,6 @@ class VllmJudge(CausalJudge):
         if not (math.isfinite(different) and math.isfinite(same)):
             raise UserError(not_numbers(self.model_name, "probabilities", self.dtype))
         return float(1 / (1 + math.exp(different - same)))
-
-    def _check_context(self, tokens: list[list[int]], pairs: Ints) -> None:
-        if not len(pairs):
-            return
-        lengths = np.array([len(ids) for ids in tokens])
-        longest = int((lengths[pairs[:, 0]] + lengths[pairs[:, 1]]).max())
-        longest += self.prompter.template_tokens
-        context = int(self.engine.model_config.max_model_len) - 1  # one token is generated
-        if longest > context:
-            template = self.prompter.template_tokens
-            raise UserError(too_long(self.model_name, longest, context, template))
-
-    def __getstate__(self) -> dict[str, object]:
-        """Leave the engine out, as each process starts its own."""
-        loaded = ("engine", "prompter")
-        return {key: value for key, value in self.__dict__.items() if key not in loaded}
 
 
 def _library() -> Any:

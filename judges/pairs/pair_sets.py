@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -41,6 +42,13 @@ TEST_SHARE = 0.3
 
 LENGTH_REASONS = frozenset({"length", "max_tokens", "model_length", "forced_close"})
 """Finish reasons of a trace that was truncated by the length limit, even if it has an answer."""
+
+COUNTS = (
+    *("train_pairs", "train_same", "test_pairs", "test_same"),
+    *("traces_without_answer", "traces_cut_by_length", "traces_not_drawn"),
+    "traces_on_neither_side",
+)
+"""Counts of each pool in `pairs.json`: pairs by side, and traces left out by reason."""
 
 FILES = ("pairs.parquet", "prefixes.parquet")
 
@@ -135,7 +143,8 @@ def make_pairs(
     temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         make_folders(temporary)
-        counts = _write_rows(temporary, pools, truncations, traces, seed, keys, split)
+        counts = {pool.name: dict.fromkeys(COUNTS, 0) for pool in pools}
+        _write_rows(temporary, pools, truncations, traces, seed, keys, split, counts)
         _check_apart(temporary / "pairs.parquet")
         info = {
             "format": FORMAT,
@@ -151,13 +160,13 @@ def make_pairs(
                     "fingerprint": pool.info.fingerprint,
                     "synthetic": pool.info.synthetic,
                     "licence": pool.info.licence,
-                    **counts[pool.name].as_dict(),
+                    **counts[pool.name],
                 }
                 for pool in pools
             },
             "sha256": {name: file_sha256(temporary / name) for name in FILES},
         }
-        if not any(each.train or each.test for each in counts.values()):
+        if not any(each["train_pairs"] or each["test_pairs"] for each in counts.values()):
             raise UserError("no problem has two traces with an answer, so there are no pairs")
         (temporary / "pairs.json").write_text(
             json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
@@ -178,26 +187,28 @@ def _write_rows(
     seed: int,
     keys: Mapping[tuple[str, str], str],
     split: Split,
-) -> dict[str, _Counts]:
-    """Draw traces, pair them, and write both Parquet files; return the counts of each pool."""
-    counts = {pool.name: _Counts() for pool in pools}
+    counts: Mapping[str, dict[str, int]],
+) -> None:
+    """Draw traces, pair them, write both Parquet files, and count both in each pool's counts."""
     with (
         parquet_writer(folder / "prefixes.parquet", SCHEMAS["prefixes"]) as prefixes,
         parquet_writer(folder / "pairs.parquet", SCHEMAS["pairs"]) as pairs,
     ):
         for pool in pools:
+            truncated = _truncated(pool)
             for problem in pool.problems:
                 key = keys[pool.name, problem.problem_id]
                 side = split.side(key, pool.info.model)
-                drawn = counts[pool.name].draw(problem, traces, seed, side)
+                cut = truncated[problem.problem_id]
+                drawn = _draw(problem, cut, traces, seed, side, counts[pool.name])
                 if side is None or len(drawn) < 2:
                     continue
                 for truncation in truncations:
                     prefixes.write_table(_prefix_rows(problem, drawn, truncation))
                 table = _pair_rows(problem, drawn, key, side)
                 pairs.write_table(table)
-                counts[pool.name].add(table)
-    return counts
+                counts[pool.name][f"{side}_pairs"] += len(table)
+                counts[pool.name][f"{side}_same"] += int(np.sum(table["same"].to_numpy()))
 
 
 class PairSet:
@@ -257,91 +268,67 @@ class PairSet:
         return truncation
 
     @cached_property
-    def _pairs(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    def _pairs(self) -> pd.DataFrame:
         with reading(self.folder / "pairs.parquet") as path:
-            rows = pq.read_table(path).to_pylist()
-        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for row in rows:
-            groups.setdefault((row["pool"], row["problem_id"]), []).append(row)
-        return groups
+            rows: pd.DataFrame = pq.read_table(path).to_pandas()
+        return rows
 
     def groups(self, split: str, truncation: Truncation) -> Iterator[Group]:
         """Yield the pairs of one side of the split, a problem of a pool at a time, as stored."""
         with reading(self.folder / "prefixes.parquet") as path:
-            rows = pq.read_table(path, filters=[("truncation", "=", str(truncation))]).to_pylist()
-        shown: dict[tuple[str, str], dict[int, tuple[str, bool]]] = {}
-        for row in rows:
-            traces = shown.setdefault((row["pool"], row["problem_id"]), {})
-            traces[row["trace_id"]] = (row["prefix"], row["whole"])
-        for key, pairs in self._pairs.items():
-            if pairs[0]["split"] != split:
-                continue
-            ids = sorted(shown[key])
-            index = {trace_id: at for at, trace_id in enumerate(ids)}
+            table = pq.read_table(path, filters=[("truncation", "=", str(truncation))])
+        prefixes: pd.DataFrame = table.to_pandas().sort_values("trace_id")
+        names = ["pool", "problem_id"]
+        shown = prefixes.groupby(names)
+        chosen = self._pairs[self._pairs["split"] == split]
+        for key, pairs in chosen.groupby(names, sort=False):
+            traces = shown.get_group(key)
+            ids = pairs[["trace_a", "trace_b"]].to_numpy()
             yield Group(
-                pool=key[0],
-                model=pairs[0]["model"],
-                problem=pairs[0]["problem"],
-                problem_id=key[1],
-                prefixes=[shown[key][trace_id][0] for trace_id in ids],
-                whole=np.array([shown[key][trace_id][1] for trace_id in ids]),
-                pairs=np.array([[index[row["trace_a"]], index[row["trace_b"]]] for row in pairs]),
-                same=np.array([row["same"] for row in pairs]),
+                pool=str(pairs["pool"].iat[0]),
+                model=str(pairs["model"].iat[0]),
+                problem=str(pairs["problem"].iat[0]),
+                problem_id=str(pairs["problem_id"].iat[0]),
+                prefixes=traces["prefix"].tolist(),
+                whole=traces["whole"].to_numpy(),
+                pairs=np.searchsorted(traces["trace_id"].to_numpy(), ids),
+                same=pairs["same"].to_numpy(),
             )
 
 
-class _Counts:
-    """Counts of the traces and pairs of one pool, used and left out."""
+def _truncated(pool: Pool) -> dict[str, npt.NDArray[np.bool_]]:
+    """Find the traces that the length limit truncated, by problem id, shape (traces,) each."""
+    with reading(pool.path / "traces.parquet") as path:
+        table = pq.read_table(path, columns=["problem_id", "finish_reason"])
+    rows: pd.DataFrame = table.to_pandas()
+    cut = rows["finish_reason"].isin(LENGTH_REASONS).groupby(rows["problem_id"])
+    return {str(problem_id): each.to_numpy() for problem_id, each in cut}
 
-    def __init__(self) -> None:
-        self.no_answer = self.cut = self.not_drawn = self.other_side = 0
-        self.train = self.test = self.train_same = self.test_same = 0
-        self._reasons: dict[str, list[str | None]] = {}
 
-    def draw(self, problem: StoredProblem, traces: int, seed: int, side: str | None) -> Ints:
-        """Draw traces of a problem; return their indices, ascending, and count those left out."""
-        answered = problem.answer_class != NO_ANSWER
-        cut = answered & np.isin(self._finish_reasons(problem), list(LENGTH_REASONS))
-        self.no_answer += int((~answered).sum())
-        self.cut += int(cut.sum())
-        usable = np.flatnonzero(answered & ~cut)
-        if side is None:
-            self.other_side += len(usable)
-            return usable[:0]
-        name = f"{problem.pool.name}/{problem.problem_id}"
-        ranks = [rank(seed, f"{name}/{problem.trace_ids[index]}") for index in usable]
-        drawn = np.sort(usable[np.argsort(ranks, kind="stable")[:traces]])
-        self.not_drawn += len(usable) - len(drawn)
-        return drawn
+def _draw(
+    problem: StoredProblem,
+    cut: npt.NDArray[np.bool_],
+    traces: int,
+    seed: int,
+    side: str | None,
+    counts: dict[str, int],
+) -> Ints:
+    """Draw traces of a problem; return their indices, ascending, and count those left out.
 
-    def _finish_reasons(self, problem: StoredProblem) -> list[str]:
-        if not self._reasons:
-            with reading(problem.pool.path / "traces.parquet") as path:
-                table = pq.read_table(path, columns=["problem_id", "finish_reason"])
-            for problem_id, reason in zip(*(column.to_pylist() for column in table), strict=True):
-                self._reasons.setdefault(problem_id, []).append(reason)
-        return [reason or "" for reason in self._reasons[problem.problem_id]]
-
-    def add(self, table: pa.Table) -> None:
-        """Count the pairs of a problem."""
-        same = int(np.sum(table["same"].to_numpy()))
-        if table["split"][0].as_py() == "train":
-            self.train, self.train_same = self.train + len(table), self.train_same + same
-        else:
-            self.test, self.test_same = self.test + len(table), self.test_same + same
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the counts as a JSON-compatible dict."""
-        return {
-            "train_pairs": self.train,
-            "train_same": self.train_same,
-            "test_pairs": self.test,
-            "test_same": self.test_same,
-            "traces_without_answer": self.no_answer,
-            "traces_cut_by_length": self.cut,
-            "traces_not_drawn": self.not_drawn,
-            "traces_on_neither_side": self.other_side,
-        }
+    `cut`, shape (traces,), marks those that the length limit truncated.
+    """
+    answered = problem.answer_class != NO_ANSWER
+    usable = np.flatnonzero(answered & ~cut)
+    counts["traces_without_answer"] += int((~answered).sum())
+    counts["traces_cut_by_length"] += int((answered & cut).sum())
+    if side is None:
+        counts["traces_on_neither_side"] += len(usable)
+        return usable[:0]
+    name = f"{problem.pool.name}/{problem.problem_id}"
+    ranks = [rank(seed, f"{name}/{problem.trace_ids[index]}") for index in usable]
+    drawn = np.sort(usable[np.argsort(ranks, kind="stable")[:traces]])
+    counts["traces_not_drawn"] += len(usable) - len(drawn)
+    return drawn
 
 
 def _prefix_rows(problem: StoredProblem, drawn: Ints, truncation: Truncation) -> pa.Table:
@@ -380,10 +367,7 @@ def _pair_rows(problem: StoredProblem, drawn: Ints, key: str, side: str) -> pa.T
 
 def _check_apart(file: Path) -> None:
     """Check that no problem is on both sides: test problems must not be trained on."""
-    table = pq.read_table(file, columns=["split", "problem"])
-    sides: dict[str, set[str]] = {"train": set(), "test": set()}
-    for split, problem in zip(*(column.to_pylist() for column in table), strict=True):
-        sides[split].add(problem)
-    both = sides["train"] & sides["test"]
-    if both:
-        raise AssertionError(f"problems on both sides of the split: {sorted(both)[:3]}")
+    sides = pq.read_table(file, columns=["split", "problem"]).to_pandas()
+    both = sides.groupby("problem")["split"].nunique() > 1
+    if both.any():
+        raise AssertionError(f"problems on both sides of the split: {list(both.index[both])[:3]}")

@@ -70,12 +70,12 @@ class RunJudges:
         """
         opened = self._open(_truncation(policy))
         scores = CachedScores(opened.store, opened.judge, options)
-        usual = [cost_ratio(scores.parameters, pool.info.model) for pool in pools]
+        usual = [cost_ratio(scores.description.parameters, pool.info.model) for pool in pools]
         ratios = usual if self._ratio is None else [self._ratio] * len(pools)
         identity = {
             **scores.identity.as_dict(),
             "scores": scores.identity.folder,
-            "parameters": scores.parameters,
+            "parameters": scores.description.parameters,
             "unranked": scores.unranked,
             "ratio": dict(zip([pool.name for pool in pools], ratios, strict=True)),
         }

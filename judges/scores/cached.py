@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +51,6 @@ class CachedScores:
         return self.description.identity
 
     @property
-    def parameters(self) -> int | None:
-        return self.description.parameters
-
-    @property
-    def template_tokens(self) -> int:
-        return self.description.template_tokens
-
-    @property
     def unranked(self) -> bool:
         return self.description.unranked
 
@@ -95,7 +89,7 @@ class CachedScores:
         scores = matrix[pairs[:, 0], pairs[:, 1]]
         if np.isnan(scores).any():
             # Without a model, all pairs cost about as much as one, and are written to one file.
-            scored = self.judge is not None and self.parameters is None
+            scored = self.judge is not None and self.description.parameters is None
             self.fill(problem, all_pairs(len(matrix)) if scored else pairs)
             scores = matrix[pairs[:, 0], pairs[:, 1]]
         return scores.astype(np.float64)
@@ -103,7 +97,8 @@ class CachedScores:
     def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
         """Count the tokens that the judge reads for pairs: each in full, and with prefix reuse."""
         canonical = np.sort(np.asarray(pairs, dtype=np.int64).reshape(-1, 2), axis=1)
-        return tokens_read(self.prefix_tokens(problem), self.template_tokens, canonical)
+        template_tokens = self.description.template_tokens
+        return tokens_read(self.prefix_tokens(problem), template_tokens, canonical)
 
     def missing(self, problem: StoredProblem, pairs: Ints) -> Ints:
         """Return those of `pairs` (the lower index first) without a score, sorted, each once."""
@@ -126,7 +121,7 @@ class CachedScores:
         if isinstance(self.judge, StoredJudge):
             scores = self.judge.score_stored(problem, gaps)
         else:
-            scores = self.judge.score(held.prefixes(self.judge.identity), gaps)
+            scores = self.judge.score(held.prefixes, gaps)
         self.store.write(problem, gaps, scores, self.prefix_tokens(problem))
         held.matrix[gaps[:, 0], gaps[:, 1]] = np.asarray(scores, dtype=np.float32)
         return len(gaps)
@@ -142,17 +137,18 @@ class CachedScores:
             if isinstance(self.judge, StoredJudge):
                 held.prefix_tokens = np.zeros(len(problem.lengths), dtype=np.int64)
             else:
-                held.prefix_tokens = self.judge.prefix_tokens(held.prefixes(self.identity))
+                held.prefix_tokens = self.judge.prefix_tokens(held.prefixes)
         return held.prefix_tokens
 
     def _check_cuts(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> None:
         truncation = self.identity.truncation
         if truncation is None:
             return
-        wrong = np.argwhere(self._hold(problem).cuts(truncation)[pairs] != num_tokens)
+        cuts = self._hold(problem).cuts[pairs]
+        wrong = np.argwhere(cuts != num_tokens)
         if len(wrong):
             place = tuple(wrong[0])
-            cut = int(self._hold(problem).cuts(truncation)[pairs[place]])
+            cut = int(cuts[place])
             raise SamplerError(
                 f"judge {self.identity.name} reads prefixes cut at {truncation}; a trace in the "
                 f"pairs has {int(num_tokens[place])} tokens, but its cut is at {cut}: decode all "
@@ -162,7 +158,7 @@ class CachedScores:
     def _hold(self, problem: StoredProblem) -> _Held:
         """Return the data of a problem in memory, which holds one problem at a time."""
         if self._held is None or self._held.problem is not problem:
-            self._held = _Held(problem, self.store.read(problem))
+            self._held = _Held(problem, self.store.read(problem), self.identity)
         return self._held
 
     def _no_score(self, problem: StoredProblem, gaps: Ints) -> UserError:
@@ -181,27 +177,28 @@ class CachedScores:
         return {**self.__dict__, "_held": None}
 
 
+@dataclass(eq=False)
 class _Held:
     """One problem's scores and prefixes in memory."""
 
-    def __init__(self, problem: StoredProblem, matrix: Matrix) -> None:
-        self.problem = problem
-        self.matrix = matrix
-        self.prefix_tokens: Ints | None = None
-        self._prefixes: list[str] | None = None
-        self._cuts: Ints | None = None
+    problem: StoredProblem
+    matrix: Matrix
+    judge: Identity
+    prefix_tokens: Ints | None = None
 
-    def cuts(self, truncation: Truncation) -> Ints:
-        if self._cuts is None:
-            self._cuts = truncation.cuts(self.problem)
-        return self._cuts
+    @property
+    def truncation(self) -> Truncation:
+        if self.judge.truncation is None:
+            raise TypeError(f"{self.judge.name}: a judge that reads text needs a truncation")
+        return self.judge.truncation
 
-    def prefixes(self, identity: Identity) -> list[str]:
-        if self._prefixes is None:
-            if identity.truncation is None:
-                raise TypeError(f"{identity.name}: a judge that reads text needs a truncation")
-            self._prefixes = identity.truncation.prefixes(self.problem)
-        return self._prefixes
+    @cached_property
+    def cuts(self) -> Ints:
+        return self.truncation.cuts(self.problem)
+
+    @cached_property
+    def prefixes(self) -> list[str]:
+        return self.truncation.prefixes(self.problem)
 
 
 def score_command(description: Description, pool: str, options: Sequence[str] = ()) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from judges.prefixes import Truncation
-from judges.protocol import Ints, all_pairs
+from judges.protocol import all_pairs
 from judges.scores.cached import CachedScores, open_scores
 from simulator.errors import UserError
 from simulator.isolation.children import die_with
@@ -83,19 +83,15 @@ def score_pools(
     return counts
 
 
-def fill_problem(
-    scores: CachedScores, problem: StoredProblem, pairs: Ints | None = None
-) -> Generator[tuple[int, int]]:
-    """Store missing scores of a problem's pairs (None for all pairs).
+def fill_problem(scores: CachedScores, problem: StoredProblem) -> Generator[tuple[int, int]]:
+    """Store missing scores of all of a problem's pairs.
 
-    `pairs` are indices into the problem's arrays, the lower first. Yields repeatedly the number of
-    pairs done, and the number of them that were newly scored.
+    Yields repeatedly the number of pairs done, and the number of them that were newly scored.
     """
-    if pairs is None:
-        pairs = all_pairs(len(problem.lengths))
+    pairs = all_pairs(len(problem.lengths))
     gaps = scores.missing(problem, pairs)
     yield len(pairs) - len(gaps), 0
-    step = max(len(gaps), 1) if scores.parameters is None else CHUNK_PAIRS
+    step = max(len(gaps), 1) if scores.description.parameters is None else CHUNK_PAIRS
     for start in range(0, len(gaps), step):
         chunk = gaps[start : start + step]
         yield len(chunk), scores.fill(problem, chunk)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from judges.scores.filling import EveryPair
 from judges.scores.store import ScoreStore, iter_parts, iter_stores, open_store
 from simulator.errors import UserError
 from simulator.pools.pool import Pool
@@ -43,8 +44,7 @@ def stored_scores(cache: Path, pool: Pool) -> list[StoredScores]:
         except UserError:
             continue
         if rows:
-            traces = [len(problem.lengths) for problem in pool.problems]
-            total = sum(n * (n - 1) // 2 for n in traces)
+            total = sum(map(EveryPair().steps, pool.problems))
             described = store.description
             found.append(
                 StoredScores(

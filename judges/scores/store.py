@@ -32,7 +32,7 @@ import pyarrow.parquet as pq
 
 from judges.prefixes import Truncation
 from judges.protocol import Described, Identity, Ints
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.storage import JsonObject, disk_error, parquet_writer, read_versioned, reading
 
@@ -348,9 +348,9 @@ def _read_part(part: Path) -> pa.Table:
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         table = file.read(use_threads=False)
     except (pa.ArrowException, OSError) as error:
-        reason = " ".join(str(error).split())
         raise UserError(
-            f"{part}: cannot be read ({reason}); remove it, its pairs are then scored again"
+            f"{part}: cannot be read ({one_line(error)}); remove it, its pairs are then scored "
+            "again"
         ) from None
     if not table.schema.equals(SCORES):
         raise UserError(f"{part}: not a file of scores; remove it")

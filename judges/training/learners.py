@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from judges.kinds.causal import load_tokenizer
+from judges.kinds.causal import check_context, load_tokenizer
 from judges.kinds.embedding import HEAD_FILE, embed, load_encoder, make_head, pair_features
-from judges.kinds.hf import check_context, last_logits, load_causal_model
+from judges.kinds.hf import context_of, last_logits, load_causal_model
 from judges.kinds.prompting import Template, make_prompter
 from judges.pairs.pair_sets import Group
 from simulator.errors import UserError
@@ -77,10 +77,11 @@ class CausalLearner(nn.Module):  # type: ignore[misc]
             self.model.enable_input_require_grads()
         self.lora = lora
         self.pairs = [group.pairs for group in groups]
+        context = context_of(self.model)
         self.tokens = []
         for group in groups:
             tokens = self.prompter.tokens(group.prefixes)
-            check_context(self.model, self.prompter, tokens, group.pairs, str(folder))
+            check_context(context, self.prompter, tokens, group.pairs, str(folder))
             self.tokens.append(tokens)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:

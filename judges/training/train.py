@@ -8,7 +8,6 @@ the number of the update.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import shutil
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from judges.kinds.models import JUDGE_FILE, TRAINING, find_model
 from judges.kinds.prompting import Template
@@ -424,10 +424,7 @@ def _save(
     work = folder / TRAINING
     try:
         learner.save(folder, torch.bfloat16 if recipe.bf16 else torch.float32)
-        with (work / "loss.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, ["update", "loss", "learning_rate"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(curve)
+        pd.DataFrame(curve).to_csv(work / "loss.csv", index=False, lineterminator="\n")
         (work / "loss.svg").write_bytes(loss_plot([row["loss"] for row in curve], recipe.name))
         asked = {
             "kind": record["kind"],

@@ -13,7 +13,7 @@ from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
-from simulator.errors import UserError
+from simulator.errors import UserError, nearest
 from simulator.importers import FORMATS
 
 if TYPE_CHECKING:
@@ -148,13 +148,9 @@ def import_pool(
 
 def check_format(name: str) -> None:
     """Check that an import format exists; raise `UserError` with the nearest name otherwise."""
-    if name in FORMATS:
-        return
-    import difflib
-
-    near = difflib.get_close_matches(name, FORMATS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(FORMATS)}"
-    raise UserError(f"no import format {name!r}; {hint}")
+    if name not in FORMATS:
+        hint = nearest(name, FORMATS, "use one of")
+        raise UserError(f"no import format {name!r}; {hint}")
 
 
 def parse_map(mapped: Sequence[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from simulator.errors import interrupted
+from simulator.errors import interrupted, nearest
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -66,9 +66,6 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         typed = args and not args[0].startswith("-") and not ctx.resilient_parsing
         if typed and args[0] not in self.lazy:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], self.lazy, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(self.lazy)}"
+            hint = nearest(args[0], self.lazy, "commands:")
             raise click.UsageError(f"no command {args[0]}; {hint}")
         return super().resolve_command(ctx, args)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from simulator.errors import UserError
+from simulator.errors import UserError, nearest
 
 PAPER_TRACES = 512
 """Number of traces per problem in the publication, and at paper size."""
@@ -123,8 +122,7 @@ def select_cells(patterns: Sequence[str]) -> list[Cell]:
         wanted = pattern.casefold().removeprefix(f"{DATASET}/")
         found = [name for name in names if fnmatchcase(name, wanted)]
         if not found:
-            near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(names)}"
+            hint = nearest(wanted, names, "use one of", cutoff=0.4)
             raise UserError(f"no cell {pattern!r}; {hint}")
         chosen.update(found)
     return [cell for cell in CELLS if cell.name in chosen]

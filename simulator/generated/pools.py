@@ -217,13 +217,14 @@ def _problem(
             num_tokens=tokens,
             answer=answers[index],
             finish_reason="length" if answers[index] is None else "stop",
-            probe_positions=probes.position[probes.of(index)],
+            probe_positions=positions,
             probe_answers=[
-                None if answer == NOTHING else names[answer]
-                for answer in probes.answer[probes.of(index)].tolist()
+                None if answer == NOTHING else names[answer] for answer in probed.tolist()
             ],
         )
-        for index, tokens in enumerate(outline.tokens.tolist())
+        for index, (tokens, (positions, probed)) in enumerate(
+            zip(outline.tokens.tolist(), probes, strict=True)
+        )
     ]
     if signals:
         made = token_signals(stream(_CONFIDENCE), seed, outline, size)

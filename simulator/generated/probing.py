@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from simulator.generated.draws import TINY, Floats, Ints, zipf
@@ -24,20 +22,6 @@ NOTHING = -1
 """Placeholder for a probe that gave no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeSeries:
-    """The probes of a problem's traces; trace i's are `counts[i]` elements from `starts[i]` on."""
-
-    starts: Ints
-    counts: Ints
-    position: Ints
-    answer: Ints
-
-    def of(self, trace: int) -> slice:
-        """Return the slice of one trace's probes."""
-        return slice(self.starts[trace], self.starts[trace] + self.counts[trace])
-
-
 def probe(
     rng: np.random.Generator,
     *,
@@ -48,8 +32,10 @@ def probe(
     exponent: float,
     interval: int,
     longest: int,
-) -> ProbeSeries:
+) -> list[tuple[Ints, Ints]]:
     """Probe every trace at each multiple of `interval` tokens below its length.
+
+    Returns the positions and the answers of each trace's probes.
 
     Parameters
     ----------
@@ -66,7 +52,8 @@ def probe(
     position = (np.arange(len(trace)) - starts[trace] + 1) * interval
     wander = _wander(rng, final, others[:WANDER_ANSWERS], exponent, counts, longest)
     answer = np.where(position >= settled_at[trace], final[trace], wander)
-    return ProbeSeries(starts, counts, position, answer)
+    each = (np.split(values, starts[1:]) for values in (position, answer))
+    return list(zip(*each, strict=True))
 
 
 def _wander(

@@ -74,14 +74,11 @@ _WORDS = np.array([*TOPICS, *map(str, range(NUMBERS)), *_PLAIN, *CLOSING], dtype
 _WORD_LENGTHS = np.array([len(word) for word in _WORDS], dtype=np.int64)
 _FIRST_PLAIN = len(TOPICS) + NUMBERS
 _TOPIC, _NUMBER = -1, -2
-
-
-def _word_number(word: str) -> int:
-    slots = {"{topic}": _TOPIC, "{number}": _NUMBER}
-    return slots[word] if word in slots else _FIRST_PLAIN + _PLAIN.index(word)
-
-
-_SENTENCE_WORDS = np.array([_word_number(word) for each in SENTENCES for word in each])
+_WORD_NUMBERS = {
+    **{word: number for number, word in enumerate(_PLAIN, _FIRST_PLAIN)},
+    **{"{topic}": _TOPIC, "{number}": _NUMBER},
+}
+_SENTENCE_WORDS = np.array([_WORD_NUMBERS[word] for each in SENTENCES for word in each])
 _SENTENCE_LENGTHS = np.array([len(sentence) for sentence in SENTENCES])
 _SENTENCE_STARTS = np.cumsum(_SENTENCE_LENGTHS) - _SENTENCE_LENGTHS
 _CLOSING_WORDS = np.arange(len(_WORDS) - len(CLOSING), len(_WORDS))

@@ -8,27 +8,27 @@ HF_HOME. `simulator.hub.errors` turns its exceptions into one-line errors.
 from __future__ import annotations
 
 import glob
-import hashlib
 import logging
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 from simulator.hub.errors import (
     endpoint,
     errors_told,
     is_offline,
     is_transport,
-    one_line,
     without_token,
 )
 from simulator.hub.registry import Entry, is_commit
+from simulator.storage import file_sha256
 
 ATTEMPTS = 3
 """Maximum attempts at a download whose connection breaks so that the client gives up."""
@@ -187,11 +187,8 @@ def _check(path: Path, file: RemoteFile, entry: Entry) -> None:
     """Raise `UserError` if a file is missing or differs in size or SHA-256 from the Hub's."""
     if not path.is_file():
         raise UserError(f"{entry.source}: {file.path} is missing; pull again")
-    damaged = file.size is not None and path.stat().st_size != file.size
-    if not damaged and file.sha256 is not None:
-        with path.open("rb") as content:
-            damaged = hashlib.file_digest(content, "sha256").hexdigest() != file.sha256
-    if damaged:
+    other_size = file.size is not None and path.stat().st_size != file.size
+    if other_size or (file.sha256 is not None and file_sha256(path) != file.sha256):
         raise UserError(f"{path.resolve()}: differs from the Hub; delete this file and pull again")
 
 
@@ -201,16 +198,15 @@ class _Stopped(Exception):  # noqa: N818  (ends threads, is never shown)
 
 def _interruptible(fetch: Callable[[], str], stopped: threading.Event) -> str:
     """Call `fetch` in a thread, so that Ctrl-C does not wait until all downloads are complete."""
-    result: list[str] = []
-    failure: list[BaseException] = []
+    result: Future[str] = Future()
 
     def work() -> None:
         try:
-            result.append(fetch())
+            result.set_result(fetch())
         except BaseException as error:
-            failure.append(error)
+            result.set_exception(error)
 
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=work, daemon=True)  # an executor's would delay the end
     thread.start()
     try:
         while thread.is_alive():
@@ -220,9 +216,7 @@ def _interruptible(fetch: Callable[[], str], stopped: threading.Event) -> str:
         _close_connections()
         thread.join(10)
         raise
-    if failure:
-        raise failure[0]
-    return result[0]
+    return result.result()
 
 
 def _close_connections() -> None:
@@ -232,11 +226,8 @@ def _close_connections() -> None:
     def refuse() -> NoReturn:
         raise _Stopped
 
-    try:
-        huggingface_hub.set_client_factory(refuse)
-        huggingface_hub.close_session()
-    except AttributeError:  # before huggingface_hub 1.0; the progress bar then ends the download
-        return
+    huggingface_hub.set_client_factory(refuse)
+    huggingface_hub.close_session()
 
 
 def _bar_class(report: Callable[[int], None], stopped: threading.Event) -> type[Any]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.errors import WRITE_FAULTS, UserError
+from simulator.errors import WRITE_FAULTS, UserError, one_line
 from simulator.hub.registry import Entry
 
 if TYPE_CHECKING:
@@ -157,12 +157,6 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 def is_transport(error: BaseException) -> bool:
     return any(kind.__name__ in _TRANSPORT for kind in type(error).__mro__)
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's message on one line of bounded length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def without_token(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -154,7 +155,11 @@ def _look_up(
     if revision is not None and revision != listing.commit:
         notice(f"{revision} is {listing.commit}")
     elif requested != listing.commit:
-        notice(_how_to_pin(entry, requested, listing.commit, cache))
+        notice(
+            f"{entry.name} is not pinned: {requested} is now {listing.commit}. To get the same "
+            f"files again, put under [{entry.name}] in {cache / FILE_NAME}:\n"
+            f'revision = "{listing.commit}"'
+        )
     return listing
 
 
@@ -198,8 +203,9 @@ def assign(
     if not wanted:
         names = _some([file.path for file in files]) or "no file at all"
         raise UserError(
-            f"{entry.source}: nothing at {commit} matches files = {_toml(entry.files)}; it has "
-            f"{names}: give other files under [{entry.name}] in {own}"
+            f"{entry.source}: nothing at {commit} matches files = "
+            f"{json.dumps(entry.files, ensure_ascii=False)}; it has {names}: give "
+            f"other files under [{entry.name}] in {own}"
         )
     assigned: dict[tuple[str, str], list[RemoteFile]] = {rule_key(rule): [] for rule in entry.pools}
     lost = []
@@ -277,18 +283,7 @@ def _import(
         raise UserError(f"{name}: {message}") from error
 
 
-def _how_to_pin(entry: Entry, requested: str, commit: str, cache: Path) -> str:
-    return (
-        f"{entry.name} is not pinned: {requested} is now {commit}. To get the same files again, "
-        f'put under [{entry.name}] in {cache / FILE_NAME}:\nrevision = "{commit}"'
-    )
-
-
 def _some(names: Sequence[str]) -> str:
     """List the first few names, and the number of the others."""
     more = len(names) - SHOWN_FILES
     return ", ".join(names[:SHOWN_FILES]) + (f" and {more} more" if more > 0 else "")
-
-
-def _toml(texts: Sequence[str]) -> str:
-    return "[" + ", ".join(f'"{text}"' for text in texts) + "]"

@@ -18,7 +18,7 @@ from typing import Any
 
 from simulator import PACKAGE
 from simulator.answers.equivalence import ANSWER_KINDS
-from simulator.errors import UserError
+from simulator.errors import UserError, nearest
 from simulator.storage import JsonObject
 
 FILE_NAME = "registry.toml"
@@ -34,9 +34,11 @@ _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+")
 _NAME_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
 _SEPARATORS = re.compile(r"[-_. ]")
 
-_REQUIRED = ("repository", "revision", "files", "importer", "licence", "citation", "pools")
 _OPTIONS = ("map", "answer_kind", "tokenizer", "drop_bad_rows")
-_ENTRY_KEYS = (*_REQUIRED, "repo_type", "ignore", "dataset", *_OPTIONS)
+_ENTRY_KEYS = (
+    *("repository", "revision", "files", "importer", "licence", "citation", "pools"),
+    *("repo_type", "ignore", "dataset", *_OPTIONS),
+)
 _POOL_KEYS = ("model", "benchmark", "files", "words", *_OPTIONS)
 
 _FORMS: dict[Any, tuple[str, str]] = {
@@ -205,9 +207,7 @@ class _Table:
     def known_keys_only(self, known: Collection[str]) -> None:
         for key in self.table.fields:
             if key not in known:
-                near = difflib.get_close_matches(key, known, n=1)
-                hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(known)}"
-                raise self.fault(key, f"no such key; {hint}")
+                raise self.fault(key, f"no such key; {nearest(key, known, 'use one of')}")
 
     def text(self, key: str, default: str | None = None) -> str:
         value = default if default and key not in self.table.fields else self.table.get(key, str)
@@ -236,10 +236,6 @@ class _Table:
         if not _NAME_PART.fullmatch(self.name):
             raise self.fault("", "not a usable name; use letters, digits and . _ + -")
         self.known_keys_only(_ENTRY_KEYS)
-        for key in _REQUIRED:
-            if key not in self.table.fields:
-                example = "[[…]] tables" if key == "pools" else f'{key} = "…"'
-                raise self.fault(key, f"missing; add {example}")
         repository = self.text("repository")
         if not _REPOSITORY.fullmatch(repository):
             raise self.fault("repository", f"{repository!r} is not of the form owner/name")
@@ -249,7 +245,7 @@ class _Table:
         files = self.texts("files")
         if not files:
             raise self.fault("files", 'no pattern; give at least one, such as "*.json"')
-        tables = self.table.fields["pools"]
+        tables = self.table.fields.get("pools")
         if not isinstance(tables, list) or not tables:
             raise self.fault("pools", f"no pool; add at least one [[{self.name}.pools]]")
         rules = tuple(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from simulator.errors import UserError
+from simulator.errors import UserError, nearest
 from simulator.importers.importer import (
     BadRow,
     Faults,
@@ -85,7 +85,7 @@ def gather(options: ImportOptions, items: Iterable[Item], source: Source) -> Rea
         A bad item, unless the options say to drop bad items.
     """
     with ExitStack() as stack:
-        shelf = stack.enter_context(Shelf(options.scratch))
+        shelf = stack.enter_context(closing(Shelf(options.scratch)))
         gathering = _Gathering(Faults(drop=options.drop_bad_rows), source, shelf)
         for item in items:
             gathering.add(item)
@@ -231,15 +231,11 @@ def _trace_id(draft: Draft, problem: _Problem) -> int:
     return trace_id
 
 
-def check_fields(options: ImportOptions, fields: Iterable[str]) -> None:
+def check_fields(options: ImportOptions, fields: Collection[str]) -> None:
     """Raise `UserError` for an unknown `--map` field, with the nearest known name."""
-    import difflib
-
-    names = list(fields)
     for name, column in options.field_map.items():
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"fields: {', '.join(names)}"
+        if name not in fields:
+            hint = nearest(name, fields, "fields:")
             raise UserError(f"--map {name}={column}: no field {name}; {hint}")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 from simulator.importers.importer import BadRow, ImportOptions, files_in
 from simulator.importers.json_files import AGAIN, json_fault, read_text, unreadable
 
@@ -159,8 +159,8 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
         else:
             yield Item(path, str(path), json.loads(text)), 0.0
             return
-    else:
-        _check_end(text, start)
+    elif not text.rstrip().endswith("]"):  # truncated: refused before its first items are used
+        raise json.JSONDecodeError("Unterminated list", text, start)
     for number, (begin, value) in enumerate(_elements(text, start)):
         yield Item(path, f"{path}: [{number}]", value), begin / len(text)
 
@@ -195,12 +195,6 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
         at = _after_space(text, at)
 
 
-def _check_end(text: str, start: int) -> None:
-    """Refuse a truncated list before its first items are used."""
-    if not text.rstrip().endswith("]"):
-        raise json.JSONDecodeError("Unterminated list", text, start)
-
-
 def _after_space(text: str, at: int) -> int:
     match = _SPACE.match(text, at)
     return match.end() if match else at
@@ -218,7 +212,7 @@ def _rows(path: Path) -> Iterator[tuple[Item, float]]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from None
-        reason = " ".join(str(error).split())[:120]
         raise UserError(
-            f"{path}: not readable as Parquet ({reason}); it is damaged or truncated, {AGAIN}"
+            f"{path}: not readable as Parquet ({one_line(error, 120)}); it is damaged "
+            f"or truncated, {AGAIN}"
         ) from None

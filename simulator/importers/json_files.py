@@ -48,14 +48,9 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise not_utf8(path, line) from None
-
-
-def not_utf8(path: Path, line: int) -> UserError:
-    """Make the error for a file in another encoding."""
-    return UserError(
-        f"{path}: line {line}: not UTF-8; convert the file (iconv -t utf-8) or {AGAIN}"
-    )
+        raise UserError(
+            f"{path}: line {line}: not UTF-8; convert the file (iconv -t utf-8) or {AGAIN}"
+        ) from None
 
 
 def unreadable(path: Path, error: OSError) -> UserError:

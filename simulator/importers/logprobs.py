@@ -151,7 +151,8 @@ def ends_of_tokens(
     needed for tokens that are parts of a character; such a token ends before that character.
     """
     joined = "".join(tokens)
-    if joined == text or (joined.startswith(text) and _is_end(text, tokens)):
+    only_last_is_past = sum(map(len, tokens[:-1])) <= len(text)
+    if joined == text or (joined.startswith(text) and only_last_is_past):
         ends = np.fromiter(accumulate(map(len, tokens)), dtype=np.int64, count=len(tokens))
         return np.minimum(ends, len(text))
     if token_bytes is None:
@@ -166,8 +167,3 @@ def ends_of_tokens(
     complete[1:-1] -= ~starts[1:]
     ends = np.fromiter(accumulate(map(len, token_bytes)), dtype=np.int64, count=len(token_bytes))
     return complete[np.minimum(ends, len(data))]
-
-
-def _is_end(text: str, tokens: Sequence[str]) -> bool:
-    """Check whether only the last token lies past the text."""
-    return sum(map(len, tokens[:-1])) <= len(text)

@@ -42,6 +42,7 @@ SHOWN_COLUMNS = 16
 _SAME = {"logprobs": (*TOKEN_SIGNALS,), **dict.fromkeys(TOKEN_SIGNALS, ("logprobs",))}
 """Other fields that give the same as a field."""
 
+_SCALARS = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "text"}
 _DEPTH = 3
 _REASONING = re.compile("reason|think|cot$")
 _LOOKED_AT = 64
@@ -49,14 +50,12 @@ _LOOKED_AT = 64
 
 def type_of(value: Any) -> str:
     """Name the type of a value, in the words of `Field`."""
-    if value is None:
-        return "null"
-    for kind, name in ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "text")):
-        if isinstance(value, kind):
-            return name
+    if type(value) in _SCALARS:
+        return _SCALARS[type(value)]
     if isinstance(value, dict):
         values = list(value.values())[:_LOOKED_AT]
-        return "number map" if values and _all_numbers(values) else "object"
+        numbers = all(type(each) in (int, float) for each in values)
+        return "number map" if values and numbers else "object"
     if not isinstance(value, list):
         return type(value).__name__
     kinds = {type_of(each) for each in value[:_LOOKED_AT]} - {"null"}
@@ -74,10 +73,6 @@ def type_of(value: Any) -> str:
     if len(kinds) > 1:
         return "mixed"
     return "lists" if kinds == {"mixed"} else f"{kinds.pop()}s"
-
-
-def _all_numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(each, int | float) and not isinstance(each, bool) for each in values)
 
 
 class Profile:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pickle
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from simulator.pools.records import TraceRecord
 
@@ -23,17 +21,10 @@ class Shelf:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by leaving this)
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  (closed by `close`)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Remove the file."""
         self._file.close()
 
     def put(self, trace: TraceRecord) -> int:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 from simulator.importers.importer import Reading, drained
 from simulator.importers.json_files import unreadable
 from simulator.pools.records import ProblemRecord, TraceRecord
@@ -113,10 +113,9 @@ def load_tokenizer(name: str) -> Tokenizer:
         library.no_truncation()
         library.no_padding()
     except Exception as error:  # the library raises no narrower kind
-        reason = " ".join(str(error).split())[:100]
         raise UserError(
-            f"{file}: not readable as a fast tokenizer ({reason}); it is damaged, or newer than "
-            "the tokenizers library here (pip install -U tokenizers)"
+            f"{file}: not readable as a fast tokenizer ({one_line(error, 100)}); it is "
+            "damaged, or newer than the tokenizers library here (pip install -U tokenizers)"
         ) from None
     return Tokenizer(shown, hashlib.sha256(content).hexdigest(), library)
 
@@ -169,9 +168,8 @@ def _from_hub(name: str) -> Path:
             "one with transformers (AutoTokenizer, save_pretrained) and give that folder"
         ) from None
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:150]
         raise UserError(
-            f"{given}: cannot be downloaded ({reason}); try again, {elsewhere}"
+            f"{given}: cannot be downloaded ({one_line(error, 150)}); try again, {elsewhere}"
         ) from None
 
 

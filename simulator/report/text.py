@@ -20,6 +20,7 @@ from simulator.report.export import as_csv, as_json
 from simulator.report.paired import Standing
 from simulator.report.tables import FOLD, aligned
 from simulator.runs.results import Metric
+from simulator.statistics import Estimate
 
 HEADERS = (
     "pool",
@@ -147,7 +148,7 @@ def kept_cells(row: Row) -> list[str]:
     return [
         *cells(row)[:3],
         _percentage(metrics.get("pass_at_k")),
-        _interval(metrics.get("distinct_answers"), 1, "", 2),
+        interval(metrics.get("distinct_answers"), 1, "", 2),
         _percentage(metrics.get("distinct_answers_share")),
         _percentage(metrics.get("gold_survived")),
     ]
@@ -203,10 +204,10 @@ def cells(row: Row) -> list[str]:
 
 
 def _percentage(metric: Metric | None, sign: str = "") -> str:
-    return _interval(metric, 100, sign, 1)
+    return interval(metric, 100, sign, 1)
 
 
-def _interval(metric: Metric | None, scale: float, sign: str, decimals: int) -> str:
+def interval(metric: Metric | Estimate | None, scale: float, sign: str, decimals: int) -> str:
     """Format a metric with its interval, if it has one; None as an empty text."""
     if metric is None:
         return ""

@@ -7,13 +7,12 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 from simulator.hub.errors import (
     causes,
     endpoint,
     is_offline,
     is_transport,
-    one_line,
     without_token,
 )
 from simulator.submissions.packing import Packed

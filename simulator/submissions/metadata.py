@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 import unicodedata
@@ -12,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from simulator.errors import nearest
 from simulator.submissions.strict_json import shown
 
 FORMAT = 1
@@ -87,9 +87,7 @@ def check_metadata(fields: Mapping[str, Any]) -> tuple[Metadata | None, list[str
     wrong: list[str] = []
     for key in fields:
         if key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(KEYS)}"
-            wrong.append(f"no such key {shown(key)}; {hint}")
+            wrong.append(f"no such key {shown(key)}; {nearest(key, KEYS, 'there are')}")
     wrong += [f"{key} is missing" for key in REQUIRED if fields.get(key) in (None, "", [])]
     for key in ("method", "organisation", "description", "withdrawn"):
         if fields.get(key) not in (None, ""):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator.errors import UserError
+from simulator.errors import UserError, one_line
 from simulator.importers.importer import BadRow, answer_text
 from simulator.importers.json_files import AGAIN, read_json, unreadable
 
@@ -146,8 +146,9 @@ def _open_native(path: Path) -> Log:
         zipfile.BadZipFile,
         zlib.error,
     ) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise UserError(f"{path}: not readable as an inspect log ({reason}); {AGAIN}") from None
+        raise UserError(
+            f"{path}: not readable as an inspect log ({one_line(error, 100)}); {AGAIN}"
+        ) from None
     usage = log.stats.model_usage.get(log.eval.model) if log.stats else None
     samples = list(_native_samples(log, path))
     if not samples:

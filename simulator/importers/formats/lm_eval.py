@@ -104,6 +104,7 @@ class _Reader:
     def __init__(self, options: ImportOptions) -> None:
         self.given = options.field_map
         self.filters: set[str] = set()
+        self.first_filter = ""
         self.metrics: set[str] = set()
 
     def lines(self, options: ImportOptions) -> Iterator[Item]:
@@ -117,14 +118,10 @@ class _Reader:
         if not isinstance(sample, dict) or "resps" not in sample:
             raise BadRow("not an lm-eval sample (no resps)", _AGAIN)
         name = str(sample.get("filter", "none"))
-        if self.given.get("filter") is not None:
-            self.filters.add(name)
-            if name != self.given["filter"]:
-                return None
-        elif self.filters and name not in self.filters:
-            self.filters.add(name)
-            return None  # refused when all filters are known
+        self.first_filter = self.first_filter or name
         self.filters.add(name)
+        if name != self.given.get("filter", self.first_filter):
+            return None  # without a choice, refused when all filters are known
         problem_id = answer_text(self._get(sample, "problem_id", "doc_id"), "doc_id")
         if problem_id is None:
             raise BadRow("no doc_id", _AGAIN)

@@ -70,9 +70,7 @@ def read(options: ImportOptions) -> Reading:
                 f"--map {name}={options.field_map[name]}: {name} can only be left out "
                 f"(--map {name}=)"
             )
-    reader = _Reader(options)
-    plain = replace(options, field_map={})
-    return gather(options, items_of(plain), reader)
+    return gather(options, items_of(replace(options, field_map={})), _Reader(options))
 
 
 @dataclass(slots=True)
@@ -82,13 +80,6 @@ class _Tokens:
     texts: list[str]
     bytes: list[bytes] | None
     tops: list[Any] | None
-
-    @property
-    def joined(self) -> str:
-        """The text that the tokens make up."""
-        if self.bytes is not None:
-            return b"".join(self.bytes).decode(errors="replace")
-        return "".join(self.texts)
 
 
 class _Reader:
@@ -397,7 +388,9 @@ def _bytes(raw: Sequence[Any]) -> list[bytes] | None:
 
 def _as_written(tokens: _Tokens, reasoning: str, content: str) -> str:
     """Return the text as the model wrote it, before the server split it into its parts."""
-    joined = tokens.joined
+    joined = "".join(tokens.texts)
+    if tokens.bytes is not None:
+        joined = b"".join(tokens.bytes).decode(errors="replace")
     if reasoning.strip() not in joined:
         raise BadRow(
             "log-probabilities do not cover the reasoning",

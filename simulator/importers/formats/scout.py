@@ -8,28 +8,27 @@ with three lists `probe_matrix_mxn`, `branch_tokens` and `final_answers_trace` i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from simulator.errors import UserError
+from simulator.importers.gathering import About, Draft, gather
 from simulator.importers.importer import (
     BadRow,
-    Faults,
     ImportOptions,
     Reading,
     answer_text,
-    drained,
-    infer_kind,
     refuse_map,
     storable,
     token_count,
-    with_traces,
 )
+from simulator.importers.items import Item
 from simulator.importers.json_files import read_json
-from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.pool import TokenAccuracy
+from simulator.pools.records import TraceRecord
 
 VERSION = "1"
 
@@ -59,34 +58,13 @@ def read(options: ImportOptions) -> Reading:
         raise UserError(f"{path}: holds a JSON {kind}, not a list of problems; is it a SCOUT file?")
     if not items:
         raise UserError(f"{path}: holds no problem; download or export it again")
-    faults = Faults(drop=options.drop_bad_rows)
     width = max(2, len(str(len(items) - 1)))
-    problems: list[ProblemRecord] = []
-    late_probes = 0
-    for index, item in enumerate(items):
-        options.progress(f"reading {path.name}", index / len(items))
-        problem_id = f"{index:0{width}d}"
-        try:
-            problem, late = _problem(item, problem_id, f"{path}: problem {index}", faults)
-        except BadRow as fault:
-            faults.reject(f"{path}: problem {index}", fault)
-            continue
-        problems.append(problem)
-        late_probes += late
-    kind = options.answer_kind or infer_kind(problem.gold_answer for problem in problems)
-    for problem in problems:
-        problem.answer_kind = kind
-    notes = []
-    if late_probes:
-        notes.append(f"{late_probes} probes past their trace's last token were left out")
-    problems = with_traces(problems, faults, str(path))
-    return Reading(
-        problems=drained(problems),
-        total=len(problems),
-        token_accuracy="total",
-        faults=faults,
-        notes=notes,
+    named = (
+        Item(path, f"{path}: problem {index}", item, f"{index:0{width}d}")
+        for index, item in enumerate(items)
     )
+    options.progress(f"reading {path.name}", 0.0)
+    return gather(options, named, _Reader())
 
 
 def _only_path(paths: Sequence[Path]) -> Path:
@@ -101,29 +79,54 @@ def _only_path(paths: Sequence[Path]) -> Path:
     return paths[0]
 
 
-def _problem(item: Any, problem_id: str, where: str, faults: Faults) -> tuple[ProblemRecord, int]:
-    """Read a problem with its traces; also return the number of probes past their trace's end."""
-    if not isinstance(item, dict):
-        raise BadRow("problem is not an object", _LIKE_PUBLISHED, item)
-    gold = answer_text(item.get("gold_answer"), "gold_answer")
-    if gold is None:
-        raise BadRow("problem without a gold_answer", _LIKE_PUBLISHED)
-    every = token_count(item.get("probe_freq"), "probe_freq")
-    question = item.get("question")
-    if not isinstance(question, str | None):
-        raise BadRow("question is not a text", _LIKE_PUBLISHED, question)
-    traces: list[TraceRecord] = []
-    late = 0
-    for number, branch in enumerate(_branches(item)):
-        try:
-            trace, past_end = _trace(branch, number, every)
-        except BadRow as fault:
-            faults.reject(f"{where}, branch {number}", fault)
-            continue
-        traces.append(trace)
-        late += past_end
-    text = None if question is None else storable(question)
-    return ProblemRecord(problem_id, text, gold, "math", traces), late
+class _Reader:
+    late_probes = 0
+
+    def about(self, item: Item) -> About:
+        """Read the problem. Raises `BadRow`."""
+        fields = item.value
+        if not isinstance(fields, dict):
+            raise BadRow("problem is not an object", _LIKE_PUBLISHED, fields)
+        gold = answer_text(fields.get("gold_answer"), "gold_answer")
+        if gold is None:
+            raise BadRow("problem without a gold_answer", _LIKE_PUBLISHED)
+        token_count(fields.get("probe_freq"), "probe_freq")
+        question = fields.get("question")
+        if not isinstance(question, str | None):
+            raise BadRow("question is not a text", _LIKE_PUBLISHED, question)
+        return About(item.key, None if question is None else storable(question), gold)
+
+    def parts(self, item: Item) -> Iterator[tuple[str, Any]]:
+        """Yield each branch, with its number and the probes' interval."""
+        for number, branch in enumerate(_branches(item.value)):
+            yield f"{item.where}, branch {number}", (branch, number, item.value["probe_freq"])
+
+    def draft(self, part: Any) -> Draft:
+        """Read a trace, without probes past its end. Raises `BadRow`."""
+        branch, number, every = part
+        if not isinstance(branch, list | tuple) or len(branch) != 3:
+            raise BadRow(
+                "branch is not [probe answers, tokens, final answer]", _LIKE_PUBLISHED, branch
+            )
+        probes, tokens, final = branch
+        num_tokens = token_count(tokens, "token count")
+        if not isinstance(probes, list):
+            raise BadRow("probe answers are not a list", _LIKE_PUBLISHED, probes)
+        fitting = min(len(probes), int(num_tokens // every))
+        trace = TraceRecord(
+            trace_id=-1,
+            num_tokens=num_tokens,
+            answer=_answer(final, "final answer"),
+            probe_positions=np.arange(1, fitting + 1, dtype=np.int64) * int(every),
+            probe_answers=[_answer(probe, "probe answer") for probe in probes[:fitting]],
+        )
+        self.late_probes += len(probes) - fitting
+        return Draft(trace, number)
+
+    def notes(self, accuracy: TokenAccuracy) -> list[str]:
+        """Count the probes that were left out."""
+        late = self.late_probes
+        return [f"{late} probes past their trace's last token were left out"] if late else []
 
 
 def _branches(item: dict[str, Any]) -> Sequence[Any]:
@@ -139,25 +142,6 @@ def _branches(item: dict[str, Any]) -> Sequence[Any]:
     if not isinstance(branches, list):
         raise BadRow(f"problem without each_branch or {', '.join(_RAW_FIELDS)}", _LIKE_PUBLISHED)
     return branches
-
-
-def _trace(branch: Any, number: int, every: int) -> tuple[TraceRecord, int]:
-    """Read a trace; also return the number of its probes past its end."""
-    if not isinstance(branch, list | tuple) or len(branch) != 3:
-        raise BadRow("branch is not [probe answers, tokens, final answer]", _LIKE_PUBLISHED, branch)
-    probes, tokens, final = branch
-    num_tokens = token_count(tokens, "token count")
-    if not isinstance(probes, list):
-        raise BadRow("probe answers are not a list", _LIKE_PUBLISHED, probes)
-    fitting = min(len(probes), num_tokens // every)
-    trace = TraceRecord(
-        trace_id=number,
-        num_tokens=num_tokens,
-        answer=_answer(final, "final answer"),
-        probe_positions=np.arange(1, fitting + 1, dtype=np.int64) * every,
-        probe_answers=[_answer(probe, "probe answer") for probe in probes[:fitting]],
-    )
-    return trace, len(probes) - fitting
 
 
 def _answer(value: Any, what: str) -> str | None:

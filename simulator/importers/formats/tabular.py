@@ -8,7 +8,7 @@ A preset says which column each field has, and is one function here: `read_jsonl
 the fields' own names, `read_deepprune` (THU-KEG/DeepPrune, which publishes no name but
 `true_answer`) finds them by `simulator.importers.field_names`, reports the mapping so that it can
 be given back (`--map field=column …`), and stops if it is unclear. A preset for files of known
-columns passes `Columns` of its own to `_read`.
+columns passes `Columns` of its own to `_Table`.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def read_jsonl(options: ImportOptions) -> Reading:
     taken = set(options.field_map.values())  # a column given to one field is no other's by name
     named = {name: name for name in ROW_FIELDS if name not in taken} | dict(options.field_map)
     columns = Columns({n: column for n, column in named.items() if column}, "rows", found=False)
-    return _read(options, columns, items_of(options, ROW_SUFFIXES))
+    return gather(options, items_of(options, ROW_SUFFIXES), _Table(columns))
 
 
 def read_deepprune(options: ImportOptions) -> Reading:
@@ -106,13 +106,9 @@ def read_deepprune(options: ImportOptions) -> Reading:
     """
     columns = propose_mapping(options)
     options.progress(f"mapping: {columns.options()}", 0.0)
-    reading = _read(options, columns, items_of(options))
+    reading = gather(options, items_of(options), _Table(columns))
     reading.mapping = columns.field_map
     return reading
-
-
-def _read(options: ImportOptions, columns: Columns, items: Iterable[Item]) -> Reading:
-    return gather(options, items, _Table(columns))
 
 
 class _Table:
