@@ -46,8 +46,8 @@ FROM_LOGPROBS: dict[str, tuple[Callable[[Floats], Floats | None], str]] = {
 }
 """Token signals that log-probabilities give: their function, and its description.
 
-A function takes each token's k largest log-probabilities, shape (num_tokens, k), −inf where a token
-has fewer."""
+A function takes each token's k largest log-probabilities in any order, shape (num_tokens, k), −inf
+where a token has fewer. It returns finite numbers, shape (num_tokens,); None without any."""
 
 
 class SignalTally:
