@@ -37,8 +37,9 @@ NEVER = np.iinfo(np.int64).max
 class StopRule:
     """A condition on the tokens of a trace so far.
 
-    Subclasses are frozen dataclasses, named in `RULES`, whose fields are plain numbers, texts or tuples
-    of them: another process builds them again from these. Their text is the `stop_reason` on record.
+    Subclasses are frozen dataclasses, named in `RULES`, whose fields are plain numbers, texts or
+    tuples of them: another process builds them again from these. Their text is the `stop_reason` on
+    record.
     """
 
     @property
