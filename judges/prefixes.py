@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Ints
 from simulator.errors import UserError
 from simulator.pools.pool import StoredProblem
 from simulator.rules.stop_rules import ReasoningWords
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -122,7 +123,7 @@ def _is_within(value: object, least: float, most: float) -> bool:
 
 
 def parquet_writer(
-    path: Path, schema: pa.Schema, encodings: Mapping[str, str] | None = None
+    path: Path | BytesIO, schema: pa.Schema, encodings: Mapping[str, str] | None = None
 ) -> pq.ParquetWriter:
     """Open a Parquet writer with this project's settings, which are the same on every machine.
 
@@ -134,7 +135,8 @@ def parquet_writer(
     encodings = dict(encodings or {})
     plain = {name.partition(".")[0] for name in encodings}
     return pq.ParquetWriter(
-        path.absolute(),  # otherwise pyarrow takes text before a colon as a scheme
+        # Otherwise pyarrow takes text before a colon as a scheme.
+        path.absolute() if isinstance(path, Path) else path,
         schema,
         compression="zstd",
         store_schema=True,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @pairs_argument
 @click.argument("judges", nargs=-1, required=True, metavar="JUDGE...")
-@truncation_option("Truncation of each trace. [default: each judge's own]")
+@truncation_option(help="Truncation of each trace. [default: each judge's own]")
 @click.option(
     "--split",
     type=click.Choice(["test", "train"]),
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Skip pairs in which a prefix is a whole trace, including its answer.",
 )
-@format_option("Output format.  [default: table]")
+@format_option(help="Output format.  [default: table]")
 @json_option
-@picture_option("--roc", "Draw ROC curves (.svg, .png).")
-@picture_option("--calibration", "Draw the share of same-answer pairs by score (.svg, .png).")
+@picture_option("--roc", help="Draw ROC curves (.svg, .png).")
+@picture_option("--calibration", help="Draw the share of same-answer pairs by score (.svg, .png).")
 def evaluate(
     pairs: Path,
     judges: tuple[str, ...],

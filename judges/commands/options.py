@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,22 +27,18 @@ pools_option = click.option(
     help="Pool name or glob.",
 )
 
-
-def output_option(help: str) -> Option:
-    """Make `-o`, a folder to write to."""
-    return click.option(
-        "-o",
-        "--output",
-        type=click.Path(path_type=Path),
-        required=True,
-        metavar="DIR",
-        help=help,
-    )
-
-
-def truncation_option(help: str) -> Option:
-    """Make `-t`, the truncation, as text; some commands accept several with commas."""
-    return click.option("-t", "--truncation", metavar="tokens=N|words=N", help=help)
+# Options that differ only in `help`; those for plot files also in their names.
+output_option = partial(
+    click.option,
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+)
+truncation_option = partial(click.option, "-t", "--truncation", metavar="tokens=N|words=N")
+format_option = partial(click.option, "--format", "form", type=click.Choice(FORMATS))
+picture_option = partial(click.option, type=click.Path(path_type=Path), metavar="FILE")
 
 
 def number_option(name: str, default: int, help: str, least: int = 1) -> Option:
@@ -49,21 +46,6 @@ def number_option(name: str, default: int, help: str, least: int = 1) -> Option:
     return click.option(
         name, type=click.IntRange(min=least), default=default, show_default=True, help=help
     )
-
-
-def seed_option(help: str) -> Option:
-    """Make `--seed`, by default 0."""
-    return number_option("--seed", 0, help, least=0)
-
-
-def format_option(help: str) -> Option:
-    """Make `--format` for a comparison of judges."""
-    return click.option("--format", "form", type=click.Choice(FORMATS), help=help)
-
-
-def picture_option(name: str, help: str) -> Option:
-    """Make an option for a plot file."""
-    return click.option(name, type=click.Path(path_type=Path), metavar="FILE", help=help)
 
 
 def check_plots(*files: Path | None) -> None:

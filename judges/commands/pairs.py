@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from judges.commands.options import number_option, output_option, pools_option, seed_option
+from judges.commands.options import number_option, output_option, pools_option
 from simulator.commands.options import cache_option, json_option, print_json
 
 TRUNCATIONS = ("words=25", "tokens=500")
@@ -18,7 +18,7 @@ TRUNCATIONS = ("words=25", "tokens=500")
     "  deepprune-sim judge pairs -d '*/mmlu-pro' -o mmlu -t words=25 --test-share 1"
 )
 @pools_option
-@output_option("A new folder to write the pairs to.")
+@output_option(help="A new folder to write the pairs to.")
 @click.option(
     "-t",
     "--truncation",
@@ -42,7 +42,7 @@ TRUNCATIONS = ("words=25", "tokens=500")
     metavar="GLOB",
     help="Models on the test side only. [default: a random share of the models]",
 )
-@seed_option("Seed for drawing traces, problems and models.")
+@number_option("--seed", 0, "Seed for drawing traces, problems and models.", least=0)
 @cache_option
 @json_option
 def pairs(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.argument("judge")
 @pools_option
 @truncation_option(
-    "Truncation of each trace: its first N tokens, or up to its Nth reasoning word. "
+    help="Truncation of each trace: its first N tokens, or up to its Nth reasoning word. "
     "[default: the judge's own]"
 )
 @click.option(

@@ -16,7 +16,6 @@ from judges.commands.options import (
     output_option,
     pairs_argument,
     picture_option,
-    seed_option,
     truncation_option,
 )
 from simulator.api.progress import note, stages_shown
@@ -42,8 +41,10 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
 )
 @pairs_argument
 @click.argument("kind", type=click.Choice(["embedding", "hf"]), metavar="embedding|hf")
-@output_option("Folder to save the judge in; of a grid, with a folder for each judge inside.")
-@truncation_option("Truncation of each trace; several with commas. [default: the first of PAIRS]")
+@output_option(help="Folder to save the judge in; of a grid, with a folder for each judge inside.")
+@truncation_option(
+    help="Truncation of each trace; several with commas. [default: the first of PAIRS]"
+)
 @click.option(
     "--loss",
     default="focal",
@@ -97,12 +98,14 @@ BASE = "Qwen/Qwen3-4B-Instruct-2507"
     show_default=True,
     help="auto: a GPU if there is one.",
 )
-@seed_option("Seed for the order of pairs and everything else that is random.")
+@number_option(
+    "--seed", 0, "Seed for the order of pairs and everything else that is random.", least=0
+)
 @number_option("--save-every", 200, "Updates between checkpoints; 0 for none.", least=0)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training.")
-@format_option("Format of a grid's comparison.  [default: table]")
+@format_option(help="Format of a grid's comparison.  [default: table]")
 @json_option
-@picture_option("--roc", "Draw the ROC curves of a grid (.svg, .png).")
+@picture_option("--roc", help="Draw the ROC curves of a grid (.svg, .png).")
 def train(
     pairs: Path,
     kind: str,

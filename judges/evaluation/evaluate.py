@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from judges.evaluation.metrics import Floats, Ints, Labels, Quality, quality
+from judges.evaluation.metrics import Quality, quality
 from judges.pairs.pair_sets import Group, PairSet
 from judges.protocol import AnyJudge, StoredJudge
+from simulator.arrays import Bools, Floats, Ints
 from simulator.errors import UserError
 from simulator.report.tables import FOLD
 from simulator.report.text import escape_latex, interval
@@ -36,12 +36,12 @@ class Scored:
 
     name: str
     truncation: str
-    labels: Labels
+    labels: Bools
     scores: Floats
     problem: Ints
     model: Ints
     models: list[str]
-    unfinished: npt.NDArray[np.bool_]
+    unfinished: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def compare(scored: Sequence[Scored]) -> list[Row]:
     return rows
 
 
-def _row(scored: Scored, here: npt.NDArray[np.bool_], model: str) -> Row:
+def _row(scored: Scored, here: Bools, model: str) -> Row:
     problem = np.unique(scored.problem[here], return_inverse=True)[1].astype(np.int64)
     cell = scored.problem[here] * len(scored.models) + scored.model[here]
     return Row(

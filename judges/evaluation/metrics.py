@@ -13,13 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Bools, Floats, Ints
 from simulator.statistics import Bootstrap, Estimate
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Labels = npt.NDArray[np.bool_]
 
 FALSE_NEGATIVE_RATE = 0.2
 """False-negative rate at which the true-negative rate is taken, as in DeepPrune (arXiv
@@ -40,7 +36,7 @@ class Quality:
     calibration_error: float
 
 
-def quality(labels: Labels, scores: Floats, problem: Ints, cell: Ints) -> Quality:
+def quality(labels: Bools, scores: Floats, problem: Ints, cell: Ints) -> Quality:
     """Compute all metrics of the scores of some pairs; all arrays have shape (pairs,).
 
     Parameters
@@ -68,7 +64,7 @@ def quality(labels: Labels, scores: Floats, problem: Ints, cell: Ints) -> Qualit
     )
 
 
-def auroc(labels: Labels, scores: Floats, problem: Ints, sampler: Bootstrap) -> Estimate | None:
+def auroc(labels: Bools, scores: Floats, problem: Ints, sampler: Bootstrap) -> Estimate | None:
     """Compute the AUROC: P(a same-answer pair scores above a different-answer one), ties half.
 
     None if all pairs have one label. Resamples without both labels are left out of the interval.
@@ -92,7 +88,7 @@ def auroc(labels: Labels, scores: Floats, problem: Ints, sampler: Bootstrap) -> 
 
 
 def true_negative_rate(
-    labels: Labels,
+    labels: Bools,
     scores: Floats,
     problem: Ints,
     sampler: Bootstrap,
@@ -155,7 +151,7 @@ def _at_least(scores: list[Floats], counts: Floats, level: Floats) -> Floats:
 
 
 def within_auroc(
-    labels: Labels, scores: Floats, problem: Ints, cell: Ints, sampler: Bootstrap
+    labels: Bools, scores: Floats, problem: Ints, cell: Ints, sampler: Bootstrap
 ) -> Estimate | None:
     """Compute the AUROC inside each problem of each model, averaged over those with both labels.
 
@@ -172,7 +168,7 @@ def within_auroc(
     return sampler.ratio(sums, cells)
 
 
-def _area(labels: Labels, scores: Floats) -> float:
+def _area(labels: Bools, scores: Floats) -> float:
     """Compute the AUROC of pairs with both labels from integer sums, independent of their order."""
     positives, negatives = scores[labels], np.sort(scores[~labels])
     sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")
@@ -180,7 +176,7 @@ def _area(labels: Labels, scores: Floats) -> float:
     return twice / (2 * len(positives) * len(negatives))
 
 
-def calibration(labels: Labels, scores: Floats, bins: int = 10) -> list[tuple[float, float, int]]:
+def calibration(labels: Bools, scores: Floats, bins: int = 10) -> list[tuple[float, float, int]]:
     """Return mean score, share of same-answer pairs and number of pairs in each bin.
 
     `bins` equal bins divide [0, 1]; empty ones are left out.
@@ -193,14 +189,14 @@ def calibration(labels: Labels, scores: Floats, bins: int = 10) -> list[tuple[fl
     ]
 
 
-def calibration_error(labels: Labels, scores: Floats, bins: int = 10) -> float:
+def calibration_error(labels: Bools, scores: Floats, bins: int = 10) -> float:
     """Compute the expected calibration error: |mean score − share of same|, averaged over pairs."""
     rows = calibration(labels, scores, bins)
     return sum(number * abs(mean - share) for mean, share, number in rows) / len(labels)
 
 
 def _by_problem(
-    labels: Labels, scores: Floats, problem: Ints, num_problems: int
+    labels: Bools, scores: Floats, problem: Ints, num_problems: int
 ) -> tuple[list[Floats], list[Floats]]:
     """Return the sorted scores of each problem's positives, and of its negatives."""
     sides = []

@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 import numpy as np
 
-from judges.evaluation.metrics import Floats, Labels, calibration
+from judges.evaluation.metrics import calibration
+from simulator.arrays import Bools, Floats
 from simulator.report import plot
 from simulator.report.plot import COLOURS
 
@@ -18,7 +19,7 @@ SIZE = 380
 POINTS = 400
 """Most points that are drawn of a curve."""
 
-Curve = tuple[str, Labels, Floats]
+Curve = tuple[str, Bools, Floats]
 """A judge's name, the labels of the pairs, and its scores."""
 
 

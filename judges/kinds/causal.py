@@ -144,8 +144,5 @@ def template_of(
     """Return the prompt template: the user's, else the one the model was trained with."""
     known = trained.get("template")
     if prompt is None and isinstance(known, dict):
-        template = Template(known["text"], known["same"], known["different"])
-        if same is None and different is None:
-            return template
-        return Template(template.text, same or template.same, different or template.different)
+        return Template(known["text"], same or known["same"], different or known["different"])
     return Template.read(None if prompt is None else Path(prompt), same or "Yes", different or "No")

@@ -6,6 +6,7 @@ the two labels.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -120,7 +121,8 @@ class HfJudge(CausalJudge):
                     continue
                 tails = {row: self.prompter.tail(tokens[pairs[row, 1]]) for row in rows}
                 for batch in batches(tails, self.batch_tokens, len(head)):
-                    cache = _repeated(held, len(batch))
+                    cache = copy.deepcopy(held)  # the batch writes into it
+                    cache.batch_repeat_interleave(len(batch))
                     scores[batch] = self._chances([tails[row] for row in batch], cache, len(head))
             prompts = {
                 row: self.prompter.head(tokens[pairs[row, 0]])
@@ -195,15 +197,6 @@ def _cache_name(model: Any) -> str:
 def _takes(model: Any, argument: str) -> bool:
     """Check whether a model has this argument; with `logits_to_keep` it needs far less memory."""
     return argument in inspect.signature(getattr(model, "forward", model)).parameters
-
-
-def _repeated(cache: Any, times: int) -> Any:
-    """Copy a cache of one row, and repeat the row `times` times, for a batch to write into."""
-    import copy
-
-    repeated = copy.deepcopy(cache)
-    repeated.batch_repeat_interleave(times)
-    return repeated
 
 
 def batches(rows: dict[int, list[int]], tokens: int, seen: int = 0) -> Iterator[list[int]]:

@@ -60,6 +60,10 @@ class OracleJudge:
         Seed of the noise.
     """
 
+    parameters = None  # it has no model
+    template_tokens = 0
+    unranked = True
+
     auroc: float = 1.0
     same_share: float = SAME_SHARE
     trace_share: float = 0.5
@@ -83,18 +87,6 @@ class OracleJudge:
             "version": VERSION,
         }
         return Identity(f"oracle-auroc-{self.auroc:g}", settings=tuple(settings.items()))
-
-    @property
-    def parameters(self) -> None:
-        """None, because the oracle has no model."""
-
-    @property
-    def template_tokens(self) -> int:
-        return 0
-
-    @property
-    def unranked(self) -> bool:
-        return True
 
     def score_stored(self, problem: StoredProblem, pairs: Ints) -> Floats:
         """Score pairs; see `judges.protocol.StoredJudge`."""

@@ -22,6 +22,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,14 @@ from judges.prefixes import Truncation
 from judges.protocol import Described, Identity, Ints
 from simulator.errors import UserError, one_line
 from simulator.pools.pool import Pool, StoredProblem
-from simulator.storage import JsonObject, disk_error, parquet_writer, read_versioned, reading
+from simulator.storage import (
+    JsonObject,
+    disk_error,
+    parquet_writer,
+    read_versioned,
+    reading,
+    replace_file,
+)
 
 FORMAT = 1
 """Version of this format; a reader refuses a newer one."""
@@ -106,7 +114,7 @@ class ScoreStore:
     def __init__(self, folder: Path, description: Description) -> None:
         self.path = folder / description.identity.folder
         self.description = description
-        self._checked: dict[str, Path] = {}
+        self._checked: set[str] = set()  # fingerprints of pools
         if (self.path / "judge.json").exists():
             there = read_description(self.path).identity
             if there != description.identity:
@@ -217,25 +225,23 @@ class ScoreStore:
         UserError
             The folder holds scores of another version of that pool, or of another judge.
         """
-        if pool.info.fingerprint not in self._checked:
-            folder = self.path / pool.name
-            if (folder / "scores.json").exists():
-                fields = _read_json(folder / "scores.json").fields
-                there, judge = fields.get("fingerprint"), fields.get("judge", self.path.name)
-                if judge != self.path.name:
-                    raise UserError(
-                        f"{folder}: scores of another judge, {judge}; move the folder to that "
-                        "judge's, and score the pool again"
-                    )
-                if there != pool.info.fingerprint:
-                    raise UserError(
-                        f"{folder}: scores of another version of {pool.name} (fingerprint "
-                        f"{str(there)[:12]}, the pool has {pool.info.fingerprint[:12]}); move the "
-                        "folder away and score the pool again"
-                    )
-                self._checked[pool.info.fingerprint] = folder
-            return folder
-        return self._checked[pool.info.fingerprint]
+        folder = self.path / pool.name
+        if pool.info.fingerprint not in self._checked and (folder / "scores.json").exists():
+            fields = _read_json(folder / "scores.json").fields
+            there, judge = fields.get("fingerprint"), fields.get("judge", self.path.name)
+            if judge != self.path.name:
+                raise UserError(
+                    f"{folder}: scores of another judge, {judge}; move the folder to that "
+                    "judge's, and score the pool again"
+                )
+            if there != pool.info.fingerprint:
+                raise UserError(
+                    f"{folder}: scores of another version of {pool.name} (fingerprint "
+                    f"{str(there)[:12]}, the pool has {pool.info.fingerprint[:12]}); move the "
+                    "folder away and score the pool again"
+                )
+            self._checked.add(pool.info.fingerprint)
+        return folder
 
     def size_of(self, pool: str) -> int:
         """Return the size in bytes of a pool's scores; `pool` is `dataset/model/benchmark`."""
@@ -252,7 +258,15 @@ class ScoreStore:
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             if not (self.path / "judge.json").exists():
-                _write_json(self.path / "judge.json", _described(self.description))
+                described = {
+                    "format": FORMAT,
+                    "spec": self.description.spec,
+                    "identity": self.description.identity.as_dict(),
+                    "parameters": self.description.parameters,
+                    "template_tokens": self.description.template_tokens,
+                    "unranked": self.description.unranked,
+                }
+                _write_json(self.path / "judge.json", described)
             if not (folder.parent / "scores.json").exists():
                 fields = {"format": FORMAT, "judge": self.path.name, "pool": pool.name}
                 fields["fingerprint"] = pool.info.fingerprint
@@ -303,8 +317,7 @@ def read_description(folder: Path) -> Description:
 
 def iter_stores(cache: Path) -> Iterator[Path]:
     """Yield the folders of all judges with scores below a folder of pools, sorted by name."""
-    for file in sorted(scores_folder(cache).glob("*/judge.json")):
-        yield file.parent
+    yield from (file.parent for file in sorted(scores_folder(cache).glob("*/judge.json")))
 
 
 def iter_parts(pool_folder: Path) -> Iterator[Path]:
@@ -390,31 +403,15 @@ def _write_table(
     schema: pa.Schema,
     encodings: Mapping[str, str] | None = None,
 ) -> None:
-    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
-    try:
-        with parquet_writer(temporary, schema, encodings) as writer:
-            writer.write_table(pa.table(dict(columns)).cast(schema))
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _described(description: Description) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "spec": description.spec,
-        "identity": description.identity.as_dict(),
-        "parameters": description.parameters,
-        "template_tokens": description.template_tokens,
-        "unranked": description.unranked,
-    }
+    content = BytesIO()
+    with parquet_writer(content, schema, encodings) as writer:
+        writer.write_table(pa.table(dict(columns)).cast(schema))
+    replace_file(path, content.getvalue())
 
 
 def _write_json(path: Path, fields: Mapping[str, Any]) -> None:
-    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
-    temporary.write_text(json.dumps(fields, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    text = json.dumps(fields, indent=2, ensure_ascii=False)
+    replace_file(path, f"{text}\n".encode())
 
 
 def _read_json(path: Path) -> JsonObject:

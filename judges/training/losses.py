@@ -10,12 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+
+from simulator.arrays import Bools, Ints
 
 if TYPE_CHECKING:
     import torch
-
-Ints = npt.NDArray[np.int64]
 
 
 def focal_loss(
@@ -47,7 +46,7 @@ def focal_loss(
     return -alpha * missing**gamma * log_p
 
 
-def oversampled(labels: npt.NDArray[np.bool_], factor: int) -> Ints:
+def oversampled(labels: Bools, factor: int) -> Ints:
     """Return the indices of all pairs in order; those of the rarer label occur `factor` times.
 
     If both labels are equally frequent, each pair occurs once.

@@ -172,7 +172,8 @@ def train(
     torch.manual_seed(recipe.seed)
     learner = _learner(kind, found.folder, groups, template, recipe, recompute)
     trainer = _Trainer(accelerator, learner, groups, recipe)
-    _make_updates(trainer, folder / TRAINING, start, curve, save_every, progress)
+    updates = plan_updates(groups, recipe, grouped=learner.grouped)
+    _make_updates(trainer, updates, folder / TRAINING, start, curve, save_every, progress)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         _save(accelerator.unwrap_model(trainer.network), folder, record, recipe, curve)
@@ -195,16 +196,16 @@ def _groups_to_train(pairs: PairSet, recipe: Recipe) -> list[Group]:
 
 def _make_updates(
     trainer: _Trainer,
+    updates: list[Ints],
     work: Path,
     start: int,
     curve: list[dict[str, float]],
     save_every: int,
     progress: Progress | None,
 ) -> None:
-    """Make the updates from number `start` on; add their losses to `curve`."""
+    """Make `updates`, the pairs of each, from number `start` on; add their losses to `curve`."""
     if start:
         trainer.accelerator.load_state(str(work / "checkpoint"))
-    updates = trainer.plan()
     trainer.network.train()
     for number, chosen in enumerate(updates[start:], start):
         rate = speed(number, len(updates), trainer.recipe.warmup)
@@ -235,15 +236,9 @@ class _Trainer:
         self.accelerator = accelerator
         self.recipe = recipe
         self.network, self.optimizer = accelerator.prepare(learner, optimizer)
-        self._groups = groups
-        self._grouped = learner.grouped
         self._labels = _labels(groups)
         self._owner = np.repeat(np.arange(len(groups)), [len(group.same) for group in groups])
         self._first = np.searchsorted(self._owner, np.arange(len(groups)))
-
-    def plan(self) -> list[Ints]:
-        """Return the pairs of each update."""
-        return plan_updates(self._groups, self.recipe, grouped=self._grouped)
 
     def update(self, number: int, chosen: Ints, rate: float) -> float:
         """Make an update over the pairs `chosen`, at a share `rate` of the peak learning rate.
@@ -290,9 +285,8 @@ def _labels(groups: Sequence[Group]) -> npt.NDArray[np.bool_]:
 
 def pair_loss(logits: Any, labels: Any, recipe: Recipe) -> Any:
     """Compute the recipe's loss of each pair, shape (pairs,)."""
-    if recipe.loss == "focal":
-        return focal_loss(logits, labels, recipe.gamma, recipe.alpha)
-    return focal_loss(logits, labels, 0.0, 1.0)
+    gamma, alpha = (recipe.gamma, recipe.alpha) if recipe.loss == "focal" else (0.0, 1.0)
+    return focal_loss(logits, labels, gamma, alpha)
 
 
 def plan_updates(groups: list[Group], recipe: Recipe, *, grouped: bool) -> list[Ints]:

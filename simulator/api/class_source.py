@@ -156,7 +156,10 @@ def _definition(thing: Any) -> str:
                 if (
                     isinstance(node, ast.ClassDef | ast.FunctionDef)
                     and node.name == thing.__name__
-                    and (not code or _first_line(node) <= code.co_firstlineno <= _last_line(node))
+                    and (
+                        not code
+                        or _first_line(node) <= code.co_firstlineno <= (node.end_lineno or 0)
+                    )
                 ):
                     found = lines[_first_line(node) - 1 : node.end_lineno]
                     return textwrap.dedent("".join(found)).rstrip()
@@ -172,10 +175,6 @@ def _files(thing: Any) -> list[str]:
 
 def _first_line(node: ast.ClassDef | ast.FunctionDef) -> int:
     return min([node.lineno, *(each.lineno for each in node.decorator_list)])
-
-
-def _last_line(node: ast.ClassDef | ast.FunctionDef) -> int:
-    return node.end_lineno or node.lineno
 
 
 def _global_names(text: str) -> list[str]:

@@ -340,8 +340,7 @@ def _figures(runs: Sequence[Run], differing: Sequence[str]) -> pd.DataFrame:
         for result in run.results
         for name, metric in result.metrics.items()
     ]
-    frame = pd.DataFrame(rows).set_index([*differing, "pool", "metric"])
-    return frame.astype(float)
+    return pd.DataFrame(rows).set_index([*differing, "pool", "metric"]).astype(float)
 
 
 def _frame(file: Path) -> pd.DataFrame:

@@ -72,7 +72,9 @@ def run(
     UserError
         An argument, a file or the policy is wrong; the message is one line.
     """
-    options = {
+    from simulator.api.plan import plan_runs
+
+    options: dict[str, Any] = {
         "budget": _number("budget", budget, 1),
         "repeats": _number("repeats", repeats, 1),
         "seed": _number("seed", seed, 0),
@@ -82,26 +84,13 @@ def run(
         "judge_cost": judge_cost,
         "in_process": in_process,
     }
-    plan, command = _planned(policy, pools, parameters, cache, options)
-    folder = plan.folder(None if output is None else Path(output), resume)
-    return _made(plan, folder, command, _number("jobs", jobs, 1) or 1, resume, progress)
-
-
-def _planned(
-    policy: object,
-    pools: object,
-    parameters: Mapping[str, Any],
-    cache: str | os.PathLike[str] | None,
-    options: Mapping[str, Any],
-) -> tuple[Plan, list[str]]:
-    """Return the runs to make, and the command line that makes the same."""
-    from simulator.api.plan import plan_runs
-
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
     patterns = _names(pools)
     plan = plan_runs(spec, grid, patterns, source=source, cache=cache, **options)
-    return plan, _command(spec, grid, patterns, options)
+    command = _command(spec, grid, patterns, options)
+    folder = plan.folder(None if output is None else Path(output), resume)
+    return _made(plan, folder, command, _number("jobs", jobs, 1) or 1, resume, progress)
 
 
 def _made(

@@ -53,17 +53,12 @@ ASKED = {
 @json_option
 def submit(
     run: Path,
-    method: str | None,
-    authors: str | None,
-    organisation: str | None,
     when: str | None,
-    paper: str | None,
-    code: str | None,
-    description: str | None,
     output: Path,
     hub: str | None,
     bundle: bool,
     as_json: bool,
+    **given: str | None,
 ) -> None:
     """Pack RUN, a folder in runs/, for the leaderboard.
 
@@ -79,35 +74,24 @@ def submit(
         raise UserError("--hub and --bundle exclude each other; give one")
     if hub is not None:
         check_repository(hub)
-    given = {
-        "method": method,
-        "authors": authors,
-        "organisation": organisation,
-        "paper": paper,
-        "code": code,
-        "description": description,
-    }
     if sys.stdin is not None and sys.stdin.isatty() and not as_json:
         for name, question in ASKED.items():
             if given[name] is None:
                 given[name] = click.prompt(question, default="", show_default=False, err=True)
     packed = pack(run, _fields(given, when))
-    place: str
     if hub is not None:
         place = open_pull_request(packed, hub)
         then = f"pull request: {place}\nThe repository's checks verify it and report there."
     elif bundle:
-        file = write_bundle(packed, Path())
-        place = str(file)
+        place = str(write_bundle(packed, Path()))
         then = (
-            f"bundle: {file}\nCheck it with: deepprune-sim verify {file}\n"
+            f"bundle: {place}\nCheck it with: deepprune-sim verify {place}\n"
             "then send it to the leaderboard's maintainers."
         )
     else:
-        folder = write_folder(packed, output)
-        place = str(folder)
+        place = str(write_folder(packed, output))
         then = (
-            f"submission: {folder}\nCheck it with: deepprune-sim verify {folder}\n"
+            f"submission: {place}\nCheck it with: deepprune-sim verify {place}\n"
             "then add the folder to a fork of the leaderboard's repository and open a pull request."
         )
     recorded = packed.submission.run

@@ -8,14 +8,12 @@ from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Floats, Ints
 from simulator.importers.importer import BadRow
 
 TOP_K = 20
 """Most log-probabilities of a token that count, as in DeepConf."""
-
-Floats = npt.NDArray[np.float64]
 
 
 def confidence(top: Floats) -> Floats:
@@ -144,7 +142,7 @@ def _numbers(each: Any, number: int, remedy: str) -> Sequence[float]:
 
 def ends_of_tokens(
     text: str, tokens: Sequence[str], token_bytes: Sequence[bytes] | None = None
-) -> npt.NDArray[np.int64] | None:
+) -> Ints | None:
     """Return the end of each token in a text, in characters; None if tokens and text differ.
 
     Tokens past the text's end, such as the end token, end where the text does. `token_bytes` are

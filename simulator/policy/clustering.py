@@ -11,10 +11,8 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from simulator.arrays import Floats, Ints
 
 Ask = Callable[[Ints], Floats]
 """Function from pairs of traces, shape (n, 2), to scores in [0, 1], shape (n,); 1: same answer."""

@@ -8,12 +8,11 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
+from simulator.arrays import Bools, Floats, Ints
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import NEVER, StopRule, check_rule
 from simulator.signals import TOKEN_SIGNALS, unknown_signal
-
-Ints = npt.NDArray[np.int64]
 
 
 class Traces:
@@ -74,12 +73,12 @@ class Traces:
         return self._engine.num_tokens[self._index]
 
     @property
-    def finished(self) -> npt.NDArray[np.bool_]:
+    def finished(self) -> Bools:
         """True for each trace that has reached its own end or its length limit."""
         return self._engine.finished[self._index]
 
     @property
-    def stopped(self) -> npt.NDArray[np.bool_]:
+    def stopped(self) -> Bools:
         """True for each trace that was pruned by `sampler.stop`."""
         return self._engine.stopped[self._index]
 
@@ -93,7 +92,7 @@ class Traces:
         """Text generated so far."""
         return _open(self._engine).texts(self._index)
 
-    def mean(self, signal: str, window: int | None = None) -> npt.NDArray[np.float64]:
+    def mean(self, signal: str, window: int | None = None) -> Floats:
         """Return the mean of a token signal over the last `window` tokens so far (None: all).
 
         This and the next two methods return NaN before the first token, and raise SamplerError for
@@ -103,7 +102,7 @@ class Traces:
             window = _whole(f"mean({signal!r:.60}, window={window})", window, least=1)
         return _open(self._engine).mean_signal(_known(signal), self._index, window)
 
-    def lowest(self, signal: str, window: int = 2048) -> npt.NDArray[np.float64]:
+    def lowest(self, signal: str, window: int = 2048) -> Floats:
         """Return the lowest group of a token signal so far.
 
         A group is any `window` consecutive tokens, and its value their mean. With fewer tokens, it
@@ -112,9 +111,7 @@ class Traces:
         window = _whole(f"lowest({signal!r:.60}, window={window})", window, least=1)
         return _open(self._engine).lowest_signal(_known(signal), self._index, window)
 
-    def bottom(
-        self, signal: str, share: float = 0.1, window: int = 2048
-    ) -> npt.NDArray[np.float64]:
+    def bottom(self, signal: str, share: float = 0.1, window: int = 2048) -> Floats:
         """Return the mean of the lowest `share` of groups of a token signal so far.
 
         At least one group counts. With fewer than `window` tokens, it is the mean over all.
@@ -124,7 +121,7 @@ class Traces:
             raise SamplerError(f"bottom({signal!r:.60}, share={share}): give a share in (0, 1]")
         return _open(self._engine).bottom_signal(_known(signal), self._index, float(share), window)
 
-    def confidence(self, window: int | None = None) -> npt.NDArray[np.float64]:
+    def confidence(self, window: int | None = None) -> Floats:
         """Return `mean("confidence", window)`.
 
         At a trace's end, these are the trace measures "mean" and, with a window, "tail" of arXiv
@@ -132,11 +129,11 @@ class Traces:
         """
         return self.mean("confidence", window)
 
-    def lowest_confidence(self, window: int = 2048) -> npt.NDArray[np.float64]:
+    def lowest_confidence(self, window: int = 2048) -> Floats:
         """Return `lowest("confidence", window)` ("lowest group" in arXiv 2508.15260, 3.1)."""
         return self.lowest("confidence", window)
 
-    def bottom_confidence(self, share: float = 0.1, window: int = 2048) -> npt.NDArray[np.float64]:
+    def bottom_confidence(self, share: float = 0.1, window: int = 2048) -> Floats:
         """Return `bottom("confidence", share, window)` ("bottom 10%" in arXiv 2508.15260, 3.1)."""
         return self.bottom("confidence", share, window)
 
@@ -186,11 +183,11 @@ class Trace:
         return _open(self._engine).texts(np.array([self.id]))[0]
 
     @property
-    def confidence(self) -> npt.NDArray[np.float64]:
+    def confidence(self) -> Floats:
         """Confidences of the tokens so far, shape (num_tokens,)."""
         return self.signal("confidence")
 
-    def signal(self, name: str) -> npt.NDArray[np.float64]:
+    def signal(self, name: str) -> Floats:
         """Return a token signal of the tokens so far, shape (num_tokens,)."""
         return _open(self._engine).token_signal(_known(name), self.id)
 
@@ -322,7 +319,7 @@ class Sampler:
         """
         return _open(self._engine).probe(_index_of(traces, self._engine))
 
-    def judge(self, pairs: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    def judge(self, pairs: npt.ArrayLike) -> Floats:
         """Return P(same final answer) of pairs of traces, from their prefixes so far.
 
         Parameters

@@ -12,10 +12,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from simulator.arrays import Bools, Floats, Ints
 from simulator.rules.stop_rules import StopRule
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 class VisibleEngine(Protocol):
@@ -34,8 +32,8 @@ class VisibleEngine(Protocol):
 
     answered: bool
     num_tokens: Ints
-    finished: npt.NDArray[np.bool_]
-    stopped: npt.NDArray[np.bool_]
+    finished: Bools
+    stopped: Bools
     answer: npt.NDArray[np.int32]
 
     @property
@@ -71,7 +69,7 @@ class Hindsight:
     """Final length in tokens and correctness of every trace of the budget, shape (budget,)."""
 
     lengths: Ints
-    correct: npt.NDArray[np.bool_]
+    correct: Bools
 
 
 @runtime_checkable

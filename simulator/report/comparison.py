@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from simulator.errors import UserError
 from simulator.report.labels import method_labels, pool_labels, without_copies
@@ -115,10 +115,7 @@ class Comparison:
     @property
     def panels(self) -> list[list[Row]]:
         """Rows of each pool."""
-        pools: dict[str, list[Row]] = {}
-        for row in self.rows:
-            pools.setdefault(row.pool, []).append(row)
-        return list(pools.values())
+        return [list(rows) for _, rows in groupby(self.rows, key=lambda row: row.pool)]
 
 
 def compare(

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Ints
 from simulator.errors import SamplerError
 from simulator.rules.group_means import ABOVE, BELOW, Stored, groups_past, staircases
 from simulator.rules.text_matching import (
@@ -28,7 +28,6 @@ from simulator.signals import NO_ANSWER, TOKEN_SIGNALS, unknown_signal
 if TYPE_CHECKING:
     from simulator.pools.pool import StoredProblem
 
-Ints = npt.NDArray[np.int64]
 
 NEVER = np.iinfo(np.int64).max
 """Token count of a rule that never holds."""

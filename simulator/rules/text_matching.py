@@ -12,10 +12,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from itertools import islice
 
-import numpy as np
-import numpy.typing as npt
-
-Ints = npt.NDArray[np.int64]
+from simulator.arrays import Ints
 
 _PIECES = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
 """Pattern for an escape, a set of characters, or one character; `\\b` in a set is a backspace."""

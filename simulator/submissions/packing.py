@@ -15,7 +15,7 @@ from typing import Any
 
 from simulator.errors import UserError
 from simulator.runs.format import FILES, RUN_FILE
-from simulator.storage import disk_error, make_folders
+from simulator.storage import disk_error, make_folders, replace_file
 from simulator.submissions.files import LIMITS, MAX_NAME, Files
 from simulator.submissions.metadata import check_metadata, metadata_toml
 from simulator.submissions.strict_json import Refused, parse_object
@@ -133,10 +133,5 @@ def write_bundle(packed: Packed, folder: Path) -> Path:
             entry.external_attr = 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             bundle.writestr(entry, content)
-    try:
-        make_folders(folder)
-        target.write_bytes(packing.getvalue())
-    except OSError as error:
-        target.unlink(missing_ok=True)
-        raise disk_error(error, target) from error
+    replace_file(target, packing.getvalue())
     return target
