@@ -25,10 +25,10 @@ import altair as alt
 import numpy as np
 from scipy.stats import rankdata
 
+from simulator.arrays import Bools, Floats
 from simulator.generated.calibration import outlines
 from simulator.generated.cells import CELLS, SIZES, Cell
 from simulator.generated.confidence import GROUP_TOKENS, LOWEST_GROUP_AUROC
-from simulator.generated.draws import Bools, Floats
 from simulator.generated.pools import PROBE_TOKENS, SEED, generated_problems
 
 PAPER = SIZES["paper"]

@@ -15,6 +15,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from simulator.arrays import Bools, Floats, Ints
+
 RESAMPLES = 10_000
 """Number of resamples. The standard error of an interval's ends is then about 0.7% of its width."""
 
@@ -35,9 +37,6 @@ Waiting for several threads takes longer than they save, up to twenty times on a
 
 ROUNDING = 1e-12
 """Tolerance for rounding errors at an interval's end that is exactly zero."""
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +356,7 @@ def pass_at_k(n: npt.ArrayLike, c: npt.ArrayLike, k: int) -> Floats:
     return np.where(traces - correct < k, 1.0, np.minimum(chance, 1.0))
 
 
-def pareto_front(tokens: npt.ArrayLike, accuracy: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+def pareto_front(tokens: npt.ArrayLike, accuracy: npt.ArrayLike) -> Bools:
     """Return the mask of methods on the Pareto front.
 
     No other method is as good in both tokens and accuracy and better in one. `tokens` (fewer is
@@ -374,5 +373,5 @@ def pareto_front(tokens: npt.ArrayLike, accuracy: npt.ArrayLike) -> npt.NDArray[
     best = np.full(len(costs), -np.inf)
     np.maximum.at(best, group, score)
     best_cheaper = np.concatenate([[-np.inf], np.maximum.accumulate(best)[:-1]])[: len(costs)]
-    front: npt.NDArray[np.bool_] = (score == best[group]) & (score > best_cheaper[group])
+    front: Bools = (score == best[group]) & (score > best_cheaper[group])
     return front

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from simulator.arrays import Floats, Ints
 from simulator.report.paired import difference_of, reduction_of, repeats_of
 from simulator.runs.results import Metric, ProblemSums
-from simulator.statistics import ROUNDING, SEED, Bootstrap, Floats, Ints, Resampled, average
+from simulator.statistics import ROUNDING, SEED, Bootstrap, Resampled, average
 
 
 class PoolKey(NamedTuple):

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from simulator.arrays import Bools, Floats, Ints
 from simulator.generated.cells import Cell, Size
-from simulator.generated.draws import Bools, Floats, Ints, evenly, normal, zipf
+from simulator.generated.draws import evenly, normal, zipf
 from simulator.generated.shape import WRONG_ANSWERS, Shape, shapes
 
 RIGHT_DECILES = (0.375, 0.697, 0.808, 0.852, 0.93, 0.953, 0.989, 0.992, 1.0, 1.0, 1.0)

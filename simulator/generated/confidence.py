@@ -14,9 +14,10 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from simulator.arrays import Floats
 from simulator.generated.calibration import Outline
 from simulator.generated.cells import Size
-from simulator.generated.draws import BITS, Floats, normal_table, sixteen_bits
+from simulator.generated.draws import BITS, normal_table, sixteen_bits
 
 LOWEST_GROUP_AUROC = 0.70
 """Chance that, of a right and a wrong trace of one problem, the right one has the higher lowest

@@ -12,9 +12,7 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from simulator.arrays import Floats, Ints
 
 BITS = 1 << 16
 """Number of values of `sixteen_bits`."""

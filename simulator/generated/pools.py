@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from simulator.arrays import Ints
 from simulator.errors import UserError
 from simulator.generated.calibration import CHOICES, Outline, outlines
 from simulator.generated.cells import (
@@ -19,7 +20,7 @@ from simulator.generated.cells import (
     Cell,
     Size,
 )
-from simulator.generated.draws import Ints, normal
+from simulator.generated.draws import normal
 from simulator.generated.probing import NOTHING, probe
 from simulator.generated.shape import WRONG_ANSWERS
 from simulator.generated.text import texts

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.generated.draws import TINY, Floats, Ints, zipf
+from simulator.arrays import Floats, Ints
+from simulator.generated.draws import TINY, zipf
 
 WANDER_ANSWERS = 250
 WANDER_LEAVE = 1.8

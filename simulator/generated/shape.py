@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.generated.draws import Bools, Floats, correlated, evenly, normal
+from simulator.arrays import Bools, Floats
+from simulator.generated.draws import correlated, evenly, normal
 
 ACCURACY_KNOTS = (0.0, 0.85, 0.95, 0.99, 1.0)
 """Accuracies at which `LOG_TOKENS` and `SETTLE_LOGIT` are given."""

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from simulator.arrays import Floats, Ints
 from simulator.generated.calibration import Outline
-from simulator.generated.draws import Floats, Ints
 
 _TOPIC_LIST = """
     algebra angles area asymptotics averages bijections bounds cases centroids chords circles

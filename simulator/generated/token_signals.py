@@ -11,10 +11,11 @@ from functools import cache
 
 import numpy as np
 
+from simulator.arrays import Floats
 from simulator.generated.calibration import Outline
 from simulator.generated.cells import Size
 from simulator.generated.confidence import HIGHEST, confidences
-from simulator.generated.draws import Floats, normal_table, sixteen_bits
+from simulator.generated.draws import normal_table, sixteen_bits
 
 TOP_K = 20
 """Number of probabilities of a token that its entropy is over."""

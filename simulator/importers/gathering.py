@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from simulator.errors import UserError, nearest
 from simulator.importers.importer import (
+    NO_TRACE,
     BadRow,
     Faults,
     ImportOptions,
@@ -140,32 +141,26 @@ class _Gathering:
 
     def add(self, item: Item) -> None:
         """Add the traces of an item to its problem."""
-        try:
+        with self.faults.rejecting(item.where):
             if item.fault is not None:
                 raise item.fault
             about = self.source.about(item)
             if about is None:
                 return
             problem = self._problem(about, item.where)
-            parts = list(self.source.parts(item))
-        except BadRow as fault:
-            self.faults.reject(item.where, fault)
-            return
-        for where, part in parts:
-            try:
-                draft = self.source.draft(part)
-                trace_id = _trace_id(draft, problem)
-                self._check_like_first(draft, about, where)
-            except BadRow as fault:
-                self.faults.reject(where, fault)
-                continue
-            trace = draft.trace
-            trace.trace_id = trace_id
-            problem.ids.add(trace_id)
-            problem.next_id = max(problem.next_id, trace_id + 1)
-            self.counted = self.counted and trace.counted
-            self.exact = self.exact and trace.token_ends is not None
-            problem.traces.append((trace, self.shelf.put(trace)))
+            for where, part in list(self.source.parts(item)):
+                with self.faults.rejecting(where):
+                    self._add_trace(self.source.draft(part), problem, about, where)
+
+    def _add_trace(self, draft: Draft, problem: _Problem, about: About, where: str) -> None:
+        trace = draft.trace
+        trace.trace_id = _trace_id(draft, problem)
+        self._check_like_first(draft, about, where)
+        problem.ids.add(trace.trace_id)
+        problem.next_id = max(problem.next_id, trace.trace_id + 1)
+        self.counted = self.counted and trace.counted
+        self.exact = self.exact and trace.token_ends is not None
+        problem.traces.append((trace, self.shelf.put(trace)))
 
     def _problem(self, about: About, where: str) -> _Problem:
         key = about.problem_id or about.question
@@ -206,8 +201,7 @@ class _Gathering:
         """Return the problems that have traces, with their ids."""
         for key, problem in self.by_key.items():
             if not problem.traces:
-                reason = "problem without a usable trace"
-                self.faults.leave_out(reason, f"{problem.first}: problem {key[:60]}: {reason}")
+                self.faults.leave_out(f"{problem.first}: problem {key[:60]}", NO_TRACE)
         usable = {key: problem for key, problem in self.by_key.items() if problem.traces}
         if "problem_id" in self.fields:
             return sorted(usable.items())

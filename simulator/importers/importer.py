@@ -6,13 +6,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Floats
 from simulator.errors import UserError
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import ProblemRecord
@@ -29,6 +30,8 @@ CHARACTERS_PER_TOKEN = 4
 """The rule of thumb for estimating a text's length in tokens."""
 
 DROP_HINT = "or leave such rows out with --drop-bad-rows"
+
+NO_TRACE = "problem without a usable trace"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CORRECT = {"c", "correct", "true", "1", "yes"}
@@ -91,18 +94,25 @@ class Faults:
         self.dropped: Counter[str] = Counter()
         self.examples: list[str] = []
 
+    @contextmanager
+    def rejecting(self, where: str) -> Iterator[None]:
+        """Reject the row at this place if what is done with it raises `BadRow`."""
+        try:
+            yield
+        except BadRow as fault:
+            self.reject(where, fault)
+
     def reject(self, where: str, fault: BadRow) -> None:
         """Count a bad row, or raise `UserError` with its place and remedy."""
-        message = f"{where}: {fault.reason}{fault.value}"
         if not self.drop:
-            raise UserError(f"{message}; {fault.remedy}, {DROP_HINT}")
-        self.leave_out(fault.reason, message)
+            raise UserError(f"{where}: {fault.reason}{fault.value}; {fault.remedy}, {DROP_HINT}")
+        self.leave_out(where, fault.reason, fault.value)
 
-    def leave_out(self, reason: str, message: str) -> None:
+    def leave_out(self, where: str, reason: str, detail: str = "") -> None:
         """Count a row that is left out whatever `drop` says."""
         self.dropped[reason] += 1
         if self.dropped[reason] <= SHOWN_ROWS:
-            self.examples.append(message)
+            self.examples.append(f"{where}: {reason}{detail}")
 
 
 def token_count(value: object, what: str, *, least: int = 1) -> int:
@@ -117,6 +127,13 @@ def token_count(value: object, what: str, *, least: int = 1) -> int:
     if value > MAX_TOKENS:
         raise BadRow(f"{what} is too large", remedy, value)
     return int(value)
+
+
+def checked(value: Any, kind: Any, reason: str, remedy: str) -> Any:
+    """Return a value if it has this type. Raises `BadRow` otherwise."""
+    if not isinstance(value, kind):
+        raise BadRow(reason, remedy, value)
+    return value
 
 
 def storable(text: str) -> str:
@@ -148,6 +165,14 @@ def verdict(value: object) -> bool | None:
     return False if word in _INCORRECT else None
 
 
+def checked_verdict(value: object, remedy: str) -> bool:
+    """Parse a grade as `verdict` does. Raises `BadRow` for anything else."""
+    graded = verdict(value)
+    if graded is None:
+        raise BadRow("grade is neither right nor wrong", remedy, value)
+    return graded
+
+
 def infer_kind(gold_answers: Iterable[str]) -> str:
     """Return `choice` if every gold answer is one capital letter, else `math`."""
     gold = list(gold_answers)
@@ -158,16 +183,6 @@ def refuse_map(options: ImportOptions, name: str) -> None:
     """Raise `UserError` for column names given with a format whose fields are fixed."""
     if options.field_map:
         raise UserError(f"{name} files have fixed fields; remove --map, or import them as jsonl")
-
-
-def with_traces(problems: list[ProblemRecord], faults: Faults, where: str) -> list[ProblemRecord]:
-    """Sort problems by id, and leave out those that lost all their traces."""
-    kept = sorted((p for p in problems if p.traces), key=lambda problem: problem.problem_id)
-    for problem in problems:
-        if not problem.traces:
-            reason = "problem without a usable trace"
-            faults.leave_out(reason, f"{where}: problem {problem.problem_id}: {reason}")
-    return kept
 
 
 def _shorten(value: Any, limit: int = 60) -> str:
@@ -218,7 +233,7 @@ def files_in(
     return files
 
 
-def finite_numbers(given: Sequence[Any], what: str, remedy: str) -> npt.NDArray[np.float64]:
+def finite_numbers(given: Sequence[Any], what: str, remedy: str) -> Floats:
     """Convert numbers to an array. Raises `BadRow` for a value that is not a finite number."""
     if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
         raise BadRow(f"{what} holds something that is not a number", remedy)

@@ -122,8 +122,6 @@ def _line(line: bytes, path: Path, where: str) -> Item:
 
 def _members(path: Path, inside: str | None) -> Iterator[tuple[Item, float]]:
     text = read_text(path)
-    if not text.strip():
-        raise UserError(f"{path}: the file is empty; {AGAIN}")
     try:
         yield from _scan(path, text, inside)
     except (json.JSONDecodeError, RecursionError, ValueError):

@@ -14,10 +14,7 @@ AGAIN = "download or export it again"
 
 def read_json(path: Path) -> Any:
     """Read the value of a JSON file; raise `UserError` if it cannot be read."""
-    text = read_text(path)
-    if not text.strip():
-        raise UserError(f"{path}: the file is empty; {AGAIN}")
-    fault = json_fault(text)
+    fault = json_fault(read_text(path))
     if isinstance(fault, str):
         raise UserError(f"{path}: {fault}; {AGAIN}")
     return fault[0]
@@ -39,18 +36,21 @@ def json_fault(text: str) -> str | tuple[Any]:
 
 
 def read_text(path: Path) -> str:
-    """Read a UTF-8 file without its byte order mark; raise `UserError` if it cannot be read."""
+    """Read UTF-8 without its byte order mark; raise `UserError` if unreadable or empty."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from None
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise UserError(
             f"{path}: line {line}: not UTF-8; convert the file (iconv -t utf-8) or {AGAIN}"
         ) from None
+    if not text.strip():
+        raise UserError(f"{path}: the file is empty; {AGAIN}")
+    return text
 
 
 def unreadable(path: Path, error: OSError) -> UserError:

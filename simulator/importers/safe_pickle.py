@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Array
 from simulator.errors import UserError
 from simulator.importers.json_files import AGAIN, unreadable
 
@@ -447,7 +447,7 @@ def _scalar(dtype: Any, content: Any) -> Any:
     return _array(content, dtype, (), "C").item()
 
 
-def _array(content: Any, dtype: Any, shape: Any, order: Any) -> npt.NDArray[Any]:
+def _array(content: Any, dtype: Any, shape: Any, order: Any) -> Array:
     """Make an array from the bytes in the file; ValueError if they do not fit dtype and shape."""
     fit = (
         type(dtype) is _Dtype

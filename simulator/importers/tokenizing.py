@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Ints
 from simulator.errors import UserError, one_line
 from simulator.importers.importer import Reading, drained
 from simulator.importers.json_files import unreadable
@@ -56,7 +56,7 @@ class Tokenizer:
         """Name and hash of the tokenizer, for `pool.json`."""
         return f"{self.name} sha256:{self.sha256}"
 
-    def token_ends(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64]]:
+    def token_ends(self, texts: Sequence[str]) -> list[Ints]:
         """Compute the token ends of each text, in characters, on all cores.
 
         Ends ascend (not strictly) and the last is the text's length. A character of several tokens
@@ -70,7 +70,7 @@ class Tokenizer:
         return ends
 
 
-def _ends(offsets: list[tuple[int, int]], length: int) -> npt.NDArray[np.int64]:
+def _ends(offsets: list[tuple[int, int]], length: int) -> Ints:
     flat = np.fromiter(chain.from_iterable(offsets), dtype=np.int64, count=2 * len(offsets))
     ends = flat[1::2].copy()
     if len(ends):

@@ -112,8 +112,7 @@ class _Clusters:
         shuffled: Ints = rng.permutation(self._placed)
         if len(self.sizes) == 1:
             return shuffled
-        by_cluster: Ints = shuffled[self._narrow[shuffled].argsort(kind="stable")]
-        return by_cluster
+        return shuffled[self._narrow[shuffled].argsort(kind="stable")]
 
     def place(self, trace: int, home: int) -> None:
         """Put the next trace into a cluster; `home` opens a new one if it is the next number."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Floats
 from simulator.policy.sampler import Traces
 
 TRACE_MEASURES = ("mean", "tail", "bottom", "lowest")
 """Names of the trace measures of arXiv 2508.15260, section 3.1."""
 
 
-def trace_confidence(traces: Traces, measure: str, window: int) -> npt.NDArray[np.float64]:
+def trace_confidence(traces: Traces, measure: str, window: int) -> Floats:
     """Compute a trace measure of arXiv 2508.15260, section 3.1, shape (len(traces),).
 
     `mean` of all tokens; `tail`, the last `window` tokens; `bottom`, the mean of the lowest 10% of

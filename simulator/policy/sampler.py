@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from simulator.arrays import Bools, Floats, Ints
+from simulator.arrays import Array, Bools, Floats, Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import NEVER, StopRule, check_rule
@@ -37,7 +37,7 @@ class Traces:
     @overload
     def __getitem__(self, key: int) -> Trace: ...
     @overload
-    def __getitem__(self, key: slice | Sequence[Any] | npt.NDArray[Any]) -> Traces: ...
+    def __getitem__(self, key: slice | Sequence[Any] | Array) -> Traces: ...
     def __getitem__(self, key: Any) -> Trace | Traces:
         if isinstance(key, bool | np.bool_):
             raise SamplerError(f"traces[{key}]: a mask needs one element for each trace")
@@ -83,7 +83,7 @@ class Traces:
         return self._engine.stopped[self._index]
 
     @property
-    def answer(self) -> npt.NDArray[np.int32]:
+    def answer(self) -> Ints32:
         """Class of each final answer; −1 if there is none or the trace is unfinished."""
         return self._engine.answer[self._index]
 
@@ -311,7 +311,7 @@ class Sampler:
         """Prune these traces; they cannot be decoded again."""
         _open(self._engine).stop(_index_of(traces, self._engine))
 
-    def probe(self, traces: Selection) -> npt.NDArray[np.int32]:
+    def probe(self, traces: Selection) -> Ints32:
         """Return the answer that each trace would give if it were cut now.
 
         Answer classes, shape (len(traces),); −1 for no answer yet. A finished trace gives its final

@@ -9,10 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-import numpy as np
-import numpy.typing as npt
-
-from simulator.arrays import Bools, Floats, Ints
+from simulator.arrays import Bools, Floats, Ints, Ints32
 from simulator.rules.stop_rules import StopRule
 
 
@@ -34,7 +31,7 @@ class VisibleEngine(Protocol):
     num_tokens: Ints
     finished: Bools
     stopped: Bools
-    answer: npt.NDArray[np.int32]
+    answer: Ints32
 
     @property
     def budget(self) -> int: ...
@@ -54,7 +51,7 @@ class VisibleEngine(Protocol):
         self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
     ) -> Ints: ...
     def stop(self, index: Ints) -> None: ...
-    def probe(self, index: Ints) -> npt.NDArray[np.int32]: ...
+    def probe(self, index: Ints) -> Ints32: ...
     def texts(self, index: Ints) -> list[str]: ...
     def token_signal(self, signal: str, number: int) -> Floats: ...
     def mean_signal(self, signal: str, index: Ints, window: int | None) -> Floats: ...

@@ -7,10 +7,11 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
+from simulator.arrays import Ints32
 from simulator.policy.sampler import Traces
 from simulator.signals import NO_ANSWER
 
-Votes = Traces | npt.NDArray[np.int32]
+Votes = Traces | Ints32
 """Traces, whose answers are the votes, or answer classes; −1 does not count as a vote."""
 
 

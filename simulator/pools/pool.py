@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
 from simulator.signals import TOKEN_SIGNALS
 from simulator.storage import read_versioned, reading
+
+T = TypeVar("T")
 
 FORMAT = 1
 """Version of the pool format; a reader refuses a pool with a newer one."""
@@ -269,6 +271,13 @@ class StoredProblem:
     prepared: dict[Any, Any] = field(default_factory=dict)
     """Per-problem cache of token signals and derived data (rules, engine, lock step)."""
 
+    def cached(self, key: Any, make: Callable[[], T]) -> T:
+        """Return the element of `prepared` with this key, made on first use."""
+        if key not in self.prepared:
+            self.prepared[key] = make()
+        value: T = self.prepared[key]
+        return value
+
     def fresh(self) -> StoredProblem:
         """Return a copy of the problem with nothing read or cached yet."""
         return replace(self, prepared={})
@@ -304,10 +313,7 @@ class StoredProblem:
 
     def token_signal(self, name: str) -> TokenValues:
         """Return a token signal of each trace, read on first use."""
-        if name not in self.prepared:
-            self.prepared[name] = self._read_token_signal(name)
-        values: TokenValues = self.prepared[name]
-        return values
+        return self.cached(name, lambda: self._read_token_signal(name))
 
     def _read_token_signal(self, name: str) -> TokenValues:
         column = self.pool.read_signal(name, self.index, [name])[name]

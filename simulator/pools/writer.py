@@ -110,15 +110,11 @@ class PoolWriter:
             else:
                 self._close_quietly()
         except OSError as failure:
-            self._remove_temporary()
             raise disk_error(failure, self.path) from failure
-        except BaseException:
-            self._remove_temporary()
-            raise
-        if error is not None:
-            self._remove_temporary()
-            if isinstance(error, OSError) and error.errno in WRITE_FAULTS:
-                raise disk_error(error, self.path) from error
+        finally:
+            self._remove_temporary()  # gone already if it was renamed
+        if isinstance(error, OSError) and error.errno in WRITE_FAULTS:
+            raise disk_error(error, self.path) from error
 
     def add(self, problem: ProblemRecord) -> None:
         """Group, grade and write one problem.

@@ -379,10 +379,8 @@ class Engine:
     ) -> Floats:
         """Return `of(row, tokens)` of each trace; that of whole traces is cached per problem."""
         self._need({measure[1]})
-        prepared = self.problem.prepared
-        if measure not in prepared:
-            prepared[measure] = np.full(len(self.problem.lengths), np.nan)
-        whole: Floats = prepared[measure]
+        traces = len(self.problem.lengths)
+        whole = self.problem.cached(measure, lambda: np.full(traces, np.nan))
         rows = self.order[index]
         values = np.where(self.finished[index], whole[rows], np.nan)
         for place in np.flatnonzero(np.isnan(values)).tolist():

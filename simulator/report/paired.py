@@ -9,8 +9,9 @@ from operator import add
 
 import numpy as np
 
+from simulator.arrays import Ints
 from simulator.runs.results import Metric, ProblemSums
-from simulator.statistics import SEED, Bootstrap, Ints, Resampled, average, bootstrap
+from simulator.statistics import SEED, Bootstrap, Resampled, average, bootstrap
 
 
 @dataclass(frozen=True, slots=True)

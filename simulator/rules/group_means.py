@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from simulator.arrays import Array, Bools, Floats, Ints
+
 if TYPE_CHECKING:
     from simulator.pools.pool import StoredProblem
 
 Stored = npt.NDArray[np.uint16] | npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
 
 BELOW, ABOVE = -1, 1
 """Sides of a threshold."""
@@ -47,7 +48,7 @@ def _sum_type(stored: Stored, window: int) -> Any:
     return np.uint32 if window <= _UINT32_WINDOW else np.uint64
 
 
-def group_sums(stored: Stored, window: int) -> npt.NDArray[Any]:
+def group_sums(stored: Stored, window: int) -> Array:
     """Return each group's sum in stored units, shape (tokens - window + 1,), empty if short.
 
     Element i is the group that ends with token `window + i`.
@@ -56,11 +57,10 @@ def group_sums(stored: Stored, window: int) -> npt.NDArray[Any]:
         return np.empty(0)
     sums = np.zeros(len(stored) + 1, dtype=_sum_type(stored, window))
     np.cumsum(stored, dtype=sums.dtype, out=sums[1:])
-    groups: npt.NDArray[Any] = sums[window:] - sums[:-window]
-    return groups
+    return sums[window:] - sums[:-window]
 
 
-def groups_past(stored: Stored, threshold: float, window: int, side: int) -> npt.NDArray[np.bool_]:
+def groups_past(stored: Stored, threshold: float, window: int, side: int) -> Bools:
     """Check which groups are on that side of `threshold`, not at it; shape as `group_sums`."""
     return group_sums(stored, window) / (side * _scale(stored) * window) > side * threshold
 
@@ -183,12 +183,12 @@ class Scratch:
         self.groups = np.empty(self.piece, dtype=kind)
 
 
-def _reversed(sums: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _reversed(sums: Array) -> Array:
     """Return numbers in the opposite order of `sums`; unsigned ones cannot be negated."""
     return -sums if sums.dtype == np.float64 else ~sums
 
 
-def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _falls(values: Array) -> Ints:
     """Return the positions of the new minima of `values`, the first element included.
 
     Most values are far above the minimum so far, so whole blocks are compared with it first.
@@ -202,7 +202,7 @@ def _falls(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return places[_new_minima(values[places])]
 
 
-def _new_minima(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+def _new_minima(values: Array) -> Ints:
     """Return the positions of the new minima, comparing every element."""
     running = np.minimum.accumulate(values)
     new = np.empty(len(values), dtype=np.bool_)
@@ -231,10 +231,7 @@ def staircases(problem: StoredProblem, signal: str, window: int, side: int = BEL
     # Memory grows with the window, and all windows longer than every trace are alike: no groups.
     window = min(window, int(problem.lengths.max(initial=0)) + 1)
     key = (Staircases, signal, window, side)
-    if key not in problem.prepared:
-        problem.prepared[key] = Staircases(problem, signal, window, side)
-    found: Staircases = problem.prepared[key]
-    return found
+    return problem.cached(key, lambda: Staircases(problem, signal, window, side))
 
 
 def lowest_group(

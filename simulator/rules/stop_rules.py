@@ -72,9 +72,7 @@ class StopRule:
 
     def prepared(self, problem: StoredProblem) -> Any:
         """Return the result of `prepare` for a problem, computed once."""
-        if self not in problem.prepared:
-            problem.prepared[self] = self.prepare(problem)
-        return problem.prepared[self]
+        return problem.cached(self, lambda: self.prepare(problem))
 
     def prepare(self, problem: StoredProblem) -> Any:
         """Precompute data that makes `halts_at` fast for any repeat."""
@@ -119,8 +117,7 @@ class ProbesAgree(StopRule):
     in_a_row: int
 
     def __post_init__(self) -> None:
-        _check_count("ProbesAgree", "in_a_row", self.in_a_row)
-        object.__setattr__(self, "in_a_row", min(int(self.in_a_row), NEVER))
+        _set_count(self, "in_a_row")
 
     @property
     def requires(self) -> frozenset[str]:
@@ -159,12 +156,11 @@ class _GroupRule(StopRule):
         name = type(self).__name__
         if self.signal not in tuple(TOKEN_SIGNALS):
             raise ValueError(f"{name}: {unknown_signal(self.signal)}")
-        _check_count(name, "window", self.window)
+        _set_count(self, "window")
         numbers = float | int | np.floating | np.integer
         if not isinstance(self.threshold, numbers) or math.isnan(self.threshold):
             raise ValueError(f"{name}: threshold {self.threshold!r} is not a number")
         object.__setattr__(self, "threshold", float(self.threshold))  # `wire` sends no numpy floats
-        object.__setattr__(self, "window", min(int(self.window), NEVER))
 
     @property
     def requires(self) -> frozenset[str]:
@@ -274,14 +270,13 @@ class ReasoningWords(_TextRule):
     words: tuple[str, ...] = REASONING_WORDS
 
     def __post_init__(self) -> None:
-        _check_count("ReasoningWords", "k", self.k)
+        _set_count(self, "k")
         if isinstance(self.words, str) or not self.words:
             raise ValueError("ReasoningWords: give words as a tuple of texts")
         words = tuple(self.words)
         for word in words:
             if not isinstance(word, str) or not re.fullmatch(r"\w+", word):
                 raise ValueError(f"ReasoningWords: {word!r} is not a single word")
-        object.__setattr__(self, "k", min(int(self.k), NEVER))
         object.__setattr__(self, "words", words)
 
     def _tokens_until(self, text: str, token_ends: Ints) -> int | None:
@@ -319,10 +314,13 @@ class TextMatches(_TextRule):
         return f"TextMatches({self.pattern!r})"
 
 
-def _check_count(rule: str, name: str, count: object) -> None:
-    """Check that a count is a whole number of 1 or more; raise ValueError otherwise."""
+def _set_count(rule: StopRule, name: str) -> None:
+    """Make a rule's count a plain int, at most `NEVER`; raise ValueError for one below 1."""
+    count = getattr(rule, name)
     if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
-        raise ValueError(f"{rule}: {name} is {count!r:.60}; give a whole number of 1 or more")
+        kind = type(rule).__name__
+        raise ValueError(f"{kind}: {name} is {count!r:.60}; give a whole number of 1 or more")
+    object.__setattr__(rule, name, min(int(count), NEVER))
 
 
 RULES: dict[str, type[StopRule]] = {

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from simulator.arrays import Floats
 from simulator.errors import UserError
 from simulator.importers import safe_pickle
 from simulator.importers.extraction import extract_boxed
 from simulator.importers.importer import (
+    NO_TRACE,
     BadRow,
     Faults,
     ImportOptions,
@@ -124,15 +125,12 @@ class _Importer:
             self.next_trace = 0
             for path in paths:
                 self.options.progress(f"reading {path.name}", done / len(self.files))
-                try:
+                with faults.rejecting(str(path)):
                     problem = self.problem(path, number, f"{number:0{width}d}", problem)
-                except BadRow as fault:
-                    faults.reject(str(path), fault)
             if problem is not None and problem.traces:
                 yield problem
             else:
-                reason = "problem without a usable trace"
-                faults.leave_out(reason, f"{paths[0]}: {reason}")
+                faults.leave_out(str(paths[0]), NO_TRACE)
         self.reading.notes.extend(self.notes())
 
     def notes(self) -> Iterator[str]:
@@ -157,9 +155,7 @@ class _Importer:
         self, path: Path, number: int, problem_id: str, before: ProblemRecord | None
     ) -> ProblemRecord:
         """Read one file's problem, and add its traces to those of the files before it."""
-        content = safe_pickle.load(path)
-        if not isinstance(content, dict):
-            raise BadRow(f"holds {_kind(content)}, not a dict", _LIKE_RELEASED)
+        content = _typed(safe_pickle.load(path), dict, "holds {}, not a dict")
         self.check_model(path, content.get("config"))
         qid = content.get("qid", number)
         if type(qid) is not int or qid != number:
@@ -169,9 +165,7 @@ class _Importer:
         gold = answer_text(_leaf(content.get("ground_truth"), "ground_truth"), "ground_truth")
         if gold is None:
             raise BadRow("ground_truth is empty", "give each file its problem's gold answer")
-        question = content.get("question")
-        if not isinstance(question, str | None):
-            raise BadRow(f"question is {_kind(question)}, not a text", _LIKE_RELEASED)
+        question = _typed(content.get("question"), str | None, "question is {}, not a text")
         question = None if question is None else storable(question)
         if before is None:
             kind = self.options.answer_kind or infer_kind([gold])
@@ -204,8 +198,7 @@ class _Importer:
         if traces is None:
             parts = [content.get("warmup_traces"), content.get("final_traces")]
             traces = [each for part in parts if isinstance(part, list) for each in part]
-        if not isinstance(traces, list):
-            raise BadRow(f"all_traces is {_kind(traces)}, not a list", _LIKE_RELEASED)
+        _typed(traces, list, "all_traces is {}, not a list")
         warmup = content.get("warmup_traces")
         warmed_up = len(warmup) if isinstance(warmup, list) else 0
         mode = content.get("mode")
@@ -241,20 +234,14 @@ class _Importer:
 
         `bar` is the confidence bar in force while the trace was generated, if there was one.
         """
-        if not isinstance(given, dict):
-            raise BadRow(f"trace is {_kind(given)}, not a dict", _LIKE_RELEASED)
-        text = given.get("text")
-        if not isinstance(text, str):
-            raise BadRow(f"text is {_kind(text)}, not a text", _LIKE_RELEASED)
-        text = storable(text)
+        _typed(given, dict, "trace is {}, not a dict")
+        text = storable(_typed(given.get("text"), str, "text is {}, not a text"))
         token_ids = given.get("token_ids")
         ids = len(token_ids) if isinstance(token_ids, list | tuple | np.ndarray) else None
         num_tokens = token_count(_leaf(given.get("num_tokens", ids), "num_tokens"), "num_tokens")
         if ids not in (None, num_tokens):
             raise BadRow("token_ids and num_tokens differ", _LIKE_RELEASED, (ids, num_tokens))
-        reason = given.get("stop_reason")
-        if not isinstance(reason, str | None):
-            raise BadRow(f"stop_reason is {_kind(reason)}, not a text", _LIKE_RELEASED)
+        reason = _typed(given.get("stop_reason"), str | None, "stop_reason is {}, not a text")
         early = None
         if reason not in _ENDS:
             early = reason[:40] if reason[:40].isprintable() else "unprintable reason"
@@ -282,7 +269,7 @@ class _Importer:
         return early, record
 
 
-def _confidence(given: Any, num_tokens: int) -> npt.NDArray[np.float64] | None:
+def _confidence(given: Any, num_tokens: int) -> Floats | None:
     """Check confidences, shape (num_tokens,); None if there are none."""
     remedy = "give one number per token"
     if given is None or (isinstance(given, list | tuple) and not given):
@@ -304,6 +291,13 @@ def _leaf(value: Any, what: str = "value") -> Any:
     if type(value) in (str, int, float, bool, type(None)):
         return value
     raise BadRow(f"{what} is {_kind(value)}", _LIKE_RELEASED)
+
+
+def _typed(value: Any, kind: Any, fault: str) -> Any:
+    """Return a value if it has this type. Raises `BadRow`, which names the type that it has."""
+    if not isinstance(value, kind):
+        raise BadRow(fault.format(_kind(value)), _LIKE_RELEASED)
+    return value
 
 
 def _kind(value: Any) -> str:

@@ -91,16 +91,16 @@ def _open_pair(folder: Path, given: Path) -> Log:
     usage = header.get("stats")
     for key in ("model_usage", model, "output_tokens"):
         usage = usage.get(key) if isinstance(usage, dict) else None
-    samples = []
-    for number, item in enumerate(summaries):
-        samples.append(_summary(_object(item, summaries_path, f"sample {number}"), summaries_path))
     return Log(
         path=summaries_path,
         model=model,
         task=str(run.get("task")),
         identity=f"{run.get('run_id')} {run.get('task_id')} {run.get('created')}",
         output_tokens=usage if isinstance(usage, int) and usage > 0 else None,
-        samples=samples,
+        samples=[
+            _summary(_object(item, summaries_path, f"sample {number}"), summaries_path)
+            for number, item in enumerate(summaries)
+        ],
     )
 
 

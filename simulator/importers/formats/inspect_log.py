@@ -16,6 +16,7 @@ from simulator.importers.extraction import extract_answer
 from simulator.importers.formats.inspect_files import Log, Sample, open_log
 from simulator.importers.importer import (
     CHARACTERS_PER_TOKEN,
+    NO_TRACE,
     BadRow,
     Faults,
     ImportOptions,
@@ -27,7 +28,6 @@ from simulator.importers.importer import (
     storable,
     token_count,
     verdict,
-    with_traces,
 )
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import ProblemRecord, TraceRecord
@@ -76,18 +76,18 @@ def read(options: ImportOptions) -> Reading:
         accuracies.add(accuracy)
         notes.append(note)
         for each in usable:
-            try:
+            with faults.rejecting(each.where):
                 _add(problems, each, scorers, counted=accuracy == "total")
-            except BadRow as fault:
-                faults.reject(each.where, fault)
         first_trace = max((each.trace_id + 1 for each in usable), default=first_trace)
     kind = options.answer_kind or infer_kind(problem.gold_answer for problem in problems.values())
     for problem in problems.values():
         problem.answer_kind = kind
+        if not problem.traces:
+            faults.leave_out(f"{options.paths[0]}: problem {problem.problem_id}", NO_TRACE)
     if len(scorers) > 1:
         notes.append(f"grades compared with those of the scorers {', '.join(sorted(scorers))}")
     notes.append("visible text only: hidden reasoning is not included")
-    usable_problems = with_traces(list(problems.values()), faults, str(options.paths[0]))
+    usable_problems = [problem for _, problem in sorted(problems.items()) if problem.traces]
     return Reading(
         problems=drained(usable_problems),
         total=len(usable_problems),
@@ -126,14 +126,12 @@ def _usable_samples(log: Log, first_trace: int, faults: Faults) -> list[_Usable]
     for sample in log.samples:
         where = f"{log.path}: sample {sample.problem_id}, epoch {sample.epoch}"
         if sample.error is not None:
-            reason = "sample ended in an error"
-            faults.leave_out(reason, f"{where}: {reason} ({sample.error[:80]})")
+            faults.leave_out(where, "sample ended in an error", f" ({sample.error[:80]})")
             continue
         if sample.output_tokens == 0:
-            reason = "sample without any output token"
-            faults.leave_out(reason, f"{where}: {reason}")
+            faults.leave_out(where, "sample without any output token")
             continue
-        try:
+        with faults.rejecting(where):
             if (sample.problem_id, sample.epoch) in seen:
                 raise BadRow("duplicate trace", "keep one sample of an epoch")
             if len(sample.targets) != 1:
@@ -149,11 +147,8 @@ def _usable_samples(log: Log, first_trace: int, faults: Faults) -> list[_Usable]
             num_tokens = 0
             if sample.output_tokens is not None:
                 num_tokens = token_count(sample.output_tokens, "output_tokens")
-        except BadRow as fault:
-            faults.reject(where, fault)
-            continue
-        seen.add((sample.problem_id, sample.epoch))
-        usable.append(_Usable(sample, where, trace_id, gold, num_tokens))
+            seen.add((sample.problem_id, sample.epoch))
+            usable.append(_Usable(sample, where, trace_id, gold, num_tokens))
     return usable
 
 

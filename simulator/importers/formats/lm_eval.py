@@ -22,6 +22,8 @@ from simulator.importers.importer import (
     ImportOptions,
     Reading,
     answer_text,
+    checked,
+    checked_verdict,
     storable,
     verdict,
 )
@@ -191,9 +193,7 @@ class _Reader:
     def draft(self, part: Any) -> Draft:
         """Make the trace of a repeat. Raises `BadRow`."""
         text, filtered, grade = part
-        if not isinstance(text, str):
-            raise BadRow("response is not a text", _AGAIN, text)
-        text = storable(text)
+        text = storable(checked(text, str, "response is not a text", _AGAIN))
         trace = TraceRecord(
             trace_id=-1,
             num_tokens=max(1, round(len(text) / CHARACTERS_PER_TOKEN)),
@@ -209,17 +209,15 @@ class _Reader:
         if column == "":
             return None
         if column is not None:
-            graded = verdict(self._get(sample, "grade", column))
-            if graded is None:
-                remedy = "name another with --map grade=COLUMN"
-                raise BadRow("grade is neither right nor wrong", remedy, dig(sample, column))
+            given = self._get(sample, "grade", column)
+            graded = checked_verdict(given, "name another with --map grade=COLUMN")
             self.metrics.add(column)
             return graded
         for name in METRICS:
-            graded = verdict(sample.get(name))
-            if graded is not None:
+            known = verdict(sample.get(name))
+            if known is not None:
                 self.metrics.add(name)
-                return graded
+                return known
         return None
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:

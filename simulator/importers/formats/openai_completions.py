@@ -22,6 +22,7 @@ from simulator.importers.importer import (
     ImportOptions,
     Reading,
     answer_text,
+    checked,
     storable,
     token_count,
 )
@@ -92,14 +93,10 @@ class _Reader:
 
     def about(self, item: Item) -> About | None:
         """Find the problem of a response; None for a failed request. Raises `BadRow`."""
-        value = item.value
-        if not isinstance(value, dict):
-            raise BadRow("not a response object", _AGAIN, value)
-        if value.get("error") is not None and not _bodies(value):
-            self.failed += 1
-            return None
+        value = checked(item.value, dict, "not a response object", _AGAIN)
         status = dig(value, "response.status_code")
-        if isinstance(status, int) and status != 200:
+        refused = isinstance(status, int) and status != 200
+        if refused or (value.get("error") is not None and not _bodies(value)):
             self.failed += 1
             return None
         _body(value)
@@ -174,8 +171,7 @@ class _Reader:
     def draft(self, part: Any) -> Draft:
         """Make the trace of a choice. Raises `BadRow`."""
         choice, share, alone, prompt = part
-        if not isinstance(choice, dict):
-            raise BadRow("choice is not an object", _AGAIN, choice)
+        checked(choice, dict, "choice is not an object", _AGAIN)
         reasoning, content = _parts(choice)
         tokens = _tokens(choice.get("logprobs"))
         text = f"<think>\n{reasoning}\n</think>\n\n{content}" if reasoning else content
@@ -270,12 +266,11 @@ def _gold_of(options: ImportOptions) -> dict[str, About] | None:
     path = Path(name)
     found: dict[str, About] = {}
     for item in items_of(ImportOptions(paths=(path,))):
-        row = item.value
         try:
             if item.fault is not None:
                 raise item.fault
-            if not isinstance(row, dict):
-                raise BadRow("not an object", "give rows with problem_id and gold_answer", row)
+            remedy = "give rows with problem_id and gold_answer"
+            row = checked(item.value, dict, "not an object", remedy)
             by_name = not {"problem_id", "gold_answer"} & set(row) and item.key is None
             pairs = row.items() if by_name else [(row.get("problem_id", item.key), row)]
             for key, value in pairs:
@@ -334,10 +329,8 @@ def _parts(choice: dict[str, Any]) -> tuple[str, str]:
         parts = [part.get("text") for part in content if isinstance(part, dict)]
         content = "".join(part for part in parts if isinstance(part, str))
     reasoning = message.get("reasoning_content") or message.get("reasoning") or ""
-    if not isinstance(content, str | None):
-        raise BadRow("content is not a text", _AGAIN, content)
-    if not isinstance(reasoning, str):
-        raise BadRow("reasoning is not a text", _AGAIN, reasoning)
+    checked(content, str | None, "content is not a text", _AGAIN)
+    checked(reasoning, str, "reasoning is not a text", _AGAIN)
     return reasoning, content or ""
 
 
@@ -352,8 +345,7 @@ def _tokens(logprobs: Any) -> _Tokens | None:
     """Read the tokens of a choice in either API's form; None if they were not requested."""
     if logprobs is None:
         return None
-    if not isinstance(logprobs, dict):
-        raise BadRow("logprobs are not an object", _AGAIN, logprobs)
+    checked(logprobs, dict, "logprobs are not an object", _AGAIN)
     content = logprobs.get("content")
     if isinstance(content, list):
         if not all(isinstance(each, dict) for each in content):

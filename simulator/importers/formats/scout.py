@@ -21,6 +21,7 @@ from simulator.importers.importer import (
     ImportOptions,
     Reading,
     answer_text,
+    checked,
     refuse_map,
     storable,
     token_count,
@@ -84,16 +85,13 @@ class _Reader:
 
     def about(self, item: Item) -> About:
         """Read the problem. Raises `BadRow`."""
-        fields = item.value
-        if not isinstance(fields, dict):
-            raise BadRow("problem is not an object", _LIKE_PUBLISHED, fields)
+        fields = checked(item.value, dict, "problem is not an object", _LIKE_PUBLISHED)
         gold = answer_text(fields.get("gold_answer"), "gold_answer")
         if gold is None:
             raise BadRow("problem without a gold_answer", _LIKE_PUBLISHED)
         token_count(fields.get("probe_freq"), "probe_freq")
         question = fields.get("question")
-        if not isinstance(question, str | None):
-            raise BadRow("question is not a text", _LIKE_PUBLISHED, question)
+        checked(question, str | None, "question is not a text", _LIKE_PUBLISHED)
         return About(item.key, None if question is None else storable(question), gold)
 
     def parts(self, item: Item) -> Iterator[tuple[str, Any]]:
@@ -110,8 +108,7 @@ class _Reader:
             )
         probes, tokens, final = branch
         num_tokens = token_count(tokens, "token count")
-        if not isinstance(probes, list):
-            raise BadRow("probe answers are not a list", _LIKE_PUBLISHED, probes)
+        checked(probes, list, "probe answers are not a list", _LIKE_PUBLISHED)
         fitting = min(len(probes), int(num_tokens // every))
         trace = TraceRecord(
             trace_id=-1,

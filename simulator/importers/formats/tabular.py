@@ -19,9 +19,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator.answers.equivalence import ANSWER_KINDS
+from simulator.arrays import Floats, Ints
 from simulator.importers.extraction import extract_answer, extract_boxed
 from simulator.importers.field_names import PROBLEM_FIELDS, ROW_FIELDS, TRACE_FIELDS
 from simulator.importers.gathering import MISSING, About, Draft, check_fields, dig, gather
@@ -31,10 +31,11 @@ from simulator.importers.importer import (
     ImportOptions,
     Reading,
     answer_text,
+    checked,
+    checked_verdict,
     finite_numbers,
     storable,
     token_count,
-    verdict,
 )
 from simulator.importers.items import ROW_SUFFIXES, Item, items_of
 from simulator.importers.json_files import AGAIN
@@ -171,9 +172,8 @@ class _Table:
         traces = dig(value, self.by_field["traces"])
         if traces is MISSING:
             raise self._no_column("traces", value)
-        if not isinstance(traces, list):
-            raise BadRow("traces are not a list", _other("traces"), traces)
-        return traces
+        found: list[Any] = checked(traces, list, "traces are not a list", _other("traces"))
+        return found
 
     def _from_lists(self, value: dict[str, Any]) -> list[dict[str, Any]]:
         """Return one object per trace, of the same columns as the item."""
@@ -233,8 +233,7 @@ class _Table:
     def draft(self, part: Any) -> Draft:
         """Make a trace of its sources. Raises `BadRow`."""
         trace, item = part[0], part[-1]
-        if not isinstance(trace, dict):
-            raise BadRow("trace is not an object", "give traces as JSON objects", trace)
+        checked(trace, dict, "trace is not an object", "give traces as JSON objects")
         self._check_same_problem(trace, item)
         values = self._values(TRACE_FIELDS, list(part))
         if not {"answer", "text"} & values.keys():
@@ -287,7 +286,7 @@ class _Table:
                     own,
                 )
 
-    def _token_signals(self, values: dict[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
+    def _token_signals(self, values: dict[str, Any]) -> dict[str, Floats]:
         """Return a trace's token signals: their own columns, else from its log-probabilities."""
         signals = {}
         for name in (name for name in TOKEN_SIGNALS if name in values):
@@ -341,16 +340,11 @@ def _answer(values: dict[str, Any], text: str | None) -> str | None:
 
 
 def _grade(value: Any) -> bool | None:
-    graded = None if value is None else verdict(value)
-    if value is not None and graded is None:
-        remedy = "use true/false, 1/0, C/I, or leave it out with --map grade="
-        raise BadRow("grade is neither right nor wrong", remedy, value)
-    return graded
+    remedy = "use true/false, 1/0, C/I, or leave it out with --map grade="
+    return None if value is None else checked_verdict(value, remedy)
 
 
-def _probes(
-    values: dict[str, Any], num_tokens: int
-) -> tuple[npt.NDArray[np.int64] | None, list[str | None] | None]:
+def _probes(values: dict[str, Any], num_tokens: int) -> tuple[Ints | None, list[str | None] | None]:
     """Return the trace's probe positions, in tokens, and the probes' answers."""
     remedy = "give two lists of one length: tokens generated when probed, and the answers"
     positions, answers = values.get("probe_positions"), values.get("probe_answers")
@@ -374,9 +368,7 @@ def _probes(
 def _text(value: Any, what: str) -> str | None:
     if value is None and what != "text":
         return None
-    if not isinstance(value, str):
-        raise BadRow(f"{what} is not a text", _other(what), value)
-    return storable(value)
+    return storable(checked(value, str, f"{what} is not a text", _other(what)))
 
 
 def _other(name: str) -> str:

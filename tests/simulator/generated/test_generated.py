@@ -16,13 +16,13 @@ from click.testing import CliRunner
 from scipy.stats import rankdata
 
 from simulator.answers.equivalence import last_boxed
+from simulator.arrays import Bools, Floats
 from simulator.commands.data.group import data
 from simulator.errors import UserError
 from simulator.generated import pools
 from simulator.generated.calibration import Outline, outlines
 from simulator.generated.cells import CELLS, SIZES, Cell, select_cells
 from simulator.generated.confidence import GROUP_TOKENS, LOWEST_GROUP_AUROC, confidences
-from simulator.generated.draws import Bools, Floats
 from simulator.generated.pools import SEED, generated_problems, make_pool, pool_folder
 from simulator.generated.text import TOPICS
 from simulator.generated.token_signals import entropy
