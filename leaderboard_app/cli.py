@@ -17,18 +17,14 @@ from simulator.pools.folders import cache_folder, runs_folder
 
 APP = Path(__file__).with_name("app.py")
 
-THEME = {
-    "theme.light.primaryColor": "#0072B2",
-    "theme.dark.primaryColor": "#56B4E9",
-    "theme.baseRadius": "0.4rem",
-}
-
 SETTINGS = {
     "browser.gatherUsageStats": "false",
     "client.toolbarMode": "viewer",
     "server.fileWatcherType": "none",
     "runner.magicEnabled": "false",
-    **THEME,
+    "theme.light.primaryColor": "#0072B2",
+    "theme.dark.primaryColor": "#56B4E9",
+    "theme.baseRadius": "0.4rem",
 }
 """Streamlit settings: no usage statistics, no developer menu, no reload when source files change,
 and no automatic display of bare expressions."""

@@ -40,7 +40,7 @@ def stored_scores(cache: Path, pool: Pool) -> list[StoredScores]:
     for folder in iter_stores(cache):
         try:
             store = open_store(folder)
-            rows = _count_rows(store, pool)
+            rows = count_rows(store, pool)
         except UserError:
             continue
         if rows:
@@ -54,7 +54,7 @@ def stored_scores(cache: Path, pool: Pool) -> list[StoredScores]:
     return found
 
 
-def _count_rows(store: ScoreStore, pool: Pool) -> int:
+def count_rows(store: ScoreStore, pool: Pool) -> int:
     """Count the rows of all parts; a pair counts twice if two processes scored it."""
     rows = 0
     for part in iter_parts(store.pool_folder(pool)):

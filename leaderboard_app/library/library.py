@@ -281,11 +281,12 @@ def _entry(name: str, rows: Sequence[Row], versions: Mapping[str, set[str]]) -> 
         date=_day(first["started_at"]) if is_run else first["date"],
         verified_at=first.get("verified_at"),
         command=first["command"],
-        **{key: first.get(key) for key in _SAID},
+        organisation=first.get("organisation"),
+        paper=first.get("paper"),
+        code=first.get("code"),
+        description=first.get("description"),
+        withdrawn=first.get("withdrawn"),
     )
-
-
-_SAID = ("organisation", "paper", "code", "description", "withdrawn")
 
 
 def _day(moment: str | None) -> str | None:
@@ -373,14 +374,10 @@ def _needs(path: Path, stamp: Stamp) -> tuple[str, ...]:
 def _named_in(module: ast.Module, class_name: str) -> set[str]:
     """Return the texts in `requires = …` in the body of a class."""
     found: set[str] = set()
-    for node in ast.walk(module):
-        if not isinstance(node, ast.ClassDef) or node.name != class_name:
-            continue
-        for line in node.body:
-            targets = (
-                line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
-            )
-            if any(isinstance(each, ast.Name) and each.id == "requires" for each in targets):
-                constants = (part for part in ast.walk(line) if isinstance(part, ast.Constant))
-                found |= {part.value for part in constants if isinstance(part.value, str)}
+    classes = (each for each in ast.walk(module) if isinstance(each, ast.ClassDef))
+    for line in (line for each in classes if each.name == class_name for line in each.body):
+        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
+        if any(isinstance(each, ast.Name) and each.id == "requires" for each in targets):
+            constants = (part for part in ast.walk(line) if isinstance(part, ast.Constant))
+            found |= {part.value for part in constants if isinstance(part.value, str)}
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -104,7 +105,7 @@ def read_answers(library: Library, pool: str) -> PoolAnswers:
     UserError
         The pool's rows cannot be read, though its footers can.
     """
-    try:
+    with readable_pool(pool):
         facts = pool_facts(library.catalogue, pool)
         classes = library.rows(
             "SELECT problem_id, min(answer) AS answer, bool_or(correct) AS correct, "
@@ -119,8 +120,6 @@ def read_answers(library: Library, pool: str) -> PoolAnswers:
             "count(*) AS traces FROM traces WHERE pool = ? GROUP BY ALL ORDER BY ALL",
             [pool],
         )
-    except duckdb.Error as error:
-        raise damaged(pool, error) from None
     grouped: dict[str, list[Row]] = {}
     for row in classes:
         grouped.setdefault(row["problem_id"], []).append(row)
@@ -137,10 +136,19 @@ def read_answers(library: Library, pool: str) -> PoolAnswers:
     return PoolAnswers(facts, votes, lengths, width)
 
 
-def damaged(name: object, error: Exception) -> UserError:
-    """Return the error for a pool whose rows cannot be read, though its footers can."""
-    reason = str(error).splitlines()[0].strip()
-    return UserError(f"{name}: cannot be read ({reason}); deepprune-sim data verify says more")
+@contextmanager
+def readable(what: str, remedy: str = "") -> Iterator[None]:
+    """Raise a `UserError` if a query within fails: `what` cannot be read, why, and the remedy."""
+    try:
+        yield
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0].strip()
+        raise UserError(f"{what} cannot be read ({reason}){remedy}") from None
+
+
+def readable_pool(name: object) -> AbstractContextManager[None]:
+    """Raise a `UserError` if a pool's rows cannot be read, though its footers can."""
+    return readable(f"{name}:", "; deepprune-sim data verify says more")
 
 
 def count_traces(library: Library, pool: str) -> Sequence[int]:
@@ -151,12 +159,10 @@ def count_traces(library: Library, pool: str) -> Sequence[int]:
     UserError
         The pool's files cannot be read.
     """
-    try:
+    with readable_pool(pool):
         rows = library.rows(
             "SELECT count(*) AS n FROM traces WHERE pool = ? GROUP BY problem_id ORDER BY 1", [pool]
         )
-    except duckdb.Error as error:
-        raise damaged(pool, error) from None
     return [row["n"] for row in rows]
 
 
@@ -194,8 +200,7 @@ def expected_vote(votes: Votes, k: int, stream: int = 0) -> float:
         hands = counts[None]
     else:
         rng = np.random.default_rng([SEED, stream, k])
-        drawn = rng.multivariate_hypergeometric([*votes.votes, votes.none], k, size=HANDS)
-        hands = drawn[:, :-1]
+        hands = rng.multivariate_hypergeometric([*votes.votes, votes.none], k, HANDS)[:, :-1]
     return _share_won(hands, right)
 
 
@@ -217,17 +222,14 @@ def shares(votes: Votes) -> Sequence[tuple[str, float, str]]:
     both = list(zip(votes.votes, votes.right, votes.answers, strict=True))
     right = [(count, answer) for count, is_right, answer in both if is_right]
     wrong = [(count, answer) for count, is_right, answer in both if not is_right]
+    others = wrong[1:]
     groups = (
         (RIGHT, right, right[0][1] if right else ""),
         ("commonest wrong", wrong[:1], wrong[0][1] if wrong else ""),
-        ("other wrong", wrong[1:], _counted(len(wrong) - 1) if len(wrong) > 1 else ""),
+        ("other wrong", others, f"{len(others)} answer{'s' * (len(others) > 1)}" * bool(others)),
     )
     found = [
         (kind, sum(count for count, _ in group) / votes.traces, answer)
         for kind, group, answer in groups
     ]
     return [*found, (NO_ANSWER, votes.none / votes.traces, "")]
-
-
-def _counted(answers: int) -> str:
-    return "1 answer" if answers == 1 else f"{answers} answers"

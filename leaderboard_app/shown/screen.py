@@ -20,12 +20,9 @@ from leaderboard_app.library.library import Entry, Library, load, state_of
 from leaderboard_app.shown import charts, submitting
 from leaderboard_app.shown import table as tables
 from leaderboard_app.shown.navigation import HOME, PAGES
-from leaderboard_app.shown.navigation import link as link
 from leaderboard_app.shown.palette import badge_help
 from leaderboard_app.shown.submitting import Places
 from leaderboard_app.shown.table import Order, Table
-
-HERE = Path(__file__).parent
 
 GO = """export default function({ data }) {
   history.pushState({}, '', new URL(data.to, location.href));
@@ -33,7 +30,9 @@ GO = """export default function({ data }) {
 }"""
 
 
-STYLE, SCRIPT = ((HERE / name).read_text(encoding="utf-8") for name in ("table.css", "table.js"))
+STYLE, SCRIPT = (
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("table.css", "table.js")
+)
 
 
 def _component() -> Any:

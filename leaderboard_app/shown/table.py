@@ -127,12 +127,10 @@ def sorted_by(table: Table, order: Order | None) -> Table:
 
     An unknown column leaves the table unchanged.
     """
-    places = [
-        index for index, column in enumerate(table.columns) if order and column.key == order.key
-    ]
-    if order is None or not places:
+    keys = [column.key for column in table.columns]
+    if order is None or order.key not in keys:
         return table
-    (place,) = places
+    place = keys.index(order.key)
     known = [row for row in table.rows if row[place].value is not None]
     missing = [row for row in table.rows if row[place].value is None]
 
@@ -233,10 +231,8 @@ def _link(link: str, text: str) -> str:
 
 
 def _kind(table: Table, index: int) -> str:
-    kinds = ["dps-number" if table.columns[index].numeric else "dps-text"]
-    if index < table.first:
-        kinds.append("dps-first")
-    return " ".join(kinds)
+    kind = "dps-number" if table.columns[index].numeric else "dps-text"
+    return f"{kind} dps-first" if index < table.first else kind
 
 
 def as_csv(table: Table) -> str:

@@ -75,10 +75,9 @@ def _board(library: Library, synthetic: bool, view: str | None) -> None:
         return
     if selection.filters:
         st.caption(f"Filtered: {len(table.rows)} rows are left.")
-    most = None
-    if len(table.rows) > ROWS:
-        whole = st.toggle(f"Show all {len(table.rows)} rows", key="all", bind="query-params")
-        most = None if whole else ROWS
+    label = f"Show all {len(table.rows)} rows"
+    whole = len(table.rows) <= ROWS or st.toggle(label, key="all", bind="query-params")
+    most = None if whole else ROWS
     screen.show_table(table, name="order" if view == COMBINED else "sort", most=most)
 
 
@@ -117,10 +116,11 @@ def _several(
     help: str | None = None,
     none: str = "All",
 ) -> tuple[str, ...]:
-    chosen = place.multiselect(
-        label, [*options], key=key, bind="query-params", help=help, placeholder=none
+    return tuple(
+        place.multiselect(
+            label, [*options], key=key, bind="query-params", help=help, placeholder=none
+        )
     )
-    return tuple(chosen)
 
 
 def _iso(day: object) -> str | None:

@@ -288,12 +288,8 @@ def _best(lines: Sequence[Line], columns: Sequence[PoolColumn]) -> dict[tuple[st
             }
             if shown:
                 choose = min if FIGURES[name].lower_is_better else max
-                best[each.key, name] = choose(shown, key=_number)
+                best[each.key, name] = choose(shown, key=lambda text: float(text.replace(",", "")))
     return best
-
-
-def _number(shown: str) -> float:
-    return float(shown.replace(",", ""))
 
 
 def _row(

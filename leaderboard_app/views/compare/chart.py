@@ -9,7 +9,7 @@ import pandas as pd
 
 from leaderboard_app.library.library import Entry
 from leaderboard_app.shown.palette import NONE, SERIES
-from leaderboard_app.views.compare.comparison import Problem, Shared, problems
+from leaderboard_app.views.compare.comparison import Shared, problems
 
 PICKED = "problem"
 """Name of the selection of points; a selected point carries the problem's id as `id`."""
@@ -41,8 +41,9 @@ def marks(pool: Shared, first: Entry, second: Entry, axis: str) -> Data:
     found: Data = []
     places: dict[tuple[float, float], int] = {}
     for each in problems(pool, [first, second]):
-        at = _place(each, first, second, axis)
+        at = (each.tokens[second.id], each.tokens[first.id])
         if axis == "right":
+            at = (100 * each.right[second.id], 100 * each.right[first.id])
             turn = places[at] = places.get(at, -1) + 1
             at = (at[0] + 100 * STEP * (turn % 6), at[1] + 100 * STEP * (turn // 6))
         found.append(
@@ -62,12 +63,6 @@ def marks(pool: Shared, first: Entry, second: Entry, axis: str) -> Data:
             }
         )
     return found
-
-
-def _place(each: Problem, first: Entry, second: Entry, axis: str) -> tuple[float, float]:
-    if axis == "tokens":
-        return each.tokens[second.id], each.tokens[first.id]
-    return 100 * each.right[second.id], 100 * each.right[first.id]
 
 
 def draw(pool: Shared, first: Entry, second: Entry, axis: str) -> Any:

@@ -51,12 +51,11 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
         for caveat in compare.caveats(entries, shared, synthetic=synthetic):
             st.markdown(f":material/warning: {screen.plain(caveat)}")
     if not shared:
-        st.info(
+        screen.empty(
             "Nothing to compare: these entries share no pool with the same traces. "
             "Run them on the same pool:",
-            icon=":material/info:",
+            "deepprune-sim run METHOD -d POOL",
         )
-        st.code("deepprune-sim run METHOD -d POOL", language="sh")
         return
     ids = tuple(entry.id for entry in entries)
     found = library.once(

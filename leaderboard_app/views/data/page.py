@@ -15,7 +15,6 @@ from leaderboard_app.views.data import charts as data_charts
 from leaderboard_app.views.data import tables as data
 from simulator.catalogue.rows import Row, Stamp, stamp
 from simulator.errors import UserError
-from simulator.statistics import Estimate
 
 
 @st.cache_resource(max_entries=64, show_spinner="Reading the pool’s answers …")
@@ -51,10 +50,10 @@ def page(library: Library) -> None:
 
 
 def _show_pools(library: Library, rows: list[Row]) -> None:
-    redundancy: dict[str, Estimate | str | None] = {}
-    for row in rows:
-        found = answers_of(library, row)
-        redundancy[row["name"]] = found if isinstance(found, str) else found.redundancy
+    found = {row["name"]: answers_of(library, row) for row in rows}
+    redundancy = {
+        name: each if isinstance(each, str) else each.redundancy for name, each in found.items()
+    }
     screen.show_table(data.pools_table(rows, redundancy), name="pools")
 
 
@@ -143,8 +142,7 @@ def _show_known(library: Library, option: str) -> None:
         return
     table = data.known_table(entries, {row["name"] for row in library.pools}, option)
     if table.rows:
-        label = "Known public pools that are not here"
-        with screen.folded(label, name="known", expanded=not library.pools) as is_open:
+        with screen.folded(table.caption, name="known", expanded=not library.pools) as is_open:
             if is_open:
                 screen.show_table(table, name="known")
 

@@ -11,7 +11,7 @@ from leaderboard_app.shown.glossary import TOKEN_ACCURACY
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table, estimate_cell
 from simulator.catalogue.rows import Row
-from simulator.hub.registry import Entry
+from simulator.hub.registry import Entry, read_registry
 from simulator.pools.pool import PoolInfo
 from simulator.signals import TOKEN_SIGNALS
 from simulator.statistics import Estimate
@@ -143,8 +143,7 @@ def known_table(entries: Sequence[Entry], here: set[str], option: str = "") -> T
     )
     rows = []
     for entry in entries:
-        names = [entry.pool_name(rule) for rule in entry.pools]
-        missing = [name for name in names if name not in here]
+        missing = [name for name in map(entry.pool_name, entry.pools) if name not in here]
         if missing:
             short = ", ".join(name.split("/", 1)[1] for name in missing[:3])
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
@@ -288,6 +287,4 @@ def known_entries(library: Library) -> Sequence[Entry]:
     UserError
         A registry cannot be read.
     """
-    from simulator.hub.registry import read_registry
-
     return tuple(read_registry(library.folders.cache).values())

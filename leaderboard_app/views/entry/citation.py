@@ -18,6 +18,7 @@ def bibtex(entry: Entry) -> str:
     """
     authors = " and ".join(f"{{{_text(author)}}}" for author in entry.authors)
     paper = entry.paper or ""
+    pools = ", ".join(dict.fromkeys(result.pool for result in entry.results.values()))
     arxiv = _ARXIV.fullmatch(paper)
     fields = {
         "author": authors,
@@ -27,15 +28,12 @@ def bibtex(entry: Entry) -> str:
         "eprint": arxiv[1] if arxiv else "",
         "archiveprefix": "arXiv" if arxiv else "",
         "url": _address(paper) or _address(entry.code or ""),
-        "note": _text(_note(entry)),
+        "note": _text(
+            f"deepprune-sim leaderboard, entry {entry.id}, seed {entry.seed}, on {pools}"
+        ),
     }
     lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
     return "\n".join([f"@misc{{{_key(entry)},", *lines, "}"]) + "\n"
-
-
-def _note(entry: Entry) -> str:
-    pools = ", ".join(dict.fromkeys(result.pool for result in entry.results.values()))
-    return f"deepprune-sim leaderboard, entry {entry.id}, seed {entry.seed}, on {pools}"
 
 
 def _key(entry: Entry) -> str:

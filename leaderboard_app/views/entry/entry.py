@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard_app.library.library import RUN, Entry, Library, Result
+from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table
@@ -244,10 +245,8 @@ def problem_figures(library: Library, entry: Entry, result: Result) -> list[Prob
     UserError
         Its answers cannot be read.
     """
-    import duckdb
-
     file = str(entry.path.resolve() / ANSWERS_FILE)
-    try:
+    with readable(f"{entry.id}: its answers"):
         rows = library.rows(
             "SELECT problem_id, avg(correct::INT) AS accuracy, avg(tokens) AS tokens, "
             "avg(baseline_correct::INT) AS baseline_accuracy, avg(clock) AS clock, "
@@ -260,9 +259,6 @@ def problem_figures(library: Library, entry: Entry, result: Result) -> list[Prob
             "GROUP BY problem_id, answer ORDER BY problem_id, times DESC, answer",
             [file, result.pool],
         )
-    except duckdb.Error as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{entry.id}: its answers cannot be read ({reason})") from None
     answers: dict[str, list[tuple[str | None, int]]] = {}
     for row in said:
         answers.setdefault(row["problem_id"], []).append((row["answer"], row["times"]))

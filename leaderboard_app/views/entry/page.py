@@ -28,7 +28,6 @@ def _entry(library: Library, entry: Entry) -> None:
         st.error(screen.plain(f"Withdrawn: {entry.withdrawn}"), icon=":material/undo:")
     st.text(f"{badge_text(entry.badge)} — {badge_help(entry.badge)}")
     st.text(entries.byline(entry))
-    links = [("Paper", entry.paper), ("Code", entry.code)]
     with st.container(horizontal=True, gap="small"):
         st.page_link(
             PAGES["compare"].file,
@@ -36,7 +35,7 @@ def _entry(library: Library, entry: Entry) -> None:
             icon=":material/compare_arrows:",
             query_params={choosing.PARAMETER: choosing.as_parameter([entry.id])},
         )
-        for name, address in links:
+        for name, address in (("Paper", entry.paper), ("Code", entry.code)):
             if address and address.startswith("https://"):
                 st.link_button(name, address, icon=":material/open_in_new:")
     if entry.description:

@@ -72,8 +72,7 @@ def savings_chart(result: Result, problems: Sequence[ProblemFigures]) -> alt.Lay
         ),
         tooltip=hover,
     )
-    drawn: alt.LayerChart = alt.layer(whole, used).properties(height=300)
-    return drawn
+    return alt.layer(whole, used).properties(height=300)
 
 
 def savings_text(result: Result, problems: Sequence[ProblemFigures]) -> str:

@@ -22,6 +22,8 @@ def roc_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
         for name, worth in worths
         for order, (false, true) in enumerate(worth.curve)
     ]
+    names = [name for name, _ in worths]
+    dashes = [DASHES[place % len(DASHES)] for place in range(len(names))]
     x = alt.X("false:Q", title="false-positive rate", scale=alt.Scale(domain=[0, 1]))
     y = alt.Y("true:Q", title="true-positive rate", scale=alt.Scale(domain=[0, 1]))
     lines = (
@@ -30,8 +32,10 @@ def roc_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
         .encode(
             x=x,
             y=y,
-            color=_by_judge([name for name, _ in worths]),
-            strokeDash=_dashes([name for name, _ in worths]),
+            color=_by_judge(names),
+            strokeDash=alt.StrokeDash(
+                "judge:N", scale=alt.Scale(domain=names, range=dashes), legend=_legend()
+            ),
             order="order:Q",
             tooltip=[
                 alt.Tooltip("judge:N"),
@@ -108,13 +112,6 @@ def _by_judge(names: Sequence[str]) -> Any:
         "judge:N",
         scale=alt.Scale(domain=list(given), range=list(given.values())),
         legend=_legend(),
-    )
-
-
-def _dashes(names: Sequence[str]) -> Any:
-    given = [DASHES[index % len(DASHES)] for index in range(len(names))]
-    return alt.StrokeDash(
-        "judge:N", scale=alt.Scale(domain=list(names), range=given), legend=_legend()
     )
 
 

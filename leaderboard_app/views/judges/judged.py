@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from judges.evaluation.metrics import (
     auroc,
@@ -24,14 +22,15 @@ from judges.evaluation.metrics import (
 )
 from judges.pairs.pair_sets import LENGTH_REASONS
 from judges.prefixes import Truncation
+from judges.scores.inventory import count_rows
 from judges.scores.store import ScoreStore, iter_parts, iter_stores, open_store, scores_folder
 from leaderboard_app.library.library import Library
-from leaderboard_app.library.pool_answers import count_traces, damaged
+from leaderboard_app.library.pool_answers import count_traces, readable_pool
+from simulator.arrays import Bools, Floats
 from simulator.catalogue.rows import Broken
 from simulator.errors import UserError
 from simulator.pools.pool import Pool
 from simulator.statistics import Bootstrap, Estimate
-from simulator.storage import reading
 
 PAIRS = 20_000
 """Approximate number of pairs evaluated if a pool has more: all pairs of some traces."""
@@ -148,7 +147,7 @@ def inventory(library: Library) -> Inventory:
         for row in library.pools:
             try:
                 pool = library.pool(row["name"])
-                pairs = _count(store, pool) if pool else 0
+                pairs = count_rows(store, pool) if pool else 0
                 if not pool or not pairs:
                     continue
                 all_pairs = sum(n * (n - 1) // 2 for n in count_traces(library, pool.name))
@@ -175,14 +174,6 @@ def _stored(store: ScoreStore, pool: Pool, pairs: int, all_pairs: int) -> Stored
     )
 
 
-def _count(store: ScoreStore, pool: Pool) -> int:
-    rows = 0
-    for part in iter_parts(store.pool_folder(pool)):
-        with reading(part):
-            rows += pq.read_metadata(part).num_rows
-    return rows
-
-
 def evaluate(library: Library, stored: Stored) -> Worth:
     """Evaluate a judge's scores of a pool against the pool's answers.
 
@@ -194,19 +185,15 @@ def evaluate(library: Library, stored: Stored) -> Worth:
     UserError
         Scores cannot be read, or there is no pair to evaluate.
     """
-    import duckdb
-
     pool = library.pool(stored.pool)
     if pool is None:
         raise UserError(f"no pool {stored.pool} here; see deepprune-sim data list")
     store = open_store(scores_folder(library.folders.cache) / stored.judge)
     files = [part.resolve().as_posix() for part in iter_parts(store.pool_folder(pool))]
     drawn = _drawn_traces(library, stored)
-    try:
-        query = _QUERY.replace("{drawn}", drawn)
+    query = _QUERY.replace("{drawn}", drawn)
+    with readable_pool(store.path / pool.name):
         rows = library.rows(query, [pool.name, files, [*LENGTH_REASONS]])
-    except duckdb.Error as error:
-        raise damaged(store.path / pool.name, error) from None
     if not rows:
         raise UserError(
             f"{stored.label} on {stored.pool}: no pair of traces with answers has a score; "
@@ -219,7 +206,21 @@ def evaluate(library: Library, stored: Stored) -> Worth:
     unfinished = None
     if cut is not None and cut.unit == "tokens":
         unfinished = float(((first > cut.count) & (second > cut.count)).mean())
-    return _worth(same, scores.astype(np.float64), place, unfinished, drawn=drawn != "true")
+    problem = np.unique(place, return_inverse=True)[1].astype(np.int64)
+    sampler = Bootstrap(int(problem.max()) + 1, resamples=RESAMPLES)
+    return Worth(
+        pairs=len(same),
+        problems=sampler.num_problems,
+        drawn=drawn != "true",
+        same=float(same.mean()),
+        unfinished=unfinished,
+        auroc=auroc(same, scores, problem, sampler),
+        tnr=true_negative_rate(same, scores, problem, sampler),
+        within=within_auroc(same, scores, problem, problem, sampler),
+        calibration=tuple(calibration(same, scores)),
+        calibration_error=calibration_error(same, scores),
+        curve=tuple(roc_curve(same, scores)),
+    )
 
 
 _QUERY = """
@@ -270,34 +271,7 @@ def _drawn_traces(library: Library, stored: Stored) -> str:
     return f"trace_a IN ({listed}) AND trace_b IN ({listed})"
 
 
-def _worth(
-    same: npt.NDArray[np.bool_],
-    scores: npt.NDArray[np.float64],
-    place: npt.NDArray[np.int64],
-    unfinished: float | None,
-    *,
-    drawn: bool,
-) -> Worth:
-    problem = np.unique(place, return_inverse=True)[1].astype(np.int64)
-    sampler = Bootstrap(int(problem.max()) + 1, resamples=RESAMPLES)
-    return Worth(
-        pairs=len(same),
-        problems=sampler.num_problems,
-        drawn=drawn,
-        same=float(same.mean()),
-        unfinished=unfinished,
-        auroc=auroc(same, scores, problem, sampler),
-        tnr=true_negative_rate(same, scores, problem, sampler),
-        within=within_auroc(same, scores, problem, problem, sampler),
-        calibration=tuple(calibration(same, scores)),
-        calibration_error=calibration_error(same, scores),
-        curve=tuple(roc_curve(same, scores)),
-    )
-
-
-def roc_curve(
-    same: npt.NDArray[np.bool_], scores: npt.NDArray[np.float64], points: int = POINTS
-) -> Iterator[tuple[float, float]]:
+def roc_curve(same: Bools, scores: Floats, points: int = POINTS) -> Iterator[tuple[float, float]]:
     """Yield false- and true-positive rates from (0, 0) to (1, 1), at most `points` thresholds.
 
     Nothing if all pairs have the same label.

@@ -105,7 +105,9 @@ def _show_worths(
         return
     left, right = st.columns(2)
     with left:
-        st.subheader("ROC", help=" ".join(judged_tables.MEANINGS[key] for key in _ROC))
+        st.subheader(
+            "ROC", help=" ".join(judged_tables.MEANINGS[key] for key in ("AUROC", "TNR@0.2"))
+        )
         screen.show_chart(
             lambda: judged_charts.roc_chart(curves),
             of=of,
@@ -122,9 +124,6 @@ def _show_worths(
             alt=judged_charts.calibration_in_words(curves),
             height=420,
         )
-
-
-_ROC = ("AUROC", "TNR@0.2")
 
 
 def _show_published(library: Library) -> None:

@@ -13,7 +13,8 @@ import altair as alt
 import numpy as np
 import pyarrow as pa
 
-from leaderboard_app.views.problem.replay import Ints, Kind, Replay, counted, why_text
+from leaderboard_app.views.problem.replay import Kind, Replay, counted, why_text
+from simulator.arrays import Ints
 
 ORDERS = ("start", "length", "answer", "cluster")
 """Orders of the bars to choose from."""
@@ -145,13 +146,12 @@ def picture(
         .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
         .encode(x=canvas.x, x2="end:Q", y=_at(canvas.y, "top:Q"), y2="under:Q"),
     ]
-    drawn: alt.LayerChart = (
+    return (
         alt.layer(*layers)
         .resolve_scale(shape="independent")
-        .properties(height=height_of(len(rows)) + AROUND)
         .configure_mark(invalid=None)  # no value is missing, and checking is slow in a browser
+        .properties(height=height_of(len(rows)) + AROUND)
     )
-    return drawn
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def _answers(canvas: _Canvas, hover: Sequence[alt.Tooltip]) -> alt.Chart:
     select = alt.selection_point(
         name="trace", fields=["trace"], on="rect:click", clear=False, toggle=False
     )
-    chart: alt.Chart = (
+    return (
         _of(canvas.rows, "start", "end", "top", "under", "answer", *fields)
         .mark_rect(cursor="pointer")
         .encode(
@@ -236,7 +236,6 @@ def _answers(canvas: _Canvas, hover: Sequence[alt.Tooltip]) -> alt.Chart:
         )
         .add_params(select)
     )
-    return chart
 
 
 def _right(canvas: _Canvas) -> alt.Chart:
@@ -359,14 +358,10 @@ def _lane_axis(replay: Replay, rows: Sequence[Mapping[str, Any]], by: str) -> al
         return None
     sizes = Counter(row["cluster"] for row in rows)
     labels, top = {}, 0
-    for number in dict.fromkeys(row["cluster"] for row in rows):
-        name = (
-            f"cluster {number} · {sizes[number]}"
-            if number >= 0
-            else f"no cluster · {sizes[number]}"
-        )
-        labels[top + sizes[number] / 2] = name
-        top += sizes[number]
+    for number, size in sizes.items():
+        name = f"cluster {number}" if number >= 0 else "no cluster"
+        labels[top + size / 2] = f"{name} · {size}"
+        top += size
     texts = json.dumps({f"{at:g}": name for at, name in labels.items()}, ensure_ascii=False)
     return alt.Axis(
         values=[*labels],

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from leaderboard_app.shown.table import Cell, Column, Table
-from leaderboard_app.views.problem.replay import Floats, Ints, Replay, why_text
+from leaderboard_app.views.problem.replay import Replay, why_text
+from simulator.arrays import Floats, Ints
 from simulator.errors import UserError
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.storage import reading
@@ -200,12 +201,10 @@ def trace_text(replay: Replay, place: int) -> TraceText | None:
     pool = problem.pool
     text, ends = _stored_text(pool.path, pool.info.fingerprint, problem.index, row)
     tokens, length = int(replay.num_tokens[place]), int(problem.lengths[row])
-    if tokens == 0:
-        end = 0
-    elif ends is not None:
-        end = int(ends[tokens - 1])
+    if ends is None:
+        end = len(text) * tokens // max(length, 1)
     else:
-        end = len(text) * tokens // length
+        end = int(ends[tokens - 1]) if tokens else 0
     return TraceText(text[:end], text[end:], ends is not None)
 
 

@@ -10,10 +10,11 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.shown.palette import GOOD, NONE, SERIES
+from simulator.arrays import Bools, Floats, Ints
 from simulator.catalogue.rows import Row
 from simulator.errors import UserError
 from simulator.generated.cells import SIZES
@@ -21,10 +22,6 @@ from simulator.hub.registry import read_registry
 from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.replay.cluster_facts import numbered
 from simulator.replay.orders import orders
-
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
 
 OTHER = "#5f6b7a"
 """Colour of all answers without a colour of their own."""
@@ -182,10 +179,8 @@ def find_result(entry: Entry, pool: str | None) -> Result | None:
 
     Without a name, the first result; None if there is none.
     """
-    results = list(entry.results.values())
-    if pool is None:
-        return results[0] if results else None
-    return next((each for each in results if pool in (each.pool, each.column)), None)
+    found = (each for each in entry.results.values() if pool in (None, each.pool, each.column))
+    return next(found, None)
 
 
 def problems_of(library: Library, entry: Entry, result: Result) -> tuple[str, ...]:
@@ -204,15 +199,10 @@ def read_replay(
     UserError
         The entry has no such problem or repeat, or its files cannot be read.
     """
-    import duckdb
-
     where, key = "pool = ? AND problem_id = ? AND repeat = ?", (result.pool, problem_id, repeat)
-    try:
+    with readable(f"{entry.id}: its decisions"):
         answers = library.recorded(entry, "answers", where, *key)
         found = library.recorded(entry, "decisions", where, *key)
-    except duckdb.Error as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{entry.id}: its decisions cannot be read ({reason})") from None
     rows = sorted(found, key=lambda row: int(row["order"]))
     if not answers:
         raise UserError(
@@ -253,20 +243,18 @@ def _stored(
 ) -> tuple[Stored | None, str]:
     """Return the traces behind a replay, or the reason they cannot be shown."""
     problem_id, repeat = answer["problem_id"], answer["repeat"]
-    row = library.pool_row(result.pool)
-    if row is None:
+    pool = library.pool(result.pool)
+    if pool is None:
         return None, (
             f"The pool {result.pool} is not on this machine, so answers, text and signals of its "
             "traces cannot be shown."
         )
-    if row["fingerprint"] != result.fingerprint:
+    if pool.info.fingerprint != result.fingerprint:
         return None, (
             f"The pool {result.pool} on this machine is another version (fingerprint "
-            f"{row['fingerprint'][:12]}, the entry used {(result.fingerprint or 'none')[:12]}), so "
-            "its traces are not shown."
+            f"{pool.info.fingerprint[:12]}, the entry used {(result.fingerprint or 'none')[:12]}), "
+            "so its traces are not shown."
         )
-    pool = library.pool(result.pool)
-    assert pool is not None
     try:
         problem = problem_of(pool, problem_id)
     except UserError as error:

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from leaderboard_app.views.problem.picture import NEUTRAL
-from leaderboard_app.views.problem.replay import Floats, Ints, Kind, Replay
+from leaderboard_app.views.problem.replay import Kind, Replay
+from simulator.arrays import Floats, Ints
 from simulator.loading import is_builtin
 from simulator.pools.pool import NO_ANSWER
 from simulator.rules.group_means import BELOW, group_sums, lowest_group, staircases
@@ -53,11 +54,12 @@ def threshold(replay: Replay) -> Threshold | None:
     percentile of the lowest group confidences of the warm-up traces. Other policies with parameters
     of the same names do not count.
     """
-    given = replay.entry.parameters
     named = replay.entry.policy
     if not (named.startswith("deepconf") and is_builtin(named) and replay.has("confidence")):
         return None
-    keep, count, window = (given.get(name) for name in ("keep", "warm_up", "window"))
+    keep, count, window = (
+        replay.entry.parameters.get(name) for name in ("keep", "warm_up", "window")
+    )
     if not isinstance(keep, int | float) or type(count) is not int or type(window) is not int:
         return None
     warm_up = replay.finished[: min(count, replay.result.budget)]
@@ -178,8 +180,7 @@ def confidence_chart(replay: Replay, window: int, line: Threshold | None) -> alt
                     ],
                 )
             )
-    drawn: alt.LayerChart = alt.layer(*layers).properties(height=340).configure_mark(invalid=None)
-    return drawn
+    return alt.layer(*layers).configure_mark(invalid=None).properties(height=340)
 
 
 def chosen_tables(
@@ -238,11 +239,7 @@ def confidence_text(replay: Replay, window: int, line: Threshold | None, chosen:
         parts.append(f"{CURVES} of the traces are drawn faintly.")
     if line is not None:
         later = range(line.warm_up, len(replay.trace_id))
-        below = [fell_below(replay, place, line) for place in later]
-        fell = sum(
-            at is not None and at <= replay.num_tokens[place]
-            for place, at in zip(later, below, strict=True)
-        )
+        fell = _falls(replay, line, later).num_rows
         parts.append(
             f"The threshold is {line.value:.3f}, computed from the {line.warm_up} traces of the "
             f"warm-up; {fell:,} of the {len(later):,} later traces fell below it."
@@ -286,8 +283,7 @@ def consensus(replay: Replay) -> Consensus:
     assert replay.stored is not None
     stored, probes = replay.stored, replay.stored.problem.probes
     kinds, kind_of = stored.kinds
-    end = float(replay.answer["clock"])
-    moments = np.linspace(0, end, STEPS + 1)
+    moments = np.linspace(0, float(replay.answer["clock"]), STEPS + 1)
     counts = np.zeros((len(moments), len(kinds) + 1), dtype=np.int64)
     for place in np.flatnonzero(replay.decoded).tolist():
         row = np.full(len(moments), int(stored.rows[place]))
@@ -368,10 +364,7 @@ def consensus_chart(replay: Replay, found: Consensus) -> alt.LayerChart:
         .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=2)
         .encode(x="clock:Q")
     )
-    drawn: alt.LayerChart = (
-        alt.layer(area, stop).properties(height=340).configure_mark(invalid=None)
-    )
-    return drawn
+    return alt.layer(area, stop).configure_mark(invalid=None).properties(height=340)
 
 
 def consensus_text(replay: Replay, found: Consensus) -> str:

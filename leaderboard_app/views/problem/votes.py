@@ -16,9 +16,8 @@ def votes(replay: Replay) -> list[tuple[Kind, int, int]]:
         return []
     kinds, kind_of = replay.stored.kinds
     of_all = kind_of[replay.stored.answers]
-    started = of_all[: len(replay.trace_id)]
     everyone = np.bincount(of_all, minlength=len(kinds))
-    done = np.bincount(started[replay.finished], minlength=len(kinds))
+    done = np.bincount(of_all[: len(replay.trace_id)][replay.finished], minlength=len(kinds))
     return [
         (kind, int(done[index]), int(everyone[index]))
         for index, kind in enumerate(kinds)

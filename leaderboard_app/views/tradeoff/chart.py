@@ -70,8 +70,7 @@ def draw(view: View, *, log: bool) -> Any:
         return chart.encode(x=x, y=y, opacity=seen, **fields)
 
     colour = alt.Color("series:N")
-    looks: dict[str, Any] = {"color": colour, "shape": alt.Shape("series:N")}
-    looks["tooltip"] = _hover(view)
+    looks = {"color": colour, "shape": alt.Shape("series:N"), "tooltip": _hover(view)}
     line = {"strokeWidth": 1.5, "clip": True}
     mark = {"size": 90, "strokeWidth": 2, "clip": True}
     across, upright = bars(view)

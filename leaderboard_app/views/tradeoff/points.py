@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
-import numpy.typing as npt
 
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.library.ranking import usable
 from leaderboard_app.library.selection import folded
 from leaderboard_app.shown.glossary import FIGURES, Figure
+from simulator.arrays import Ints
 from simulator.report.paired import mean_accuracy, mean_tokens
 from simulator.runs.format import ANSWERS_FILE
 from simulator.runs.results import Metric, ProblemSums
@@ -138,11 +138,10 @@ def measure(library: Library, columns: Sequence[str], cost: str) -> Measured:
 
 
 def _measured(library: Library, columns: Sequence[str], cost: str) -> Measured:
-    notes = []
     entries, _ = folded(library)
     ran = [entry for entry in entries if any(each in entry.results for each in columns)]
     found = [entry for entry in ran if all(each in entry.results for each in columns)]
-    notes += _left_out(ran, found, "did not run on all of these pools")
+    notes = _left_out(ran, found, "did not run on all of these pools")
     known = [
         entry
         for entry in found
@@ -293,9 +292,7 @@ _SUMS = (
 )
 
 
-def _costs(
-    library: Library, entries: Sequence[Entry], cost: str
-) -> Mapping[tuple[str, str], npt.NDArray[np.int64]]:
+def _costs(library: Library, entries: Sequence[Entry], cost: str) -> Mapping[tuple[str, str], Ints]:
     """Return sums over repeats for each problem in `PARTS`, by entry id and pool.
 
     Problems are sorted by id. Judge tokens are weighted as in the entry's summary. An entry with
@@ -325,12 +322,11 @@ def _costs(
 
 def _judge_ratio(entry: Entry, pool: str) -> float:
     """Return the cost of a judge token in generated tokens, derived from the run's summary."""
-    result = next((each for each in entry.results.values() if each.pool == pool), None)
-    if result is None:
-        return 0.0
+    metrics: Mapping[str, Metric] = next(
+        (each.metrics for each in entry.results.values() if each.pool == pool), {}
+    )
     read, alone, both = (
-        result.metrics.get(name)
-        for name in ("judge_tokens", "tokens_per_problem", "tokens_with_judge")
+        metrics.get(name) for name in ("judge_tokens", "tokens_per_problem", "tokens_with_judge")
     )
     if read is None or alone is None or both is None or not read.value:
         return 0.0

@@ -95,7 +95,7 @@ def table(view: View) -> Table:
     )
     rows = []
     for point in view.points:
-        entry, front = point.entry, view.on_front(point)
+        entry, front, budget = point.entry, view.on_front(point), point.budget
         rows.append(
             (
                 Cell(entry.label, entry.label, link=link("entry", entry=entry.id)),
@@ -103,7 +103,7 @@ def table(view: View) -> Table:
                 accuracy.cell(point.accuracy, alone="no interval"),
                 cost.cell(point.cost, alone="no interval"),
                 Cell(front, front, bold=front == "yes"),
-                _budget(point),
+                Cell(budget, int(budget) if budget.isdecimal() else budget),
                 Cell(str(entry.repeats), entry.repeats),
             )
         )
@@ -175,10 +175,6 @@ def sentence(view: View) -> str:
 def _said(measured: Measured, point: Point) -> str:
     accuracy = FIGURES["accuracy"].text(point.accuracy.value)
     return f"{accuracy}% at {measured.figure.text(point.cost.value)}"
-
-
-def _budget(point: Point) -> Cell:
-    return Cell(point.budget, int(point.budget) if point.budget.isdecimal() else point.budget)
 
 
 def _joined(points: Sequence[Point], measured: Measured) -> list[Joined]:
