@@ -13,7 +13,6 @@ from simulator import completion
 from simulator.api.progress import stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.errors import UserError
-from simulator.report.tables import print_wrapped
 
 if TYPE_CHECKING:
     from simulator.conformance.checks import Case, Finding
@@ -108,6 +107,7 @@ def check(
     """  # noqa: D301  (\b keeps click from wrapping)
     from simulator.conformance.checks import CHECKS, check_policy, fresh_runners
     from simulator.isolation.host import restriction
+    from simulator.report.tables import print_wrapped
     from simulator.runs.sweep import load_settings, parse_grid
 
     if only is not None and only not in CHECKS:
@@ -246,6 +246,8 @@ def _as_dict(finding: Finding, command: list[str], every: list[str]) -> dict[str
 
 
 def _show(finding: Finding, does: str, command: list[str], every: list[str]) -> None:
+
+    from simulator.report.tables import print_wrapped
 
     mark, colour = ("ok", "green") if finding.passed else ("FAILED", "red")
     if finding.skipped:

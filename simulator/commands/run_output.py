@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from simulator.report.tables import print_table, print_wrapped
-
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Print the metrics of a run on standard output, one table for each pool."""
+    from simulator.report.tables import print_table
+
     for entry in summary["pools"]:
         metrics = entry["metrics"]
         print_heading(entry)
@@ -71,6 +71,8 @@ def _count(number: int, what: str) -> str:
 
 def print_notes(summary: dict[str, Any], more: str = "") -> None:
     """Print the notes below all tables."""
+    from simulator.report.tables import print_wrapped
+
     notes = (
         f"{_count(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are from a "
         "bootstrap over problems; cons@N votes over the same N traces in the same order."

@@ -10,7 +10,6 @@ import click
 
 from simulator.commands.options import print_json
 from simulator.commands.run_output import print_heading, print_notes, shown
-from simulator.report.tables import FOLD, print_table
 
 if TYPE_CHECKING:
     from simulator.runs.sweep import Sweep
@@ -61,6 +60,8 @@ def print_sweep(
 
     `front` maps a run and a pool to True if the run is on the pool's Pareto front.
     """
+    from simulator.report.tables import FOLD, print_table
+
     for number, entry in enumerate(summaries[0]["pools"]):
         print_heading(entry)
         against = f"against {entry['baseline']}, points"

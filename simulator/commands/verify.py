@@ -12,7 +12,6 @@ from simulator import completion
 from simulator.api.judge_tools import load_tools
 from simulator.api.progress import note, stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
-from simulator.report.tables import print_wrapped
 
 if TYPE_CHECKING:
     from simulator.submissions.badges import Verification
@@ -146,6 +145,7 @@ def _verified(
 
 
 def _show(found: Verification) -> None:
+    from simulator.report.tables import print_wrapped
     from simulator.submissions.strict_json import shown
 
     name = found.submission if found.submission.isascii() else shown(found.submission)

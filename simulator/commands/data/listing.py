@@ -14,7 +14,6 @@ from simulator.commands.options import (
     print_json,
 )
 from simulator.pools.folders import cache_folder
-from simulator.report.tables import print_fields, print_table
 
 
 @click.command("list", epilog="\b\nExample:\n  deepprune-sim data list --cache /data/pools")
@@ -56,6 +55,8 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
 
 
 def _print_pools(pools: list[dict[str, Any]]) -> None:
+    from simulator.report.tables import print_table
+
     headers = [
         "pool",
         "problems",
@@ -106,6 +107,7 @@ def _known_pools(folder: Path) -> list[dict[str, Any]]:
 
 def _print_known(known: list[dict[str, Any]], folder: Path) -> None:
     from simulator.hub.registry import FILE_NAME, SHIPPED
+    from simulator.report.tables import print_fields
 
     click.echo("\nKnown public pools, for deepprune-sim data pull NAME:")
     for entry in known:

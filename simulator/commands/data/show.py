@@ -20,7 +20,6 @@ from simulator.commands.options import (
 )
 from simulator.errors import UserError
 from simulator.pools.folders import cache_folder, find_pools, pool_name
-from simulator.report.tables import print_fields, print_table
 from simulator.signals import TOKEN_SIGNALS
 
 if TYPE_CHECKING:
@@ -77,6 +76,8 @@ def show(pool: str, cache: Path | None, as_json: bool) -> None:
 
 
 def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]) -> None:
+    from simulator.report.tables import print_fields
+
     leave_out = {"dataset", "model", "benchmark", "sha256", "format", "importer_version"}
     fields = []
     for key, value in description.items():
@@ -105,6 +106,7 @@ def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]
 
 def _print_facts(facts: PoolFacts) -> None:
     from simulator.catalogue.pool_facts import QUANTILES
+    from simulator.report.tables import print_fields, print_table
 
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in facts.finish_reasons.items())
     lengths = zip(QUANTILES, facts.lengths, strict=True)

@@ -13,7 +13,6 @@ import click
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.errors import UserError
 from simulator.pools.folders import cache_folder, runs_folder
-from simulator.report.tables import print_table
 
 if TYPE_CHECKING:
     from simulator.catalogue.views import Catalogue
@@ -119,6 +118,8 @@ def _fetch(cursor: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _print_rows(names: list[str], rows: Iterator[tuple[Any, ...]]) -> None:
+    from simulator.report.tables import print_table
+
     shown = list(islice(rows, SHOWN_ROWS))
     numeric = [
         all(isinstance(row[index], int | float | None) for row in shown)
