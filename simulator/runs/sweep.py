@@ -147,7 +147,7 @@ def load_settings(
     Raises
     ------
     UserError
-        As from `policy_process.load`; also for a value given twice, or too many points.
+        As from `host.load`; also for a value given twice, or too many points.
     """
     swept = [name for name, values in grid.items() if len(values) > 1]
     size = math.prod(len(values) for values in grid.values())
