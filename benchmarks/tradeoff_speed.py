@@ -3,7 +3,7 @@
     python benchmarks/tradeoff_speed.py --entries 200
 
 Uses random entries that all ran on nine pools (30, 30 and 198 problems, three times, 16 repeats).
-The last line compares `simulator.report.paired.combine`, which the pages do not use, with their averages.
+The last line compares `paired.combine`, which the pages do not use, with their averages.
 """
 
 from __future__ import annotations
