@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from simulator import completion
+from simulator.api.progress import note
 from simulator.commands.options import json_option, print_json
 
 ASKED = {
@@ -68,7 +69,7 @@ def submit(
     """
     from simulator.errors import UserError
     from simulator.submissions.hub_upload import check_repository, open_pull_request
-    from simulator.submissions.packing import pack, write_bundle, write_folder
+    from simulator.submissions.packing import internal_imports, pack, write_bundle, write_folder
 
     if hub is not None and bundle:
         raise UserError("--hub and --bundle exclude each other; give one")
@@ -79,6 +80,8 @@ def submit(
             if given[name] is None:
                 given[name] = click.prompt(question, default="", show_default=False, err=True)
     packed = pack(run, _fields(given, when))
+    for module in internal_imports(packed.content["policy.py"].decode()):
+        note(f"policy.py imports {module}, which may change; import from deepprune_sim")
     if hub is not None:
         place = open_pull_request(packed, hub)
         then = f"pull request: {place}\nThe repository's checks verify it and report there."

@@ -135,3 +135,9 @@ def write_bundle(packed: Packed, folder: Path) -> Path:
             bundle.writestr(entry, content)
     replace_file(target, packing.getvalue())
     return target
+
+
+def internal_imports(source: str) -> list[str]:
+    """List the modules of `simulator` that a policy's source imports and that may change."""
+    found = re.findall(r"^\s*(?:from|import)\s+(simulator\.\w+)", source, re.M)
+    return sorted(set(found) - {"simulator.policy", "simulator.rules"})

@@ -22,6 +22,7 @@ from simulator.cli import main
 from simulator.submissions.badges import Step, badge_of, decide_badge
 from simulator.submissions.files import read_files
 from simulator.submissions.markdown import escape
+from simulator.submissions.packing import internal_imports
 from simulator.verification.options import Options
 from simulator.verification.verify import verify
 
@@ -77,6 +78,25 @@ def test_submit_packs_a_run_and_says_what_to_do_then(
     code, _, err = call(capsys, "submit", "run-0", *SAID, *DAY)
     assert code == 2
     assert "exists already" in err
+
+
+def test_a_policy_that_imports_what_may_change_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = (
+        "from simulator.policy import Policy\nfrom simulator.policy.voting import majority_vote\n"
+        "from simulator.replay import engine\nimport simulator\n\n\n"
+    )
+    assert internal_imports(source) == ["simulator.replay"]
+    (folder / "inner.py").write_text(
+        "from simulator import Policy\nfrom simulator.signals import NO_ANSWER\n\n\n"
+        "class Inner(Policy):\n    def solve(self, problem, sampler):\n        return None\n"
+    )
+    run = ("run", "inner.py", "--repeats", "1", "-o", "inner")
+    assert call(capsys, *run)[0] == 0
+    code, _, err = call(capsys, "submit", "inner", *SAID, *DAY)
+    told = "policy.py imports simulator.signals, which may change; import from deepprune_sim\n"
+    assert (code, err) == (0, told)
 
 
 def test_all_that_is_missing_is_said_at_once_and_nothing_asked(
