@@ -52,6 +52,8 @@ def _policies(context: click.Context, typed: str) -> Iterable[str]:
 
 def _parameters(context: click.Context, typed: str) -> Iterable[str]:
     """List the parameters of the policy typed before, with their defaults."""
+    from simulator.storage import read_plain_text  # slow to import, not needed for other words
+
     policy = context.params["policy"] or context.args[0]  # there if an option lacks its value yet
     if found := match_name(policy):
         module, wanted = METHODS[found[0]].split(":")
@@ -59,7 +61,7 @@ def _parameters(context: click.Context, typed: str) -> Iterable[str]:
     else:
         name, _, wanted = policy.partition(".py@")
         file = Path(name if not wanted else f"{name}.py")
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = ast.parse(read_plain_text(file))
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     values: dict[str, str] = {}
     for node in [classes[wanted]] if wanted else classes.values():

@@ -79,6 +79,8 @@ WRITE_FAULTS = {
     errno.EISDIR: "there is a folder of this name, choose another place",
     errno.EEXIST: "a part of the path is a file, choose another place",
     errno.ENOTEMPTY: "it was created in the meantime, choose another place",
+    errno.ELOOP: "a link of its path leads to itself, remove that link",
+    errno.ENXIO: "there is a pipe or socket of this name, choose another place",
     errno.ENAMETOOLONG: "choose a shorter name",
     errno.ENOENT: "a folder of its path is gone, create it again",
 }

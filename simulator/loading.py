@@ -157,12 +157,15 @@ def split_file(spec: str) -> tuple[str, str]:
 
 def read_source(file: str) -> str:
     """Read the text of a policy file; raise `PolicyError` if it cannot be read."""
+    from simulator.storage import read_plain_text  # not for the policy's process
+
     try:
-        return Path(file).read_text(encoding="utf-8")
+        return read_plain_text(Path(file))
     except FileNotFoundError:
         raise PolicyError(f"{file}: no such file; give a policy file or a built-in name") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{file}: cannot be read ({error})") from None
+        reason = getattr(error, "strerror", None) or error
+        raise PolicyError(f"{file}: cannot be read ({reason})") from None
 
 
 def _policy_class(file: str, source: str, wanted: str = "") -> type[Policy]:

@@ -1,11 +1,15 @@
-"""Helpers shared by all file formats: checked JSON, hashes, Parquet settings, readable errors."""
+"""Helpers shared by all file formats: plain files, locks, checked JSON, hashes, Parquet."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
 import os
+import re
+import shutil
+import stat
 import typing
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 from simulator.errors import WRITE_FAULTS, UserError, one_line
 
@@ -22,6 +26,18 @@ if TYPE_CHECKING:  # slow to import, not always needed
     import pyarrow.parquet as pq
 
 T = TypeVar("T")
+
+_KINDS: dict[Callable[[int], bool], str] = {
+    stat.S_ISFIFO: "a pipe",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+_OPEN = os.O_RDONLY
+for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOCTTY"):  # those of this system
+    _OPEN |= getattr(os, _name, 0)
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]|NaN|-?Infinity', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,124 @@ class JsonObject:
         return [JsonObject(each, self.error) for each in found]
 
 
+def check_plain(path: Path) -> os.stat_result:
+    """Return the facts of a plain file, or of the one that a link leads to.
+
+    Raises
+    ------
+    OSError
+        There is no such file, or it is a folder, pipe, socket or device, which may have no end.
+    """
+    facts = path.stat()
+    _check_kind(facts, path)
+    return facts
+
+
+def _check_kind(facts: os.stat_result, path: Path) -> None:
+    if stat.S_ISDIR(facts.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    for is_kind, words in _KINDS.items():
+        if is_kind(facts.st_mode):
+            reason = f"it is {words}; save its content to a file"
+            raise OSError(errno.EINVAL, reason, str(path))
+
+
+@contextmanager
+def open_plain(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+    """Open a plain file for reading; yield it with its size. Nothing here waits for data.
+
+    Raises
+    ------
+    OSError
+        As `check_plain`, or the file could not be opened. Also at the end, if the file has changed
+        since it was opened.
+    """
+    check_plain(path)  # before it is opened, as opening a device can do something
+    with open(os.open(path, _OPEN), "rb") as file:  # noqa: PTH123  (a descriptor)
+        before = os.fstat(file.fileno())
+        _check_kind(before, path)
+        yield file, before.st_size
+        after = os.fstat(file.fileno())
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+            raise changed(path)
+
+
+def changed(path: Path) -> OSError:
+    """Return the error of a file that is written to while it is read."""
+    return OSError(
+        errno.EBUSY, "it changed while it was read; wait until it is complete", str(path)
+    )
+
+
+def read_plain(path: Path) -> bytes:
+    """Read a plain file; raise `OSError` as `open_plain` does."""
+    with open_plain(path) as (file, size):
+        content = file.read(size + 1) or b""
+        if len(content) > size:
+            raise changed(path)
+    return content
+
+
+def read_plain_text(path: Path) -> str:
+    """Read a plain UTF-8 file as `Path.read_text` does; raise `OSError` as `open_plain` does."""
+    return read_plain(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
+
+
+class AmbiguousJsonError(ValueError):
+    """Error for JSON that two readers may understand differently: a key twice, NaN, Infinity."""
+
+
+def parse_json(text: str, *, nan: bool = False) -> Any:
+    """Parse JSON strictly; `nan` admits NaN and Infinity.
+
+    Raises `AmbiguousJsonError` with the place, and what `json.loads` raises.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_distinct) if nan else DECODER.decode(text)
+    except AmbiguousJsonError as fault:
+        raise AmbiguousJsonError(_with_place(text, str(fault))) from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise AmbiguousJsonError(f"the key {ascii(twice)[:60]} occurs twice in an object; keep one")
+    return found
+
+
+def _no_constant(text: str) -> float:
+    raise AmbiguousJsonError(f"{text} is not JSON; write null where there is no value")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant)
+"""Strict decoder, for parts of a text; its errors name no place."""
+
+
+def _with_place(text: str, fault: str) -> str:
+    """Add line and column of the first repeated key or constant that is not JSON to an error."""
+    keys: list[set[str]] = []
+    last, start = "", 0
+    for token in _TOKEN.finditer(text):
+        if token[0] in "{[":
+            keys.append(set())
+        elif token[0] in "}]" and keys:
+            keys.pop()
+        elif token[0] == ":" and keys:
+            key = json.loads(last)
+            if key in keys[-1]:
+                break
+            keys[-1].add(key)
+        elif token[0][0] != '"':
+            start = token.start()
+            break
+        last, start = token[0], token.start()
+    line = text.count("\n", 0, start) + 1
+    column = start - text.rfind("\n", 0, start)
+    return f"line {line}, column {column}: {fault}"
+
+
 def read_versioned(
     file: Path,
     what: str,
@@ -79,13 +213,13 @@ def read_versioned(
         There is no such file.
     """
     try:
-        fields = json.loads(file.read_text(encoding="utf-8"))
+        fields = parse_json(read_plain_text(file))
     except FileNotFoundError:
         raise
     except OSError as fault:
         raise UserError(f"{file}: cannot be read ({fault.strerror}); check the path") from None
-    except ValueError as fault:
-        raise UserError(f"{file}: {unreadable} ({fault}); {remedy}") from None
+    except (ValueError, RecursionError) as fault:
+        raise UserError(f"{file}: {unreadable} ({one_line(fault)}); {remedy}") from None
     if not isinstance(fields, dict) or type(fields.get("format")) is not int:
         raise UserError(f"{file}: not {what}; {remedy}")
     if fields["format"] > newest:
@@ -152,6 +286,7 @@ def reading(path: Path) -> Iterator[Path]:
     import pyarrow as pa
 
     try:
+        check_plain(path)
         yield path
     except (pa.ArrowException, OSError, IndexError) as error:
         raise UserError(
@@ -162,8 +297,8 @@ def reading(path: Path) -> Iterator[Path]:
 
 def file_sha256(path: Path) -> str:
     """Compute the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with open_plain(path) as (file, _):
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def disk_error(error: OSError, path: Path) -> UserError:
@@ -175,7 +310,7 @@ def disk_error(error: OSError, path: Path) -> UserError:
 
 def replace_file(file: Path, content: bytes, shown: Path | None = None) -> None:
     """Write a file whole or not at all, in place of one that exists; errors name `shown`."""
-    temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
+    temporary = temporary_beside(file)
     try:
         temporary.write_bytes(content)
         temporary.replace(file)
@@ -203,3 +338,102 @@ def remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
         except OSError:
             return
+
+
+GRACE = 0.5
+"""Seconds to wait for a lock, which may be held for a moment by one who asks whether it is held."""
+
+
+@contextmanager
+def locked(
+    target: Path, taken: Callable[[str], UserError], *, wait: bool = False
+) -> Iterator[bool]:
+    """Lock a file or folder that is to be written, against other processes and threads.
+
+    Yields False on a file system without locks. The lock ends with the process at the latest. It is
+    a file beside the target, because Windows renames no folder with an open file in it. The folder
+    that will hold the target has to exist.
+
+    Parameters
+    ----------
+    target
+        The file or folder.
+    taken
+        Returns the error for a target that is locked, from ` (pid …)`, or an empty text.
+    wait
+        Wait for the lock.
+    """
+    from filelock import FileLock, Timeout
+
+    file = target.with_name(f".{target.name}.lock")
+    lock = FileLock(file, timeout=-1 if wait else GRACE)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise taken(_holder(file)) from None
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno in WRITE_FAULTS:
+            raise
+    try:
+        if lock.is_locked:
+            with suppress(OSError):  # on Windows, a locked file may not be written to
+                file.write_text(str(os.getpid()), encoding="ascii")
+        yield lock.is_locked
+    finally:
+        if lock.is_locked:
+            with suppress(OSError):  # on Windows, releasing removes it
+                file.unlink()
+            lock.release()
+
+
+def _holder(lock: Path) -> str:
+    """Return ` (pid …)`, the process that holds a lock, if the file says it."""
+    with suppress(OSError, ValueError):
+        return f" (pid {int(lock.read_text(encoding='ascii'))})"
+    return ""
+
+
+def temporary_beside(target: Path) -> Path:
+    """Return an unused name beside a file or folder, to write it under before it is renamed."""
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def is_locked(target: Path) -> bool:
+    """Check whether another process holds the lock of a file or folder; change nothing."""
+    from filelock import FileLock, Timeout
+
+    file = target.with_name(f".{target.name}.lock")
+    if not file.exists():
+        return False
+    lock = FileLock(file, timeout=0)
+    try:
+        lock.acquire()
+    except (OSError, NotImplementedError) as error:
+        return isinstance(error, Timeout)
+    lock.release()
+    return False
+
+
+LEFTOVER = re.compile(r"\.(.+)\.[0-9a-f]{8}\.(tmp|old)")
+"""Names of `temporary_beside`, and of former versions that are being replaced."""
+
+
+def leftovers(target: Path) -> list[Path]:
+    """List what processes that were killed have left of a target: `.old` is a former version."""
+    found = []
+    for path in target.parent.iterdir():
+        name = LEFTOVER.fullmatch(path.name)
+        if name and name[1] == target.name:
+            found.append(path)
+    return sorted(found)
+
+
+def clear_leftovers(target: Path) -> None:
+    """Remove leftovers of a target, whose lock is held; put a former version in a missing place."""
+    for path in leftovers(target):
+        if path.suffix == ".old" and not target.exists():
+            path.rename(target)
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

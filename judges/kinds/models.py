@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import sys
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -13,7 +12,7 @@ from typing import ClassVar
 
 from judges.prefixes import Truncation
 from simulator.errors import UserError
-from simulator.storage import file_sha256
+from simulator.storage import file_sha256, parse_json, read_plain_text
 
 SUFFIXES = frozenset({".safetensors", ".bin", ".json", ".txt", ".model", ".jinja"})
 """Suffixes of the files of a model and its tokenizer."""
@@ -187,10 +186,10 @@ def judge_file(folder: Path) -> dict[str, object]:
     """Read the `judge.json` of a trained model; empty if it was not made by `judge train`."""
     file = folder / JUDGE_FILE
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(read_plain_text(file))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file}: cannot be read ({error}); train the judge again") from None
     if not isinstance(content, dict):
         raise UserError(f"{file}: not a judge's description; train the judge again")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from judges import PACKAGE
 from simulator.errors import UserError
+from simulator.storage import read_plain_text
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -45,7 +46,7 @@ class Template:
         """
         path = path or DEFAULT_TEMPLATE
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_plain_text(path)
         except FileNotFoundError:
             raise UserError(f"{path}: no such prompt template; give a text file") from None
         except (OSError, UnicodeDecodeError) as error:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +29,18 @@ from judges.prefixes import Truncation
 from judges.protocol import Ints, all_pairs
 from simulator.errors import UserError
 from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
-from simulator.storage import disk_error, file_sha256, make_folders, parquet_writer, reading
+from simulator.storage import (
+    clear_leftovers,
+    disk_error,
+    file_sha256,
+    locked,
+    make_folders,
+    parquet_writer,
+    parse_json,
+    read_plain_text,
+    reading,
+    temporary_beside,
+)
 
 FORMAT = 1
 """Version of the format; a reader refuses a newer one."""
@@ -140,9 +151,8 @@ def make_pairs(
         raise UserError(f"{folder}: exists already; choose another folder")
     keys = problem_keys(pools)
     split = make_split(pools, keys, test_share, test_models, seed)
-    temporary = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        make_folders(temporary)
+
+    with _aside(folder) as temporary:
         counts = {pool.name: dict.fromkeys(COUNTS, 0) for pool in pools}
         _write_rows(temporary, pools, truncations, traces, seed, keys, split, counts)
         _check_apart(temporary / "pairs.parquet")
@@ -172,11 +182,28 @@ def make_pairs(
             json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
         )
         temporary.rename(folder)
+    return PairSet(folder)
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """Lock a folder that is to be made; yield a temporary one beside it, removed at the end."""
+
+    def taken(holder: str) -> UserError:
+        return UserError(f"{folder}: being made by another process{holder}; wait until it ends")
+
+    temporary = temporary_beside(folder)
+    try:
+        make_folders(folder.parent)
+        with locked(folder, taken) as held:
+            if held:
+                clear_leftovers(folder)
+            temporary.mkdir()
+            yield temporary
     except OSError as error:
         raise disk_error(error, folder) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return PairSet(folder)
 
 
 def _write_rows(
@@ -224,7 +251,7 @@ class PairSet:
         self.folder = folder
         file = folder / "pairs.json"
         try:
-            self.info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            self.info: dict[str, Any] = parse_json(read_plain_text(file))
             newer = int(self.info["format"]) > FORMAT
             stored = dict(self.info["sha256"])
             self.truncations = [Truncation.parse(each) for each in self.info["truncations"]]
@@ -232,7 +259,7 @@ class PairSet:
             raise UserError(
                 f"{folder}: not a set of pairs; make one with: deepprune-sim judge pairs"
             ) from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise UserError(f"{file}: not a description of pairs; make the set again") from None
         if newer:
             raise UserError(f"{file}: a newer format than this program's; upgrade deepprune-sim")

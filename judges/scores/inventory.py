@@ -88,6 +88,4 @@ def _wrong(store: ScoreStore, pool: Pool, progress: Progress) -> Iterator[str]:
         there = ~np.isnan(matrix)
         if np.tril(there).any():
             yield f"{where}: a pair whose first trace is not the lower one"
-        if not ((matrix[there] >= 0) & (matrix[there] <= 1)).all():
-            yield f"{where}: a score that is not between 0 and 1"
         progress(done, len(pool.problems))

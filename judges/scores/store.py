@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from judges.prefixes import Truncation
@@ -39,6 +40,7 @@ from simulator.storage import (
     JsonObject,
     disk_error,
     parquet_writer,
+    read_plain,
     read_versioned,
     reading,
     replace_file,
@@ -145,6 +147,8 @@ class ScoreStore:
             return None
         with reading(folder / "prefixes.parquet") as path:
             table = pq.ParquetFile(path).read(use_threads=False)
+        if not table.schema.equals(PREFIXES) or pc.min(table["num_tokens"]).as_py() < 0:
+            raise UserError(f"{path}: not numbers of tokens; remove {folder.parent}")
         if not np.array_equal(table["trace_id"].to_numpy(), problem.trace_ids):
             raise UserError(f"{path}: has other traces than the problem; remove {folder.parent}")
         tokens: Ints = table["num_tokens"].to_numpy().astype(np.int64)
@@ -351,15 +355,19 @@ def _read_parts(folder: Path) -> list[tuple[Path, pa.Table]]:
     while True:
         try:
             return [(part, _read_part(part)) for part in _parts(folder)]
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if Path(error.filename).is_symlink():
+                raise UserError(f"{error.filename}: a link to nothing; remove it") from None
             continue  # merged meanwhile: the rows are in a part that is not in the list
 
 
 def _read_part(part: Path) -> pa.Table:
-    content = part.read_bytes()
     try:
+        content = read_plain(part)
         file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
         table = file.read(use_threads=False)
+    except FileNotFoundError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise UserError(
             f"{part}: cannot be read ({one_line(error)}); remove it, its pairs are then scored "
@@ -367,6 +375,12 @@ def _read_part(part: Path) -> pa.Table:
         ) from None
     if not table.schema.equals(SCORES):
         raise UserError(f"{part}: not a file of scores; remove it")
+    scores = table["score"].to_numpy()
+    if not ((scores >= 0) & (scores <= 1)).all():
+        raise UserError(
+            f"{part}: a score that is not between 0 and 1; remove it, its pairs are then scored "
+            "again"
+        )
     return table
 
 

@@ -370,6 +370,8 @@ def _begin(
                 "repeat its command, or choose another folder"
             )
         checkpoint = work / "checkpoint" / "progress.json"
+        if not checkpoint.parent.exists() and (work / "checkpoint.old").exists():
+            (work / "checkpoint.old").rename(checkpoint.parent)  # killed while they were swapped
         if not checkpoint.exists():
             return 0, []
         state = json.loads(checkpoint.read_text(encoding="utf-8"))

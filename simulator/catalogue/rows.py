@@ -314,7 +314,7 @@ def _stays_in(parent: Path, folder: Path, names: Iterable[str]) -> None:
     """
     for name in names:
         file = folder / f"{name}.parquet"
-        if not file.resolve().is_relative_to(parent):
+        if not Path(os.path.realpath(file)).is_relative_to(parent):
             raise UserError(
                 f"{file.name} is reached by a link that leads out of {parent}, and queries read "
                 "nothing outside it; replace the link with a copy"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,13 +134,17 @@ def report(
 def write_whole(file: Path, content: bytes) -> None:
     """Write a file atomically, overwriting one that exists.
 
-    A link is followed. A device or a pipe, such as /dev/stdout, is written to directly.
+    A link is followed. A device or a pipe, such as /dev/stdout, is written to directly; a pipe
+    that nothing reads is refused.
     """
     shown = file
     try:
-        file = file.resolve()
+        file = Path(os.path.realpath(file))
         if file.exists() and not file.is_file():
-            file.write_bytes(content)
+            opened = os.open(file, os.O_WRONLY | getattr(os, "O_NONBLOCK", 0))
+            with open(opened, "wb") as device:  # noqa: PTH123  (a descriptor)
+                os.set_blocking(opened, True)
+                device.write(content)
             return
     except OSError as error:
         raise UserError(f"{shown}: cannot be written ({error.strerror})") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +26,6 @@ from simulator.generated.token_signals import DERIVED, token_signals
 from simulator.pools.pool import PoolInfo, read_info
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
-from simulator.storage import disk_error, make_folders, remove_empty
 
 VERSION = "+".join(("1", *DERIVED))
 """Version of the generator: to be raised whenever a change alters a byte of a pool.
@@ -81,6 +78,7 @@ def make_pool(
     seed: int = SEED,
     text: bool = False,
     replace: bool = False,
+    wait: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PoolInfo:
     """Generate the pool of a cell below `cache`; return the contents of its `pool.json`.
@@ -89,6 +87,8 @@ def make_pool(
     ----------
     text
         True to give traces text, and with it exact token offsets.
+    wait
+        Wait for another process that makes the pool, instead of refusing.
     progress
         Called with (problems made, problems in all) after each.
 
@@ -113,7 +113,7 @@ def make_pool(
         ],
     )
     number = size.problems(cell)
-    with PoolWriter(cache, info, replace=replace) as writer:
+    with PoolWriter(cache, info, replace=replace, wait=wait) as writer:
         problems = generated_problems(cell, size, seed=seed, text=text)
         for done in range(1, number + 1):
             writer.add(next(problems))  # not kept in a variable: it is freed before the next
@@ -135,8 +135,7 @@ def _calibration_note(cell: Cell, size: Size) -> str:
 def make_sample(cache: Path) -> Path:
     """Make the sample pool in `cache` if it does not exist; return its folder.
 
-    The pool is made in a temporary folder and then moved, so several processes can do this at the
-    same time: the first pool is kept, and all of them have the same bytes.
+    Several processes can do this at the same time: one makes the pool, and the others wait for it.
 
     Raises
     ------
@@ -144,28 +143,14 @@ def make_sample(cache: Path) -> Path:
         The disk is full or not writable, or the sample's folder exists and is not a pool.
     """
     target = pool_folder(cache, SAMPLE_CELL)
-    if (target / "pool.json").is_file():
-        return target
-    staging = cache / f".sample.{uuid.uuid4().hex[:8]}.tmp"
-    try:
-        make_pool(staging, SAMPLE_CELL, SAMPLE_SIZE, text=True)
-        made = make_folders(target.parent)
+    if not (target / "pool.json").is_file():
+        if target.exists():
+            raise UserError(f"{target}: exists and is not a pool; remove it")
         try:
-            pool_folder(staging, SAMPLE_CELL).rename(target)
-        except OSError:
-            if not target.exists():
-                remove_empty(made)
+            make_pool(cache, SAMPLE_CELL, SAMPLE_SIZE, text=True, wait=True)
+        except UserError:
+            if not (target / "pool.json").is_file():  # another process did not make it either
                 raise
-            if not (target / "pool.json").is_file():
-                raise UserError(f"{target}: exists and is not a pool; remove it") from None
-    except OSError as error:
-        raise disk_error(error, target) from error
-    except UserError as error:
-        if isinstance(error.__cause__, OSError):  # it names the temporary folder
-            raise disk_error(error.__cause__, target) from error.__cause__
-        raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return target
 
 

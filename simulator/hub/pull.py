@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from simulator.importers import FORMATS
 from simulator.importers.import_pool import ImportReport, import_pool
 from simulator.importers.importer import ImportOptions
 from simulator.pools.pool import read_info
+from simulator.storage import disk_error, locked, make_folders, remove_empty
 
 SHOWN_FILES = 5
 """Maximum number of files named in an error; a notice before it names all of them."""
@@ -100,7 +102,8 @@ def pull(
             is_here = not replace and _is_here(entry, rule, listing.commit, cache)
             (here if is_here else wanted).append(rule)
     made: list[ImportReport] = []
-    try:
+    left = own_folder is not None and own_folder.exists()
+    with _alone(entry, cache, own_folder) if wanted or left else nullcontext():
         if wanted:
             folder = hub.download(
                 entry,
@@ -118,12 +121,6 @@ def pull(
                     entry, rule, paths, listing.commit, cache, replace=replace, progress=progress
                 )
             )
-    except BaseException:
-        if own_folder is not None and not any(own_folder.glob("*/snapshots/*/*")):
-            shutil.rmtree(own_folder, ignore_errors=True)  # nothing in it to resume
-        raise
-    if own_folder is not None:
-        shutil.rmtree(own_folder, ignore_errors=True)
     _suggest_mapping(entry, made, cache, notice)
     return PullReport(
         entry=entry,
@@ -133,6 +130,36 @@ def pull(
         here=[entry.pool_name(rule) for rule in here],
         without_files=without,
     )
+
+
+@contextmanager
+def _alone(entry: Entry, cache: Path, own_folder: Path | None) -> Iterator[None]:
+    """Let one process at a time download and import the files of an entry.
+
+    `own_folder`, for the downloads, is removed at the end, and after an error if it holds nothing
+    to resume.
+    """
+
+    def taken(holder: str) -> UserError:
+        return UserError(
+            f"{entry.name}: being pulled into {cache} by another process{holder}; wait until it "
+            "ends"
+        )
+
+    with ExitStack() as held:
+        try:
+            held.callback(remove_empty, make_folders(cache))
+            held.enter_context(locked(cache / f"{entry.name}.pull", taken))
+        except OSError as error:
+            raise disk_error(error, cache) from error
+        try:
+            yield
+        except BaseException:
+            if own_folder is not None and not any(own_folder.glob("*/snapshots/*/*")):
+                shutil.rmtree(own_folder, ignore_errors=True)
+            raise
+        if own_folder is not None:
+            shutil.rmtree(own_folder, ignore_errors=True)
 
 
 def _look_up(

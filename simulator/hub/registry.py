@@ -19,7 +19,7 @@ from typing import Any
 from simulator import PACKAGE
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.errors import UserError, nearest
-from simulator.storage import JsonObject
+from simulator.storage import JsonObject, read_plain
 
 FILE_NAME = "registry.toml"
 """Name of the user's own registry in the folder of pools."""
@@ -167,7 +167,7 @@ def find_entry(cache: Path, name: str) -> Entry:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_plain(file).decode("utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{file}: not readable as TOML ({error}); correct it there") from None
     except UnicodeDecodeError:

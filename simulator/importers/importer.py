@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ import numpy as np
 from simulator.arrays import Floats
 from simulator.errors import UserError
 from simulator.pools.pool import TokenAccuracy
-from simulator.pools.records import ProblemRecord
+from simulator.pools.records import ProblemRecord, first_unfit, unfit
 
 T = TypeVar("T")
 
@@ -145,6 +146,8 @@ def answer_text(value: object, what: str = "answer") -> str | None:
     """Convert an answer to text; None for null, NaN and blank. Raises `BadRow` for objects."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
+    if isinstance(value, float) and math.isinf(value):
+        raise BadRow(f"{what} is infinite", f"give a finite {what}, or a text", value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
     if not isinstance(value, str | int | float):
@@ -225,22 +228,33 @@ def files_in(
             names = ", ".join(f"{start}*{suffix}" if start else suffix for suffix in suffixes)
             raise UserError(f"{path}: no {names} file in this folder; name the files")
         files.extend(sorted(below, key=key))
-    seen: set[Path] = set()
+    seen: set[str] = set()
     for file in files:
-        if file.resolve() in seen:
+        place = os.path.realpath(file)  # unlike Path.resolve, for a link that leads to itself, too
+        if place in seen:
             raise UserError(f"{file}: given twice; name each file once")
-        seen.add(file.resolve())
+        seen.add(place)
     return files
 
 
-def finite_numbers(given: Sequence[Any], what: str, remedy: str) -> Floats:
-    """Convert numbers to an array. Raises `BadRow` for a value that is not a finite number."""
-    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
+def finite_numbers(given: Sequence[Any] | Floats, what: str, remedy: str) -> Floats:
+    """Convert numbers to an array. Raises `BadRow` for one that is none, or not a finite float32.
+
+    That is what pools store.
+    """
+    if not isinstance(given, np.ndarray) and not all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in given
+    ):
         raise BadRow(f"{what} holds something that is not a number", remedy)
     try:
         numbers = np.asarray(given, dtype=np.float64)
     except OverflowError:
         raise BadRow(f"{what} holds a number that is too large", remedy) from None
-    if not np.isfinite(numbers).all():
-        raise BadRow(f"{what} holds a number that is not finite", remedy)
+    at = first_unfit(numbers)
+    if at is not None:
+        raise BadRow(
+            f"{what} holds a number that is {unfit(numbers[at])}",
+            remedy,
+            f"{numbers[at]} at token {at}",
+        )
     return numbers

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from simulator.errors import UserError, one_line
 from simulator.importers.importer import BadRow, ImportOptions, files_in
 from simulator.importers.json_files import AGAIN, json_fault, read_text, unreadable
+from simulator.storage import DECODER, AmbiguousJsonError, changed, open_plain, parse_json
 
 _LINES = (".jsonl", ".ndjson")
 ROW_SUFFIXES = (*_LINES, ".parquet")
@@ -27,7 +29,7 @@ SUFFIXES = (".json", *ROW_SUFFIXES)
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[\s,:]*")
-_DECODER = json.JSONDecoder()
+_LENIENT = json.JSONDecoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ def _items(path: Path, inside: str | None) -> Iterator[tuple[Item, float]]:
 def _has_lines(path: Path) -> bool:
     """Check whether a file has one JSON object on each line, instead of a single value."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as (file, _):
             first = b""
             for line in file:
                 first = line.removeprefix(_BOM).strip()
@@ -95,11 +97,12 @@ def _has_lines(path: Path) -> bool:
 
 def _lines(path: Path) -> Iterator[tuple[Item, float]]:
     try:
-        with path.open("rb") as file:
-            size = max(1, path.stat().st_size)
+        with open_plain(path) as (file, size):
             end = 0
             for number, line in enumerate(file, start=1):
                 start, end = end, end + len(line)
+                if end > size:
+                    raise changed(path)
                 if number == 1:
                     line = line.removeprefix(_BOM)
                 if line.strip():
@@ -115,8 +118,9 @@ def _line(line: bytes, path: Path, where: str) -> Item:
         fault = BadRow("not UTF-8", "convert the file with iconv -t utf-8")
         return Item(path, where, None, fault=fault)
     if isinstance(parsed, str):
-        remedy = f"each line has to be one JSON object; {AGAIN}"
-        return Item(path, where, None, fault=BadRow(parsed.removeprefix("line 1, "), remedy))
+        reason, _, remedy = parsed.removeprefix("line 1, ").partition("; ")
+        remedy = remedy or f"each line has to be one JSON object; {AGAIN}"
+        return Item(path, where, None, fault=BadRow(reason, remedy))
     return Item(path, where, parsed[0])
 
 
@@ -134,7 +138,7 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
     start = _after_space(text, 0)
     kind = text[start]
     if kind not in "[{":
-        value = json.loads(text)
+        value = parse_json(text)
         raise UserError(f"{path}: holds a JSON {type(value).__name__}, no list or object; {AGAIN}")
     if kind == "{":
         items = {key: (begin, end, sort) for key, begin, end, sort in _pairs(text, start)}
@@ -151,25 +155,30 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
             start = next(iter(items.values()))[0]  # {"problems": [...]}
         elif sorts in ({"object"}, {"objects"}):
             for key, (begin, end, _) in items.items():
-                value = json.loads(text[begin:end])
+                value = DECODER.decode(text[begin:end])
                 yield Item(path, f"{path}: {key}", value, key), begin / len(text)
             return
         else:
-            yield Item(path, str(path), json.loads(text)), 0.0
+            yield Item(path, str(path), DECODER.decode(text)), 0.0
             return
     elif not text.rstrip().endswith("]"):  # truncated: refused before its first items are used
         raise json.JSONDecodeError("Unterminated list", text, start)
     for number, (begin, value) in enumerate(_elements(text, start)):
-        yield Item(path, f"{path}: [{number}]", value), begin / len(text)
+        fault = value if isinstance(value, BadRow) else None
+        yield Item(path, f"{path}: [{number}]", value, fault=fault), begin / len(text)
 
 
 def _pairs(text: str, start: int) -> Iterator[tuple[str, int, int, str]]:
     """Yield key, begin, end and sort of each value of the object at `start`."""
     at = _after_space(text, start + 1)
+    keys: set[str] = set()
     while text[at : at + 1] != "}":
-        key, at = _DECODER.raw_decode(text, at)
+        key, at = DECODER.raw_decode(text, at)
         begin = _after_space(text, at)
-        value, at = _DECODER.raw_decode(text, begin)
+        value, at = DECODER.raw_decode(text, begin)
+        if key in keys:
+            raise AmbiguousJsonError("a key occurs twice")
+        keys.add(key)
         yield key, begin, at, _sort_of(value)
         at = _after_space(text, at)
     if text[at + 1 :].strip():
@@ -188,9 +197,20 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
     at = _after_space(text, start + 1)
     while text[at : at + 1] != "]":
         begin = at
-        value, at = _DECODER.raw_decode(text, begin)
+        try:
+            value, at = DECODER.raw_decode(text, begin)
+        except AmbiguousJsonError as fault:
+            _, at = _LENIENT.raw_decode(text, begin)
+            value = _bad_row(fault)
         yield begin, value
         at = _after_space(text, at)
+    if start == _after_space(text, 0) and text[at + 1 :].strip():
+        raise json.JSONDecodeError("Extra data", text, at + 1)
+
+
+def _bad_row(fault: AmbiguousJsonError) -> BadRow:
+    reason, _, remedy = str(fault).partition("; ")
+    return BadRow(reason, remedy)
 
 
 def _after_space(text: str, at: int) -> int:
@@ -200,7 +220,8 @@ def _after_space(text: str, at: int) -> int:
 
 def _rows(path: Path) -> Iterator[tuple[Item, float]]:
     try:
-        with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+        with open_plain(path) as (opened, _), pq.ParquetFile(opened) as file:
+            _check_names(path, file.schema_arrow)
             total = max(1, file.metadata.num_rows)
             number = 0
             for batch in file.iter_batches(batch_size=64):
@@ -214,3 +235,19 @@ def _rows(path: Path) -> Iterator[tuple[Item, float]]:
             f"{path}: not readable as Parquet ({one_line(error, 120)}); it is damaged "
             f"or truncated, {AGAIN}"
         ) from None
+
+
+def _check_names(path: Path, columns: Iterable[pa.Field], inside: str = "") -> None:
+    """Raise `UserError` for two columns of one name, of which rows would have only the last."""
+    fields = list(columns)
+    for name, count in Counter(field.name for field in fields).items():
+        if count > 1:
+            raise UserError(
+                f"{path}: {count} columns are named {inside}{name}; rename or remove all but one"
+            )
+    for field in fields:
+        kind = field.type
+        while pa.types.is_nested(kind) and not pa.types.is_struct(kind):
+            kind = getattr(kind, "item_type", None) or getattr(kind, "value_type", pa.null())
+        if pa.types.is_struct(kind):
+            _check_names(path, kind, f"{inside}{field.name}.")

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import json
 from pathlib import Path
 from typing import Any
 
 from simulator.errors import UserError
+from simulator.storage import AmbiguousJsonError, parse_json, read_plain
 
 AGAIN = "download or export it again"
 
 
-def read_json(path: Path) -> Any:
-    """Read the value of a JSON file; raise `UserError` if it cannot be read."""
-    fault = json_fault(read_text(path))
+def read_json(path: Path, *, nan: bool = False) -> Any:
+    """Read the value of a JSON file; raise `UserError` if it cannot be read.
+
+    `nan` admits NaN and Infinity, which some programs write for figures that are not used here.
+    """
+    fault = json_fault(read_text(path), nan=nan)
     if isinstance(fault, str):
         raise UserError(f"{path}: {fault}; {AGAIN}")
     return fault[0]
 
 
-def json_fault(text: str) -> str | tuple[Any]:
+def json_fault(text: str, *, nan: bool = False) -> str | tuple[Any]:
     """Parse JSON; return the value in a tuple, or a message with the error and its place."""
     try:
-        return (json.loads(text),)
+        return (parse_json(text, nan=nan),)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
             return f"{place}: the JSON is truncated"
         return f"{place}: not JSON ({error.msg})"
+    except AmbiguousJsonError as error:
+        return str(error)
     except RecursionError:
         return "JSON nested too deeply to be read"
     except ValueError:
@@ -38,7 +45,7 @@ def json_fault(text: str) -> str | tuple[Any]:
 def read_text(path: Path) -> str:
     """Read UTF-8 without its byte order mark; raise `UserError` if unreadable or empty."""
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
     except OSError as error:
         raise unreadable(path, error) from None
     try:
@@ -55,13 +62,23 @@ def read_text(path: Path) -> str:
 
 def unreadable(path: Path, error: OSError) -> UserError:
     """Make the error for a file that cannot be opened."""
+    if str(path) in ("-", "/dev/stdin"):
+        return UserError(f"{path}: files are read more than once; save the input to a file first")
     if isinstance(error, FileNotFoundError):
+        if path.is_symlink():
+            return UserError(
+                f"{path}: a link to {path.readlink()}, which does not exist; correct it"
+            )
         return UserError(f"{path}: no such file{_nearest(path)}; check the path")
     if isinstance(error, IsADirectoryError):
         return UserError(f"{path}: this is a folder; name a file in it")
     if isinstance(error, PermissionError):
         return UserError(f"{path}: permission denied; change its permissions (chmod u+r)")
-    return UserError(f"{path}: cannot be read ({error.strerror or error}); check the path")
+    if error.errno == errno.ELOOP:
+        return UserError(f"{path}: a link that leads to itself; give the file")
+    reason = error.strerror or str(error)
+    remedy = "" if ";" in reason else "; check the path"
+    return UserError(f"{path}: cannot be read ({reason}){remedy}")
 
 
 def _nearest(path: Path) -> str:

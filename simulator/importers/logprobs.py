@@ -10,10 +10,14 @@ from typing import Any
 import numpy as np
 
 from simulator.arrays import Floats, Ints
-from simulator.importers.importer import BadRow
+from simulator.importers.importer import BadRow, finite_numbers
 
 TOP_K = 20
 """Most log-probabilities of a token that count, as in DeepConf."""
+
+
+NONE = -9999.0
+"""Log-probability that vLLM's server writes in place of −inf, which JSON lacks."""
 
 
 def confidence(top: Floats) -> Floats:
@@ -79,8 +83,15 @@ class SignalTally:
             flat = np.fromiter(chain.from_iterable(rows), dtype=np.float64, count=total)
         except (TypeError, ValueError, OverflowError):
             raise BadRow("logprobs hold something that is not a number", self.remedy) from None
-        if not np.isfinite(flat).all():
-            raise BadRow("logprobs hold a number that is not finite", self.remedy)
+        impossible = ~(np.isfinite(flat) & (flat > NONE))
+        if impossible.any():
+            place = int(np.argmax(impossible))
+            token = int(np.searchsorted(np.cumsum(counts), place, side="right"))
+            raise BadRow(
+                "logprobs hold a number that is not the logarithm of a probability above 0",
+                self.remedy,
+                f"{flat[place]} at token {token}",
+            )
         k = min(TOP_K, int(np.sort(counts)[(len(counts) - 1) // 2]))
         self.top_k[k] += 1
         self.short += int((counts < k).sum())
@@ -95,7 +106,11 @@ class SignalTally:
         found = {
             name: of(table) for name, (of, _) in FROM_LOGPROBS.items() if name not in leave_out
         }
-        signals = {name: values for name, values in found.items() if values is not None}
+        signals = {
+            name: finite_numbers(values, name, self.remedy)
+            for name, values in found.items()
+            if values is not None
+        }
         self.made |= set(signals)
         return signals
 

@@ -24,7 +24,7 @@ from simulator.importers.field_names import (
     plain_name,
 )
 from simulator.importers.gathering import MISSING, check_fields, dig
-from simulator.importers.importer import ImportOptions
+from simulator.importers.importer import Faults, ImportOptions
 from simulator.importers.items import Item, items_of
 from simulator.signals import TOKEN_SIGNALS
 
@@ -109,6 +109,7 @@ class Columns:
     `shape` is `objects` (an item holds a list of trace objects, the column `traces`), `lists` (an
     item holds one list per field, one element per trace) or `rows` (an item is a trace). `found`
     means that the columns were found in the files, so that every item must have all of them.
+    `by_name` are fields that are searched for by their own names alone.
     `unused` are columns that no field uses, `left_out` are fields that the user leaves out, and
     `inside` is the list that holds the items, if the user has named one.
     """
@@ -116,6 +117,7 @@ class Columns:
     by_field: dict[str, str]
     shape: str
     found: bool = True
+    by_name: frozenset[str] = frozenset()
     unused: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     inside: str | None = None
@@ -150,6 +152,9 @@ def propose_mapping(options: ImportOptions) -> Columns:
     check_fields(options, ALL_FIELDS)
     samples = list(islice((i for i in items_of(options) if i.fault is None), SAMPLED_ITEMS))
     if not samples:
+        for item in items_of(options):
+            if item.fault is not None:
+                Faults(drop=False).reject(item.where, item.fault)
         raise UserError(f"{options.paths[0]}: has no line of JSON; is it DeepPrune data?")
     return _Search(samples, options.field_map).columns()
 

@@ -27,6 +27,7 @@ import numpy as np
 from simulator.arrays import Array
 from simulator.errors import UserError
 from simulator.importers.json_files import AGAIN, unreadable
+from simulator.storage import check_plain, read_plain
 
 MAX_BYTES = 4 * 2**30
 """The largest file that is read, in bytes."""
@@ -99,11 +100,11 @@ def load(path: Path) -> Any:
         The file cannot be read, is damaged, or holds anything but data.
     """
     try:
-        size = path.stat().st_size
+        size = check_plain(path).st_size
         if size > MAX_BYTES:
             limit = f"{MAX_BYTES / 2**30:g} GiB"
             raise UserError(f"{path}: {size:,} bytes, more than the {limit} that are read at once")
-        data = path.read_bytes()
+        data = read_plain(path)
     except OSError as error:
         raise unreadable(path, error) from None
     try:

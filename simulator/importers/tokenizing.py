@@ -8,6 +8,7 @@ into other tokens than the tokenizer does, and files can count tokens that the t
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from simulator.errors import UserError, one_line
 from simulator.importers.importer import Reading, drained
 from simulator.importers.json_files import unreadable
 from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.storage import read_plain
 
 if TYPE_CHECKING:
     import tokenizers
@@ -98,14 +100,14 @@ def load_tokenizer(name: str) -> Tokenizer:
     path = Path(name)
     if path.is_dir():
         shown, file = path.resolve().name, _in_folder(path)
-    elif path.is_file():
-        shown, file = path.resolve().parent.name, path
+    elif os.path.lexists(path):
+        shown, file = Path(os.path.realpath(path)).parent.name, path
     elif _HUB_NAME.fullmatch(name):
         shown, file = name, _from_hub(name)
     else:
         raise UserError(f"--tokenizer {name}: no such folder; name one, or a model on the hub")
     try:
-        content = file.read_bytes()
+        content = read_plain(file)
     except OSError as error:
         raise unreadable(file, error) from None
     try:

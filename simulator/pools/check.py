@@ -20,6 +20,7 @@ from simulator.pools.pool import (
     PoolInfo,
     read_info,
 )
+from simulator.pools.records import first_unfit
 from simulator.storage import file_sha256, reading
 
 MAX_FINDINGS = 20
@@ -183,9 +184,13 @@ def _wrong_with(
     name: str, rows: pa.Table, row: int, num_tokens: int, num_classes: int, info: PoolInfo
 ) -> Iterator[str]:
     if name in TOKEN_SIGNAL_SCHEMAS:
-        count = len(rows[name][row].values)
-        if count != num_tokens:
-            yield f"{count} values of {name} for {num_tokens} tokens"
+        values = rows[name][row].values
+        if len(values) != num_tokens:
+            yield f"{len(values)} values of {name} for {num_tokens} tokens"
+        numbers = np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
+        at = first_unfit(numbers)
+        if at is not None:
+            yield f"{name} is {numbers[at]} at token {at}, not a finite number"
     elif name == "probes":
         positions = rows["position"][row].values.to_numpy()
         answers = rows["answer_class"][row].values.to_numpy()

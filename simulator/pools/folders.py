@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -26,9 +27,17 @@ def cache_folder(option: str | os.PathLike[str] | None = None) -> Path:
     Raises
     ------
     UserError
-        The folder, or a part of its path, is a file.
+        The folder, or a part of its path, is a file or a link that leads to itself.
     """
     folder = _cache_folder(option)
+    try:
+        folder.stat()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise UserError(
+                f"{folder}: a link that leads to itself; name a folder with --cache or "
+                f"${CACHE_VARIABLE}"
+            ) from None
     for part in (folder, *folder.parents):
         if part.is_file():
             raise UserError(
@@ -89,6 +98,23 @@ def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
             raise UserError(_no_match(cache, pattern, list(folders)))
         found.update(matches)
     return [folders[name] for name in sorted(found)]
+
+
+def unfinished_pools(cache: Path) -> dict[str, str]:
+    """Find what imports have not finished or were killed: the pool's name to what there is.
+
+    An import that was killed is cleared by the next one of the same name.
+    """
+    from simulator.storage import LEFTOVER, is_locked
+
+    found: dict[str, str] = {}
+    for path in sorted(cache.glob("*/*/.*")):
+        name = LEFTOVER.fullmatch(path.name)
+        if name:
+            target = path.with_name(name[1])
+            words = "being imported" if is_locked(target) else "left by an import that was killed"
+            found[pool_name(target)] = words
+    return found
 
 
 def _no_match(cache: Path, pattern: str, names: list[str]) -> str:

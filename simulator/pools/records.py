@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from simulator.arrays import Floats, Ints
 
 
@@ -42,3 +44,15 @@ class ProblemRecord:
     gold_answer: str
     answer_kind: str
     traces: list[TraceRecord]
+
+
+def first_unfit(values: Floats) -> int | None:
+    """Return the index of the first value that is not finite as a float32; None if all are."""
+    with np.errstate(over="ignore"):
+        fits = np.isfinite(values.astype(np.float32))
+    return None if fits.all() else int(np.argmin(fits))
+
+
+def unfit(value: float) -> str:
+    """Say what is wrong with a value that `first_unfit` has found."""
+    return "too large for a float32" if np.isfinite(value) else "not finite"

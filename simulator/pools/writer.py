@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -30,13 +29,16 @@ from simulator.pools.pool import (
     TOKEN_SIGNAL_SCHEMAS,
     PoolInfo,
 )
-from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.pools.records import ProblemRecord, TraceRecord, first_unfit, unfit
 from simulator.storage import (
+    clear_leftovers,
     disk_error,
     file_sha256,
+    locked,
     make_folders,
     parquet_writer,
     remove_empty,
+    temporary_beside,
 )
 
 
@@ -56,6 +58,8 @@ class PoolWriter:
 
     Files are written to a temporary folder beside the final one. When the writer is left, the
     folder is renamed, or removed if there was an exception, so a reader never sees half a pool.
+    Meanwhile the name is locked: another process that makes a pool of this name is refused, or
+    waits. What a process that was killed has left of this pool is removed.
 
     Parameters
     ----------
@@ -65,6 +69,8 @@ class PoolWriter:
         Description of the pool; the writer fills in counts, signals and hashes.
     replace
         Overwrite a pool of the same name.
+    wait
+        Wait for another process that makes a pool of this name.
 
     Attributes
     ----------
@@ -76,31 +82,56 @@ class PoolWriter:
     Raises
     ------
     UserError
-        A pool of this name exists and `replace` is false, or the disk is full.
+        A pool of this name exists and `replace` is false, another process makes one, or the disk
+        is full.
     """
 
-    def __init__(self, cache: Path, info: PoolInfo, *, replace: bool = False) -> None:
+    def __init__(
+        self, cache: Path, info: PoolInfo, *, replace: bool = False, wait: bool = False
+    ) -> None:
         self.info = info
         self.path = cache / info.dataset / info.model / info.benchmark
         self.disagreements: list[Disagreement] = []
-        if self.path.exists() and not replace:
-            raise UserError(
-                f"{self.path}: a pool named {info.name} exists; give another --benchmark, "
-                "or --replace to overwrite it"
-            )
-        self.folder = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex[:8]}.tmp")
+        self.folder = temporary_beside(self.path)
+        self._retired = self.folder.with_suffix(".old")  # the pool that is being replaced
+        self._replace = replace
+        self._wait = wait
+        self._refuse_taken()
+        self._lock = ExitStack()
         self._made: list[Path] = []  # folders created here
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._small: dict[str, list[pa.Table]] = {}  # files written as a whole at the end
         self._kinds = dict.fromkeys(TOKEN_SIGNAL_SCHEMAS, 0)  # which schema each is stored in
         self._last_problem: str | None = None
 
+    def _refuse_taken(self) -> None:
+        if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
+            raise UserError(f"{self.path}: a file or a link is in the place of the pool; remove it")
+        if self.path.exists() and not self._replace:
+            raise UserError(
+                f"{self.path}: a pool named {self.info.name} exists; give another --benchmark, "
+                "or --replace to overwrite it"
+            )
+
+    def _being_made(self, holder: str) -> UserError:
+        return UserError(
+            f"{self.path}: pool {self.info.name} is being imported by another process{holder}; "
+            "wait until it ends, or give another --benchmark"
+        )
+
     def __enter__(self) -> Self:
         try:
-            self._made = make_folders(self.folder)
+            self._made = make_folders(self.path.parent)
+            if self._lock.enter_context(locked(self.path, self._being_made, wait=self._wait)):
+                clear_leftovers(self.path)
+            self._refuse_taken()  # it may have been made since, or be back
+            self.folder.mkdir()
         except OSError as failure:
             self._remove_temporary()
             raise disk_error(failure, self.path) from failure
+        except BaseException:
+            self._remove_temporary()
+            raise
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -220,6 +251,13 @@ class PoolWriter:
     ) -> None:
         """Write a token signal: thousandths in uint16 if lossless, else float32 for the pool."""
         arrays = [np.asarray(value, dtype=np.float64) for value in values]
+        for trace, array in zip(trace_ids, arrays, strict=True):
+            at = first_unfit(array)
+            if at is not None:
+                raise UserError(
+                    f"{self.info.name}: {name} of problem {ids[0]!r}, trace {trace} is "
+                    f"{unfit(array[at])} ({array[at]} at token {at}); correct it at its source"
+                )
         if self._schema(name).field(name).type.value_type == pa.uint16():
             thousandths = [as_thousandths(array) for array in arrays]
             if all(array is not None for array in thousandths):
@@ -260,13 +298,10 @@ class PoolWriter:
         }
         text = json.dumps(asdict(self.info), indent=2, ensure_ascii=False) + "\n"
         (self.folder / "pool.json").write_text(text, encoding="utf-8")
-        if self.path.exists():
-            retired = self.folder.with_suffix(".old")
-            self.path.rename(retired)
-            self.folder.rename(self.path)
-            shutil.rmtree(retired)
-        else:
-            self.folder.rename(self.path)
+        if self._replace and self.path.exists():
+            self.path.rename(self._retired)
+        self.folder.rename(self.path)
+        shutil.rmtree(self._retired, ignore_errors=True)
 
     def _close_quietly(self) -> None:
         for writer in self._writers.values():
@@ -275,7 +310,10 @@ class PoolWriter:
 
     def _remove_temporary(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
-        remove_empty(self._made[1:])
+        if self._retired.exists() and not self.path.exists():
+            self._retired.rename(self.path)
+        self._lock.close()
+        remove_empty(self._made)
 
 
 def as_thousandths(values: Floats) -> npt.NDArray[np.uint16] | None:

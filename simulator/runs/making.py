@@ -11,10 +11,9 @@ import json
 import shutil
 import sys
 import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +24,16 @@ from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, summary
 from simulator.runs.parts import Making, Progress, merge, replay_missing, tasks_of
 from simulator.runs.spec import RunSpec
 from simulator.runs.summary import summarise
-from simulator.storage import disk_error, make_folders, remove_empty
+from simulator.storage import (
+    clear_leftovers,
+    disk_error,
+    locked,
+    make_folders,
+    parse_json,
+    read_plain_text,
+    remove_empty,
+    temporary_beside,
+)
 
 
 def make_run(
@@ -72,6 +80,11 @@ def make_run(
         return finish_run(spec, folder, provenance(began, command, jobs, resumed))
 
 
+def _refuse_taken(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder}: already exists; give another -o or remove it")
+
+
 @contextmanager
 def making(folder: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[bool]:
     """Lock `<folder>.partial` while a run or sweep is made there; yield True if it existed.
@@ -79,15 +92,16 @@ def making(folder: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[
     An existing folder must have the same `identity`. Raises the errors of `make_run`. After an
     error, a folder made by this call is removed.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: already exists; give another -o or remove it")
+    _refuse_taken(folder)
     partial = partial_folder(folder)
     made: list[Path] = []
     is_new = False
     with ExitStack() as held:
         try:
             made = make_folders(partial.parent)
-            held.enter_context(_locked(partial))
+            if held.enter_context(locked(partial, _being_made(partial))):
+                clear_leftovers(partial)
+            _refuse_taken(folder)  # another process may have made it since
             is_new = not open_folder(partial, identity)
             if not is_new and not resume:
                 raise UserError(
@@ -174,7 +188,7 @@ def open_folder(partial: Path, identity: Mapping[str, Any]) -> bool:
         if not (partial / IDENTITY_FILE).is_file():
             raise UserError(f"{partial}: not an interrupted run; remove it and start anew")
         return True
-    fresh = partial.with_name(f".{partial.name}.{uuid.uuid4().hex[:8]}.tmp")
+    fresh = temporary_beside(partial)
     try:
         fresh.mkdir()
         write_json(fresh / IDENTITY_FILE, identity)
@@ -185,31 +199,14 @@ def open_folder(partial: Path, identity: Mapping[str, Any]) -> bool:
     return False
 
 
-@contextmanager
-def _locked(partial: Path) -> Iterator[None]:
-    """Lock a run's folder against other processes; the lock ends at the latest with this process.
+def _being_made(partial: Path) -> Callable[[str], UserError]:
+    def taken(holder: str) -> UserError:
+        return UserError(
+            f"{partial}: another process{holder} is making this run; wait for it, or give another "
+            "-o"
+        )
 
-    The locked file is beside the folder, because Windows renames no folder with an open file in it.
-    """
-    from filelock import FileLock, Timeout
-
-    file = partial.with_name(f".{partial.name}.lock")
-    lock = FileLock(file, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise UserError(
-            f"{partial}: another process is making this run; wait for it, or give another -o"
-        ) from None
-    except (OSError, NotImplementedError):
-        pass  # a file system without locks
-    try:
-        yield
-    finally:
-        if lock.is_locked:
-            with suppress(OSError):  # on Windows, releasing removes it
-                file.unlink()
-            lock.release()
+    return taken
 
 
 def partial_folder(folder: Path) -> Path:
@@ -253,8 +250,8 @@ def _check_same(partial: Path, identity: Mapping[str, Any]) -> None:
 def differences(file: Path, identity: Mapping[str, Any]) -> list[str] | None:
     """List the keys of `identity` that differ in a JSON file; None if the file is damaged."""
     try:
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        before = parse_json(read_plain_text(file))
+    except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(before, dict):
         return None

@@ -15,7 +15,7 @@ from typing import Any
 
 from simulator.errors import UserError
 from simulator.runs.format import FILES, RUN_FILE
-from simulator.storage import disk_error, make_folders, replace_file
+from simulator.storage import disk_error, make_folders, read_plain, replace_file
 from simulator.submissions.files import LIMITS, MAX_NAME, Files
 from simulator.submissions.metadata import check_metadata, metadata_toml
 from simulator.submissions.strict_json import Refused, parse_object
@@ -56,7 +56,7 @@ def pack(run: Path, fields: Mapping[str, Any]) -> Packed:
                     "submission; make the run with fewer repeats or pools"
                 )
             else:
-                content[name] = (run / name).read_bytes()
+                content[name] = read_plain(run / name)
         except OSError as error:
             wrong.append(f"{run / name}: {error.strerror}; name a finished run's folder")
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import UserError
+from simulator.storage import read_plain_text
 from simulator.submissions.metadata import wrong_link, wrong_text
 from simulator.submissions.strict_json import finite
 
@@ -86,7 +87,7 @@ def read_published(submissions: Path) -> Published:
     """
     file = submissions / FILE_NAME
     try:
-        fields = tomllib.loads(file.read_text(encoding="utf-8"))
+        fields = tomllib.loads(read_plain_text(file))
     except FileNotFoundError:
         return Published({}, (), dict.fromkeys(KINDS, ()))
     except (OSError, ValueError) as error:

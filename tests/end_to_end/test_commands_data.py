@@ -75,6 +75,17 @@ def test_list_names_broken_pools_below_the_others(cache: Path) -> None:
     assert "runs/broken" not in text
 
 
+def test_list_tells_of_imports_that_were_killed(cache: Path) -> None:
+    write_pool(cache)
+    (cache / "b/b/.cut.0123abcd.tmp").mkdir(parents=True)
+    told = "b/b/cut: left by an import that was killed"
+    assert f"the next import of a pool clears what a killed one has left:\n  {told}" in invoke(
+        cache, "list"
+    )
+    listed = json.loads(invoke(cache, "list", "--json"))
+    assert listed["unfinished"] == {"b/b/cut": "left by an import that was killed"}
+
+
 def test_list_as_json(cache: Path) -> None:
     write_pool(cache)
     (write_pool(cache, "b/b/cut") / "pool.json").write_text("{")

@@ -236,7 +236,9 @@ def test_a_run_has_one_maker_at_a_time(cache: Path) -> None:
     for resume in ([], ["--resume"]):
         code, errors = run(cache, "run", "endless.py", "-o", "out", *resume)
         assert code == 2
-        assert errors.startswith("error: out.partial: another process is making this run")
+        assert errors.startswith(
+            f"error: out.partial: another process (pid {process.pid}) is making this run"
+        )
         assert len(errors.splitlines()) == 1
     process.kill()
     process.communicate(timeout=30)

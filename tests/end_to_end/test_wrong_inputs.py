@@ -382,6 +382,32 @@ def test_reports_follow_links_and_leave_devices_alone(capsys: pytest.CaptureFixt
     assert "cons@1" in Path("real.md").read_text()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_nothing_waits_for_a_pipe_or_follows_a_link_to_itself(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pool = pool_with_signals()
+    with pytest.raises(SystemExit):
+        main(["run", "cons@1", "--repeats", "2", "-o", "out"])
+    capsys.readouterr()
+    os.mkfifo("pipe.py")
+    Path("loop.py").symlink_to("loop.py")
+    pipe = "it is a pipe; save its content to a file"
+    assert f"pipe.py: cannot be read ({pipe})" in refused(capsys, "run", "pipe.py")
+    assert "loop.py: cannot be read (Too many" in refused(capsys, "run", "loop.py")
+    assert "pipe.py: cannot be written (No such device" in refused(
+        capsys, "report", "out", "--format", "csv", "-o", "pipe.py"
+    )
+    for file in (Path("out/run.json"), Path("out/answers.parquet")):
+        file.unlink()
+        os.mkfifo(file)
+    assert "out: no run here (run.json is missing)" in refused(capsys, "report", "out")
+    file = pool.path / "pool.json"
+    file.unlink()
+    os.mkfifo(file)
+    assert f"pool.json: cannot be read ({pipe})" in refused(capsys, "run", "cons@1")
+
+
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs Linux's /dev/full")
 @pytest.mark.parametrize(
     "arguments", [("data", "sql", "--csv", "FROM traces"), ("data", "list"), ("methods",)]

@@ -13,7 +13,7 @@ from simulator.commands.options import (
     json_option,
     print_json,
 )
-from simulator.pools.folders import cache_folder
+from simulator.pools.folders import cache_folder, unfinished_pools
 
 
 @click.command("list", epilog="\b\nExample:\n  deepprune-sim data list --cache /data/pools")
@@ -32,10 +32,19 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
     with connect(folder) as catalogue:
         pools = catalogue.rows("FROM pools ORDER BY name")
         broken = catalogue.broken
+    unfinished = unfinished_pools(folder)
     if as_json:
         listed = [{"path": str(each.path), "reason": each.reason} for each in broken]
         public = {"known": _known_pools(folder)} if known else {}
-        print_json({"cache": str(folder), "pools": pools, "broken": listed, **public})
+        print_json(
+            {
+                "cache": str(folder),
+                "pools": pools,
+                "broken": listed,
+                "unfinished": unfinished,
+                **public,
+            }
+        )
         return
     if pools:
         _print_pools(pools)
@@ -50,6 +59,10 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
         click.echo("\nSkipped, because they cannot be read:")
     for each in broken:
         click.echo(f"  {each.path}: {each.reason}")
+    if unfinished:
+        click.echo("\nUnfinished; the next import of a pool clears what a killed one has left:")
+    for name, words in unfinished.items():
+        click.echo(f"  {name}: {words}")
     if known:
         _print_known(_known_pools(folder), folder)
 

@@ -36,6 +36,7 @@ from simulator.importers.importer import (
 )
 from simulator.importers.json_files import unreadable
 from simulator.pools.records import ProblemRecord, TraceRecord
+from simulator.storage import check_plain
 
 VERSION = "1"
 
@@ -84,8 +85,10 @@ def _by_problem(paths: tuple[Path, ...]) -> dict[int, list[Path]]:
     """Group files by problem number, ascending; sort each problem's files by name."""
     by_problem: dict[int, list[Path]] = {}
     for file in files_in(paths, [".pkl"], start="deepthink_", key=_natural):
-        if not file.exists():
-            raise unreadable(file, FileNotFoundError())
+        try:
+            check_plain(file)
+        except OSError as error:
+            raise unreadable(file, error) from None
         found = _QID.search(file.name)
         if found is None:
             raise UserError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 
 from simulator.errors import UserError, one_line
 from simulator.importers.importer import BadRow, answer_text
-from simulator.importers.json_files import AGAIN, read_json, unreadable
+from simulator.importers.json_files import AGAIN, read_json, read_text, unreadable
+from simulator.storage import AmbiguousJsonError, check_plain, parse_json
 
 
 @dataclass(slots=True)
@@ -59,10 +61,13 @@ def open_log(path: Path) -> Log:
     UserError
         There is no log, it is truncated or damaged, or inspect_ai is not installed.
     """
+    if not path.is_dir():
+        try:
+            check_plain(path)
+        except OSError as error:
+            raise unreadable(path, error) from None
     if path.is_dir() or path.name in ("summaries.json", "header.json"):
         return _open_pair(path if path.is_dir() else path.parent, path)
-    if not path.exists():
-        raise unreadable(path, FileNotFoundError())
     if path.suffix not in (".eval", ".json"):
         raise UserError(f"{path}: not an inspect log; give an .eval or .json file, or a folder")
     return _open_native(path)
@@ -77,8 +82,8 @@ def _open_pair(folder: Path, given: Path) -> Log:
         raise UserError(
             f"{given}: no {' and no '.join(missing)} in this folder{hint or '; ' + AGAIN}"
         )
-    header = _object(read_json(header_path), header_path, "header")
-    summaries = read_json(summaries_path)
+    header = _object(read_json(header_path, nan=True), header_path, "header")
+    summaries = read_json(summaries_path, nan=True)
     if not isinstance(summaries, list):
         kind = type(summaries).__name__
         raise UserError(f"{summaries_path}: holds a JSON {kind}, not a list of samples; {AGAIN}")
@@ -127,6 +132,7 @@ def _summary(item: dict[str, Any], path: Path) -> Sample:
 
 
 def _open_native(path: Path) -> Log:
+    _check_members(path)
     try:
         from inspect_ai.log import read_eval_log
     except ImportError:
@@ -161,6 +167,23 @@ def _open_native(path: Path) -> Log:
         output_tokens=usage.output_tokens if usage and usage.output_tokens > 0 else None,
         samples=samples,
     )
+
+
+def _check_members(path: Path) -> None:
+    """Raise `UserError` for a file of an archive that occurs twice; readers take either."""
+    try:
+        if path.suffix == ".json":
+            parse_json(read_text(path), nan=True)
+            return
+        with zipfile.ZipFile(path) as archive:
+            names = Counter(archive.namelist())
+    except AmbiguousJsonError as fault:
+        raise UserError(f"{path}: {fault}; {AGAIN}") from None
+    except (zipfile.BadZipFile, ValueError, RecursionError):
+        return  # told by the log's reader
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise UserError(f"{path}: holds {ascii(twice[0])[:80]} twice; {AGAIN}")
 
 
 def _native_samples(log: Any, path: Path) -> Iterator[Sample]:

@@ -144,6 +144,9 @@ def _usable_samples(log: Log, first_trace: int, faults: Faults) -> list[_Usable]
                     "row without an answer field", "export the log with its samples' outputs"
                 )
             trace_id = first_trace + token_count(sample.epoch, "epoch") - 1
+            token_count(trace_id, "epoch", least=0)
+            if sample.input_tokens is not None:
+                token_count(sample.input_tokens, "input_tokens", least=0)
             num_tokens = 0
             if sample.output_tokens is not None:
                 num_tokens = token_count(sample.output_tokens, "output_tokens")
@@ -199,8 +202,8 @@ def _add(
     sample = each.sample
     text = storable(sample.text or "")
     problem = problems.get(sample.problem_id)
+    question = None if sample.question is None else storable(sample.question)
     if problem is None:
-        question = None if sample.question is None else storable(sample.question)
         problem = ProblemRecord(sample.problem_id, question, each.gold, "math", [])
         problems[sample.problem_id] = problem
     elif problem.gold_answer != each.gold:

@@ -14,7 +14,8 @@ columns passes `Columns` of its own to `_Table`.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,13 @@ import numpy as np
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.arrays import Floats, Ints
 from simulator.importers.extraction import extract_answer, extract_boxed
-from simulator.importers.field_names import PROBLEM_FIELDS, ROW_FIELDS, TRACE_FIELDS
+from simulator.importers.field_names import (
+    FIELDS,
+    PROBLEM_FIELDS,
+    ROW_FIELDS,
+    TRACE_FIELDS,
+    plain_name,
+)
 from simulator.importers.gathering import MISSING, About, Draft, check_fields, dig, gather
 from simulator.importers.importer import (
     CHARACTERS_PER_TOKEN,
@@ -52,6 +59,9 @@ _NULL_IS_NONE = ("text", "num_tokens", *TOKEN_SIGNALS, "probe_positions", "probe
 
 _ALL_OR_NONE = frozenset({"answer", "num_tokens", "trace_id"})
 """Fields that every trace has, or none, beside its signals."""
+
+_TOLD_APART = ("gold_answer", "answer", "num_tokens", "grade", *TOKEN_SIGNALS)
+"""Fields of a row whose other known names may not hold something else."""
 
 _SHAPES = {
     "objects": "a list of trace objects per problem",
@@ -86,7 +96,12 @@ def read_jsonl(options: ImportOptions) -> Reading:
     check_fields(options, ROW_FIELDS)
     taken = set(options.field_map.values())  # a column given to one field is no other's by name
     named = {name: name for name in ROW_FIELDS if name not in taken} | dict(options.field_map)
-    columns = Columns({n: column for n, column in named.items() if column}, "rows", found=False)
+    columns = Columns(
+        {n: column for n, column in named.items() if column},
+        "rows",
+        found=False,
+        by_name=frozenset(named) - set(options.field_map),
+    )
     return gather(options, items_of(options, ROW_SUFFIXES), _Table(columns))
 
 
@@ -119,6 +134,8 @@ class _Table:
         self.columns = columns
         self.by_field = columns.by_field
         self.tally = SignalTally()
+        self.nan = 0
+        self.twins: dict[tuple[str, ...], list[tuple[str, str, str, bool]]] = {}
 
     def about(self, item: Item) -> About:
         """Find the problem of an item, in the item or its first trace. Raises `BadRow`."""
@@ -126,6 +143,8 @@ class _Table:
         if not isinstance(value, dict):
             kind = type(value).__name__
             raise BadRow(f"a JSON {kind}, not an object", f"give JSON objects; {AGAIN}")
+        if not self.columns.found:
+            self._check_twins(value)
         sources = [value]
         if self._in_traces(value):
             traces = self._objects(value)
@@ -148,6 +167,34 @@ class _Table:
             raise BadRow("unknown answer_kind", f"use one of {', '.join(ANSWER_KINDS)}", kind)
         question = _text(values.get("question"), "question")
         return About(values.get("problem_id"), question, values["gold_answer"], kind)
+
+    def _check_twins(self, value: dict[str, Any]) -> None:
+        """Raise `BadRow` if a column that no field uses may hold the same as one that is used.
+
+        That is a name that differs in case or separators, or, with other values, a known name of an
+        answer, length or token signal. A field that the user has mapped is clear.
+        """
+        keys = tuple(value)
+        if keys not in self.twins:
+            self.twins[keys] = list(self._twins(keys))
+        for name, column, other, same in self.twins[keys]:
+            if same or value[other] not in (None, value[column]):
+                raise BadRow(
+                    f"{name} can be {column} or {other}", f"choose one with --map {name}={column}"
+                )
+
+    def _twins(self, columns: Sequence[str]) -> Iterator[tuple[str, str, str, bool]]:
+        """Yield field, column and look-alike, and whether they differ in case or separators."""
+        unused = [column for column in columns if column not in self.by_field.values()]
+        for name in self.columns.by_name:
+            column = self.by_field.get(name)
+            if column is None or column not in columns:
+                continue
+            for other in unused:
+                plain = plain_name(other)
+                same = plain == plain_name(name)
+                if same or (name in _TOLD_APART and plain in FIELDS[name].names[0]):
+                    yield name, column, other, same
 
     def _in_traces(self, value: dict[str, Any]) -> list[str]:
         """Return the columns of problem fields that the traces of a problem have, not itself."""
@@ -258,6 +305,8 @@ class _Table:
                     f"and --map {name}=COLUMN",
                     f"{length} and {num_tokens}",
                 )
+        given = values.get("answer")
+        self.nan += isinstance(given, float) and math.isnan(given)
         positions, answers = _probes(values, num_tokens)
         prompt = values.get("prompt_tokens")
         record = TraceRecord(
@@ -310,6 +359,8 @@ class _Table:
             ]
         if self.columns.unused:
             notes.append(f"columns not used: {', '.join(self.columns.unused[:20])}")
+        if self.nan:
+            notes.append(f"{self.nan:,} answers are NaN, which counts as none")
         if accuracy == "estimated":
             notes.append(f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters per token")
         return notes + self.tally.notes()

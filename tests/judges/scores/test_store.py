@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -328,6 +329,30 @@ def test_a_damaged_part_is_named_and_never_read(
         content[column.data_page_offset + column.total_compressed_size - 5] ^= 1  # in the scores
     part.write_bytes(content)
     with pytest.raises(UserError, match=f"{part.name}: cannot be read .*; remove it"):
+        store.read(problem)
+
+
+@pytest.mark.parametrize("score", [-0.5, 1.5, float("nan"), float("inf")])
+def test_a_stored_score_that_is_no_probability_is_never_read(
+    tmp_path: Path, problem: StoredProblem, score: float
+) -> None:
+    store = store_of(tmp_path)
+    put(store, problem, [[0, 1]], [0.5])
+    (part,) = parts(store)
+    table = pq.read_table(part)
+    changed = table.set_column(2, table.schema.field(2), pa.array([score], pa.float32()))
+    pq.write_table(changed, part)
+    with pytest.raises(UserError, match=f"{part.name}: a score that is not between 0 and 1"):
+        store.read(problem)
+
+
+def test_a_part_that_is_a_link_to_nothing_is_named(tmp_path: Path, problem: StoredProblem) -> None:
+    store = store_of(tmp_path)
+    put(store, problem, [[0, 1]], [0.5])
+    (part,) = parts(store)
+    part.unlink()
+    part.symlink_to("nowhere")
+    with pytest.raises(UserError, match="a link to nothing; remove it"):
         store.read(problem)
 
 

@@ -21,6 +21,7 @@ from hub_server import COMMIT, Hub, serving
 
 from simulator.cli import main
 from simulator.errors import UserError
+from simulator.hub import pull as hub_pull
 from simulator.hub.download import RemoteFile
 from simulator.hub.pull import assign
 from simulator.hub.pull import pull as pull_entry
@@ -455,3 +456,19 @@ def test_files_of_no_pool_or_of_two_stop_before_the_download(tmp_path: Path) -> 
     assert str(tmp_path / "registry.toml") in message
     assert "[[deepprune.pools]]" in message
     assert "ignore" in message
+
+
+def test_one_process_at_a_time_pulls_a_source(tmp_path: Path) -> None:
+    entry, cache = find_entry(tmp_path, "scout"), tmp_path / "cache"
+    alone = hub_pull._alone
+    told = rf"scout: being pulled into .*cache by another process \(pid {os.getpid()}\)"
+    downloads = tmp_path / "downloads"
+    with alone(entry, cache, downloads):
+        downloads.mkdir()
+        with pytest.raises(UserError, match=told), alone(entry, cache, downloads):
+            raise AssertionError
+        assert downloads.exists()  # the other process's
+        with alone(dataclasses.replace(entry, name="other"), cache, None):
+            pass
+    assert not downloads.exists()
+    assert not cache.exists()

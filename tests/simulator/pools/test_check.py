@@ -116,6 +116,21 @@ def test_what_is_wrong_is_named(
     assert any(finding in line for line in found), found
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_a_token_signal_that_is_no_finite_number_is_named(tmp_path: Path, value: float) -> None:
+    info = PoolInfo("test", "model", "tiny", "test", "1", "total")
+    with PoolWriter(tmp_path, info) as writer:
+        signals = {"confidence": np.array([1.0, 1 / 3])}  # not in thousandths
+        writer.add(
+            ProblemRecord("a", None, "1", "math", [TraceRecord(0, 2, "1", token_signals=signals)])
+        )
+    assert check_pool(writer.path) == []
+    rewrite(writer.path, "confidence", put("confidence", [1.0, value]))
+    assert check_pool(writer.path) == [
+        f"confidence.parquet: trace ('a', 0): confidence is {value} at token 1, not a finite number"
+    ]
+
+
 def test_a_changed_byte_a_missing_file_and_a_stray_one(pool: Path) -> None:
     content = bytearray((pool / "traces.parquet").read_bytes())
     content[20] ^= 1

@@ -137,3 +137,10 @@ def test_importing_the_module_adds_nothing_heavy_to_the_package_itself() -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_cache_that_is_a_link_to_itself_is_named(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for folder in (tmp_path / "loop", tmp_path / "loop" / "below"):
+        with pytest.raises(UserError, match="a link that leads to itself; name a folder"):
+            cache_folder(folder)

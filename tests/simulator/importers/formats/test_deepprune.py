@@ -413,7 +413,7 @@ WRONG_ROWS = [
     ({"qid": None}, "problem_id is empty"),
     ({"conf": None}, "confidence is not a list"),
     ({"conf": ["a"] * 4}, "confidence holds something that is not a number"),
-    ({"conf": [float("nan")] * 4}, "confidence holds a number that is not finite"),
+    ({"conf": [float("nan")] * 4}, "NaN is not JSON; write null where there is no value"),
     ({"conf": [10**400] * 4}, "confidence holds a number that is too large"),
 ]  # fmt: skip
 

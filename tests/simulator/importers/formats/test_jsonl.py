@@ -189,8 +189,8 @@ WRONG_ROWS = [
     ({"num_tokens": 1.5}, "num_tokens is not a whole number"),
     ({"num_tokens": "12"}, r"num_tokens is not a number \('12'\)"),
     ({"num_tokens": True}, "num_tokens is not a number"),
-    ({"num_tokens": float("nan")}, r"num_tokens is not a whole number \(nan\)"),
-    ({"num_tokens": float("inf")}, "num_tokens is not a whole number"),
+    ({"num_tokens": float("nan")}, r"column 73: NaN is not JSON; write null where"),
+    ({"num_tokens": float("inf")}, "column 73: Infinity is not JSON"),
     ({"num_tokens": 10**30}, "num_tokens is too large"),
     ({"prompt_tokens": -1}, "prompt_tokens is below 0"),
     ({"trace_id": "a"}, "trace_id is not a number .*--map trace_id="),
@@ -201,7 +201,8 @@ WRONG_ROWS = [
     ({"answer_kind": "essay"}, "unknown answer_kind"),
     ({"confidence": [1.0]}, r"confidence and num_tokens differ \('1 and 10'\)"),
     ({"confidence": ["a"] * 10}, "confidence holds something that is not a number"),
-    ({"confidence": [float("nan")] * 10}, "confidence holds a number that is not finite"),
+    ({"confidence": [1.0] * 9 + [-1e300]},
+     r"confidence holds a number that is too large for a float32 \('-1e\+300 at token 9'\)"),
     ({"confidence": [10**400] * 10}, "confidence holds a number that is too large"),
     ({"confidence": "high"}, "confidence is not a list"),
 ]  # fmt: skip
@@ -400,11 +401,11 @@ def test_paths_that_hold_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(path: Path, mode: str = "r") -> None:
+    def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
     (tmp_path / "traces.jsonl").write_text(lines([GOOD]))
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("simulator.storage.check_plain", refuse)
     with pytest.raises(UserError, match="permission denied; change its permissions"):
         import_paths(tmp_path, tmp_path / "traces.jsonl")
 

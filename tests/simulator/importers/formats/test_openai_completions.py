@@ -309,8 +309,8 @@ WRONG = [
     (_logprobs(top_logprobs=[None, {"a": -1}, {}]), "no log-probabilities at token 0"),
     (_logprobs(top_logprobs=[{"a": -1}, {"a": -1}, {}]), "no log-probabilities at token 2"),
     (_logprobs(top_logprobs=[{"a": "b"}] * 3), "logprobs hold something that is not a number"),
-    (_logprobs(top_logprobs=[{"a": None}] * 3), "logprobs hold a number that is not finite"),
-    (_logprobs(top_logprobs=[{"a": float("nan")}] * 3), "logprobs hold a number that is not fini"),
+    (_logprobs(top_logprobs=[{"a": None}] * 3), "logprobs hold a number that is not the log"),
+    (_logprobs(top_logprobs=[{"a": float("nan")}] * 3), "column 292: NaN is not JSON"),
 ]  # fmt: skip
 
 

@@ -131,7 +131,7 @@ WRONG = [
     (with_branch([["7"], "900", "7"]), r"branch 3: token count is not a number \('900'\)"),
     (with_branch([["7"], True, "7"]), "branch 3: token count is not a number"),
     (with_branch([["7"], 1.5, "7"]), "branch 3: token count is not a whole number"),
-    (with_branch([["7"], float("nan"), "7"]), r"branch 3: token count is not a whole number \(nan"),
+    (with_branch([["7"], float("nan"), "7"]), "line 1, column 202: NaN is not JSON"),
     (with_branch([["7"], 10**12, "7"]), "branch 3: token count is too large"),
     (with_branch([["7"], 900]), r"branch 3: branch is not \[probe answers, tokens, final answer"),
     (with_branch(["7", 900, "7"]), "branch 3: probe answers are not a list"),
@@ -186,10 +186,10 @@ def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError, match=r"aime24.json: line 2: not UTF-8; convert the file"):
         import_paths(tmp_path, (tmp_path / "aime24.json",))
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("simulator.storage.check_plain", refuse)
     with pytest.raises(UserError, match=r"permission denied; change its permissions"):
         import_paths(tmp_path, (tmp_path / "aime24.json",))
 
