@@ -59,7 +59,8 @@ class Truncation:
         if self.unit == "tokens":
             return np.minimum(self.count, problem.lengths)
         rows = np.arange(len(problem.lengths))
-        found = ReasoningWords(self.count).halts_at(problem, rows, np.zeros_like(problem.lengths))
+        start = np.zeros_like(problem.lengths)
+        found = ReasoningWords(self.count).halts_at(problem, rows, start, problem.lengths)
         return np.minimum(found, problem.lengths)
 
     def prefixes(self, problem: StoredProblem) -> list[str]:

@@ -53,7 +53,7 @@ class Bank:
 def interrupted_after(seconds: float) -> Iterator[None]:
     """Raise `Overdue` in this context when the time is over.
 
-    A stop rule's pattern can keep the host busy for ever, and only a signal interrupts it. Signals
+    What a policy asks can keep the host busy for long, and only a signal interrupts it. Signals
     need the main thread of a POSIX system; elsewhere this does nothing.
     """
     main = threading.current_thread() is threading.main_thread()

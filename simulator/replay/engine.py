@@ -20,6 +20,7 @@ from simulator.policy.visible import Hindsight
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.judging import Judging, ReplayJudge
 from simulator.replay.lockstep import Pace, lock_step
+from simulator.replay.racing import reach
 from simulator.replay.serving import Schedule, Serving
 from simulator.rules.group_means import bottom_groups, lowest_group, mean_of_last
 from simulator.rules.stop_rules import StopRule
@@ -189,7 +190,10 @@ class Engine:
             decode.halted_by = "tokens"
         if until is not None:
             self._need(until.requires)
-            halts_at = until.halts_at(self.problem, self.order[index], before)
+            limits = decode.after
+            if first is not None:
+                limits = before + self._reach(decode, until, length, first)
+            halts_at = until.halts_at(self.problem, self.order[index], before, limits)
             decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
             decode.after = np.minimum(decode.after, halts_at)
         if first is not None:
@@ -201,11 +205,26 @@ class Engine:
         self.log.append(decode)
         return self._move(index, decode.after, (decode.after == length) & (before != length))
 
+    def _reach(self, decode: Decode, until: StopRule, length: Ints, first: int) -> Ints:
+        """Return how many tokens each trace can decode before `first` have finished."""
+        rows, before = self.order[decode.index], decode.before
+
+        def decoded(places: Ints, tokens: Ints) -> Ints:
+            start = before[places]
+            halts = until.halts_at(self.problem, rows[places], start, start + tokens)
+            found: Ints = np.minimum(halts - start, tokens)
+            return found
+
+        first -= int(np.count_nonzero(self.finished[decode.index]))
+        work, finishes = decode.after - before, decode.after == length
+        return reach(work, finishes, first, self._serving.concurrency, decoded)
+
     def _count_halts(self, decode: Decode, until: StopRule, halts_at: Ints, length: Ints) -> None:
         """Count for each part of a rule the traces that it halted before their end."""
         for rule in until.parts:
             if rule is not until:
-                halts_at = rule.halts_at(self.problem, self.order[decode.index], decode.before)
+                rows, before = self.order[decode.index], decode.before
+                halts_at = rule.halts_at(self.problem, rows, before, decode.after)
             halted = int(np.count_nonzero((decode.after == halts_at) & (halts_at < length)))
             kind = type(rule).__name__
             self.rule_halts[kind] = self.rule_halts.get(kind, 0) + halted

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from simulator.arrays import Array, Bools, Floats, Ints
+from simulator.arrays import Array, Floats, Ints
 
 if TYPE_CHECKING:
     from simulator.pools.pool import StoredProblem
@@ -60,9 +60,23 @@ def group_sums(stored: Stored, window: int) -> Array:
     return sums[window:] - sums[:-window]
 
 
-def groups_past(stored: Stored, threshold: float, window: int, side: int) -> Bools:
-    """Check which groups are on that side of `threshold`, not at it; shape as `group_sums`."""
-    return group_sums(stored, window) / (side * _scale(stored) * window) > side * threshold
+def next_past(
+    stored: Stored, threshold: float, window: int, side: int, num_tokens: int
+) -> int | None:
+    """Return the first token count from `num_tokens` on whose group is past a threshold, or None.
+
+    There are `window` tokens by then. Later ones are read one by one, each only if it is generated.
+    """
+    past = side * threshold
+    unit = side * _scale(stored) * window
+    kind = np.int64 if stored.dtype == np.uint16 else np.float64
+    sums = np.cumsum(np.append(0, stored[:num_tokens]), dtype=kind)[-window - 1 :].tolist()
+    for tokens in range(num_tokens, len(stored) + 1):
+        if (sums[-1] - sums[-1 - window]) / unit > past:
+            return tokens
+        if tokens < len(stored):
+            sums.append(sums[-1] + stored[tokens].item())
+    return None
 
 
 def mean_of_last(stored: Stored, window: int | None = None) -> float:
@@ -89,8 +103,7 @@ def bottom_groups(stored: Stored, share: float, window: int) -> float:
 class Staircase:
     """The running minimum or maximum of a trace's group means, as a list of steps.
 
-    It answers queries for any threshold or prefix by bisection. It reads the trace only as far as
-    the queries need, in pieces that fit into the CPU's cache.
+    It answers queries for any threshold or prefix by bisection.
 
     Parameters
     ----------
@@ -105,69 +118,59 @@ class Staircase:
         Number of tokens generated at each step, ascending.
     """
 
-    __slots__ = (
-        "_last_sums",
-        "_read",
-        "_scratch",
-        "_side",
-        "_stored",
-        "_window",
-        "extremes",
-        "tokens",
-    )
+    __slots__ = ("_side", "extremes", "tokens")
 
     def __init__(
         self, stored: Stored, window: int, scratch: Scratch | None = None, side: int = BELOW
     ) -> None:
-        self._stored = stored
-        self._window = window
         self._side = side
-        self._scratch = scratch or Scratch(_sum_type(stored, window), window)
-        self._read = 0
-        self._last_sums = np.zeros(1, dtype=_sum_type(stored, window))  # the last running sums
         # A query is one number, for which bisect is ten times as fast as numpy.
         self.tokens = array("q")
         self.extremes = array("d")
+        scratch = scratch or Scratch(_sum_type(stored, window), window)
+        last_sums: Array = np.zeros(1, dtype=_sum_type(stored, window))
+        for start in range(0, len(stored), scratch.piece):
+            piece = stored[start : start + scratch.piece]
+            last_sums = self._add(piece, start, last_sums, window, scratch, _scale(stored))
 
     def first_past(self, bound: float) -> int | None:
         """Return the first token count at which a group is past a threshold, or None.
 
         `bound` is the threshold times `side`: there is one for many traces.
         """
-        while True:
-            step = bisect_right(self.extremes, bound)
-            if step < len(self.tokens):
-                return self.tokens[step]
-            if self._read == len(self._stored):
-                return None
-            self._read_on()
+        step = bisect_right(self.extremes, bound)
+        return self.tokens[step] if step < len(self.tokens) else None
 
     def extreme(self, num_tokens: int) -> float | None:
         """Return the extreme group of the first `num_tokens` tokens; None if there is no group."""
-        while self._read < num_tokens:
-            self._read_on()
         step = bisect_right(self.tokens, num_tokens)
         return self._side * self.extremes[step - 1] if step else None
 
-    def _read_on(self) -> None:
-        """Read the next piece of the trace."""
-        piece = self._stored[self._read : self._read + self._scratch.piece]
-        known = len(self._last_sums)
-        sums = self._scratch.sums[: known + len(piece)]
-        sums[:known] = self._last_sums
+    def _add(
+        self,
+        piece: Stored,
+        start: int,
+        last_sums: Array,
+        window: int,
+        scratch: Scratch,
+        scale: float,
+    ) -> Array:
+        """Add the steps of the piece of a trace at `start`; take and return the last sums."""
+        known = len(last_sums)
+        sums = scratch.sums[: known + len(piece)]
+        sums[:known] = last_sums
         sums[known:] = piece
         np.cumsum(sums[known - 1 :], out=sums[known - 1 :])
-        self._read += len(piece)
-        self._last_sums = sums[-self._window :].copy()
-        groups = self._scratch.groups[: max(0, len(sums) - self._window)]
-        np.subtract(sums[self._window :], sums[: len(groups)], out=groups)
+        groups = scratch.groups[: max(0, len(sums) - window)]
+        np.subtract(sums[window:], sums[: len(groups)], out=groups)
         places = _falls(groups if self._side == BELOW else _reversed(groups))
-        extremes: Floats = groups[places] / (self._side * _scale(self._stored) * self._window)
+        extremes: Floats = groups[places] / (self._side * scale * window)
         if self.extremes:
             further = int(extremes.searchsorted(self.extremes[-1], side="right"))
             places, extremes = places[further:], extremes[further:]
         self.extremes.frombytes(extremes.tobytes())
-        self.tokens.frombytes((places + (self._read + 1 - len(groups))).tobytes())
+        self.tokens.frombytes((places + (start + len(piece) + 1 - len(groups))).tobytes())
+        return sums[-window:].copy()
 
 
 class Scratch:
@@ -211,27 +214,23 @@ def _new_minima(values: Array) -> Ints:
     return new.nonzero()[0]
 
 
-class Staircases(dict[int, Staircase]):
-    """The staircases of a problem's traces by row, each made on first use."""
+def staircases(
+    problem: StoredProblem, signal: str, window: int, side: int = BELOW
+) -> list[Staircase]:
+    """Return the staircases of a problem's traces by row, kept for all repeats and thresholds.
 
-    def __init__(self, problem: StoredProblem, signal: str, window: int, side: int) -> None:
-        self._values = problem.token_signal(signal)
-        self._window = window
-        self._side = side
-        self._scratch = Scratch(_sum_type(self._values.values, window), window)
-
-    def __missing__(self, row: int) -> Staircase:
-        stored = self._values.stored(row)
-        self[row] = Staircase(stored, self._window, self._scratch, self._side)
-        return self[row]
-
-
-def staircases(problem: StoredProblem, signal: str, window: int, side: int = BELOW) -> Staircases:
-    """Return a problem's staircases, kept for all repeats and thresholds."""
+    Those of all traces are made at once: the time that it takes tells nothing about one of them.
+    """
     # Memory grows with the window, and all windows longer than every trace are alike: no groups.
     window = min(window, int(problem.lengths.max(initial=0)) + 1)
-    key = (Staircases, signal, window, side)
-    return problem.cached(key, lambda: Staircases(problem, signal, window, side))
+
+    def make() -> list[Staircase]:
+        values = problem.token_signal(signal)
+        scratch = Scratch(_sum_type(values.values, window), window)
+        rows = range(len(problem.lengths))
+        return [Staircase(values.stored(row), window, scratch, side) for row in rows]
+
+    return problem.cached((Staircase, signal, window, side), make)
 
 
 def lowest_group(

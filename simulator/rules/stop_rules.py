@@ -2,7 +2,12 @@
 
 `sampler.decode(traces, until=rule)` halts each trace at the first token count, from the current one
 on, at which the rule holds. A trace for which it holds already is not decoded. Rules are evaluated
-inside the simulator over whole stored traces, once for all repeats. They compose with `|`.
+inside the simulator, and compose with `|`.
+
+What a rule reads of a trace, and the time it takes, depends on nothing that the call does not
+generate. Rules about text read token by token, and stop where they hold. Rules about numbers look
+up what is computed of all traces of a problem at once, which tells nothing about one of them. Both
+are kept for all repeats.
 """
 
 from __future__ import annotations
@@ -16,21 +21,20 @@ import numpy as np
 
 from simulator.arrays import Ints
 from simulator.errors import SamplerError
-from simulator.rules.group_means import ABOVE, BELOW, Stored, groups_past, staircases
+from simulator.rules.group_means import ABOVE, BELOW, next_past, staircases
+from simulator.rules.patterns import Automaton, compiled
+from simulator.rules.text_matching import NEVER as NEVER
 from simulator.rules.text_matching import (
-    stable_pattern,
-    tokens_until_match,
-    tokens_until_word,
+    PatternReading,
+    Reading,
+    WordsReading,
+    first_of,
     whole_words,
 )
 from simulator.signals import NO_ANSWER, TOKEN_SIGNALS, unknown_signal
 
 if TYPE_CHECKING:
     from simulator.pools.pool import StoredProblem
-
-
-NEVER = np.iinfo(np.int64).max
-"""Token count of a rule that never holds."""
 
 
 class StopRule:
@@ -51,7 +55,7 @@ class StopRule:
         """The rules that `|` joined; the rule itself if there is only one."""
         return (self,)
 
-    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
+    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints, limits: Ints) -> Ints:
         """Return the token counts at which the rule next holds.
 
         Parameters
@@ -62,10 +66,13 @@ class StopRule:
             Rows of the traces, shape (n,).
         num_tokens
             Tokens that each trace has generated so far, shape (n,).
+        limits
+            Tokens that each trace may have generated with this call, shape (n,): nothing after
+            them counts.
 
         Returns
         -------
-        The smallest token count at or after `num_tokens` at which the rule holds, shape (n,);
+        The smallest token count from `num_tokens` to `limits` at which the rule holds, shape (n,);
         `NEVER` if there is none.
         """
         raise NotImplementedError
@@ -97,11 +104,25 @@ class AnyOf(StopRule):
     def parts(self) -> tuple[StopRule, ...]:
         return self.left.parts + self.right.parts
 
-    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
-        return np.minimum(
-            self.left.halts_at(problem, rows, num_tokens),
-            self.right.halts_at(problem, rows, num_tokens),
-        )
+    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints, limits: Ints) -> Ints:
+        found = np.full(len(rows), NEVER)
+        reading = []
+        for rule in self.parts:
+            if isinstance(rule, _TextRule):
+                reading.append(rule)
+            else:
+                np.minimum(found, rule.halts_at(problem, rows, num_tokens, limits), out=found)
+        if len(reading) == 1:
+            bounds = np.minimum(found, limits)
+            np.minimum(found, reading[0].halts_at(problem, rows, num_tokens, bounds), out=found)
+        elif reading:
+            bounds = np.minimum(found, limits).tolist()
+            first = [
+                first_of([rule.reading(problem, row) for rule in reading], bound)
+                for row, bound in zip(rows.tolist(), bounds, strict=True)
+            ]
+            np.minimum(found, np.maximum(first, num_tokens), out=found)
+        return found
 
     def __str__(self) -> str:
         return f"{self.left} | {self.right}"
@@ -134,10 +155,11 @@ class ProbesAgree(StopRule):
         halts = probes.spread(np.where(holds, probes.positions, NEVER), NEVER)
         return np.minimum.accumulate(halts[:, ::-1], axis=1)[:, ::-1]
 
-    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
+    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints, limits: Ints) -> Ints:
         halts: Ints = self.prepared(problem)
         column = problem.probes.columns(rows, num_tokens)
-        return np.maximum(halts[rows, column], num_tokens)
+        found = np.maximum(halts[rows, column], num_tokens)
+        return np.where(found <= limits, found, NEVER)
 
     def __str__(self) -> str:
         return f"ProbesAgree({self.in_a_row})"
@@ -166,25 +188,21 @@ class _GroupRule(StopRule):
     def requires(self) -> frozenset[str]:
         return frozenset({self.signal})
 
-    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
+    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints, limits: Ints) -> Ints:
         stairs = staircases(problem, self.signal, self.window, self.side)
         bound = self.side * self.threshold
         halts = []
-        for row, tokens in zip(rows.tolist(), num_tokens.tolist(), strict=True):
+        for row, tokens, limit in zip(
+            rows.tolist(), num_tokens.tolist(), limits.tolist(), strict=True
+        ):
             first = stairs[row].first_past(bound)
-            if first is None:
-                halts.append(NEVER)
-            elif first >= tokens:
-                halts.append(first)
-            else:
-                halts.append(self._again(problem.token_signal(self.signal).stored(row), tokens))
+            if first is None or first > limit:
+                first = NEVER
+            elif first < tokens:  # only later groups count
+                stored = problem.token_signal(self.signal).stored(row, limit)
+                first = next_past(stored, self.threshold, self.window, self.side, tokens) or NEVER
+            halts.append(first)
         return np.array(halts, dtype=np.int64)
-
-    def _again(self, stored: Stored, tokens: int) -> int:
-        """Find the next halt of a trace that was past before; only later groups count."""
-        past = groups_past(stored, self.threshold, self.window, self.side)[tokens - self.window :]
-        again = np.flatnonzero(past)
-        return tokens + int(again[0]) if len(again) else NEVER
 
     def __str__(self) -> str:  # without the threshold, which differs between repeats
         return f"{type(self).__name__}({self.signal}, window={self.window})"
@@ -240,20 +258,29 @@ class _TextRule(StopRule):
     def requires(self) -> frozenset[str]:
         return frozenset({"text"})
 
-    def prepare(self, problem: StoredProblem) -> dict[int, int]:
+    def prepare(self, problem: StoredProblem) -> dict[int, Reading]:
         return {}
 
-    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> Ints:
-        known: dict[int, int] = self.prepared(problem)
-        for row in rows.tolist():
-            if row not in known:
-                tokens = self._tokens_until(problem.texts[row], problem.token_ends[row])
-                known[row] = NEVER if tokens is None else tokens
-        found = np.array([known[row] for row in rows.tolist()], dtype=np.int64)
-        return np.maximum(found, num_tokens)
+    def reading(self, problem: StoredProblem, row: int) -> Reading:
+        """Return the rule's reading of a trace, begun on first use."""
+        readings: dict[int, Reading] = self.prepared(problem)
+        if row not in readings:
+            readings[row] = self._begin(problem, row)
+        return readings[row]
 
-    def _tokens_until(self, text: str, token_ends: Ints) -> int | None:
-        """Return the fewest tokens of a trace with which the rule holds; None if it never does."""
+    def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints, limits: Ints) -> Ints:
+        readings: dict[int, Reading] = self.prepared(problem)
+        halts = []
+        for row, limit in zip(rows.tolist(), limits.tolist(), strict=True):
+            reading = readings.get(row) or self.reading(problem, row)
+            if reading.read < limit:
+                reading.read_on(limit)
+            halts.append(reading.found)
+        found = np.array(halts, dtype=np.int64)
+        return np.where(found <= limits, np.maximum(found, num_tokens), NEVER)
+
+    def _begin(self, problem: StoredProblem, row: int) -> Reading:
+        """Begin to read a trace."""
         raise NotImplementedError
 
 
@@ -279,8 +306,10 @@ class ReasoningWords(_TextRule):
                 raise ValueError(f"ReasoningWords: {word!r} is not a single word")
         object.__setattr__(self, "words", words)
 
-    def _tokens_until(self, text: str, token_ends: Ints) -> int | None:
-        return tokens_until_word(text, token_ends, whole_words(self.words), self.k)
+    def _begin(self, problem: StoredProblem, row: int) -> Reading:
+        longest = max(map(len, self.words))
+        text, ends = problem.texts[row], problem.token_ends[row]
+        return WordsReading(text, ends, whole_words(self.words), longest, self.k)
 
     def __str__(self) -> str:
         return f"ReasoningWords({self.k})"
@@ -291,8 +320,9 @@ class TextMatches(_TextRule):
     r"""Rule: the regular expression `pattern` matches in the text so far (`re.search`).
 
     `\b` and `\B` do not match at the very end of the text so far, where a word may continue:
-    `\bso\b` holds with the first character after "so". Patterns that depend on later text are
-    refused: `$`, `\Z`, lookaheads, atomic groups and possessive repetition.
+    `\bso\b` holds with the first character after "so". What depends on later text is refused (`$`,
+    `\Z`, lookaheads, atomic groups, possessive repetition), and so are references to groups. A
+    text is read once, from its first character on, in a time that grows with its length alone.
     """
 
     pattern: str
@@ -303,12 +333,14 @@ class TextMatches(_TextRule):
                 f"TextMatches: {self.pattern!r:.60} is not the text of a regular expression"
             )
         try:
-            stable_pattern(self.pattern)
+            compiled(self.pattern)
         except ValueError as error:
             raise ValueError(f"TextMatches: {error}") from None
 
-    def _tokens_until(self, text: str, token_ends: Ints) -> int | None:
-        return tokens_until_match(text, token_ends, stable_pattern(self.pattern))
+    def _begin(self, problem: StoredProblem, row: int) -> Reading:
+        key = Automaton, self.pattern
+        automaton = problem.cached(key, lambda: Automaton(compiled(self.pattern)))
+        return PatternReading(problem.texts[row], problem.token_ends[row], automaton)
 
     def __str__(self) -> str:
         return f"TextMatches({self.pattern!r})"

@@ -1,73 +1,109 @@
-"""Number of tokens until a text matches a pattern, judged by each prefix alone.
+"""Reading of a trace's text, token by token, until a pattern matches or words have come.
 
-A halted trace can be cut anywhere in its text, so a match must not depend on text after the cut: a
-match in a prefix must be a match in every continuation. Then the first prefix with a match can be
-found by bisection.
+A reading goes from the first token on and no further than it is asked to, stops with the token that
+decides, and is kept for all repeats: what comes later is neither read nor takes time.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterable
-from itertools import islice
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from simulator.arrays import Ints
+from simulator.rules.patterns import Automaton
 
-_PIECES = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|.", re.DOTALL)
-"""Pattern for an escape, a set of characters, or one character; `\\b` in a set is a backspace."""
-
-_LOOKS_AHEAD = {
-    r"\$|\\[Zz]": "the end of the text",
-    r"\(\?[=!]": "what follows, (?= or (?!",
-    r"\(\?>|[*+?]\+|\{\d*,?\d*\}\+": "an atomic group or possessive repetition",
-}
-"""Constructs whose match can fail with more text."""
+NEVER = 2**63 - 1
+"""Token count of a rule that never holds."""
 
 
-def stable_pattern(pattern: str) -> re.Pattern[str]:
-    r"""Compile a pattern so that a match in a prefix is a match in every longer prefix.
+class Reading(Protocol):
+    """Reading of one trace by one rule.
 
-    `\b` and `\B` do not match at the very end of a prefix, where they depend on the next character.
-
-    Raises
-    ------
-    ValueError
-        The pattern is not a regular expression, or depends on later text.
+    Attributes
+    ----------
+    found
+        The fewest tokens with which the rule holds; `NEVER` while none are known.
+    read
+        Number of tokens that have been read; `NEVER` after `found` is known.
     """
-    try:
-        if re.compile(pattern).flags & re.VERBOSE:
-            raise ValueError(f"the pattern {pattern!r} is verbose; write it without (?x)")
-        pieces = _PIECES.findall(pattern)
-        bare = "".join(
-            "." if len(piece) > 1 and piece not in (r"\Z", r"\z") else piece for piece in pieces
+
+    found: int
+    read: int
+
+    def read_on(self, tokens: int) -> None:
+        """Read up to that many tokens of the trace, or to where the rule holds."""
+
+
+class PatternReading:
+    """Reading of a trace until a pattern matches; `token_ends` are in characters."""
+
+    __slots__ = ("_automaton", "_place", "_state", "_text", "_token_ends", "found", "read")
+
+    def __init__(self, text: str, token_ends: Ints, automaton: Automaton) -> None:
+        self._text = text
+        self._token_ends = token_ends
+        self._automaton = automaton
+        self._state = automaton.start
+        self._place = 0
+        self.found = self.read = 0
+        if self._state is not None:
+            self.found = NEVER
+        else:
+            self.read = NEVER
+
+    def read_on(self, tokens: int) -> None:
+        self._state, self._place = self._automaton.read(
+            self._state, self._text, self._place, int(self._token_ends[tokens - 1])
         )
-        for looks, what in _LOOKS_AHEAD.items():
-            if re.search(looks, bare):
-                raise ValueError(
-                    f"the pattern {pattern!r} uses {what}, which depends on later text; "
-                    "match existing text instead, such as a following newline"
-                )
-        return re.compile(
-            "".join(rf"(?:{piece}(?!\Z))" if piece in (r"\b", r"\B") else piece for piece in pieces)
-        )
-    except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(f"the pattern {pattern!r} is not a regular expression: {error}") from None
+        self.read = tokens
+        if self._state is None:
+            self.read = NEVER
+            self.found = int(self._token_ends.searchsorted(self._place)) + 1
 
 
-def tokens_until_match(text: str, token_ends: Ints, pattern: re.Pattern[str]) -> int | None:
-    """Return the fewest tokens whose text matches a stable pattern; None if there is no match.
+class WordsReading:
+    """Reading of a trace until whole words have come `number` times, each with a character after.
 
-    `token_ends` has the end of each token in characters, shape (tokens,).
+    `longest` is the number of characters of the longest of them.
     """
-    ends = [0, *token_ends.tolist()]
-    found = pattern.search(text, 0, ends[-1])
-    if found is None:
-        return None
-    earliest = bisect_left(ends, found.start())  # no match starts before the leftmost one
-    return bisect_left(
-        ends, True, lo=earliest, key=lambda end: pattern.search(text, 0, end) is not None
+
+    __slots__ = (
+        "_left",
+        "_longest",
+        "_place",
+        "_text",
+        "_token_ends",
+        "_words",
+        "found",
+        "read",
     )
+
+    def __init__(
+        self, text: str, token_ends: Ints, words: re.Pattern[str], longest: int, number: int
+    ) -> None:
+        self._text = text
+        self._token_ends = token_ends
+        self._words = words
+        self._longest = longest
+        self._left = number
+        self._place = 0
+        self.found = NEVER
+        self.read = 0
+
+    def read_on(self, tokens: int) -> None:
+        end = int(self._token_ends[tokens - 1])
+        for word in self._words.finditer(self._text, self._place, end):
+            if word.end() == end:  # it may continue
+                break
+            self._place = word.end()
+            self._left -= 1
+            if not self._left:
+                self.read = NEVER
+                self.found = int(self._token_ends.searchsorted(self._place, side="right")) + 1
+                return
+        self.read = tokens
+        self._place = max(self._place, end - self._longest)
 
 
 def whole_words(words: Iterable[str]) -> re.Pattern[str]:
@@ -75,14 +111,16 @@ def whole_words(words: Iterable[str]) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(words)})\b", re.IGNORECASE)
 
 
-def tokens_until_word(
-    text: str, token_ends: Ints, words: re.Pattern[str], number: int
-) -> int | None:
-    """Return the fewest tokens with `number` whole words and a character after them, or None."""
-    if not len(token_ends):
-        return None
-    matches = words.finditer(text, 0, int(token_ends[-1]))
-    last = next(islice(matches, number - 1, None), None)
-    if last is None or last.end() >= token_ends[-1]:
-        return None
-    return int(token_ends.searchsorted(last.end(), side="right")) + 1
+def first_of(readings: Sequence[Reading], tokens: int) -> int:
+    """Return the fewest tokens, up to `tokens`, with which one of several rules holds, or `NEVER`.
+
+    No reading passes the token with which another rule holds: each goes on only as far as all
+    others have come, or by one token.
+    """
+    while True:
+        found = min(reading.found for reading in readings)
+        least, *others = sorted(readings, key=lambda reading: reading.read)
+        bound = min(tokens, found)
+        if least.read >= bound:
+            return found if found <= tokens else NEVER
+        least.read_on(min(bound, max([least.read + 1, *(each.read for each in others[:1])])))

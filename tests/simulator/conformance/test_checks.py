@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ from simulator.pools.pool import Pool
 from simulator.replay.recording import DECISIONS, Replayed
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
+from simulator.rules.stop_rules import NEVER, TextMatches
 from simulator.signals import SIGNALS, TOKEN_SIGNALS
 
 HEADER = "import numpy as np\nfrom simulator import *\n"
@@ -94,6 +96,14 @@ def test_the_oracle_looks_ahead(pool: Pool) -> None:
     assert failed("oracle", pool) == ["look-ahead"]
 
 
+EVEN = (  # A trace whose text will have an even number of characters halts at once.
+    POLICY.replace("):\n    def", "):\n    requires = {'text'}\n    def")
+    + "        traces = sampler.start(sampler.budget)\n"
+    "        even = TextMatches(r'\\A(?#[)(?=(?:(?s:.){2})*\\Z)(?#])')\n"
+    "        sampler.decode(traces, tokens=1, until=even)\n"
+    "        return majority_vote(sampler.decode(traces[traces.num_tokens == 0]))\n"
+)
+
 VOTE = (
     "        traces = sampler.start(sampler.budget)\n"
     "        return majority_vote(sampler.decode(traces))\n"
@@ -114,6 +124,21 @@ CANARIES = {
         + "        n = time.perf_counter_ns() // 100 % sampler.budget + 1\n"
         "        return majority_vote(sampler.decode(sampler.start(n)))\n",
     ),
+    "times how long a pattern takes that never matches": (
+        "determinism",
+        "import time\n"
+        + POLICY.replace("):\n    def", "):\n    requires = {'text'}\n    def")
+        + "        traces = sampler.start(sampler.budget)\n"
+        "        took = []\n"
+        "        for trace in traces:\n"
+        "            number = sampler.rng.integers(10**9)\n"
+        "            never = TextMatches(rf'\\A(?:(?s:.)*?){{2}}\\x00{number}')\n"
+        "            began = time.perf_counter()\n"
+        "            sampler.decode(trace, tokens=0, until=never)\n"
+        "            took.append(time.perf_counter() - began)\n"
+        "        return majority_vote(sampler.decode(traces[[int(np.argmin(took))]]))\n",
+    ),
+    "halts traces by how they will end": ("runs", EVEN),
     "counts the problems": (
         "memory",
         "count = 0\n" + POLICY + "        global count\n        count += 1\n"
@@ -253,6 +278,27 @@ def test_canaries_are_caught_in_a_process_of_their_own(canary: str, pool: Pool) 
     check, source = CANARIES[canary]
     caught = failed("canary.py", pool, source, in_process=False)
     assert ("runs" if check == "look-ahead" else check) in caught
+
+
+class Whole:
+    """A reading that decides at once, by all of a stored text."""
+
+    read = NEVER
+
+    def __init__(self, text: str, pattern: str) -> None:
+        self.found = 0 if re.search(pattern, text) else NEVER
+
+
+def test_a_pattern_that_sees_the_future_is_caught_if_it_is_let_through(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TextMatches, "__post_init__", lambda self: None)
+    monkeypatch.setattr(
+        TextMatches,
+        "_begin",
+        lambda self, problem, row: Whole(problem.texts[row], self.pattern),
+    )
+    assert failed("canary.py", pool, EVEN) == ["look-ahead"]
 
 
 def test_order_by_hash_is_caught_in_processes_of_their_own(pool: Pool) -> None:

@@ -237,9 +237,9 @@ def test_a_damaged_pool_is_not_blamed_on_the_policy(folder: Path) -> None:
 
 def test_frames_of_any_size_arrive(folder: Path, pool: Pool) -> None:
     solve = (
-        "words = tuple(f'word{n}' for n in range(3000))\n"
+        "words = tuple(f'word{n:040}' for n in range(3000))\n"
         "traces = sampler.start(5)\n"
-        "sampler.decode(traces, until=ReasoningWords(1, words=words) | TextMatches('x' * 10**5))\n"
+        "sampler.decode(traces, until=ReasoningWords(1, words=words) | TextMatches('x' * 9000))\n"
         "return str(traces.finished.all())"
     )
     assert run(load(write(solve)), pool.problems[0]).answers["answer"].to_pylist() == ["True"] * 3
