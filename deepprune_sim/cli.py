@@ -26,8 +26,8 @@ def foreign_package() -> str | None:
             places = [*(spec.submodule_search_locations or ()), spec.origin or name]
             return (
                 f"{places[0]}: another package named {name}, in the place of deepprune-sim's; "
-                "install deepprune-sim in an environment of its own (pipx, uv tool or python -m "
-                "venv)"
+                "install deepprune-sim from a clone of it in an environment of its own (pipx, uv "
+                "tool or python -m venv)"
             )
     return None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from judges.prefixes import Truncation
 from judges.protocol import AnyJudge
-from simulator.errors import UserError, nearest
+from simulator.errors import UserError, install_extra, nearest
 from simulator.loading import as_type_of
 
 JUDGES = {
@@ -80,7 +80,7 @@ def not_installed(spec: str, error: ModuleNotFoundError) -> UserError:
     name = spec.partition(":")[0]
     return UserError(
         f"judge {name} needs {error.name}, which is not installed: "
-        f"pip install 'deepprune-sim[{EXTRAS.get(name, 'judge')}]'"
+        f"{install_extra(EXTRAS.get(name, 'judge'))}"
     )
 
 

@@ -44,6 +44,11 @@ def nearest(name: str, known: Collection[str], otherwise: str, cutoff: float = 0
     return f"did you mean {near[0]}?" if near else f"{otherwise} {', '.join(known) or 'none'}"
 
 
+def install_extra(extra: str) -> str:
+    """Return how to install an optional dependency; this program is in no package index."""
+    return f"pip install '.[{extra}]' in a clone of deepprune-sim"
+
+
 def interrupted(error: KeyboardInterrupt, hint: str = "") -> Interrupted:
     """Return the exception to end with after Ctrl-C or a signal."""
     number = error.number if isinstance(error, Signalled) else 2

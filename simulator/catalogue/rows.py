@@ -99,6 +99,8 @@ SUBMISSIONS = pa.schema(
         ("paper", pa.string()),
         ("code", pa.string()),
         ("description", pa.string()),
+        ("version", pa.string()),
+        ("supersedes", pa.string()),
         ("withdrawn", pa.string()),
         ("verified_at", pa.string()),
         *[field for field in RUNS if field.name != "run"],
@@ -262,7 +264,10 @@ def _read_submission(folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
     return [{**_result_row(result), **named} for result in results] or [named]
 
 
-_SAID = ("method", "organisation", "paper", "code", "description", "withdrawn")
+_SAID = (
+    *("method", "organisation", "paper", "code", "description"),
+    *("version", "supersedes", "withdrawn"),
+)
 
 
 def published_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:

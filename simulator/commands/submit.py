@@ -38,6 +38,8 @@ ASKED = {
 @click.option("--paper", metavar="LINK", help="https:// link to the paper; optional.")
 @click.option("--code", metavar="LINK", help="https:// link to the code; optional.")
 @click.option("--description", help="One or two sentences, plain text.")
+@click.option("--version", help="Version of the method, such as 2.1; optional.")
+@click.option("--supersedes", metavar="NAME", help="Your submission that this one replaces.")
 @click.option(
     "-o",
     "--output",

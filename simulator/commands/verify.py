@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from simulator.commands.options import cache_option, json_option, print_json
 
 if TYPE_CHECKING:
     from simulator.submissions.badges import Verification
+    from simulator.verification.earlier import Outcome
     from simulator.verification.options import JudgeOf, Options
 
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     required=True,
     type=click.Path(path_type=Path),
     shell_complete=completion.submissions,
+)
+@click.option(
+    "--changed", is_flag=True, help="Verify only what is new or altered since it was verified."
 )
 @click.option("--no-rerun", is_flag=True, help="Do not rerun policies.")
 @click.option(
@@ -67,6 +71,7 @@ if TYPE_CHECKING:
 def verify(
     ctx: click.Context,
     submissions: tuple[Path, ...],
+    changed: bool,
     no_rerun: bool,
     repeats: int | None,
     seed: int | None,
@@ -89,6 +94,9 @@ def verify(
     to verification.json beside the submission. It sets the badge: verified, recomputed,
     self-reported, synthetic or withdrawn, or none if anything is wrong.
 
+    An earlier verification of the same files stands if a step cannot be made here, as without the
+    pool, or is left out. Corrected metadata needs no rerun. A badge that changes is told.
+
     The exit code is 1 if anything is wrong.
     """  # noqa: D301  (\b keeps click from wrapping)
     from simulator.errors import UserError
@@ -103,24 +111,52 @@ def verify(
     if markdown and as_json:
         raise UserError("--markdown and --json exclude each other; give one")
     options = Options(cache_folder(cache), not no_rerun, repeats, seed, timeout, _judge_of)
-    done: list[Verification] = []
+    taken = _taken(submissions, options.cache, changed)
+    done: list[Outcome] = []
     unwritten = False
-    with closing(_verified(submissions, options, jobs)) as verified:
-        for path, found in zip(submissions, verified, strict=True):
-            done.append(found)
-            if not dry_run and not path.is_symlink():
+    with closing(_outcomes(taken, options, jobs)) as outcomes:
+        for path, outcome in zip(taken, outcomes, strict=True):
+            done.append(outcome)
+            if outcome.rewrite and not dry_run and not path.is_symlink():
                 try:
-                    write_verification(path, found)
+                    write_verification(path, outcome.verification)
                 except UserError as error:
                     note(f"warning: {error}")
                     unwritten = True
             if not as_json and not markdown:
-                _show(found)
+                _show(outcome)
+    given = len(set(submissions))
+    unchanged = given - len(taken)
     if as_json:
-        print_json([each.as_dict() for each in done])
+        found = [each.as_dict() for each in done]
+        print_json({"submissions": found, "unchanged": unchanged} if changed else found)
     elif markdown:
-        click.echo(summary(done), nl=False)
-    ctx.exit(1 if unwritten or any(each.failed for each in done) else 0)
+        click.echo(summary(done, unchanged if changed else None), nl=False)
+    elif changed:
+        click.echo(f"{unchanged} of {given} unchanged since they were verified")
+    ctx.exit(1 if unwritten or any(each.verification.failed for each in done) else 0)
+
+
+def _taken(submissions: Sequence[Path], cache: Path, changed: bool) -> dict[Path, bool]:
+    """Choose the submissions to verify; True for those of which only the metadata changed."""
+    if not changed:
+        return dict.fromkeys(submissions, False)
+    from simulator.verification.earlier import change_since
+
+    changes = {path: change_since(path, cache) for path in submissions}
+    return {path: change == "told" for path, change in changes.items() if change != "none"}
+
+
+def _outcomes(
+    taken: Mapping[Path, bool], options: Options, jobs: int
+) -> Generator[Outcome, None, None]:
+    """Yield the outcome for each submission in order, combined with its earlier verification."""
+    from simulator.verification.earlier import outcome_of, told_again
+
+    again = [path for path, only_told in taken.items() if not only_told]
+    with closing(_verified(again, options, jobs)) as verified:
+        for path, only_told in taken.items():
+            yield told_again(path) if only_told else outcome_of(path, next(verified))
 
 
 def _verified(
@@ -144,10 +180,11 @@ def _verified(
             yield found
 
 
-def _show(found: Verification) -> None:
+def _show(outcome: Outcome) -> None:
     from simulator.report.tables import print_wrapped
     from simulator.submissions.strict_json import shown
 
+    found = outcome.verification
     name = found.submission if found.submission.isascii() else shown(found.submission)
     click.echo(f"{name if name.isprintable() else shown(name)}: {found.badge or 'no badge'}")
     colours = {"passed": "green", "failed": "red", "skipped": "yellow"}
@@ -155,6 +192,10 @@ def _show(found: Verification) -> None:
         click.echo(f"  {step.step:<13}{click.style(step.status, fg=colours[step.status])}")
         for text in (*step.findings, *step.notes):
             print_wrapped(text, " " * 15)
+    for remark in outcome.remarks:
+        print_wrapped(remark, "  ")
+    if outcome.kept:
+        return
     for entry in found.other_seed:
         given = next(each for each in found.pools if each["pool"] == entry["pool"])
         (accuracy, tokens), (given_accuracy, given_tokens) = (

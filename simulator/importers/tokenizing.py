@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simulator.arrays import Ints
-from simulator.errors import UserError, one_line
+from simulator.errors import UserError, install_extra, one_line
 from simulator.importers.importer import Reading, drained
 from simulator.importers.json_files import unreadable
 from simulator.pools.records import ProblemRecord, TraceRecord
@@ -95,7 +95,7 @@ def load_tokenizer(name: str) -> Tokenizer:
         from tokenizers import Tokenizer as Library
     except ImportError:
         raise UserError(
-            "--tokenizer needs the tokenizers library; pip install 'deepprune-sim[tokenizer]'"
+            f"--tokenizer needs the tokenizers library; {install_extra('tokenizer')}"
         ) from None
     path = Path(name)
     if path.is_dir():

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.errors import UserError
+from simulator.pools.content import content_of
 from simulator.pools.pool import (
     NO_ANSWER,
     SCHEMAS,
@@ -36,9 +37,10 @@ Progress = Callable[[int, int], None]
 def check_pool(path: Path, progress: Progress = lambda done, total: None) -> list[str]:
     """Check the pool in `path`; return the errors found, one line each.
 
-    Recomputes the hashes, and checks that rows are sorted and unique, that lengths, counts and ids
-    agree across the files, that answer classes cover the answers and have the same grades, and that
-    every signal matches `pool.json`. Reads the signals of one problem at a time.
+    Recomputes the hashes of files and content, and checks that rows are sorted and unique, that
+    lengths, counts and ids agree across the files, that answer classes cover the answers and have
+    the same grades, and that every signal matches `pool.json`. Reads the signals of one problem at
+    a time.
     """
     try:
         info = read_info(path)
@@ -56,7 +58,7 @@ def check_pool(path: Path, progress: Progress = lambda done, total: None) -> lis
     findings += _first(_check_classes(tables))
     for name in info.signals:
         findings += _first(_check_signal(path, info, name, lengths, classes, progress))
-    return findings
+    return findings or list(_check_content(path, info))
 
 
 def _first(findings: Iterator[str]) -> list[str]:
@@ -84,6 +86,16 @@ def _check_files(path: Path, info: PoolInfo) -> Iterator[str]:
             continue
         if not any(map(schema.equals, TOKEN_SIGNAL_SCHEMAS.get(name, [SCHEMAS[name]]))):
             yield f"{file.name}: columns {_columns(schema)}, expected {_columns(SCHEMAS[name])}"
+
+
+def _check_content(path: Path, info: PoolInfo) -> Iterator[str]:
+    """Check that the fingerprint is that of the rows in the files."""
+    if not info.content:  # stored without; its fingerprint follows from the files' hashes
+        return
+    found = content_of(path, [*SMALL, *info.signals])
+    for name in sorted({*found, *info.content}):
+        if found.get(name) != info.content.get(name):
+            yield f"{name}.parquet: its content is not the one that pool.json has a hash of"
 
 
 def _columns(schema: pa.Schema) -> str:

@@ -7,6 +7,7 @@ columns of each file; `FORMAT` is the version of the format.
 from __future__ import annotations
 
 import hashlib
+import json
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -112,7 +113,10 @@ at most half the size of a plain column, and are faster to read.
 
 @dataclass(slots=True)
 class PoolInfo:
-    """Description of a pool and its source: `pool.json`. No field depends on time or machine."""
+    """Description of a pool and its source: `pool.json`. No field depends on time or machine.
+
+    `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
+    """
 
     dataset: str
     model: str
@@ -132,6 +136,7 @@ class PoolInfo:
     tokens: int = 0
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
+    content: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     @property
@@ -141,7 +146,15 @@ class PoolInfo:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the hashes of all Parquet files; equal for identical pools."""
+        """SHA-256 of what figures depend on: names, token accuracy, origin and decoded content.
+
+        File format, compression and what is told about the pool, such as its source and licence,
+        do not count. A pool stored without `content` has the SHA-256 over its files' hashes.
+        """
+        if self.content:
+            names = (self.dataset, self.model, self.benchmark, self.token_accuracy)
+            parts = ["pool content 1", *names, self.synthetic, self.content]
+            return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         lines = "".join(f"{name} {self.sha256[name]}\n" for name in sorted(self.sha256))
         return hashlib.sha256(lines.encode()).hexdigest()
 

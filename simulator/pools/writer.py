@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from simulator.answers.equivalence import classify
 from simulator.arrays import Floats
 from simulator.errors import WRITE_FAULTS, UserError
+from simulator.pools.content import ContentHash
 from simulator.pools.pool import (
     ENCODINGS,
     NO_ANSWER,
@@ -102,6 +103,7 @@ class PoolWriter:
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._small: dict[str, list[pa.Table]] = {}  # files written as a whole at the end
         self._kinds = dict.fromkeys(TOKEN_SIGNAL_SCHEMAS, 0)  # which schema each is stored in
+        self._content = ContentHash()
         self._last_problem: str | None = None
 
     def _refuse_taken(self) -> None:
@@ -229,16 +231,22 @@ class PoolWriter:
                 self._write_token_signal(name, ids, trace_ids, values)
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
+        """Store and hash the rows of a problem."""
+        self._content.add(name, self._store(name, columns))
+
+    def _store(self, name: str, columns: Sequence[Any]) -> pa.Table:
+        """Append the rows of a problem to a file; return them as stored."""
         schema = self._schema(name)
         arrays = [_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         table = pa.Table.from_arrays(arrays, schema=schema)
         if name not in SIGNALS:
             self._small.setdefault(name, []).append(table)
-            return
+            return table
         if name not in self._writers:
             path = self.folder / f"{name}.parquet"
             self._writers[name] = parquet_writer(path, schema, ENCODINGS.get(name))
         self._writers[name].write_table(table, row_group_size=max(1, len(table)))
+        return table
 
     def _schema(self, name: str) -> pa.Schema:
         """Return the schema in which a file is written now."""
@@ -282,7 +290,7 @@ class PoolWriter:
                 floats = pa.ListArray.from_arrays(
                     lists.offsets, pa.array(values.astype(np.float32))
                 )
-                self._write(name, [table["problem_id"], table["trace_id"], floats])
+                self._store(name, [table["problem_id"], table["trace_id"], floats])
         old_path.unlink()
 
     def _finish(self) -> None:
@@ -296,6 +304,7 @@ class PoolWriter:
         self.info.sha256 = {
             path.name: file_sha256(path) for path in sorted(self.folder.glob("*.parquet"))
         }
+        self.info.content = self._content.by_file()
         text = json.dumps(asdict(self.info), indent=2, ensure_ascii=False) + "\n"
         (self.folder / "pool.json").write_text(text, encoding="utf-8")
         if self._replace and self.path.exists():

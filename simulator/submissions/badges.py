@@ -5,15 +5,15 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from simulator.errors import UserError
 from simulator.runs.format import RUN_FILE
-from simulator.storage import replace_file, disk_error
-from simulator.submissions.files import VERIFICATION, Files
-from simulator.submissions.metadata import read_metadata
+from simulator.storage import JsonObject, disk_error, replace_file
+from simulator.submissions.files import METADATA, VERIFICATION, Files, verifiers_place
+from simulator.submissions.metadata import NAMING, Metadata, read_metadata
 from simulator.submissions.strict_json import Refused, parse_object
 
 FORMAT = 1
@@ -48,8 +48,9 @@ class Step:
 class Verification:
     """Result of verifying a submission.
 
-    `sha256` holds the hashes of the verified files; `pools` and `other_seed` hold figures by pool;
-    `layers` names the sandbox's layers around the policy in the rerun.
+    `sha256` holds the hashes of the files that figures depend on; `pools` and `other_seed` hold
+    figures by pool; `layers` names the sandbox's layers around the policy in the rerun; `told` is
+    the metadata that the verifier saw.
     """
 
     submission: str
@@ -62,6 +63,7 @@ class Verification:
     verified_at: str = ""
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -97,8 +99,7 @@ def write_verification(path: Path, verification: Verification) -> Path:
     """
     if path.is_symlink() or not path.exists():
         raise UserError(f"{path}: no submission to write {VERIFICATION} beside")
-    name = VERIFICATION if path.is_dir() else f"{path.name.removesuffix('.zip')}.{VERIFICATION}"
-    target = (path if path.is_dir() else path.parent) / name
+    target = verifiers_place(path, VERIFICATION)
     text = json.dumps(verification.as_dict(), indent=2, ensure_ascii=True, allow_nan=False)
     if target.is_dir() and not target.is_symlink():
         raise disk_error(IsADirectoryError(errno.EISDIR, "is a folder"), target)
@@ -106,41 +107,98 @@ def write_verification(path: Path, verification: Verification) -> Path:
     return target
 
 
+def read_verification(content: bytes) -> Verification | None:
+    """Read a `verification.json`; None if it has another format or invalid fields.
+
+    Raises
+    ------
+    Refused
+        The content is not a JSON object.
+    """
+    recorded = parse_object(content, VERIFICATION)
+    if recorded.get("format") != FORMAT:
+        return None
+    top = JsonObject(recorded, lambda key, kind, found: Refused(f"{VERIFICATION}: {key}"))
+    try:
+        steps = [
+            Step(
+                each.get("step", str),
+                each.get("status", Status),  # type: ignore[arg-type]
+                each.get("findings", list[str]),
+                each.get("notes", list[str]),
+            )
+            for each in top.objects("steps")
+        ]
+        for key, kind in (("submission", str), ("verified_at", str), ("sha256", dict[str, str])):
+            top.get(key, kind)
+        top.get("told", dict[str, Any])
+        top.optional("badge", str)
+        top.optional("verified_sha256", dict[str, str])
+        names = {each.name for each in fields(Verification)} - {"verified"}  # files, not fields
+        return Verification(
+            **{key: value for key, value in recorded.items() if key in names} | {"steps": steps}
+        )
+    except (Refused, TypeError):
+        return None
+
+
 def badge_of(files: Files) -> str | None:
     """Return the badge that follows from a submission's own files; None if they are not valid.
 
-    A `verification.json` counts only if it has the hashes of exactly these files. The keeper of the
-    board has to ensure that a verifier wrote it, not the submitter.
+    A `verification.json` counts only if it is of exactly these files, apart from what is told about
+    the method. The keeper of the board has to ensure that a verifier wrote it, not the submitter.
     """
-    content = files.content
-    if "submission.toml" not in content:
-        return None
-    metadata, _ = read_metadata(content["submission.toml"])
+    metadata, _ = read_metadata(files.content.get(METADATA, b""))
     if metadata is None:
         return None
-    if metadata.withdrawn is not None:
-        return "withdrawn"
     try:
-        run = parse_object(content.get(RUN_FILE, b""), RUN_FILE)
-        pools = run["pools"]
-        synthetic = any(pool["synthetic"] is not False for pool in pools)
-        recorded = parse_object(content.get(VERIFICATION, b"{}"), VERIFICATION)
-    except (Refused, KeyError, TypeError):
+        recorded = _recorded(files)
+        if (
+            recorded is not None
+            and recorded.sha256 == files.sha256
+            and is_named(recorded, metadata)
+        ):
+            return badge_from(recorded.steps, files, metadata)
+        return badge_from([Step("well-formed", "passed")], files, metadata)
+    except Refused:
         return None
-    if recorded.get("format") != FORMAT or recorded.get("sha256") != files.sha256:
-        return "synthetic" if synthetic else "self-reported"
-    steps = recorded.get("steps")
-    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
-        return None
-    made = [Step(str(step.get("step")), step.get("status", "failed")) for step in steps]
-    return decide_badge(made, synthetic=synthetic, withdrawn=False)
+
+
+def badge_from(steps: Sequence[Step], files: Files, metadata: Metadata) -> str | None:
+    """Return the badge of a submission with these results of its steps.
+
+    Raises
+    ------
+    Refused
+        Its `run.json` is not valid.
+    """
+    withdrawn = metadata.withdrawn is not None
+    if withdrawn:
+        return decide_badge(steps, synthetic=False, withdrawn=True)
+    run = parse_object(files.content.get(RUN_FILE, b""), RUN_FILE)
+    try:
+        synthetic = any(pool["synthetic"] is not False for pool in run["pools"])
+    except (KeyError, TypeError):
+        raise Refused(f"{RUN_FILE}: no pools") from None
+    return decide_badge(steps, synthetic=synthetic, withdrawn=False)
+
+
+def is_named(recorded: Verification, metadata: Metadata) -> bool:
+    """Check whether the verifier saw the same method, version and standing as there are."""
+    told = metadata.as_told()
+    return all(recorded.told.get(key) == told[key] for key in NAMING)
 
 
 def verified_at(files: Files) -> str | None:
     """Return the time at which exactly these files were verified; None if they were not."""
     try:
-        recorded = parse_object(files.content.get(VERIFICATION, b"{}"), VERIFICATION)
+        recorded = _recorded(files)
     except Refused:
         return None
-    when = recorded.get("verified_at")
-    return when if recorded.get("sha256") == files.sha256 and type(when) is str else None
+    matches = recorded is not None and recorded.sha256 == files.sha256
+    return recorded.verified_at if recorded is not None and matches else None
+
+
+def _recorded(files: Files) -> Verification | None:
+    content = files.content.get(VERIFICATION)
+    return None if content is None else read_verification(content)

@@ -34,6 +34,12 @@ LIMITS = {
 VERIFICATION = "verification.json"
 """File that a verifier writes beside the others; verifying ignores its content."""
 
+VERIFIED = "verified"
+"""Folder with the verifier's own run, beside the files of a submission and no part of it."""
+
+METADATA = "submission.toml"
+"""File with what is told about the method; figures do not depend on it."""
+
 REQUIRED = tuple(name for name in LIMITS if name != VERIFICATION)
 
 HAS_FOLDER_DESCRIPTORS = os.open in os.supports_dir_fd
@@ -59,11 +65,11 @@ class Files:
 
     @property
     def sha256(self) -> dict[str, str]:
-        """SHA-256 of each file but the verifier's own."""
+        """SHA-256 of each file that figures depend on: all but the metadata."""
         return {
             name: sha256(self.content[name]).hexdigest()
             for name in REQUIRED
-            if name in self.content
+            if name in self.content and name != METADATA
         }
 
 
@@ -85,6 +91,27 @@ def read_files(path: Path) -> Files:
         return Files(path.name, {}, (f"cannot be read ({error.strerror})",))
 
 
+def read_file(path: Path, limit: int) -> bytes | None:
+    """Read a plain file of at most `limit` bytes; None if it is anything else."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            return None
+        with open(os.open(path, _FLAGS), "rb") as file:  # noqa: PTH123  (a descriptor)
+            content = file.read(limit + 1)
+    except OSError:
+        return None
+    return content if len(content) <= limit else None
+
+
+def verifiers_place(path: Path, name: str) -> Path:
+    """Return where the verifier's file or folder `name` of a submission is: inside a folder, or
+    beside a bundle with the bundle's name before it.
+    """
+    if path.is_dir():
+        return path / name
+    return path.with_name(f"{path.name.removesuffix('.zip')}.{name}")
+
+
 def _read_folder(path: Path) -> Files:
     content: dict[str, bytes] = {}
     findings: list[str] = []
@@ -96,6 +123,8 @@ def _read_folder(path: Path) -> Files:
                 if number >= 10 * MAX_FOUND:
                     findings.append("holds too many files")
                     break
+                if entry.name == VERIFIED and entry.is_dir(follow_symlinks=False):
+                    continue
                 found = _read_entry(path, folder, entry.name)
                 if isinstance(found, bytes):
                     content[entry.name] = found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from simulator.submissions.badges import BADGES, Verification
 
@@ -25,16 +25,38 @@ def escape(text: str) -> str:
     return line.replace("@", "&#64;").replace("://", ":&#47;&#47;").replace("www.", "www&#46;")
 
 
-def summary(verifications: Sequence[Verification]) -> str:
-    """Write a heading, a table of steps, and the findings of each submission."""
-    parts = [_one(verification) for verification in verifications]
+class Told(Protocol):
+    """Result of verifying a submission, maybe an earlier one, with remarks for the keeper."""
+
+    @property
+    def verification(self) -> Verification:
+        """Verification that counts."""
+
+    @property
+    def remarks(self) -> Sequence[str]:
+        """Lines for the keeper of the board."""
+
+    @property
+    def kept(self) -> bool:
+        """True for an earlier verification that stands."""
+
+
+def summary(outcomes: Sequence[Told], unchanged: int | None = None) -> str:
+    """Write a heading, a table of steps, and the findings of each submission.
+
+    `unchanged` is the number of submissions that were left as they are.
+    """
+    parts = [_one(outcome) for outcome in outcomes]
+    if unchanged is not None:
+        parts.append(f"Unchanged since they were verified: {unchanged}.\n")
     text = "\n".join(parts) or "No submission was verified.\n"
     if len(text) > MAX_COMMENT:
         text = text[:MAX_COMMENT].rpartition("\n")[0] + "\n\n… cut; see the log for the rest.\n"
     return text
 
 
-def _one(verification: Verification) -> str:
+def _one(outcome: Told) -> str:
+    verification = outcome.verification
     badge = verification.badge
     says = f"**{badge}**: {BADGES[badge]}" if badge else "**no badge**: something is wrong with it"
     lines = [f"### {escape(verification.submission)}", "", f"{says}.", ""]
@@ -43,6 +65,10 @@ def _one(verification: Verification) -> str:
     for step in verification.steps:
         lines += [""] if step.findings or step.notes else []
         lines += [f"- {step.step}: {escape(text)}" for text in (*step.findings, *step.notes)]
+    lines += [""] if outcome.remarks else []
+    lines += [f"- **{escape(remark)}**" for remark in outcome.remarks]
+    if outcome.kept:
+        return "\n".join(lines) + "\n"
     if verification.pools:
         lines += ["", "| pool | accuracy, % [95%] | tokens a problem | reduction, % |"]
         lines += ["|---|---|---|---|"]

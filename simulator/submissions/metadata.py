@@ -5,25 +5,38 @@ from __future__ import annotations
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from simulator.errors import nearest
+from simulator.submissions.files import NAME
 from simulator.submissions.strict_json import shown
 
 FORMAT = 1
 """Version of `submission.toml`."""
 
 MAX_AUTHORS = 200
-LENGTHS = {"method": 80, "author": 100, "organisation": 100, "description": 1000, "withdrawn": 300}
+LENGTHS = {
+    "method": 80,
+    "author": 100,
+    "organisation": 100,
+    "description": 1000,
+    "version": 30,
+    "withdrawn": 300,
+}
 """Maximum length of each text, in characters."""
 
 MAX_LINK = 300
 REQUIRED = ("method", "authors", "date", "description")
-KEYS = ("format", *REQUIRED, "organisation", "paper", "code", "withdrawn")
+OPTIONAL = ("organisation", "paper", "code", "version", "supersedes", "withdrawn")
+KEYS = ("format", *REQUIRED, *OPTIONAL)
+
+NAMING = ("method", "date", "version", "supersedes", "withdrawn")
+"""Fields that say which entry of the board this is, and whether it stands: a badge needs a look at
+them by the verifier. The other fields may be corrected without one."""
 
 _TAG = re.compile(r"<\s*[A-Za-z/!?]|&(?:#|[A-Za-z]+;)")
 _MARKUP = re.compile(r"\]\s*[(\[:]|(?i:\b(?:javascript|vbscript|data)\s*:)")
@@ -46,7 +59,11 @@ _DEEP_KEY = re.compile(
 
 @dataclass(frozen=True)
 class Metadata:
-    """A submission's metadata; `withdrawn` is the reason for a withdrawal, None if it stands."""
+    """A submission's metadata.
+
+    `version` tells submissions of one method apart, and `supersedes` is the name of the submission
+    that this one replaces. `withdrawn` is the reason for a withdrawal, None if it stands.
+    """
 
     method: str
     authors: tuple[str, ...]
@@ -55,7 +72,21 @@ class Metadata:
     organisation: str | None = None
     paper: str | None = None
     code: str | None = None
+    version: str | None = None
+    supersedes: str | None = None
     withdrawn: str | None = None
+
+    def as_told(self) -> dict[str, Any]:
+        """Return the fields as JSON, as `verification.json` keeps them."""
+        return {**asdict(self), "date": self.date.isoformat(), "authors": list(self.authors)}
+
+
+def same_authors(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Check whether two lists name the same authors, in any order, case and Unicode form."""
+    sets = [
+        {unicodedata.normalize("NFKC", each).casefold() for each in names} for names in (one, other)
+    ]
+    return sets[0] == sets[1]
 
 
 def read_metadata(content: bytes) -> tuple[Metadata | None, list[str]]:
@@ -89,9 +120,10 @@ def check_metadata(fields: Mapping[str, Any]) -> tuple[Metadata | None, list[str
         if key not in KEYS:
             wrong.append(f"no such key {shown(key)}; {nearest(key, KEYS, 'there are')}")
     wrong += [f"{key} is missing" for key in REQUIRED if fields.get(key) in (None, "", [])]
-    for key in ("method", "organisation", "description", "withdrawn"):
+    for key in ("method", "organisation", "description"):
         if fields.get(key) not in (None, ""):
             wrong += wrong_text(key, fields[key], LENGTHS[key])
+    wrong += _wrong_standing(fields)
     authors = fields.get("authors")
     if authors not in (None, "", []):
         if not isinstance(authors, list) or len(authors) > MAX_AUTHORS:
@@ -112,8 +144,30 @@ def check_metadata(fields: Mapping[str, Any]) -> tuple[Metadata | None, list[str
         authors=tuple(fields["authors"]),
         date=fields["date"],
         description=fields["description"],
-        **{key: fields.get(key) or None for key in ("organisation", "paper", "code", "withdrawn")},
+        **{key: fields.get(key) or None for key in OPTIONAL},
     ), []
+
+
+def _wrong_standing(fields: Mapping[str, Any]) -> list[str]:
+    """List what is wrong with version, superseded submission and withdrawal."""
+    wrong = []
+    for key in ("version", "withdrawn"):
+        if fields.get(key) is not None:
+            wrong += wrong_text(key, fields[key], LENGTHS[key])
+    reason = fields.get("withdrawn")
+    if isinstance(reason, str) and not any(map(str.isalnum, reason)):
+        wrong.append('withdrawn gives no reason; write withdrawn = "why", or leave it out')
+    superseded = fields.get("supersedes")
+    if superseded is not None:
+        match = NAME.fullmatch(superseded) if isinstance(superseded, str) else None
+        if match is None:
+            wrong.append(
+                f"supersedes: {shown(superseded)} is not a submission's name, such as "
+                "2026-01-31-my-method"
+            )
+        elif type(fields.get("date")) is date and match[1] > fields["date"].isoformat():
+            wrong.append(f"supersedes: {superseded} is younger than this submission")
+    return wrong
 
 
 def metadata_toml(metadata: Metadata) -> str:
@@ -121,7 +175,15 @@ def metadata_toml(metadata: Metadata) -> str:
     lines = [f"format = {FORMAT}", f"method = {_quoted(metadata.method)}"]
     lines.append(f"authors = [{', '.join(map(_quoted, metadata.authors))}]")
     lines.append(f"date = {metadata.date.isoformat()}")
-    for key in ("organisation", "paper", "code", "description", "withdrawn"):
+    for key in (
+        "organisation",
+        "paper",
+        "code",
+        "description",
+        "version",
+        "supersedes",
+        "withdrawn",
+    ):
         value = getattr(metadata, key)
         if value is not None:
             lines.append(f"{key} = {_quoted(value)}")

@@ -49,9 +49,8 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
     if "submission.toml" in content:
         metadata, wrong = read_metadata(content["submission.toml"])
         findings += wrong
-    match = NAME.fullmatch(files.name)
-    if metadata is not None and match and match[1] != metadata.date.isoformat():
-        findings.append(f"submission.toml: date {metadata.date} is not that of the name")
+    if metadata is not None:
+        findings += check_name(files.name, metadata)
     run = summary = decisions = answers = None
     try:
         if RUN_FILE in content:
@@ -81,6 +80,17 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
     if decisions is None or answers is None:
         return None, findings
     return Submission(files.name, metadata, run, summary, decisions, answers), []
+
+
+def check_name(name: str, metadata: Metadata) -> list[str]:
+    """List what in the metadata does not fit the submission's name; empty if all does."""
+    wrong = []
+    match = NAME.fullmatch(name)
+    if match and match[1] != metadata.date.isoformat():
+        wrong.append(f"submission.toml: date {metadata.date} is not that of the name")
+    if metadata.supersedes == name:
+        wrong.append("submission.toml: supersedes is the submission itself")
+    return wrong
 
 
 def _open_tables(

@@ -26,15 +26,15 @@ def verify_here(path: Path, options: Options, progress: Progress) -> Verificatio
         submission, findings = check_form(files)
     except MemoryError:
         submission, findings = None, ["reading it takes more memory than the limit"]
-    notes = (
-        [f"came with a {VERIFICATION}, which was ignored"] if VERIFICATION in files.content else []
-    )
+    packed = path.is_file() and VERIFICATION in files.content  # nobody knows who wrote it
+    notes = [f"came with a {VERIFICATION}, which was ignored"] if packed else []
     if submission is None:
         steps = [Step("well-formed", "failed", findings, notes)]
         steps += [_skipped(step, "the submission is not well-formed") for step in _LATER]
         return Verification(files.name, None, steps, files.sha256)
     steps = [Step("well-formed", "passed", (), notes)]
-    return _verify_figures(submission, files, steps, path, options, progress)
+    found = _verify_figures(submission, files, steps, path, options, progress)
+    return replace(found, told=submission.metadata.as_told())
 
 
 _LATER = ("recomputed", "rerun")

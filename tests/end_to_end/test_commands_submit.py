@@ -9,6 +9,7 @@ import pty
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,25 @@ def test_submit_packs_a_run_and_says_what_to_do_then(
     code, _, err = call(capsys, "submit", "run-0", *SAID, *DAY)
     assert code == 2
     assert "exists already" in err
+
+
+def test_a_new_version_names_the_submission_that_it_supersedes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "2026-01-31-a-method"
+    new = ("--version", "2.1", "--supersedes", name)
+    assert call(capsys, "submit", "run-0", *SAID, *DAY, *new)[0] == 0
+    text = (folder / "submissions/2026-01-31-my-method/submission.toml").read_text()
+    assert text.endswith(f'version = "2.1"\nsupersedes = "{name}"\n')
+    with connect(folder / "pools", None, folder / "submissions") as catalogue:
+        rows = catalogue.rows("SELECT version, supersedes FROM submissions ORDER BY submission")
+    assert rows == [
+        {"version": None, "supersedes": None},
+        {"version": "2.1", "supersedes": name},
+    ]
+    code, _, err = call(capsys, "submit", "run-0", *SAID, *DAY, "--supersedes", "My method")
+    assert code == 2
+    assert "supersedes: 'My method' is not a submission's name" in err
 
 
 def test_a_policy_that_imports_what_may_change_is_told(
@@ -269,8 +289,57 @@ def test_verify_leaves_its_outcome_beside_the_submission(
     assert badge_of(read_files(folder / SUBMISSION)) == "verified"
     code, out, _ = call(capsys, "verify", SUBMISSION, "--json", "--no-rerun")
     (printed,) = json.loads(out)
-    assert printed["badge"] == "recomputed"
-    assert printed["steps"][0]["notes"] == ["came with a verification.json, which was ignored"]
+    assert (printed["badge"], printed["kept"]) == ("verified", True)
+    assert printed["remarks"] == [
+        "not checked again: the rerun was not requested; verified on "
+        f"{written['verified_at'][:10]} stands"
+    ]
+    again = json.loads((folder / SUBMISSION / "verification.json").read_text())
+    assert again == written
+
+
+def test_only_what_changed_is_verified_and_the_rest_is_counted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = "submissions/2026-01-31-other"
+    shutil.copytree(folder / SUBMISSION, folder / other)
+    calls = ("verify", SUBMISSION, other, "--no-rerun", "--changed")
+    code, out, _ = call(capsys, *calls)
+    assert code == 0
+    assert out.count(": recomputed\n") == 2
+    assert out.endswith("0 of 2 unchanged since they were verified\n")
+    assert call(capsys, *calls)[:2] == (0, "2 of 2 unchanged since they were verified\n")
+    toml = folder / other / "submission.toml"
+    toml.write_text(toml.read_text().replace("Two words.", "Three words here."))
+    code, out, _ = call(capsys, *calls, "--json", "--dry-run")
+    printed = json.loads(out)
+    assert (code, printed["unchanged"]) == (0, 1)
+    (only,) = printed["submissions"]
+    assert (only["submission"], only["remarks"]) == ("2026-01-31-other", ["description changed"])
+    (folder / other / "policy.py").write_text("")
+    code, out, _ = call(capsys, *calls, "--markdown")
+    assert code == 1
+    assert "badge: recomputed → none, because policy.py changed; well-formed: policy.py: " in (
+        out.replace("\\", "")
+    )
+    assert "2026\\-01\\-31\\-a\\-method" not in out
+    assert out.endswith("Unchanged since they were verified: 1.\n")
+
+
+def test_a_verification_inside_a_bundle_counts_for_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(capsys, "verify", SUBMISSION, "--seed", "7")
+    bundle = shutil.make_archive("2026-01-31-a-method", "zip", "submissions", "2026-01-31-a-method")
+    with zipfile.ZipFile(bundle) as packed, zipfile.ZipFile("b.zip", "w") as files:
+        for name in packed.namelist():
+            if not name.endswith("/"):
+                files.writestr(name, packed.read(name))
+    Path("b.zip").replace(bundle)
+    code, out, _ = call(capsys, "verify", bundle, "--no-rerun", "--changed")
+    assert code == 0
+    assert out.startswith("2026-01-31-a-method: recomputed\n")
+    assert "came with a verification.json, which was ignored" in out
 
 
 def test_a_forged_outcome_counts_for_nothing_once_a_file_changes(

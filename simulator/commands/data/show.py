@@ -78,7 +78,7 @@ def show(pool: str, cache: Path | None, as_json: bool) -> None:
 def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]) -> None:
     from simulator.report.tables import print_fields
 
-    leave_out = {"dataset", "model", "benchmark", "sha256", "format", "importer_version"}
+    leave_out = {"dataset", "model", "benchmark", "sha256", "content", "format", "importer_version"}
     fields = []
     for key, value in description.items():
         if key in leave_out or value is None or value == []:

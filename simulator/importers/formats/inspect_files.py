@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator.errors import UserError, one_line
+from simulator.errors import UserError, install_extra, one_line
 from simulator.importers.importer import BadRow, answer_text
 from simulator.importers.json_files import AGAIN, read_json, read_text, unreadable
 from simulator.storage import AmbiguousJsonError, check_plain, parse_json
@@ -137,7 +137,7 @@ def _open_native(path: Path) -> Log:
         from inspect_ai.log import read_eval_log
     except ImportError:
         raise UserError(
-            f"{path}: reading inspect logs needs inspect_ai; pip install 'deepprune-sim[inspect]'"
+            f"{path}: reading inspect logs needs inspect_ai; {install_extra('inspect')}"
         ) from None
     try:
         log = read_eval_log(str(path), resolve_attachments=True)

@@ -272,5 +272,5 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
         return real(name, *arguments, **more)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(UserError, match=r"pip install 'deepprune-sim\[tokenizer\]'"):
+    with pytest.raises(UserError, match=r"pip install '\.\[tokenizer\]' in a clone"):
         load_tokenizer("org/model")

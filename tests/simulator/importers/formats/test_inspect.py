@@ -188,7 +188,7 @@ def test_without_inspect_ai_the_error_says_how_to_install_it(
 ) -> None:
     (tmp_path / "x.eval").touch()
     monkeypatch.setitem(__import__("sys").modules, "inspect_ai.log", None)
-    with pytest.raises(UserError, match=r"pip install 'deepprune-sim\[inspect\]'"):
+    with pytest.raises(UserError, match=r"pip install '\.\[inspect\]' in a clone"):
         import_logs(tmp_path, tmp_path / "x.eval")
 
 
