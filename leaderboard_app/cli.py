@@ -62,8 +62,8 @@ def leaderboard(
 ) -> None:
     """Open the leaderboard in a browser: submissions, runs and pools, down to single traces.
 
-    It only reads files, shows files that are added while it runs, and needs no network. Stop it
-    with Ctrl-C.
+    It changes no run, submission or pool, shows files that are added while it runs, and needs no
+    network. Stop it with Ctrl-C.
     """
     _check_free(address, port)
     folders = Folders(cache_folder(cache), runs or runs_folder(), submissions)

@@ -20,13 +20,14 @@ from typing import Any
 
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.memo import Once
-from simulator.catalogue.rows import Broken, Row, Stamp, stamp
+from simulator.catalogue.figures import ANSWERS, BASES, KEPT, VERIFIED, Pools, derive
+from simulator.catalogue.rows import Broken, Progress, Row, Stamp, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.runs.format import METRICS, RUN_FILE
-from simulator.runs.results import Metric, ProblemSums, read_problem_sums
+from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
 from simulator.signals import NEEDS
 from simulator.submissions.published import (
     FILE_NAME,
@@ -34,9 +35,13 @@ from simulator.submissions.published import (
     PublishedFigure,
     read_published,
 )
+from simulator.verification.duplicates import in_folder
 
 LOCAL = "local"
 """Badge of a run that was not submitted."""
+
+SUPERSEDED = "superseded"
+"""Badge of a submission whose place a later one has taken."""
 
 RUN = "runs/"
 """Prefix of the id of an entry that is a run."""
@@ -84,13 +89,25 @@ class Entry:
         The method, with settings or the id if other entries have the same name.
     badge
         verified, recomputed, self-reported, synthetic or withdrawn; None for a broken submission;
-        `LOCAL` for a run.
+        `LOCAL` for a run; `SUPERSEDED` if a later submission takes its place.
+    basis
+        Source of its figures: one of `simulator.catalogue.figures.BASES`.
+    figures_path
+        Folder of the decisions and answers that its figures come from.
+    note
+        Reason that its figures are not the verifier's though they were verified; empty if none.
     needs
         Signals that the policy reads: text, confidence, probes, judge.
     parameters, settings
         The policy's parameters; names of those that were set for this run.
     unranked
         True if it uses ground truth (the oracle judge): shown, never ranked.
+    seed, repeats
+        Those of the replays that its figures come from.
+    sweep_settings
+        Number of settings of the sweep that its run was picked from; None for no sweep.
+    supersedes, superseded_by
+        Ids of the entry whose place it takes, and of the one that takes its place.
     """
 
     id: str
@@ -116,6 +133,26 @@ class Entry:
     withdrawn: str | None = None
     verified_at: str | None = None
     command: str | None = None
+    basis: str = ANSWERS
+    figures_path: Path | None = None
+    answers_sha256: str | None = None
+    note: str = ""
+    sweep_settings: int | None = None
+    version: str | None = None
+    supersedes: str | None = None
+    superseded_by: str | None = None
+
+    @property
+    def figures(self) -> Path:
+        """Folder of the decisions and answers that its figures come from."""
+        return self.figures_path or self.path
+
+    @property
+    def picked_from(self) -> str:
+        """Phrase about the sweep that its run was picked from; empty for none."""
+        if self.sweep_settings is None or self.sweep_settings < 2:
+            return ""
+        return f"one of {self.sweep_settings} settings tried on these problems"
 
     @property
     def synthetic(self) -> bool:
@@ -124,8 +161,14 @@ class Entry:
 
     @property
     def takes_part(self) -> bool:
-        """True if it is ranked and may have the best figure of a column."""
-        return not self.unranked and self.badge is not None and self.badge != "withdrawn"
+        """True if it is ranked and may have the best figure of a column.
+
+        Its figures are a verifier's own. Those on generated traces are compared among themselves:
+        real and synthetic figures are never in one table.
+        """
+        return (
+            self.basis == VERIFIED and self.badge in ("verified", "synthetic") and not self.unranked
+        )
 
 
 @dataclass(frozen=True)
@@ -152,12 +195,25 @@ class Library:
 
     def recorded(self, entry: Entry, name: str, where: str, *values: object) -> list[Row]:
         """Return rows of an entry's answers or decisions (`simulator.replay.recording`)."""
-        file = str(entry.path.resolve() / f"{name}.parquet")
+        file = str(entry.figures.resolve() / f"{name}.parquet")
         return self.rows(f"SELECT * FROM read_parquet(?) WHERE {where}", [file, *values])
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
         """Return the entry's sums on each problem, by pool; empty if its answers are broken."""
-        return _problem_sums(entry.path, stamp(entry.path))
+        return _problem_sums(entry.figures, stamp(entry.figures))
+
+    def submitted(self, entry: Entry) -> Sequence[RunResult]:
+        """Return the figures of the run that was submitted, where others are shown; else none."""
+        if entry.basis != VERIFIED:
+            return ()
+        return self.once(
+            ("submitted", entry.id), lambda: derive(entry.path, Pools(kept=self._kept)).results
+        )
+
+    def notes(self) -> Mapping[str, Sequence[str]]:
+        """Return notes for the keeper on submissions that repeat or imitate others, by id."""
+        folder = self.folders.submissions
+        return self.once("notes", lambda: in_folder(folder) if folder.is_dir() else {})
 
     def nearest(self, name: str) -> list[str]:
         """Return at most three entry ids similar to `name`, the nearest first."""
@@ -174,6 +230,10 @@ class Library:
         """Return the pool named `name`, opened for reading; None if it is not here."""
         row = self._pools.get(name)
         return None if row is None else _open_pool(Path(row["path"]), row["fingerprint"])
+
+    @property
+    def _kept(self) -> Path | None:
+        return self.folders.cache / KEPT if self.folders.cache.is_dir() else None
 
     @cached_property
     def _pools(self) -> Mapping[str, Row]:
@@ -199,13 +259,15 @@ def state_of(folders: Folders) -> int:
     return hash(tuple(seen))
 
 
-def load(folders: Folders) -> Library:
+def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
     """Read everything in the folders; what cannot be read goes to `broken` and stops nothing else.
 
-    If the folder of submissions has no published figures, those packaged with the program are used.
+    Figures are derived (`simulator.catalogue.figures`), which takes seconds for each run that was
+    not seen before; `progress` is told the share of the folders that is done. If the folder of
+    submissions has no published figures, those packaged with the program are used.
     """
     state = state_of(folders)
-    catalogue = connect(folders.cache, folders.runs, folders.submissions)
+    catalogue = connect(folders.cache, folders.runs, folders.submissions, progress)
     pools = catalogue.rows("FROM pools ORDER BY name")
     rows = catalogue.rows("FROM submissions ORDER BY submission, pool")
     submitted = _grouped(rows, "submission")
@@ -219,7 +281,7 @@ def load(folders: Folders) -> Library:
             broken.append(Broken(Path(found[0]["path"]), "holds no run; see deepprune-sim submit"))
             continue
         entries.append(_entry(f"{RUN}{name}" if is_run else name, found, versions))
-    entries = _with_labels(entries)
+    entries = _with_labels(superseded(entries))
     own = (folders.submissions / FILE_NAME).is_file()
     try:
         published = read_published(folders.submissions if own else PACKAGED)
@@ -286,7 +348,38 @@ def _entry(name: str, rows: Sequence[Row], versions: Mapping[str, set[str]]) -> 
         code=first.get("code"),
         description=first.get("description"),
         withdrawn=first.get("withdrawn"),
+        basis=first["basis"],
+        figures_path=Path(first["figures_path"]),
+        answers_sha256=first["answers_sha256"],
+        note=first.get("note") or "",
+        sweep_settings=first["sweep_settings"],
+        version=first.get("version"),
+        supersedes=first.get("supersedes"),
     )
+
+
+def superseded(entries: Sequence[Entry]) -> list[Entry]:
+    """Mark the entries whose place a later one has taken, with its id.
+
+    One that is broken or withdrawn takes no place, nor one whose figures are less well checked, nor
+    one that shares no author with the other: nobody removes the rows of others.
+    """
+    by: dict[str, str] = {}
+    known = {entry.id: entry for entry in entries}
+    for entry in entries:
+        other = known.get(entry.supersedes or "")
+        if other is None or other is entry or entry.badge in (None, "withdrawn"):
+            continue
+        if BASES.index(entry.basis) > BASES.index(other.basis):
+            continue
+        if {*map(str.casefold, entry.authors)} & {*map(str.casefold, other.authors)}:
+            by[other.id] = entry.id
+    return [
+        replace(entry, badge=SUPERSEDED, superseded_by=by[entry.id])
+        if entry.id in by and entry.badge != "withdrawn"
+        else entry
+        for entry in entries
+    ]
 
 
 def _day(moment: str | None) -> str | None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from leaderboard_app.library.library import LOCAL, Entry, Library, Result
+from leaderboard_app.library.library import LOCAL, SUPERSEDED, Entry, Library, Result
 from simulator.signals import NEEDS
 
 NO_SIGNAL = "none"
@@ -91,14 +91,14 @@ def folded(library: Library) -> tuple[list[Entry], dict[str, list[str]]]:
     """
     submitted: dict[object, list[Entry]] = {}
     for entry in library.entries:
-        if entry.badge not in (LOCAL, None, "withdrawn"):
+        if entry.badge not in (LOCAL, None, "withdrawn", SUPERSEDED):
             submitted.setdefault(_identity(entry), []).append(entry)
     entries, runs = [], dict[str, list[str]]()
     for entry in library.entries:
         same = [
             each
             for each in (submitted.get(_identity(entry), ()) if entry.badge == LOCAL else ())
-            if each.parameters == entry.parameters and each.results == entry.results
+            if each.parameters == entry.parameters and entry.answers_sha256 is not None
         ]
         for each in same[:1]:
             runs.setdefault(each.id, []).append(entry.id)
@@ -108,7 +108,7 @@ def folded(library: Library) -> tuple[list[Entry], dict[str, list[str]]]:
 
 
 def _identity(entry: Entry) -> object:
-    return entry.policy, entry.policy_sha256, entry.seed, entry.repeats, tuple(entry.results)
+    return entry.policy, entry.policy_sha256, entry.answers_sha256, tuple(entry.results)
 
 
 def results(entry: Entry, synthetic: bool) -> dict[str, Result]:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from leaderboard_app.shown.table import Cell
+from simulator.runs.format import METRICS
 from simulator.runs.results import Metric
 
 ABSURD = 1e15
@@ -69,7 +70,7 @@ class Figure:
 
 BOOTSTRAP = "The interval is a bootstrap over problems."
 
-FIGURES = {
+_FIGURES = {
     "accuracy": Figure(
         "Accuracy, %",
         f"Share of problems answered right, averaged over repeats. {BOOTSTRAP}",
@@ -181,7 +182,25 @@ FIGURES = {
         lower_is_better=False,
     ),
     "tokens_total": Figure("Tokens", "Tokens generated for the whole benchmark.", digits=0),
+    "probe_tokens": Figure(
+        "Probe tokens", "Tokens of early answers, with their prompts, per problem.", digits=0
+    ),
+    "cost": Figure(
+        "Total cost",
+        "Generated, probe and judge tokens a problem, in tokens of the reasoning model.",
+        digits=0,
+        lower_is_better=True,
+    ),
+    "cost_reduction": Figure(
+        "Lower cost, %",
+        "Share of the tokens of majority voting over all N traces that the method's total cost "
+        f"saves. {BOOTSTRAP}",
+        scale=100,
+        lower_is_better=False,
+    ),
 }
+
+FIGURES = {name: figure for name, figure in _FIGURES.items() if name in METRICS}
 """Every metric of `simulator.runs.format.METRICS`."""
 
 TOKEN_ACCURACY = {

@@ -23,11 +23,15 @@ GOOD, BAD = "#009E73", "#D55E00"
 """Right and wrong: bluish green and vermilion, distinct for all common colour blindness."""
 
 BADGES = {
-    "verified": ("✔", "Recomputed from its decisions, and confirmed by a rerun of its policy."),
+    "verified": (
+        "✔",
+        "Rerun by the verifier, whose own replays, with a seed that nobody knew, give its figures.",
+    ),
     "recomputed": ("∑", "Its figures follow from its decisions; its policy was not rerun."),
     "self-reported": ("✎", "Submitted, and not verified yet."),
     "reported": ("❝", "Taken from a publication; not replayed, so it cannot be recomputed here."),
     "synthetic": ("⚙", "On generated traces: a demonstration that says nothing about the method."),
+    "superseded": ("↷", "A later submission takes its place; shown for the record, never ranked."),
     "withdrawn": ("✕", "Withdrawn by its authors; shown for the record, never ranked."),
     "local": ("⌂", "A run on this machine that was not submitted."),
     "broken": (

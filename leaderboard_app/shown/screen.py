@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import streamlit as st
@@ -50,15 +51,40 @@ on_loaded: set[Callable[[Library], None]] = set()
 """Callbacks for each library that is read; the app adds the one that warms up its pages."""
 
 
+BAR_AFTER = 0.5
+"""Seconds of reading after which its progress is shown."""
+
+_READING = Lock()
+_LIBRARIES: dict[tuple[Folders, int], Library] = {}
+"""The last two libraries that were read, by their folders and state."""
+
+
 def library() -> Library:
-    """Return the library of the current files; reload it only when a file has changed."""
+    """Return the library of the current files; reload it only when a file has changed.
+
+    Figures of runs that were not seen before are recomputed, with a progress bar: once, since what
+    was read of a folder stays valid until it changes.
+    """
     folders = Folders.from_environment()
-    return _library(folders, state_of(folders))
+    with _READING:
+        key = (folders, state_of(folders))
+        if key not in _LIBRARIES:
+            _LIBRARIES[key] = _read(folders)
+            for old in [*_LIBRARIES][:-2]:
+                del _LIBRARIES[old]
+        return _LIBRARIES[key]
 
 
-@st.cache_resource(max_entries=2, show_spinner="Reading pools, runs and submissions …")
-def _library(folders: Folders, state: int) -> Library:
-    found = load(folders)
+def _read(folders: Folders) -> Library:
+    place, began = st.empty(), time.monotonic()
+
+    def progress(done: float) -> None:
+        if time.monotonic() - began > BAR_AFTER:
+            place.progress(done, "Recomputing figures from decisions and pools, once …")
+
+    with st.spinner("Reading pools, runs and submissions …"):
+        found = load(folders, progress)
+    place.empty()
     for callback in on_loaded:
         callback(found)
     return found
@@ -374,6 +400,21 @@ def show_broken(found: Library) -> None:
             for key, heading in (("name", "Name"), ("path", "Folder"), ("reason", "Reason"))
         )
         show_table(tables.Table("Broken folders", columns, rows), name="broken")
+
+
+def show_notes(found: Library) -> None:
+    """Show which submissions repeat others, or have names that look like theirs."""
+    notes = [(name, each) for name, said in found.notes().items() for each in said]
+    if not notes:
+        return
+    with folded(f"For the keeper of the board: {len(notes)} notes", name="notes") as is_open:
+        if is_open:
+            columns = (
+                tables.Column("name", "Submission", numeric=False),
+                tables.Column("note", "Note", numeric=False),
+            )
+            rows = tuple((tables.Cell(name), tables.Cell(note)) for name, note in notes)
+            show_table(tables.Table("Notes", columns, rows), name="notes")
 
 
 _REPLACED = re.compile(r":(?=[\w/+-]+:)|(?<!\S)[<>~-](?=[<>=-]+(?!\S))")

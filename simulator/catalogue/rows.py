@@ -17,18 +17,20 @@ from typing import Any, NamedTuple, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.catalogue.figures import KEPT as KEPT_FIGURES
+from simulator.catalogue.figures import VERIFIED, Figures, Pools, derive
 from simulator.errors import UserError
 from simulator.pools.folders import pool_name
 from simulator.pools.pool import SCHEMAS, iter_pool_folders, read_info
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
-from simulator.runs.format import IDENTITY_FILE, METRICS, RUN_FILE, SUMMARY_FILE
+from simulator.runs.format import ANSWERS_FILE, IDENTITY_FILE, METRICS, RUN_FILE
 from simulator.runs.results import RunResult, read_results
 from simulator.storage import reading
-from simulator.submissions.badges import badge_of, verified_at
-from simulator.submissions.files import read_files
+from simulator.submissions.badges import badge_of, rerun_passed, verified_at
+from simulator.submissions.files import Files, read_files
 from simulator.submissions.metadata import read_metadata
 from simulator.submissions.published import BADGE, read_published
-from simulator.submissions.strict_json import parse_object
+from simulator.submissions.verified import VERIFIED_FOLDER, verified_folder
 
 POOLS = pa.schema(
     [
@@ -52,7 +54,7 @@ POOLS = pa.schema(
 
 _INTERVALS = (
     *("accuracy", "accuracy_difference", "reduction", "tokens_per_problem", "tokens_1e8"),
-    *("clock", "tokens_with_judge"),
+    *("clock", "tokens_with_judge", "cost", "cost_reduction"),
 )
 
 RUNS = pa.schema(
@@ -81,10 +83,14 @@ RUNS = pa.schema(
         ],
         ("clock_unit", pa.string()),
         ("serving", pa.string()),
+        ("basis", pa.string()),
+        ("sweep_settings", pa.int64()),
         ("started_at", pa.string()),
         ("wall_seconds", pa.float64()),
         ("command", pa.string()),
         ("path", pa.string()),
+        ("figures_path", pa.string()),
+        ("answers_sha256", pa.string()),
     ]
 )
 
@@ -103,6 +109,7 @@ SUBMISSIONS = pa.schema(
         ("supersedes", pa.string()),
         ("withdrawn", pa.string()),
         ("verified_at", pa.string()),
+        ("note", pa.string()),
         *[field for field in RUNS if field.name != "run"],
     ]
 )
@@ -139,7 +146,13 @@ class Broken(NamedTuple):
 
 
 Stamp = tuple[tuple[str, int, int, int], ...]
-"""Name, size in bytes, modification time in ns and inode number of each file in a folder."""
+"""Name, size in bytes, modification time in ns and inode number of each file in a folder.
+
+Those in `verified/` are included.
+"""
+
+Progress = Callable[[float], None]
+"""Function that is told which share of the folders is read."""
 
 KEPT = 4096
 """Number of folders of each kind whose rows are cached, so that only new folders are read."""
@@ -152,10 +165,15 @@ def pools_rows(cache: Path, broken: list[Broken]) -> tuple[list[Row], list[Path]
 
 
 def _readable(
-    folders: Iterable[Path], read: Callable[[Path, Stamp], Read | Broken], broken: list[Broken]
+    folders: Iterable[Path],
+    read: Callable[[Path, Stamp], Read | Broken],
+    broken: list[Broken],
+    progress: Progress = lambda done: None,
 ) -> Iterator[tuple[Path, Read]]:
     """Yield each folder with what was read of it; add those that cannot be read to `broken`."""
-    for folder in folders:
+    folders = [*folders]
+    for number, folder in enumerate(folders):
+        progress(number / len(folders))
         found = read(folder, stamp(folder))
         if isinstance(found, Broken):
             broken.append(found)
@@ -174,9 +192,11 @@ def stamp(folder: Path) -> Stamp:
             found = [(file.name, file.stat(follow_symlinks=False)) for file in files]
     except OSError:
         return ()
-    return tuple(
-        sorted((name, each.st_size, each.st_mtime_ns, each.st_ino) for name, each in found)
-    )
+    here = [(name, each.st_size, each.st_mtime_ns, each.st_ino) for name, each in found]
+    if any(name == VERIFIED_FOLDER for name, _ in found):
+        below = stamp(folder / VERIFIED_FOLDER)
+        here += [(f"{VERIFIED_FOLDER}/{each[0]}", *each[1:]) for each in below]
+    return tuple(sorted(here))
 
 
 @lru_cache(maxsize=KEPT)
@@ -210,14 +230,23 @@ def stored_type(folder: Path, signal: str, stamp: Stamp) -> pa.DataType:
     return _parquet_schema(folder / f"{signal}.parquet").field(signal).type.value_type
 
 
-def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
-    """Read the rows of the view `runs`; return them and the folders of the runs."""
+@lru_cache(maxsize=8)
+def pools_at_hand(named: tuple[tuple[str, str, str], ...], cache: Path) -> Pools:
+    """Return the pools with these names, fingerprints and paths; the same object for the same."""
+    found = {(name, fingerprint): Path(path) for name, fingerprint, path in named}
+    return Pools(found, cache / KEPT_FIGURES if cache.is_dir() else None)
+
+
+def runs_rows(
+    runs: Path | None, pools: Pools, broken: list[Broken], progress: Progress = lambda done: None
+) -> tuple[list[Row], list[Path]]:
+    """Derive the rows of the view `runs`; return them and the folders of the runs."""
     if runs is None:
         return [], []
     sweeps = [each for each in _folders_with(runs, ("sweep.json",)) if each.suffix != ".partial"]
     below = [run for sweep in sweeps for run in _folders_with(sweep, (RUN_FILE,))]
     folders = sorted([*_folders_with(runs, (RUN_FILE, IDENTITY_FILE)), *below])
-    read = list(_readable(folders, partial(_read_run, runs), broken))
+    read = list(_readable(folders, partial(_read_run, runs, pools), broken, progress))
     rows = [
         {**row, "run": folder.relative_to(runs).as_posix()} for folder, rows in read for row in rows
     ]
@@ -225,27 +254,33 @@ def runs_rows(runs: Path | None, broken: list[Broken]) -> tuple[list[Row], list[
 
 
 @lru_cache(maxsize=KEPT)
-def _read_run(runs: Path, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
+def _read_run(runs: Path, pools: Pools, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
     try:
         _stays_in(runs, folder, ("decisions", "answers"))
-        results = read_results(folder)
+        read_results(folder)
         for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
             schema = _parquet_schema(folder / f"{name}.parquet")
             if not set(wanted.names) <= {*schema.names, *ADDED}:
                 raise UserError(f"{name}.parquet: columns are missing; make the run again")
+        return _result_rows(derive(folder, pools))
     except UserError as error:
         return _broken(folder, error)
-    return [_result_row(result) for result in results]
 
 
-def submissions_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
-    """Read the rows of the view `submissions`: one per pool, or a single one without a run."""
+def submissions_rows(
+    submissions: Path | None,
+    pools: Pools,
+    broken: list[Broken],
+    progress: Progress = lambda done: None,
+) -> list[Row]:
+    """Derive the rows of the view `submissions`: one per pool, or a single one without a run."""
     folders = _folders_with(submissions, ("submission.toml", RUN_FILE))
-    return [row for _, rows in _readable(folders, _read_submission, broken) for row in rows]
+    read = _readable(folders, partial(_read_submission, pools), broken, progress)
+    return [row for _, rows in read for row in rows]
 
 
 @lru_cache(maxsize=KEPT)
-def _read_submission(folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
+def _read_submission(pools: Pools, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
     """Read the rows of one submission; its files are untrusted, an invalid one is not used."""
     files = read_files(folder)
     named: Row = {"submission": folder.name, "path": str(folder), "badge": badge_of(files)}
@@ -255,19 +290,57 @@ def _read_submission(folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
         named |= {key: value for key, value in asdict(metadata).items() if key in _SAID}
         named |= {"date": metadata.date.isoformat(), "authors": list(metadata.authors)}
     try:
-        for name in (RUN_FILE, SUMMARY_FILE):
-            if (folder / name).is_symlink() or name in files.content:
-                parse_object(files.content.get(name, b""), name)
-        results = read_results(folder) if (folder / RUN_FILE).is_file() else []
+        if not (folder / RUN_FILE).is_file():
+            return [named]
+        if rerun_passed(files, named["badge"]):
+            own = read_results(folder)
+            figures, note = _figures_if_verified(folder, files, own, pools)
+        else:
+            own, note = [], ""
+            figures = derive(folder, pools, files.content, bounded=True)
     except UserError as error:
         return _broken(folder, error)
-    return [{**_result_row(result), **named} for result in results] or [named]
+    if named["badge"] == "verified" and figures.basis != VERIFIED:
+        named["badge"] = "recomputed"
+    rows = _result_rows(figures)
+    named["answers_sha256"] = files.sha256.get(ANSWERS_FILE)
+    if figures.basis == VERIFIED:
+        stated = [{name: row[name] for name in _OWN} for row in map(_result_row, own)]
+        rows = [{**row, **each} for row, each in zip(rows, stated, strict=True)]
+    return [{**row, **named, "note": note} for row in rows]
 
 
 _SAID = (
-    *("method", "organisation", "paper", "code", "description"),
-    *("version", "supersedes", "withdrawn"),
+    *("method", "organisation", "paper", "code", "description", "withdrawn"),
+    *("version", "supersedes"),
 )
+
+_OWN = ("policy", "parameters", "settings", "sweep_settings", "command", "started_at")
+"""Columns about a submission's own run, also where the figures are the verifier's."""
+
+
+def _figures_if_verified(
+    folder: Path, files: Files, stated: Sequence[RunResult], pools: Pools
+) -> tuple[Figures, str]:
+    """Derive the figures of a submission whose rerun passed; say why, if not the verifier's."""
+    verified = verified_folder(folder)
+    if verified is None:
+        why = "the verifier's own replays are missing or changed"
+    else:
+        figures = derive(verified, pools, by_verifier=True)
+        if [*map(_replayed, figures.results)] == [*map(_replayed, stated)]:
+            return figures, ""
+        why = "the verifier's own replays are of another policy or pool"
+    note = f"Not counted as verified, because {why}; run deepprune-sim verify again."
+    return derive(folder, pools, files.content, bounded=True), note
+
+
+def _replayed(result: RunResult) -> object:
+    """Return the policy and traces that a result is about; the seed may differ."""
+    return (
+        *(result.policy_sha256, result.parameters, result.unranked),
+        *(result.pool, result.fingerprint, result.budget, result.serving),
+    )
 
 
 def published_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
@@ -300,8 +373,20 @@ def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:
     return sorted({file.parent for mark in marks for file in parent.glob(f"*/{mark}")})
 
 
+def _result_rows(figures: Figures) -> list[Row]:
+    """Return the rows of a run's figures, one per pool."""
+    beside = {
+        "basis": figures.basis,
+        "figures_path": str(figures.path),
+        "answers_sha256": figures.answers_sha256,
+    }
+    return [{**_result_row(result), **beside} for result in figures.results]
+
+
 def _result_row(result: RunResult) -> Row:
-    row: Row = {name: getattr(result, name) for name in RUNS.names if hasattr(result, name)}
+    row: Row = dict.fromkeys(RUNS.names) | {
+        name: getattr(result, name) for name in RUNS.names if hasattr(result, name)
+    }
     row["settings"] = list(result.settings)
     row["parameters"] = json.dumps(result.parameters, sort_keys=True)
     row["path"] = str(result.path)

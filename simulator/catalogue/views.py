@@ -20,7 +20,9 @@ from simulator.catalogue.rows import (
     RUNS,
     SUBMISSIONS,
     Broken,
+    Progress,
     Row,
+    pools_at_hand,
     pools_rows,
     published_rows,
     runs_rows,
@@ -57,18 +59,27 @@ class Catalogue:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def connect(cache: Path, runs: Path | None = None, submissions: Path | None = None) -> Catalogue:
+def connect(
+    cache: Path,
+    runs: Path | None = None,
+    submissions: Path | None = None,
+    progress: Progress = lambda done: None,
+) -> Catalogue:
     """Open a catalogue of the pools below `cache`, the runs and the submissions.
 
     Any of the three folders may be missing or None: its views then have no rows. A pool, run or
     submission that cannot be read is left out and listed in `broken`. The connection lives in
     memory, closes at the end of the `with` block, and reads no file outside these three folders.
+    Figures of runs and submissions are derived (`simulator.catalogue.figures`), which can take
+    minutes the first time; `progress` is told the share of their folders that is done.
     """
     broken: list[Broken] = []
     submissions = submissions.resolve() if submissions else None
     pools, pool_folders = pools_rows(cache.resolve(), broken)
-    run_rows, run_folders = runs_rows(runs.resolve() if runs else None, broken)
-    submission_rows = submissions_rows(submissions, broken)
+    named = tuple((row["name"], row["fingerprint"], row["path"]) for row in pools)
+    at_hand = pools_at_hand(named, cache.resolve())
+    run_rows, run_folders = runs_rows(runs.resolve() if runs else None, at_hand, broken, progress)
+    submission_rows = submissions_rows(submissions, at_hand, broken, progress)
     published = published_rows(submissions, broken)
 
     connection = duckdb.connect(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,8 +115,10 @@ def verify(
     taken = _taken(submissions, options.cache, changed)
     done: list[Outcome] = []
     unwritten = False
+    notes = _notes(submissions)
     with closing(_outcomes(taken, options, jobs)) as outcomes:
-        for path, outcome in zip(taken, outcomes, strict=True):
+        for path, made in zip(taken, outcomes, strict=True):
+            outcome = replace(made, remarks=(*made.remarks, *notes.get(path, ())))
             done.append(outcome)
             if outcome.rewrite and not dry_run and not path.is_symlink():
                 try:
@@ -178,6 +181,20 @@ def _verified(
                 found = next(verified)
                 shown.clear()
             yield found
+
+
+def _notes(submissions: Sequence[Path]) -> dict[Path, list[str]]:
+    """Return remarks for the keeper about submissions that repeat or imitate others beside them."""
+    from simulator.verification.duplicates import beside
+
+    parents: dict[Path, list[Path]] = {}
+    for path in submissions:
+        parents.setdefault(path.absolute().parent, []).append(path)
+    found = {parent: beside(*paths) for parent, paths in parents.items()}
+    return {
+        path: found[path.absolute().parent].get(path.absolute().name.removesuffix(".zip"), [])
+        for path in submissions
+    }
 
 
 def _show(outcome: Outcome) -> None:

@@ -69,8 +69,17 @@ def read_results(folder: Path) -> list[RunResult]:
     """
     if not (folder / RUN_FILE).is_file() or not (folder / SUMMARY_FILE).is_file():
         raise _no_run(folder)
-    run = _read(folder / RUN_FILE)
-    summary = _read(folder / SUMMARY_FILE)
+    return results_in(folder, _read(folder / RUN_FILE), _read(folder / SUMMARY_FILE))
+
+
+def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunResult]:
+    """Return the results of the run in `folder` from its record and a summary.
+
+    Raises
+    ------
+    UserError
+        A field is missing or of a wrong type.
+    """
     recorded_pools = {pool.get("name", str): pool for pool in run.objects("pools")}
     policy = run.object("policy")
     results = []

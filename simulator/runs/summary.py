@@ -10,7 +10,7 @@ import pyarrow as pa
 from simulator.arrays import Floats
 from simulator.pools.pool import Pool
 from simulator.replay.recording import CLUSTERED
-from simulator.statistics import bootstrap
+from simulator.statistics import Bootstrap, bootstrap
 
 AVERAGED = (
     "correct",
@@ -60,6 +60,26 @@ class Totals:
         counted = np.array([len(about[0]), *(values.sum() for values in about)])
         self._clustered[problem] = self._clustered.get(problem, 0.0) + counted
 
+    def add_all(self, answers: pa.Table) -> None:
+        """Add rows of `answers.parquet` of any number of problems, in order of first appearance."""
+        columns = {"problem_id": answers["problem_id"].cast(pa.string())}
+        columns |= {name: answers[name].cast(pa.float64()) for name in (*AVERAGED, *CLUSTERED)}
+        sums = [(name, "sum") for name in (*AVERAGED, *CLUSTERED)]
+        grouped = (
+            pa.table(columns)
+            .group_by("problem_id", use_threads=False)
+            .aggregate([*sums, ([], "count_all"), (CLUSTERED[0], "count")])
+        )
+        counts = grouped[f"{CLUSTERED[0]}_count"].cast(pa.float64())
+        averaged = np.array([grouped[f"{name}_sum"].to_numpy() for name in AVERAGED])
+        about = [counts, *(grouped[f"{name}_sum"].fill_null(0.0) for name in CLUSTERED)]
+        clustered = np.array([each.to_numpy() for each in about])
+        repeats = grouped["count_all"].to_pylist()
+        for row, problem in enumerate(grouped["problem_id"].to_pylist()):
+            self._sums[problem] = self._sums.get(problem, 0.0) + averaged[:, row]
+            self._repeats[problem] = self._repeats.get(problem, 0) + repeats[row]
+            self._clustered[problem] = self._clustered.get(problem, 0.0) + clustered[:, row]
+
     def means(self) -> dict[str, Floats]:
         """Compute means over repeats, each of shape (problems,).
 
@@ -75,7 +95,12 @@ class Totals:
 
 
 def summarise(
-    pool: Pool, budget: int, totals: Totals, clock_unit: str, judge_ratio: float = 0.0
+    pool: Pool,
+    budget: int,
+    totals: Totals,
+    clock_unit: str,
+    judge_ratio: float = 0.0,
+    over: Bootstrap | None = None,
 ) -> dict[str, Any]:
     """Compute one pool's entry of `summary.json`.
 
@@ -92,10 +117,11 @@ def summarise(
 
     `tokens_with_judge` adds the cost of both models in tokens of the reasoning model: a judge token
     costs `judge_ratio`. Metrics of clusters exist if the policy declared clusters on every problem;
-    those named `clusters_…` are about the first trace of each cluster.
+    those named `clusters_…` are about the first trace of each cluster. `over` has the resamples;
+    None for those of every run.
     """
     means = totals.means()
-    over = bootstrap(len(means["tokens"]))
+    over = over or bootstrap(len(means["tokens"]))
     estimates = {
         "accuracy": over.mean(means["correct"]),
         "accuracy_difference": over.difference(means["correct"], means["baseline_correct"]),

@@ -202,3 +202,15 @@ def verified_at(files: Files) -> str | None:
 def _recorded(files: Files) -> Verification | None:
     content = files.content.get(VERIFICATION)
     return None if content is None else read_verification(content)
+
+
+def rerun_passed(files: Files, badge: str | None) -> bool:
+    """Return True if a verifier's rerun of exactly these files passed, also on generated traces.
+
+    `badge` is that of the files (`badge_of`).
+    """
+    if badge not in ("verified", "synthetic") or verified_at(files) is None:
+        return False
+    recorded = _recorded(files)
+    passed = [each.step for each in recorded.steps if each.status == "passed"] if recorded else []
+    return set(STEPS) <= set(passed)

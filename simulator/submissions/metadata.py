@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from simulator.errors import nearest
 from simulator.submissions.files import NAME
+from simulator.spelling import JOINED, mixed_scripts, script_of
 from simulator.submissions.strict_json import shown
 
 FORMAT = 1
@@ -43,7 +44,7 @@ _MARKUP = re.compile(r"\]\s*[(\[:]|(?i:\b(?:javascript|vbscript|data)\s*:)")
 _FORMULA = ("=", "+", "-", "@", "|")
 _LINK = re.compile(r"https://[A-Za-z0-9.-]+(?::[0-9]+)?(?:/[A-Za-z0-9._~%/?#&=+:@,;!-]*)?")
 _JOINERS = "\u200c\u200d"
-"""Format characters that some languages need; allowed next to a non-ASCII letter or mark."""
+"""Format characters that some scripts need; allowed beside a letter or mark of `JOINED`."""
 _BLANK = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
@@ -123,6 +124,8 @@ def check_metadata(fields: Mapping[str, Any]) -> tuple[Metadata | None, list[str
     for key in ("method", "organisation", "description"):
         if fields.get(key) not in (None, ""):
             wrong += wrong_text(key, fields[key], LENGTHS[key])
+            if key in ("method", "organisation"):
+                wrong += _wrong_name(key, fields[key])
     wrong += _wrong_standing(fields)
     authors = fields.get("authors")
     if authors not in (None, "", []):
@@ -131,6 +134,7 @@ def check_metadata(fields: Mapping[str, Any]) -> tuple[Metadata | None, list[str
         else:
             for author in authors:
                 wrong += wrong_text("authors", author, LENGTHS["author"])
+                wrong += _wrong_name("authors", author)
     when = fields.get("date")
     if when is not None:
         wrong += _wrong_date(when)
@@ -213,6 +217,17 @@ def wrong_text(key: str, value: object, limit: int) -> list[str]:
     return wrong
 
 
+def _wrong_name(key: str, name: object) -> list[str]:
+    """List the letter with which a name mixes scripts, so that it may look like another name."""
+    letter = mixed_scripts(name) if isinstance(name, str) else None
+    if letter is None:
+        return []
+    return [
+        f"{key}: {shown(name)} mixes scripts: {letter} is not of the script of the rest; write each "
+        "name in one script (a hyphen sets a single Greek letter apart)"
+    ]
+
+
 def _is_visible(text: str) -> bool:
     """Check whether all characters of a text are visible, on one line."""
     marks = 0
@@ -220,9 +235,7 @@ def _is_visible(text: str) -> bool:
         kind = unicodedata.category(character)
         marks = marks + 1 if kind in ("Mn", "Me") else 0
         if character in _JOINERS:
-            if not any(
-                each > "\x7f" and unicodedata.category(each)[0] in "LM" for each in (before, after)
-            ):
+            if {script_of(before), script_of(after)}.isdisjoint(JOINED):
                 return False
         elif kind[0] == "C" or kind in ("Zl", "Zp") or marks > _MAX_MARKS:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,15 +31,21 @@ characters, line ends that only some programs know, and changes of writing direc
 
 
 @dataclass(frozen=True)
-class Submission:
-    """A well-formed submission; `decisions` and `answers` are open, not yet read."""
+class OpenRun:
+    """A run whose form is checked; `decisions` and `answers` are open, not yet read."""
 
-    name: str
-    metadata: Metadata
     run: RecordedRun
     summary: dict[str, Any]
     decisions: pq.ParquetFile
     answers: pq.ParquetFile
+
+
+@dataclass(frozen=True)
+class Submission(OpenRun):
+    """A well-formed submission."""
+
+    name: str
+    metadata: Metadata
 
 
 def check_form(files: Files) -> tuple[Submission | None, list[str]]:
@@ -72,14 +79,30 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
         )
     if run is not None and summary is not None:
         try:
-            decisions, answers = _open_tables(files, run, summary)
+            decisions, answers = _open_tables(content, run, summary)
         except Refused as error:
             findings.append(str(error))
     if findings or metadata is None or run is None or summary is None:
         return None, findings
     if decisions is None or answers is None:
         return None, findings
-    return Submission(files.name, metadata, run, summary, decisions, answers), []
+    return Submission(run, summary, decisions, answers, files.name, metadata), []
+
+
+def open_run(content: Mapping[str, bytes], *, bounded: bool = True) -> OpenRun:
+    """Open a run's four files by their content; unless `bounded`, it may have any number of rows.
+
+    Raises
+    ------
+    Refused
+        The run does not follow the format.
+    """
+    run = read_run(parse_object(content[RUN_FILE], RUN_FILE))
+    summary = parse_object(content[SUMMARY_FILE], SUMMARY_FILE)
+    decisions, answers = _open_tables(content, run, summary, bounded=bounded)
+    if decisions is None or answers is None:
+        raise Refused(f"{ANSWERS_FILE if decisions else DECISIONS_FILE}: missing")
+    return OpenRun(run, summary, decisions, answers)
 
 
 def check_name(name: str, metadata: Metadata) -> list[str]:
@@ -94,7 +117,7 @@ def check_name(name: str, metadata: Metadata) -> list[str]:
 
 
 def _open_tables(
-    files: Files, run: RecordedRun, summary: dict[str, Any]
+    content: Mapping[str, bytes], run: RecordedRun, summary: dict[str, Any], *, bounded: bool = True
 ) -> tuple[pq.ParquetFile | None, pq.ParquetFile | None]:
     """Open both tables; run and summary give the number of rows that they may have."""
     entries = summary.get("pools")
@@ -109,24 +132,24 @@ def _open_tables(
             raise Refused(f"summary.json: {pool.name}: no valid number of problems")
         replays += problems * run.repeats
         started += problems * run.repeats * pool.budget
-    if replays > MAX_ANSWERS or started > MAX_DECISIONS:
+    if bounded and (replays > MAX_ANSWERS or started > MAX_DECISIONS):
         raise Refused(
             f"run.json: {replays:,} replays that may start {started:,} traces are more than a "
             f"submission may have ({MAX_ANSWERS:,} and {MAX_DECISIONS:,}); make fewer repeats"
         )
     decisions = answers = None
-    if DECISIONS_FILE in files.content:
+    if DECISIONS_FILE in content:
         decisions = open_table(
-            files.content[DECISIONS_FILE],
+            content[DECISIONS_FILE],
             DECISIONS_FILE,
             DECISIONS,
             rows=range(started + 1),
             most_in_group=most_rows_in_group(max(pool.budget for pool in run.pools)),
             optional="cluster",
         )
-    if ANSWERS_FILE in files.content:
+    if ANSWERS_FILE in content:
         answers = open_table(
-            files.content[ANSWERS_FILE],
+            content[ANSWERS_FILE],
             ANSWERS_FILE,
             ANSWERS,
             rows=range(replays, replays + 1),

@@ -25,7 +25,7 @@ from simulator.runs.summary import Totals, summarise
 from simulator.submissions.blocks import Block, blocks, refuse_first
 from simulator.submissions.run_record import RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, finite, shown
-from simulator.submissions.wellformed import Submission
+from simulator.submissions.wellformed import OpenRun
 from simulator.verification.decisions import TOLERANCE, check_order, recomputed_answers
 from simulator.verification.options import Progress
 
@@ -54,7 +54,7 @@ class Recomputed:
     unshown: tuple[str, ...] = ()
 
 
-def recompute(submission: Submission, pools: Sequence[Pool], progress: Progress) -> Recomputed:
+def recompute(submission: OpenRun, pools: Sequence[Pool], progress: Progress) -> Recomputed:
     """Compare a submission's figures with those recomputed on `pools`, in the order of its run."""
     unknown: list[str] = []
     try:
@@ -63,10 +63,10 @@ def recompute(submission: Submission, pools: Sequence[Pool], progress: Progress)
         return Recomputed(str(error), {})
     run = submission.run
     again = summary(run.policy, run.parameters, run.unranked, run.seed, run.repeats, entries)
-    difference = _difference(submission.summary, again, "")
-    if difference:
-        difference = f"summary.json: {difference}"
-    return Recomputed(difference, again, tuple(unknown))
+    differs = difference(submission.summary, again, "")
+    if differs:
+        differs = f"summary.json: {differs}"
+    return Recomputed(differs, again, tuple(unknown))
 
 
 def figures_of(entry: dict[str, Any]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def figures_of(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _entries(
-    submission: Submission, pools: Sequence[Pool], progress: Progress, unknown: list[str]
+    submission: OpenRun, pools: Sequence[Pool], progress: Progress, unknown: list[str]
 ) -> list[dict[str, Any]]:
     """Compute each pool's entry of the summary; `Refused` names the first row that differs."""
     run = submission.run
@@ -106,7 +106,7 @@ def _entries(
                 _check_clusters(problem, given, rows)
             unknown += unshown(problem, given, rows, probed=False)
             totals.add(_table(problem, given, again))
-        ratio = _judge_ratio(submission, number)
+        ratio = judge_ratio(submission, number)
         entries.append(summarise(pool, recorded.budget, totals, run.serving.clock_unit, ratio))
     decisions.end()
     answers.end()
@@ -248,7 +248,7 @@ def _check_clusters(problem: StoredProblem, given: Block, rows: Block) -> None:
                 problem.class_correct,
             )
         expected = astuple(facts) if facts else (None,) * len(CLUSTERED)
-        if _difference([*claims], [*expected], ""):
+        if difference([*claims], [*expected], ""):
             raise Refused(
                 f"answers.parquet row {given.first_row + row} (pool {given.pool}, problem "
                 f"{given.problem_id}, repeat {row}): clusters is {shown(claims)}, the decisions "
@@ -325,7 +325,7 @@ def _table(problem: StoredProblem, given: Block | None, again: dict[str, Array])
     )
 
 
-def _judge_ratio(submission: Submission, number: int) -> float:
+def judge_ratio(submission: OpenRun, number: int) -> float:
     """Return the cost of a judge token as recorded in the run; the summary must have the same."""
     judge = submission.run.judge
     if judge is None:
@@ -337,7 +337,7 @@ def _judge_ratio(submission: Submission, number: int) -> float:
     return ratio
 
 
-def _difference(given: Any, expected: Any, where: str) -> str:
+def difference(given: Any, expected: Any, where: str) -> str:
     """Describe the first difference between two JSON values; empty if they are equal."""
     if isinstance(expected, dict) and isinstance(given, dict):
         for key in [*expected, *(key for key in given if key not in expected)]:
@@ -346,12 +346,12 @@ def _difference(given: Any, expected: Any, where: str) -> str:
                 return f"{place} is missing"
             if key not in expected:
                 return f"{shown(place)} is not in a run's summary"
-            if found := _difference(given[key], expected[key], place):
+            if found := difference(given[key], expected[key], place):
                 return found
         return ""
     if isinstance(expected, list) and isinstance(given, list) and len(given) == len(expected):
         places = enumerate(zip(given, expected, strict=True))
-        each = (_difference(one, two, f"{where}[{index}]") for index, (one, two) in places)
+        each = (difference(one, two, f"{where}[{index}]") for index, (one, two) in places)
         return next(filter(None, each), "")
     if isinstance(expected, float) and finite(given):
         if abs(given - expected) <= TOLERANCE * max(1.0, abs(expected)):

@@ -11,6 +11,7 @@ from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
+from leaderboard_app.views.board.table import APART, RANKED, Section, headings
 from simulator.runs.results import Metric, ProblemSums
 
 WITHOUT_ANSWERS = "Its answers to each problem are missing or invalid."
@@ -49,38 +50,40 @@ def places(library: Library, synthetic: bool) -> dict[str, Place]:
     return library.once(("places", synthetic), lambda: rank(contenders(library, synthetic)))
 
 
-def combined_table(
+def combined_sections(
     library: Library, standing: Mapping[str, Place], synthetic: bool, selection: Selection
-) -> Table:
-    """Build the table of entries by rank; `selection` filters rows and changes no figure.
+) -> tuple[Section, ...]:
+    """Build the tables of entries by rank, and of those that have none for what they are.
 
-    A filter by model or benchmark keeps entries with a matching pool; their figures stay averages
-    over all of their pools.
+    `selection` filters rows and changes no figure. A filter by model or benchmark keeps entries
+    with a matching pool; their figures stay averages over all of their pools.
     """
-    entries, _ = folded(library)
-    shown = [
-        entry
-        for entry in entries
-        if entry.id in standing
-        and selection.takes(entry.badge, entry.date, entry.needs)
-        and _has_pool(entry, synthetic, selection)
-    ]
-    shown.sort(key=lambda entry: _order(entry, standing[entry.id]))
-    ranked = sum(
-        entry.takes_part and standing[entry.id].reduction is not None
-        for entry in entries
-        if entry.id in standing
-    )
+    entries = [entry for entry in folded(library)[0] if entry.id in standing]
+    ranked = sum(entry.takes_part and standing[entry.id].reduction is not None for entry in entries)
     labels = {entry.id: entry.label for entry in entries}
-    return Table(
-        "Methods against majority voting over all traces, averaged over pools",
-        _columns(),
-        tuple(
-            _row(entry, standing[entry.id], results(entry, synthetic), ranked, labels)
-            for entry in shown
-        ),
-        _NOTES if synthetic else (*_NOTES, _PUBLISHED),
-    )
+    found = []
+    for name in (RANKED, APART):
+        shown = [
+            entry
+            for entry in entries
+            if entry.takes_part is (name == RANKED)
+            and selection.takes(entry.badge, entry.date, entry.needs)
+            and _has_pool(entry, synthetic, selection)
+        ]
+        shown.sort(key=lambda entry: _order(entry, standing[entry.id]))
+        heading, about = headings(name, synthetic=synthetic)
+        table = Table(
+            f"{heading}: methods against majority voting over all traces, averaged over pools",
+            _columns(),
+            tuple(
+                _row(entry, standing[entry.id], results(entry, synthetic), ranked, labels)
+                for entry in shown
+            ),
+            _NOTES if name == RANKED else () if synthetic else (_PUBLISHED,),
+        )
+        if shown:
+            found.append(Section(name, heading, about, table))
+    return tuple(found)
 
 
 _NOTES = (
@@ -157,7 +160,7 @@ def _row(
     pareto = "" if place.pareto is None else "yes" if place.pareto else "no"
     return (
         Cell(entry.label, entry.label, entry.label, link("entry", entry=entry.id)),
-        Cell(str(place.rank or ""), place.rank, reason or beaten_by),
+        Cell(str(place.rank or "–"), place.rank, reason or beaten_by),
         Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
         _figure("reduction", place.reduction),
         _figure("accuracy_difference", place.difference),
@@ -174,10 +177,14 @@ def why_unranked(entry: Entry, place: Place) -> str:
         return ""
     if entry.withdrawn or entry.badge == "withdrawn":
         return f"Withdrawn: {entry.withdrawn or 'no reason given'}"
+    if entry.superseded_by:
+        return f"Superseded by {entry.superseded_by}."
     if entry.badge is None:
         return badge_help(None)
     if entry.unranked:
         return "Uses ground truth: a bound, not a method."
+    if not entry.takes_part:
+        return entry.note or f"Not verified ({entry.badge}): only a verifier's own replays rank."
     return ALONE if place.reduction else WITHOUT_ANSWERS
 
 

@@ -12,9 +12,8 @@ from leaderboard_app.library.library import Library
 from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds, pool_columns
 from leaderboard_app.shown import screen
 from leaderboard_app.shown.palette import BADGES
-from leaderboard_app.shown.table import Table
-from leaderboard_app.views.board.combined import combined_table, places
-from leaderboard_app.views.board.table import board_table, hideable
+from leaderboard_app.views.board.combined import combined_sections, places
+from leaderboard_app.views.board.table import SECTIONS, Section, board_sections, hideable
 
 TABLE, COMBINED = "table", "combined"
 
@@ -22,8 +21,10 @@ ROWS = 50  # shown at first: 200 rows of nine pools take a browser half a second
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _table(state: int, synthetic: bool, selection: Selection, _library: Library) -> Table:
-    return board_table(_library, synthetic, selection)
+def _sections(
+    state: int, synthetic: bool, selection: Selection, _library: Library
+) -> tuple[Section, ...]:
+    return board_sections(_library, synthetic, selection)
 
 
 def page(library: Library) -> None:
@@ -48,6 +49,7 @@ def page(library: Library) -> None:
         if synthetic:
             screen.synthetic_notice()
         _board(library, synthetic, view)
+        screen.show_notes(library)
         if not library.entries and view != COMBINED:
             screen.empty_of_entries(
                 library,
@@ -67,18 +69,28 @@ def _board(library: Library, synthetic: bool, view: str | None) -> None:
                 "No replay to rank yet: published figures cannot be paired. Make two runs:",
             )
             return
-        table = combined_table(library, standing, synthetic, selection)
+        sections = combined_sections(library, standing, synthetic, selection)
     else:
-        table = _table(library.state, synthetic, selection, library)
-    if not table.rows:
+        sections = _sections(library.state, synthetic, selection, library)
+    if not sections:
         screen.empty("No rows are left. Remove a filter.")
         return
     if selection.filters:
-        st.caption(f"Filtered: {len(table.rows)} rows are left.")
-    label = f"Show all {len(table.rows)} rows"
-    whole = len(table.rows) <= ROWS or st.toggle(label, key="all", bind="query-params")
-    most = None if whole else ROWS
-    screen.show_table(table, name="order" if view == COMBINED else "sort", most=most)
+        left = sum(len(each.table.rows) for each in sections)
+        st.caption(f"Filtered: {left} rows are left.")
+    for section in sections:
+        _section(section, "order" if view == COMBINED else "sort")
+
+
+def _section(section: Section, sort: str) -> None:
+    """Show a section; the first one has the short names of parameters in the link."""
+    end = "" if section.name == SECTIONS[0] else f"-{section.name}"
+    st.subheader(section.heading, anchor=section.name)
+    st.caption(section.about)
+    count = len(section.table.rows)
+    label = f"Show all {count} rows"
+    whole = count <= ROWS or st.toggle(label, key=f"all{end}", bind="query-params")
+    screen.show_table(section.table, name=f"{sort}{end}", most=None if whole else ROWS)
 
 
 def _selection(library: Library, synthetic: bool) -> Selection:

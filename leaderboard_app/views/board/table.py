@@ -1,8 +1,8 @@
 """The board in the form of published tables: methods as rows, models × benchmarks as columns.
 
-Rows are submissions, local runs and published figures. Each model and benchmark has a column of
-tokens and one of accuracy. The best figure of a column is taken over all rows that take part, so
-that it does not depend on filters.
+Each model and benchmark has a column of tokens and one of accuracy. Verified entries, published
+figures and all other entries are sections of their own; the best figure of a column is marked among
+the verified and among the published ones, whatever the filters.
 """
 
 from __future__ import annotations
@@ -56,34 +56,88 @@ class Line:
     mark: str = ""
 
 
-def board_table(library: Library, synthetic: bool, selection: Selection) -> Table:
-    """Build the board in the form of published tables, of real or of synthetic figures."""
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the board whose rows are compared among themselves, or with nothing.
+
+    `name` is one of `SECTIONS`.
+    """
+
+    name: str
+    heading: str
+    about: str
+    table: Table
+
+
+RANKED, PUBLISHED, APART = SECTIONS = ("verified", "published", "apart")
+"""Names of the sections, in order."""
+
+
+def headings(name: str, *, synthetic: bool) -> tuple[str, str]:
+    """Return a section's heading, and a sentence about it."""
+    if name == PUBLISHED:
+        return (
+            "Published",
+            "From publications, not replayed: marked among themselves, never ranked.",
+        )
+    if name == APART:
+        return (
+            "Not ranked",
+            "Not verified, local, withdrawn, superseded or using ground truth: shown for "
+            "comparison, with neither marks nor ranks.",
+        )
+    if synthetic:
+        return (
+            "Synthetic",
+            "Verified on generated traces, and ranked among themselves: they say nothing about any "
+            "model or method.",
+        )
+    return "Verified", "Figures are those of the verifier's own replays."
+
+
+def board_sections(library: Library, synthetic: bool, selection: Selection) -> tuple[Section, ...]:
+    """Build the board in the form of published tables, of real or of synthetic figures.
+
+    A section without rows is left out. The best figure of a column is taken over a section's rows
+    before filters.
+    """
     columns = pool_columns(library, synthetic)
     sources = _signs(library.published)
-    lines = _entry_lines(library, columns, synthetic)
-    if not synthetic:
-        lines += _published_lines(library.published, columns, sources)
-    best = _best(lines, columns)
-    columns = [
+    entries = _entry_lines(library, columns, synthetic)
+    published = [] if synthetic else _published_lines(library.published, columns, sources)
+    parts = {
+        RANKED: [line for line in entries if line.takes_part],
+        PUBLISHED: published,
+        APART: [line for line in entries if not line.takes_part],
+    }
+    chosen = [
         each
         for each in columns
         if (not selection.models or each.model in selection.models)
         and (not selection.benchmarks or each.benchmark in selection.benchmarks)
     ]
     narrowed = bool(selection.models or selection.benchmarks)
-    lines = [
-        line
-        for line in lines
-        if selection.takes(line.badge, line.date, line.needs)
-        and (not narrowed or any(each.key in line.figures for each in columns))
-    ]
-    table = Table(
-        "Methods, and tokens and accuracy on each model and benchmark",
-        tuple(_headings(library, columns)),
-        tuple(_row(line, columns, best) for line in lines),
-        tuple(_notes(lines, columns, sources, library)),
-    )
-    return hide(table, selection.hidden)
+    found = []
+    for name, lines in parts.items():
+        own = [each for each in chosen if any(each.key in line.figures for line in lines)]
+        best = {} if name == APART else _best(lines, own)
+        shown = [
+            line
+            for line in lines
+            if selection.takes(line.badge, line.date, line.needs)
+            and (not narrowed or any(each.key in line.figures for each in own))
+        ]
+        if not shown:
+            continue
+        heading, about = headings(name, synthetic=synthetic)
+        table = Table(
+            f"{heading}: tokens and accuracy on each model and benchmark",
+            tuple(_headings(library, own)),
+            tuple(_row(line, own, best) for line in shown),
+            tuple(_notes(shown, own, sources, library, marked=bool(best))),
+        )
+        found.append(Section(name, heading, about, hide(table, selection.hidden)))
+    return tuple(found)
 
 
 def hide(table: Table, hidden: Collection[str]) -> Table:
@@ -162,11 +216,17 @@ def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: boo
         if not own:
             continue
         taken_back = f"Withdrawn: {entry.withdrawn}" if entry.withdrawn else ""
+        if entry.superseded_by:
+            taken_back = f"Superseded by {entry.superseded_by}."
         also = [f"The same as the local run {run}." for run in runs.get(entry.id, ())]
         times = "" if entry.repeats == 1 else f"{entry.repeats} repeats."
-        said = [f"{entry.label}.", times, entry.description or "", taken_back, *also]
+        version = f"Version {entry.version}." if entry.version else ""
+        picked = f"{entry.picked_from.capitalize()}." if entry.picked_from else ""
+        said = [f"{entry.label}.", version, times, picked, entry.description or "", taken_back]
+        said += [entry.note, *also]
         budgets = ", ".join(map(str, sorted({result.budget for result in own.values()})))
-        badge_note = " ".join(text for text in (badge_help(entry.badge), taken_back) if text)
+        told = (badge_help(entry.badge), taken_back, entry.note)
+        badge_note = " ".join(text for text in told if text)
         note = " ".join(text for text in said if text)
         lines.append(
             Line(
@@ -185,7 +245,7 @@ def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: boo
                     for each in columns
                     if each.key not in own
                 },
-                dict.fromkeys(own, taken_back),
+                dict.fromkeys(own, " ".join(text for text in (taken_back, picked) if text)),
             )
         )
     return lines
@@ -347,11 +407,15 @@ def _notes(
     columns: Sequence[PoolColumn],
     signs: Mapping[str, str],
     library: Library,
+    *,
+    marked: bool,
 ) -> list[str]:
-    notes = [
-        "Bold: fewest tokens in a column. Underlined: highest accuracy. Ties included. Both over "
-        "all rows except withdrawn, broken and unranked ones, whatever the filters."
-    ]
+    notes = []
+    if marked:
+        notes.append(
+            "Bold: fewest tokens in a column. Underlined: highest accuracy. Ties included. Both "
+            "over all rows of this section, whatever the filters."
+        )
     estimated = {
         column
         for entry in library.entries

@@ -227,6 +227,14 @@ def caveats(entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bo
         for entry in entries
         if entry.unranked
     ]
+    unverified = [entry.label for entry in entries if not entry.takes_part and not entry.unranked]
+    if unverified:
+        said.append(f"Not verified, so shown without marks: {', '.join(unverified)}.")
+    said += [
+        f"{entry.label} is superseded by {entry.superseded_by}."
+        for entry in entries
+        if entry.superseded_by
+    ]
     said += [
         f"{entry.label} was withdrawn by its authors."
         for entry in entries

@@ -76,7 +76,8 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
             return Cell(note="the same entry" if first is second else "not compared")
         figure = each.accuracy if metric == "accuracy" else each.saved
         name = "accuracy_difference" if metric == "accuracy" else "reduction"
-        return replace(_cell(name, figure), bold=figure.covers_zero is False)
+        marked = first.takes_part and second.takes_part
+        return replace(_cell(name, figure), bold=marked and figure.covers_zero is False)
 
     rows = [(_name(first), *(cell(first, second) for second in entries)) for first in entries]
     heads = (
@@ -93,7 +94,10 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
         caption + place,
         (Column("entry", "Entry", numeric=False), *heads),
         tuple(rows),
-        ("Bold: the 95% interval, which each cell shows on hover, does not cover zero.",),
+        (
+            "Bold, among verified entries: the 95% interval, which each cell shows on hover, does "
+            "not cover zero.",
+        ),
     )
 
 
@@ -139,7 +143,7 @@ def problem_table(pool: Shared, entries: Sequence[Entry], *, contested: bool) ->
                     f"{100 * right:.0f}",
                     right,
                     link=problem_link(entry, pool, each.problem_id),
-                    bold=right > SOLVED,
+                    bold=entry.takes_part and right > SOLVED,
                 ),
                 Cell(f"{tokens:,.0f}", tokens),
             ]

@@ -15,11 +15,12 @@ from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table
+from simulator.catalogue.figures import ANSWERS, RECOMPUTED, VERIFIED
 from simulator.catalogue.rows import Stamp, stamp
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
 from simulator.runs.format import ANSWERS_FILE, METRICS, RUN_FILE
-from simulator.runs.results import Metric, serving_options
+from simulator.runs.results import Metric, RunResult, serving_options
 
 SHOWN = (
     "accuracy",
@@ -30,6 +31,9 @@ SHOWN = (
     "clock",
 )
 """Metrics that are shown by default."""
+
+COMPARED = ("accuracy", "tokens_per_problem")
+"""Metrics that are shown beside the submitted ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,14 @@ def about_table(entry: Entry) -> Table:
         "Date": Cell(entry.date or ""),
         "Paper": _address(entry.paper or ""),
         "Code": _address(entry.code or ""),
+        "Version": Cell(entry.version or ""),
+        "Superseded by": _entry(entry.superseded_by),
+        "Supersedes": _entry(entry.supersedes),
         "Verified": Cell(entry.verified_at or ""),
+        "Figures": Cell(SOURCES[entry.basis], note=entry.note),
         "Needs": Cell(", ".join(entry.needs) or "nothing besides lengths and answers"),
         "Policy": Cell(entry.policy),
+        "Settings": Cell(entry.picked_from, note="Picking the best of several favours it"),
         "Repeats": Cell(f"{entry.repeats:,}", note="Orders of traces, averaged"),
         "Seed": Cell(str(entry.seed)),
     }
@@ -69,6 +78,18 @@ def about_table(entry: Entry) -> Table:
     columns = (Column("what", "", numeric=False), Column("said", "", numeric=False))
     stated = tuple((Cell(name), cell) for name, cell in rows.items() if cell.text)
     return Table(f"About {entry.id}", columns, stated)
+
+
+SOURCES = {
+    VERIFIED: "the verifier's own replays",
+    RECOMPUTED: "recomputed here from the decisions and the pools",
+    ANSWERS: "from the submitted answers: a pool is not on this machine",
+}
+"""Sources of an entry's figures, in words."""
+
+
+def _entry(name: str | None) -> Cell:
+    return Cell(name, link=link("entry", entry=name)) if name else Cell()
 
 
 def _address(text: str) -> Cell:
@@ -154,7 +175,8 @@ def commands(entry: Entry) -> list[str]:
     budget = record.get("budget")
     if isinstance(budget, int):
         parts += ["-n", str(budget)]
-    parts += ["--repeats", str(entry.repeats), "--seed", str(entry.seed)]
+    repeats, seed = (record.get(name) for name in ("repeats", "seed"))
+    parts += ["--repeats", str(repeats), "--seed", str(seed)]
     parts += [*serving_options(record.get("serving")), *_judge(record)]
     found = [shlex.join(parts)]
     if submitted:
@@ -209,6 +231,36 @@ def pool_table(results: Sequence[Result], *, every: bool = False) -> Table:
     return Table("Figures by pool", tuple(columns), tuple(rows), (note,))
 
 
+def submitted_table(entry: Entry, submitted: Sequence[RunResult]) -> Table:
+    """Build the table of an entry's figures beside those that were submitted."""
+    by_pool = {result.pool: result for result in entry.results.values()}
+    pairs = [(by_pool[each.pool], each) for each in submitted if each.pool in by_pool]
+    columns = [Column("pool", "Pool", numeric=False)]
+    columns += [
+        Column(f"{name}{suffix}", heading, FIGURES[name].heading, FIGURES[name].help)
+        for name in COMPARED
+        for suffix, heading in (("", "verifier's"), ("_submitted", "submitted"))
+    ]
+    rows = [
+        (
+            Cell(result.column, result.column),
+            *(
+                figure_cell(name, each.get(name), result)
+                for name in COMPARED
+                for each in (result.metrics, own.metrics)
+            ),
+        )
+        for result, own in pairs
+    ]
+    first = submitted[0]
+    note = (
+        f"Submitted: seed {first.seed}, {first.repeats} repeats. The verifier's: seed "
+        f"{entry.seed}, {entry.repeats} repeats. The board shows and ranks by the verifier's, "
+        "whose seed nobody could choose. In brackets: 95% interval over problems."
+    )
+    return Table("As submitted", tuple(columns), tuple(rows), (note,))
+
+
 def figure_cell(name: str, metric: Metric | None, result: Result) -> Cell:
     """Build the cell of a figure with its interval in brackets."""
     cell = FIGURES[name].cell(metric, missing="Not measured in this run.", brackets=True)
@@ -245,7 +297,7 @@ def problem_figures(library: Library, entry: Entry, result: Result) -> list[Prob
     UserError
         Its answers cannot be read.
     """
-    file = str(entry.path.resolve() / ANSWERS_FILE)
+    file = str(entry.figures.resolve() / ANSWERS_FILE)
     with readable(f"{entry.id}: its answers"):
         rows = library.rows(
             "SELECT problem_id, avg(correct::INT) AS accuracy, avg(tokens) AS tokens, "

@@ -13,6 +13,7 @@ from leaderboard_app.views.entry import entry as entries
 from leaderboard_app.views.entry import savings
 from leaderboard_app.views.entry import verification as reports
 from leaderboard_app.views.entry.citation import bibtex
+from simulator.catalogue.figures import VERIFIED
 
 
 def page(library: Library) -> None:
@@ -26,7 +27,17 @@ def _entry(library: Library, entry: Entry) -> None:
     st.header(screen.plain(entry.label), anchor=False)
     if entry.withdrawn:
         st.error(screen.plain(f"Withdrawn: {entry.withdrawn}"), icon=":material/undo:")
+    if entry.superseded_by:
+        st.warning(screen.plain(f"Superseded by {entry.superseded_by}."), icon=":material/redo:")
+        st.page_link(
+            PAGES["entry"].file,
+            label=screen.plain(f"Open {entry.superseded_by}"),
+            icon=":material/arrow_forward:",
+            query_params={"entry": entry.superseded_by},
+        )
     st.text(f"{badge_text(entry.badge)} — {badge_help(entry.badge)}")
+    if entry.note:
+        st.info(screen.plain(entry.note), icon=":material/info:")
     st.text(entries.byline(entry))
     with st.container(horizontal=True, gap="small"):
         st.page_link(
@@ -40,7 +51,7 @@ def _entry(library: Library, entry: Entry) -> None:
                 st.link_button(name, address, icon=":material/open_in_new:")
     if entry.description:
         st.text(entry.description)
-    _figures(entry)
+    _figures(library, entry)
     _problems(library, entry)
     who, how = st.columns(2)
     with who:
@@ -63,14 +74,19 @@ def _entry(library: Library, entry: Entry) -> None:
     st.code(bibtex(entry), language="latex", wrap_lines=True)
 
 
-def _figures(entry: Entry) -> None:
+def _figures(library: Library, entry: Entry) -> None:
     st.subheader("Figures by pool")
+    picked = f" {entry.picked_from.capitalize()}." if entry.picked_from else ""
+    st.text(f"Source: {entries.SOURCES[entry.basis]}.{picked}")
     every = st.toggle("All figures", key="all", bind="query-params")
     if real := entries.results_of(entry, synthetic=False):
         screen.show_table(entries.pool_table(real, every=bool(every)), name="pools")
     if generated := entries.results_of(entry, synthetic=True):
         screen.synthetic_notice()
         screen.show_table(entries.pool_table(generated, every=bool(every)), name="synthetic")
+    if submitted := library.submitted(entry):
+        st.subheader("As submitted")
+        screen.show_table(entries.submitted_table(entry, submitted), name="submitted")
 
 
 def _problems(library: Library, entry: Entry) -> None:
@@ -112,7 +128,7 @@ def _verification(entry: Entry) -> None:
             st.text(f"{step.name}: {line}")
     st.text(reports.facts_text(report))
     other = reports.other_seed_table(entry, report)
-    if other is not None:
+    if other is not None and entry.basis != VERIFIED:  # else they stand above
         with st.expander("Figures with another seed"):
             screen.show_table(other, name="seeds", sortable=False)
 

@@ -157,7 +157,7 @@ def key(view: View) -> str:
     """Explain the marks of the chart and its controls."""
     said = ["Bars are 95% intervals; the dashed steps are the Pareto front of the entries shown."]
     if any(not point.entry.takes_part for point in view.points):
-        said.append("Hollow entries are not compared.")
+        said.append("Hollow entries are not ranked.")
     if view.measured.baselines:
         said.append("× is majority voting over all N traces.")
     if view.measured.published:

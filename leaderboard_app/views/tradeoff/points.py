@@ -16,14 +16,17 @@ from leaderboard_app.library.selection import folded
 from leaderboard_app.shown.glossary import FIGURES, Figure
 from simulator.arrays import Ints
 from simulator.report.paired import mean_accuracy, mean_tokens
-from simulator.runs.format import ANSWERS_FILE
+from simulator.runs.format import ANSWERS_FILE, METRICS
 from simulator.runs.results import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure
 
-COSTS = {"tokens": "tokens_per_problem", "judge": "tokens_with_judge", "clock": "clock"}
+TOTAL = "cost" if "cost" in METRICS else "tokens_with_judge"
+"""Metric of the cost of all models, in tokens of the reasoning model."""
+
+COSTS = {"tokens": "tokens_per_problem", "judge": TOTAL, "clock": "clock"}
 """Metrics for the cost axis, as means over problems, by their names in links."""
 
-NAMES = {"tokens": "Tokens", "judge": "Tokens with judge", "clock": "Clock"}
+NAMES = {"tokens": "Tokens", "judge": FIGURES[TOTAL].heading, "clock": "Clock"}
 """Displayed names of the costs."""
 
 PUBLISHED_PROBLEMS = {"aime24": 30, "aime25": 30, "gpqa-diamond": 198}
@@ -285,10 +288,13 @@ def _divided(metric: Metric, by: int) -> Metric:
     return Metric(metric.value / by, *ends)
 
 
+PROBES = "probe_tokens" if "probe_tokens" in METRICS else "0"
+"""Column of the answers with the tokens of probes; zero where probes cost nothing."""
+
 _SUMS = (
-    "SELECT filename, pool, problem_id, sum(clock) AS clock, sum(tokens) AS tokens, "
-    "sum(judge_tokens) AS judge_tokens FROM read_parquet(?, filename = true) "
-    "GROUP BY ALL ORDER BY ALL"
+    "SELECT filename, pool, problem_id, sum(clock) AS clock, "
+    f"sum(tokens) + sum({PROBES}) AS tokens, sum(judge_tokens) AS judge_tokens "
+    "FROM read_parquet(?, filename = true) GROUP BY ALL ORDER BY ALL"
 )
 
 
@@ -298,7 +304,7 @@ def _costs(library: Library, entries: Sequence[Entry], cost: str) -> Mapping[tup
     Problems are sorted by id. Judge tokens are weighted as in the entry's summary. An entry with
     incomplete answers is left out.
     """
-    files = {str(entry.path.resolve() / ANSWERS_FILE): entry for entry in entries}
+    files = {str(entry.figures.resolve() / ANSWERS_FILE): entry for entry in entries}
     try:
         rows = library.rows(_SUMS, [[*files]])
     except duckdb.Error:  # one is damaged: read them one by one, slower
@@ -325,12 +331,12 @@ def _judge_ratio(entry: Entry, pool: str) -> float:
     metrics: Mapping[str, Metric] = next(
         (each.metrics for each in entry.results.values() if each.pool == pool), {}
     )
-    read, alone, both = (
-        metrics.get(name) for name in ("judge_tokens", "tokens_per_problem", "tokens_with_judge")
-    )
+    names = ("judge_tokens", "tokens_per_problem", TOTAL)
+    read, alone, both = (metrics.get(name) for name in names)
     if read is None or alone is None or both is None or not read.value:
         return 0.0
-    return (both.value - alone.value) / read.value
+    probes = metrics.get("probe_tokens", Metric(0.0)).value
+    return (both.value - alone.value - probes) / read.value
 
 
 def _published(

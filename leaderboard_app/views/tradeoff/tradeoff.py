@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from leaderboard_app.library.library import SUPERSEDED
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
@@ -45,7 +46,7 @@ class View:
         return sorted(on_front, key=lambda each: (each.cost.value, each.entry.label))
 
     def on_front(self, point: Point) -> str:
-        """Return `yes`, `no`, or `not compared` for withdrawn entries and oracles."""
+        """Return `yes`, `no`, or `not compared` for entries that are not ranked."""
         if not point.entry.takes_part:
             return "not compared"
         return "yes" if point.entry.id in self.front else "no"
@@ -75,8 +76,12 @@ def choose(measured: Measured, badges: Collection[str] = ()) -> View:
     return View(measured, tuple(points), frozenset(ids), tuple(_joined(points, measured)))
 
 
-def table(view: View) -> Table:
-    """Build the table of the chart's points, sorted by cost."""
+def tables(view: View) -> dict[str, Table]:
+    """Build the tables of the chart's points by their names, each sorted by cost.
+
+    Entries that are compared come with the baselines; entries that are not ranked, and published
+    figures, have tables of their own. One without rows is left out.
+    """
     measured = view.measured
     accuracy, cost = FIGURES["accuracy"], measured.figure
     columns = (
@@ -93,48 +98,60 @@ def table(view: View) -> Table:
         Column("budget", "N", help="Maximum number of traces per problem."),
         Column("repeats", "Repeats", help="Replays of the pool, each in another order."),
     )
-    rows = []
-    for point in view.points:
+
+    def row(point: Point) -> tuple[Cell, ...]:
         entry, front, budget = point.entry, view.on_front(point), point.budget
-        rows.append(
-            (
-                Cell(entry.label, entry.label, link=link("entry", entry=entry.id)),
-                Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
-                accuracy.cell(point.accuracy, alone="no interval"),
-                cost.cell(point.cost, alone="no interval"),
-                Cell(front, front, bold=front == "yes"),
-                Cell(budget, int(budget) if budget.isdecimal() else budget),
-                Cell(str(entry.repeats), entry.repeats),
-            )
+        return (
+            Cell(entry.label, entry.label, link=link("entry", entry=entry.id)),
+            Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
+            accuracy.cell(point.accuracy, alone="no interval"),
+            cost.cell(point.cost, alone="no interval"),
+            Cell(front, front, bold=front == "yes"),
+            Cell(budget, int(budget) if budget.isdecimal() else budget),
+            Cell(str(entry.repeats), entry.repeats),
         )
-    for baseline in measured.baselines:
-        name = f"{baseline.name}, baseline"
-        rows.append(
-            (
-                Cell(name, name, "Majority voting over the same traces as the entries"),
-                Cell("baseline", "baseline"),
-                accuracy.cell(baseline.accuracy, alone="no interval"),
-                cost.cell(baseline.cost, alone="no interval", missing="not recorded"),
-                Cell("not compared", "not compared"),
-                Cell(note="as in its name"),
-                Cell(note="as for the entries"),
-            )
+
+    compared = [row(point) for point in view.points if point.entry.takes_part]
+    compared += [
+        (
+            Cell(f"{baseline.name}, baseline", note="Majority voting over the entries' traces"),
+            Cell("baseline", "baseline"),
+            accuracy.cell(baseline.accuracy, alone="no interval"),
+            cost.cell(baseline.cost, alone="no interval", missing="not recorded"),
+            Cell("not compared", "not compared"),
+            Cell(note="as in its name"),
+            Cell(note="as for the entries"),
         )
-    for each in measured.published:
-        name, source = each.figure.method, each.figure.source
-        rows.append(
-            (
-                Cell(name, name, source.title, source.paper),
-                Cell(badge_text(REPORTED), REPORTED, badge_help(REPORTED)),
-                accuracy.cell(Metric(each.figure.accuracy), alone="no interval"),
-                cost.cell(Metric(each.cost), alone="no interval"),
-                Cell("not compared", "not compared"),
-                Cell(note="see the publication"),
-                Cell(note="see the publication"),
-            )
+        for baseline in measured.baselines
+    ]
+    published: list[tuple[Cell, ...]] = [
+        (
+            Cell(each.figure.method, note=each.figure.source.title, link=each.figure.source.paper),
+            Cell(badge_text(REPORTED), REPORTED, badge_help(REPORTED)),
+            accuracy.cell(Metric(each.figure.accuracy), alone="no interval"),
+            cost.cell(Metric(each.cost), alone="no interval"),
+            Cell("not compared", "not compared"),
+            Cell(note="see the publication"),
+            Cell(note="see the publication"),
         )
+        for each in measured.published
+    ]
+    apart = [row(point) for point in view.points if not point.entry.takes_part]
     caption = f"Accuracy against {NAMES[measured.cost].lower()} on {measured.place}"
-    return Table(caption, columns, tuple(rows), measured.notes)
+    parts: dict[str, tuple[str, list[tuple[Cell, ...]], Sequence[str]]] = {
+        "points": (caption, compared, measured.notes),
+        "published": (f"Published: {caption}", published, ()),
+        "apart": (f"Not ranked: {caption}", apart, ()),
+    }
+    return {
+        name: Table(title, columns, tuple(rows), tuple(notes))
+        for name, (title, rows, notes) in parts.items()
+        if rows
+    }
+
+
+HEADINGS = {"points": "Compared", "published": "Published", "apart": "Not ranked"}
+"""Headings of the tables."""
 
 
 def count(view: View) -> str:
@@ -151,17 +168,20 @@ def sentence(view: View) -> str:
     if corners:
         on_it = "; ".join(f"{each.entry.label}, {_said(measured, each)}" for each in corners)
         said.append(f"On the Pareto front, by cost: {on_it}.")
-    if view.points:
+    compared = [point for point in view.points if point.entry.takes_part]
+    if compared:
         extremes = {
-            "Cheapest": view.points[0],
-            "Most expensive": max(view.points, key=lambda each: each.cost.value),
-            "Most accurate": max(view.points, key=lambda each: each.accuracy.value),
-            "Least accurate": min(view.points, key=lambda each: each.accuracy.value),
+            "Cheapest": compared[0],
+            "Most expensive": max(compared, key=lambda each: each.cost.value),
+            "Most accurate": max(compared, key=lambda each: each.accuracy.value),
+            "Least accurate": min(compared, key=lambda each: each.accuracy.value),
         }
         said += [
             f"{name}: {each.entry.label}, {_said(measured, each)}."
             for name, each in extremes.items()
         ]
+    if apart := len(view.points) - len(compared):
+        said.append(f"Not ranked, drawn hollow: {apart}.")
     for baseline in measured.baselines:
         cost = f" at {measured.figure.text(baseline.cost.value)}" if baseline.cost else ""
         said.append(
@@ -183,7 +203,7 @@ def _joined(points: Sequence[Point], measured: Measured) -> list[Joined]:
     rows = [
         Row("", point.entry.label, False, _as_run(point, measured.place))
         for point in points
-        if point.entry.badge != "withdrawn"
+        if point.entry.badge not in ("withdrawn", SUPERSEDED)
     ]
     return [
         Joined(

@@ -4,12 +4,14 @@ import csv
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from simulator.api.progress import stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
 from simulator.errors import UserError
 from simulator.pools.folders import cache_folder, runs_folder
@@ -49,6 +51,9 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
     answers      run, pool, problem_id, repeat, answer, answer_class, correct,
                  tokens, clock, …
 
+    Figures of runs and submissions are derived from their decisions and
+    answers; one that states others is skipped.
+
     "describe traces" lists the columns of a table with their types. Queries are read-only.
     """
     import duckdb
@@ -63,7 +68,18 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
         raise UserError(
             "SQL: the query is not UTF-8; set a UTF-8 locale (LC_ALL=C.UTF-8)"
         ) from None
-    with connect(cache_folder(cache), runs_folder(), Path("submissions")) as catalogue:
+    with ExitStack() as stack:
+        stage = stack.enter_context(stages_shown())
+        runs = runs_folder() if _names(query, "runs", "decisions", "answers") else None
+        submissions = Path("submissions") if _names(query, "submissions", "published") else None
+        catalogue = stack.enter_context(
+            connect(
+                cache_folder(cache),
+                runs,
+                submissions,
+                lambda done: stage("recomputing figures", done),
+            )
+        )
         if catalogue.broken:
             count = len(catalogue.broken)
             click.echo(
@@ -87,6 +103,11 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
         except duckdb.Error as error:
             message = str(error).partition("\nLINE ")[0]  # without the excerpt of the query
             raise UserError(f"SQL: {' '.join(message.split())}") from None
+
+
+def _names(query: str, *views: str) -> bool:
+    """Return True if a query may read any of these views, whose rows take time to derive."""
+    return any(view in query.casefold() for view in views)
 
 
 def _refuse_writing(catalogue: Catalogue, query: str) -> None:

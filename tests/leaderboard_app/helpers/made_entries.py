@@ -39,13 +39,14 @@ def made_result(pool: str, *, fingerprint: str = "f", **fields: Any) -> Result:
 
 
 def made_entry(name: str, *results: Result, **fields: Any) -> Entry:
-    """Make a local run of a policy of the same name."""
+    """Make a verified entry of a policy of the same name; of another badge, it is not ranked."""
     given: dict[str, Any] = {
         "id": name,
         "path": Path(name),
         "method": name,
         "label": name,
-        "badge": "local",
+        "badge": "verified",
+        "basis": "verified",
         "needs": (),
         "policy": name,
         "policy_sha256": None,

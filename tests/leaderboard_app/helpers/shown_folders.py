@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from checkout import ROOT
 from streamlit.testing.v1 import AppTest
+from verified_folders import add_verified
 
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Library, load
@@ -119,7 +120,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     - Recorded pools model-a/bench-1, model-a/bench-2 and model-b/bench-1, with runs of cons@8,
       short-3@8, esc, sac and parallel-probe over all three, and of asc with three thresholds.
     - Submissions of short-3@8 (`2026-11-20-short`) and cons@8 (`2026-11-20-cons`) on them, neither
-      verified; one withdrawn; one with hostile texts, on whose file nothing is checked.
+      verified; of cons@8 and asc, both verified (`2026-11-20-checked-…`); one withdrawn; one with
+      hostile texts, on whose file nothing is checked.
     - A broken submission, a broken run and a broken pool.
     """
     root = tmp_path_factory.mktemp("full")
@@ -143,6 +145,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Folders:
         ("short", "short-3-8", "Short three"),
         ("cons", "cons-8", "Majority"),
         ("taken-back", "esc", "Taken back"),
+        ("checked-cons", "cons-8", "Checked majority"),
+        ("checked-asc", "asc-0.9", "Checked asc"),
     ):
         packed = pack(
             folders.runs / run,
@@ -162,6 +166,12 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Folders:
         if name == "taken-back":
             with (target / "submission.toml").open("a", encoding="utf-8") as file:
                 file.write('withdrawn = "A mistake in the prompt."\n')
+    for checked in (
+        *folders.submissions.glob("2026-11-22-*"),
+        *folders.submissions.glob("*-checked-*"),
+    ):
+        shutil.rmtree(checked / "verified", ignore_errors=True)
+        add_verified(checked, run=checked)
     hostile = folders.submissions / "2026-11-21-hostile"
     shutil.copytree(folders.submissions / "2026-11-20-short", hostile)
     quoted = HOSTILE.replace('"', '\\"')

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from shown_folders import folders_in
+from made_entries import made_entry
+from shown_folders import folders_in, write_recorded
+from submitted import submit
+from verified_folders import add_verified
 
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Library, load, state_of
+from leaderboard_app.library.library import Entry, Library, load, state_of, superseded
+from leaderboard_app.views.entry.citation import bibtex
+from leaderboard_app.views.entry.entry import commands, submitted_table
 
 
 def test_nothing_there_is_an_empty_library(empty: Folders) -> None:
@@ -25,6 +33,7 @@ def test_runs_and_submissions_are_entries_with_their_badges(full_library: Librar
     assert badges["2026-11-20-short"] == "self-reported"
     assert badges["2026-11-20-taken-back"] == "withdrawn"
     assert badges["2026-11-22-asc"] == "synthetic"
+    assert badges["2026-11-20-checked-asc"] == "verified"
     assert badges["2026-11-21-hostile"] is None
     assert not full_library.by_id["2026-11-20-taken-back"].takes_part
     assert not full_library.by_id["2026-11-21-hostile"].takes_part
@@ -109,6 +118,56 @@ def test_a_source_that_is_no_python_needs_nothing_that_is_known(
     shutil.copytree(small.runs, folders.runs)
     file = folders.runs / "cons" / "run.json"
     described = json.loads(file.read_text(encoding="utf-8"))
-    described["policy"] |= {"builtin": False, "source": source, "class": "X"}
+    sha256 = hashlib.sha256(source.encode()).hexdigest()
+    described["policy"] |= {"builtin": False, "source": source, "class": "X", "sha256": sha256}
     file.write_text(json.dumps(described), encoding="utf-8")
     assert {entry.id: entry.needs for entry in load(folders).entries} == {"runs/cons": ()}
+
+
+def test_a_verified_entry_has_the_verifiers_figures_and_the_submitted_ones_beside_them(
+    small: Folders, tmp_path: Path
+) -> None:
+    pool = write_recorded(tmp_path / "pools", "model-a", "bench-1")
+    folder = submit(tmp_path, "short-2@4", pool=pool, seed=3)
+    add_verified(folder, seed=11, repeats=5)
+    library = load(folders_in(tmp_path))
+    (entry,) = [each for each in library.entries if each.path == folder]
+    assert (entry.badge, entry.seed, entry.repeats) == ("verified", 11, 5)
+    (shown,) = entry.results.values()
+    (own,) = library.submitted(entry)
+    assert (own.seed, own.repeats) == (3, 3)
+    assert shown.metrics["tokens_per_problem"] != own.metrics["tokens_per_problem"]
+    sums = library.problem_sums(entry)[shown.pool]
+    assert sums.repeats == 5
+    assert "seed 11" in bibtex(entry)
+    assert all("--seed 3" in each for each in commands(entry)[:1])
+    table = submitted_table(entry, [own])
+    assert "Submitted: seed 3, 3 repeats." in table.notes[0]
+    replay = library.recorded(entry, "answers", "repeat = 4")
+    assert len(replay) == len(sums.problem_ids)
+
+
+def entry_of(name: str, **fields: Any) -> Entry:
+    return made_entry(name, authors=("Ada",), **fields)
+
+
+@pytest.mark.parametrize(
+    ("newer", "taken"),
+    [
+        ({}, True),
+        ({"authors": ("ADA", "Bob")}, True),
+        ({"authors": ("Eve",)}, False),
+        ({"badge": "withdrawn"}, False),
+        ({"badge": None}, False),
+        ({"badge": "self-reported", "basis": "recomputed"}, False),
+    ],
+)
+def test_a_later_submission_takes_the_place_of_one_of_its_own_authors(
+    newer: dict[str, Any], taken: bool
+) -> None:
+    old = entry_of("old")
+    new = replace(entry_of("new", supersedes="old"), **newer)
+    found = {each.id: each for each in superseded([old, new])}
+    assert (found["old"].badge == "superseded") is taken
+    assert found["old"].superseded_by == ("new" if taken else None)
+    assert found["old"].takes_part is not taken

@@ -13,12 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 from checkout import ROOT
 from pools import T
-from stored_files import NAME, summary_pool, write_pool, write_run
+from stored_files import NAME, write_pool
+from submitted import PROBLEMS, submit
 
 from simulator.catalogue.rows import POOLS, PUBLISHED, RUNS, SUBMISSIONS
 from simulator.catalogue.views import Catalogue, connect
-from simulator.pools.pool import SCHEMAS, read_info
+from simulator.loading import load_policy
+from simulator.pools.pool import SCHEMAS, Pool, read_info
 from simulator.replay.recording import ANSWERS, DECISIONS
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run
+from simulator.runs.spec import RunSpec
 
 PUBLISHED_FILE = ROOT / "submissions" / "published.toml"
 
@@ -61,6 +66,23 @@ def opened(root: Path) -> Catalogue:
     return connect(root / "cache", root / "runs", root / "submissions")
 
 
+def write_run(folder: Path, policy: str, *benchmarks: str, seed: int = 0, **settings: str) -> Path:
+    """Make a run on small pools beside its folder's parent: test/model/tiny if none is named."""
+    cache = folder.parents[1] / "cache"
+    made = [
+        Pool(where)
+        if (where := cache / "test/model" / each).is_dir()
+        else pools.write_pool(cache, PROBLEMS, benchmark=each)
+        for each in benchmarks or ("tiny",)
+    ]
+    loaded = load_policy(policy, settings)
+    make_run(RunSpec(loaded, made, None, 3, seed, Serving()), folder)
+    return folder
+
+
+TINY = "test/model/tiny"
+
+
 def columns(catalogue: Catalogue, view: str) -> list[str]:
     return [column[0] for column in catalogue.connection.execute(f"FROM {view}").description or ()]
 
@@ -73,20 +95,12 @@ def test_with_nothing_there_every_view_has_its_columns_and_no_rows(tmp_path: Pat
 
 
 def test_full_views_have_the_same_columns_as_empty_ones(tmp_path: Path) -> None:
-    write_pool(tmp_path / "cache")
     write_run(tmp_path / "runs/one", "cons@4")
     write_run(tmp_path / "submissions/one", "cons@4")
     shutil.copy(PUBLISHED_FILE, tmp_path / "submissions")
     with opened(tmp_path) as catalogue:
         assert {view: columns(catalogue, view) for view in VIEWS} == VIEWS
-        # the pool has no such files
-        of_files = {
-            "classes",
-            "texts",
-            "confidences",
-            "entropies",
-            "probes",
-        }  # the pool has none of them
+        of_files = {"texts", "confidences", "entropies", "probes"}  # the pool has none of them
         assert {view for view in VIEWS if not catalogue.rows(f"FROM {view}")} == of_files
 
 
@@ -193,79 +207,57 @@ def test_a_query_for_one_pools_signals_does_not_open_the_others_file(tmp_path: P
 
 
 def test_runs_have_one_row_a_pool(tmp_path: Path) -> None:
-    write_run(
-        tmp_path / "runs/one",
-        "short-m@4",
-        summary_pool(metrics={"accuracy": (0.5, 0.25, 0.75), "tokens_1e8": (0.5, None, None)}),
-        summary_pool("a/b/c", synthetic=True, budget=2),
-        parameters={"m": 3},
-        seed=7,
-    )
+    write_run(tmp_path / "runs/one", "short-2@4", "tiny", "other", seed=7)
     with opened(tmp_path) as catalogue:
         first, second = catalogue.rows("FROM runs ORDER BY pool DESC")
-    assert (first["run"], first["policy"], first["pool"]) == ("one", "short-m@4", NAME)
-    assert (first["accuracy"], first["accuracy_low"], first["accuracy_high"]) == (0.5, 0.25, 0.75)
-    assert (first["tokens_1e8"], first["reduction"], first["judge_calls"]) == (0.5, None, None)
-    assert (first["seed"], first["repeats"], first["fingerprint"]) == (7, 10, "f0")
-    assert json.loads(first["parameters"]) == {"m": 3}
-    assert (second["pool"], second["synthetic"], second["budget"]) == ("a/b/c", True, 2)
+    assert (first["run"], first["policy"], first["pool"]) == ("one", "short-2@4", TINY)
+    assert first["accuracy_low"] <= first["accuracy"] <= first["accuracy_high"]
+    assert (first["judge_calls"], first["clusters"]) == (0, None)
+    assert (first["seed"], first["repeats"], first["basis"]) == (7, 3, "recomputed")
+    assert json.loads(first["parameters"]) == {"m": 2}
+    assert first["fingerprint"] == read_info(tmp_path / "cache" / TINY).fingerprint
+    assert (second["pool"], second["synthetic"], second["budget"]) == ("test/model/other", False, 4)
 
 
 def test_decisions_and_answers_carry_their_runs_name(tmp_path: Path) -> None:
     write_run(tmp_path / "runs/one", "cons@4")
-    write_run(tmp_path / "runs/two", "asc@4")
+    write_run(tmp_path / "runs/two", "short-2@4")
     with opened(tmp_path) as catalogue:
         rows = catalogue.rows(
-            "SELECT d.run, r.policy, d.stop_reason, a.answer FROM decisions d "
+            "SELECT DISTINCT d.run, r.policy, count(DISTINCT a.problem_id) AS n FROM decisions d "
             "JOIN answers a USING (run, pool, problem_id, repeat) JOIN runs r USING (run, pool) "
-            "ORDER BY ALL"
+            "GROUP BY ALL ORDER BY ALL"
         )
     assert rows == [
-        {"run": "one", "policy": "cons@4", "stop_reason": "stopped", "answer": "7"},
-        {"run": "two", "policy": "asc@4", "stop_reason": "stopped", "answer": "7"},
+        {"run": "one", "policy": "cons@4", "n": 3},
+        {"run": "two", "policy": "short-2@4", "n": 3},
     ]
 
 
-def test_columns_that_an_older_run_lacks_are_null(tmp_path: Path) -> None:
-    new = write_run(tmp_path / "runs/new", "cons@4") / "answers.parquet"
-    write_run(tmp_path / "runs/old", "cons@4")
-    answers = pq.read_table(new)
-    assert not {"budget_classes", "budget_correct"} & set(answers.column_names)
-    for name, value in (("budget_classes", 3), ("budget_correct", True)):
-        answers = answers.append_column(name, [[value] * len(answers)])
-    pq.write_table(answers, new)
-    decisions = new.with_name("decisions.parquet")
-    table = pq.read_table(decisions)
-    assert "cluster" not in table.column_names
-    pq.write_table(table.append_column("cluster", [[5] * len(table)]), decisions)
-    query = "SELECT DISTINCT run, budget_classes, budget_correct FROM answers ORDER BY run"
+def test_a_run_of_an_earlier_release_is_broken_as_its_figures_cannot_be_derived(
+    tmp_path: Path,
+) -> None:
+    file = write_run(tmp_path / "runs/old", "cons@4") / "answers.parquet"
+    pq.write_table(pq.read_table(file).drop_columns(["budget_classes", "budget_correct"]), file)
     with opened(tmp_path) as catalogue:
-        assert catalogue.broken == []
-        assert [tuple(row.values()) for row in catalogue.rows(query)] == [
-            ("new", 3, True),
-            ("old", None, None),
-        ]
-        clusters = "SELECT DISTINCT run, cluster FROM decisions ORDER BY run"
-        assert [tuple(row.values()) for row in catalogue.rows(clusters)] == [
-            ("new", 5),
-            ("old", None),
-        ]
-    new.unlink()
-    with opened(tmp_path) as catalogue:
-        assert [tuple(row.values()) for row in catalogue.rows(query)] == [("old", None, None)]
+        (broken,) = catalogue.broken
+        assert catalogue.rows("FROM answers") == catalogue.rows("FROM runs") == []
+    assert "budget_classes is missing" in broken.reason
 
 
 def test_submissions_give_their_figures_where_they_have_some(tmp_path: Path) -> None:
-    write_run(tmp_path / "submissions/full", "cons@4")
+    full = submit(tmp_path)
     bare = tmp_path / "submissions/bare"
     bare.mkdir()
     (bare / "submission.toml").write_text("")
     (tmp_path / "submissions/no submission").mkdir()
-    with opened(tmp_path) as catalogue:
-        rows = catalogue.rows("SELECT submission, path, accuracy FROM submissions ORDER BY ALL")
+    with connect(tmp_path / "pools", None, tmp_path / "submissions") as catalogue:
+        rows = catalogue.rows(
+            "SELECT path, accuracy > 0 AS some, basis FROM submissions ORDER BY 1"
+        )
     assert rows == [
-        {"submission": "bare", "path": str(bare), "accuracy": None},
-        {"submission": "full", "path": str(tmp_path / "submissions/full"), "accuracy": 0.5},
+        {"path": str(full), "some": True, "basis": "recomputed"},
+        {"path": str(bare), "some": None, "basis": None},
     ]
 
 
@@ -308,7 +300,7 @@ def test_broken_runs_are_left_out_with_a_reason(tmp_path: Path) -> None:
     (runs / "going.partial/identity.json").write_text("{}")
     with opened(tmp_path) as catalogue:
         assert [row["run"] for row in catalogue.rows("FROM runs")] == ["good"]
-        assert [row["run"] for row in catalogue.rows("FROM decisions")] == ["good"]
+        assert [*catalogue.rows("SELECT DISTINCT run FROM decisions")] == [{"run": "good"}]
         reasons = {broken.path.name: broken.reason for broken in catalogue.broken}
     assert sorted(reasons) == ["cut", "going.partial", "newer", "no answers", "unfinished"]
     assert "--resume" in reasons["unfinished"]
@@ -323,13 +315,13 @@ def test_links_that_lead_out_are_broken_and_queries_over_the_others_work(tmp_pat
     (tmp_path / "cache/linked/m").mkdir(parents=True)
     (tmp_path / "cache/linked/m/b").symlink_to(tmp_path / "elsewhere" / NAME)
     write_run(tmp_path / "runs/one", "cons@4")
-    write_run(tmp_path / "away", "cons@4")
+    shutil.copytree(tmp_path / "runs/one", tmp_path / "away")
     (tmp_path / "runs/two").symlink_to(tmp_path / "away")
     with opened(tmp_path) as catalogue:
         reasons = {each.path.relative_to(tmp_path): each.reason for each in catalogue.broken}
         assert set(reasons) == {Path("cache/linked/m/b"), Path("runs/two")}
         assert all("reached by a link that leads out of" in each for each in reasons.values())
-        assert catalogue.rows("SELECT count(*) AS n FROM traces") == [{"n": 8}]
+        assert catalogue.rows("SELECT count(*) AS n FROM traces") == [{"n": 8 + 18}]
         assert {row["run"] for row in catalogue.rows("FROM answers")} == {"one"}
 
 

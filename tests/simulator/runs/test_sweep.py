@@ -23,7 +23,7 @@ from programs import (
     wait_for,
     wait_for_files,
 )
-from stored_files import write_run
+from submitted import submit
 
 from simulator.catalogue.views import connect
 from simulator.errors import UserError
@@ -477,11 +477,13 @@ def test_resume_finds_the_interrupted_sweep(shell: Any, cache: Path) -> None:
 
 
 def test_the_runs_of_a_sweep_are_named_after_both(tmp_path: Path) -> None:
+    submit(tmp_path / "made")
+    run = tmp_path / "made" / "run-0"
     for sweep in ("one", "two", "three.partial"):
         for value in ("0.25", "a%2Fb"):
-            write_run(tmp_path / "runs" / sweep / f"tau={value}", "cons@4")
+            shutil.copytree(run, tmp_path / "runs" / sweep / f"tau={value}")
         (tmp_path / "runs" / sweep / "sweep.json").write_text("{}")
-    write_run(tmp_path / "runs/alone", "cons@4")
+    shutil.copytree(run, tmp_path / "runs/alone")
     names = ["alone", "one/tau=0.25", "one/tau=a%2Fb", "two/tau=0.25", "two/tau=a%2Fb"]
     with connect(tmp_path / "cache", tmp_path / "runs") as catalogue:
         for view in ("runs", "decisions", "answers"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +15,17 @@ from leaderboard_app.library.folders import Folders
 Open = Callable[..., AppTest]
 
 
+SECTIONS = ("sort", "sort-published", "sort-apart", "order", "order-apart")
+
+
 def copied(app: AppTest, *names: str) -> str:
-    """Return a table as Markdown, from the page's own view of it."""
+    """Return tables as Markdown, from the page's own view of them; all sections by default."""
     assert not app.exception
-    for name in names or ("sort", "order"):
+    for name in names or SECTIONS:
         app.session_state[f"markdown-{name}"] = True
     app.run()
     assert not app.exception
-    return next(each.value for each in app.code if each.value.startswith("| "))
+    return "\n\n".join(each.value for each in app.code if each.value.startswith("| "))
 
 
 def methods(app: AppTest) -> list[str]:
@@ -30,8 +34,13 @@ def methods(app: AppTest) -> list[str]:
 
 
 def _rows(app: AppTest) -> list[str]:
-    lines = [line for line in copied(app).splitlines() if line.startswith("|")]
-    return lines[2:]
+    lines = copied(app).splitlines()
+    rules = {place for place, line in enumerate(lines) if re.fullmatch(r"[| :-]*-[| :-]*", line)}
+    return [
+        line
+        for place, line in enumerate(lines)
+        if line.startswith("|") and place not in rules and place + 1 not in rules
+    ]
 
 
 def test_without_any_file_there_are_the_published_figures(open_app: Open, empty: Folders) -> None:
@@ -72,10 +81,13 @@ def test_with_nothing_at_all_it_says_what_to_run(open_app: Open, tmp_path: Path)
     assert [each.value.split()[1] for each in app.code] == ["data", "run", "run"]
 
 
-def test_one_run_stands_above_the_published_figures(open_app: Open, small: Folders) -> None:
+def test_a_local_run_stands_apart_from_the_published_figures(
+    open_app: Open, small: Folders
+) -> None:
     app = open_app(small)
-    assert methods(app)[0] == "cons@8"
+    assert methods(app)[-1] == "cons@8"
     assert len(methods(app)) == 6
+    assert [each.value for each in app.subheader] == ["Published", "Not ranked"]
     assert not methods(open_app(small, view="combined"))[1:]
 
 
@@ -106,6 +118,18 @@ def test_real_and_synthetic_ones_are_behind_a_switch_in_the_link(
         "short-3@32",
     }
     assert set(made).isdisjoint(real)
+    sections = [each.value for each in open_app(full).subheader]
+    assert sections == ["Verified", "Published", "Not ranked"]
+    assert [each.value for each in open_app(full, data="synthetic").subheader] == ["Synthetic"]
+
+
+def test_duplicates_are_listed_for_the_keeper(open_app: Open, full: Folders) -> None:
+    app = open_app(full)
+    assert any(each.label.startswith("For the keeper") for each in app.expander)
+    app.session_state["folded-notes"] = True
+    app.run()
+    notes = copied(app, "notes").replace("\\", "")
+    assert "has the same policy and parameters as 2026-11-20-checked-cons" in notes
 
 
 def test_links_hold_view_order_and_filters(open_app: Open, full: Folders) -> None:
@@ -113,9 +137,9 @@ def test_links_hold_view_order_and_filters(open_app: Open, full: Folders) -> Non
     names = methods(app)
     assert len(names) == 2
     assert app.multiselect(key="needs").value == ["probes"]
-    assert [each.value for each in app.caption] == ["Filtered: 2 rows are left."]
+    assert "Filtered: 2 rows are left." in [each.value for each in app.caption]
     assert {name.split(" ")[0] for name in names} == {"parallel-probe", "sac"}
-    app = open_app(full, sort="-method", badge=["local"])
+    app = open_app(full, **{"sort-apart": "-method"}, badge=["local"])
     assert methods(app) == sorted(methods(app), key=str.casefold, reverse=True)
 
 
@@ -151,7 +175,7 @@ def test_many_rows_are_shown_by_choice(open_app: Open, full: Folders, tmp_path: 
     assert [each.label for each in app.toggle] == ["Show all 51 rows"]
     assert _html(app).count("</tr>") == 2 + 50
     assert len(methods(app)) == 51
-    assert _html(open_app(folders, all="true")).count("</tr>") == 2 + 51
+    assert _html(open_app(folders, **{"all-apart": "true"})).count("</tr>") == 2 + 51
 
 
 def _html(app: AppTest) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -19,11 +19,11 @@ from leaderboard_app.shown.table import Cell, Order, Table, as_html, first_rows,
 from leaderboard_app.views.board.combined import (
     ALONE,
     WITHOUT_ANSWERS,
-    combined_table,
+    combined_sections,
     contenders,
     places,
 )
-from leaderboard_app.views.board.table import board_table, hide, hideable
+from leaderboard_app.views.board.table import Section, board_sections, hide, hideable
 from simulator.runs.results import Metric
 from simulator.submissions.published import PublishedFigure, Source, read_published
 
@@ -84,6 +84,7 @@ def entry(name: str, *results: Result, **fields: Any) -> Entry:
         "repeats": 1,
         "results": {each.column: each for each in results},
         "date": "2026-01-01",
+        "basis": "verified",
     }
     return Entry(**(given | fields))
 
@@ -104,6 +105,30 @@ def library(
         (),
         {each.id: each for each in entries},
     )
+
+
+def board_table(found: Library, synthetic: bool, selection: Selection) -> Table:
+    """Return the sections of a board as one table, with the columns of all of them."""
+    return joined(board_sections(found, synthetic, selection))
+
+
+def combined_table(found: Library, standing: Mapping[str, Place], *rest: Any) -> Table:
+    return joined(combined_sections(found, standing, *rest))
+
+
+def joined(sections: Sequence[Section]) -> Table:
+    columns = {column.key: column for each in sections for column in each.table.columns}
+    tail = [key for key in columns if "." not in key and key not in ("method", "badge")]
+    tail = tail if any("." in key for key in columns) else []
+    order = [*(key for key in columns if key not in tail), *tail]
+    rows = []
+    for each in sections:
+        keys = [column.key for column in each.table.columns]
+        for row in each.table.rows:
+            cells = dict(zip(keys, row, strict=True))
+            rows.append(tuple(cells.get(key, Cell()) for key in order))
+    notes = dict.fromkeys(note for each in sections for note in each.table.notes)
+    return Table("All", tuple(columns[key] for key in order), tuple(rows), tuple(notes))
 
 
 def cell(table: Table, method: str, column: str, *, mark: str = "") -> Cell:
@@ -171,7 +196,8 @@ def test_a_replay_stands_in_the_column_of_publications_however_it_is_spelt() -> 
     assert cell(table, "new", "qwen332b.aime24.accuracy").underlined
     assert cell(table, "cons@512", "qwen332b.aime24.accuracy", mark="†").underlined
     assert cell(table, "new", "qwen332b.aime24.tokens_1e8").bold
-    assert not cell(table, "cons@512", "qwen332b.aime24.tokens_1e8", mark="†").bold
+    # marked among publications, though a replay needs fewer
+    assert cell(table, "cons@512", "qwen332b.aime24.tokens_1e8", mark="†").bold
 
 
 def test_pools_with_other_traces_have_columns_of_their_own() -> None:
@@ -179,15 +205,14 @@ def test_pools_with_other_traces_have_columns_of_their_own() -> None:
     one = entry("one", result("a/m/aime24", 0.5, 0.5))
     other = entry("other", result("b/m/aime24", 0.4, 0.5, version="12345678"))
     table = board_table(library(one, other, published=(figure,)), False, Selection())
-    assert list(dict.fromkeys(column.group for column in table.columns if column.group)) == [
+    assert {column.group for column in table.columns if column.group} == {
         "M · AIME24",
         "M · AIME24 (a)",
         "M · AIME24 (b#12345678)",
-    ]
+    }
     assert cell(table, "one", "m.aime24.a.tokens_1e8").bold
     assert cell(table, "other", "m.aime24.b#12345678.tokens_1e8").bold
-    note = cell(table, "cons@512", "m.aime24.a.accuracy", mark="†").note
-    assert note == "Published figures are from other traces than this pool's."
+    assert cell(table, "cons@512", "m.aime24.a.accuracy", mark="†").text == ""
 
 
 def test_a_number_that_nothing_can_have_does_not_widen_its_column() -> None:
@@ -265,10 +290,10 @@ def test_withdrawn_unranked_and_broken_ones_have_no_best_figure() -> None:
 
 def test_filters_change_neither_what_is_best_nor_any_figure() -> None:
     entries = [
-        entry("best", result("d/m/b", 0.1, 0.9), badge="self-reported"),
+        entry("best", result("d/m/b", 0.1, 0.9), needs=("text",)),
         entry("next", result("d/m/b", 0.2, 0.8)),
     ]
-    table = board_table(library(*entries), False, Selection(badges=("verified",)))
+    table = board_table(library(*entries), False, Selection(needs=("none",)))
     assert methods(table) == ["next"]
     assert not cell(table, "next", "m.b.tokens_1e8").bold
 
@@ -314,6 +339,7 @@ def test_an_empty_cell_says_why() -> None:
         entry("idle", result("d/m/a", 1, 0.5)),
         entry("gone", result("d/m/a", None, 0.5), badge="withdrawn"),
         entry("on b", result("d/m/b", 1, 0.5)),
+        entry("gone b", result("d/m/b", 1, 0.5), badge="withdrawn"),
         published=(PublishedFigure("p", "M", "C", 1.0, 0.5, PAPER),),
         pools=({"name": "d/m/b", "signals": ["text"], "fingerprint": "f"},),
     )
@@ -324,7 +350,6 @@ def test_an_empty_cell_says_why() -> None:
         "idle": "Not run on d/m/b.",
         "gone": "Withdrawn, and not run on d/m/b.",
     }
-    assert "Only published figures" in cell(table, "idle", "m.c.accuracy").note
     assert cell(table, "gone", "m.a.tokens_1e8").note == "Not in its summary."
 
 
@@ -398,9 +423,10 @@ def test_texts_of_strangers_are_shown_as_text() -> None:
 
 def test_a_run_that_was_submitted_stands_there_once_with_its_name_as_a_note() -> None:
     same = result("d/m/b", 1, 0.5)
-    run = entry("runs/x", same, badge="local", policy="p")
-    packed = entry("2026-x", same, policy="p")
-    other = entry("runs/y", result("d/m/b", 1, 0.6), badge="local", policy="p")
+    run = entry("runs/x", same, badge="local", policy="p", answers_sha256="a")
+    verifiers = result("d/m/b", 1, 0.55)  # whose own figures are shown
+    packed = entry("2026-x", verifiers, policy="p", answers_sha256="a")
+    other = entry("runs/y", same, badge="local", policy="p", answers_sha256="b")
     entries, runs = folded(library(packed, run, other))
     assert [each.id for each in entries] == ["2026-x", "runs/y"]
     assert runs == {"2026-x": ["runs/x"]}
@@ -411,8 +437,8 @@ def test_a_run_that_was_submitted_stands_there_once_with_its_name_as_a_note() ->
 @pytest.mark.parametrize("badge", [None, "withdrawn"])
 def test_a_run_stays_where_its_submission_does_not_count(badge: str | None) -> None:
     same = result("d/m/b", 1, 0.5)
-    run = entry("runs/x", same, badge="local", policy="p")
-    packed = entry("2026", same, badge=badge, policy="p")
+    run = entry("runs/x", same, badge="local", policy="p", answers_sha256="a")
+    packed = entry("2026", same, badge=badge, policy="p", answers_sha256="a")
     assert folded(library(packed, run)) == ([packed, run], {})
 
 
@@ -423,7 +449,8 @@ def test_the_combined_view_of_a_baseline_is_zero_against_itself(small: Folders) 
     assert cell(table, "cons@8", "reduction").text == "0.0 [0.0, 0.0]"
     assert cell(table, "cons@8", "accuracy_difference").value == 0.0
     assert cell(table, "cons@8", "rank").value is None  # nobody to compare it with
-    assert cell(table, "cons@8", "compared").text == ALONE
+    assert cell(table, "cons@8", "rank").text == "–"
+    assert cell(table, "cons@8", "compared").text.startswith("Not verified (local)")
     assert places(found, True) == {}
 
 
@@ -445,7 +472,7 @@ def test_the_combined_view_says_how_each_was_compared() -> None:
         "silent": Place(None, None, None, (), 0, None),
     }
     table = combined_table(found, standing, False, Selection())
-    assert methods(table) == ["a", "b", "alone", "oracle", "silent"]
+    assert methods(table) == ["a", "b", "alone", "silent", "oracle"]
     assert cell(table, "a", "reduction").text == "25.0 [20.0, 30.0]"
     assert cell(table, "a", "accuracy_difference").text == "-1.0 [-2.0, +0.0]"
     assert cell(table, "a", "compared").text == "1 of 2"  # the other is the one that is alone
@@ -467,7 +494,77 @@ def test_withdrawn_and_broken_ones_are_listed_last_with_the_reason(full_library:
     ranks = [row[1].value for row in table.rows]
     known = [rank for rank in ranks if rank is not None]
     assert ranks == [*sorted(known, key=float), *[None] * (len(ranks) - len(known))]
-    assert len(known) == sum(each.ranked for each in contenders(full_library, False))
+    assert len(known) == sum(each.ranked for each in contenders(full_library, False)) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"badge": "recomputed", "basis": "recomputed"},
+        {"badge": "self-reported", "basis": "recomputed"},
+        {"badge": "self-reported", "basis": "answers"},
+        {"badge": "local", "basis": "recomputed"},
+        {"badge": "synthetic", "basis": "recomputed"},
+        {"badge": "withdrawn", "withdrawn": "A mistake."},
+        {"badge": "superseded", "superseded_by": "better"},
+        {"badge": None},
+        {"unranked": True},
+        {"badge": "verified", "basis": "recomputed"},  # without the verifier's own replays
+    ],
+    ids=lambda fields: ",".join(map(str, fields.values())),
+)
+def test_only_verified_entries_have_marks_and_ranks_and_all_others_stand_apart(
+    fields: dict[str, Any],
+) -> None:
+    sound = [entry(name, result("d/m/b", 2.0, 0.5)) for name in ("one", "two")]
+    apart = entry("apart", result("d/m/b", 0.1, 1.0), **fields)
+    found = library(*sound, apart)
+    first, second = board_sections(found, False, Selection())
+    assert (methods(first.table), methods(second.table)) == (["one", "two"], ["apart"])
+    cells = [cell for row in second.table.rows for cell in row]
+    assert not any(cell.bold or cell.underlined for cell in cells)
+    assert cell(first.table, "one", "m.b.tokens_1e8").bold
+    assert cell(first.table, "one", "m.b.accuracy").underlined
+    assert [each.name for each in (first, second)] == ["verified", "apart"]
+    place = Place(Metric(0.9), Metric(0.1), None, (), 0, None)
+    standing = {each.id: place for each in (*sound, apart)}
+    *_, last = combined_sections(found, standing, False, Selection())
+    assert methods(last.table) == ["apart"]
+    assert cell(last.table, "apart", "rank").text == "–"
+    assert cell(last.table, "apart", "rank").note
+
+
+def test_published_figures_are_a_section_marked_among_themselves() -> None:
+    figure = PublishedFigure("p", "M", "B", 0.1, 0.99, PAPER)
+    found = library(entry("one", result("d/m/b", 2.0, 0.5)), published=(figure,))
+    first, second = board_sections(found, False, Selection())
+    assert [each.name for each in (first, second)] == ["verified", "published"]
+    assert cell(first.table, "one", "m.b.tokens_1e8").bold
+    assert cell(second.table, "p", "m.b.tokens_1e8", mark="†").bold
+
+
+def test_a_row_tells_the_sweep_that_it_was_picked_from_its_version_and_its_successor() -> None:
+    found = library(
+        entry("new", result("d/m/b", 1, 0.5), sweep_settings=12, version="2", supersedes="old"),
+        entry("old", result("d/m/b", 1, 0.5), badge="superseded", superseded_by="new"),
+        entry("alone", result("d/m/b", 1, 0.5), sweep_settings=1),
+    )
+    table = board_table(found, False, Selection())
+    assert "One of 12 settings tried on these problems." in cell(table, "new", "method").note
+    assert "One of 12 settings" in cell(table, "new", "m.b.accuracy").note
+    assert "Version 2." in cell(table, "new", "method").note
+    assert "Superseded by new." in cell(table, "old", "method").note
+    assert "settings tried" not in cell(table, "alone", "method").note
+
+
+def test_ranks_and_sums_come_from_the_figures_that_are_shown(full_library: Library) -> None:
+    entry = full_library.by_id["2026-11-20-checked-asc"]
+    assert entry.figures == entry.path / "verified"
+    (own,) = [each for each in contenders(full_library, False) if each.id == entry.id]
+    for pool, sums in own.sums.items():
+        result = entry.results[pool.pool]
+        share = sums.correct.sum() / (sums.repeats * len(sums.problem_ids))
+        assert share == pytest.approx(result.metrics["accuracy"].value)
 
 
 def test_a_submitted_run_is_ranked_once(full_library: Library) -> None:

@@ -219,12 +219,13 @@ def tampered(full: Folders, folder: Path, column: str, value: float) -> Library:
     """Copy the run of ESC, with one column of its decisions set to one value."""
     folders = Folders(full.cache, folder / "runs", folder / "none")
     shutil.copytree(full.runs / "esc", folders.runs / "esc")
+    library = load(folders)  # a run that is altered before is broken
     file = folders.runs / "esc" / "decisions.parquet"
     table = pq.read_table(file)
     field = table.schema.field(column)
     changed = pa.array([value] * len(table), type=field.type)
     pq.write_table(table.set_column(table.column_names.index(column), field, changed), file)
-    return load(folders)
+    return library
 
 
 @pytest.mark.parametrize(

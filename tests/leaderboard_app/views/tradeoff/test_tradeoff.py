@@ -45,7 +45,7 @@ def three() -> Library:
         [
             made_entry("dear", on(POOL, (0.9, 0.8, 1.0), (300.0, 250.0, 350.0), **base)),
             made_entry("cheap", on(POOL, 0.7, 100.0, **base), repeats=5),
-            made_entry("beaten", on(POOL, 0.6, 200.0, **base), badge="verified"),
+            made_entry("beaten", on(POOL, 0.6, 200.0, **base), badge="synthetic"),
             made_entry("oracle", on(POOL, 1.0, 10.0), unranked=True),
             made_entry("back", on(POOL, 1.0, 20.0), badge="withdrawn"),
             made_entry("elsewhere", on(OTHER, 0.1, 5.0)),
@@ -71,7 +71,7 @@ def test_the_front_is_of_entries_that_no_compared_one_beats(three: Library) -> N
 
 def test_badges_choose_entries_and_the_front_is_of_those_shown(three: Library) -> None:
     measured = tradeoff_points.measure(three, [POOL], "tokens")
-    view = tradeoff.choose(measured, ["verified"])
+    view = tradeoff.choose(measured, ["synthetic"])
     assert [point.entry.id for point in view.points] == ["beaten"]
     assert view.front == {"beaten"}
 
@@ -187,7 +187,7 @@ def test_an_average_is_the_mean_of_what_summaries_say(full_library: Library) -> 
     columns = tradeoff_points.columns_of(full_library, synthetic=False)
     for cost, name in tradeoff_points.COSTS.items():
         measured = tradeoff_points.measure(full_library, columns, cost)
-        assert len(measured.points) == 10  # the two runs that were submitted stand there once
+        assert len(measured.points) == 11  # the three runs that were submitted stand there once
         assert not {point.entry.id for point in measured.points} & {"runs/cons-8", "runs/short-3-8"}
         for point in measured.points:
             recorded = [point.entry.results[each].metrics[name].value for each in columns]
@@ -292,10 +292,10 @@ def test_published_figures_of_the_same_model_and_benchmark_are_a_problem_and_on_
         pytest.approx(90.0),
         tradeoff_chart.PUBLISHED_SHAPE,
     )
-    rows = tradeoff.table(view).rows
-    assert [row[0].text for row in rows] == ["a", "DeepPrune"]
-    assert rows[1][1].value == "reported"
-    assert rows[1][0].link == "https://x.org"
+    tables = tradeoff.tables(view)
+    assert [row[0].text for row in tables["points"].rows] == ["a"]
+    (row,) = tables["published"].rows
+    assert (row[0].text, row[1].value, row[0].link) == ("DeepPrune", "reported", "https://x.org")
 
 
 @pytest.mark.parametrize(
@@ -321,20 +321,20 @@ def test_the_text_names_the_front_and_the_extremes(three: Library) -> None:
     assert said == (
         f"Accuracy against tokens a problem on {POOL}: 5 entries. "
         "On the Pareto front, by cost: cheap, 70.0% at 100; dear, 90.0% at 300. "
-        "Cheapest: oracle, 100.0% at 10. Most expensive: dear, 90.0% at 300. "
-        "Most accurate: oracle, 100.0% at 10. Least accurate: beaten, 60.0% at 200. "
-        "Baseline cons@8: 90.0% at 400."
+        "Cheapest: cheap, 70.0% at 100. Most expensive: dear, 90.0% at 300. "
+        "Most accurate: dear, 90.0% at 300. Least accurate: beaten, 60.0% at 200. "
+        "Not ranked, drawn hollow: 2. Baseline cons@8: 90.0% at 400."
     )
 
 
 def test_the_table_has_every_point_unrounded_with_its_interval(three: Library) -> None:
-    view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"), ["local"])
-    lines = as_csv(tradeoff.table(view)).splitlines()
+    view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"), ["verified"])
+    lines = as_csv(tradeoff.tables(view)["points"]).splitlines()
     assert lines[0] == (
         "entry,badge,accuracy,accuracy_low,accuracy_high,"
         "tokens_per_problem,tokens_per_problem_low,tokens_per_problem_high,front,budget,repeats"
     )
-    assert "dear,local,0.9,0.8,1.0,300.0,250.0,350.0,yes,8,2" in lines
+    assert "dear,verified,0.9,0.8,1.0,300.0,250.0,350.0,yes,8,2" in lines
 
 
 def test_hovering_tells_method_badge_figures_intervals_and_settings() -> None:
