@@ -60,6 +60,10 @@ class PolicyError(UserError):
     """A policy file that cannot be loaded, or a policy that failed while it was replayed."""
 
 
+class TimedOut(UserError):  # noqa: N818  (what it is)
+    """End of a replay that took longer than the user allows; other replays are kept."""
+
+
 class SamplerError(Exception):
     """A policy's request to its sampler that no inference engine could fulfil."""
 

@@ -27,7 +27,8 @@ from simulator.signals import NEEDS
 class LoadedPolicy:
     """A policy that can be replayed, and what identifies it.
 
-    `file` is the name shown in errors, `source` its text, `settings` the parameters as typed.
+    `file` is the name shown in errors, `source` its text, `settings` the parameters as typed;
+    `timeout` is the number of seconds that the replay of one problem in one repeat may take.
     If it is not `in_process`, `policy` is a stand-in for one in a process of its own, under
     `limits` if it is untrusted.
     """
@@ -44,6 +45,7 @@ class LoadedPolicy:
     builtin: bool = False
     in_process: bool = True
     limits: Limits | None = None
+    timeout: float | None = field(default=None, compare=False)
 
     @property
     def sha256(self) -> str:

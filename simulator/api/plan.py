@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ def plan_runs(
     judge: str | None = None,
     judge_cost: float | None = None,
     in_process: bool = False,
+    timeout: float | None = None,
     cache: str | os.PathLike[str] | None = None,
 ) -> Plan:
     """Load a policy with every setting of `grid`, its judge and its pools.
@@ -132,7 +134,7 @@ def plan_runs(
     pools = choose_pools(folder, patterns, loaded, needs)
     specs = [
         RunSpec(
-            each.loaded,
+            replace(each.loaded, timeout=timeout),
             pools,
             budget,
             repeats,

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.errors import UserError
+from simulator.errors import TimedOut, UserError
 
 if TYPE_CHECKING:
     from simulator.api.plan import Plan
@@ -31,6 +31,7 @@ def run(
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     in_process: bool = False,
+    timeout: float | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     **parameters: Any,
@@ -56,6 +57,8 @@ def run(
         Folder of the run or sweep. None: `runs/<time>-<policy>`.
     in_process
         Run a policy file or class in this process, for example to use `breakpoint()`.
+    timeout
+        Seconds that the replay of one problem in one repeat may take; finished replays are kept.
     cache
         Folder of pools. None: `$DEEPPRUNE_SIM_CACHE`, else `datasets_cache/`.
     progress
@@ -83,6 +86,7 @@ def run(
         "judge": judge,
         "judge_cost": judge_cost,
         "in_process": in_process,
+        "timeout": _seconds(timeout),
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
@@ -104,9 +108,10 @@ def _made(
     bar = progress_bar(plan.title) if progress else nullcontext(lambda done, total: None)
     try:
         summaries = plan.make(folder, jobs=jobs, resume=resume, command=command, bar=bar)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, TimedOut) as error:
         if can_be_resumed(folder):
-            note(f"interrupted; to continue, repeat with output={str(folder)!r}, resume=True")
+            what = "interrupted" if isinstance(error, KeyboardInterrupt) else "took too long"
+            note(f"{what}; to continue, repeat with output={str(folder)!r}, resume=True")
         raise
     found = read_run(folder)
     note_idle_rules(
@@ -167,6 +172,14 @@ def _number(name: str, value: Any, least: int) -> int | None:
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
         raise UserError(f"{name}={value!r:.60}: give a whole number of at least {least}")
     return int(value)
+
+
+def _seconds(timeout: Any) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        raise UserError(f"timeout={timeout!r:.60}: give a number of seconds above 0")
+    return float(timeout)
 
 
 def _step_seconds(curve: float | str | Mapping[int, float] | None) -> str | None:

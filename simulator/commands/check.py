@@ -3,6 +3,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import click
 
 from simulator import completion
 from simulator.api.progress import stages_shown
-from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.options import cache_option, json_option, print_json, timeout_option
 from simulator.errors import UserError
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ PROBLEMS, REPEATS = 4, 2
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
 )
 @click.option("--in-process", is_flag=True, help="Run a policy file in this process.")
+@timeout_option
 @cache_option
 @json_option
 @click.pass_context
@@ -83,6 +85,7 @@ def check(
     repeat: int | None,
     seed: int,
     in_process: bool,
+    timeout: float | None,
     cache: Path | None,
     as_json: bool,
 ) -> None:
@@ -115,7 +118,7 @@ def check(
     points = load_settings(policy, parse_grid(settings), in_process=in_process)
     if len(points) > 1:
         raise UserError("-p takes one value here; check one setting at a time")
-    loaded = points[0].loaded
+    loaded = replace(points[0].loaded, timeout=timeout)
     requires = frozenset(loaded.policy.requires)
     findings = []
     with _pool(pattern, cache) as pool, stages_shown() as stage:

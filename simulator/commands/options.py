@@ -18,6 +18,13 @@ cache_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of pools. [default: $DEEPPRUNE_SIM_CACHE, else datasets_cache/]",
 )
+timeout_option = click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Time limit for the replay of one problem in one repeat. A policy that generates no token "
+    "for 10 s is reported in any case. [default: none]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

@@ -8,7 +8,7 @@ import click
 
 from simulator import completion
 from simulator.api.progress import progress_bar
-from simulator.commands.options import print_json
+from simulator.commands.options import print_json, timeout_option
 from simulator.commands.run_output import print_summary
 
 
@@ -107,6 +107,7 @@ from simulator.commands.run_output import print_summary
     help="Run a policy file in this process, for example to use breakpoint(). By default it runs "
     "in a process without access to the pools.",
 )
+@timeout_option
 @click.option(
     "--cache",
     type=click.Path(path_type=Path),
@@ -128,6 +129,7 @@ def run(
     judge: str | None,
     judge_cost: float | None,
     in_process: bool,
+    timeout: float | None,
     cache: Path | None,
     as_json: bool,
 ) -> None:
@@ -137,7 +139,7 @@ def run(
     file.py@Class.
     """
     from simulator.api.plan import can_be_resumed, note_idle_rules, plan_runs, stop_rules
-    from simulator.errors import interrupted
+    from simulator.errors import TimedOut, interrupted
     from simulator.runs.sweep import parse_grid
 
     plan = plan_runs(
@@ -152,6 +154,7 @@ def run(
         judge=judge,
         judge_cost=judge_cost,
         in_process=in_process,
+        timeout=timeout,
         cache=cache,
     )
     folder = plan.folder(output, resume)
@@ -161,10 +164,12 @@ def run(
             summaries = plan.make(
                 folder, jobs=jobs, resume=resume, command=command, bar=progress_bar(plan.title)
             )
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, TimedOut) as error:
         if not can_be_resumed(folder):
             raise
         hint = f"; to continue, repeat the command with: --resume -o {folder}"
+        if isinstance(error, TimedOut):
+            raise TimedOut(f"{error}{hint}") from None
         raise interrupted(error, hint) from None
     if plan.sweep is not None:
         from simulator.commands.run_sweep import show_sweep

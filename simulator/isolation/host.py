@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from simulator.errors import UserError
@@ -78,11 +79,12 @@ def fresh(loaded: LoadedPolicy, process: PolicyProcess | None = None) -> Iterato
     The process ends with this context. `process` is one from `begun`, to save waiting for it.
     """
     if loaded.in_process:
-        yield load_policy(loaded.spec, loaded.settings, loaded.source)
+        again = load_policy(loaded.spec, loaded.settings, loaded.source)
+        yield replace(again, timeout=loaded.timeout)
         return
     process = process or PolicyProcess(loaded.spec, loaded.source, loaded.limits)
     try:
-        yield _loaded(process, loaded.settings)
+        yield replace(_loaded(process, loaded.settings), timeout=loaded.timeout)
     finally:
         process.close()
 
@@ -100,6 +102,22 @@ def layers(loaded: LoadedPolicy) -> tuple[str, ...]:
     """
     policy = loaded.policy
     return policy.process.layers if isinstance(policy, IsolatedPolicy) else ()
+
+
+def missing_layers(loaded: LoadedPolicy) -> str:
+    """Return why the process of a policy proves nothing about it; empty if it does.
+
+    Without both lists of what is allowed, files and system calls, a policy could leave something
+    for its later processes.
+    """
+    names = {layer.partition(" ")[0] for layer in layers(loaded)}
+    lacking = [name for name in ("Landlock", "seccomp") if name not in names]
+    if loaded.in_process or not lacking:
+        return ""
+    return (
+        f"it ran without {' and '.join(lacking)}, so its processes could pass on what they "
+        "remember; verify it on 64-bit Linux with Landlock and seccomp (x86-64 or ARM64)"
+    )
 
 
 def output(loaded: LoadedPolicy) -> str:

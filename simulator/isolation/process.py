@@ -27,7 +27,13 @@ from simulator.isolation import bubblewrap
 from simulator.isolation.limits import Bank, Overdue, interrupted_after
 from simulator.isolation.output import Output, escaped
 from simulator.isolation.remote_engine import EngineHost
-from simulator.isolation.sandbox import libraries
+from simulator.isolation.sandbox import (
+    Readable,
+    keep_in_memory,
+    libraries,
+    packages_of,
+    readable_to_stranger,
+)
 from simulator.isolation.wire import FROM_POLICY, BrokenFrame, Channel
 from simulator.loading import Limits, split_file
 from simulator.policy.base import Answer, Policy, Problem
@@ -38,7 +44,7 @@ from simulator.signals import NEEDS
 
 _START = (
     "import sys; sys.path[:] = {path!r}; from simulator.isolation.worker import main; "
-    "main({connection}, {parent}, {file!r}, {memory})"
+    "main({connection}, {parent}, {file!r}, {memory}, {packages})"
 )
 
 MAX_TOLD = 10_000
@@ -70,6 +76,10 @@ class IsolatedPolicy(Policy):
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         return self.process.solve(self.settings, problem, sampler)
+
+    def end_process(self) -> None:
+        """End the process, from any thread; who waits for an answer is told that it has ended."""
+        self.process.kill()
 
 
 class PolicyProcess:
@@ -104,6 +114,14 @@ class PolicyProcess:
         self._is_ready = False
         self._wrapper: str | None = None
         self._why_not_wrapped = ""
+
+    @property
+    def _packages(self) -> tuple[str, ...]:
+        return packages_of(self.source) if self.limits else ()
+
+    @property
+    def _readable_to_it(self) -> Readable:
+        return readable_to_stranger(tuple(libraries(sys.path)), self._packages)
 
     def load(self, settings: Mapping[str, str]) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
         """Load the policy with these settings; return it, its class's name and its parameters."""
@@ -145,6 +163,11 @@ class PolicyProcess:
     def allowed(self) -> float | None:
         """Seconds allowed for the next answer; None without a limit."""
         return self._bank.allowed if self._bank else None
+
+    def kill(self) -> None:
+        """Kill the process if it runs, without waiting for its end."""
+        if self._channel is not None:
+            self._process.kill()
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -200,6 +223,8 @@ class PolicyProcess:
         if self._channel is not None:
             return
         wrapper, why_not = bubblewrap.probe() if self.limits else (None, "")
+        if self.limits:
+            keep_in_memory(self._readable_to_it)
         ours, theirs = socket.socketpair()
         command = self._command(theirs.fileno(), wrapper is not None)
         output = self.output.pipe() if self.limits else _standard_error()
@@ -256,6 +281,7 @@ class PolicyProcess:
             parent=1 if wrapped else os.getpid(),
             file=None if self.limits else self.file,
             memory=self.limits.memory if self.limits else None,
+            packages=self._packages,
         )
         return [sys.executable, "-P", "-c", code]
 

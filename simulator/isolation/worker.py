@@ -18,11 +18,13 @@ from simulator.isolation.children import die_with
 from simulator.isolation.limits import limit_this_process
 from simulator.isolation.sandbox import (
     REMEDY,
+    hidden,
     raise_oom_score,
     readable_to_python,
+    readable_to_stranger,
     restrict,
 )
-from simulator.isolation.seccomp import forbid_calls
+from simulator.isolation.seccomp import restrict_calls
 
 if TYPE_CHECKING:
     from simulator.isolation.wire import Channel
@@ -36,7 +38,13 @@ makes importing numpy much faster, because it does not start a thread for each c
 """
 
 
-def main(connection: int, parent: int, policy_file: str | None, memory: int | None) -> NoReturn:
+def main(
+    connection: int,
+    parent: int,
+    policy_file: str | None,
+    memory: int | None,
+    packages: tuple[str, ...] = (),
+) -> NoReturn:
     """Serve requests until the other side closes the connection.
 
     Parameters
@@ -50,15 +58,23 @@ def main(connection: int, parent: int, policy_file: str | None, memory: int | No
     memory
         Address space in bytes, for an untrusted policy; it also gets the other limits. None for a
         trusted policy.
+    packages
+        Files and folders of the packages that an untrusted policy may import.
     """
     die_with(parent)
     raise_oom_score()
     if memory is not None:
         limit_this_process(memory)
-    file = policy_file and os.path.abspath(policy_file)  # noqa: PTH100
-    readable = readable_to_python(sys.path, file)
+        readable = readable_to_stranger(tuple(sys.path), packages)
+        sys.meta_path.insert(0, _Hiding(hidden(sys.path, packages)))
+    else:
+        file = policy_file and os.path.abspath(policy_file)  # noqa: PTH100
+        readable = readable_to_python(sys.path, file)
     restricted_by = restrict(readable)  # before numpy starts threads, which it would not cover
-    also = ["seccomp"] if forbid_calls() else []
+    host = socket.socket(
+        fileno=connection
+    )  # asks the kernel about it, which is refused from here on
+    also = ["seccomp"] if restrict_calls() else []
     also += ["rlimits"] if memory is not None else []
     for name in _THREADS:
         os.environ.setdefault(name, "1")
@@ -69,7 +85,7 @@ def main(connection: int, parent: int, policy_file: str | None, memory: int | No
 
     from simulator.isolation.wire import TO_POLICY, Channel
 
-    channel = Channel(socket.socket(fileno=connection), TO_POLICY)
+    channel = Channel(host, TO_POLICY)
     channel.send("ready", restricted_by, list(readable.trees), also)
     with suppress(EOFError, OSError):  # the connection was closed
         _serve(channel, restricted_by)
@@ -152,6 +168,26 @@ def _solve(
     if isinstance(answer, np.int32):
         return ["class", int(answer)]
     return ["text", answer]
+
+
+class _Hiding:
+    """A finder that finds nothing, and raises for packages that Landlock closes.
+
+    Without it, they would look installed and damaged to other packages, which use them if they are
+    installed.
+    """
+
+    def __init__(self, names: frozenset[str]) -> None:
+        self._names = names
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Raise `ModuleNotFoundError` for a hidden package."""
+        if path is None and name in self._names:
+            raise ModuleNotFoundError(
+                f"No module named {name!r}: of the packages that are installed, a policy that is "
+                "verified may use those that its import statements name",
+                name=name,
+            )
 
 
 def _no_breakpoint(*args: object, **kwargs: object) -> NoReturn:

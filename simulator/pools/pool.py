@@ -30,6 +30,9 @@ from simulator.storage import read_versioned, reading
 
 T = TypeVar("T")
 
+MOST_PREPARED = 64
+"""Number of derived data kept of a problem: signals, and what rules work out."""
+
 FORMAT = 1
 """Version of the pool format; a reader refuses a pool with a newer one."""
 
@@ -285,10 +288,14 @@ class StoredProblem:
     """Per-problem cache of token signals and derived data (rules, engine, lock step)."""
 
     def cached(self, key: Any, make: Callable[[], T]) -> T:
-        """Return the element of `prepared` with this key, made on first use."""
-        if key not in self.prepared:
-            self.prepared[key] = make()
-        value: T = self.prepared[key]
+        """Return the element of `prepared` with this key, made on first use.
+
+        Only the `MOST_PREPARED` used last are kept, as a policy may make a new rule for every call.
+        """
+        value: T = self.prepared.pop(key) if key in self.prepared else make()
+        self.prepared[key] = value  # the last used comes last
+        if len(self.prepared) > MOST_PREPARED:
+            del self.prepared[next(iter(self.prepared))]
         return value
 
     def fresh(self) -> StoredProblem:

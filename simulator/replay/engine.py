@@ -86,6 +86,9 @@ class Engine:
         True once the policy has answered; from then on nothing more is decoded.
     judging
         The use of the judge; None without a judge.
+    log, idle
+        The decodes that generated tokens; by trace, what halted it in a later decode that generated
+        none. So a policy that generates nothing lets neither grow.
     rule_halts
         How often each kind of stop rule that the policy gave has halted a trace.
     clusters
@@ -113,6 +116,7 @@ class Engine:
         self.clusters: Ints | None = None
         self.rule_halts: dict[str, int] = {}
         self.log: list[Decode] = []
+        self.idle: dict[int, str] = {}
         self._serving = serving
         self._signals = set(problem.pool.info.signals)
         self._numbers = np.arange(len(order))
@@ -180,7 +184,7 @@ class Engine:
         if plain and tokens and len(index):
             self._pace = self._pace_for(index, tokens, before)
             if self._pace is not None:
-                self.log.append(Decode(index, before, before, "tokens"))
+                self._add(Decode(index, before, before, "tokens"))
                 return self._step(self._pace)
         self._pace = None
         length = self._length[index]
@@ -202,7 +206,12 @@ class Engine:
             self._queue(decode, decode.after == length, None)
         if until is not None:
             self._count_halts(decode, until, halts_at, length)
-        self.log.append(decode)
+        if np.array_equal(decode.after, before):
+            halted_by = decode.halted_by
+            names = [halted_by] * len(index) if isinstance(halted_by, str) else halted_by
+            self.idle.update(zip(index.tolist(), names, strict=True))
+            return index[:0]
+        self._add(decode)
         return self._move(index, decode.after, (decode.after == length) & (before != length))
 
     def _reach(self, decode: Decode, until: StopRule, length: Ints, first: int) -> Ints:
@@ -218,6 +227,13 @@ class Engine:
         first -= int(np.count_nonzero(self.finished[decode.index]))
         work, finishes = decode.after - before, decode.after == length
         return reach(work, finishes, first, self._serving.concurrency, decoded)
+
+    def _add(self, decode: Decode) -> None:
+        """Log a decode that generates tokens."""
+        if self.idle:
+            for number in decode.index.tolist():
+                self.idle.pop(number, None)
+        self.log.append(decode)
 
     def _count_halts(self, decode: Decode, until: StopRule, halts_at: Ints, length: Ints) -> None:
         """Count for each part of a rule the traces that it halted before their end."""
@@ -242,7 +258,7 @@ class Engine:
         """Take one more equal step of traces in lock step, logged with the steps before it."""
         if self._timed == len(self.log):  # the clock has been read since
             before = self.num_tokens[pace.numbers]
-            self.log.append(Decode(pace.numbers, before, before, "tokens"))
+            self._add(Decode(pace.numbers, before, before, "tokens"))
         after, done = pace.advance()
         self.log[-1].after = after
         finished = self._move(pace.numbers, after, done)

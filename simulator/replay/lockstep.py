@@ -17,6 +17,9 @@ from simulator.pools.pool import StoredProblem
 MAX_CELLS = 2_000_000
 """Size of the largest table kept, in numbers: larger ones are of tiny steps, slow in any case."""
 
+MOST_TABLES = 8
+"""Number of tables kept of a problem, those made last."""
+
 
 class LockStep:
     """Table of the traces of a problem, decoded from the start `tokens` at a time.
@@ -48,12 +51,15 @@ class LockStep:
 
 def lock_step(problem: StoredProblem, tokens: int) -> LockStep | None:
     """Return the problem's table for steps of `tokens`; None if it would be too large."""
-    key = (LockStep, tokens)
-    if key not in problem.prepared:
-        cells = len(problem.lengths) * (int(problem.lengths.max()) // tokens + 2)
-        problem.prepared[key] = LockStep(problem, tokens) if cells <= MAX_CELLS else None
-    table: LockStep | None = problem.prepared[key]
-    return table
+    cells = len(problem.lengths) * (int(problem.lengths.max()) // tokens + 2)
+    if cells > MAX_CELLS:
+        return None
+    tables: dict[int, LockStep] = problem.cached(LockStep, dict)
+    if tokens not in tables:
+        if len(tables) == MOST_TABLES:
+            del tables[next(iter(tables))]
+        tables[tokens] = LockStep(problem, tokens)
+    return tables[tokens]
 
 
 class Pace:

@@ -15,7 +15,7 @@ from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.cluster_facts import cluster_facts, numbered
 
 if TYPE_CHECKING:
-    from simulator.replay.engine import Engine
+    from simulator.replay.engine import Decode, Engine
 
 
 _LABEL = pa.dictionary(pa.int32(), pa.string())
@@ -97,6 +97,9 @@ UNDECLARED = -2
 AT_ONCE = 32
 """Number of repeats converted to columns together: efficient in numpy, and small in memory."""
 
+MOST_LOGGED = 100_000
+"""Number of logged decodes beyond which repeats are converted earlier."""
+
 
 @dataclass(frozen=True)
 class GradedAnswer:
@@ -126,6 +129,7 @@ class Recorder:
         self._problem = problem
         self._labels = {"unused": 0, "stopped": 1, "finished": 2}
         self._waiting: list[tuple[int, Engine, GradedAnswer]] = []
+        self._logged = 0
         self._decisions: list[list[Array]] = []
         self._answers: list[list[Any]] = []
         self._rule_halts: dict[str, int] = {}
@@ -136,7 +140,8 @@ class Recorder:
             engine.judging.close()  # many engines wait here
         add_halts(self._rule_halts, engine.rule_halts)
         self._waiting.append((repeat, engine, answer))
-        if len(self._waiting) == AT_ONCE:
+        self._logged += len(engine.log)
+        if len(self._waiting) == AT_ONCE or self._logged > MOST_LOGGED:
             self._put_into_columns()
 
     def tables(self) -> Replayed:
@@ -177,7 +182,7 @@ class Recorder:
         repeats = [repeat for repeat, _, _ in self._waiting]
         engines = [engine for _, engine, _ in self._waiting]
         graded = [answer for _, _, answer in self._waiting]
-        self._waiting = []
+        self._waiting, self._logged = [], 0
 
         order = np.stack([engine.order for engine in engines])
         num_tokens = np.stack([engine.num_tokens for engine in engines])
@@ -268,11 +273,25 @@ def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Fl
     began, ended = np.zeros(shape), np.zeros(shape)
     reasons = np.full(shape, labels["unused"])
     log = [(row, decode) for row, engine in enumerate(engines) for decode in engine.log]
-    if not log:
-        return began, ended, reasons
+    if log:
+        _read_log(log, labels, began, ended, reasons)
+    for row, engine in enumerate(engines):
+        for number, name in engine.idle.items():
+            reasons[row, number] = labels.setdefault(name, len(labels))
+    return began, ended, reasons
+
+
+def _read_log(
+    log: list[tuple[int, Decode]],
+    labels: dict[str, int],
+    began: Floats,
+    ended: Floats,
+    reasons: Ints,
+) -> None:
+    """Enter all decodes, each with the row of its engine, into the arrays of `timelines`."""
     sizes = np.array([len(decode.index) for _, decode in log])
     place = np.concatenate([decode.index for _, decode in log])
-    place += np.repeat([row * shape[1] for row, _ in log], sizes)
+    place += np.repeat([row * reasons.shape[1] for row, _ in log], sizes)
     before = np.concatenate([decode.before for _, decode in log])
     work = np.concatenate([decode.after for _, decode in log])
     work -= before
@@ -292,7 +311,6 @@ def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Fl
     ended.ravel()[place.take(moved)] = end.take(moved)  # likewise
     fresh = moved[before.take(moved) == 0]
     began.ravel()[place.take(fresh)] = begin.take(fresh)
-    return began, ended, reasons
 
 
 def distinct(answers: Ints32) -> Ints:

@@ -20,6 +20,7 @@ from simulator.replay.judging import ReplayJudge
 from simulator.replay.orders import orders
 from simulator.replay.recording import Recorder, Replayed
 from simulator.replay.serving import Serving
+from simulator.replay.watching import Watch
 
 
 def replay(
@@ -57,6 +58,8 @@ def replay(
     PolicyError
         The policy raised an error, or returned an invalid answer or a class it has not seen. The
         message names file and line, parameters as typed, problem and repeat.
+    TimedOut
+        A repeat took longer than `loaded.timeout`.
     """
     work = replaying(
         loaded,
@@ -72,10 +75,12 @@ def replay(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A problem that a policy is to answer, with its sampler."""
+    """A problem that a policy is to answer in a repeat, with its sampler and engine."""
 
     problem: Problem
     sampler: Sampler
+    engine: Engine
+    repeat: int
 
 
 Replaying = Generator[Asked, Answer, Replayed]
@@ -111,7 +116,7 @@ def replaying(
         entropy = _opaque("random numbers", seed, problem.problem_id, repeat)
         sampler = Sampler(engine, np.frombuffer(entropy, dtype="<u4").tolist())
         try:
-            answer = yield Asked(shown, sampler)
+            answer = yield Asked(shown, sampler, engine, repeat)
             engine.answered = True
             graded = grader.grade(answer)
             if isinstance(answer, np.int32) and not (answer < 0 or engine.has_shown(int(answer))):
@@ -130,17 +135,20 @@ def replaying(
 
 def answered(work: Replaying, loaded: LoadedPolicy) -> Replayed:
     """Run the replay to the end with this policy."""
-    try:
-        asked = next(work)
-        while True:
-            try:
-                answer = solve(loaded.policy, asked.problem, asked.sampler, loaded.file)
-            except PolicyError as error:
-                work.throw(error)
-            asked = work.send(answer)
-    except StopIteration as end:
-        replayed: Replayed = end.value
-        return replayed
+    watch = Watch(loaded)
+    with watch.looking():
+        try:
+            asked = next(work)
+            while True:
+                try:
+                    with watch.over(asked.engine, asked.repeat):
+                        answer = solve(loaded.policy, asked.problem, asked.sampler, loaded.file)
+                except PolicyError as error:
+                    work.throw(error)
+                asked = work.send(answer)
+        except StopIteration as end:
+            replayed: Replayed = end.value
+            return replayed
 
 
 def _opaque(*parts: object) -> bytes:

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from simulator.errors import UserError
+from simulator.errors import TimedOut, UserError
 from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, summary
 from simulator.runs.parts import Making, Progress, merge, replay_missing, tasks_of
 from simulator.runs.spec import RunSpec
@@ -69,8 +69,8 @@ def make_run(
     UserError
         The folder exists or has parts of another run; the policy fails; the disk is full. A folder
         made by this call is removed, a resumed one is kept.
-    KeyboardInterrupt
-        Finished parts are kept.
+    KeyboardInterrupt, TimedOut
+        Interrupted, or a replay took too long; finished parts are kept.
     """
     began = time.time()
     with making(folder, spec.identity, resume) as resumed:
@@ -116,6 +116,8 @@ def making(folder: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[
                 "-j 1 --resume"
             ) from None
         except (UserError, OSError) as error:
+            if isinstance(error, TimedOut):  # finished parts are kept
+                raise
             if is_new:
                 shutil.rmtree(partial, ignore_errors=True)
             held.close()

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from types import ModuleType
@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from simulator.isolation import host
 from simulator.isolation.children import die_with, sigint_blocked
-from simulator.loading import Limits, LoadedPolicy
+from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.replay.orders import ROWS_PER_PART, blocks_of
 from simulator.replay.recording import ANSWERS, DECISIONS, add_halts
@@ -133,7 +133,7 @@ def _replayed(
         return
     spec = runs[0].spec  # runs differ only in their parameters
     given = (
-        (spec.loaded.spec, spec.loaded.source, spec.loaded.in_process, spec.loaded.limits),
+        (spec.loaded.spec, spec.loaded.source, spec.loaded.in_process, spec.loaded.timeout),
         [(run.spec.loaded.settings, run.parts) for run in runs],
         [pool.path for pool in spec.pools],
         (spec.budget, spec.repeats, spec.seed, spec.serving),
@@ -178,7 +178,7 @@ _in_worker: list[Making]
 
 
 def _start_worker(
-    policy: tuple[str, str, bool, Limits | None],
+    policy: tuple[str, str, bool, float | None],
     runs: Sequence[tuple[Mapping[str, str], Path]],
     pools: Sequence[Path],
     settings: tuple[int | None, int, int, Serving],
@@ -190,10 +190,11 @@ def _start_worker(
     sys.path[:] = path
     sys.stdout = sys.stderr  # keep a policy's output apart from the results
     opened = [Pool(path) for path in pools]
-    name, source, in_process, limits = policy
+    name, source, in_process, timeout = policy
 
     def load(typed: Mapping[str, str]) -> LoadedPolicy:
-        return host.load(name, typed, source, in_process=in_process, limits=limits)
+        loaded = host.load(name, typed, source, in_process=in_process)
+        return replace(loaded, timeout=timeout)
 
     _in_worker = [
         Making(RunSpec(load(typed), opened, *settings, judge), parts)

@@ -102,6 +102,8 @@ def rerun(
             f"the models' sizes it would be {_listed(judge.usual)}"
         )
     result.layers = ["built-in"] if loaded.builtin else [*host.layers(loaded)]
+    if missing := host.missing_layers(loaded):
+        result.uncounted.append(missing)
     unranked = loaded.policy.unranked or (judge is not None and judge.unranked)
     if unranked != run.unranked:
         result.findings.append(
@@ -121,6 +123,8 @@ def rerun(
         result.findings.append(str(error))
     except UserError as error:
         result.findings.append(f"the policy failed: {error}")
+    except MemoryError:
+        result.findings.append("the rerun takes more memory than the limit")
     _check_known([*recomputed.unshown, *result.unshown], requires, result)
     if not loaded.builtin and (size := carried(loaded.source, loaded.settings)) > MOST_CARRIED:
         result.uncounted.append(

@@ -47,6 +47,16 @@ def test_a_fair_policy_passes_every_check() -> None:
     assert lines == [["ok", name] for name in CHECKS]
 
 
+@pytest.mark.parametrize("how", [[], ["--in-process"]])
+def test_a_policy_that_takes_too_long_is_ended(how: list[str]) -> None:
+    loop = "        while True: sampler.decode(sampler.start(0), tokens=0)\n"
+    head = FAIR.partition("        traces")[0]
+    Path("loop.py").write_text(head + loop)
+    with pytest.raises(UserError) as error:
+        check("loop.py", "--timeout", "0.5", *how)
+    assert str(error.value).startswith("loop.py: took longer than 0.5 s (--timeout) for problem ")
+
+
 def test_a_failure_says_where_and_how_to_see_it_again() -> None:
     code, shown = check("unfair.py", "--in-process")
     assert code == 1

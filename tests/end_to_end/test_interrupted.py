@@ -246,6 +246,26 @@ def test_a_run_has_one_maker_at_a_time(cache: Path) -> None:
     assert "out.partial: an interrupted run; add --resume" in errors
 
 
+@pytest.mark.parametrize("how", [[], ["-j", "2"], ["--in-process"]])
+def test_a_policy_that_takes_too_long_is_ended_and_its_run_can_be_resumed(
+    cache: Path, how: list[str]
+) -> None:
+    quick = "class Quick(Policy):\n    n = 0\n    def solve(self, problem, sampler):\n        "
+    (cache.parent / "sometimes.py").write_text(
+        f"from simulator import Policy\n{quick}while problem.question == 'What is 01?': pass"
+    )
+    words = ["run", "sometimes.py", "--repeats", "2", "-o", "out", "--timeout", "1", *how]
+    for resume in ([], ["--resume"]):
+        code, errors = run(cache, *words, "-p", "n=4", *resume)
+        assert code == 2
+        assert errors == (
+            "error: sometimes.py: took longer than 1 s (--timeout) for problem 01, repeat 0, n=4; "
+            "to continue, repeat the command with: --resume -o out\n"
+        )
+    parts = [path.name for path in (cache.parent / "out.partial" / "parts").glob("*.answers")]
+    assert "000-000000-00000000.answers" in parts
+
+
 def test_two_processes_make_the_same_sample_at_once(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     both = [start(cache, "run", "cons@8", "--repeats", "2", "-o", name) for name in ("a", "b")]

@@ -124,11 +124,18 @@ def test_whatever_a_policy_does_to_its_process_is_one_line(
 
 
 FORGED = """
-import socket, msgpack
+import stat, msgpack
+class Connection:
+    def __init__(self, number):
+        self.number = number
+    def sendall(self, raw):
+        while raw:
+            raw = raw[os.write(self.number, raw):]
 def find():
     for number in range(3, 50):
         try:
-            return socket.socket(fileno=os.dup(number))
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                return Connection(number)
         except OSError:
             continue
 """

@@ -5,8 +5,10 @@ Each attack is tried unconfined as well where it could harm nothing, or it would
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
+import mmap
 import os
 import re
 import signal
@@ -21,13 +23,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pools import T, write_pool
 
 from simulator.errors import PolicyError, UserError
-from simulator.isolation import bubblewrap
+from simulator.isolation import bubblewrap, sandbox
 from simulator.isolation import process as isolated_policy
-from simulator.isolation.host import NoSandbox, fresh, layers, load, output
+from simulator.isolation.host import NoSandbox, fresh, layers, load, missing_layers, output
 from simulator.isolation.interleaved import side_by_side
 from simulator.isolation.limits import Bank, Overdue, interrupted_after
 from simulator.loading import Limits, LoadedPolicy
@@ -194,6 +197,20 @@ ATTACKS = {
     "the host's limits": "__import__('resource').prlimit(HOST, 7, (8, 8))",
     "higher limits": "higher_limits()",
     "more open files than it may": "[open('/dev/null') for _ in range(2000)]",
+    "the host's processors": "os.sched_setaffinity(HOST, os.sched_getaffinity(0))",
+    "its own processors": "os.sched_setaffinity(0, os.sched_getaffinity(0))",
+    "how the host is scheduled": "os.sched_setscheduler(HOST, 0, os.sched_param(0))",
+    "the host's priority": "os.setpriority(os.PRIO_PROCESS, HOST, 0)",
+    "the host's processor time": "time.clock_gettime((HOST ^ -1) << 3 | 2)",
+    "which pages are in memory": "os.preadv(os.open(np.__file__, 0), [bytearray(1)], 0, 8)",
+    "to drop pages": "os.posix_fadvise(os.open(np.__file__, 0), 0, 0, 4)",
+    "pages read from the disk": "__import__('resource').getrusage(0)",
+    "counts of pages": "open('/proc/vmstat').read()",
+    "counts of its own pages": "open('/proc/self/smaps').read()",
+    "what else runs": "open('/proc/loadavg').read()",
+    "what its group uses": "open('/sys/fs/cgroup/memory.stat').read()",
+    "a large file of no use": "open(LARGE, 'rb').read(1)",
+    "a lock": "__import__('fcntl').flock(os.open(np.__file__, 0), 1)",
     "a namespace": "call('unshare', 0x10000000)",
     "a mount": "call('mount', b'none', b'/tmp', b'tmpfs', 0, None)",
     "another root": "os.chroot('/usr')",
@@ -206,6 +223,8 @@ ATTACKS = {
 HELPERS = """
 import ctypes, gc
 libc = ctypes.CDLL(None, use_errno=True)
+def named():
+    import pyarrow.parquet
 def call(name, *arguments):
     result = getattr(libc, name)(*arguments)
     if result < 0:
@@ -312,6 +331,7 @@ def target(pool: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tar
             "UDP": udp.getsockname()[1],
             "ABSTRACT": str(folder),
             "GOLD": 3 * int(GOLD),
+            "LARGE": str(Path(pytest.__file__)),
             "WHAT": json.dumps(ATTACKS),
         }
         before = "\n".join(f"{name} = {value!r}" for name, value in known.items()) + HELPERS
@@ -353,6 +373,19 @@ HARMLESS = (
     "to write beside itself",
     "memory in a file",
     "a signal to the host",
+    "the host's processors",
+    "its own processors",
+    "how the host is scheduled",
+    "the host's priority",
+    "the host's processor time",
+    "which pages are in memory",
+    "to drop pages",
+    "pages read from the disk",
+    "counts of pages",
+    "counts of its own pages",
+    "what else runs",
+    "a large file of no use",
+    "a lock",
     "the pool among its objects",
     "the gold among its objects",
     "the host among its frames",
@@ -386,6 +419,11 @@ ENDLESS = {
         "while True: sampler.start(0)",
         "",
         "took longer than 0.7 s|sent the simulator|MemoryError|RuntimeError",
+    ),
+    "decodes nothing for ever": (
+        "t = sampler.start(4)\nwhile True: sampler.decode(t, tokens=0)",
+        "",
+        "took longer than 0.7 s",
     ),
     "sends half a frame and waits": (
         "sampler._engine._channel.connection.sendall(b'\\x10\\0\\0\\0abc')\ntime.sleep(1000)",
@@ -424,7 +462,7 @@ ENDLESS = {
         "",
         "OSError: .*Too many open files",
     ),
-    "makes pipes for ever": ("while True: os.pipe()", "", "OSError: .*Too many open files"),
+    "makes pipes for ever": ("while True: os.pipe()", "", "PermissionError"),
 }
 
 
@@ -762,6 +800,80 @@ def test_a_run_is_the_same_bytes_held_or_not(folder: Path, pool: Pool, way: str)
     for name in ("limited", "jobs"):
         for table in ("decisions.parquet", "answers.parquet", "summary.json"):
             assert (folder / name / table).read_bytes() == (folder / "plain" / table).read_bytes()
+
+
+# What later processes could find
+
+
+def in_memory(file: Path) -> bool:
+    """Check that all pages of a file are in the kernel's memory."""
+    with file.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size == 0:
+            return True
+        with mmap.mmap(stream.fileno(), size, mmap.MAP_PRIVATE) as mapped:
+            pages = (ctypes.c_ubyte * -(-size // mmap.PAGESIZE))()
+            start = ctypes.c_void_p(np.frombuffer(mapped, np.uint8).ctypes.data)
+            libc = ctypes.CDLL(None, use_errno=True)
+            assert libc.mincore(start, ctypes.c_size_t(size), pages) == 0
+            return all(page & 1 for page in pages)
+
+
+def test_all_that_it_may_read_is_in_memory_when_it_starts(
+    folder: Path, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it could leave numbers for later processes, by which parts of a file it reads."""
+    loaded = load_limited(write("return '1'", "import pydoc_data"))
+    may_read = loaded.policy.process._readable_to_it  # type: ignore[attr-defined]
+    dropped = Path(os.__file__).with_name("pydoc_data") / "topics.py"
+    assert any(dropped.is_relative_to(tree) for tree in may_read.trees)
+    with dropped.open("rb") as stream:
+        os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    if in_memory(dropped):
+        pytest.skip("this file system keeps files in memory")
+    monkeypatch.setattr(sandbox, "_reclaimed", ["pgsteal_file 1"])  # as if the kernel had
+    with fresh(loaded) as again:
+        assert answers(again, pool.problems[0]) == ["1"]
+    assert in_memory(dropped)
+
+
+def test_it_reads_no_files_but_those(folder: Path, pool: Pool, way: str) -> None:
+    """Large files of no use, as static libraries and packages that it does not name, are closed."""
+    solve = (
+        "import glob, sys\nfound = glob.glob(sys.base_prefix + '/lib/**/*.a', recursive=True)\n"
+        "found += glob.glob(sys.base_prefix + '/lib/**/*.whl', recursive=True)\n"
+        "found += [os.path.dirname(np.__path__[0]) + '/pyarrow/__init__.py']\n"
+        "for name in found:\n"
+        "    try: open(name, 'rb').read(1)\n"
+        "    except OSError: continue\n"
+        "    return name\n"
+        "return str(len(found) > 0)"
+    )
+    assert answers(load_limited(write(solve)), pool.problems[0]) == ["True"]
+
+
+def test_it_imports_the_packages_that_its_source_names(folder: Path, pool: Pool, way: str) -> None:
+    before = "import pandas\ndef later():\n    from sklearn.cluster import KMeans\n"
+    loaded = load_limited(write("later()\nreturn str(len(pandas.Series([1, 2])))", before))
+    assert answers(loaded, pool.problems[0]) == ["2"]
+    hidden = "__import__('sk' + 'learn')\nreturn '1'"
+    assert "No module named 'sklearn': of the packages that are installed, a policy that is " in (
+        told(load_limited(write(hidden)), pool)
+    )
+
+
+@pytest.mark.parametrize("lacking", [[], ["seccomp"], ["Landlock"], ["Landlock", "seccomp"]])
+def test_a_process_without_either_list_of_what_is_allowed_proves_nothing(
+    folder: Path, lacking: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded = load_limited(write("return '1'"))
+    has = [each for each in ("Landlock 7", "seccomp") if each.split()[0] not in lacking]
+    monkeypatch.setattr(loaded.policy.process, "layers", ("bubblewrap 0.8.0", *has))  # type: ignore[attr-defined]
+    assert missing_layers(loaded).startswith(
+        f"it ran without {' and '.join(lacking)}, so" if lacking else ""
+    )
+    assert bool(missing_layers(loaded)) == bool(lacking)
+    assert missing_layers(load("cons@4")) == ""
 
 
 def test_it_imports_what_is_installed_and_its_source_can_be_read(

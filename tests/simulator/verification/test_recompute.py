@@ -350,6 +350,17 @@ def test_where_nothing_holds_a_policy_it_is_not_run_and_does_not_count(
     assert verification.badge == "recomputed"
 
 
+def test_without_a_list_of_allowed_calls_a_rerun_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submission = submit(tmp_path, write_policy(tmp_path, FIRST_TWO))
+    monkeypatch.setattr(host, "layers", lambda loaded: ("bubblewrap 0.8.0", "Landlock 7"))
+    verification = verified(submission, run_again=True)
+    assert statuses(verification) == ["passed", "passed", "skipped"]
+    assert verification.steps[2].findings[0].startswith("it ran without seccomp, so its processes ")
+    assert verification.badge == "recomputed"
+
+
 def test_what_a_policy_prints_is_noted_and_cut(tmp_path: Path) -> None:
     source = FIRST_TWO.replace("return", "print('\\x1b[2J' + 'x' * 10_000); return")
     submission = submit(tmp_path, write_policy(tmp_path, source))
