@@ -161,7 +161,7 @@ def main() -> None:
     view = timed("Trade-off: front and lines", lambda: tradeoff.choose(measured))
     chart = timed("Trade-off: picture", lambda: tradeoff_chart.draw(view, log=True))
     timed("Trade-off: picture as Vega-Lite", lambda: as_spec(chart))
-    timed("Trade-off: table as HTML", lambda: as_html(tradeoff.table(view)))
+    timed("Trade-off: tables", lambda: [*map(as_html, tradeoff.tables(view).values())])
     for count in (2, MOST):
         time_compared(library, made_up.entries[:count])
     began = time.perf_counter()

@@ -320,6 +320,31 @@ def replace_file(file: Path, content: bytes, shown: Path | None = None) -> None:
         raise disk_error(error, shown or file) from error
 
 
+def replace_folder(folder: Path, content: Mapping[str, bytes], staging: Path) -> None:
+    """Write a folder's files whole or not at all, in place of anything that exists.
+
+    It is prepared in the folder `staging`, on the same disk. Without content, it is removed.
+    """
+    before = staging.with_name(f"{staging.name}.before")
+    try:
+        if content:
+            staging.mkdir()
+            for name, each in content.items():
+                (staging / name).write_bytes(each)
+        if folder.is_symlink() or folder.exists():
+            folder.rename(before)
+        if content:
+            staging.rename(folder)
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    finally:
+        for left in (staging, before):
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)
+
+
 def make_folders(path: Path) -> list[Path]:
     """Make a folder and its parents; return those that were missing, the innermost first."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]

@@ -238,11 +238,11 @@ def _only(opened: OpenRun, names: set[str]) -> OpenRun:
         return pq.ParquetFile(pa.BufferReader(sink.getvalue()))
 
     run = replace(opened.run, pools=tuple(p for p in opened.run.pools if p.name in names))
-    return OpenRun(
-        run,
-        opened.summary,
-        part(opened.decisions, DECISIONS_FILE),
-        part(opened.answers, ANSWERS_FILE),
+    return replace(
+        opened,
+        run=run,
+        decisions=part(opened.decisions, DECISIONS_FILE),
+        answers=part(opened.answers, ANSWERS_FILE),
     )
 
 

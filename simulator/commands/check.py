@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PROBLEMS, REPEATS = 4, 2
 """Default number of problems to replay, and of repeats of each."""
 
+TRACES = 48
+"""Default number of traces of a problem of the generated pool."""
+
 
 @click.command(
     epilog="\b\nExamples:\n  deepprune-sim check my_policy.py\n"
@@ -46,7 +49,13 @@ PROBLEMS, REPEATS = 4, 2
     shell_complete=completion.parameters,
     help="Set a parameter.",
 )
-@click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces per problem.")
+@click.option(
+    "-n",
+    "--budget",
+    type=click.IntRange(min=1, max=4096),
+    help="Traces per problem; a generated pool then has as many. [default: the policy's own, else "
+    "512; at most all in the pool, which is 48 for the generated one]",
+)
 @click.option(
     "--problems",
     type=click.IntRange(min=1),
@@ -103,8 +112,8 @@ def check(
       labels       it treats answer classes as names, not as numbers
 
     Passing is no proof: a policy may still break the rules on other replays.
-    Check it on the pools it is meant for (-d), with more problems and repeats
-    and another --seed, and read its code.
+    Check it on the pools it is meant for (-d), with the run's budget (-n), with
+    more problems and repeats and another --seed, and read its code.
 
     The exit code is 1 if a check fails.
     """  # noqa: D301  (\b keeps click from wrapping)
@@ -121,7 +130,7 @@ def check(
     loaded = replace(points[0].loaded, timeout=timeout)
     requires = frozenset(loaded.policy.requires)
     findings = []
-    with _pool(pattern, cache) as pool, stages_shown() as stage:
+    with _pool(pattern, cache, budget or TRACES) as pool, stages_shown() as stage:
         pool.require(requires - {"judge"}, loaded.name)
         chosen = range(repeats) if repeat is None else range(repeat, repeat + 1)
         cases = _cases(pool, loaded, budget, problem, problems, chosen)
@@ -146,7 +155,8 @@ def check(
             }
         )
     else:
-        print_wrapped(f"{policy} on {len(cases)} replays of {pool.name}{_where(loaded, kept_by)}")
+        what = f"{policy} on {len(cases)} replays of {pool.name} with {cases[0].budget} traces"
+        print_wrapped(what + _where(loaded, kept_by))
         for finding in findings:
             _show(finding, CHECKS[finding.check], again, every)
     ctx.exit(1 if failed else 0)
@@ -162,8 +172,11 @@ def _where(loaded: LoadedPolicy, kept_by: str | None) -> str:
 
 
 @contextmanager
-def _pool(pattern: str | None, cache: Path | None) -> Iterator[Pool]:
-    """Open the pool given by `pattern`, or a temporary generated one with every signal."""
+def _pool(pattern: str | None, cache: Path | None, traces: int) -> Iterator[Pool]:
+    """Open the pool given by `pattern`, or a temporary generated one with every signal.
+
+    `traces` is the number of traces of its problems.
+    """
     from simulator.generated.cells import Size, select_cells
     from simulator.generated.pools import make_pool, pool_folder
     from simulator.pools.folders import cache_folder, find_pools
@@ -177,7 +190,7 @@ def _pool(pattern: str | None, cache: Path | None) -> Iterator[Pool]:
         return
     with TemporaryDirectory() as folder:
         cell = select_cells(["deepseek*/aime25"])[0]
-        size = Size("check", aime_problems=6, gpqa_problems=6, traces=48, shrink=10)
+        size = Size("check", aime_problems=6, gpqa_problems=6, traces=traces, shrink=10)
         make_pool(Path(folder), cell, size, text=True)
         yield Pool(pool_folder(Path(folder), cell))
 

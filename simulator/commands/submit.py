@@ -70,6 +70,7 @@ def submit(
     options you leave out.
     """
     from simulator.errors import UserError
+    from simulator.submissions.badges import LEAST_REPEATS, too_few
     from simulator.submissions.hub_upload import check_repository, open_pull_request
     from simulator.submissions.packing import internal_imports, pack, write_bundle, write_folder
 
@@ -107,11 +108,14 @@ def submit(
                 "place": place,
                 "synthetic": recorded.synthetic,
                 "unranked": recorded.unranked,
+                "repeats": recorded.repeats,
                 "bytes": sum(map(len, packed.content.values())),
             }
         )
         return
     click.echo(then)
+    if recorded.repeats < LEAST_REPEATS:
+        click.echo(f"It has {too_few(recorded.repeats)}.")
     if recorded.synthetic:
         click.echo("Its traces are generated, so the leaderboard marks it as synthetic.")
     if recorded.unranked:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
-    help="Seed of the second rerun. [default: an unpredictable one]",
+    help="Seed of the verifier's own replays. [default: an unpredictable one]",
 )
 @click.option(
     "--timeout",
@@ -88,12 +88,14 @@ def verify(
     \b
       well-formed  the files follow the submission format, none missing or added
       recomputed   every metric is recomputed from the decisions and the pool
-      rerun        the policy is rerun and compared row by row, rerun with another
-                   seed, and put through the checks of `deepprune-sim check`
+      rerun        the policy is rerun and compared row by row, replayed 64 times
+                   with another seed, and on every problem in disguise, which makes
+                   the checks of `deepprune-sim check` with the run's own budget
 
     A policy file runs in a process without access to the pools or the disk. The result is written
     to verification.json beside the submission. It sets the badge: verified, recomputed,
-    self-reported, synthetic or withdrawn, or none if anything is wrong.
+    self-reported, synthetic or withdrawn, or none if anything is wrong. The replays with the
+    other seed are kept in the folder verified/ beside it; boards show and rank by their figures.
 
     An earlier verification of the same files stands if a step cannot be made here, as without the
     pool, or is left out. Corrected metadata needs no rerun. A badge that changes is told.
@@ -220,9 +222,9 @@ def _show(outcome: Outcome) -> None:
             for each in (entry, given)
         )
         print_wrapped(
-            f"{entry['pool']}, seed {entry['seed']}: accuracy {accuracy:.1%} "
-            f"(submitted {given_accuracy:.1%}), {tokens:,.0f} tokens a problem "
-            f"(submitted {given_tokens:,.0f})",
+            f"{entry['pool']}: accuracy {accuracy:.1%}, {tokens:,.0f} tokens a problem in "
+            f"{entry['repeats']} repeats of the verifier's seed {entry['seed']} (submitted: "
+            f"{given_accuracy:.1%}, {given_tokens:,.0f})",
             " " * 15,
         )
     if found.layers:

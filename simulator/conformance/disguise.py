@@ -1,59 +1,82 @@
-"""Problems in disguise: properties that must not influence a fair policy are changed.
+"""Problems in disguise: what must not influence a fair policy is changed, all at once.
 
-A policy that has memorized a benchmark has to recognize the problem, or the number of the correct
-answer class. Every problem is therefore also replayed with its answer classes renumbered, and with
-an id and a question that exist nowhere else. These replays are made among the others, with the
-run's own budget, in an unpredictable repeat.
+Verification replays every problem in two disguises, with the run's own budget, in unpredictable
+repeats of an unpredictable seed. In one, everything that the replay had not revealed is made up,
+answer classes are renumbered, and signals that the policy does not declare are missing. In the
+other, the question exists nowhere else, so that a table of answers has no entry for it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence, Set
 
 import numpy as np
 
 from simulator.arrays import Ints32
-from simulator.conformance.variants import relabelled, with_question
+from simulator.conformance.variants import Revealed, relabelled, scrambled, stripped, with_question
 from simulator.pools.pool import StoredProblem
 
+CHANGES = {
+    "requires": "on a pool with only the signals that it declares",
+    "labels": "with its answer classes renumbered",
+    "look-ahead": "with other data after what it had seen",
+}
+"""Changes of a disguised problem, by the check of `check` that makes the same, and their names."""
 
-@dataclass(frozen=True)
-class Disguise:
-    """A disguised problem, as the policy sees it.
 
-    Attributes
+def new_numbers(problem: StoredProblem, rng: np.random.Generator) -> Ints32:
+    """Draw a new number for each answer class, shape (classes,); all differ from the old ones."""
+    count = len(problem.class_texts)
+    by = int(rng.integers(1, count)) if count > 1 else 0
+    return np.roll(np.arange(count, dtype=np.int32), by)
+
+
+def disguised(
+    problem: StoredProblem,
+    revealed: Revealed,
+    signals: Set[str],
+    names: Ints32,
+    seed: int,
+    changes: Collection[str] = tuple(CHANGES),
+) -> StoredProblem:
+    """Change a problem in ways that a fair policy cannot notice.
+
+    Parameters
     ----------
     problem
-        The problem to replay; the order of its traces is that of the original.
-    alias
-        The text that the shown id is derived from; None for the problem's own id.
+        The problem.
+    revealed
+        What the replay to compare with revealed of it.
+    signals
+        The signals that the policy declares.
     names
-        The new number of each answer class, shape (classes,); None for the original numbers.
+        The new number of each answer class.
+    seed
+        Seed of what is made up.
+    changes
+        The changes to make, among `CHANGES`.
     """
+    if "requires" in changes:
+        problem = stripped(problem, signals)
+    if "labels" in changes:
+        problem = relabelled(problem, names)
+    if "look-ahead" in changes:
+        problem = scrambled(problem, revealed, np.random.default_rng(seed))
+    return problem
 
-    problem: StoredProblem
-    alias: str | None = None
-    names: Ints32 | None = None
 
+def as_new(problem: StoredProblem, rng: np.random.Generator) -> StoredProblem:
+    """Return a problem with a question that exists nowhere else.
 
-def disguises(problem: StoredProblem, rng: np.random.Generator) -> list[Disguise]:
-    """Make a problem's disguises: one with renumbered answer classes, and one as a new problem.
-
-    A problem with a single answer class has only the latter.
+    It consists of random words of the pool's questions; a pool without questions keeps none.
     """
-    made = []
-    if (count := len(problem.class_texts)) > 1:
-        names = np.roll(np.arange(count, dtype=np.int32), int(rng.integers(1, count)))
-        made.append(Disguise(relabelled(problem, names), names=names))
-    shown = with_question(problem, _other_question(problem, rng))
-    return [*made, Disguise(shown, alias=rng.bytes(16).hex())]
+    return with_question(problem, _other_question(problem, rng))
 
 
 def _other_question(problem: StoredProblem, rng: np.random.Generator) -> str | None:
-    """Make up a question from random words of the pool's questions; None if there is none."""
     if problem.question is None:
         return None
-    words = [
+    words: Sequence[str] = [
         word for each in problem.pool.problems for word in (each.question or "").split() or [""]
     ]
     return " ".join(rng.choice(words, size=len(problem.question.split()) + 1).tolist())

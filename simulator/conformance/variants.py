@@ -154,8 +154,8 @@ def stripped(problem: StoredProblem, signals: Set[str]) -> StoredProblem:
 
 
 def with_question(problem: StoredProblem, question: str | None) -> StoredProblem:
-    """Return the problem with another question; both share the cached data of its traces."""
-    return _Derived(**_with(problem, question=question, prepared=problem.prepared))
+    """Return the problem with another question."""
+    return _Derived(**_with(problem, question=question))
 
 
 def _longer(problem: StoredProblem, revealed: Revealed, rng: np.random.Generator) -> Ints:

@@ -147,13 +147,13 @@ class PolicyProcess:
             self._served(STARTING, lambda channel: self._load(channel, settings))
         self._refuse_readable(engine.problem.pool.path)
         told = [problem.id, problem.question, problem.answer_kind]
-        seed = [int(word) for word in sampler._seed]
+        words = [int(word) for word in sampler._words]
 
         def send(channel: Channel) -> Answering:
             answering = Answering(self, channel, EngineHost(engine))
             began = time.monotonic()
             channel.require_silence()
-            channel.send("solve", self._numbers[key], told, engine.budget, seed)
+            channel.send("solve", self._numbers[key], told, engine.budget, words)
             answering.left -= time.monotonic() - began
             return answering
 

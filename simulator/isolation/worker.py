@@ -145,7 +145,7 @@ def _solve(
     number: int,
     problem: list[Any],
     budget: int,
-    seed: list[int],
+    words: list[int],
 ) -> list[Any]:
     import numpy as np
 
@@ -158,7 +158,7 @@ def _solve(
     loaded = policies[number]
     engine = RemoteEngine(channel, budget)
     try:
-        answer = solve(loaded.policy, Problem(*problem), Sampler(engine, seed), loaded.file)
+        answer = solve(loaded.policy, Problem(*problem), Sampler(engine, words), loaded.file)
     except PolicyError:
         raise
     except BaseException as error:  # can only come from the policy itself

@@ -17,7 +17,8 @@ Answer = np.int32 | str | None
 class Problem:
     """A problem as a policy sees it.
 
-    `id` is opaque and the same in every repeat. `question` is None if the pool has none.
+    `id` is opaque: it names the repeat, not the problem, and is the same for every problem of a
+    repeat. `question` is None if the pool has none.
     `answer_kind` is `math`, `choice` or `text`.
     """
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from simulator.arrays import Array, Bools, Floats, Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
+from simulator.policy.random_numbers import generator
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import NEVER, StopRule, check_rule
 from simulator.signals import TOKEN_SIGNALS, unknown_signal
@@ -203,19 +204,26 @@ class Sampler:
     ----------
     budget
         Number of traces that may be started on this problem.
+
+    Parameters
+    ----------
+    engine
+        The engine that it drives.
+    words
+        Numbers that `rng` follows from.
     """
 
-    def __init__(self, engine: VisibleEngine, seed: Sequence[int]) -> None:
+    def __init__(self, engine: VisibleEngine, words: Sequence[int]) -> None:
         self._engine = engine
-        self._seed = seed
+        self._words = words
         self._rng: np.random.Generator | None = None
         self.budget = engine.budget
 
     @property
     def rng(self) -> np.random.Generator:
-        """Random generator, seeded by run, problem and repeat."""
+        """Random generator: the same numbers for every problem of a repeat. It cannot spawn."""
         if self._rng is None:
-            self._rng = np.random.default_rng(self._seed)
+            self._rng = generator(self._words)
         return self._rng
 
     @property

@@ -47,7 +47,8 @@ def replay(
     repeats
         Numbers of the repeats to replay, in order; each draws its own order of traces.
     seed
-        Seed of trace orders and `sampler.rng`, together with problem and repeat.
+        Seed of trace orders, together with problem and repeat, and of `sampler.rng`, together with
+        the repeat alone.
     serving
         Model of the clock.
     judge
@@ -100,21 +101,23 @@ def replaying(
     seed: int,
     serving: Serving,
     judge: ReplayJudge | None = None,
-    alias: str | None = None,
 ) -> Replaying:
     """Replay like `replay`, but as a generator whose caller runs the policy.
 
-    `alias` replaces the problem's id when the id shown to the policy is derived.
+    Of seed and problem's id, the policy is told neither. Its random numbers and the id that it is
+    shown follow from seed and repeat alone, or they would be a name of the problem that stays the
+    same however the problem is disguised.
     """
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
-    name = _opaque("problem", seed, alias or problem.problem_id).hex()[:16]
-    shown = Problem(name, problem.question, problem.answer_kind)
     recorder = Recorder(problem)
     grader = Grader(problem, loaded.file)
     for repeat, order in zip(repeats, orders(problem, budget, repeats, seed, key), strict=True):
         engine = Engine(problem, order, serving, judge)
-        entropy = _opaque("random numbers", seed, problem.problem_id, repeat)
-        sampler = Sampler(engine, np.frombuffer(entropy, dtype="<u4").tolist())
+        shown = Problem(
+            _opaque("problem", seed, repeat).hex()[:16], problem.question, problem.answer_kind
+        )
+        words = np.frombuffer(_opaque("random numbers", seed, repeat), dtype="<u4").tolist()
+        sampler = Sampler(engine, words)
         try:
             answer = yield Asked(shown, sampler, engine, repeat)
             engine.answered = True

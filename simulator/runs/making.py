@@ -169,7 +169,7 @@ def name_folder(folder: Path) -> None:
 def provenance(began: float, command: Sequence[str], jobs: int, resumed: bool) -> dict[str, Any]:
     """Return the fields of `run.json` that do not identify a run; `began` is a `time.time()`."""
     return {
-        "versions": _versions(),
+        "versions": installed_versions(),
         "command": list(command),
         "started_at": datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
         "wall_seconds": round(time.time() - began, 3),
@@ -271,6 +271,7 @@ def _json(value: Mapping[str, Any]) -> str:
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that figures depend on."""
     packages = ("deepprune-sim", "numpy", "pyarrow", "scipy", "math-verify")
     return {"python": sys.version.split()[0]} | {name: version(name) for name in packages}

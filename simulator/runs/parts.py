@@ -12,14 +12,15 @@ import json
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from io import BytesIO
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from types import ModuleType
+from typing import Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from simulator.isolation import host
 from simulator.isolation.children import die_with, sigint_blocked
@@ -242,40 +243,56 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
 
 
 def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
-    """Merge the parts into the run's two Parquet files.
+    """Merge the parts into the run's two Parquet files."""
+    totals: dict[int, Totals] = {}
+    with RunTables(partial / DECISIONS_FILE, partial / ANSWERS_FILE) as tables:
+        for task in tasks:
+            part = partial / "parts" / task.name
+            pool = totals.setdefault(task.pool, Totals())
+            decisions = _read_part(part.with_name(f"{task.name}.decisions"))
+            metadata = decisions.schema.metadata or {}  # a part of an older version has none
+            add_halts(pool.rule_halts, json.loads(metadata.get(RULE_HALTS, "{}")))
+            answers = _read_part(part.with_name(f"{task.name}.answers"))
+            pool.add(answers)
+            tables.add(decisions, answers)
+    return totals
+
+
+class RunTables:
+    """The Parquet files of a run, to which parts are added in the order of `tasks_of`.
 
     Decisions have one row group per part. The few answers of a part share a row group with others,
     because reading a row group takes as long as reading thousands of rows.
     """
-    totals: dict[int, Totals] = {}
-    waiting: list[pa.Table] = []
-    with (
-        parquet_writer(partial / DECISIONS_FILE, DECISIONS) as decisions,
-        parquet_writer(partial / ANSWERS_FILE, ANSWERS) as answers,
-    ):
-        for task in tasks:
-            part = partial / "parts" / task.name
-            pool = totals.setdefault(task.pool, Totals())
-            rows = _read_part(part.with_name(f"{task.name}.decisions"))
-            if len(rows):
-                decisions.write_table(rows, row_group_size=len(rows))
-            metadata = rows.schema.metadata or {}  # a part of an older version has none
-            add_halts(pool.rule_halts, json.loads(metadata.get(RULE_HALTS, "{}")))
-            rows = _read_part(part.with_name(f"{task.name}.answers"))
-            pool.add(rows)
-            waiting.append(rows)
-            if sum(map(len, waiting)) >= ROWS_PER_PART:
-                _write_together(answers, waiting)
-                waiting = []
-        if waiting:
-            _write_together(answers, waiting)
-    return totals
 
+    def __init__(self, decisions: Path | BytesIO, answers: Path | BytesIO) -> None:
+        self._waiting: list[pa.Table] = []
+        with ExitStack() as stack:
+            self._decisions = stack.enter_context(parquet_writer(decisions, DECISIONS))
+            self._answers = stack.enter_context(parquet_writer(answers, ANSWERS))
+            self._opened = stack.pop_all()
 
-def _write_together(file: pq.ParquetWriter, tables: Sequence[pa.Table]) -> None:
-    """Write tables as one row group."""
-    rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    file.write_table(rows, row_group_size=len(rows))
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._opened:
+            if error[0] is None and self._waiting:
+                self._write_answers()
+
+    def add(self, decisions: pa.Table, answers: pa.Table) -> None:
+        """Add the rows of one part."""
+        if len(decisions):
+            self._decisions.write_table(decisions, row_group_size=len(decisions))
+        self._waiting.append(answers)
+        if sum(map(len, self._waiting)) >= ROWS_PER_PART:
+            self._write_answers()
+
+    def _write_answers(self) -> None:
+        """Write the waiting answers as one row group."""
+        rows = pa.concat_tables(self._waiting).unify_dictionaries().combine_chunks()
+        self._answers.write_table(rows, row_group_size=len(rows))
+        self._waiting = []
 
 
 def _read_part(path: Path) -> pa.Table:

@@ -27,7 +27,8 @@ class RunResult:
 
     `settings` names the parameters that were set for the run. `serving` is its serving model, as
     options of `run`, empty for the default. Accuracies and reductions are fractions. `metrics`
-    contains only metrics measured in the run.
+    contains only metrics measured in the run. `sweep_settings` is the number of settings that were
+    tried on these problems in the run's sweep; None for a run made alone.
     """
 
     run: str
@@ -52,6 +53,7 @@ class RunResult:
     command: str | None
     started_at: str | None
     wall_seconds: float | None
+    sweep_settings: int | None = None
 
     def value(self, name: str) -> float | None:
         """Return the value of the metric `name`, or None if the run did not measure it."""
@@ -112,6 +114,9 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 command=_command(run.fields.get("command")),
                 started_at=run.optional("started_at", str),
                 wall_seconds=run.optional("wall_seconds", float),
+                sweep_settings=run.object("sweep").get("settings", int, least=1)
+                if "sweep" in run.fields
+                else None,
             )
         )
     if not results:

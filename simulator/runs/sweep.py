@@ -2,7 +2,8 @@
 
 A sweep is a folder with a run for each setting, and `sweep.json`, which is written last: a folder
 without it is not a complete sweep. The runs are made together, problem by problem
-(`simulator.runs.parts`), and each has the same bytes as if it were made alone.
+(`simulator.runs.parts`), and each has the same bytes as if it were made alone. Only its `run.json`
+also says of how many settings it is one, as the best of many looks better than it is.
 """
 
 from __future__ import annotations
@@ -184,7 +185,8 @@ def make_sweep(
     """Replay every setting and write a sweep to `folder`; parameters as in `runs.make_run`.
 
     With `resume`, finished runs are kept, interrupted ones are continued, and missing ones are
-    made. This works for an interrupted sweep, and for a complete one if the grid has more values.
+    made. This works for an interrupted sweep, and for a complete one if the grid has more values;
+    all its runs then name the larger number of settings.
 
     Returns
     -------
@@ -223,9 +225,13 @@ def make_sweep(
             jobs,
             lambda done, total: progress(ready + done, ready + total),
         )
-        together = {"sweep_runs": len(sweep.specs)}
+        tried = {"sweep": {"settings": len(sweep.specs)}}
         for name, spec in missing:
-            finish_run(spec, partial / name, provenance(began, command, jobs, resumed) | together)
+            finish_run(spec, partial / name, provenance(began, command, jobs, resumed) | tried)
+        for name in sweep.folders:  # those made before may name a smaller grid
+            record = json.loads((partial / name / RUN_FILE).read_text(encoding="utf-8"))
+            if record.get("sweep") != tried["sweep"]:
+                write_json(partial / name / RUN_FILE, record | tried)
         write_json(partial / SWEEP, sweep.identity | {"runs": sweep.folders})
         name_folder(folder)
     return [

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import errno
 import json
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from simulator.errors import UserError
 from simulator.runs.format import RUN_FILE
-from simulator.storage import JsonObject, disk_error, replace_file
-from simulator.submissions.files import METADATA, VERIFICATION, Files, verifiers_place
+from simulator.storage import JsonObject, disk_error, replace_file, replace_folder
+from simulator.submissions.files import (
+    METADATA,
+    VERIFICATION,
+    VERIFIED,
+    Files,
+    verifiers_place,
+)
 from simulator.submissions.metadata import NAMING, Metadata, read_metadata
 from simulator.submissions.strict_json import Refused, parse_object
 
-FORMAT = 1
+FORMAT = 2
 """Version of `verification.json`."""
+
+LEAST_REPEATS = 64
+"""Fewest repeats of a verified run, and the number of repeats of the verifier's own.
+
+A run of one repeat with the best of 250 seeds is ten points better than its method.
+"""
 
 STEPS = ("well-formed", "recomputed", "rerun")
 
 Status = Literal["passed", "failed", "skipped"]
 
 BADGES = {
-    "verified": "recomputed from its decisions, and its policy run again with the same outcome",
+    "verified": "64 repeats or more, its policy run again with the same outcome, and its figures "
+    "those of the verifier's own replays, with a seed that nobody could pick",
     "recomputed": "every figure follows from its decisions and the pool",
     "self-reported": "nothing of it has been checked yet",
     "reported": "taken from a publication, not replayed",
@@ -48,9 +62,11 @@ class Step:
 class Verification:
     """Result of verifying a submission.
 
-    `sha256` holds the hashes of the files that figures depend on; `pools` and `other_seed` hold
-    figures by pool; `layers` names the sandbox's layers around the policy in the rerun; `told` is
-    the metadata that the verifier saw.
+    `sha256` holds the hashes of the files that figures depend on; `pools` holds the submitted
+    figures by pool, and `other_seed` those of the verifier's own run; `layers` names the sandbox's
+    layers around the policy in the rerun; `told` is the metadata that the verifier saw. `verified`
+    holds the files of the verifier's own run, which are kept beside the submission, and
+    `verified_sha256` their hashes; both are empty without one.
     """
 
     submission: str
@@ -60,6 +76,8 @@ class Verification:
     pools: Sequence[Mapping[str, Any]] = ()
     other_seed: Sequence[Mapping[str, Any]] = ()
     layers: Sequence[str] = ()
+    verified: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    verified_sha256: Mapping[str, str] = field(default_factory=dict)
     verified_at: str = ""
     seconds: float = 0.0
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -72,7 +90,17 @@ class Verification:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the content of `verification.json`."""
-        return {"format": FORMAT, **asdict(self)}
+        fields = asdict(replace(self, verified={}))
+        del fields["verified"]
+        return {"format": FORMAT, **fields}
+
+
+def too_few(repeats: int) -> str:
+    """Tell that a run has fewer repeats than a verified one, and the remedy."""
+    return (
+        f"too few repeats ({repeats}) for the badge verified, as their seed could be picked; run "
+        f"again with --repeats {LEAST_REPEATS}"
+    )
 
 
 def decide_badge(steps: Sequence[Step], *, synthetic: bool, withdrawn: bool) -> str | None:
@@ -92,6 +120,10 @@ def decide_badge(steps: Sequence[Step], *, synthetic: bool, withdrawn: bool) -> 
 def write_verification(path: Path, verification: Verification) -> Path:
     """Write `verification.json` in a submission's folder, or beside a bundle; return its path.
 
+    The verifier's own run, if there is one, is written to the folder `verified` (beside a bundle:
+    `<name>.verified`), in place of an earlier one, which is kept only if `verified_sha256` alone is
+    given. Until both are written, it does not count.
+
     Raises
     ------
     UserError
@@ -103,6 +135,9 @@ def write_verification(path: Path, verification: Verification) -> Path:
     text = json.dumps(verification.as_dict(), indent=2, ensure_ascii=True, allow_nan=False)
     if target.is_dir() and not target.is_symlink():
         raise disk_error(IsADirectoryError(errno.EISDIR, "is a folder"), target)
+    if verification.verified or not verification.verified_sha256:
+        staging = path.resolve().with_name(f".{path.resolve().name}.{uuid.uuid4().hex[:8]}.tmp")
+        replace_folder(verifiers_place(path, VERIFIED), verification.verified, staging)
     replace_file(target, f"{text}\n".encode())  # replaces a link, too
     return target
 
@@ -145,19 +180,14 @@ def read_verification(content: bytes) -> Verification | None:
 def badge_of(files: Files) -> str | None:
     """Return the badge that follows from a submission's own files; None if they are not valid.
 
-    A `verification.json` counts only if it is of exactly these files, apart from what is told about
-    the method. The keeper of the board has to ensure that a verifier wrote it, not the submitter.
+    A `verification.json` counts as in `counted`, and if the verifier saw the same name.
     """
     metadata, _ = read_metadata(files.content.get(METADATA, b""))
     if metadata is None:
         return None
     try:
-        recorded = _recorded(files)
-        if (
-            recorded is not None
-            and recorded.sha256 == files.sha256
-            and is_named(recorded, metadata)
-        ):
+        recorded = counted(files)
+        if recorded is not None and is_named(recorded, metadata):
             return badge_from(recorded.steps, files, metadata)
         return badge_from([Step("well-formed", "passed")], files, metadata)
     except Refused:
@@ -192,16 +222,26 @@ def is_named(recorded: Verification, metadata: Metadata) -> bool:
 def verified_at(files: Files) -> str | None:
     """Return the time at which exactly these files were verified; None if they were not."""
     try:
-        recorded = _recorded(files)
+        recorded = counted(files)
     except Refused:
         return None
-    matches = recorded is not None and recorded.sha256 == files.sha256
-    return recorded.verified_at if recorded is not None and matches else None
+    return recorded.verified_at if recorded is not None else None
 
 
-def _recorded(files: Files) -> Verification | None:
+def counted(files: Files) -> Verification | None:
+    """Return the `verification.json` that counts for these files; None without one.
+
+    It counts only if it has the hashes of exactly these files, apart from what is told about the
+    method. The keeper of the board has to ensure that a verifier wrote it, not the submitter.
+
+    Raises
+    ------
+    Refused
+        It is not valid JSON.
+    """
     content = files.content.get(VERIFICATION)
-    return None if content is None else read_verification(content)
+    recorded = None if content is None else read_verification(content)
+    return recorded if recorded is not None and recorded.sha256 == files.sha256 else None
 
 
 def rerun_passed(files: Files, badge: str | None) -> bool:
@@ -209,8 +249,8 @@ def rerun_passed(files: Files, badge: str | None) -> bool:
 
     `badge` is that of the files (`badge_of`).
     """
-    if badge not in ("verified", "synthetic") or verified_at(files) is None:
+    if badge not in ("verified", "synthetic"):
         return False
-    recorded = _recorded(files)
+    recorded = counted(files)
     passed = [each.step for each in recorded.steps if each.status == "passed"] if recorded else []
     return set(STEPS) <= set(passed)

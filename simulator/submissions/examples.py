@@ -26,7 +26,7 @@ from simulator.runs.spec import RunSpec
 from simulator.submissions.packing import pack, slug_of, write_folder
 
 DATE = date(2026, 11, 22)
-REPEATS = 4
+REPEATS = 64
 BUDGET = 32
 """Number of traces of each problem of a small cell."""
 

@@ -70,11 +70,11 @@ def _one(outcome: Told) -> str:
     if outcome.kept:
         return "\n".join(lines) + "\n"
     if verification.pools:
-        lines += ["", "| pool | accuracy, % [95%] | tokens a problem | reduction, % |"]
+        lines += ["", "| submitted | accuracy, % [95%] | tokens a problem | reduction, % |"]
         lines += ["|---|---|---|---|"]
         lines += [_figures(entry) for entry in verification.pools]
     if verification.other_seed:
-        lines += ["", "| with the verifier's seed | accuracy | tokens | reduction |"]
+        lines += ["", "| with the verifier's seed, as it is ranked | accuracy | tokens | reduction |"]
         lines += ["|---|---|---|---|"]
         lines += [_figures(entry) for entry in verification.other_seed]
     return "\n".join(lines) + "\n"

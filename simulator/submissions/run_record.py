@@ -18,6 +18,7 @@ MAX_BUDGET = 1_000_000
 MAX_POOLS = 100
 MAX_PARAMETERS = 200
 MAX_SEED = 2**63
+MAX_SETTINGS = 1_000_000
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._+@-]{0,127}"
 POOL_NAME = re.compile(rf"{_PART}/{_PART}/{_PART}")
@@ -38,7 +39,10 @@ class RecordedPool:
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """The inputs of a submitted run; `judge` is the judge's identity, None without one."""
+    """The inputs of a submitted run; `judge` is the judge's identity, None without one.
+
+    `sweep_settings` is the number of settings of its sweep; None for a run made alone.
+    """
 
     policy: str
     class_name: str
@@ -53,6 +57,7 @@ class RecordedRun:
     serving: Serving
     judge: Mapping[str, Any] | None
     pools: tuple[RecordedPool, ...]
+    sweep_settings: int | None = None
 
     @property
     def synthetic(self) -> bool:
@@ -111,6 +116,9 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
         serving=_serving(top.object("serving")),
         judge=judge,
         pools=pools,
+        sweep_settings=top.object("sweep").get("settings", int, 1, MAX_SETTINGS)
+        if "sweep" in fields
+        else None,
     )
 
 

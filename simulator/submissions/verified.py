@@ -1,34 +1,63 @@
-"""The folder `verified/` of a submission: the verifier's own replays, as a run."""
+"""The verifier's own run of a submission, kept beside it in the folder `verified`.
+
+It is a run like any other, with a seed that nobody could know beforehand (`read_results` and
+`read_problem_sums` read it). Boards show and rank by its figures.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from simulator.runs.format import FILES
 from simulator.storage import file_sha256
-from simulator.submissions.files import VERIFICATION
-from simulator.submissions.strict_json import Refused, parse_object
+from simulator.submissions.badges import counted
+from simulator.submissions.files import (
+    LIMITS,
+    VERIFICATION,
+    VERIFIED,
+    Files,
+    read_files,
+    verifiers_place,
+)
+from simulator.submissions.strict_json import Refused
 
-VERIFIED_FOLDER = "verified"
 
+def verified_folder(path: Path, files: Files | None = None) -> Path | None:
+    """Return the folder of the verifier's own run of a submission; None if there is none.
 
-def verified_folder(path: Path) -> Path | None:
-    """Return the folder of the verifier's own replays of the submission in `path`.
-
-    None if there is none, or if any of its files is not the one whose hash `verification.json` has.
+    It counts only if its files have exactly the hashes in a `verification.json` that counts for the
+    submission's files. These are read from `path`, a folder or a bundle, unless given as `files`.
     """
-    folder = path / VERIFIED_FOLDER
-    try:
-        if folder.is_symlink() or not folder.is_dir():
-            return None
-        recorded = parse_object((path / VERIFICATION).read_bytes(), VERIFICATION)
-        hashes = recorded.get("verified_sha256")
-        if not isinstance(hashes, dict) or set(hashes) != set(FILES):
-            return None
-        for name in FILES:
-            file = folder / name
-            if file.is_symlink() or file_sha256(file) != hashes[name]:
-                return None
-    except (OSError, Refused):
+    folder = verifiers_place(path, VERIFIED)
+    if folder.is_symlink() or not folder.is_dir():
         return None
-    return folder
+    files = read_files(path) if files is None else files
+    beside = verifiers_place(path, VERIFICATION)
+    if not path.is_dir() and beside.is_file() and not beside.is_symlink():
+        with beside.open("rb") as file:
+            content = file.read(LIMITS[VERIFICATION])
+        files = replace(files, content={**files.content, VERIFICATION: content})
+    try:
+        recorded = counted(files)
+    except Refused:
+        return None
+    hashes = recorded.verified_sha256 if recorded is not None else {}
+    return folder if _has(folder, hashes) else None
+
+
+def _has(folder: Path, hashes: Mapping[str, object]) -> bool:
+    """Check that a folder holds plain files with these hashes, those of a run, and nothing else."""
+    try:
+        if not {*FILES} == {*hashes} == {each.name for each in folder.iterdir()}:
+            return False
+        return all(
+            not file.is_symlink()
+            and file.is_file()
+            and file.stat().st_size <= LIMITS[file.name]
+            and file_sha256(file) == hashes[file.name]
+            for file in (folder / name for name in FILES)
+        )
+    except OSError:
+        return False

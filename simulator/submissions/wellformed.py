@@ -32,8 +32,12 @@ characters, line ends that only some programs know, and changes of writing direc
 
 @dataclass(frozen=True)
 class OpenRun:
-    """A run whose form is checked; `decisions` and `answers` are open, not yet read."""
+    """A run whose form is checked; `decisions` and `answers` are open, not yet read.
 
+    `record` is the content of `run.json`, and `run` what was read and checked of it.
+    """
+
+    record: Mapping[str, Any]
     run: RecordedRun
     summary: dict[str, Any]
     decisions: pq.ParquetFile
@@ -58,10 +62,12 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
         findings += wrong
     if metadata is not None:
         findings += check_name(files.name, metadata)
+    record: dict[str, Any] = {}
     run = summary = decisions = answers = None
     try:
         if RUN_FILE in content:
-            run = read_run(parse_object(content[RUN_FILE], RUN_FILE))
+            record = parse_object(content[RUN_FILE], RUN_FILE)
+            run = read_run(record)
     except Refused as error:
         findings.append(str(error))
     try:
@@ -86,7 +92,8 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
         return None, findings
     if decisions is None or answers is None:
         return None, findings
-    return Submission(run, summary, decisions, answers, files.name, metadata), []
+    opened = (record, run, summary, decisions, answers)
+    return Submission(*opened, files.name, metadata), []
 
 
 def open_run(content: Mapping[str, bytes], *, bounded: bool = True) -> OpenRun:
@@ -97,12 +104,13 @@ def open_run(content: Mapping[str, bytes], *, bounded: bool = True) -> OpenRun:
     Refused
         The run does not follow the format.
     """
-    run = read_run(parse_object(content[RUN_FILE], RUN_FILE))
+    record = parse_object(content[RUN_FILE], RUN_FILE)
+    run = read_run(record)
     summary = parse_object(content[SUMMARY_FILE], SUMMARY_FILE)
     decisions, answers = _open_tables(content, run, summary, bounded=bounded)
     if decisions is None or answers is None:
         raise Refused(f"{ANSWERS_FILE if decisions else DECISIONS_FILE}: missing")
-    return OpenRun(run, summary, decisions, answers)
+    return OpenRun(record, run, summary, decisions, answers)
 
 
 def check_name(name: str, metadata: Metadata) -> list[str]:

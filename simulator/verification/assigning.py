@@ -5,6 +5,9 @@ default argument, an attribute of numpy. Rerun in one process and in the same or
 such state would repeat its decisions. Here, repeats are assigned at random to several processes,
 each in a different order, and processes are replaced by fresh ones on the way. The state that a
 replay finds then differs from that of the run, and so do its decisions, if they depend on it.
+
+Disguised problems have a process of their own, which makes no other replays: a policy that sees
+through a disguise there cannot remember what it decided without it.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from simulator.replay.recording import Replayed
 from simulator.replay.replaying import Asked, Replaying, answered
 
 PROCESSES = 4
-"""Number of processes of a policy at a time."""
+"""Number of processes of a policy at a time, beside the one for disguised problems."""
 
 REPLACED = 5
 """Expected number of processes that are replaced by fresh ones over all problems."""
@@ -39,14 +42,10 @@ Replay = Callable[[LoadedPolicy, Sequence[int]], Replaying]
 
 @dataclass(frozen=True)
 class Wanted:
-    """Requested replays of a problem: the repeats, and the function that makes them.
-
-    With `once`, no repeat is made by a second process as well.
-    """
+    """Requested replays of a problem: the repeats, and the function that makes them."""
 
     repeats: Sequence[int]
     replay: Replay
-    once: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,12 +87,12 @@ class Assigner:
         self._ends: list[ExitStack] = []
         self._outputs: list[str] = []
         self._begun: list[PolicyProcess | None] = []  # started, not yet in use
+        self._apart: LoadedPolicy = loaded
 
     def __enter__(self) -> Self:
         if not self._runners:
-            self._runners.append(self._loaded)  # nothing has been replayed with it yet
-            self._ends.append(ExitStack())
-            self._begun = [host.begun(self._loaded) for _ in range(PROCESSES)]
+            # The policy's own process is the one apart: nothing has been replayed with it yet.
+            self._begun = [host.begun(self._loaded) for _ in range(PROCESSES + 1)]
             while len(self._runners) < PROCESSES:
                 self._add()
         return self
@@ -139,6 +138,14 @@ class Assigner:
                 made[share.which].append((share.again, replayed))
         return [_gathered(shares) for shares in made]
 
+    def replay_apart(self, wanted: Wanted) -> Replayed:
+        """Replay a problem in the process that makes no replays but these."""
+        work = wanted.replay(self._apart, wanted.repeats)
+        if self._loaded.in_process:
+            return answered(work, self._loaded)
+        (made,) = side_by_side([(self._apart, work)])
+        return made
+
     def _assign(self, wanted: Wanted) -> list[tuple[int | None, list[int]]]:
         """Assign repeats at random: to each process, one of another process, then its own.
 
@@ -149,8 +156,7 @@ class Assigner:
         assignments: list[tuple[int | None, list[int]]] = []
         for number in range(PROCESSES):
             others = repeats[owner != number]
-            once = wanted.once or not len(others)
-            again = None if once else int(self._rng.choice(others))
+            again = int(self._rng.choice(others)) if len(others) else None
             shuffled = self._rng.permutation(repeats[owner == number])
             together = np.argsort(shuffled // ORDERS_AT_ONCE, kind="stable")
             assignments.append((again, shuffled[together].tolist()))

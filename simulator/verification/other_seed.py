@@ -1,86 +1,52 @@
-"""Figures of a submission's policy with the verifier's seed, which the submitter cannot choose.
+"""Comparison of the submitted figures with those of the verifier's own run.
 
-The board ranks by these figures. The submitted figures differ from them by chance, because trace
-orders are random; the variance between replays of a problem gives the size of that difference.
+Their seeds differ, and trace orders are random, so they differ by chance; the variance between
+replays of a problem gives the size of that difference.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from simulator.arrays import Floats
-from simulator.pools.pool import Pool
-from simulator.runs.summary import Totals, summarise
-from simulator.submissions.run_record import RecordedRun
-from simulator.verification.recompute import Recomputed, figures_of
-
-LEAST_REPEATS, MOST_REPEATS = 16, 32
-"""Bounds on the number of repeats with the other seed, which otherwise is that of the run."""
+from simulator.verification.own_run import OwnRun
 
 MOST_ERRORS = 3.0
-"""Most standard errors by which the submitted seed may be better than the other."""
-
-
-def repeats_tried(repeats: int) -> int:
-    """Return the number of repeats with the other seed, for a run of `repeats`."""
-    return min(max(repeats, LEAST_REPEATS), MOST_REPEATS)
-
-
-@dataclass
-class OtherSeed:
-    """Results of another seed on a pool: totals, and the values of each problem's replays."""
-
-    repeats: int
-    totals: Totals = field(default_factory=Totals)
-    correct: list[Floats] = field(default_factory=list)
-    tokens: list[Floats] = field(default_factory=list)
-
-    def add(self, answers: pa.Table) -> None:
-        """Add the answers of a problem's replays; call it problem by problem."""
-        self.totals.add(answers)
-        self.correct.append(answers["correct"].to_numpy().astype(np.float64))
-        self.tokens.append(answers["tokens"].to_numpy().astype(np.float64))
+"""Most standard errors by which the submitted seed may be better than the verifier's."""
 
 
 def compare_seeds(
-    recomputed: Recomputed,
-    run: RecordedRun,
-    pools: Sequence[Pool],
-    others: Sequence[OtherSeed],
-    seed: int,
-) -> tuple[list[dict[str, Any]], list[str]]:
-    """Compare two seeds; return the other seed's figures by pool, and findings.
+    submitted: Sequence[Mapping[str, Any]],
+    own_entries: Sequence[Mapping[str, Any]],
+    own: OwnRun,
+    repeats: int,
+) -> list[str]:
+    """Compare the entries of two summaries, pool by pool, and return findings.
 
     A finding names a figure that is better with the submitted seed by more than `MOST_ERRORS`
-    standard errors, which means that this seed is likely cherry-picked.
+    standard errors, which means that this seed is likely cherry-picked. `repeats` are those of the
+    submitted run.
     """
-    figures, findings = [], []
-    for pool, entry, other in zip(pools, recomputed.summary["pools"], others, strict=True):
-        unit, ratio = run.serving.clock_unit, entry["judge_ratio"]
-        found = figures_of(summarise(pool, entry["budget"], other.totals, unit, ratio))
-        figures.append({"seed": seed, "repeats": other.repeats, **found})
-        replays = len(pool.problems), other.repeats
+    findings = []
+    for number, (entry, here) in enumerate(zip(submitted, own_entries, strict=True)):
         for name, values, better in (
-            ("accuracy", other.correct, 1),
-            ("tokens_per_problem", other.tokens, -1),
+            ("accuracy", own.correct[number], 1),
+            ("tokens_per_problem", own.tokens[number], -1),
         ):
-            drawn = np.concatenate(values).reshape(replays)
-            error = standard_error(drawn, run.repeats, is_share=name == "accuracy")
-            submitted, here = entry["metrics"][name]["value"], found[name]["value"]
-            ahead = better * (submitted - here)
-            if ahead > MOST_ERRORS * error + 1e-9 * abs(here):
+            error = standard_error(np.array(values), repeats, is_share=name == "accuracy")
+            theirs, ours = (each["metrics"][name]["value"] for each in (entry, here))
+            ahead = better * (theirs - ours)
+            if ahead > MOST_ERRORS * error + 1e-9 * abs(ours):
                 by = f"{ahead / error:.1f} standard errors" if error else "more than chance allows"
                 findings.append(
-                    f"pool {pool.name}: {name} is {submitted:.6g} with the submitted seed and "
-                    f"{here:.6g} with another, better by {by}: likely a cherry-picked seed"
+                    f"pool {entry['pool']}: {name} is {theirs:.6g} with the submitted seed and "
+                    f"{ours:.6g} with another, better by {by}: likely a cherry-picked seed"
                 )
-    return figures, findings
+    return findings
 
 
 def standard_error(values: Floats, repeats: int, *, is_share: bool) -> float:

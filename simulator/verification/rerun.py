@@ -2,59 +2,46 @@
 
 A policy file runs in its own sandboxed process, which never holds data that the policy must not
 see (`simulator.isolation.host`, `Limits`). Without a sandbox, it is not run. The policy is replayed
-with the submitted seed, with another seed that the submitter cannot have known, and with every
-problem in disguise. It also has to pass the checks of `check`.
+with the submitted seed, with a seed that the submitter cannot have known (`OwnRun`), and with every
+problem in disguise (`Disguises`).
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from simulator.conformance.checks import (
-    CHECKS,
-    check_policy,
-    choose_cases,
-    difference,
-    fresh_runners,
-)
-from simulator.conformance.disguise import Disguise, disguises
 from simulator.errors import UserError
 from simulator.isolation import host
 from simulator.loading import Limits, LoadedPolicy, is_builtin, load_policy
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.replay.orders import blocks_of
-from simulator.replay.recording import ANSWERS, DECISIONS, Replayed
+from simulator.replay.recording import ANSWERS, DECISIONS
 from simulator.replay.replaying import Replaying, replaying
 from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.spec import RunJudge
 from simulator.storage import file_sha256
+from simulator.submissions import badges
 from simulator.submissions.blocks import Block, blocks, values_of
-from simulator.submissions.run_record import RecordedPool, RecordedRun
+from simulator.submissions.run_record import MAX_REPEATS, RecordedPool, RecordedRun
 from simulator.submissions.strict_json import Refused, shown
 from simulator.submissions.wellformed import Submission
 from simulator.verification.assigning import Assigner, Wanted
+from simulator.verification.disguised import Disguises
 from simulator.verification.memorised import MOST_CARRIED, carried
 from simulator.verification.options import Options, Progress
-from simulator.verification.other_seed import OtherSeed, compare_seeds, repeats_tried
-from simulator.verification.recompute import Recomputed, unshown
+from simulator.verification.other_seed import compare_seeds
+from simulator.verification.own_run import OwnRun
+from simulator.verification.recompute import Recomputed, figures_of, unshown
 
 MAX_PRINTED = 300
 """Most characters of a policy's output that are noted."""
-
-PROBLEMS, REPEATS = 3, 2
-"""Number of problems, and of repeats of each, for the checks of `check`."""
-
-CHECK_BUDGET = 64
-"""Largest budget for those checks. They replay a problem dozens of times, and a policy that breaks
-a rule breaks it with this many traces as well."""
 
 
 @dataclass
@@ -62,6 +49,7 @@ class Rerun:
     """Result of the rerun. `findings` fail it; `uncounted` only block the badge.
 
     `unshown` are the replays with probes whose answer matches no finished trace and no probe.
+    `other_seed` has the figures of the verifier's own run, and `own` its files.
     """
 
     findings: list[str] = field(default_factory=list)
@@ -70,6 +58,7 @@ class Rerun:
     layers: list[str] = field(default_factory=list)
     other_seed: list[dict[str, Any]] = field(default_factory=list)
     unshown: list[str] = field(default_factory=list)
+    own: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def rerun(
@@ -94,6 +83,8 @@ def rerun(
     try:
         judge = _judge(run, loaded, pools, options)
         _check_signals(pools, requires)
+    except Refused as error:
+        return Rerun(findings=[str(error)])
     except UserError as error:
         return Rerun(uncounted=[str(error)])
     if judge is not None and judge.usual is not None:
@@ -109,16 +100,25 @@ def rerun(
         result.findings.append(
             f"run.json: unranked is {run.unranked}, but policy and judge make it {unranked}"
         )
+    result.uncounted += _too_few(run.repeats, options.repeats)
     assigner = Assigner(loaded, seed, sum(len(pool.problems) for pool in pools))
+    most = options.repeats or run.repeats
+    own = OwnRun(seed, min(badges.LEAST_REPEATS, options.repeats or MAX_REPEATS), len(pools))
     try:
         if not result.findings:
+            rng = np.random.default_rng((seed, most))
             with assigner:
-                others = _run_again(
-                    submission, pools, assigner, judge, options.repeats, seed, result, progress
-                )
-            result.other_seed, result.findings = compare_seeds(recomputed, run, pools, others, seed)
-        if not result.findings:
-            _conformance(run, pools[0], loaded, seed, result, progress)
+                disguises = Disguises(assigner, requires, rng)
+                _run_again(submission, pools, disguises, judge, own, most, result, progress)
+            submitted = recomputed.summary["pools"]
+            entries = own.entries(pools, submitted)
+            about = {"seed": own.seed, "repeats": own.repeats}
+            result.other_seed = [{**about, **figures_of(entry)} for entry in entries]
+            result.findings = compare_seeds(submitted, entries, own, run.repeats)
+            if run.judge and not any(e["metrics"]["judge_calls"]["value"] for e in submitted):
+                result.notes.append("run.json names a judge that the policy never asked")
+            if own.repeats >= badges.LEAST_REPEATS:
+                result.own = own.files(submission.record, run, entries)
     except Refused as error:
         result.findings.append(str(error))
     except UserError as error:
@@ -134,6 +134,16 @@ def rerun(
     if printed := assigner.output or host.output(loaded):
         result.notes.append(f"the policy printed {shown(printed, MAX_PRINTED)}")
     return result
+
+
+def _too_few(repeats: int, most: int | None) -> list[str]:
+    """List the reasons why the rerun does not count, from numbers of repeats."""
+    told = []
+    if repeats < badges.LEAST_REPEATS:
+        told.append(badges.too_few(repeats))
+    if most is not None and most < repeats:
+        told.append(f"only {most} of {repeats} repeats were rerun")
+    return told
 
 
 def _listed(ratios: Sequence[float]) -> str:
@@ -182,6 +192,8 @@ def _judge(
     run: RecordedRun, loaded: LoadedPolicy, pools: Sequence[Pool], options: Options
 ) -> RunJudge | None:
     if "judge" not in loaded.policy.requires:
+        if run.judge is not None:
+            raise Refused("run.json: names a judge, but the policy does not use one")
         return None
     if run.judge is None:
         raise Refused("run.json: the policy uses a judge, but none is recorded")
@@ -206,95 +218,56 @@ def _check_signals(pools: Sequence[Pool], requires: frozenset[str]) -> None:
 def _run_again(
     submission: Submission,
     pools: Sequence[Pool],
-    assigner: Assigner,
+    disguises: Disguises,
     judge: RunJudge | None,
-    most: int | None,
-    seed: int,
+    own: OwnRun,
+    most: int,
     result: Rerun,
     progress: Progress,
-) -> list[OtherSeed]:
-    """Compare at `most` so many of the replays row by row and in disguise; replay another `seed`.
+) -> None:
+    """Compare at `most` so many of the replays row by row; replay `own` run, and in disguise.
 
     All replays of a problem come before the next problem, so that they share its cached data, which
     is freed after them.
     """
-    run = submission.run
-    repeats = min(run.repeats, most or run.repeats)
-    if repeats < run.repeats:
-        result.uncounted.append(f"only {repeats} of {run.repeats} repeats were rerun")
+    run, assigner = submission.run, disguises.assigner
     decisions = blocks(submission.decisions, DECISIONS_FILE)
     answers = blocks(submission.answers, ANSWERS_FILE)
     waiting = next(decisions, None)
-    others = [OtherSeed(repeats_tried(run.repeats)) for _ in pools]
-    rng, knowing = np.random.default_rng((seed, repeats)), ""
+    knowing = ""
     for number, recorded, problem in _problems(pools, run, progress):
-        again = partial(
-            _replay,
-            problem=problem,
-            seed=run.seed,
-            budget=recorded.budget,
-            serving=run.serving,
-            judge=judge.asked if judge else None,
-        )
-        disguised_in = -1 if assigner.trusted else int(rng.integers(repeats))
+        asked = judge.asked if judge else None
+        replay = partial(_replay, problem=problem, serving=run.serving)
+        how: dict[str, Any] = {"budget": recorded.budget, "judge": asked}
         rows, name = None, (problem.pool.name, problem.problem_id)
         if waiting is not None and (waiting.pool, waiting.problem_id) == name:
             rows, waiting = waiting, next(decisions, None)
         given = next(answers)
-        for part, other in zip_longest(
-            blocks_of(repeats, recorded.budget),
-            blocks_of(others[number].repeats, recorded.budget),
-        ):
-            wanted = [Wanted(part, again)] if part else []
-            if other:
-                wanted.append(Wanted(other, partial(again, seed=seed)))
-            shown_as = disguises(problem, rng) if disguised_in in (part or ()) else []
-            for each in shown_as:
-                replay = partial(again, problem=each.problem, alias=each.alias)
-                wanted.append(Wanted([disguised_in], replay, once=True))
-            made = assigner.replay(wanted)
-            if part:
-                done = made[0].replayed
-                _compare(rows, done.decisions, DECISIONS.names[2:], part, name, "decisions")
-                _compare(given, done.answers, ANSWERS.names[2:], part, name, "answers")
+        ours = [Wanted(range(own.repeats), partial(replay, seed=own.seed, **how))]
+        for part in blocks_of(min(run.repeats, most), recorded.budget):
+            again = Wanted(part, partial(replay, seed=run.seed, **how))
+            made = assigner.replay([again, *ours])
+            done = made[0].replayed
+            _compare(rows, done.decisions, DECISIONS.names[2:], part, name, "decisions")
+            _compare(given, done.answers, ANSWERS.names[2:], part, name, "answers")
             for gathered in made:
                 if gathered.remembered:
                     raise Refused(
                         f"pool {name[0]}, problem {name[1]}, {gathered.remembered}, when replayed "
                         "in another process: the policy carries state between replays"
                     )
-            if other:
-                others[number].add(made[1 if part else 0].replayed.answers)
-            if shown_as:
-                where = f"pool {name[0]}, problem {name[1]}, repeat {disguised_in}"
-                last = [gathered.replayed for gathered in made[-len(shown_as) :]]
-                told = _seen_through(made[0].of(disguised_in), shown_as, last, where)
-                knowing = knowing or told
+            if ours:
+                ours, plain = [], made[1]
+        own.add(number, plain.replayed)
+        told = disguises.check(problem, plain, partial(replay, seed=own.seed), **how)
+        knowing = knowing or told
         if not assigner.trusted and "probes" in problem.pool.info.signals:
             result.unshown += unshown(problem, given, rows, probed=True)
     if knowing:
         result.uncounted.append(
-            f"its decisions depend on a problem's id or question, as with a table of answers "
+            f"its decisions depend on a problem's question, as with a table of answers "
             f"({knowing}): someone must review it"
         )
-    return others
-
-
-def _seen_through(
-    plain: Replayed, shown_as: Sequence[Disguise], made: Sequence[Replayed], where: str
-) -> str:
-    """Describe how the policy's decisions change for a disguised problem; empty if they do not.
-
-    Refuses a policy whose decisions change when only the answer classes are renumbered.
-    """
-    told = ""
-    for each, replayed in zip(shown_as, made, strict=True):
-        found = difference(plain, replayed, each.names)
-        if found and each.names is not None:
-            raise Refused(f"{where}: with its answer classes renumbered, {found}")
-        if found:
-            told = f"{where}, as a new problem: {found}"
-    return told
 
 
 def _replay(loaded: LoadedPolicy, repeats: Sequence[int], **how: Any) -> Replaying:
@@ -349,25 +322,3 @@ def _compare(
             f"rerun, repeats {part.start} to {part.stop - 1} have {len(again):,} rows, not "
             f"{end - start:,}"
         )
-
-
-def _conformance(
-    run: RecordedRun,
-    pool: Pool,
-    loaded: LoadedPolicy,
-    seed: int,
-    result: Rerun,
-    progress: Progress,
-) -> None:
-    """Run the checks of `check`, and add their failures to the findings."""
-    requires = frozenset(loaded.policy.requires)
-    budget = min(run.pools[0].budget, CHECK_BUDGET)
-    cases = choose_cases(pool.problems, budget, problem_count=PROBLEMS, repeats=range(REPEATS))
-    fresh = fresh_runners(loaded, seed=seed)
-    for number, finding in enumerate(check_policy(fresh, requires, cases)):
-        progress(f"check: {finding.check}", number / len(CHECKS))
-        if not finding.passed and not finding.skipped:
-            result.findings.append(
-                f"check {finding.check}: a policy {CHECKS[finding.check]}; this one does not: "
-                f"{finding.detail}"
-            )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,15 @@ from simulator.errors import UserError
 from simulator.pools.folders import pool_name
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.submissions.badges import Step, Verification, decide_badge
-from simulator.submissions.files import VERIFICATION, Files, read_files
+from simulator.submissions.files import (
+    VERIFICATION,
+    VERIFIED,
+    Files,
+    read_files,
+    verifiers_place,
+)
 from simulator.submissions.run_record import RecordedRun
+from simulator.submissions.verified import verified_folder
 from simulator.submissions.wellformed import Submission, check_form
 from simulator.verification.options import Options, Progress
 from simulator.verification.recompute import UNPROVEN, Recomputed, figures_of, recompute
@@ -28,6 +36,8 @@ def verify_here(path: Path, options: Options, progress: Progress) -> Verificatio
         submission, findings = None, ["reading it takes more memory than the limit"]
     packed = path.is_file() and VERIFICATION in files.content  # nobody knows who wrote it
     notes = [f"came with a {VERIFICATION}, which was ignored"] if packed else []
+    if verifiers_place(path, VERIFIED).is_dir() and verified_folder(path, files) is None:
+        notes.append(f"came with a folder {VERIFIED}, which was ignored")
     if submission is None:
         steps = [Step("well-formed", "failed", findings, notes)]
         steps += [_skipped(step, "the submission is not well-formed") for step in _LATER]
@@ -57,6 +67,7 @@ def _verify_figures(
     figures: Sequence[dict[str, Any]] = ()
     other_seed: Sequence[dict[str, Any]] = ()
     layers: Sequence[str] = ()
+    own: Mapping[str, bytes] = {}
     try:
         pools = find_recorded_pools(run, options.cache)
     except UserError as error:
@@ -74,7 +85,7 @@ def _verify_figures(
             steps.append(Step("recomputed", "passed"))
             if options.run_again:
                 again = rerun(submission, pools, found, path, options, progress)
-                other_seed, layers = again.other_seed, again.layers
+                other_seed, layers, own = again.other_seed, again.layers, again.own
                 steps.append(
                     Step("rerun", "failed", again.findings, again.notes)
                     if again.findings
@@ -89,7 +100,12 @@ def _verify_figures(
     badge = decide_badge(
         steps, synthetic=run.synthetic, withdrawn=submission.metadata.withdrawn is not None
     )
-    return Verification(submission.name, badge, steps, files.sha256, figures, other_seed, layers)
+    if badge not in ("verified", "recomputed", "synthetic"):
+        own = {}
+    hashes = {name: sha256(content).hexdigest() for name, content in own.items()}
+    return Verification(
+        submission.name, badge, steps, files.sha256, figures, other_seed, layers, own, hashes
+    )
 
 
 def find_recorded_pools(run: RecordedRun, cache: Path) -> list[Pool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from checkout import ROOT
 from hub_server import Hub, serving
@@ -20,10 +22,12 @@ from submitted import FIRST_TWO, PROBLEMS, edit_json, submit, write_policy
 
 from simulator.catalogue.views import connect
 from simulator.cli import main
+from simulator.runs.results import read_problem_sums, read_results
 from simulator.submissions.badges import Step, badge_of, decide_badge
 from simulator.submissions.files import read_files
 from simulator.submissions.markdown import escape
 from simulator.submissions.packing import internal_imports
+from simulator.submissions.verified import verified_folder
 from simulator.verification.options import Options
 from simulator.verification.verify import verify
 
@@ -33,7 +37,7 @@ DAY = ("--date", "2026-01-31")
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return submit(tmp_path_factory.mktemp("made")).parent.parent
+    return submit(tmp_path_factory.mktemp("made"), repeats=64).parent.parent
 
 
 @pytest.fixture
@@ -72,6 +76,7 @@ def test_submit_packs_a_run_and_says_what_to_do_then(
         "summary.json",
     ]
     assert f"deepprune-sim verify {made.relative_to(folder)}" in out
+    assert "too few" not in out
     assert (made / "submission.toml").read_text() == (
         'format = 1\nmethod = "My method"\nauthors = ["A. Author", "B. Author"]\n'
         'date = 2026-01-31\ndescription = "Stops."\n'
@@ -117,6 +122,23 @@ def test_a_policy_that_imports_what_may_change_is_told(
     code, _, err = call(capsys, "submit", "inner", *SAID, *DAY)
     told = "policy.py imports simulator.signals, which may change; import from deepprune_sim\n"
     assert (code, err) == (0, told)
+
+
+def test_a_run_with_too_few_repeats_is_told_at_once(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(capsys, "run", "short-2@4", "--repeats", "63", "-o", "few")[0] == 0
+    code, out, _ = call(capsys, "submit", "few", *SAID, *DAY)
+    assert code == 0
+    assert (
+        "It has too few repeats (63) for the badge verified, as their seed could be picked; run "
+        "again with --repeats 64."
+    ) in out.splitlines()
+    code, out, _ = call(capsys, "verify", "submissions/2026-01-31-my-method", "--seed", "7")
+    assert code == 0
+    assert out.startswith("2026-01-31-my-method: recomputed\n")
+    assert "run again with --repeats 64" in " ".join(out.split())
+    assert verified_folder(folder / "submissions/2026-01-31-my-method") is not None
 
 
 def test_all_that_is_missing_is_said_at_once_and_nothing_asked(
@@ -287,7 +309,7 @@ def test_verify_leaves_its_outcome_beside_the_submission(
     assert {"python", "deepprune-sim", "numpy", "pyarrow"} == set(written["versions"])
     assert written["verified_at"]
     assert badge_of(read_files(folder / SUBMISSION)) == "verified"
-    code, out, _ = call(capsys, "verify", SUBMISSION, "--json", "--no-rerun")
+    code, out, _ = call(capsys, "verify", SUBMISSION, "--json", "--no-rerun", "--dry-run")
     (printed,) = json.loads(out)
     assert (printed["badge"], printed["kept"]) == ("verified", True)
     assert printed["remarks"] == [
@@ -340,6 +362,39 @@ def test_a_verification_inside_a_bundle_counts_for_nothing(
     assert code == 0
     assert out.startswith("2026-01-31-a-method: recomputed\n")
     assert "came with a verification.json, which was ignored" in out
+
+
+def test_verify_keeps_a_run_of_its_own_which_others_read_as_any(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The one true rerun with all 64 repeats, by command: it is what `run` makes of the seed."""
+    code, out, _ = call(capsys, "verify", SUBMISSION, "--seed", "7")
+    assert code == 0
+    written = json.loads((folder / SUBMISSION / "verification.json").read_text())
+    own = folder / SUBMISSION / "verified"
+    assert written["verified_sha256"] == {
+        name: hashlib.sha256((own / name).read_bytes()).hexdigest()
+        for name in ("answers.parquet", "decisions.parquet", "run.json", "summary.json")
+    }
+    assert "verified" not in written
+    assert verified_folder(folder / SUBMISSION) == own
+    run = ("run", "short-2@4", "--seed", "7", "--repeats", "64", "-o", "again")
+    assert call(capsys, *run)[0] == 0
+    for name in ("answers.parquet", "decisions.parquet"):
+        assert (
+            pq.read_table(own / name).to_pylist()
+            == pq.read_table(folder / "again" / name).to_pylist()
+        )
+    assert json.loads((own / "summary.json").read_text()) == json.loads(
+        (folder / "again/summary.json").read_text()
+    )
+    (result,), (same,) = read_results(own), read_results(folder / "again")
+    assert (result.seed, result.repeats, result.metrics) == (7, 64, same.metrics)
+    (sums,) = read_problem_sums(own).values()
+    assert sums.repeats == 64
+    value = result.value("accuracy")
+    assert f"test/model/tiny: accuracy {value:.1%}, " in out.replace("\n" + " " * 15, " ")
+    assert "(submitted: " in out.replace("\n" + " " * 15, " ")
 
 
 def test_a_forged_outcome_counts_for_nothing_once_a_file_changes(
@@ -511,7 +566,7 @@ def test_a_policy_of_ones_own_is_followed_to_its_row(
     """From a policy file to a verified row, with the commands alone."""
     assert PROBLEMS
     policy = write_policy(folder, FIRST_TWO)
-    code, _, _ = call(capsys, "run", policy, "-n", "4", "--repeats", "3", "-o", "mine")
+    code, _, _ = call(capsys, "run", policy, "-n", "4", "-o", "mine")
     assert code == 0
     code, _, _ = call(capsys, "submit", "mine", *SAID, *DAY)
     assert code == 0

@@ -17,6 +17,7 @@ from pools import T, write_problem
 from simulator.errors import PolicyError, SamplerError, UserError
 from simulator.loading import load_policy
 from simulator.policy.base import Problem
+from simulator.policy.random_numbers import generator
 from simulator.policy.sampler import Sampler
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.engine import Engine
@@ -232,7 +233,7 @@ def test_as_the_paper_says_written_out_naively(
     folder = tmp_path_factory.mktemp("pool")
     outcome = solve(folder, judge, stored, seed, tau=tau, **p)
 
-    rng = np.random.default_rng((seed,))
+    rng = generator((seed,))
     clusters: list[list[int]] = []
     for trace in range(traces):
         placed = [member for cluster in clusters for member in cluster]

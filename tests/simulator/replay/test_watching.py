@@ -170,9 +170,9 @@ def test_they_still_say_what_halted_a_trace_last(problem: StoredProblem, tmp_pat
 
 
 def test_a_new_rule_for_every_call_keeps_a_limited_cache(problem: StoredProblem) -> None:
-    one, rows = problem.fresh(), np.arange(2)
+    one, rows, none = problem.fresh(), np.arange(2), np.zeros(2, dtype=np.int64)
     for number in range(3 * MOST_PREPARED):
-        TextMatches(f"x{{{number + 1}}}").halts_at(one, rows, np.zeros(2, dtype=np.int64))
+        TextMatches(f"x{{{number + 1}}}").halts_at(one, rows, none, none)
     assert len(one.prepared) == MOST_PREPARED
 
 

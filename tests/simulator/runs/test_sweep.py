@@ -33,6 +33,7 @@ from simulator.replay import replaying as replay_module
 from simulator.replay.serving import Serving
 from simulator.runs.making import make_run, partial_folder
 from simulator.runs.parts import PREPARED_AT_MOST
+from simulator.runs.results import read_results
 from simulator.runs.spec import RunJudge, RunSpec
 from simulator.runs.sweep import (
     MOST_RUNS,
@@ -171,7 +172,7 @@ def test_each_run_of_a_sweep_is_what_it_is_alone(cache: Path, tmp_path: Path, jo
             json.loads((folder / name / "run.json").read_text())
             for folder in (tmp_path / "sweep", tmp_path)
         )
-        assert here.pop("sweep_runs") == 4
+        assert here.pop("sweep") == {"settings": 4}
         for described in (here, alone):
             for key in ("jobs", "started_at", "wall_seconds"):
                 del described[key]
@@ -281,6 +282,9 @@ def test_values_are_added_to_a_whole_sweep(cache: Path, tmp_path: Path) -> None:
     make_sweep(large, tmp_path / "grown", resume=True)
     assert files_of(tmp_path / "grown", large) == files_of(tmp_path / "whole", large)
     assert runs_of(tmp_path / "grown") == [tmp_path / "grown" / name for name in large.folders]
+    for each in runs_of(tmp_path / "grown") or ():  # those made before as well
+        assert json.loads((each / "run.json").read_text())["sweep"] == {"settings": 3}
+        assert {each.sweep_settings for each in read_results(each)} == {3}
     with pytest.raises(UserError, match="already complete"):
         make_sweep(large, tmp_path / "grown", resume=True)
     with pytest.raises(UserError, match="also has patience=2, not in the grid"):

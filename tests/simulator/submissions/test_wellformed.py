@@ -333,6 +333,11 @@ def test_ordinary_json_is_read_as_json_reads_it(value: Any) -> None:
         ("judge", "lexical"),
         ("judge", {"unranked": True}),  # the run says that it is ranked
         ("format", 2),
+        ("sweep", 12),
+        ("sweep", {}),
+        ("sweep", {"settings": 0}),
+        ("sweep", {"settings": "12"}),
+        ("sweep", {"settings": True}),
     ],
 )
 def test_a_run_of_a_wrong_kind_is_refused(submission: Path, path: str, value: object) -> None:

@@ -152,12 +152,10 @@ def test_who_remembers_only_with_seeds_that_are_not_its_own_is_told(tmp_path: Pa
         "class Asked(Policy):\n    def solve(self, problem, sampler): return problem.id",
     )
     loaded = host.load(asked)
-    own = [
-        replay(loaded, each, budget=1, repeats=range(1), seed=0, serving=Serving())
-        .answers["answer"][0]
-        .as_py()
-        for each in pool.problems
-    ]
+    made = replay(
+        loaded, pool.problems[0], budget=1, repeats=range(REPEATS), seed=0, serving=Serving()
+    )
+    own = made.answers["answer"].to_pylist()
     Path(source).write_text(f"OWN = {json.dumps(own)}\n{Path(source).read_text()}")
     submission = submit(tmp_path, source, pool=pool, repeats=REPEATS)
     (finding,) = found(verified(submission, run_again=True), "rerun")
@@ -180,7 +178,7 @@ def test_files_keep_nothing(tmp_path: Path) -> None:
         "            json.dump(votes, open('/tmp/kept-by-a-policy', 'w'))\n",
     ).replace("KEPT = {}\n", f"KEPT = {{}}\n{IN_FILES}")
     pool = write_pool(tmp_path / "pools", PROBLEMS)
-    submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool)
+    submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool, repeats=64)
     assert statuses(verified(submission, run_again=True)) == ["passed", "passed", "passed"]
     assert not Path("/tmp/kept-by-a-policy").exists()
 
@@ -233,13 +231,26 @@ def test_every_process_begins_with_what_another_makes_too(tmp_path: Path) -> Non
     assert all(assignment[1:] != sorted(assignment[1:]) for assignment in assignments)
 
 
-def test_what_is_wanted_once_is_made_by_one_process(tmp_path: Path) -> None:
+def test_a_process_apart_makes_no_other_replays(tmp_path: Path) -> None:
+    """It names its process: those of the others' replays and the one apart share none."""
+    source = (
+        "import os\nfrom simulator import Policy\nclass Names(Policy):\n"
+        "    def solve(self, problem, sampler):\n        return NAME\n"
+        "NAME = str(os.urandom(8))\n"
+    )
     pool = write_pool(tmp_path / "pools", PROBLEMS)
-    play = replay_of(pool.problems[0], 0)
-    assignments: list[list[int]] = []
-    loaded = host.load(write_policy(tmp_path, FORGETS), limits=Limits())
-    with Assigner(loaded, 1, 1) as assigner:
-        once = Wanted([63], noting(play, assignments), once=True)
-        _, gathered = assigner.replay([Wanted(range(64), play), once])
-    assert assignments == [[63]]
-    assert gathered.replayed.answers["repeat"].to_pylist() == [63]
+    loaded = host.load(write_policy(tmp_path, source), limits=Limits())
+    apart: set[str] = set()
+    others: set[str] = set()
+    with Assigner(loaded, 1, len(pool.problems)) as assigner:
+        for problem in pool.problems:
+            play = replay_of(problem, 0)
+            (gathered,) = assigner.replay([Wanted(range(64), play)])
+            others |= {*gathered.replayed.answers["answer"].to_pylist()}
+            for repeat in (3, 63):
+                made = assigner.replay_apart(Wanted([repeat], play))
+                assert made.answers["repeat"].to_pylist() == [repeat]
+                apart |= {*made.answers["answer"].to_pylist()}
+    assert len(apart) == 1
+    assert len(others) >= PROCESSES
+    assert apart.isdisjoint(others)

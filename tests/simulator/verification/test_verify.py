@@ -57,12 +57,12 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 def copies(folder: Path, source: str) -> list[str]:
     """Four submissions: of a file, of a built-in method, one that is wrong, and a file's again."""
     pool = write_pool(folder / "pools", PROBLEMS)
-    made = submit(folder, write_policy(folder, source), pool=pool)
+    made = submit(folder, write_policy(folder, source), pool=pool, repeats=64)
     names = [f"submissions/2026-01-31-{name}" for name in ("d", "c", "b", "a")]
     for name in (names[0], names[2], names[3]):
         shutil.copytree(made, folder / name)
     shutil.rmtree(made)
-    shutil.move(submit(folder / "built-in", pool=pool), folder / names[1])
+    shutil.move(submit(folder / "built-in", pool=pool, repeats=64), folder / names[1])
     edit_json(
         folder / names[2] / "summary.json",
         lambda each: each["pools"][0]["metrics"]["accuracy"].update(value=0.123),
@@ -83,7 +83,9 @@ def test_the_outcome_is_that_of_one_at_a_time(tmp_path: Path) -> None:
             del each["seconds"], each["verified_at"]
             for step in each["steps"]:
                 step["notes"] = [note for note in step["notes"] if "came with" not in note]
-            (tmp_path / "submissions" / each["submission"] / "verification.json").unlink()
+            folder = tmp_path / "submissions" / each["submission"]
+            (folder / "verification.json").unlink()
+            shutil.rmtree(folder / "verified", ignore_errors=True)
         assert all(": check" in line or ": r" in line for line in err.splitlines())  # progress
         outcomes.append((process.returncode, out, written))
     assert outcomes[0] == outcomes[1]
