@@ -5,6 +5,7 @@ python benchmarks/interval_coverage.py [PROBLEMS]
 Prints the share of 4,000 samples whose interval covers the true value, in percent, for four
 methods: the plain percentile bootstrap, ours (percentile, widened like a t interval), BCa (Efron
 1987) and a t interval with a jackknife error. The standard error of a share is about 0.4.
+Differences in accuracy have intervals of their own: `difference_coverage.py`.
 """
 
 from __future__ import annotations
@@ -36,16 +37,6 @@ def shares_right(rate: float, spread: float, repeats: int) -> Draw:
     return draw
 
 
-def differences(share: float, mean: float, deviation: float) -> Draw:
-    """Make a draw of differences between two methods that differ only on some problems."""
-
-    def draw(rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
-        values = np.where(rng.random(n) < share, rng.normal(mean, deviation, n), 0.0)
-        return values, np.ones(n)
-
-    return draw
-
-
 def tokens(rng: np.random.Generator, n: int) -> tuple[Floats, Floats]:
     """Draw lognormal tokens per problem."""
     return np.exp(rng.normal(0, 0.6, n)), np.ones(n)
@@ -62,8 +53,6 @@ CASES: list[tuple[str, Draw, float]] = [
     ("accuracy 83%, 64 repeats", shares_right(5 / 6, 0.6, 64), 5 / 6),
     ("accuracy 95%, 64 repeats", shares_right(0.95, 0.3, 64), 0.95),
     ("accuracy 80%, 1 repeat", shares_right(0.8, 0.6, 1), 0.8),
-    ("difference, on 30% of problems", differences(0.3, 0.02, 0.15), 0.3 * 0.02),
-    ("difference, on 10% of problems", differences(0.1, 0.0, 0.3), 0.0),
     ("tokens, lognormal", tokens, float(np.exp(0.18))),
     ("share of baseline's tokens", spent, 2 / 7),
 ]

@@ -154,13 +154,13 @@ HEADERS = (
     "AUROC [95%]",
     "TNR@0.2 [95%]",
     "AUROC within problems [95%]",
-    "calibration error",
+    "calibration error [95%]",
 )
 
 RIGHT = (False, False, False, *[True] * 8)
 """Columns that are right-aligned."""
 
-DISPENSABLE = ("calibration error", FOLD, "problems", "unfinished %", "same %", "pairs")
+DISPENSABLE = ("calibration error [95%]", FOLD, "problems", "unfinished %", "same %", "pairs")
 """Columns to drop on a narrow terminal, in this order, and when to fold intervals."""
 
 NOTES = (
@@ -189,7 +189,7 @@ def cells(row: Row) -> list[str]:
             interval(each, 1, "", 3) or "one label"
             for each in (found.auroc, found.tnr, found.within)
         ),
-        f"{found.calibration_error:.3f}",
+        interval(found.calibration_error, 1, "", 3),
     ]
 
 
@@ -239,7 +239,7 @@ def as_csv(rows: Sequence[Row]) -> str:
     for row in as_rows(rows):
         line: dict[str, Any] = {}
         for key, value in row.items():
-            if key in ("auroc", "tnr", "within"):
+            if key in ("auroc", "tnr", "within", "calibration_error"):
                 ends = value or {"value": None, "low": None, "high": None}
                 line |= {key: ends["value"], f"{key}_low": ends["low"], f"{key}_high": ends["high"]}
             else:

@@ -1,4 +1,4 @@
-"""Metrics of a judge: AUROC, TNR@0.2 and AUROC within problems, with intervals.
+"""Metrics of a judge: AUROC, TNR@0.2, AUROC within problems and calibration error.
 
 Positive means same answer. Values equal those of scikit-learn, which is not imported. Intervals are
 percentiles over resamples of the problems (`simulator.statistics.Bootstrap`); the pairs of a
@@ -33,7 +33,7 @@ class Quality:
     tnr: Estimate | None
     within: Estimate | None
     brier: float
-    calibration_error: float
+    calibration_error: Estimate
 
 
 def quality(labels: Bools, scores: Floats, problem: Ints, cell: Ints) -> Quality:
@@ -60,7 +60,7 @@ def quality(labels: Bools, scores: Floats, problem: Ints, cell: Ints) -> Quality
         tnr=true_negative_rate(labels, scores, problem, sampler),
         within=within_auroc(labels, scores, problem, cell, sampler),
         brier=float(np.mean((scores - labels) ** 2)),
-        calibration_error=calibration_error(labels, scores),
+        calibration_error=calibration_error(labels, scores, problem, sampler),
     )
 
 
@@ -189,10 +189,26 @@ def calibration(labels: Bools, scores: Floats, bins: int = 10) -> list[tuple[flo
     ]
 
 
-def calibration_error(labels: Bools, scores: Floats, bins: int = 10) -> float:
-    """Compute the expected calibration error: |mean score − share of same|, averaged over pairs."""
-    rows = calibration(labels, scores, bins)
-    return sum(number * abs(mean - share) for mean, share, number in rows) / len(labels)
+def calibration_error(
+    labels: Bools, scores: Floats, problem: Ints, sampler: Bootstrap, bins: int = 10
+) -> Estimate:
+    """Compute the expected calibration error: |mean score − share of same|, averaged over pairs.
+
+    Chance alone makes it larger than it is with more pairs, and larger again on a resample. So the
+    lower end of the interval is reflected, twice the value minus the upper quantile of the
+    resamples (Davison & Hinkley 1997, Bootstrap Methods and their Application, section 5.2), but
+    not below zero; the upper end is that quantile.
+    """
+    index = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    gaps = np.zeros((sampler.num_problems, bins))
+    np.add.at(gaps, (problem, index), scores - labels)
+    pairs = np.bincount(problem, minlength=sampler.num_problems).astype(np.float64)
+    counts = sampler.counts.T.astype(np.float64)
+    value = float(np.abs(gaps.sum(axis=0)).sum() / len(labels))
+    found = sampler.estimate(value, np.abs(counts @ gaps).sum(axis=1) / (counts @ pairs))
+    if found.high is None:
+        return found
+    return Estimate(value, max(0.0, 2.0 * value - found.high), max(value, found.high))
 
 
 def _by_problem(

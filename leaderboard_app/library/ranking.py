@@ -1,24 +1,27 @@
-"""Ranks with ties, from pairwise tests over the pools that two entries share.
+"""Ranks, from tests of every two entries on a fixed set of pools that all of them cover.
 
-The rank of an entry is 1 + the number of entries that are significantly better. A is significantly
-better than B if the 95% interval of A's accuracy minus B's lies above zero: the paired bootstrap
-over problems of docs/decisions/007-intervals.md, on the pools that both ran on, each pool weighted
-equally. Ranks are computed once over all entries, so that they do not depend on filters.
+Two entries are compared by a sign-flip test over problems, and the rate of false discoveries among
+all pairs is held at 5% (`simulator.significance`). The set of pools is that of
+`simulator.report.common_pools`: an entry that leaves one of them out has no rank. Ranks are
+computed once over all entries, so that they do not depend on filters.
+docs/decisions/007-intervals.md has the reasons.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
-from simulator.arrays import Floats, Ints
-from simulator.report.paired import difference_of, reduction_of, repeats_of
+from simulator.arrays import Bools, Floats
+from simulator.report.common_pools import common_pools
+from simulator.report.paired import by_problem, reduction_of, to_baseline
 from simulator.runs.results import Metric, ProblemSums
-from simulator.statistics import ROUNDING, SEED, Bootstrap, Resampled, average
+from simulator.significance import Contrast, verdicts
+from simulator.statistics import SEED, Bootstrap, Resampled, pareto_front
 
 
 class PoolKey(NamedTuple):
@@ -31,7 +34,12 @@ class PoolKey(NamedTuple):
     @property
     def problems(self) -> tuple[str, tuple[str, ...]]:
         """Benchmark and problems; pools with equal ones are resampled together."""
-        return self.pool.rpartition("/")[2], self.problem_ids
+        return self.benchmark, self.problem_ids
+
+    @property
+    def benchmark(self) -> str:
+        """The last part of the pool's name."""
+        return self.pool.rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,26 +57,47 @@ class Place:
 
     Parameters
     ----------
-    reduction, difference
-        Share of the tokens of cons@N that it saves, and its accuracy minus that of cons@N: means
-        over its pools, each weighted equally; None if its answers cannot be used.
-    rank
-        1 + the number of entries in `better`; None if it is not ranked or `compared` is 0.
-    better
-        Ids of the entries that are significantly better.
+    reduction
+        Share of the tokens of cons@N that it saves, a mean over `pools` if it covers them, else
+        over its own, each weighted equally; None if its answers cannot be used.
+    to_baseline
+        Its accuracy minus that of cons@N, over the same pools.
+    rank, last
+        First and last rank that it can have: 1 + the number of entries that are significantly
+        better, and the number of ranked entries minus those that are significantly worse; None if
+        it is not ranked.
+    better, worse
+        Ids of the entries that are significantly better, and worse.
     compared
-        Number of ranked entries that share a pool with it.
+        Number of other ranked entries.
     pareto
-        True if none of those, on the pools that both have, is at least as good in tokens and
-        accuracy and better in one of them; None without a rank.
+        True if none of those is at least as good in tokens and accuracy and better in one of them;
+        None without a rank.
+    pools
+        Names of the pools that every ranked entry covers.
     """
 
-    reduction: Metric | None
-    difference: Metric | None
-    rank: int | None
-    better: tuple[str, ...]
-    compared: int
-    pareto: bool | None
+    reduction: Metric | None = None
+    to_baseline: Contrast | None = None
+    rank: int | None = None
+    last: int | None = None
+    better: tuple[str, ...] = ()
+    worse: tuple[str, ...] = ()
+    compared: int = 0
+    pareto: bool | None = None
+    pools: tuple[str, ...] = field(default=())
+
+    @property
+    def difference(self) -> Metric | None:
+        """Accuracy minus that of cons@N with its interval."""
+        return None if self.to_baseline is None else self.to_baseline.difference
+
+    @property
+    def range(self) -> str:
+        """Rank as text, `2–5` if several are possible; empty without one."""
+        if self.rank is None:
+            return ""
+        return str(self.rank) if self.rank == self.last else f"{self.rank}–{self.last}"
 
 
 def usable(sums: ProblemSums) -> bool:
@@ -88,186 +117,101 @@ def usable(sums: ProblemSums) -> bool:
 def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
     """Return the place of every contender, by its id.
 
-    Costs 10 µs per pair of contenders with a shared pool, and 4 bytes per contender, pool and
-    resample: 2 s and 140 MiB for 200 contenders on nine pools.
+    200 contenders on nine pools take 2.5 s of a core.
     """
-    bootstraps = _bootstraps(contenders)
-    reductions = _estimates(contenders, bootstraps, reduction_of)
-    differences = _estimates(contenders, bootstraps, difference_of)
-    recorded = _recorded(contenders, bootstraps)
-    better: dict[int, list[int]] = defaultdict(list)
-    compared: dict[int, int] = defaultdict(int)
-    beaten: set[int] = set()
-    for pools, pairs in _pairs(contenders).items():
-        place = {row: index for index, (row, _) in enumerate(pairs)}
-        accuracy = average(recorded[pool].accuracy([*place]) for pool in pools)
-        tokens = np.mean([recorded[pool].tokens([*place]) for pool in pools], axis=0).tolist()
-        for row, others in pairs:
-            here = place[row]
-            compared[row] += len(others)
-            for other in others:
-                there = place[other]
-                if above_zero(accuracy, there, here):
-                    better[row].append(other)
-                if _dominates(accuracy.values, tokens, there, here):
-                    beaten.add(row)
-    return {
-        each.id: Place(
-            reductions[row],
-            differences[row],
-            rank=1 + len(better[row]) if compared[row] else None,
-            better=tuple(contenders[other].id for other in sorted(better[row])),
-            compared=compared[row],
-            pareto=row not in beaten if compared[row] else None,
-        )
+    ranked = [row for row, each in enumerate(contenders) if each.ranked]
+    fixed = common_pools([frozenset(contenders[row].sums) for row in ranked])
+    among = [row for row in ranked if fixed and fixed <= contenders[row].sums.keys()]
+    shown = [
+        tuple(sorted(fixed if fixed and fixed <= each.sums.keys() else each.sums))
+        for each in contenders
+    ]
+    reductions = _reductions(contenders, shown)
+    differences = _differences(contenders, shown)
+    pools = tuple(sorted(fixed))
+    names = tuple(each.pool for each in pools)
+    places = {
+        each.id: Place(reductions[row], differences[row], pools=names)
         for row, each in enumerate(contenders)
     }
+    if not among:
+        return places
+    held = [[contenders[row].sums[pool] for row in among] for pool in pools]
+    scores, _ = by_problem([pool.benchmark for pool in pools], held, lambda each: each.correct)
+    found = verdicts(scores)
+    front = _front(scores, held)
+    ids = [contenders[row].id for row in among]
+    for index, (row, (first, last)) in enumerate(zip(among, found.ranks, strict=True)):
+        places[ids[index]] = Place(
+            reductions[row],
+            differences[row],
+            first,
+            last,
+            better=tuple(ids[other] for other in np.flatnonzero(found.better[:, index])),
+            worse=tuple(ids[other] for other in np.flatnonzero(found.better[index])),
+            compared=len(among) - 1,
+            pareto=bool(front[index]),
+            pools=names,
+        )
+    return places
 
 
-def above_zero(figure: Resampled, first: int, second: int) -> bool:
-    """Return True if the interval of the first figure minus the second lies above zero.
+def _front(scores: Floats, held: Sequence[Sequence[ProblemSums]]) -> Bools:
+    """Return the mask of entries on the Pareto front; `held` has the entries' sums by pool."""
+    tokens = [
+        [each.tokens.sum() / (each.repeats * len(each.problem_ids)) for each in entries]
+        for entries in held
+    ]
+    # Rounded, as equal means over pools may differ in the last bit.
+    return pareto_front(np.mean(tokens, axis=0).round(9), scores.sum(axis=1).round(12))
 
-    Same result as `(figure[first] - figure[second]).estimates()`, without sorting the resamples:
-    the lower end lies between the two order statistics next to its quantile, so it is enough to
-    count resamples at or below zero, except if zero lies between the two.
+
+def _differences(
+    contenders: Sequence[Contender], shown: Sequence[tuple[PoolKey, ...]]
+) -> list[Contrast | None]:
+    """Compare each contender with cons@N over its shown pools; None for one without pools."""
+    found: list[Contrast | None] = [None] * len(contenders)
+    alike: dict[tuple[PoolKey, ...], list[int]] = defaultdict(list)
+    for row, pools in enumerate(shown):
+        alike[pools].append(row)
+    for pools, rows in alike.items():
+        if pools:
+            held = [[contenders[row].sums[pool] for row in rows] for pool in pools]
+            compared = to_baseline([pool.benchmark for pool in pools], held)
+            for row, contrast in zip(rows, compared, strict=True):
+                found[row] = contrast
+    return found
+
+
+def _reductions(
+    contenders: Sequence[Contender], shown: Sequence[tuple[PoolKey, ...]]
+) -> list[Metric | None]:
+    """Average each contender's reduction over its shown pools; None for one without pools.
+
+    The bootstraps are seeded in the order of pools as in `simulator.report.paired.combine`.
     """
-    if figure.tail is None:
-        return False
-    resamples = figure.resamples
-    below = np.count_nonzero(resamples[first] - resamples[second] <= ROUNDING)
-    lower = int(figure.tail * (resamples.shape[1] - 1))  # counted from 0
-    if below != lower + 1:
-        return bool(below <= lower)
-    (estimate,) = (figure[first : first + 1] - figure[second : second + 1]).estimates()
-    return estimate.low is not None and estimate.low > ROUNDING
-
-
-Bootstraps = Mapping[tuple[str, tuple[str, ...]], Bootstrap]
-"""One set of resamples for each set of problems, by `PoolKey.problems`."""
-
-
-def _bootstraps(contenders: Iterable[Contender]) -> Bootstraps:
-    """Make the bootstraps, seeded in the order of pools as in `simulator.report.paired.combine`."""
-    pools = sorted({pool for each in contenders for pool in each.sums})
-    problems = dict.fromkeys(pool.problems for pool in pools)
-    return {
+    rows_of: dict[PoolKey, list[int]] = defaultdict(list)
+    for row, pools in enumerate(shown):
+        for pool in pools:
+            rows_of[pool].append(row)
+    problems = dict.fromkeys(pool.problems for pool in sorted(rows_of))
+    bootstraps = {
         each: Bootstrap(len(each[1]), seed=SEED + number) for number, each in enumerate(problems)
     }
-
-
-Figure = Callable[[Bootstrap, Sequence[ProblemSums]], Resampled]
-"""A figure of several contenders on one pool."""
-
-
-def _estimates(
-    contenders: Sequence[Contender], bootstraps: Bootstraps, figure: Figure
-) -> list[Metric | None]:
-    """Return each contender's figure averaged over its pools; None for one without pools."""
     totals: list[Resampled | None] = [None] * len(contenders)
-    for pool, rows in _by_pool(contenders).items():
-        found = figure(bootstraps[pool.problems], [contenders[row].sums[pool] for row in rows])
+    for pool in sorted(rows_of):
+        rows = rows_of[pool]
+        over, sums = bootstraps[pool.problems], [contenders[row].sums[pool] for row in rows]
+        found = reduction_of(over, sums)
         for index, row in enumerate(rows):
             here, before = found[index : index + 1], totals[row]
             totals[row] = here if before is None else before + here
     metrics: list[Metric | None] = []
-    for each, total in zip(contenders, totals, strict=True):
+    for total, pools in zip(totals, shown, strict=True):
         if total is None:
             metrics.append(None)
             continue
-        count = len(each.sums)
+        count = len(pools)
         mean = Resampled(total.values / count, total.resamples / count, total.tail)
         metrics += mean.estimates()
     return metrics
-
-
-def _by_pool(contenders: Sequence[Contender]) -> dict[PoolKey, list[int]]:
-    """Return the contenders that ran on each pool, with pools sorted."""
-    found: dict[PoolKey, list[int]] = defaultdict(list)
-    for row, each in enumerate(contenders):
-        for pool in each.sums:
-            found[pool].append(row)
-    return {pool: found[pool] for pool in sorted(found)}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Recorded:
-    """Results of the contenders on one pool.
-
-    `place` maps a contender to its row in the arrays; `hits` counts right answers on each resample,
-    summed over repeats.
-    """
-
-    problems: int
-    tail: float | None
-    place: Mapping[int, int]
-    repeats: Ints
-    correct: Ints
-    spent: Ints
-    hits: np.ndarray[tuple[int, int], np.dtype[np.int32]]
-
-    def accuracy(self, contenders: Sequence[int]) -> Resampled:
-        """Return the contenders' accuracies, as `Bootstrap.means` would."""
-        rows = [self.place[each] for each in contenders]
-        divisor = (self.repeats[rows] * self.problems).astype(np.float64)
-        return Resampled(
-            self.correct[rows] / divisor, self.hits[rows] / divisor[:, None], self.tail
-        )
-
-    def tokens(self, contenders: Sequence[int]) -> Floats:
-        """Return the contenders' tokens per problem."""
-        rows = [self.place[each] for each in contenders]
-        return self.spent[rows] / (self.repeats[rows] * self.problems)
-
-
-def _recorded(contenders: Sequence[Contender], bootstraps: Bootstraps) -> dict[PoolKey, _Recorded]:
-    found = {}
-    for pool, rows in _by_pool(contenders).items():
-        over = bootstraps[pool.problems]
-        sums = [contenders[row].sums[pool] for row in rows]
-        correct = np.stack([each.correct for each in sums])
-        problems = len(pool.problem_ids)
-        means = over.means(correct, np.ones(len(rows), dtype=np.int64)).resamples
-        np.multiply(means, problems, out=means)
-        found[pool] = _Recorded(
-            problems,
-            over.tail,
-            {row: index for index, row in enumerate(rows)},
-            repeats_of(sums),
-            correct.sum(axis=1),
-            np.array([each.tokens.sum() for each in sums]),
-            np.rint(means, out=means).astype(np.int32),
-        )
-    return found
-
-
-Pairs = list[tuple[int, list[int]]]
-"""Contenders, each with those that it is compared with."""
-
-
-def _pairs(contenders: Sequence[Contender]) -> dict[tuple[PoolKey, ...], Pairs]:
-    """Return ranked contenders and those that each is compared with, by their shared pools."""
-    pools = {row: frozenset(each.sums) for row, each in enumerate(contenders) if each.ranked}
-    numbers = {pool: number for number, pool in enumerate(sorted(set().union(*pools.values())))}
-    named = list(numbers)
-    short = {row: frozenset(numbers[pool] for pool in found) for row, found in pools.items()}
-    shared: dict[frozenset[int], Pairs] = defaultdict(list)
-    for row, ours in short.items():
-        others: dict[frozenset[int], list[int]] = defaultdict(list)
-        for other, theirs in short.items():
-            if other != row and (both := ours & theirs):
-                others[both].append(other)
-        for both, found in others.items():
-            shared[both].append((row, found))
-    return {tuple(named[each] for each in sorted(both)): all_ for both, all_ in shared.items()}
-
-
-def _dominates(
-    accuracy: Floats,
-    tokens: Sequence[float],
-    first: int,
-    second: int,
-) -> bool:
-    """Return True if the first is at least as good as the second in both, and better in one."""
-    gained = accuracy[first] - accuracy[second]
-    saved = tokens[second] - tokens[first]
-    return bool(saved >= 0 and gained >= -ROUNDING and (saved > 0 or gained > ROUNDING))

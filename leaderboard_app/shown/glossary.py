@@ -80,7 +80,7 @@ _FIGURES = {
     "accuracy_difference": Figure(
         "vs cons@N, points",
         "Accuracy minus that of majority voting over all N traces, on the same traces, in "
-        f"percentage points. {BOOTSTRAP} Paired: both answer the same problems.",
+        "percentage points. Paired: both answer the same problems; the interval is about new ones.",
         scale=100,
         signed=True,
         lower_is_better=False,

@@ -223,9 +223,11 @@ FAQ = (
     ),
     (
         "How do ranks and ties work?",
-        "The rank is 1 + the number of methods that are significantly better: those whose "
-        "accuracy is higher by a difference whose 95% interval, paired over problems, lies above "
-        "zero. Methods without a significant difference share a rank. Ranks are computed over all "
+        "A rank is a range: from 1 + the number of methods that are significantly better, to the "
+        "number of ranked methods minus those that are significantly worse. Significant is decided "
+        "by a sign-flip test over problems, with the false discovery rate among all pairs held at "
+        "5%. Every ranked method ran on the same pools: the most that half of all methods have "
+        "in common. A method that leaves one of them out has no rank. Ranks are computed over all "
         "rows, so filters do not change them. Withdrawn rows and oracles are not ranked.",
     ),
     (

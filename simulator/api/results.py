@@ -205,7 +205,8 @@ class RunComparison(_Shown):
         from simulator.report.export import raw_combined, raw_rows
 
         comparison = self.comparison
-        return pd.DataFrame([*raw_rows(comparison), *map(raw_combined, comparison.combined)])
+        combined = [raw_combined(each, comparison.margin) for each in comparison.combined]
+        return pd.DataFrame([*raw_rows(comparison), *combined])
 
 
 def read_run(folder: str | os.PathLike[str]) -> Run | Runs:

@@ -67,6 +67,14 @@ PICTURES = (".png", ".svg")
     help="Compare all pairs of methods, not only each with the best; CSV then holds only pairs.",
 )
 @click.option(
+    "--margin",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    metavar="POINTS",
+    help="Most that a method may be less accurate than cons@N to count as not worse.",
+)
+@click.option(
     "--diversity",
     is_flag=True,
     help="Add the share of distinct answers kept; CSV and JSON always have it.",
@@ -78,6 +86,7 @@ def report(
     output: Path | None,
     plots: Sequence[Path],
     every_pair: bool,
+    margin: float,
     diversity: bool,
 ) -> None:
     """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
@@ -85,8 +94,9 @@ def report(
     RUN is the folder of a run or a sweep, or its name in runs/.
 
     Each method is compared with the most accurate one on the same pool, paired by problem. A tie
-    (=) means that the interval of the difference contains zero. Methods that several recorded
-    pools have in common are also averaged, with equal weight for each pool.
+    (=) means that the difference is not significant: by a sign-flip test over problems, corrected
+    for the number of pairs. Methods that several recorded pools have in common are also averaged,
+    with equal weight for each pool.
 
     Rows are sorted by pool and tokens. Synthetic pools are shown separately. CSV and JSON hold
     unrounded values.
@@ -113,6 +123,7 @@ def report(
         [result for folder in folders for result in read_results(folder)],
         every_pair=every_pair,
         diversity=diversity,
+        margin=margin / 100,
     )
     if every_pair and form == "csv" and not comparison.pairs:
         raise UserError("--pairs: no pool here has two ranked methods to pair; give more runs")

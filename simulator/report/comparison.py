@@ -11,9 +11,19 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 
 from simulator.errors import UserError
+from simulator.report.common_pools import common_pools
 from simulator.report.labels import method_labels, pool_labels, without_copies
-from simulator.report.paired import Averages, Pair, Standing, combine, pairs, standings
+from simulator.report.paired import (
+    Averages,
+    Pair,
+    Standing,
+    combine,
+    pairs,
+    standings,
+    to_baseline,
+)
 from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
+from simulator.significance import ALPHA, FEW, MARGIN, POWER, Contrast
 from simulator.statistics import pareto_front
 
 MARKS = {"exact": "", "total": "†", "estimated": "‡"}
@@ -36,13 +46,17 @@ DIVERSITY_NOTE = (
 TIED = "="
 """Mark after a method's difference to the best, if it is tied with it."""
 
+RESTS_ON_FEW = "§"
+"""Mark after a difference that rests on a few problems."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One method on one pool. The labels `pool` and `method` together are unique.
 
-    `standing` compares it with the best method of the pool, problem by problem. It is None for a
-    method that is unranked, alone, or whose run has no answers to compare.
+    `standing` compares it with the others of the pool, problem by problem. It is None for a method
+    that is unranked, alone, or whose run has no answers to compare. `to_baseline` compares it with
+    cons@N; None without answers.
     """
 
     pool: str
@@ -50,6 +64,7 @@ class Row:
     pareto: bool
     result: RunResult
     standing: Standing | None = None
+    to_baseline: Contrast | None = None
 
     @property
     def accuracy(self) -> Metric:
@@ -64,7 +79,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """One method over all recorded pools, each weighted equally; `results` has one per pool."""
+    """One method over several recorded pools, each weighted equally; `results` has one per pool."""
 
     method: str
     pareto: bool
@@ -95,7 +110,8 @@ class Comparison:
 
     `combined` is empty unless several recorded pools have methods in common, `pairs` unless
     requested. If `diversity` is true, tables also show the answers kept after pruning; CSV and JSON
-    always have them.
+    always have them. A method counts as not worse than cons@N if it is at most `margin` less
+    accurate.
     """
 
     rows: list[Row]
@@ -103,6 +119,7 @@ class Comparison:
     combined: list[Combined]
     pairs: list[PoolPairs]
     diversity: bool = False
+    margin: float = MARGIN
 
     @property
     def sections(self) -> list[tuple[str, list[Row]]]:
@@ -119,13 +136,18 @@ class Comparison:
 
 
 def compare(
-    results: Sequence[RunResult], *, every_pair: bool = False, diversity: bool = False
+    results: Sequence[RunResult],
+    *,
+    every_pair: bool = False,
+    diversity: bool = False,
+    margin: float = MARGIN,
 ) -> Comparison:
     """Compare runs on the pools they share, problem by problem if they recorded answers.
 
     A run given twice counts once, and so do two identical runs. Runs on two versions of a pool are
     not compared with each other. With `every_pair`, all pairs of ranked methods of a pool are
-    compared, not only each with the best. `diversity` adds a table of the answers kept.
+    compared, not only each with the best. `diversity` adds a table of the answers kept. `margin` is
+    how much less accurate than cons@N a method may be that counts as not worse, as a fraction.
 
     Raises
     ------
@@ -153,10 +175,10 @@ def compare(
     rows = _with_standings(rows, sums)
     combined, left_out = _combined(rows, sums)
     every = _every_pair(rows, sums) if every_pair else []
-    found = [*_notes(rows, combined), *left_out, *missing, *pool_notes, *notes]
+    found = [*_notes(rows, combined, margin), *left_out, *missing, *pool_notes, *notes]
     if diversity:
         found.insert(2, DIVERSITY_NOTE)
-    return Comparison(rows, found, combined, every, diversity)
+    return Comparison(rows, found, combined, every, diversity, margin)
 
 
 def _problem_sums(rows: Sequence[Row]) -> tuple[list[ProblemSums | None], list[str]]:
@@ -201,14 +223,19 @@ def _by_pool(rows: Sequence[Row]) -> dict[str, list[int]]:
 
 
 def _with_standings(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list[Row]:
-    """Compare each row with the best of its pool."""
+    """Compare each row with the best of its pool, and with cons@N."""
     standing: dict[int, Standing | None] = {}
+    gained: dict[int, Contrast] = {}
     for places in _by_pool(rows).values():
         known = {index: found for index in places if (found := sums[index]) is not None}
         if known:
             ranked = [not rows[index].result.unranked for index in known]
             standing |= zip(known, standings([*known.values()], ranked), strict=True)
-    return [replace(row, standing=standing.get(index)) for index, row in enumerate(rows)]
+            gained |= zip(known, to_baseline([""], [[*known.values()]]), strict=True)
+    return [
+        replace(row, standing=standing.get(index), to_baseline=gained.get(index))
+        for index, row in enumerate(rows)
+    ]
 
 
 def _every_pair(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list[PoolPairs]:
@@ -229,10 +256,11 @@ def _every_pair(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list
 def _combined(
     rows: Sequence[Row], sums: Sequence[ProblemSums | None]
 ) -> tuple[list[Combined], list[str]]:
-    """Average the methods that ran on all recorded pools, with notes on the others."""
+    """Average the methods that ran on the pools that most share, with notes on the others."""
     recorded = [index for index, row in enumerate(rows) if not row.result.synthetic]
     pools = list(dict.fromkeys(rows[index].pool for index in recorded))
-    if len(pools) < 2:
+    count = len(pools)
+    if count < 2:
         return [], []
     if len({rows[index].result.pool for index in recorded}) < len(pools):
         return [], ["Pools are not combined, because there are several versions of one."]
@@ -240,14 +268,20 @@ def _combined(
     for index in recorded:
         key = (rows[index].method, rows[index].result.policy_sha256)
         by_method.setdefault(key, []).append(index)
-    everywhere = [
-        places
+    by_pool = [
+        {rows[index].pool: index for index in places if sums[index] is not None}
         for places in by_method.values()
-        if len(places) == len(pools) and all(sums[index] is not None for index in places)
+    ]
+    shared = common_pools([frozenset(each) for each in by_pool])
+    if len(shared) > 1:
+        pools = [pool for pool in pools if pool in shared]
+    everywhere = [
+        [each[pool] for pool in pools] for each in by_pool if all(pool in each for pool in pools)
     ]
     together = {rows[places[0]].method for places in everywhere}
     apart = [method for method, _ in by_method if method not in together]
-    notes = [f"Not combined, because not on all pools: {', '.join(dict.fromkeys(apart))}."]
+    what = "all pools" if len(pools) == count else f"all of {', '.join(pools)}"
+    notes = [f"Not combined, because not on {what}: {', '.join(dict.fromkeys(apart))}."]
     if not everywhere:
         return [], notes
     ranked = [not rows[places[0]].result.unranked for places in everywhere]
@@ -277,6 +311,9 @@ def _combined(
         )
     ]
     combined.sort(key=lambda each: (each.averages.tokens_per_problem.value, each.method))
+    if len(pools) < count:
+        share = f"All pools: {', '.join(pools)}, the ones that at least half of the methods share."
+        return combined, [share, *(notes if apart else [])]
     return combined, notes if apart else []
 
 
@@ -305,26 +342,21 @@ def _front(
     return [index in on_front for index in range(len(ranked))]
 
 
-def _notes(rows: Sequence[Row], combined: Sequence[Combined]) -> list[str]:
+def _notes(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> list[str]:
     results = [row.result for row in rows]
     notes = [
-        "Intervals are 95%, from a bootstrap over problems; repeats are averaged within a problem.",
+        "Intervals are 95%, over problems: they are about new problems. Repeats are averaged "
+        "within a problem.",
         "Reduction and difference to cons@N (points) are on the same traces. Pareto: no other "
         "method of the pool is as good in both tokens and accuracy and better in one.",
     ]
-    if any(row.standing for row in rows):
-        notes.append(
-            "To best: difference in accuracy (points) to the most accurate method, paired by "
-            f"problem; {TIED} means tied with it: the interval contains zero. Intervals are not "
-            "corrected for the number of pairs."
-        )
-        notes += _uneven(rows)
+    notes += _verdicts(rows, combined, margin)
     if combined:
         notes.append(
             f"All pools: means over the {len(combined[0].results)} recorded pools, each weighted "
             "equally, whatever its number of problems; the reduction is the mean of the pools' "
-            "reductions. Problems are resampled within each pool, and together in pools that share "
-            "them."
+            "reductions. A problem that several pools share counts once: it is resampled and "
+            "flipped in all of them together."
         )
     notes.append(_seeds(rows))
     if any(result.problems == 1 for result in results):
@@ -335,6 +367,35 @@ def _notes(rows: Sequence[Row], combined: Sequence[Combined]) -> list[str]:
         notes.append("Unranked methods use ground truth; they are not on the front.")
     if any(result.synthetic for result in results):
         notes.append("Synthetic pools are generated, not sampled from a model: no evidence.")
+    return notes
+
+
+def _verdicts(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> list[str]:
+    """Return notes on what tables say about differences."""
+    notes = []
+    standings = [each.standing for each in (*rows, *combined) if each.standing]
+    if standings:
+        notes.append(
+            "To best: difference in accuracy (points) to the most accurate method, paired by "
+            f"problem. {TIED} means tied with it: not significant by a sign-flip test over "
+            f"problems, with the false discovery rate among all pairs held at {ALPHA:.0%}. The "
+            "number after it is the smallest difference that these problems show with a chance of "
+            f"{POWER:.0%}. Rank: from 1 + the methods that are significantly better, to all but "
+            "those significantly worse."
+        )
+        notes += _uneven(rows)
+    gained = [row.to_baseline for row in rows if row.to_baseline]
+    gained += [each.averages.to_baseline for each in combined]
+    if gained:
+        notes.append(
+            "Not worse: the interval of the difference to cons@N lies above "
+            f"{-100 * margin:g} points."
+        )
+    if any(each.few for each in [*gained, *(each.contrast for each in standings)]):
+        notes.append(
+            f"{RESTS_ON_FEW} rests on fewer than {FEW} problems that differ: no significance, and "
+            "an interval from hardly any data."
+        )
     return notes
 
 

@@ -11,15 +11,19 @@ from simulator.report.comparison import ALL_POOLS, Combined, Comparison, PoolPai
 from simulator.report.paired import Standing
 from simulator.runs.format import METRICS
 from simulator.runs.results import Metric
+from simulator.significance import Contrast
+
+_BESIDE = ("accuracy_difference_detectable", "accuracy_difference_problems")
+"""Columns of a difference to cons@N that only a run with answers has."""
 
 
 def raw_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """Return every row with all its unrounded values; fractions stay fractions, unknown is None."""
-    return [_raw(row) for row in comparison.rows]
+    return [_raw(row, comparison.margin) for row in comparison.rows]
 
 
-def _raw(row: Row) -> dict[str, Any]:
-    result = row.result
+def _raw(row: Row, margin: float) -> dict[str, Any]:
+    result, gained = row.result, row.to_baseline
     return {
         "pool": result.pool,
         "fingerprint": result.fingerprint,
@@ -42,12 +46,15 @@ def _raw(row: Row) -> dict[str, Any]:
             for name in METRICS
             for key, value in _raw_metric(name, result.metrics.get(name)).items()
         },
+        **(_raw_contrast("accuracy_difference", gained) if gained else dict.fromkeys(_BESIDE)),
+        "not_worse": gained.not_worse(margin) if gained else None,
+        "margin": margin,
         "clock_unit": result.clock_unit,
         "run": str(result.path),
     }
 
 
-def raw_combined(combined: Combined) -> dict[str, Any]:
+def raw_combined(combined: Combined, margin: float) -> dict[str, Any]:
     """Return a method over all recorded pools with the keys of `raw_rows`; None if pools differ."""
     result, averages = combined.results[0], combined.averages
 
@@ -55,7 +62,8 @@ def raw_combined(combined: Combined) -> dict[str, Any]:
         values = [getattr(each, name) for each in combined.results]
         return values[0] if all(value == values[0] for value in values) else None
 
-    raw = _raw(Row(ALL_POOLS, combined.method, combined.pareto, result, combined.standing))
+    compared = (combined.standing, averages.to_baseline)
+    raw = _raw(Row(ALL_POOLS, combined.method, combined.pareto, result, *compared), margin)
     raw |= {name: common(name) for name in ("budget", "seed", "repeats", "baseline")}
     for name in METRICS:
         raw |= _raw_metric(name, getattr(averages, name, None))
@@ -78,7 +86,8 @@ def raw_pairs(found: PoolPairs) -> list[dict[str, Any]]:
             "synthetic": found.synthetic,
             "method": found.methods[pair.first],
             "against": found.methods[pair.second],
-            **_raw_metric("accuracy_difference", pair.difference),
+            **_raw_contrast("accuracy_difference", pair.contrast),
+            "p": pair.p,
             "tied": pair.tied,
             **_raw_metric("reduction", pair.reduction),
         }
@@ -90,7 +99,19 @@ def _raw_standing(standing: Standing | None) -> dict[str, Any]:
     return {
         "best": standing.best if standing else None,
         "tied": standing.tied if standing else None,
-        **_raw_metric("to_best", standing.difference if standing else None),
+        "rank_first": standing.rank[0] if standing else None,
+        "rank_last": standing.rank[1] if standing else None,
+        **_raw_contrast("to_best", standing.contrast if standing else None),
+        "to_best_p": standing.p if standing else None,
+    }
+
+
+def _raw_contrast(name: str, contrast: Contrast | None) -> dict[str, Any]:
+    """Return a difference, the smallest one that could be shown, and the problems that differ."""
+    return {
+        **_raw_metric(name, contrast.difference if contrast else None),
+        f"{name}_detectable": contrast.detectable if contrast else None,
+        f"{name}_problems": contrast.differing if contrast else None,
     }
 
 
@@ -110,7 +131,8 @@ def as_csv(comparison: Comparison) -> str:
     """
     rows = [pair for found in comparison.pairs for pair in raw_pairs(found)]
     if not rows:
-        rows = [*raw_rows(comparison), *map(raw_combined, comparison.combined)]
+        combined = [raw_combined(each, comparison.margin) for each in comparison.combined]
+        rows = [*raw_rows(comparison), *combined]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -126,7 +148,7 @@ def as_json(comparison: Comparison) -> str:
     """Format as JSON with unrounded values, with keys `rows`, `combined`, `pairs` and `notes`."""
     document = {
         "rows": raw_rows(comparison),
-        "combined": [raw_combined(each) for each in comparison.combined],
+        "combined": [raw_combined(each, comparison.margin) for each in comparison.combined],
         "pairs": [pair for found in comparison.pairs for pair in raw_pairs(found)],
         "notes": comparison.notes,
     }

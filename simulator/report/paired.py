@@ -9,36 +9,62 @@ from operator import add
 
 import numpy as np
 
-from simulator.arrays import Ints
+from simulator.arrays import Floats, Ints
 from simulator.runs.results import Metric, ProblemSums
-from simulator.statistics import SEED, Bootstrap, Resampled, average, bootstrap
+from simulator.significance import Contrast, Problems, contrasts, verdicts
+from simulator.statistics import SEED, Bootstrap, Estimate, Resampled, average, bootstrap
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A method's accuracy minus the best method's on the same problems, as a fraction.
+    """A method beside the others on the same problems.
 
-    `tied` is True if the interval contains zero, None if there is no interval. `best` is True for
-    the best method itself, whose difference is 0 and which is tied with itself.
+    Parameters
+    ----------
+    contrast
+        Its accuracy minus the best method's, as a fraction.
+    tied
+        True if it is not significantly worse than the best (`simulator.significance.verdicts`);
+        None if there are too few problems for an interval.
+    best
+        True for the best method itself, whose difference is 0 and which is tied with itself.
+    p
+        p-value of the difference, by itself.
+    rank
+        First and last rank it can have.
     """
 
-    difference: Metric
+    contrast: Contrast
     tied: bool | None
     best: bool
+    p: float
+    rank: tuple[int, int]
+
+    @property
+    def difference(self) -> Metric:
+        """Difference to the best with its interval."""
+        return self.contrast.difference
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two methods on one pool: `difference` is the first's accuracy minus the second's.
+    """Two methods on the same problems: `contrast` is the first's accuracy minus the second's.
 
-    `reduction` is the share of the second's tokens saved by the first. Both are fractions.
+    `reduction` is the share of the second's tokens saved by the first. Both are fractions. `tied`
+    and `p` are as in `Standing`.
     """
 
     first: int
     second: int
-    difference: Metric
+    contrast: Contrast
     tied: bool | None
+    p: float
     reduction: Metric
+
+    @property
+    def difference(self) -> Metric:
+        """Difference in accuracy with its interval."""
+        return self.contrast.difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +72,18 @@ class Averages:
     """A method's metrics averaged over pools, each pool weighted equally.
 
     `reduction` is the mean of the pools' reductions, `tokens_per_problem` the mean of their means.
+    `to_baseline` is the difference to cons@N.
     """
 
     accuracy: Metric
     tokens_per_problem: Metric
     reduction: Metric
-    accuracy_difference: Metric
+    to_baseline: Contrast
+
+    @property
+    def accuracy_difference(self) -> Metric:
+        """Accuracy minus that of cons@N."""
+        return self.to_baseline.difference
 
 
 def best_of(
@@ -75,13 +107,13 @@ def standings(sums: Sequence[ProblemSums], ranked: Sequence[bool]) -> list[Stand
     the same problems in the same order; runs may differ in repeats and budget.
     """
     over = bootstrap(len(sums[0].problem_ids))
-    return _standings(_accuracy(over, sums), _tokens(over, sums).values.tolist(), ranked)
+    return _standings([""], [sums], _tokens(over, sums).values.tolist(), ranked)
 
 
 def pairs(sums: Sequence[ProblemSums]) -> list[Pair]:
     """Compare all pairs of methods on one pool, each pair once, the earlier method first."""
     over = bootstrap(len(sums[0].problem_ids))
-    return _pairs(_accuracy(over, sums), [_tokens(over, sums)])
+    return _pairs([""], [sums], [_tokens(over, sums)])
 
 
 def pairs_over(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Pair]:
@@ -90,17 +122,23 @@ def pairs_over(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]])
     `reduction` is the mean of the pools' reductions.
     """
     pools = _with_bootstraps(benchmarks, sums)
-    accuracy = average(_accuracy(over, methods) for over, methods in pools)
-    return _pairs(accuracy, [_tokens(over, methods) for over, methods in pools])
+    return _pairs(benchmarks, sums, [_tokens(over, methods) for over, methods in pools])
 
 
-def _pairs(accuracy: Resampled, tokens: Sequence[Resampled]) -> list[Pair]:
-    """Build pairs from the methods' accuracy over all pools and their tokens on each."""
-    count = len(accuracy.values)
+def _pairs(
+    benchmarks: Sequence[str],
+    sums: Sequence[Sequence[ProblemSums]],
+    tokens: Sequence[Resampled],
+) -> list[Pair]:
+    """Build pairs from the methods' sums and their tokens on each pool."""
+    scores, problems = by_problem(benchmarks, sums, _right)
+    repeats = fewest_repeats(sums)
+    found_better = verdicts(scores)
     found = []
-    for first in range(count - 1):
+    for first in range(len(scores) - 1):
         one, others = slice(first, first + 1), slice(first + 1, None)
-        differences = (accuracy[one] - accuracy[others]).estimates()
+        fewest = np.minimum(repeats[one], repeats[others])
+        differences = contrasts(scores[one] - scores[others], problems, fewest)
         saved = average(
             Resampled(
                 1.0 - each.values[one] / each.values[others],
@@ -110,8 +148,10 @@ def _pairs(accuracy: Resampled, tokens: Sequence[Resampled]) -> list[Pair]:
             for each in tokens
         ).estimates()
         found += [
-            Pair(first, first + 1 + index, difference, difference.covers_zero, less)
-            for index, (difference, less) in enumerate(zip(differences, saved, strict=True))
+            Pair(first, second, contrast, *found_better.of(first, second, contrast), less)
+            for second, contrast, less in zip(
+                range(first + 1, len(scores)), differences, saved, strict=True
+            )
         ]
     return found
 
@@ -142,10 +182,75 @@ def combine(
     accuracy = average(_accuracy(over, methods) for over, methods in pools)
     tokens = average(_tokens(over, methods) for over, methods in pools)
     reduction = average(reduction_of(over, methods) for over, methods in pools)
-    difference = average(difference_of(over, methods) for over, methods in pools)
-    figures = [each.estimates() for each in (accuracy, tokens, reduction, difference)]
-    averages = [Averages(*row) for row in zip(*figures, strict=True)]
-    return averages, _standings(accuracy, tokens.values.tolist(), ranked)
+    figures = [each.estimates() for each in (accuracy, tokens, reduction)]
+    averages = [Averages(*row) for row in zip(*figures, to_baseline(benchmarks, sums), strict=True)]
+    return averages, _standings(benchmarks, sums, tokens.values.tolist(), ranked)
+
+
+def to_baseline(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Contrast]:
+    """Compare each method with cons@N on the same traces, over pools weighted as in `combine`.
+
+    A run that gives the answers of cons@N for the tokens of cons@N is cons@N: its difference is
+    exactly 0.
+    """
+    gained, problems = by_problem(benchmarks, sums, _gained)
+    same = [all(map(_is_baseline, methods)) for methods in zip(*sums, strict=True)]
+    return [
+        Contrast(Estimate(0.0, 0.0, 0.0), 0, None) if is_baseline else contrast
+        for is_baseline, contrast in zip(
+            same, contrasts(gained, problems, fewest_repeats(sums)), strict=True
+        )
+    ]
+
+
+def _is_baseline(sums: ProblemSums) -> bool:
+    return bool(
+        (sums.correct == sums.baseline_correct).all()
+        and (sums.tokens == sums.baseline_tokens).all()
+    )
+
+
+def by_problem(
+    benchmarks: Sequence[str],
+    sums: Sequence[Sequence[ProblemSums]],
+    number: Callable[[ProblemSums], Ints],
+) -> tuple[Floats, Problems]:
+    """Add up what each problem contributes to a mean over pools, over all pools that share it.
+
+    A problem is the same in two pools if benchmark and id are. `number` selects the sums over
+    repeats of a method on a pool.
+
+    Returns
+    -------
+    Contributions, shape (methods, problems), and the problems, grouped by benchmark.
+    """
+    places: dict[tuple[str, str], int] = {}
+    columns = []
+    for benchmark, methods in zip(benchmarks, sums, strict=True):
+        names = [(benchmark.casefold(), each) for each in methods[0].problem_ids]
+        columns.append([places.setdefault(name, len(places)) for name in names])
+    scores, weights = np.zeros((len(sums[0]), len(places))), np.zeros(len(places))
+    for column, methods in zip(columns, sums, strict=True):
+        share = 1.0 / (len(column) * len(sums))
+        values = np.stack([number(each) for each in methods])
+        scores[:, column] += values * (share / repeats_of(methods)[:, None])
+        weights[column] += share
+    _, groups = np.unique([benchmark for benchmark, _ in places], return_inverse=True)
+    return scores, Problems(weights, groups)
+
+
+def fewest_repeats(sums: Sequence[Sequence[ProblemSums]]) -> Ints:
+    """Return each method's number of repeats on the pool where it has the fewest."""
+    least: Ints = np.min([repeats_of(methods) for methods in sums], axis=0)
+    return least
+
+
+def _right(sums: ProblemSums) -> Ints:
+    return sums.correct
+
+
+def _gained(sums: ProblemSums) -> Ints:
+    return sums.correct - sums.baseline_correct
 
 
 def mean_accuracy(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Metric]:
@@ -204,16 +309,30 @@ def _with_bootstraps(
 
 
 def _standings(
-    accuracy: Resampled, tokens: Sequence[float], ranked: Sequence[bool]
+    benchmarks: Sequence[str],
+    sums: Sequence[Sequence[ProblemSums]],
+    tokens: Sequence[float],
+    ranked: Sequence[bool],
 ) -> list[Standing | None]:
-    best = best_of(accuracy.values.tolist(), tokens, ranked)
+    scores, problems = by_problem(benchmarks, sums, _right)
+    # Rounded, as equal means over pools may differ in the last bit.
+    best = best_of(scores.sum(axis=1).round(12).tolist(), tokens, ranked)
     if best is None:
         return [None] * len(ranked)
-    differences = (accuracy - accuracy[best : best + 1]).estimates()
-    return [
-        Standing(each, each.covers_zero, index == best) if takes_part else None
-        for index, (each, takes_part) in enumerate(zip(differences, ranked, strict=True))
-    ]
+    among = np.flatnonzero(ranked)
+    found = verdicts(scores[among])
+    ranks = found.ranks
+    standing: list[Standing | None] = [None] * len(ranked)
+    ahead = among.tolist().index(best)
+    repeats = fewest_repeats(sums)
+    fewest = np.minimum(repeats[among], repeats[best])
+    differences = contrasts(scores[among] - scores[best], problems, fewest)
+    for place, (index, contrast) in enumerate(zip(among.tolist(), differences, strict=True)):
+        if index == best:
+            contrast = Contrast(Estimate(0.0, 0.0, 0.0), 0, None)
+        tied, p = found.of(place, ahead, contrast)
+        standing[index] = Standing(contrast, tied, index == best, p, ranks[place])
+    return standing
 
 
 def repeats_of(sums: Sequence[ProblemSums]) -> Ints:
@@ -233,9 +352,3 @@ def reduction_of(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
     """Return the share of the tokens of cons@N that each method saves on a pool."""
     baseline = np.stack([each.baseline_tokens for each in sums])
     return over.reductions(np.stack([each.tokens for each in sums]), baseline)
-
-
-def difference_of(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
-    """Return each method's accuracy on a pool minus that of cons@N."""
-    gained = np.stack([each.correct - each.baseline_correct for each in sums])
-    return over.means(gained, repeats_of(sums))

@@ -52,8 +52,9 @@ class Column:
         return max(map(cell_len, [" ", *self.header.split(), *words]))
 
     def folded(self) -> Column:
-        """Put each interval on a line of its own."""
-        return Column(self.header, self.right, [each.replace(" [", "\n[") for each in self.cells])
+        """Put each interval on a line of its own, and what follows a tie on another."""
+        folded = [re.sub(r" (\[|=)", r"\n\1", each) for each in self.cells]
+        return Column(self.header, self.right, folded)
 
 
 @dataclass(frozen=True, slots=True)

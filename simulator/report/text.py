@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from simulator.report.comparison import (
     ALL_POOLS,
     MARKS,
+    RESTS_ON_FEW,
     TIED,
     Combined,
     Comparison,
@@ -20,26 +21,32 @@ from simulator.report.export import as_csv, as_json
 from simulator.report.paired import Standing
 from simulator.report.tables import FOLD, aligned
 from simulator.runs.results import Metric
+from simulator.significance import MARGIN, Contrast
 from simulator.statistics import Estimate
 
 HEADERS = (
     "pool",
     "method",
     "N",
+    "rank",
     "accuracy % [95%]",
     "tokens/problem",
     "tokens 10^8",
     "reduction %",
     "to cons@N [95%]",
+    "not worse",
     "to best [95%]",
     "clock",
     "Pareto",
 )
 
-RIGHT = (False, False, True, True, True, True, True, True, True, True, False)
+RIGHT = (False, False, True, True, True, True, True, True, True, False, True, True, False)
 """True for each column that is flush right."""
 
-DISPENSABLE = ("tokens 10^8", "clock", FOLD, "to cons@N [95%]", "one is right %", "answers [95%]")
+DISPENSABLE = (
+    *("tokens 10^8", "clock", FOLD, "not worse", "to cons@N [95%]"),
+    *("one is right %", "answers [95%]", "rank"),
+)
 """Columns to drop on a narrow terminal, in this order, and when to fold intervals."""
 
 KEPT_HEADERS = (
@@ -75,9 +82,10 @@ def blocks(comparison: Comparison) -> list[Block]:
     """Return the tables of a comparison: pools, averages over pools, and those requested."""
     found = []
     for heading, rows in comparison.sections:
-        found.append(Block(heading, HEADERS, RIGHT, [cells(row) for row in rows]))
+        shown = [cells(row, comparison.margin) for row in rows]
+        found.append(Block(heading, HEADERS, RIGHT, shown))
         if comparison.combined and not rows[0].result.synthetic:
-            found.append(combined_block(comparison.combined))
+            found.append(combined_block(comparison.combined, comparison.margin))
     if comparison.diversity:
         right = [False, False, True, True, True, True, True]
         for heading, rows in comparison.sections:
@@ -112,7 +120,7 @@ def panels(comparison: Comparison) -> list[Block]:
     return found
 
 
-def combined_block(combined: Sequence[Combined]) -> Block:
+def combined_block(combined: Sequence[Combined], margin: float = MARGIN) -> Block:
     """Return a table of methods over all recorded pools: the HEADERS that can be averaged."""
     left_out = {"pool", "tokens 10^8", "clock"}
     columns = [index for index, header in enumerate(HEADERS) if header not in left_out]
@@ -120,23 +128,25 @@ def combined_block(combined: Sequence[Combined]) -> Block:
         ALL_POOLS,
         [HEADERS[index] for index in columns],
         [RIGHT[index] for index in columns],
-        [combined_cells(each) for each in combined],
+        [combined_cells(each, margin) for each in combined],
         names=1,
         grouped=False,
     )
 
 
-def combined_cells(combined: Combined) -> list[str]:
+def combined_cells(combined: Combined, margin: float = MARGIN) -> list[str]:
     """Format a method over all pools, one text for each header of its block."""
     result, averages = combined.results[0], combined.averages
     budgets = sorted({each.budget for each in combined.results})
     return [
         combined.method + (" (unranked)" if result.unranked else ""),
         str(budgets[0]) if len(budgets) == 1 else f"{budgets[0]}-{budgets[-1]}",
+        _rank(combined.standing),
         _percentage(averages.accuracy),
         f"{averages.tokens_per_problem.value:,.0f}{MARKS.get(combined.token_accuracy, '')}",
         _fixed(100 * averages.reduction.value),
-        _percentage(averages.accuracy_difference, sign="+"),
+        _points(averages.to_baseline),
+        _not_worse(averages.to_baseline, margin),
         _standing(combined.standing),
         "unranked" if result.unranked else "yes" if combined.pareto else "",
     ]
@@ -146,7 +156,7 @@ def kept_cells(row: Row) -> list[str]:
     """Format the answers kept by a method's finished traces, one text for each of KEPT_HEADERS."""
     metrics = row.result.metrics
     return [
-        *cells(row)[:3],
+        *cells(row)[: KEPT_HEADERS.index("N") + 1],
         _percentage(metrics.get("pass_at_k")),
         interval(metrics.get("distinct_answers"), 1, "", 2),
         _percentage(metrics.get("distinct_answers_share")),
@@ -161,7 +171,7 @@ def pairs_block(found: PoolPairs) -> Block:
             found.pool + (" (synthetic)" if found.synthetic else ""),
             found.methods[pair.first],
             found.methods[pair.second],
-            _percentage(pair.difference, sign="+") + (f" {TIED}" if pair.tied else ""),
+            _points(pair.contrast) + _tie(pair.tied, pair.contrast),
             _percentage(pair.reduction),
         ]
         for pair in found.pairs
@@ -175,10 +185,38 @@ def _standing(standing: Standing | None) -> str:
         return ""
     if standing.best:
         return "best"
-    return _percentage(standing.difference, sign="+") + (f" {TIED}" if standing.tied else "  ")
+    return _points(standing.contrast) + _tie(standing.tied, standing.contrast)
 
 
-def cells(row: Row) -> list[str]:
+def _points(contrast: Contrast) -> str:
+    """Format a difference in points, with a mark if it rests on a few problems."""
+    known = contrast.difference.low != contrast.difference.high  # else cons@N with itself
+    mark = RESTS_ON_FEW if contrast.few and known else ""
+    return _percentage(contrast.difference, sign="+") + mark
+
+
+def _tie(tied: bool | None, contrast: Contrast) -> str:
+    """Format that two methods are tied, and the difference that would have been shown."""
+    if not tied:
+        return ""
+    least = contrast.detectable
+    return f" {TIED}" + ("" if least is None else f" {_fixed(100 * least)}")
+
+
+def _not_worse(contrast: Contrast | None, margin: float) -> str:
+    found = None if contrast is None else contrast.not_worse(margin)
+    return "" if found is None else "yes" if found else "no"
+
+
+def _rank(standing: Standing | None) -> str:
+    """Format a rank, as a range where several are possible."""
+    if standing is None:
+        return ""
+    first, last = standing.rank
+    return str(first) if first == last else f"{first}–{last}"
+
+
+def cells(row: Row, margin: float = MARGIN) -> list[str]:
     """Format a row, one text for each of HEADERS.
 
     Percentages and points have one decimal; tokens per problem are rounded to whole ones.
@@ -192,11 +230,15 @@ def cells(row: Row) -> list[str]:
         row.pool + (" (synthetic)" if result.synthetic else ""),
         row.method + (" (unranked)" if result.unranked else ""),
         str(result.budget),
+        _rank(row.standing),
         _percentage(row.accuracy),
         f"{row.tokens.value:,.0f}{mark}",
         "" if total is None else _significant(total) + mark,
         "" if reduction is None else _fixed(100 * reduction),
-        _percentage(result.metrics.get("accuracy_difference"), sign="+"),
+        _points(row.to_baseline)
+        if row.to_baseline
+        else _percentage(result.metrics.get("accuracy_difference"), sign="+"),
+        _not_worse(row.to_baseline, margin),
         _standing(row.standing),
         "" if clock is None else _clock(clock, result.clock_unit),
         "unranked" if result.unranked else "yes" if row.pareto else "",
@@ -280,6 +322,7 @@ LATEX = {
     "τ": r"$\tau$",
     "Δ": r"$\Delta$",
     "−": "$-$",
+    "§": r"\S{}",
     "×": r"$\times$",
     "≈": r"$\approx$",
     "✓": r"$\surd$",

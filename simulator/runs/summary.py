@@ -10,7 +10,8 @@ import pyarrow as pa
 from simulator.arrays import Floats
 from simulator.pools.pool import Pool
 from simulator.replay.recording import CLUSTERED
-from simulator.statistics import Bootstrap, bootstrap
+from simulator.significance import Problems, contrasts
+from simulator.statistics import Bootstrap, Estimate, bootstrap
 
 AVERAGED = (
     "correct",
@@ -80,6 +81,11 @@ class Totals:
             self._repeats[problem] = self._repeats.get(problem, 0) + repeats[row]
             self._clustered[problem] = self._clustered.get(problem, 0.0) + clustered[:, row]
 
+    @property
+    def repeats(self) -> int:
+        """Fewest repeats of any problem."""
+        return min(self._repeats.values())
+
     def means(self) -> dict[str, Floats]:
         """Compute means over repeats, each of shape (problems,).
 
@@ -94,6 +100,17 @@ class Totals:
         return means
 
 
+def _accuracy_difference(means: dict[str, Floats], repeats: int) -> Estimate:
+    """Estimate the accuracy minus that of cons@N; exactly 0 for cons@N itself."""
+    gained, spent = (means[name] - means[f"baseline_{name}"] for name in ("correct", "tokens"))
+    if not gained.any() and not spent.any():
+        return Estimate(0.0, 0.0, 0.0)
+    count = len(gained)
+    problems = Problems(np.full(count, 1 / count), np.zeros(count, dtype=np.int64))
+    (found,) = contrasts(gained[None] / count, problems, np.array([repeats]))
+    return found.difference
+
+
 def summarise(
     pool: Pool,
     budget: int,
@@ -106,7 +123,7 @@ def summarise(
 
     Accuracies, differences and reductions are fractions; tokens are those of the reasoning model
     only. `reduction` and `accuracy_difference` compare with cons@N on the same traces, with N the
-    budget.
+    budget; the interval of the difference is that of `simulator.significance.contrasts`.
 
     Three metrics compare the finished traces with all N. `distinct_answers` is the number of their
     answer classes, `distinct_answers_share` this number divided by that of all N traces.
@@ -124,7 +141,7 @@ def summarise(
     over = over or bootstrap(len(means["tokens"]))
     estimates = {
         "accuracy": over.mean(means["correct"]),
-        "accuracy_difference": over.difference(means["correct"], means["baseline_correct"]),
+        "accuracy_difference": _accuracy_difference(means, totals.repeats),
         "reduction": over.reduction(means["tokens"], means["baseline_tokens"]),
         "tokens_total": over.total(means["tokens"]),
         "tokens_1e8": over.total(means["tokens"] / 1e8),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, usable
@@ -12,10 +13,13 @@ from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
 from leaderboard_app.views.board.table import APART, RANKED, Section, headings
+from simulator.report.comparison import RESTS_ON_FEW
 from simulator.runs.results import Metric, ProblemSums
+from simulator.significance import FEW, MARGIN, POWER, Contrast
 
 WITHOUT_ANSWERS = "Its answers to each problem are missing or invalid."
 ALONE = "Shares no pool with another method, so it cannot be compared."
+ELSEWHERE = "Not on all pools of this ranking: no rank."
 
 
 def contenders(library: Library, synthetic: bool) -> list[Contender]:
@@ -87,13 +91,15 @@ def combined_sections(
 
 
 _NOTES = (
-    "Rank: 1 + the number of methods that are significantly better, so tied methods share a rank. "
-    "A method is significantly better if the 95% interval of the difference in accuracy, paired "
-    "problem by problem, lies above zero on the pools that both ran on, each weighted equally. "
-    "Intervals are not corrected for multiple comparisons. Methods without a shared pool are not "
-    "compared.",
+    "Rank: from 1 + the number of methods that are significantly better to the number of ranked "
+    "methods minus those that are significantly worse. Significant: by a sign-flip test over "
+    "problems, on pools that every ranked method ran on, each weighted equally, with the false "
+    "discovery rate among all pairs held at 5%.",
     "Ranks are computed over all methods; filters do not change them.",
-    "Each row is compared with cons@N at its own N.",
+    "Each row is compared with cons@N at its own N. Figures of methods that ran on all pools of "
+    "the ranking are means over these pools, those of others over their own. Intervals are about "
+    "new problems.",
+    f"{RESTS_ON_FEW} rests on fewer than {FEW} problems that differ.",
 )
 
 _PUBLISHED = (
@@ -106,7 +112,7 @@ def _columns() -> tuple[Column, ...]:
     pools = "Mean over the row's pools, each weighted equally."
     return (
         Column("method", "Method", numeric=False),
-        Column("rank", "Rank", help="1 + the number of methods that are significantly better"),
+        Column("rank", "Rank", help="First and last rank that the method can have"),
         Column("badge", "Badge", numeric=False, help="How far a row's figures have been checked"),
         Column("reduction", reduction.heading, help=f"{reduction.help} {pools}", descending=True),
         Column(
@@ -116,16 +122,22 @@ def _columns() -> tuple[Column, ...]:
             descending=True,
         ),
         Column(
+            "not_worse",
+            "Not worse",
+            numeric=False,
+            help=f"Yes if the interval lies above {-100 * MARGIN:g} points: not worse than cons@N",
+        ),
+        Column(
             "pareto",
             "Pareto",
             numeric=False,
-            help="Yes if no other method, on the pools that both ran on, is at least as good in "
-            "tokens and accuracy and better in one of them",
+            help="Yes if no other ranked method is at least as good in tokens and accuracy and "
+            "better in one of them",
             descending=True,
         ),
         Column("pools", "Pools", help="Number of pools the method ran on", descending=True),
         Column("budget", "N", help="Maximum number of traces per problem"),
-        Column("compared", "Compared with", numeric=False, help="Ranked methods that share a pool"),
+        Column("compared", "Compared with", numeric=False, help="Other ranked methods"),
     )
 
 
@@ -139,10 +151,11 @@ def _has_pool(entry: Entry, synthetic: bool, selection: Selection) -> bool:
     )
 
 
-def _order(entry: Entry, place: Place) -> tuple[float, float, str]:
+def _order(entry: Entry, place: Place) -> tuple[float, float, float, str]:
     """Return the key that sorts rows by rank, then by tokens saved; unranked rows come last."""
     saved = place.reduction.value if place.reduction else float("-inf")
-    return (place.rank if place.rank is not None else float("inf")), -saved, entry.label
+    unranked = float("inf")
+    return place.rank or unranked, place.last or unranked, -saved, entry.label
 
 
 def _row(
@@ -154,16 +167,21 @@ def _row(
 ) -> tuple[Cell, ...]:
     reason = why_unranked(entry, place)
     better = [labels[each] for each in place.better]
-    beaten_by = f"Significantly better: {_listed(better) or 'none'}."
+    worse = [labels[each] for each in place.worse]
+    beaten_by = (
+        f"Significantly better: {_listed(better) or 'none'}. "
+        f"Significantly worse: {_listed(worse) or 'none'}."
+    )
     budgets = sorted({result.budget for result in own.values()})
     among = reason or f"{place.compared} of {ranked - 1}"
     pareto = "" if place.pareto is None else "yes" if place.pareto else "no"
     return (
         Cell(entry.label, entry.label, entry.label, link("entry", entry=entry.id)),
-        Cell(str(place.rank or "–"), place.rank, reason or beaten_by),
+        Cell(place.range, place.rank, reason or beaten_by),
         Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
         _figure("reduction", place.reduction),
-        _figure("accuracy_difference", place.difference),
+        _difference(place.to_baseline),
+        _not_worse(place.to_baseline),
         Cell(pareto, pareto or None, reason),
         Cell(str(len(own)), len(own), ", ".join(own)),
         Cell(", ".join(map(str, budgets)), budgets[-1]),
@@ -185,12 +203,33 @@ def why_unranked(entry: Entry, place: Place) -> str:
         return "Uses ground truth: a bound, not a method."
     if not entry.takes_part:
         return entry.note or f"Not verified ({entry.badge}): only a verifier's own replays rank."
-    return ALONE if place.reduction else WITHOUT_ANSWERS
+    if place.reduction is None:
+        return WITHOUT_ANSWERS
+    return f"{ELSEWHERE} They are: {_listed([*place.pools])}." if place.pools else ALONE
 
 
 def _listed(names: list[str], most: int = 8) -> str:
     more = [f"{len(names) - most} more"] if len(names) > most else []
     return ", ".join([*names[:most], *more])
+
+
+def _difference(contrast: Contrast | None) -> Cell:
+    """Build the cell of a difference to cons@N, marked if it rests on a few problems."""
+    if contrast is None:
+        return _figure("accuracy_difference", None)
+    cell, least = _figure("accuracy_difference", contrast.difference), contrast.detectable
+    if least is None:
+        return cell
+    shown = f"A difference of {100 * least:.1f} points shows with a chance of {POWER:.0%}."
+    return replace(
+        cell, note=f"{cell.note} {shown}".strip(), mark=RESTS_ON_FEW if contrast.few else ""
+    )
+
+
+def _not_worse(contrast: Contrast | None) -> Cell:
+    found = None if contrast is None else contrast.not_worse()
+    text = "" if found is None else "yes" if found else "no"
+    return Cell(text, text or None)
 
 
 def _figure(name: str, metric: Metric | None) -> Cell:

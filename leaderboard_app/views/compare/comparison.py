@@ -13,6 +13,7 @@ from leaderboard_app.library.ranking import usable
 from leaderboard_app.shown.glossary import FIGURES
 from simulator.report.paired import pairs, pairs_over
 from simulator.runs.results import Metric, ProblemSums
+from simulator.significance import Contrast
 
 SOLVED = 0.5
 """An entry solves a problem if it is right in more than this share of its repeats."""
@@ -41,20 +42,23 @@ class Difference:
     """Comparison of `first` with `second` on one pool, or over `pools` pools with equal weights.
 
     `accuracy` is the first's minus the second's. `saved` is the share of the second's tokens that
-    the first does not generate. Both are fractions, paired problem by problem.
+    the first does not generate. Both are fractions, paired problem by problem. `within_chance` is
+    True if the difference in accuracy is not significant (`simulator.significance.verdicts`); None
+    without an interval.
     """
 
     first: Entry
     second: Entry
     place: str
     pools: int
-    accuracy: Metric
+    contrast: Contrast
     saved: Metric
+    within_chance: bool | None
 
     @property
-    def within_chance(self) -> bool | None:
-        """True if the interval of the accuracy difference covers zero; None without an interval."""
-        return self.accuracy.covers_zero
+    def accuracy(self) -> Metric:
+        """The first's accuracy minus the second's, with its interval."""
+        return self.contrast.difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,9 @@ def differences(entries: Sequence[Entry], shared: Sequence[Shared]) -> list[Diff
     for first in others:
         for pool in of_both(shared, first, second):
             (pair,) = pairs([_paired(pool, first), _paired(pool, second)])
-            found.append(Difference(first, second, pool.column, 1, pair.difference, pair.reduction))
+            found.append(
+                Difference(first, second, pool.column, 1, pair.contrast, pair.reduction, pair.tied)
+            )
         found += [over_all[first.id]] if first.id in over_all else []
     return found
 
@@ -156,8 +162,9 @@ def together(entries: Sequence[Entry], pools: Sequence[Shared]) -> list[Differen
                 ordered[pair.second],
                 place,
                 len(pools),
-                pair.difference,
+                pair.contrast,
                 pair.reduction,
+                pair.tied,
             )
             for pair in every
         ]

@@ -15,7 +15,9 @@ from leaderboard_app.views.compare.comparison import (
     Shared,
     problems,
 )
+from simulator.report.comparison import RESTS_ON_FEW
 from simulator.runs.results import Metric
+from simulator.significance import FEW, POWER
 
 
 def difference_table(found: Sequence[Difference]) -> Table:
@@ -27,12 +29,18 @@ def difference_table(found: Sequence[Difference]) -> Table:
         Column(
             "accuracy_difference",
             "Accuracy, points",
-            help="Accuracy of the entry minus that of the other on the same problems. The interval "
-            "is a paired bootstrap over problems.",
+            help="Accuracy of the entry minus that of the other on the same problems. "
+            f"{RESTS_ON_FEW} rests on fewer than {FEW} problems that differ.",
             descending=True,
         ),
         Column("interval", "95% interval", numeric=False),
-        Column("chance", "Chance", help="Within chance: interval covers zero.", numeric=False),
+        Column(
+            "chance",
+            "Chance",
+            help="Within chance: not significant by a sign-flip test over problems, for this pair "
+            f"alone; with the smallest difference that they show with a chance of {POWER:.0%}.",
+            numeric=False,
+        ),
         Column(
             "reduction",
             "Fewer tokens, %",
@@ -41,25 +49,34 @@ def difference_table(found: Sequence[Difference]) -> Table:
         ),
         Column("reduction_interval", "95% interval", numeric=False),
     )
-    chances = {
-        None: Cell("too few problems", "too few problems"),
-        True: Cell("within chance", "within chance"),
-        False: Cell("more than chance", "more than chance", bold=True),
-    }
     rows = [
         (
             _name(each.first),
             _name(each.second),
             Cell(each.place, each.place),
-            _cell("accuracy_difference", each.accuracy),
+            replace(
+                _cell("accuracy_difference", each.accuracy),
+                mark=RESTS_ON_FEW if each.contrast.few else "",
+            ),
             _interval("accuracy_difference", each.accuracy),
-            chances[each.within_chance],
+            _chance(each),
             _cell("reduction", each.saved),
             _interval("reduction", each.saved),
         )
         for each in found
     ]
     return Table("Paired differences", columns, tuple(rows), first=1)
+
+
+def _chance(difference: Difference) -> Cell:
+    """Build the cell of a verdict, with the difference that would have been shown beside a tie."""
+    if difference.within_chance is None:
+        return Cell("too few problems", "too few problems")
+    if not difference.within_chance:
+        return Cell("more than chance", "more than chance", bold=True)
+    least = difference.contrast.detectable
+    beside = "" if least is None else f" (shows {100 * least:.1f})"
+    return Cell(f"within chance{beside}", "within chance")
 
 
 def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -> Table:
@@ -76,8 +93,9 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
             return Cell(note="the same entry" if first is second else "not compared")
         figure = each.accuracy if metric == "accuracy" else each.saved
         name = "accuracy_difference" if metric == "accuracy" else "reduction"
-        marked = first.takes_part and second.takes_part
-        return replace(_cell(name, figure), bold=marked and figure.covers_zero is False)
+        apart = not each.within_chance if metric == "accuracy" else not figure.covers_zero
+        marked = first.takes_part and second.takes_part and figure.low is not None
+        return replace(_cell(name, figure), bold=apart and marked)
 
     rows = [(_name(first), *(cell(first, second) for second in entries)) for first in entries]
     heads = (
@@ -95,8 +113,9 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
         (Column("entry", "Entry", numeric=False), *heads),
         tuple(rows),
         (
-            "Bold, among verified entries: the 95% interval, which each cell shows on hover, does "
-            "not cover zero.",
+            "Bold, among verified entries: significant, for accuracy by a sign-flip test over "
+            "problems; for tokens the 95% interval does not cover zero. Each cell shows its "
+            "interval on hover.",
         ),
     )
 

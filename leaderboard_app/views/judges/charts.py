@@ -56,11 +56,12 @@ def roc_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
 def roc_in_words(worths: Sequence[tuple[str, Worth]]) -> str:
     """Describe the ROC curves."""
     parts = [
-        f"{name}: AUROC {worth.auroc.value:.3f}, TNR@0.2 {worth.tnr.value:.3f}"
+        f"{name}: AUROC {worth.auroc.value:.3f} over all pairs, {worth.within.value:.3f} within "
+        f"problems, TNR@0.2 {worth.tnr.value:.3f}"
         for name, worth in worths
-        if worth.auroc and worth.tnr
+        if worth.auroc and worth.within and worth.tnr
     ]
-    return f"ROC curves. {'; '.join(parts)}. Chance has 0.500 and 0.200."
+    return f"ROC curves. {'; '.join(parts)}. Chance has 0.500, 0.500 and 0.200."
 
 
 def calibration_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
@@ -99,7 +100,9 @@ def calibration_chart(worths: Sequence[tuple[str, Worth]]) -> Any:
 
 def calibration_in_words(worths: Sequence[tuple[str, Worth]]) -> str:
     """Describe the calibration plot."""
-    parts = [f"{name}: calibration error {worth.calibration_error:.3f}" for name, worth in worths]
+    parts = [
+        f"{name}: calibration error {worth.calibration_error.value:.3f}" for name, worth in worths
+    ]
     return (
         f"Share of same-answer pairs by tenths of the score. {'; '.join(parts)}. "
         "On the diagonal, score and share are equal."

@@ -105,7 +105,7 @@ class Worth:
     tnr: Estimate | None
     within: Estimate | None
     calibration: tuple[tuple[float, float, int], ...]
-    calibration_error: float
+    calibration_error: Estimate
     curve: tuple[tuple[float, float], ...]
 
 
@@ -218,7 +218,7 @@ def evaluate(library: Library, stored: Stored) -> Worth:
         tnr=true_negative_rate(same, scores, problem, sampler),
         within=within_auroc(same, scores, problem, problem, sampler),
         calibration=tuple(calibration(same, scores)),
-        calibration_error=calibration_error(same, scores),
+        calibration_error=calibration_error(same, scores, problem, sampler),
         curve=tuple(roc_curve(same, scores)),
     )
 

@@ -114,7 +114,11 @@ def worth_table(worths: Sequence[tuple[Stored, Worth | str]]) -> Table:
                 ("within", "AUROC within problems"),
             )
         ),
-        Column("calibration_error", "Calibration error", help=MEANINGS["Calibration error"]),
+        Column(
+            "calibration_error",
+            "Calibration error [95%]",
+            help=f"{MEANINGS['Calibration error']} {INTERVAL}",
+        ),
         Column("pairs", "Pairs", help="Evaluated pairs: both traces finished with an answer."),
         Column("problems", "Problems"),
         Column("same", "Same answer, %", help="Share of same-answer pairs.", descending=True),
@@ -151,7 +155,7 @@ def _worth_row(stored: Stored, worth: Worth | str) -> tuple[Cell, ...]:
             estimate_cell(each, "All pairs have the same label")
             for each in (worth.auroc, worth.tnr, worth.within)
         ),
-        Cell(f"{worth.calibration_error:.3f}", worth.calibration_error),
+        estimate_cell(worth.calibration_error, ""),
         Cell(f"{worth.pairs:,}", worth.pairs),
         Cell(f"{worth.problems:,}", worth.problems),
         Cell(f"{100 * worth.same:.1f}", 100 * worth.same),
@@ -194,7 +198,8 @@ def published_ablation(rows: Sequence[Mapping[str, Any]]) -> Table:
     ]
     notes = (
         "DeepPrune (arXiv 2510.08483), on its own traces, no intervals published. Focal: focal "
-        "loss; both: focal loss and oversampling. Split by problem: a later version of the paper, "
+        "loss; both: focal loss and oversampling. AUROC is over all pairs; within problems, which "
+        "pruning depends on, none is published. Split by problem: a later version of the paper, "
         "in which training and test share no problem; in the other rows they share some.",
     )
     return Table("Published judges", tuple(columns), tuple(body), notes)

@@ -115,7 +115,25 @@ def test_calibration_by_hand() -> None:
         (0.75, 1.0, 1),
         (1.0, 1.0, 1),
     ]
-    assert calibration_error(labels, scores) == pytest.approx((2 * 0.45 + 0.25 + 0) / 4)
+    found = calibration_error(labels, scores, ONE[:4], Bootstrap(1))
+    assert found == Estimate(pytest.approx((2 * 0.45 + 0.25 + 0) / 4), None, None)
+
+
+def test_the_interval_of_the_calibration_error_is_that_of_the_resamples_by_hand() -> None:
+    # Problem 0: scores .9 of two same-answer pairs; problem 1: .9 of two with different answers.
+    # Together |.9 - .5|, the first alone .1, the second alone .9. Resamples: both, and each twice.
+    labels = np.array([1, 1, 0, 0], dtype=bool)
+    scores = np.full(4, 0.9)
+    problem = np.array([0, 0, 1, 1])
+    sampler = Bootstrap(2)
+    sampler.counts = np.array([[1, 2, 0], [1, 0, 2]], dtype=np.int16)
+    sampler.tail = 0.0
+    found = calibration_error(labels, scores, problem, sampler)
+    assert (found.value, found.high) == (pytest.approx(0.4), pytest.approx(0.9))
+    assert found.low == 0.0  # 2 × 0.4 - 0.9 is below zero
+    sampler.counts = np.array([[1, 2], [1, 0]], dtype=np.int16)  # .4 and .1: never above the value
+    found = calibration_error(labels, scores, problem, sampler)
+    assert (found.low, found.high) == (pytest.approx(0.4), pytest.approx(0.4))
 
 
 def test_pairs_of_one_label_have_no_auroc() -> None:

@@ -1,4 +1,4 @@
-"""Ranks: the same as comparing every two entries by themselves, and by hand on small pools."""
+"""Ranks on a fixed set of pools: by hand, and the same as comparing every two by themselves."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaderboard_app.library.ranking import Contender, Place, PoolKey, above_zero, rank, usable
-from simulator.report.paired import combine
+from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, usable
+from simulator.report.common_pools import common_pools
+from simulator.report.paired import by_problem, combine
 from simulator.runs.results import ProblemSums
-from simulator.statistics import ROUNDING, Resampled, average, bootstrap, pareto_front
+from simulator.significance import discoveries, p_value
+from simulator.statistics import pareto_front
 
 
 def pool(name: str, problems: int, fingerprint: str = "f") -> PoolKey:
@@ -46,51 +48,105 @@ def ranked(**by_pool: dict[PoolKey, ProblemSums]) -> dict[str, Place]:
     return rank([Contender(name, True, found) for name, found in by_pool.items()])
 
 
-def test_one_that_is_right_where_the_other_is_wrong_is_ahead_and_equals_are_tied() -> None:
+def ranges(found: dict[str, Place]) -> dict[str, str]:
+    return {name: place.range for name, place in found.items()}
+
+
+def test_one_that_is_right_where_the_other_is_wrong_is_ahead_and_equals_share_a_range() -> None:
     key = pool("d/m/b", 10)
     found = ranked(
         bad={key: sums([0] * 10)}, good={key: sums([1] * 10)}, same={key: sums([1] * 10)}
     )
-    assert {name: place.rank for name, place in found.items()} == {"bad": 3, "good": 1, "same": 1}
+    assert ranges(found) == {"bad": "3", "good": "1–2", "same": "1–2"}
     assert found["bad"].better == ("good", "same")
+    assert found["good"].worse == ("bad",)
     assert found["good"].better == ()
+    assert found["good"].pools == ("d/m/b",)
 
 
-def test_a_difference_on_one_problem_of_ten_is_a_tie() -> None:
-    # A resample lacks that problem with probability 0.9^10 = 35%, so the lower end is zero.
-    key = pool("d/m/b", 10)
-    found = ranked(more={key: sums([1] * 10)}, less={key: sums([1] * 9 + [0])})
-    assert [place.rank for place in found.values()] == [1, 1]
+def test_ranges_by_hand_where_ranks_are_no_order() -> None:
+    # Of 20 problems, low has 6, middle 12 and high 18: 6 more, all one way, is p = 2/2^6 = .031,
+    # 12 more is 2/2^12. Of three pairs, the second smallest p may be 2/3 × 5% = .033, the largest
+    # 5%: all three are significant.
+    key = pool("d/m/b", 20)
+
+    def right(number: int) -> ProblemSums:
+        return sums([1] * number + [0] * (20 - number))
+
+    found = ranked(low={key: right(6)}, middle={key: right(12)}, high={key: right(18)})
+    assert ranges(found) == {"low": "3", "middle": "2", "high": "1"}
+    # 5 more are p = .0625: middle is tied with both, low and high are told apart.
+    found = ranked(low={key: right(7)}, middle={key: right(12)}, high={key: right(17)})
+    assert ranges(found) == {"low": "2–3", "middle": "1–3", "high": "1–2"}
+
+
+def test_four_problems_that_differ_one_way_are_a_tie_however_large_they_are() -> None:
+    key = pool("d/m/b", 30)
+    found = ranked(more={key: sums([1] * 30)}, less={key: sums([1] * 26 + [0] * 4)})
+    assert ranges(found) == {"more": "1–2", "less": "1–2"}
+
+
+def test_a_problem_of_two_models_counts_once() -> None:
+    # Three problems, right in both models' pools: as one benchmark they are 3 flips, p = 2/2^3; of
+    # two benchmarks they are 6, p = 2/2^6.
+    for benchmarks, expected in ((("b", "b"), "1–2"), (("b", "c"), "1")):
+        pools = [pool(f"d/{model}/{each}", 3) for model, each in zip("mn", benchmarks, strict=True)]
+        found = ranked(
+            one={key: sums([1] * 3) for key in pools}, other={key: sums([0] * 3) for key in pools}
+        )
+        assert found["one"].range == expected
 
 
 def test_without_an_interval_nobody_is_better() -> None:
     key = pool("d/m/b", 1)
     found = ranked(right={key: sums([1])}, wrong={key: sums([0])})
-    assert [place.rank for place in found.values()] == [1, 1]
+    assert ranges(found) == {"right": "1–2", "wrong": "1–2"}
     assert found["right"].difference is not None
     assert found["right"].difference.low is None
 
 
 def test_each_pool_weighs_the_same_whatever_its_number_of_problems() -> None:
-    # Right on all 4 problems of one pool, wrong on all 40 of the other: as good as the reverse.
-    few, many = pool("d/m/few", 4), pool("d/m/many", 40)
+    # Right on all 6 problems of one pool, wrong on all 40 of the other: as good as the reverse.
+    few, many = pool("d/m/few", 6), pool("d/m/many", 40)
     found = ranked(
-        one={few: sums([1] * 4), many: sums([0] * 40)},
-        other={few: sums([0] * 4), many: sums([1] * 40)},
+        one={few: sums([1] * 6), many: sums([0] * 40)},
+        other={few: sums([0] * 6), many: sums([1] * 40)},
     )
-    assert [place.rank for place in found.values()] == [1, 1]
+    assert ranges(found) == {"one": "1–2", "other": "1–2"}
     assert [round(place.difference.value, 9) for place in found.values() if place.difference] == [
         0.5,
         0.5,
     ]
 
 
-def test_only_pools_that_both_have_count() -> None:
+def test_a_method_on_one_good_pool_has_no_rank_and_changes_none() -> None:
+    pools = [pool(f"d/m/b{number}", 8) for number in range(3)]
+    entries = {
+        f"all{right}": {key: sums([1] * right + [0] * (8 - right)) for key in pools}
+        for right in (2, 4, 8)
+    }
+    before = ranked(**entries)
+    assert ranges(before) == {"all2": "3", "all4": "2", "all8": "1"}
+    good = {pools[0]: sums([1] * 8)}
+    for left_out in (good, good | {pools[1]: sums([1] * 8)}):
+        after = ranked(**entries, picked=left_out)
+        assert {name: after[name].range for name in before} == ranges(before)
+        assert after["picked"].rank is None
+        assert after["picked"].pools == before["all2"].pools
+        assert after["picked"].difference is not None
+        assert after["picked"].difference.value == 1.0  # over its own pools
+
+
+def test_pools_beyond_those_of_the_ranking_do_not_count() -> None:
     shared, own = pool("d/m/shared", 10), pool("d/m/own", 10)
     found = ranked(
-        one={shared: sums([1] * 10), own: sums([0] * 10)}, other={shared: sums([0] * 10)}
+        one={shared: sums([1] * 10), own: sums([0] * 10)},
+        other={shared: sums([0] * 10)},
+        third={shared: sums([0] * 10)},
     )
-    assert found["other"].better == ("one",)
+    assert ranges(found) == {"one": "1", "other": "2–3", "third": "2–3"}
+    assert found["one"].difference is not None
+    assert found["one"].difference.value == 1.0
 
 
 def test_those_that_share_no_pool_are_not_compared_and_one_compared_with_none_has_no_rank() -> None:
@@ -103,6 +159,39 @@ def test_those_that_share_no_pool_are_not_compared_and_one_compared_with_none_ha
     assert [(each.rank, each.compared) for each in found.values()] == [(1, 1), (2, 1), (None, 0)]
     assert found["alone"].pareto is None
     assert found["alone"].reduction is not None
+
+
+def sets(*texts: str) -> list[frozenset[str]]:
+    return [frozenset(text) for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("covered", "expected"),
+    [
+        (["abc", "abc", "a"], "abc"),  # one that leaves pools out
+        (["abc", "abc", "ab"], "abc"),
+        (["abcd", "abc", "abc"], "abc"),  # one with more
+        (["abc", "a", "a", "a", "b"], "a"),  # most have no more
+        (["ab", "bc", "ac"], "a"),  # two of three have each: the first by name
+        (["ab", "cd", "ab", "cd", "ef", "gh", "ij"], "ab"),  # no majority: the most that share
+        (["a", "b"], ""),
+        (["abc", "ab"], "ab"),  # two need something in common
+        ([], ""),
+    ],
+)
+def test_the_fixed_set_of_pools(covered: list[str], expected: str) -> None:
+    assert common_pools(sets(*covered)) == frozenset(expected)
+
+
+@given(st.lists(st.frozensets(st.sampled_from("abcd")), min_size=2, max_size=7), st.data())
+def test_no_single_entry_takes_pools_out_of_a_ranking_of_a_majority(
+    covered: list[frozenset[str]], data: st.DataObject
+) -> None:
+    everything = frozenset("abcd")
+    full = [everything] * (len(covered) + 1)
+    assert common_pools([*covered, *full]) == everything
+    added = data.draw(st.frozensets(st.sampled_from("abcd")))
+    assert common_pools([*covered, *full, added]) == everything
 
 
 def test_unranked_ones_are_measured_and_displace_nobody() -> None:
@@ -169,29 +258,30 @@ def contests(draw: st.DrawFn) -> list[Contender]:
 @settings(max_examples=40)
 @given(contests())
 def test_ranks_are_those_of_comparing_every_two_by_themselves(contest: list[Contender]) -> None:
-    from leaderboard_app.library.ranking import _bootstraps
-
-    over = _bootstraps(contest)
     found = rank(contest)
-    for one in contest:
-        better = []
-        for other in contest:
-            shared = sorted(set(one.sums) & set(other.sums))
-            if one is other or not (one.ranked and other.ranked) or not shared:
-                continue
-            accuracy = average(
-                over[key.problems].means(
-                    np.stack([other.sums[key].correct, one.sums[key].correct]),
-                    np.array([other.sums[key].repeats, one.sums[key].repeats]),
-                )
-                for key in shared
-            )
-            (difference,) = (accuracy[0:1] - accuracy[1:2]).estimates()
-            if difference.low is not None and difference.low > ROUNDING:
-                better.append(other.id)
-        place = found[one.id]
-        assert place.better == tuple(better)
-        assert place.rank == (1 + len(better) if place.compared else None)
+    ranked_ones = [each for each in contest if each.ranked]
+    fixed = sorted(common_pools([frozenset(each.sums) for each in ranked_ones]))
+    among = [each for each in ranked_ones if fixed and set(fixed) <= set(each.sums)]
+    assert {each.id for each in contest if found[each.id].rank} == {each.id for each in among}
+    names = [key.pool.rpartition("/")[2] for key in fixed]
+    compared = []
+    for number, one in enumerate(among):
+        for other in among[number + 1 :]:
+            both = [[one.sums[key], other.sums[key]] for key in fixed]
+            (first, second), _ = by_problem(names, both, lambda each: each.correct)
+            compared.append((one.id, other.id, first - second))
+    apart = discoveries(np.array([p_value(differences) for _, _, differences in compared]))
+    better = {each.id: set() for each in among}
+    for (one, other, differences), significant in zip(compared, apart, strict=True):
+        if significant:
+            ahead, behind = (one, other) if differences.sum() > 0 else (other, one)
+            better[behind].add(ahead)
+    for each in among:
+        place = found[each.id]
+        assert set(place.better) == better[each.id]
+        assert place.rank == 1 + len(place.better)
+        assert place.last == len(among) - sum(each.id in ones for ones in better.values())
+        assert place.compared == len(among) - 1
 
 
 @settings(max_examples=30)
@@ -199,9 +289,10 @@ def test_ranks_are_those_of_comparing_every_two_by_themselves(contest: list[Cont
 def test_figures_are_those_that_reports_have_for_the_same_pools(contest: list[Contender]) -> None:
     found = rank(contest)
     pools = sorted({key for each in contest for key in each.sums})
-    everywhere = [each for each in contest if set(each.sums) == set(pools)]
-    if not pools or not everywhere:
+    fixed = common_pools([frozenset(each.sums) for each in contest if each.ranked])
+    if not pools or fixed != set(pools):
         return
+    everywhere = [each for each in contest if set(each.sums) == set(pools)]
     averages, _ = combine(
         [key.pool.rpartition("/")[2] for key in pools],
         [[each.sums[key] for each in everywhere] for key in pools],
@@ -210,44 +301,6 @@ def test_figures_are_those_that_reports_have_for_the_same_pools(contest: list[Co
     for each, expected in zip(everywhere, averages, strict=True):
         assert found[each.id].reduction == expected.reduction
         assert found[each.id].difference == expected.accuracy_difference
-
-
-@settings(max_examples=200)
-@given(
-    st.lists(st.integers(-1, 2), min_size=2, max_size=40),
-    st.floats(0.001, 0.49),
-    st.booleans(),
-)
-def test_counting_resamples_tells_what_the_quantile_tells(
-    resamples: list[int], tail: float, shuffled: bool
-) -> None:
-    """Whole numbers with many ties, so that zero is at, beside and between order statistics."""
-    values = np.array([resamples if shuffled else sorted(resamples), [0] * len(resamples)], float)
-    figure = Resampled(values.mean(axis=1), values, tail)
-    (estimate,) = (figure[0:1] - figure[1:2]).estimates()
-    assert estimate.low is not None
-    assert above_zero(figure, 0, 1) == (estimate.low > ROUNDING)
-
-
-def test_zero_between_two_order_statistics_takes_the_quantile() -> None:
-    # Between -1 and 1 at a share of 0.75 of the way: 0.5 is above zero; at 0.25 it is -0.5.
-    values = np.array([[-1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
-    means = values.mean(axis=1)
-    assert above_zero(Resampled(means, values, 0.375), 0, 1)
-    assert not above_zero(Resampled(means, values, 0.125), 0, 1)
-
-
-def test_one_pool_alone_is_compared_as_reports_do() -> None:
-    key = pool("d/m/b", 30)
-    generator = np.random.default_rng(7)
-    entries = [sums((generator.random(30) < share).astype(int).tolist()) for share in (0.5, 0.9)]
-    found = ranked(low={key: entries[0]}, high={key: entries[1]})
-    over = bootstrap(30)
-    accuracy = over.means(np.stack([each.correct for each in entries]), np.array([1, 1]))
-    (difference,) = (accuracy[1:2] - accuracy[0:1]).estimates()
-    assert difference.low is not None
-    assert difference.low > 0  # the sample tells them apart
-    assert found["low"].better == ("high",)
 
 
 @pytest.mark.parametrize(
@@ -276,4 +329,4 @@ def test_what_a_run_records_is_used() -> None:
 def test_nobody_to_rank() -> None:
     assert rank([]) == {}
     (place,) = rank([Contender("nothing", False, {})]).values()
-    assert place == Place(None, None, None, (), 0, None)
+    assert place == Place()

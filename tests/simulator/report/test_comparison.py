@@ -45,7 +45,7 @@ def three(tmp_path: Path) -> Comparison:
     return comparison(
         write_run(tmp_path / "1", "cons@4", entry(1000, 0.5), entry(90, 0.9, MADE, synthetic=True)),
         write_run(tmp_path / "2", "early", entry(250, 0.6)),
-        write_run(tmp_path / "3", "one", entry(100, 0.4), entry(80, 0.5, MADE, synthetic=True)),
+        write_run(tmp_path / "3", "one", entry(100, 0.2), entry(80, 0.5, MADE, synthetic=True)),
     )
 
 
@@ -97,11 +97,13 @@ def test_cells_are_in_the_units_of_their_headers(three: Comparison) -> None:
         "pool": NAME,
         "method": "early",
         "N": "4",
+        "rank": "1–2",
         "accuracy % [95%]": "60.0 [50.0, 70.0]",
         "tokens/problem": "250",
         "tokens 10^8": "0.0000750",
         "reduction %": "75.0",
-        "to cons@N [95%]": "+10.0 [+8.0, +12.0]",
+        "to cons@N [95%]": "+10.0 [-4.5, +23.3]§",
+        "not worse": "no",
         "to best [95%]": "best",
         "clock": "62 steps",
         "Pareto": "yes",
@@ -112,23 +114,45 @@ def test_cells_are_in_the_units_of_their_headers(three: Comparison) -> None:
 
 
 def test_methods_are_paired_with_the_best_problem_by_problem(three: Comparison) -> None:
-    # Of 30 problems one is right on the first 12, early on 18, cons on 15. The differences are -1
-    # on 6 and on 3 problems: -20 and -10 points. A resample holds none of the 6 with a chance of
-    # 0.8^30 = 0.1%, none of the 3 with one of 0.9^30 = 4.2%, which is more than the tail's 1.9%.
+    # Of 30 problems one is right on the first 6, early on 18, cons on 15. The differences are -1 on
+    # 12 and on 3 problems: -40 and -10 points. All of 12 flips go one way in 2/2^12, of 3 in 2/2^3.
+    # One and cons differ on 9: of three pairs, two are significant.
     one, early, cons = (row.standing for row in three.rows[:3])
     assert early is not None
     assert (early.best, early.tied, early.difference.value) == (True, True, 0)
     assert one is not None
     assert (one.best, one.tied) == (False, False)
-    assert one.difference.value == pytest.approx(-0.2)
+    assert one.difference.value == pytest.approx(-0.4)
+    assert one.p == 2 / 2**12
+    assert [each.rank for each in (one, early, cons) if each] == [(3, 3), (1, 2), (1, 2)]
     assert cons is not None
-    assert (cons.best, cons.tied, cons.difference.high) == (False, True, 0)
+    assert (cons.best, cons.tied, cons.p, cons.contrast.few) == (False, True, 0.25, True)
     assert cons.difference.value == pytest.approx(-0.1)
     column = HEADERS.index("to best [95%]")
     assert cells(three.rows[1])[column] == "best"
-    assert re.fullmatch(r"-20\.0 \[-3\d\.\d, -\d\.\d\]", cells(three.rows[0])[column].strip())
-    assert re.fullmatch(r"-10\.0 \[-2\d\.\d, 0\.0\] =", cells(three.rows[2])[column])
-    assert any("not corrected" in note for note in three.notes)
+    assert re.fullmatch(r"-40\.0 \[-5\d\.\d, -1\d\.\d\]", cells(three.rows[0])[column].strip())
+    # Six problems are the fewest of a significant difference: 7.9 of 30 show them in 4 of 5 cases.
+    assert cells(three.rows[2])[column] == "-10.0 [-23.3, +4.5]§ = 26.4"
+    assert [cells(row)[HEADERS.index("rank")] for row in three.rows[:3]] == ["3", "1–2", "1–2"]
+    assert any("sign-flip test" in note for note in three.notes)
+    assert any(note.startswith("§") for note in three.notes)
+
+
+def test_not_worse_is_judged_by_the_margin(three: Comparison) -> None:
+    column = HEADERS.index("not worse")
+    one, early, cons = three.rows[:3]
+    assert [cells(row)[column] for row in (one, early, cons)] == ["no", "no", "yes"]
+    assert cells(early, 0.05)[column] == "yes"  # its interval begins at -4.5 points
+    assert [row["not_worse"] for row in json.loads(as_json(three))["rows"][:3]] == [
+        *(False, False, True)
+    ]
+
+
+def test_cons_itself_is_exactly_as_good_as_cons(three: Comparison) -> None:
+    cons = three.rows[2]
+    assert cons.to_baseline is not None
+    assert cons.to_baseline.difference == Metric(0.0, 0.0, 0.0)
+    assert cells(cons)[HEADERS.index("to cons@N [95%]")] == "0.0 [0.0, 0.0]"
 
 
 def test_equal_methods_are_tied_and_the_cheaper_one_is_the_best(tmp_path: Path) -> None:
@@ -139,8 +163,9 @@ def test_equal_methods_are_tied_and_the_cheaper_one_is_the_best(tmp_path: Path) 
     assert cheap.standing is not None
     assert dear.standing is not None
     assert (cheap.method, cheap.standing.best) == ("cheap", True)
-    assert dear.standing.difference == Metric(0.0, 0.0, 0.0)
-    assert dear.standing.tied
+    low, value, high = (getattr(dear.standing.difference, end) for end in ("low", "value", "high"))
+    assert low < value == 0 < high  # a new problem may differ
+    assert (dear.standing.tied, dear.standing.p, dear.standing.rank) == (True, 1, (1, 2))
     notes = comparison(tmp_path / "1", tmp_path / "2").notes
     assert any("budgets and repeats" in note for note in notes)
 
@@ -230,7 +255,7 @@ def test_recorded_pools_are_combined_with_equal_weight(tmp_path: Path) -> None:
     assert (high - low) / 2 == pytest.approx(0.103, rel=0.1)
 
     assert combined_cells(a)[:2] == ["a", "4"]
-    assert combined_cells(a)[3] == "700‡"
+    assert combined_cells(a)[4] == "700‡"
     for text in (as_table(found), as_markdown(found), as_latex(found)):
         assert text.index("Recorded pools") < text.index(ALL_POOLS) < text.index("Synthetic pools")
     last = list(csv.DictReader(io.StringIO(as_csv(found))))[-1]
@@ -240,6 +265,22 @@ def test_recorded_pools_are_combined_with_equal_weight(tmp_path: Path) -> None:
     raw = json.loads(as_json(found))
     assert [each["method"] for each in raw["combined"]] == ["b", "a"]
     assert raw["combined"][0].keys() == raw["rows"][0].keys()
+
+
+def test_methods_are_combined_on_the_pools_that_most_share(tmp_path: Path) -> None:
+    first, second, third = entry(100, 0.5), entry(100, 0.4, "x/y/z"), entry(100, 0.9, "x/y/more")
+    found = comparison(
+        write_run(tmp_path / "1", "a", first, second, third),
+        write_run(tmp_path / "2", "b", first, second),
+        write_run(tmp_path / "3", "picked", third),
+    )
+    assert {each.method: len(each.results) for each in found.combined} == {"a": 2, "b": 2}
+    assert found.combined[0].averages.accuracy.value == pytest.approx(0.45)
+    together = f"{NAME}, x/y/z"
+    assert (
+        f"All pools: {together}, the ones that at least half of the methods share." in found.notes
+    )
+    assert f"Not combined, because not on all of {together}: picked." in found.notes
 
 
 def test_pools_with_the_same_problems_are_resampled_together(tmp_path: Path) -> None:
@@ -291,7 +332,10 @@ def test_every_pair_is_compared_once(tmp_path: Path) -> None:
     ]
     # b takes 250 of a's 1000 tokens on every problem, and is right on 3 problems of 30 more.
     assert document[2]["accuracy_difference"] == pytest.approx(0.1)
-    assert (document[2]["tied"], document[0]["tied"]) == (True, False)
+    # c is right on 6 problems fewer than b: p = 2/2^6; one of three pairs needs a third of 5%.
+    assert [pair["p"] for pair in document] == [2 / 2**6, 0.25, 0.25]
+    assert [pair["tied"] for pair in document] == [True, True, True]
+    assert document[2]["accuracy_difference_problems"] == 3
     assert [document[2][f"reduction{end}"] for end in ("", "_low", "_high")] == [0.75] * 3
     assert next(csv.DictReader(io.StringIO(as_csv(found))))["against"] == "b"
     assert f"{NAME}: every pair" in as_table(found)
@@ -322,23 +366,25 @@ def test_a_narrow_terminal_gets_the_columns_that_matter(three: Comparison) -> No
     wide, _ = panels(three)
     assert wide.heading == NAME
     table = fit(wide.headers, wide.rows, wide.right, 80, DISPENSABLE)
-    assert table.left_out == ["tokens 10^8", "clock", "to cons@N [95%]"]
+    assert table.left_out == ["tokens 10^8", "clock", "not worse", "to cons@N [95%]"]
     assert [str(column.header) for column in table.grid.columns] == [
-        *("method", "N", "accuracy % [95%]", "tokens/problem", "reduction %"),
+        *("method", "N", "rank", "accuracy % [95%]", "tokens/problem", "reduction %"),
         *("to best [95%]", "Pareto"),
     ]
     assert max(map(len, table.text().splitlines())) <= 80
 
 
 def test_no_minus_before_zero_and_signs_where_they_matter(tmp_path: Path) -> None:
-    (row,) = comparison(write_run(tmp_path / "1", "cons@4", entry(1000, 0.4999))).rows
-    assert cells(row)[7] == "0.0 [-2.0, +2.0]"
+    run = write_run(tmp_path / "1", "cons@4", entry(1000, 0.4999))
+    (run / "answers.parquet").unlink()
+    (row,) = comparison(run).rows
+    assert cells(row)[HEADERS.index("to cons@N [95%]")] == "0.0 [-2.0, +2.0]"
 
 
 def test_a_pool_of_one_problem_shows_values_without_intervals(tmp_path: Path) -> None:
     metrics = {"accuracy": (1.0, None, None), "tokens_per_problem": (5.0, None, None)}
     one = comparison(write_run(tmp_path / "1", "cons@4", summary_pool(problems=1, metrics=metrics)))
-    assert cells(one.rows[0])[3:] == ["100.0", "5", "", "", "", "", "", "yes"]
+    assert cells(one.rows[0])[3:] == ["", "100.0", "5", "", "", "0.0", "", "", "", "yes"]
     assert "A pool of one problem has no intervals." in one.notes
     assert plot(one, "svg")
 
@@ -350,7 +396,7 @@ def test_seconds_and_token_accuracy_are_shown(tmp_path: Path) -> None:
         write_run(tmp_path / "3", "c", entry(300, 0.5, token_accuracy="total")),
     ).rows[:2]
     assert cells(total)[HEADERS.index("clock")] == "25.0 s"
-    assert cells(guess)[4] == "200‡"
+    assert cells(guess)[5] == "200‡"
     notes = comparison(tmp_path / "1", tmp_path / "3").notes
     assert any(note.startswith("†") for note in notes)
     assert not any(note.startswith("‡") for note in notes)
@@ -427,8 +473,8 @@ def test_markdown_is_a_github_table(three: Comparison) -> None:
     assert lines[0] == "### Recorded pools"
     assert lines[3].count("|") == lines[2].count("|") == len(HEADERS) + 1
     assert lines[5] == (
-        f"| {NAME} | early | 4 | 60.0 [50.0, 70.0] | 250 | 0.0000750 | 75.0 "
-        "| +10.0 [+8.0, +12.0] | best | 62 steps | yes |"
+        f"| {NAME} | early | 4 | 1–2 | 60.0 [50.0, 70.0] | 250 | 0.0000750 | 75.0 "
+        "| +10.0 [-4.5, +23.3]§ | no | best | 62 steps | yes |"
     )
     assert escape_markdown("a|b_c*d`e\n") == r"a\|b\_c\*d\`e"
 
@@ -463,7 +509,7 @@ def test_latex_is_a_booktabs_tabular_with_balanced_columns(tmp_path: Path) -> No
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 2
     assert "tokens $10^8$" in text
     assert r"1,200\textsuperscript{\dag}" in text
-    assert r"$-$20.0 & $-$10.0 [$-$12.0, $-$8.0]" in text
+    assert r"$-$20.0 & $-$10.0 [$-$23.3, +4.5]\S{} & no" in text
     for line in text.splitlines():
         if line.endswith(r" \\"):
             assert line.replace(r"\&", "").count("&") == len(HEADERS) - 1
@@ -583,7 +629,7 @@ def test_the_front_is_a_step_line_over_its_corners(three: Comparison) -> None:
     line = build_chart(three).to_dict()["concat"][0]["layer"][0]
     assert line["mark"]["interpolate"] == "step-after"
     values = line["data"]["values"]
-    assert [(point["x"], point["y"]) for point in values[:2]] == [(100, 40), (250, 60)]
+    assert [(point["x"], point["y"]) for point in values[:2]] == [(100, 20), (250, 60)]
     assert values[2]["y"] == 60
     assert len(values) == 3
 

@@ -92,5 +92,5 @@ def test_reductions_over_pools_are_means_of_each() -> None:
         return ProblemSums(("a",), 1, *(np.array([each]) for each in (1, tokens, 1, 1)))
 
     (pair,) = pairs_over(["x", "y"], [[one(50), one(100)], [one(10), one(100)]])
-    assert pair == Pair(0, 1, pair.difference, None, pair.reduction)
+    assert pair == Pair(0, 1, pair.contrast, None, 1.0, pair.reduction)
     assert [pair.difference.value, pair.reduction.value] == pytest.approx([0.0, 0.7])

@@ -17,7 +17,7 @@ from leaderboard_app.library.ranking import Place
 from leaderboard_app.library.selection import Selection, folded, kinds, pool_columns
 from leaderboard_app.shown.table import Cell, Order, Table, as_html, first_rows, sorted_by
 from leaderboard_app.views.board.combined import (
-    ALONE,
+    ELSEWHERE,
     WITHOUT_ANSWERS,
     combined_sections,
     contenders,
@@ -25,6 +25,7 @@ from leaderboard_app.views.board.combined import (
 )
 from leaderboard_app.views.board.table import Section, board_sections, hide, hideable
 from simulator.runs.results import Metric
+from simulator.significance import Contrast
 from simulator.submissions.published import PublishedFigure, Source, read_published
 
 REPOSITORY = ROOT
@@ -410,7 +411,7 @@ def test_texts_of_strangers_are_shown_as_text() -> None:
         withdrawn=hostile,
     )
     found = library(each)
-    standing = {each.id: Place(None, None, None, (), 0, None)}
+    standing = {each.id: Place()}
     for table in (
         board_table(found, False, Selection()),
         combined_table(found, standing, False, Selection()),
@@ -463,23 +464,27 @@ def test_the_combined_view_says_how_each_was_compared() -> None:
         entry("oracle", pool, unranked=True),
         entry("silent", pool),
     )
-    saved, gained = Metric(0.25, 0.2, 0.3), Metric(-0.01, -0.02, 0.0)
+    saved, gained = Metric(0.25, 0.2, 0.3), Contrast(Metric(-0.01, -0.02, 0.0), 4, 0.034)
+    pools = ("d/m/b",)
     standing = {
-        "a": Place(saved, gained, 1, (), 1, True),
-        "b": Place(Metric(0.5), gained, 2, ("a",), 1, False),
-        "alone": Place(saved, gained, None, (), 0, None),
-        "oracle": Place(saved, gained, None, (), 0, None),
-        "silent": Place(None, None, None, (), 0, None),
+        "a": Place(saved, gained, 1, 1, (), ("b",), 1, True, pools),
+        "b": Place(Metric(0.5), gained, 2, 2, ("a",), (), 1, False, pools),
+        "alone": Place(saved, gained, pools=pools),
+        "oracle": Place(saved, gained, pools=pools),
+        "silent": Place(pools=pools),
     }
     table = combined_table(found, standing, False, Selection())
     assert methods(table) == ["a", "b", "alone", "silent", "oracle"]
     assert cell(table, "a", "reduction").text == "25.0 [20.0, 30.0]"
     assert cell(table, "a", "accuracy_difference").text == "-1.0 [-2.0, +0.0]"
     assert cell(table, "a", "compared").text == "1 of 2"  # the other is the one that is alone
-    assert cell(table, "b", "rank").note == "Significantly better: a."
+    assert cell(table, "a", "accuracy_difference").mark == "§"  # rests on four problems
+    assert "3.4 points" in cell(table, "a", "accuracy_difference").note
+    assert cell(table, "a", "not_worse").text == "no"  # its interval begins at -2 points
+    assert cell(table, "b", "rank").note == "Significantly better: a. Significantly worse: none."
     assert cell(table, "b", "pools").text == "1"  # its synthetic one does not count
     assert [cell(table, name, "pareto").text for name in ("a", "b", "alone")] == ["yes", "no", ""]
-    assert cell(table, "alone", "compared").text == ALONE
+    assert cell(table, "alone", "compared").text == f"{ELSEWHERE} They are: d/m/b."
     assert cell(table, "oracle", "compared").text.startswith("Uses ground truth")
     assert cell(table, "silent", "compared").text == WITHOUT_ANSWERS
 

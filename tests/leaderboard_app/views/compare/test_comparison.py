@@ -19,6 +19,7 @@ from leaderboard_app.views.compare import (
     tables as compare_tables,
 )
 from simulator.runs.results import Metric
+from simulator.significance import Contrast
 
 POOL, OTHER = "d/m/one", "d/m/two"
 
@@ -134,7 +135,9 @@ def test_who_shares_fewer_pools_is_compared_on_those(library: Library) -> None:
 
 def difference(accuracy: Metric, saved: Metric, pools: int = 1) -> Any:
     """Compare `a` with `b`."""
-    return compare.Difference(ran("a"), ran("b"), "P", pools, accuracy, saved)
+    contrast = Contrast(accuracy, 9, 0.05)
+    within = accuracy.covers_zero
+    return compare.Difference(ran("a"), ran("b"), "P", pools, contrast, saved, within)
 
 
 @pytest.mark.parametrize(

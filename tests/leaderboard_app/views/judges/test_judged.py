@@ -130,7 +130,7 @@ def test_figures_by_hand(folders: Folders) -> None:
     assert worth.unfinished == pytest.approx(2 / 6)
     # six tenths with one pair each
     off = (1 - 0.9) + (1 - 0.3) + 0.4 + 0.6 + 0.2 + 0.5
-    assert worth.calibration_error == pytest.approx(off / 6)
+    assert worth.calibration_error.value == pytest.approx(off / 6)
     assert worth.curve == (
         (0.0, 0.0),
         (0.0, 0.5),
@@ -245,7 +245,10 @@ def test_charts_hold_the_figures_and_say_them_in_words(folders: Folders) -> None
     (stored,) = inventory(library).stored
     worths = [(judged_tables.name_of(stored), evaluate(library, stored))]
     assert worths[0][0] == "reader:x=1, tokens=15"
-    assert "AUROC 0.625, TNR@0.2 0.250" in judged_charts.roc_in_words(worths)
+    words = judged_charts.roc_in_words(worths)
+    within = worths[0][1].within
+    assert within is not None
+    assert f"AUROC 0.625 over all pairs, {within.value:.3f} within problems, TNR@0.2 0.250" in words
     assert "calibration error 0.417" in judged_charts.calibration_in_words(worths)
     drawn = judged_charts.roc_chart(worths).to_dict()
     curve = drawn["datasets"][drawn["layer"][1]["data"]["name"]]

@@ -1,0 +1,319 @@
+"""Significance of differences in accuracy: sign-flip tests over problems, and ranks from them.
+
+Two methods that are equally good could exchange their results on any problem. A sign-flip test
+(Fisher 1935, The Design of Experiments, section 21) does so: it flips the sign of the difference on
+each problem at random, and counts how often the mean of the flipped differences is at least as far
+from zero as the observed one. Differences on four problems that all point one way happen with a
+chance of 2/2⁴ = 12.5%, however large they are.
+
+A problem is flipped as a whole: one that several models' pools share counts as one problem. So the
+caller adds up what a method gains on a problem in all pools, and every function here takes one
+number per problem. docs/decisions/007-intervals.md has the reasons and measurements.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.arrays import Bools, Floats, Ints
+from simulator.statistics import LEVEL, ROUNDING, SEED, Estimate
+
+ALPHA = 0.05
+"""Share of wrong verdicts that are accepted: of one test, or (FDR) among all those made at once."""
+
+FEW = 5
+"""Number of differing problems below which a difference is marked: five cannot be significant.
+
+Five that point one way have p = 2/2⁵ = 6.3%."""
+
+EXACT = 12
+"""Maximum number of differing problems for which all 2ⁿ flips are tried, not a sample of them."""
+
+FLIPS = 10_000
+"""Number of flips otherwise, the observed one included: the least p-value is 1/FLIPS."""
+
+AT_ONCE = 1_000
+"""Number of flips held in memory together for all methods."""
+
+
+POWER = 0.8
+"""Chance with which a method that is better by the smallest detectable difference is found so."""
+
+MARGIN = 0.01
+"""Default for how much less accurate a method may be that counts as not worse: 1 point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problems:
+    """The problems of a comparison, each counted once over all pools that share it.
+
+    Parameters
+    ----------
+    weights
+        Weight of each problem in a mean over pools, shape (problems,); they add up to 1.
+    groups
+        Problems drawn together, such as a benchmark's: numbered from 0, shape (problems,).
+    """
+
+    weights: Floats
+    groups: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """Difference in accuracy between two methods on the same problems.
+
+    Parameters
+    ----------
+    difference
+        Mean difference with its interval.
+    differing
+        Number of problems on which the methods differ.
+    detectable
+        Smallest difference that these problems show with a chance of POWER; None if there is none.
+    """
+
+    difference: Estimate
+    differing: int
+    detectable: float | None
+
+    @property
+    def few(self) -> bool:
+        """True if the difference rests on fewer than FEW problems."""
+        return self.differing < FEW
+
+    def not_worse(self, margin: float = MARGIN) -> bool | None:
+        """Return True if the interval lies above -`margin`; None if there is no interval.
+
+        Non-inferiority is shown by the lower end of a two-sided 95% interval (ICH E9, Statistical
+        Principles for Clinical Trials, 1998, section 3.3.2).
+        """
+        low = self.difference.low
+        return None if low is None else low > -margin + ROUNDING
+
+
+def contrasts(differences: Floats, problems: Problems, repeats: Ints) -> list[Contrast]:
+    """Compute the interval of each difference, and the smallest one that could be shown.
+
+    The interval is that of Bonett & Price 2012 (J. Educ. Behav. Stat. 37, 479) for paired
+    proportions: two problems are added to each group, of which one is a gain and one a loss, and a
+    t interval is computed from all. Without them, an interval from a few differing problems is too
+    narrow, and one from none has no width. Their size is the root mean square of the differences
+    that there are, and at least 2/√repeats, up to which repeats can hide one: with one repeat 1, as
+    for proportions.
+
+    The smallest detectable difference is (t₁₋α/₂ + t_POWER) standard errors, and at least what lets
+    FEW + 1 problems, the fewest of a significant difference, be met with a chance of POWER.
+
+    Parameters
+    ----------
+    differences
+        Contribution of each problem to each difference, shape (pairs, problems).
+    repeats
+        Number of repeats behind each difference, the smaller one of two methods, shape (pairs,).
+    """
+    from scipy.special import gammaincinv, stdtrit  # slow to import
+
+    values = differences.sum(axis=1)
+    differing = (np.abs(differences) > ROUNDING).sum(axis=1)
+    if np.bincount(problems.groups).min() < 2:
+        return [
+            Contrast(Estimate(value), count, None)
+            for value, count in zip(values.tolist(), differing.tolist(), strict=True)
+        ]
+    squares = ((differences / problems.weights) ** 2).sum(axis=1)
+    seen = np.sqrt(squares / np.maximum(differing, 1))
+    hidden = np.minimum(1.0, 2.0 / np.sqrt(repeats))
+    centre, error, freedom = _with_two_more(differences, problems, np.maximum(seen, hidden))
+    beyond = stdtrit(freedom, (1 + LEVEL) / 2) * error
+    ends = (np.clip(end, -1.0, 1.0).tolist() for end in (centre - beyond, centre + beyond))
+    size = np.where(differing > 0, seen, hidden)
+    _, error, freedom = _with_two_more(differences, problems, size)
+    met = gammaincinv(FEW + 1, POWER)  # number to be expected for that chance of FEW + 1
+    shown = (stdtrit(freedom, 1 - ALPHA / 2) + stdtrit(freedom, POWER)) * error
+    shown = np.maximum(shown, met * size / len(problems.groups))
+    return [
+        Contrast(Estimate(value, *interval), count, least if least < 1 else None)
+        for value, *interval, count, least in zip(
+            values.tolist(), *ends, differing.tolist(), shown.tolist(), strict=True
+        )
+    ]
+
+
+def _with_two_more(
+    differences: Floats, problems: Problems, added: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return means with two problems more in each group, their standard errors, and the freedom.
+
+    `added` is the size of the gain and the loss on these, shape (pairs,).
+    """
+    number = np.bincount(problems.groups).astype(np.float64)
+    weight = np.bincount(problems.groups, problems.weights) / number
+    mean = _by_group(differences, problems) / (number + 2)
+    square = _by_group(differences**2, problems) + 2 * (added[:, None] * weight) ** 2
+    variances = number**2 * (square / (number + 2) - mean**2) / (number + 2)
+    variance = variances.sum(axis=1)
+    freedom = variance**2 / (variances**2 / (number - 1)).sum(axis=1)  # Welch-Satterthwaite
+    return (mean * number).sum(axis=1), np.sqrt(variance), freedom
+
+
+def _by_group(values: Floats, problems: Problems) -> Floats:
+    """Add up the columns of each group, shape (rows, groups), in an order that no BLAS changes."""
+    members = (problems.groups == group for group in range(int(problems.groups.max()) + 1))
+    return np.stack([values[:, each].sum(axis=1) for each in members], axis=1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdicts:
+    """Comparisons of every two methods; arrays have shape (methods, methods).
+
+    `better[i, j]` is True if method i is significantly better than j, with the rate of false
+    discoveries over all pairs held at ALPHA. `p` has the p-value of each pair by itself.
+    """
+
+    better: Bools
+    p: Floats
+
+    def of(self, first: int, second: int, contrast: Contrast) -> tuple[bool | None, float]:
+        """Return True if two methods are tied, and the p-value of their difference.
+
+        `contrast` is their difference; the verdict is None if it has no interval.
+        """
+        apart = bool(self.better[first, second] or self.better[second, first])
+        alone = contrast.difference.low is None
+        return None if alone else not apart, float(self.p[first, second])
+
+    @property
+    def ranks(self) -> list[tuple[int, int]]:
+        """First and last rank that each method can have.
+
+        The first is 1 + the number of methods that are significantly better, the last the number of
+        methods minus those that are significantly worse.
+        """
+        count = len(self.better)
+        first = 1 + self.better.sum(axis=0)
+        last = count - self.better.sum(axis=1)
+        return [*zip(first.tolist(), last.tolist(), strict=True)]
+
+
+def verdicts(scores: Floats) -> Verdicts:
+    """Compare every two methods, by sign-flip tests and Benjamini-Hochberg over all pairs.
+
+    Parameters
+    ----------
+    scores
+        Contribution of each problem to each method's accuracy, shape (methods, problems): a row
+        adds up to the method's mean accuracy over pools.
+    """
+    count = len(scores)
+    first, second = np.triu_indices(count, 1)
+    found = p_values(scores, first, second)
+    told_apart = discoveries(found)
+    ahead = scores.sum(axis=1)
+    better = np.zeros((count, count), dtype=bool)
+    p = np.ones((count, count))
+    p[first, second] = p[second, first] = found
+    wins = np.where(ahead[first] > ahead[second], first, second)
+    better[wins[told_apart], (first + second - wins)[told_apart]] = True
+    return Verdicts(better, p)
+
+
+def discoveries(p: Floats, level: float = ALPHA) -> Bools:
+    """Return which p-values are significant with the false discovery rate held at `level`.
+
+    Benjamini & Hochberg 1995 (J. R. Stat. Soc. B 57, 289): the k smallest, for the largest k whose
+    k-th smallest is at most level · k / n. Used for all pairs of methods as by Williams, Jones &
+    Tukey 1999 (J. Educ. Behav. Stat. 24, 42).
+    """
+    ordered = np.sort(p)
+    allowed = level * np.arange(1, len(p) + 1) / max(1, len(p))
+    passing = np.flatnonzero(ordered <= allowed + ROUNDING)
+    if not len(passing):
+        return np.zeros(len(p), dtype=bool)
+    found: Bools = p <= ordered[passing[-1]]
+    return found
+
+
+def p_value(differences: Floats) -> float:
+    """Return the two-sided p-value of a sign-flip test; `differences` has shape (problems,)."""
+    both = np.stack([differences, np.zeros_like(differences)])
+    (found,) = p_values(both, np.array([0]), np.array([1])).tolist()
+    return float(found)
+
+
+def p_values(scores: Floats, first: Ints, second: Ints) -> Floats:
+    """Return the two-sided p-value of a sign-flip test for each pair of methods.
+
+    All flips are tried if at most EXACT problems differ, else FLIPS of them, the same for every
+    pair, with p = (b + 1) / (m + 1) (Phipson & Smyth 2010, arXiv 1603.05766). If the least of these
+    could not be significant among so many pairs, pairs that have it get as many as that takes.
+
+    Parameters
+    ----------
+    scores
+        As in `verdicts`, shape (methods, problems).
+    first, second
+        Rows of `scores`, both of shape (pairs,).
+    """
+    p = np.ones(len(first))
+    counts = np.zeros(len(first), dtype=np.int64)
+    for row in np.unique(first):
+        here = first == row
+        counts[here] = (np.abs(scores[row] - scores[second[here]]) > ROUNDING).sum(axis=1)
+    for number in range(1, EXACT + 1):
+        (pairs,) = np.nonzero(counts == number)
+        for part in np.array_split(pairs, 1 + (len(pairs) << number) // 2**20):
+            p[part] = _exact(scores[first[part]] - scores[second[part]], number)
+    (many,) = np.nonzero(counts > EXACT)
+    p[many] = _sampled(scores, first[many], second[many], FLIPS)
+    extreme = many[p[many] <= 1 / FLIPS]
+    if len(extreme) and len(extreme) * ALPHA / len(p) < 1 / FLIPS:
+        more = int(len(p) / ALPHA) + 1
+        p[extreme] = _sampled(scores, first[extreme], second[extreme], more)
+    return p
+
+
+def _exact(differences: Floats, number: int) -> Floats:
+    """Try all flips for pairs with `number` differing problems each, shape (pairs, problems)."""
+    equal = np.abs(differences) <= ROUNDING
+    order = np.argsort(equal, axis=1, kind="stable")[:, :number]
+    held = np.take_along_axis(differences, order, axis=1)
+    sums = held[:, :1]  # its sign stays: flipping all signs changes no distance from zero
+    for each in held[:, 1:].T[:, :, None]:
+        sums = np.concatenate([sums + each, sums - each], axis=1)
+    observed = np.abs(held.sum(axis=1, keepdims=True)) - ROUNDING
+    p: Floats = (np.abs(sums) >= observed).mean(axis=1)
+    return p
+
+
+def _sampled(scores: Floats, first: Ints, second: Ints, flips: int) -> Floats:
+    """Try `flips` - 1 random flips, the same for all pairs, and count the observed one too."""
+    used, places = np.unique(np.concatenate([first, second]), return_inverse=True)
+    one, other = places[: len(first)], places[len(first) :]
+    held = scores[used]
+    total = held.sum(axis=1)
+    observed = np.abs(total[one] - total[other]) - ROUNDING
+    rows = [(row, *np.nonzero(one == row)) for row in np.unique(one)]
+    reached = np.ones(len(first), dtype=np.int64)
+    generator = np.random.PCG64(SEED)
+    for done in range(0, flips - 1, AT_ONCE):
+        signs = _signs(generator, held.shape[1], min(AT_ONCE, flips - 1 - done))
+        flipped = held @ signs
+        for row, pairs in rows:
+            distance = np.abs(flipped[other[pairs]] - flipped[row])
+            reached[pairs] += (distance >= observed[pairs, None]).sum(axis=1)
+    p: Floats = reached / flips
+    return p
+
+
+def _signs(generator: np.random.PCG64, problems: int, flips: int) -> Floats:
+    """Draw signs of shape (problems, flips), the same on every machine and numpy version (NEP 19).
+
+    The bits are those of PCG64's raw output, from the lowest to the highest.
+    """
+    raw = generator.random_raw(-(-problems * flips // 64)).astype("<u8")
+    bits = np.unpackbits(raw.view(np.uint8), bitorder="little", count=problems * flips)
+    signs: Floats = 2.0 * bits.reshape(flips, problems).T - 1.0
+    return signs
