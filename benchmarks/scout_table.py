@@ -3,7 +3,8 @@
     python benchmarks/scout_table.py aime24.json [aime25.json] [--repeats 100] [--jobs 2]
 
 Each file is SCOUT's JSON for Qwen3-8B (zhengkid/Parallel-Probe, evaluation/Qwen3-8B-128). It is
-imported into a temporary folder; nothing is kept. The output is Markdown.
+imported into a temporary folder; nothing is kept. The output is Markdown. Probes are free, as in
+the paper's table (`run --probe-cost 0`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from simulator.importers.import_pool import import_pool
 from simulator.importers.importer import ImportOptions
 from simulator.loading import load_policy
 from simulator.pools.pool import Pool
+from simulator.pools.probe_cost import FREE
 from simulator.replay.serving import Serving
 from simulator.runs.making import make_run
 from simulator.runs.spec import RunSpec
@@ -81,7 +83,7 @@ def replayed(file: Path, repeats: int, jobs: int) -> list[tuple[Row, dict[str, A
         pool = Pool(report.path)
         for row in ROWS:
             loaded = load_policy(row.spec, row.settings)
-            spec = RunSpec(loaded, [pool], row.budget, repeats, 0, Serving())
+            spec = RunSpec(loaded, [pool], row.budget, repeats, 0, Serving(), probe_cost=FREE)
             summary = make_run(spec, Path(folder) / row.spec, jobs=jobs)
             results.append((row, summary["pools"][0]["metrics"]))
     return results

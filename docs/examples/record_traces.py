@@ -124,6 +124,10 @@ def record(llm, wanted, options):
             for n, cut in cuts
         ]
         said = llm.generate(asked, SamplingParams(temperature=0.0, max_tokens=32)) if asked else []
+        written = [len(output.outputs[0].token_ids) for output in said]
+        if written:  # of this batch; about the same in the others
+            mean = -(-sum(written) // len(written))
+            print(f"tokens of a probe, for import: --probe-cost {len(suffix)}+{mean}")
         for row in rows:
             row["probe_positions"], row["probe_answers"] = [], []
         for (number, cut), output in zip(cuts, said, strict=True):

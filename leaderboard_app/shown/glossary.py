@@ -106,12 +106,19 @@ _FIGURES = {
         digits=0,
         lower_is_better=True,
     ),
-    "tokens_with_judge": Figure(
-        "Tokens with judge",
-        "Tokens a problem plus the tokens that the judge reads, at the run's cost of a judge "
-        "token.",
+    "cost": Figure(
+        "Cost",
+        "Tokens a problem plus the tokens of its probes and those that the judge reads, at the "
+        "run's cost of a judge token.",
         digits=0,
         lower_is_better=True,
+    ),
+    "cost_reduction": Figure(
+        "Cost reduction, %",
+        "Share of the tokens of majority voting over all N traces that the method saves, with "
+        f"probes and judge counted. {BOOTSTRAP}",
+        scale=100,
+        lower_is_better=False,
     ),
     "clock": Figure(
         "Clock",
@@ -150,6 +157,9 @@ _FIGURES = {
     "probe_calls": Figure(
         "Probes", "Early answers requested from unfinished traces, per problem.", digits=0
     ),
+    "probe_tokens": Figure(
+        "Probe tokens", "Tokens that probes read and generate, per problem.", digits=0
+    ),
     "judge_calls": Figure(
         "Judge calls", "Pairs of traces that the judge scored, per problem.", digits=0
     ),
@@ -182,22 +192,6 @@ _FIGURES = {
         lower_is_better=False,
     ),
     "tokens_total": Figure("Tokens", "Tokens generated for the whole benchmark.", digits=0),
-    "probe_tokens": Figure(
-        "Probe tokens", "Tokens of early answers, with their prompts, per problem.", digits=0
-    ),
-    "cost": Figure(
-        "Total cost",
-        "Generated, probe and judge tokens a problem, in tokens of the reasoning model.",
-        digits=0,
-        lower_is_better=True,
-    ),
-    "cost_reduction": Figure(
-        "Lower cost, %",
-        "Share of the tokens of majority voting over all N traces that the method's total cost "
-        f"saves. {BOOTSTRAP}",
-        scale=100,
-        lower_is_better=False,
-    ),
 }
 
 FIGURES = {name: figure for name, figure in _FIGURES.items() if name in METRICS}

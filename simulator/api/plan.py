@@ -17,6 +17,7 @@ from simulator.errors import UserError
 from simulator.loading import LoadedPolicy
 from simulator.pools.folders import cache_folder, find_pools, runs_folder
 from simulator.pools.pool import Pool
+from simulator.pools.probe_cost import parse_probe_cost
 from simulator.replay.serving import Serving, parse_step_seconds
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
 from simulator.runs.spec import RunSpec
@@ -100,6 +101,7 @@ def plan_runs(
     step_seconds: str | None = None,
     judge: str | None = None,
     judge_cost: float | None = None,
+    probe_cost: str | None = None,
     in_process: bool = False,
     timeout: float | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -118,7 +120,10 @@ def plan_runs(
     chosen = load_settings(policy, grid, source, in_process=in_process)
     loaded = chosen[0].loaded
     serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
+    a_probe = None if probe_cost is None else parse_probe_cost(probe_cost)
     needs = frozenset(loaded.policy.requires)
+    if a_probe is not None and "probes" not in needs:
+        raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
     folder = cache_folder(cache)
     judges: RunJudges | None = None
     options: list[str] = []
@@ -141,6 +146,7 @@ def plan_runs(
             seed,
             serving,
             None if judges is None else judges.of(each.loaded, pools, options),
+            a_probe,
         )
         for each in chosen
     ]

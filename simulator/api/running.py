@@ -28,6 +28,7 @@ def run(
     step_seconds: float | str | Mapping[int, float] | None = None,
     judge: str | None = None,
     judge_cost: float | None = None,
+    probe_cost: int | str | None = None,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     in_process: bool = False,
@@ -51,7 +52,7 @@ def run(
     pools
         Names or globs, or opened pools. None: every real pool with the signals that the policy
         needs; without any pool, a small generated sample.
-    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, resume
+    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, probe_cost, resume
         As the options of `deepprune-sim run`; `step_seconds` also as `{batch: seconds}`.
     output
         Folder of the run or sweep. None: `runs/<time>-<policy>`.
@@ -85,6 +86,7 @@ def run(
         "step_seconds": _step_seconds(step_seconds),
         "judge": judge,
         "judge_cost": judge_cost,
+        "probe_cost": None if probe_cost is None else str(probe_cost),
         "in_process": in_process,
         "timeout": _seconds(timeout),
     }

@@ -54,7 +54,7 @@ POOLS = pa.schema(
 
 _INTERVALS = (
     *("accuracy", "accuracy_difference", "reduction", "tokens_per_problem", "tokens_1e8"),
-    *("clock", "tokens_with_judge", "cost", "cost_reduction"),
+    *("clock", "cost", "cost_reduction"),
 )
 
 RUNS = pa.schema(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +132,7 @@ def check(
     findings = []
     with _pool(pattern, cache, budget or TRACES) as pool, stages_shown() as stage:
         pool.require(requires - {"judge"}, loaded.name)
+        cost = _cost(pool, requires)
         chosen = range(repeats) if repeat is None else range(repeat, repeat + 1)
         cases = _cases(pool, loaded, budget, problem, problems, chosen)
         fresh = fresh_runners(loaded, seed=seed)
@@ -151,6 +152,7 @@ def check(
                 "passed": not failed,
                 "in_process": loaded.in_process,
                 "restricted_by": kept_by,
+                "probe_cost": cost,
                 "checks": [_as_dict(finding, again, every) for finding in findings],
             }
         )
@@ -159,7 +161,27 @@ def check(
         print_wrapped(what + _where(loaded, kept_by))
         for finding in findings:
             _show(finding, CHECKS[finding.check], again, every)
+        _show_cost(cost)
     ctx.exit(1 if failed else 0)
+
+
+def _cost(pool: Pool, requires: frozenset[str]) -> dict[str, int] | None:
+    """Return the tokens of a probe's suffix and answer, for a policy that uses probes."""
+    from dataclasses import asdict
+
+    from simulator.pools.probe_cost import cost_in
+
+    return asdict(cost_in(pool.info)) if "probes" in requires else None
+
+
+def _show_cost(cost: Mapping[str, int] | None) -> None:
+    from simulator.report.tables import print_wrapped
+
+    if cost is not None:
+        print_wrapped(
+            f"Each probe of an unfinished trace costs {cost['suffix']} tokens read and "
+            f"{cost['answer']} generated; a call adds {cost['answer']} decode steps to the clock."
+        )
 
 
 def _where(loaded: LoadedPolicy, kept_by: str | None) -> str:

@@ -53,6 +53,12 @@ SHOWN_DISAGREEMENTS = 10
 @click.option("--licence", help="Licence of the source, stored in the pool.")
 @click.option("--citation", help="Citation of the source, stored in the pool.")
 @click.option(
+    "--probe-cost",
+    metavar="SUFFIX+ANSWER",
+    help="Tokens of a probe as the traces were probed: those of the prompt suffix that forces an "
+    "answer, and those generated, such as 10+12. Stored in the pool.",
+)
+@click.option(
     "--tokenizer",
     metavar="FOLDER|NAME",
     help="The model's tokenizer, to locate tokens in the text: a folder, or a name on the Hub.",
@@ -78,6 +84,7 @@ def import_pool(
     revision: str | None,
     licence: str | None,
     citation: str | None,
+    probe_cost: str | None,
     tokenizer: str | None,
     include_early_stopped: bool,
     drop_bad_rows: bool,
@@ -137,6 +144,7 @@ def import_pool(
             revision=revision,
             licence=licence,
             citation=citation,
+            probe_cost=_cost(probe_cost),
             replace=replace,
         )
     if as_json:
@@ -144,6 +152,13 @@ def import_pool(
         print_json({**asdict(report), "disagreements": disagreements})
     else:
         print_report(report)
+
+
+def _cost(probe: str | None) -> dict[str, int] | None:
+    """Parse `--probe-cost` as the field of `pool.json`."""
+    from simulator.pools.probe_cost import parse_probe_cost
+
+    return None if probe is None else asdict(parse_probe_cost(probe))
 
 
 def check_format(name: str) -> None:

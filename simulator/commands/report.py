@@ -79,6 +79,13 @@ PICTURES = (".png", ".svg")
     is_flag=True,
     help="Add the share of distinct answers kept; CSV and JSON always have it.",
 )
+@click.option(
+    "--prices",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TOML file with prices and sizes of models (docs/examples/prices.toml); adds dollars and "
+    "FLOPs per problem.",
+)
 def report(
     runs: Sequence[str],
     form: str | None,
@@ -88,8 +95,12 @@ def report(
     every_pair: bool,
     margin: float,
     diversity: bool,
+    prices: Path | None,
 ) -> None:
     """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
+
+    Where runs have probes or a judge, their cost is added, and the total in tokens of the reasoning
+    model, by which methods stand on the Pareto front.
 
     RUN is the folder of a run or a sweep, or its name in runs/.
 
@@ -113,6 +124,7 @@ def report(
 
     from simulator.api.results import find_run
     from simulator.report.comparison import compare
+    from simulator.report.prices import read_prices
     from simulator.report.text import FORMATS as RENDER
     from simulator.runs.results import read_results
     from simulator.runs.sweep import runs_of
@@ -124,6 +136,7 @@ def report(
         every_pair=every_pair,
         diversity=diversity,
         margin=margin / 100,
+        prices=None if prices is None else read_prices(prices),
     )
     if every_pair and form == "csv" and not comparison.pairs:
         raise UserError("--pairs: no pool here has two ranked methods to pair; give more runs")

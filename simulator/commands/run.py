@@ -102,6 +102,12 @@ from simulator.commands.run_output import print_summary
     "parameter counts, read from the names (8b), else 1; 0 for a judge without a model]",
 )
 @click.option(
+    "--probe-cost",
+    metavar="TOKENS",
+    help="Tokens of a probe: those of its answer (20), or of its prompt suffix and answer (10+20). "
+    "0 makes probes free, as in published tables. [default: those the pool records, else 10+20]",
+)
+@click.option(
     "--in-process",
     is_flag=True,
     help="Run a policy file in this process, for example to use breakpoint(). By default it runs "
@@ -128,6 +134,7 @@ def run(
     step_seconds: str | None,
     judge: str | None,
     judge_cost: float | None,
+    probe_cost: str | None,
     in_process: bool,
     timeout: float | None,
     cache: Path | None,
@@ -153,6 +160,7 @@ def run(
         step_seconds=step_seconds,
         judge=judge,
         judge_cost=judge_cost,
+        probe_cost=probe_cost,
         in_process=in_process,
         timeout=timeout,
         cache=cache,

@@ -24,26 +24,34 @@ def print_summary(summary: dict[str, Any]) -> None:
             shown(f"  reduction {against}, %", metrics["reduction"], 100, "{:.1f}"),
             shown(f"clock a problem, {entry['clock_unit']}", metrics["clock"], 1, "{:,.0f}"),
         ]
-        rows += about_judge(entry)
+        rows += about_costs(entry)
         print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
         click.echo()
     print_notes(summary)
 
 
-def about_judge(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return rows about the judge and about clusters, if the run has any."""
+def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return rows about probes, the judge, the total cost and clusters, if the run has any."""
     metrics, rows = entry["metrics"], []
+    if metrics["probe_calls"]["value"]:
+        rows += [
+            shown("probes a problem", metrics["probe_calls"], 1, "{:,.0f}"),
+            shown("tokens of probes", metrics["probe_tokens"], 1, "{:,.0f}"),
+        ]
     if metrics["judge_calls"]["value"]:
-        rows = [
+        rows += [
             shown("pairs judged a problem", metrics["judge_calls"], 1, "{:,.0f}"),
             shown("tokens read by the judge", metrics["judge_tokens"], 1, "{:,.0f}"),
             shown("  with prefixes reused", metrics["judge_tokens_reused"], 1, "{:,.0f}"),
-            shown(
-                f"tokens + {entry['judge_ratio']:.3g} x read",
-                metrics["tokens_with_judge"],
-                1,
-                "{:,.0f}",
-            ),
+        ]
+    if rows:
+        parts = ["tokens"]
+        parts += ["probes"] * bool(metrics["probe_calls"]["value"])
+        parts += [f"{entry['judge_ratio']:.3g} x read"] * bool(metrics["judge_calls"]["value"])
+        against = f"  reduction against {entry['baseline']}, %"
+        rows += [
+            shown(f"cost: {' + '.join(parts)}", metrics["cost"], 1, "{:,.0f}"),
+            shown(against, metrics["cost_reduction"], 100, "{:.1f}"),
         ]
     if "clusters" in metrics:
         rows += [

@@ -56,7 +56,8 @@ def print_sweep(
 ) -> None:
     """Print a table for each pool on standard output, with a row for each setting in grid order.
 
-    Tokens from ten thousand on are in thousands, with at least three significant digits.
+    Tokens from ten thousand on are in thousands, with at least three significant digits. Their cost
+    with probes and judge is shown if some setting uses them.
 
     `front` maps a run and a pool to True if the run is on the pool's Pareto front.
     """
@@ -66,18 +67,19 @@ def print_sweep(
         print_heading(entry)
         against = f"against {entry['baseline']}, points"
         headers = [*sweep.names, "accuracy, % [95%]", against]
-        headers += ["tokens a problem", "reduction, %", "Pareto"]
+        unit, scale, form = "", 1.0, "{:,.0f}"
         least = min(
             summary["pools"][number]["metrics"]["tokens_per_problem"]["value"]
             for summary in summaries
         )
-        scale, form = (1.0, "{:,.0f}")
         if least >= 10_000:
-            headers[-3] += ", 10^3"
-            scale, form = (1e-3, "{:,.0f}" if least >= 100_000 else "{:,.1f}")
+            unit, scale, form = ", 10^3", 1e-3, "{:,.0f}" if least >= 100_000 else "{:,.1f}"
+        metrics_of = [summary["pools"][number]["metrics"] for summary in summaries]
+        others = ("probe_tokens", "judge_calls")
+        spends = any(each[name]["value"] for each in metrics_of for name in others)
+        headers += [f"tokens a problem{unit}", *[f"cost{unit}"] * spends, "reduction, %", "Pareto"]
         rows = []
-        for setting, run, summary in zip(sweep.settings, runs, summaries, strict=True):
-            metrics = summary["pools"][number]["metrics"]
+        for setting, run, metrics in zip(sweep.settings, runs, metrics_of, strict=True):
             on_front = front.get((run, entry["pool"]))
             rows.append(
                 [
@@ -85,6 +87,7 @@ def print_sweep(
                     with_interval(metrics["accuracy"], 100, "{:.1f}"),
                     with_interval(metrics["accuracy_difference"], 100, "{:+.1f}"),
                     with_interval(metrics["tokens_per_problem"], scale, form),
+                    *[with_interval(metrics["cost"], scale, form)] * spends,
                     with_interval(metrics["reduction"], 100, "{:.1f}"),
                     "unranked" if on_front is None else "yes" if on_front else "",
                 ]
@@ -94,7 +97,7 @@ def print_sweep(
         click.echo()
     print_notes(
         summaries[0],
-        " Pareto: no other setting is as good in both tokens and accuracy and better in one.",
+        " Pareto: no other setting is as good in both cost and accuracy and better in one.",
     )
 
 

@@ -55,12 +55,13 @@ def import_pool(
     revision: str | None = None,
     licence: str | None = None,
     citation: str | None = None,
+    probe_cost: dict[str, int] | None = None,
     replace: bool = False,
 ) -> ImportReport:
     """Make the pool `dataset/model/benchmark` below `cache` from the files that `options` names.
 
-    `source`, `revision`, `licence` and `citation` are kept in the pool's `pool.json`. A failed
-    import leaves nothing behind.
+    `source`, `revision`, `licence`, `citation` and `probe_cost` are kept in the pool's `pool.json`.
+    A failed import leaves nothing behind.
 
     Raises
     ------
@@ -84,6 +85,7 @@ def import_pool(
         revision=revision,
         licence=licence,
         citation=citation,
+        probe_cost=probe_cost,
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
     tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)

@@ -76,6 +76,7 @@ class RemoteEngine:
 
     clock = property(_request("clock"))
     probe_calls = property(_request("probe_calls"))
+    probe_tokens = property(_request("probe_tokens"))
     judge_calls = property(_request("judge_calls"))
     judge_tokens = property(_request("judge_tokens"))
 

@@ -321,6 +321,7 @@ OPERATIONS = {
     "declare_clusters": Operation((INTS,), None),
     "clock": Operation((), NUMBER),
     "probe_calls": Operation((), NUMBER),
+    "probe_tokens": Operation((), NUMBER),
     "judge_calls": Operation((), NUMBER),
     "judge_tokens": Operation((), NUMBER),
 }

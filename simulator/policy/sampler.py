@@ -238,8 +238,13 @@ class Sampler:
 
     @property
     def probe_calls(self) -> int:
-        """Number of probes of unfinished traces so far."""
+        """Number of probes of unfinished traces so far, those that stop rules read among them."""
         return _open(self._engine).probe_calls
+
+    @property
+    def probe_tokens(self) -> int:
+        """Tokens that these probes have cost so far: suffixes read and answers generated."""
+        return _open(self._engine).probe_tokens
 
     @property
     def judge_calls(self) -> int:
@@ -324,6 +329,9 @@ class Sampler:
 
         Answer classes, shape (len(traces),); −1 for no answer yet. A finished trace gives its final
         answer. Needs a pool with probes, and returns the last stored probe.
+
+        Each probe of an unfinished trace costs `probe_tokens`, also if it is repeated, and all
+        traces of a call are probed together: the clock advances by the tokens of one answer.
         """
         return _open(self._engine).probe(_index_of(traces, self._engine))
 

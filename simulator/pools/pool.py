@@ -38,6 +38,9 @@ FORMAT = 1
 
 TokenAccuracy = Literal["exact", "total", "estimated"]
 
+PROBE_COST = ("suffix", "answer")
+"""Keys of `probe_cost` in `pool.json`."""
+
 TOKEN_SIGNAL_SCHEMAS: dict[str, list[pa.Schema]] = {
     name: [
         pa.schema(
@@ -119,6 +122,8 @@ class PoolInfo:
     """Description of a pool and its source: `pool.json`. No field depends on time or machine.
 
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
+    `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
+    None if they are not known.
     """
 
     dataset: str
@@ -137,6 +142,7 @@ class PoolInfo:
     problems: int = 0
     traces: int = 0
     tokens: int = 0
+    probe_cost: dict[str, int] | None = None
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
@@ -441,7 +447,9 @@ def read_info(path: Path) -> PoolInfo:
     for key, kind in typing.get_type_hints(PoolInfo).items():
         if key in fields:
             checked.get(key, kind, 0, 2**63 - 1)
-    if fields["format"] < 1 or set(fields.get("signals", ())) - set(SIGNALS):
+    cost = fields.get("probe_cost") or dict.fromkeys(PROBE_COST, 0)
+    bad_cost = {*cost} != {*PROBE_COST} or not all(0 <= each <= 10**6 for each in cost.values())
+    if fields["format"] < 1 or set(fields.get("signals", ())) - set(SIGNALS) or bad_cost:
         raise UserError(f"{file}: not {what}; {remedy}")
     try:
         return PoolInfo(**fields)

@@ -305,7 +305,10 @@ class PoolWriter:
             path.name: file_sha256(path) for path in sorted(self.folder.glob("*.parquet"))
         }
         self.info.content = self._content.by_file()
-        text = json.dumps(asdict(self.info), indent=2, ensure_ascii=False) + "\n"
+        fields = asdict(self.info)
+        if self.info.probe_cost is None:  # older versions refuse fields that they do not know
+            del fields["probe_cost"]
+        text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
         (self.folder / "pool.json").write_text(text, encoding="utf-8")
         if self._replace and self.path.exists():
             self.path.rename(self._retired)

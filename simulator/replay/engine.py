@@ -18,10 +18,12 @@ from simulator.arrays import Bools, Floats, Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.policy.visible import Hindsight
 from simulator.pools.pool import NO_ANSWER, StoredProblem
+from simulator.pools.probe_cost import ProbeCost, cost_in
 from simulator.replay.judging import Judging, ReplayJudge
 from simulator.replay.lockstep import Pace, lock_step
+from simulator.replay.probing import RuleProbes
 from simulator.replay.racing import reach
-from simulator.replay.serving import Schedule, Serving
+from simulator.replay.serving import Schedule, Serving, raced
 from simulator.rules.group_means import bottom_groups, lowest_group, mean_of_last
 from simulator.rules.stop_rules import StopRule
 
@@ -34,6 +36,9 @@ class Decode:
     schedule in `queued`, all traces began at once, and the clock advanced by the longest decode.
     Consecutive equal steps of the same traces share one entry. `halted_by` names what halted the
     traces that did not finish: one name for all, or one per trace.
+
+    `waited` is the time that probes took after it or between its steps. Each of the latter took as
+    long as an answer, and `waits` has the tokens that unfinished traces had decoded before it.
     """
 
     index: Ints
@@ -42,6 +47,8 @@ class Decode:
     halted_by: str | list[str]
     clock: float = 0
     queued: Schedule | None = None
+    waited: float = 0
+    waits: list[int] | None = None
 
 
 def _names(where: Bools, name: str, others: str | list[str]) -> str | list[str]:
@@ -75,6 +82,8 @@ class Engine:
         The serving model, which defines the clock.
     judge
         The judge that scores pairs of traces; None without one.
+    probe_cost
+        Tokens of a probe; None: those of the problem's pool.
 
     Attributes
     ----------
@@ -102,6 +111,7 @@ class Engine:
         order: Ints,
         serving: Serving,
         judge: ReplayJudge | None = None,
+        probe_cost: ProbeCost | None = None,
     ) -> None:
         self.problem = problem
         self.order = order
@@ -111,7 +121,7 @@ class Engine:
         self.answer = np.full(len(order), NO_ANSWER, dtype=np.int32)
         self.started = 0
         self.answered = False
-        self.probe_calls = 0
+        self.probe_cost = probe_cost or cost_in(problem.pool.info)
         self.judging = None if judge is None else Judging(judge, problem, order)
         self.clusters: Ints | None = None
         self.rule_halts: dict[str, int] = {}
@@ -124,6 +134,8 @@ class Engine:
         self._final_answer = problem.answer_class[order]
         self._any_stopped = False
         self._pace: Pace | None = None
+        self._probes_told = self._probes_of_rules = 0
+        self._read_by_rules = np.zeros(len(order), dtype=np.int64)
         self._clock: float = 0
         self._timed = 0
 
@@ -142,6 +154,16 @@ class Engine:
     def budget(self) -> int:
         """Number of traces that may be started."""
         return len(self.order)
+
+    @property
+    def probe_calls(self) -> int:
+        """Number of probes of unfinished traces, those that stop rules read among them."""
+        return self._probes_told + self._probes_of_rules
+
+    @property
+    def probe_tokens(self) -> int:
+        """Number of tokens that these probes read and generated."""
+        return self.probe_calls * self.probe_cost.tokens
 
     @property
     def judge_calls(self) -> int:
@@ -165,6 +187,7 @@ class Engine:
         for decode, longest in zip(pending, longest_work(pending), strict=True):
             decode.clock = self._clock
             self._clock += longest if decode.queued is None else decode.queued.duration
+            self._clock += decode.waited
         self._timed = len(self.log)
         return self._clock
 
@@ -196,17 +219,19 @@ class Engine:
             self._need(until.requires)
             limits = decode.after
             if first is not None:
-                limits = before + self._reach(decode, until, length, first)
+                limits = self._reach(decode, until, length, first)
             halts_at = until.halts_at(self.problem, self.order[index], before, limits)
             decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
             decode.after = np.minimum(decode.after, halts_at)
+        probes = self._probes_of(until, decode)
         if first is not None:
-            self._race(decode, decode.after == length, first)
-        elif not self._serving.unlimited:
-            self._queue(decode, decode.after == length, None)
+            self._race(decode, decode.after == length, first, probes)
+        elif not self._serving.unlimited or probes is not None:
+            self._queue(decode, decode.after == length, None, probes)
         if until is not None:
             self._count_halts(decode, until, halts_at, length)
-        if np.array_equal(decode.after, before):
+        waits = decode.queued is not None and decode.queued.duration > 0  # for probes of a rule
+        if np.array_equal(decode.after, before) and not waits:
             halted_by = decode.halted_by
             names = [halted_by] * len(index) if isinstance(halted_by, str) else halted_by
             self.idle.update(zip(index.tolist(), names, strict=True))
@@ -215,8 +240,11 @@ class Engine:
         return self._move(index, decode.after, (decode.after == length) & (before != length))
 
     def _reach(self, decode: Decode, until: StopRule, length: Ints, first: int) -> Ints:
-        """Return how many tokens each trace can decode before `first` have finished."""
+        """Return how many tokens each trace can come to before `first` have finished."""
         rows, before = self.order[decode.index], decode.before
+        first -= int(np.count_nonzero(self.finished[decode.index]))
+        finishes, slots = decode.after == length, self._serving.concurrency
+        probes = self._probes_of(until, decode)
 
         def decoded(places: Ints, tokens: Ints) -> Ints:
             start = before[places]
@@ -224,9 +252,19 @@ class Engine:
             found: Ints = np.minimum(halts - start, tokens)
             return found
 
-        first -= int(np.count_nonzero(self.finished[decode.index]))
-        work, finishes = decode.after - before, decode.after == length
-        return reach(work, finishes, first, self._serving.concurrency, decoded)
+        if probes is None:
+            return before + reach(decode.after - before, finishes, first, slots, decoded)
+
+        def spent(places: Ints, steps: Ints) -> Ints:
+            some, after = probes.of(places), decode.after[places]
+            within = some.halted(after, some.passed(after), steps)[0]
+            come = before[places] + decoded(places, within - before[places])
+            found: Ints = np.minimum(some.steps(come, some.passed(come)), steps)
+            return found
+
+        asked = probes.passed(decode.after)
+        steps = reach(probes.steps(decode.after, asked), finishes, first, slots, spent)
+        return probes.halted(decode.after, asked, steps)[0]
 
     def _add(self, decode: Decode) -> None:
         """Log a decode that generates tokens."""
@@ -257,13 +295,22 @@ class Engine:
     def _step(self, pace: Pace) -> Ints:
         """Take one more equal step of traces in lock step, logged with the steps before it."""
         if self._timed == len(self.log):  # the clock has been read since
-            before = self.num_tokens[pace.numbers]
-            self._add(Decode(pace.numbers, before, before, "tokens"))
+            self._log_anew(pace)
+        elif pace.waits:
+            decode = self.log[-1]
+            decode.waits = [*(decode.waits or ()), *[pace.tokens_since] * pace.waits]
+            pace.waits = 0
         after, done = pace.advance()
         self.log[-1].after = after
         finished = self._move(pace.numbers, after, done)
         pace.unfinished -= len(finished)
         return finished
+
+    def _log_anew(self, pace: Pace) -> None:
+        """Begin another entry for steps of a pace, after the clock has been read."""
+        before = self.num_tokens[pace.numbers]
+        self._add(Decode(pace.numbers, before, before, "tokens"))
+        pace.since, pace.waits = pace.step, 0
 
     def _pace_for(self, index: Ints, tokens: int, before: Ints) -> Pace | None:
         """Return a pace for traces at the start, or in lock step so far; None for others."""
@@ -279,26 +326,40 @@ class Engine:
         pace = Pace(table, tokens, index, self.order[index], step)
         return pace if pace.fits(before) else None
 
-    def _race(self, decode: Decode, finishes: Bools, first: int) -> None:
+    def _probes_of(self, until: StopRule | None, decode: Decode) -> RuleProbes | None:
+        """Return the probes that a stop rule reads in this call; None if it reads no probes."""
+        if until is None or "probes" not in until.requires:
+            return None
+        read, pause = self._read_by_rules[decode.index], self.probe_cost.answer
+        return RuleProbes(self.problem, self.order[decode.index], decode.before, read, pause)
+
+    def _race(self, decode: Decode, finishes: Bools, first: int, probes: RuleProbes | None) -> None:
         """Halt all traces when `first` of them have finished; changes `decode` in place."""
         wanted = first - int(np.count_nonzero(self.finished[decode.index]))
         halted = decode.after
-        if not self._serving.unlimited:
-            self._queue(decode, finishes, wanted)
-        elif wanted <= 0:
-            decode.after = decode.before
+        if not self._serving.unlimited or probes is not None:
+            self._queue(decode, finishes, wanted, probes)
         else:
             work = decode.after - decode.before
-            finishing = np.sort(work[finishes & (work > 0)])
-            if len(finishing) >= wanted:
-                decode.after = decode.before + np.minimum(work, finishing[wanted - 1])
+            decode.after = decode.before + raced(work, finishes, wanted)
         decode.halted_by = _names(decode.after < halted, "first", decode.halted_by)
 
-    def _queue(self, decode: Decode, finishes: Bools, wanted: int | None) -> None:
-        """Schedule the traces on the engine's slots; changes `decode` in place."""
-        work = decode.after - decode.before
+    def _queue(
+        self, decode: Decode, finishes: Bools, wanted: int | None, probes: RuleProbes | None
+    ) -> None:
+        """Schedule the traces on the engine's slots, with their probes; changes `decode`."""
+        if probes is None:
+            work = decode.after - decode.before
+            decode.queued = self._serving.schedule(work, finishes, wanted)
+            decode.after = decode.before + decode.queued.work
+            return
+        asked = probes.passed(decode.after)
+        work = probes.steps(decode.after, asked)
         decode.queued = self._serving.schedule(work, finishes, wanted)
-        decode.after = decode.before + decode.queued.work
+        if decode.queued.work is not work:
+            decode.after, asked = probes.halted(decode.after, asked, decode.queued.work)
+        self._read_by_rules[decode.index] += asked
+        self._probes_of_rules += int(asked.sum())
 
     def stop(self, index: Ints) -> None:
         """Prune traces; a trace that has finished already stays finished."""
@@ -313,17 +374,32 @@ class Engine:
         self._refuse_after_answer()
         self._need({"probes"})
         if self._pace is not None and self._pace.numbers is index:
-            self.probe_calls += self._pace.unfinished
+            self._wait_for(self._pace.unfinished)
             return self._pace.answers()
         probes = self.problem.probes
         rows = self.order[index]
         answers = probes.table[rows, probes.columns(rows, self.num_tokens[index])]
         finished = self.finished[index]
         done = int(np.count_nonzero(finished))
-        self.probe_calls += len(index) - done
+        self._wait_for(len(index) - done)
         if done:
             np.copyto(answers, self.answer[index], where=finished)
         return answers
+
+    def _wait_for(self, probes: int) -> None:
+        """Count probes that are asked at once, and let the clock go on while they are answered."""
+        self._probes_told += probes
+        waited: float = self.probe_cost.answer
+        if not (probes and waited):
+            return
+        if not self._serving.unlimited:
+            waited = self._serving.duration(probes, self.probe_cost.answer)
+        if self._timed == len(self.log):  # later decodes begin after the wait
+            self._clock += waited
+            return
+        if self._pace is not None:
+            self._pace.waits += 1
+        self.log[-1].waited += waited
 
     def judge(self, pairs: Ints) -> Floats:
         """Return P(same final answer) of pairs of started traces, shape (n, 2) to (n,)."""
@@ -429,7 +505,7 @@ class Engine:
         """Check whether a finished trace, or a probe of decoded tokens, can have shown a class."""
         if np.count_nonzero(self.answer == kind):
             return True
-        if not self.probe_calls:
+        if not self._probes_told:
             return False
         probes, rows = self.problem.probes, self.order[: self.started]
         columns = probes.columns(rows, self.num_tokens[: self.started])

@@ -70,6 +70,7 @@ ANSWERS = pa.schema(
         pa.field("tokens_kept", pa.int64()),
         pa.field("clusters_classes", pa.int32()),
         pa.field("clusters_correct", pa.bool_()),
+        pa.field("probe_tokens", pa.int64(), nullable=False),
     ]
 )
 """Columns of `answers.parquet`; a row is one problem in one repeat.
@@ -79,16 +80,22 @@ correct. `budget_*` are the same for all N traces of the budget, finished or not
 `kept_classes` of `budget_classes` were kept. `baseline_*` are cons@N, with N the budget, on the
 same traces in the same order.
 
+`tokens` are those generated on traces. `probe_calls` counts the probes of unfinished traces, those
+that stop rules read among them, and `probe_tokens` the tokens that they read and generated.
+
 `judge_tokens` counts the tokens read by the judge, in its own tokens, each pair in full.
-`judge_tokens_reused` counts each prefix only once for all its partners. The last five columns
-describe the clusters that the policy declared (`simulator.replay.cluster_facts`), null if it
-declared none.
+`judge_tokens_reused` counts each prefix only once for all its partners. The columns from `clusters`
+to `clusters_correct` describe the clusters that the policy declared
+(`simulator.replay.cluster_facts`), null if it declared none.
 """
 
 CLUSTERED = ("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct")
 """Columns of ANSWERS about clusters, in the order of `ClusterFacts`."""
 
-ADDED = ("budget_classes", "budget_correct", "judge_tokens_reused", *CLUSTERED, "cluster")
+ADDED = (
+    *("budget_classes", "budget_correct", "judge_tokens_reused", *CLUSTERED, "cluster"),
+    "probe_tokens",
+)
 """Columns that older runs lack; readers accept runs without them."""
 
 UNDECLARED = -2
@@ -238,6 +245,7 @@ class Recorder:
                 right[answers].any(axis=1),
                 [reused for _, reused in judge_tokens],
                 *zip(*clusters, strict=True),
+                [engine.probe_tokens for engine in engines],
             ]
         )
 
@@ -274,7 +282,7 @@ def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Fl
     reasons = np.full(shape, labels["unused"])
     log = [(row, decode) for row, engine in enumerate(engines) for decode in engine.log]
     if log:
-        _read_log(log, labels, began, ended, reasons)
+        _read_log(engines, log, labels, began, ended, reasons)
     for row, engine in enumerate(engines):
         for number, name in engine.idle.items():
             reasons[row, number] = labels.setdefault(name, len(labels))
@@ -282,6 +290,7 @@ def timelines(engines: list[Engine], labels: dict[str, int]) -> tuple[Floats, Fl
 
 
 def _read_log(
+    engines: list[Engine],
     log: list[tuple[int, Decode]],
     labels: dict[str, int],
     began: Floats,
@@ -299,10 +308,13 @@ def _read_log(
     end = begin + work
     names = [d.halted_by if isinstance(d.halted_by, str) else "" for _, d in log]
     codes = np.repeat([labels.setdefault(name, len(labels)) for name in names], sizes)
-    for start, (_, decode) in zip(np.cumsum(sizes) - sizes, log, strict=True):
+    for start, (row, decode) in zip(np.cumsum(sizes) - sizes, log, strict=True):
         here = slice(start, start + len(decode.index))
         if not isinstance(decode.halted_by, str):
             codes[here] = [labels.setdefault(name, len(labels)) for name in decode.halted_by]
+        if decode.waits is not None:
+            answer = engines[row].probe_cost.answer
+            end[here] += answer * np.array(decode.waits).searchsorted(work[here])
         if decode.queued is not None:
             end[here] = begin[here] + decode.queued.end
             begin[here] += decode.queued.begin

@@ -14,6 +14,7 @@ from simulator.policy.base import Answer, Problem
 from simulator.policy.sampler import Sampler
 from simulator.policy.solving import solve
 from simulator.pools.pool import StoredProblem
+from simulator.pools.probe_cost import ProbeCost, cost_in
 from simulator.replay.engine import Engine
 from simulator.replay.grading import Grader
 from simulator.replay.judging import ReplayJudge
@@ -32,6 +33,7 @@ def replay(
     seed: int,
     serving: Serving,
     judge: ReplayJudge | None = None,
+    probe_cost: ProbeCost | None = None,
 ) -> Replayed:
     """Replay a policy on one problem.
 
@@ -53,6 +55,8 @@ def replay(
         Model of the clock.
     judge
         Judge behind `sampler.judge`.
+    probe_cost
+        Tokens of a probe; None: those that the pool records, else the default.
 
     Raises
     ------
@@ -70,6 +74,7 @@ def replay(
         seed=seed,
         serving=serving,
         judge=judge,
+        probe_cost=probe_cost,
     )
     return answered(work, loaded)
 
@@ -101,6 +106,7 @@ def replaying(
     seed: int,
     serving: Serving,
     judge: ReplayJudge | None = None,
+    probe_cost: ProbeCost | None = None,
 ) -> Replaying:
     """Replay like `replay`, but as a generator whose caller runs the policy.
 
@@ -111,8 +117,9 @@ def replaying(
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     recorder = Recorder(problem)
     grader = Grader(problem, loaded.file)
+    probe_cost = probe_cost or cost_in(problem.pool.info)
     for repeat, order in zip(repeats, orders(problem, budget, repeats, seed, key), strict=True):
-        engine = Engine(problem, order, serving, judge)
+        engine = Engine(problem, order, serving, judge, probe_cost)
         shown = Problem(
             _opaque("problem", seed, repeat).hex()[:16], problem.question, problem.answer_kind
         )

@@ -22,13 +22,14 @@ from simulator.errors import UserError
 class Schedule:
     """Schedule of traces in the engine's slots during one decode; arrays have shape (n,).
 
-    `work` is the number of tokens each trace decoded. `begin` and `end` are clock readings before
-    its first and after its last step, relative to the start. `duration` is the total time.
+    `work` is the number of steps each trace took. `begin` and `end` are clock readings before
+    its first and after its last step, relative to the start. `duration` is the total time. `work`
+    includes the steps in which a trace waits for probes.
     """
 
     work: Ints
     begin: Floats
-    end: Floats
+    end: Floats | Ints
     duration: float
 
 
@@ -68,6 +69,13 @@ class Serving:
         sizes, seconds = zip(*points, strict=True)
         return float(np.interp(batch, sizes, seconds))
 
+    def duration(self, sequences: int, steps: int) -> float:
+        """Return the time that sequences of equal length take; those without a slot wait."""
+        slots = sequences if self.concurrency is None else self.concurrency
+        rounds, rest = divmod(sequences, slots) if sequences else (0, 0)
+        spent = rounds * self.step_cost(slots) if rounds else 0
+        return steps * (spent + (self.step_cost(rest) if rest else 0))
+
     def schedule(self, work: Ints, finishes: Bools, first: int | None) -> Schedule:
         """Schedule a decode of traces, in the given order.
 
@@ -80,6 +88,9 @@ class Serving:
         first
             Halt all traces in the step in which this many have finished; None: never.
         """
+        if self.unlimited:
+            work = work if first is None else raced(work, finishes, first)
+            return Schedule(work, np.zeros(len(work)), work, int(work.max(initial=0)))
         slots = len(work) if self.concurrency is None else self.concurrency
         advance = np.zeros(len(work), dtype=np.int64)
         begin = np.zeros(len(work))
@@ -112,6 +123,14 @@ class Serving:
             advance[trace] = step - started_at[trace]
             end[trace] = clock
         return Schedule(advance, begin, end, clock)
+
+
+def raced(work: Ints, finishes: Bools, first: int) -> Ints:
+    """Return the steps of traces that decode at once until `first` finish; as in `schedule`."""
+    if first <= 0:
+        return np.zeros_like(work)
+    finishing = np.sort(work[finishes & (work > 0)])
+    return np.minimum(work, finishing[first - 1]) if len(finishing) >= first else work
 
 
 def parse_step_seconds(text: str) -> tuple[tuple[int, float], ...]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
+from statistics import fmean
 
 from simulator.errors import UserError
 from simulator.report.common_pools import common_pools
@@ -22,6 +23,8 @@ from simulator.report.paired import (
     standings,
     to_baseline,
 )
+from simulator.report.prices import NOTE as PRICES_NOTE
+from simulator.report.prices import Bill, Prices
 from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
 from simulator.significance import ALPHA, FEW, MARGIN, POWER, Contrast
 from simulator.statistics import pareto_front
@@ -56,7 +59,9 @@ class Row:
 
     `standing` compares it with the others of the pool, problem by problem. It is None for a method
     that is unranked, alone, or whose run has no answers to compare. `to_baseline` compares it with
-    cons@N; None without answers.
+    cons@N; None without answers. `cost` is its cost per problem, that of probes and judge included;
+    it is None if a run on the pool does not tell it. `bill` has its dollars and FLOPs, if prices
+    are given.
     """
 
     pool: str
@@ -65,6 +70,13 @@ class Row:
     result: RunResult
     standing: Standing | None = None
     to_baseline: Contrast | None = None
+    cost: Metric | None = None
+    bill: Bill | None = None
+
+    @property
+    def spent(self) -> Metric:
+        """Cost per problem that rows of a pool are compared by: `cost`, or tokens without one."""
+        return self.cost or self.tokens
 
     @property
     def accuracy(self) -> Metric:
@@ -79,13 +91,18 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Combined:
-    """One method over several recorded pools, each weighted equally; `results` has one per pool."""
+    """One method over several recorded pools, each weighted equally; `results` has one per pool.
+
+    `spent` is the mean of `Row.spent`; `bills` has one per pool, if prices are given.
+    """
 
     method: str
     pareto: bool
     results: tuple[RunResult, ...]
     averages: Averages
     standing: Standing | None
+    spent: float
+    bills: tuple[Bill, ...] = ()
 
     @property
     def token_accuracy(self) -> str:
@@ -141,6 +158,7 @@ def compare(
     every_pair: bool = False,
     diversity: bool = False,
     margin: float = MARGIN,
+    prices: Prices | None = None,
 ) -> Comparison:
     """Compare runs on the pools they share, problem by problem if they recorded answers.
 
@@ -148,11 +166,12 @@ def compare(
     not compared with each other. With `every_pair`, all pairs of ranked methods of a pool are
     compared, not only each with the best. `diversity` adds a table of the answers kept. `margin` is
     how much less accurate than cons@N a method may be that counts as not worse, as a fraction.
+    `prices` adds the dollars and FLOPs of each run.
 
     Raises
     ------
     UserError
-        A run recorded no accuracy or no tokens, or its answers are damaged.
+        A run recorded no accuracy or no tokens, its answers are damaged, or its model has no price.
     """
     for result in results:
         for name in ("accuracy", "tokens_per_problem"):
@@ -165,11 +184,10 @@ def compare(
     labels, pool_notes = pool_labels(kept)
     methods = method_labels(kept, labels)
     rows = [
-        Row(pool, method, on_front, result)
-        for pool, method, on_front, result in zip(
-            labels, methods, _on_front(kept, labels), kept, strict=True
-        )
+        Row(pool, method, False, result, bill=prices.bill(result) if prices else None)
+        for pool, method, result in zip(labels, methods, kept, strict=True)
     ]
+    rows = _on_front(_with_costs(rows))
     rows.sort(key=lambda row: (row.result.synthetic, row.pool, row.tokens.value, row.method))
     sums, missing = _problem_sums(rows)
     rows = _with_standings(rows, sums)
@@ -178,6 +196,8 @@ def compare(
     found = [*_notes(rows, combined, margin), *left_out, *missing, *pool_notes, *notes]
     if diversity:
         found.insert(2, DIVERSITY_NOTE)
+    if prices:
+        found.append(PRICES_NOTE.format(file=prices.file.name))
     return Comparison(rows, found, combined, every, diversity, margin)
 
 
@@ -293,8 +313,9 @@ def _combined(
         ],
         ranked,
     )
+    spent = [fmean(rows[index].spent.value for index in places) for places in everywhere]
     fronts = _front(
-        [each.tokens_per_problem.value for each in figures],
+        spent,
         [each.accuracy.value for each in figures],
         ranked,
     )
@@ -305,9 +326,11 @@ def _combined(
             tuple(rows[index].result for index in places),
             averages,
             standing,
+            cost,
+            tuple(bill for index in places if (bill := rows[index].bill)),
         )
-        for places, front, averages, standing in zip(
-            everywhere, fronts, figures, compared, strict=True
+        for places, front, averages, standing, cost in zip(
+            everywhere, fronts, figures, compared, spent, strict=True
         )
     ]
     combined.sort(key=lambda each: (each.averages.tokens_per_problem.value, each.method))
@@ -317,27 +340,32 @@ def _combined(
     return combined, notes if apart else []
 
 
-def _on_front(results: Sequence[RunResult], pools: Sequence[str]) -> list[bool]:
-    """Return for each row True if it is on its pool's Pareto front."""
-    front = [False] * len(results)
-    for pool in set(pools):
-        places = [index for index, label in enumerate(pools) if label == pool]
+def _with_costs(rows: Sequence[Row]) -> list[Row]:
+    """Give rows their cost, except on pools with a run that does not tell it."""
+    unknown = {row.pool for row in rows if "cost" not in row.result.metrics}
+    return [
+        row if row.pool in unknown else replace(row, cost=row.result.metrics["cost"])
+        for row in rows
+    ]
+
+
+def _on_front(rows: Sequence[Row]) -> list[Row]:
+    """Mark the rows on their pool's Pareto front."""
+    front: set[int] = set()
+    for places in _by_pool(rows).values():
         masks = _front(
-            [results[index].metrics["tokens_per_problem"].value for index in places],
-            [results[index].metrics["accuracy"].value for index in places],
-            [not results[index].unranked for index in places],
+            [rows[index].spent.value for index in places],
+            [rows[index].accuracy.value for index in places],
+            [not rows[index].result.unranked for index in places],
         )
-        for index, on_front in zip(places, masks, strict=True):
-            front[index] = on_front
-    return front
+        front |= {index for index, on_front in zip(places, masks, strict=True) if on_front}
+    return [replace(row, pareto=index in front) for index, row in enumerate(rows)]
 
 
-def _front(
-    tokens: Sequence[float], accuracy: Sequence[float], ranked: Sequence[bool]
-) -> list[bool]:
+def _front(cost: Sequence[float], accuracy: Sequence[float], ranked: Sequence[bool]) -> list[bool]:
     """Return for each method True if it is on the front; unranked methods are ignored."""
     among = [index for index, takes_part in enumerate(ranked) if takes_part]
-    mask = pareto_front([tokens[index] for index in among], [accuracy[index] for index in among])
+    mask = pareto_front([cost[index] for index in among], [accuracy[index] for index in among])
     on_front = {index for index, front in zip(among, mask.tolist(), strict=True) if front}
     return [index in on_front for index in range(len(ranked))]
 
@@ -348,7 +376,8 @@ def _notes(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> 
         "Intervals are 95%, over problems: they are about new problems. Repeats are averaged "
         "within a problem.",
         "Reduction and difference to cons@N (points) are on the same traces. Pareto: no other "
-        "method of the pool is as good in both tokens and accuracy and better in one.",
+        "method of the pool is as good in both cost and accuracy and better in one.",
+        *_costs(rows),
     ]
     notes += _verdicts(rows, combined, margin)
     if combined:
@@ -395,6 +424,43 @@ def _verdicts(rows: Sequence[Row], combined: Sequence[Combined], margin: float) 
         notes.append(
             f"{RESTS_ON_FEW} rests on fewer than {FEW} problems that differ: no significance, and "
             "an interval from hardly any data."
+        )
+    return notes
+
+
+def used_costs(results: Sequence[RunResult]) -> list[str]:
+    """Name the costs beside tokens generated that some run has: probes, judge."""
+    return [
+        name
+        for name, metric in (("probes", "probe_tokens"), ("judge", "judge_tokens"))
+        if any(result.value(metric) for result in results)
+    ]
+
+
+def judge_cost(result: RunResult) -> float | None:
+    """Return what the judge costs per problem, in tokens of the reasoning model."""
+    if not (read := result.value("judge_tokens")):
+        return read
+    parts = [result.value(name) for name in ("cost", "tokens_per_problem", "probe_tokens")]
+    known = [part for part in parts if part is not None]
+    return known[0] - known[1] - known[2] if len(known) == len(parts) else None
+
+
+def _costs(rows: Sequence[Row]) -> list[str]:
+    """Return notes on what the cost includes."""
+    older = [row.result for row in rows if "cost" not in row.result.metrics]
+    used = used_costs([row.result for row in rows])
+    notes = []
+    if used:
+        notes.append(
+            f"Cost: tokens generated and those of {' and '.join(used)}, in tokens of the reasoning "
+            "model; tokens and reduction are of those generated alone."
+        )
+    if older and (used or any(result.value("probe_calls") for result in older)):
+        runs = ", ".join(dict.fromkeys(result.run for result in older))
+        notes.append(
+            "Pools of these runs are compared by tokens generated alone, because the runs do not "
+            f"tell what probes cost: {runs}; make them again."
         )
     return notes
 

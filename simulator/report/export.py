@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 from simulator.report.comparison import ALL_POOLS, Combined, Comparison, PoolPairs, Row
 from simulator.report.paired import Standing
+from simulator.report.prices import Bill
 from simulator.runs.format import METRICS
 from simulator.runs.results import Metric
 from simulator.significance import Contrast
@@ -49,6 +52,7 @@ def _raw(row: Row, margin: float) -> dict[str, Any]:
         **(_raw_contrast("accuracy_difference", gained) if gained else dict.fromkeys(_BESIDE)),
         "not_worse": gained.not_worse(margin) if gained else None,
         "margin": margin,
+        **_raw_bill(row.bill),
         "clock_unit": result.clock_unit,
         "run": str(result.path),
     }
@@ -67,6 +71,8 @@ def raw_combined(combined: Combined, margin: float) -> dict[str, Any]:
     raw |= {name: common(name) for name in ("budget", "seed", "repeats", "baseline")}
     for name in METRICS:
         raw |= _raw_metric(name, getattr(averages, name, None))
+    if combined.bills:
+        raw |= _raw_bill(Bill(*(_mean(combined.bills, name) for name in ("dollars", "flops"))))
     return raw | {
         "pool": ALL_POOLS,
         "pools": len(combined.results),
@@ -113,6 +119,16 @@ def _raw_contrast(name: str, contrast: Contrast | None) -> dict[str, Any]:
         f"{name}_detectable": contrast.detectable if contrast else None,
         f"{name}_problems": contrast.differing if contrast else None,
     }
+
+
+def _raw_bill(bill: Bill | None) -> dict[str, float | None]:
+    """Return dollars and FLOPs per problem; nothing if no prices are given."""
+    return {"dollars": bill.dollars, "flops": bill.flops} if bill else {}
+
+
+def _mean(bills: Sequence[Bill], name: str) -> float | None:
+    values = [getattr(each, name) for each in bills]
+    return None if None in values else fmean(values)
 
 
 def _raw_metric(name: str, metric: Metric | None) -> dict[str, float | None]:

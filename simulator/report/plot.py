@@ -15,7 +15,7 @@ from typing import Any
 
 import altair as alt
 
-from simulator.report.comparison import Comparison, Row
+from simulator.report.comparison import Comparison, Row, used_costs
 from simulator.report.lines import Line, find_lines
 from simulator.runs.results import Metric
 
@@ -110,7 +110,7 @@ def build_chart(comparison: Comparison) -> Any:
     panels = [_panel(rows, lines, series) for rows in comparison.panels]
     joined = sorted({line.parameter for line in lines})
     title = alt.TitleParams(
-        "Accuracy against tokens generated",
+        f"Accuracy against {cost_name(comparison.rows)}",
         subtitle=[
             "Bars: 95% intervals from a bootstrap over problems. "
             + ("Dashed" if lines else "Line")
@@ -140,8 +140,7 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     shape = _by_series(alt.Shape, series, SHAPES, len(COLOURS))
     ink = alt.Color("ink:N", scale=None)
     points: list[dict[str, Any]] = [
-        {"x": row.tokens.value, "y": 100 * row.accuracy.value, "series": of[id(row)]}
-        for row in rows
+        {"x": row.spent.value, "y": 100 * row.accuracy.value, "series": of[id(row)]} for row in rows
     ]
     at = {id(row): point for row, point in zip(rows, points, strict=True)}
     paths = [
@@ -149,22 +148,20 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     ]
     (across, upright), (across_line, upright_line) = (
         bars(
-            (row.tokens, row.accuracy, of[id(row)])
-            for row in rows
-            if (id(row) in names) == on_lines
+            (row.spent, row.accuracy, of[id(row)]) for row in rows if (id(row) in names) == on_lines
         )
         for on_lines in (False, True)
     )
     ranked = [point for point, row in zip(points, rows, strict=True) if not row.result.unranked]
     unranked = [point for point, row in zip(points, rows, strict=True) if row.result.unranked]
-    corners = {(row.tokens.value, 100 * row.accuracy.value) for row in rows if row.pareto}
+    corners = {(row.spent.value, 100 * row.accuracy.value) for row in rows if row.pareto}
     step = front(sorted(corners), x_axis.high)
     strokes = _strokes(x_axis, y_axis, [*across, *upright], step)
     inks = {name: INKS[index % len(INKS)] for index, name in enumerate(series)}
     texts, leaders = _labels(
         rows, lines, at, (x_axis, y_axis), strokes, {row: inks[name] for row, name in of.items()}
     )
-    x, y = _channels(x_axis, y_axis)
+    x, y = _channels(x_axis, y_axis, "Cost" if "those" in cost_name(rows) else "Tokens")
 
     def layer(values: list[dict[str, Any]], **fields: Any) -> Any:
         return alt.Chart(alt.Data(values=values)).encode(x=x, y=y, **fields)
@@ -198,8 +195,14 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     )
 
 
-def _channels(x_axis: Axis, y_axis: Axis) -> tuple[Any, Any]:
-    """Return the channels of tokens and accuracy, with their scales and titles."""
+def cost_name(rows: Sequence[Row]) -> str:
+    """Name what accuracy is drawn against."""
+    used = used_costs([row.result for row in rows if row.cost])
+    return "tokens generated" + (f" and those of {' and '.join(used)}" if used else "")
+
+
+def _channels(x_axis: Axis, y_axis: Axis, name: str) -> tuple[Any, Any]:
+    """Return the channels of cost, with its name, and accuracy, with their scales and titles."""
     x = alt.X(
         "x:Q",
         scale=alt.Scale(
@@ -209,7 +212,7 @@ def _channels(x_axis: Axis, y_axis: Axis) -> tuple[Any, Any]:
             zero=False,
         ),
         axis=alt.Axis(
-            title="Tokens per problem" + (" (logarithmic)" if x_axis.log else ""),
+            title=f"{name} per problem" + (" (logarithmic)" if x_axis.log else ""),
             format="~s",
             tickCount=6,
         ),
@@ -292,7 +295,7 @@ def label_texts(
         if id(row) not in on_lines
     }
     for line in lines:
-        dearer = max(line.rows[0], line.rows[-1], key=lambda row: row.tokens.value)
+        dearer = max(line.rows[0], line.rows[-1], key=lambda row: row.spent.value)
         named = f"{line.name}: {line.parameter}={line.label(dearer)}"
         texts[id(dearer)] = named + (" (unranked)" if dearer.result.unranked else "")
         last = len(line.rows) - 1
@@ -309,7 +312,7 @@ def label_texts(
 
 def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
     """Return scales that contain every point and interval of a panel, with a margin."""
-    tokens = [end for row in rows for end in known(row.tokens)]
+    tokens = [end for row in rows for end in known(row.spent)]
     percent = [100 * end for row in rows for end in known(row.accuracy)]
     log = min(tokens) > 0 and max(tokens) > LOG_FROM * min(tokens)
     if log:

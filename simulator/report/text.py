@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
 
 from simulator.report.comparison import (
     ALL_POOLS,
@@ -16,11 +17,14 @@ from simulator.report.comparison import (
     Comparison,
     PoolPairs,
     Row,
+    judge_cost,
+    used_costs,
 )
 from simulator.report.export import as_csv, as_json
 from simulator.report.paired import Standing
+from simulator.report.prices import Bill
 from simulator.report.tables import FOLD, aligned
-from simulator.runs.results import Metric
+from simulator.runs.results import Metric, RunResult
 from simulator.significance import MARGIN, Contrast
 from simulator.statistics import Estimate
 
@@ -33,6 +37,11 @@ HEADERS = (
     "tokens/problem",
     "tokens 10^8",
     "reduction %",
+    "probe tokens",
+    "judge cost",
+    "cost",
+    "dollars",
+    "FLOPs",
     "to cons@N [95%]",
     "not worse",
     "to best [95%]",
@@ -40,11 +49,11 @@ HEADERS = (
     "Pareto",
 )
 
-RIGHT = (False, False, True, True, True, True, True, True, True, False, True, True, False)
+RIGHT = (False, False, *[True] * 12, False, True, True, False)
 """True for each column that is flush right."""
 
 DISPENSABLE = (
-    *("tokens 10^8", "clock", FOLD, "not worse", "to cons@N [95%]"),
+    *("tokens 10^8", "clock", "judge cost", "probe tokens", FOLD, "not worse", "to cons@N [95%]"),
     *("one is right %", "answers [95%]", "rank"),
 )
 """Columns to drop on a narrow terminal, in this order, and when to fold intervals."""
@@ -81,11 +90,13 @@ class Block:
 def blocks(comparison: Comparison) -> list[Block]:
     """Return the tables of a comparison: pools, averages over pools, and those requested."""
     found = []
+    unused = unused_headers(comparison.rows)
     for heading, rows in comparison.sections:
-        shown = [cells(row, comparison.margin) for row in rows]
-        found.append(Block(heading, HEADERS, RIGHT, shown))
+        table = Block(heading, HEADERS, RIGHT, [cells(row, comparison.margin) for row in rows])
+        found.append(without(table, unused))
         if comparison.combined and not rows[0].result.synthetic:
-            found.append(combined_block(comparison.combined, comparison.margin))
+            averages = combined_block(comparison.combined, comparison.margin)
+            found.append(without(averages, unused))
     if comparison.diversity:
         right = [False, False, True, True, True, True, True]
         for heading, rows in comparison.sections:
@@ -93,6 +104,30 @@ def blocks(comparison: Comparison) -> list[Block]:
             found.append(Block(f"{heading}: what is kept", KEPT_HEADERS, right, kept))
     found += [pairs_block(each) for each in comparison.pairs]
     return found
+
+
+def unused_headers(rows: Sequence[Row]) -> set[str]:
+    """Return the headers of costs that no run has."""
+    used = used_costs([row.result for row in rows])
+    there = {
+        "probe tokens": "probes" in used,
+        "judge cost": "judge" in used,
+        "cost": bool(used),
+        "dollars": any(row.bill and row.bill.dollars is not None for row in rows),
+        "FLOPs": any(row.bill and row.bill.flops is not None for row in rows),
+    }
+    return {header for header, is_there in there.items() if not is_there}
+
+
+def without(block: Block, headers: Collection[str]) -> Block:
+    """Return a table without some of its columns."""
+    kept = [index for index, header in enumerate(block.headers) if header not in headers]
+    return replace(
+        block,
+        headers=[block.headers[index] for index in kept],
+        right=[block.right[index] for index in kept],
+        rows=[[row[index] for index in kept] for row in block.rows],
+    )
 
 
 def panels(comparison: Comparison) -> list[Block]:
@@ -145,6 +180,7 @@ def combined_cells(combined: Combined, margin: float = MARGIN) -> list[str]:
         _percentage(averages.accuracy),
         f"{averages.tokens_per_problem.value:,.0f}{MARKS.get(combined.token_accuracy, '')}",
         _fixed(100 * averages.reduction.value),
+        *_cost_cells(combined.results, combined.bills),
         _points(averages.to_baseline),
         _not_worse(averages.to_baseline, margin),
         _standing(combined.standing),
@@ -235,6 +271,7 @@ def cells(row: Row, margin: float = MARGIN) -> list[str]:
         f"{row.tokens.value:,.0f}{mark}",
         "" if total is None else _significant(total) + mark,
         "" if reduction is None else _fixed(100 * reduction),
+        *_cost_cells([result], [row.bill] if row.bill else []),
         _points(row.to_baseline)
         if row.to_baseline
         else _percentage(result.metrics.get("accuracy_difference"), sign="+"),
@@ -243,6 +280,27 @@ def cells(row: Row, margin: float = MARGIN) -> list[str]:
         "" if clock is None else _clock(clock, result.clock_unit),
         "unranked" if result.unranked else "yes" if row.pareto else "",
     ]
+
+
+def _cost_cells(results: Sequence[RunResult], bills: Sequence[Bill]) -> list[str]:
+    """Format probe tokens, cost of the judge, total cost, dollars and FLOPs: means over pools."""
+    costs: list[list[float | None]] = [
+        [each.value("probe_tokens") for each in results],
+        [judge_cost(each) for each in results],
+        [each.value("cost") for each in results],
+    ]
+    dollars, flops = ([getattr(each, name) for each in bills] for name in ("dollars", "flops"))
+    return [
+        *(_mean(values, ",.0f") for values in costs),
+        _mean(dollars, ".4g"),
+        _mean(flops, ".2e"),
+    ]
+
+
+def _mean(values: Sequence[float | None], form: str) -> str:
+    """Format the mean of values; empty if one is unknown, or if there are none."""
+    known = [value for value in values if value is not None]
+    return format(fmean(known), form) if known and len(known) == len(values) else ""
 
 
 def _percentage(metric: Metric | None, sign: str = "") -> str:

@@ -132,7 +132,9 @@ class AnyOf(StopRule):
 class ProbesAgree(StopRule):
     """Rule: the last `in_a_row` probes of a trace gave the same answer (arXiv 2602.03845, SAC).
 
-    A probe without an answer agrees with no other.
+    A probe without an answer agrees with no other. The rule reads every stored probe of a trace,
+    from its start to where it halts, once; each costs as a call of `sampler.probe` does, and the
+    trace waits for its answer.
     """
 
     in_a_row: int

@@ -26,6 +26,7 @@ from simulator.isolation import host
 from simulator.isolation.children import die_with, sigint_blocked
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool, StoredProblem
+from simulator.pools.probe_cost import ProbeCost
 from simulator.replay.orders import ROWS_PER_PART, blocks_of
 from simulator.replay.recording import ANSWERS, DECISIONS, add_halts
 from simulator.replay.replaying import replay
@@ -139,6 +140,7 @@ def _replayed(
         [pool.path for pool in spec.pools],
         (spec.budget, spec.repeats, spec.seed, spec.serving),
         [run.spec.judge for run in runs],
+        spec.probe_cost,
         list(sys.path),
     )
     others = set(active_children())
@@ -184,6 +186,7 @@ def _start_worker(
     pools: Sequence[Path],
     settings: tuple[int | None, int, int, Serving],
     judges: Sequence[RunJudge | None],
+    probe_cost: ProbeCost | None,
     path: list[str],
 ) -> None:
     global _in_worker
@@ -198,7 +201,7 @@ def _start_worker(
         return replace(loaded, timeout=timeout)
 
     _in_worker = [
-        Making(RunSpec(load(typed), opened, *settings, judge), parts)
+        Making(RunSpec(load(typed), opened, *settings, judge, probe_cost), parts)
         for (typed, parts), judge in zip(runs, judges, strict=True)
     ]
 
@@ -229,6 +232,7 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
         seed=spec.seed,
         serving=spec.serving,
         judge=spec.judge.asked if spec.judge else None,
+        probe_cost=spec.probe_cost,
     )
     decisions = done.decisions.replace_schema_metadata({RULE_HALTS: json.dumps(done.rule_halts)})
     # The answers come last: a part with answers is complete.

@@ -28,7 +28,9 @@ class RunResult:
     `settings` names the parameters that were set for the run. `serving` is its serving model, as
     options of `run`, empty for the default. Accuracies and reductions are fractions. `metrics`
     contains only metrics measured in the run. `sweep_settings` is the number of settings that were
-    tried on these problems in the run's sweep; None for a run made alone.
+    tried on these problems in the run's sweep; None for a run made alone. `probe_parts` are the
+    tokens of a probe's suffix and answer; `judge` is the name of a judge with a model, None without
+    one.
     """
 
     run: str
@@ -54,6 +56,8 @@ class RunResult:
     started_at: str | None
     wall_seconds: float | None
     sweep_settings: int | None = None
+    probe_parts: tuple[int, int] = (0, 0)
+    judge: str | None = None
 
     def value(self, name: str) -> float | None:
         """Return the value of the metric `name`, or None if the run did not measure it."""
@@ -117,6 +121,8 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 sweep_settings=run.object("sweep").get("settings", int, least=1)
                 if "sweep" in run.fields
                 else None,
+                probe_parts=_probe_parts(recorded),
+                judge=_judge(run),
             )
         )
     if not results:
@@ -177,6 +183,22 @@ def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
             tuple(problems[order].tolist()), int(repeats[order[0]]), *(each[order] for each in sums)
         )
     return found
+
+
+def _probe_parts(pool: JsonObject | None) -> tuple[int, int]:
+    """Return the tokens of a probe's suffix and answer in a run's pool; 0 if it has no probes."""
+    if pool is None or pool.fields.get("probe_cost") is None:
+        return 0, 0
+    cost = pool.object("probe_cost")
+    return cost.get("suffix", int, 0), cost.get("answer", int, 0)
+
+
+def _judge(run: JsonObject) -> str | None:
+    """Return the name of a run's judge if it has a model."""
+    if run.fields.get("judge") is None:
+        return None
+    judge = run.object("judge")
+    return None if judge.fields.get("parameters") is None else judge.optional("name", str)
 
 
 def _no_run(folder: Path) -> UserError:

@@ -11,6 +11,7 @@ from typing import Any
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool
+from simulator.pools.probe_cost import ProbeCost, described_cost
 from simulator.replay.judging import ReplayJudge
 from simulator.replay.serving import Serving
 from simulator.runs.format import FORMAT
@@ -48,7 +49,8 @@ class RunSpec:
     """Everything that determines a run.
 
     `budget` is the budget given by the user, None for the policy's own. `budgets` are the resulting
-    budgets on each pool.
+    budgets on each pool. `probe_cost` is the cost of a probe given by the user, None for that of
+    each pool.
     """
 
     loaded: LoadedPolicy
@@ -58,6 +60,7 @@ class RunSpec:
     seed: int
     serving: Serving
     judge: RunJudge | None = None
+    probe_cost: ProbeCost | None = None
 
     @property
     def unranked(self) -> bool:
@@ -123,7 +126,13 @@ class RunSpec:
                     "synthetic": pool.info.synthetic,
                     "token_accuracy": pool.info.token_accuracy,
                     "budget": budget,
+                    "probe_cost": self._probe_cost(pool),
                 }
                 for pool, budget in zip(self.pools, self.budgets, strict=True)
             ],
         }
+
+    def _probe_cost(self, pool: Pool) -> dict[str, Any] | None:
+        """Describe what a probe of a pool costs and where that comes from; None without probes."""
+        has_probes = "probes" in pool.info.signals
+        return described_cost(pool.info, self.probe_cost) if has_probes else None

@@ -28,6 +28,7 @@ AVERAGED = (
     "budget_classes",
     "budget_correct",
     "judge_tokens_reused",
+    "probe_tokens",
 )
 """Columns of `answers.parquet` that are averaged over the repeats of a problem."""
 
@@ -49,9 +50,15 @@ class Totals:
         self.rule_halts: dict[str, int] = {}
 
     def add(self, answers: pa.Table) -> None:
-        """Add rows of `answers.parquet`, all of one problem."""
+        """Add rows of `answers.parquet`, all of one problem; a column that is missing is NaN."""
         problem = answers["problem_id"][0].as_py()
-        sums = np.array([answers[name].to_numpy().sum(dtype=np.float64) for name in AVERAGED])
+        there = {*answers.column_names}
+        sums = np.array(
+            [
+                answers[name].to_numpy().sum(dtype=np.float64) if name in there else np.nan
+                for name in AVERAGED
+            ]
+        )
         self._sums[problem] = self._sums.get(problem, 0.0) + sums
         self._repeats[problem] = self._repeats.get(problem, 0) + len(answers)
         about = [
@@ -62,9 +69,16 @@ class Totals:
         self._clustered[problem] = self._clustered.get(problem, 0.0) + counted
 
     def add_all(self, answers: pa.Table) -> None:
-        """Add rows of `answers.parquet` of any number of problems, in order of first appearance."""
+        """Add rows of `answers.parquet` of any number of problems, in order of first appearance.
+
+        A column that is missing is NaN.
+        """
+        missing = pa.array(np.full(len(answers), np.nan))
         columns = {"problem_id": answers["problem_id"].cast(pa.string())}
-        columns |= {name: answers[name].cast(pa.float64()) for name in (*AVERAGED, *CLUSTERED)}
+        columns |= {
+            name: answers[name].cast(pa.float64()) if name in answers.column_names else missing
+            for name in (*AVERAGED, *CLUSTERED)
+        }
         sums = [(name, "sum") for name in (*AVERAGED, *CLUSTERED)]
         grouped = (
             pa.table(columns)
@@ -121,9 +135,9 @@ def summarise(
 ) -> dict[str, Any]:
     """Compute one pool's entry of `summary.json`.
 
-    Accuracies, differences and reductions are fractions; tokens are those of the reasoning model
-    only. `reduction` and `accuracy_difference` compare with cons@N on the same traces, with N the
-    budget; the interval of the difference is that of `simulator.significance.contrasts`.
+    Accuracies, differences and reductions are fractions; tokens are those generated on traces.
+    `reduction` and `accuracy_difference` compare with cons@N on the same traces, with N the budget;
+    the interval of the difference is that of `simulator.significance.contrasts`.
 
     Three metrics compare the finished traces with all N. `distinct_answers` is the number of their
     answer classes, `distinct_answers_share` this number divided by that of all N traces.
@@ -132,12 +146,17 @@ def summarise(
     trace is correct, not the estimator for a random k (`statistics.pass_at_k`, which `data show`
     prints for a pool).
 
-    `tokens_with_judge` adds the cost of both models in tokens of the reasoning model: a judge token
-    costs `judge_ratio`. Metrics of clusters exist if the policy declared clusters on every problem;
-    those named `clusters_…` are about the first trace of each cluster. `over` has the resamples;
-    None for those of every run.
+    `cost` is in tokens of the reasoning model: those generated on traces, those of probes, and
+    those read by the judge, which cost `judge_ratio` each. `cost_reduction` compares it with
+    cons@N, which has no probes and no judge. Both are missing, as `probe_tokens` is, if the answers
+    do not tell what probes cost (runs of an older version).
+
+    Metrics of clusters exist if the policy declared clusters on every problem; those named
+    `clusters_…` are about the first trace of each cluster. `over` has the resamples; None for those
+    of every run.
     """
     means = totals.means()
+    cost = means["tokens"] + means["probe_tokens"] + judge_ratio * means["judge_tokens"]
     over = over or bootstrap(len(means["tokens"]))
     estimates = {
         "accuracy": over.mean(means["correct"]),
@@ -158,7 +177,7 @@ def summarise(
         "judge_calls": over.mean(means["judge_calls"]),
         "judge_tokens": over.mean(means["judge_tokens"]),
         "judge_tokens_reused": over.mean(means["judge_tokens_reused"]),
-        "tokens_with_judge": over.mean(means["tokens"] + judge_ratio * means["judge_tokens"]),
+        **(_cost(over, means, cost) if np.isfinite(cost).all() else {}),
         **{name: over.mean(means[name]) for name in CLUSTERED if name in means},
     }
     return {
@@ -174,4 +193,13 @@ def summarise(
             name: estimate.as_dict() if estimate else dict(UNDEFINED)
             for name, estimate in estimates.items()
         },
+    }
+
+
+def _cost(over: Bootstrap, means: dict[str, Floats], cost: Floats) -> dict[str, Estimate | None]:
+    """Estimate the cost of probes, the total cost, and its reduction against cons@N."""
+    return {
+        "probe_tokens": over.mean(means["probe_tokens"]),
+        "cost": over.mean(cost),
+        "cost_reduction": over.reduction(cost, means["baseline_tokens"]),
     }

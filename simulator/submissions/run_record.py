@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simulator.pools.pool import PROBE_COST
+from simulator.pools.probe_cost import MOST, SOURCES, ProbeCost
 from simulator.replay.serving import Serving
 from simulator.runs.format import FORMAT
 from simulator.storage import JsonObject
@@ -28,13 +30,18 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class RecordedPool:
-    """A pool of a run: its name, its identity, and the run's budget on it."""
+    """A pool of a run: its name, its identity, the run's budget on it, and the cost of a probe.
+
+    The cost and its source are None if the pool has no probes, and in runs of older versions.
+    """
 
     name: str
     fingerprint: str
     synthetic: bool
     token_accuracy: str
     budget: int
+    probe_cost: ProbeCost | None = None
+    probe_source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,15 @@ def _pool(fields: JsonObject) -> RecordedPool:
     if accuracy not in ("exact", "total", "estimated"):
         raise Refused(f"run.json: token_accuracy of {name} is {shown(accuracy)}")
     budget = fields.get("budget", int, 1, MAX_BUDGET)
-    return RecordedPool(name, fingerprint, fields.get("synthetic", bool), accuracy, budget)
+    cost = source = None
+    if fields.fields.get("probe_cost") is not None:
+        parts = fields.object("probe_cost")
+        cost = ProbeCost(*(parts.get(part, int, 0, MOST) for part in PROBE_COST))
+        source = parts.get("source", str, most=20)
+        if source not in SOURCES:
+            raise Refused(f"run.json: probe_cost.source of {name} is none of {', '.join(SOURCES)}")
+    synthetic = fields.get("synthetic", bool)
+    return RecordedPool(name, fingerprint, synthetic, accuracy, budget, cost, source)
 
 
 def _serving(fields: JsonObject) -> Serving:

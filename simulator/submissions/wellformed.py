@@ -162,5 +162,6 @@ def _open_tables(
             ANSWERS,
             rows=range(replays, replays + 1),
             most_in_group=2_000_000,
+            optional="probe_tokens",
         )
     return decisions, answers

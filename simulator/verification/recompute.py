@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from simulator.arrays import Array
 from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
+from simulator.pools.probe_cost import cost_in, described_cost
 from simulator.replay.cluster_facts import cluster_facts
 from simulator.replay.grading import Grader
 from simulator.replay.recording import CLUSTERED
@@ -35,11 +36,20 @@ UNPROVEN = (
 )
 """Facts that a run's decisions do not prove."""
 
-CLAIMED = ("probe_calls", "judge_calls", "judge_tokens", "judge_tokens_reused", *CLUSTERED)
-"""Columns of the answers that do not follow from decisions and pool."""
+CLAIMS_OF_CALLS = ("probe_calls", "judge_calls", "judge_tokens", "judge_tokens_reused")
+
+CLAIMED = (*CLAIMS_OF_CALLS, *CLUSTERED, "clock", "probe_tokens")
+"""Columns of the answers that do not follow from decisions and pool.
+
+The time and tokens of probes follow from their number, except for the time of each call.
+"""
 
 ANSWERED = ("repeat", "answer_class", "answer", "probe_calls")
 """Columns with the answers, and with the number of probes made for them."""
+
+
+MAX_PROBES = 10**12
+"""Most probes of a replay, so that their tokens fit into the column."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ def _entries(
                 check_order(rows, run.repeats, recorded.budget)
             given = answers.of(problem)
             again = recomputed_answers(problem, rows, run, recorded.budget)
-            _compare_answers(problem, given, again, run)
+            _compare_answers(problem, given, again, run, recorded)
             assert given is not None
             if rows is not None and "cluster" in rows.columns:
                 _check_clusters(problem, given, rows)
@@ -152,11 +162,23 @@ def _check_pool(pool: Pool, recorded: RecordedPool) -> None:
                 f"run.json: {pool.name} is recorded with {name} {getattr(recorded, name)}, "
                 f"the pool has {getattr(pool.info, name)}"
             )
+    here = described_cost(pool.info)
+    cost, source = recorded.probe_cost, recorded.probe_source
+    if source not in (None, "given") and (cost, source) != (cost_in(pool.info), here["source"]):
+        raise Refused(
+            f"run.json: a probe of {pool.name} is recorded with {cost} tokens ({source}), here it "
+            f"has {cost_in(pool.info)} ({here['source']})"
+        )
 
 
 def _compare_answers(
-    problem: StoredProblem, given: Block | None, again: dict[str, Array], run: RecordedRun
+    problem: StoredProblem,
+    given: Block | None,
+    again: dict[str, Array],
+    run: RecordedRun,
+    recorded: RecordedPool,
 ) -> None:
+    """Refuse answers that differ from `again`; replaces its clock by the one with probes."""
     where = f"pool {problem.pool.name}, problem {problem.problem_id}"
     if given is None or len(given) != run.repeats:
         count = 0 if given is None else len(given)
@@ -166,10 +188,12 @@ def _compare_answers(
     repeat = columns["repeat"]
     bad = repeat != np.arange(run.repeats)
     refuse_first(given, bad, lambda row: f"repeat {repeat[row]}, where {row} comes", "answers")
+    last_decode = again.pop("clock")
     for name, expected in again.items():
         _refuse_other(given, name, expected, "decisions and pool give")
     _check_graded(problem, given)
     _check_claims(problem, given, run, again)
+    _check_probes(problem, given, run, recorded, last_decode)
 
 
 def _check_graded(problem: StoredProblem, given: Block) -> None:
@@ -212,7 +236,7 @@ def _check_claims(
     without = [] if "probes" in problem.pool.info.signals else ["probe_calls"]
     if run.judge is None:
         without += ["judge_calls", "judge_tokens", "judge_tokens_reused"]
-    for name in CLAIMED[:4]:
+    for name in CLAIMS_OF_CALLS:
         bad = (columns[name] != 0) if name in without else (columns[name] < 0)
         refuse_first(given, bad, partial(_is, name, columns[name]), "answers")
     bad = columns["judge_tokens_reused"] > columns["judge_tokens"]
@@ -228,6 +252,48 @@ def _check_claims(
         if not (good and 0 <= kept <= again["baseline_tokens"][row]):
             here = np.arange(len(given)) == row
             refuse_first(given, here, partial(_is, "clusters", {row: claims}), "answers")
+
+
+def _check_probes(
+    problem: StoredProblem,
+    given: Block,
+    run: RecordedRun,
+    recorded: RecordedPool,
+    last_decode: Array,
+) -> None:
+    """Refuse tokens and time of probes that do not follow from their number.
+
+    Decisions do not tell when probes are asked: those after the last decode, which ends at
+    `last_decode`, make the clock later by at most the answers of all probes one after the other.
+    """
+    calls, clock = given.columns["probe_calls"], given.columns["clock"]
+    refuse_first(given, calls > MAX_PROBES, partial(_is, "probe_calls", calls), "answers")
+    cost = cost_in(problem.pool.info, recorded.probe_cost)
+    points = run.serving.step_seconds
+    slowest = max([run.serving.step_cost(recorded.budget), *(seconds for _, seconds in points)])
+    latest = last_decode + calls * (cost.answer * slowest)
+    with np.errstate(invalid="ignore"):
+        good = (clock >= last_decode * (1 - TOLERANCE)) & (clock <= latest * (1 + TOLERANCE))
+    if run.serving.clock_unit == "steps":
+        good &= clock == np.floor(clock)
+    refuse_first(
+        given,
+        ~good,
+        lambda row: (
+            f"clock is {shown(_plain(clock[row]))}, decisions and pool give "
+            f"{shown(_plain(last_decode[row]))}"
+            + (
+                f" and at most {cost.answer} steps for each of {calls[row]} probes"
+                * bool(calls[row])
+            )
+        ),
+        "answers",
+    )
+    if "probe_tokens" in given.columns:
+        what = f"{cost} tokens for each probe give"
+        _refuse_other(given, "probe_tokens", calls * cost.tokens, what)
+    elif recorded.probe_cost is not None:
+        raise Refused("answers.parquet: probe_tokens is missing, and run.json has their cost")
 
 
 def _check_clusters(problem: StoredProblem, given: Block, rows: Block) -> None:
@@ -311,7 +377,8 @@ def _table(problem: StoredProblem, given: Block | None, again: dict[str, Array])
     """Make the rows of a problem for `Totals`, from recomputed columns and claimed ones."""
     assert given is not None
     columns = {"problem_id": [problem.problem_id] * len(given)}
-    columns |= {name: given.columns[name].tolist() for name in ("correct", *CLAIMED)}
+    claimed = [name for name in ("correct", *CLAIMED) if name in given.columns]
+    columns |= {name: given.columns[name].tolist() for name in claimed}
     columns |= {name: values.tolist() for name, values in again.items()}
     types = {"purity": pa.float64(), "clusters_correct": pa.bool_()}
     return pa.table(

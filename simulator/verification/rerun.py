@@ -21,6 +21,7 @@ from simulator.errors import UserError
 from simulator.isolation import host
 from simulator.loading import Limits, LoadedPolicy, is_builtin, load_policy
 from simulator.pools.pool import Pool, StoredProblem
+from simulator.pools.probe_cost import cost_in
 from simulator.replay.orders import blocks_of
 from simulator.replay.recording import ANSWERS, DECISIONS
 from simulator.replay.replaying import Replaying, replaying
@@ -92,6 +93,12 @@ def rerun(
             f"its cost of a judge token is {_listed(judge.ratio)} reasoning-model tokens; from "
             f"the models' sizes it would be {_listed(judge.usual)}"
         )
+    result.notes += [
+        f"a probe of {pool.name} costs {recorded.probe_cost} tokens by --probe-cost, not "
+        f"{cost_in(pool.info)}"
+        for pool, recorded in zip(pools, run.pools, strict=True)
+        if recorded.probe_source == "given" and recorded.probe_cost != cost_in(pool.info)
+    ]
     result.layers = ["built-in"] if loaded.builtin else [*host.layers(loaded)]
     if missing := host.missing_layers(loaded):
         result.uncounted.append(missing)
@@ -238,7 +245,11 @@ def _run_again(
     for number, recorded, problem in _problems(pools, run, progress):
         asked = judge.asked if judge else None
         replay = partial(_replay, problem=problem, serving=run.serving)
-        how: dict[str, Any] = {"budget": recorded.budget, "judge": asked}
+        how: dict[str, Any] = {
+            "budget": recorded.budget,
+            "judge": asked,
+            "probe_cost": recorded.probe_cost,
+        }
         rows, name = None, (problem.pool.name, problem.problem_id)
         if waiting is not None and (waiting.pool, waiting.problem_id) == name:
             rows, waiting = waiting, next(decisions, None)

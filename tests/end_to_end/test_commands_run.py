@@ -210,3 +210,95 @@ def test_group_help_tells_what_the_commands_say_of_themselves() -> None:
         assert command is not None
         assert command.help
         assert line.endswith(".")
+
+
+def test_probes_are_charged_as_the_pool_records_or_as_the_option_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    real_pool(probes=True)
+
+    def made(*options: str) -> tuple[dict[str, float], dict[str, object]]:
+        folder = Path("-".join(("run", *options)))
+        arguments = ("sac", "-n", "2", "--repeats", "2", "-p", "in_a_row=1", *options)
+        code, out, err = call(capsys, "run", *arguments, "-o", str(folder), "--json")
+        assert (code, err) == (0, "")
+        metrics = json.loads(out)["pools"][0]["metrics"]
+        names = ("tokens_per_problem", "probe_calls", "probe_tokens", "cost", "clock")
+        record = json.loads((folder / "run.json").read_text())
+        return {name: metrics[name]["value"] for name in names}, record["pools"][0]["probe_cost"]
+
+    # Traces of 10 and 30, and of 20 and 20: all but the first have a probe at 10, where they halt;
+    # the vote asks these three again. So 2 probes on p and 4 on q.
+    values, cost = made()
+    assert cost == {"suffix": 10, "answer": 20, "source": "default"}
+    assert values == {
+        "tokens_per_problem": 20,
+        "probe_calls": 3,
+        "probe_tokens": 90,
+        "cost": 110,
+        "clock": 10 + 20 + 20,
+    }
+    values, cost = made("--probe-cost", "3+4")
+    assert cost == {"suffix": 3, "answer": 4, "source": "given"}
+    assert (values["probe_tokens"], values["clock"]) == (21, 10 + 4 + 4)
+    values, _ = made("--probe-cost", "0")
+    assert (values["probe_calls"], values["cost"], values["clock"]) == (3, 20, 10)
+    pool = Path("cache/test/model/tiny/pool.json")
+    recorded = json.loads(pool.read_text()) | {"probe_cost": {"suffix": 1, "answer": 2}}
+    pool.write_text(json.dumps(recorded))
+    values, cost = made("--seed", "1")
+    assert cost == {"suffix": 1, "answer": 2, "source": "pool"}
+    assert values["probe_tokens"] == 9
+    code, out, _ = call(capsys, "run", "sac", "-n", "2", "--repeats", "1", "-p", "in_a_row=1")
+    assert code == 0
+    assert "cost: tokens + probes" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("sac", "--probe-cost", "much"), "--probe-cost much: give the tokens of an answer"),
+        (("sac", "--probe-cost", "-1"), "--probe-cost -1: give"),
+        (("sac", "--probe-cost", "1+2+3"), "--probe-cost 1+2+3: give"),
+        (("sac", "--probe-cost", "9999999"), "at most 1,000,000 each"),
+        (("cons@2", "--probe-cost", "0"), "cons@2 does not use probes; remove --probe-cost"),
+    ],
+)
+def test_a_wrong_cost_of_probes_is_told(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+) -> None:
+    real_pool(probes=True)
+    code, _, err = call(capsys, "run", *arguments)
+    assert code == 2
+    assert said in err
+
+
+def test_a_damaged_cost_of_probes_in_a_pool_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    real_pool(probes=True)
+    pool = Path("cache/test/model/tiny/pool.json")
+    stored = json.loads(pool.read_text())
+    for cost in ({"suffix": 1}, {"suffix": -1, "answer": 1}, {"suffix": 1, "answer": "2"}, [1, 2]):
+        pool.write_text(json.dumps(stored | {"probe_cost": cost}))
+        code, _, err = call(capsys, "run", "sac")
+        assert code == 2
+        assert "import the pool again" in err
+
+
+def test_check_tells_what_a_probe_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    real_pool(probes=True)
+    _, out, _ = call(capsys, "check", "sac", "-d", "*tiny", "--only", "runs", "--problems", "1")
+    assert "costs 10 tokens read and 20 generated" in " ".join(out.split())
+    _, out, _ = call(capsys, "check", "cons@2", "-d", "*tiny", "--only", "runs")
+    assert "generated" not in out
+
+
+def test_an_import_stores_what_a_probe_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"problem_id": "p", "gold_answer": "1", "answer": "1", "num_tokens": 30}
+    row |= {"probe_positions": [10], "probe_answers": ["1"]}
+    Path("traces.jsonl").write_text(json.dumps(row))
+    name = ("--dataset", "d", "--model", "m", "--benchmark", "b")
+    arguments = ("traces.jsonl", *name, "--probe-cost", "12+7")
+    assert call(capsys, "import", "jsonl", *arguments)[0] == 0
+    stored = json.loads(Path("cache/d/m/b/pool.json").read_text())
+    assert stored["probe_cost"] == {"suffix": 12, "answer": 7}
+    assert "12+7" in call(capsys, "data", "show", "d/m/b")[1]

@@ -16,17 +16,14 @@ from leaderboard_app.library.selection import folded
 from leaderboard_app.shown.glossary import FIGURES, Figure
 from simulator.arrays import Ints
 from simulator.report.paired import mean_accuracy, mean_tokens
-from simulator.runs.format import ANSWERS_FILE, METRICS
+from simulator.runs.format import ANSWERS_FILE
 from simulator.runs.results import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure
 
-TOTAL = "cost" if "cost" in METRICS else "tokens_with_judge"
-"""Metric of the cost of all models, in tokens of the reasoning model."""
-
-COSTS = {"tokens": "tokens_per_problem", "judge": TOTAL, "clock": "clock"}
+COSTS = {"tokens": "tokens_per_problem", "judge": "cost", "clock": "clock"}
 """Metrics for the cost axis, as means over problems, by their names in links."""
 
-NAMES = {"tokens": "Tokens", "judge": FIGURES[TOTAL].heading, "clock": "Clock"}
+NAMES = {"tokens": "Tokens", "judge": "Tokens with probes and judge", "clock": "Clock"}
 """Displayed names of the costs."""
 
 PUBLISHED_PROBLEMS = {"aime24": 30, "aime25": 30, "gpqa-diamond": 198}
@@ -288,14 +285,14 @@ def _divided(metric: Metric, by: int) -> Metric:
     return Metric(metric.value / by, *ends)
 
 
-PROBES = "probe_tokens" if "probe_tokens" in METRICS else "0"
-"""Column of the answers with the tokens of probes; zero where probes cost nothing."""
-
-_SUMS = (
-    "SELECT filename, pool, problem_id, sum(clock) AS clock, "
-    f"sum(tokens) + sum({PROBES}) AS tokens, sum(judge_tokens) AS judge_tokens "
-    "FROM read_parquet(?, filename = true) GROUP BY ALL ORDER BY ALL"
-)
+_SUMS = {
+    cost: f"SELECT filename, pool, problem_id, {sums} FROM read_parquet(?, filename = true) "
+    "GROUP BY ALL ORDER BY ALL"
+    for cost, sums in {
+        "clock": "sum(clock) AS clock",
+        "judge": "sum(tokens + probe_tokens) AS tokens, sum(judge_tokens) AS judge_tokens",
+    }.items()
+}
 
 
 def _costs(library: Library, entries: Sequence[Entry], cost: str) -> Mapping[tuple[str, str], Ints]:
@@ -306,17 +303,18 @@ def _costs(library: Library, entries: Sequence[Entry], cost: str) -> Mapping[tup
     """
     files = {str(entry.figures.resolve() / ANSWERS_FILE): entry for entry in entries}
     try:
-        rows = library.rows(_SUMS, [[*files]])
+        rows = library.rows(_SUMS[cost], [[*files]])
     except duckdb.Error:  # one is damaged: read them one by one, slower
         rows = []
         for file in files:
             with suppress(duckdb.Error):
-                rows += library.rows(_SUMS, [[file]])
+                rows += library.rows(_SUMS[cost], [[file]])
     spent: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         entry = files[row["filename"]]
-        value = row["clock"]
-        if cost != "clock":
+        if cost == "clock":
+            value = row["clock"]
+        else:
             value = row["tokens"] + _judge_ratio(entry, row["pool"]) * row["judge_tokens"]
         spent.setdefault((entry.id, row["pool"]), []).append(value)
     return {
@@ -331,12 +329,11 @@ def _judge_ratio(entry: Entry, pool: str) -> float:
     metrics: Mapping[str, Metric] = next(
         (each.metrics for each in entry.results.values() if each.pool == pool), {}
     )
-    names = ("judge_tokens", "tokens_per_problem", TOTAL)
-    read, alone, both = (metrics.get(name) for name in names)
-    if read is None or alone is None or both is None or not read.value:
+    names = ("judge_tokens", "tokens_per_problem", "probe_tokens", "cost")
+    read, alone, probes, total = (metrics.get(name) for name in names)
+    if read is None or alone is None or probes is None or total is None or not read.value:
         return 0.0
-    probes = metrics.get("probe_tokens", Metric(0.0)).value
-    return (both.value - alone.value - probes) / read.value
+    return (total.value - alone.value - probes.value) / read.value
 
 
 def _published(

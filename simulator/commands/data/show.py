@@ -86,6 +86,8 @@ def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]
         text = ", ".join(value) if key == "signals" else value
         if key in ("problems", "traces", "tokens"):
             text = f"{value:,}"
+        elif key == "probe_cost":
+            text = f"{value['suffix']}+{value['answer']} tokens"
         elif key == "bytes":
             text = f"{value:,} ({file_size(value)})"
         elif key == "synthetic":

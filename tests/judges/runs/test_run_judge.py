@@ -67,14 +67,14 @@ def test_without_saying_the_judge_is_the_lexical_one_cut_where_the_policy_cuts()
     assert values["judge_calls"] == 3
     assert values["judge_tokens"] == 3 * (20 + 20)
     assert values["judge_tokens_reused"] == (20 + 20 + 20) + (20 + 20)
-    assert values["tokens_with_judge"] == values["tokens_per_problem"]
+    assert values["cost"] == values["tokens_per_problem"]
 
 
 def test_what_a_token_of_the_judge_costs_can_be_said() -> None:
     real_pool()
     described, values = run("--judge-cost", "0.5")
     assert described["judge"]["ratio"] == {"test/model/tiny": 0.5}
-    assert values["tokens_with_judge"] == values["tokens_per_problem"] + 0.5 * 3 * 40
+    assert values["cost"] == values["tokens_per_problem"] + 0.5 * 3 * 40
 
 
 def test_verifying_tells_of_a_cost_that_was_set_by_hand(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from simulator.policy.sampler import Sampler
 from simulator.pools.pool import Pool, PoolInfo, StoredProblem
+from simulator.pools.probe_cost import FREE, ProbeCost
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
 from simulator.replay.engine import Engine
@@ -73,9 +74,12 @@ def write_problem(cache: Path, traces: Sequence[T], *, gold: str = "1") -> Store
 
 
 def start_engine(
-    problem: StoredProblem, serving: Serving | None = None, budget: int | None = None
+    problem: StoredProblem,
+    serving: Serving | None = None,
+    budget: int | None = None,
+    probe_cost: ProbeCost = FREE,
 ) -> tuple[Engine, Sampler]:
     """Make an engine over a problem's traces in their stored order, and its sampler."""
     order = np.arange(len(problem.lengths))[:budget]
-    engine = Engine(problem, order, serving or Serving())
+    engine = Engine(problem, order, serving or Serving(), probe_cost=probe_cost)
     return engine, Sampler(engine, (0, 0, 0))

@@ -15,6 +15,7 @@ from pools import T, write_pool
 from simulator.isolation import host
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool
+from simulator.pools.probe_cost import ProbeCost
 from simulator.replay.serving import Serving
 from simulator.runs.making import make_run
 from simulator.runs.spec import RunSpec
@@ -56,6 +57,7 @@ def submit(
     seed: int = 0,
     serving: Serving | None = None,
     fields: Mapping[str, Any] | None = None,
+    probe_cost: ProbeCost | None = None,
 ) -> Path:
     """Make a submission of a run over small pools, all below `folder`."""
     pool = pool or write_pool(folder / "pools", PROBLEMS)
@@ -63,7 +65,8 @@ def submit(
     loaded = host.load(policy) if isinstance(policy, str) else policy
     budget = None if loaded.budget else traces
     run = folder / f"run-{seed}"
-    make_run(RunSpec(loaded, pools, budget, repeats, seed, serving or Serving()), run)
+    asked = (loaded, pools, budget, repeats, seed, serving or Serving())
+    make_run(RunSpec(*asked, probe_cost=probe_cost), run)
     return write_folder(pack(run, {**FIELDS, **(fields or {})}), folder / "submissions")
 
 

@@ -211,7 +211,8 @@ class Random(Policy):
     def bottom(self, sampler, traces, what): return traces.bottom("entropy", 0.1 * what, 4)
     def signal(self, sampler, traces, what): return [each.signal("entropy") for each in traces]
     def every(self, sampler, traces, what): return [each.confidence for each in traces]
-    def clock(self, sampler, traces, what): return sampler.clock, sampler.probe_calls
+    def clock(self, sampler, traces, what): return sampler.clock
+    def probes(self, sampler, traces, what): return sampler.probe_calls, sampler.probe_tokens
     def ledger(self, sampler, traces, what): return sampler.judge_calls, sampler.judge_tokens
     def judge(self, sampler, traces, what): return sampler.judge([[0, what]])
     def cluster(self, sampler, traces, what):

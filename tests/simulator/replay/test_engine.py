@@ -17,7 +17,9 @@ from pools import T, start_engine, write_problem
 from simulator.errors import BudgetExceeded, SamplerError
 from simulator.policy.sampler import Sampler, Selection, Traces
 from simulator.pools.pool import StoredProblem
+from simulator.pools.probe_cost import FREE, ProbeCost
 from simulator.replay import lockstep
+from simulator.replay.engine import Engine
 from simulator.replay.recording import GradedAnswer, Recorder
 from simulator.replay.serving import Serving
 from simulator.rules.stop_rules import (
@@ -43,7 +45,16 @@ def new_folder(tmp_path_factory: pytest.TempPathFactory) -> NewFolder:
 class NaiveEngine:
     """Traces as lists of Python numbers; every token is a turn of a loop."""
 
-    def __init__(self, problem: StoredProblem, traces: Sequence[T], slots: int | None) -> None:
+    def __init__(
+        self,
+        problem: StoredProblem,
+        traces: Sequence[T],
+        slots: int | None,
+        cost: ProbeCost = FREE,
+    ) -> None:
+        self.cost = cost
+        self.read = [0] * len(traces)  # probes that stop rules have read
+        self.pause = [0] * len(traces)  # steps left until the answer of such a probe
         classes = {text: kind for kind, text in enumerate(problem.class_texts)}
         self.length = [trace.num_tokens for trace in traces]
         self.final = [classes.get(trace.answer or "", -1) for trace in traces]
@@ -70,11 +81,21 @@ class NaiveEngine:
     def seen_probes(self, trace: int) -> list[int]:
         return [answer for at, answer in self.probes[trace] if at <= self.tokens[trace]]
 
-    def probe(self, trace: int) -> int:
-        if self.finished(trace):
-            return self.final[trace]
-        self.probe_calls += 1
-        return [-1, *self.seen_probes(trace)][-1]
+    def probe(self, named: list[int]) -> list[int]:
+        waiting = [trace for trace in named if not self.finished(trace)]
+        self.probe_calls += len(waiting)
+        slots = self.slots or max(1, len(waiting))
+        for _ in range(0, len(waiting), slots):
+            self.clock += self.cost.answer
+        return [
+            self.final[trace] if self.finished(trace) else [-1, *self.seen_probes(trace)][-1]
+            for trace in named
+        ]
+
+    def unread(self, trace: int) -> bool:
+        """Check whether a rule has a probe of the trace to read, or is reading it."""
+        at_hand = len(self.seen_probes(trace)) > self.read[trace]
+        return self.pause[trace] > 0 or (at_hand and not self.finished(trace))
 
     def holds(self, trace: int, in_a_row: int) -> bool:
         last = self.seen_probes(trace)[-in_a_row:]
@@ -85,6 +106,7 @@ class NaiveEngine:
     ) -> list[int]:
         """Decode; the numbers of the traces that finished in the call, in the order named."""
         before = {trace: self.tokens[trace] for trace in named}
+        begins: dict[int, int] = {}
 
         def rule_holds(trace: int) -> bool:
             return any(self.holds(trace, in_a_row) for in_a_row in agree)
@@ -93,18 +115,33 @@ class NaiveEngine:
             return tokens is not None and self.tokens[trace] - before[trace] >= tokens
 
         def goes_on(trace: int) -> bool:
+            if agree and self.cost.answer and self.unread(trace):
+                return True
             return not (self.finished(trace) or rule_holds(trace) or used_up(trace))
 
+        moved = {trace: self.ended[trace] for trace in named}
         while first is None or sum(map(self.finished, named)) < first:
             active = [trace for trace in named if goes_on(trace)][: self.slots]
             if not active:
                 break
             for trace in active:
-                if self.tokens[trace] == 0:
-                    self.began[trace] = self.clock
-                self.tokens[trace] += 1
-                self.ended[trace] = self.clock + 1
+                begins.setdefault(trace, self.clock)
+                moved[trace] = self.clock + 1
+                if agree and self.cost.answer and self.unread(trace):
+                    if not self.pause[trace]:
+                        self.pause[trace] = self.cost.answer
+                        self.read[trace] += 1
+                        self.probe_calls += 1
+                    self.pause[trace] -= 1
+                else:
+                    self.tokens[trace] += 1
             self.clock += 1
+        for trace in named:
+            self.pause[trace] = 0
+            if self.tokens[trace] > before[trace]:
+                self.ended[trace] = moved[trace]
+                if before[trace] == 0:
+                    self.began[trace] = begins[trace]
         for trace in named:
             if rule_holds(trace):
                 self.reason[trace] = str(rule(agree))
@@ -229,10 +266,12 @@ def programs(draw: st.DrawFn, *, in_steps: bool) -> tuple[list[T], list[Call]]:
 class Runner:
     """Drives the sampler and the naive engine alike and compares what they tell."""
 
-    def __init__(self, problem: StoredProblem, traces: Sequence[T], slots: int | None) -> None:
+    def __init__(
+        self, problem: StoredProblem, traces: Sequence[T], slots: int | None, cost: ProbeCost
+    ) -> None:
         self.problem = problem
-        self.engine, self.sampler = start_engine(problem, Serving(slots))
-        self.naive = NaiveEngine(problem, traces, slots)
+        self.engine, self.sampler = start_engine(problem, Serving(slots), probe_cost=cost)
+        self.naive = NaiveEngine(problem, traces, slots, cost)
         self.held: tuple[Selection, list[int]] = ([], [])
 
     def select(self, call: Call) -> tuple[Selection, list[int]]:
@@ -275,7 +314,7 @@ class Runner:
                 for trace in numbers:
                     naive.stopped[trace] |= not naive.finished(trace)
             elif call.kind == "probe":
-                assert sampler.probe(selection).tolist() == [*map(naive.probe, numbers)]
+                assert sampler.probe(selection).tolist() == naive.probe(numbers)
             elif any(naive.stopped[trace] for trace in numbers):
                 with pytest.raises(SamplerError, match="was stopped"):
                     self.decode(selection, call)
@@ -300,6 +339,7 @@ class Runner:
         assert traces.answer.tolist() == [naive.answer(trace) for trace in started]
         assert self.sampler.tokens == sum(naive.tokens)
         assert self.sampler.probe_calls == naive.probe_calls
+        assert self.sampler.probe_tokens == naive.probe_calls * naive.cost.tokens
 
     def compare_record(self) -> None:
         naive = self.naive
@@ -323,51 +363,60 @@ class Runner:
         assert answer["tokens"] == sum(naive.tokens)
         assert answer["clock"] == naive.clock
         assert answer["probe_calls"] == naive.probe_calls
+        assert answer["probe_tokens"] == naive.probe_calls * naive.cost.tokens
         assert answer["traces_started"] == naive.started
         assert answer["kept_classes"] == len(finals)
         assert answer["kept_correct"] == any(self.problem.class_correct[kind] for kind in finals)
 
 
 def compare(
-    folder: Path, traces: Sequence[T], program: Sequence[Call], slots: int | None = None
+    folder: Path,
+    traces: Sequence[T],
+    program: Sequence[Call],
+    slots: int | None = None,
+    cost: ProbeCost = FREE,
 ) -> None:
-    runner = Runner(write_problem(folder, traces), traces, slots)
+    runner = Runner(write_problem(folder, traces), traces, slots, cost)
     for call in program:
         runner.run(call)
     runner.compare_record()
 
 
+COSTS = st.builds(ProbeCost, st.integers(0, 3), st.integers(1, 4))
+"""Costs of a probe that takes time."""
+
+
 @settings(max_examples=100)
-@given(programs(in_steps=False))
+@given(programs(in_steps=False), COSTS)
 def test_any_program_gives_what_single_tokens_give(
-    new_folder: NewFolder, program: tuple[list[T], list[Call]]
+    new_folder: NewFolder, program: tuple[list[T], list[Call]], cost: ProbeCost
 ) -> None:
-    compare(new_folder(), *program)
+    compare(new_folder(), *program, None, cost)
 
 
 @settings(max_examples=60)
-@given(programs(in_steps=False), st.integers(1, 4))
+@given(programs(in_steps=False), st.integers(1, 4), COSTS)
 def test_any_program_on_few_slots_gives_what_single_tokens_give(
-    new_folder: NewFolder, program: tuple[list[T], list[Call]], slots: int
+    new_folder: NewFolder, program: tuple[list[T], list[Call]], slots: int, cost: ProbeCost
 ) -> None:
-    compare(new_folder(), *program, slots)
+    compare(new_folder(), *program, slots, cost)
 
 
 @settings(max_examples=100)
-@given(programs(in_steps=True))
+@given(programs(in_steps=True), COSTS)
 def test_equal_steps_give_what_single_tokens_give(
-    new_folder: NewFolder, program: tuple[list[T], list[Call]]
+    new_folder: NewFolder, program: tuple[list[T], list[Call]], cost: ProbeCost
 ) -> None:
-    compare(new_folder(), *program)
+    compare(new_folder(), *program, None, cost)
 
 
 @settings(max_examples=30)
-@given(programs(in_steps=True))
+@given(programs(in_steps=True), COSTS)
 def test_equal_steps_without_a_table_give_what_single_tokens_give(
-    new_folder: NewFolder, program: tuple[list[T], list[Call]]
+    new_folder: NewFolder, program: tuple[list[T], list[Call]], cost: ProbeCost
 ) -> None:
     with mock.patch.object(lockstep, "MAX_CELLS", 0):
-        compare(new_folder(), *program)
+        compare(new_folder(), *program, None, cost)
 
 
 # By hand
@@ -680,3 +729,156 @@ def test_a_signal_that_the_pool_lacks_is_named(tmp_path: Path, signal: str) -> N
         asks[signal]()
     assert "requires = {" in str(told.value)
     assert sampler.tokens == 10
+
+
+# The cost of probes, by hand
+
+TWO = [
+    T(1600, "1", {500: "1", 1000: "1", 1500: "1"}),
+    T(1200, "2", {500: "2", 1000: "1"}),
+]
+COST = ProbeCost(suffix=10, answer=20)
+
+
+def charged(
+    tmp_path: Path, serving: Serving | None = None, traces: Sequence[T] = TWO
+) -> tuple[Engine, Sampler, Traces]:
+    problem = write_problem(tmp_path, traces)
+    engine, sampler = start_engine(problem, serving, probe_cost=COST)
+    return engine, sampler, sampler.start(len(traces))
+
+
+def told(sampler: Sampler) -> tuple[int, int, int, float]:
+    """Tokens generated, number of probes, their tokens, clock."""
+    return sampler.tokens, sampler.probe_calls, sampler.probe_tokens, sampler.clock
+
+
+def ended(engine: Engine) -> list[float]:
+    recorder = Recorder(engine.problem)
+    recorder.add(0, engine, GradedAnswer(None, -1, False))
+    ends: list[float] = recorder.tables().decisions["ended"].to_pylist()
+    return ends
+
+
+def test_a_call_charges_every_unfinished_trace_and_takes_the_time_of_one_answer(
+    tmp_path: Path,
+) -> None:
+    engine, sampler, traces = charged(tmp_path)
+    for step in range(4):
+        sampler.decode(traces, tokens=500)
+        sampler.probe(traces)
+        if step == 1:
+            sampler.probe(traces[0])  # again: an engine answers again
+    # Probes: 2 at 500, 2 + 1 at 1,000, 1 at 1,500 (the second has finished), none at the end.
+    assert told(sampler) == (2800, 6, 180, 1600 + 4 * 20)
+    # The second trace ends with 200 tokens of its third step, after three probes; the first after
+    # four.
+    assert ended(engine) == [1600 + 80, 1200 + 60]
+
+
+def test_reading_the_clock_between_steps_changes_no_reading(tmp_path: Path) -> None:
+    ends = []
+    for reads in ((), ("decode",), ("probe",), ("decode", "probe")):
+        engine, sampler, traces = charged(tmp_path / "".join(reads))
+        for _ in range(4):
+            for call in ("decode", "probe"):
+                if call == "decode":
+                    sampler.decode(traces, tokens=500)
+                else:
+                    sampler.probe(traces)
+                if call in reads:
+                    assert sampler.clock > 0
+        ends.append((told(sampler), ended(engine)))
+    assert ends == [ends[0]] * 4
+    assert ends[0] == ((2800, 5, 150, 1660), [1660, 1240])
+
+
+def test_a_rule_on_probes_is_charged_for_those_that_it_passes(tmp_path: Path) -> None:
+    engine, sampler, traces = charged(tmp_path)
+    sampler.decode(traces, until=ProbesAgree(2))
+    # The first halts at 1,000 after two probes, the second finishes after two.
+    assert traces.num_tokens.tolist() == [1000, 1200]
+    assert told(sampler) == (2200, 4, 120, 1240)
+    assert ended(engine) == [1040, 1240]
+    sampler.decode(traces[0], until=ProbesAgree(2))  # it holds, and has been read
+    assert told(sampler) == (2200, 4, 120, 1240)
+    sampler.decode(traces[0], tokens=500)
+    sampler.decode(traces[0], until=ProbesAgree(3), tokens=0)
+    assert told(sampler) == (2700, 5, 150, 1240 + 500 + 20)
+
+
+def test_a_rule_reads_the_probes_that_the_trace_has_passed_without_it(tmp_path: Path) -> None:
+    _, sampler, traces = charged(tmp_path)
+    sampler.decode(traces, tokens=1100)
+    assert told(sampler) == (2200, 0, 0, 1100)
+    sampler.decode(traces, until=ProbesAgree(1))
+    assert told(sampler) == (2200, 4, 120, 1100 + 2 * 20)
+
+
+def test_a_finished_trace_is_asked_nothing(tmp_path: Path) -> None:
+    traces = [T(1000, "1", {500: None, 1000: "1"})]
+    _, sampler, started = charged(tmp_path, traces=traces)
+    sampler.decode(started, until=ProbesAgree(1))
+    assert told(sampler) == (1000, 1, 30, 1020)  # at 1,000 it has its answer
+    sampler.probe(started)
+    sampler.decode(started, until=ProbesAgree(1))
+    assert told(sampler) == (1000, 1, 30, 1020)
+
+
+def test_traces_race_on_the_clock_with_their_probes(tmp_path: Path) -> None:
+    # By tokens the first would finish first; four probes of 20 steps put it behind.
+    traces = [T(1000, "1", {200: None, 400: None, 600: None, 800: None}), T(1050, "2", {})]
+    engine, sampler, started = charged(tmp_path, traces=traces)
+    finished = sampler.decode(started, until=ProbesAgree(2), first=1)
+    assert finished.ids.tolist() == [1]
+    assert started.num_tokens.tolist() == [970, 1050]
+    assert told(sampler) == (2020, 4, 120, 1050)
+    assert ended(engine) == [1050, 1050]
+
+
+def test_a_race_ends_while_a_trace_waits_for_a_probe(tmp_path: Path) -> None:
+    traces = [T(1000, "1", {200: None, 400: None}), T(430, "2", {})]
+    _, sampler, started = charged(tmp_path, traces=traces)
+    sampler.decode(started, until=ProbesAgree(2), first=1)
+    # 200 tokens, a probe, 200 tokens: 420 steps; the second probe has 10 more steps to go.
+    assert started.num_tokens.tolist() == [400, 430]
+    assert told(sampler) == (830, 2, 60, 430)
+
+
+def test_probes_queue_for_slots(tmp_path: Path) -> None:
+    _, sampler, traces = charged(tmp_path, Serving(1))
+    sampler.decode(traces, tokens=500)
+    assert sampler.clock == 1000
+    sampler.probe(traces)
+    assert sampler.clock == 1000 + 2 * 20
+    sampler.decode(traces, until=ProbesAgree(2))
+    # One after the other: 500 tokens and two probes, then 700 tokens and two probes.
+    assert told(sampler) == (2200, 6, 180, 1040 + 540 + 740)
+
+
+def test_probes_take_the_seconds_of_their_batch(tmp_path: Path) -> None:
+    _, sampler, traces = charged(tmp_path, Serving(None, ((1, 0.01), (2, 0.015))))
+    sampler.probe(traces)
+    assert sampler.clock == pytest.approx(20 * 0.015)
+    sampler.probe(traces[1])
+    assert sampler.clock == pytest.approx(20 * 0.015 + 20 * 0.01)
+    assert Serving(2, ((1, 0.01), (2, 0.015))).duration(5, 20) == pytest.approx(
+        20 * (2 * 0.015 + 0.01)
+    )
+
+
+def test_a_free_probe_takes_no_time(tmp_path: Path) -> None:
+    engine, sampler = start_engine(write_problem(tmp_path, TWO), probe_cost=FREE)
+    traces = sampler.start(2)
+    sampler.decode(traces, until=ProbesAgree(2))
+    sampler.probe(traces)
+    assert told(sampler) == (2200, 4 + 1, 0, 1200)
+    assert ended(engine) == [1000, 1200]
+
+
+def test_a_pools_own_cost_is_charged_else_the_default(tmp_path: Path) -> None:
+    problem = write_problem(tmp_path, TWO)
+    assert Engine(problem, np.arange(2), Serving()).probe_cost == ProbeCost(10, 20)
+    problem.pool.info.probe_cost = {"suffix": 3, "answer": 4}
+    assert Engine(problem, np.arange(2), Serving()).probe_cost == ProbeCost(3, 4)
+    assert Engine(problem, np.arange(2), Serving(), probe_cost=FREE).probe_cost == FREE

@@ -194,6 +194,7 @@ def test_a_policy_that_does_nothing_leaves_an_answer_and_no_decision(tmp_path: P
             "tokens_kept": None,
             "clusters_classes": None,
             "clusters_correct": None,
+            "probe_tokens": 0,
         }
     ]
 

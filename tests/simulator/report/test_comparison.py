@@ -31,6 +31,7 @@ from simulator.report.text import (
     escape_markdown,
     kept_cells,
     panels,
+    unused_headers,
 )
 from simulator.runs.results import Metric, read_results
 
@@ -102,12 +103,22 @@ def test_cells_are_in_the_units_of_their_headers(three: Comparison) -> None:
         "tokens/problem": "250",
         "tokens 10^8": "0.0000750",
         "reduction %": "75.0",
+        "probe tokens": "",
+        "judge cost": "",
+        "cost": "",
+        "dollars": "",
+        "FLOPs": "",
         "to cons@N [95%]": "+10.0 [-4.5, +23.3]§",
         "not worse": "no",
         "to best [95%]": "best",
         "clock": "62 steps",
         "Pareto": "yes",
     }
+
+
+def shown_headers() -> list[str]:
+    """Return the headers of runs without probes, judge and prices."""
+    return [header for header in HEADERS if header not in unused_headers([])]
 
 
 # Paired with the best, over several pools, and what is kept
@@ -384,7 +395,7 @@ def test_no_minus_before_zero_and_signs_where_they_matter(tmp_path: Path) -> Non
 def test_a_pool_of_one_problem_shows_values_without_intervals(tmp_path: Path) -> None:
     metrics = {"accuracy": (1.0, None, None), "tokens_per_problem": (5.0, None, None)}
     one = comparison(write_run(tmp_path / "1", "cons@4", summary_pool(problems=1, metrics=metrics)))
-    assert cells(one.rows[0])[3:] == ["", "100.0", "5", "", "", "0.0", "", "", "", "yes"]
+    assert cells(one.rows[0])[3:] == ["", "100.0", "5", *[""] * 7, "0.0", "", "", "", "yes"]
     assert "A pool of one problem has no intervals." in one.notes
     assert plot(one, "svg")
 
@@ -471,7 +482,7 @@ def test_the_table_keeps_synthetic_pools_apart(three: Comparison) -> None:
 def test_markdown_is_a_github_table(three: Comparison) -> None:
     lines = as_markdown(three).splitlines()
     assert lines[0] == "### Recorded pools"
-    assert lines[3].count("|") == lines[2].count("|") == len(HEADERS) + 1
+    assert lines[3].count("|") == lines[2].count("|") == len(shown_headers()) + 1
     assert lines[5] == (
         f"| {NAME} | early | 4 | 1–2 | 60.0 [50.0, 70.0] | 250 | 0.0000750 | 75.0 "
         "| +10.0 [-4.5, +23.3]§ | no | best | 62 steps | yes |"
@@ -512,7 +523,7 @@ def test_latex_is_a_booktabs_tabular_with_balanced_columns(tmp_path: Path) -> No
     assert r"$-$20.0 & $-$10.0 [$-$23.3, +4.5]\S{} & no" in text
     for line in text.splitlines():
         if line.endswith(r" \\"):
-            assert line.replace(r"\&", "").count("&") == len(HEADERS) - 1
+            assert line.replace(r"\&", "").count("&") == len(shown_headers()) - 1
 
 
 def test_csv_has_raw_numbers_and_intervals_in_columns_of_their_own(three: Comparison) -> None:

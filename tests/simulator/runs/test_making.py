@@ -68,7 +68,9 @@ def test_summary_of_cons_by_hand(tmp_path: Path) -> None:
         "judge_calls": 0,
         "judge_tokens": 0,
         "judge_tokens_reused": 0,
-        "tokens_with_judge": 40,
+        "probe_tokens": 0,
+        "cost": 40,
+        "cost_reduction": 0,
     }
     # Of two problems a resample holds p twice, q twice, or one each, at ¼, ¼ and ½.
     assert (metrics["accuracy"]["low"], metrics["accuracy"]["high"]) == (0, 1)
@@ -150,6 +152,7 @@ def test_a_run_records_what_it_is(tmp_path: Path) -> None:
             "synthetic": False,
             "token_accuracy": "total",
             "budget": 2,
+            "probe_cost": None,
         }
     ]
     assert run["command"] == ["deepprune-sim", "run", "esc"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from pools import T, write_pool
 
 from simulator.pools.pool import Pool
@@ -23,7 +24,8 @@ def answers(problem: str, *rows: dict[str, Any]) -> pa.Table:
             for field in ANSWERS
             if not pa.types.is_dictionary(field.type)
         }
-        | {"pool": "test", "problem_id": problem, "baseline_tokens": 100}
+        | {"pool": "test", "problem_id": problem}
+        | {"baseline_tokens": row.get("baseline_tokens", 100)}
         for row in rows
     ]
     return pa.Table.from_pylist(whole, schema=ANSWERS)
@@ -65,6 +67,26 @@ def test_the_judges_tokens_are_weighed_into_one_currency(tmp_path: Path) -> None
     row = {"tokens": 1000, "judge_tokens": 600, "judge_tokens_reused": 400}
     found = metrics(pool, answers("p", row), judge_ratio=0.5)
     assert found["tokens_per_problem"]["value"] == 1000
-    assert found["tokens_with_judge"]["value"] == 1300
+    assert found["cost"]["value"] == 1300
     assert found["judge_tokens_reused"]["value"] == 400
-    assert np.isclose(metrics(pool, answers("p", row))["tokens_with_judge"]["value"], 1000)
+    assert np.isclose(metrics(pool, answers("p", row))["cost"]["value"], 1000)
+
+
+def test_probes_and_judge_are_in_the_cost_and_its_reduction(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(10, "1")], "q": [T(10, "1")]})
+    row = {"tokens": 500, "probe_tokens": 90, "judge_tokens": 20, "baseline_tokens": 1000}
+    other = {"tokens": 700, "baseline_tokens": 2000}
+    found = metrics(pool, answers("p", row), answers("q", other), judge_ratio=0.5)
+    assert found["probe_tokens"]["value"] == 45
+    assert found["cost"]["value"] == (600 + 700) / 2
+    assert found["cost_reduction"]["value"] == pytest.approx(1 - 650 / 1500)
+    assert found["reduction"]["value"] == pytest.approx(1 - 600 / 1500)
+    assert found["cost"]["low"] == 600
+
+
+def test_answers_that_do_not_tell_what_probes_cost_give_no_cost(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(10, "1")]})
+    table = answers("p", {"tokens": 500}).drop_columns(["probe_tokens"])
+    found = metrics(pool, table)
+    assert found["tokens_per_problem"]["value"] == 500
+    assert not found.keys() & {"probe_tokens", "cost", "cost_reduction"}

@@ -156,21 +156,22 @@ def write_answers(folder: Path, **columns: Any) -> None:
     pq.write_table(pa.table({**keys, **columns}), folder / "answers.parquet")
 
 
-@pytest.mark.parametrize(("cost", "expected"), [("clock", 4.5), ("judge", 101.75)])
+@pytest.mark.parametrize(("cost", "expected"), [("clock", 4.5), ("judge", 107.75)])
 def test_clock_and_judge_are_averaged_from_the_answers(
     tmp_path: Path, cost: str, expected: float
 ) -> None:
     # Clock 1 + 2 + 3 + 4 over four answers, then 5 + 6 + 7 + 8: (2.5 + 6.5) / 2.
-    # Tokens (100 + 100) / 2 and half of (3 + 4) / 2 that the judge read: 101.75.
-    metrics = {"clock": 0.0, "judge_tokens": 8.0, "tokens_with_judge": 104.0}
+    # Tokens (100 + 100) / 2, 6 of probes, and half of (3 + 4) / 2 that the judge read: 107.75.
+    metrics = {"clock": 0.0, "judge_tokens": 8.0, "probe_tokens": 20.0, "cost": 124.0}
     results = [on(pool, 0.5, 100.0, **metrics) for pool in (POOL, OTHER)]
     write_answers(
         tmp_path / "good",
         clock=[float(each) for each in range(1, 9)],
         tokens=[100] * 8,
         judge_tokens=[3] * 4 + [4] * 4,
+        probe_tokens=[6] * 8,
     )
-    write_answers(tmp_path / "bad", clock=[1.0] * 8)
+    write_answers(tmp_path / "bad", repeat=[0] * 8)
     names = ("good", "bad", "gone")
     entries = [made_entry(name, *results, path=tmp_path / name) for name in names]
     sums = {pool: made_sums([1, 2], [200, 200]) for pool in (POOL, OTHER)}
@@ -213,7 +214,7 @@ def test_answers_to_other_problems_are_not_averaged() -> None:
 
 
 def test_an_axis_without_a_figure_leaves_an_entry_out_and_says_so(three: Library) -> None:
-    judged = made_entry("judged", on(POOL, 0.5, 100.0, tokens_with_judge=150.0))
+    judged = made_entry("judged", on(POOL, 0.5, 100.0, cost=150.0))
     library = made_library([*three.entries, judged])
     measured = tradeoff_points.measure(library, [POOL], "judge")
     assert [(point.entry.id, point.cost.value) for point in measured.points] == [("judged", 150.0)]
@@ -275,7 +276,7 @@ def published(model: str, benchmark: str) -> PublishedFigure:
 
 def measured_beside(figure: PublishedFigure, cost: str = "tokens", **fields: Any) -> Measured:
     """Measure one entry together with a published figure."""
-    result = on(POOL, 0.5, 1000.0, tokens_with_judge=1.0, **{"problems": 30, **fields})
+    result = on(POOL, 0.5, 1000.0, cost=1.0, **{"problems": 30, **fields})
     library = made_library([made_entry("a", result)], published=[figure])
     return tradeoff_points.measure(library, [POOL], cost)
 
