@@ -315,5 +315,5 @@ def _signs(generator: np.random.PCG64, problems: int, flips: int) -> Floats:
     """
     raw = generator.random_raw(-(-problems * flips // 64)).astype("<u8")
     bits = np.unpackbits(raw.view(np.uint8), bitorder="little", count=problems * flips)
-    signs: Floats = 2.0 * bits.reshape(flips, problems).T - 1.0
+    signs: Floats = 2.0 * bits.reshape(flips, problems).T.astype(np.float64) - 1.0
     return signs

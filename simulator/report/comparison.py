@@ -402,7 +402,8 @@ def _notes(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> 
 def _verdicts(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> list[str]:
     """Return notes on what tables say about differences."""
     notes = []
-    standings = [each.standing for each in (*rows, *combined) if each.standing]
+    standings = [row.standing for row in rows if row.standing]
+    standings += [each.standing for each in combined if each.standing]
     if standings:
         notes.append(
             "To best: difference in accuracy (points) to the most accurate method, paired by "

@@ -54,7 +54,7 @@ RIGHT = (False, False, *[True] * 12, False, True, True, False)
 
 DISPENSABLE = (
     *("tokens 10^8", "clock", "judge cost", "probe tokens", FOLD, "not worse", "to cons@N [95%]"),
-    *("one is right %", "answers [95%]", "rank"),
+    *("one is right %", "answers [95%]", "rank", "N"),
 )
 """Columns to drop on a narrow terminal, in this order, and when to fold intervals."""
 

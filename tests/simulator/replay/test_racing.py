@@ -117,7 +117,8 @@ def outcome(
             sampler.decode(traces[call.numbers], tokens=call.tokens, **rule, **first)  # type: ignore[arg-type]
         generated = traces.num_tokens.tolist()
         assert not bounded or all(tokens <= generated[row] for row, tokens in read.items())
-        seen += [generated, sampler.clock, engine.log[-1].halted_by, dict(engine.rule_halts)]
+        halted_by = [decode.halted_by for decode in engine.log[-1:]]
+        seen += [generated, sampler.clock, halted_by, dict(engine.idle), dict(engine.rule_halts)]
     return seen
 
 
