@@ -58,6 +58,7 @@ def coverage(methods: dict[str, Floats], count: int, samples: int) -> None:
     """Print the table of coverage."""
     over = Bootstrap(count, resamples=1_000)
     counts, tail = over.counts.astype(np.float64), over.tail
+    assert tail is not None
     rng = np.random.default_rng(0)
     hits, widths, number = np.zeros((2, 3, 6)), np.zeros((2, 3, 6)), np.zeros((3, 6))
     total, repeats = next(iter(methods.values())).shape
@@ -127,7 +128,8 @@ def even_weights(means: Floats) -> Floats:
     slope = optimize.minimize(spread, np.zeros(len(means)), jac=True, method="BFGS").x
     power = centred @ slope
     weights = np.exp(power - power.max())
-    return weights / weights.sum()
+    found: npt.NDArray[np.float64] = weights / weights.sum()
+    return found
 
 
 def false_verdicts(methods: dict[str, Floats], shape: tuple[int, ...], samples: int) -> None:
@@ -188,7 +190,8 @@ def main() -> None:
     parser.add_argument("--problems", type=int, nargs="+", default=[30, 60])
     parser.add_argument("--samples", type=int, default=400)
     given = parser.parse_args()
-    methods, names = {}, []
+    methods: dict[str, npt.NDArray[np.float64]] = {}
+    names: list[tuple[str, str]] = []
     for run in given.runs:
         names, methods[run.name] = read(run)
     pools = sorted({pool for pool, _ in names})

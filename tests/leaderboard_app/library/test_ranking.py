@@ -271,10 +271,10 @@ def test_ranks_are_those_of_comparing_every_two_by_themselves(contest: list[Cont
             (first, second), _ = by_problem(names, both, lambda each: each.correct)
             compared.append((one.id, other.id, first - second))
     apart = discoveries(np.array([p_value(differences) for _, _, differences in compared]))
-    better = {each.id: set() for each in among}
-    for (one, other, differences), significant in zip(compared, apart, strict=True):
+    better: dict[str, set[str]] = {each.id: set() for each in among}
+    for (this, that, differences), significant in zip(compared, apart, strict=True):
         if significant:
-            ahead, behind = (one, other) if differences.sum() > 0 else (other, one)
+            ahead, behind = (this, that) if differences.sum() > 0 else (that, this)
             better[behind].add(ahead)
     for each in among:
         place = found[each.id]

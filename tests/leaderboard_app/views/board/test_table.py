@@ -531,7 +531,7 @@ def test_only_verified_entries_have_marks_and_ranks_and_all_others_stand_apart(
     assert cell(first.table, "one", "m.b.tokens_1e8").bold
     assert cell(first.table, "one", "m.b.accuracy").underlined
     assert [each.name for each in (first, second)] == ["verified", "apart"]
-    place = Place(Metric(0.9), Metric(0.1), None, (), 0, None)
+    place = Place(Metric(0.9))
     standing = {each.id: place for each in (*sound, apart)}
     *_, last = combined_sections(found, standing, False, Selection())
     assert methods(last.table) == ["apart"]
