@@ -244,12 +244,9 @@ def _run_again(
     knowing = ""
     for number, recorded, problem in _problems(pools, run, progress):
         asked = judge.asked if judge else None
-        replay = partial(_replay, problem=problem, serving=run.serving)
-        how: dict[str, Any] = {
-            "budget": recorded.budget,
-            "judge": asked,
-            "probe_cost": recorded.probe_cost,
-        }
+        cost = recorded.probe_cost
+        replay = partial(_replay, problem=problem, serving=run.serving, probe_cost=cost)
+        how: dict[str, Any] = {"budget": recorded.budget, "judge": asked}
         rows, name = None, (problem.pool.name, problem.problem_id)
         if waiting is not None and (waiting.pool, waiting.problem_id) == name:
             rows, waiting = waiting, next(decisions, None)

@@ -148,7 +148,7 @@ def test_nothing_past_what_a_call_generates_is_read_or_counts(
     with mock.patch("simulator.replay.engine.reach", lambda work, *_: work):  # as if unbounded
         assert outcome(problem.fresh(), calls, serving, bounded=False) == seen
 
-    tokens = np.array(seen[-4])
+    tokens = np.array(seen[-5])
     revealed = Revealed(tokens, tokens == problem.lengths)
     for attempt in range(2):
         other = scrambled(problem, revealed, np.random.default_rng(attempt))
