@@ -84,10 +84,8 @@ def run(
         "seed": _number("seed", seed, 0),
         "concurrency": _number("concurrency", concurrency, 1),
         "step_seconds": _step_seconds(step_seconds),
-        "judge": judge,
-        "judge_cost": judge_cost,
+        **{"judge": judge, "judge_cost": judge_cost, "in_process": in_process},
         "probe_cost": None if probe_cost is None else str(probe_cost),
-        "in_process": in_process,
         "timeout": _seconds(timeout),
     }
     spec, source = _policy(policy)

@@ -120,14 +120,10 @@ def check(
     from simulator.conformance.checks import CHECKS, check_policy, fresh_runners
     from simulator.isolation.host import restriction
     from simulator.report.tables import print_wrapped
-    from simulator.runs.sweep import load_settings, parse_grid
 
     if only is not None and only not in CHECKS:
         raise UserError(f"--only {only}: no such check; use one of {', '.join(CHECKS)}")
-    points = load_settings(policy, parse_grid(settings), in_process=in_process)
-    if len(points) > 1:
-        raise UserError("-p takes one value here; check one setting at a time")
-    loaded = replace(points[0].loaded, timeout=timeout)
+    loaded = replace(_loaded(policy, settings, in_process=in_process), timeout=timeout)
     requires = frozenset(loaded.policy.requires)
     findings = []
     with _pool(pattern, cache, budget or TRACES) as pool, stages_shown() as stage:
@@ -163,6 +159,16 @@ def check(
             _show(finding, CHECKS[finding.check], again, every)
         _show_cost(cost)
     ctx.exit(1 if failed else 0)
+
+
+def _loaded(policy: str, settings: tuple[str, ...], *, in_process: bool) -> LoadedPolicy:
+    """Load the policy with its settings, of which each has one value."""
+    from simulator.runs.sweep import load_settings, parse_grid
+
+    points = load_settings(policy, parse_grid(settings), in_process=in_process)
+    if len(points) > 1:
+        raise UserError("-p takes one value here; check one setting at a time")
+    return points[0].loaded
 
 
 def _cost(pool: Pool, requires: frozenset[str]) -> dict[str, int] | None:

@@ -89,8 +89,8 @@ def verify(
       well-formed  the files follow the submission format, none missing or added
       recomputed   every metric is recomputed from the decisions and the pool
       rerun        the policy is rerun and compared row by row, replayed 64 times
-                   with another seed, and on every problem in disguise, which makes
-                   the checks of `deepprune-sim check` with the run's own budget
+                   with another seed, and on every problem in disguise: the checks
+                   of `deepprune-sim check`, with the run's own budget
 
     A policy file runs in a process without access to the pools or the disk. The result is written
     to verification.json beside the submission. It sets the badge: verified, recomputed,

@@ -380,7 +380,7 @@ def test_a_result_counts_only_if_the_pull_request_could_not_alter_the_checks(
 def test_a_submission_from_a_fork_is_verified_and_commented_on(tmp_path: Path) -> None:
     """All steps one after another: what the first workflow makes, the second one shows."""
     folder = tmp_path / "board"
-    made = submit(tmp_path / "made")
+    made = submit(tmp_path / "made", repeats=64)
     folder.mkdir()
     git(folder, "init", "-q", "-b", "main")
     git(folder, "commit", "-q", "--allow-empty", "-m", "Board")

@@ -337,7 +337,14 @@ def test_only_what_changed_is_verified_and_the_rest_is_counted(
     printed = json.loads(out)
     assert (code, printed["unchanged"]) == (0, 1)
     (only,) = printed["submissions"]
-    assert (only["submission"], only["remarks"]) == ("2026-01-31-other", ["description changed"])
+    assert (only["submission"], only["remarks"]) == (
+        "2026-01-31-other",
+        [
+            "description changed",
+            "has the same policy and parameters as 2026-01-31-a-method",
+            "its method's name, 'A method', looks like that of 2026-01-31-a-method, 'A method'",
+        ],
+    )
     (folder / other / "policy.py").write_text("")
     code, out, _ = call(capsys, *calls, "--markdown")
     assert code == 1

@@ -93,7 +93,7 @@ def test_without_the_library_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)  # what Python does for one that is not there
     judge = VllmJudge(str(causal_model), truncation=Truncation("tokens", 50))
-    with pytest.raises(UserError, match=r"judge vllm needs vllm, .* 'deepprune-sim\[vllm\]'"):
+    with pytest.raises(UserError, match=r"judge vllm needs vllm, .* '\.\[vllm\]'"):
         judge.score(PREFIXES, all_pairs(2))
 
 

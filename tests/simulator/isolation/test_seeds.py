@@ -32,7 +32,10 @@ class Searches(Policy):
             or isinstance(each, dict) and seed in each.values()
         ]
         for name in ("cmdline", "environ"):
-            text = Path("/proc/self", name).read_bytes() if Path("/proc/self").exists() else b""
+            try:
+                text = Path("/proc/self", name).read_bytes()
+            except OSError:
+                continue
             found += [name] if str(seed).encode() in text else []
         held = [getattr(sampler, name, None) for name in ("_words", "_seed")]
         return repr(found + [each for each in held if each == seed])

@@ -586,7 +586,7 @@ def test_damaged_runs_are_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_figure_that_is_no_number_counts_as_not_measured(tmp_path: Path) -> None:
     run = write_run(tmp_path / "1", "a")
-    text = (run / "summary.json").read_text().replace("0.25", "NaN")
+    text = (run / "summary.json").read_text().replace("0.25", "1e999")
     (run / "summary.json").write_text(text)
     (result,) = read_results(run)
     assert result.metrics["accuracy"].low is None

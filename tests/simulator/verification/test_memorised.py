@@ -67,9 +67,9 @@ def test_a_table_of_the_lengths_of_right_traces_is_not_verified(tmp_path: Path, 
     """All else passes: it looks at nothing that it may not see, and remembers nothing."""
     table = sorted(right_lengths(pool) | {9_000_000 + n for n in range(60)})
     policy = write_policy(tmp_path, BY_HEART.format(right=set(table)))
-    submission = submit(tmp_path, policy, pool=pool)
+    submission = submit(tmp_path, policy, pool=pool, repeats=64)
     honest = write_policy(tmp_path, BY_HEART.format(right="{1}"))
-    fair = submit(tmp_path / "fair", honest, pool=pool)
+    fair = submit(tmp_path / "fair", honest, pool=pool, repeats=64)
     assert tokens(submission) < tokens(fair)  # there is something to gain
     verification = verified(submission, run_again=True)
     assert statuses(verification) == ["passed", "passed", "skipped"]
@@ -88,7 +88,7 @@ def test_nor_is_one_in_a_setting(tmp_path: Path, pool: Pool) -> None:
 
 def test_a_policy_without_a_table_is_verified(tmp_path: Path, pool: Pool) -> None:
     policy = write_policy(tmp_path, BY_HEART.format(right="{1}"))
-    verification = verified(submit(tmp_path, policy, pool=pool), run_again=True)
+    verification = verified(submit(tmp_path, policy, pool=pool, repeats=64), run_again=True)
     assert statuses(verification) == ["passed", "passed", "passed"]
 
 
