@@ -26,6 +26,7 @@ from simulator.catalogue.views import Catalogue, connect
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
 from simulator.pools.pool import Pool, iter_pool_folders
+from simulator.pools.probe_cost import GIVEN
 from simulator.runs.format import METRICS, RUN_FILE
 from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
 from simulator.signals import NEEDS
@@ -52,7 +53,8 @@ class Result:
     """Result of an entry on one pool; shares are fractions.
 
     `metrics` lacks what was not measured. `column` identifies the pool: its name, with part of its
-    fingerprint if it has several versions.
+    fingerprint if it has several versions. `probe_cost` is that of a probe, such as `10+20`, and
+    `probe_source` its origin (`simulator.pools.probe_cost.SOURCES`); empty in a pool without probes.
     """
 
     pool: str
@@ -68,6 +70,15 @@ class Result:
     clock_unit: str
     serving: str
     metrics: Mapping[str, Metric]
+    probe_cost: str = ""
+    probe_source: str = ""
+
+    @property
+    def given_cost(self) -> str:
+        """Phrase about a cost of probes that the run was given; empty if it was given none."""
+        if self.probe_source != GIVEN:
+            return ""
+        return f"probes cost {tokens_text(self.probe_cost)} by --probe-cost"
 
     @property
     def clock(self) -> str:
@@ -153,6 +164,11 @@ class Entry:
         if self.sweep_settings is None or self.sweep_settings < 2:
             return ""
         return f"one of {self.sweep_settings} settings tried on these problems"
+
+    @property
+    def given_cost(self) -> str:
+        """Phrase about a cost of probes that its run was given; empty if it was given none."""
+        return ", ".join({each.given_cost: 1 for each in self.results.values() if each.given_cost})
 
     @property
     def synthetic(self) -> bool:
@@ -411,7 +427,14 @@ def _result(row: Row, versions: Mapping[str, set[str]]) -> Result:
             for name in METRICS
             if row[name] is not None
         },
+        probe_cost=row["probe_cost"] or "",
+        probe_source=row["probe_source"] or "",
     )
+
+
+def tokens_text(cost: str) -> str:
+    """Return the cost of a probe as `10+20 tokens`, without a suffix of none."""
+    return f"{cost.removeprefix('0+')} tokens"
 
 
 def _with_labels(entries: Sequence[Entry]) -> list[Entry]:

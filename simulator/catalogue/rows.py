@@ -83,6 +83,8 @@ RUNS = pa.schema(
         ],
         ("clock_unit", pa.string()),
         ("serving", pa.string()),
+        ("probe_cost", pa.string()),
+        ("probe_source", pa.string()),
         ("basis", pa.string()),
         ("sweep_settings", pa.int64()),
         ("started_at", pa.string()),

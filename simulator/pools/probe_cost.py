@@ -17,7 +17,7 @@ from simulator.pools.pool import PoolInfo
 MOST = 10**6
 """Largest number of tokens of a part of a probe."""
 
-SOURCES = ("pool", "default", "given")
+_, _, GIVEN = SOURCES = ("pool", "default", "given")
 """Origins of the cost in a run: the pool, `DEFAULT`, or `--probe-cost`."""
 
 

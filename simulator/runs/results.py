@@ -13,6 +13,7 @@ import numpy as np
 
 from simulator.arrays import Ints
 from simulator.errors import UserError
+from simulator.pools.probe_cost import ProbeCost
 from simulator.runs.format import ANSWERS_FILE, FORMAT, IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
 from simulator.statistics import Estimate
 from simulator.storage import JsonObject, read_versioned, reading
@@ -29,8 +30,9 @@ class RunResult:
     options of `run`, empty for the default. Accuracies and reductions are fractions. `metrics`
     contains only metrics measured in the run. `sweep_settings` is the number of settings that were
     tried on these problems in the run's sweep; None for a run made alone. `probe_parts` are the
-    tokens of a probe's suffix and answer; `judge` is the name of a judge with a model, None without
-    one.
+    tokens of a probe's suffix and answer, and `probe_source` their origin, one of
+    `simulator.pools.probe_cost.SOURCES`, None in a pool without probes; `judge` is the name of a
+    judge with a model, None without one.
     """
 
     run: str
@@ -58,6 +60,12 @@ class RunResult:
     sweep_settings: int | None = None
     probe_parts: tuple[int, int] = (0, 0)
     judge: str | None = None
+    probe_source: str | None = None
+
+    @property
+    def probe_cost(self) -> str | None:
+        """Cost of a probe, such as `10+20`; None in a pool without probes."""
+        return None if self.probe_source is None else str(ProbeCost(*self.probe_parts))
 
     def value(self, name: str) -> float | None:
         """Return the value of the metric `name`, or None if the run did not measure it."""
@@ -123,6 +131,7 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 else None,
                 probe_parts=_probe_parts(recorded),
                 judge=_judge(run),
+                probe_source=_probe_source(recorded),
             )
         )
     if not results:
@@ -191,6 +200,13 @@ def _probe_parts(pool: JsonObject | None) -> tuple[int, int]:
         return 0, 0
     cost = pool.object("probe_cost")
     return cost.get("suffix", int, 0), cost.get("answer", int, 0)
+
+
+def _probe_source(pool: JsonObject | None) -> str | None:
+    """Return the origin of the cost of a probe in a run's pool; None if it has no probes."""
+    if pool is None or pool.fields.get("probe_cost") is None:
+        return None
+    return pool.object("probe_cost").get("source", str)
 
 
 def _judge(run: JsonObject) -> str | None:

@@ -247,10 +247,12 @@ def counted(files: Files) -> Verification | None:
 def rerun_passed(files: Files, badge: str | None) -> bool:
     """Return True if a verifier's rerun of exactly these files passed, also on generated traces.
 
-    `badge` is that of the files (`badge_of`).
+    `badge` is that of the files (`badge_of`). The verifier must have seen the same name.
     """
     if badge not in ("verified", "synthetic"):
         return False
     recorded = counted(files)
-    passed = [each.step for each in recorded.steps if each.status == "passed"] if recorded else []
-    return set(STEPS) <= set(passed)
+    metadata, _ = read_metadata(files.content.get(METADATA, b""))
+    if recorded is None or metadata is None or not is_named(recorded, metadata):
+        return False
+    return set(STEPS) <= {each.step for each in recorded.steps if each.status == "passed"}

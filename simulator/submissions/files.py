@@ -174,6 +174,8 @@ def _read_bundle(path: Path) -> Files:
             for entry in entries:
                 parent, _, file_name = entry.filename.rpartition("/")
                 kind = stat.S_IFMT(entry.external_attr >> 16)
+                if parent == f"{name}/{VERIFIED}":
+                    continue
                 if parent != name or file_name not in LIMITS or kind not in (0, stat.S_IFREG):
                     findings.append(f"{shown(entry.filename)}: not a file of a submission {name}")
                 elif file_name in content:

@@ -32,8 +32,10 @@ def compare_seeds(
 
     A finding names a figure that is better with the submitted seed by more than `MOST_ERRORS`
     standard errors, which means that this seed is likely cherry-picked. `repeats` are those of the
-    submitted run.
+    submitted run. A single replay of each problem says nothing about their variance.
     """
+    if own.repeats < 2:
+        return []
     findings = []
     for number, (entry, here) in enumerate(zip(submitted, own_entries, strict=True)):
         for name, values, better in (

@@ -351,7 +351,7 @@ def test_only_what_changed_is_verified_and_the_rest_is_counted(
     assert "badge: recomputed → none, because policy.py changed; well-formed: policy.py: " in (
         out.replace("\\", "")
     )
-    assert "2026\\-01\\-31\\-a\\-method" not in out
+    assert "### 2026\\-01\\-31\\-a\\-method" not in out
     assert out.endswith("Unchanged since they were verified: 1.\n")
 
 

@@ -222,7 +222,8 @@ def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: boo
         times = "" if entry.repeats == 1 else f"{entry.repeats} repeats."
         version = f"Version {entry.version}." if entry.version else ""
         picked = f"{entry.picked_from.capitalize()}." if entry.picked_from else ""
-        said = [f"{entry.label}.", version, times, picked, entry.description or "", taken_back]
+        given = f"{entry.given_cost.capitalize()}." if entry.given_cost else ""
+        said = [f"{entry.label}.", version, times, picked, given, entry.description or "", taken_back]
         said += [entry.note, *also]
         budgets = ", ".join(map(str, sorted({result.budget for result in own.values()})))
         told = (badge_help(entry.badge), taken_back, entry.note)
@@ -245,7 +246,7 @@ def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: boo
                     for each in columns
                     if each.key not in own
                 },
-                dict.fromkeys(own, " ".join(text for text in (taken_back, picked) if text)),
+                dict.fromkeys(own, " ".join(text for text in (taken_back, picked, given) if text)),
             )
         )
     return lines

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from leaderboard_app.library.library import RUN, Entry, Library, Result
+from leaderboard_app.library.library import RUN, Entry, Library, Result, tokens_text
 from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
@@ -70,6 +70,7 @@ def about_table(entry: Entry) -> Table:
         "Needs": Cell(", ".join(entry.needs) or "nothing besides lengths and answers"),
         "Policy": Cell(entry.policy),
         "Settings": Cell(entry.picked_from, note="Picking the best of several favours it"),
+        "Cost of a probe": Cell(probe_costs(entry), note="Tokens of its suffix and its answer"),
         "Repeats": Cell(f"{entry.repeats:,}", note="Orders of traces, averaged"),
         "Seed": Cell(str(entry.seed)),
     }
@@ -79,6 +80,25 @@ def about_table(entry: Entry) -> Table:
     stated = tuple((Cell(name), cell) for name, cell in rows.items() if cell.text)
     return Table(f"About {entry.id}", columns, stated)
 
+
+def probe_costs(entry: Entry) -> str:
+    """Return what a probe costs in the entry's run, and its origin; empty if it makes no probes."""
+    if "probes" not in entry.needs and not entry.given_cost:
+        return ""
+    found = {
+        f"{tokens_text(each.probe_cost)}, {PROBE_SOURCES[each.probe_source]}": 1
+        for each in entry.results.values()
+        if each.probe_source in PROBE_SOURCES
+    }
+    return "; ".join(found)
+
+
+PROBE_SOURCES = {
+    "pool": "as the pool records",
+    "default": "the default",
+    "given": "by --probe-cost",
+}
+"""Origins of the cost of a probe, in words."""
 
 SOURCES = {
     VERIFIED: "the verifier's own replays",

@@ -77,7 +77,8 @@ def _entry(library: Library, entry: Entry) -> None:
 def _figures(library: Library, entry: Entry) -> None:
     st.subheader("Figures by pool")
     picked = f" {entry.picked_from.capitalize()}." if entry.picked_from else ""
-    st.text(f"Source: {entries.SOURCES[entry.basis]}.{picked}")
+    given = f" {entry.given_cost.capitalize()}." if entry.given_cost else ""
+    st.text(f"Source: {entries.SOURCES[entry.basis]}.{picked}{given}")
     every = st.toggle("All figures", key="all", bind="query-params")
     if real := entries.results_of(entry, synthetic=False):
         screen.show_table(entries.pool_table(real, every=bool(every)), name="pools")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,8 +14,10 @@ from leaderboard_app.shown.table import Cell, Column, Table
 from leaderboard_app.views.entry.entry import figure_cell
 from simulator.catalogue.rows import Stamp, stamp
 from simulator.runs.results import Metric
-from simulator.submissions.badges import FORMAT
-from simulator.submissions.files import VERIFICATION, read_files
+from simulator.submissions.badges import is_named, read_verification
+from simulator.submissions.files import METADATA, VERIFICATION, read_files
+from simulator.submissions.metadata import read_metadata
+from simulator.submissions.strict_json import Refused, parse_object
 from simulator.submissions.wellformed import check_form
 
 STEPS = {
@@ -74,17 +75,25 @@ def _read(path: Path, of: Stamp, broken: bool) -> Report:
             return Report(f"It is not well-formed. {'; '.join(findings[:MOST])}.{more}")
         return Report("Not verified yet.")
     files = read_files(path)
+    content = files.content.get(VERIFICATION, b"")
     try:
-        fields = json.loads(files.content.get(VERIFICATION, b""))
-    except (ValueError, RecursionError):
-        fields = None
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        recorded = read_verification(content)
+    except Refused:
+        recorded = None
+    if recorded is None:
         return Report(f"Its {VERIFICATION} cannot be read, so it does not count.")
-    if fields.get("sha256") != files.sha256:
+    if recorded.sha256 != files.sha256:
         return Report(
             f"Its {VERIFICATION} was made for other files than the present ones, so it does not "
             "count."
         )
+    metadata, _ = read_metadata(files.content.get(METADATA, b""))
+    if metadata is None or not is_named(recorded, metadata):
+        return Report(
+            f"Its {VERIFICATION} was made under another method, date, version or standing than "
+            f"{METADATA} has, so it does not count."
+        )
+    fields = parse_object(content, VERIFICATION)
     steps = tuple(_step(each) for each in _list(fields, "steps") if isinstance(each, dict))
     versions = fields.get("versions")
     seconds = fields.get("seconds")

@@ -166,11 +166,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Folders:
         if name == "taken-back":
             with (target / "submission.toml").open("a", encoding="utf-8") as file:
                 file.write('withdrawn = "A mistake in the prompt."\n')
-    for checked in (
-        *folders.submissions.glob("2026-11-22-*"),
-        *folders.submissions.glob("*-checked-*"),
-    ):
-        shutil.rmtree(checked / "verified", ignore_errors=True)
+    for checked in folders.submissions.glob("*-checked-*"):
         add_verified(checked, run=checked)
     hostile = folders.submissions / "2026-11-21-hostile"
     shutil.copytree(folders.submissions / "2026-11-20-short", hostile)

@@ -15,8 +15,9 @@ from simulator.runs.making import make_run
 from simulator.runs.results import read_results
 from simulator.runs.spec import RunSpec
 from simulator.storage import file_sha256
-from simulator.submissions.badges import STEPS
-from simulator.submissions.files import read_files
+from simulator.submissions.badges import FORMAT, STEPS
+from simulator.submissions.files import METADATA, read_files
+from simulator.submissions.metadata import read_metadata
 
 
 def add_verified(
@@ -48,14 +49,18 @@ def add_verified(
     edit(folder)
     file = submission / "verification.json"
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    files = read_files(submission)
+    metadata, wrong = read_metadata(files.content[METADATA])
+    assert metadata is not None, wrong
     verification = {
-        "format": 1,
+        "format": FORMAT,
         "submission": submission.name,
         "steps": [{"step": step, "status": "passed"} for step in STEPS],
         "verified_at": "2026-11-29T00:00:00+00:00",
         **known,
-        "sha256": read_files(submission).sha256,
+        "sha256": files.sha256,
         "verified_sha256": {name: file_sha256(folder / name) for name in FILES},
+        "told": metadata.as_told(),
     }
     file.write_text(json.dumps(verification), encoding="utf-8")
     return folder

@@ -97,7 +97,7 @@ def test_a_successor_may_have_the_name_and_the_policy() -> None:
     assert duplicates([first, second]) == {}
 
 
-def test_verify_prints_and_keeps_the_notes(tmp_path: Path) -> None:
+def test_verify_tells_the_keeper_whatever_its_form(tmp_path: Path) -> None:
     pool = write_pool(tmp_path / "pools", PROBLEMS)
     one, other = (
         submit(tmp_path, "short-2@4", pool=pool, seed=seed, fields={"method": method})
@@ -105,9 +105,13 @@ def test_verify_prints_and_keeps_the_notes(tmp_path: Path) -> None:
     )
     given = [str(one), "--no-rerun", "--cache", str(tmp_path / "pools")]
     said = CliRunner().invoke(verify, given).output
-    assert f"has the same policy and parameters as {other.name}" in " ".join(said.split())
-    steps = json.loads((one / "verification.json").read_text())["steps"]
-    assert any(other.name in note for note in steps[0]["notes"])
+    note = f"has the same policy and parameters as {other.name}"
+    assert note in " ".join(said.split())
+    assert other.name not in (one / "verification.json").read_text()  # it is of this one alone
+    (found,) = json.loads(CliRunner().invoke(verify, [*given, "--json"]).stdout)
+    assert note in found["remarks"]
+    comment = CliRunner().invoke(verify, [*given, "--markdown"]).stdout
+    assert f"- **{note}**" in comment.replace("\\", "")
 
 
 @pytest.mark.parametrize("source", ["(" * 5000, "def", "\x00", "x = 1\n" * 3])

@@ -7,6 +7,7 @@ less than p mod 4; short-3@8 ends when the third shortest of eight has finished.
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from dataclasses import replace
@@ -205,8 +206,22 @@ def test_a_report_counts_where_it_is_of_these_very_files(
 
     path = tmp_path / entry.path.name
     shutil.copytree(entry.path, path)
-    with (path / "submission.toml").open("a") as file:
-        file.write("\n")
+    metadata = path / "submission.toml"
+    written = metadata.read_text(encoding="utf-8")
+    metadata.write_text(f'{written}organisation = "An institute"\n', encoding="utf-8")
+    assert reports.read_report(replace(entry, path=path)).steps == report.steps
+    for renamed in (
+        re.sub("(?m)^method = .*$", 'method = "Another"', written),
+        f'{written}version = "2"\n',
+        f'{written}withdrawn = "A mistake in the prompt."\n',
+    ):
+        metadata.write_text(renamed, encoding="utf-8")
+        changed = reports.read_report(replace(entry, path=path))
+        assert changed.steps == ()
+        assert "was made under another method" in changed.why
+    metadata.write_text(written, encoding="utf-8")
+    with (path / "policy.py").open("a", encoding="utf-8") as source:
+        source.write("\n")
     changed = reports.read_report(replace(entry, path=path))
     assert changed.steps == ()
     assert "was made for other files" in changed.why
