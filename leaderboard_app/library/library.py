@@ -54,7 +54,7 @@ class Result:
 
     `metrics` lacks what was not measured. `column` identifies the pool: its name, with part of its
     fingerprint if it has several versions. `probe_cost` is that of a probe, such as `10+20`, and
-    `probe_source` its origin (`simulator.pools.probe_cost.SOURCES`); empty in a pool without probes.
+    `probe_source` its origin (`simulator.pools.probe_cost.SOURCES`); empty without probes.
     """
 
     pool: str

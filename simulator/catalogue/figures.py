@@ -37,7 +37,7 @@ from simulator.runs.format import (
     SUMMARY_FILE,
     summary,
 )
-from simulator.runs.results import RunResult, results_in
+from simulator.runs.results import RunResult, read_results, results_in
 from simulator.runs.summary import AVERAGED, Totals, summarise
 from simulator.statistics import Bootstrap
 from simulator.storage import JsonObject, replace_file
@@ -114,6 +114,26 @@ def derive(
     run = JsonObject(parse_object(content[RUN_FILE], RUN_FILE), _wrong(folder))
     results = results_in(folder, run, JsonObject(found["summary"], _wrong(folder)))
     return Figures(results, found["basis"], folder, hashes[ANSWERS_FILE])
+
+
+def checked_results(folder: Path) -> Sequence[RunResult]:
+    """Read a run's results; a run that does not follow the format of submissions is not checked.
+
+    Raises
+    ------
+    UserError
+        The answers give another value than the summary states.
+    """
+    stated = read_results(folder)
+    try:
+        opened = open_run(_content(folder), bounded=False)
+        entries = _from_answers(opened, range(len(opened.run.pools)), intervals=False)
+    except UserError:  # Refused among them
+        return stated
+    derived = _without_ends(_whole(opened, entries))
+    if wrong := _contradiction(_without_ends(opened.summary), derived):
+        raise UserError(f"{folder}: {wrong}; make the run again")
+    return stated
 
 
 def _content(folder: Path) -> dict[str, bytes]:

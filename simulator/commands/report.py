@@ -123,16 +123,16 @@ def report(
             raise UserError(f"{file}: a plot must be a .png or .svg file; change the name")
 
     from simulator.api.results import find_run
+    from simulator.catalogue.figures import checked_results
     from simulator.report.comparison import compare
     from simulator.report.prices import read_prices
     from simulator.report.text import FORMATS as RENDER
-    from simulator.runs.results import read_results
     from simulator.runs.sweep import runs_of
 
     found = [find_run(name) for name in runs]
     folders = list(dict.fromkeys(run for one in found for run in runs_of(one) or [one]))
     comparison = compare(
-        [result for folder in folders for result in read_results(folder)],
+        [result for folder in folders for result in checked_results(folder)],
         every_pair=every_pair,
         diversity=diversity,
         margin=margin / 100,

@@ -175,9 +175,9 @@ def _row(
     budgets = sorted({result.budget for result in own.values()})
     among = reason or f"{place.compared} of {ranked - 1}"
     pareto = "" if place.pareto is None else "yes" if place.pareto else "no"
-    given = f"{entry.given_cost.capitalize()}." if entry.given_cost else ""
+    note = f"{entry.label}. {entry.given_cost.capitalize()}." if entry.given_cost else entry.label
     return (
-        Cell(entry.label, entry.label, f"{entry.label} {given}".strip(), link("entry", entry=entry.id)),
+        Cell(entry.label, entry.label, note, link("entry", entry=entry.id)),
         Cell(place.range, place.rank, reason or beaten_by),
         Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
         _figure("reduction", place.reduction),

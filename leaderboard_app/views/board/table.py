@@ -223,8 +223,8 @@ def _entry_lines(library: Library, columns: Sequence[PoolColumn], synthetic: boo
         version = f"Version {entry.version}." if entry.version else ""
         picked = f"{entry.picked_from.capitalize()}." if entry.picked_from else ""
         given = f"{entry.given_cost.capitalize()}." if entry.given_cost else ""
-        said = [f"{entry.label}.", version, times, picked, given, entry.description or "", taken_back]
-        said += [entry.note, *also]
+        said = [f"{entry.label}.", version, times, picked, given, entry.description or ""]
+        said += [taken_back, entry.note, *also]
         budgets = ", ".join(map(str, sorted({result.budget for result in own.values()})))
         told = (badge_help(entry.badge), taken_back, entry.note)
         badge_note = " ".join(text for text in told if text)

@@ -19,6 +19,7 @@ from simulator.catalogue.figures import ANSWERS, RECOMPUTED, VERIFIED
 from simulator.catalogue.rows import Stamp, stamp
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
+from simulator.pools.probe_cost import GIVEN
 from simulator.runs.format import ANSWERS_FILE, METRICS, RUN_FILE
 from simulator.runs.results import Metric, RunResult, serving_options
 
@@ -96,7 +97,7 @@ def probe_costs(entry: Entry) -> str:
 PROBE_SOURCES = {
     "pool": "as the pool records",
     "default": "the default",
-    "given": "by --probe-cost",
+    GIVEN: "by --probe-cost",
 }
 """Origins of the cost of a probe, in words."""
 
@@ -198,6 +199,8 @@ def commands(entry: Entry) -> list[str]:
     repeats, seed = (record.get(name) for name in ("repeats", "seed"))
     parts += ["--repeats", str(repeats), "--seed", str(seed)]
     parts += [*serving_options(record.get("serving")), *_judge(record)]
+    given = {each.probe_cost for each in entry.results.values() if each.probe_source == GIVEN}
+    parts += [part for cost in sorted(given)[:1] for part in ("--probe-cost", cost)]
     found = [shlex.join(parts)]
     if submitted:
         found.append(shlex.join(["deepprune-sim", "verify", f"submissions/{entry.id}"]))

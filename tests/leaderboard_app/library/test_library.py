@@ -18,7 +18,8 @@ from verified_folders import add_verified
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, load, state_of, superseded
 from leaderboard_app.views.entry.citation import bibtex
-from leaderboard_app.views.entry.entry import commands, submitted_table
+from leaderboard_app.views.entry.entry import about_table, commands, submitted_table
+from simulator.pools.probe_cost import ProbeCost
 
 
 def test_nothing_there_is_an_empty_library(empty: Folders) -> None:
@@ -145,6 +146,38 @@ def test_a_verified_entry_has_the_verifiers_figures_and_the_submitted_ones_besid
     assert "Submitted: seed 3, 3 repeats." in table.notes[0]
     replay = library.recorded(entry, "answers", "repeat = 4")
     assert len(replay) == len(sums.problem_ids)
+
+
+@pytest.mark.parametrize(
+    ("given", "cost", "said"),
+    [
+        (ProbeCost(0, 0), "0+0", "probes cost 0 tokens by --probe-cost"),
+        (ProbeCost(0, 20), "0+20", "probes cost 20 tokens by --probe-cost"),
+        (ProbeCost(5, 20), "5+20", "probes cost 5+20 tokens by --probe-cost"),
+        (None, "10+20", ""),  # the pool records none: the default
+    ],
+)
+def test_a_cost_of_probes_that_was_given_is_told(
+    tmp_path: Path, given: ProbeCost | None, cost: str, said: str
+) -> None:
+    pool = write_recorded(tmp_path / "pools", "model-a", "bench-1")
+    folder = submit(tmp_path, "sac", pool=pool, probe_cost=given)
+    shutil.copytree(tmp_path / "run-0", tmp_path / "runs" / "sac")
+    add_verified(folder, run=folder)
+    for entry in load(folders_in(tmp_path)).entries:
+        (result,) = entry.results.values()
+        assert (result.probe_cost, entry.given_cost) == (cost, said)
+        (row,) = [row for row in about_table(entry).rows if row[0].text == "Cost of a probe"]
+        origin = "by --probe-cost" if given else "the default"
+        assert row[1].text == f"{cost.removeprefix('0+')} tokens, {origin}"
+        assert (f"--probe-cost {cost}" in commands(entry)[0]) is (given is not None)
+
+
+def test_a_run_without_probes_tells_no_cost_of_them(small: Folders) -> None:
+    (entry,) = load(small).entries
+    assert entry.given_cost == ""
+    assert "Cost of a probe" not in [row[0].text for row in about_table(entry).rows]
+    assert "--probe-cost" not in commands(entry)[0]
 
 
 def entry_of(name: str, **fields: Any) -> Entry:

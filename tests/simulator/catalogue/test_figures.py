@@ -13,7 +13,7 @@ import pytest
 from submitted import PROBLEMS, edit_json, edit_rows, submit, verified
 from verified_folders import add_verified
 
-from simulator.catalogue.figures import Pools, derive
+from simulator.catalogue.figures import Pools, checked_results, derive
 from simulator.catalogue.views import connect
 from simulator.errors import UserError
 from simulator.pools.pool import Pool
@@ -240,6 +240,21 @@ def test_a_verification_without_replays_of_its_own_counts_as_recomputed(tmp_path
     assert "run deepprune-sim verify again" in row["note"]
 
 
+def test_replays_of_generated_traces_count_under_the_name_that_was_verified(
+    tmp_path: Path,
+) -> None:
+    pool = pools.write_pool(tmp_path / "pools", PROBLEMS, synthetic=True)
+    folder = submit(tmp_path, pool=pool)
+    add_verified(folder, seed=11, repeats=5)
+    metadata = folder / "submission.toml"
+    written = metadata.read_text(encoding="utf-8")
+    for added, basis in (("", "verified"), ('supersedes = "2026-01-30-x"\n', "recomputed")):
+        metadata.write_text(written + added, encoding="utf-8")
+        with connect(tmp_path / "pools", None, tmp_path / "submissions") as catalogue:
+            (row,) = catalogue.rows("FROM submissions")
+        assert (row["badge"], row["basis"]) == ("synthetic", basis)
+
+
 def test_replays_of_another_policy_do_not_count(tmp_path: Path) -> None:
     folder = submit(tmp_path, "cons@4")
     other = submit(tmp_path / "other", "short-2@4")
@@ -283,3 +298,11 @@ def test_forged_runs_and_submissions_are_listed_as_broken_without_figures(tmp_pa
         assert reason.startswith(
             "summary.json: pools[0].metrics.accuracy.value is 0.95, recomputed"
         )
+
+
+def test_a_report_refuses_a_summary_that_its_answers_contradict(tmp_path: Path) -> None:
+    folder = submit(tmp_path, pool=pools.write_pool(tmp_path / "pools", PROBLEMS))
+    assert checked_results(folder) == read_results(folder)
+    forged_summary(folder)
+    with pytest.raises(UserError, match="accuracy.value is 0.95, .*make the run again"):
+        checked_results(folder)

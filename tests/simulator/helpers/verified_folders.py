@@ -15,7 +15,7 @@ from simulator.runs.making import make_run
 from simulator.runs.results import read_results
 from simulator.runs.spec import RunSpec
 from simulator.storage import file_sha256
-from simulator.submissions.badges import FORMAT, STEPS
+from simulator.submissions.badges import STEPS, Step, Verification
 from simulator.submissions.files import METADATA, read_files
 from simulator.submissions.metadata import read_metadata
 
@@ -52,11 +52,12 @@ def add_verified(
     files = read_files(submission)
     metadata, wrong = read_metadata(files.content[METADATA])
     assert metadata is not None, wrong
+    steps = [Step(step, "passed") for step in STEPS]
+    made = Verification(
+        submission.name, "verified", steps, {}, verified_at="2026-11-29T00:00:00+00:00"
+    )
     verification = {
-        "format": FORMAT,
-        "submission": submission.name,
-        "steps": [{"step": step, "status": "passed"} for step in STEPS],
-        "verified_at": "2026-11-29T00:00:00+00:00",
+        **made.as_dict(),
         **known,
         "sha256": files.sha256,
         "verified_sha256": {name: file_sha256(folder / name) for name in FILES},

@@ -197,9 +197,9 @@ def test_who_remembers_nothing_is_assigned_to_the_same_rows(tmp_path: Path) -> N
     pool = write_pool(tmp_path / "pools", PROBLEMS)
     loaded = host.load(write_policy(tmp_path, FORGETS), limits=Limits())
     asked = [(5, range(70)), (6, range(64, 66)), (7, range(1))]
-    for seed in range(3):
+    for seed in range(2):
         with Assigner(loaded, seed, len(pool.problems)) as assigner:
-            for problem in pool.problems:
+            for problem in pool.problems[:3]:
                 wanted = [Wanted(repeats, replay_of(problem, seed)) for seed, repeats in asked]
                 for gathered, one in zip(assigner.replay(wanted), wanted, strict=True):
                     straight = answered(one.replay(loaded, one.repeats), loaded)

@@ -34,12 +34,13 @@ class Peeks(Policy):
 """A policy of this program's own, since one in a sandbox has no way to the future."""
 
 NUMBERS = range(12)
+FEW = range(4)
 
 
-def many(folder: Path, traces: int = 70, benchmark: str = "many") -> Pool:
+def many(folder: Path, traces: int = 70, benchmark: str = "many", numbers: range = NUMBERS) -> Pool:
     """Write a pool in which a third of the traces of each problem is right."""
     said = [T(10 + each, "1" if each % 3 == 0 else "2") for each in range(traces)]
-    return write_pool(folder / "pools", {f"{n:02d}": said for n in NUMBERS}, benchmark=benchmark)
+    return write_pool(folder / "pools", {f"{n:02d}": said for n in numbers}, benchmark=benchmark)
 
 
 def peeking(folder: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -201,8 +202,8 @@ KEYS = {
 
 @pytest.mark.parametrize("key", KEYS)
 def test_no_number_of_a_seed_names_a_problem(held: None, tmp_path: Path, key: str) -> None:
-    told = random_words(tmp_path, many(tmp_path, 4), KEYS[key], 0)
-    assert len(told) == 64 * len(NUMBERS)
+    told = random_words(tmp_path, many(tmp_path, 4, numbers=FEW), KEYS[key], 0)
+    assert len(told) == 64 * len(FEW)
     assert len(set(told)) == 64
 
 
@@ -212,12 +213,12 @@ def test_a_table_that_is_used_with_the_submitted_seed_is_not_verified(
     held: None, tmp_path: Path, key: str, when: str
 ) -> None:
     """Used always, it shows in disguise; used with the submitted seed alone, beside the other."""
-    pool = many(tmp_path, 5)
+    pool = many(tmp_path, 5, numbers=FEW)
     own = random_words(tmp_path, pool, KEYS[key], 0)
     hashes = sorted({hashlib.sha256(each.encode()).hexdigest()[:4] for each in own})
     source = WORDS.format(
         own=set(hashes),
-        gold={f"What is {n:02d}?": "1" for n in NUMBERS},
+        gold={f"What is {n:02d}?": "1" for n in FEW},
         key=f"hashlib.sha256(str({KEYS[key]}).encode()).hexdigest()[:4]",
         when="mine in OWN" if when == "own" else "mine in OWN or True",
     )
@@ -235,7 +236,6 @@ def test_a_table_that_is_used_with_the_submitted_seed_is_not_verified(
 
 def test_what_is_tried_differs_from_seed_to_seed(held: None, tmp_path: Path) -> None:
     """Only one repeat of many is used to look: over several seeds, all kinds are met."""
-    pool = many(tmp_path, 6)
     source = UNDECLARED.replace("sampler.budget > 64", "sampler.rng.random() < 0.2")
     traces = [T(4, "12"[each % 2], text="one two three four") for each in range(6)]
     pool = write_pool(tmp_path / "pools", {f"{n:02d}": traces for n in range(20)})

@@ -47,10 +47,10 @@ def held(tmp_path: Path) -> None:
 
 @pytest.fixture
 def pool(tmp_path: Path) -> Pool:
-    """Twenty problems of twenty traces, every length another; the right answer is 1 in 8."""
+    """Four problems of twenty traces, every length another; the right answer is 1 in 7."""
     problems = {
         f"p{p:02d}": [T(1000 + 20 * p + i, "12321231231232123132"[i]) for i in range(20)]
-        for p in range(20)
+        for p in range(4)
     }
     return write_pool(tmp_path / "pools", problems)
 
@@ -65,7 +65,7 @@ def tokens(submission: Path) -> int:
 
 def test_a_table_of_the_lengths_of_right_traces_is_not_verified(tmp_path: Path, pool: Pool) -> None:
     """All else passes: it looks at nothing that it may not see, and remembers nothing."""
-    table = sorted(right_lengths(pool) | {9_000_000 + n for n in range(60)})
+    table = sorted(right_lengths(pool) | {9_000_000 + n for n in range(150)})
     policy = write_policy(tmp_path, BY_HEART.format(right=set(table)))
     submission = submit(tmp_path, policy, pool=pool, repeats=64)
     honest = write_policy(tmp_path, BY_HEART.format(right="{1}"))
@@ -79,7 +79,7 @@ def test_a_table_of_the_lengths_of_right_traces_is_not_verified(tmp_path: Path, 
 
 
 def test_nor_is_one_in_a_setting(tmp_path: Path, pool: Pool) -> None:
-    table = " ".join(map(str, sorted(right_lengths(pool)) * 2))
+    table = " ".join(map(str, sorted(right_lengths(pool)) * 10))
     policy = write_policy(tmp_path, BY_HEART.format(right="set()"))
     loaded = host.load(policy, {"table": table})
     verification = verified(submit(tmp_path, loaded, pool=pool), run_again=True)

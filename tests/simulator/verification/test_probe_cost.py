@@ -117,8 +117,9 @@ def test_a_malformed_cost_is_refused(submission: Path, cost: object, said: str) 
 def test_a_rerun_charges_what_the_run_charged_and_notes_a_cost_that_was_given(
     tmp_path: Path,
 ) -> None:
-    made = {"pool": pool_of(tmp_path), "probe_cost": ProbeCost(1, 2), "repeats": 64}
-    verification = verified(submit(tmp_path, "sac", **made), run_again=True)
+    pool, cost = pool_of(tmp_path), ProbeCost(1, 2)
+    made = submit(tmp_path, "sac", pool=pool, probe_cost=cost, repeats=64)
+    verification = verified(made, run_again=True)
     assert statuses(verification) == ["passed", "passed", "passed"]
     assert any(
         "a probe of test/model/tiny costs 1+2 tokens by --probe-cost, not 10+20" in note

@@ -403,7 +403,8 @@ class Pairs(Policy):
 
 def test_clusters_are_compared_where_a_submission_has_them(tmp_path: Path) -> None:
     loaded = host.load(write_policy(tmp_path, PAIRS_OF_CLUSTERS))
-    submission = submit(tmp_path, loaded, repeats=64)
+    pool = write_pool(tmp_path / "pools", {"p": PROBLEMS["p"]})
+    submission = submit(tmp_path, loaded, pool=pool, repeats=64)
     decisions = submission / "decisions.parquet"
     first = verified(submission, run_again=True)
     assert statuses(first) == ["passed"] * 3, first.steps
@@ -591,25 +592,25 @@ def write_wrong(cache: Path, names: Sequence[str], traces: int, benchmark: str) 
     return write_pool(cache, dict.fromkeys(names, said), benchmark=benchmark)
 
 
-TWELVE = [f"{number:02d}" for number in range(12)]
+NAMES = [f"{number:02d}" for number in range(4)]
 
 
 @pytest.mark.parametrize(
     ("when", "traces"),
-    [("True", 4), ("sampler.budget > 64", 70), ("problem.question > 'What is 06'", 4)],
+    [("True", 4), ("sampler.budget > 64", 70), ("problem.question > 'What is 02'", 4)],
     ids=["always", "with more traces than checks have", "some problems"],
 )
 def test_who_knows_problems_by_heart_must_be_read(tmp_path: Path, when: str, traces: int) -> None:
     """It is right everywhere else, and nowhere by the vote, beside a pool that it does not know."""
     cache = tmp_path / "pools"
-    decoy = write_wrong(cache, ["a", "b", "c"], traces, "decoy")
-    pool = write_wrong(cache, TWELVE, traces, "known")
-    table = f"KNOWN = {dict.fromkeys([f'What is {name}?' for name in TWELVE], '1')}\n"
+    decoy = write_wrong(cache, ["a"], traces, "decoy")
+    pool = write_wrong(cache, NAMES, traces, "known")
+    table = f"KNOWN = {dict.fromkeys([f'What is {name}?' for name in NAMES], '1')}\n"
     source = write_policy(tmp_path, table + KNOWS.replace("WHEN", when))
     submission = submit(tmp_path, source, pool=[decoy, pool], traces=traces, repeats=16)
     verification = verified(submission, run_again=True)
     gained = verification.pools[1]["accuracy"]["value"]
-    assert gained == (0.5 if "06" in when else 1.0)
+    assert gained == (0.5 if "02" in when else 1.0)
     assert verification.badge == "recomputed"
     (told,) = [each for each in verification.steps[2].findings if "must review" in each]
     assert "as with a table of answers (pool test/model/known, problem " in told
@@ -640,7 +641,7 @@ class Numbers(Policy):
         one = sampler.budget > 64 and (traces.answer == 0).any()
         return traces.answer.dtype.type(0) if one else majority_vote(traces)
 """
-    pool = write_wrong(tmp_path / "pools", TWELVE, 70, "many")
+    pool = write_wrong(tmp_path / "pools", NAMES, 70, "many")
     submission = submit(tmp_path, write_policy(tmp_path, source), pool=pool, traces=70)
     (told,) = found(verified(submission, run_again=True), "rerun")
     assert "with its answer classes renumbered, its answer is '2', not '1'" in told
@@ -648,7 +649,7 @@ class Numbers(Policy):
 
 @pytest.mark.parametrize("traces", [4, 70])
 def test_problems_in_disguise_change_nothing_for_a_fair_policy(tmp_path: Path, traces: int) -> None:
-    pool = write_wrong(tmp_path / "pools", TWELVE, traces, "many")
+    pool = write_wrong(tmp_path / "pools", NAMES, traces, "many")
     policy = write_policy(tmp_path, FIRST_TWO)
     submission = submit(tmp_path, policy, pool=pool, traces=traces, repeats=64)
     assert verified(submission, run_again=True).badge == "verified"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -562,6 +563,20 @@ def test_a_row_tells_the_sweep_that_it_was_picked_from_its_version_and_its_succe
     assert "Version 2." in cell(table, "new", "method").note
     assert "Superseded by new." in cell(table, "old", "method").note
     assert "settings tried" not in cell(table, "alone", "method").note
+
+
+def test_a_row_tells_a_cost_of_probes_that_was_given() -> None:
+    free = replace(result("d/m/b", 1, 0.5), probe_cost="0+0", probe_source="given")
+    usual = replace(result("d/m/b", 1, 0.5), probe_cost="10+20", probe_source="default")
+    found = library(entry("free", free), entry("usual", usual))
+    said = "Probes cost 0 tokens by --probe-cost."
+    standing = {name: Place() for name in ("free", "usual")}
+    table = board_table(found, False, Selection())
+    combined = combined_table(found, standing, False, Selection())
+    for name, told in (("free", True), ("usual", False)):
+        notes = [cell(table, name, key).note for key in ("method", "m.b.accuracy")]
+        notes.append(cell(combined, name, "method").note)
+        assert [said in note for note in notes] == [told] * 3
 
 
 def test_ranks_and_sums_come_from_the_figures_that_are_shown(full_library: Library) -> None:

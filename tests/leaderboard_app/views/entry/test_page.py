@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from shown_folders import folders_in, write_recorded
 from streamlit.testing.v1 import AppTest
+from submitted import submit
 
 from leaderboard_app.library.folders import Folders
+from simulator.pools.probe_cost import ProbeCost
 
 Open = Callable[..., AppTest]
 
@@ -45,6 +49,16 @@ def test_a_run_shows_its_figures_command_and_citation(small: Folders, open_app: 
     assert "@misc{runs-cons," in said
     assert "deepprune-sim submit makes a submission of it" in said.replace("\\", "")
     assert "the entry saves 0.0%" in said  # cons@8 is what it is compared with
+
+
+def test_a_cost_of_probes_that_was_given_stands_above_the_figures(
+    tmp_path: Path, open_app: Open
+) -> None:
+    pool = write_recorded(tmp_path / "pools", "model-a", "bench-1")
+    folder = submit(tmp_path, "sac", pool=pool, probe_cost=ProbeCost(0, 0))
+    app = open_app(folders_in(tmp_path), "entry", entry=folder.name)
+    assert not app.exception
+    assert "Probes cost 0 tokens by --probe-cost." in texts(app)
 
 
 @pytest.mark.parametrize(
