@@ -304,5 +304,5 @@ def test_a_report_refuses_a_summary_that_its_answers_contradict(tmp_path: Path) 
     folder = submit(tmp_path, pool=pools.write_pool(tmp_path / "pools", PROBLEMS))
     assert checked_results(folder) == read_results(folder)
     forged_summary(folder)
-    with pytest.raises(UserError, match="accuracy.value is 0.95, .*make the run again"):
+    with pytest.raises(UserError, match=r"accuracy.value is 0.95, .*make the run again"):
         checked_results(folder)
