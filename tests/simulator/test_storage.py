@@ -103,6 +103,7 @@ VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
 )  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def test_strict_json_reads_what_json_reads(value: Any) -> None:
     assert parse_json(json.dumps(value)) == value
 
 
-@given(st.lists(VALUES), st.text(), VALUES, st.booleans())
+@given(st.lists(VALUES, max_size=3), st.text(), VALUES, st.booleans())
 def test_a_key_twice_is_found_wherever_it_is(
     before: list[Any], key: str, value: Any, escaped: bool
 ) -> None:

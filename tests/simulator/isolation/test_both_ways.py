@@ -227,7 +227,7 @@ CALLS = [
 ]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(st.sampled_from(CALLS), st.integers(0, 9), st.integers(-1, 12)), max_size=25
