@@ -314,7 +314,6 @@ def _check_rows(rows: pa.Table, pool: str, repeats: int) -> None:
         raise Refused(f"{where}: no answers")
     if any(rows[name].null_count for name in ("problem_id", "repeat", *AVERAGED)):
         raise Refused(f"{where}: has nulls")
-    wanted = {"count_distinct": repeats, "min": 0, "max": repeats - 1}
     seen = (
         rows.select(["problem_id", "repeat"])
         .group_by("problem_id", use_threads=False)

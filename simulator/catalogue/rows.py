@@ -27,6 +27,7 @@ from simulator.runs.format import ANSWERS_FILE, IDENTITY_FILE, METRICS, RUN_FILE
 from simulator.runs.results import RunResult, read_results
 from simulator.storage import reading
 from simulator.submissions.badges import badge_of, rerun_passed, verified_at
+from simulator.submissions.files import VERIFIED as VERIFIED_FOLDER
 from simulator.submissions.files import Files, read_files
 from simulator.submissions.metadata import read_metadata
 from simulator.submissions.published import BADGE, read_published
@@ -195,9 +196,9 @@ def stamp(folder: Path) -> Stamp:
     except OSError:
         return ()
     here = [(name, each.st_size, each.st_mtime_ns, each.st_ino) for name, each in found]
-    if any(name == VERIFIED for name, _ in found):
-        below = stamp(folder / VERIFIED)
-        here += [(f"{VERIFIED}/{each[0]}", *each[1:]) for each in below]
+    if any(name == VERIFIED_FOLDER for name, _ in found):
+        below = stamp(folder / VERIFIED_FOLDER)
+        here += [(f"{VERIFIED_FOLDER}/{each[0]}", *each[1:]) for each in below]
     return tuple(sorted(here))
 
 

@@ -18,6 +18,7 @@ from simulator.submissions.files import (
     VERIFICATION,
     VERIFIED,
     Files,
+    read_file,
     read_files,
     verifiers_place,
 )
@@ -31,26 +32,24 @@ def verified_folder(path: Path, files: Files | None = None) -> Path | None:
     submission's files. These are read from `path`, a folder or a bundle, unless given as `files`.
     """
     folder = verifiers_place(path, VERIFIED)
-    if folder.is_symlink() or not folder.is_dir():
+    if not folder.is_dir():
         return None
     files = read_files(path) if files is None else files
     beside = verifiers_place(path, VERIFICATION)
-    if not path.is_dir() and beside.is_file() and not beside.is_symlink():
-        with beside.open("rb") as file:
-            content = file.read(LIMITS[VERIFICATION])
+    if not path.is_dir() and (content := read_file(beside, LIMITS[VERIFICATION])) is not None:
         files = replace(files, content={**files.content, VERIFICATION: content})
     try:
         recorded = counted(files)
     except Refused:
         return None
     hashes = recorded.verified_sha256 if recorded is not None else {}
-    return folder if _has(folder, hashes) else None
+    return folder if has_files(folder, hashes) else None
 
 
-def _has(folder: Path, hashes: Mapping[str, object]) -> bool:
+def has_files(folder: Path, hashes: Mapping[str, object]) -> bool:
     """Check that a folder holds plain files with these hashes, those of a run, and nothing else."""
     try:
-        if not {*FILES} == {*hashes} == {each.name for each in folder.iterdir()}:
+        if folder.is_symlink() or not {*FILES} == {*hashes} == {each.name for each in folder.iterdir()}:
             return False
         return all(
             not file.is_symlink()

@@ -6,7 +6,6 @@ import ast
 import hashlib
 import json
 import re
-import stat
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,10 @@ from simulator.loading import is_builtin, load_policy
 from simulator.methods import METHODS
 from simulator.runs.format import RUN_FILE
 from simulator.spelling import keys
-from simulator.submissions.files import LIMITS, read_files
+from simulator.submissions.files import LIMITS, METADATA, read_file, read_files
 from simulator.submissions.metadata import read_metadata
 from simulator.submissions.published import FILE_NAME, PACKAGED, read_published
 from simulator.submissions.strict_json import Refused, parse_object, shown
-
-METADATA_FILE = "submission.toml"
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _NUMBER = re.compile(r"\d+")
@@ -51,7 +48,7 @@ def beside(*paths: Path) -> dict[str, list[str]]:
 
 def in_folder(parent: Path, more: Sequence[Path] = ()) -> dict[str, list[str]]:
     """Return the notes about the submissions in a folder, and those in bundles `more`, by name."""
-    folders = [each for each in sorted(parent.iterdir()) if (each / METADATA_FILE).is_file()]
+    folders = [each for each in sorted(parent.iterdir()) if (each / METADATA).is_file()]
     found = [read_named(each) for each in dict.fromkeys([*folders, *more])]
     try:
         own = (parent / FILE_NAME).is_file()
@@ -64,10 +61,12 @@ def in_folder(parent: Path, more: Sequence[Path] = ()) -> dict[str, list[str]]:
 def read_named(path: Path) -> Named | None:
     """Read the name and policy of the submission in `path`, a folder or a bundle; None without."""
     if path.is_dir():
-        content = {name: _read(path / name) for name in (METADATA_FILE, RUN_FILE)}
+        content = {
+            name: read_file(path / name, LIMITS[name]) or b"" for name in (METADATA, RUN_FILE)
+        }
     else:
         content = {**read_files(path).content}
-    metadata, _ = read_metadata(content.get(METADATA_FILE, b""))
+    metadata, _ = read_metadata(content.get(METADATA, b""))
     if metadata is None:
         return None
     try:
@@ -76,17 +75,7 @@ def read_named(path: Path) -> Named | None:
         recorded = None
     policy, builtin = _identity(recorded) if isinstance(recorded, dict) else (None, None)
     name = path.absolute().name.removesuffix(".zip")
-    return Named(name, metadata.method, policy, builtin, getattr(metadata, "supersedes", None))
-
-
-def _read(file: Path) -> bytes:
-    try:
-        facts = file.lstat()
-        if not stat.S_ISREG(facts.st_mode) or facts.st_size > LIMITS[file.name]:
-            return b""
-        return file.read_bytes()
-    except OSError:
-        return b""
+    return Named(name, metadata.method, policy, builtin, metadata.supersedes)
 
 
 def _identity(recorded: Mapping[str, Any]) -> tuple[str | None, str | None]:

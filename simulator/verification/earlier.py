@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +33,7 @@ from simulator.submissions.files import (
 from simulator.submissions.metadata import NAMING, Metadata, read_metadata, same_authors
 from simulator.submissions.run_record import read_run
 from simulator.submissions.strict_json import Refused, parse_object, shown
+from simulator.submissions.verified import has_files
 from simulator.submissions.wellformed import check_name
 
 Change = Literal["none", "told", "files"]
@@ -140,12 +140,8 @@ def _is_of(earlier: Verification, path: Path, files: Files) -> bool:
     """Check whether a verification is of these files, and the verifier's own run is unaltered."""
     if dict(earlier.sha256) != files.sha256:
         return False
-    folder = verifiers_place(path, VERIFIED)
-    for name, digest in (getattr(earlier, "verified_sha256", None) or {}).items():
-        content = read_file(folder / Path(name).name, LIMITS.get(name, 0))
-        if content is None or sha256(content).hexdigest() != digest:
-            return False
-    return True
+    hashes = earlier.verified_sha256
+    return not hashes or has_files(verifiers_place(path, VERIFIED), hashes)
 
 
 def _not_made(found: Verification, earlier: Verification) -> str | None:
