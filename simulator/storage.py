@@ -148,12 +148,13 @@ def parse_json(text: str, *, nan: bool = False) -> Any:
     Raises `AmbiguousJsonError` with the place, and what `json.loads` raises.
     """
     try:
-        return json.loads(text, object_pairs_hook=_distinct) if nan else DECODER.decode(text)
+        return json.loads(text, object_pairs_hook=distinct_keys) if nan else DECODER.decode(text)
     except AmbiguousJsonError as fault:
         raise AmbiguousJsonError(_with_place(text, str(fault))) from None
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of these pairs; raise `AmbiguousJsonError` for a key that occurs twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         seen: set[str] = set()
@@ -166,7 +167,7 @@ def _no_constant(text: str) -> float:
     raise AmbiguousJsonError(f"{text} is not JSON; write null where there is no value")
 
 
-DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_no_constant)
+DECODER = json.JSONDecoder(object_pairs_hook=distinct_keys, parse_constant=_no_constant)
 """Strict decoder, for parts of a text; its errors name no place."""
 
 

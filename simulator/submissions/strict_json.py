@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from simulator.errors import UserError
+from simulator.storage import distinct_keys
 
 MAX_DEPTH = 32
 MAX_INTEGER = 2**63
@@ -38,7 +39,7 @@ def parse_object(content: bytes, name: str) -> dict[str, Any]:
     try:
         value = json.loads(
             content.decode("utf-8"),
-            object_pairs_hook=_without_duplicates,
+            object_pairs_hook=distinct_keys,
             parse_constant=_no_constant,
             parse_float=_finite,
             parse_int=_bounded,
@@ -57,15 +58,6 @@ def parse_object(content: bytes, name: str) -> dict[str, Any]:
     except UnicodeEncodeError:
         raise Refused(f"{name}: has a text with a lone surrogate") from None
     return value
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key {shown(key)} occurs twice")
-        found[key] = value
-    return found
 
 
 def _no_constant(text: str) -> float:
