@@ -82,8 +82,8 @@ def print_notes(summary: dict[str, Any], more: str = "") -> None:
     from simulator.report.tables import print_wrapped
 
     notes = (
-        f"{_count(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are from a "
-        "bootstrap over problems; cons@N votes over the same N traces in the same order."
+        f"{_count(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are 95%, "
+        "over problems; cons@N votes over the same N traces in the same order."
     )
     if any(entry["synthetic"] for entry in summary["pools"]):
         notes += " Synthetic traces are generated: good for trying things out, not for any claim."

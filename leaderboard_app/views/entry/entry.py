@@ -250,7 +250,7 @@ def pool_table(results: Sequence[Result], *, every: bool = False) -> Table:
         )
         for result in results
     ]
-    note = "In brackets: 95% interval, a bootstrap over problems."
+    note = "In brackets: 95% interval, over problems."
     return Table("Figures by pool", tuple(columns), tuple(rows), (note,))
 
 
