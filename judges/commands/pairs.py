@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from judges.commands.options import number_option, output_option, pools_option
-from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.options import FloatRange, cache_option, json_option, print_json
 
 TRUNCATIONS = ("words=25", "tokens=500")
 
@@ -30,7 +30,7 @@ TRUNCATIONS = ("words=25", "tokens=500")
 @number_option("--traces", 16, "Traces drawn per problem; all of their pairs are made.", least=2)
 @click.option(
     "--test-share",
-    type=click.FloatRange(0, 1),
+    type=FloatRange(0, 1),
     default=0.3,
     show_default=True,
     help="Share of the problems on the test side: 1 for all of them, 0 for none.",

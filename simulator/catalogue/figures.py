@@ -40,7 +40,7 @@ from simulator.runs.format import (
 from simulator.runs.results import RunResult, read_results, results_in
 from simulator.runs.summary import AVERAGED, Totals, summarise
 from simulator.statistics import Bootstrap
-from simulator.storage import JsonObject, replace_file
+from simulator.storage import JsonObject, read_plain, replace_file
 from simulator.submissions.run_record import RecordedPool
 from simulator.submissions.strict_json import Refused, parse_object
 from simulator.submissions.wellformed import OpenRun, open_run
@@ -140,7 +140,7 @@ def _content(folder: Path) -> dict[str, bytes]:
     content = {}
     for name in FILES:
         try:
-            content[name] = (folder / name).read_bytes()
+            content[name] = read_plain(folder / name)
         except OSError as error:
             raise UserError(f"{folder / name}: cannot be read ({error.strerror})") from None
     return content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,19 @@ from simulator.errors import UserError
 if TYPE_CHECKING:
     from simulator.statistics import Estimate
 
+
+class FloatRange(click.FloatRange):
+    """Range of numbers; click's lets NaN through, which is within no bounds and beyond none."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
 cache_option = click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),
@@ -20,7 +34,7 @@ cache_option = click.option(
 )
 timeout_option = click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FloatRange(min=0, min_open=True),
     metavar="SECONDS",
     help="Time limit for the replay of one problem in one repeat. A policy that generates no token "
     "for 10 s is reported in any case. [default: none]",

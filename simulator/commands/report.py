@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from simulator import completion
-from simulator.commands.options import chosen_format, json_option
+from simulator.commands.options import FloatRange, chosen_format, json_option
 from simulator.errors import UserError
 from simulator.storage import replace_file
 
@@ -68,7 +68,7 @@ PICTURES = (".png", ".svg")
 )
 @click.option(
     "--margin",
-    type=click.FloatRange(0, 100),
+    type=FloatRange(0, 100),
     default=1.0,
     show_default=True,
     metavar="POINTS",

@@ -8,7 +8,7 @@ import click
 
 from simulator import completion
 from simulator.api.progress import progress_bar
-from simulator.commands.options import print_json, timeout_option
+from simulator.commands.options import FloatRange, print_json, timeout_option
 from simulator.commands.run_output import print_summary
 
 
@@ -96,7 +96,7 @@ from simulator.commands.run_output import print_summary
 )
 @click.option(
     "--judge-cost",
-    type=click.FloatRange(min=0),
+    type=FloatRange(min=0),
     metavar="RATIO",
     help="Cost of one judge token, in reasoning-model tokens. [default: the ratio of their "
     "parameter counts, read from the names (8b), else 1; 0 for a judge without a model]",

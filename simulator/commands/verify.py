@@ -12,7 +12,7 @@ import click
 from simulator import completion
 from simulator.api.judge_tools import load_tools
 from simulator.api.progress import note, stages_shown
-from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.options import FloatRange, cache_option, json_option, print_json
 
 if TYPE_CHECKING:
     from simulator.submissions.badges import Verification
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=1),
+    type=FloatRange(min=1),
     default=6 * 3600,
     show_default=True,
     metavar="SECONDS",

@@ -20,7 +20,7 @@ from typing import Any
 
 from simulator.errors import UserError, nearest
 from simulator.runs.results import RunResult
-from simulator.storage import JsonObject
+from simulator.storage import JsonObject, read_plain_text
 
 NOTE = (
     "Dollars and FLOPs are per problem, from {file}: traces and answers to probes as output, "
@@ -98,7 +98,7 @@ def read_prices(file: Path) -> Prices:
         The file cannot be read, is not TOML, or has something else than prices.
     """
     try:
-        fields = tomllib.loads(file.read_text(encoding="utf-8"))
+        fields = tomllib.loads(read_plain_text(file))
     except OSError as fault:
         raise UserError(f"{file}: cannot be read ({fault.strerror}); check --prices") from None
     except ValueError as fault:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from checkout import ROOT
 from pools import T, write_pool
+from programs import call
 
 from simulator.cli import main
 from simulator.pools.pool import Pool
@@ -470,3 +471,27 @@ def test_what_a_policy_prints_stays_out_of_the_results(capfd: pytest.CaptureFixt
         out, err = capfd.readouterr()
         assert json.loads(out)["policy"] == "loud"
         assert err.splitlines().count("here I am") == 4
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "cons@2", "--timeout", "nan"],
+        ["run", "deepprune", "--judge-cost", "nan"],
+        ["check", "cons@2", "--timeout", "nan"],
+        ["report", "x", "--margin", "nan"],
+        ["verify", ".", "--timeout", "NaN"],
+        ["judge", "pairs", "-d", "x", "-o", "y", "--test-share", "nan"],
+    ],
+    ids=" ".join,
+)
+def test_nan_is_within_no_bounds(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert "is not a number" in refused(capsys, *arguments)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes with names")
+def test_prices_in_a_pipe_are_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    pool_with_signals()
+    assert call(capsys, "run", "cons@1", "--repeats", "1", "-o", "made")[0] == 0
+    os.mkfifo("prices")
+    assert "it is a pipe" in refused(capsys, "report", "made", "--prices", "prices")
