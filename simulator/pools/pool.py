@@ -123,7 +123,9 @@ class PoolInfo:
 
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
-    None if they are not known.
+    None if they are not known. `corrections` are applied to the answers
+    (`simulator.answers.corrections`), and `regraded` has an entry for each time that they were
+    found and graded anew (`simulator.pools.regrading`).
     """
 
     dataset: str
@@ -143,6 +145,8 @@ class PoolInfo:
     traces: int = 0
     tokens: int = 0
     probe_cost: dict[str, int] | None = None
+    corrections: list[dict[str, str]] = field(default_factory=list)
+    regraded: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
@@ -158,11 +162,19 @@ class PoolInfo:
         """SHA-256 of what figures depend on: names, token accuracy, origin and decoded content.
 
         File format, compression and what is told about the pool, such as its source and licence,
-        do not count. A pool stored without `content` has the SHA-256 over its files' hashes.
+        do not count; of corrections, the reasons do not. A pool stored without `content` has the
+        SHA-256 over its files' hashes.
         """
         if self.content:
             names = (self.dataset, self.model, self.benchmark, self.token_accuracy)
             parts = ["pool content 1", *names, self.synthetic, self.content]
+            if self.corrections:
+                parts.append(
+                    sorted(
+                        [each.get(key, "") for key in ("problem", "answer", "verdict", "other")]
+                        for each in self.corrections
+                    )
+                )
             return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         lines = "".join(f"{name} {self.sha256[name]}\n" for name in sorted(self.sha256))
         return hashlib.sha256(lines.encode()).hexdigest()

@@ -18,7 +18,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.answers.equivalence import classify
+from simulator.answers.corrections import (
+    by_problem,
+    checked_corrections,
+    corrected,
+    unknown_problem,
+)
+from simulator.answers.equivalence import Classes, classify
 from simulator.arrays import Floats
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pools.content import ContentHash
@@ -104,7 +110,9 @@ class PoolWriter:
         self._small: dict[str, list[pa.Table]] = {}  # files written as a whole at the end
         self._kinds = dict.fromkeys(TOKEN_SIGNAL_SCHEMAS, 0)  # which schema each is stored in
         self._content = ContentHash()
-        self._last_problem: str | None = None
+        corrections = checked_corrections(info.corrections, f"{info.name}: pool.json")
+        self._corrections = by_problem(corrections)  # those of problems that are still to come
+        self._problems: list[str] = []
 
     def _refuse_taken(self) -> None:
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
@@ -154,9 +162,9 @@ class PoolWriter:
 
         Ids must ascend, and every trace must have the same signals.
         """
-        if self._last_problem is not None and problem.problem_id <= self._last_problem:
-            raise ValueError(f"problem {problem.problem_id!r} after {self._last_problem!r}")
-        self._last_problem = problem.problem_id
+        if self._problems and problem.problem_id <= self._problems[-1]:
+            raise ValueError(f"problem {problem.problem_id!r} after {self._problems[-1]!r}")
+        self._problems.append(problem.problem_id)
         traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
@@ -166,6 +174,8 @@ class PoolWriter:
             [trace.answer for trace in traces],
             [answer for trace in traces for answer in trace.probe_answers or ()],
         )
+        by_hand = self._corrections.pop(problem.problem_id, [])
+        grouped = corrected(grouped, problem.gold_answer, by_hand)
         self.info.problems += 1
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)
@@ -205,6 +215,11 @@ class PoolWriter:
                 grouped.correct,
             ],
         )
+        self._add_signals(traces, ids, trace_ids, grouped)
+
+    def _add_signals(
+        self, traces: list[TraceRecord], ids: list[str], trace_ids: list[int], grouped: Classes
+    ) -> None:
         if "probes" in self.info.signals:
             self._write(
                 "probes",
@@ -296,6 +311,8 @@ class PoolWriter:
     def _finish(self) -> None:
         if self.info.problems == 0:
             raise UserError(f"{self.info.name}: no problem has a usable trace; nothing to store")
+        for left in self._corrections.values():
+            raise unknown_problem(left[0], self._problems)
         for writer in self._writers.values():
             writer.close()
         for name, tables in self._small.items():
@@ -305,11 +322,7 @@ class PoolWriter:
             path.name: file_sha256(path) for path in sorted(self.folder.glob("*.parquet"))
         }
         self.info.content = self._content.by_file()
-        fields = asdict(self.info)
-        if self.info.probe_cost is None:  # older versions refuse fields that they do not know
-            del fields["probe_cost"]
-        text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
-        (self.folder / "pool.json").write_text(text, encoding="utf-8")
+        (self.folder / "pool.json").write_text(described(self.info), encoding="utf-8")
         if self._replace and self.path.exists():
             self.path.rename(self._retired)
         self.folder.rename(self.path)
@@ -326,6 +339,18 @@ class PoolWriter:
             self._retired.rename(self.path)
         self._lock.close()
         remove_empty(self._made)
+
+
+def described(info: PoolInfo) -> str:
+    """Return the content of `pool.json`, without new fields that are empty.
+
+    Older versions refuse fields that they do not know.
+    """
+    fields = asdict(info)
+    for name in ("probe_cost", "corrections", "regraded"):
+        if not fields[name]:
+            del fields[name]
+    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_thousandths(values: Floats) -> npt.NDArray[np.uint16] | None:
