@@ -12,13 +12,17 @@ import click
 from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import stages_shown
-from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.options import cache_option, json_option, percent, print_json
 from simulator.errors import UserError, nearest
 from simulator.importers import FORMATS
 
 if TYPE_CHECKING:
     from simulator.importers.import_pool import ImportReport
+    from simulator.pools.summary import AnswerSummary
     from simulator.pools.writer import Disagreement
+
+LEFT_OUT = "left out: "
+"""Start of the notes in `pool.json` about rows left out, which have a line of their own here."""
 
 SHOWN_DISAGREEMENTS = 10
 """Maximum number of printed disagreements with the source's grades; --json prints all."""
@@ -47,6 +51,12 @@ SHOWN_DISAGREEMENTS = 10
     "--answer-kind",
     type=click.Choice(ANSWER_KINDS),
     help="Way to compare answers. [default: choice if every gold answer is a letter, else math]",
+)
+@click.option(
+    "--corrections",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TOML file of verdicts on answers by hand (docs/checking-answers.md).",
 )
 @click.option("--source", help="Source of the traces, stored in the pool.")
 @click.option("--revision", help="Version of the source, stored in the pool.")
@@ -80,10 +90,7 @@ def import_pool(
     benchmark: str,
     mapped: tuple[str, ...],
     answer_kind: str | None,
-    source: str | None,
-    revision: str | None,
-    licence: str | None,
-    citation: str | None,
+    corrections: Path | None,
     probe_cost: str | None,
     tokenizer: str | None,
     include_early_stopped: bool,
@@ -91,6 +98,7 @@ def import_pool(
     replace: bool,
     cache: Path | None,
     as_json: bool,
+    **about: str | None,
 ) -> None:
     """Make a pool from trace files.
 
@@ -120,6 +128,7 @@ def import_pool(
         raise UserError("nothing to import; give files or folders after the format")
     field_map = parse_map(mapped)
 
+    from simulator.answers.corrections import read_corrections
     from simulator.importers import import_pool as importing
     from simulator.importers.importer import ImportOptions
     from simulator.pools.folders import cache_folder
@@ -140,16 +149,14 @@ def import_pool(
             dataset=dataset,
             model=model,
             benchmark=benchmark,
-            source=source,
-            revision=revision,
-            licence=licence,
-            citation=citation,
             probe_cost=_cost(probe_cost),
+            corrections=[] if corrections is None else read_corrections(corrections),
             replace=replace,
+            **about,
         )
+    warn_unanswered(report.name, report.answers)
     if as_json:
-        disagreements = [verdicts(each) for each in report.disagreements]
-        print_json({**asdict(report), "disagreements": disagreements})
+        print_json(asdict(report) | {"disagreements": [*map(verdicts, report.disagreements)]})
     else:
         print_report(report)
 
@@ -185,20 +192,26 @@ def print_report(report: ImportReport) -> None:
     """Print a table of the imported pool, then notes, skipped rows and disagreements."""
     from simulator.report.tables import print_fields, print_table
 
-    print_fields(
-        [
-            ("pool", report.name),
-            ("path", str(report.path)),
-            ("fingerprint", report.fingerprint),
-            ("problems", f"{report.problems:,}"),
-            ("traces", f"{report.traces:,}"),
-            ("tokens", f"{report.tokens:,}"),
-            ("token accuracy", report.token_accuracy),
-            ("signals", ", ".join(report.signals) or "only lengths and answers"),
-        ]
-    )
+    fields = [
+        ("pool", report.name),
+        ("path", str(report.path)),
+        ("fingerprint", report.fingerprint),
+        ("problems", f"{report.problems:,}"),
+        ("traces", f"{report.traces:,}"),
+        ("tokens", f"{report.tokens:,}"),
+        ("token accuracy", report.token_accuracy),
+        ("signals", ", ".join(report.signals) or "only lengths and answers"),
+        *((name, f"{mean:.4g} on average") for name, mean in report.token_means.items()),
+        *about_answers(report.answers),
+    ]
+    if report.corrections:
+        fields.append(("corrections", f"{len(report.corrections):,} by hand"))
+    left_out = [f"{count:,} × {reason}" for reason, count in report.dropped.items()]
+    fields.append(("left out", "; ".join(left_out) or "nothing"))
+    print_fields(fields)
     for note in report.notes:
-        click.echo(f"note: {note}")
+        if not note.startswith(LEFT_OUT):
+            click.echo(f"note: {note}")
     for example in report.dropped_examples:
         click.echo(f"skipped: {example}")
     hidden = sum(report.dropped.values()) - len(report.dropped_examples)
@@ -214,6 +227,39 @@ def print_report(report: ImportReport) -> None:
     print_table(headers, rows, give_up=["trace"])
     if count > len(shown):
         click.echo(f"… and {count - len(shown):,} more; --json prints all")
+
+
+def about_answers(answers: AnswerSummary) -> list[tuple[str, str]]:
+    """Return labels and texts about a pool's answers: accuracy, missing ones, forms, classes."""
+    least, middle, most = answers.classes
+    traces = f"{answers.least_traces:,}"
+    if answers.most_traces > answers.least_traces:
+        traces += f" to {answers.most_traces:,}"
+    missing = f"{answers.no_answer:,} traces ({percent(answers.no_answer_share)})"
+    if answers.unanswered_problems:
+        missing += f", all of {answers.unanswered_problems:,} problems"
+    forms = sorted(answers.forms.items(), key=lambda form: (-form[1], form[0]))
+    found = [("answers found", ", ".join(f"{form} {count:,}" for form, count in forms))]
+    return [
+        ("pass@1", percent(answers.pass_at_1)),
+        (answers.cons_name, f"{percent(answers.cons)} (a vote of all {traces} traces)"),
+        ("no answer", missing),
+        *(found if forms else []),
+        ("distinct", f"median {middle:g} answers a problem ({least:,} to {most:,})"),
+    ]
+
+
+def warn_unanswered(name: str, answers: AnswerSummary) -> None:
+    """Print a warning on standard error if many traces of a pool have no answer."""
+    from simulator.pools.summary import MANY
+
+    if answers.no_answer_share > MANY:
+        click.echo(
+            f"warning: {percent(answers.no_answer_share)} of the traces of {name} have no answer "
+            "and vote for nothing; deepprune-sim data answers shows them, and --answer-pattern, "
+            "--answer-kind or --map answer=COLUMN say where answers are",
+            err=True,
+        )
 
 
 def verdicts(each: Disagreement) -> dict[str, Any]:

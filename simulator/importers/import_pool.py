@@ -5,27 +5,40 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.answers.corrections import Correction
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 from simulator.importers.importer import ImportOptions, Reading
 from simulator.importers.tokenizing import load_tokenizer, tokenize
-from simulator.pools.pool import PoolInfo, TokenAccuracy
+from simulator.pools.pool import Pool, PoolInfo, TokenAccuracy
+from simulator.pools.records import ProblemRecord
+from simulator.pools.summary import AnswerSummary, summarise_answers
 from simulator.pools.writer import Disagreement, PoolWriter
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
+
+
+ANSWERS_BY_MAP = {
+    "jsonl": "--map answer=COLUMN",
+    "parquet": "--map answer=COLUMN",
+    "deepprune": "--map answer=COLUMN",
+    "lm-eval": "--map filter=NAME",
+}
+"""Ways to say where a format has its answers, beside the options for texts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImportReport:
     """Result of an import.
 
-    `tokens` is the sum over all traces; `dropped` counts rows left out by reason, and
-    `dropped_examples` shows some; `mapping` is field to column, if the importer proposed it;
-    `disagreements` are traces that the source graded differently.
+    `tokens` is the sum over all traces, `token_means` the mean of each token signal over them;
+    `dropped` counts rows left out by reason, and `dropped_examples` shows some; `mapping` is field
+    to column, if the importer proposed it; `disagreements` are traces that the source graded
+    differently.
     """
 
     name: str
@@ -36,6 +49,9 @@ class ImportReport:
     tokens: int
     token_accuracy: TokenAccuracy
     signals: list[str]
+    answers: AnswerSummary
+    token_means: dict[str, float]
+    corrections: list[dict[str, str]]
     dropped: dict[str, int]
     dropped_examples: list[str]
     notes: list[str]
@@ -56,17 +72,19 @@ def import_pool(
     licence: str | None = None,
     citation: str | None = None,
     probe_cost: dict[str, int] | None = None,
+    corrections: Sequence[Correction] = (),
     replace: bool = False,
 ) -> ImportReport:
     """Make the pool `dataset/model/benchmark` below `cache` from the files that `options` names.
 
-    `source`, `revision`, `licence`, `citation` and `probe_cost` are kept in the pool's `pool.json`.
-    A failed import leaves nothing behind.
+    `source`, `revision`, `licence`, `citation`, `probe_cost` and `corrections` are kept in the
+    pool's `pool.json`. A failed import leaves nothing behind.
 
     Raises
     ------
     UserError
-        An unsafe name, a pool of that name that may not be replaced, or files that cannot be used.
+        An unsafe name, a pool of that name that may not be replaced, files that cannot be used or
+        in which no trace has an answer, or a correction that does not fit.
     """
     for option, part in (("dataset", dataset), ("model", model), ("benchmark", benchmark)):
         check_name(option, part)
@@ -86,6 +104,7 @@ def import_pool(
         licence=licence,
         citation=citation,
         probe_cost=probe_cost,
+        corrections=[each.as_dict() for each in corrections],
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
     tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)
@@ -95,12 +114,16 @@ def import_pool(
         reading = read(dataclasses.replace(options, scratch=writer.folder))
         if tokenizer is not None:
             tokenize(reading, tokenizer)
+        ending = ""
         for done, problem in enumerate(reading.problems):
             options.progress("grouping answers and writing", done / max(reading.total, 1))
             writer.add(problem)
+            ending = ending or _ending(problem)
         if info.problems == 0:
             reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
             raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
+        if not writer.answered:
+            raise UserError(_unanswered(options, format_name, info.traces, ending))
         dropped = dict(sorted(reading.faults.dropped.items()))
         info.token_accuracy = reading.token_accuracy
         info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
@@ -114,12 +137,32 @@ def import_pool(
         tokens=info.tokens,
         token_accuracy=info.token_accuracy,
         signals=info.signals,
+        answers=summarise_answers(Pool(writer.path)),
+        token_means={name: total / count for name, (total, count) in writer.token_sums.items()},
+        corrections=info.corrections,
         dropped=dropped,
         dropped_examples=reading.faults.examples,
         notes=info.notes,
         mapping=dict(reading.mapping),
         disagreements=writer.disagreements,
     )
+
+
+def _ending(problem: ProblemRecord, most: int = 60) -> str:
+    """Return the end of a problem's first text, on one line; empty without texts."""
+    texts = (trace.text for trace in problem.traces if trace.text and trace.text.strip())
+    return " ".join(next(texts, "")[-4 * most :].split())[-most:]
+
+
+def _unanswered(options: ImportOptions, format_name: str, traces: int, ending: str) -> str:
+    """Return the error for files in which no trace has an answer."""
+    remedies = [ANSWERS_BY_MAP[format_name]] if format_name in ANSWERS_BY_MAP else []
+    found = f"no answer in any of {traces:,} traces"
+    if ending:
+        remedies += ["--answer-pattern REGEX", "--answer-kind KIND"]
+        found += f" (the first text ends with {ending!r})"
+    remedy = f"say where it is with {' or '.join(remedies)}" if remedies else "record the answers"
+    return f"{options.paths[0]}: {found}; {remedy}; nothing was kept"
 
 
 def check_name(option: str, part: str) -> None:

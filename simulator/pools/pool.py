@@ -145,6 +145,8 @@ class PoolInfo:
     traces: int = 0
     tokens: int = 0
     probe_cost: dict[str, int] | None = None
+    answer_forms: dict[str, int] = field(default_factory=dict)
+    answer_patterns: list[str] = field(default_factory=list)
     corrections: list[dict[str, str]] = field(default_factory=list)
     regraded: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

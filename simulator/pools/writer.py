@@ -85,6 +85,10 @@ class PoolWriter:
         Final folder of the pool.
     folder
         Temporary folder, until it is renamed or removed.
+    answered
+        Number of traces with an answer so far.
+    token_sums
+        Sum and number of the values so far of each token signal.
 
     Raises
     ------
@@ -113,6 +117,8 @@ class PoolWriter:
         corrections = checked_corrections(info.corrections, f"{info.name}: pool.json")
         self._corrections = by_problem(corrections)  # those of problems that are still to come
         self._problems: list[str] = []
+        self.answered = 0
+        self.token_sums: dict[str, tuple[float, int]] = {}
 
     def _refuse_taken(self) -> None:
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
@@ -179,6 +185,7 @@ class PoolWriter:
         self.info.problems += 1
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)
+        self.answered += sum(trace.answer is not None for trace in traces)
 
         ids = [problem.problem_id] * len(traces)
         trace_ids = [trace.trace_id for trace in traces]
@@ -281,6 +288,9 @@ class PoolWriter:
                     f"{self.info.name}: {name} of problem {ids[0]!r}, trace {trace} is "
                     f"{unfit(array[at])} ({array[at]} at token {at}); correct it at its source"
                 )
+        total, count = self.token_sums.get(name, (0.0, 0))
+        total += sum(float(array.sum()) for array in arrays)
+        self.token_sums[name] = total, count + sum(map(len, arrays))
         if self._schema(name).field(name).type.value_type == pa.uint16():
             thousandths = [as_thousandths(array) for array in arrays]
             if all(array is not None for array in thousandths):
@@ -347,7 +357,7 @@ def described(info: PoolInfo) -> str:
     Older versions refuse fields that they do not know.
     """
     fields = asdict(info)
-    for name in ("probe_cost", "corrections", "regraded"):
+    for name in ("probe_cost", "answer_forms", "answer_patterns", "corrections", "regraded"):
         if not fields[name]:
             del fields[name]
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"

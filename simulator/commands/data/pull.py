@@ -39,7 +39,7 @@ def pull(
     `hf auth login` or HF_TOKEN. With HF_HUB_OFFLINE=1, only files already downloaded are used.
     """
     from simulator.api.progress import stages_shown
-    from simulator.commands.import_ import print_report
+    from simulator.commands.import_ import print_report, warn_unanswered
     from simulator.errors import interrupted
     from simulator.hub.pull import pull as pull_entry
     from simulator.hub.registry import find_entry
@@ -59,6 +59,8 @@ def pull(
             )
     except KeyboardInterrupt as error:
         raise interrupted(error, "; repeat the same command to continue") from None
+    for made in report.made:
+        warn_unanswered(made.name, made.answers)
     if as_json:
         print_json(report.as_dict())
         return
