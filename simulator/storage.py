@@ -296,6 +296,14 @@ def reading(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def link_or_copy(file: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the disk has no links."""
+    try:
+        target.hardlink_to(file)
+    except (OSError, NotImplementedError):
+        shutil.copyfile(file, target)
+
+
 def file_sha256(path: Path) -> str:
     """Compute the SHA-256 of a file, in hexadecimal."""
     with open_plain(path) as (file, _):

@@ -216,7 +216,7 @@ class Pool:
     def problems(self) -> list[StoredProblem]:
         """All problems with their lengths and answers; signals are read on demand."""
         rows = self._read("problems").to_pylist()
-        traces = self._read("traces")
+        traces = self._traces
         classes = self._read("classes")
         trace_starts = _group_starts(traces["problem_id"], [row["problem_id"] for row in rows])
         class_starts = _group_starts(classes["problem_id"], [row["problem_id"] for row in rows])
@@ -253,6 +253,16 @@ class Pool:
                 "import the pool again"
             )
         return problems
+
+    def trace_rows(self, problem: StoredProblem) -> list[dict[str, Any]]:
+        """Return the rows of `traces.parquet` of one problem, with answers as they are spelled."""
+        start = sum(len(each.lengths) for each in self.problems[: problem.index])
+        rows: list[dict[str, Any]] = self._traces.slice(start, len(problem.lengths)).to_pylist()
+        return rows
+
+    @cached_property
+    def _traces(self) -> pa.Table:
+        return self._read("traces")
 
     @property
     def min_traces(self) -> int:

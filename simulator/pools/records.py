@@ -18,7 +18,8 @@ class TraceRecord:
     name, shape (num_tokens,). `probe_positions` are tokens generated when probed, ascending, and
     `probe_answers` the answers there (None for no answer). `graded` is the source's grade, which is
     compared with ours and not stored. `counted` is True if `num_tokens` comes from the source, and
-    False if it is an estimate.
+    False if it is an estimate. `answer_form` names the way in which the answer was found, empty
+    without one, and `given` is the answer in a field of the source's own, as it stands there.
     """
 
     trace_id: int
@@ -33,6 +34,8 @@ class TraceRecord:
     probe_answers: Sequence[str | None] | None = None
     graded: bool | None = None
     counted: bool = True
+    answer_form: str = ""
+    given: str | None = None
 
 
 @dataclass(slots=True)

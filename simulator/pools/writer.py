@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.answers.corrections import (
+    Correction,
     by_problem,
     checked_corrections,
     corrected,
@@ -27,13 +28,15 @@ from simulator.answers.corrections import (
 from simulator.answers.equivalence import Classes, classify
 from simulator.arrays import Floats
 from simulator.errors import WRITE_FAULTS, UserError
-from simulator.pools.content import ContentHash
+from simulator.pools.as_written import AsWrittenWriter
+from simulator.pools.content import ContentHash, content_of
 from simulator.pools.pool import (
     ENCODINGS,
     NO_ANSWER,
     SCHEMAS,
     SIGNALS,
     TOKEN_SIGNAL_SCHEMAS,
+    Pool,
     PoolInfo,
 )
 from simulator.pools.records import ProblemRecord, TraceRecord, first_unfit, unfit
@@ -41,6 +44,7 @@ from simulator.storage import (
     clear_leftovers,
     disk_error,
     file_sha256,
+    link_or_copy,
     locked,
     make_folders,
     parquet_writer,
@@ -78,6 +82,8 @@ class PoolWriter:
         Overwrite a pool of the same name.
     wait
         Wait for another process that makes a pool of this name.
+    signals_of
+        Folder of a pool of the same traces, whose signals are taken over unless traces have them.
 
     Attributes
     ----------
@@ -98,7 +104,13 @@ class PoolWriter:
     """
 
     def __init__(
-        self, cache: Path, info: PoolInfo, *, replace: bool = False, wait: bool = False
+        self,
+        cache: Path,
+        info: PoolInfo,
+        *,
+        replace: bool = False,
+        wait: bool = False,
+        signals_of: Path | None = None,
     ) -> None:
         self.info = info
         self.path = cache / info.dataset / info.model / info.benchmark
@@ -117,6 +129,8 @@ class PoolWriter:
         corrections = checked_corrections(info.corrections, f"{info.name}: pool.json")
         self._corrections = by_problem(corrections)  # those of problems that are still to come
         self._problems: list[str] = []
+        self._as_written = AsWrittenWriter(self.folder)
+        self._signals_of = signals_of
         self.answered = 0
         self.token_sums: dict[str, tuple[float, int]] = {}
 
@@ -163,8 +177,8 @@ class PoolWriter:
         if isinstance(error, OSError) and error.errno in WRITE_FAULTS:
             raise disk_error(error, self.path) from error
 
-    def add(self, problem: ProblemRecord) -> None:
-        """Group, grade and write one problem.
+    def add(self, problem: ProblemRecord) -> Classes:
+        """Group, grade and write one problem; return its answers as grouped.
 
         Ids must ascend, and every trace must have the same signals.
         """
@@ -174,14 +188,7 @@ class PoolWriter:
         traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
-        grouped = classify(
-            problem.gold_answer,
-            problem.answer_kind,
-            [trace.answer for trace in traces],
-            [answer for trace in traces for answer in trace.probe_answers or ()],
-        )
-        by_hand = self._corrections.pop(problem.problem_id, [])
-        grouped = corrected(grouped, problem.gold_answer, by_hand)
+        grouped = group_answers(problem, traces, self._corrections.pop(problem.problem_id, []))
         self.info.problems += 1
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)
@@ -223,6 +230,8 @@ class PoolWriter:
             ],
         )
         self._add_signals(traces, ids, trace_ids, grouped)
+        self._as_written.add(problem.problem_id, traces, grouped)
+        return grouped
 
     def _add_signals(
         self, traces: list[TraceRecord], ids: list[str], trace_ids: list[int], grouped: Classes
@@ -323,7 +332,7 @@ class PoolWriter:
             raise UserError(f"{self.info.name}: no problem has a usable trace; nothing to store")
         for left in self._corrections.values():
             raise unknown_problem(left[0], self._problems)
-        for writer in self._writers.values():
+        for writer in (*self._writers.values(), self._as_written):
             writer.close()
         for name, tables in self._small.items():
             with parquet_writer(self.folder / f"{name}.parquet", SCHEMAS[name]) as writer:
@@ -332,14 +341,35 @@ class PoolWriter:
             path.name: file_sha256(path) for path in sorted(self.folder.glob("*.parquet"))
         }
         self.info.content = self._content.by_file()
+        if self._signals_of is not None:
+            self._take_over(Pool(self._signals_of))
         (self.folder / "pool.json").write_text(described(self.info), encoding="utf-8")
         if self._replace and self.path.exists():
             self.path.rename(self._retired)
         self.folder.rename(self.path)
         shutil.rmtree(self._retired, ignore_errors=True)
 
+    def _take_over(self, former: Pool) -> None:
+        """Take over the signals of a pool that were not written, or all files if none differs."""
+        info, theirs = self.info, former.info
+        left = [name for name in theirs.signals if name not in info.content]
+        before = theirs.content or content_of(former.path, info.content)
+        if all(before.get(name) == digest for name, digest in info.content.items()):
+            names, info.content = [*info.content, *left], theirs.content
+        else:
+            names = left
+            kept = theirs.content or content_of(former.path, left)
+            info.content |= {name: kept[name] for name in left}
+            info.content = {name: info.content[name] for name in sorted(info.content)}
+        for name in (f"{name}.parquet" for name in names):
+            (self.folder / name).unlink(missing_ok=True)
+            link_or_copy(former.path / name, self.folder / name)
+            info.sha256[name] = theirs.sha256[name]
+        info.sha256 = dict(sorted(info.sha256.items()))
+        info.signals = theirs.signals
+
     def _close_quietly(self) -> None:
-        for writer in self._writers.values():
+        for writer in (*self._writers.values(), self._as_written):
             with suppress(OSError, pa.ArrowException):  # only the first error is shown
                 writer.close()
 
@@ -349,6 +379,19 @@ class PoolWriter:
             self._retired.rename(self.path)
         self._lock.close()
         remove_empty(self._made)
+
+
+def group_answers(
+    problem: ProblemRecord, traces: Sequence[TraceRecord], corrections: Sequence[Correction]
+) -> Classes:
+    """Group and grade the answers of a problem, given its traces in order of their ids."""
+    grouped = classify(
+        problem.gold_answer,
+        problem.answer_kind,
+        [trace.answer for trace in traces],
+        [answer for trace in traces for answer in trace.probe_answers or ()],
+    )
+    return corrected(grouped, problem.gold_answer, corrections)
 
 
 def described(info: PoolInfo) -> str:

@@ -70,16 +70,7 @@ class Table:
 
     def text(self, terminal: bool = False) -> str:
         """Draw the table, in plain text or for a terminal; it ends with a newline."""
-        self.grid.box = box.SIMPLE_HEAD if terminal else ASCII
-        console = Console(
-            width=sys.maxsize,  # columns have their own
-            height=1,  # else a dumb terminal's width counts
-            force_terminal=terminal,
-            color_system="standard" if terminal else None,
-        )
-        with console.capture() as drawn:
-            console.print(self.grid)
-        return re.sub(" +$", "", drawn.get(), flags=re.M)
+        return _drawn(self.grid, terminal, sys.maxsize)  # columns have their own width
 
 
 def fit(
@@ -113,7 +104,7 @@ def fit(
         elif any(each.header == measure for each in columns):
             columns = [each for each in columns if each.header != measure]
             left_out.append(measure)
-    grid = RichTable(show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    grid = _grid()
     for each, now in zip(columns, _widths(columns, width), strict=True):
         grid.add_column(
             Text(each.header), justify="right" if each.right else "left", width=now, overflow="fold"
@@ -141,6 +132,23 @@ def _total(widths: Iterable[int]) -> int:
     return sum(each + len(GAP) for each in widths) - len(GAP)
 
 
+def _grid() -> RichTable:
+    return RichTable(show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+
+
+def _drawn(grid: RichTable, terminal: bool, width: int) -> str:
+    grid.box = box.SIMPLE_HEAD if terminal else ASCII
+    console = Console(
+        width=width,
+        height=1,  # else a dumb terminal's width counts
+        force_terminal=terminal,
+        color_system="standard" if terminal else None,
+    )
+    with console.capture() as drawn:
+        console.print(grid)
+    return re.sub(" +$", "", drawn.get(), flags=re.M)
+
+
 def aligned(headers: Row, rows: Sequence[Row], right: Sequence[bool] = ()) -> str:
     """Format `headers` and `rows` as plain text of any width; it ends with a newline."""
     return fit(headers, rows, right).text()
@@ -165,6 +173,21 @@ def draw_table(
     table = fit(headers, rows, right, line_width(), give_up)
     click.echo(table.text(terminal=sys.stdout.isatty()), nl=False)
     return table
+
+
+def print_rich(headers: Row, rows: Sequence[Sequence[Text]], right: Sequence[bool]) -> None:
+    """Print a table of styled texts that may have several lines, wrapped to the line's width."""
+    grid = _grid()
+    for header, flush in zip(headers, right, strict=True):
+        grid.add_column(
+            Text(header),
+            justify="right" if flush else "left",
+            no_wrap=header != headers[-1],
+            overflow="fold",
+        )
+    for row in rows:
+        grid.add_row(*row)
+    click.echo(_drawn(grid, sys.stdout.isatty(), min(120, max(60, line_width()))), nl=False)
 
 
 def print_left_out(tables: Sequence[Table]) -> None:

@@ -9,6 +9,8 @@ from simulator.commands.lazy import SETTINGS, LazyGroup
 COMMANDS = {
     "list": ("simulator.commands.data.listing:list_pools", "List the pools on this machine."),
     "show": ("simulator.commands.data.show:show", "Describe one pool."),
+    "answers": ("simulator.commands.data.answers:answers", "Show how answers are grouped."),
+    "regrade": ("simulator.commands.data.regrade:regrade", "Find and grade answers anew."),
     "pull": ("simulator.commands.data.pull:pull", "Download and import a known public source."),
     "sample": ("simulator.commands.data.sample:sample", "Generate pools to try things out with."),
     "sql": ("simulator.commands.data.sql:sql", "Query pools, runs and submissions."),

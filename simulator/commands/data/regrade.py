@@ -1,0 +1,168 @@
+"""`data regrade`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from simulator import completion
+from simulator.answers.equivalence import ANSWER_KINDS
+from simulator.api.progress import progress_bar
+from simulator.commands.options import cache_option, json_option, print_json
+
+if TYPE_CHECKING:
+    from simulator.pools.regrading import RegradeReport
+
+SHOWN_CHANGES = 10
+"""Maximum number of printed traces whose answer or verdict has changed; --json prints all."""
+
+
+@click.command(
+    epilog="\b\nExamples:\n  deepprune-sim data regrade mine/qwen3-8b/aime24 --dry-run\n"
+    "  deepprune-sim data regrade mine/qwen3-8b/aime24 --corrections corrections.toml"
+)
+@click.argument("pool", shell_complete=completion.pools)
+@click.option(
+    "--answer-kind",
+    type=click.Choice(ANSWER_KINDS),
+    help="Way to compare answers. [default: the pool's]",
+)
+@click.option(
+    "--corrections",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TOML file of verdicts by hand, which are added to those in the pool.",
+)
+@click.option(
+    "--no-corrections",
+    is_flag=True,
+    help="Drop the corrections in the pool, before those in a file are added.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@cache_option
+@json_option
+def regrade(
+    pool: str,
+    answer_kind: str | None,
+    corrections: Path | None,
+    no_corrections: bool,
+    dry_run: bool,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Find and grade the answers of a pool anew, without its source files.
+
+    POOL is a name, or a glob that matches one pool. Where it has texts, answers are found in them
+    as in an import; elsewhere the stored answers are grouped and graded again. Corrections in the
+    pool are applied again. The pool is replaced when the new one is complete.
+
+    The file of corrections has verdicts on answers, each with a reason:
+
+    \b
+      [[corrections]]
+      problem = "27"
+      answer = '7:2'
+      verdict = "same-as"     # or "right", "wrong", "not-same-as"
+      other = '3.5'           # with same-as and not-same-as
+      reason = "the ratio that the question asks for"
+    """  # noqa: D301  (\b keeps click from wrapping)
+    from simulator.answers.corrections import read_corrections
+    from simulator.commands.data.show import one_pool
+    from simulator.commands.import_ import warn_unanswered
+    from simulator.pools.regrading import RegradeOptions
+    from simulator.pools.regrading import regrade as regrade_pool
+
+    folder = one_pool(cache, pool)
+    added = [] if corrections is None else read_corrections(corrections)
+    with progress_bar(pool) as progress:
+        report = regrade_pool(
+            folder,
+            RegradeOptions(
+                answer_kind=answer_kind,
+                corrections=added,
+                drop_corrections=no_corrections,
+                dry_run=dry_run,
+                progress=progress,
+            ),
+        )
+    if report.after is not None:
+        warn_unanswered(report.name, report.after)
+    if as_json:
+        print_json(_described(report))
+    else:
+        _print_report(report)
+
+
+def _described(report: RegradeReport) -> dict[str, Any]:
+    return asdict(report) | {
+        "changed_answers": report.answers,
+        "changed_verdicts": report.verdicts,
+    }
+
+
+def _print_report(report: RegradeReport) -> None:
+    from simulator.commands.import_ import about_answers, shortened
+    from simulator.report.tables import print_fields, print_table
+
+    before, after = report.before, report.after
+    fields = [
+        ("pool", report.name),
+        ("answers", f"{report.answers:,} of {report.traces:,} traces have another one"),
+        ("verdicts", f"{report.verdicts:,} changed"),
+        ("groups", f"changed on {len(report.regrouped):,} problems{_some(report.regrouped)}"),
+    ]
+    if report.kinds:
+        fields.append(("kind", f"changed on {len(report.kinds):,} problems"))
+    if report.corrections or report.dropped_corrections:
+        dropped = f", {report.dropped_corrections} dropped first" * bool(report.dropped_corrections)
+        fields.append(("corrections", f"{len(report.corrections)}{dropped}"))
+    print_fields(fields)
+    if report.changes:
+        click.echo()
+        verdict = {True: "right", False: "wrong"}
+        rows = [
+            [
+                each.problem_id,
+                str(each.trace_id),
+                shortened(each.answer),
+                shortened(each.new_answer),
+                verdict[each.right],
+                verdict[each.new_right],
+            ]
+            for each in report.changes[:SHOWN_CHANGES]
+        ]
+        headers = ["problem", "trace", "answer", "answer now", "was", "is now"]
+        print_table(headers, rows, give_up=["trace"])
+        if len(report.changes) > SHOWN_CHANGES:
+            more = len(report.changes) - SHOWN_CHANGES
+            click.echo(f"… and {more:,} more; --json prints all")
+        click.echo()
+    if after is None:
+        click.echo("Nothing was written (--dry-run).")
+        return
+    old = dict(about_answers(before))
+    fields = [
+        (label, text if old.get(label) in (text, None) else f"{text}, was {old[label]}")
+        for label, text in about_answers(after)
+    ]
+    same = report.fingerprint == report.new_fingerprint
+    print_fields(
+        [
+            *fields,
+            (
+                "fingerprint",
+                f"{report.fingerprint} (unchanged)"
+                if same
+                else f"{report.new_fingerprint}; runs on the former pool are not comparable",
+            ),
+        ]
+    )
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    if not names:
+        return ""
+    return f": {', '.join(names[:most])}{', …' if len(names) > most else ''}"
