@@ -209,6 +209,13 @@ def stop_rules(run: Path) -> list[dict[str, Any]]:
     return rules
 
 
+def unanswered(run: Path) -> dict[str, float]:
+    """Read from `run.json` the share of each pool's traces that have no answer."""
+    recorded = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    shares: dict[str, float] = recorded.get("no_answer", {})  # runs of before have none
+    return shares
+
+
 def note_idle_rules(runs: Sequence[Path], summary: dict[str, Any]) -> None:
     """Print a note for each stop rule that never halted a trace in one of the runs, by pool.
 

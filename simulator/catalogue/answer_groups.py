@@ -20,10 +20,10 @@ class AnswerGroup:
     """The traces of a problem whose answers mean the same; `right` if that is the gold answer.
 
     `answer` is the most frequent spelling and `spellings` counts the traces of each, the most
-    frequent first. `like` says in which way a wrong answer looks like the gold answer. `probes` is
-    the number of probes with this answer, None in a pool without. `corrections` are verdicts by
-    hand on it, with their reasons. `trace_id` is an example and `example` the text around its
-    answer, None in a pool without text.
+    frequent first. `like` says in which way a wrong answer looks like the gold answer, unless it
+    was judged by hand. `probes` is the number of probes with this answer, None in a pool without.
+    `corrections` are verdicts by hand on it, with their reasons. `trace_id` is an example and
+    `example` the text around its answer, None in a pool without text.
     """
 
     answer: str
@@ -98,15 +98,16 @@ def answer_groups(pool: Pool, problem: StoredProblem, *, examples: bool = False)
         answer = next(iter(spellings))
         right = bool(problem.class_correct[number])
         example = spelled.index(answer) if count else None
+        judged = tuple(line for text in spellings for line in by_hand.get(text, ()))
         groups.append(
             AnswerGroup(
                 answer=answer,
                 right=right,
                 traces=count.total(),
                 spellings=spellings,
-                like=None if right else _like(problem.gold_answer, spellings),
+                like=None if right or judged else _like(problem.gold_answer, spellings),
                 probes=None if probes is None else int(probes[number]),
-                corrections=tuple(line for text in spellings for line in by_hand.get(text, ())),
+                corrections=judged,
                 trace_id=None if example is None else int(problem.trace_ids[example]),
                 example=None
                 if example is None or texts is None

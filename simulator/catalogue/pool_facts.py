@@ -16,8 +16,8 @@ class ProblemFacts:
     """Facts about one problem.
 
     Of the `pairs` of traces that both have an answer, `same_pairs` have the same one.
-    `consensus_correct` is True if the plurality answer of all traces is correct. A tie goes to the
-    class of the trace with the lowest id; a problem without any answer is wrong.
+    `consensus` is the chance that a vote of all traces is correct: answers that tie for the most
+    votes win equally often, as in cons@N over all orders. Without any answer, it is 0.
     """
 
     problem_id: str
@@ -27,9 +27,14 @@ class ProblemFacts:
     correct: int
     no_answer: int
     distinct_answers: int
-    consensus_correct: bool
+    consensus: float
     same_pairs: int
     pairs: int
+
+    @property
+    def vote(self) -> str:
+        """Result of the vote in a word or two."""
+        return {1.0: "right", 0.0: "wrong"}.get(self.consensus, f"tie, {self.consensus:.0%}")
 
     @property
     def redundancy(self) -> float | None:
@@ -67,13 +72,13 @@ class PoolFacts:
     @property
     def consensus(self) -> Estimate:
         """Accuracy of cons@all with its 95% interval over problems."""
-        votes = [float(each.consensus_correct) for each in self.problems]
+        votes = [each.consensus for each in self.problems]
         return bootstrap(len(self.problems)).mean(votes)
 
     @property
     def consensus_accuracy(self) -> float:
         """Accuracy of cons@all: a majority vote over all stored traces of each problem."""
-        return sum(each.consensus_correct for each in self.problems) / len(self.problems)
+        return sum(each.consensus for each in self.problems) / len(self.problems)
 
     @property
     def redundancy(self) -> float | None:
@@ -130,13 +135,14 @@ def pool_facts(catalogue: Catalogue, pool: str) -> PoolFacts:
         """
         WITH mine AS (SELECT * FROM traces WHERE pool = $1),
         classes AS (
-            SELECT problem_id, count(*) AS votes, min(trace_id) AS seen, bool_or(correct) AS correct
+            SELECT problem_id, count(*) AS votes, bool_or(correct) AS correct,
+                max(count(*)) OVER (PARTITION BY problem_id) AS most
             FROM mine WHERE answer_class >= 0 GROUP BY problem_id, answer_class
         ),
         votes AS (
             SELECT problem_id,
                 count(*) AS distinct_answers,
-                first(correct ORDER BY votes DESC, seen) AS consensus_correct,
+                avg(correct::DOUBLE) FILTER (votes = most) AS consensus,
                 sum(votes * (votes - 1) // 2)::BIGINT AS same_pairs
             FROM classes GROUP BY problem_id
         ),
@@ -148,7 +154,7 @@ def pool_facts(catalogue: Catalogue, pool: str) -> PoolFacts:
         )
         SELECT problem_id, gold_answer, traces, tokens, correct, no_answer,
             coalesce(distinct_answers, 0) AS distinct_answers,
-            coalesce(consensus_correct, false) AS consensus_correct,
+            coalesce(consensus, 0.0) AS consensus,
             coalesce(same_pairs, 0) AS same_pairs,
             (traces - no_answer) * (traces - no_answer - 1) // 2 AS pairs
         FROM counts

@@ -145,7 +145,13 @@ def run(
     POLICY is a built-in method (see `deepprune-sim methods`), a file with one policy class, or
     file.py@Class.
     """
-    from simulator.api.plan import can_be_resumed, note_idle_rules, plan_runs, stop_rules
+    from simulator.api.plan import (
+        can_be_resumed,
+        note_idle_rules,
+        plan_runs,
+        stop_rules,
+        unanswered,
+    )
     from simulator.errors import TimedOut, interrupted
     from simulator.runs.sweep import parse_grid
 
@@ -186,8 +192,9 @@ def run(
         return
     (summary,) = summaries
     if as_json:
-        print_json({"run": str(folder), "stop_rules": stop_rules(folder)} | summary)
+        about = {"stop_rules": stop_rules(folder), "no_answer": unanswered(folder)}
+        print_json({"run": str(folder)} | about | summary)
         return
-    print_summary(summary)
+    print_summary(summary, unanswered(folder))
     note_idle_rules([folder], summary)
     click.echo(f"run: {folder}")

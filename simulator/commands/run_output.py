@@ -8,13 +8,16 @@ from typing import Any
 import click
 
 
-def print_summary(summary: dict[str, Any]) -> None:
-    """Print the metrics of a run on standard output, one table for each pool."""
+def print_summary(summary: dict[str, Any], unanswered: Mapping[str, float]) -> None:
+    """Print the metrics of a run on standard output, one table for each pool.
+
+    `unanswered` is the share of traces without an answer by pool.
+    """
     from simulator.report.tables import print_table
 
     for entry in summary["pools"]:
         metrics = entry["metrics"]
-        print_heading(entry)
+        print_heading(entry, unanswered)
         against = f"against {entry['baseline']}"
         rows = [
             shown("accuracy, %", metrics["accuracy"], 100, "{:.1f}"),
@@ -64,12 +67,16 @@ def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def print_heading(entry: dict[str, Any]) -> None:
-    """Print the heading of a pool's table."""
+def print_heading(entry: dict[str, Any], unanswered: Mapping[str, float]) -> None:
+    """Print the heading of a pool's table, with the share without an answer if it is large."""
+    from simulator.pools.summary import MANY
+
+    share = unanswered.get(entry["pool"], 0.0)
+    silent = f", {share:.1%} of traces without an answer" if share > MANY else ""
     synthetic = " (synthetic)" if entry["synthetic"] else ""
     click.echo(
         f"{entry['pool']}{synthetic}: {_count(entry['problems'], 'problem')}, N={entry['budget']}, "
-        f"token counts {entry['token_accuracy']}"
+        f"token counts {entry['token_accuracy']}{silent}"
     )
 
 

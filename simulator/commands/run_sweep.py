@@ -22,7 +22,7 @@ def show_sweep(
     sweep: Sweep, folder: Path, summaries: Sequence[dict[str, Any]], as_json: bool
 ) -> None:
     """Plot and print the finished sweep in `folder`."""
-    from simulator.api.plan import note_idle_rules, stop_rules
+    from simulator.api.plan import note_idle_rules, stop_rules, unanswered
     from simulator.commands.report import write_whole
     from simulator.report.comparison import compare
     from simulator.report.plot import plot
@@ -33,7 +33,7 @@ def show_sweep(
     write_whole(folder / PLOT, plot(comparison, "png"))
     if as_json:
         entries = [
-            {"run": str(run), "stop_rules": stop_rules(run)} | summary
+            {"run": str(run), "stop_rules": stop_rules(run), "no_answer": unanswered(run)} | summary
             for run, summary in zip(runs, summaries, strict=True)
         ]
         print_json({"sweep": str(folder), "plot": str(folder / PLOT), "runs": entries})
@@ -43,7 +43,7 @@ def show_sweep(
         for row in comparison.rows
         if not row.result.unranked
     }
-    print_sweep(sweep, runs, summaries, front)
+    print_sweep(sweep, runs, summaries, front, unanswered(runs[0]))
     note_idle_rules(runs, summaries[0])
     click.echo(f"sweep: {folder} ({len(runs)} runs, {PLOT})")
 
@@ -53,18 +53,20 @@ def print_sweep(
     runs: Sequence[Path],
     summaries: Sequence[dict[str, Any]],
     front: Mapping[tuple[Path, str], bool],
+    unanswered: Mapping[str, float],
 ) -> None:
     """Print a table for each pool on standard output, with a row for each setting in grid order.
 
     Tokens from ten thousand on are in thousands, with at least three significant digits. Their cost
     with probes and judge is shown if some setting uses them.
 
-    `front` maps a run and a pool to True if the run is on the pool's Pareto front.
+    `front` maps a run and a pool to True if the run is on the pool's Pareto front. `unanswered` is
+    the share of traces without an answer by pool.
     """
     from simulator.report.tables import FOLD, print_table
 
     for number, entry in enumerate(summaries[0]["pools"]):
-        print_heading(entry)
+        print_heading(entry, unanswered)
         against = f"against {entry['baseline']}, points"
         headers = [*sweep.names, "accuracy, % [95%]", against]
         unit, scale, form = "", 1.0, "{:,.0f}"

@@ -124,8 +124,8 @@ class PoolInfo:
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
     None if they are not known. `corrections` are applied to the answers
-    (`simulator.answers.corrections`), and `regraded` has an entry for each time that they were
-    found and graded anew (`simulator.pools.regrading`).
+    (`simulator.answers.corrections`), and `regraded` has an entry for each time that finding and
+    grading them anew changed something (`simulator.pools.regrading`).
     """
 
     dataset: str
@@ -331,6 +331,15 @@ class StoredProblem:
     def fresh(self) -> StoredProblem:
         """Return a copy of the problem with nothing read or cached yet."""
         return replace(self, prepared={})
+
+    def classes_by_spelling(self) -> dict[str, int]:
+        """Return the class of each answer as it is written, those of probes by their class's text.
+
+        Corrections by hand can put an answer into another class than its meaning would.
+        """
+        rows = self.pool.trace_rows(self)
+        of_traces = {row["answer"]: row["answer_class"] for row in rows if row["answer"]}
+        return {text: number for number, text in enumerate(self.class_texts)} | of_traces
 
     @cached_property
     def probes(self) -> Probes:

@@ -134,15 +134,16 @@ def regrade(folder: Path, options: RegradeOptions) -> RegradeReport:
         report = _compared(former, info, options, writer)
         if not writer.answered:
             raise UserError(f"{found.name}: no trace would have an answer; the pool is unchanged")
-        info.regraded.append(
-            {
-                "version": version("deepprune-sim"),
-                **({"answer_kind": options.answer_kind} if options.answer_kind else {}),
-                "answers": report.answers,
-                "verdicts": report.verdicts,
-                "regrouped": len(report.regrouped),
-            }
-        )
+        if report.changes or report.regrouped or report.kinds:
+            info.regraded.append(
+                {
+                    "version": version("deepprune-sim"),
+                    **({"answer_kind": options.answer_kind} if options.answer_kind else {}),
+                    "answers": report.answers,
+                    "verdicts": report.verdicts,
+                    "regrouped": len(report.regrouped),
+                }
+            )
     report.new_fingerprint = info.fingerprint
     report.after = summarise_answers(Pool(folder))
     return report

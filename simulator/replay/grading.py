@@ -44,8 +44,9 @@ class Grader:
     def _grade_text(self, answer: str) -> GradedAnswer:
         problem = self._problem
         kind = problem.answer_kind
-        if answer in problem.class_texts:
-            same = problem.class_texts.index(answer)
+        spellings = problem.cached("spellings", problem.classes_by_spelling)
+        if answer in spellings:
+            same = spellings[answer]
         else:
             matches = (i for i, t in enumerate(problem.class_texts) if equivalent(kind, t, answer))
             same = next(matches, NO_ANSWER)

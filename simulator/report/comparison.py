@@ -12,6 +12,7 @@ from itertools import groupby, pairwise
 from statistics import fmean
 
 from simulator.errors import UserError
+from simulator.pools.summary import MANY
 from simulator.report.common_pools import common_pools
 from simulator.report.labels import method_labels, pool_labels, without_copies
 from simulator.report.paired import (
@@ -392,6 +393,10 @@ def _notes(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> 
         notes.append("A pool of one problem has no intervals.")
     accuracies = {result.token_accuracy for result in results}
     notes += [note for kind, note in MARK_NOTES.items() if kind in accuracies]
+    silent = {row.pool: row.result.no_answer for row in rows if (row.result.no_answer or 0) > MANY}
+    if silent:
+        listed = ", ".join(f"{share:.1%} on {pool}" for pool, share in silent.items())
+        notes.append(f"Many traces have no answer and vote for nothing: {listed}.")
     if any(result.unranked for result in results):
         notes.append("Unranked methods use ground truth; they are not on the front.")
     if any(result.synthetic for result in results):

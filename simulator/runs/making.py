@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import TimedOut, UserError
+from simulator.pools.summary import unanswered_share
 from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, summary
 from simulator.runs.parts import Making, Progress, merge, replay_missing, tasks_of
 from simulator.runs.spec import RunSpec
@@ -130,7 +131,8 @@ def making(folder: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[
 def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
     """Merge the complete parts of a run and rename its folder; return its summary.
 
-    `run.json` also lists how often each kind of stop rule halted a trace of each pool.
+    `run.json` also lists how often each kind of stop rule halted a trace of each pool, and the
+    share of each pool's traces that have no answer.
     """
     partial = partial_folder(folder)
     totals = merge(partial, tasks_of(spec))
@@ -152,7 +154,11 @@ def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> di
         for index, pool in enumerate(spec.pools)
         for rule, halts in sorted(totals[index].rule_halts.items())
     ]
-    write_json(partial / RUN_FILE, {**spec.identity, "stop_rules": rules, **provenance})
+    silent = {pool.name: unanswered_share(pool) for pool in spec.pools}
+    write_json(
+        partial / RUN_FILE,
+        {**spec.identity, "stop_rules": rules, "no_answer": silent, **provenance},
+    )
     shutil.rmtree(partial / "parts")
     name_folder(folder)
     return made

@@ -32,7 +32,8 @@ class RunResult:
     tried on these problems in the run's sweep; None for a run made alone. `probe_parts` are the
     tokens of a probe's suffix and answer, and `probe_source` their origin, one of
     `simulator.pools.probe_cost.SOURCES`, None in a pool without probes; `judge` is the name of a
-    judge with a model, None without one.
+    judge with a model, None without one. `no_answer` is the share of the pool's traces that have no
+    answer, None in a run of an older version.
     """
 
     run: str
@@ -61,6 +62,7 @@ class RunResult:
     probe_parts: tuple[int, int] = (0, 0)
     judge: str | None = None
     probe_source: str | None = None
+    no_answer: float | None = None
 
     @property
     def probe_cost(self) -> str | None:
@@ -132,6 +134,7 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 probe_parts=_probe_parts(recorded),
                 judge=_judge(run),
                 probe_source=_probe_source(recorded),
+                no_answer=_no_answer(run, name),
             )
         )
     if not results:
@@ -207,6 +210,13 @@ def _probe_source(pool: JsonObject | None) -> str | None:
     if pool is None or pool.fields.get("probe_cost") is None:
         return None
     return pool.object("probe_cost").get("source", str)
+
+
+def _no_answer(run: JsonObject, pool: str) -> float | None:
+    """Return the share of a pool's traces that have no answer, if the run tells it."""
+    if run.fields.get("no_answer") is None:
+        return None
+    return run.object("no_answer").optional(pool, float, 0, 1)
 
 
 def _judge(run: JsonObject) -> str | None:

@@ -102,8 +102,9 @@ def test_facts_of_the_pool_that_was_worked_out_by_hand(cache: Path) -> None:
         facts = pool_facts(catalogue, NAME)
     first, second = facts.problems
     assert facts.pass_at_1 == (3 / 4 + 2 / 4) / 2
-    assert (first.consensus_correct, second.consensus_correct) == (True, False)
-    assert facts.consensus_accuracy == 0.5
+    assert (first.consensus, second.consensus) == (1.0, 0.5)  # A and B tie
+    assert (first.vote, second.vote) == ("right", "tie, 50%")
+    assert facts.consensus_accuracy == 0.75
     assert (first.same_pairs, first.pairs) == (3, 3)
     assert (second.same_pairs, second.pairs) == (2, 6)
     assert facts.redundancy == 5 / 9
@@ -129,15 +130,15 @@ def test_pass_at_k_of_the_pool_that_was_worked_out_by_hand(cache: Path) -> None:
     assert chances[4] == Estimate(1.0, 1.0, 1.0)
     shown = json.loads(invoke(cache, "show", NAME, "--json"))["facts"]
     assert shown["pass_at_k"]["1"] == {"value": 0.625, "low": 0.5, "high": 0.75}
-    assert shown["consensus"] == {"value": 0.5, "low": 0.0, "high": 1.0}
+    assert shown["consensus"] == {"value": 0.75, "low": 0.5, "high": 1.0}
     text = invoke(cache, "show", NAME)
     assert "pass@2          91.67% [83.33, 100.00]" in text
-    assert "cons@all        50.00% [0.00, 100.00] (every stored trace votes)" in text
+    assert "cons@all        75.00% [50.00, 100.00] (every stored trace votes)" in text
 
 
 def test_pass_at_k_goes_as_far_as_the_problem_with_the_fewest_traces() -> None:
     def problem(traces: int, correct: int) -> ProblemFacts:
-        return ProblemFacts("p", "7", traces, 1, correct, 0, 1, True, 0, 0)
+        return ProblemFacts("p", "7", traces, 1, correct, 0, 1, 1.0, 0, 0)
 
     uneven = PoolFacts([problem(7, 7), problem(11, 0)], [], {})
     assert [*uneven.pass_at_k] == [1, 2, 4, 7]
@@ -248,7 +249,7 @@ def test_lists_fit_the_line_and_numbers_stay_whole(
         lines = [line for line in text.splitlines() if str(cache) not in line]
         assert max(map(len, lines)) <= columns
     assert re.search(rf"^{NAME} +2 +8 +0\.001 ", listed, re.M)
-    assert re.search(r"^p2 +B +4 +50\.00% +wrong +2 +0 +0\.3333 +25$", shown, re.M)
+    assert re.search(r"^p2 +B +4 +50\.00% +tie, 50% +2 +0 +0\.3333 +25$", shown, re.M)
 
 
 def test_sql_json_is_valid_whatever_the_types(cache: Path) -> None:

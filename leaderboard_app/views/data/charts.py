@@ -183,7 +183,7 @@ def answers_in_words(answers: PoolAnswers) -> str:
     problems = answers.facts.problems
     always = sum(each.correct == each.traces for each in problems)
     never = sum(each.correct == 0 for each in problems)
-    voted = sum(each.consensus_correct for each in problems)
+    voted = sum(each.consensus == 1 for each in problems)
     return (
         f"Of {len(problems):,} problems, all traces are right on {always:,} and none on {never:,}; "
         f"the most common answer is right on {voted:,}. Bars from the bottom: right, most common "

@@ -187,8 +187,8 @@ def problems_table(answers: PoolAnswers) -> Table:
         Column(
             "vote",
             "Vote of all",
-            help="Result of majority voting over all stored traces; ties go to the trace with the "
-            "lowest number.",
+            help="Result of majority voting over all stored traces; of answers that tie, each wins "
+            "equally often.",
             numeric=False,
         ),
         Column("commonest", "Most common answer", numeric=False),
@@ -201,7 +201,6 @@ def problems_table(answers: PoolAnswers) -> Table:
     rows = []
     for each in answers.facts.problems:
         votes = answers.votes[each.problem_id]
-        vote = "right" if each.consensus_correct else "wrong"
         first = votes.answers[0] if votes.answers else None
         rows.append(
             (
@@ -209,7 +208,7 @@ def problems_table(answers: PoolAnswers) -> Table:
                 Cell(each.gold_answer, each.gold_answer),
                 Cell(f"{each.traces:,}", each.traces),
                 _percent(each.correct / each.traces),
-                Cell(vote, vote),
+                Cell(each.vote, each.vote),
                 Cell(first or "", first, "" if first else "No trace has an answer"),
                 _percent(votes.votes[0] / each.traces) if votes.votes else Cell(),
                 Cell(str(each.distinct_answers), each.distinct_answers),

@@ -11,6 +11,7 @@ from simulator.commands.options import (
     cache_option,
     file_size,
     json_option,
+    percent,
     print_json,
 )
 from simulator.pools.folders import cache_folder, unfinished_pools
@@ -24,13 +25,18 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
     """List the pools on this machine.
 
     Lengths are in tokens. Token accuracy is exact (the position of every token is known), total
-    (only lengths are known) or estimated. Pools that cannot be read are listed below.
+    (only lengths are known) or estimated. The share of traces without an answer is shown where it
+    is above 10%. Pools that cannot be read are listed below.
     """
     from simulator.catalogue.views import connect
 
     folder = cache_folder(cache)
     with connect(folder) as catalogue:
-        pools = catalogue.rows("FROM pools ORDER BY name")
+        pools = catalogue.rows(
+            "SELECT pools.*, no_answer FROM pools LEFT JOIN (SELECT pool AS name, "
+            "avg((answer_class < 0)::DOUBLE) AS no_answer FROM traces GROUP BY 1) USING (name) "
+            "ORDER BY name"
+        )
         broken = catalogue.broken
     unfinished = unfinished_pools(folder)
     if as_json:
@@ -68,8 +74,10 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
 
 
 def _print_pools(pools: list[dict[str, Any]]) -> None:
+    from simulator.pools.summary import MANY
     from simulator.report.tables import print_table
 
+    silent = any((pool["no_answer"] or 0) > MANY for pool in pools)
     headers = [
         "pool",
         "problems",
@@ -77,6 +85,7 @@ def _print_pools(pools: list[dict[str, Any]]) -> None:
         "tokens, 10^6",
         "mean length",
         "token accuracy",
+        *["no answer"] * silent,
         "signals",
         "size",
     ]
@@ -88,12 +97,13 @@ def _print_pools(pools: list[dict[str, Any]]) -> None:
             f"{pool['tokens'] / 1e6:,.3f}",
             f"{pool['tokens'] / max(1, pool['traces']):,.0f}",
             pool["token_accuracy"],
+            *[percent(pool["no_answer"] or 0.0)] * silent,
             ", ".join(pool["signals"]) or "-",
             file_size(pool["bytes"]),
         ]
         for pool in pools
     ]
-    right = [False, True, True, True, True, False, False, True]
+    right = [False, True, True, True, True, False, *[True] * silent, False, True]
     print_table(headers, rows, right, give_up=["size", "mean length"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from simulator.pools.regrading import RegradeReport
 
 SHOWN_CHANGES = 10
-"""Maximum number of printed traces whose answer or verdict has changed; --json prints all."""
+"""Maximum number of printed changes of answers and verdicts; --json prints all."""
 
 
 @click.command(
@@ -104,8 +105,8 @@ def _described(report: RegradeReport) -> dict[str, Any]:
 
 
 def _print_report(report: RegradeReport) -> None:
-    from simulator.commands.import_ import about_answers, shortened
-    from simulator.report.tables import print_fields, print_table
+    from simulator.commands.import_ import about_answers
+    from simulator.report.tables import print_fields
 
     before, after = report.before, report.after
     fields = [
@@ -122,30 +123,14 @@ def _print_report(report: RegradeReport) -> None:
     print_fields(fields)
     if report.changes:
         click.echo()
-        verdict = {True: "right", False: "wrong"}
-        rows = [
-            [
-                each.problem_id,
-                str(each.trace_id),
-                shortened(each.answer),
-                shortened(each.new_answer),
-                verdict[each.right],
-                verdict[each.new_right],
-            ]
-            for each in report.changes[:SHOWN_CHANGES]
-        ]
-        headers = ["problem", "trace", "answer", "answer now", "was", "is now"]
-        print_table(headers, rows, give_up=["trace"])
-        if len(report.changes) > SHOWN_CHANGES:
-            more = len(report.changes) - SHOWN_CHANGES
-            click.echo(f"… and {more:,} more; --json prints all")
+        _print_changes(report)
         click.echo()
     if after is None:
         click.echo("Nothing was written (--dry-run).")
         return
     old = dict(about_answers(before))
     fields = [
-        (label, text if old.get(label) in (text, None) else f"{text}, was {old[label]}")
+        (label, text if old.get(label) in (text, None) else f"{text}; was {_short(old[label])}")
         for label, text in about_answers(after)
     ]
     same = report.fingerprint == report.new_fingerprint
@@ -160,6 +145,37 @@ def _print_report(report: RegradeReport) -> None:
             ),
         ]
     )
+
+
+def _short(text: str) -> str:
+    return text.partition(" (a vote")[0]
+
+
+def _print_changes(report: RegradeReport) -> None:
+    """Print the changes of traces, equal ones on one line, the most frequent first."""
+    from simulator.commands.import_ import shortened
+    from simulator.report.tables import print_table
+
+    counts = Counter(
+        (each.problem_id, each.answer, each.new_answer, each.right, each.new_right)
+        for each in report.changes
+    )
+    verdict = {True: "right", False: "wrong"}
+    rows = [
+        [
+            problem,
+            str(count),
+            shortened(answer) or "(none)",
+            shortened(new_answer) or "(none)",
+            verdict[right],
+            verdict[new_right],
+        ]
+        for (problem, answer, new_answer, right, new_right), count in counts.most_common()
+    ]
+    headers = ["problem", "traces", "answer", "answer now", "was", "is now"]
+    print_table(headers, rows[:SHOWN_CHANGES], [False, True])
+    if len(rows) > SHOWN_CHANGES:
+        click.echo(f"… and {len(rows) - SHOWN_CHANGES:,} more lines; --json has every trace")
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,8 @@ def show(pool: str, cache: Path | None, as_json: bool) -> None:
 
     pass@k is the chance that at least one of k randomly drawn traces is correct (unbiased
     estimator), averaged over problems, with a 95% interval. pass@1 is the share of correct traces.
-    cons@all is the accuracy of a majority vote over all stored traces. Redundancy is the share of
+    cons@all is the accuracy of a majority vote over all stored traces, in which answers that tie
+    win equally often. Redundancy is the share of
     pairs of traces of the same problem with the same answer, without traces that have no answer;
     it is given for each problem and for all pairs together. Judge scores are the stored scores of
     the pool's pairs.
@@ -86,10 +88,12 @@ def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]
     leave_out = {"dataset", "model", "benchmark", "sha256", "content", "format", "importer_version"}
     fields = []
     for key, value in description.items():
-        if key in leave_out or value is None or value == []:
+        if key in leave_out or value in (None, [], {}):
             continue
         text = ", ".join(value) if key == "signals" else value
-        if key in ("problems", "traces", "tokens"):
+        if key in _DESCRIBED:
+            text = _DESCRIBED[key](value)
+        elif key in ("problems", "traces", "tokens"):
             text = f"{value:,}"
         elif key == "probe_cost":
             text = f"{value['suffix']}+{value['answer']} tokens"
@@ -109,6 +113,22 @@ def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]
         count = f"{each['pairs']:,} of {each['all_pairs']:,} pairs"
         fields.append(("judge scores", f"{each['judge']}: {count}{unranked}"))
     print_fields(fields)
+
+
+_DESCRIBED: dict[str, Callable[[Any], list[str]]] = {
+    "answer_forms": lambda forms: [", ".join(f"{form} {n:,}" for form, n in forms.items())],
+    "corrections": lambda found: [
+        f"problem {each['problem']}: {each['answer']} {each['verdict']}"
+        f"{' ' + each['other'] if 'other' in each else ''} ({each['reason']})"
+        for each in found
+    ],
+    "regraded": lambda found: [
+        f"by version {each.get('version')}: {each.get('answers')} answers and "
+        f"{each.get('verdicts')} verdicts of traces changed"
+        for each in found
+    ],
+}
+"""Texts for fields of `pool.json` that hold objects."""
 
 
 def _print_facts(facts: PoolFacts) -> None:
@@ -142,7 +162,7 @@ def _print_facts(facts: PoolFacts) -> None:
             each.gold_answer,
             str(each.traces),
             percent(each.correct / each.traces),
-            "right" if each.consensus_correct else "wrong",
+            each.vote,
             str(each.distinct_answers),
             str(each.no_answer),
             share(each.redundancy),
