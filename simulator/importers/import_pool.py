@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.answers.corrections import Correction
+from simulator.answers.corrections import Correction, checked_corrections
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 from simulator.importers.importer import ImportOptions, Reading
 from simulator.importers.tokenizing import load_tokenizer, tokenize
-from simulator.pools.pool import Pool, PoolInfo, TokenAccuracy
+from simulator.pools.pool import Pool, PoolInfo, TokenAccuracy, read_info
 from simulator.pools.records import ProblemRecord
 from simulator.pools.summary import AnswerSummary, summarise_answers
 from simulator.pools.writer import Disagreement, PoolWriter
@@ -107,6 +107,7 @@ def import_pool(
         corrections=[each.as_dict() for each in corrections],
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
+    _refuse_to_drop(writer.path, corrections)
     tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)
     info.tokenizer = None if tokenizer is None else tokenizer.identity
     read: Callable[[ImportOptions], Reading] = getattr(module, function)
@@ -114,16 +115,7 @@ def import_pool(
         reading = read(dataclasses.replace(options, scratch=writer.folder))
         if tokenizer is not None:
             tokenize(reading, tokenizer)
-        ending = ""
-        for done, problem in enumerate(reading.problems):
-            options.progress("grouping answers and writing", done / max(reading.total, 1))
-            writer.add(problem)
-            ending = ending or _ending(problem)
-        if info.problems == 0:
-            reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
-            raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
-        if not writer.answered:
-            raise UserError(_unanswered(options, format_name, info.traces, ending))
+        _write(writer, reading, options, format_name)
         dropped = dict(sorted(reading.faults.dropped.items()))
         info.token_accuracy = reading.token_accuracy
         info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
@@ -146,6 +138,36 @@ def import_pool(
         mapping=dict(reading.mapping),
         disagreements=writer.disagreements,
     )
+
+
+def _write(writer: PoolWriter, reading: Reading, options: ImportOptions, format_name: str) -> None:
+    """Write all problems; raise `UserError` if no trace is usable or none has an answer."""
+    ending = ""
+    for done, problem in enumerate(reading.problems):
+        options.progress("grouping answers and writing", done / max(reading.total, 1))
+        writer.add(problem)
+        ending = ending or _ending(problem)
+    if writer.info.problems == 0:
+        reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
+        raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
+    if not writer.answered:
+        raise UserError(_unanswered(options, format_name, writer.info.traces, ending))
+
+
+def _refuse_to_drop(folder: Path, corrections: Sequence[Correction]) -> None:
+    """Raise `UserError` if the pool to be replaced has corrections that the new one lacks."""
+    given = {each.claim for each in corrections}
+    try:
+        recorded = checked_corrections(read_info(folder).corrections, str(folder / "pool.json"))
+    except UserError:  # no pool, or a damaged one
+        return
+    lost = [each for each in recorded if each.claim not in given]
+    if lost:
+        raise UserError(
+            f"{folder}: has {len(lost)} corrections by hand that --replace would drop, such as "
+            f"{lost[0]}; add them with --corrections FILE, or drop them first with deepprune-sim "
+            "data regrade --no-corrections"
+        )
 
 
 def _ending(problem: ProblemRecord, most: int = 60) -> str:
