@@ -15,6 +15,7 @@ answer itself, the whole group is wrong. `same-as` joins the groups of two answe
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -27,6 +28,11 @@ from simulator.storage import read_plain_text
 
 VERDICTS = ("right", "wrong", "same-as", "not-same-as")
 """Verdicts of a correction; the last two compare with another answer."""
+
+LITERAL = r"put answers in single quotes, as in answer = '\frac{1}{2}'"
+"""Remedy for answers whose backslashes TOML takes as escapes: `\\f`, `\\b`, `\\t`, `\\r`."""
+
+_ESCAPED = re.compile(r"[\x08\t\f\r]")
 
 MOST = 500
 """Longest reason, in characters."""
@@ -70,10 +76,7 @@ def read_corrections(file: Path) -> list[Correction]:
     except OSError as fault:
         raise UserError(f"{file}: cannot be read ({fault.strerror}); check --corrections") from None
     except (ValueError, RecursionError) as fault:
-        raise UserError(
-            f"{file}: not TOML ({fault}); put answers in single quotes, as in "
-            "answer = '\\frac{1}{2}'"
-        ) from None
+        raise UserError(f"{file}: not TOML ({fault}); {LITERAL}") from None
     rows = fields.get("corrections")
     if {*fields} != {"corrections"} or not isinstance(rows, list) or not rows:
         raise UserError(f"{file}: holds no [[corrections]], or something else beside them")
@@ -106,6 +109,8 @@ def _checked(row: Any, where: str) -> Correction:
             raise UserError(f"{where}: no field {key!r}; {nearest(key, names, 'fields:')}")
         if not isinstance(value, str) or not value.strip():
             raise UserError(f"{where}: {key} is not a text; put it in quotes")
+        if key in ("answer", "other") and _ESCAPED.search(value):
+            raise UserError(f"{where}: {key} {value!r} has a control character; {LITERAL}")
     for key in ("problem", "answer", "verdict", "reason"):
         if key not in row:
             remedy = "say in a few words why" if key == "reason" else "add it"
