@@ -353,14 +353,13 @@ class PoolWriter:
         """Take over the signals of a pool that were not written, or all files if none differs."""
         info, theirs = self.info, former.info
         left = [name for name in theirs.signals if name not in info.content]
-        before = theirs.content or content_of(former.path, info.content)
-        if all(before.get(name) == digest for name, digest in info.content.items()):
-            names, info.content = [*info.content, *left], theirs.content
-        else:
-            names = left
-            kept = theirs.content or content_of(former.path, left)
-            info.content |= {name: kept[name] for name in left}
-            info.content = {name: info.content[name] for name in sorted(info.content)}
+        before = theirs.content or content_of(former.path, [*info.content, *left])
+        same = all(before.get(name) == digest for name, digest in info.content.items())
+        names = [*info.content, *left] if same else left
+        info.content |= {name: before[name] for name in left}
+        info.content = {name: info.content[name] for name in sorted(info.content)}
+        if same and not info.corrections:
+            info.content = theirs.content  # none, if it was stored before there were any
         for name in (f"{name}.parquet" for name in names):
             (self.folder / name).unlink(missing_ok=True)
             link_or_copy(former.path / name, self.folder / name)
