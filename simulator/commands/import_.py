@@ -12,7 +12,7 @@ import click
 from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import stages_shown
-from simulator.commands.options import cache_option, json_option, percent, print_json
+from simulator.commands.options import cache_option, counted, json_option, percent, print_json
 from simulator.errors import UserError, nearest
 from simulator.importers import FORMATS
 
@@ -235,9 +235,9 @@ def about_answers(answers: AnswerSummary) -> list[tuple[str, str]]:
     traces = f"{answers.least_traces:,}"
     if answers.most_traces > answers.least_traces:
         traces += f" to {answers.most_traces:,}"
-    missing = f"{answers.no_answer:,} traces ({percent(answers.no_answer_share)})"
+    missing = f"{counted(answers.no_answer, 'trace')} ({percent(answers.no_answer_share)})"
     if answers.unanswered_problems:
-        missing += f", all of {answers.unanswered_problems:,} problems"
+        missing += f", all of {counted(answers.unanswered_problems, 'problem')}"
     forms = sorted(answers.forms.items(), key=lambda form: (-form[1], form[0]))
     found = [("answers found", ", ".join(f"{form} {count:,}" for form, count in forms))]
     return [

@@ -64,6 +64,11 @@ def _jsonable(value: Any) -> Any:
     return value if value is None or isinstance(value, str | int) else str(value)
 
 
+def counted(number: int, what: str) -> str:
+    """Format a number of things, such as `1 trace` or `1,024 traces`."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def percent(fraction: float) -> str:
     """Format a fraction as a percentage with two decimals."""
     return f"{100 * fraction:.2f}%"

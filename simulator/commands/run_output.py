@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from simulator.commands.options import counted
+
 
 def print_summary(summary: dict[str, Any], unanswered: Mapping[str, float]) -> None:
     """Print the metrics of a run on standard output, one table for each pool.
@@ -75,13 +77,9 @@ def print_heading(entry: dict[str, Any], unanswered: Mapping[str, float]) -> Non
     silent = f", {share:.1%} of traces without an answer" if share > MANY else ""
     synthetic = " (synthetic)" if entry["synthetic"] else ""
     click.echo(
-        f"{entry['pool']}{synthetic}: {_count(entry['problems'], 'problem')}, N={entry['budget']}, "
-        f"token counts {entry['token_accuracy']}{silent}"
+        f"{entry['pool']}{synthetic}: {counted(entry['problems'], 'problem')}, "
+        f"N={entry['budget']}, token counts {entry['token_accuracy']}{silent}"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def print_notes(summary: dict[str, Any], more: str = "") -> None:
@@ -89,7 +87,7 @@ def print_notes(summary: dict[str, Any], more: str = "") -> None:
     from simulator.report.tables import print_wrapped
 
     notes = (
-        f"{_count(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are 95%, "
+        f"{counted(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are 95%, "
         "over problems; cons@N votes over the same N traces in the same order."
     )
     if any(entry["synthetic"] for entry in summary["pools"]):

@@ -59,7 +59,7 @@ def test_an_import_ends_with_the_figures_of_its_answers(tmp_path: Path) -> None:
     for line in (
         "pass@1          37.50%\n",
         "cons@4          50.00% (a vote of all 4 traces)\n",
-        "no answer       1 traces (12.50%)\n",
+        "no answer       1 trace (12.50%)\n",
         "distinct        median 2.5 answers a problem (2 to 3)\n",
         "left out        1 × num_tokens is below 1\n",
     ):
@@ -84,7 +84,7 @@ def test_token_signals_are_told_with_their_mean(tmp_path: Path) -> None:
 def test_up_to_a_tenth_without_an_answer_is_no_warning(tmp_path: Path) -> None:
     rows = [row("p", None if number == 0 else "1", "1") for number in range(10)]
     result = imported(tmp_path, rows)
-    assert "no answer       1 traces (10.00%)" in result.stdout
+    assert "no answer       1 trace (10.00%)" in result.stdout
     assert result.stderr == ""
 
 
@@ -186,8 +186,8 @@ def test_many_groups_are_cut_short_but_for_near_misses(tmp_path: Path) -> None:
     )
     shown = run(tmp_path, "data", "answers", "d/m/b", "p").stdout
     assert "near miss" in shown
-    assert "… and 8 more groups, 8 traces: --all shows them" in shown
-    assert "more groups" not in run(tmp_path, "data", "answers", "d/m/b", "p", "--all").stdout
+    assert "… and 8 more, 8 traces: --all shows them" in shown
+    assert "--all shows" not in run(tmp_path, "data", "answers", "d/m/b", "p", "--all").stdout
 
 
 def test_an_unknown_problem_is_told_with_the_nearest(fruit: Path) -> None:

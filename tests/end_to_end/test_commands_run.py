@@ -62,6 +62,7 @@ def test_json_is_the_summary_and_nothing_else(capsys: pytest.CaptureFixture[str]
     printed = json.loads(out)
     assert printed.pop("run") == "out"
     assert printed.pop("stop_rules") == []
+    assert printed.pop("no_answer") == {"test/model/tiny": 0.0}
     assert printed == json.loads(Path("out/summary.json").read_text())
 
 

@@ -10,18 +10,21 @@ from checkout import ROOT
 from guides import BLOCK, run_console
 
 DOCS = ROOT / "docs"
-GUIDES = ("writing-a-policy.md", "your-own-traces.md", "submitting.md", "keeping-a-board.md")
+GUIDES = (
+    *("writing-a-policy.md", "your-own-traces.md", "checking-answers.md"),
+    *("submitting.md", "keeping-a-board.md"),
+)
 
 
 @pytest.mark.parametrize("guide", GUIDES)
 def test_every_block_of_a_guide_does_what_it_says(guide: str, tmp_path: Path) -> None:
     blocks = BLOCK.findall((DOCS / guide).read_text(encoding="utf-8"))
-    assert {language for language, _ in blocks} <= {"python", "console"}
+    assert {language for language, _ in blocks} <= {"python", "toml", "console"}
     assert any(language == "console" for language, _ in blocks)
     for language, block in blocks:
         if language == "console":
             run_console(block, tmp_path)
             continue
-        name = re.match(r"# (\w+\.py)\n", block)
-        assert name, "a Python block begins with the name of its file"
+        name = re.match(r"# (\w+\.(?:py|toml))\n", block)
+        assert name, "a block that is no command begins with the name of its file"
         (tmp_path / name[1]).write_text(block, encoding="utf-8")

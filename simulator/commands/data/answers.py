@@ -14,7 +14,7 @@ import click
 
 from simulator import completion
 from simulator.api.progress import progress_bar
-from simulator.commands.options import cache_option, json_option, percent, print_json
+from simulator.commands.options import cache_option, counted, json_option, percent, print_json
 from simulator.errors import UserError, nearest
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ def _print_problem(each: ProblemAnswers, *, everything: bool) -> None:
     print_rich(["verdict", "traces", "answer"], rows, [False, True, False])
     if hidden:
         traces = sum(group.traces for group in hidden)
-        click.echo(f"… and {len(hidden)} more groups, {traces} traces: --all shows them")
+        click.echo(f"… and {len(hidden)} more, {counted(traces, 'trace')}: --all shows them")
     click.echo()
 
 

@@ -12,7 +12,7 @@ import click
 from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import progress_bar
-from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.options import cache_option, counted, json_option, print_json
 
 if TYPE_CHECKING:
     from simulator.pools.regrading import RegradeReport
@@ -111,12 +111,15 @@ def _print_report(report: RegradeReport) -> None:
     before, after = report.before, report.after
     fields = [
         ("pool", report.name),
-        ("answers", f"{report.answers:,} of {report.traces:,} traces have another one"),
+        ("answers", f"changed on {report.answers:,} of {counted(report.traces, 'trace')}"),
         ("verdicts", f"{report.verdicts:,} changed"),
-        ("groups", f"changed on {len(report.regrouped):,} problems{_some(report.regrouped)}"),
+        (
+            "groups",
+            f"changed on {counted(len(report.regrouped), 'problem')}{_some(report.regrouped)}",
+        ),
     ]
     if report.kinds:
-        fields.append(("kind", f"changed on {len(report.kinds):,} problems"))
+        fields.append(("kind", f"changed on {counted(len(report.kinds), 'problem')}"))
     if report.corrections or report.dropped_corrections:
         dropped = f", {report.dropped_corrections} dropped first" * bool(report.dropped_corrections)
         fields.append(("corrections", f"{len(report.corrections)}{dropped}"))
