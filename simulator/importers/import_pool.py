@@ -86,6 +86,7 @@ def import_pool(
         licence=licence,
         citation=citation,
         probe_cost=probe_cost,
+        answer_patterns=[pattern.pattern for pattern in options.answer_patterns],
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
     tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -105,6 +106,7 @@ class PoolWriter:
         self._kinds = dict.fromkeys(TOKEN_SIGNAL_SCHEMAS, 0)  # which schema each is stored in
         self._content = ContentHash()
         self._last_problem: str | None = None
+        self._answer_forms: Counter[str] = Counter()
 
     def _refuse_taken(self) -> None:
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
@@ -166,10 +168,7 @@ class PoolWriter:
             [trace.answer for trace in traces],
             [answer for trace in traces for answer in trace.probe_answers or ()],
         )
-        self.info.problems += 1
-        self.info.traces += len(traces)
-        self.info.tokens += sum(trace.num_tokens for trace in traces)
-
+        self._count(traces)
         ids = [problem.problem_id] * len(traces)
         trace_ids = [trace.trace_id for trace in traces]
         classes = [grouped.class_of(trace.answer) for trace in traces]
@@ -229,6 +228,13 @@ class PoolWriter:
             if name in self.info.signals:
                 values = [trace.token_signals[name] for trace in traces]
                 self._write_token_signal(name, ids, trace_ids, values)
+
+    def _count(self, traces: Sequence[TraceRecord]) -> None:
+        """Count a problem and its traces."""
+        self.info.problems += 1
+        self.info.traces += len(traces)
+        self.info.tokens += sum(trace.num_tokens for trace in traces)
+        self._answer_forms.update(trace.answer_form for trace in traces if trace.answer_form)
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
         """Store and hash the rows of a problem."""
@@ -305,9 +311,11 @@ class PoolWriter:
             path.name: file_sha256(path) for path in sorted(self.folder.glob("*.parquet"))
         }
         self.info.content = self._content.by_file()
+        self.info.answer_forms = dict(sorted(self._answer_forms.items()))
         fields = asdict(self.info)
-        if self.info.probe_cost is None:  # older versions refuse fields that they do not know
-            del fields["probe_cost"]
+        for name in ("probe_cost", "answer_forms", "answer_patterns"):
+            if not fields[name]:  # older versions refuse fields that they do not know
+                del fields[name]
         text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
         (self.folder / "pool.json").write_text(text, encoding="utf-8")
         if self._replace and self.path.exists():
