@@ -1,28 +1,411 @@
-"""Stand-in."""
+r"""Answers found in texts, by one ordered table of forms (`FORMS`).
+
+The part of a response after its reasoning (`</think>`) is searched first, with all forms, then the
+whole text. What is found is searched with the same forms until nothing changes, as forms occur in
+each other: `\boxed{\text{Answer: }5}`, `**Answer:** Final answer: \boxed{5}`.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from simulator.answers.equivalence import last_boxed
+import regex
+
+from simulator.answers.boxes import boxed
+from simulator.answers.choices import is_letter, letter_of
+from simulator.answers.cleaning import MAX_ANSWER, MAX_LINE, bare_value, cut_prose, fits
+from simulator.errors import UserError
+
+PATTERN_SECONDS = 5.0
+"""Most seconds that a user's pattern may take on one text."""
+
+GIVEN = "given"
+"""Form of an answer that is the value of the file's own field."""
+
+PATTERN = "pattern"
+"""Form of an answer that a user's pattern has found."""
+
+_CANDIDATES = 100
+"""Most occurrences of one form, the last ones, that are tried; only odd texts have more."""
+
+_MOST_WRAPPED = 10
+
+LONG_VALUE = 60
+"""Most characters of a value of an answer field that is not searched for announcements."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Found:
-    """Answer and form."""
+    """An answer, and the name of the form in which it was found."""
 
     answer: str
     form: str
 
 
+Place = tuple[int, str]
+"""Position of a form in a text, and the value there as written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A way to give an answer in a text.
+
+    Of two forms, the one of the lower `rank` counts; of one rank, the one that comes last in the
+    text. `places` yields its occurrences. `prose` says that the value is followed by other words
+    on its line, and may be none at all ("the answer is obvious").
+    """
+
+    name: str
+    rank: int
+    places: Callable[[str, str], Iterable[Place]]
+    prose: bool = False
+
+
+_THOUGHT = re.compile(
+    r"</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷|<channel\|>"
+    r"|<\|channel\|>final<\|message\|>|<\|end_of_thought\|>"
+)
+"""Ends of a response's reasoning."""
+
+_THINKING = re.compile(r"<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷")
+_SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>|<\|?/?assistant\|?>")
+"""Special tokens, which end an answer."""
+
+_SPECIAL_END = re.compile(rf"(?:{_SPECIAL.pattern})\s*\Z")
+_TAG = re.compile(
+    r"<(?:final_)?answer>((?:[^<]|<(?!/?(?:final_)?answer>))*+)</(?:final_)?answer>", re.I
+)
+_HASHES = re.compile(r"^[ \t*]*+####(?!#)[ \t]*+([^\n]*)", re.MULTILINE)
+_KEY = (
+    r"(?:(?:final|correct|predicted|selected|chosen)[ _]?)?(?:answers?|option|choice|prediction)"
+    r"(?:[ _](?:choice|letter|option|value))?"
+)
+_FIELD = re.compile(
+    rf"""["']{_KEY}["']\s*+:\s*+\[?\s*+
+    (?P<value>"(?:[^"\\\n]|\\.)*+"|'(?:[^'\\\n]|\\.)*+'|-?\d[\d.,eE+-]*+(?<![.,])|true|false)""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_LATEX_READ_AS_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*+\\[bfrt][A-Za-z]{2}")
+
+_NOUN = r"""(?:\b(?:answers?|(?:correct|right|best|chosen|selected|final)\ (?:option|choice)
+    |final\ (?:result|value))\b(?!["']\s*+:)|答案)"""
+_ANNOUNCED = re.compile(
+    _NOUN
+    + r"""(?:\ (?:choice|option|letter|here)\b)?
+    (?:\ (?:to|for|of|in)\ (?:[^.:\n=?!]|\.\d){1,80}?)?
+    (?:[ \t*_}\])"'`\\]|\([^()\n]{1,40}\)){0,6}?
+    (?:[:：=→⇒–—]|->|=>|-(?=\s)|\b(?:is|are|was|equals)\b|\b(?:would|should|must|will)\ be\b|是|为)
+    (?:[ \t]*+[:：])?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_ADVERBS = re.compile(
+    r"(?:[\s*_]*+(?:therefore|thus|then|hence|simply|clearly|indeed|just|actually|exactly|"
+    r"equal to|given by|obviously|still|now|approximately|about|around|roughly)\b[\s,:]*+){0,3}",
+    re.IGNORECASE,
+)
+_BULLET = re.compile(r"^\s*[-•>]\s+")
+_HEADING = re.compile(
+    r"^[ \t>#*_\\\[($]*+(?:\\?text(?:bf)?\{)?(?:(?:the|my|your)\ )?(?:(?:final|correct|short)\ )?"
+    r"(?:answer|答案)[ \t*_:：#})\]\\$]*+$",
+    re.MULTILINE | re.IGNORECASE,
+)
+_SHORT_LINE = re.compile(
+    r"^[ \t*_]*+A[ \t*_]*+[:：](?![^\n]*+\n++[ \t*_]*+B[ \t*_]*+[:：])", re.MULTILINE
+)
+
+
+def _last(form: re.Pattern[str], text: str) -> deque[re.Match[str]]:
+    return deque(form.finditer(text), _CANDIDATES)
+
+
+def _boxes(text: str, answer_kind: str) -> Iterator[Place]:
+    for box in boxed(text)[-_CANDIDATES:]:
+        yield box.place, text[box.start : min(box.end, box.start + MAX_ANSWER + 1)].strip()
+
+
+def _tags(text: str, answer_kind: str) -> Iterator[Place]:
+    for match in _last(_TAG, text):
+        yield match.start(), match[1][: MAX_ANSWER + 1].strip()
+
+
+def _hashes(text: str, answer_kind: str) -> Iterator[Place]:
+    """Yield values after `####`, which also begins headings: numbers, and on the last line more."""
+    last = len(text.rstrip())
+    for match in _last(_HASHES, text):
+        value = match[1][:MAX_LINE]
+        is_last = match.end() >= last and (answer_kind == "text" or not _WORDS.search(value))
+        if answer_kind == "choice" or is_last or _NUMBER.fullmatch(value):
+            yield match.start(), value
+
+
+_NUMBER = re.compile(
+    r"[ \t*]*+\\?[$€£]?\s*[-+]?\\?[$€£]?\d[\d,.]*+(?:/\d+)?\s*\\?[%°]?[ \t*$]*"
+    r"(?:[ ][a-zA-Z]{1,12}){0,2}[ \t*$.]*"
+)
+_WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+
+
+def _fields(text: str, answer_kind: str) -> Iterator[Place]:
+    for match in _last(_FIELD, text):
+        yield match.start(), _unquoted(match["value"])[: MAX_ANSWER + 1].strip()
+
+
+def _unquoted(value: str) -> str:
+    """Return the text of a JSON string, also one with LaTeX whose backslashes are not doubled."""
+    if value[0] not in "\"'":
+        return value
+    if value[0] == '"' and not _LATEX_READ_AS_ESCAPE.search(value):
+        try:
+            return str(json.loads(value, strict=False)).encode("utf-8", "replace").decode()
+        except ValueError:
+            pass
+    return value[1:-1].replace("\\\\", "\\").replace('\\"', '"').replace("\\'", "'")
+
+
+def _announcements(text: str, answer_kind: str) -> Iterator[Place]:
+    for match in _last(_ANNOUNCED, text):
+        yield match.start(), _value_after(text, match.end())
+
+
+def _headings(text: str, answer_kind: str) -> Iterator[Place]:
+    for match in _last(_HEADING, text):
+        yield match.start(), _value_after(text, match.end())
+
+
+def _short_lines(text: str, answer_kind: str) -> Iterator[Place]:
+    for match in _last(_SHORT_LINE, text):
+        yield match.start(), _line(text, match.end())[0]
+
+
+def _value_after(text: str, place: int) -> str:
+    r"""Return the rest of the line, or the next line with something on it (`\[`, `**` is not)."""
+    adverbs = _ADVERBS.match(text, place)
+    place = adverbs.end() if adverbs else place
+    for number in range(6):
+        line, place = _line(text, place)
+        if bare_value(line) or place >= len(text):
+            return line if number == 0 else _BULLET.sub("", line)
+    return ""
+
+
+def _line(text: str, place: int) -> tuple[str, int]:
+    """Return the line from `place` on, shortened to `MAX_LINE`, and the place of the next."""
+    end = text.find("\n", place, place + MAX_LINE)
+    if end < 0:
+        return text[place : place + MAX_LINE], len(text)
+    return text[place:end], end + 1
+
+
+def _bare(text: str, answer_kind: str) -> Iterator[Place]:
+    """Yield the whole text if it is a value; of a choice, the last line if it is a letter."""
+    bare = text.strip()
+    if not bare or _THINKING.search(text):
+        return
+    last = bare[-MAX_LINE:].rsplit("\n", 1)[-1]
+    if answer_kind == "choice":
+        named = letter_of(last) and "box" not in last and not _ANNOUNCED.search(last)
+        if named and (last == bare or is_letter(last)):
+            yield len(text), last
+    elif last == bare and "box" not in bare and not _SENTENCE.search(bare):
+        few = len(bare.split()) <= _BARE_WORDS
+        if few and (answer_kind == "text" or _VALUE.search(bare)):
+            yield 0, bare
+
+
+FORMS: tuple[Form, ...] = (
+    Form("box", 0, _boxes),
+    Form("tag", 1, _tags),
+    Form("hashes", 2, _hashes, prose=True),
+    Form("json", 3, _fields),
+    Form("announcement", 4, _announcements, prose=True),
+    Form("heading", 4, _headings, prose=True),
+    Form("A:", 5, _short_lines, prose=True),
+    Form("bare", 6, _bare, prose=True),
+)
+"""All forms beside users' patterns, which come before them. Of multiple-choice answers, the last
+occurrence of any form that names exactly one option counts, whatever the form's rank."""
+
+
 def find_answer(
-    text: str, answer_kind: str, patterns: Sequence[re.Pattern[str]] = ()
+    text: str,
+    answer_kind: str,
+    patterns: Sequence[regex.Pattern[str]] = (),
+    *,
+    boxes_only: bool = False,
 ) -> Found | None:
-    """Find."""
+    """Find the answer that a response gives; None if it gives none.
+
+    Parameters
+    ----------
+    text
+        The response of a model, with or without its reasoning.
+    answer_kind
+        `math`, `choice` or `text`. The answer to a multiple-choice question is a capital letter.
+    patterns
+        A user's patterns (`compiled`), tried in order before all forms. The first one that matches
+        counts: the first group of its last match, or the whole match.
+    boxes_only
+        Search for patterns and boxes only, and in the reasoning only if nothing comes after it:
+        what counts more than a file's own answer field.
+
+    Raises
+    ------
+    UserError
+        A pattern takes too long.
+    """
+    text = _without_special_end(text)
     for pattern in patterns:
-        if found := list(pattern.finditer(text)):
-            return Found(found[-1][1], "pattern")
-    boxed = last_boxed(text)
-    return None if boxed is None else Found(boxed, "boxed")
+        value = _matched(pattern, text)
+        if value:
+            value = _refined(value, answer_kind) or value
+            letter = letter_of(value) if answer_kind == "choice" else None
+            return Found(letter or value, PATTERN)
+    ends = deque(_THOUGHT.finditer(text), 1)
+    final = text[ends[0].end() :] if ends else text
+    found = _in_part(final, answer_kind, FORMS[:1] if boxes_only else FORMS)
+    if found is None and ends and not (boxes_only and final.strip()):
+        found = _in_part(text, answer_kind, FORMS[:1] if boxes_only else FORMS[:-1])
+    return found
+
+
+def find_gold(text: str, answer_kind: str) -> str:
+    r"""Return the gold answer in a gold text, which may be a whole solution.
+
+    >>> find_gold("Half of 36 is 18.\n#### 18", "math"), find_gold("the answer", "text")
+    ('18', 'the answer')
+    """
+    found = find_in_value(text, answer_kind)
+    return found.answer if found else text
+
+
+def find_in_value(text: str, answer_kind: str) -> Found | None:
+    r"""Find the answer in the value of an answer field; None if the value is the answer itself.
+
+    A value on one line of at most `LONG_VALUE` characters is that, unless it has a box, an answer
+    tag or hashes. A longer one may be a whole solution (`… #### 42`).
+    """
+    long = len(text) > LONG_VALUE or "\n" in text.strip()
+    if answer_kind == "choice" and letter_of(text):
+        return None
+    return _in_part(text, answer_kind, FORMS[:-1] if long else FORMS[:3])
+
+
+def compiled(patterns: Iterable[str]) -> list[regex.Pattern[str]]:
+    """Compile a user's patterns, in Python's syntax.
+
+    Raises
+    ------
+    UserError
+        One is not a regular expression.
+    """
+    done = []
+    for pattern in patterns:
+        try:
+            done.append(regex.compile(pattern))
+        except regex.error as error:
+            raise UserError(f"--answer-pattern {pattern!r}: {error}; correct it") from None
+    return done
+
+
+def _matched(pattern: regex.Pattern[str], text: str) -> str | None:
+    """Return the first group of the last match, or the whole match."""
+    try:
+        last = deque(pattern.finditer(text, timeout=PATTERN_SECONDS), 1)
+    except TimeoutError:
+        raise UserError(
+            f"--answer-pattern {pattern.pattern!r}: takes more than {PATTERN_SECONDS:g} s on a "
+            f"text of {len(text):,} characters; give a simpler pattern"
+        ) from None
+    value = last[0][1 if pattern.groups else 0] if last else None
+    return value.strip() if value else None
+
+
+def _without_special_end(text: str) -> str:
+    """Remove special tokens at the end of a text."""
+    end = len(text)
+    while special := _SPECIAL_END.search(text, max(0, end - 60), end):
+        end = special.start()
+    return text[:end]
+
+
+def _in_part(text: str, answer_kind: str, forms: Sequence[Form]) -> Found | None:
+    if answer_kind == "choice":
+        return _choice(text, forms)
+    for _, ranked in groupby(forms, key=lambda form: form.rank):
+        weaker: Found | None = None
+        for _, value, form in _latest_first(text, answer_kind, ranked):
+            if form.prose:
+                value = cut_prose(value, answer_kind)
+            answer = _refined(value, answer_kind)
+            if not fits(answer, answer_kind, prose=form.prose):
+                continue
+            if answer_kind == "text" or not form.prose or _MATHEMATICAL.search(answer):
+                return Found(answer, form.name)
+            weaker = weaker or Found(answer, form.name)
+        if weaker is not None:
+            return weaker
+    return None
+
+
+_BARE_WORDS = 5
+_SENTENCE = re.compile(r"[\w)\]] [^\n]*[.?!]$|[.?!]\s")
+_VALUE = re.compile(r"\d|\\[A-Za-z]|^(?:yes|no|true|false)\W*$", re.IGNORECASE)
+_MATHEMATICAL = re.compile(r"\d|\\[A-Za-z]|^.$|[∞π√∅]")
+
+
+def _choice(text: str, forms: Sequence[Form]) -> Found | None:
+    for _, value, form in _latest_first(text, "choice", forms):
+        letter = letter_of(_refined(value, "choice"))
+        if letter is not None:
+            return Found(letter, form.name)
+    return None
+
+
+def _latest_first(
+    text: str, answer_kind: str, forms: Iterable[Form]
+) -> list[tuple[int, str, Form]]:
+    """Return the occurrences of some forms; of two at one place, the form first in the table."""
+    found = [
+        (place, -number, value, form)
+        for number, form in enumerate(forms)
+        for place, value in form.places(text, answer_kind)
+    ]
+    found.sort(key=lambda each: each[:2], reverse=True)
+    return [(place, value, form) for place, _, value, form in found]
+
+
+def _refined(value: str, answer_kind: str) -> str:
+    """Search a value with the forms that may be in it until it does not change.
+
+    What is wrapped in more than `_MOST_WRAPPED` forms is nothing.
+    """
+    for _ in range(_MOST_WRAPPED):
+        shorter = _once(value, answer_kind)
+        if len(shorter) >= len(value):
+            return value
+        value = shorter
+    return ""
+
+
+def _once(value: str, answer_kind: str) -> str:
+    value = _SPECIAL.split(value, maxsplit=1)[0] if "<" in value else value
+    boxes = boxed(value)
+    if boxes:
+        return boxes[-1].content(value)
+    announced = _ANNOUNCED.search(value[:100])
+    if announced and _LEAD.fullmatch(value[: announced.start()]):
+        rest = value[announced.end() :]
+        adverbs = _ADVERBS.match(rest)
+        return cut_prose(rest[adverbs.end() if adverbs else 0 :], answer_kind)
+    return bare_value(value, unwrap=answer_kind == "text")
+
+
+_LEAD = re.compile(
+    r"(?:[\s*_`>#$\\({\[]|text(?:bf)?\{|\b(?:the|my|our|so|thus|hence|therefore|final|correct|and)\b|,)*",
+    re.IGNORECASE,
+)

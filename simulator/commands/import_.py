@@ -58,6 +58,14 @@ SHOWN_DISAGREEMENTS = 10
     metavar="FILE",
     help="TOML file of verdicts on answers by hand (docs/checking-answers.md).",
 )
+@click.option(
+    "--answer-pattern",
+    "answer_patterns",
+    metavar="REGEX",
+    multiple=True,
+    help="Regular expression for the answer in a trace's text, before all other forms: the first "
+    "group of its last match, or the whole match; repeatable.",
+)
 @click.option("--source", help="Source of the traces, stored in the pool.")
 @click.option("--revision", help="Version of the source, stored in the pool.")
 @click.option("--licence", help="Licence of the source, stored in the pool.")
@@ -91,6 +99,7 @@ def import_pool(
     mapped: tuple[str, ...],
     answer_kind: str | None,
     corrections: Path | None,
+    answer_patterns: tuple[str, ...],
     probe_cost: str | None,
     tokenizer: str | None,
     include_early_stopped: bool,
@@ -129,6 +138,7 @@ def import_pool(
     field_map = parse_map(mapped)
 
     from simulator.answers.corrections import read_corrections
+    from simulator.answers.finding import compiled
     from simulator.importers import import_pool as importing
     from simulator.importers.importer import ImportOptions
     from simulator.pools.folders import cache_folder
@@ -140,6 +150,7 @@ def import_pool(
                 paths=paths,
                 field_map=field_map,
                 answer_kind=answer_kind,
+                answer_patterns=tuple(compiled(answer_patterns)),
                 drop_bad_rows=drop_bad_rows,
                 tokenizer=tokenizer,
                 include_early_stopped=include_early_stopped,
@@ -154,6 +165,11 @@ def import_pool(
             replace=replace,
             **about,
         )
+    _show(report, as_json=as_json)
+
+
+def _show(report: ImportReport, *, as_json: bool) -> None:
+    """Print the result of an import, for people or as JSON; warn of many missing answers."""
     warn_unanswered(report.name, report.answers)
     if as_json:
         print_json(asdict(report) | {"disagreements": [*map(verdicts, report.disagreements)]})

@@ -105,6 +105,7 @@ def import_pool(
         citation=citation,
         probe_cost=probe_cost,
         corrections=[each.as_dict() for each in corrections],
+        answer_patterns=[pattern.pattern for pattern in options.answer_patterns],
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
     _refuse_to_drop(writer.path, corrections)

@@ -38,6 +38,9 @@ FORMAT = 1
 
 TokenAccuracy = Literal["exact", "total", "estimated"]
 
+AS_WRITTEN = "as_written.parquet"
+"""Answers as the source wrote them, which not every pool has (`simulator.pools.as_written`)."""
+
 PROBE_COST = ("suffix", "answer")
 """Keys of `probe_cost` in `pool.json`."""
 
@@ -123,9 +126,10 @@ class PoolInfo:
 
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
-    None if they are not known. `corrections` are applied to the answers
-    (`simulator.answers.corrections`), and `regraded` has an entry for each time that finding and
-    grading them anew changed something (`simulator.pools.regrading`).
+    None if they are not known. `answer_forms` counts traces by the form in which their answer was
+    found, and `answer_patterns` are the patterns that were searched first. `corrections` are
+    applied to the answers (`simulator.answers.corrections`), and `regraded` has an entry for each
+    time that finding and grading them anew changed something (`simulator.importers.regrading`).
     """
 
     dataset: str
@@ -178,7 +182,8 @@ class PoolInfo:
                     )
                 )
             return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-        lines = "".join(f"{name} {self.sha256[name]}\n" for name in sorted(self.sha256))
+        counted = sorted(name for name in self.sha256 if name != AS_WRITTEN)
+        lines = "".join(f"{name} {self.sha256[name]}\n" for name in counted)
         return hashlib.sha256(lines.encode()).hexdigest()
 
 

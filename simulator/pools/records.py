@@ -16,10 +16,12 @@ class TraceRecord:
 
     `token_ends` are end offsets in characters, shape (num_tokens,). `token_signals` has an array by
     name, shape (num_tokens,). `probe_positions` are tokens generated when probed, ascending, and
-    `probe_answers` the answers there (None for no answer). `graded` is the source's grade, which is
-    compared with ours and not stored. `counted` is True if `num_tokens` comes from the source, and
-    False if it is an estimate. `answer_form` names the way in which the answer was found, empty
-    without one, and `given` is the answer in a field of the source's own, as it stands there.
+    `probe_answers` the answers there (None for no answer). `answer_form` is the form in which the
+    answer was found (`simulator.answers.finding`), empty without one. `graded` is the source's
+    grade, which is compared with ours and not stored. `counted` is True if `num_tokens` comes from
+    the source, and False if it is an estimate. `given` is the answer in a field of the source's
+    own, and `search` says what of the text counts more (`simulator.importers.answering`), empty if
+    it is not known.
     """
 
     trace_id: int
@@ -36,6 +38,7 @@ class TraceRecord:
     counted: bool = True
     answer_form: str = ""
     given: str | None = None
+    search: str = ""
 
 
 @dataclass(slots=True)

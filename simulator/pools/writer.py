@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -38,6 +39,7 @@ from simulator.pools.pool import (
     TOKEN_SIGNAL_SCHEMAS,
     Pool,
     PoolInfo,
+    read_info,
 )
 from simulator.pools.records import ProblemRecord, TraceRecord, first_unfit, unfit
 from simulator.storage import (
@@ -131,8 +133,10 @@ class PoolWriter:
         self._problems: list[str] = []
         self._as_written = AsWrittenWriter(self.folder)
         self._signals_of = signals_of
+        self._kept_signals = [] if signals_of is None else read_info(signals_of).signals
         self.answered = 0
         self.token_sums: dict[str, tuple[float, int]] = {}
+        self._answer_forms: Counter[str] = Counter()
 
     def _refuse_taken(self) -> None:
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
@@ -189,11 +193,7 @@ class PoolWriter:
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
         grouped = group_answers(problem, traces, self._corrections.pop(problem.problem_id, []))
-        self.info.problems += 1
-        self.info.traces += len(traces)
-        self.info.tokens += sum(trace.num_tokens for trace in traces)
-        self.answered += sum(trace.answer is not None for trace in traces)
-
+        self._count(traces)
         ids = [problem.problem_id] * len(traces)
         trace_ids = [trace.trace_id for trace in traces]
         classes = [grouped.class_of(trace.answer) for trace in traces]
@@ -230,7 +230,8 @@ class PoolWriter:
             ],
         )
         self._add_signals(traces, ids, trace_ids, grouped)
-        self._as_written.add(problem.problem_id, traces, grouped)
+        has_text = "text" in (*self.info.signals, *self._kept_signals)
+        self._as_written.add(problem.problem_id, traces, grouped, has_text=has_text)
         return grouped
 
     def _add_signals(
@@ -260,6 +261,14 @@ class PoolWriter:
             if name in self.info.signals:
                 values = [trace.token_signals[name] for trace in traces]
                 self._write_token_signal(name, ids, trace_ids, values)
+
+    def _count(self, traces: Sequence[TraceRecord]) -> None:
+        """Count a problem and its traces."""
+        self.info.problems += 1
+        self.info.traces += len(traces)
+        self.info.tokens += sum(trace.num_tokens for trace in traces)
+        self.answered += sum(trace.answer is not None for trace in traces)
+        self._answer_forms.update(trace.answer_form for trace in traces if trace.answer_form)
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
         """Store and hash the rows of a problem."""
@@ -343,6 +352,7 @@ class PoolWriter:
         self.info.content = self._content.by_file()
         if self._signals_of is not None:
             self._take_over(Pool(self._signals_of))
+        self.info.answer_forms = dict(sorted(self._answer_forms.items()))
         (self.folder / "pool.json").write_text(described(self.info), encoding="utf-8")
         if self._replace and self.path.exists():
             self.path.rename(self._retired)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -212,11 +213,12 @@ def test_a_correction_is_applied_shown_and_dropped(fruit: Path) -> None:
     assert json.loads(run(fruit, "data", "show", "d/m/b", "--json").stdout) == before
 
     told = run(fruit, "data", "regrade", "d/m/b", "--corrections", str(file)).stdout
+    told = re.sub(" +", " ", told)
     for part in (
-        "verdicts     1 changed",
-        "apples        1  120 dozen / 12 shelves  120 dozen / 12 shelves  wrong  right",
-        "pass@1       50.00%; was 37.50%",
-        "corrections  1",
+        "verdicts 1 changed",
+        "apples 1 120 dozen / 12 shelves 120 dozen / 12 shelves wrong right",
+        "pass@1 50.00%; was 37.50%",
+        "corrections 1",
         "runs on the former pool",
     ):
         assert part in told

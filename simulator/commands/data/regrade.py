@@ -15,7 +15,7 @@ from simulator.api.progress import progress_bar
 from simulator.commands.options import cache_option, counted, json_option, print_json
 
 if TYPE_CHECKING:
-    from simulator.pools.regrading import RegradeReport
+    from simulator.importers.regrading import RegradeReport
 
 SHOWN_CHANGES = 10
 """Maximum number of printed changes of answers and verdicts; --json prints all."""
@@ -30,6 +30,14 @@ SHOWN_CHANGES = 10
     "--answer-kind",
     type=click.Choice(ANSWER_KINDS),
     help="Way to compare answers. [default: the pool's]",
+)
+@click.option(
+    "--answer-pattern",
+    "answer_patterns",
+    metavar="REGEX",
+    multiple=True,
+    help="Regular expression for the answer in a text, before all other forms; repeatable, and in "
+    "place of those that the pool was imported with. An empty one leaves them out.",
 )
 @click.option(
     "--corrections",
@@ -48,6 +56,7 @@ SHOWN_CHANGES = 10
 def regrade(
     pool: str,
     answer_kind: str | None,
+    answer_patterns: tuple[str, ...],
     corrections: Path | None,
     no_corrections: bool,
     dry_run: bool,
@@ -73,8 +82,8 @@ def regrade(
     from simulator.answers.corrections import read_corrections
     from simulator.commands.data.show import one_pool
     from simulator.commands.import_ import warn_unanswered
-    from simulator.pools.regrading import RegradeOptions
-    from simulator.pools.regrading import regrade as regrade_pool
+    from simulator.importers.regrading import RegradeOptions
+    from simulator.importers.regrading import regrade as regrade_pool
 
     folder = one_pool(cache, pool)
     added = [] if corrections is None else read_corrections(corrections)
@@ -83,6 +92,9 @@ def regrade(
             folder,
             RegradeOptions(
                 answer_kind=answer_kind,
+                answer_patterns=[each for each in answer_patterns if each]
+                if answer_patterns
+                else None,
                 corrections=added,
                 drop_corrections=no_corrections,
                 dry_run=dry_run,

@@ -97,6 +97,8 @@ def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]
             text = f"{value:,}"
         elif key == "probe_cost":
             text = f"{value['suffix']}+{value['answer']} tokens"
+        elif key == "answer_forms":
+            text = ", ".join(f"{form} {count:,}" for form, count in value.items())
         elif key == "bytes":
             text = f"{value:,} ({file_size(value)})"
         elif key == "synthetic":

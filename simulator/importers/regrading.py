@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import regex
 
 from simulator.answers.corrections import (
     Correction,
@@ -18,9 +19,10 @@ from simulator.answers.corrections import (
     unknown_problem,
 )
 from simulator.answers.equivalence import Classes
-from simulator.answers.finding import Found, find_answer
+from simulator.answers.finding import GIVEN, compiled
 from simulator.arrays import Ints
 from simulator.errors import UserError
+from simulator.importers.answering import Search, set_answer
 from simulator.pools.as_written import read_as_written
 from simulator.pools.pool import NO_ANSWER, Pool, PoolInfo, StoredProblem, read_info
 from simulator.pools.records import ProblemRecord, TraceRecord
@@ -97,8 +99,9 @@ class RegradeReport:
 def regrade(folder: Path, options: RegradeOptions) -> RegradeReport:
     """Find, group and grade the answers of a pool anew, and put the result in its place.
 
-    Where the pool has texts, answers are found in them, as in an import. Signals and lengths stay,
-    and the former pool stays until the new one is complete.
+    Where the pool has texts, answers are found in them, as in an import. In a pool of an older
+    version an answer stays unless a box in the text says otherwise. Signals and lengths stay, and
+    the former pool stays until the new one is complete.
 
     Raises
     ------
@@ -185,7 +188,7 @@ def _compared(
         dropped_corrections=len(former.info.corrections) if options.drop_corrections else 0,
         before=summarise_answers(former),
     )
-    patterns = [re.compile(each) for each in info.answer_patterns]
+    patterns = compiled(info.answer_patterns)
     for problem in former.problems:
         options.progress(problem.index, len(former.problems))
         record = _record(former, problem, options.answer_kind or problem.answer_kind, patterns)
@@ -219,43 +222,52 @@ def _partition(classes: Sequence[int]) -> list[int]:
 
 
 def _record(
-    pool: Pool, problem: StoredProblem, kind: str, patterns: Sequence[re.Pattern[str]]
+    pool: Pool, problem: StoredProblem, kind: str, patterns: Sequence[regex.Pattern[str]]
 ) -> ProblemRecord:
     """Make the record of a problem, with answers found anew and without its signals."""
     rows = pool.trace_rows(problem)
     written = read_as_written(pool.path, problem.index)
-    given = [None] * len(rows) if written is None else written["answer"].to_pylist()
+    noted = [{}] * len(rows) if written is None else written.to_pylist()
     texts = problem.texts if "text" in pool.info.signals else [None] * len(rows)
     positions, probed = _probes(pool, problem, written)
     traces = []
     for index, row in enumerate(rows):
-        # Unless an importer noted how answers were found, one may be from a field of the source.
-        known = pool.info.answer_forms and texts[index] is not None
-        own = given[index] if known else given[index] or row["answer"]
-        found = _find(texts[index], own, kind, patterns)
-        traces.append(
-            TraceRecord(
-                trace_id=row["trace_id"],
-                num_tokens=row["num_tokens"],
-                answer=None if found is None else found.answer,
-                prompt_tokens=row["prompt_tokens"],
-                finish_reason=row["finish_reason"],
-                probe_positions=positions[index],
-                probe_answers=probed[index],
-                answer_form="" if found is None else found.form,
-                given=given[index],
-            )
+        trace = TraceRecord(
+            trace_id=row["trace_id"],
+            num_tokens=row["num_tokens"],
+            answer=row["answer"],
+            prompt_tokens=row["prompt_tokens"],
+            finish_reason=row["finish_reason"],
+            text=texts[index],
+            probe_positions=positions[index],
+            probe_answers=probed[index],
         )
+        _find(trace, noted[index], pool.info, kind, patterns)
+        trace.text = None  # it stays in the file that the pool has
+        traces.append(trace)
     return ProblemRecord(problem.problem_id, problem.question, problem.gold_answer, kind, traces)
 
 
 def _find(
-    text: str | None, own: str | None, kind: str, patterns: Sequence[re.Pattern[str]]
-) -> Found | None:
-    found = None if text is None else find_answer(text, kind, patterns)
-    if found is not None or own is None:
-        return found
-    return find_answer(own, kind, patterns) or Found(own, STORED)
+    trace: TraceRecord,
+    noted: dict[str, Any],
+    info: PoolInfo,
+    kind: str,
+    patterns: Sequence[regex.Pattern[str]],
+) -> None:
+    """Find a trace's answer as the import did that made the pool."""
+    search: Search = "text"
+    if noted.get("search"):
+        trace.answer, search = noted["answer"], noted["search"]
+    elif trace.text is None or info.synthetic:
+        search = "none"
+    elif info.answer_forms:
+        trace.answer = None  # there was no other source than the text
+    elif trace.answer is not None:
+        search = "boxes"  # an older version may have it from a field of the source
+    set_answer(trace, kind, search, patterns)
+    if trace.answer_form == GIVEN and GIVEN not in info.answer_forms:
+        trace.answer_form = STORED
 
 
 def _probes(
