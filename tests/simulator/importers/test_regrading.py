@@ -12,7 +12,10 @@ from pools import T, write_pool
 
 from simulator.answers.corrections import Correction
 from simulator.answers.equivalence import Classes, classify
+from simulator.answers.finding import compiled
 from simulator.errors import UserError
+from simulator.importers.import_pool import import_pool
+from simulator.importers.importer import ImportOptions
 from simulator.importers.regrading import RegradeOptions, RegradeReport, TraceChange, regrade
 from simulator.pools import writer as writing
 from simulator.pools.check import check_pool
@@ -226,3 +229,94 @@ def test_a_file_that_cannot_be_written_keeps_the_former_pool(
     with pytest.raises(UserError, match=r"No space left on device.*free space and retry"):
         again(pool)
     assert files_of(pool.path) == before
+
+
+def import_rows(
+    cache: Path, rows: Sequence[dict[str, Any]], patterns: Sequence[str] = (), **how: Any
+) -> Pool:
+    path = cache.with_suffix(".jsonl")
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    options = ImportOptions(paths=(path,), answer_patterns=tuple(compiled(patterns)), **how)
+    names = {"dataset": "test", "model": "model", "benchmark": "tiny"}
+    return Pool(import_pool("jsonl", options, cache=cache, **names).path)
+
+
+def text_row(text: str, **more: Any) -> dict[str, Any]:
+    return {"problem_id": "p", "gold_answer": "3", "num_tokens": 5, "text": text} | more
+
+
+FOUND_IN_TEXT = [
+    text_row(r"First \boxed{2}, then \boxed{3}"),
+    text_row("The final answer is 3."),
+    text_row("#### 4"),
+]
+BESIDE_A_FIELD = [
+    text_row(r"First \boxed{2}", answer="3"),
+    text_row("The final answer is 3.", answer=None),
+    text_row("as given", answer="3.0"),
+    text_row("as given", answer=r"so I say \boxed{3}"),
+]
+WITHOUT_TEXT = [
+    {"problem_id": "p", "gold_answer": "3", "num_tokens": 5, "answer": answer}
+    for answer in ("3", r"it is \boxed{6/2}", None, "4")
+]
+PATTERNED = [text_row("Result = 3 kg; the answer is 5."), text_row("the answer is 3")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "patterns", "answers"),
+    [
+        (FOUND_IN_TEXT, (), ["3", "3", "4"]),
+        (BESIDE_A_FIELD, (), ["2", None, "3.0", "3"]),
+        (WITHOUT_TEXT, (), ["3", "6/2", None, "4"]),
+        (PATTERNED, [r"Result = (\d+)"], ["3", "3"]),
+    ],
+)
+def test_an_imported_pool_is_found_again_as_it_was(
+    tmp_path: Path, rows: list[dict[str, Any]], patterns: list[str], answers: list[str | None]
+) -> None:
+    pool = import_rows(tmp_path / "cache", rows, patterns)
+    assert [row["answer"] for row in pool.trace_rows(pool.problems[0])] == answers
+    before = files_of(pool.path)
+    assert again(pool).changes == []
+    assert files_of(pool.path) == before  # `pool.json` with its forms, too
+
+
+def test_answers_are_found_in_texts_with_other_options(tmp_path: Path) -> None:
+    pool = import_rows(tmp_path / "cache", PATTERNED)
+    assert pool.problems[0].correct.tolist() == [False, True]
+    report = again(pool, answer_patterns=[r"Result = (\d+)"])
+    assert report.changes == [TraceChange("p", 0, "5", "3", right=False, new_right=True)]
+    info = read_info(pool.path)
+    assert info.answer_patterns == [r"Result = (\d+)"]
+    assert info.answer_forms == {"announcement": 1, "pattern": 1}
+    assert again(pool).changes == []  # the pattern is the pool's now
+    fresh = import_rows(tmp_path / "fresh", PATTERNED, [r"Result = (\d+)"])
+    assert info.fingerprint == fresh.info.fingerprint
+    assert again(pool, answer_patterns=[]).new_fingerprint == pool.info.fingerprint
+
+
+def test_of_an_older_pool_stored_answers_stay_and_missing_ones_are_found(tmp_path: Path) -> None:
+    traces = [
+        T(4, "4", text="taken from a field of the source; the answer is 3"),
+        T(4, "5", text=r"a box that was overlooked: \boxed{3}"),
+        T(4, None, text="The final answer is 3."),
+    ]
+    pool = write_pool(tmp_path, {"p": traces}, gold="3")
+    report = again(pool)
+    assert [each.new_answer for each in report.changes] == ["3", "3"]
+    assert read_info(pool.path).answer_forms == {"announcement": 1, "box": 1, "stored": 1}
+    assert again(pool).changes == []
+
+
+def test_texts_of_a_generated_pool_are_not_searched(tmp_path: Path) -> None:
+    pool = write_pool(
+        tmp_path, {"p": [T(4, None, text=r"\boxed{3}"), T(4, "3", text="")]}, synthetic=True
+    )
+    assert again(pool).changes == []
+
+
+def test_a_wrong_pattern_is_named(tmp_path: Path) -> None:
+    pool = import_rows(tmp_path / "cache", PATTERNED)
+    with pytest.raises(UserError, match=r"--answer-pattern '\('.*; correct it"):
+        again(pool, answer_patterns=["("])
