@@ -454,6 +454,7 @@ def test_json_has_every_summary(shell: Any) -> None:
     for entry, name in zip(printed["runs"], ["patience=2", "patience=1"], strict=True):
         assert entry.pop("run") == f"out/{name}"
         assert entry.pop("stop_rules") == []
+        assert [*entry.pop("no_answer")] == [pool["pool"] for pool in entry["pools"]]
         assert entry == json.loads(Path("out", name, "summary.json").read_text())
 
 

@@ -191,7 +191,7 @@ def test_the_table_of_problems(answers: PoolAnswers) -> None:
         "redundancy": 50.0,
         "mean_tokens": 40.0,
     }
-    assert (row(table, 2)["vote"], row(table, 2)["no_answer"]) == ("wrong", 2)
+    assert (row(table, 2)["vote"], row(table, 2)["no_answer"]) == ("tie, 50%", 2)
 
 
 def test_the_table_of_pools(library: Library, answers: PoolAnswers) -> None:

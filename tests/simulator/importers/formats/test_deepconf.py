@@ -84,6 +84,7 @@ def import_files(folder: Path, *paths: Path, **options: Any) -> ImportReport:
 
 SEVEN = r"so \boxed{7}"
 EIGHT = r"so \boxed{8}"
+TEN = r"so \boxed{10}"
 
 
 def test_offline_files_by_hand(tmp_path: Path) -> None:
@@ -117,11 +118,11 @@ def test_confidences_may_be_arrays(tmp_path: Path, numbers: Any) -> None:
 
 def test_runs_of_a_problem_go_on_where_the_one_before_ends(tmp_path: Path) -> None:
     files = tmp_path / "files"
-    write(files, offline(0, trace("ten", 10)), rid="10")
+    write(files, offline(0, trace(TEN, 10)), rid="10")
     write(files, offline(0, trace("two", 2), trace("three", 3)), rid="2")
     write(files, offline(1, trace("four", 4)), qid=1)
     first, second = Pool(import_files(tmp_path, files).path).problems
-    assert (first.trace_ids.tolist(), first.texts) == ([0, 1, 2], ["two", "three", "ten"])
+    assert (first.trace_ids.tolist(), first.texts) == ([0, 1, 2], ["two", "three", TEN])
     assert (second.trace_ids.tolist(), second.texts) == ([0], ["four"])
 
 

@@ -274,7 +274,7 @@ def test_a_column_of_its_own_goes_before_log_probabilities(tmp_path: Path) -> No
 
 
 def test_single_log_probabilities_are_no_confidence_unless_mapped(tmp_path: Path) -> None:
-    traces = [{"text": "a", "token_logprobs": [-1.0, -0.25]}]
+    traces = [{"text": "ANSWER: 1", "token_logprobs": [-1.0, -0.25]}]
     item = {"qid": "q", "true_answer": "1", "traces": traces}
     report = load_value(tmp_path, [item])
     assert report.signals == ["text"]
@@ -285,7 +285,10 @@ def test_single_log_probabilities_are_no_confidence_unless_mapped(tmp_path: Path
 
 
 def test_gold_answers_may_sit_in_the_traces(tmp_path: Path) -> None:
-    traces = [{"true_answer": "2", "qid": "q", "text": "a"}, {"true_answer": "2", "text": "b"}]
+    traces = [
+        {"true_answer": "2", "qid": "q", "text": "ANSWER: 2"},
+        {"true_answer": "2", "text": "b"},
+    ]
     traces[1]["qid"] = "q"
     assert load_value(tmp_path, {"x": traces, "y": "z"}, field_map={"traces": "x"}).traces == 2
     traces[1]["true_answer"] = "3"
@@ -366,7 +369,7 @@ def test_what_is_not_clear_stops_with_the_candidates(
 
 
 def test_what_looks_like_a_field_can_be_denied(tmp_path: Path) -> None:
-    item = {**PROBLEM, "generated_token_counts": [7]}
+    item = {**PROBLEM, "responses": ["ANSWER: 2"], "generated_token_counts": [7]}
     denied = load_value(tmp_path, [item], field_map={"num_tokens": ""})
     assert denied.token_accuracy == "estimated"
     field_map = {"num_tokens": "generated_token_counts"}
@@ -396,7 +399,7 @@ def test_what_is_not_clear_can_be_settled(tmp_path: Path) -> None:
 GOOD_ROW: Row = {
     "qid": "q",
     "true_answer": "2",
-    "response": "ab",
+    "response": r"\boxed{2}",
     "num_tokens": 4,
     "conf": [1.5] * 4,
 }
@@ -506,6 +509,7 @@ def test_texts_come_back_whatever_characters_are_in_them(
     tmp_path_factory: pytest.TempPathFactory, texts: list[list[str]], escaped: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("texts")
+    texts = [["ANSWER: 1"], *texts]
     items = [
         {"qid": f"{number:02d}", "true_answer": "1", "responses": each}
         for number, each in enumerate(texts)

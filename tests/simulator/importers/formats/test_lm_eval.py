@@ -96,7 +96,8 @@ def test_a_filter_has_to_be_chosen_where_there_are_two(tmp_path: Path) -> None:
     assert (problem.gold_answer, problem.correct.tolist()) == ("4", [True])
     (tmp_path / "b").mkdir()
     (tmp_path / "c").mkdir()
-    strict = load(tmp_path / "b", *lines, field_map={"filter": "strict-match"})
+    boxed = sample(1, r"\boxed{4}", filter="strict-match")
+    strict = load(tmp_path / "b", *lines, boxed, field_map={"filter": "strict-match"})
     assert Pool(strict.path).problems[0].answer_class.tolist() == [-1]
     with pytest.raises(UserError, match="no filter lenient; --map filter= takes flexible-extract"):
         load(tmp_path / "c", *lines, field_map={"filter": "lenient"})
@@ -152,7 +153,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("change", "message"), WRONG)
 def test_a_wrong_sample_is_named_or_left_out(tmp_path: Path, change: Row, message: str) -> None:
-    good = sample(0, "a")
+    good = sample(0, r"\boxed{4}")
     bad = {k: v for k, v in (sample(1, "b") | change).items() if v is not ...}
     with pytest.raises(UserError, match=f"samples_t.jsonl: line 2.*{message}") as error:
         load(tmp_path, good, bad)

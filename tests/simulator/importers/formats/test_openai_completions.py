@@ -158,17 +158,18 @@ def test_without_logprobs_reasoning_is_wrapped_and_usage_counts(tmp_path: Path) 
 
 
 def test_the_usage_of_several_choices_is_shared_out(tmp_path: Path) -> None:
-    report = load(tmp_path, asked(completion("a" * 30, "b" * 20)))
+    texts = f"{'a' * 21}\\boxed{{4}}", "b" * 20  # 30 and 20 characters
+    report = load(tmp_path, asked(completion(*texts)))
     # one each, and the other 10 in proportion: 6 and 4
     assert Pool(report.path).problems[0].lengths.tolist() == [7, 5]
     assert report.token_accuracy == "estimated"
     assert report.notes[0].startswith("lengths are estimated: the usage of several choices")
-    counted = completion("a" * 30, "b" * 20)
+    counted = completion(*texts)
     for number, choice in enumerate(counted["choices"]):
         choice["token_ids"] = [1] * (3 + number)
     report = load(tmp_path / "ids", asked(counted))
     assert (report.tokens, report.token_accuracy) == (7, "total")
-    bare = completion("a" * 8)
+    bare = completion("A: \\(4\\)")
     del bare["usage"]
     report = load(tmp_path / "bare", asked(bare))
     assert (report.tokens, report.token_accuracy) == (2, "estimated")
@@ -178,7 +179,7 @@ def test_the_usage_of_several_choices_is_shared_out(tmp_path: Path) -> None:
 
 
 def test_tokens_that_do_not_make_up_the_text_leave_totals(tmp_path: Path) -> None:
-    report = load(tmp_path, asked(completion("something else", logprobs=LEGACY)))
+    report = load(tmp_path, asked(completion("ANSWER: 4", logprobs=LEGACY)))
     assert (report.tokens, report.token_accuracy) == (3, "total")
     assert any(note.startswith("1 traces have tokens that do not") for note in report.notes)
 
@@ -200,7 +201,7 @@ def test_text_and_token_signals_can_be_left_out(tmp_path: Path) -> None:
 
 
 def test_problems_are_named_by_columns_and_patterns(tmp_path: Path) -> None:
-    lines = [asked(completion("a"), f"q{n % 2}-sample-{n}") for n in range(4)]
+    lines = [asked(completion("A: 4"), f"q{n % 2}-sample-{n}") for n in range(4)]
     assert load(tmp_path / "a", *lines).problems == 4
     field_map = {"problem_id": "custom_id~^(.+)-sample"}
     problems = Pool(load(tmp_path / "b", *lines, field_map=field_map).path).problems
@@ -257,7 +258,7 @@ def test_a_wrong_file_of_gold_answers_is_named(tmp_path: Path, text: str, messag
 
 def test_a_file_may_be_one_response_or_an_object_of_them(tmp_path: Path) -> None:
     path = tmp_path / "one.json"
-    response = completion("a")
+    response = completion("A: 4")
     path.write_text(json.dumps(response | {"problem_id": "p", "gold_answer": "4"}, indent=1))
     assert load_path(tmp_path, path).traces == 1
     (tmp_path / "gold.json").write_text('{"p1": 4, "p2": 4}')
@@ -272,7 +273,7 @@ def test_requests_that_failed_are_left_out_and_told(tmp_path: Path) -> None:
         {"custom_id": "p", "response": None, "error": {"code": "batch_expired"}},
         {"custom_id": "p", "response": {"status_code": 500, "body": {}}, "error": None},
     ]
-    report = load(tmp_path, *failed, asked(completion("a")))
+    report = load(tmp_path, *failed, asked(completion("A: 4")))
     assert (report.traces, report.notes) == (1, ["2 requests that failed were left out"])
 
 
