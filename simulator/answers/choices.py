@@ -16,15 +16,15 @@ _LETTER = re.compile(
     r"""(?:(?:the\ )?(?:(?:correct|right|best|final)\ )?(?:option|choice|answer|letter)\b
             (?:\ (?:option|choice|letter))?(?:\ is)?[\s:]*)?
         (?P<open>[(\[{<]?)\s*(?P<letter>[A-Za-z])
-        (?:\s*(?P<close>[)\]}>]+[.,:;!]*|[.,:;!]+)?\s*\Z         # alone
+        (?:\s*[^\w?/&+=<-]*\Z         # alone
           |\s*(?:[)\]}>]+[.,:;]*|[.:]+(?=\s|\Z)|[-–—]+(?=\s)|[,;(\n])(?P<explained>.*)\Z
           |[ ]*\n(?P<next>.*)\Z
-          |\s+(?P<said>(?:because|since|as|is|not|rather|instead|due)\b.*)\Z)""",
+          |\s+(?P<said>(?:because|since|as|is|not|and\ not|rather|instead|due)\b.*)\Z)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _SECOND = re.compile(
     r"[\s,;/&+.:()\[\]-]*(?:(?:and|or|and/or|oder|to)\b[\s(\[]*)?(?P<letter>[A-Z])[)\]]?"
-    r"(?=\s*(?:\Z|[,;.)\]/&?!]|(?:and|or|is|are)\b))"
+    r"(?=\s*(?:\Z|[,;.)\]/&?!]|(?:and|or|are)\b))"
 )
 _UNDECIDED = re.compile(r"[\s,;)\]]*(?:or|and/or|maybe|perhaps)\b")
 _DENIED = re.compile(r"is\s+(?:not|in(?:correct|valid)|wrong|false|un|ruled|eliminated)")

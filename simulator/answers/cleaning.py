@@ -17,7 +17,7 @@ _PAIRS = (
 """Delimiters of Markdown, LaTeX and quotations."""
 
 _OPENING = re.compile(r"^(?:[\s}:]|#+(?=\s)|\\(?=\s))+")
-_CLOSING = re.compile(r"(?:[\s*_`.。,;]|\\[\])]|(?<!\\)\\[,;!]|\\\\)$")
+_CLOSING = re.compile(r"(?:[\s*_`.。,;#]|\\[\])]|(?<!\\)\\[,;!]|\\\\)$")
 _BRACKETS = (("{", "}"), ("([", ")]"))
 _TEXT = re.compile(r"\\(?:text(?:bf|rm|it|sf)?|mathrm|mathbf)\s*\{([^{}]*)\}")
 _ABBREVIATION = re.compile(r"(?:^|\W)(?:St|Mr|Mrs|Ms|Dr|Mt|Ft|Jr|Sr|vs|U\.S|[A-Z])$")
@@ -25,13 +25,13 @@ _SENTENCE_END = re.compile(r"[.?](?=[\"”')*_]*+(?:\s|$))|。")
 _COMMENT = re.compile(
     r"""\s*[,;]\s*(?:because|since|which|where|as|so|but|not|hence|thus|therefore|giving|assuming|
                     rounded|corresponding|obtained|when|and\ (?:not|we|this|it|so))\b
-      |\s+[(]?(?:because|since|rather\ than|instead\ of|so\ (?:the|we|it|that)
+      |\s+[(]?(?:because|since|where|rather\ than|instead\ of|so\ (?:the|we|it|that)
                  |as\ (?:the|we|it|this|there|required|expected|desired|shown))\b
-      |\s+[–—]\s|\s+\((?:or|i\.e\.|that\ is|approximately)\b
+      |\s+and\ (?:we|this|it|so|hence|thus)\b|\s+[–—]\s|\s+\((?:or|i\.e\.|that\ is|approximately)\b
       |\s+I\ hope\b""",
     re.VERBOSE | re.IGNORECASE,
 )
-_SPELT_OUT = re.compile(r"(?<=[\d$%*}])\s+\([a-z][a-z -]*\)\W*$")
+_SPELT_OUT = re.compile(r"(?<=[\d$%*}])(?:\s+\([a-z][a-z -]*\)\W*|:\s+[A-Za-z]{2,}.*)$")
 _TEMPLATE = re.compile(
     r"(?:(?:insert|put|write|place|your|the|my|a|an|final|correct|numerical|numeric|single|short"
     r"|exact|just|only) )*"
@@ -56,8 +56,8 @@ _ALONE = re.compile(
 """Beginnings of what is said about an answer ("the answer is correct")."""
 
 _UNFINISHED = re.compile(r"[=+\-<(\[{:]$|\\f?box")
-_SIGNS = re.compile(r"\d|\\[A-Za-z]|^.$|[∞π√∅=+^]")
-_PHRASE = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+){0,2}")
+_SIGNS = re.compile(r"\d|\\[A-Za-z]|^.$|[∞π√∅=+^|]")
+_PHRASE = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+){0,3}")
 _MOST_WORDS = {"math": 8, "text": 12}
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 

@@ -82,8 +82,8 @@ _TAG = re.compile(
 )
 _HASHES = re.compile(r"^[ \t*]*+####(?!#)[ \t]*+([^\n]*)", re.MULTILINE)
 _KEY = (
-    r"(?:(?:final|correct|predicted|selected|chosen)[ _]?)?(?:answers?|option|choice|prediction)"
-    r"(?:[ _](?:choice|letter|option|value))?"
+    r"(?:(?:final|correct|predicted|selected|chosen)[ _]?)?"
+    r"(?:answers?|ans|option|choice|prediction)(?:[ _](?:choice|letter|option|value))?"
 )
 _FIELD = re.compile(
     rf"""["']{_KEY}["']\s*+:\s*+\[?\s*+
@@ -92,8 +92,8 @@ _FIELD = re.compile(
 )
 _LATEX_READ_AS_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*+\\[bfrt][A-Za-z]{2}")
 
-_NOUN = r"""(?:\b(?:answers?|(?:correct|right|best|chosen|selected|final)\ (?:option|choice)
-    |final\ (?:result|value))\b(?!["']\s*+:)|答案)"""
+_NOUN = r"""(?:\b(?:answers?|(?:correct|right|best|chosen|selected|final)\ (?:option|choice))\b
+    (?!["']\s*+:)|答案)"""
 _ANNOUNCED = re.compile(
     _NOUN
     + r"""(?:\ (?:choice|option|letter|here)\b)?
@@ -144,7 +144,7 @@ def _hashes(text: str, answer_kind: str) -> Iterator[Place]:
 
 
 _NUMBER = re.compile(
-    r"[ \t*]*+\\?[$€£]?\s*[-+]?\\?[$€£]?\d[\d,.]*+(?:/\d+)?\s*\\?[%°]?[ \t*$]*"
+    r"[ \t*]*+\\?[$€£]?\s*[-+]?\\?[$€£]?\d[\d,.:]*+(?:/\d+)?\s*\\?[%°]?[ \t*$]*"
     r"(?:[ ][a-zA-Z]{1,12}){0,2}[ \t*$.]*"
 )
 _WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
@@ -202,7 +202,7 @@ def _line(text: str, place: int) -> tuple[str, int]:
 
 
 def _bare(text: str, answer_kind: str) -> Iterator[Place]:
-    """Yield the whole text if it is a value; of a choice, the last line if it is a letter."""
+    """Yield the whole text if it is a value; of a choice, the first or last line with a letter."""
     bare = text.strip()
     if not bare or _THINKING.search(text):
         return
@@ -211,6 +211,9 @@ def _bare(text: str, answer_kind: str) -> Iterator[Place]:
         named = letter_of(last) and "box" not in last and not _ANNOUNCED.search(last)
         if named and (last == bare or is_letter(last)):
             yield len(text), last
+        first = bare[:MAX_LINE].split("\n", 1)[0]
+        if is_letter(first):
+            yield 0, first
     elif last == bare and "box" not in bare and not _SENTENCE.search(bare):
         few = len(bare.split()) <= _BARE_WORDS
         if few and (answer_kind == "text" or _VALUE.search(bare)):
@@ -224,8 +227,8 @@ FORMS: tuple[Form, ...] = (
     Form("json", 3, _fields),
     Form("announcement", 4, _announcements, prose=True),
     Form("heading", 4, _headings, prose=True),
-    Form("A:", 5, _short_lines, prose=True),
-    Form("bare", 6, _bare, prose=True),
+    Form("A:", 4, _short_lines, prose=True),
+    Form("bare", 5, _bare, prose=True),
 )
 """All forms beside users' patterns, which come before them. Of multiple-choice answers, the last
 occurrence of any form that names exactly one option counts, whatever the form's rank."""
@@ -287,12 +290,14 @@ def find_in_value(text: str, answer_kind: str) -> Found | None:
     r"""Find the answer in the value of an answer field; None if the value is the answer itself.
 
     A value on one line of at most `LONG_VALUE` characters is that, unless it has a box, an answer
-    tag or hashes. A longer one may be a whole solution (`… #### 42`).
+    tag or hashes, or begins as an announcement. A longer one may be a whole solution (`… #### 42`).
     """
-    long = len(text) > LONG_VALUE or "\n" in text.strip()
-    if answer_kind == "choice" and letter_of(text):
-        return None
-    return _in_part(text, answer_kind, FORMS[:-1] if long else FORMS[:3])
+    announced = _ANNOUNCED.search(text[:_LEADING])
+    begins = announced is not None and _LEAD.fullmatch(text[: announced.start()])
+    whole = begins or len(text) > LONG_VALUE or "\n" in text.strip()
+    if answer_kind == "choice" and letter_of(text) and not begins:
+        whole = False
+    return _in_part(text, answer_kind, FORMS[:-1] if whole else FORMS[:3])
 
 
 def compiled(patterns: Iterable[str]) -> list[regex.Pattern[str]]:
@@ -313,16 +318,17 @@ def compiled(patterns: Iterable[str]) -> list[regex.Pattern[str]]:
 
 
 def _matched(pattern: regex.Pattern[str], text: str) -> str | None:
-    """Return the first group of the last match, or the whole match."""
+    """Return the first group of the last match that is not empty, or the whole match."""
     try:
-        last = deque(pattern.finditer(text, timeout=PATTERN_SECONDS), 1)
+        group = 1 if pattern.groups else 0
+        found = (match[group] for match in pattern.finditer(text, timeout=PATTERN_SECONDS))
+        last = deque((value.strip() for value in found if value and not value.isspace()), 1)
     except TimeoutError:
         raise UserError(
             f"--answer-pattern {pattern.pattern!r}: takes more than {PATTERN_SECONDS:g} s on a "
             f"text of {len(text):,} characters; give a simpler pattern"
         ) from None
-    value = last[0][1 if pattern.groups else 0] if last else None
-    return value.strip() if value else None
+    return last[0] if last else None
 
 
 def _without_special_end(text: str) -> str:
@@ -360,7 +366,7 @@ _MATHEMATICAL = re.compile(r"\d|\\[A-Za-z]|^.$|[∞π√∅]")
 
 def _choice(text: str, forms: Sequence[Form]) -> Found | None:
     for _, value, form in _latest_first(text, "choice", forms):
-        letter = letter_of(_refined(value, "choice"))
+        letter = letter_of(value) or letter_of(_refined(value, "choice"))
         if letter is not None:
             return Found(letter, form.name)
     return None
@@ -397,7 +403,7 @@ def _once(value: str, answer_kind: str) -> str:
     boxes = boxed(value)
     if boxes:
         return boxes[-1].content(value)
-    announced = _ANNOUNCED.search(value[:100])
+    announced = _ANNOUNCED.search(value[:_LEADING])
     if announced and _LEAD.fullmatch(value[: announced.start()]):
         rest = value[announced.end() :]
         adverbs = _ADVERBS.match(rest)
@@ -405,6 +411,7 @@ def _once(value: str, answer_kind: str) -> str:
     return bare_value(value, unwrap=answer_kind == "text")
 
 
+_LEADING = 100
 _LEAD = re.compile(
     r"(?:[\s*_`>#$\\({\[]|text(?:bf)?\{|\b(?:the|my|our|so|thus|hence|therefore|final|correct|and)\b|,)*",
     re.IGNORECASE,

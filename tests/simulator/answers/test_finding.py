@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from checkout import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.answers.cleaning import bare_value
-from simulator.answers.finding import FORMS, PATTERN, compiled, find_answer, find_gold
+from simulator.answers.finding import FORMS, GIVEN, PATTERN, compiled, find_answer, find_gold
 from simulator.errors import UserError
 
 Table = dict[str, list[tuple[str, str | None]]]
@@ -71,6 +74,8 @@ MATH: Table = {
         ("The answer is [2, 9).", "[2, 9)"),
         ("The answer is $x = 2$ or $x = 9$.", "$x = 2$ or $x = 9$"),
         ("The answer is 31 (thirty-one).", "31"),
+        ("The answer is 31: five more than 26.", "31"),
+        ("The answer is 31 and we are done.", "31"),
         ("The answer is no.", "no"),
         ("ANSWER: 31<|im_end|>", "31"),
         ("最终答案：31。", "31"),
@@ -121,6 +126,7 @@ CHOICE: Table = {
         ("The correct option is C.", "C"),
         ("The answer is option C: copper", "C"),
         ("Answer: C, not A", "C"),
+        (r"Answer: C, since it weighs \boxed{8.9}", "C"),
         ("Answer: C because A is out", "C"),
         ("**Answer:** Answer: C", "C"),
         ("Answer: **C) copper**", "C"),
@@ -139,6 +145,7 @@ CHOICE: Table = {
         ("**C**", "C"),
         ("(C - copper)", "C"),
         ("C. Copper", "C"),
+        ("C\n\nIt conducts best.", "C"),
         ("It conducts best.\n\n(C)", "C"),
         ("<think>(B)</think>C", "C"),
         ("I think it is C", None),
@@ -180,6 +187,19 @@ def test_each_form_of_answer_is_found(kind: str, form: str, text: str, answer: s
 
 def test_the_table_has_every_form() -> None:
     assert {form.name for form in FORMS} == MATH.keys() == CHOICE.keys()
+
+
+def test_the_guide_names_the_forms_in_their_order_and_its_examples_are_found() -> None:
+    guide = (ROOT / "docs" / "recorded-traces.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w:]+)` \|[^|]*\| (.*) \|$", guide, re.MULTILINE)
+    names = [name for name, _ in rows if name not in (PATTERN, GIVEN)]
+    assert names == [form.name for form in FORMS]
+    for name, examples in rows:
+        if name in (PATTERN, GIVEN):
+            continue
+        for example in re.findall(r"`([^`]*7[^`]*)`", examples):
+            found = find_answer(f"So.\n{example}" if name != "bare" else example, "math")
+            assert (found and found.answer, found and found.form) == ("7", name), example
 
 
 @pytest.mark.parametrize(
@@ -234,6 +254,8 @@ def test_a_bad_pattern_and_a_slow_one_are_refused(monkeypatch: pytest.MonkeyPatc
         ("5 + 26 = <<5+26=31>>31\nA: 31", "math", "31"),
         ("One adds five to 26, which he had before. Thus the answer is 31.", "math", "31"),
         ("(C)", "choice", "(C)"),
+        (r"\boxed{C}", "choice", "C"),
+        ("Answer: 31", "math", "31"),
         ("C. Copper", "choice", "C. Copper"),
         ("Zinc and lead conduct worse than copper does, so the answer is (C).", "choice", "C"),
         ("two\nlines", "text", "two\nlines"),
