@@ -17,7 +17,9 @@ _PAIRS = (
 """Delimiters of Markdown, LaTeX and quotations."""
 
 _OPENING = re.compile(r"^(?:[\s}:]|#+(?=\s)|\\(?=\s))+")
-_CLOSING = re.compile(r"(?:[\s*_`.。,;#]|\\[\])]|(?<!\\)\\[,;!]|\\\\)$")
+_CLOSING = re.compile(
+    r"(?:[\s_`.。,;]|\*\*|(?<![\^A-Z])\*|(?<=[\s#])#|\\[\])]|(?<!\\)\\[,;!]|\\\\)$"
+)
 _BRACKETS = (("{", "}"), ("([", ")]"))
 _TEXT = re.compile(r"\\(?:text(?:bf|rm|it|sf)?|mathrm|mathbf)\s*\{([^{}]*)\}")
 _ABBREVIATION = re.compile(r"(?:^|\W)(?:St|Mr|Mrs|Ms|Dr|Mt|Ft|Jr|Sr|vs|U\.S|[A-Z])$")
@@ -40,17 +42,18 @@ _TEMPLATE = re.compile(
 )
 _NOTHING = re.compile(r"[\s.…?_$\[\]<>{}*:,;\\-]*|\\?[lc]?dots")
 _FIRST = re.compile(
-    r"(?:an?|the|that|in|to|as|if|when|where|what|which|it|this|these|those|we|you|they|she|he|there"
+    r"(?:an?(?=\s+[a-z]{2})|one(?=\s+of)|the|that|in|to|as|if|when|where|what|which|it|this|these|those|we|you|they|she|he|there"
     r"|because|so|still|also|and|or|but|for|from|of|on|at|by|with|within|not|just|based|obtained|found"
-    r"|given|supposed|one|needed|required|computed|here|my|our|your|its)[,.:;]*\s.*",
+    r"|given|supposed|needed|required|computed|here|my|our|your|its)[,.:;]*\s.*",
     re.IGNORECASE | re.DOTALL,
 )
 """Beginnings of prose that is no mathematical answer."""
 
 _NOT_A_TEXT = re.compile(r"(?:not|that|as|in)\s.*", re.IGNORECASE | re.DOTALL)
 _ALONE = re.compile(
-    r"(?:(?:in)?correct|right|wrong|unique|clear|obvious|likely|not|given|expected|reasonable"
-    r"|acceptable|consistent|(?:in)?valid|verified|confirmed|found|here|below|above|that|this|it|as)\b.*",
+    r"(?:(?:(?:in)?correct|right|wrong|unique|clear|obvious|likely|given|expected|reasonable|found"
+    r"|acceptable|consistent|(?:in)?valid|verified|confirmed|here|below|above|that|this|it|as)(?:\W*"
+    r"|[,;]?\s+(?:and|as|since|because|for|in|when|if|by|to|but|that|with|from|based)\b.*)|not\b.*)",
     re.IGNORECASE | re.DOTALL,
 )
 """Beginnings of what is said about an answer ("the answer is correct")."""
@@ -71,7 +74,7 @@ def bare_value(value: str, *, unwrap: bool = False) -> str:
         bare = _without_delimiters(_OPENING.sub("", value.strip(), count=1))
         while closing := _CLOSING.search(bare, max(0, len(bare) - 2)):
             bare = bare[: closing.start()]
-        for left, right in _BRACKETS:
+        for left, right in () if bare.startswith(("]", ")")) else _BRACKETS:
             if bare.endswith(tuple(right)) and _count(bare, right) > _count(bare, left):
                 bare = bare[:-1]
         if bare.endswith("$") and bare.count("$") % 2:
@@ -123,7 +126,7 @@ def fits(value: str, answer_kind: str, *, prose: bool) -> bool:
     if not prose:
         return True
     words = _WORD.findall(_TEXT.sub(" ", value))
-    if len(words) > _MOST_WORDS.get(answer_kind, 5):
+    if len(words) > _MOST_WORDS[answer_kind]:
         return False
     if _ALONE.fullmatch(value) or _UNFINISHED.search(value):
         return False

@@ -92,16 +92,20 @@ _FIELD = re.compile(
 )
 _LATEX_READ_AS_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*+\\[bfrt][A-Za-z]{2}")
 
-_NOUN = r"""(?:\b(?:answers?|(?:correct|right|best|chosen|selected|final)\ (?:option|choice))\b
-    (?!["']\s*+:)|答案)"""
+_NOUN = r"""[aAoOcC答](?:(?<=[aA])(?<!\w.)(?:nswers?|NSWERS?)\b(?!["']\s*+:)
+    |(?:(?<=[oO])ption|(?<=[cC])hoice)\b
+      (?i:(?<=correct\ .{6})|(?<=right\ .{6})|(?<=best\ .{6})|(?<=chosen\ .{6})|(?<=final\ .{6}))
+    |(?<=答)案)"""
+"""`answer`, `correct option` and the like; it begins with a set of characters, for speed."""
+
 _ANNOUNCED = re.compile(
     _NOUN
-    + r"""(?:\ (?:choice|option|letter|here)\b)?
+    + r"""(?i:(?:\ (?:choice|option|letter|here)\b)?
     (?:\ (?:to|for|of|in)\ (?:[^.:\n=?!]|\.\d){1,80}?)?
     (?:[ \t*_}\])"'`\\]|\([^()\n]{1,40}\)){0,6}?
     (?:[:：=→⇒–—]|->|=>|-(?=\s)|\b(?:is|are|was|equals)\b|\b(?:would|should|must|will)\ be\b|是|为)
-    (?:[ \t]*+[:：])?""",
-    re.VERBOSE | re.IGNORECASE,
+    (?:[ \t]*+[:：])?)""",
+    re.VERBOSE,
 )
 _ADVERBS = re.compile(
     r"(?:[\s*_]*+(?:therefore|thus|then|hence|simply|clearly|indeed|just|actually|exactly|"
@@ -413,6 +417,6 @@ def _once(value: str, answer_kind: str) -> str:
 
 _LEADING = 100
 _LEAD = re.compile(
-    r"(?:[\s*_`>#$\\({\[]|text(?:bf)?\{|\b(?:the|my|our|so|thus|hence|therefore|final|correct|and)\b|,)*",
+    r"(?:[\s*_`>#$\\({\[]|text(?:bf)?\{|\b(?:the|my|our|so|thus|hence|therefore|final|correct|right|best|chosen|and)\b|,)*",
     re.IGNORECASE,
 )

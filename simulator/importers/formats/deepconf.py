@@ -38,7 +38,7 @@ from simulator.importers.json_files import unreadable
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.storage import check_plain
 
-VERSION = "1"
+VERSION = "2"
 
 EARLY_STOPPED = "early_stopped"
 """Finish reason of a trace stopped by the confidence bar, if such traces are included."""

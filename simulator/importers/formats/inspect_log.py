@@ -32,7 +32,7 @@ from simulator.importers.importer import (
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import ProblemRecord, TraceRecord
 
-VERSION = "1"
+VERSION = "2"
 
 SHORT_ANSWER = 100
 """Most characters of an answer; a scorer's longer answer field is a copy of the output."""

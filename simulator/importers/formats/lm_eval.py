@@ -30,7 +30,7 @@ from simulator.importers.items import Item, items_of
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 
-VERSION = "1"
+VERSION = "2"
 
 FIELDS = ("problem_id", "question", "gold_answer", "grade", "filter")
 """Fields that can be mapped; `filter` is not a column, but the name of the filter to use."""

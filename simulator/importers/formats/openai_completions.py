@@ -30,7 +30,7 @@ from simulator.importers.logprobs import FROM_LOGPROBS, SignalTally, ends_of_tok
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 
-VERSION = "1"
+VERSION = "2"
 
 LEFT_OUT = ("text", *FROM_LOGPROBS)
 

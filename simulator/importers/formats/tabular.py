@@ -52,7 +52,7 @@ from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 from simulator.signals import TOKEN_SIGNALS
 
-VERSION = "1"
+VERSION = "2"
 
 _NULL_IS_NONE = ("text", "num_tokens", *TOKEN_SIGNALS, "probe_positions", "probe_answers")
 """Fields that a row lacks if they are null in it."""

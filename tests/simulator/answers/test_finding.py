@@ -25,6 +25,9 @@ MATH: Table = {
         (r"It is \boxed{\text{Final answer: }31}", "31"),
         (r"It is \boxed{\text{The answer is } 31}", "31"),
         ("It is \x08oxed{31}", "31"),
+        (r"\boxed{]2, 9]}", "]2, 9]"),
+        (r"\boxed{x^*}", "x^*"),
+        (r"\boxed{\{2, 9\}.}", r"\{2, 9\}"),
         (r"ANSWER: 30 \boxed{31} ANSWER: 32", "31"),
         (r"**Answer:** Final answer: \boxed{31}", "31"),
         (r"\boxed{30} \boxed{your answer} \boxed{} \boxed{\ldots}", "30"),
@@ -77,6 +80,9 @@ MATH: Table = {
         ("The answer is 31: five more than 26.", "31"),
         ("The answer is 31 and we are done.", "31"),
         ("The answer is no.", "no"),
+        ("The answer is a + b.", "a + b"),
+        ("The answer is a good one.", None),
+        ("The answer is right, and we are done.", None),
         ("ANSWER: 31<|im_end|>", "31"),
         ("最终答案：31。", "31"),
         ("Answer: [your answer]", None),
@@ -164,6 +170,8 @@ TEXT: Table = {
         ("Final Answer: St. Gallen.", "St. Gallen"),
         ("The answer is New York City, because it is larger.", "New York City"),
         ("The answer is The Hague.", "The Hague"),
+        ("The answer is right whale.", "right whale"),
+        ("The answer is C#.", "C#"),
     ],
     "A:": [("Q: where?\nA: Lima", "Lima")],
     "bare": [("Lima", "Lima"), ("I do not know.", None)],
@@ -191,6 +199,7 @@ def test_the_table_has_every_form() -> None:
 
 def test_the_guide_names_the_forms_in_their_order_and_its_examples_are_found() -> None:
     guide = (ROOT / "docs" / "recorded-traces.md").read_text(encoding="utf-8")
+    guide = guide.partition("| form |")[2]
     rows = re.findall(r"^\| `([\w:]+)` \|[^|]*\| (.*) \|$", guide, re.MULTILINE)
     names = [name for name, _ in rows if name not in (PATTERN, GIVEN)]
     assert names == [form.name for form in FORMS]
@@ -346,3 +355,11 @@ def test_long_odd_texts_come_to_an_end(piece: str) -> None:
     for kind in ("math", "choice"):
         find_answer(text, kind)
         find_answer(f"<think>{text}</think>{text[: len(text) // 2]}", kind)
+
+
+@given(TEXTS, KINDS)
+def test_what_was_found_is_found_again_in_a_box(text: str, kind: str) -> None:
+    found = find_answer(text, kind)
+    if found is not None and not re.search(r"[{}\\]", found.answer):
+        again = find_answer(rf"\boxed{{{found.answer}}}", kind)
+        assert (again and again.answer) == found.answer
