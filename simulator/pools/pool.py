@@ -173,7 +173,7 @@ class PoolInfo:
         """
         if self.content:
             names = (self.dataset, self.model, self.benchmark, self.token_accuracy)
-            parts = ["pool content 1", *names, self.synthetic, self.content]
+            parts: list[Any] = ["pool content 1", *names, self.synthetic, self.content]
             if self.corrections:
                 parts.append(
                     sorted(

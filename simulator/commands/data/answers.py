@@ -81,8 +81,8 @@ def answers(
     elif as_csv:
         _print_csv([row for each in found for row in _csv_rows(each)])
     else:
-        for each in found:
-            _print_problem(each, everything=everything)
+        for one in found:
+            _print_problem(one, everything=everything)
 
 
 def _chosen(pool: Pool, pattern: str | None) -> list[StoredProblem]:

@@ -237,7 +237,7 @@ def import_rows(
     path = cache.with_suffix(".jsonl")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     options = ImportOptions(paths=(path,), answer_patterns=tuple(compiled(patterns)), **how)
-    names = {"dataset": "test", "model": "model", "benchmark": "tiny"}
+    names: dict[str, Any] = {"dataset": "test", "model": "model", "benchmark": "tiny"}
     return Pool(import_pool("jsonl", options, cache=cache, **names).path)
 
 
