@@ -56,7 +56,7 @@ SHOWN_DISAGREEMENTS = 10
     "--corrections",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="TOML file of verdicts on answers by hand (docs/checking-answers.md).",
+    help="TOML file of verdicts on answers by hand (see data regrade -h).",
 )
 @click.option(
     "--answer-pattern",

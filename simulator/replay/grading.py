@@ -48,7 +48,10 @@ class Grader:
         if answer in spellings:
             same = spellings[answer]
         else:
-            matches = (i for i, t in enumerate(problem.class_texts) if equivalent(kind, t, answer))
+            # Without corrections by hand, a class has one meaning, that of its text.
+            by_hand = problem.pool.info.corrections
+            texts = spellings if by_hand else problem.class_texts
+            matches = (spellings[text] for text in texts if equivalent(kind, text, answer))
             same = next(matches, NO_ANSWER)
         if same == NO_ANSWER:
             return GradedAnswer(answer, same, equivalent(kind, problem.gold_answer, answer))

@@ -115,6 +115,9 @@ def test_probes_keep_the_answers_that_their_source_wrote(tmp_path: Path, older: 
     joined = again(pool, drop_corrections=True)
     assert joined.new_fingerprint == pool.info.fingerprint
 
+    (pool.path / "as_written.parquet").unlink()
+    assert check_pool(pool.path) == ["as_written.parquet: missing"]
+
     by_text = older(tmp_path / "b", {"p": PROBED})
     assert not (by_text.path / "as_written.parquet").exists()
     assert again(by_text).new_fingerprint == pool.info.fingerprint
