@@ -258,7 +258,7 @@ def about_answers(answers: AnswerSummary) -> list[tuple[str, str]]:
     found = [("answers found", ", ".join(f"{form} {count:,}" for form, count in forms))]
     return [
         ("pass@1", percent(answers.pass_at_1)),
-        (answers.cons_name, f"{percent(answers.cons)} (a vote of all {traces} traces)"),
+        (answers.cons_name, f"{percent(answers.cons)} (all {traces} traces vote; ties are shared)"),
         ("no answer", missing),
         *(found if forms else []),
         ("distinct", f"median {middle:g} answers a problem ({least:,} to {most:,})"),

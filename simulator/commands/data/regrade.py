@@ -163,7 +163,7 @@ def _print_report(report: RegradeReport) -> None:
 
 
 def _short(text: str) -> str:
-    return text.partition(" (a vote")[0]
+    return text.partition(" (all ")[0]
 
 
 def _print_changes(report: RegradeReport) -> None:

@@ -104,6 +104,28 @@ def test_signals_are_shared_and_not_written_again(tmp_path: Path, older: Any) ->
     assert [file.name for file in pool.path.parent.iterdir()] == ["tiny"]  # nothing is left
 
 
+def test_a_disk_without_links_gets_copies(
+    tmp_path: Path, older: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = older(tmp_path, {"p": BOXED})
+
+    def refused(target: Path, file: Path) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refused)
+    assert again(pool).verdicts == 1
+    assert check_pool(pool.path) == []
+
+
+def test_what_a_killed_process_has_left_is_cleared(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": BOXED}, gold="3")
+    left = pool.path.with_name(".tiny.0123abcd.tmp")
+    left.mkdir()
+    (left / "text.parquet").touch()
+    again(pool)
+    assert [file.name for file in pool.path.parent.iterdir()] == ["tiny"]
+
+
 def test_probes_keep_the_answers_that_their_source_wrote(tmp_path: Path, older: Any) -> None:
     pool = write_pool(tmp_path / "a", {"p": PROBED}, gold="3")
     assert (pool.path / "as_written.parquet").is_file()
