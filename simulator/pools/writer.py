@@ -106,7 +106,6 @@ class PoolWriter:
         self._kinds = dict.fromkeys(TOKEN_SIGNAL_SCHEMAS, 0)  # which schema each is stored in
         self._content = ContentHash()
         self._last_problem: str | None = None
-        self._answer_forms: Counter[str] = Counter()
 
     def _refuse_taken(self) -> None:
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
@@ -234,7 +233,9 @@ class PoolWriter:
         self.info.problems += 1
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)
-        self._answer_forms.update(trace.answer_form for trace in traces if trace.answer_form)
+        forms = Counter(self.info.answer_forms)
+        forms.update(trace.answer_form for trace in traces if trace.answer_form)
+        self.info.answer_forms = dict(sorted(forms.items()))
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
         """Store and hash the rows of a problem."""
@@ -311,7 +312,6 @@ class PoolWriter:
             path.name: file_sha256(path) for path in sorted(self.folder.glob("*.parquet"))
         }
         self.info.content = self._content.by_file()
-        self.info.answer_forms = dict(sorted(self._answer_forms.items()))
         fields = asdict(self.info)
         for name in ("probe_cost", "answer_forms", "answer_patterns"):
             if not fields[name]:  # older versions refuse fields that they do not know
