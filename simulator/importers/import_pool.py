@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.answers.corrections import Correction, checked_corrections
+from simulator.answers.finding import PATTERN
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 from simulator.importers.importer import ImportOptions, Reading
@@ -120,6 +121,8 @@ def import_pool(
         dropped = dict(sorted(reading.faults.dropped.items()))
         info.token_accuracy = reading.token_accuracy
         info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
+        if options.answer_patterns and PATTERN not in info.answer_forms:
+            info.notes.append("no text has a match of the answer patterns")
     options.progress("grouping answers and writing", 1.0)
     return ImportReport(
         name=info.name,

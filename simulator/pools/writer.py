@@ -136,7 +136,6 @@ class PoolWriter:
         self._kept_signals = [] if signals_of is None else read_info(signals_of).signals
         self.answered = 0
         self.token_sums: dict[str, tuple[float, int]] = {}
-        self._answer_forms: Counter[str] = Counter()
 
     def _refuse_taken(self) -> None:
         if self.path.is_symlink() or (self.path.exists() and not self.path.is_dir()):
@@ -268,7 +267,9 @@ class PoolWriter:
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)
         self.answered += sum(trace.answer is not None for trace in traces)
-        self._answer_forms.update(trace.answer_form for trace in traces if trace.answer_form)
+        forms = Counter(self.info.answer_forms)
+        forms.update(trace.answer_form for trace in traces if trace.answer_form)
+        self.info.answer_forms = dict(sorted(forms.items()))
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
         """Store and hash the rows of a problem."""
@@ -352,7 +353,6 @@ class PoolWriter:
         self.info.content = self._content.by_file()
         if self._signals_of is not None:
             self._take_over(Pool(self._signals_of))
-        self.info.answer_forms = dict(sorted(self._answer_forms.items()))
         (self.folder / "pool.json").write_text(described(self.info), encoding="utf-8")
         if self._replace and self.path.exists():
             self.path.rename(self._retired)

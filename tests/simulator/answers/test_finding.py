@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.answers.cleaning import bare_value
-from simulator.answers.finding import FORMS, GIVEN, PATTERN, compiled, find_answer, find_gold
+from simulator.answers.finding import GIVEN, PATTERN, compiled, find_answer, find_gold
+from simulator.answers.forms import FORMS
 from simulator.errors import UserError
 
 Table = dict[str, list[tuple[str, str | None]]]
@@ -124,7 +125,12 @@ CHOICE: Table = {
         (r"\boxed{A, C}", None),
     ],
     "tag": [("<answer>C</answer>", "C")],
-    "hashes": [("so\n#### C", "C")],
+    "hashes": [
+        ("so\n#### C", "C"),
+        ("so\n#### **C**\nas it conducts", "C"),
+        ("so\n#### C. copper", "C"),
+        ("#### A. zinc\nNo.\n#### B. lead\nNo.", None),
+    ],
     "json": [('{"why": "A is wrong", "answer": "C"}', "C"), ('{"choice": "(C) copper"}', "C")],
     "announcement": [
         (r"It weighs \boxed{8.9\,g}." + "\n\n**Answer: C**", "C"),

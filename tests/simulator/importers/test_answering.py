@@ -123,6 +123,9 @@ def test_a_users_patterns_are_searched_first_and_recorded(tmp_path: Path) -> Non
     assert answers(pool) == ["31", "31"]
     assert pool.info.answer_patterns == ["no such", r"Result => (\d+)"]
     assert pool.info.answer_forms == {"box": 1, "pattern": 1}
+    assert "no text has a match of the answer patterns" not in pool.info.notes
+    pool = imported(tmp_path, "jsonl", of_text(*texts), "--answer-pattern", "no such")
+    assert "no text has a match of the answer patterns" in pool.info.notes
 
 
 def test_a_bad_pattern_leaves_nothing_behind(tmp_path: Path) -> None:
