@@ -118,11 +118,8 @@ def import_pool(
         if tokenizer is not None:
             tokenize(reading, tokenizer)
         _write(writer, reading, options, format_name)
-        dropped = dict(sorted(reading.faults.dropped.items()))
         info.token_accuracy = reading.token_accuracy
-        info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
-        if options.answer_patterns and PATTERN not in info.answer_forms:
-            info.notes.append("no text has a match of the answer patterns")
+        info.notes = _notes(reading, options, info)
     options.progress("grouping answers and writing", 1.0)
     return ImportReport(
         name=info.name,
@@ -136,7 +133,7 @@ def import_pool(
         answers=summarise_answers(Pool(writer.path)),
         token_means={name: total / count for name, (total, count) in writer.token_sums.items()},
         corrections=info.corrections,
-        dropped=dropped,
+        dropped=dict(sorted(reading.faults.dropped.items())),
         dropped_examples=reading.faults.examples,
         notes=info.notes,
         mapping=dict(reading.mapping),
@@ -156,6 +153,15 @@ def _write(writer: PoolWriter, reading: Reading, options: ImportOptions, format_
         raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
     if not writer.answered:
         raise UserError(_unanswered(options, format_name, writer.info.traces, ending))
+
+
+def _notes(reading: Reading, options: ImportOptions, info: PoolInfo) -> list[str]:
+    """Return the reader's notes, and what was left out or not found."""
+    dropped = sorted(reading.faults.dropped.items())
+    notes = [*reading.notes, *(f"left out: {count} × {why}" for why, count in dropped)]
+    if options.answer_patterns and PATTERN not in info.answer_forms:
+        notes.append("no text has a match of the answer patterns")
+    return notes
 
 
 def _refuse_to_drop(folder: Path, corrections: Sequence[Correction]) -> None:

@@ -58,7 +58,7 @@ def test_list_shows_a_pool_a_line_and_marks_synthetic_ones(
     lines = invoke(cache, "list").splitlines()
     (made,) = (line for line in lines if line.startswith("sample/"))
     (real,) = (line for line in lines if line.startswith(NAME))
-    cells = [NAME, "2", "8", "0.001", "138", "exact", "text,", "probes"]
+    cells = [NAME, "2", "8", "0.001", "138", "exact", "12.50%", "text,", "probes"]
     assert real.split()[: len(cells)] == cells
     assert made.startswith("sample/made-up/easy (synthetic) ")
     assert " 355.000 " in made

@@ -104,7 +104,7 @@ def _print_pools(pools: list[dict[str, Any]]) -> None:
         for pool in pools
     ]
     right = [False, True, True, True, True, False, *[True] * silent, False, True]
-    print_table(headers, rows, right, give_up=["size", "mean length"])
+    print_table(headers, rows, right, give_up=["size", "mean length", "token accuracy"])
 
 
 def _known_pools(folder: Path) -> list[dict[str, Any]]:

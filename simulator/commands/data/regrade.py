@@ -23,7 +23,7 @@ SHOWN_CHANGES = 10
 
 @click.command(
     epilog="\b\nExamples:\n  deepprune-sim data regrade mine/qwen3-8b/aime24 --dry-run\n"
-    "  deepprune-sim data regrade mine/qwen3-8b/aime24 --corrections corrections.toml"
+    "  deepprune-sim data regrade mine/qwen3-8b/aime24 --corrections verdicts.toml"
 )
 @click.argument("pool", shell_complete=completion.pools)
 @click.option(
