@@ -338,13 +338,19 @@ class StoredProblem:
         return replace(self, prepared={})
 
     def classes_by_spelling(self) -> dict[str, int]:
-        """Return the class of each answer as it is written, those of probes by their class's text.
+        """Return the class of each answer of the pool's traces as it is written there.
 
-        Corrections by hand can put an answer into another class than its meaning would.
+        Corrections by hand can join answers that do not mean the same to the program. The class of
+        a problem whose classes were renumbered is found by its text.
         """
-        rows = self.pool.trace_rows(self)
-        of_traces = {row["answer"]: row["answer_class"] for row in rows if row["answer"]}
-        return {text: number for number, text in enumerate(self.class_texts)} | of_traces
+        numbers = {text: number for number, text in enumerate(self.class_texts)}
+        stored = self.pool.problems[self.index].class_texts
+        found = dict(numbers)
+        for row in self.pool.trace_rows(self):
+            text = stored[row["answer_class"]] if row["answer"] else None
+            if text in numbers:
+                found.setdefault(row["answer"], numbers[text])
+        return found
 
     @cached_property
     def probes(self) -> Probes:

@@ -44,15 +44,21 @@ class Grader:
     def _grade_text(self, answer: str) -> GradedAnswer:
         problem = self._problem
         kind = problem.answer_kind
-        spellings = problem.cached("spellings", problem.classes_by_spelling)
-        if answer in spellings:
-            same = spellings[answer]
+        if answer in problem.class_texts:
+            same = problem.class_texts.index(answer)
         else:
-            # Without corrections by hand, a class has one meaning, that of its text.
-            by_hand = problem.pool.info.corrections
-            texts = spellings if by_hand else problem.class_texts
-            matches = (spellings[text] for text in texts if equivalent(kind, text, answer))
-            same = next(matches, NO_ANSWER)
+            known = self._spellings()
+            same = known.get(answer, NO_ANSWER)
+            matches = (known[text] for text in known if equivalent(kind, text, answer))
+            same = next(matches, NO_ANSWER) if same == NO_ANSWER else same
         if same == NO_ANSWER:
             return GradedAnswer(answer, same, equivalent(kind, problem.gold_answer, answer))
         return GradedAnswer(answer, same, bool(problem.class_correct[same]))
+
+    def _spellings(self) -> dict[str, int]:
+        """Return the class of each text to compare with: of several, if people joined them."""
+        problem = self._problem
+        if not problem.pool.info.corrections:
+            return {text: number for number, text in enumerate(problem.class_texts)}
+        found: dict[str, int] = problem.cached("spellings", problem.classes_by_spelling)
+        return found
