@@ -38,6 +38,10 @@ MOST = 500
 """Longest reason, in characters."""
 
 
+class UnfitCorrection(UserError):  # noqa: N818  (what it is)
+    """A correction that does not fit the answers of a pool, or the other corrections."""
+
+
 @dataclass(frozen=True, slots=True)
 class Correction:
     """A person's verdict on an answer to a problem; `other` is None unless it is compared."""
@@ -72,7 +76,7 @@ def read_corrections(file: Path) -> list[Correction]:
         or two of them contradict each other.
     """
     try:
-        fields = tomllib.loads(read_plain_text(file))
+        fields = tomllib.loads(read_plain_text(file).removeprefix("\ufeff"))
     except OSError as fault:
         raise UserError(f"{file}: cannot be read ({fault.strerror}); check --corrections") from None
     except (ValueError, RecursionError) as fault:
@@ -146,7 +150,7 @@ def unknown_problem(correction: Correction, problems: Collection[str]) -> UserEr
     hint = nearest(correction.problem, problems, "there are")
     if len(hint) > 200:
         hint = f"{hint[:200]}…"
-    return UserError(f"correction of {correction}: no problem {correction.problem!r}; {hint}")
+    return UnfitCorrection(f"correction of {correction}: no problem {correction.problem!r}; {hint}")
 
 
 def corrected(classes: Classes, gold_answer: str, corrections: Sequence[Correction]) -> Classes:
@@ -176,7 +180,7 @@ def corrected(classes: Classes, gold_answer: str, corrections: Sequence[Correcti
         _join(group, right, one, min(right))
     for each in corrections:
         if not _holds(each, group, right):
-            raise UserError(
+            raise UnfitCorrection(
                 f"correction of {each}: contradicts the other corrections of this problem; "
                 "remove or change one"
             )
@@ -192,7 +196,9 @@ def _check_known(correction: Correction, known: Mapping[str, int], gold_answer: 
             hint = nearest(answer, known, "answers:", cutoff=0.4)
             if len(hint) > 200:
                 hint = f"{hint[:200]}…"
-            raise UserError(f"correction of {correction}: no trace answers {answer!r}; {hint}")
+            raise UnfitCorrection(
+                f"correction of {correction}: no trace answers {answer!r}; {hint}"
+            )
 
 
 def _plain(correction: Correction, known: Collection[str], gold_answer: str) -> Correction:

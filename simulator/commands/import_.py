@@ -291,7 +291,12 @@ def verdicts(each: Disagreement) -> dict[str, Any]:
     }
 
 
+def printable(text: str) -> str:
+    """Replace characters that a terminal does not show, or takes as commands, by dots."""
+    return "".join(each if each.isprintable() else "·" for each in text)
+
+
 def shortened(value: object, limit: int = 40) -> str:
     """Format a value on one line of at most `limit` characters; None as an empty text."""
-    line = "" if value is None else " ".join(str(value).split())
+    line = "" if value is None else printable(" ".join(str(value).split()))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -14,6 +14,7 @@ import regex
 
 from simulator.answers.corrections import (
     Correction,
+    UnfitCorrection,
     by_problem,
     checked_corrections,
     unknown_problem,
@@ -127,6 +128,22 @@ def regrade(folder: Path, options: RegradeOptions) -> RegradeReport:
         corrections=[each.as_dict() for each in corrections],
         regraded=[*found.regraded],
     )
+    try:
+        return _regraded(folder, found, info, options, corrections)
+    except UnfitCorrection as error:
+        if not recorded or options.drop_corrections:
+            raise
+        raise UserError(f"{error}; --no-corrections drops those that the pool has") from None
+
+
+def _regraded(
+    folder: Path,
+    found: PoolInfo,
+    info: PoolInfo,
+    options: RegradeOptions,
+    corrections: Sequence[Correction],
+) -> RegradeReport:
+    """Write the pool that `info` describes in place of the one that was `found`."""
     if options.dry_run:
         return _compared(Pool(folder), info, options, _Trial(corrections))
     cache = folder.parents[2]

@@ -493,7 +493,12 @@ def read_info(path: Path) -> PoolInfo:
             checked.get(key, kind, 0, 2**63 - 1)
     cost = fields.get("probe_cost") or dict.fromkeys(PROBE_COST, 0)
     bad_cost = {*cost} != {*PROBE_COST} or not all(0 <= each <= 10**6 for each in cost.values())
-    if fields["format"] < 1 or set(fields.get("signals", ())) - set(SIGNALS) or bad_cost:
+    verdicts = fields.get("corrections", [])
+    bad_verdict = any(
+        not {"problem", "answer", "verdict", "reason"} <= {*each} for each in verdicts
+    )
+    bad = bad_cost or bad_verdict or set(fields.get("signals", ())) - set(SIGNALS)
+    if fields["format"] < 1 or bad:
         raise UserError(f"{file}: not {what}; {remedy}")
     try:
         return PoolInfo(**fields)

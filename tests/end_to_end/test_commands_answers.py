@@ -179,6 +179,24 @@ def test_groups_as_json_and_csv(fruit: Path) -> None:
     ]
 
 
+def test_a_problem_without_any_answer_has_the_same_columns(tmp_path: Path) -> None:
+    assert imported(tmp_path, [row("a", None, "1"), row("b", "1", "1")]).exit_code == 0
+    table = run(tmp_path, "data", "answers", "d/m/b", "*", "--csv").stdout
+    silent, other = csv.DictReader(io.StringIO(table))
+    assert (silent["problem_id"], silent["verdict"], silent["traces"]) == ("a", "no answer", "1")
+    assert (other["answer"], other["verdict"]) == ("1", "right")
+    shown = run(tmp_path, "data", "answers", "d/m/b", "a").stdout
+    assert "traces       1: 0 right, 0 wrong, 1 no answer" in shown
+
+
+def test_terminal_commands_in_answers_are_not_obeyed(tmp_path: Path) -> None:
+    text = "\x1b[2Jit is \\boxed{\x1b[31m7}"
+    assert imported(tmp_path, [row("p", "\x1b[31m7", "1", text), row("p", "1", "1", "1")]).stdout
+    shown = run(tmp_path, "data", "answers", "d/m/b", "p").stdout
+    assert "\x1b" not in shown
+    assert "·[31m7" in shown
+
+
 def test_many_groups_are_cut_short_but_for_near_misses(tmp_path: Path) -> None:
     answers = [str(number) for number in range(20, 40)]
     assert (

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from simulator.catalogue.answer_groups import AnswerGroup, ProblemAnswers
     from simulator.pools.pool import Pool, StoredProblem
 
+GROUP_COLUMNS = (
+    *("problem_id", "gold_answer", "verdict", "like", "traces", "probes", "answer", "spellings"),
+    *("corrections", "trace_id", "example"),
+)
+"""Columns of the groups of a problem as CSV."""
+
 SHOWN_GROUPS = 12
 """Number of groups of a problem that are shown; near misses are shown in any case."""
 
@@ -170,28 +176,28 @@ def _described(each: ProblemAnswers) -> dict[str, Any]:
 
 def _csv_rows(each: ProblemAnswers) -> list[dict[str, Any]]:
     """Return a row for each group of a problem, and one for the traces without an answer."""
-    rows = [
-        {
-            "problem_id": each.problem_id,
-            "gold_answer": each.gold_answer,
-            "verdict": "right" if group.right else "wrong",
-            "like": group.like,
-            "traces": group.traces,
-            "probes": group.probes,
-            "answer": group.answer,
-            "spellings": json.dumps(group.spellings, ensure_ascii=False),
-            "corrections": "; ".join(group.corrections),
-            "trace_id": group.trace_id,
-            "example": group.example,
-        }
+    about = (each.problem_id, each.gold_answer)
+    rows: list[tuple[Any, ...]] = [
+        (
+            *about,
+            "right" if group.right else "wrong",
+            group.like,
+            group.traces,
+            group.probes,
+            group.answer,
+            json.dumps(group.spellings, ensure_ascii=False),
+            "; ".join(group.corrections),
+            group.trace_id,
+            group.example,
+        )
         for group in each.groups
     ]
     if each.no_answer:
-        missing = {"verdict": "no answer", "traces": each.no_answer}
-        example = {"trace_id": each.trace_id, "example": each.example}
-        about = {"problem_id": each.problem_id, "gold_answer": each.gold_answer}
-        rows.append(dict.fromkeys(rows[0] if rows else about) | about | missing | example)
-    return rows
+        nothing = (None,) * 4
+        rows.append(
+            (*about, "no answer", None, each.no_answer, *nothing, each.trace_id, each.example)
+        )
+    return [dict(zip(GROUP_COLUMNS, row, strict=True)) for row in rows]
 
 
 def _print_csv(rows: Sequence[dict[str, Any]]) -> None:
@@ -204,7 +210,7 @@ def _print_problem(each: ProblemAnswers, *, everything: bool) -> None:
     """Print a problem's groups as a table: verdict, traces, and the answer with its text."""
     from rich.text import Text
 
-    from simulator.commands.import_ import shortened
+    from simulator.commands.import_ import printable, shortened
     from simulator.report.tables import print_fields, print_rich
 
     click.secho(each.problem_id, bold=True)
@@ -225,7 +231,8 @@ def _print_problem(each: ProblemAnswers, *, everything: bool) -> None:
         else:
             hidden.append(group)
     if each.no_answer:
-        about = Text(f"trace {each.trace_id}: {each.example}", "dim") if each.example else Text()
+        ending = printable(each.example or "")
+        about = Text(f"trace {each.trace_id}: {ending}", "dim") if ending else Text()
         rows.append([Text("no answer", "yellow"), Text(str(each.no_answer)), about])
     print_rich(["verdict", "traces", "answer"], rows, [False, True, False])
     if hidden:
@@ -238,7 +245,7 @@ def _group_cells(group: AnswerGroup, traces: int) -> list[Text]:
     """Return verdict, number of traces, and the answer with spellings, notes and example."""
     from rich.text import Text
 
-    from simulator.commands.import_ import shortened
+    from simulator.commands.import_ import printable, shortened
 
     verdict = Text("right", "green") if group.right else Text("wrong", "red")
     if group.like:
@@ -254,10 +261,10 @@ def _group_cells(group: AnswerGroup, traces: int) -> list[Text]:
     if not group.traces:
         cell.append(f"\nonly probes: {group.probes}", "not bold")
     for line in group.corrections:
-        cell.append(f"\nby hand: {line}", "not bold cyan")
+        cell.append(f"\nby hand: {printable(line)}", "not bold cyan")
     if group.example is not None:
         cell.append(f"\ntrace {group.trace_id}: ", "not bold dim")
-        cell.append(_marked(group.example, group.answer))
+        cell.append(_marked(printable(group.example), printable(group.answer)))
     return [verdict, Text(f"{group.traces} {percent(group.traces / traces):>7}"), cell]
 
 

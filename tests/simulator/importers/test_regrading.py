@@ -205,6 +205,23 @@ def test_new_corrections_may_not_contradict_recorded_ones(tmp_path: Path) -> Non
         again(pool, corrections=[line("3", "wrong")])
 
 
+def test_a_recorded_correction_that_fits_no_more_is_told_with_the_remedy(tmp_path: Path) -> None:
+    pool = import_rows(tmp_path / "cache", PATTERNED)
+    again(pool, corrections=[line("5", "right")])
+    with pytest.raises(UserError, match=r"no trace answers '5'.*; --no-corrections drops those"):
+        again(pool, answer_patterns=[r"Result = (\d+)"])
+    assert again(pool, answer_patterns=[r"Result = (\d+)"], drop_corrections=True).answers == 1
+
+
+def test_a_description_with_half_a_correction_is_refused(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": BOXED}, gold="3")
+    file = pool.path / "pool.json"
+    fields = json.loads(file.read_text()) | {"corrections": [{"problem": "p", "answer": "3"}]}
+    file.write_text(json.dumps(fields))
+    with pytest.raises(UserError, match=r"pool\.json: not a pool description"):
+        read_info(pool.path)
+
+
 def test_a_trial_writes_nothing(tmp_path: Path, older: Any) -> None:
     pool = older(tmp_path, {"p": BOXED})
     before = files_of(pool.path)
