@@ -87,7 +87,7 @@ def answer_groups(pool: Pool, problem: StoredProblem, *, examples: bool = False)
     classes = problem.answer_class.tolist()
     counts: list[Counter[str]] = [Counter() for _ in problem.class_texts]
     for text, number in zip(spelled, classes, strict=True):
-        if text is not None and number != NO_ANSWER:
+        if text is not None:
             counts[number][text] += 1
     probes = _probes_by_class(problem) if examples else None
     texts = problem.texts if examples and "text" in pool.info.signals else None
@@ -115,14 +115,14 @@ def answer_groups(pool: Pool, problem: StoredProblem, *, examples: bool = False)
             )
         )
     groups.sort(key=lambda group: -group.traces)
-    missing = next((row for row, number in enumerate(classes) if number == NO_ANSWER), None)
+    missing = next((row for row, text in enumerate(spelled) if text is None), None)
     return ProblemAnswers(
         problem_id=problem.problem_id,
         question=problem.question,
         gold_answer=problem.gold_answer,
         answer_kind=problem.answer_kind,
         traces=len(classes),
-        no_answer=classes.count(NO_ANSWER),
+        no_answer=spelled.count(None),
         groups=tuple(groups),
         trace_id=None if missing is None else int(problem.trace_ids[missing]),
         example=None if missing is None or texts is None else around(texts[missing], ""),

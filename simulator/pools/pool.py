@@ -266,6 +266,13 @@ class Pool:
         return rows
 
     @cached_property
+    def unanswered(self) -> list[int]:
+        """Number of traces without an answer of each problem."""
+        missing = self._traces["answer"].is_null().to_numpy()
+        ends = np.cumsum([len(problem.lengths) for problem in self.problems])
+        return [int(part.sum()) for part in np.split(missing, ends[:-1])]
+
+    @cached_property
     def _traces(self) -> pa.Table:
         return self._read("traces")
 

@@ -45,7 +45,7 @@ def summarise_answers(pool: Pool) -> AnswerSummary:
     """Compute the figures of a pool's answers from its small files."""
     problems = pool.problems
     counts = [len(problem.lengths) for problem in problems]
-    missing = [int((problem.answer_class == NO_ANSWER).sum()) for problem in problems]
+    missing = pool.unanswered
     classes = [_distinct(problem.answer_class) for problem in problems]
     return AnswerSummary(
         pass_at_1=fmean(float(problem.correct.mean()) for problem in problems),
@@ -62,8 +62,7 @@ def summarise_answers(pool: Pool) -> AnswerSummary:
 
 def unanswered_share(pool: Pool) -> float:
     """Return the share of a pool's traces that have no answer."""
-    missing = sum(int((problem.answer_class == NO_ANSWER).sum()) for problem in pool.problems)
-    return missing / max(1, pool.info.traces)
+    return sum(pool.unanswered) / max(1, pool.info.traces)
 
 
 def expected_vote(problem: StoredProblem) -> float:

@@ -34,7 +34,7 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
     with connect(folder) as catalogue:
         pools = catalogue.rows(
             "SELECT pools.*, no_answer FROM pools LEFT JOIN (SELECT pool AS name, "
-            "avg((answer_class < 0)::DOUBLE) AS no_answer FROM traces GROUP BY 1) USING (name) "
+            "avg((answer IS NULL)::DOUBLE) AS no_answer FROM traces GROUP BY 1) USING (name) "
             "ORDER BY name"
         )
         broken = catalogue.broken
