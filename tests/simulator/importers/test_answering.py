@@ -101,7 +101,8 @@ def test_each_repeat_of_an_lm_eval_sample_has_its_own_answer(tmp_path: Path) -> 
     pool = imported(tmp_path, "lm-eval", [sample])
     assert (pool.problems[0].answer_kind, answers(pool)) == ("choice", ["C", "B", None])
     sample |= {"resps": [["The answer is (C)."]], "filtered_resps": ["[invalid]"]}
-    assert answers(imported(tmp_path, "lm-eval", [sample])) == [None]
+    boxed = sample | {"doc_id": 1, "resps": [[r"\boxed{C}"]]}
+    assert answers(imported(tmp_path, "lm-eval", [sample, boxed])) == [None, "C"]
     sample |= {"filtered_resps": ["(D)"]}
     pool = imported(tmp_path, "lm-eval", [sample])
     assert (answers(pool), pool.info.answer_forms) == (["(D)"], {"given": 1})
