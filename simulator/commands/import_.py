@@ -13,6 +13,7 @@ from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
+from simulator.counting import EQUALITY, UNPARSED, Equality, Unparsed
 from simulator.errors import UserError, nearest
 from simulator.importers import FORMATS
 
@@ -48,6 +49,22 @@ SHOWN_DISAGREEMENTS = 10
     type=click.Choice(ANSWER_KINDS),
     help="Way to compare answers. [default: choice if every gold answer is a letter, else math]",
 )
+@click.option(
+    "--equality",
+    type=click.Choice(EQUALITY),
+    default="meaning",
+    show_default=True,
+    help="Whether answers are the same if they mean the same, or only as strings as they stand, "
+    "the gold answer too, as other people's programs count.",
+)
+@click.option(
+    "--unparsed",
+    type=click.Choice(UNPARSED),
+    default="abstain",
+    show_default=True,
+    help="Whether traces and probes without a readable answer vote, all of a problem for one class "
+    "that is wrong, as other people's programs count.",
+)
 @click.option("--source", help="Source of the traces, stored in the pool.")
 @click.option("--revision", help="Version of the source, stored in the pool.")
 @click.option("--licence", help="Licence of the source, stored in the pool.")
@@ -80,6 +97,8 @@ def import_pool(
     benchmark: str,
     mapped: tuple[str, ...],
     answer_kind: str | None,
+    equality: Equality,
+    unparsed: Unparsed,
     source: str | None,
     revision: str | None,
     licence: str | None,
@@ -134,6 +153,7 @@ def import_pool(
                 drop_bad_rows=drop_bad_rows,
                 tokenizer=tokenizer,
                 include_early_stopped=include_early_stopped,
+                equality=equality,
                 progress=progress,
             ),
             cache=cache_folder(cache),
@@ -145,6 +165,7 @@ def import_pool(
             licence=licence,
             citation=citation,
             probe_cost=_cost(probe_cost),
+            unparsed=unparsed,
             replace=replace,
         )
     if as_json:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.counting import Unparsed
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 from simulator.importers.importer import ImportOptions, Reading
@@ -56,11 +57,13 @@ def import_pool(
     licence: str | None = None,
     citation: str | None = None,
     probe_cost: dict[str, int] | None = None,
+    unparsed: Unparsed = "abstain",
     replace: bool = False,
 ) -> ImportReport:
     """Make the pool `dataset/model/benchmark` below `cache` from the files that `options` names.
 
-    `source`, `revision`, `licence`, `citation` and `probe_cost` are kept in the pool's `pool.json`.
+    `source`, `revision`, `licence`, `citation` and `probe_cost` are kept in the pool's `pool.json`,
+    as is `unparsed`, which says if traces and probes without an answer vote.
     A failed import leaves nothing behind.
 
     Raises
@@ -86,6 +89,8 @@ def import_pool(
         licence=licence,
         citation=citation,
         probe_cost=probe_cost,
+        equality=options.equality,
+        unparsed=unparsed,
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
     tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)

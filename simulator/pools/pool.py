@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.arrays import Array, Bools, Floats, Ints, Ints32
+from simulator.counting import COUNTING, Equality, Unparsed
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
@@ -123,7 +124,8 @@ class PoolInfo:
 
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
-    None if they are not known.
+    None if they are not known. `equality` says how answers were grouped, and `unparsed` if those
+    that could not be read vote.
     """
 
     dataset: str
@@ -143,6 +145,8 @@ class PoolInfo:
     traces: int = 0
     tokens: int = 0
     probe_cost: dict[str, int] | None = None
+    equality: Equality = "meaning"
+    unparsed: Unparsed = "abstain"
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
@@ -154,8 +158,15 @@ class PoolInfo:
         return f"{self.dataset}/{self.model}/{self.benchmark}"
 
     @property
+    def counting(self) -> dict[str, str]:
+        """Ways of counting answers that differ from `COUNTING`."""
+        return {
+            name: value for name in COUNTING if (value := getattr(self, name)) != COUNTING[name]
+        }
+
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 of what figures depend on: names, token accuracy, origin and decoded content.
+        """SHA-256 of what figures depend on: names, accuracy, origin, counting and decoded content.
 
         File format, compression and what is told about the pool, such as its source and licence,
         do not count. A pool stored without `content` has the SHA-256 over its files' hashes.
@@ -163,6 +174,8 @@ class PoolInfo:
         if self.content:
             names = (self.dataset, self.model, self.benchmark, self.token_accuracy)
             parts = ["pool content 1", *names, self.synthetic, self.content]
+            if self.counting:
+                parts.append(self.counting)
             return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         lines = "".join(f"{name} {self.sha256[name]}\n" for name in sorted(self.sha256))
         return hashlib.sha256(lines.encode()).hexdigest()

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from simulator.answers.equivalence import classify
 from simulator.arrays import Floats
+from simulator.counting import COUNTING
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pools.content import ContentHash
 from simulator.pools.pool import (
@@ -165,7 +166,10 @@ class PoolWriter:
             problem.answer_kind,
             [trace.answer for trace in traces],
             [answer for trace in traces for answer in trace.probe_answers or ()],
+            equality=self.info.equality,
         )
+        if self.info.unparsed == "vote":
+            grouped = grouped.with_unparsed()
         self.info.problems += 1
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)
@@ -308,6 +312,8 @@ class PoolWriter:
         fields = asdict(self.info)
         if self.info.probe_cost is None:  # older versions refuse fields that they do not know
             del fields["probe_cost"]
+        for name in COUNTING.keys() - self.info.counting.keys():
+            del fields[name]
         text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
         (self.folder / "pool.json").write_text(text, encoding="utf-8")
         if self._replace and self.path.exists():
