@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from simulator.arrays import Ints
-from simulator.counting import GENERATED, Charging
+from simulator.counting import GENERATED
 from simulator.pools.pool import StoredProblem
 
 ORDERS_AT_ONCE = 64
@@ -22,7 +22,7 @@ def orders(
     repeats: Sequence[int],
     seed: int,
     key: int,
-    charging: Charging = GENERATED,
+    charging: str = GENERATED,
 ) -> Iterator[Ints]:
     """Yield the first `budget` rows of each repeat's permutation of the problem's traces.
 

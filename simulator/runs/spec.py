@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from simulator.counting import COUNTING, GENERATED, Charging
+from simulator.counting import GENERATED, Charging
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool
@@ -130,7 +130,7 @@ class RunSpec:
                     "token_accuracy": pool.info.token_accuracy,
                     "budget": budget,
                     "probe_cost": self._probe_cost(pool),
-                    **{name: getattr(pool.info, name) for name in COUNTING},
+                    **pool.info.counting,
                 }
                 for pool, budget in zip(self.pools, self.budgets, strict=True)
             ],
