@@ -139,7 +139,7 @@ def plan_runs(
         raise UserError(f"{loaded.name} does not use a judge; remove --judge and --judge-cost")
     what = loaded.name
     if charging != GENERATED:
-        needs, what = needs | {"probes"}, f"--charging {charging}"
+        needs, what = needs | {"probes"}, f"{what} with --charging {charging}"
     pools = choose_pools(folder, patterns, what, needs)
     specs = [
         RunSpec(

@@ -54,11 +54,10 @@ def run(
     pools
         Names or globs, or opened pools. None: every real pool with the signals that the policy
         needs; without any pool, a small generated sample.
-    budget, repeats, seed, jobs, concurrency, step_seconds
-    judge, judge_cost, probe_cost, charging, resume
+    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, probe_cost, charging
         As the options of `deepprune-sim run`; `step_seconds` also as `{batch: seconds}`.
-    output
-        Folder of the run or sweep. None: `runs/<time>-<policy>`.
+    output, resume
+        Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
     in_process
         Run a policy file or class in this process, for example to use `breakpoint()`.
     timeout
@@ -89,8 +88,7 @@ def run(
         "step_seconds": _step_seconds(step_seconds),
         **{"judge": judge, "judge_cost": judge_cost, "in_process": in_process},
         "probe_cost": None if probe_cost is None else str(probe_cost),
-        "charging": _charging(charging),
-        "timeout": _seconds(timeout),
+        **{"charging": _charging(charging), "timeout": _seconds(timeout)},
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}

@@ -99,10 +99,6 @@ def import_pool(
     answer_kind: str | None,
     equality: Equality,
     unparsed: Unparsed,
-    source: str | None,
-    revision: str | None,
-    licence: str | None,
-    citation: str | None,
     probe_cost: str | None,
     tokenizer: str | None,
     include_early_stopped: bool,
@@ -110,6 +106,7 @@ def import_pool(
     replace: bool,
     cache: Path | None,
     as_json: bool,
+    **about: str | None,
 ) -> None:
     """Make a pool from trace files.
 
@@ -154,18 +151,15 @@ def import_pool(
                 tokenizer=tokenizer,
                 include_early_stopped=include_early_stopped,
                 equality=equality,
+                unparsed=unparsed,
                 progress=progress,
             ),
             cache=cache_folder(cache),
             dataset=dataset,
             model=model,
             benchmark=benchmark,
-            source=source,
-            revision=revision,
-            licence=licence,
-            citation=citation,
+            **about,
             probe_cost=_cost(probe_cost),
-            unparsed=unparsed,
             replace=replace,
         )
     if as_json:

@@ -180,7 +180,7 @@ def _look_up(
         )
     requested = revision or entry.revision
     progress(f"looking up {entry.name}", 0.0)
-    listing = _place(entry).list_files(entry, requested, own_folder)
+    listing: hub.Listing = _place(entry).list_files(entry, requested, own_folder)
     if revision is not None and revision != listing.commit:
         notice(f"{revision} is {listing.commit}")
     elif requested != listing.commit:
@@ -304,6 +304,7 @@ def _import(
                 tokenizer=rule.tokenizer,
                 drop_bad_rows=rule.drop_bad_rows,
                 equality=rule.equality,
+                unparsed=rule.unparsed,
                 progress=lambda what, done: progress(f"{name}: {what}", done),
             ),
             cache=cache,
@@ -314,7 +315,6 @@ def _import(
             revision=commit,
             licence=entry.licence,
             citation=entry.citation,
-            unparsed=rule.unparsed,
             replace=replace,
         )
     except UserError as error:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from simulator.counting import Unparsed
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 from simulator.importers.importer import ImportOptions, Reading
@@ -57,13 +56,11 @@ def import_pool(
     licence: str | None = None,
     citation: str | None = None,
     probe_cost: dict[str, int] | None = None,
-    unparsed: Unparsed = "abstain",
     replace: bool = False,
 ) -> ImportReport:
     """Make the pool `dataset/model/benchmark` below `cache` from the files that `options` names.
 
-    `source`, `revision`, `licence`, `citation` and `probe_cost` are kept in the pool's `pool.json`,
-    as is `unparsed`, which says if traces and probes without an answer vote.
+    `source`, `revision`, `licence`, `citation` and `probe_cost` are kept in the pool's `pool.json`.
     A failed import leaves nothing behind.
 
     Raises
@@ -90,7 +87,7 @@ def import_pool(
         citation=citation,
         probe_cost=probe_cost,
         equality=options.equality,
-        unparsed=unparsed,
+        unparsed=options.unparsed,
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
     tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)

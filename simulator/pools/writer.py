@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.answers.equivalence import classify
+from simulator.answers.equivalence import Classes, classify
 from simulator.arrays import Floats
 from simulator.counting import COUNTING
 from simulator.errors import WRITE_FAULTS, UserError
@@ -161,15 +161,7 @@ class PoolWriter:
         traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
-        grouped = classify(
-            problem.gold_answer,
-            problem.answer_kind,
-            [trace.answer for trace in traces],
-            [answer for trace in traces for answer in trace.probe_answers or ()],
-            equality=self.info.equality,
-        )
-        if self.info.unparsed == "vote":
-            grouped = grouped.with_unparsed()
+        grouped = self._grouped(problem, traces)
         self.info.problems += 1
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)
@@ -233,6 +225,15 @@ class PoolWriter:
             if name in self.info.signals:
                 values = [trace.token_signals[name] for trace in traces]
                 self._write_token_signal(name, ids, trace_ids, values)
+
+    def _grouped(self, problem: ProblemRecord, traces: Sequence[TraceRecord]) -> Classes:
+        """Group the answers of a problem as this pool counts them."""
+        answers = [trace.answer for trace in traces]
+        probes = [answer for trace in traces for answer in trace.probe_answers or ()]
+        kind, equality = problem.answer_kind, self.info.equality
+        grouped = classify(problem.gold_answer, kind, answers, probes, equality=equality)
+        votes = self.info.unparsed == "vote" and None in (*answers, *probes)
+        return grouped.with_unparsed() if votes else grouped
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
         """Store and hash the rows of a problem."""

@@ -75,7 +75,7 @@ def use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[H
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(_cache_assets, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
-    monkeypatch.setattr(github.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("simulator.hub.github.time.sleep", lambda seconds: None)
     yield lambda hub: monkeypatch.setenv(github.RAW_VARIABLE, hub.url + "/")
     close_session()
 
@@ -210,7 +210,7 @@ def test_a_file_that_always_comes_short_is_given_up_and_kept_for_later(
         """A server that breaks off every time, after ten more bytes."""
 
         @property
-        def break_path(self) -> str:  # type: ignore[override]
+        def break_path(self) -> str:
             return PATH
 
         @break_path.setter
