@@ -223,6 +223,7 @@ class Pool:
             name: traces[name].to_numpy()
             for name in ("trace_id", "num_tokens", "answer_class", "correct")
         }
+        answered = traces["answer"].is_valid().to_numpy()
         answers = classes["answer"].to_pylist()
         right = classes["correct"].to_numpy()
         problems = []
@@ -241,6 +242,7 @@ class Pool:
                     lengths=columns["num_tokens"][here].astype(np.int64),
                     answer_class=columns["answer_class"][here],
                     correct=columns["correct"][here],
+                    answered=answered[here],
                     class_texts=answers[kinds],
                     class_correct=right[kinds],
                 )
@@ -288,7 +290,8 @@ class Pool:
 class StoredProblem:
     """One problem of a pool. Arrays have one element per stored trace, in order of trace id.
 
-    `lengths` are in tokens; `answer_class` indexes `class_texts`, −1 for none.
+    `lengths` are in tokens; `answer_class` indexes `class_texts`, −1 for none. Traces that are not
+    `answered` may have a class, too, if they vote (`PoolInfo.unparsed`).
     """
 
     pool: Pool
@@ -301,6 +304,7 @@ class StoredProblem:
     lengths: Ints
     answer_class: Ints32
     correct: Bools
+    answered: Bools
     class_texts: list[str]
     class_correct: Bools
     prepared: dict[Any, Any] = field(default_factory=dict)

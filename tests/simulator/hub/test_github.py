@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from checkout import SHARED
 from click.testing import CliRunner
 from hub_server import COMMIT, Hub, serving
 
@@ -19,6 +20,8 @@ from simulator.hub import github
 from simulator.hub.pull import pull as pull_entry
 from simulator.hub.registry import find_entry
 from simulator.pools.pool import Pool
+
+SCOUT = SHARED / "data" / "scout_qwen3_8b"
 
 REPOSITORY = "someone/traces"
 PATH = "data/small 1.json"
@@ -292,6 +295,22 @@ def test_another_commit_is_not_compared_with_the_hashes_of_the_first(
             pull_entry(entry, cache=cache, revision="main")
     assert report.commit == commit
     assert Pool(cache / POOL).info.revision == commit
+
+
+@pytest.mark.skipif(not SCOUT.is_dir(), reason="no recorded SCOUT traces in ../shared/data")
+def test_the_traces_behind_the_published_table_come_with_one_command(
+    tmp_path: Path, use: Callable[[Hub], None]
+) -> None:
+    path = "evaluation/Qwen3-8B-128/aime24.json"
+    files = {path: (SCOUT / "aime24.json").read_bytes()}
+    command = ["pull", "scout", "--only", "*/aime24", "--equality", "exact", "--unparsed", "vote"]
+    with serving(Hub("zhengkid/Parallel-Probe", files)) as hub:
+        use(hub)
+        CliRunner().invoke(data, [*command, "--cache", str(tmp_path)], catch_exceptions=False)
+    pool = Pool(tmp_path / "scout/Qwen3-8B/aime24")
+    assert (pool.info.problems, pool.info.traces, pool.info.tokens) == (30, 3840, 54_638_727)
+    assert (pool.info.equality, pool.info.unparsed) == ("exact", "vote")
+    assert pool.info.licence == "none stated"
 
 
 @pytest.mark.parametrize(
