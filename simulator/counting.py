@@ -28,3 +28,15 @@ EQUALITY: tuple[Equality, ...] = get_args(Equality)
 UNPARSED: tuple[Unparsed, ...] = get_args(Unparsed)
 CHARGING: tuple[Charging, ...] = get_args(Charging)
 """Values of the options `--equality`, `--unparsed` and `--charging`."""
+
+CHARGED = {
+    "scout": "Tokens are counted in whole steps from probe to probe, and the last step for what "
+    "remains of a trace, over the orders of SCOUT's program (--charging scout)."
+}
+"""Notes on ways of charging."""
+
+COUNTED = {
+    "equality": "Answers are the same only as strings (--equality exact)",
+    "unparsed": "Answers that could not be read vote (--unparsed vote)",
+}
+"""Notes on ways of counting answers, by the field of the pool."""

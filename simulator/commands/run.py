@@ -200,6 +200,6 @@ def run(
     if as_json:
         print_json({"run": str(folder), "stop_rules": stop_rules(folder)} | summary)
         return
-    print_summary(summary)
+    print_summary(summary, charging)
     note_idle_rules([folder], summary)
     click.echo(f"run: {folder}")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import fmean
 
+from simulator.counting import CHARGED, COUNTED
 from simulator.errors import UserError
 from simulator.report.common_pools import common_pools
 from simulator.report.labels import method_labels, pool_labels, without_copies
@@ -37,18 +38,6 @@ MARK_NOTES = {
     "estimated": "‡ token counts are estimates.",
 }
 
-
-CHARGED = {
-    "scout": "Tokens are counted in whole steps from probe to probe, and the last step for what "
-    "remains of a trace, over the orders of SCOUT's program (--charging scout)."
-}
-"""Notes on ways of charging."""
-
-COUNTED = {
-    "equality": "Answers are the same only as strings (--equality exact)",
-    "unparsed": "Answers that could not be read vote (--unparsed vote)",
-}
-"""Notes on ways of counting answers, by the field of the pool."""
 
 ALL_POOLS = "All pools, each weighted equally"
 

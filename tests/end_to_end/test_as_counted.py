@@ -161,7 +161,8 @@ def test_the_board_says_so_and_shows_each_replay(capsys: pytest.CaptureFixture[s
 
 def test_the_run_and_its_report_say_so(capsys: pytest.CaptureFixture[str]) -> None:
     imported(capsys, *ALIKE)
-    run(capsys, "cons@4", "alike", "--charging", "scout")
+    out = made(capsys, "run", "cons@4", "--repeats", "3", "-o", "alike", "--charging", "scout")
+    assert "Tokens are counted in whole steps from probe to probe" in " ".join(out.split())
     record = json.loads(Path("alike/run.json").read_text())
     assert record["charging"] == "scout"
     assert (record["pools"][0]["equality"], record["pools"][0]["unparsed"]) == ("exact", "vote")
