@@ -65,6 +65,14 @@ SHOWN_DISAGREEMENTS = 10
     help="Whether traces and probes without a readable answer vote, all of a problem for one class "
     "that is wrong, as other people's programs count.",
 )
+@click.option(
+    "--answer-pattern",
+    "answer_patterns",
+    metavar="REGEX",
+    multiple=True,
+    help="Regular expression for the answer in a trace's text, before all other forms: the first "
+    "group of its last match, or the whole match; repeatable.",
+)
 @click.option("--source", help="Source of the traces, stored in the pool.")
 @click.option("--revision", help="Version of the source, stored in the pool.")
 @click.option("--licence", help="Licence of the source, stored in the pool.")
@@ -99,6 +107,7 @@ def import_pool(
     answer_kind: str | None,
     equality: Equality,
     unparsed: Unparsed,
+    answer_patterns: tuple[str, ...],
     probe_cost: str | None,
     tokenizer: str | None,
     include_early_stopped: bool,
@@ -136,6 +145,7 @@ def import_pool(
         raise UserError("nothing to import; give files or folders after the format")
     field_map = parse_map(mapped)
 
+    from simulator.answers.finding import compiled
     from simulator.importers import import_pool as importing
     from simulator.importers.importer import ImportOptions
     from simulator.pools.folders import cache_folder
@@ -147,6 +157,7 @@ def import_pool(
                 paths=paths,
                 field_map=field_map,
                 answer_kind=answer_kind,
+                answer_patterns=tuple(compiled(answer_patterns)),
                 drop_bad_rows=drop_bad_rows,
                 tokenizer=tokenizer,
                 include_early_stopped=include_early_stopped,
@@ -162,6 +173,11 @@ def import_pool(
             probe_cost=_cost(probe_cost),
             replace=replace,
         )
+    _show(report, as_json=as_json)
+
+
+def _show(report: ImportReport, *, as_json: bool) -> None:
+    """Print the result of an import, for people or as JSON."""
     if as_json:
         disagreements = [verdicts(each) for each in report.disagreements]
         print_json({**asdict(report), "disagreements": disagreements})

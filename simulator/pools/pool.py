@@ -126,6 +126,8 @@ class PoolInfo:
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
     None if they are not known. `equality` says how answers were grouped, and `unparsed` if those
     that could not be read vote.
+    `answer_forms` counts traces by the form in which their answer was found, and `answer_patterns`
+    are the patterns that were searched first.
     """
 
     dataset: str
@@ -147,6 +149,8 @@ class PoolInfo:
     probe_cost: dict[str, int] | None = None
     equality: Equality = "meaning"
     unparsed: Unparsed = "abstain"
+    answer_forms: dict[str, int] = field(default_factory=dict)
+    answer_patterns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
