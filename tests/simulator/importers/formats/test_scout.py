@@ -282,3 +282,14 @@ def test_the_fingerprint_covers_the_way_of_counting(tmp_path: Path) -> None:
             folder.mkdir()
             found.add(import_scout(folder, plain, equality=equality, unparsed=unparsed).fingerprint)
     assert len(found) == 4
+
+
+@pytest.mark.parametrize(("equality", "right"), [("exact", [False, True]), ("meaning", [True] * 2)])
+def test_a_gold_answer_stays_the_string_that_it_is(
+    tmp_path: Path, equality: str, right: list[bool]
+) -> None:
+    boxed = {**PROBLEMS[0], "gold_answer": r"\boxed{7}"}
+    boxed["each_branch"] = [[["7"], 600, "7"], [["7"], 600, r"\boxed{7}"]]
+    import_scout(tmp_path, [boxed], equality=equality)
+    (problem,) = Pool(tmp_path / "cache/d/m/b").problems
+    assert problem.correct.tolist() == right
