@@ -13,6 +13,7 @@ from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import stages_shown
 from simulator.commands.options import cache_option, counted, json_option, percent, print_json
+from simulator.counting import EQUALITY, UNPARSED, Equality, Unparsed
 from simulator.errors import UserError, nearest
 from simulator.importers import FORMATS
 
@@ -59,6 +60,22 @@ SHOWN_DISAGREEMENTS = 10
     help="TOML file of verdicts on answers by hand (see data regrade -h).",
 )
 @click.option(
+    "--equality",
+    type=click.Choice(EQUALITY),
+    default="meaning",
+    show_default=True,
+    help="Whether answers are the same if they mean the same, or only as strings as they stand, "
+    "the gold answer too, as other people's programs count.",
+)
+@click.option(
+    "--unparsed",
+    type=click.Choice(UNPARSED),
+    default="abstain",
+    show_default=True,
+    help="Whether traces and probes without a readable answer vote, all of a problem for one class "
+    "that is wrong, as other people's programs count.",
+)
+@click.option(
     "--answer-pattern",
     "answer_patterns",
     metavar="REGEX",
@@ -99,6 +116,8 @@ def import_pool(
     mapped: tuple[str, ...],
     answer_kind: str | None,
     corrections: Path | None,
+    equality: Equality,
+    unparsed: Unparsed,
     answer_patterns: tuple[str, ...],
     probe_cost: str | None,
     tokenizer: str | None,
@@ -154,6 +173,8 @@ def import_pool(
                 drop_bad_rows=drop_bad_rows,
                 tokenizer=tokenizer,
                 include_early_stopped=include_early_stopped,
+                equality=equality,
+                unparsed=unparsed,
                 progress=progress,
             ),
             cache=cache_folder(cache),

@@ -8,12 +8,16 @@ from typing import Any
 import click
 
 from simulator.commands.options import counted
+from simulator.counting import CHARGED
 
 
-def print_summary(summary: dict[str, Any], unanswered: Mapping[str, float]) -> None:
+def print_summary(
+    summary: dict[str, Any], unanswered: Mapping[str, float], charging: str = ""
+) -> None:
     """Print the metrics of a run on standard output, one table for each pool.
 
-    `unanswered` is the share of traces without an answer by pool.
+    `unanswered` is the share of traces without an answer by pool, and `charging` says how tokens
+    were counted.
     """
     from simulator.report.tables import print_table
 
@@ -32,7 +36,7 @@ def print_summary(summary: dict[str, Any], unanswered: Mapping[str, float]) -> N
         rows += about_costs(entry)
         print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
         click.echo()
-    print_notes(summary)
+    print_notes(summary, f" {CHARGED[charging]}" if charging in CHARGED else "")
 
 
 def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -106,6 +106,8 @@ def import_pool(
         citation=citation,
         probe_cost=probe_cost,
         corrections=[each.as_dict() for each in corrections],
+        equality=options.equality,
+        unparsed=options.unparsed,
         answer_patterns=[pattern.pattern for pattern in options.answer_patterns],
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
@@ -120,7 +122,6 @@ def import_pool(
         _write(writer, reading, options, format_name)
         info.token_accuracy = reading.token_accuracy
         info.notes = _notes(reading, options, info)
-    options.progress("grouping answers and writing", 1.0)
     return ImportReport(
         name=info.name,
         path=writer.path,
@@ -148,6 +149,7 @@ def _write(writer: PoolWriter, reading: Reading, options: ImportOptions, format_
         options.progress("grouping answers and writing", done / max(reading.total, 1))
         writer.add(problem)
         ending = ending or _ending(problem)
+    options.progress("grouping answers and writing", 1.0)
     if writer.info.problems == 0:
         reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
         raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")

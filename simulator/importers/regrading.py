@@ -22,6 +22,7 @@ from simulator.answers.corrections import (
 from simulator.answers.equivalence import Classes
 from simulator.answers.finding import GIVEN, compiled
 from simulator.arrays import Ints
+from simulator.counting import Equality, Unparsed
 from simulator.errors import UserError
 from simulator.importers.answering import Search, set_answer
 from simulator.pools.as_written import read_as_written
@@ -38,12 +39,14 @@ STORED = "stored"
 class RegradeOptions:
     """Settings of regrading.
 
-    `answer_kind` and `answer_patterns` replace those of the pool unless they are None.
-    `corrections` are added to those of the pool, or replace them with `drop_corrections`. With
+    `answer_kind`, `equality`, `unparsed` and `answer_patterns` replace those of the pool unless
+    they are None. `corrections` are added to those of the pool, or replace them with `drop_corrections`. With
     `dry_run`, nothing is written.
     """
 
     answer_kind: str | None = None
+    equality: Equality | None = None
+    unparsed: Unparsed | None = None
     answer_patterns: Sequence[str] | None = None
     corrections: Sequence[Correction] = ()
     drop_corrections: bool = False
@@ -122,6 +125,8 @@ def regrade(folder: Path, options: RegradeOptions) -> RegradeReport:
         traces=0,
         tokens=0,
         answer_forms={},
+        equality=options.equality or found.equality,
+        unparsed=options.unparsed or found.unparsed,
         answer_patterns=found.answer_patterns
         if options.answer_patterns is None
         else [*options.answer_patterns],
@@ -145,7 +150,7 @@ def _regraded(
 ) -> RegradeReport:
     """Write the pool that `info` describes in place of the one that was `found`."""
     if options.dry_run:
-        return _compared(Pool(folder), info, options, _Trial(corrections))
+        return _compared(Pool(folder), info, options, _Trial(info, corrections))
     cache = folder.parents[2]
     with PoolWriter(cache, info, replace=True, signals_of=folder) as writer:
         former = Pool(folder)
@@ -172,12 +177,13 @@ def _regraded(
 class _Trial:
     """Grading without writing."""
 
-    def __init__(self, corrections: Sequence[Correction]) -> None:
+    def __init__(self, info: PoolInfo, corrections: Sequence[Correction]) -> None:
+        self._info = info
         self._corrections = by_problem(corrections)
 
     def add(self, problem: ProblemRecord) -> Classes:
         by_hand = self._corrections.pop(problem.problem_id, [])
-        return group_answers(problem, problem.traces, by_hand)
+        return group_answers(self._info, problem, problem.traces, by_hand)
 
     def finish(self, problems: Sequence[StoredProblem]) -> None:
         for left in self._corrections.values():

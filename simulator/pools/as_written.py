@@ -58,8 +58,11 @@ class AsWrittenWriter:
             None if trace.probe_answers is None else list(trace.probe_answers) for trace in traces
         ]
         spelled = {text for each in probes for text in each or () if text is not None}
-        self._needed |= any(search for _, search in own) or any(
-            grouped.texts[grouped.of_text[text]] != text for text in spelled
+        votes = grouped.class_of(None) >= 0 and any(None in each for each in probes if each)
+        self._needed |= (
+            votes
+            or any(search for _, search in own)
+            or any(grouped.texts[grouped.of_text[text]] != text for text in spelled)
         )
         ids = [problem_id] * len(traces)
         columns = [ids, [trace.trace_id for trace in traces], *zip(*own, strict=True), probes]

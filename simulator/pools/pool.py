@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.arrays import Array, Bools, Floats, Ints, Ints32
+from simulator.counting import COUNTING, Equality, Unparsed
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
@@ -126,7 +127,8 @@ class PoolInfo:
 
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
-    None if they are not known. `answer_forms` counts traces by the form in which their answer was
+    None if they are not known. `equality` says how answers were grouped, and `unparsed` if those
+    that could not be read vote. `answer_forms` counts traces by the form in which their answer was
     found, and `answer_patterns` are the patterns that were searched first. `corrections` are
     applied to the answers (`simulator.answers.corrections`), and `regraded` has an entry for each
     time that finding and grading them anew changed something (`simulator.importers.regrading`).
@@ -149,6 +151,8 @@ class PoolInfo:
     traces: int = 0
     tokens: int = 0
     probe_cost: dict[str, int] | None = None
+    equality: Equality = "meaning"
+    unparsed: Unparsed = "abstain"
     answer_forms: dict[str, int] = field(default_factory=dict)
     answer_patterns: list[str] = field(default_factory=list)
     corrections: list[dict[str, str]] = field(default_factory=list)
@@ -164,8 +168,15 @@ class PoolInfo:
         return f"{self.dataset}/{self.model}/{self.benchmark}"
 
     @property
+    def counting(self) -> dict[str, str]:
+        """Ways of counting answers that differ from `COUNTING`."""
+        return {
+            name: value for name in COUNTING if (value := getattr(self, name)) != COUNTING[name]
+        }
+
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 of what figures depend on: names, token accuracy, origin and decoded content.
+        """SHA-256 of what figures depend on: names, accuracy, origin, counting and decoded content.
 
         File format, compression and what is told about the pool, such as its source and licence,
         do not count; of corrections, the reasons do not. A pool stored without `content` has the
@@ -174,6 +185,8 @@ class PoolInfo:
         if self.content:
             names = (self.dataset, self.model, self.benchmark, self.token_accuracy)
             parts: list[Any] = ["pool content 1", *names, self.synthetic, self.content]
+            if self.counting:
+                parts.append(self.counting)
             if self.corrections:
                 parts.append(
                     sorted(
@@ -229,6 +242,7 @@ class Pool:
             name: traces[name].to_numpy()
             for name in ("trace_id", "num_tokens", "answer_class", "correct")
         }
+        answered = traces["answer"].is_valid().to_numpy()
         answers = classes["answer"].to_pylist()
         right = classes["correct"].to_numpy()
         problems = []
@@ -247,6 +261,7 @@ class Pool:
                     lengths=columns["num_tokens"][here].astype(np.int64),
                     answer_class=columns["answer_class"][here],
                     correct=columns["correct"][here],
+                    answered=answered[here],
                     class_texts=answers[kinds],
                     class_correct=right[kinds],
                 )
@@ -264,13 +279,6 @@ class Pool:
         start = sum(len(each.lengths) for each in self.problems[: problem.index])
         rows: list[dict[str, Any]] = self._traces.slice(start, len(problem.lengths)).to_pylist()
         return rows
-
-    @cached_property
-    def unanswered(self) -> list[int]:
-        """Number of traces without an answer of each problem."""
-        missing = self._traces["answer"].is_null().to_numpy()
-        ends = np.cumsum([len(problem.lengths) for problem in self.problems])
-        return [int(part.sum()) for part in np.split(missing, ends[:-1])]
 
     @cached_property
     def _traces(self) -> pa.Table:
@@ -311,7 +319,8 @@ class Pool:
 class StoredProblem:
     """One problem of a pool. Arrays have one element per stored trace, in order of trace id.
 
-    `lengths` are in tokens; `answer_class` indexes `class_texts`, −1 for none.
+    `lengths` are in tokens; `answer_class` indexes `class_texts`, −1 for none. Traces that are not
+    `answered` may have a class, too, if they vote (`PoolInfo.unparsed`).
     """
 
     pool: Pool
@@ -324,6 +333,7 @@ class StoredProblem:
     lengths: Ints
     answer_class: Ints32
     correct: Bools
+    answered: Bools
     class_texts: list[str]
     class_correct: Bools
     prepared: dict[Any, Any] = field(default_factory=dict)

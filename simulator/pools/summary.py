@@ -7,7 +7,6 @@ from statistics import fmean, median
 
 import numpy as np
 
-from simulator.arrays import Ints32
 from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
 
 MANY = 0.10
@@ -45,8 +44,8 @@ def summarise_answers(pool: Pool) -> AnswerSummary:
     """Compute the figures of a pool's answers from its small files."""
     problems = pool.problems
     counts = [len(problem.lengths) for problem in problems]
-    missing = pool.unanswered
-    classes = [_distinct(problem.answer_class) for problem in problems]
+    missing = [int((~problem.answered).sum()) for problem in problems]
+    classes = [len(np.unique(problem.answer_class[problem.answered])) for problem in problems]
     return AnswerSummary(
         pass_at_1=fmean(float(problem.correct.mean()) for problem in problems),
         cons=fmean(expected_vote(problem) for problem in problems),
@@ -62,7 +61,8 @@ def summarise_answers(pool: Pool) -> AnswerSummary:
 
 def unanswered_share(pool: Pool) -> float:
     """Return the share of a pool's traces that have no answer."""
-    return sum(pool.unanswered) / max(1, pool.info.traces)
+    missing = sum(int((~problem.answered).sum()) for problem in pool.problems)
+    return missing / max(1, pool.info.traces)
 
 
 def expected_vote(problem: StoredProblem) -> float:
@@ -76,7 +76,3 @@ def expected_vote(problem: StoredProblem) -> float:
         return 0.0
     votes = np.bincount(voting)
     return float(problem.class_correct[: len(votes)][votes == votes.max()].mean())
-
-
-def _distinct(classes: Ints32) -> int:
-    return len(np.unique(classes[classes != NO_ANSWER]))

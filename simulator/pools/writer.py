@@ -28,6 +28,7 @@ from simulator.answers.corrections import (
 )
 from simulator.answers.equivalence import Classes, classify
 from simulator.arrays import Floats
+from simulator.counting import COUNTING
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pools.as_written import AsWrittenWriter
 from simulator.pools.content import ContentHash, content_of
@@ -191,7 +192,8 @@ class PoolWriter:
         traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
-        grouped = group_answers(problem, traces, self._corrections.pop(problem.problem_id, []))
+        by_hand = self._corrections.pop(problem.problem_id, [])
+        grouped = group_answers(self.info, problem, traces, by_hand)
         self._count(traces)
         ids = [problem.problem_id] * len(traces)
         trace_ids = [trace.trace_id for trace in traces]
@@ -391,16 +393,22 @@ class PoolWriter:
 
 
 def group_answers(
-    problem: ProblemRecord, traces: Sequence[TraceRecord], corrections: Sequence[Correction]
+    info: PoolInfo,
+    problem: ProblemRecord,
+    traces: Sequence[TraceRecord],
+    corrections: Sequence[Correction],
 ) -> Classes:
-    """Group and grade the answers of a problem, given its traces in order of their ids."""
-    grouped = classify(
-        problem.gold_answer,
-        problem.answer_kind,
-        [trace.answer for trace in traces],
-        [answer for trace in traces for answer in trace.probe_answers or ()],
-    )
-    return corrected(grouped, problem.gold_answer, corrections)
+    """Group and grade the answers of a problem as its pool counts them.
+
+    `traces` are in order of their ids.
+    """
+    answers = [trace.answer for trace in traces]
+    probes = [answer for trace in traces for answer in trace.probe_answers or ()]
+    kind, equality = problem.answer_kind, info.equality
+    grouped = classify(problem.gold_answer, kind, answers, probes, equality=equality)
+    grouped = corrected(grouped, problem.gold_answer, corrections)
+    votes = info.unparsed == "vote" and None in (*answers, *probes)
+    return grouped.with_unparsed() if votes else grouped
 
 
 def described(info: PoolInfo) -> str:
@@ -412,6 +420,8 @@ def described(info: PoolInfo) -> str:
     for name in ("probe_cost", "answer_forms", "answer_patterns", "corrections", "regraded"):
         if not fields[name]:
             del fields[name]
+    for name in COUNTING.keys() - info.counting.keys():
+        del fields[name]
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 

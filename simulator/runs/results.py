@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from simulator.arrays import Ints
+from simulator.counting import COUNTING, GENERATED
 from simulator.errors import UserError
 from simulator.pools.probe_cost import ProbeCost
 from simulator.runs.format import ANSWERS_FILE, FORMAT, IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
@@ -33,7 +34,9 @@ class RunResult:
     tokens of a probe's suffix and answer, and `probe_source` their origin, one of
     `simulator.pools.probe_cost.SOURCES`, None in a pool without probes; `judge` is the name of a
     judge with a model, None without one. `no_answer` is the share of the pool's traces that have no
-    answer, None in a run of an older version.
+    answer, None in a run of an older version. `charging` is one of `simulator.counting.CHARGING`;
+    `counting` says how the pool counted answers, as far as that differs from
+    `simulator.counting.COUNTING`.
     """
 
     run: str
@@ -63,6 +66,8 @@ class RunResult:
     judge: str | None = None
     probe_source: str | None = None
     no_answer: float | None = None
+    charging: str = GENERATED
+    counting: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def probe_cost(self) -> str | None:
@@ -135,6 +140,8 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 judge=_judge(run),
                 probe_source=_probe_source(recorded),
                 no_answer=_no_answer(run, name),
+                charging=run.optional("charging", str) or GENERATED,
+                counting=_counting(recorded),
             )
         )
     if not results:
@@ -217,6 +224,14 @@ def _no_answer(run: JsonObject, pool: str) -> float | None:
     if run.fields.get("no_answer") is None:
         return None
     return run.object("no_answer").optional(pool, float, 0, 1)
+
+
+def _counting(pool: JsonObject | None) -> dict[str, str]:
+    """Return the ways in which a run's pool counted answers, as far as they are not the usual."""
+    if pool is None:
+        return {}
+    found = {name: pool.optional(name, str) or usual for name, usual in COUNTING.items()}
+    return {name: value for name, value in found.items() if value != COUNTING[name]}
 
 
 def _judge(run: JsonObject) -> str | None:

@@ -13,6 +13,7 @@ from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import progress_bar
 from simulator.commands.options import cache_option, counted, json_option, print_json
+from simulator.counting import EQUALITY, UNPARSED, Equality, Unparsed
 
 if TYPE_CHECKING:
     from simulator.importers.regrading import RegradeReport
@@ -30,6 +31,16 @@ SHOWN_CHANGES = 10
     "--answer-kind",
     type=click.Choice(ANSWER_KINDS),
     help="Way to compare answers. [default: the pool's]",
+)
+@click.option(
+    "--equality",
+    type=click.Choice(EQUALITY),
+    help="Way to decide that two answers are the same, as for import. [default: the pool's]",
+)
+@click.option(
+    "--unparsed",
+    type=click.Choice(UNPARSED),
+    help="Whether traces without a readable answer vote, as for import. [default: the pool's]",
 )
 @click.option(
     "--answer-pattern",
@@ -56,6 +67,8 @@ SHOWN_CHANGES = 10
 def regrade(
     pool: str,
     answer_kind: str | None,
+    equality: Equality | None,
+    unparsed: Unparsed | None,
     answer_patterns: tuple[str, ...],
     corrections: Path | None,
     no_corrections: bool,
@@ -92,6 +105,8 @@ def regrade(
             folder,
             RegradeOptions(
                 answer_kind=answer_kind,
+                equality=equality,
+                unparsed=unparsed,
                 answer_patterns=[each for each in answer_patterns if each]
                 if answer_patterns
                 else None,
