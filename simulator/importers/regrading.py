@@ -40,8 +40,8 @@ class RegradeOptions:
     """Settings of regrading.
 
     `answer_kind`, `equality`, `unparsed` and `answer_patterns` replace those of the pool unless
-    they are None. `corrections` are added to those of the pool, or replace them with `drop_corrections`. With
-    `dry_run`, nothing is written.
+    they are None. `corrections` are added to those of the pool, or replace them with
+    `drop_corrections`. With `dry_run`, nothing is written.
     """
 
     answer_kind: str | None = None

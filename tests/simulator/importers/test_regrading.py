@@ -35,7 +35,11 @@ PROBED = [
 
 
 def by_spelling(
-    gold: str, kind: str, answers: Sequence[str | None], probes: Sequence[str | None] = ()
+    gold: str,
+    kind: str,
+    answers: Sequence[str | None],
+    probes: Sequence[str | None],
+    equality: str,
 ) -> Classes:
     """Group as an older version might have: equal texts only."""
     return classify(gold, "text", answers, probes)
@@ -143,6 +147,26 @@ def test_probes_keep_the_answers_that_their_source_wrote(tmp_path: Path, older: 
     by_text = older(tmp_path / "b", {"p": PROBED})
     assert not (by_text.path / "as_written.parquet").exists()
     assert again(by_text).new_fingerprint == pool.info.fingerprint
+
+
+def test_a_pool_is_counted_otherwise_and_back(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [*PROBED, T(9, None, {5: None})]}, gold="3")
+    exact = again(pool, equality="exact", unparsed="vote")
+    assert exact.new_fingerprint != exact.fingerprint
+    (problem,) = Pool(pool.path).problems
+    assert problem.class_texts == ["3", "4", "3.0", "8/2", "(no answer)"]
+    assert problem.answer_class.tolist() == [0, 1, 4]
+    assert problem.probes.answers.tolist() == [2, 1, 4, 3, 0, 4]
+    assert exact.after is not None
+    assert (exact.after.no_answer, exact.after.classes) == (1, (2, 2.0, 2))
+    assert check_pool(pool.path) == []
+    same = again(pool)
+    assert same.new_fingerprint == same.fingerprint
+    struck = again(pool, corrections=[line("3.0", "right")])
+    assert Pool(pool.path).problems[0].class_texts == ["3", "4", "8/2", "(no answer)"]
+    assert check_pool(pool.path) == []
+    usual = again(pool, equality="meaning", unparsed="abstain", drop_corrections=True)
+    assert usual.new_fingerprint == pool.info.fingerprint != struck.new_fingerprint
 
 
 def test_corrections_are_recorded_and_applied_again(tmp_path: Path) -> None:
