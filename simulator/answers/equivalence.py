@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from simulator.answers import math_answers
+from simulator.answers import grouping
+from simulator.answers.reading import read
 from simulator.errors import UserError
 
 ANSWER_KINDS = ("math", "choice", "text")
 """Ways to compare the answers of a problem: by math-verify, by the letter, or by the words."""
-
-MAX_COMPARISONS = 1000
-"""Maximum calls to math-verify while one problem's answers are grouped; no real pool comes near it.
-Beyond it, answers are compared by their normal form only. Comparisons with the gold answer do not
-count and are never skipped."""
 
 _BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -49,9 +45,9 @@ def classify(
 ) -> Classes:
     """Group a problem's answers by meaning: final answers first, then probe answers.
 
-    Each distinct answer is compared with the gold answer first, so that its correctness does not
-    depend on the other answers or their order. A wrong answer joins the first class of wrong
-    answers that means the same.
+    Each distinct answer is compared with the gold answer, so that its correctness does not depend
+    on the other answers. The right ones are one class; the wrong ones are grouped by meaning,
+    whatever their order.
 
     Parameters
     ----------
@@ -68,54 +64,33 @@ def classify(
         `answer_kind` is not in `ANSWER_KINDS`.
     """
     form = _form_of(answer_kind)
-    is_math = answer_kind == "math"
-    gold_form = form(gold_answer)
+    distinct = dict.fromkeys(text for text in chain(answers, probe_answers) if text is not None)
+    right = {text for text in distinct if equivalent(answer_kind, gold_answer, text)}
+    group: dict[str, Hashable]
+    if answer_kind == "math":
+        group = dict(grouping.groups(text for text in distinct if text not in right))
+    else:
+        group = {text: form(text) for text in distinct}
     texts: list[str] = []
-    correct: list[bool] = []
+    of_group: dict[Hashable, int] = {}
     of_text: dict[str, int] = {}
-    of_form: dict[str, int] = {}
-    right_class: int | None = None
-    comparisons_left = MAX_COMPARISONS
-    for text in chain(answers, probe_answers):
-        if text is None or text in of_text:
-            continue
-        key = form(text)
-        found = of_form.get(key)
-        right = False
-        if found is None:
-            right = key == gold_form or (is_math and math_answers.same(gold_answer, text))
-            if right:
-                found = right_class
-            elif is_math:
-                for number, other in enumerate(texts):
-                    if correct[number] or not math_answers.may_be_same(other, text):
-                        continue
-                    if comparisons_left == 0:
-                        break
-                    comparisons_left -= 1
-                    if math_answers.verified(other, text):
-                        found = number
-                        break
-        if found is None:
-            found = len(texts)
+    for text in distinct:
+        name = None if text in right else group[text]
+        if name not in of_group:
+            of_group[name] = len(texts)
             texts.append(text)
-            correct.append(right)
-            if right:
-                right_class = found
-        of_form[key] = of_text[text] = found
-    return Classes(texts, correct, of_text)
+        of_text[text] = of_group[name]
+    return Classes(texts, [text in right for text in texts], of_text)
 
 
 def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
     """Check whether two answers of a kind mean the same.
 
-    `gold` is the one to compare with: a gold answer or the text of a class. Raises `UserError`
-    if `answer_kind` is not in `ANSWER_KINDS`.
+    The order of the two is no matter. Raises `UserError` if `answer_kind` is not in
+    `ANSWER_KINDS`.
     """
     form = _form_of(answer_kind)
-    if form(gold) == form(answer):
-        return True
-    return answer_kind == "math" and math_answers.same(gold, answer)
+    return form(gold) == form(answer) or (answer_kind == "math" and grouping.means(gold, answer))
 
 
 def last_boxed(text: str) -> str | None:
@@ -145,7 +120,7 @@ def last_boxed(text: str) -> str | None:
     return None if best is None else text[best[0] + 1 : best[1]].strip()
 
 
-def _form_of(answer_kind: str) -> Callable[[str], str]:
+def _form_of(answer_kind: str) -> Callable[[str], Hashable]:
     """Return the function that normalises answers of a kind, so that obvious equals are equal."""
     if answer_kind not in _FORMS:
         raise UserError(f"unknown answer kind {answer_kind!r}; use one of {', '.join(_FORMS)}")
@@ -166,8 +141,8 @@ def _choice_form(answer: str) -> str:
     return match[1].upper() if match else _text_form(answer)
 
 
-_FORMS: dict[str, Callable[[str], str]] = {
-    "math": math_answers.form,
+_FORMS: dict[str, Callable[[str], Hashable]] = {
+    "math": lambda answer: read(answer).key,
     "choice": _choice_form,
     "text": _text_form,
 }
