@@ -3,7 +3,7 @@ r"""Arithmetic: the value of an answer's formula, read without a computer algebr
 Numbers, fractions, roots, powers, factorials, logarithms, angles and letters are read by recursive
 descent in microseconds, where a full LaTeX parser takes ten milliseconds, and evaluated node by
 node: exactly as long as a value is rational, else with 80 digits. A formula with letters is
-evaluated at two points, so that equal values mean equal formulas. Whatever is not certainly
+evaluated at several points, so that equal values mean equal formulas. Whatever is not certainly
 understood is refused (None), and what would take for ever to evaluate raises `TooLarge`.
 """
 
@@ -31,8 +31,9 @@ DIGITS = 80
 SIGNIFICANT = 30
 """Decimal digits to which two irrational values must agree to be equal."""
 
-POINTS = 2
-"""Points at which formulas with letters are evaluated: each letter positive, and negative."""
+POINTS = 6
+"""Points at which formulas with letters are evaluated; more than one sign and size of each letter,
+so that `|107 - x|` is not `107 - x`."""
 
 Number = Any  # a Fraction while the value is rational, else mpmath's mpf or mpc
 Node = tuple[Any, ...]
@@ -42,13 +43,14 @@ _MAX_DENOMINATOR = 10**12
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
-    r"|(?P<command>\\[a-zA-Z]+|\\[{}|%])|(?P<letter>[a-zA-Z])|(?P<sign>[-+*/^_(){}\[\]!|]))"
+    r"|(?P<phrase>[a-zA-Z]{2,}(?: +[a-zA-Z]+)*)|(?P<command>\\[a-zA-Z]+|\\[{}|%])|(?P<letter>[a-zA-Z])|(?P<sign>[-+*/^_(){}\[\]!|]))"
 )
 _SCIENTIFIC = re.compile(r"([0-9](?:\.[0-9]+)?)[eE]([-+]?[0-9]{1,3})(?![0-9.])")
 _REPEATING = re.compile(
     r"([0-9]*)\.([0-9]*)\\(?:overline|bar|dot)\s*(?:\{([0-9]+)\}|([0-9]))(?![0-9])"
 )
-_WORD = re.compile(r"(?<![\\a-zA-Z_])[a-zA-Z]{4,}")
+_WORD = re.compile(r"[a-zA-Z]{4,}")
+_EXPECTED = re.compile(r"\\math(?:bb|cal|scr)\s*\{([A-Z])\}")
 GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon"
     " phi chi psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell".split()
@@ -133,20 +135,21 @@ def key(value: Number) -> str:
 
 
 def letter_value(name: str, point: int) -> Number:
-    """Return the value of a variable at a point: up to 2 in size, and unrelated to all others.
+    """Return the value of a variable at a point, which is unrelated to all others.
 
-    A word is the product of its letters, in any case, as in math-verify, for which `No` is `n·o`.
-    The letter e is Euler's number and i the imaginary unit.
+    A word of two or three letters is their product, in any case, as in math-verify.
     """
+    whole = "_" in name or "\\" in name or len(name) > 3
     value = mpmath.mpf(1)
-    for part in [name] if "_" in name or "\\" in name else list(name.lower()):
-        value *= mpmath.e if part == "e" else mpmath.j if part == "i" else _hashed(part, point)
+    for part in [name] if whole else list(name.lower()):
+        value *= mpmath.e if part == "e" else _hashed(part, point)
     return value
 
 
 def call_value(name: str, arguments: list[Number], point: int) -> Number:
     """Return the value of an unknown function at its arguments."""
-    return _hashed(f"{name.lower()}()", point) + mpmath.fsum(map(real, arguments))
+    parts = [_hashed(f"argument {n}", 0) * real(part) for n, part in enumerate(arguments)]
+    return _hashed(f"{name.lower()}()", point) + mpmath.fsum(parts)
 
 
 @lru_cache(maxsize=1024)
@@ -154,7 +157,11 @@ def _hashed(name: str, point: int) -> Number:
     digest = hashlib.sha256(f"{point} {name}".encode()).digest()
     with mpmath.workdps(DIGITS):
         size = 1 + mpmath.mpf(int.from_bytes(digest, "big")) / mpmath.mpf(2) ** 256
-        return -size if point % 2 else size
+        if point == 0:
+            return size
+        if point < 3:
+            return size * (1000 if point == 1 else -1000)
+        return size * (-1) ** (digest[0] & 1) * 10 ** (digest[1] & 3)
 
 
 def clean(value: Number) -> Number:
@@ -183,8 +190,9 @@ class _Reader:
     """A recursive-descent reader of one formula."""
 
     def __init__(self, formula: str) -> None:
-        if _WORD.search(formula) or "\\ldots" in formula or ".." in formula:
+        if "\\ldots" in formula or ".." in formula:
             raise _Unread
+        formula = _EXPECTED.sub(r"\1", formula)
         formula = _REPEATING.sub(_repeated, formula)
         formula = _SCIENTIFIC.sub(r"(\1*10^{\2})", formula)
         self.tokens: list[tuple[str, str]] = []
@@ -194,7 +202,7 @@ class _Reader:
             match = _TOKEN.match(formula, place)
             if match is None:
                 raise _Unread
-            self.tokens.append((match.lastgroup or "", match[match.lastgroup or 0]))
+            self._add(match.lastgroup or "", match[match.lastgroup or 0])
             place = match.end()
         self.at = 0
         self.depth = 0
@@ -206,9 +214,17 @@ class _Reader:
             raise _Unread
         return node
 
-    def _peek(self, ahead: int = 0) -> str:
-        place = self.at + ahead
-        return self.tokens[place][1] if place < len(self.tokens) else ""
+    def _add(self, kind: str, text: str) -> None:
+        """Add a token; words are one name if one of them is longer than a product of letters."""
+        if kind != "phrase":
+            self.tokens.append((kind, text))
+        elif _WORD.search(text):
+            self.tokens.append((kind, " ".join(text.casefold().split())))
+        else:
+            self.tokens += [("letter", letter) for letter in text if letter != " "]
+
+    def _peek(self) -> str:
+        return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
 
     def _kind(self) -> str:
         return self.tokens[self.at][0] if self.at < len(self.tokens) else ""
@@ -277,7 +293,7 @@ class _Reader:
 
     def _starts_factor(self) -> bool:
         kind, text = self._kind(), self._peek()
-        if kind in ("number", "letter"):
+        if kind in ("number", "letter", "phrase"):
             return True
         if kind == "command":
             name = text[1:]
@@ -339,6 +355,8 @@ class _Reader:
             return ("number", Fraction(text.replace(",", "").rstrip(".") or "0"))
         if kind == "letter":
             return self._letter()
+        if kind == "phrase":
+            return ("letter", self._take())
         if text in ("(", "[", "{"):
             return self._group(text)
         if text == "|":
@@ -355,7 +373,7 @@ class _Reader:
     def _letter(self) -> Node:
         name = self._take()
         if self._peek() == "_":
-            return ("letter", name + self._subscript())
+            return ("letter", name.lower() + self._subscript())
         if self._peek() in ("(", "[") and name in _CALLED:
             return ("call", name, self._group(self._peek()))
         if name == "i":
@@ -386,7 +404,8 @@ class _Reader:
             degree: Node = ("number", Fraction(2))
             if self._peek() == "[":
                 degree = self._group("[")
-            return ("root", self._argument(), degree)
+            bare = self._kind() == "number"  # `\sqrt 19`, unlike `\frac 19`
+            return ("root", self._atom() if bare else self._argument(), degree)
         if name in ("pi", "circ"):
             return (name,)
         if name in GREEK:

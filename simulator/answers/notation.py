@@ -40,7 +40,9 @@ _SPACE = re.compile(
     r"\\ |~|\\q?quad(?![a-zA-Z])|\\hspace\*?\s*\{[^{}]*\}|\\phantom\s*\{[^{}]*\}|\\tag\s*\{[^{}]*\}"
 )
 _THIN_THOUSANDS = re.compile(r"(?<![0-9.])([0-9]{1,3})((?:(?:\\[,!;: ]|~)+[0-9]{3})+)(?![0-9])")
-_SPACED_THOUSANDS = re.compile(r"-?[0-9]{1,3}(?: [0-9]{3})+(?:\.[0-9]+)?")
+_SPACED_THOUSANDS = re.compile(
+    r"-?[0-9]{1,3}(?: [0-9]{3})+(?:\.[0-9]+)?|-?[0-9]{1,3}(?:, [0-9]{3})*, 0[0-9]{2}(?:, [0-9]{3})*"
+)
 _TEXT_FONT = (
     r"\\(?:text|textbf|textit|textrm|textsf|texttt|textnormal|textup|emph|mbox|hbox|mathrm|mathbf"
     r"|mathit|mathsf|mathtt|mathnormal|boldsymbol|bm|pmb|operatorname\*?|underline|boxed|fbox"
@@ -83,7 +85,7 @@ _UNITS = re.compile(
     rf"(?:(?<=[0-9}})\]])|(?<=\\pi)|(?<=\\pi ))\s*(?:(?:{_UNIT_WORDS})(?![a-zA-Z])\.?"
     r"(?:\s*\^\s*(?:\{\s*-?[0-9]\s*\}|-?[0-9]))?\s*(?:/|per)?\s*)+$"
 )
-_SHORT_UNITS = re.compile(r"(?<=[0-9}])\s+(?:m|g|s|h|L|l|J|N|W|V|A|K|C|F)(?:\s*\^\s*\{?[23]\}?)?$")
+_SHORT_UNITS = re.compile(r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?:m|g|s|h|L|l|J|N|W|V|A|K|C|F)(?:\s*\^\s*\{?[23]\}?)?")
 _COUNTED = re.compile(r"([-+]?[0-9][0-9.,]*)\s+([a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})")
 _SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _NOT_UNITS = {"pi", "mod", "modulo", "sqrt", "in", "to", "cdot", "times", "sin", "cos", "log", "ln"}
@@ -106,7 +108,7 @@ def plain(answer: str) -> str:
     text = _unwrapped(text).translate(_UNICODE)
     text = _COMMAND.sub(lambda match: _COMMANDS.get(match[0], match[0]) + _gap(match), text)
     text = _FRACTION.sub(r"\\frac", _COLOUR.sub("", _SIZE.sub("", text)))
-    text = text.replace("{,}", ",").replace("{.}", ".")
+    text = text.replace("{,}", ",").replace("{.}", ".").replace("...", r"\ldots ")
     text = _THIN_THOUSANDS.sub(_joined, text)
     text = _SPACE.sub(" ", _THIN.sub("", text))
     text = _without_fonts(text)
@@ -120,7 +122,7 @@ def plain(answer: str) -> str:
     text = _CONJUNCTION.sub(" , ", text)
     text = _without_units(" ".join(text.split()).rstrip(".,:").rstrip())
     if _SPACED_THOUSANDS.fullmatch(text):
-        text = text.replace(" ", "")
+        text = text.replace(" ", "").replace(",", "")
     text = _MIXED.sub(r"(\1+\\frac{\2}{\3})", text)
     return text.strip()
 
@@ -175,7 +177,7 @@ def _content(match: re.Match[str]) -> str:
     after = match.string[match.end() :].strip()
     is_last = not after or after.rstrip(".") == "" or bool(re.fullmatch(r"\^\s*\{?[23]\}?\.?", after))
     is_word = re.fullmatch(r"[a-zA-Z][a-zA-Z .,'/-]*", words) is not None
-    if is_last and is_word and before and (before[-1].isdigit() or before[-1] in "})i") and len(words) > 1:
+    if is_last and is_word and before and (before[-1].isdigit() or before[-1] in "})i") and words not in ("i", "e"):
         if words in ("st", "nd", "rd", "th") or words.casefold() in _SCALE:
             return inside
         if not _PERCENT.fullmatch(words) and not _CONJUNCTION.fullmatch(f" {words} "):
@@ -199,4 +201,5 @@ def _without_units(text: str) -> str:
             return f"{number.replace(',', '')} \\cdot 10^{{{_SCALE[words[0].casefold()]}}}"
         if not _NOT_UNITS & {word.casefold() for word in words}:
             return number
-    return _SHORT_UNITS.sub("", _UNITS.sub("", text)).strip()
+    short = _SHORT_UNITS.fullmatch(text)
+    return short[1] if short else _UNITS.sub("", text).strip()

@@ -38,6 +38,7 @@ _MEMBER = re.compile(r"(.{1,40}?)\\in(?![a-zA-Z])(.*)", re.DOTALL)
 _BASED = re.compile(r"\(?([0-9A-F]*[0-9][0-9A-F]*)\)?_\s*(?:\{\s*([0-9]{1,2})\s*\}|([0-9]))")
 _RATIO = re.compile(r"\s*([0-9]+)\s*:\s*([0-9]+)\s*")
 _RELATION = re.compile(r"\\leq(?![a-zA-Z])|\\geq(?![a-zA-Z])|<=|>=|<|>")
+_CONGRUENCE = re.compile(r"(.+)\\equiv(.+?)\(?\\(?:pmod|bmod|mod)\s*\{?\s*([0-9]+)\s*\}?\)?")
 _MATRIX = re.compile(
     r"\\begin\s*\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\s*\{\1\}", re.DOTALL
 )
@@ -82,7 +83,7 @@ def read(answer: str) -> Reading:
         return _as_text(text)
     except (_Unread, RecursionError):
         pass
-    if _WORDS.search(text):
+    if _WORDS.search(text) or "\\ldots" in text or ".." in text:
         return _as_text(text)
     try:
         found = math_answers.meaning(text)
@@ -199,6 +200,8 @@ def _element(text: str) -> Reading:
     if "\\approx" in text:
         first, _, last = text.partition("\\approx")
         return _element(first if first.strip() and not _is_name(first) else last)
+    if congruence := _CONGRUENCE.fullmatch(text):
+        return _congruence(*congruence.groups())
     sides = _sides(text)
     if len(sides) > 1:
         return _equation(sides)
@@ -246,7 +249,7 @@ def _special(text: str) -> Reading | None:
     if ratio := _RATIO.fullmatch(text):
         is_time = len(ratio[1]) < 3 and len(ratio[2]) == 2
         if is_time or int(ratio[2]) == 0:
-            return Reading(("text", f"{ratio[1]}:{ratio[2]}"))
+            return Reading(("text", f"{int(ratio[1])}:{ratio[2]}"))
         return _scalar((Fraction(int(ratio[1]), int(ratio[2])),), None)
     return None
 
@@ -394,6 +397,16 @@ def _equation(sides: list[str]) -> Reading:
     return Reading(key, (("equation", _scalar(values, None).key),))
 
 
+def _congruence(name: str, value: str, modulus: str) -> Reading:
+    r"""Read `N \equiv 12 \pmod{7}`, which may stand for 5."""
+    values = arithmetic.evaluate(value)
+    number = values[0] if values else None
+    if not _is_name(name) or not isinstance(number, Fraction) or int(modulus) == 0:
+        raise _Unread
+    remainder = _scalar((number % int(modulus),), None).key
+    return Reading(("congruence", remainder, modulus.lstrip("0")), (("equation", remainder),))
+
+
 def _difference(left: str, right: str) -> Key | None:
     """Return a key of left = right, the same for all its multiples; None between constants."""
     values = arithmetic.evaluate(f"({left}) - ({right})")
@@ -404,8 +417,9 @@ def _difference(left: str, right: str) -> Key | None:
     with mpmath.workdps(arithmetic.DIGITS):
         if any(value == 0 for value in values):
             raise _Unread
-        a, b = (mpmath.mpmathify(arithmetic.real(value)) for value in values)
-        return ("equation", arithmetic.key(arithmetic.clean(a / b)))
+        first, *others = (mpmath.mpmathify(arithmetic.real(value)) for value in values)
+        ratios = (arithmetic.clean(other / first) for other in others)
+        return ("equation", *map(arithmetic.key, ratios))
 
 
 def _inequality(text: str) -> Reading:
@@ -429,12 +443,34 @@ def _inequality(text: str) -> Reading:
     else:
         (low, letter), high = sides, "\\infty"
         kind = "()" if strict[0] else "[)"
-    ends = [_element(low), _element(high)]
     if not _LETTER.fullmatch(letter) or letter in ("\\infty", "\\pi", "e"):
+        if len(sides) == 2:
+            return _linear_inequality(*sides, strict[0])
         raise _Unread
+    ends = [_element(low), _element(high)]
     if any(end.key[0] != "value" or len(end.key) > 2 for end in ends):
         raise _Unread
     return _sequence(kind, ends)
+
+
+def _linear_inequality(less: str, more: str, strict: bool) -> Reading:
+    """Read `2x < 6` as the interval that it describes."""
+    node = arithmetic.parse(f"({less}) - ({more})")
+    names = arithmetic.letters(node) if node else set()
+    values = arithmetic.values(node) if node else None
+    if values is None or len(names) != 1 or len(values) < 3:
+        raise _Unread
+    with mpmath.workdps(arithmetic.DIGITS):
+        points = [arithmetic.letter_value(next(iter(names)), point) for point in range(3)]
+        numbers = [mpmath.mpmathify(arithmetic.real(value)) for value in values[:3]]
+        slopes = [(numbers[n] - numbers[0]) / (points[n] - points[0]) for n in (1, 2)]
+        if arithmetic.clean(slopes[0] / slopes[1]) != 1:
+            raise _Unread
+        end = _scalar((arithmetic.clean(points[0] - numbers[0] / slopes[0]),), None)
+    infinite = Reading(("value", "-oo" if slopes[0] > 0 else "oo"))
+    if slopes[0] > 0:
+        return _sequence("()" if strict else "(]", [infinite, end])
+    return _sequence("()" if strict else "[)", [end, infinite])
 
 
 def _two_inequalities(readings: Sequence[Reading]) -> Reading:
