@@ -105,7 +105,11 @@ def bucket(text: str) -> str:
         return f"kind {type(found[0]).__name__}"
     value = meaning.values[0]
     with mpmath.workdps(80):
-        number = mpmath.mpf(value.numerator) / value.denominator if hasattr(value, "denominator") else value
+        number = (
+            mpmath.mpf(value.numerator) / value.denominator
+            if hasattr(value, "denominator")
+            else value
+        )
         return str(mpmath.nstr(mpmath.mpmathify(number), 6))
 
 
@@ -145,7 +149,9 @@ def kind_of(ours: bool, a: str, b: str) -> str:
 
 def main() -> None:
     """Compare the two programs and print the counts."""
-    ask = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    ask = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     ask.add_argument("paths", nargs="+", type=Path)
     ask.add_argument("--strings", type=int, default=2000)
     ask.add_argument("--seed", type=int, default=0)

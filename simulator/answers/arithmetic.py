@@ -433,7 +433,7 @@ class _Reader:
             raise _Unread
         node = self._function_argument()
         if name == "log":
-            node = ("log", node, base or ("e",))
+            node = ("log", node, base or ("number", Fraction(10)))  # as math-verify has it
         else:
             node = (name, node)
         return node if power is None else ("^", node, power)
@@ -561,7 +561,7 @@ def power(base: Number, exponent: Number) -> Number:
             return base ** int(exponent)
         root = _exact_root(base, exponent.denominator)
         if root is not None:
-            return root ** exponent.numerator
+            return root**exponent.numerator
     if abs(exponent) > 10**6 or (abs(real(base)) > 10 and _large(base, exponent)):
         raise TooLarge
     return mpmath.power(real(base), real(exponent))

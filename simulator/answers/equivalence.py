@@ -136,7 +136,7 @@ def _choice_form(answer: str) -> str:
     bare = answer
     for _ in range(3):
         bare = _WRAPPER.sub(r"\1", bare)
-    bare = bare.replace("*", "").strip(" \t\r\n$`_")
+    bare = bare.replace("*", "").replace("\\ ", " ").strip(" \t\r\n$`_")
     match = _CHOICE.fullmatch(bare)
     return match[1].upper() if match else _text_form(answer)
 

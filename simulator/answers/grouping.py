@@ -135,7 +135,9 @@ def _needs_verifying(a: Reading, b: Reading) -> bool:
     """Check whether only math-verify can tell: one is a formula, the other no plain value."""
     if not (a.is_formula or b.is_formula):
         return False
-    return all(each.is_formula or each.key[0] not in ("value", "text", "percent") for each in (a, b))
+    return all(
+        each.is_formula or each.key[0] not in ("value", "text", "percent") for each in (a, b)
+    )
 
 
 def _verified(a: str, b: str) -> bool:

@@ -56,6 +56,7 @@ def may_be_same(a: str, b: str) -> bool:
     return "scalar" not in kinds
 
 
+@lru_cache(maxsize=16384)
 def verified(a: str, b: str) -> bool:
     """Return whether math-verify accepts two answers in plain notation, either one as the gold."""
     ours, theirs = meaning(a), meaning(b)

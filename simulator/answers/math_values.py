@@ -146,6 +146,7 @@ _HARMLESS = (
     sympy.FiniteSet,
     sympy.Interval,
     sympy.Union,
+    sympy.Complement,
     sympy.And,
     Relational,
     AppliedUndef,

@@ -32,9 +32,7 @@ _SIZE = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|tiny|small|normalsize|large|Large|LARGE"
     r"|huge|Huge|limits|nolimits|bf|rm|it|sf|tt|boldmath|centering|middle)(?![a-zA-Z])\.?"
 )
-_COLOUR = re.compile(
-    r"\\(?:color|textcolor|colorbox|fcolorbox)\s*(?:\[[a-zA-Z]*\])?\s*\{[^{}]*\}"
-)
+_COLOUR = re.compile(r"\\(?:color|textcolor|colorbox|fcolorbox)\s*(?:\[[a-zA-Z]*\])?\s*\{[^{}]*\}")
 _THIN = re.compile(r"\\[,!;:>]|\\thinspace(?![a-zA-Z])")
 _SPACE = re.compile(
     r"\\ |~|\\q?quad(?![a-zA-Z])|\\hspace\*?\s*\{[^{}]*\}|\\phantom\s*\{[^{}]*\}|\\tag\s*\{[^{}]*\}"
@@ -71,10 +69,12 @@ _COMMANDS = {
     r"\lbrack": "[", r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|",
     r"\mid": "|", r"\ast": r"\cdot", r"\imath": "i", r"\dots": r"\ldots", r"\cdots": r"\ldots",
     r"\varnothing": r"\emptyset", r"\land": r"\wedge", r"\lor": r"\vee", r"\colon": ":",
-    r"\degree": r"^\circ", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon",
+    r"\degree": r"^\circ", r"\langle": "(", r"\rangle": ")", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
-_CONJUNCTION = re.compile(r"\s*(?:,\s*)?(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])\s*|\s*\\vee\s*|\s*;\s*")
+_CONJUNCTION = re.compile(
+    r"\s*(?:,\s*)?(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])\s*|\s*\\vee\s*|\s*;\s*"
+)
 _UNIT_WORDS = (
     "degrees?|deg|radians?|rad|dollars?|cents?|euros?|pounds?|rupees?|units?|"
     "(?:milli|centi|kilo|deci)?(?:met(?:er|re)|gram|lit(?:er|re))s?|miles?|inch(?:es)?|feet|foot|"
@@ -85,7 +85,9 @@ _UNITS = re.compile(
     rf"(?:(?<=[0-9}})\]])|(?<=\\pi)|(?<=\\pi ))\s*(?:(?:{_UNIT_WORDS})(?![a-zA-Z])\.?"
     r"(?:\s*\^\s*(?:\{\s*-?[0-9]\s*\}|-?[0-9]))?\s*(?:/|per)?\s*)+$"
 )
-_SHORT_UNITS = re.compile(r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?:m|g|s|h|L|l|J|N|W|V|A|K|C|F)(?:\s*\^\s*\{?[23]\}?)?")
+_SHORT_UNITS = re.compile(
+    r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?:m|g|s|h|L|l|J|N|W|V|A|K|C|F)(?:\s*\^\s*\{?[23]\}?)?"
+)
 _COUNTED = re.compile(r"([-+]?[0-9][0-9.,]*)\s+([a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})")
 _SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _NOT_UNITS = {"pi", "mod", "modulo", "sqrt", "in", "to", "cdot", "times", "sin", "cos", "log", "ln"}
@@ -175,9 +177,17 @@ def _content(match: re.Match[str]) -> str:
     before = match.string[: match.start()].rstrip()
     words = inside.strip()
     after = match.string[match.end() :].strip()
-    is_last = not after or after.rstrip(".") == "" or bool(re.fullmatch(r"\^\s*\{?[23]\}?\.?", after))
+    is_last = (
+        not after or after.rstrip(".") == "" or bool(re.fullmatch(r"\^\s*\{?[23]\}?\.?", after))
+    )
     is_word = re.fullmatch(r"[a-zA-Z][a-zA-Z .,'/-]*", words) is not None
-    if is_last and is_word and before and (before[-1].isdigit() or before[-1] in "})i") and words not in ("i", "e"):
+    if (
+        is_last
+        and is_word
+        and before
+        and (before[-1].isdigit() or before[-1] in "})i")
+        and words not in ("i", "e")
+    ):
         if words in ("st", "nd", "rd", "th") or words.casefold() in _SCALE:
             return inside
         if not _PERCENT.fullmatch(words) and not _CONJUNCTION.fullmatch(f" {words} "):

@@ -30,7 +30,7 @@ MAX_PARTS = 60
 """Elements of the longest list that is read; a longer one is compared as text."""
 
 _OPEN, _CLOSE = "([{", ")]}"
-_THOUSANDS = re.compile(r"(?<![0-9,.])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
+_THOUSANDS = re.compile(r"(?<![0-9,.])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
 _LITERAL = re.compile(r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)(?:\.([0-9]*))?")
 _NAME = re.compile(r"(?:[a-zA-Z|\s(),']|\\[a-zA-Z]+|_\s*(?:[0-9a-zA-Z]|\{[^{}]*\})|[{}])+")
 _LETTER = re.compile(r"\s*(?:[a-zA-Z]|\\[a-zA-Z]+)(?:_(?:[0-9a-zA-Z]|\{[0-9a-zA-Z]+\}))?\s*")
@@ -275,7 +275,6 @@ def _bracketed(text: str) -> Reading | None:
 
 _BRACKETS = (
     ("\\{", "\\}", "{}"),
-    ("\\langle", "\\rangle", "()"),
     ("(", ")", "()"),
     ("[", "]", "[]"),
     ("(", "]", "(]"),
@@ -331,7 +330,9 @@ def _gathered(kind: Literal["set", "union"], parts: Sequence[Reading]) -> Readin
 def _bare_list(parts: Sequence[str]) -> Reading:
     """Read elements in any order; written in this order, they may stand for a tuple."""
     sides = [_sides(part) for part in parts]
-    names = [side[0].replace(" ", "") if len(side) > 1 and _is_name(side[0]) else "" for side in sides]
+    names = [
+        side[0].replace(" ", "") if len(side) > 1 and _is_name(side[0]) else "" for side in sides
+    ]
     if all(names) and len(set(names)) == len(names):
         ordered = sorted(zip(names, (side[-1] for side in sides), strict=True))
         return _sequence("()", [_element(value) for _, value in ordered])
@@ -492,5 +493,3 @@ def _order(key: Key) -> float:
         top, bottom = text.split("/")
         return int(top, 16) / int(bottom, 16)
     return float(text)
-
-
