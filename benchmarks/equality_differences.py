@@ -3,10 +3,11 @@
     python benchmarks/equality_differences.py POOL_OR_FILE... [--strings 2000] [--list] [--seed 0]
 
 A POOL is a pool's folder; a FILE is one of SCOUT's (a list of problems with `each_branch`), whose
-probe answers are taken, too. Of each problem's distinct answers that are no plain numbers, a random
-part is taken, `--strings` in all (0: all of them). A pair is compared by both programs if either
-could accept it: if we group it, or if both texts have the same value as math-verify reads them
-(of more than a dozen such texts, each with the first and the next); and as many random pairs.
+probe answers are taken, too. Problems are taken in a random order, with all their distinct answers
+that are no plain numbers, until there are `--strings` of them (0: all problems). A pair is compared
+by both programs if either could accept it: if we group it, or if both texts have the same value as
+math-verify reads them (of more than a dozen such texts, each with the first and the next); and as
+many random pairs.
 math-verify is called as its authors intend, once in each direction, and accepts if one does. Counts
 are printed by kind of difference (`KINDS`, the first that applies), and with `--list` every pair.
 """
@@ -20,7 +21,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ import mpmath
 import pyarrow.parquet as pq
 from math_verify import LatexExtractionConfig, parse, verify
 
-from simulator.answers import grouping
+from simulator.answers import arithmetic, grouping
 from simulator.answers.equivalence import equivalent
 from simulator.answers.math_values import describe
 from simulator.answers.notation import plain
@@ -37,32 +38,46 @@ from simulator.answers.notation import plain
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 
 
-def has(pattern: str) -> Callable[[str, str], bool]:
-    """Return a check that a pattern is in exactly one of two texts, or differs between them."""
+Check = Callable[[str, str], bool]
+
+
+def either(pattern: str) -> Check:
+    """Return a check that a pattern is in one of two texts, or in both."""
+    found = re.compile(pattern)
+    return lambda a, b: bool(found.search(a) or found.search(b))
+
+
+def differ(pattern: str) -> Check:
+    """Return a check that what a pattern finds differs between two texts."""
     found = re.compile(pattern)
     return lambda a, b: found.findall(a) != found.findall(b)
 
 
-KINDS: list[tuple[str, str, Callable[[str, str], bool]]] = [
-    ("we accept", "repeating decimal", has(r"\\overline\{\d|\\bar\{?\d")),
-    ("we accept", "mixed number", has(r"\d \d+/\d")),
-    ("we accept", "Unicode sign", has(r"[^\x00-\x7f]")),
-    ("we accept", "thousands inside a formula", has(r"\d,\d{3}")),
-    ("we accept", "congruence", has(r"\\equiv")),
-    ("we accept", "expectation in another font", has(r"\\mathbb")),
-    ("we accept", "words as one name", has(r"[a-zA-Z]{4,}(?: |$)")),
-    ("we accept", "factorials", has(r"!")),
-    ("we accept", "trigonometric spelling", has(r"\\(?:sin|cos|tan|sec|csc|cot)")),
-    ("we accept", "complex numbers", has(r"(?<![a-zA-Z])i(?![a-zA-Z])")),
-    ("we accept", "equal powers or logarithms", has(r"\^|log|\\ln")),
-    ("we accept", "capital letters", lambda a, b: a.casefold() == b.casefold()),
-    ("we accept", "a formula with letters, rearranged", has(r"(?<!\\)[a-zA-Z]")),
-    ("we refuse", "letters in another order", has(r"[a-zA-Z]{4,}")),
-    ("we refuse", "dots", has(r"\.\.|dots")),
-    ("we refuse", "congruence", has(r"\\equiv|mod")),
-    ("we refuse", "variable taken for a unit", has(r"[a-zA-Z]$")),
-    ("we refuse", "index of a variable", has(r"_")),
-    ("we refuse", "decimals that differ", has(r"\.\d")),
+def like(a: str, b: str) -> bool:
+    """Check whether two texts are the same but for spaces and capitals."""
+    return "".join(plain(a).casefold().split()) == "".join(plain(b).casefold().split())
+
+
+KINDS: list[tuple[str, str, Check]] = [
+    ("we accept", "spaces or capitals", like),
+    ("we accept", "repeating decimals", either(r"\\overline\{\d|\\bar\{?\d")),
+    ("we accept", "mixed numbers", differ(r"\d \d+/\d")),
+    ("we accept", "Unicode signs", differ(r"[^\x00-\x7f]")),
+    ("we accept", "thousands inside a formula", either(r"\d,\d{3}(?!\d)")),
+    ("we accept", "congruences", differ(r"\\equiv")),
+    ("we accept", "expectations in another font", differ(r"\\mathbb")),
+    ("we accept", "sums with words", either(r"[a-zA-Z]{4,}(?: |$)")),
+    ("we accept", "factorials with powers", either(r"!\^|!\s*\^")),
+    ("we accept", "complex numbers", either(r"(?<![a-zA-Z\\])i(?![a-zA-Z])")),
+    ("we accept", "formulas with letters", either(r"(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])")),
+    ("we accept", "powers, roots, logarithms, factorials", either(r"\^|log|\\ln|sqrt|!")),
+    ("we refuse", "dots", either(r"\.\.|dots")),
+    ("we refuse", "congruences", either(r"\\equiv|mod")),
+    ("we refuse", "a variable taken for a unit", differ(r"[\d}][a-zA-Z]{1,2}$")),
+    ("we refuse", "an index of a variable", differ(r"_(?:\{\w+\}|\w)")),
+    ("we refuse", "the argument of a function", differ(r"\\(?:sin|cos|tan)\(?")),
+    ("we refuse", "letters in another order", either(r"[a-zA-Z]{4,}")),
+    ("we refuse", "decimals that differ", differ(r"\.\d")),
 ]
 """Kinds of differences: who accepts, name, and check of the two texts."""
 
@@ -87,14 +102,14 @@ def answers_of(path: Path) -> Iterator[list[str]]:
         yield sorted(text for text in texts - {"ERR", ""} if not NUMBER.fullmatch(text))
 
 
-@lru_cache(maxsize=None)
+@cache
 def parsed(text: str) -> Any:
     """Return what math-verify reads of a text, as one formula."""
     found = parse(f"${text}$", extraction_config=[LatexExtractionConfig()])
     return [each for each in found if not isinstance(each, str)] or found
 
 
-@lru_cache(maxsize=None)
+@cache
 def bucket(text: str) -> str:
     """Return a key equal for texts that math-verify may hold to be equal."""
     found = parsed(text)
@@ -104,19 +119,14 @@ def bucket(text: str) -> str:
     if meaning is None or meaning.values is None:
         return f"kind {type(found[0]).__name__}"
     value = meaning.values[0]
-    with mpmath.workdps(80):
-        number = (
-            mpmath.mpf(value.numerator) / value.denominator
-            if hasattr(value, "denominator")
-            else value
-        )
-        return str(mpmath.nstr(mpmath.mpmathify(number), 6))
+    with mpmath.workdps(arithmetic.DIGITS):
+        return str(mpmath.nstr(mpmath.mpmathify(arithmetic.real(value)), 6))
 
 
-@lru_cache(maxsize=None)
+@cache
 def accepted(a: str, b: str) -> bool:
     """Return math-verify's verdict on two texts."""
-    return verify(parsed(a), parsed(b)) or verify(parsed(b), parsed(a))
+    return bool(verify(parsed(a), parsed(b)) or verify(parsed(b), parsed(a)))
 
 
 def pairs_of(texts: list[str], draw: random.Random) -> set[tuple[str, str]]:
@@ -149,9 +159,7 @@ def kind_of(ours: bool, a: str, b: str) -> str:
 
 def main() -> None:
     """Compare the two programs and print the counts."""
-    ask = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    ask = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     ask.add_argument("paths", nargs="+", type=Path)
     ask.add_argument("--strings", type=int, default=2000)
     ask.add_argument("--seed", type=int, default=0)
@@ -159,10 +167,12 @@ def main() -> None:
     said = ask.parse_args()
     draw = random.Random(said.seed)
     problems = [texts for path in said.paths for texts in answers_of(path)]
-    share = min(1.0, (said.strings or 10**9) / sum(map(len, problems)))
-    strings, agreed, counts = set(), Counter[bool](), Counter[str]()
-    for texts in problems:
-        part = sorted(draw.sample(texts, round(share * len(texts))))
+    draw.shuffle(problems)
+    strings: set[str] = set()
+    agreed, counts = Counter[bool](), Counter[str]()
+    for part in problems:
+        if said.strings and len(strings) >= said.strings:
+            break
         strings |= set(part)
         for a, b in sorted(pairs_of(part, draw)):
             ours, theirs = equivalent("math", a, b), accepted(a, b)

@@ -24,6 +24,8 @@ Beyond it, answers are compared by their key only. Comparisons with the gold ans
 MAX_SECONDS = 10.0
 """Processor time of math-verify's comparisons for one problem; beyond it, as `MAX_COMPARISONS`."""
 
+_PLAIN = ("value", "text", "percent")
+
 
 def means(a: str, b: str) -> bool:
     """Check whether two mathematical answers mean the same; the order of the two is no matter."""
@@ -47,7 +49,7 @@ def groups(answers: Iterable[str]) -> dict[str, str]:
     members: dict[Key, list[str]] = defaultdict(list)
     for key, texts in of_key.items():
         members[joined.root(key)] += texts
-    found = {}
+    found: dict[str, str] = {}
     for texts in members.values():
         first = min(texts, key=lambda text: (len(text), text))
         found |= dict.fromkeys(texts, first)

@@ -21,6 +21,7 @@ from sympy.core.relational import Relational
 
 from simulator.answers import arithmetic
 from simulator.answers.arithmetic import Number
+from simulator.answers.formulas import GREEK
 
 MAX_DIGITS = 1000
 """Decimal digits of the largest number that may occur while an answer is evaluated."""
@@ -215,7 +216,7 @@ def _letter(name: str) -> str:
     r"""Return the name that a variable has in `arithmetic`: `\alpha`, `x_10`."""
     bare = re.sub(r"[{}\s]", "", name)
     stem = bare.split("_")[0]
-    return f"\\{bare}" if stem in arithmetic.GREEK else bare
+    return f"\\{bare}" if stem in GREEK else bare
 
 
 def _off_the_edge(value: Any) -> Any:

@@ -69,7 +69,8 @@ _COMMANDS = {
     r"\lbrack": "[", r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|",
     r"\mid": "|", r"\ast": r"\cdot", r"\imath": "i", r"\dots": r"\ldots", r"\cdots": r"\ldots",
     r"\varnothing": r"\emptyset", r"\land": r"\wedge", r"\lor": r"\vee", r"\colon": ":",
-    r"\degree": r"^\circ", r"\langle": "(", r"\rangle": ")", r"\varphi": r"\phi", r"\varepsilon": r"\epsilon",
+    r"\degree": r"^\circ", r"\langle": "(", r"\rangle": ")", r"\varphi": r"\phi",
+    r"\varepsilon": r"\epsilon",
 }  # fmt: skip
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _CONJUNCTION = re.compile(
@@ -86,7 +87,7 @@ _UNITS = re.compile(
     r"(?:\s*\^\s*(?:\{\s*-?[0-9]\s*\}|-?[0-9]))?\s*(?:/|per)?\s*)+$"
 )
 _SHORT_UNITS = re.compile(
-    r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?:m|g|s|h|L|l|J|N|W|V|A|K|C|F)(?:\s*\^\s*\{?[23]\}?)?"
+    r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+[mgshLlJNWVAKCF](?:\s*\^\s*\{?[23]\}?)?"
 )
 _COUNTED = re.compile(r"([-+]?[0-9][0-9.,]*)\s+([a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})")
 _SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
@@ -177,17 +178,10 @@ def _content(match: re.Match[str]) -> str:
     before = match.string[: match.start()].rstrip()
     words = inside.strip()
     after = match.string[match.end() :].strip()
-    is_last = (
-        not after or after.rstrip(".") == "" or bool(re.fullmatch(r"\^\s*\{?[23]\}?\.?", after))
-    )
+    is_last = re.fullmatch(r"(?:\^\s*\{?[23]\}?)?\.?", after) is not None
     is_word = re.fullmatch(r"[a-zA-Z][a-zA-Z .,'/-]*", words) is not None
-    if (
-        is_last
-        and is_word
-        and before
-        and (before[-1].isdigit() or before[-1] in "})i")
-        and words not in ("i", "e")
-    ):
+    follows_value = bool(before) and (before[-1].isdigit() or before[-1] in "})i")
+    if is_last and is_word and follows_value and words not in ("i", "e"):
         if words in ("st", "nd", "rd", "th") or words.casefold() in _SCALE:
             return inside
         if not _PERCENT.fullmatch(words) and not _CONJUNCTION.fullmatch(f" {words} "):

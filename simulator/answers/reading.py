@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import mpmath
 
-from simulator.answers import arithmetic, math_answers
+from simulator.answers import arithmetic, formulas, math_answers
 from simulator.answers.arithmetic import Number, TooLarge
 from simulator.answers.notation import MAX_LENGTH, plain
 
@@ -69,9 +69,9 @@ class _Unread(Exception):  # noqa: N818  (not an error, an answer)
 
 @lru_cache(maxsize=65536)
 def read(answer: str) -> Reading:
-    """Return the reading of an answer; every text has one.
+    r"""Return the reading of an answer; every text has one.
 
-    >>> read("x = 0.5") == read(r"\\frac{1}{2}"), read("(1, 2)") == read("(2, 1)")
+    >>> read("x = 0.5") == read(r"\frac{1}{2}"), read("(1, 2)") == read("(2, 1)")
     (True, False)
     """
     text = plain(answer)
@@ -376,9 +376,13 @@ def _is_name(text: str) -> bool:
     return bool(text.strip()) and _NAME.fullmatch(text) is not None and "\\frac" not in text
 
 
+def _is_labelled(sides: Sequence[str]) -> bool:
+    return len(sides) > 1 and _is_name(sides[0])
+
+
 def _equation(sides: list[str]) -> Reading:
     first, last = sides[0], sides[-1]
-    if _is_name(first):
+    if _is_labelled(sides):
         value = _element(last)
         difference = _difference(first, last) if _LETTER.fullmatch(first) else None
         if difference is None or value.key[0] != "value" or len(value.key) == 2:
@@ -386,8 +390,8 @@ def _equation(sides: list[str]) -> Reading:
         also: Any = (("assignment", difference),)
         return Reading(value.key, also, value.rounded, value.is_decimal)
     if _LETTER.fullmatch(last) and len(sides) == 2:
-        letter, node = arithmetic.parse(last), arithmetic.parse(first)
-        if letter and node and not arithmetic.letters(letter) & arithmetic.letters(node):
+        letter, node = formulas.parse(last), formulas.parse(first)
+        if letter and node and not formulas.letters(letter) & formulas.letters(node):
             return _equation([last, first])
     key = _difference(first, last)
     if key is None:
@@ -446,7 +450,7 @@ def _inequality(text: str) -> Reading:
         kind = "()" if strict[0] else "[)"
     if not _LETTER.fullmatch(letter) or letter in ("\\infty", "\\pi", "e"):
         if len(sides) == 2:
-            return _linear_inequality(*sides, strict[0])
+            return _linear_inequality(sides[0], sides[1], strict[0])
         raise _Unread
     ends = [_element(low), _element(high)]
     if any(end.key[0] != "value" or len(end.key) > 2 for end in ends):
@@ -456,8 +460,8 @@ def _inequality(text: str) -> Reading:
 
 def _linear_inequality(less: str, more: str, strict: bool) -> Reading:
     """Read `2x < 6` as the interval that it describes."""
-    node = arithmetic.parse(f"({less}) - ({more})")
-    names = arithmetic.letters(node) if node else set()
+    node = formulas.parse(f"({less}) - ({more})")
+    names = formulas.letters(node) if node else set()
     values = arithmetic.values(node) if node else None
     if values is None or len(names) != 1 or len(values) < 3:
         raise _Unread
