@@ -86,7 +86,7 @@ class _Reader:
         self.bars = 0
 
     def read(self) -> Node:
-        node = self._sum()
+        node = self._fraction()
         if self.at < len(self.tokens):
             raise Unread
         return node
@@ -204,9 +204,17 @@ class _Reader:
         node = self._atom()
         return node if sign > 0 else ("-", node)
 
+    def _fraction(self) -> Node:
+        r"""Read a sum, or two of them with `\over` between."""
+        node = self._sum()
+        if self._peek() != "\\over":
+            return node
+        self._take()
+        return ("/", node, self._sum())
+
     def _group(self, opening: str) -> Node:
         self._expect(opening)
-        node = self._sum()
+        node = self._fraction() if opening == "{" else self._sum()
         self._expect(_CLOSING[opening])
         return node
 
@@ -266,7 +274,7 @@ class _Reader:
         self._expect("{")
         inside = ""
         while self._peek() != "}":
-            if self._kind() not in ("number", "letter") and self._peek() not in ("+", "-"):
+            if self._kind() not in ("number", "letter", "phrase") and self._peek() not in "+-":
                 raise Unread
             inside += self._take().lower()
         self._expect("}")
@@ -286,8 +294,7 @@ class _Reader:
         if name in ("pi", "circ"):
             return (name,)
         if name in GREEK:
-            name = "\\" + name
-            return ("letter", name + self._subscript() if self._peek() == "_" else name)
+            return self._greek("\\" + name)
         if name in ("lfloor", "lceil"):
             node = self._sum()
             self._expect("\\rfloor" if name == "lfloor" else "\\rceil")
@@ -295,6 +302,14 @@ class _Reader:
         if name in _FUNCTIONS:
             return self._function(name)
         raise Unread
+
+    def _greek(self, name: str) -> Node:
+        r"""Read a Greek letter; a capital one before brackets is a function, as in `\Gamma(x)`."""
+        if self._peek() == "_":
+            name += self._subscript()
+        if name[1].isupper() and self._peek() == "(":
+            return ("call", name, self._group("("))
+        return ("letter", name)
 
     def _function(self, name: str) -> Node:
         base: Node | None = None

@@ -63,6 +63,7 @@ _FRACTION = re.compile(r"\\[dtcx]frac(?![a-zA-Z])")
 _MIXED = re.compile(
     r"(?<![0-9a-zA-Z.}\)_^/*,])([0-9]+)\s+([0-9]+)\s*/\s*([0-9]+)(?![0-9.]|\s*[a-zA-Z\\^({])"
 )
+_SPACED_FRACTION = re.compile(r"(?<![0-9a-zA-Z.}\)_^/*,])([0-9]+)/([0-9]+) +(?=[a-zA-Z\\(])")
 _COMMANDS = {
     r"\leqslant": r"\leq", r"\geqslant": r"\geq", r"\le": r"\leq", r"\ge": r"\geq",
     r"\lt": "<", r"\gt": ">", r"\ne": r"\neq", r"\lbrace": r"\{", r"\rbrace": r"\}",
@@ -126,7 +127,7 @@ def plain(answer: str) -> str:
     text = _without_units(" ".join(text.split()).rstrip(".,:").rstrip())
     if _SPACED_THOUSANDS.fullmatch(text):
         text = text.replace(" ", "").replace(",", "")
-    text = _MIXED.sub(r"(\1+\\frac{\2}{\3})", text)
+    text = _SPACED_FRACTION.sub(r"\\frac{\1}{\2} ", _MIXED.sub(r"(\1+\\frac{\2}{\3})", text))
     return text.strip()
 
 

@@ -43,7 +43,7 @@ _MATRIX = re.compile(
     r"\\begin\s*\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\s*\{\1\}", re.DOTALL
 )
 _INFINITY = re.compile(r"([-+]?)\s*(?:\\infty|infinity|inf|oo)")
-_WORDS = re.compile(r"(?<![\\a-zA-Z_{])[a-zA-Z]{4,}")
+_WORDS = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z]{4,}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def read(answer: str) -> Reading:
         return _as_text(text)
     except (_Unread, RecursionError):
         pass
-    if _WORDS.search(text) or "\\ldots" in text or ".." in text:
+    if _WORDS.search(text.replace("matrix", "")) or "\\ldots" in text or ".." in text:
         return _as_text(text)
     try:
         found = math_answers.meaning(text)
