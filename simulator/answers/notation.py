@@ -19,7 +19,7 @@ _UNICODE = str.maketrans(
         "÷": r"\div ", "π": r"\pi ", "°": r"^\circ ", "∞": r"\infty ", "≤": r"\leq ",
         "≥": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "±": r"\pm ", "∓": r"\mp ",
         "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ", "√": r"\sqrt ",
-        "²": "^2", "³": "^3", "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "¼": r"\frac{1}{4}",
+        "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "¼": r"\frac{1}{4}",
         "⅔": r"\frac{2}{3}", "¾": r"\frac{3}{4}", "α": r"\alpha ", "β": r"\beta ",
         "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ", "ω": r"\omega ", "φ": r"\phi ",
         "\u00a0": " ", "\u2009": r"\,", "\u202f": r"\,", "′": "'", "（": "(", "）": ")", "，": ",",
@@ -27,6 +27,10 @@ _UNICODE = str.maketrans(
     }
 )  # fmt: skip
 
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
+_TIMES_TEN = re.compile(r"(?<=[0-9]) ?[xX] ?(?=10\s*\^)")
+_EMPTY_SET = re.compile(r"\\\{\s*\\\}")
 _MATH = re.compile(r"\$+([^$]*)\$+|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
 _SIZE = re.compile(
     r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|tiny|small|normalsize|large|Large|LARGE"
@@ -47,6 +51,7 @@ _TEXT_FONT = (
     r"|ensuremath|bold)(?![a-zA-Z])"
 )
 _FONT = re.compile(_TEXT_FONT + r"\s*\{([^{}]*)\}")
+_FONT_NESTED = re.compile(_TEXT_FONT + r"\s*(?=\{)")
 _FONT_DIGIT = re.compile(_TEXT_FONT + r"\s*([0-9a-zA-Z])")
 _EMPTY = re.compile(r"(?<![_^a-zA-Z}\]])\{\s*\}")
 _ORDINAL = re.compile(
@@ -88,7 +93,7 @@ _UNITS = re.compile(
     r"(?:\s*\^\s*(?:\{\s*-?[0-9]\s*\}|-?[0-9]))?\s*(?:/|per)?\s*)+$"
 )
 _SHORT_UNITS = re.compile(
-    r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+[mgshLlJNWVAKCF](?:\s*\^\s*\{?[23]\}?)?"
+    r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?:[mgshLlJNWVAKCF]|in|yd|mi|ha|Hz|Pa|kW|kJ|kN|eV|mol|ms|USD|EUR)(?:\s*\^\s*\{?[23]\}?)?"
 )
 _COUNTED = re.compile(r"([-+]?[0-9][0-9.,]*)\s+([a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})")
 _SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
@@ -102,14 +107,14 @@ def plain(answer: str) -> str:
     A longer one than `MAX_LENGTH` is returned as it stands, but for the space around it.
 
     >>> plain(r"\textbf{(C)}\ 12"), plain(r"$7^{\text{th}} \text{ grade}$"), plain("1{,}250 cm")
-    ('12', '7', '1250')
+    ('12', '7', '1,250')
     >>> plain(r"x = 1 \text{ or } x = 2"), plain("3 1/2"), plain(r"40 \text{ percent}")
     ('x = 1 , x = 2', '(3+\\frac{1}{2})', '40\\%')
     """
     text = answer.strip()
     if len(text) > MAX_LENGTH or not text:
         return text
-    text = _unwrapped(text).translate(_UNICODE)
+    text = _SUPERSCRIPT.sub(_raised, _unwrapped(text).translate(_UNICODE))
     text = _COMMAND.sub(lambda match: _COMMANDS.get(match[0], match[0]) + _gap(match), text)
     text = _FRACTION.sub(r"\\frac", _COLOUR.sub("", _SIZE.sub("", text)))
     text = text.replace("{,}", ",").replace("{.}", ".").replace("...", r"\ldots ")
@@ -123,7 +128,8 @@ def plain(answer: str) -> str:
     text = _PERCENT.sub(r"\\%", _ORDINAL.sub("", text))
     if not _TRIGONOMETRY.search(text):
         text = _DEGREE.sub("", text)
-    text = _CONJUNCTION.sub(" , ", text)
+    text = _CONJUNCTION.sub(" , ", _TIMES_TEN.sub(r"\\times ", text))
+    text = _EMPTY_SET.sub(r"\\emptyset", text)
     text = _without_units(" ".join(text.split()).rstrip(".,:").rstrip())
     if _SPACED_THOUSANDS.fullmatch(text):
         text = text.replace(" ", "").replace(",", "")
@@ -150,6 +156,10 @@ def _unwrapped(text: str) -> str:
     return text.strip()
 
 
+def _raised(match: re.Match[str]) -> str:
+    return "^{" + match[0].translate(_SUPERSCRIPTS) + "}"
+
+
 def _closes_at_end(text: str) -> bool:
     """Check whether the brace that opens a text is the one that ends it."""
     depth = 0
@@ -171,7 +181,7 @@ def _without_fonts(text: str) -> str:
         if shorter == text:
             break
         text = shorter
-    return _EMPTY.sub("", _FONT_DIGIT.sub(r"\1", text))
+    return _EMPTY.sub("", _FONT_DIGIT.sub(r"\1", _FONT_NESTED.sub("", text)))
 
 
 def _content(match: re.Match[str]) -> str:

@@ -32,10 +32,15 @@ MAX_PARTS = 60
 _OPEN, _CLOSE = "([{", ")]}"
 _THOUSANDS = re.compile(r"(?<![0-9,.])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9]|,[0-9])")
 _LITERAL = re.compile(r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]*)(?:\.([0-9]*))?")
-_NAME = re.compile(r"(?:[a-zA-Z|\s(),']|\\[a-zA-Z]+|_\s*(?:[0-9a-zA-Z]|\{[^{}]*\})|[{}])+")
+_NAME = re.compile(r"(?:\^\{-1\}|[a-zA-Z|\s(),']|\\[a-zA-Z]+|_\s*(?:[0-9a-zA-Z]|\{[^{}]*\})|[{}])+")
 _LETTER = re.compile(r"\s*(?:[a-zA-Z]|\\[a-zA-Z]+)(?:_(?:[0-9a-zA-Z]|\{[0-9a-zA-Z]+\}))?\s*")
 _MEMBER = re.compile(r"(.{1,40}?)\\in(?![a-zA-Z])(.*)", re.DOTALL)
-_BASED = re.compile(r"\(?([0-9A-F]*[0-9][0-9A-F]*)\)?_\s*(?:\{\s*([0-9]{1,2})\s*\}|([0-9]))")
+_BASED = re.compile(
+    r"\(?([0-9A-F]*[0-9][0-9A-F]*)\)?_\s*(?:\{\s*([0-9]{1,2}|[a-z]{3,7})\s*\}|([0-9]))"
+)
+_BASE_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
+_BASE_WORDS |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16}
+_BUILDER = re.compile(r"\\\{\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\s*\{R\}\s*)?[|:](.*)\\\}", re.DOTALL)
 _RATIO = re.compile(r"\s*([0-9]+)\s*:\s*([0-9]+)\s*")
 _RELATION = re.compile(r"\\leq(?![a-zA-Z])|\\geq(?![a-zA-Z])|<=|>=|<|>")
 _CONGRUENCE = re.compile(r"(.+)\\equiv(.+?)\(?\\(?:pmod|bmod|mod)\s*\{?\s*([0-9]+)\s*\}?\)?")
@@ -195,6 +200,8 @@ def _element(text: str) -> Reading:
         if values is None:
             raise _Unread
         return _scalar(values, literal)
+    if builder := _BUILDER.fullmatch(text):
+        return _element(builder[1])
     if matrix := _MATRIX.fullmatch(text):
         return _matrix(matrix[2])
     if "\\approx" in text:
@@ -236,7 +243,8 @@ def _special(text: str) -> Reading | None:
     if infinity := _INFINITY.fullmatch(text):
         return Reading(("value", "-oo" if infinity[1] == "-" else "oo"))
     if based := _BASED.fullmatch(text):
-        base = int(based[2] or based[3])
+        written = based[2] or based[3]
+        base = int(written) if written.isdigit() else _BASE_WORDS.get(written, 0)
         try:
             value = arithmetic.clean(int(based[1], base)) if base > 1 else None
         except ValueError:
@@ -333,11 +341,12 @@ def _bare_list(parts: Sequence[str]) -> Reading:
     names = [
         side[0].replace(" ", "") if len(side) > 1 and _is_name(side[0]) else "" for side in sides
     ]
-    if all(names) and len(set(names)) == len(names):
+    stems = {name.split("_")[0] for name in names}
+    if all(names) and len(set(names)) == len(names) and len(stems) > 1:
         ordered = sorted(zip(names, (side[-1] for side in sides), strict=True))
         return _sequence("()", [_element(value) for _, value in ordered])
-    if all(_RELATION.search(part) for part in parts) and len(parts) == 2:
-        return _two_inequalities([_inequality(part) for part in parts])
+    if all(_RELATION.search(part) for part in parts):
+        return _inequalities(parts)
     elements = [
         _element(side[-1] if name else part)
         for name, side, part in zip(names, sides, parts, strict=True)
@@ -382,6 +391,8 @@ def _is_labelled(sides: Sequence[str]) -> bool:
 
 def _equation(sides: list[str]) -> Reading:
     first, last = sides[0], sides[-1]
+    if not first:
+        return _element(last)
     if _is_labelled(sides):
         value = _element(last)
         difference = _difference(first, last) if _LETTER.fullmatch(first) else None
@@ -478,16 +489,22 @@ def _linear_inequality(less: str, more: str, strict: bool) -> Reading:
     return _sequence("()" if strict else "[)", [end, infinite])
 
 
-def _two_inequalities(readings: Sequence[Reading]) -> Reading:
-    """Return the interval between two bounds, or the union of what lies outside of them."""
-    for first, second in (readings, readings[::-1]):
+def _inequalities(parts: Sequence[str]) -> Reading:
+    """Return the interval between two bounds of a letter, or the union of several intervals."""
+    if len({letter for part in parts for letter in re.findall("[a-zA-Z]", _bare(part))}) != 1:
+        raise _Unread
+    readings = [_inequality(part) for part in parts]
+    for first, second in (readings, readings[::-1]) if len(readings) == 2 else ():
         (_, kind_a, low_a, high_a), (_, kind_b, low_b, high_b) = first.key, second.key
-        if low_a == ("value", "-oo") and high_b == ("value", "oo"):
-            if _order(low_b) < _order(high_a):
-                key = ("sequence", kind_b[0] + kind_a[1], low_b, high_a)
-                return Reading(key)
-            return _gathered("union", readings)
-    raise _Unread
+        bounds = low_a == ("value", "-oo") and high_b == ("value", "oo")
+        if bounds and _order(low_b) < _order(high_a):
+            return Reading(("sequence", kind_b[0] + kind_a[1], low_b, high_a))
+    return _gathered("union", readings)
+
+
+def _bare(text: str) -> str:
+    """Return a text without LaTeX commands."""
+    return re.sub(r"\\[a-zA-Z]+", " ", text)
 
 
 def _order(key: Key) -> float:

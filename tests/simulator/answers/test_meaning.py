@@ -14,8 +14,13 @@ SAME = {
         ("0.00000000004", r"4\cdot10^{-11}"),
         (r"6.02 \times 10^{23}", "602000000000000000000000"),
         ("3^{200}", r"9^{100}"),
+        ("6.5 x 10^-9", "6.5×10⁻⁹"),
     ],
-    "fonts": [(r"\text{58}", "58"), (r"\textcolor{red}{\mathbf{58}}", r"\boxed{58}")],
+    "fonts": [
+        (r"\mathbf{\frac{1}{58}}", r"\text{$\frac{1}{58}$}"),
+        (r"\text{58}", "58"),
+        (r"\textcolor{red}{\mathbf{58}}", r"\boxed{58}"),
+    ],
     "mixed numbers": [
         ("2 3/7", r"\frac{17}{7}"),
         (r"2\frac37", r"\frac{17}{7}"),
@@ -34,6 +39,9 @@ SAME = {
         (r"u \in (-1, 6)", "]-1, 6["),
         (r"u \neq 4", r"(-\infty, 4) \cup (4, \infty)"),
         (r"|u| \leq 3", "[-3, 3]"),
+        (r"\{u \mid u \geq 4\}", r"[4, \infty)"),
+        (r"\{u \in \mathbb{R} : u < 4\}", "u < 4"),
+        (r"u < 0 \text{ or } 1 < u < 2 \text{ or } u > 3", r"(3,\infty)\cup(1,2)\cup(-\infty,0)"),
     ],
     "percentages": [(r"12.5\%", "12.5"), (r"12.5\%", r"\frac{1}{8}"), ("64 pct", r"64\%")],
     "decimals": [
@@ -68,6 +76,9 @@ SAME = {
         ("g(x) = 4x - 1", "4x-1"),
         ("y = 4x - 1", "4x - y - 1 = 0"),
         ("u + v = 61", "61"),
+        ("x_1 = 8, x_2 = 3", r"\{3, 8\}"),
+        (r"f^{-1}(x) = \frac{x}{2}", "x/2"),
+        ("= 19", "19"),
     ],
     "equations": [("3x + 6y = 9", "x + 2y = 3"), ("x^2 - y^2 = 1", "y^2 + 1 = x^2")],
     "signs": [
@@ -99,6 +110,7 @@ SAME = {
         (r"2102_3", r"2102_{3}"),
         (r"\text{2102}_3", "65"),
         ("1F_{16}", "31"),
+        (r"(2102)_{\text{three}}", "2102_3"),
         ("2102_3", "2102"),
     ],
     "ratios": [("3:8", r"\frac38"), ("09:15", "9:15")],
@@ -107,6 +119,7 @@ SAME = {
         (r"\text{Blue}", "blue"),
         ("7 + 5 + number of cats", "12 + Number of  cats"),
         (r"\varnothing", r"\emptyset"),
+        (r"\{\}", r"\emptyset"),
     ],
     "formulas": [
         (r"\frac{\sin 2a}{2}", r"\sin a \cos a"),
@@ -129,6 +142,7 @@ DIFFERENT = {
         ("t > 3", "t \\geq 3"),
         ("[1, 2)", "[1, 2]"),
         ("t < 3", "t > 3"),
+        (r"t \geq 0, u \geq 0", r"[0, \infty)"),
         (r"0 < t < 9", "(0, 9.5)"),
         ("(1, 2)", "(2, 1)"),
     ],

@@ -101,7 +101,7 @@ LOOKS = {
         ("sand", "sand"),
     ],
     "scale": [("3.5 million", r"3.5 \cdot 10^{6}"), (r"2 \text{ thousand}", r"2 \cdot 10^{3}")],
-    "Unicode": [("3√7 − 2", r"3\sqrt 7 - 2"), ("2×9", r"2\times 9"), ("x²", "x^2")],
+    "Unicode": [("3√7 − 2", r"3\sqrt 7 - 2"), ("2×9", r"2\times 9"), ("x²", "x^{2}")],
 }
 
 
