@@ -72,6 +72,7 @@ KINDS: list[tuple[str, str, Check]] = [
     ("we accept", "formulas with letters", either(r"(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])")),
     ("we accept", "powers, roots, logarithms, factorials", either(r"\^|log|\\ln|sqrt|!")),
     ("we refuse", "dots", either(r"\.\.|dots")),
+    ("we refuse", "towers of powers", either(r"\^\{\d+\^")),
     ("we refuse", "values below a millionth", either(r"\^\{?-|\^\{\d{3,}|e-\d")),
     ("we refuse", "congruences", either(r"\\equiv|mod")),
     ("we refuse", "a variable taken for a unit", differ(r"[\d}][a-zA-Z]{1,2}$")),

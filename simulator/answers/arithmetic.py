@@ -18,7 +18,7 @@ import mpmath
 
 from simulator.answers.formulas import Node, Unread, letters, parse
 
-MAX_DIGITS = 4000
+MAX_DIGITS = 10_000
 """Decimal digits of the largest number that may occur while a formula is evaluated."""
 
 DIGITS = 80

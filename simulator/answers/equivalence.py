@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from simulator.answers import grouping
-from simulator.answers.reading import read
 from simulator.errors import UserError
 
 ANSWER_KINDS = ("math", "choice", "text")
@@ -63,16 +61,11 @@ def classify(
     UserError
         `answer_kind` is not in `ANSWER_KINDS`.
     """
-    form = _form_of(answer_kind)
     distinct = dict.fromkeys(text for text in chain(answers, probe_answers) if text is not None)
     right = {text for text in distinct if equivalent(answer_kind, gold_answer, text)}
-    group: dict[str, Hashable]
-    if answer_kind == "math":
-        group = dict(grouping.groups(text for text in distinct if text not in right))
-    else:
-        group = {text: form(text) for text in distinct}
+    group = _groups(answer_kind, [text for text in distinct if text not in right])
     texts: list[str] = []
-    of_group: dict[Hashable, int] = {}
+    of_group: dict[str | None, int] = {}
     of_text: dict[str, int] = {}
     for text in distinct:
         name = None if text in right else group[text]
@@ -90,7 +83,21 @@ def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
     `ANSWER_KINDS`.
     """
     form = _form_of(answer_kind)
-    return form(gold) == form(answer) or (answer_kind == "math" and grouping.means(gold, answer))
+    if gold == answer or answer_kind != "math":
+        return gold == answer or form(gold) == form(answer)
+    from simulator.answers import grouping  # imported when needed, for a fast start
+
+    return grouping.means(gold, answer)
+
+
+def _groups(answer_kind: str, answers: Sequence[str]) -> dict[str, str]:
+    """Return a name of each answer's group, the same for answers that mean the same."""
+    if answer_kind != "math":
+        form = _form_of(answer_kind)
+        return {text: form(text) for text in answers}
+    from simulator.answers import grouping
+
+    return grouping.groups(answers)
 
 
 def last_boxed(text: str) -> str | None:
@@ -120,7 +127,7 @@ def last_boxed(text: str) -> str | None:
     return None if best is None else text[best[0] + 1 : best[1]].strip()
 
 
-def _form_of(answer_kind: str) -> Callable[[str], Hashable]:
+def _form_of(answer_kind: str) -> Callable[[str], str]:
     """Return the function that normalises answers of a kind, so that obvious equals are equal."""
     if answer_kind not in _FORMS:
         raise UserError(f"unknown answer kind {answer_kind!r}; use one of {', '.join(_FORMS)}")
@@ -141,8 +148,8 @@ def _choice_form(answer: str) -> str:
     return match[1].upper() if match else _text_form(answer)
 
 
-_FORMS: dict[str, Callable[[str], Hashable]] = {
-    "math": lambda answer: read(answer).key,
+_FORMS: dict[str, Callable[[str], str]] = {
+    "math": str.strip,  # `simulator.answers.grouping` knows more
     "choice": _choice_form,
     "text": _text_form,
 }

@@ -192,7 +192,7 @@ def _evaluate(node: Any, point: int) -> Number:
     if isinstance(node, sympy.Rational):
         return Fraction(int(node.p), int(node.q))
     if isinstance(node, sympy.Float):
-        return Fraction(str(node.n(17)))
+        return Fraction(str(node))  # as written, not as it is stored
     if isinstance(node, sympy.NumberSymbol | sympy.core.numbers.ImaginaryUnit):
         return node._to_mpmath(mpmath.mp.prec)
     if isinstance(node, sympy.Symbol):

@@ -507,10 +507,9 @@ def _bare(text: str) -> str:
     return re.sub(r"\\[a-zA-Z]+", " ", text)
 
 
-def _order(key: Key) -> float:
-    """Return the approximate value of a real constant's key, for sorting."""
-    text = key[1]
-    if "/" in text:
-        top, bottom = text.split("/")
-        return int(top, 16) / int(bottom, 16)
-    return float(text)
+def _order(key: Key) -> Fraction:
+    """Return the value of a real constant's key, for sorting."""
+    if "/" not in key[1]:
+        return Fraction(key[1])
+    top, bottom = key[1].split("/")
+    return Fraction(int(top, 16), int(bottom, 16))
