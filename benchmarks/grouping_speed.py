@@ -29,18 +29,18 @@ def generated(size: int, seed: int = 0) -> list[str]:
     found: dict[str, None] = {}
     while len(found) < size:
         a, b, c = draw.randrange(1, 5 * size), draw.randrange(2, 90), draw.randrange(2, 90)
-        forms = (
-            f"{a}",
-            rf"\frac{{{a}}}{{{b}}}",
-            rf"{a} + {b} \cdot \frac{{{c}}}{{7}}",
-            rf"{a} + {c} \cdot \frac{{{b}}}{{7}}",
-            rf"\frac{{{a} + {b}\sqrt{{{c}}}}}{{3}}",
-            rf"{a}x + {b} y^2",
-            rf"{b} y^2 + {a} \cdot x",
-            rf"({a}, {b})",
+        spellings = draw.choice(
+            (
+                (f"{a}", rf"\frac{{{2 * a}}}{{2}}"),
+                (rf"\frac{{{a}}}{{{b}}}", f"{a}/{b}"),
+                (rf"{a} + {b} \cdot \frac{{{c}}}{{7}}", rf"\frac{{{b * c}}}{{7}} + {a}"),
+                (rf"\frac{{{a} + {b}\sqrt{{{c}}}}}{{3}}", rf"({b}\sqrt{{{c}}} + {a}) / 3"),
+                (rf"{a}x + {b} y^2", rf"{b} y^2 + {a} \cdot x"),
+                (f"({a}, {b})", rf"\left({a},\ {b}\right)"),
+            )
         )
-        found[draw.choice(forms)] = None
-    return list(found)
+        found |= dict.fromkeys(spellings[: 1 + (draw.random() < 0.25)])
+    return list(found)[:size]
 
 
 def forget() -> None:
