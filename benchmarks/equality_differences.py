@@ -30,10 +30,10 @@ import mpmath
 import pyarrow.parquet as pq
 from math_verify import LatexExtractionConfig, parse, verify
 
-from simulator.answers import arithmetic, grouping
 from simulator.answers.equivalence import equivalent
-from simulator.answers.math_values import describe
-from simulator.answers.notation import plain
+from simulator.answers.meaning import arithmetic, grouping
+from simulator.answers.meaning.math_values import describe
+from simulator.answers.meaning.notation import plain
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 

@@ -17,8 +17,8 @@ import random
 import time
 from pathlib import Path
 
-from simulator.answers import arithmetic, math_answers, notation, reading
 from simulator.answers.equivalence import classify
+from simulator.answers.meaning import arithmetic, math_answers, notation, reading
 
 SIZES = (200, 400, 800, 1600, 3200)
 

@@ -1,4 +1,4 @@
-"""Answers: extraction from texts, grouping by meaning, comparison with the gold answer."""
+"""Answers: grouping by meaning, comparison with the gold answer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from simulator.errors import UserError
 ANSWER_KINDS = ("math", "choice", "text")
 """Ways to compare the answers of a problem: by math-verify, by the letter, or by the words."""
 
-_BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _CHOICE = re.compile(r"[(\[]?\s*([A-Za-z])\s*(?:[)\].:]+(?:\s.*)?)?", re.DOTALL)
 _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathsf|boxed)\s*\{([^{}]*)\}")
 
@@ -85,7 +83,7 @@ def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
     form = _form_of(answer_kind)
     if gold == answer or answer_kind != "math":
         return gold == answer or form(gold) == form(answer)
-    from simulator.answers import grouping  # imported when needed, for a fast start
+    from simulator.answers.meaning import grouping  # imported when needed, for a fast start
 
     return grouping.means(gold, answer)
 
@@ -95,36 +93,9 @@ def _groups(answer_kind: str, answers: Sequence[str]) -> dict[str, str]:
     if answer_kind != "math":
         form = _form_of(answer_kind)
         return {text: form(text) for text in answers}
-    from simulator.answers import grouping
+    from simulator.answers.meaning import grouping
 
     return grouping.groups(answers)
-
-
-def last_boxed(text: str) -> str | None:
-    r"""Return the content of the last balanced `\boxed{…}` or `\fbox{…}`, None without one.
-
-    Braces inside are matched; escaped ones (`\{`) count as characters. An empty box is skipped,
-    since a model may only be repeating its instructions. The time is linear in the length of any
-    text.
-
-    >>> last_boxed(r"so \boxed{1}, or rather \boxed{\frac{1}{2}}; but \boxed{3")
-    '\\frac{1}{2}'
-    """
-    starts = {match.end() - 1 for match in _BOX.finditer(text)}
-    if not starts:
-        return None
-    open_braces: list[int] = []
-    best: tuple[int, int] | None = None
-    for match in _BRACE.finditer(text, min(starts)):
-        brace = match[0]
-        if brace == "{":
-            open_braces.append(match.start())
-        elif brace == "}" and open_braces:
-            opened = open_braces.pop()
-            later = best is None or opened > best[0]
-            if opened in starts and later and text[opened + 1 : match.start()].strip():
-                best = (opened, match.start())
-    return None if best is None else text[best[0] + 1 : best[1]].strip()
 
 
 def _form_of(answer_kind: str) -> Callable[[str], str]:
@@ -149,7 +120,7 @@ def _choice_form(answer: str) -> str:
 
 
 _FORMS: dict[str, Callable[[str], str]] = {
-    "math": str.strip,  # `simulator.answers.grouping` knows more
+    "math": str.strip,  # `simulator.answers.meaning.grouping` knows more
     "choice": _choice_form,
     "text": _text_form,
 }

@@ -1,7 +1,6 @@
 r"""Arithmetic: the values of formulas, exact where they are rational.
 
-A tree of `simulator.answers.formulas` is evaluated node by node: exactly as long as a value is
-rational, else with 80 digits. A formula with letters is evaluated at several points, so that equal
+A tree that `formulas` read is evaluated node by node: exactly as long as a value is rational, else with 80 digits. A formula with letters is evaluated at several points, so that equal
 values mean equal formulas. What would take for ever to evaluate raises `TooLarge`.
 """
 
@@ -16,7 +15,7 @@ from typing import Any
 
 import mpmath
 
-from simulator.answers.formulas import Node, Unread, letters, parse
+from simulator.answers.meaning.formulas import Node, Unread, letters, parse
 
 MAX_DIGITS = 10_000
 """Decimal digits of the largest number that may occur while a formula is evaluated."""

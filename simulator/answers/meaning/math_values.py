@@ -2,7 +2,7 @@
 
 sympy evaluates whatever it is given, in exponential time if unevaluated nodes are nested. So a tree
 is first walked to bound the size of every number in it, and then evaluated as
-`simulator.answers.arithmetic` does, each node once.
+`arithmetic` does, each node once.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import sympy
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 
-from simulator.answers import arithmetic
-from simulator.answers.arithmetic import Number
-from simulator.answers.formulas import GREEK
+from simulator.answers.meaning import arithmetic
+from simulator.answers.meaning.arithmetic import Number
+from simulator.answers.meaning.formulas import GREEK
 
 MAX_DIGITS = 1000
 """Decimal digits of the largest number that may occur while an answer is evaluated."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.answers.arithmetic import TooLarge, evaluate, key
+from simulator.answers.meaning.arithmetic import TooLarge, evaluate, key
 
 EXACT = [
     (r"\frac{3}{8} - 2^{-3}", Fraction(1, 4)),

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import mpmath
 
-from simulator.answers import arithmetic, formulas, math_answers
-from simulator.answers.arithmetic import Number, TooLarge
-from simulator.answers.notation import MAX_LENGTH, plain
+from simulator.answers.meaning import arithmetic, formulas, math_answers
+from simulator.answers.meaning.arithmetic import Number, TooLarge
+from simulator.answers.meaning.notation import MAX_LENGTH, plain
 
 Key = Any  # nested tuples of texts
 Standing = Literal["percent", "equation", "assignment", "list", "digits"]

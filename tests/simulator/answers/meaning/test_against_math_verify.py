@@ -12,10 +12,10 @@ from typing import Any
 import mpmath
 from math_verify import LatexExtractionConfig, parse, verify
 
-from simulator.answers import arithmetic
 from simulator.answers.equivalence import equivalent
-from simulator.answers.grouping import groups
-from simulator.answers.math_values import describe
+from simulator.answers.meaning import arithmetic
+from simulator.answers.meaning.grouping import groups
+from simulator.answers.meaning.math_values import describe
 
 DRAW = random.Random(15)
 

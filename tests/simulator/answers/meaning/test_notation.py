@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.answers.notation import MAX_LENGTH, plain
+from simulator.answers.meaning.notation import MAX_LENGTH, plain
 
 LOOKS = {
     "fonts": [

@@ -1,4 +1,4 @@
-"""math-verify, made safe, for the answers that `simulator.answers.reading` does not read itself.
+"""math-verify, made safe, for the answers that `reading` does not read itself.
 
 It is slow (a parse takes ten milliseconds, a comparison up to minutes), and answers can be hostile:
 `9^{9^{9}}` or `99999999!` would keep it busy for hours inside C code that no alarm interrupts. So
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from simulator.answers.notation import MAX_LENGTH
+from simulator.answers.meaning.notation import MAX_LENGTH
 
 if TYPE_CHECKING:
-    from simulator.answers.math_values import Meaning
+    from simulator.answers.meaning.math_values import Meaning
 
 MAX_NESTING = 10
 """Deepest nesting of brackets that is parsed; the parser's time doubles with every few levels."""
@@ -40,7 +40,7 @@ def meaning(text: str) -> Meaning | None:
     found = _parser()(text)
     if not found:
         return None
-    from simulator.answers.math_values import describe
+    from simulator.answers.meaning.math_values import describe
 
     return describe(found[0])
 

@@ -1,7 +1,6 @@
 """Grouping of a problem's mathematical answers by meaning, in any order with the same result.
 
-Answers with the same key (`simulator.answers.reading`) are one group, which takes no comparison.
-Then groups that may stand for exactly one other join it (a percentage its number, a decimal the
+Answers with the same key (see `reading`) are one group, which takes no comparison. Then groups that may stand for exactly one other join it (a percentage its number, a decimal the
 value that it rounds), and groups that only math-verify may know to be equal are compared pair by
 pair. Candidates are taken by length and text, so that no step depends on the order of traces.
 """
@@ -13,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import combinations
 
-from simulator.answers import math_answers
-from simulator.answers.notation import plain
-from simulator.answers.reading import Key, Reading, Standing, read, same
+from simulator.answers.meaning import math_answers
+from simulator.answers.meaning.notation import plain
+from simulator.answers.meaning.reading import Key, Reading, Standing, read, same
 
 MAX_COMPARISONS = 1000
 """Maximum calls to math-verify while one problem's answers are grouped; no real pool comes near it.

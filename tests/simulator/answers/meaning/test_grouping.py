@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.answers import math_answers
 from simulator.answers.equivalence import classify, equivalent
-from simulator.answers.grouping import MAX_COMPARISONS, groups, means
+from simulator.answers.meaning import math_answers
+from simulator.answers.meaning.grouping import MAX_COMPARISONS, groups, means
 
 SPELLINGS = [
     ["7", "7.0", r"\text{7}", "x = 7", r"\frac{14}{2}", "7^{th}", "7 cm", r"\sqrt{49}", r"7\%"],
