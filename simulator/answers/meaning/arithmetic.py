@@ -1,7 +1,8 @@
 r"""Arithmetic: the values of formulas, exact where they are rational.
 
-A tree that `formulas` read is evaluated node by node: exactly as long as a value is rational, else with 80 digits. A formula with letters is evaluated at several points, so that equal
-values mean equal formulas. What would take for ever to evaluate raises `TooLarge`.
+A tree that `formulas` read is evaluated node by node: exactly as long as a value is rational, else
+with 80 digits. A formula with letters is evaluated at several points, so that equal values mean
+equal formulas. What would take for ever to evaluate raises `TooLarge`.
 """
 
 from __future__ import annotations

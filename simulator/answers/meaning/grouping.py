@@ -1,8 +1,9 @@
 """Grouping of a problem's mathematical answers by meaning, in any order with the same result.
 
-Answers with the same key (see `reading`) are one group, which takes no comparison. Then groups that may stand for exactly one other join it (a percentage its number, a decimal the
-value that it rounds), and groups that only math-verify may know to be equal are compared pair by
-pair. Candidates are taken by length and text, so that no step depends on the order of traces.
+Answers with the same key (see `reading`) are one group, which takes no comparison. Then groups that
+may stand for exactly one other join it (a percentage its number, a decimal the value that it
+rounds), and groups that only math-verify may know to be equal are compared pair by pair. Candidates
+are taken by length and text, so that no step depends on the order of traces.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from itertools import combinations
 
 from simulator.answers.meaning import math_answers
 from simulator.answers.meaning.notation import plain
-from simulator.answers.meaning.reading import Key, Reading, Standing, read, same
+from simulator.answers.meaning.reading import read
+from simulator.answers.meaning.readings import Key, Reading, Standing, same
 
 MAX_COMPARISONS = 1000
 """Maximum calls to math-verify while one problem's answers are grouped; no real pool comes near it.
