@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from simulator.counting import Equality
 from simulator.errors import UserError
 
 ANSWER_KINDS = ("math", "choice", "text")
 """Ways to compare the answers of a problem: by math-verify, by the letter, or by the words."""
+
+NO_ANSWER_TEXT = "(no answer)"
+"""Text of the class of traces without an answer, where these vote."""
 
 _CHOICE = re.compile(r"[(\[]?\s*([A-Za-z])\s*(?:[)\].:]+(?:\s.*)?)?", re.DOTALL)
 _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathsf|boxed)\s*\{([^{}]*)\}")
@@ -22,15 +26,24 @@ class Classes:
 
     `texts[c]` is the first text of class c, `correct[c]` is true if it means the gold answer, and
     `of_text` gives the class of each text. Classes are numbered in order of first appearance.
+    `unparsed` is the class of None, −1 (which does not vote) unless it has one of its own.
     """
 
     texts: list[str]
     correct: list[bool]
     of_text: dict[str, int]
+    unparsed: int = -1
 
     def class_of(self, answer: str | None) -> int:
-        """Return the class of one of the grouped answers; −1 for None."""
-        return -1 if answer is None else self.of_text[answer]
+        """Return the class of one of the grouped answers; `unparsed` for None."""
+        return self.unparsed if answer is None else self.of_text[answer]
+
+    def with_unparsed(self) -> Classes:
+        """Return these classes and one more, wrong, for traces and probes without an answer."""
+        text = NO_ANSWER_TEXT
+        while text in self.of_text:
+            text = f"({text})"
+        return Classes([*self.texts, text], [*self.correct, False], self.of_text, len(self.texts))
 
 
 def classify(
@@ -38,6 +51,8 @@ def classify(
     answer_kind: str,
     answers: Sequence[str | None],
     probe_answers: Iterable[str | None] = (),
+    *,
+    equality: Equality = "meaning",
 ) -> Classes:
     """Group a problem's answers by meaning: final answers first, then probe answers.
 
@@ -53,12 +68,17 @@ def classify(
         One of `ANSWER_KINDS`.
     answers, probe_answers
         Answers as written; None for no answer, which has no class.
+    equality
+        `exact` compares the strings as they stand, whatever the kind: `1/2` is not `0.5`.
 
     Raises
     ------
     UserError
         `answer_kind` is not in `ANSWER_KINDS`.
     """
+    _form_of(answer_kind)
+    if equality == "exact":
+        return _as_written(gold_answer, chain(answers, probe_answers))
     distinct = dict.fromkeys(text for text in chain(answers, probe_answers) if text is not None)
     right = {text for text in distinct if equivalent(answer_kind, gold_answer, text)}
     group = _groups(answer_kind, [text for text in distinct if text not in right])
@@ -74,15 +94,27 @@ def classify(
     return Classes(texts, [text in right for text in texts], of_text)
 
 
-def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
+def _as_written(gold_answer: str, answers: Iterable[str | None]) -> Classes:
+    """Group answers that are the same string."""
+    of_text: dict[str, int] = {}
+    for text in answers:
+        if text is not None:
+            of_text.setdefault(text, len(of_text))
+    texts = list(of_text)
+    return Classes(texts, [text == gold_answer for text in texts], of_text)
+
+
+def equivalent(answer_kind: str, gold: str, answer: str, *, equality: Equality = "meaning") -> bool:
     """Check whether two answers of a kind mean the same.
 
     The order of the two is no matter. Raises `UserError` if `answer_kind` is not in
     `ANSWER_KINDS`.
     """
     form = _form_of(answer_kind)
-    if gold == answer or answer_kind != "math":
-        return gold == answer or form(gold) == form(answer)
+    if gold == answer or equality == "exact":
+        return gold == answer
+    if answer_kind != "math":
+        return form(gold) == form(answer)
     from simulator.answers.meaning import grouping  # imported when needed, for a fast start
 
     return grouping.means(gold, answer)
