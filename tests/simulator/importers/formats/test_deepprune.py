@@ -338,7 +338,9 @@ UNCLEAR = [
     (
         {**PROBLEM, "generated_token_counts": [1], "max_tokens": [9]},
         "num_tokens may be generated_token_counts; map it with "
-        "--map num_tokens=generated_token_counts, or leave the field out with --map num_tokens=$",
+        "--map num_tokens=generated_token_counts, or leave the field out with --map num_tokens=; "
+        "in full: --map problem_id=qid --map gold_answer=true_answer --map text=responses "
+        "--map num_tokens=generated_token_counts$",
     ),
     (
         {**PROBLEM, "regex_answers": ["1"]},
