@@ -160,12 +160,15 @@ class PoolWriter:
         traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
-        grouped = classify(
-            problem.gold_answer,
-            problem.answer_kind,
-            [trace.answer for trace in traces],
-            [answer for trace in traces for answer in trace.probe_answers or ()],
-        )
+        answers = [trace.answer for trace in traces]
+        probed = [answer for trace in traces for answer in trace.probe_answers or ()]
+        grouped = classify(problem.gold_answer, problem.answer_kind, answers, probed)
+        if problem.accepted:
+            self.info.accepted[problem.problem_id] = list(problem.accepted)
+            others = [
+                classify(right, problem.answer_kind, answers, probed) for right in problem.accepted
+            ]
+            grouped = grouped.accepting(others)
         self.info.problems += 1
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)

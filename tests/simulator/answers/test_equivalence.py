@@ -265,3 +265,14 @@ def test_last_boxed_takes_linear_time(text: str) -> None:
     started = time.monotonic()
     last_boxed(text)
     assert time.monotonic() - started < 5
+
+
+def test_further_right_answers_join_the_class_of_the_gold_answer() -> None:
+    answers = ["b", "x", "a", "c", "x ", "y"]
+    grouped = classify("a", "text", answers)
+    both = grouped.accepting([classify(right, "text", answers) for right in ("c", "b", "none")])
+    assert (both.texts, both.correct) == (["b", "x", "y"], [True, False, False])
+    assert [both.class_of(answer) for answer in answers] == [0, 1, 0, 0, 1, 2]
+    assert grouped.accepting([]) == grouped
+    no = classify("z", "text", answers)
+    assert no.accepting([]) == no
