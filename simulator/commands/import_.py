@@ -104,11 +104,18 @@ def import_pool(
                  they are ambiguous
       deepconf   pickles of DeepConf's released code; nothing in them is executed
       lm-eval    samples_*.jsonl of lm-evaluation-harness (--log_samples)
-      openai     OpenAI or vLLM responses, also with logprobs; give
+      openai     responses of OpenAI's APIs (completions, chat, Responses, batch),
+                 vLLM and SGLang, also with logprobs; give
                  --map gold_answer= or --map gold_file=
-      jsonl      JSON lines or Parquet, one trace per row; name the columns
-                 with --map
+      jsonl      JSON lines, JSON, CSV or Parquet: one trace per row, or one
+                 problem per row with lists; name the columns with --map
       parquet    the same as jsonl
+      csv        the same as jsonl
+      feval-ttc  the database of FEval-TTC, with --map dataset= and --map llm=
+      trackio    traces that trackio has exported; give
+                 --map gold_answer=metadata.KEY or --map gold_file=
+
+    All but Parquet may be compressed by gzip or zstd.
 
     The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded. If the
     files have their own grades, disagreements are listed. With --tokenizer, prefixes are exact to
