@@ -62,7 +62,7 @@ def opened(path: Path) -> Iterator[tuple[BinaryIO, Callable[[], float]]]:
                 yield cast(BinaryIO, gzip.GzipFile(fileobj=file)), done
             else:
                 source = pa.PythonFile(file, mode="r")
-                yield io.BufferedReader(pa.CompressedInputStream(source, name)), done  # type: ignore[type-var]
+                yield io.BufferedReader(pa.CompressedInputStream(source, name)), done
         except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise

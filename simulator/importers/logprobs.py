@@ -111,9 +111,9 @@ class SignalTally:
         usable = np.bincount(of_token[np.isfinite(flat)], minlength=len(counts))
         k = _median_k(counts[usable > 0])
         table = _table(flat, counts, k)
-        bare = ~np.isfinite(table).any(axis=1)
+        bare = ~_any_finite(table)
         table[bare, 0] = alone[bare]
-        known = np.isfinite(table).any(axis=1)
+        known = _any_finite(table)
         if not known.any():
             self.masked += len(flat)
             return self.nothing(len(given), leave_out)
@@ -238,6 +238,10 @@ def _without(problems: Iterable[ProblemRecord], names: Collection[str]) -> Itera
         yield problem
 
 
+def _any_finite(table: Floats) -> Bools:
+    return np.asarray(np.isfinite(table).any(axis=1))
+
+
 def _median_k(counts: Ints) -> int:
     """Return the median of numbers of alternatives, at most `TOP_K`; 1 if there are none."""
     return min(TOP_K, int(np.sort(counts)[(len(counts) - 1) // 2])) if len(counts) else 1
@@ -253,10 +257,11 @@ def _table(flat: Floats, counts: Ints, k: int) -> Floats:
 
 def _filled_from(known: Bools) -> Ints:
     """Return, for each token, which of the known tokens its signals are taken from."""
-    return np.maximum(np.cumsum(known) - 1, 0)
+    source: Ints = np.maximum(np.cumsum(known) - 1, 0)
+    return source
 
 
-def _numbers(each: Any, number: int, remedy: str) -> tuple[Sequence[float], float | None]:
+def _numbers(each: Any, number: int, remedy: str) -> tuple[Sequence[float], Any]:
     """Return a token's alternatives, and its own log-probability if that stands beside them."""
     if each is None:
         return (), None
@@ -271,7 +276,7 @@ def _numbers(each: Any, number: int, remedy: str) -> tuple[Sequence[float], floa
         each = [value for value in each.values() if value is not None]
     if not isinstance(each, list | tuple):
         raise BadRow(f"no log-probabilities at token {number}", remedy, each)
-    numbers = [
+    numbers: list[Any] = [
         value
         if type(value) is float
         else value.get("logprob")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.answers.equivalence import classify
+from simulator.answers.equivalence import Classes, classify
 from simulator.arrays import Floats
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pools.content import ContentHash
@@ -160,15 +160,7 @@ class PoolWriter:
         traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
-        answers = [trace.answer for trace in traces]
-        probed = [answer for trace in traces for answer in trace.probe_answers or ()]
-        grouped = classify(problem.gold_answer, problem.answer_kind, answers, probed)
-        if problem.accepted:
-            self.info.accepted[problem.problem_id] = list(problem.accepted)
-            others = [
-                classify(right, problem.answer_kind, answers, probed) for right in problem.accepted
-            ]
-            grouped = grouped.accepting(others)
+        grouped = self._grouped(problem, traces)
         self.info.problems += 1
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)
@@ -232,6 +224,19 @@ class PoolWriter:
             if name in self.info.signals:
                 values = [trace.token_signals[name] for trace in traces]
                 self._write_token_signal(name, ids, trace_ids, values)
+
+    def _grouped(self, problem: ProblemRecord, traces: Sequence[TraceRecord]) -> Classes:
+        """Group and grade the answers of a problem; note its further right answers."""
+        answers = [trace.answer for trace in traces]
+        probed = [answer for trace in traces for answer in trace.probe_answers or ()]
+        kind = problem.answer_kind
+        grouped = classify(problem.gold_answer, kind, answers, probed)
+        if not problem.accepted:
+            return grouped
+        self.info.accepted[problem.problem_id] = list(problem.accepted)
+        return grouped.accepting(
+            [classify(right, kind, answers, probed) for right in problem.accepted]
+        )
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
         """Store and hash the rows of a problem."""

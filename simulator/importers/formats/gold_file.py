@@ -35,11 +35,10 @@ def gold_answers(options: ImportOptions) -> dict[str, About] | None:
             pairs = row.items() if by_name else [(row.get("problem_id", item.key), row)]
             for key, value in pairs:
                 about = _gold_row(key, value if isinstance(value, dict) else {"gold_answer": value})
-                for name in {about.problem_id, plain_text(about.question)} - {None}:
-                    if found.setdefault(str(name), about) is not about:
-                        raise BadRow(
-                            f"{plain_text(str(name))[:60]} occurs twice", "give each problem once"
-                        )
+                names = {about.problem_id, plain_text(about.question)}
+                for name in (name for name in names if name is not None):
+                    if found.setdefault(name, about) is not about:
+                        raise BadRow(f"{name[:60]} occurs twice", "give each problem once")
         except BadRow as fault:
             raise UserError(f"{item.where}: {fault.reason}{fault.value}; {fault.remedy}") from None
     return found

@@ -74,8 +74,8 @@ def _traces(options: ImportOptions, gold: dict[str, About] | None) -> Iterator[I
             continue
         for number, value in enumerate(values):
             where = item.where if len(values) == 1 else f"{item.where}, trace {number}"
-            fault = None if gold is None else _add_gold(value, gold, options.field_map["gold_file"])
-            yield replace(item, where=where, value=value, fault=fault)
+            wrong = None if gold is None else _add_gold(value, gold, options.field_map["gold_file"])
+            yield replace(item, where=where, value=value, fault=wrong)
 
 
 def _traces_in(row: dict[str, Any]) -> list[dict[str, Any]]:
@@ -105,7 +105,7 @@ def _parsed(value: Any, name: str) -> Any:
 
 def _add_gold(value: dict[str, Any], gold: dict[str, About], file: str) -> BadRow | None:
     """Add the gold answer of a trace's question; return the fault if there is none."""
-    conversation = value.get("messages")
+    conversation = value.get("messages") or []
     try:
         question = said_by("user", conversation, _EXPORT) if is_conversation(conversation) else ""
     except BadRow as fault:

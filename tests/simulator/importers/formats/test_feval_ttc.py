@@ -30,7 +30,7 @@ def cot(text: str, answer: str | None, tokens: float | None, reason: str = "stop
     return {"raw_text": text, "answer": answer, "metadata": metadata}
 
 
-def response(*cots: Row) -> Row:
+def response(*cots: Any) -> Row:
     request = {"raw_text": "Q", "dollar_cost": 0.1, "token_cost": 12.0}
     return {"cots": list(cots), "request": request, "num_cots": len(cots)}
 

@@ -195,7 +195,7 @@ def test_without_inspect_ai_the_error_says_how_to_install_it(
 
 
 def test_any_of_several_targets_is_right(tmp_path: Path) -> None:
-    several = {"target": ["sofa", "couch", "sofa"]}
+    several: dict[str, Any] = {"target": ["sofa", "couch", "sofa"]}
     texts = ["ANSWER: couch", "ANSWER: chair", "ANSWER: sofa", "ANSWER: Couch"]
     summaries = [sample("p", n + 1, text, **several) for n, text in enumerate(texts)]
     report = import_logs(
@@ -211,7 +211,7 @@ def test_any_of_several_targets_is_right(tmp_path: Path) -> None:
 
 
 def test_several_letters_of_a_choice_are_right_together(tmp_path: Path) -> None:
-    fields = {"target": ["A", "C"], "choices": ["w", "x", "y", "z"]}
+    fields: dict[str, Any] = {"target": ["A", "C"], "choices": ["w", "x", "y", "z"]}
     summaries = [sample("p", n, f"ANSWER: {a}", **fields) for n, a in ((1, "A, C"), (2, "A"))]
     report = import_logs(tmp_path, write_pair(tmp_path / "a", summaries=summaries))
     [problem] = Pool(report.path).problems
@@ -338,12 +338,20 @@ def test_lengths_are_those_of_all_generations_but_the_scorers(tmp_path: Path) ->
 
     def call(tokens: int, span: str | None, model: str = MODEL, **more: Any) -> dict[str, Any]:
         output = {"model": "o9", "choices": [], "usage": {"output_tokens": tokens}}
-        event = {"event": "model", "timestamp": "2025-01-01T00:00:00+00:00", "model": model}
+        event: dict[str, Any] = {
+            "event": "model",
+            "timestamp": "2025-01-01T00:00:00+00:00",
+            "model": model,
+        }
         event |= {"input": [], "tools": [], "tool_choice": "auto", "config": {}, "output": output}
         return event | {"span_id": span} | more
 
     def span(name: str, kind: str, parent: str | None = None) -> dict[str, Any]:
-        event = {"event": "span_begin", "timestamp": "2025-01-01T00:00:00+00:00", "id": name}
+        event: dict[str, Any] = {
+            "event": "span_begin",
+            "timestamp": "2025-01-01T00:00:00+00:00",
+            "id": name,
+        }
         return event | {"type": kind, "name": name, "parent_id": parent}
 
     log = json.loads(json.dumps(OLD_LOG)) | {"version": 2}
