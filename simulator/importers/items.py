@@ -255,6 +255,11 @@ def _cells(path: Path) -> Iterator[tuple[Item, float]]:
             rows = csv.reader(texts, delimiter=_DELIMITERS[suffix_of(path)], strict=True)
             names = next(rows, [])
             _check_twice(path, names)
+            if len(names) == 1 and (other := re.search("[;\t|]", names[0])):
+                raise UserError(
+                    f"{path}: cells are separated by {other[0]!r}; write commas, or tabs in a .tsv "
+                    "file"
+                )
             for cells in rows:
                 number += 1
                 if cells:

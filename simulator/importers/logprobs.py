@@ -137,10 +137,11 @@ class SignalTally:
 
     def _own(self, inside: Sequence[float | None], beside: Sequence[Any] | None) -> Floats:
         """Return the sampled tokens' own log-probabilities, −inf if absent."""
-        given = inside if beside is None else beside
+        given = list(inside if beside is None else beside)
         if len(given) != len(inside):
             numbers = f"{len(given)} and {len(inside)}"
             raise BadRow("log-probabilities and tokens differ in number", self.remedy, numbers)
+        given = [inner if each is None else each for each, inner in zip(given, inside, strict=True)]
         if any(isinstance(value, bool | str) for value in given):
             raise BadRow(NO_NUMBER, self.remedy)
         values = [-np.inf if value is None else value for value in given]

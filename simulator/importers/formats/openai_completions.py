@@ -40,6 +40,7 @@ from simulator.importers.importer import (
     token_count,
 )
 from simulator.importers.items import Item, items_of
+from simulator.importers.json_files import json_fault
 from simulator.importers.logprobs import (
     FROM_LOGPROBS,
     PAST_THE_END,
@@ -89,7 +90,8 @@ def read(options: ImportOptions) -> Reading:
                 f"(--map {name}=)"
             )
     reader = _Reader(options)
-    reading = gather(options, items_of(replace(options, field_map={})), reader)
+    items = map(_unpacked, items_of(replace(options, field_map={})))
+    reading = gather(options, items, reader)
     if reader.failed and not reading.total and not reading.faults.dropped:
         list(reading.problems)  # closes its temporary file
         raise UserError(
@@ -97,6 +99,21 @@ def read(options: ImportOptions) -> Reading:
             "them again, or give the file of responses"
         )
     return reader.tally.settle(reading, FROM_LOGPROBS)
+
+
+def _unpacked(item: Item) -> Item:
+    """Return an item whose request and response are objects, where they are JSON in texts."""
+    if not isinstance(item.value, dict):
+        return item
+    value = dict(item.value)
+    for name in ("request", "response"):
+        text = value.get(name)
+        if isinstance(text, str) and text.lstrip().startswith("{"):
+            parsed = json_fault(text, masked=True)
+            if isinstance(parsed, str):
+                return replace(item, fault=BadRow(f"{name}: {parsed}", AGAIN))
+            value[name] = parsed[0]
+    return replace(item, value=value)
 
 
 class _Reader:

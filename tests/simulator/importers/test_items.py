@@ -138,6 +138,8 @@ WRONG_CSV = [
     (HEAD + b"p,7,7,\n", "row 1: no column num_tokens"),
     (HEAD + b"p,7,\xff,5\n", "row 1: not UTF-8"),
     (HEAD, "holds no row"),
+    (b"a;b\n1;2\n", "cells are separated by ';'; write commas, or tabs in a .tsv file"),
+    (b"a\tb\n1\t2\n", "cells are separated by"),
     (b"", "holds no row"),
     (b"answer,answer,gold_answer\n1,2,3\n", "2 columns are named answer; rename or remove all but"),
     (b'question,gold_answer,text\nq,7,"[\'a\', \'b\']"\n',

@@ -155,6 +155,8 @@ def test_the_number_of_alternatives_is_told() -> None:
 def test_what_is_no_log_probability_is_refused(rows: Any, message: str) -> None:
     with pytest.raises(BadRow, match=message):
         SignalTally().signals(rows)
+    with pytest.raises(BadRow, match="not the logarithm"):
+        SignalTally().signals([7], own=[None])
     with pytest.raises(BadRow, match="differ in number"):
         SignalTally().signals([[-1.0]], own=[-1.0, -2.0])
 

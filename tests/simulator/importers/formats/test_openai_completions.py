@@ -494,6 +494,16 @@ def test_logged_pairs_are_told_apart_by_their_prompts(tmp_path: Path) -> None:
         load(tmp_path / "none", *pairs, field_map={"gold_file": str(gold)})
 
 
+def test_pairs_may_be_json_in_texts(tmp_path: Path) -> None:
+    request = {"messages": [{"role": "user", "content": "2+2?"}]}
+    line = {"request": json.dumps(request), "response": json.dumps(chat("ANSWER: 4"))}
+    report = load(tmp_path, line | {"gold_answer": "4"})
+    assert Pool(report.path).problems[0].question == "2+2?"
+    cut = line | {"gold_answer": "4", "response": line["response"][:-3]}
+    with pytest.raises(UserError, match=r"line 1: response: .*the JSON is truncated; save the"):
+        load(tmp_path / "b", cut)
+
+
 def vllm_output() -> Row:
     """Make what vLLM's `LLM.generate` returns, as JSON, with the top 2 and the sampled token."""
 
