@@ -77,6 +77,7 @@ class SignalTally:
         self.alternatives: Counter[int] = Counter()
         self.masked = self.alone = self.missing = self.tokens = 0
         self.made: set[str] = set()
+        self.sums: dict[str, float] = dict.fromkeys(FROM_LOGPROBS, 0.0)
 
     def signals(
         self, given: Any, leave_out: Container[str] = (), own: Sequence[Any] | None = None
@@ -125,6 +126,8 @@ class SignalTally:
             if name not in leave_out
         }
         self.made |= set(signals)
+        for name, values in signals.items():
+            self.sums[name] += float(values.sum())
         return signals
 
     def nothing(self, num_tokens: int, leave_out: Container[str] = ()) -> dict[str, Floats]:
@@ -203,7 +206,7 @@ class SignalTally:
         shown = " or ".join(str(k) for k in ks or [1])
         several = max(ks, default=1) > 1
         notes = [
-            f"{name} is {words.format(k=shown)}"
+            f"{name} is {words.format(k=shown)}; its mean is {self.sums[name] / self.tokens:.4g}"
             for name, (_, words) in FROM_LOGPROBS.items()
             if name in self.made and (several or name not in OF_SEVERAL)
         ]

@@ -173,7 +173,7 @@ def test_signals_that_nothing_supports_are_taken_off_at_the_end() -> None:
     single = tally.signals([[-1.0], [-2.0]])
     assert settled(tally, single) == [{"confidence"}]
     assert tally.notes() == [
-        "confidence is minus the mean of the top 1 log-probabilities of a token"
+        "confidence is minus the mean of the top 1 log-probabilities of a token; its mean is 1.5"
     ]
     both = tally.signals([[-1.0, -2.0]])
     assert settled(tally, single, both) == [set(FROM_LOGPROBS)] * 2

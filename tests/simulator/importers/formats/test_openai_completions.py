@@ -100,8 +100,10 @@ def test_completions_with_logprobs_are_exact(tmp_path: Path) -> None:
     assert (report.token_accuracy, report.signals) == ("exact", ["text", *FROM_LOGPROBS])
     assert len(report.notes) == len(FROM_LOGPROBS) + 2
     assert [*report.notes[:2], *report.notes[-2:]] == [
-        "confidence is minus the mean of the top 2 log-probabilities of a token",
-        "entropy is that of the top 2 probabilities of a token, renormalised, in nats",
+        "confidence is minus the mean of the top 2 log-probabilities of a token; its mean is "
+        "0.8333",
+        "entropy is that of the top 2 probabilities of a token, renormalised, in nats; its mean is "
+        "0.3881",
         "alternatives per token: 1 at 1, 2 at 1, 3 at 1 tokens; the 2 largest count",
         "1 traces have another number of tokens in usage than with log-probabilities; "
         "the latter was used",
