@@ -314,8 +314,9 @@ class PoolWriter:
         }
         self.info.content = self._content.by_file()
         fields = asdict(self.info)
-        if self.info.probe_cost is None:  # older versions refuse fields that they do not know
-            del fields["probe_cost"]
+        for name in ("probe_cost", "accepted"):
+            if not fields[name]:  # older versions refuse fields that they do not know
+                del fields[name]
         text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
         (self.folder / "pool.json").write_text(text, encoding="utf-8")
         if self._replace and self.path.exists():
