@@ -124,7 +124,8 @@ class PoolInfo:
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
     None if they are not known. `accepted` has further right answers of the problems that have any,
-    by problem.
+    by problem. `answer_forms` counts traces by the form in which their answer was found, and
+    `answer_patterns` are the patterns that were searched first.
     """
 
     dataset: str
@@ -145,6 +146,8 @@ class PoolInfo:
     tokens: int = 0
     probe_cost: dict[str, int] | None = None
     accepted: dict[str, list[str]] = field(default_factory=dict)
+    answer_forms: dict[str, int] = field(default_factory=dict)
+    answer_patterns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)

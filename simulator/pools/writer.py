@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -161,10 +162,7 @@ class PoolWriter:
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
         grouped = self._grouped(problem, traces)
-        self.info.problems += 1
-        self.info.traces += len(traces)
-        self.info.tokens += sum(trace.num_tokens for trace in traces)
-
+        self._count(traces)
         ids = [problem.problem_id] * len(traces)
         trace_ids = [trace.trace_id for trace in traces]
         classes = [grouped.class_of(trace.answer) for trace in traces]
@@ -237,6 +235,15 @@ class PoolWriter:
         return grouped.accepting(
             [classify(right, kind, answers, probed) for right in problem.accepted]
         )
+
+    def _count(self, traces: Sequence[TraceRecord]) -> None:
+        """Count a problem and its traces."""
+        self.info.problems += 1
+        self.info.traces += len(traces)
+        self.info.tokens += sum(trace.num_tokens for trace in traces)
+        forms = Counter(self.info.answer_forms)
+        forms.update(trace.answer_form for trace in traces if trace.answer_form)
+        self.info.answer_forms = dict(sorted(forms.items()))
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
         """Store and hash the rows of a problem."""
@@ -314,7 +321,7 @@ class PoolWriter:
         }
         self.info.content = self._content.by_file()
         fields = asdict(self.info)
-        for name in ("probe_cost", "accepted"):
+        for name in ("probe_cost", "accepted", "answer_forms", "answer_patterns"):
             if not fields[name]:  # older versions refuse fields that they do not know
                 del fields[name]
         text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import UserError, nearest, one_line
-from simulator.importers.extraction import extract_boxed
 from simulator.importers.gathering import About, Draft, check_fields, gather
 from simulator.importers.importer import (
     CHARACTERS_PER_TOKEN,
@@ -192,17 +191,18 @@ class _Reader:
             "finish_reason is not a text",
             _LIKE_PUBLISHED,
         )
+        answer = answer_text(cot.get("answer"))
         whole = isinstance(prompt, int | float) and float(prompt).is_integer() and prompt >= 0
         trace = TraceRecord(
             trace_id=-1,
             num_tokens=token_count(cost, "token_cost"),
-            answer=extract_boxed(text) or answer_text(cot.get("answer")),
+            answer=answer,
             prompt_tokens=int(prompt) if whole else None,
             finish_reason=REASONS.get(reason, reason) if reason else None,
             text=text,
             counted=counted,
         )
-        return Draft(trace, number)
+        return Draft(trace, number, search="text" if answer is None else "boxes")
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
         """Count the lengths that were estimated."""

@@ -14,7 +14,6 @@ from typing import Any
 
 from simulator.arrays import Floats
 from simulator.errors import UserError
-from simulator.importers.extraction import extract_answer
 from simulator.importers.formats.echoes import cut_prompt, ends_of_prompts
 from simulator.importers.formats.gold_file import gold_answers, plain_text
 from simulator.importers.formats.inspect_log import share_out
@@ -50,7 +49,7 @@ from simulator.importers.logprobs import (
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 
-VERSION = "1"
+VERSION = "2"
 
 LEFT_OUT = ("text", *FROM_LOGPROBS)
 
@@ -71,7 +70,7 @@ def read(options: ImportOptions) -> Reading:
     of gold answers by id.
 
     The text is `text`, or the message's reasoning in `<think>` tags and its content. A trace's
-    answer is the last balanced box of its text, else its last `ANSWER: …`. Its length is the number
+    answer is found in it (`simulator.answers.finding`). Its length is the number
     of tokens with log-probabilities, else of `token_ids`, else `usage.completion_tokens`. Several
     choices share one usage, so their lengths are estimated in proportion to their characters. Token
     ends are known if the tokens make up the text. A prompt that is echoed is cut off. Of reasoning
@@ -247,14 +246,16 @@ class _Reader:
             TraceRecord(
                 trace_id=-1,
                 num_tokens=num_tokens,
-                answer=extract_answer(text),
+                answer=None,
                 prompt_tokens=body.prompt_tokens,
                 finish_reason=None if reason is None else storable(reason),
-                text=None if "text" in self.given else text,
+                text=text,
                 token_ends=ends,
                 token_signals=signals,
                 counted=counted,
             ),
+            search="text",
+            keeps_text="text" not in self.given,
         )
 
     def _length(

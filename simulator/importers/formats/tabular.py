@@ -21,7 +21,7 @@ from typing import Any
 
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.arrays import Floats
-from simulator.importers.extraction import extract_answer, extract_boxed
+from simulator.importers.answering import Search
 from simulator.importers.field_names import (
     ALL_FIELDS,
     FIELDS,
@@ -69,7 +69,7 @@ from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 from simulator.signals import TOKEN_SIGNALS
 
-VERSION = "1"
+VERSION = "2"
 
 _NULL_IS_NONE = ("text", "num_tokens", *TOKEN_SIGNALS, "probe_positions", "probe_answers")
 """Fields that a row lacks if they are null in it."""
@@ -106,11 +106,12 @@ def read_jsonl(options: ImportOptions) -> Reading:
     `traces` is mapped, it is the column with the list of trace objects, and the columns of trace
     fields are inside these objects. `logprobs` are used if they are mapped.
 
-    A trace's answer is the last balanced box of its text, else its `answer` (null is no answer),
-    else, without such a column, the last `ANSWER: …` of the text. Its length is `num_tokens` (a
-    number, or a list of token ids), else that of its token signals, else estimated at four
-    characters per token. Token signals are one number per token. Probes are `probe_positions`,
-    tokens generated when probed, and `probe_answers`, a text, number or null each.
+    A trace's answer is the last box of its text, else its `answer` (null is no answer). Without
+    such a column, all forms of answers in its text are searched (`simulator.answers.finding`). Its
+    length is `num_tokens` (a number, or a list of token ids), else that of its token signals, else
+    estimated at four characters per token. Token signals are one number per token. Probes are
+    `probe_positions`, tokens generated when probed, and `probe_answers`, a text, number or null
+    each.
 
     Without `trace_id`, a problem's traces are numbered in the order of the rows; without
     `problem_id`, problems are numbered in the order of their first rows.
@@ -391,7 +392,7 @@ class Table:
         record = TraceRecord(
             trace_id=-1,
             num_tokens=num_tokens,
-            answer=_answer(values, text),
+            answer=answer_text(given),
             prompt_tokens=None if prompt is None else token_count(prompt, "prompt_tokens", least=0),
             finish_reason=checked_text(values.get("finish_reason"), "finish_reason"),
             text=text,
@@ -401,7 +402,8 @@ class Table:
             graded=_grade(values.get("grade")),
             counted="num_tokens" in values or bool(signals),
         )
-        return Draft(record, values.get("trace_id"), _ALL_OR_NONE & values.keys())
+        search: Search = "boxes" if "answer" in values else "text"
+        return Draft(record, values.get("trace_id"), _ALL_OR_NONE & values.keys(), search)
 
     def _check_same_problem(self, trace: dict[str, Any], item: dict[str, Any]) -> None:
         """Raise `BadRow` if a trace differs from the first one in the problem that both have."""
@@ -443,15 +445,6 @@ class Table:
         if accuracy == "estimated":
             notes.append(f"lengths are estimated: {CHARACTERS_PER_TOKEN} characters per token")
         return notes + self.tally.notes()
-
-
-def _answer(values: dict[str, Any], text: str | None) -> str | None:
-    boxed = extract_boxed(text) if text else None
-    if boxed is not None:
-        return boxed
-    if "answer" in values:
-        return answer_text(values["answer"])
-    return extract_answer(text) if text else None
 
 
 def _grade(value: Any) -> bool | None:
