@@ -81,9 +81,10 @@ def read(options: ImportOptions) -> Reading:
             with faults.rejecting(each.where):
                 _add(problems, each, scorers, counted=accuracy == "total")
         first_trace = max((each.trace_id + 1 for each in usable), default=first_trace)
-    kind = options.answer_kind or infer_kind(problem.gold_answer for problem in problems.values())
+    inferred = infer_kind(p.gold_answer for p in problems.values() if p.answer_kind != "text")
     for problem in problems.values():
-        problem.answer_kind = kind
+        if options.answer_kind or problem.answer_kind != "text":
+            problem.answer_kind = options.answer_kind or inferred
         if not problem.traces:
             faults.leave_out(f"{options.paths[0]}: problem {problem.problem_id}", NO_TRACE)
     several = sum(bool(problem.accepted) for problem in problems.values())
@@ -224,9 +225,9 @@ def _add(
     question = None if sample.question is None else storable(sample.question)
     if problem is None:
         gold, *accepted = each.golds
-        problem = ProblemRecord(
-            sample.problem_id, question, gold, "math", [], accepted=tuple(accepted)
-        )
+        together = sample.choices and len(sample.targets) > 1  # several letters are no choice
+        kind = "text" if together else "math"
+        problem = ProblemRecord(sample.problem_id, question, gold, kind, [], tuple(accepted))
         problems[sample.problem_id] = problem
     elif [problem.gold_answer, *problem.accepted] != each.golds:
         raise BadRow(
