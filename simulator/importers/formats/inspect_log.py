@@ -81,9 +81,11 @@ def read(options: ImportOptions) -> Reading:
             with faults.rejecting(each.where):
                 _add(problems, each, scorers, counted=accuracy == "total")
         first_trace = max((each.trace_id + 1 for each in usable), default=first_trace)
-    kind = options.answer_kind or infer_kind(problem.gold_answer for problem in problems.values())
+    inferred = infer_kind(p.gold_answer for p in problems.values() if p.answer_kind != "text")
     for problem in problems.values():
-        problem.answer_kind = kind
+        if options.answer_kind or problem.answer_kind != "text":
+            problem.answer_kind = options.answer_kind or inferred
+        kind = problem.answer_kind
         problem.gold_answer = find_gold(problem.gold_answer, kind)
         problem.accepted = tuple(find_gold(answer, kind) for answer in problem.accepted)
         for trace in problem.traces:
@@ -228,9 +230,9 @@ def _add(
     question = None if sample.question is None else storable(sample.question)
     if problem is None:
         gold, *accepted = each.golds
-        problem = ProblemRecord(
-            sample.problem_id, question, gold, "math", [], accepted=tuple(accepted)
-        )
+        together = sample.choices and len(sample.targets) > 1  # several letters are no choice
+        kind = "text" if together else "math"
+        problem = ProblemRecord(sample.problem_id, question, gold, kind, [], tuple(accepted))
         problems[sample.problem_id] = problem
     elif [problem.gold_answer, *problem.accepted] != each.golds:
         raise BadRow(

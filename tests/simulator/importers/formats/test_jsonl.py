@@ -557,7 +557,7 @@ def test_lists_by_the_names_of_the_fields_need_no_map(tmp_path: Path) -> None:
 
 
 def test_lists_of_objects_are_mapped_as_traces(tmp_path: Path) -> None:
-    outputs = [{"text": r"\boxed{4}", "ids": [1, 2]}, {"text": "no", "ids": [1]}]
+    outputs = [{"text": r"\boxed{4}", "ids": [1, 2]}, {"text": "I give up.", "ids": [1]}]
     row = {"problem_id": "p", "gold_answer": "4", "answer": "4", "outputs": outputs}
     field_map = {"traces": "outputs", "num_tokens": "ids"}
     report = import_rows(tmp_path, [row], field_map=field_map)

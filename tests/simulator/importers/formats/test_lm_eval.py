@@ -68,15 +68,15 @@ def test_repeats_are_traces(tmp_path: Path) -> None:
 
 
 REPEATS: list[Row] = [
-    {"resps": [[r"\boxed{4}", "no"]], "filtered_resps": ["4"]},  # of a majority, for both
-    {"resps": [r"\boxed{4}", "no"], "filtered_resps": [r"\boxed{4}", "no"]},
-    {"resps": [[[r"\boxed{4}", "no"]]], "filtered_resps": [[r"\boxed{4}", "no"]]},
+    {"resps": [[r"\boxed{4}", "I give up."]], "filtered_resps": ["4"]},  # of a majority, for both
+    {"resps": [r"\boxed{4}", "I give up."], "filtered_resps": [r"\boxed{4}", "I give up."]},
+    {"resps": [[[r"\boxed{4}", "I give up."]]], "filtered_resps": [[r"\boxed{4}", "I give up."]]},
     {
-        "resps": [[r"\boxed{4}"], ["no"]],
-        "filtered_resps": [r"\boxed{4}", "no"],
+        "resps": [[r"\boxed{4}"], ["I give up."]],
+        "filtered_resps": [r"\boxed{4}", "I give up."],
         "arguments": {f"gen_args_{n}": {"arg_0": "Q", "arg_1": {}} for n in range(2)},
     },
-    {"resps": [[r"\boxed{4}"], ["no"]], "arguments": [["Q", {}], ["Q", {}]]},
+    {"resps": [[r"\boxed{4}"], ["I give up."]], "arguments": [["Q", {}], ["Q", {}]]},
 ]
 
 
@@ -86,7 +86,7 @@ def test_repeats_in_every_form_are_traces_with_answers_of_their_own(
 ) -> None:
     report = load(tmp_path, sample(0, "x") | change)
     [problem] = Pool(report.path).problems
-    assert problem.texts == [r"\boxed{4}", "no"]
+    assert problem.texts == [r"\boxed{4}", "I give up."]
     assert problem.answer_class.tolist() == [0, -1]
     assert problem.correct.tolist() == [True, False]
 

@@ -386,11 +386,11 @@ def echoed(prompt: list[str], *answers: list[str], completion_tokens: int | None
 
 def test_an_echoed_prompt_is_cut_off(tmp_path: Path) -> None:
     prompt = ["What", " is", r" \boxed{1}?"]
-    response = echoed(prompt, [" So", r" \boxed{4}"], ["No"])
+    response = echoed(prompt, [" So", r" \boxed{4}"], ["I give up."])
     report = load(tmp_path, asked(response))
     assert (report.traces, report.tokens, report.token_accuracy) == (2, 3, "exact")
     problem = Pool(report.path).problems[0]
-    assert problem.texts == [r" So \boxed{4}", "No"]
+    assert problem.texts == [r" So \boxed{4}", "I give up."]
     assert problem.class_texts == ["4"]
     assert np.asarray(problem.token_ends[0]).tolist() == [3, 13]
     assert problem.token_signal("confidence").of(0).tolist() == [1.5, 1.5]
