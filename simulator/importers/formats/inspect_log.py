@@ -150,21 +150,22 @@ def _usable_samples(log: Log, first_trace: int, faults: Faults) -> list[_Usable]
             faults.leave_out(where, "sample without any output token")
             continue
         with faults.rejecting(where):
-            if (sample.problem_id, sample.epoch) in seen:
+            epoch = token_count(sample.epoch, "epoch")
+            if (sample.problem_id, epoch) in seen:
                 raise BadRow("duplicate trace", "keep one sample of an epoch")
             golds = _golds(sample)
             if sample.text is None:
                 raise BadRow(
                     "row without an answer field", "export the log with its samples' outputs"
                 )
-            trace_id = first_trace + token_count(sample.epoch, "epoch") - 1
+            trace_id = first_trace + epoch - 1
             token_count(trace_id, "epoch", least=0)
             if sample.input_tokens is not None:
                 token_count(sample.input_tokens, "input_tokens", least=0)
             num_tokens = 0
             if sample.output_tokens is not None:
                 num_tokens = token_count(sample.output_tokens, "output_tokens")
-            seen.add((sample.problem_id, sample.epoch))
+            seen.add((sample.problem_id, epoch))
             usable.append(_Usable(sample, where, trace_id, golds, num_tokens))
     return usable
 

@@ -137,6 +137,7 @@ WRONG = [
     (HEADER, [sample("p", 1, "a"), sample("p", 1, "b")], "sample p, epoch 1: duplicate trace"),
     (HEADER, [sample("p", 0, "a")], "sample p, epoch 0: epoch is below 1"),
     (HEADER, [{**sample("p", 1, "a"), "epoch": None}], "epoch is not a number"),
+    (HEADER, [{**sample("p", 1, "a"), "epoch": [1]}], "epoch is not a number"),
     (HEADER, [{**sample("p", 1, "a"), "target": []}], "sample without a target"),
     (HEADER, [{**sample("p", 1, "a"), "target": [None, " "]}], "sample without a target"),
     (HEADER, [{**sample("p", 1, "a"), "target": [["A"]]}], "target is neither text nor number"),
