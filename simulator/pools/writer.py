@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from simulator.answers.equivalence import Classes, classify
 from simulator.arrays import Floats
+from simulator.counting import COUNTING
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pools.content import ContentHash
 from simulator.pools.pool import (
@@ -224,17 +225,20 @@ class PoolWriter:
                 self._write_token_signal(name, ids, trace_ids, values)
 
     def _grouped(self, problem: ProblemRecord, traces: Sequence[TraceRecord]) -> Classes:
-        """Group and grade the answers of a problem; note its further right answers."""
+        """Group and grade the answers as this pool counts them; note further right answers."""
         answers = [trace.answer for trace in traces]
-        probed = [answer for trace in traces for answer in trace.probe_answers or ()]
-        kind = problem.answer_kind
-        grouped = classify(problem.gold_answer, kind, answers, probed)
-        if not problem.accepted:
-            return grouped
-        self.info.accepted[problem.problem_id] = list(problem.accepted)
-        return grouped.accepting(
-            [classify(right, kind, answers, probed) for right in problem.accepted]
-        )
+        probes = [answer for trace in traces for answer in trace.probe_answers or ()]
+
+        def graded(right: str) -> Classes:
+            kind, equality = problem.answer_kind, self.info.equality
+            return classify(right, kind, answers, probes, equality=equality)
+
+        grouped = graded(problem.gold_answer)
+        if problem.accepted:
+            self.info.accepted[problem.problem_id] = list(problem.accepted)
+            grouped = grouped.accepting([graded(right) for right in problem.accepted])
+        votes = self.info.unparsed == "vote" and None in (*answers, *probes)
+        return grouped.with_unparsed() if votes else grouped
 
     def _count(self, traces: Sequence[TraceRecord]) -> None:
         """Count a problem and its traces."""
@@ -324,6 +328,8 @@ class PoolWriter:
         for name in ("probe_cost", "accepted", "answer_forms", "answer_patterns"):
             if not fields[name]:  # older versions refuse fields that they do not know
                 del fields[name]
+        for name in COUNTING.keys() - self.info.counting.keys():
+            del fields[name]
         text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
         (self.folder / "pool.json").write_text(text, encoding="utf-8")
         if self._replace and self.path.exists():
