@@ -46,13 +46,14 @@ class AnswerGroup:
 class ProblemAnswers:
     """The groups of a problem's answers, the largest first.
 
-    `no_answer` is the number of traces without an answer; `trace_id` is one of them, and `example`
-    the end of its text.
+    `accepted` are right answers beside the gold answer. `no_answer` is the number of traces without
+    an answer; `trace_id` is one of them, and `example` the end of its text.
     """
 
     problem_id: str
     question: str | None
     gold_answer: str
+    accepted: tuple[str, ...]
     answer_kind: str
     traces: int
     no_answer: int
@@ -120,6 +121,7 @@ def answer_groups(pool: Pool, problem: StoredProblem, *, examples: bool = False)
         problem_id=problem.problem_id,
         question=problem.question,
         gold_answer=problem.gold_answer,
+        accepted=tuple(pool.info.accepted.get(problem.problem_id, ())),
         answer_kind=problem.answer_kind,
         traces=len(classes),
         no_answer=spelled.count(None),

@@ -125,6 +125,7 @@ def regrade(folder: Path, options: RegradeOptions) -> RegradeReport:
         traces=0,
         tokens=0,
         answer_forms={},
+        accepted={},
         equality=options.equality or found.equality,
         unparsed=options.unparsed or found.unparsed,
         answer_patterns=found.answer_patterns
@@ -268,7 +269,9 @@ def _record(
         _find(trace, noted[index], pool.info, kind, patterns)
         trace.text = None  # it stays in the file that the pool has
         traces.append(trace)
-    return ProblemRecord(problem.problem_id, problem.question, problem.gold_answer, kind, traces)
+    about = (problem.problem_id, problem.question, problem.gold_answer, kind)
+    accepted = pool.info.accepted.get(problem.problem_id, [])
+    return ProblemRecord(*about, traces, accepted=tuple(accepted))
 
 
 def _find(

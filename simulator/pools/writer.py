@@ -398,17 +398,29 @@ def group_answers(
     traces: Sequence[TraceRecord],
     corrections: Sequence[Correction],
 ) -> Classes:
-    """Group and grade the answers of a problem as its pool counts them.
+    """Group and grade the answers as a pool counts them; note further right answers in `info`.
 
     `traces` are in order of their ids.
     """
     answers = [trace.answer for trace in traces]
     probes = [answer for trace in traces for answer in trace.probe_answers or ()]
-    kind, equality = problem.answer_kind, info.equality
-    grouped = classify(problem.gold_answer, kind, answers, probes, equality=equality)
+
+    def graded(right: str) -> Classes:
+        kind, equality = problem.answer_kind, info.equality
+        return classify(right, kind, answers, probes, equality=equality)
+
+    grouped = graded(problem.gold_answer)
+    if problem.accepted:
+        info.accepted[problem.problem_id] = list(problem.accepted)
+        grouped = grouped.accepting([graded(right) for right in problem.accepted])
     grouped = corrected(grouped, problem.gold_answer, corrections)
     votes = info.unparsed == "vote" and None in (*answers, *probes)
     return grouped.with_unparsed() if votes else grouped
+
+
+_MAY_BE_EMPTY = (
+    *("probe_cost", "accepted", "answer_forms", "answer_patterns", "corrections", "regraded"),
+)
 
 
 def described(info: PoolInfo) -> str:
@@ -417,7 +429,7 @@ def described(info: PoolInfo) -> str:
     Older versions refuse fields that they do not know.
     """
     fields = asdict(info)
-    for name in ("probe_cost", "answer_forms", "answer_patterns", "corrections", "regraded"):
+    for name in _MAY_BE_EMPTY:
         if not fields[name]:
             del fields[name]
     for name in COUNTING.keys() - info.counting.keys():

@@ -217,7 +217,7 @@ def _print_problem(each: ProblemAnswers, *, everything: bool) -> None:
     wrong = each.traces - each.right - each.no_answer
     fields = [
         ("question", shortened(each.question, 400)),
-        ("gold answer", f"{each.gold_answer} ({each.answer_kind})"),
+        ("gold answer", f"{' or '.join([each.gold_answer, *each.accepted])} ({each.answer_kind})"),
         ("traces", f"{each.traces}: {each.right} right, {wrong} wrong, {each.no_answer} no answer"),
     ]
     print_fields([field for field in fields if field[1]])

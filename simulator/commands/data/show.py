@@ -119,6 +119,9 @@ def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]
 
 _DESCRIBED: dict[str, Callable[[Any], list[str]]] = {
     "answer_forms": lambda forms: [", ".join(f"{form} {n:,}" for form, n in forms.items())],
+    "accepted": lambda found: [
+        f"problem {problem}: also {' or '.join(answers)}" for problem, answers in found.items()
+    ],
     "corrections": lambda found: [
         f"problem {each['problem']}: {each['answer']} {each['verdict']}"
         f"{' ' + each['other'] if 'other' in each else ''} ({each['reason']})"
