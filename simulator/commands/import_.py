@@ -280,9 +280,9 @@ def print_report(report: ImportReport) -> None:
 def about_answers(answers: AnswerSummary) -> list[tuple[str, str]]:
     """Return labels and texts about a pool's answers: accuracy, missing ones, forms, classes."""
     least, middle, most = answers.classes
-    traces = f"{answers.least_traces:,}"
+    traces = counted(answers.most_traces, "trace")
     if answers.most_traces > answers.least_traces:
-        traces += f" to {answers.most_traces:,}"
+        traces = f"{answers.least_traces:,} to {traces}"
     missing = f"{counted(answers.no_answer, 'trace')} ({percent(answers.no_answer_share)})"
     if answers.unanswered_problems:
         missing += f", all of {counted(answers.unanswered_problems, 'problem')}"
@@ -290,7 +290,7 @@ def about_answers(answers: AnswerSummary) -> list[tuple[str, str]]:
     found = [("answers found", ", ".join(f"{form} {count:,}" for form, count in forms))]
     return [
         ("pass@1", percent(answers.pass_at_1)),
-        (answers.cons_name, f"{percent(answers.cons)} (all {traces} traces vote; ties are shared)"),
+        (answers.cons_name, f"{percent(answers.cons)} ({traces} a problem; ties are shared)"),
         ("no answer", missing),
         *(found if forms else []),
         ("distinct", f"median {middle:g} answers a problem ({least:,} to {most:,})"),

@@ -59,7 +59,7 @@ def test_an_import_ends_with_the_figures_of_its_answers(tmp_path: Path) -> None:
     # apples: 2 of 4 right, and the vote; pears: 1 of 4 right, the vote wrong.
     for line in (
         "pass@1          37.50%\n",
-        "cons@4          50.00% (all 4 traces vote; ties are shared)\n",
+        "cons@4          50.00% (4 traces a problem; ties are shared)\n",
         "no answer       1 trace (12.50%)\n",
         "distinct        median 2.5 answers a problem (2 to 3)\n",
         "left out        1 × num_tokens is below 1\n",

@@ -178,7 +178,9 @@ def _print_report(report: RegradeReport) -> None:
 
 
 def _short(text: str) -> str:
-    return text.partition(" (all ")[0]
+    """Leave out the words on a vote that stand after the new figure already."""
+    figure, _, words = text.partition(" (")
+    return figure if words.endswith("ties are shared)") else text
 
 
 def _print_changes(report: RegradeReport) -> None:

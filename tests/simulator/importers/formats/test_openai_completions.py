@@ -581,7 +581,7 @@ def test_a_file_of_errors_alone_says_so(tmp_path: Path) -> None:
     ) as told:
         load(tmp_path, *ERRORS)
     assert "\n" not in str(told.value)
-    report = load(tmp_path / "b", *ERRORS, asked(completion("a")))
+    report = load(tmp_path / "b", *ERRORS, asked(completion("ANSWER: 4")))
     assert report.notes == ["4 requests that failed were left out"]
 
 
