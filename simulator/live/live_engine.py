@@ -1,0 +1,139 @@
+"""The engine of a live run: it reveals of generated traces exactly what a replay would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from simulator.arrays import Ints, Ints32
+from simulator.errors import SamplerError
+from simulator.live.growing import GrowingProblem
+from simulator.live.source import TokenSource
+from simulator.policy.visible import Hindsight
+from simulator.pools.probe_cost import ProbeCost
+from simulator.replay.engine import Decode, Engine
+from simulator.replay.judging import ReplayJudge
+from simulator.replay.serving import Serving
+from simulator.rules.stop_rules import NEVER, StopRule
+
+CHUNK = 32
+"""Tokens that a trace goes on by at once where it is open which of its tokens halts it."""
+
+
+class LiveEngine(Engine):
+    """Traces of one problem that are generated when a policy needs them.
+
+    Every decode is first worked out on what has been generated, by the code that replays it later.
+    While the result goes past that, more is generated and it is worked out anew. What a policy sees
+    is thus what a replay of the recorded traces in the same order shows, however the model's engine
+    schedules, batches or overruns.
+
+    Parameters
+    ----------
+    problem
+        The problem, with what has been generated of its traces before.
+    source
+        The engine that generates them.
+    finder
+        Function of a question's kind of answer and a whole trace's text: its final answer.
+    probe_interval
+        Tokens between probes: a probe tells the answer at the last multiple, as in a pool.
+    record
+        Function that is called with all that is generated, before a policy sees any of it.
+    """
+
+    problem: GrowingProblem
+
+    def __init__(
+        self,
+        problem: GrowingProblem,
+        source: TokenSource,
+        *,
+        budget: int,
+        serving: Serving,
+        find_answer: Callable[[str], str | None],
+        probe_interval: int = 64,
+        judge: ReplayJudge | None = None,
+        probe_cost: ProbeCost | None = None,
+        chunk: int = CHUNK,
+    ) -> None:
+        order = np.arange(budget)
+        super().__init__(problem, order, serving, judge, probe_cost)
+        self._in_lock_step = False
+        self._source = source
+        self._find_answer = find_answer
+        self._probe_interval = probe_interval
+        self._chunk = chunk
+
+    def _decided(
+        self,
+        index: Ints,
+        before: Ints,
+        tokens: int | None,
+        until: StopRule | None,
+        first: int | None,
+    ) -> tuple[Decode, Ints, Ints | None]:
+        most = before + tokens if tokens is not None else np.full(len(index), NEVER)
+        at_once = NEVER if until is None and first is None else self._chunk
+        reads_probes = until is not None and "probes" in until.requires
+        while True:
+            decode, halts_at, asked = super()._decided(index, before, tokens, until, first)
+            available = self.problem.available[index]
+            short = np.flatnonzero(decode.after > available)
+            if len(short):
+                wanted = np.minimum(most[short], available[short] + min(at_once, NEVER // 2))
+                self.generate(dict(zip(index[short].tolist(), wanted.tolist(), strict=True)))
+            elif not reads_probes or not self._probe_next(index, decode.after):
+                return decode, halts_at, asked
+
+    def _probe_next(self, index: Ints, after: Ints) -> bool:
+        """Ask the next unknown probe of each trace up to `after` tokens; False if all are known."""
+        last = np.minimum(after, self._length[index] - 1) // self._probe_interval
+        places = []
+        for row, number in zip(index.tolist(), last.tolist(), strict=True):
+            multiples = range(self._probe_interval, number * self._probe_interval + 1)
+            unknown = (n for n in multiples[:: self._probe_interval] if not self.problem.is_probed(row, n))
+            places += [(row, place) for place in [next(unknown, None)] if place is not None]
+        return self._ask(places)
+
+    def _ask(self, places: Sequence[tuple[int, int]]) -> bool:
+        """Ask probes of traces at numbers of tokens; return False without any."""
+        if places:
+            self.problem.set_probes(places, self._source.probe(places))
+        return bool(places)
+
+    def _halts_at(self, rule: StopRule, rows: Ints, before: Ints, limits: Ints) -> Ints:
+        return super()._halts_at(rule, rows, before, np.minimum(limits, self.problem.available[rows]))
+
+    def probe(self, index: Ints) -> Ints32:
+        going = index[~self.finished[index]]
+        last = self.num_tokens[going] // self._probe_interval * self._probe_interval
+        self._ask(
+            [
+                (row, place)
+                for row, place in zip(going.tolist(), last.tolist(), strict=True)
+                if place and not self.problem.is_probed(row, place)
+            ]
+        )
+        return super().probe(index)
+
+    def generate(self, wanted: dict[int, int]) -> None:
+        """Generate until these traces have so many tokens or have ended."""
+        pieces = list(self._source.generate(wanted))
+        self.problem.extend(pieces)
+        for piece in pieces:
+            if piece.finish_reason is not None:
+                self.problem.set_answer(piece.row, self._find_answer(self.problem.texts[piece.row]))
+        self._length = self.problem.lengths[self.order]
+        self._final_answer = self.problem.answer_class[self.order]
+
+    def hindsight(self) -> Hindsight:
+        raise SamplerError("the ends of live traces are not known yet; the oracle can only replay")
+
+    def complete(self) -> None:
+        """Generate all traces to their ends, and ask all their probes."""
+        rows = np.arange(len(self.problem.lengths))
+        self.generate({row: NEVER for row in rows[~self.problem.ended].tolist()})
+        while self._probe_next(rows, self.problem.lengths):
+            pass
