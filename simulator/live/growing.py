@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.answers.equivalence import equivalent
-from simulator.arrays import Bools, Ints
+from simulator.arrays import Bools, Ints, Ints32
 from simulator.live.source import Piece
 from simulator.pools.pool import NO_ANSWER, Pool, PoolInfo, Probes, StoredProblem, TokenValues
 from simulator.rules.patterns import Automaton
 from simulator.rules.stop_rules import TextRule
+from simulator.signals import TOKEN_SIGNALS
 
 
 class LivePool(Pool):
@@ -65,8 +66,10 @@ class GrowingProblem(StoredProblem):
         Tokens generated, shape (traces,).
     ended
         True for a trace that has come to its end, shape (traces,).
-    finish_reasons
-        Reasons for the end of each trace; None for one that has not ended.
+    finish_reasons, answers
+        Reason for the end of each trace, and its final answer; None for one that has not ended.
+    token_signals
+        Names of its token signals.
     """
 
     def __init__(
@@ -95,14 +98,15 @@ class GrowingProblem(StoredProblem):
         self.available: Ints = np.zeros(traces, dtype=np.int64)
         self.ended: Bools = np.zeros(traces, dtype=np.bool_)
         self.finish_reasons: list[str | None] = [None] * traces
+        self.answers: list[str | None] = [None] * traces
         self.texts = [""] * traces
         self._ends = [GrowingArray(np.int64) for _ in range(traces)]
         self.token_ends = [ends.values for ends in self._ends]
+        self.token_signals = [name for name in pool.info.signals if name in TOKEN_SIGNALS]
         self._signals = {
-            name: [GrowingArray(np.uint16) for _ in range(traces)]
-            for name in pool.info.signals
-            if name not in ("text", "probes")
+            name: [GrowingArray(np.uint16) for _ in range(traces)] for name in self.token_signals
         }
+        self._ids = [GrowingArray(np.int32) for _ in range(traces)]
         self._probed: list[dict[int, int]] = [{} for _ in range(traces)]
         self._set_probes()
 
@@ -116,6 +120,7 @@ class GrowingProblem(StoredProblem):
             self.texts[row] += piece.text
             self._ends[row].append(np.asarray(piece.ends, dtype=np.int64) + before)
             self.token_ends[row] = self._ends[row].values
+            self._ids[row].append(piece.token_ids)
             for name, values in self._signals.items():
                 values[row].append(piece.signals[name])
             self.available[row] += len(piece.ends)
@@ -134,16 +139,21 @@ class GrowingProblem(StoredProblem):
             elif not (isinstance(key, tuple) and key[0] is Automaton):
                 del self.prepared[key]
 
-    def set_answer(self, row: int, answer: str | None) -> None:
-        """Set the final answer of a trace that has ended."""
-        kind = self.class_of(answer)
+    def token_ids(self, row: int) -> Ints32:
+        """Return the tokens generated of a trace, shape (available,)."""
+        ids: Ints32 = self._ids[row].values
+        return ids
+
+    def set_answer(self, row: int, answer: str | None, kind: int) -> None:
+        """Set the final answer of a trace that has ended, and its class."""
+        self.answers[row] = answer
         self.answer_class[row] = kind
         self.correct[row] = kind != NO_ANSWER and self.class_correct[kind]
 
-    def set_probes(self, places: Sequence[tuple[int, int]], answers: Sequence[str | None]) -> None:
-        """Add answers of probes of traces, each at a number of tokens."""
-        for (row, tokens), answer in zip(places, answers, strict=True):
-            self._probed[row][tokens] = self.class_of(answer)
+    def set_probes(self, places: Sequence[tuple[int, int]], kinds: Sequence[int]) -> None:
+        """Add the classes that probes of traces gave, each at a number of tokens."""
+        for (row, tokens), kind in zip(places, kinds, strict=True):
+            self._probed[row][tokens] = kind
         self._set_probes()
         self._forget(set())
 
@@ -161,9 +171,22 @@ class GrowingProblem(StoredProblem):
         for kind, text in enumerate(self.class_texts):
             if text == answer or equivalent(self.answer_kind, text, answer):
                 return kind
-        right = bool(self.gold_answer) and equivalent(self.answer_kind, self.gold_answer, answer)
+        right = self._is_right(answer)
         if right and self.class_correct.any():
             return int(np.argmax(self.class_correct))
+        return self._add_class(answer, right)
+
+    def name_class(self, kind: int, answer: str | None) -> None:
+        """Give a class of a recording its first answer; raise ValueError if one is left out."""
+        if kind == len(self.class_texts) and answer is not None:
+            self._add_class(answer, self._is_right(answer))
+        elif not NO_ANSWER <= kind < len(self.class_texts):
+            raise ValueError(f"class {kind} after {len(self.class_texts)}")
+
+    def _is_right(self, answer: str) -> bool:
+        return bool(self.gold_answer) and equivalent(self.answer_kind, self.gold_answer, answer)
+
+    def _add_class(self, answer: str, right: bool) -> int:
         self.class_texts.append(answer)
         self.class_correct = np.append(self.class_correct, right)
         return len(self.class_texts) - 1

@@ -9,6 +9,7 @@ import numpy as np
 from simulator.arrays import Ints, Ints32
 from simulator.errors import SamplerError
 from simulator.live.growing import GrowingProblem
+from simulator.live.recording import Journal
 from simulator.live.source import TokenSource
 from simulator.policy.visible import Hindsight
 from simulator.pools.probe_cost import ProbeCost
@@ -35,12 +36,20 @@ class LiveEngine(Engine):
         The problem, with what has been generated of its traces before.
     source
         The engine that generates them.
-    finder
-        Function of a question's kind of answer and a whole trace's text: its final answer.
+    budget
+        Number of traces that may be started.
+    serving, judge, probe_cost
+        As for `Engine`.
+    find_answer
+        Function of a whole trace's text: its final answer.
     probe_interval
         Tokens between probes: a probe tells the answer at the last multiple, as in a pool.
-    record
-        Function that is called with all that is generated, before a policy sees any of it.
+    probe_suffix
+        Text that comes before what a probe generates.
+    journal
+        File for all that is generated, which has it before a policy sees any of it.
+    chunk
+        Tokens that a trace goes on by at once where it is open which of its tokens halts it.
     """
 
     problem: GrowingProblem
@@ -54,8 +63,10 @@ class LiveEngine(Engine):
         serving: Serving,
         find_answer: Callable[[str], str | None],
         probe_interval: int = 64,
+        probe_suffix: str = "",
         judge: ReplayJudge | None = None,
         probe_cost: ProbeCost | None = None,
+        journal: Journal | None = None,
         chunk: int = CHUNK,
     ) -> None:
         order = np.arange(budget)
@@ -64,6 +75,8 @@ class LiveEngine(Engine):
         self._source = source
         self._find_answer = find_answer
         self._probe_interval = probe_interval
+        self._journal = journal
+        self._probe_suffix = probe_suffix
         self._chunk = chunk
 
     def _decided(
@@ -93,18 +106,28 @@ class LiveEngine(Engine):
         places = []
         for row, number in zip(index.tolist(), last.tolist(), strict=True):
             multiples = range(self._probe_interval, number * self._probe_interval + 1)
-            unknown = (n for n in multiples[:: self._probe_interval] if not self.problem.is_probed(row, n))
+            unknown = (
+                n for n in multiples[:: self._probe_interval] if not self.problem.is_probed(row, n)
+            )
             places += [(row, place) for place in [next(unknown, None)] if place is not None]
         return self._ask(places)
 
     def _ask(self, places: Sequence[tuple[int, int]]) -> bool:
         """Ask probes of traces at numbers of tokens; return False without any."""
-        if places:
-            self.problem.set_probes(places, self._source.probe(places))
-        return bool(places)
+        if not places:
+            return False
+        texts = self._source.probe(places)
+        answers = [self._find_answer(self._probe_suffix + text) for text in texts]
+        kinds = [self.problem.class_of(answer) for answer in answers]
+        self.problem.set_probes(places, kinds)
+        if self._journal is not None:
+            self._journal.add_probes(places, texts, answers, kinds)
+        return True
 
     def _halts_at(self, rule: StopRule, rows: Ints, before: Ints, limits: Ints) -> Ints:
-        return super()._halts_at(rule, rows, before, np.minimum(limits, self.problem.available[rows]))
+        return super()._halts_at(
+            rule, rows, before, np.minimum(limits, self.problem.available[rows])
+        )
 
     def probe(self, index: Ints) -> Ints32:
         going = index[~self.finished[index]]
@@ -120,11 +143,15 @@ class LiveEngine(Engine):
 
     def generate(self, wanted: dict[int, int]) -> None:
         """Generate until these traces have so many tokens or have ended."""
-        pieces = list(self._source.generate(wanted))
-        self.problem.extend(pieces)
-        for piece in pieces:
-            if piece.finish_reason is not None:
-                self.problem.set_answer(piece.row, self._find_answer(self.problem.texts[piece.row]))
+        problem = self.problem
+        for pieces in self._source.generate(wanted):
+            problem.extend(pieces)
+            for piece in pieces:
+                if piece.finish_reason is not None:
+                    answer = self._find_answer(problem.texts[piece.row])
+                    problem.set_answer(piece.row, answer, problem.class_of(answer))
+            if self._journal is not None:
+                self._journal.add_pieces(pieces, problem)
         self._length = self.problem.lengths[self.order]
         self._final_answer = self.problem.answer_class[self.order]
 
@@ -134,6 +161,6 @@ class LiveEngine(Engine):
     def complete(self) -> None:
         """Generate all traces to their ends, and ask all their probes."""
         rows = np.arange(len(self.problem.lengths))
-        self.generate({row: NEVER for row in rows[~self.problem.ended].tolist()})
+        self.generate(dict.fromkeys(rows[~self.problem.ended].tolist(), NEVER))
         while self._probe_next(rows, self.problem.lengths):
             pass
