@@ -81,6 +81,8 @@ class HfEngine:
             raise UserError(f"--model {model}: {one_line(error)}") from None
         if not getattr(self.tokenizer, "backend_tokenizer", None):
             raise UserError(f"--model {model}: has no fast tokenizer, which live runs need")
+        suffix = self.tokenizer.encode(sampling.probe_suffix, add_special_tokens=False)
+        self.suffix_tokens = len(suffix)
         self.model = loaded.to(self.device).eval()
         takes = inspect.signature(self.model.forward).parameters
         self.cache_argument = "cache" if "cache" in takes else "past_key_values"

@@ -79,6 +79,11 @@ class LiveEngine(Engine):
         self._probe_suffix = probe_suffix
         self._chunk = chunk
 
+    @property
+    def progress(self) -> int:
+        """Tokens generated so far."""
+        return int(self.problem.available.sum())
+
     def _decided(
         self,
         index: Ints,

@@ -99,10 +99,13 @@ class ModelEngine(Protocol):
         Its work so far.
     signals
         Names of the token signals that it gives.
+    suffix_tokens
+        Tokens of the probes' suffix.
     """
 
     ledger: Ledger
     signals: tuple[str, ...]
+    suffix_tokens: int
 
     @property
     def about(self) -> Mapping[str, str]:

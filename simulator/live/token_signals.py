@@ -40,4 +40,5 @@ def of_step(log_probabilities: Any) -> dict[str, Thousandths]:
 
 
 def _thousandths(values: Any) -> Thousandths:
-    return np.clip(np.round(values * 1000.0), 0, 65535).astype(np.uint16)
+    stored: Thousandths = np.clip(np.round(values * 1000.0), 0, 65535).astype(np.uint16)
+    return stored

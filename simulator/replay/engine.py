@@ -152,6 +152,11 @@ class Engine:
         return self._numbers[first : self.started]
 
     @property
+    def progress(self) -> int:
+        """Tokens so far: a number that grows as long as the policy gets on."""
+        return int(self.num_tokens.sum())
+
+    @property
     def budget(self) -> int:
         """Number of traces that may be started."""
         return len(self.order)

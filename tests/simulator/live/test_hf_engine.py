@@ -124,7 +124,7 @@ def test_sampling_follows_the_probabilities() -> None:
     def share(**settings: Any) -> list[float]:
         rows = logs.expand(1000, -1)
         chosen = sampled(rows, numbers.tolist(), Sampling(**settings))
-        return (np.bincount(chosen, minlength=4) / 1000).tolist()
+        return [float(share) for share in np.bincount(chosen, minlength=4) / 1000]
 
     assert share(temperature=1, top_p=1) == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.002)
     assert share(temperature=1, top_p=0.6) == pytest.approx([0.625, 0.375, 0, 0], abs=0.002)
