@@ -13,8 +13,8 @@ from simulator.commands.options import FloatRange, json_option, print_json, time
 
 
 @click.command(
-    epilog="\b\nExample:\n  deepprune-sim live parallel-probe problems.jsonl --model Qwen/Qwen3-0.6B "
-    "-n 16 --check"
+    epilog="\b\nExample:\n  deepprune-sim live parallel-probe problems.jsonl "
+    "--model Qwen/Qwen3-0.6B -n 16 --check"
 )
 @click.argument("policy", shell_complete=completion.policies)
 @click.argument("problems", type=click.Path(path_type=Path, dir_okay=False))
@@ -76,7 +76,7 @@ from simulator.commands.options import FloatRange, json_option, print_json, time
     show_default=True,
     help="Tokens between probes: a probe tells the answer at the last multiple.",
 )
-@click.option("--complete", is_flag=True, help="Finish all traces of the budget afterwards.")
+@click.option("--complete", is_flag=True, help="Finish all traces that have begun afterwards.")
 @click.option(
     "--check", is_flag=True, help="Replay the policy on the recording at once, and compare."
 )

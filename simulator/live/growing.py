@@ -161,6 +161,14 @@ class GrowingProblem(StoredProblem):
         """Check whether the answer of a probe is known."""
         return tokens in self._probed[row]
 
+    def probed(self, row: int, tokens: int) -> int:
+        """Return the class that a probe gave."""
+        return self._probed[row][tokens]
+
+    def class_text(self, kind: int) -> str | None:
+        """Return the first answer of a class; None for no answer."""
+        return None if kind == NO_ANSWER else self.class_texts[kind]
+
     def class_of(self, answer: str | None) -> int:
         """Return the class of an answer, a new one if no earlier answer means the same.
 

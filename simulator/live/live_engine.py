@@ -107,7 +107,7 @@ class LiveEngine(Engine):
 
     def _probe_next(self, index: Ints, after: Ints) -> bool:
         """Ask the next unknown probe of each trace up to `after` tokens; False if all are known."""
-        last = np.minimum(after, self._length[index] - 1) // self._probe_interval
+        last = np.minimum(after, self.problem.lengths[index] - 1) // self._probe_interval
         places = []
         for row, number in zip(index.tolist(), last.tolist(), strict=True):
             multiples = range(self._probe_interval, number * self._probe_interval + 1)
@@ -164,8 +164,9 @@ class LiveEngine(Engine):
         raise SamplerError("the ends of live traces are not known yet; the oracle can only replay")
 
     def complete(self) -> None:
-        """Generate all traces to their ends, and ask all their probes."""
-        rows = np.arange(len(self.problem.lengths))
-        self.generate(dict.fromkeys(rows[~self.problem.ended].tolist(), NEVER))
-        while self._probe_next(rows, self.problem.lengths):
+        """Generate all traces that have begun to their ends, and ask all their probes."""
+        begun = self.problem.available > 0
+        self.generate(dict.fromkeys(np.flatnonzero(begun & ~self.problem.ended).tolist(), NEVER))
+        rows = np.flatnonzero(begun)
+        while self._probe_next(rows, self.problem.lengths[rows]):
             pass

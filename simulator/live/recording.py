@@ -109,6 +109,11 @@ class Recording:
         return Sampling(**self.about["sampling"])
 
     @property
+    def settings(self) -> list[tuple[str, Any]]:
+        """What was generated depends on these: names and values."""
+        return [*self.about["engine"].items(), *self.about["sampling"].items()]
+
+    @property
     def info(self) -> PoolInfo:
         """Description of the pool that the recording makes."""
         about = self.about

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from simulator.answers.equivalence import Classes
 from simulator.arrays import Floats, Ints
 
 
@@ -37,13 +38,17 @@ class TraceRecord:
 
 @dataclass(slots=True)
 class ProblemRecord:
-    """One problem to be written to a pool, with all its traces."""
+    """One problem to be written to a pool, with all its traces.
+
+    `grouped` are the classes of their answers; None to group them.
+    """
 
     problem_id: str
     question: str | None
     gold_answer: str
     answer_kind: str
     traces: list[TraceRecord]
+    grouped: Classes | None = None
 
 
 def first_unfit(values: Floats) -> int | None:

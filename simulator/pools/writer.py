@@ -160,7 +160,7 @@ class PoolWriter:
         traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
-        grouped = classify(
+        grouped = problem.grouped or classify(
             problem.gold_answer,
             problem.answer_kind,
             [trace.answer for trace in traces],
