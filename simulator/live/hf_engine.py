@@ -14,6 +14,7 @@ import numpy as np
 
 from simulator.errors import UserError, one_line
 from simulator.live.detokenizing import TextStream
+from simulator.live.prompts import is_closed, prompt_ids
 from simulator.live.source import Ledger, Piece, Sampling, Thousandths
 from simulator.live.token_signals import ALTERNATIVES, SIGNALS, of_step
 
@@ -103,17 +104,6 @@ class HfEngine:
         """Return the traces of a problem, those begun earlier with their tokens so far."""
         prompt = prompt_ids(self.tokenizer, self.sampling.prompt, question)
         return HfSource(self, name, prompt, traces, ended)
-
-
-def prompt_ids(tokenizer: Any, template: str, question: str) -> list[int]:
-    """Return the tokens of a question in a template, as a chat where the model has a format."""
-    text = template.format(question=question)
-    if tokenizer.chat_template:
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-        )
-        return list(tokenizer.encode(text, add_special_tokens=False))
-    return list(tokenizer.encode(text))
 
 
 @dataclass(slots=True)
@@ -401,14 +391,6 @@ def _passed(sums: Any, threshold: Any) -> list[int]:
     """Return the first place of each row at which a running sum passes its share of the total."""
     aim = threshold.double() * sums[:, -1:]
     return list((sums <= aim).sum(dim=-1).clamp(max=sums.shape[-1] - 1).tolist())
-
-
-def is_closed(text: str) -> bool:
-    """Check whether a text's last opened brace has been closed."""
-    depth = 0
-    for character in text:
-        depth += (character == "{") - (character == "}")
-    return depth <= 0
 
 
 def _key(seed: int, name: str, row: int) -> int:

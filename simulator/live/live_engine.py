@@ -1,4 +1,4 @@
-"""The engine of a live run: it reveals of generated traces exactly what a replay would."""
+"""Engines on traces that may not have come to their end: a replay of them, and a live run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from simulator.arrays import Ints, Ints32
-from simulator.errors import SamplerError
+from simulator.errors import SamplerError, UserError
 from simulator.live.growing import GrowingProblem
 from simulator.live.recording import Journal
 from simulator.live.source import TokenSource
@@ -22,7 +22,55 @@ CHUNK = 32
 """Tokens that a trace goes on by at once where it is open which of its tokens halts it."""
 
 
-class LiveEngine(Engine):
+class RecordedEngine(Engine):
+    """Traces of one problem as they have been recorded, in the recorded order.
+
+    Nothing that has not been generated is shown: a decode that needs it raises `UserError`.
+    Parameters as for `Engine`; `budget` is the number of traces that may be started.
+    """
+
+    problem: GrowingProblem
+
+    def __init__(
+        self,
+        problem: GrowingProblem,
+        *,
+        budget: int,
+        serving: Serving,
+        judge: ReplayJudge | None = None,
+        probe_cost: ProbeCost | None = None,
+    ) -> None:
+        super().__init__(problem, np.arange(budget), serving, judge, probe_cost)
+        self._in_lock_step = False
+
+    def _decided(
+        self,
+        index: Ints,
+        before: Ints,
+        tokens: int | None,
+        until: StopRule | None,
+        first: int | None,
+    ) -> tuple[Decode, Ints, Ints | None]:
+        decided = super()._decided(index, before, tokens, until, first)
+        past = index[decided[0].after > self.problem.available[index]]
+        if len(past):
+            raise UserError(
+                f"trace {past[0]} of problem {self.problem.problem_id} has been generated up to "
+                f"{self.problem.available[past[0]]:,} tokens, and this replay goes past them; run "
+                "it live first"
+            )
+        return decided
+
+    def _halts_at(self, rule: StopRule, rows: Ints, before: Ints, limits: Ints) -> Ints:
+        return super()._halts_at(
+            rule, rows, before, np.minimum(limits, self.problem.available[rows])
+        )
+
+    def hindsight(self) -> Hindsight:
+        raise SamplerError("the ends of live traces are not known yet; the oracle can only replay")
+
+
+class LiveEngine(RecordedEngine):
     """Traces of one problem that are generated when a policy needs them.
 
     Every decode is first worked out on what has been generated, by the code that replays it later.
@@ -52,8 +100,6 @@ class LiveEngine(Engine):
         Tokens that a trace goes on by at once where it is open which of its tokens halts it.
     """
 
-    problem: GrowingProblem
-
     def __init__(
         self,
         problem: GrowingProblem,
@@ -69,9 +115,9 @@ class LiveEngine(Engine):
         journal: Journal | None = None,
         chunk: int = CHUNK,
     ) -> None:
-        order = np.arange(budget)
-        super().__init__(problem, order, serving, judge, probe_cost)
-        self._in_lock_step = False
+        super().__init__(
+            problem, budget=budget, serving=serving, judge=judge, probe_cost=probe_cost
+        )
         self._source = source
         self._find_answer = find_answer
         self._probe_interval = probe_interval
@@ -92,11 +138,12 @@ class LiveEngine(Engine):
         until: StopRule | None,
         first: int | None,
     ) -> tuple[Decode, Ints, Ints | None]:
-        most = before + tokens if tokens is not None else np.full(len(index), NEVER)
+        more = NEVER if tokens is None else tokens
+        most = before + np.minimum(NEVER - before, more)
         at_once = NEVER if until is None and first is None else self._chunk
         reads_probes = until is not None and "probes" in until.requires
         while True:
-            decode, halts_at, asked = super()._decided(index, before, tokens, until, first)
+            decode, halts_at, asked = Engine._decided(self, index, before, tokens, until, first)
             available = self.problem.available[index]
             short = np.flatnonzero(decode.after > available)
             if len(short):
@@ -110,11 +157,11 @@ class LiveEngine(Engine):
         last = np.minimum(after, self.problem.lengths[index] - 1) // self._probe_interval
         places = []
         for row, number in zip(index.tolist(), last.tolist(), strict=True):
-            multiples = range(self._probe_interval, number * self._probe_interval + 1)
-            unknown = (
-                n for n in multiples[:: self._probe_interval] if not self.problem.is_probed(row, n)
-            )
-            places += [(row, place) for place in [next(unknown, None)] if place is not None]
+            for multiple in range(1, number + 1):
+                place = (row, multiple * self._probe_interval)
+                if not self.problem.is_probed(*place):
+                    places.append(place)
+                    break
         return self._ask(places)
 
     def _ask(self, places: Sequence[tuple[int, int]]) -> bool:
@@ -128,11 +175,6 @@ class LiveEngine(Engine):
         if self._journal is not None:
             self._journal.add_probes(places, texts, answers, kinds)
         return True
-
-    def _halts_at(self, rule: StopRule, rows: Ints, before: Ints, limits: Ints) -> Ints:
-        return super()._halts_at(
-            rule, rows, before, np.minimum(limits, self.problem.available[rows])
-        )
 
     def probe(self, index: Ints) -> Ints32:
         going = index[~self.finished[index]]
@@ -159,9 +201,6 @@ class LiveEngine(Engine):
                 self._journal.add_pieces(pieces, problem)
         self._length = self.problem.lengths[self.order]
         self._final_answer = self.problem.answer_class[self.order]
-
-    def hindsight(self) -> Hindsight:
-        raise SamplerError("the ends of live traces are not known yet; the oracle can only replay")
 
     def complete(self) -> None:
         """Generate all traces that have begun to their ends, and ask all their probes."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
-import numpy as np
 import pyarrow as pa
 
-from simulator.errors import UserError
 from simulator.live.growing import GrowingProblem
-from simulator.live.live_engine import LiveEngine
+from simulator.live.live_engine import LiveEngine, RecordedEngine
 from simulator.live.recording import Recording
 from simulator.live.source import Ledger, ModelEngine
 from simulator.loading import LoadedPolicy
@@ -168,16 +166,14 @@ def replayed(spec: LiveSpec, recording: Recording, number: int) -> Replayed:
         It goes past what was generated.
     """
     with recording.opened(number, spec.budget) as (problem, _):
-        order = np.arange(spec.budget)
-        engine = Engine(problem, order, spec.serving, spec.judge, cost_in(problem.pool.info))
-        done = _solved(spec, problem, engine)
-        past = engine.num_tokens > problem.available[order]
-        if past.any():
-            raise UserError(
-                f"{recording.folder}: trace {int(past.argmax())} of problem {problem.problem_id} "
-                "has not been generated as far as this replay goes; run it live first"
-            )
-        return done
+        engine = RecordedEngine(
+            problem,
+            budget=spec.budget,
+            serving=spec.serving,
+            judge=spec.judge,
+            probe_cost=cost_in(problem.pool.info),
+        )
+        return _solved(spec, problem, engine)
 
 
 def _solved(spec: LiveSpec, problem: GrowingProblem, engine: Engine) -> Replayed:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tiny_models import make_causal_model
 
-from simulator.live.hf_engine import HfEngine, is_closed, prompt_ids, sampled
+from simulator.live.hf_engine import HfEngine, sampled
+from simulator.live.prompts import is_closed, prompt_ids
 from simulator.live.source import Piece, Sampling
 
 QUESTIONS = {"a": "Two attempts at the same problem", "b": "Yes"}

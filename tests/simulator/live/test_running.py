@@ -1,0 +1,182 @@
+"""Policies on a tiny model: live equals replay, recordings are used again, and become pools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_models import make_causal_model
+
+from simulator.errors import UserError
+from simulator.isolation import host
+from simulator.live import finishing
+from simulator.live.hf_engine import HfEngine
+from simulator.live.recording import LiveProblem, Recording, create, open_recording
+from simulator.live.running import LiveSpec, replayed, run_live
+from simulator.live.source import Sampling
+from simulator.pools.pool import Pool
+from simulator.replay.serving import Serving
+
+POLICIES = [
+    ("short-2@6", {}),
+    ("esc", {"window": "2"}),
+    ("deepconf-low", {"warm_up": "3", "window": "8"}),
+    ("parallel-probe", {"interval": "8", "warm_up": "2", "patience": "1", "stable_steps": "3"}),
+    ("words.py", {}),
+]
+WORDS = '''
+import numpy as np
+from deepprune_sim import Policy, TextMatches, majority_vote
+
+
+class Words(Policy):
+    """Stop at a letter, vote, and go on with those that have none."""
+
+    requires = {"text"}
+
+    def solve(self, problem, sampler):
+        traces = sampler.start(4)
+        sampler.decode(traces, until=TextMatches("[ae]"), first=2)
+        sampler.stop(traces[traces.num_tokens < 5])
+        more = traces[~traces.stopped]
+        sampler.decode(more, tokens=int(sampler.rng.integers(5, 20)))
+        sampler.decode(more)
+        return majority_vote(more.answer)
+'''
+
+
+def letters(text: str, kind: str) -> str | None:
+    """Find an answer in nonsense: its number of a letter, modulo 3; none in a short text."""
+    return str(text.count("a") % 3) if len(text) > 20 else None
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_causal_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def engine(model: Path) -> HfEngine:
+    sampling = Sampling(temperature=1.5, top_p=1.0, max_tokens=60, probe_tokens=5)
+    return HfEngine(str(model), sampling, dtype="float32", device="cpu")
+
+
+def recording_in(folder: Path, engine: HfEngine, problems: int = 2) -> Recording:
+    asked = [LiveProblem(f"{n}", f"What is {n}?", "1", "text") for n in range(problems)]
+    about = {
+        "dataset": "live",
+        "benchmark": "tiny",
+        "engine": {**engine.about, "model": "tiny"},
+        "sampling": {**engine.sampling.__dict__},
+        "probe_interval": 8,
+        "probe_cost": {"suffix": engine.suffix_tokens, "answer": engine.sampling.probe_tokens},
+        "signals": ["text", "confidence", "entropy", "probes"],
+    }
+    return create(folder, asked, about)
+
+
+def spec_of(policy: str, settings: dict[str, str], **changed: Any) -> LiveSpec:
+    loaded = host.load(policy, settings)
+    return LiveSpec(
+        loaded,
+        **{
+            "budget": 6,
+            "seed": 3,
+            "serving": Serving(),
+            "probe_interval": 8,
+            "find_answer": letters,
+            **changed,
+        },
+    )
+
+
+@pytest.mark.parametrize(("policy", "settings"), POLICIES, ids=[name for name, _ in POLICIES])
+@pytest.mark.parametrize("serving", [Serving(), Serving(2)], ids=["unlimited", "two slots"])
+def test_live_equals_replay(
+    policy: str,
+    settings: dict[str, str],
+    serving: Serving,
+    engine: HfEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("words.py").write_text(WORDS, encoding="utf-8")
+    spec = spec_of(policy, settings, serving=serving)
+    recording = recording_in(tmp_path / "recording", engine)
+    for number in range(2):
+        first = run_live(spec, recording, engine, number, check=True)
+        assert first.difference is None
+        assert first.generated >= first.revealed > 0
+        again = run_live(spec, recording, engine, number, check=True)
+        assert again.difference is None
+        assert again.generated == 0
+        assert again.ledger.probe_prompts == 0
+        assert again.decisions.equals(first.decisions)
+        assert again.answers.equals(first.answers)
+
+
+def test_a_finished_recording_replays_as_it_ran(engine: HfEngine, tmp_path: Path) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    with pytest.raises(UserError, match="has no traces"):
+        finishing.finish(recording, tmp_path / "cache")
+    spec = spec_of("parallel-probe", POLICIES[3][1])
+    live = [run_live(spec, recording, engine, number) for number in range(2)]
+    with pytest.raises(UserError, match="traces have not come to their end"):
+        finishing.finish(recording, tmp_path / "cache")
+    for number in range(2):
+        run_live(spec, recording, engine, number, complete=True)
+    info = finishing.finish(open_recording(recording.folder), tmp_path / "cache")
+    assert (info.problems, info.traces) == (2, 12)
+    pool = Pool(tmp_path / "cache" / "live" / "tiny" / "tiny")
+    assert pool.info.probe_cost == {"suffix": engine.suffix_tokens, "answer": 5}
+    for problem, ran in zip(pool.problems, live, strict=True):
+        assert problem.probes.interval == 8
+        again = replayed(spec, recording, problem.problem_id == "1")
+        assert again.decisions.equals(ran.decisions)
+
+
+def test_a_replay_does_not_go_past_what_was_generated(engine: HfEngine, tmp_path: Path) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    run_live(spec_of("cons@3", {}, budget=3), recording, engine, 0)
+    with pytest.raises(UserError, match="trace 3 of problem 0 has been generated up to 0 tokens"):
+        replayed(spec_of("cons@6", {}), recording, 0)
+
+
+def test_a_torn_line_is_dropped_and_generated_anew(engine: HfEngine, tmp_path: Path) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    spec = spec_of("cons@6", {})
+    whole = run_live(spec, recording, engine, 0)
+    journal = recording.folder / "traces" / "000.jsonl"
+    lines = journal.read_bytes()
+    for kept in (len(lines) - 7, len(lines) // 2, 10, 0):
+        journal.write_bytes(lines[:kept])
+        again = run_live(spec, recording, engine, 0, check=True)
+        assert again.difference is None
+        assert again.generated > 0
+        assert again.decisions.equals(whole.decisions)  # a seed a trace and place
+
+
+def test_another_model_or_other_problems_do_not_add_to_a_recording(
+    engine: HfEngine, tmp_path: Path
+) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    with pytest.raises(UserError, match="a recording with other problems"):
+        recording_in(tmp_path / "recording", engine, problems=3)
+    about = {key: value for key, value in recording.about.items() if key != "format"}
+    with pytest.raises(UserError, match="a recording with other probe_interval"):
+        create(recording.folder, recording.problems, about | {"probe_interval": 9})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("")
+    with pytest.raises(UserError, match="not a recording"):
+        recording_in(tmp_path / "other", engine)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"trace": 0}', '{"probes": [[0, 8, "", "1", 7]]}'])
+def test_a_damaged_journal_is_an_error(line: str, engine: HfEngine, tmp_path: Path) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    (recording.folder / "traces").mkdir()
+    (recording.folder / "traces" / "000.jsonl").write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"000\.jsonl"):
+        run_live(spec_of("cons@6", {}), recording, engine, 0)
