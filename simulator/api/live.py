@@ -21,6 +21,7 @@ from simulator.live.problems import read_problems
 from simulator.live.recording import Recording, create
 from simulator.live.running import LiveResult, LiveSpec, run_live
 from simulator.live.source import Ledger, ModelEngine, Sampling
+from simulator.loading import LoadedPolicy
 from simulator.replay.serving import Serving
 from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.making import installed_versions, new_folder, write_json
@@ -81,7 +82,8 @@ def plan_live_run(
     sampling = Sampling(temperature, top_p, top_k, max_tokens, seed)
     running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
     stem = problems.stem
-    folder = output or Path("recordings") / f"{Path(model).name}-{stem}"
+    about_model = running.about["model"]
+    folder = output or Path("recordings") / f"{Path(about_model).name}-{stem}"
     about = {
         "dataset": "live",
         "benchmark": stem,
@@ -93,13 +95,22 @@ def plan_live_run(
     }
     spec = LiveSpec(
         loaded=loaded,
-        budget=budget or loaded.budget or loaded.policy.budget or DEFAULT_BUDGET,
+        budget=_budget(budget, loaded),
         seed=seed,
         serving=Serving(),
         probe_interval=probe_interval,
         find_answer=lambda text, kind: extract_answer(text),
     )
     return LivePlan(spec, create(folder, asked, about), running)
+
+
+def _budget(asked: int | None, loaded: LoadedPolicy) -> int:
+    """Return the number of traces; raise `UserError` if name and option give different ones."""
+    if asked is not None and loaded.budget not in (None, asked):
+        raise UserError(
+            f"-n {asked}: the name {loaded.name} already sets the budget; change one of them"
+        )
+    return asked or loaded.budget or min(loaded.policy.budget or DEFAULT_BUDGET, DEFAULT_BUDGET)
 
 
 def load_engine(

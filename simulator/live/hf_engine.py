@@ -14,7 +14,7 @@ import numpy as np
 
 from simulator.errors import UserError, one_line
 from simulator.live.detokenizing import TextStream
-from simulator.live.prompts import is_closed, prompt_ids
+from simulator.live.prompts import is_closed, named_model, prompt_ids
 from simulator.live.source import Ledger, Piece, Sampling, Thousandths
 from simulator.live.token_signals import ALTERNATIVES, SIGNALS, of_step
 
@@ -72,7 +72,7 @@ class HfEngine:
         self.sampling = sampling
         self.slots = slots
         self.ledger = Ledger()
-        self._about = {"model": model, "revision": revision or "", "dtype": dtype}
+        self._about = {**named_model(model, revision), "dtype": dtype}
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
             loaded = AutoModelForCausalLM.from_pretrained(

@@ -119,7 +119,7 @@ class Recording:
         about = self.about
         return PoolInfo(
             about["dataset"],
-            about["engine"]["model"],
+            Path(about["engine"]["model"]).name,
             about["benchmark"],
             "live",
             str(FORMAT),

@@ -13,7 +13,7 @@ import numpy as np
 
 from simulator.errors import UserError, one_line
 from simulator.live.detokenizing import TextStream
-from simulator.live.prompts import is_closed, prompt_ids
+from simulator.live.prompts import is_closed, named_model, prompt_ids
 from simulator.live.source import Ledger, Piece, Sampling
 from simulator.live.token_signals import ALTERNATIVES, SIGNALS, of_step
 
@@ -64,7 +64,7 @@ class VllmEngine:
 
         self.sampling = sampling
         self.ledger = Ledger()
-        self._about = {"model": model, "revision": revision or "", "dtype": dtype}
+        self._about = {**named_model(model, revision), "dtype": dtype}
         arguments = {
             "model": model,
             "revision": revision,
