@@ -64,6 +64,38 @@ class TokenSource(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """Settings of sampling and prompts.
+
+    Attributes
+    ----------
+    temperature, top_p, top_k
+        Settings of sampling; a `top_p` of 1 and a `top_k` of 0 leave all tokens.
+    max_tokens
+        Length limit of a trace.
+    seed
+        Seed of the run; each trace has its own.
+    prompt
+        Text that is asked, with `{question}` in it.
+    probe_suffix
+        Text that is added to a trace to make it answer.
+    probe_tokens
+        Most tokens of such an answer.
+    """
+
+    temperature: float = 0.6
+    top_p: float = 0.95
+    top_k: int = 0
+    max_tokens: int = 4096
+    seed: int = 0
+    prompt: str = (
+        "{question}\n\nPlease reason step by step, and put your final answer within \\boxed{{}}."
+    )
+    probe_suffix: str = "\n\n**Final Answer**\n\n\\boxed{"
+    probe_tokens: int = 20
+
+
 @dataclass(slots=True)
 class Ledger:
     """Work of a model's engine that no policy is charged for, counted in tokens.
@@ -97,6 +129,8 @@ class ModelEngine(Protocol):
     ----------
     ledger
         Its work so far.
+    sampling
+        Settings of sampling and prompts.
     signals
         Names of the token signals that it gives.
     suffix_tokens
@@ -104,6 +138,7 @@ class ModelEngine(Protocol):
     """
 
     ledger: Ledger
+    sampling: Sampling
     signals: tuple[str, ...]
     suffix_tokens: int
 
@@ -118,35 +153,3 @@ class ModelEngine(Protocol):
 
         `name` is the problem's; with the seed and a trace's number it decides what is sampled.
         """
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """Settings of sampling and prompts.
-
-    Attributes
-    ----------
-    temperature, top_p, top_k
-        Settings of sampling; a `top_p` of 1 and a `top_k` of 0 leave all tokens.
-    max_tokens
-        Length limit of a trace.
-    seed
-        Seed of the run; each trace has its own.
-    prompt
-        Text that is asked, with `{question}` in it.
-    probe_suffix
-        Text that is added to a trace to make it answer.
-    probe_tokens
-        Most tokens of such an answer.
-    """
-
-    temperature: float = 0.6
-    top_p: float = 0.95
-    top_k: int = 0
-    max_tokens: int = 4096
-    seed: int = 0
-    prompt: str = (
-        "{question}\n\nPlease reason step by step, and put your final answer within \\boxed{{}}."
-    )
-    probe_suffix: str = "\n\n**Final Answer**\n\n\\boxed{"
-    probe_tokens: int = 20

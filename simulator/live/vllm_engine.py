@@ -156,6 +156,7 @@ class VllmSource:
         engine, sampling = self._engine, self._engine.sampling
         began = time.perf_counter()
         row_of: dict[str, int] = {}
+        begun: set[str] = set()
         for row, tokens in wanted.items():
             trace = self._traces[row]
             if trace.ended:
@@ -182,6 +183,9 @@ class VllmSource:
                     row = row_of.get(output.request_id)
                     if row is None:
                         continue
+                    if output.request_id not in begun:
+                        begun.add(output.request_id)
+                        self._count_prompt(output)
                     piece = self._piece(row, output)
                     if piece is not None:
                         lot.append(piece)
@@ -202,7 +206,6 @@ class VllmSource:
         """Return what an output of the engine adds to a trace."""
         trace = self._traces[row]
         (made,) = output.outputs
-        self._count(output)
         ids = list(made.token_ids)
         limit = self._engine.sampling.max_tokens
         reason = None
@@ -224,12 +227,11 @@ class VllmSource:
             top[place, : len(ranked)] = ranked[:ALTERNATIVES]
         return Piece(row, ids, text, ends, of_step(top), reason)
 
-    def _count(self, output: Any) -> None:
-        """Count the prompt of a request once, with its first output."""
-        hits = output.num_cached_tokens
-        if hits is not None and output.prompt_token_ids is not None:
-            self._engine.ledger.prefix_hits += hits
-            self._engine.ledger.prefilled += len(output.prompt_token_ids) - hits
+    def _count_prompt(self, output: Any) -> None:
+        """Count the tokens of a request's prompt, from its first output."""
+        hits = output.num_cached_tokens or 0
+        self._engine.ledger.prefix_hits += hits
+        self._engine.ledger.prefilled += len(output.prompt_token_ids or ()) - hits
 
     def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:
         """Return what each trace says if it is cut there and made to answer, greedily."""

@@ -3,52 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from live_policies import POLICIES, WORDS, recording_in, spec_of
 from tiny_models import make_causal_model
 
 from simulator.errors import UserError
-from simulator.isolation import host
 from simulator.live import finishing
 from simulator.live.hf_engine import HfEngine
-from simulator.live.recording import LiveProblem, Recording, create, open_recording
-from simulator.live.running import LiveSpec, replayed, run_live
+from simulator.live.recording import create, open_recording
+from simulator.live.running import replayed, run_live
 from simulator.live.source import Sampling
 from simulator.pools.pool import Pool
 from simulator.replay.serving import Serving
-
-POLICIES = [
-    ("short-2@6", {}),
-    ("esc", {"window": "2"}),
-    ("deepconf-low", {"warm_up": "3", "window": "8"}),
-    ("parallel-probe", {"interval": "8", "warm_up": "2", "patience": "1", "stable_steps": "3"}),
-    ("words.py", {}),
-]
-WORDS = '''
-import numpy as np
-from deepprune_sim import Policy, TextMatches, majority_vote
-
-
-class Words(Policy):
-    """Stop at a letter, vote, and go on with those that have none."""
-
-    requires = {"text"}
-
-    def solve(self, problem, sampler):
-        traces = sampler.start(4)
-        sampler.decode(traces, until=TextMatches("[ae]"), first=2)
-        sampler.stop(traces[traces.num_tokens < 5])
-        more = traces[~traces.stopped]
-        sampler.decode(more, tokens=int(sampler.rng.integers(5, 20)))
-        sampler.decode(more)
-        return majority_vote(more.answer)
-'''
-
-
-def letters(text: str, kind: str) -> str | None:
-    """Find an answer in nonsense: its number of a letter, modulo 3; none in a short text."""
-    return str(text.count("a") % 3) if len(text) > 20 else None
 
 
 @pytest.fixture(scope="module")
@@ -60,35 +27,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(model: Path) -> HfEngine:
     sampling = Sampling(temperature=1.5, top_p=1.0, max_tokens=60, probe_tokens=5)
     return HfEngine(str(model), sampling, dtype="float32", device="cpu")
-
-
-def recording_in(folder: Path, engine: HfEngine, problems: int = 2) -> Recording:
-    asked = [LiveProblem(f"{n}", f"What is {n}?", "1", "text") for n in range(problems)]
-    about = {
-        "dataset": "live",
-        "benchmark": "tiny",
-        "engine": {**engine.about, "model": "tiny"},
-        "sampling": {**engine.sampling.__dict__},
-        "probe_interval": 8,
-        "probe_cost": {"suffix": engine.suffix_tokens, "answer": engine.sampling.probe_tokens},
-        "signals": ["text", "confidence", "entropy", "probes"],
-    }
-    return create(folder, asked, about)
-
-
-def spec_of(policy: str, settings: dict[str, str], **changed: Any) -> LiveSpec:
-    loaded = host.load(policy, settings)
-    return LiveSpec(
-        loaded,
-        **{
-            "budget": 6,
-            "seed": 3,
-            "serving": Serving(),
-            "probe_interval": 8,
-            "find_answer": letters,
-            **changed,
-        },
-    )
 
 
 @pytest.mark.parametrize(("policy", "settings"), POLICIES, ids=[name for name, _ in POLICIES])
