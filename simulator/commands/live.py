@@ -118,7 +118,7 @@ def print_live(summary: dict[str, Any]) -> None:
 
     metrics = summary["metrics"]
     click.echo(f"{summary['model']} live: {summary['problems']} problems, N={summary['budget']}")
-    forms = {
+    forms: dict[str, tuple[str, float, str]] = {
         "accuracy": ("accuracy, %", 100, "{:.1f}"),
         "tokens": ("tokens a problem", 1, "{:,.0f}"),
         "probe_tokens": ("tokens of probes", 1, "{:,.0f}"),
@@ -126,8 +126,8 @@ def print_live(summary: dict[str, Any]) -> None:
         "seconds": ("seconds a problem", 1, "{:,.1f}"),
     }
     rows = [
-        shown(label, metrics[name], *form)
-        for name, (label, *form) in forms.items()
+        shown(label, metrics[name], scale, form)
+        for name, (label, scale, form) in forms.items()
         if name in metrics
     ]
     print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])

@@ -52,7 +52,7 @@ class HfEngine:
         The model cannot be loaded.
     """
 
-    signals = SIGNALS
+    signals: tuple[str, ...] = SIGNALS
 
     def __init__(
         self,

@@ -48,7 +48,7 @@ class VllmEngine:
         vLLM cannot start with the model.
     """
 
-    signals = SIGNALS
+    signals: tuple[str, ...] = SIGNALS
 
     def __init__(
         self,
@@ -180,9 +180,9 @@ class VllmSource:
         try:
             while row_of:
                 for output in engine.engine.step():
-                    row = row_of.get(output.request_id)
-                    if row is None:
+                    if output.request_id not in row_of:
                         continue
+                    row = row_of[output.request_id]
                     if output.request_id not in begun:
                         begun.add(output.request_id)
                         self._count_prompt(output)
