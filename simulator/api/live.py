@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.answers.finding import find_answer
 from simulator.errors import UserError
-from simulator.importers.extraction import extract_answer
 from simulator.isolation import host
 from simulator.live.problems import read_problems
 from simulator.live.recording import Recording, create
@@ -99,9 +99,15 @@ def plan_live_run(
         seed=seed,
         serving=Serving(),
         probe_interval=probe_interval,
-        find_answer=lambda text, kind: extract_answer(text),
+        find_answer=_found,
     )
     return LivePlan(spec, create(folder, asked, about), running)
+
+
+def _found(text: str, answer_kind: str) -> str | None:
+    """Return the answer in a text; None without one."""
+    found = find_answer(text, answer_kind)
+    return None if found is None else found.answer
 
 
 def _budget(asked: int | None, loaded: LoadedPolicy) -> int:
