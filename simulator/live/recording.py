@@ -110,7 +110,7 @@ class Recording:
 
     @property
     def settings(self) -> list[tuple[str, Any]]:
-        """What was generated depends on these: names and values."""
+        """Names and values of all that the generated traces depend on."""
         return [*self.about["engine"].items(), *self.about["sampling"].items()]
 
     @property
