@@ -13,6 +13,7 @@ from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
+from simulator.counting import EQUALITY, UNPARSED, Equality, Unparsed
 from simulator.errors import UserError, nearest
 from simulator.importers import FORMATS
 
@@ -47,6 +48,22 @@ SHOWN_DISAGREEMENTS = 10
     "--answer-kind",
     type=click.Choice(ANSWER_KINDS),
     help="Way to compare answers. [default: choice if every gold answer is a letter, else math]",
+)
+@click.option(
+    "--equality",
+    type=click.Choice(EQUALITY),
+    default="meaning",
+    show_default=True,
+    help="Whether answers are the same if they mean the same, or only as strings as they stand, "
+    "the gold answer too, as other people's programs count.",
+)
+@click.option(
+    "--unparsed",
+    type=click.Choice(UNPARSED),
+    default="abstain",
+    show_default=True,
+    help="Whether traces and probes without a readable answer vote, all of a problem for one class "
+    "that is wrong, as other people's programs count.",
 )
 @click.option(
     "--answer-pattern",
@@ -88,11 +105,9 @@ def import_pool(
     benchmark: str,
     mapped: tuple[str, ...],
     answer_kind: str | None,
+    equality: Equality,
+    unparsed: Unparsed,
     answer_patterns: tuple[str, ...],
-    source: str | None,
-    revision: str | None,
-    licence: str | None,
-    citation: str | None,
     probe_cost: str | None,
     tokenizer: str | None,
     include_early_stopped: bool,
@@ -100,6 +115,7 @@ def import_pool(
     replace: bool,
     cache: Path | None,
     as_json: bool,
+    **about: str | None,
 ) -> None:
     """Make a pool from trace files.
 
@@ -145,16 +161,15 @@ def import_pool(
                 drop_bad_rows=drop_bad_rows,
                 tokenizer=tokenizer,
                 include_early_stopped=include_early_stopped,
+                equality=equality,
+                unparsed=unparsed,
                 progress=progress,
             ),
             cache=cache_folder(cache),
             dataset=dataset,
             model=model,
             benchmark=benchmark,
-            source=source,
-            revision=revision,
-            licence=licence,
-            citation=citation,
+            **about,
             probe_cost=_cost(probe_cost),
             replace=replace,
         )

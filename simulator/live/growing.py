@@ -92,6 +92,7 @@ class GrowingProblem(StoredProblem):
             lengths=np.ones(traces, dtype=np.int64),
             answer_class=np.full(traces, NO_ANSWER, dtype=np.int32),
             correct=np.zeros(traces, dtype=np.bool_),
+            answered=np.zeros(traces, dtype=np.bool_),
             class_texts=[],
             class_correct=np.zeros(0, dtype=np.bool_),
         )
@@ -147,6 +148,7 @@ class GrowingProblem(StoredProblem):
     def set_answer(self, row: int, answer: str | None, kind: int) -> None:
         """Set the final answer of a trace that has ended, and its class."""
         self.answers[row] = answer
+        self.answered[row] = answer is not None
         self.answer_class[row] = kind
         self.correct[row] = kind != NO_ANSWER and self.class_correct[kind]
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from simulator.counting import GENERATED, Charging
 from simulator.errors import PolicyError
 from simulator.loading import LoadedPolicy, shown_settings
 from simulator.policy.base import Answer, Problem
@@ -37,6 +38,7 @@ def replay(
     serving: Serving,
     judge: ReplayJudge | None = None,
     probe_cost: ProbeCost | None = None,
+    charging: Charging = GENERATED,
 ) -> Replayed:
     """Replay a policy on one problem.
 
@@ -60,6 +62,8 @@ def replay(
         Judge behind `sampler.judge`.
     probe_cost
         Tokens of a probe; None: those that the pool records, else the default.
+    charging
+        Tokens that are counted for a trace.
 
     Raises
     ------
@@ -78,6 +82,7 @@ def replay(
         serving=serving,
         judge=judge,
         probe_cost=probe_cost,
+        charging=charging,
     )
     return answered(work, loaded)
 
@@ -150,13 +155,15 @@ def replaying(
     serving: Serving,
     judge: ReplayJudge | None = None,
     probe_cost: ProbeCost | None = None,
+    charging: Charging = GENERATED,
 ) -> Replaying:
     """Replay like `replay`, but as a generator whose caller runs the policy."""
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
-    recorder = Recorder(problem)
+    recorder = Recorder(problem, charging)
     grader = Grader(problem, loaded.file)
     probe_cost = probe_cost or cost_in(problem.pool.info)
-    for repeat, order in zip(repeats, orders(problem, budget, repeats, seed, key), strict=True):
+    drawn = orders(problem, budget, repeats, seed, key, charging)
+    for repeat, order in zip(repeats, drawn, strict=True):
         engine = Engine(problem, order, serving, judge, probe_cost)
         graded = yield from asking(loaded, problem, engine, grader, seed, repeat)
         recorder.add(repeat, engine, graded)
