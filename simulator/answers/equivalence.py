@@ -51,6 +51,29 @@ class Classes:
             text = f"({text})"
         return Classes([*self.texts, text], [*self.correct, False], self.of_text, len(self.texts))
 
+    def accepting(self, others: Iterable[Classes]) -> Classes:
+        """Return classes in which all answers that are right here or in `others` form one class.
+
+        `others` group the same answers by other gold answers.
+        """
+        right = {
+            self.of_text[text]
+            for classes in (self, *others)
+            for text, number in classes.of_text.items()
+            if classes.correct[number]
+        }
+        texts: list[str] = []
+        renumbered: dict[int, int] = {}
+        for number, text in enumerate(self.texts):
+            joins = min(right) if number in right else number
+            if joins == number:
+                texts.append(text)
+            renumbered[number] = len(texts) - 1 if joins == number else renumbered[joins]
+        correct = [False] * len(texts)
+        for number in right:
+            correct[renumbered[number]] = True
+        return Classes(texts, correct, {t: renumbered[n] for t, n in self.of_text.items()})
+
 
 def classify(
     gold_answer: str,

@@ -25,8 +25,41 @@ SHOWN_DISAGREEMENTS = 10
 """Maximum number of printed disagreements with the source's grades; --json prints all."""
 
 
+HELP = """Make a pool from trace files.
+
+\b
+FORMAT is one of:
+  scout      SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
+  inspect    inspect_ai logs (.eval, .json), or a folder with header.json and
+             summaries.json
+  deepprune  DeepPrune data, or any JSON or Parquet of problems with sampled
+             traces; finds the columns by itself, and asks for --map where
+             they are ambiguous
+  deepconf   pickles of DeepConf's released code; nothing in them is executed
+  lm-eval    samples_*.jsonl of lm-evaluation-harness (--log_samples)
+  openai     responses of OpenAI's APIs (completions, chat, Responses, batch),
+             vLLM and SGLang, also with logprobs; give
+             --map gold_answer= or --map gold_file=
+  jsonl      JSON lines, JSON, CSV or Parquet: one trace per row, or one
+             problem per row with lists; name the columns with --map
+  parquet    the same as jsonl
+  csv        the same as jsonl
+  feval-ttc  the database of FEval-TTC, with --map dataset= and --map llm=
+  trackio    traces that trackio has exported; give
+             --map gold_answer=metadata.KEY or --map gold_file=
+
+All but Parquet may be compressed by gzip or zstd.
+
+The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded. If the
+files have their own grades, disagreements are listed. With --tokenizer, prefixes are exact to
+the token where its token count equals that of the files, and lengths missing from the files
+are counted instead of estimated.
+"""
+
+
 @click.command(
     "import",
+    help=HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExample:\n"
     "  deepprune-sim import jsonl traces/*.jsonl --map num_tokens=usage.tokens \\\n"
@@ -117,29 +150,7 @@ def import_pool(
     as_json: bool,
     **about: str | None,
 ) -> None:
-    """Make a pool from trace files.
-
-    \b
-    FORMAT is one of:
-      scout      SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
-      inspect    inspect_ai logs (.eval, .json), or a folder with header.json and
-                 summaries.json
-      deepprune  DeepPrune data, or any JSON or Parquet of problems with sampled
-                 traces; finds the columns by itself, and asks for --map where
-                 they are ambiguous
-      deepconf   pickles of DeepConf's released code; nothing in them is executed
-      lm-eval    samples_*.jsonl of lm-evaluation-harness (--log_samples)
-      openai     OpenAI or vLLM responses, also with logprobs; give
-                 --map gold_answer= or --map gold_file=
-      jsonl      JSON lines or Parquet, one trace per row; name the columns
-                 with --map
-      parquet    the same as jsonl
-
-    The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded. If the
-    files have their own grades, disagreements are listed. With --tokenizer, prefixes are exact to
-    the token where its token count equals that of the files, and lengths missing from the files
-    are counted instead of estimated.
-    """  # noqa: D301  (\b keeps click from wrapping)
+    """Make a pool from trace files, and print what it holds."""
     check_format(format_name)
     if not paths:
         raise UserError("nothing to import; give files or folders after the format")

@@ -213,6 +213,8 @@ def files_in(
 ) -> list[Path]:
     """List files: those given, and in folders all named `start`…`suffixes`, sorted by `key`.
 
+    Compressed files (`.gz`, `.zst`) count as those that they hold.
+
     Raises
     ------
     UserError
@@ -223,7 +225,7 @@ def files_in(
         if not path.is_dir():
             files.append(path)
             continue
-        below = [file for file in path.rglob(f"{start}*") if file.suffix in suffixes]
+        below = [file for file in path.rglob(f"{start}*") if suffix_of(file) in suffixes]
         below = [file for file in below if file.is_file()]
         if not below:
             names = ", ".join(f"{start}*{suffix}" if start else suffix for suffix in suffixes)
@@ -236,6 +238,14 @@ def files_in(
             raise UserError(f"{file}: given twice; name each file once")
         seen.add(place)
     return files
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file's name, without that of its compression."""
+    name = path.name.lower()
+    for ending in (".gz", ".zst", ".zstd"):
+        name = name.removesuffix(ending)
+    return Path(name).suffix
 
 
 def finite_numbers(given: Sequence[Any] | Floats, what: str, remedy: str) -> Floats:

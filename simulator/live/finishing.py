@@ -97,5 +97,5 @@ def _record(problem: GrowingProblem, recording: Recording) -> ProblemRecord:
         problem.gold_answer,
         problem.answer_kind,
         traces,
-        grouped,
+        grouped=grouped,
     )

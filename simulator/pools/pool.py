@@ -124,10 +124,10 @@ class PoolInfo:
 
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
-    None if they are not known. `equality` says how answers were grouped, and `unparsed` if those
-    that could not be read vote.
-    `answer_forms` counts traces by the form in which their answer was found, and `answer_patterns`
-    are the patterns that were searched first.
+    None if they are not known. `accepted` has further right answers of the problems that have any,
+    by problem. `equality` says how answers were grouped, and `unparsed` if those that could not be
+    read vote. `answer_forms` counts traces by the form in which their answer was found, and
+    `answer_patterns` are the patterns that were searched first.
     """
 
     dataset: str
@@ -147,6 +147,7 @@ class PoolInfo:
     traces: int = 0
     tokens: int = 0
     probe_cost: dict[str, int] | None = None
+    accepted: dict[str, list[str]] = field(default_factory=dict)
     equality: Equality = "meaning"
     unparsed: Unparsed = "abstain"
     answer_forms: dict[str, int] = field(default_factory=dict)

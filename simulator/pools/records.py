@@ -42,7 +42,8 @@ class TraceRecord:
 class ProblemRecord:
     """One problem to be written to a pool, with all its traces.
 
-    `grouped` are the classes of their answers; None to group them.
+    `accepted` are further right answers, beside the gold answer. `grouped` are the classes of the
+    traces' answers; None to group them.
     """
 
     problem_id: str
@@ -50,6 +51,7 @@ class ProblemRecord:
     gold_answer: str
     answer_kind: str
     traces: list[TraceRecord]
+    accepted: tuple[str, ...] = ()
     grouped: Classes | None = None
 
 

@@ -225,11 +225,18 @@ class PoolWriter:
                 self._write_token_signal(name, ids, trace_ids, values)
 
     def _grouped(self, problem: ProblemRecord, traces: Sequence[TraceRecord]) -> Classes:
-        """Group the answers of a problem as this pool counts them."""
+        """Group and grade the answers as this pool counts them; note further right answers."""
         answers = [trace.answer for trace in traces]
         probes = [answer for trace in traces for answer in trace.probe_answers or ()]
-        kind, equality = problem.answer_kind, self.info.equality
-        grouped = classify(problem.gold_answer, kind, answers, probes, equality=equality)
+
+        def graded(right: str) -> Classes:
+            kind, equality = problem.answer_kind, self.info.equality
+            return classify(right, kind, answers, probes, equality=equality)
+
+        grouped = graded(problem.gold_answer)
+        if problem.accepted:
+            self.info.accepted[problem.problem_id] = list(problem.accepted)
+            grouped = grouped.accepting([graded(right) for right in problem.accepted])
         votes = self.info.unparsed == "vote" and None in (*answers, *probes)
         return grouped.with_unparsed() if votes else grouped
 
@@ -318,7 +325,7 @@ class PoolWriter:
         }
         self.info.content = self._content.by_file()
         fields = asdict(self.info)
-        for name in ("probe_cost", "answer_forms", "answer_patterns"):
+        for name in ("probe_cost", "accepted", "answer_forms", "answer_patterns"):
             if not fields[name]:  # older versions refuse fields that they do not know
                 del fields[name]
         for name in COUNTING.keys() - self.info.counting.keys():

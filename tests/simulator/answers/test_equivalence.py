@@ -236,6 +236,17 @@ def test_pools_of_plain_numbers_never_import_math_verify() -> None:
     assert ran.stdout == "['042', '1,000', '-0.50', '7.'] set()\n"
 
 
+def test_further_right_answers_join_the_class_of_the_gold_answer() -> None:
+    answers = ["b", "x", "a", "c", "x ", "y"]
+    grouped = classify("a", "text", answers)
+    both = grouped.accepting([classify(right, "text", answers) for right in ("c", "b", "none")])
+    assert (both.texts, both.correct) == (["b", "x", "y"], [True, False, False])
+    assert [both.class_of(answer) for answer in answers] == [0, 1, 0, 0, 1, 2]
+    assert grouped.accepting([]) == grouped
+    no = classify("z", "text", answers)
+    assert no.accepting([]) == no
+
+
 def test_exact_equality_compares_strings_as_they_stand() -> None:
     answers = ["0.5", "1/2", None, " 0.5", "0.5", "C"]
     for kind in ("math", "choice", "text"):
