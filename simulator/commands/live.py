@@ -13,8 +13,8 @@ from simulator.commands.options import FloatRange, json_option, print_json, time
 
 
 @click.command(
-    epilog="\b\nExample:\n  deepprune-sim live parallel-probe problems.jsonl "
-    "--model Qwen/Qwen3-0.6B -n 16 --check"
+    epilog="\b\nExample:\n  deepprune-sim live esc problems.jsonl "
+    "--model Qwen/Qwen3-0.6B -n 16"
 )
 @click.argument("policy", shell_complete=completion.policies)
 @click.argument("problems", type=click.Path(path_type=Path, dir_okay=False))
