@@ -402,6 +402,8 @@ def group_answers(
 
     `traces` are in order of their ids.
     """
+    if problem.grouped is not None:
+        return corrected(problem.grouped, problem.gold_answer, corrections)
     answers = [trace.answer for trace in traces]
     probes = [answer for trace in traces for answer in trace.probe_answers or ()]
 

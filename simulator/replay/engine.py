@@ -128,6 +128,7 @@ class Engine:
         self.log: list[Decode] = []
         self.idle: dict[int, str] = {}
         self._serving = serving
+        self._in_lock_step = serving.unlimited
         self._signals = set(problem.pool.info.signals)
         self._numbers = np.arange(len(order))
         self._length = problem.lengths[order]
@@ -149,6 +150,11 @@ class Engine:
             )
         self.started = first + n
         return self._numbers[first : self.started]
+
+    @property
+    def progress(self) -> int:
+        """Tokens so far: a number that grows as long as the policy gets on."""
+        return int(self.num_tokens.sum())
 
     @property
     def budget(self) -> int:
@@ -197,7 +203,7 @@ class Engine:
         """Decode traces together; return the numbers of those that finished in this call."""
         self._refuse_after_answer()
         pace = self._pace
-        plain = until is None and first is None and self._serving.unlimited
+        plain = until is None and first is None and self._in_lock_step
         if plain and pace is not None and pace.goes_on(index, tokens):
             return self._step(pace)
         if self._any_stopped and np.count_nonzero(self.stopped[index]):
@@ -210,24 +216,11 @@ class Engine:
                 self._add(Decode(index, before, before, "tokens"))
                 return self._step(self._pace)
         self._pace = None
+        decode, halts_at, asked = self._decided(index, before, tokens, until, first)
         length = self._length[index]
-        decode = Decode(index, before, length, "")
-        if tokens is not None:
-            decode.after = before + np.minimum(length - before, tokens)
-            decode.halted_by = "tokens"
-        if until is not None:
-            self._need(until.requires)
-            limits = decode.after
-            if first is not None:
-                limits = self._reach(decode, until, length, first)
-            halts_at = until.halts_at(self.problem, self.order[index], before, limits)
-            decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
-            decode.after = np.minimum(decode.after, halts_at)
-        probes = self._probes_of(until, decode)
-        if first is not None:
-            self._race(decode, decode.after == length, first, probes)
-        elif not self._serving.unlimited or probes is not None:
-            self._queue(decode, decode.after == length, None, probes)
+        if asked is not None:
+            self._read_by_rules[index] += asked
+            self._probes_of_rules += int(asked.sum())
         if until is not None:
             self._count_halts(decode, until, halts_at, length)
         waits = decode.queued is not None and decode.queued.duration > 0  # for probes of a rule
@@ -239,6 +232,47 @@ class Engine:
         self._add(decode)
         return self._move(index, decode.after, (decode.after == length) & (before != length))
 
+    def _decided(
+        self,
+        index: Ints,
+        before: Ints,
+        tokens: int | None,
+        until: StopRule | None,
+        first: int | None,
+    ) -> tuple[Decode, Ints, Ints | None]:
+        """Work out a decode without carrying it out.
+
+        Returns
+        -------
+        The decode, the token counts at which its rule holds (`before` without a rule), and the
+        number of probes that the rule asks of each trace (None: it asks none).
+        """
+        length = self._length[index]
+        decode = Decode(index, before, length, "")
+        if tokens is not None:
+            decode.after = before + np.minimum(length - before, tokens)
+            decode.halted_by = "tokens"
+        halts_at = before
+        if until is not None:
+            self._need(until.requires)
+            limits = decode.after
+            if first is not None:
+                limits = self._reach(decode, until, length, first)
+            halts_at = self._halts_at(until, self.order[index], before, limits)
+            decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
+            decode.after = np.minimum(decode.after, halts_at)
+        probes = self._probes_of(until, decode)
+        asked = None
+        if first is not None:
+            asked = self._race(decode, decode.after == length, first, probes)
+        elif not self._serving.unlimited or probes is not None:
+            asked = self._queue(decode, decode.after == length, None, probes)
+        return decode, halts_at, asked
+
+    def _halts_at(self, rule: StopRule, rows: Ints, before: Ints, limits: Ints) -> Ints:
+        """Return the token counts, up to `limits`, at which a rule holds; arrays of shape (n,)."""
+        return rule.halts_at(self.problem, rows, before, limits)
+
     def _reach(self, decode: Decode, until: StopRule, length: Ints, first: int) -> Ints:
         """Return how many tokens each trace can come to before `first` have finished."""
         rows, before = self.order[decode.index], decode.before
@@ -248,7 +282,7 @@ class Engine:
 
         def decoded(places: Ints, tokens: Ints) -> Ints:
             start = before[places]
-            halts = until.halts_at(self.problem, rows[places], start, start + tokens)
+            halts = self._halts_at(until, rows[places], start, start + tokens)
             found: Ints = np.minimum(halts - start, tokens)
             return found
 
@@ -333,33 +367,42 @@ class Engine:
         read, pause = self._read_by_rules[decode.index], self.probe_cost.answer
         return RuleProbes(self.problem, self.order[decode.index], decode.before, read, pause)
 
-    def _race(self, decode: Decode, finishes: Bools, first: int, probes: RuleProbes | None) -> None:
-        """Halt all traces when `first` of them have finished; changes `decode` in place."""
+    def _race(
+        self, decode: Decode, finishes: Bools, first: int, probes: RuleProbes | None
+    ) -> Ints | None:
+        """Halt all traces when `first` of them have finished; changes `decode`.
+
+        Returns the number of probes that each has asked; None without probes.
+        """
+        asked = None
         wanted = first - int(np.count_nonzero(self.finished[decode.index]))
         halted = decode.after
         if not self._serving.unlimited or probes is not None:
-            self._queue(decode, finishes, wanted, probes)
+            asked = self._queue(decode, finishes, wanted, probes)
         else:
             work = decode.after - decode.before
             decode.after = decode.before + raced(work, finishes, wanted)
         decode.halted_by = _names(decode.after < halted, "first", decode.halted_by)
+        return asked
 
     def _queue(
         self, decode: Decode, finishes: Bools, wanted: int | None, probes: RuleProbes | None
-    ) -> None:
-        """Schedule the traces on the engine's slots, with their probes; changes `decode`."""
+    ) -> Ints | None:
+        """Schedule the traces on the engine's slots, with their probes; changes `decode`.
+
+        Returns the number of probes that each has asked; None without probes.
+        """
         if probes is None:
             work = decode.after - decode.before
             decode.queued = self._serving.schedule(work, finishes, wanted)
             decode.after = decode.before + decode.queued.work
-            return
+            return None
         asked = probes.passed(decode.after)
         work = probes.steps(decode.after, asked)
         decode.queued = self._serving.schedule(work, finishes, wanted)
         if decode.queued.work is not work:
             decode.after, asked = probes.halted(decode.after, asked, decode.queued.work)
-        self._read_by_rules[decode.index] += asked
-        self._probes_of_rules += int(asked.sum())
+        return asked
 
     def stop(self, index: Ints) -> None:
         """Prune traces; a trace that has finished already stays finished."""
