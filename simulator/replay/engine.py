@@ -127,7 +127,7 @@ class Engine:
         self.rule_halts: dict[str, int] = {}
         self.log: list[Decode] = []
         self.idle: dict[int, str] = {}
-        self._serving = serving
+        self._serving, self._unlimited = serving, serving.unlimited
         self._signals = set(problem.pool.info.signals)
         self._numbers = np.arange(len(order))
         self._length = problem.lengths[order]
@@ -197,7 +197,7 @@ class Engine:
         """Decode traces together; return the numbers of those that finished in this call."""
         self._refuse_after_answer()
         pace = self._pace
-        plain = until is None and first is None and self._serving.unlimited
+        plain = until is None and first is None and self._unlimited
         if plain and pace is not None and pace.goes_on(index, tokens):
             return self._step(pace)
         if self._any_stopped and np.count_nonzero(self.stopped[index]):
@@ -207,7 +207,7 @@ class Engine:
         if plain and tokens and len(index):
             self._pace = self._pace_for(index, tokens, before)
             if self._pace is not None:
-                self._add(Decode(index, before, before, "tokens"))
+                self._log_steps(self._pace, before)
                 return self._step(self._pace)
         self._pace = None
         length = self._length[index]
@@ -215,29 +215,40 @@ class Engine:
         if tokens is not None:
             decode.after = before + np.minimum(length - before, tokens)
             decode.halted_by = "tokens"
+        if not plain:
+            self._halt(decode, length, until, first)
+        moved = decode.after != before
+        if np.count_nonzero(moved):
+            done = moved if decode.after is length else moved & (decode.after == length)
+        elif decode.queued is not None and decode.queued.duration > 0:  # for probes of a rule
+            done = moved
+        else:
+            self._log_idle(decode)
+            return index[:0]
+        if self.idle:
+            self._log_busy(index)
+        self.log.append(decode)
+        return self._move(index, decode.after, done)
+
+    def _halt(self, decode: Decode, length: Ints, until: StopRule | None, first: int | None) -> None:
+        """Halt traces by a rule, by `first` and by the serving model; changes `decode` in place."""
+        probes = None
         if until is not None:
             self._need(until.requires)
             limits = decode.after
             if first is not None:
                 limits = self._reach(decode, until, length, first)
-            halts_at = until.halts_at(self.problem, self.order[index], before, limits)
+            rows = self.order[decode.index]
+            halts_at = until.halts_at(self.problem, rows, decode.before, limits)
             decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
             decode.after = np.minimum(decode.after, halts_at)
-        probes = self._probes_of(until, decode)
+            probes = self._probes_of(until, decode)
         if first is not None:
             self._race(decode, decode.after == length, first, probes)
-        elif not self._serving.unlimited or probes is not None:
+        elif probes is not None or not self._unlimited:
             self._queue(decode, decode.after == length, None, probes)
         if until is not None:
             self._count_halts(decode, until, halts_at, length)
-        waits = decode.queued is not None and decode.queued.duration > 0  # for probes of a rule
-        if np.array_equal(decode.after, before) and not waits:
-            halted_by = decode.halted_by
-            names = [halted_by] * len(index) if isinstance(halted_by, str) else halted_by
-            self.idle.update(zip(index.tolist(), names, strict=True))
-            return index[:0]
-        self._add(decode)
-        return self._move(index, decode.after, (decode.after == length) & (before != length))
 
     def _reach(self, decode: Decode, until: StopRule, length: Ints, first: int) -> Ints:
         """Return how many tokens each trace can come to before `first` have finished."""
@@ -266,12 +277,16 @@ class Engine:
         steps = reach(probes.steps(decode.after, asked), finishes, first, slots, spent)
         return probes.halted(decode.after, asked, steps)[0]
 
-    def _add(self, decode: Decode) -> None:
-        """Log a decode that generates tokens."""
-        if self.idle:
-            for number in decode.index.tolist():
-                self.idle.pop(number, None)
-        self.log.append(decode)
+    def _log_idle(self, decode: Decode) -> None:
+        """Log by trace what halted a decode that generates no token."""
+        names = decode.halted_by
+        names = [names] * len(decode.index) if isinstance(names, str) else names
+        self.idle.update(zip(decode.index.tolist(), names, strict=True))
+
+    def _log_busy(self, index: Ints) -> None:
+        """Forget what halted these traces without a token, as they are decoded further."""
+        for number in index.tolist():
+            self.idle.pop(number, None)
 
     def _count_halts(self, decode: Decode, until: StopRule, halts_at: Ints, length: Ints) -> None:
         """Count for each part of a rule the traces that it halted before their end."""
@@ -295,10 +310,11 @@ class Engine:
     def _step(self, pace: Pace) -> Ints:
         """Take one more equal step of traces in lock step, logged with the steps before it."""
         if self._timed == len(self.log):  # the clock has been read since
-            self._log_anew(pace)
+            self._log_steps(pace, self.num_tokens[pace.numbers])
         elif pace.waits:
             decode = self.log[-1]
-            decode.waits = [*(decode.waits or ()), *[pace.tokens_since] * pace.waits]
+            decode.waits = decode.waits or []
+            decode.waits += [pace.tokens_since] * pace.waits
             pace.waits = 0
         after, done = pace.advance()
         self.log[-1].after = after
@@ -306,10 +322,11 @@ class Engine:
         pace.unfinished -= len(finished)
         return finished
 
-    def _log_anew(self, pace: Pace) -> None:
-        """Begin another entry for steps of a pace, after the clock has been read."""
-        before = self.num_tokens[pace.numbers]
-        self._add(Decode(pace.numbers, before, before, "tokens"))
+    def _log_steps(self, pace: Pace, before: Ints) -> None:
+        """Begin an entry of the log for steps of a pace."""
+        if self.idle:
+            self._log_busy(pace.numbers)
+        self.log.append(Decode(pace.numbers, before, before, "tokens"))
         pace.since, pace.waits = pace.step, 0
 
     def _pace_for(self, index: Ints, tokens: int, before: Ints) -> Pace | None:
@@ -326,9 +343,9 @@ class Engine:
         pace = Pace(table, tokens, index, self.order[index], step)
         return pace if pace.fits(before) else None
 
-    def _probes_of(self, until: StopRule | None, decode: Decode) -> RuleProbes | None:
+    def _probes_of(self, until: StopRule, decode: Decode) -> RuleProbes | None:
         """Return the probes that a stop rule reads in this call; None if it reads no probes."""
-        if until is None or "probes" not in until.requires:
+        if "probes" not in until.requires:
             return None
         read, pause = self._read_by_rules[decode.index], self.probe_cost.answer
         return RuleProbes(self.problem, self.order[decode.index], decode.before, read, pause)
@@ -337,7 +354,7 @@ class Engine:
         """Halt all traces when `first` of them have finished; changes `decode` in place."""
         wanted = first - int(np.count_nonzero(self.finished[decode.index]))
         halted = decode.after
-        if not self._serving.unlimited or probes is not None:
+        if not self._unlimited or probes is not None:
             self._queue(decode, finishes, wanted, probes)
         else:
             work = decode.after - decode.before
@@ -392,7 +409,7 @@ class Engine:
         waited: float = self.probe_cost.answer
         if not (probes and waited):
             return
-        if not self._serving.unlimited:
+        if not self._unlimited:
             waited = self._serving.duration(probes, self.probe_cost.answer)
         if self._timed == len(self.log):  # later decodes begin after the wait
             self._clock += waited
