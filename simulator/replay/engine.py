@@ -135,7 +135,7 @@ class Engine:
         self._any_stopped = False
         self._pace: Pace | None = None
         self._probes_told = self._probes_of_rules = 0
-        self._read_by_rules = np.zeros(len(order), dtype=np.int64)
+        self._read_by_rules: Ints | None = None
         self._clock: float = 0
         self._timed = 0
 
@@ -347,6 +347,8 @@ class Engine:
         """Return the probes that a stop rule reads in this call; None if it reads no probes."""
         if "probes" not in until.requires:
             return None
+        if self._read_by_rules is None:
+            self._read_by_rules = np.zeros(len(self.order), dtype=np.int64)
         read, pause = self._read_by_rules[decode.index], self.probe_cost.answer
         return RuleProbes(self.problem, self.order[decode.index], decode.before, read, pause)
 
@@ -375,6 +377,7 @@ class Engine:
         decode.queued = self._serving.schedule(work, finishes, wanted)
         if decode.queued.work is not work:
             decode.after, asked = probes.halted(decode.after, asked, decode.queued.work)
+        assert self._read_by_rules is not None
         self._read_by_rules[decode.index] += asked
         self._probes_of_rules += int(asked.sum())
 
