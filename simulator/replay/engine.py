@@ -230,7 +230,9 @@ class Engine:
         self.log.append(decode)
         return self._move(index, decode.after, done)
 
-    def _halt(self, decode: Decode, length: Ints, until: StopRule | None, first: int | None) -> None:
+    def _halt(
+        self, decode: Decode, length: Ints, until: StopRule | None, first: int | None
+    ) -> None:
         """Halt traces by a rule, by `first` and by the serving model; changes `decode` in place."""
         probes = None
         if until is not None:

@@ -139,8 +139,8 @@ class Watch:
         then = "--timeout SECONDS ends it by itself" if limit is None else f"at {limit:g} s it ends"
         with suppress(Exception):  # also if standard error is being written to just now
             print(
-                f"{self._loaded.file}: {self._where(engine)}: the policy has generated no token for "
-                f"{QUIET:g} s; Ctrl-C ends it, {then}",
+                f"{self._loaded.file}: {self._where(engine)}: the policy has generated no token "
+                f"for {QUIET:g} s; Ctrl-C ends it, {then}",
                 file=sys.stderr,
                 flush=True,
             )
