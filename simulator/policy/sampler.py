@@ -214,7 +214,7 @@ class Sampler:
 
     def __init__(self, engine: VisibleEngine, words: Sequence[int]) -> None:
         self._engine = engine
-        self._words = words
+        self._words = tuple(words)
         self._rng: np.random.Generator | None = None
         self.budget = engine.budget
 

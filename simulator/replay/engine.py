@@ -60,6 +60,8 @@ def _names(where: Bools, name: str, others: str | list[str]) -> str | list[str]:
 
 def longest_work(decodes: Sequence[Decode]) -> list[int]:
     """Return the most tokens that any trace decoded, for each of `decodes`."""
+    if len(decodes) == 1:
+        return [int((decodes[0].after - decodes[0].before).max(initial=0))]
     named = [decode for decode in decodes if len(decode.index)]
     if not named:
         return [0] * len(decodes)
@@ -184,9 +186,10 @@ class Engine:
     def clock(self) -> float:
         """Decode steps so far, or seconds with a serving model."""
         pending = self.log[self._timed :]  # computed on demand, as most policies never read it
-        for decode, longest in zip(pending, longest_work(pending), strict=True):
+        longest = iter(longest_work([decode for decode in pending if decode.queued is None]))
+        for decode in pending:
             decode.clock = self._clock
-            self._clock += longest if decode.queued is None else decode.queued.duration
+            self._clock += next(longest) if decode.queued is None else decode.queued.duration
             self._clock += decode.waited
         self._timed = len(self.log)
         return self._clock
@@ -244,7 +247,7 @@ class Engine:
             halts_at = until.halts_at(self.problem, rows, decode.before, limits)
             decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
             decode.after = np.minimum(decode.after, halts_at)
-            probes = self._probes_of(until, decode)
+            probes = self._probes_of(until, decode, rows, length)
         if first is not None:
             self._race(decode, decode.after == length, first, probes)
         elif probes is not None or not self._unlimited:
@@ -257,7 +260,7 @@ class Engine:
         rows, before = self.order[decode.index], decode.before
         first -= int(np.count_nonzero(self.finished[decode.index]))
         finishes, slots = decode.after == length, self._serving.concurrency
-        probes = self._probes_of(until, decode)
+        probes = self._probes_of(until, decode, rows, length)
 
         def decoded(places: Ints, tokens: Ints) -> Ints:
             start = before[places]
@@ -345,14 +348,22 @@ class Engine:
         pace = Pace(table, tokens, index, self.order[index], step)
         return pace if pace.fits(before) else None
 
-    def _probes_of(self, until: StopRule, decode: Decode) -> RuleProbes | None:
+    def _probes_of(
+        self, until: StopRule, decode: Decode, rows: Ints, length: Ints
+    ) -> RuleProbes | None:
         """Return the probes that a stop rule reads in this call; None if it reads no probes."""
         if "probes" not in until.requires:
             return None
         if self._read_by_rules is None:
             self._read_by_rules = np.zeros(len(self.order), dtype=np.int64)
-        read, pause = self._read_by_rules[decode.index], self.probe_cost.answer
-        return RuleProbes(self.problem, self.order[decode.index], decode.before, read, pause)
+        return RuleProbes(
+            self.problem,
+            rows=rows,
+            before=decode.before,
+            length=length,
+            read=self._read_by_rules[decode.index],
+            pause=self.probe_cost.answer,
+        )
 
     def _race(self, decode: Decode, finishes: Bools, first: int, probes: RuleProbes | None) -> None:
         """Halt all traces when `first` of them have finished; changes `decode` in place."""
@@ -380,7 +391,7 @@ class Engine:
         if decode.queued.work is not work:
             decode.after, asked = probes.halted(decode.after, asked, decode.queued.work)
         assert self._read_by_rules is not None
-        self._read_by_rules[decode.index] += asked
+        self._read_by_rules[decode.index] = probes.read + asked
         self._probes_of_rules += int(asked.sum())
 
     def stop(self, index: Ints) -> None:
