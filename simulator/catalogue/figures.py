@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from simulator.catalogue.deadline import limited_to
 from simulator.errors import UserError
 from simulator.pools.pool import Pool
 from simulator.runs.format import (
@@ -54,6 +55,9 @@ KEPT = ".figures"
 
 FORMAT = 1
 """Version of the files in it."""
+
+SECONDS = 120.0
+"""Most seconds that deriving the figures of a stranger's run may take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +96,13 @@ def derive(
 
     `by_verifier`: the run is a verifier's own (`verified_folder`). Its intervals are those that the
     verifier computed; every value is derived from its answers. `bounded`: it is a stranger's, and
-    may have no more rows than a submission.
+    may have no more rows than a submission. Either may take at most `SECONDS`.
 
     Raises
     ------
     UserError
         A file is missing or damaged, or the summary states another figure than the one derived.
-        The message names the file, the field, and both values.
+        The message names the file, the field, and both values. Or it took too long.
     """
     content = _content(folder) if content is None else content
     if missing := [name for name in FILES if name not in content]:
@@ -107,7 +111,14 @@ def derive(
     key = _key(pools, content, hashes, by_verifier)
     found = _kept(pools, key)
     if found is None:
-        found = _derived(content, None if by_verifier else pools, bounded=bounded)
+        try:
+            with limited_to(SECONDS) if bounded or by_verifier else nullcontext():
+                found = _derived(content, None if by_verifier else pools, bounded=bounded)
+        except TimeoutError as error:  # not kept: another time, or elsewhere, it may be faster
+            raise UserError(
+                f"{folder}: its figures are not recomputed, as that {error}; verify it, which has "
+                "more time (deepprune-sim verify --timeout)"
+            ) from None
         _keep(pools, key, found)
     if found["wrong"]:
         raise UserError(f"{folder}: {found['wrong']}")
