@@ -322,7 +322,6 @@ def test_what_takes_too_long_is_not_recomputed_and_not_remembered(
 
     with monkeypatch.context() as patched:
         patched.setattr(figures, "SECONDS", 0.05)
-        patched.setattr(figures, "recompute", endless)
         patched.setattr(figures, "_from_answers", endless)
         with pytest.raises(
             UserError, match=r"not recomputed, as that took longer than 0\.05 s; ver"
