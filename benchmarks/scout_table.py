@@ -68,19 +68,10 @@ ROWS = [
 sequential cost is the sum over its traces, which equals its tokens."""
 
 
-def replayed(file: Path, repeats: int, jobs: int) -> list[tuple[Row, dict[str, Any]]]:
-    """Replay every method on one benchmark's file; return their metrics."""
+def replayed(pool: Pool, repeats: int, jobs: int) -> list[tuple[Row, dict[str, Any]]]:
+    """Replay every method on one benchmark; return their metrics."""
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        report = import_pool(
-            "scout",
-            ImportOptions(paths=(file,)),
-            cache=Path(folder) / "cache",
-            dataset="scout",
-            model="qwen3-8b",
-            benchmark=file.stem,
-        )
-        pool = Pool(report.path)
         for row in ROWS:
             loaded = load_policy(row.spec, row.settings)
             spec = RunSpec(loaded, [pool], row.budget, repeats, 0, Serving(), probe_cost=FREE)
@@ -112,6 +103,21 @@ def markdown(row: Row, published: Published | None, metrics: dict[str, Any]) -> 
     return "| " + " | ".join(cells) + " |"
 
 
+def table(pool: Pool, repeats: int = 100, jobs: int = 1) -> str:
+    """Return the table of one benchmark, as Markdown."""
+    name = pool.info.benchmark
+    lines = [
+        f"| {name} | accuracy % [95%] | published | tokens per problem | published "
+        "| clock | published |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        markdown(row, getattr(row, name, None), metrics)
+        for row, metrics in replayed(pool, repeats, jobs)
+    ]
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", type=Path, nargs="+")
@@ -119,13 +125,16 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     for file in arguments.files:
-        print(
-            f"| {file.stem} | accuracy % [95%] | published | tokens per problem | published "
-            "| clock | published |\n|---|---|---|---|---|---|---|"
-        )
-        for row, metrics in replayed(file, arguments.repeats, arguments.jobs):
-            print(markdown(row, getattr(row, file.stem, None), metrics))
-        print()
+        with tempfile.TemporaryDirectory() as folder:
+            report = import_pool(
+                "scout",
+                ImportOptions(paths=(file,)),
+                cache=Path(folder),
+                dataset="scout",
+                model="qwen3-8b",
+                benchmark=file.stem,
+            )
+            print(table(Pool(report.path), arguments.repeats, arguments.jobs), end="\n\n")
 
 
 if __name__ == "__main__":
