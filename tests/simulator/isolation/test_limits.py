@@ -466,7 +466,15 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("name", ENDLESS)
+OF_ITS_PROCESSES = ("sleeps", "takes memory for ever", "starts threads for ever")
+"""Those whose end bubblewrap has a part in."""
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [*(("Landlock", name) for name in ENDLESS), *(("bubblewrap", n) for n in OF_ITS_PROCESSES)],
+    indirect=["way"],
+)
 def test_what_never_ends_is_ended(folder: Path, pool: Pool, way: str, name: str) -> None:
     solve, before, expected = ENDLESS[name]
     with nothing_left_behind():
