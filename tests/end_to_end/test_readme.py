@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from checkout import ROOT
 from real_pools import needs_scout, scout
+from scout_table import table
 
-from benchmarks.scout_table import table
 from simulator.pools.pool import Pool
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
