@@ -1,4 +1,4 @@
-"""Answers: extraction from texts, grouping by meaning, comparison with the gold answer."""
+"""Answers: grouping by meaning, comparison with the gold answer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ MAX_COMPARISONS = 1000
 Beyond it, answers are compared by their normal form only. Comparisons with the gold answer do not
 count and are never skipped."""
 
-_BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _CHOICE = re.compile(r"[(\[]?\s*([A-Za-z])\s*(?:[)\].:]+(?:\s.*)?)?", re.DOTALL)
 _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathsf|boxed)\s*\{([^{}]*)\}")
 
@@ -116,33 +114,6 @@ def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
     if form(gold) == form(answer):
         return True
     return answer_kind == "math" and math_answers.same(gold, answer)
-
-
-def last_boxed(text: str) -> str | None:
-    r"""Return the content of the last balanced `\boxed{…}` or `\fbox{…}`, None without one.
-
-    Braces inside are matched; escaped ones (`\{`) count as characters. An empty box is skipped,
-    since a model may only be repeating its instructions. The time is linear in the length of any
-    text.
-
-    >>> last_boxed(r"so \boxed{1}, or rather \boxed{\frac{1}{2}}; but \boxed{3")
-    '\\frac{1}{2}'
-    """
-    starts = {match.end() - 1 for match in _BOX.finditer(text)}
-    if not starts:
-        return None
-    open_braces: list[int] = []
-    best: tuple[int, int] | None = None
-    for match in _BRACE.finditer(text, min(starts)):
-        brace = match[0]
-        if brace == "{":
-            open_braces.append(match.start())
-        elif brace == "}" and open_braces:
-            opened = open_braces.pop()
-            later = best is None or opened > best[0]
-            if opened in starts and later and text[opened + 1 : match.start()].strip():
-                best = (opened, match.start())
-    return None if best is None else text[best[0] + 1 : best[1]].strip()
 
 
 def _form_of(answer_kind: str) -> Callable[[str], str]:

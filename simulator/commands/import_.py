@@ -48,6 +48,14 @@ SHOWN_DISAGREEMENTS = 10
     type=click.Choice(ANSWER_KINDS),
     help="Way to compare answers. [default: choice if every gold answer is a letter, else math]",
 )
+@click.option(
+    "--answer-pattern",
+    "answer_patterns",
+    metavar="REGEX",
+    multiple=True,
+    help="Regular expression for the answer in a trace's text, before all other forms: the first "
+    "group of its last match, or the whole match; repeatable.",
+)
 @click.option("--source", help="Source of the traces, stored in the pool.")
 @click.option("--revision", help="Version of the source, stored in the pool.")
 @click.option("--licence", help="Licence of the source, stored in the pool.")
@@ -80,6 +88,7 @@ def import_pool(
     benchmark: str,
     mapped: tuple[str, ...],
     answer_kind: str | None,
+    answer_patterns: tuple[str, ...],
     source: str | None,
     revision: str | None,
     licence: str | None,
@@ -120,6 +129,7 @@ def import_pool(
         raise UserError("nothing to import; give files or folders after the format")
     field_map = parse_map(mapped)
 
+    from simulator.answers.finding import compiled
     from simulator.importers import import_pool as importing
     from simulator.importers.importer import ImportOptions
     from simulator.pools.folders import cache_folder
@@ -131,6 +141,7 @@ def import_pool(
                 paths=paths,
                 field_map=field_map,
                 answer_kind=answer_kind,
+                answer_patterns=tuple(compiled(answer_patterns)),
                 drop_bad_rows=drop_bad_rows,
                 tokenizer=tokenizer,
                 include_early_stopped=include_early_stopped,
@@ -147,6 +158,11 @@ def import_pool(
             probe_cost=_cost(probe_cost),
             replace=replace,
         )
+    _show(report, as_json=as_json)
+
+
+def _show(report: ImportReport, *, as_json: bool) -> None:
+    """Print the result of an import, for people or as JSON."""
     if as_json:
         disagreements = [verdicts(each) for each in report.disagreements]
         print_json({**asdict(report), "disagreements": disagreements})

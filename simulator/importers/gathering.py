@@ -7,7 +7,9 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from simulator.answers.finding import find_gold
 from simulator.errors import UserError, nearest
+from simulator.importers.answering import Search, infer_kind, set_answer
 from simulator.importers.importer import (
     NO_TRACE,
     BadRow,
@@ -15,7 +17,6 @@ from simulator.importers.importer import (
     ImportOptions,
     Reading,
     drained,
-    infer_kind,
     token_count,
 )
 from simulator.importers.items import Item
@@ -41,12 +42,16 @@ class About:
 class Draft:
     """One trace of an item; with `trace_id` None, traces are numbered in the order of items.
 
-    `fields` are further fields of the trace that either every trace has, or none.
+    `fields` are further fields of the trace that either every trace has, or none. The trace's
+    `answer` is the file's own field; `search` says what of the text counts more. Without
+    `keeps_text`, the text is not stored in the pool.
     """
 
     trace: TraceRecord
     trace_id: object = None
     fields: frozenset[str] = frozenset()
+    search: Search = "none"
+    keeps_text: bool = True
 
 
 class Source(Protocol):
@@ -69,7 +74,7 @@ class Source(Protocol):
 class _Problem:
     about: About
     first: str
-    traces: list[tuple[TraceRecord, int]] = field(default_factory=list)
+    drafts: list[tuple[Draft, int]] = field(default_factory=list)
     ids: set[int] = field(default_factory=set)
     next_id: int = 0
 
@@ -94,7 +99,7 @@ def gather(options: ImportOptions, items: Iterable[Item], source: Source) -> Rea
         open_shelf = stack.pop_all()
     kind = infer_kind(problem.about.gold_answer for _, problem in problems)
     return Reading(
-        problems=_restored(problems, options.answer_kind, kind, shelf, open_shelf),
+        problems=_restored(problems, options, kind, shelf, open_shelf),
         total=len(problems),
         token_accuracy=gathering.accuracy,
         faults=gathering.faults,
@@ -104,20 +109,27 @@ def gather(options: ImportOptions, items: Iterable[Item], source: Source) -> Rea
 
 def _restored(
     problems: list[tuple[str, _Problem]],
-    wanted: str | None,
+    options: ImportOptions,
     inferred: str,
     shelf: Shelf,
     open_shelf: ExitStack,
 ) -> Iterator[ProblemRecord]:
-    """Yield each problem, its traces complete again; memory is freed before the next."""
+    """Yield each problem, its traces complete again, with their answers.
+
+    Memory is freed before the next.
+    """
     with open_shelf:
         for problem_id, problem in drained(problems):
-            for trace, place in problem.traces:
-                shelf.restore(trace, place)
             about = problem.about
-            kind = wanted or about.answer_kind or inferred
-            traces = [trace for trace, _ in problem.traces]
-            yield ProblemRecord(problem_id, about.question, about.gold_answer, kind, traces)
+            kind = options.answer_kind or about.answer_kind or inferred
+            for draft, place in problem.drafts:
+                shelf.restore(draft.trace, place)
+                set_answer(draft.trace, kind, draft.search, options.answer_patterns)
+                if not draft.keeps_text:
+                    draft.trace.text = None
+            traces = [draft.trace for draft, _ in problem.drafts]
+            gold = find_gold(about.gold_answer, kind)
+            yield ProblemRecord(problem_id, about.question, gold, kind, traces)
 
 
 class _Gathering:
@@ -160,14 +172,14 @@ class _Gathering:
         problem.next_id = max(problem.next_id, trace.trace_id + 1)
         self.counted = self.counted and trace.counted
         self.exact = self.exact and trace.token_ends is not None
-        problem.traces.append((trace, self.shelf.put(trace)))
+        problem.drafts.append((draft, self.shelf.put(trace)))
 
     def _problem(self, about: About, where: str) -> _Problem:
         key = about.problem_id or about.question
         if not key:
             raise BadRow("no problem_id and no question", "name one with --map problem_id=COLUMN")
         problem = self.by_key.get(key)
-        if problem is None or not problem.traces:  # an item without a usable trace decides nothing
+        if problem is None or not problem.drafts:  # an item without a usable trace decides nothing
             self.by_key.pop(key, None)
             problem = self.by_key[key] = _Problem(about, where)
         for name in ("gold_answer", "question", "answer_kind"):
@@ -200,9 +212,9 @@ class _Gathering:
     def problems(self) -> list[tuple[str, _Problem]]:
         """Return the problems that have traces, with their ids."""
         for key, problem in self.by_key.items():
-            if not problem.traces:
+            if not problem.drafts:
                 self.faults.leave_out(f"{problem.first}: problem {key[:60]}", NO_TRACE)
-        usable = {key: problem for key, problem in self.by_key.items() if problem.traces}
+        usable = {key: problem for key, problem in self.by_key.items() if problem.drafts}
         if "problem_id" in self.fields:
             return sorted(usable.items())
         width = max(2, len(str(len(usable) - 1)))

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.answers.finding import PATTERN
 from simulator.errors import UserError
 from simulator.importers import FORMATS
 from simulator.importers.importer import ImportOptions, Reading
@@ -86,6 +87,7 @@ def import_pool(
         licence=licence,
         citation=citation,
         probe_cost=probe_cost,
+        answer_patterns=[pattern.pattern for pattern in options.answer_patterns],
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
     tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)
@@ -104,6 +106,8 @@ def import_pool(
         dropped = dict(sorted(reading.faults.dropped.items()))
         info.token_accuracy = reading.token_accuracy
         info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
+        if options.answer_patterns and PATTERN not in info.answer_forms:
+            info.notes.append("no text has a match of the answer patterns")
     options.progress("grouping answers and writing", 1.0)
     return ImportReport(
         name=info.name,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import regex
 
 from simulator.arrays import Floats
 from simulator.errors import UserError
@@ -47,7 +48,8 @@ class ImportOptions:
     keeps traces that were stopped before their end (`deepconf` only); `tokenizer` is the folder or
     hub name of the model's tokenizer, which places the tokens in the texts; `scratch` is a folder
     on a disk with room for all traces (None for the system's folder of temporary files); `progress`
-    is called with the current activity and the fraction of it that is done.
+    is called with the current activity and the fraction of it that is done; `answer_patterns` are
+    searched for answers before all other forms.
     """
 
     paths: tuple[Path, ...]
@@ -58,6 +60,7 @@ class ImportOptions:
     tokenizer: str | None = None
     scratch: Path | None = None
     progress: Callable[[str, float], None] = lambda what, fraction: None
+    answer_patterns: tuple[regex.Pattern[str], ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -174,12 +177,6 @@ def checked_verdict(value: object, remedy: str) -> bool:
     if graded is None:
         raise BadRow("grade is neither right nor wrong", remedy, value)
     return graded
-
-
-def infer_kind(gold_answers: Iterable[str]) -> str:
-    """Return `choice` if every gold answer is one capital letter, else `math`."""
-    gold = list(gold_answers)
-    return "choice" if gold and all(re.fullmatch("[A-Z]", answer) for answer in gold) else "math"
 
 
 def refuse_map(options: ImportOptions, name: str) -> None:

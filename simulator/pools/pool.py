@@ -123,7 +123,8 @@ class PoolInfo:
 
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
-    None if they are not known.
+    None if they are not known. `answer_forms` counts traces by the form in which their answer was
+    found, and `answer_patterns` are the patterns that were searched first.
     """
 
     dataset: str
@@ -143,6 +144,8 @@ class PoolInfo:
     traces: int = 0
     tokens: int = 0
     probe_cost: dict[str, int] | None = None
+    answer_forms: dict[str, int] = field(default_factory=dict)
+    answer_patterns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)

@@ -16,9 +16,10 @@ class TraceRecord:
 
     `token_ends` are end offsets in characters, shape (num_tokens,). `token_signals` has an array by
     name, shape (num_tokens,). `probe_positions` are tokens generated when probed, ascending, and
-    `probe_answers` the answers there (None for no answer). `graded` is the source's grade, which is
-    compared with ours and not stored. `counted` is True if `num_tokens` comes from the source, and
-    False if it is an estimate.
+    `probe_answers` the answers there (None for no answer). `answer_form` is the form in which the
+    answer was found (`simulator.answers.finding`), empty without one. `graded` is the source's
+    grade, which is compared with ours and not stored. `counted` is True if `num_tokens` comes from
+    the source, and False if it is an estimate.
     """
 
     trace_id: int
@@ -33,6 +34,7 @@ class TraceRecord:
     probe_answers: Sequence[str | None] | None = None
     graded: bool | None = None
     counted: bool = True
+    answer_form: str = ""
 
 
 @dataclass(slots=True)

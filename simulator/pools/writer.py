@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
@@ -166,10 +167,7 @@ class PoolWriter:
             [trace.answer for trace in traces],
             [answer for trace in traces for answer in trace.probe_answers or ()],
         )
-        self.info.problems += 1
-        self.info.traces += len(traces)
-        self.info.tokens += sum(trace.num_tokens for trace in traces)
-
+        self._count(traces)
         ids = [problem.problem_id] * len(traces)
         trace_ids = [trace.trace_id for trace in traces]
         classes = [grouped.class_of(trace.answer) for trace in traces]
@@ -229,6 +227,15 @@ class PoolWriter:
             if name in self.info.signals:
                 values = [trace.token_signals[name] for trace in traces]
                 self._write_token_signal(name, ids, trace_ids, values)
+
+    def _count(self, traces: Sequence[TraceRecord]) -> None:
+        """Count a problem and its traces."""
+        self.info.problems += 1
+        self.info.traces += len(traces)
+        self.info.tokens += sum(trace.num_tokens for trace in traces)
+        forms = Counter(self.info.answer_forms)
+        forms.update(trace.answer_form for trace in traces if trace.answer_form)
+        self.info.answer_forms = dict(sorted(forms.items()))
 
     def _write(self, name: str, columns: Sequence[Any]) -> None:
         """Store and hash the rows of a problem."""
@@ -306,8 +313,9 @@ class PoolWriter:
         }
         self.info.content = self._content.by_file()
         fields = asdict(self.info)
-        if self.info.probe_cost is None:  # older versions refuse fields that they do not know
-            del fields["probe_cost"]
+        for name in ("probe_cost", "answer_forms", "answer_patterns"):
+            if not fields[name]:  # older versions refuse fields that they do not know
+                del fields[name]
         text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
         (self.folder / "pool.json").write_text(text, encoding="utf-8")
         if self._replace and self.path.exists():

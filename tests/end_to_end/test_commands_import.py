@@ -52,7 +52,7 @@ def test_json_lists_every_disagreement_and_keeps_what_was_said_of_the_source(
     assert told["disagreements"][0] == first | {"theirs": "correct", "ours": "wrong"}
     stored = json.loads((Path(told["path"]) / "pool.json").read_text())
     assert (stored["source"], stored["licence"]) == ("here", "MIT")
-    assert (stored["importer"], stored["importer_version"]) == ("jsonl", "1")
+    assert (stored["importer"], stored["importer_version"]) == ("jsonl", "2")
 
 
 def test_a_taken_name_takes_replace(tmp_path: Path) -> None:

@@ -81,13 +81,15 @@ def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]
     leave_out = {"dataset", "model", "benchmark", "sha256", "content", "format", "importer_version"}
     fields = []
     for key, value in description.items():
-        if key in leave_out or value is None or value == []:
+        if key in leave_out or value is None or value in ([], {}):
             continue
         text = ", ".join(value) if key == "signals" else value
         if key in ("problems", "traces", "tokens"):
             text = f"{value:,}"
         elif key == "probe_cost":
             text = f"{value['suffix']}+{value['answer']} tokens"
+        elif key == "answer_forms":
+            text = ", ".join(f"{form} {count:,}" for form, count in value.items())
         elif key == "bytes":
             text = f"{value:,} ({file_size(value)})"
         elif key == "synthetic":

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from simulator.answers.finding import find_gold
 from simulator.arrays import Floats
 from simulator.errors import UserError
 from simulator.importers import safe_pickle
-from simulator.importers.extraction import extract_boxed
+from simulator.importers.answering import infer_kind, set_answer
 from simulator.importers.importer import (
     NO_TRACE,
     BadRow,
@@ -29,7 +30,6 @@ from simulator.importers.importer import (
     answer_text,
     files_in,
     finite_numbers,
-    infer_kind,
     refuse_map,
     storable,
     token_count,
@@ -38,7 +38,7 @@ from simulator.importers.json_files import unreadable
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.storage import check_plain
 
-VERSION = "1"
+VERSION = "2"
 
 EARLY_STOPPED = "early_stopped"
 """Finish reason of a trace stopped by the confidence bar, if such traces are included."""
@@ -55,8 +55,8 @@ def read(options: ImportOptions) -> Reading:
 
     A folder stands for the `deepthink_*.pkl` files below it. A problem's id is the number in the
     files' names. If a problem has several files (other runs), they are read in the order of their
-    names, and trace ids continue from one to the next. A trace's answer is the last balanced box of
-    its text, else its `extracted_answer`.
+    names, and trace ids continue from one to the next. A trace's answer is the last box of its
+    text, else its `extracted_answer`.
 
     The released code marks an online trace whose group confidence fell below the bar as
     `gconf_threshold`. A trace with that stop reason, or any other than `stop`, `length`, `eos` or
@@ -168,10 +168,11 @@ class _Importer:
         gold = answer_text(_leaf(content.get("ground_truth"), "ground_truth"), "ground_truth")
         if gold is None:
             raise BadRow("ground_truth is empty", "give each file its problem's gold answer")
+        kind = self.options.answer_kind or infer_kind([gold])
+        gold = find_gold(gold, kind)
         question = _typed(content.get("question"), str | None, "question is {}, not a text")
         question = None if question is None else storable(question)
         if before is None:
-            kind = self.options.answer_kind or infer_kind([gold])
             before = ProblemRecord(problem_id, question, gold, kind, [])
         for name, ours, theirs in (
             ("ground_truth", before.gold_answer, gold),
@@ -228,12 +229,14 @@ class _Importer:
                 self.early_tokens += trace.num_tokens
                 if not self.options.include_early_stopped:
                     continue
-            elif online and number >= warmed_up and trace.answer is None:
-                self.unanswered += trace.finish_reason != "length"
+            else:
+                set_answer(trace, problem.answer_kind, "boxes", self.options.answer_patterns)
+                if online and number >= warmed_up and trace.answer is None:
+                    self.unanswered += trace.finish_reason != "length"
             problem.traces.append(trace)
 
     def trace(self, given: Any, trace_id: int, bar: Any) -> tuple[str | None, TraceRecord]:
-        """Return the reason for an early stop, or None, and the trace.
+        """Return the reason for an early stop, or None, and the trace, its answer not yet found.
 
         `bar` is the confidence bar in force while the trace was generated, if there was one.
         """
@@ -254,7 +257,7 @@ class _Importer:
         answer = None
         if early is None:
             extracted = _leaf(given.get("extracted_answer"), "extracted_answer")
-            answer = extract_boxed(text) or answer_text(extracted, "extracted_answer")
+            answer = answer_text(extracted, "extracted_answer")
         confidence = _confidence(given.get("confs"), num_tokens)
         if self.has_confidence is None:
             self.has_confidence = confidence is not None

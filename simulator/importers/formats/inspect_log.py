@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.answers.finding import find_gold
 from simulator.errors import UserError
-from simulator.importers.extraction import extract_answer
+from simulator.importers.answering import infer_kind, set_answer
 from simulator.importers.formats.inspect_files import Log, Sample, open_log
 from simulator.importers.importer import (
     CHARACTERS_PER_TOKEN,
@@ -23,7 +24,6 @@ from simulator.importers.importer import (
     Reading,
     answer_text,
     drained,
-    infer_kind,
     refuse_map,
     storable,
     token_count,
@@ -32,7 +32,7 @@ from simulator.importers.importer import (
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import ProblemRecord, TraceRecord
 
-VERSION = "1"
+VERSION = "2"
 
 SHORT_ANSWER = 100
 """Most characters of an answer; a scorer's longer answer field is a copy of the output."""
@@ -82,6 +82,9 @@ def read(options: ImportOptions) -> Reading:
     kind = options.answer_kind or infer_kind(problem.gold_answer for problem in problems.values())
     for problem in problems.values():
         problem.answer_kind = kind
+        problem.gold_answer = find_gold(problem.gold_answer, kind)
+        for trace in problem.traces:
+            set_answer(trace, kind, "text", options.answer_patterns)
         if not problem.traces:
             faults.leave_out(f"{options.paths[0]}: problem {problem.problem_id}", NO_TRACE)
     if len(scorers) > 1:
@@ -225,7 +228,7 @@ def _add(
         TraceRecord(
             trace_id=each.trace_id,
             num_tokens=each.num_tokens,
-            answer=extract_answer(text) or given,
+            answer=given,
             prompt_tokens=sample.input_tokens,
             finish_reason=sample.stop_reason,
             text=text,

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import UserError
-from simulator.importers.extraction import extract_answer, extract_boxed
 from simulator.importers.gathering import MISSING, About, Draft, check_fields, dig, gather
 from simulator.importers.importer import (
     CHARACTERS_PER_TOKEN,
@@ -31,7 +30,7 @@ from simulator.importers.items import Item, items_of
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 
-VERSION = "1"
+VERSION = "2"
 
 FIELDS = ("problem_id", "question", "gold_answer", "grade", "filter")
 """Fields that can be mapped; `filter` is not a column, but the name of the filter to use."""
@@ -52,9 +51,9 @@ _TASK = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT")
 def read(options: ImportOptions) -> Reading:
     """Read samples of one task; further files of it add traces to the same problems.
 
-    Each repeat in `resps` is a trace. Its answer is the last balanced box of its text, else the
-    filter's result, else the last `ANSWER: …` of the text. The gold answer is the text after the
-    last `####` of `target` (as in GSM8K), else its last box, else `target` itself. The question is
+    Each repeat in `resps` is a trace. Its answer is the last box of its text, else the filter's
+    result, else any other form in the text (`simulator.answers.finding`). The gold answer is found
+    in `target` in the same forms (`#### 18`), else it is `target` itself. The question is
     that of `doc`, else the prompt. Samples hold no token counts, so lengths are estimated at four
     characters per token. If a document was sampled once, its grade is compared with the harness's
     own metric.
@@ -173,11 +172,7 @@ class _Reader:
                 "target is neither text nor number", "name it with --map gold_answer=COLUMN", given
             )
         text = answer_text(given, "target")
-        if text is not None and "####" in text:
-            text = text.rsplit("####", 1)[1].strip() or None
-        elif text is not None:
-            text = extract_boxed(text) or text
-        if text is None:
+        if text is None or text.endswith("####"):
             raise BadRow("no gold answer in target", "name it with --map gold_answer=COLUMN")
         return text
 
@@ -197,12 +192,12 @@ class _Reader:
         trace = TraceRecord(
             trace_id=-1,
             num_tokens=max(1, round(len(text) / CHARACTERS_PER_TOKEN)),
-            answer=extract_boxed(text) or filtered or extract_answer(text),
+            answer=None if filtered == INVALID else filtered,
             text=text,
             graded=grade,
             counted=False,
         )
-        return Draft(trace)
+        return Draft(trace, search="text" if filtered is None else "boxes")
 
     def _grade(self, sample: dict[str, Any]) -> bool | None:
         column = self.given.get("grade")
@@ -259,7 +254,7 @@ def _repeats(resps: Any) -> list[Any]:
 
 
 def _filtered(given: Any, texts: list[Any]) -> list[str | None]:
-    """Return the filter's result for each repeat; None if it is the text itself, or invalid."""
+    """Return the filter's result for each repeat; None if it is the text itself."""
     if isinstance(given, list) and len(given) == 1 and isinstance(given[0], list):
         given = given[0]
     if not isinstance(given, list) or len(given) != len(texts):
@@ -268,5 +263,5 @@ def _filtered(given: Any, texts: list[Any]) -> list[str | None]:
     for each, text in zip(given, texts, strict=True):
         answer = answer_text(each) if isinstance(each, str | int | float) else None
         whole = isinstance(text, str) and answer == answer_text(text)
-        answers.append(None if whole or answer == INVALID else answer)
+        answers.append(None if whole else answer)
     return answers

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import UserError
-from simulator.importers.extraction import extract_answer
 from simulator.importers.formats.inspect_log import share_out
 from simulator.importers.gathering import MISSING, About, Draft, check_fields, dig, gather
 from simulator.importers.importer import (
@@ -31,7 +30,7 @@ from simulator.importers.logprobs import FROM_LOGPROBS, SignalTally, ends_of_tok
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 
-VERSION = "1"
+VERSION = "2"
 
 LEFT_OUT = ("text", *FROM_LOGPROBS)
 
@@ -54,7 +53,7 @@ def read(options: ImportOptions) -> Reading:
     gold answers by id.
 
     The text is `text`, or the message's reasoning in `<think>` tags and its content. A trace's
-    answer is the last balanced box of its text, else its last `ANSWER: …`. Its length is the number
+    answer is found in it (`simulator.answers.finding`). Its length is the number
     of tokens with log-probabilities, else of `token_ids`, else `usage.completion_tokens`. Several
     choices share one usage, so their lengths are estimated in proportion to their characters. Token
     ends are known if the tokens make up the text.
@@ -207,14 +206,16 @@ class _Reader:
             TraceRecord(
                 trace_id=-1,
                 num_tokens=num_tokens,
-                answer=extract_answer(text),
+                answer=None,
                 prompt_tokens=prompt,
                 finish_reason=None if reason is None else storable(str(reason)),
-                text=None if "text" in self.given else text,
+                text=text,
                 token_ends=ends,
                 token_signals=signals,
                 counted=counted,
             ),
+            search="text",
+            keeps_text="text" not in self.given,
         )
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:

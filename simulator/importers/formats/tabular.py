@@ -23,7 +23,7 @@ import numpy as np
 
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.arrays import Floats, Ints
-from simulator.importers.extraction import extract_answer, extract_boxed
+from simulator.importers.answering import Search
 from simulator.importers.field_names import (
     FIELDS,
     PROBLEM_FIELDS,
@@ -52,7 +52,7 @@ from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 from simulator.signals import TOKEN_SIGNALS
 
-VERSION = "1"
+VERSION = "2"
 
 _NULL_IS_NONE = ("text", "num_tokens", *TOKEN_SIGNALS, "probe_positions", "probe_answers")
 """Fields that a row lacks if they are null in it."""
@@ -79,11 +79,12 @@ def read_jsonl(options: ImportOptions) -> Reading:
     field that gives a length. `text` may join columns (`reasoning+content`), and `problem_id` may
     be `@file` (the file's name) or `@key` (the item's key, in an object of items).
 
-    A trace's answer is the last balanced box of its text, else its `answer` (null is no answer),
-    else, without such a column, the last `ANSWER: …` of the text. Its length is `num_tokens` (a
-    number, or a list of token ids), else that of its token signals, else estimated at four
-    characters per token. Token signals are one number per token. Probes are `probe_positions`,
-    tokens generated when probed, and `probe_answers`, a text, number or null each.
+    A trace's answer is the last box of its text, else its `answer` (null is no answer). Without
+    such a column, all forms of answers in its text are searched (`simulator.answers.finding`). Its
+    length is `num_tokens` (a number, or a list of token ids), else that of its token signals, else
+    estimated at four characters per token. Token signals are one number per token. Probes are
+    `probe_positions`, tokens generated when probed, and `probe_answers`, a text, number or null
+    each.
 
     Without `trace_id`, a problem's traces are numbered in the order of the rows; without
     `problem_id`, problems are numbered in the order of their first rows.
@@ -312,7 +313,7 @@ class _Table:
         record = TraceRecord(
             trace_id=-1,
             num_tokens=num_tokens,
-            answer=_answer(values, text),
+            answer=answer_text(given),
             prompt_tokens=None if prompt is None else token_count(prompt, "prompt_tokens", least=0),
             finish_reason=_text(values.get("finish_reason"), "finish_reason"),
             text=text,
@@ -322,7 +323,8 @@ class _Table:
             graded=_grade(values.get("grade")),
             counted="num_tokens" in values or bool(signals),
         )
-        return Draft(record, values.get("trace_id"), _ALL_OR_NONE & values.keys())
+        search: Search = "boxes" if "answer" in values else "text"
+        return Draft(record, values.get("trace_id"), _ALL_OR_NONE & values.keys(), search)
 
     def _check_same_problem(self, trace: dict[str, Any], item: dict[str, Any]) -> None:
         """Raise `BadRow` if a trace differs from the first one in the problem that both have."""
@@ -379,15 +381,6 @@ def _join(parts: list[Any]) -> Any:
     """Join parts, such as reasoning and content, to one text; skip missing and null parts."""
     texts = [part for part in parts if part is not MISSING and part not in (None, "")]
     return "\n\n".join(texts) if all(isinstance(text, str) for text in texts) else texts
-
-
-def _answer(values: dict[str, Any], text: str | None) -> str | None:
-    boxed = extract_boxed(text) if text else None
-    if boxed is not None:
-        return boxed
-    if "answer" in values:
-        return answer_text(values["answer"])
-    return extract_answer(text) if text else None
 
 
 def _grade(value: Any) -> bool | None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.answers.equivalence import MAX_COMPARISONS, classify, equivalent, last_boxed
+from simulator.answers.equivalence import MAX_COMPARISONS, classify, equivalent
 from simulator.errors import UserError
 
 SAME = [
@@ -234,34 +234,3 @@ def test_pools_of_plain_numbers_never_import_math_verify() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "['042', '1,000', '-0.50', '7.'] set()\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "boxed"),
-    [
-        ("no box", None),
-        (r"\boxed{1} then \boxed{2}", "2"),
-        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
-        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
-        (r"first \boxed{7}, cut off in \boxed{8 + \frac{1", "7"),
-        (r"\boxed{" * 3, None),
-        (r"}} \boxed{1} }", "1"),
-        (r"{ an open brace, \boxed{5}", "5"),
-        (r"\fbox{3}", "3"),
-        (r"\boxed {4}", "4"),
-        (r"\boxed{9}, as asked in \boxed{}", "9"),
-        (r"\boxed{a \boxed{b}}", "b"),
-    ],
-)
-def test_last_boxed(text: str, boxed: str | None) -> None:
-    assert last_boxed(text) == boxed
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["\\boxed{" * 300_000, "{" * 2_000_000, "\\boxed" + " " * 2_000_000, "\\boxed{1}" * 200_000],
-)
-def test_last_boxed_takes_linear_time(text: str) -> None:
-    started = time.monotonic()
-    last_boxed(text)
-    assert time.monotonic() - started < 5

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from scipy.stats import rankdata
 
-from simulator.answers.equivalence import last_boxed
+from simulator.answers.boxes import last_boxed
 from simulator.arrays import Bools, Floats
 from simulator.commands.data.group import data
 from simulator.errors import UserError

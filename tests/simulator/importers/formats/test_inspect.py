@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.errors import UserError
-from simulator.importers.extraction import extract_answer
 from simulator.importers.formats.inspect_log import share_out
 from simulator.importers.import_pool import ImportReport, import_pool
 from simulator.importers.importer import ImportOptions
@@ -285,25 +284,3 @@ def test_shares_add_up_and_follow_the_weights(weights: list[int], spare: int) ->
     if any(weights):
         for share, weight in zip(shares, weights, strict=True):
             assert abs(share - 1 - spare * weight / sum(weights)) <= 1 + 1e-6
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        ("nothing here", None),
-        (r"ANSWER: 1 \boxed{2} ANSWER: 3", "2"),
-        ("ANSWER: 1\nand then\nANSWER: 2", "2"),
-        ("**ANSWER: 5**", "5"),
-        ("### Final Answer: $12$.", "12"),
-        (r"\[ \textbf{ANSWER: 590} \]", "590"),
-        (r"\[" + "\n" + r"\text{ANSWER: } 434" + "\n" + r"\]", "434"),
-        (r"\(\text{ANSWER: 434}\)", "434"),
-        (r"**Answer:** \frac{1}{2}", r"\frac{1}{2}"),
-        (r"\boxed{\text{ANSWER: 24}}", "24"),
-        ("ANSWER:", None),
-        ("ANSWER: ", None),
-        ("ANSWER: " + "." * 1_000_000 + "x", None),
-    ],
-)
-def test_answers_are_taken_out_of_texts(text: str, answer: str | None) -> None:
-    assert extract_answer(text) == answer
