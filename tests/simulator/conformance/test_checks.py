@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from pathlib import Path
@@ -267,7 +268,13 @@ CANARIES = {
 @pytest.mark.parametrize("canary", CANARIES)
 def test_canaries_are_caught(canary: str, pool: Pool) -> None:
     check, source = CANARIES[canary]
-    assert check in failed("canary.py", pool, source)
+    if "import gc" in source:  # has fewer objects to search
+        gc.collect()
+        gc.freeze()
+    try:
+        assert check in failed("canary.py", pool, source)
+    finally:
+        gc.unfreeze()
 
 
 LOOKING = [name for name, (check, _) in CANARIES.items() if check == "look-ahead"]
