@@ -190,7 +190,7 @@ def test_what_was_recomputed_is_kept_until_a_file_or_pool_changes(
         calls.append(of)
         return recompute(*of)
 
-    monkeypatch.setattr(figures, "recompute", counted)
+    monkeypatch.setattr("simulator.verification.recompute.recompute", counted)
     first = derive(folder, at_hand(pool, kept=kept))
     again = derive(folder, at_hand(pool, kept=kept))
     assert (len(calls), again.results) == (1, first.results)
