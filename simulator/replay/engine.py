@@ -316,11 +316,6 @@ class Engine:
         """Take one more equal step of traces in lock step, logged with the steps before it."""
         if self._timed == len(self.log):  # the clock has been read since
             self._log_steps(pace, self.num_tokens[pace.numbers])
-        elif pace.waits:
-            decode = self.log[-1]
-            decode.waits = decode.waits or []
-            decode.waits += [pace.tokens_since] * pace.waits
-            pace.waits = 0
         after, done = pace.advance()
         self.log[-1].after = after
         finished = self._move(pace.numbers, after, done)
@@ -332,7 +327,7 @@ class Engine:
         if self.idle:
             self._log_busy(pace.numbers)
         self.log.append(Decode(pace.numbers, before, before, "tokens"))
-        pace.since, pace.waits = pace.step, 0
+        pace.since = pace.step
 
     def _pace_for(self, index: Ints, tokens: int, before: Ints) -> Pace | None:
         """Return a pace for traces at the start, or in lock step so far; None for others."""
@@ -422,17 +417,19 @@ class Engine:
     def _wait_for(self, probes: int) -> None:
         """Count probes that are asked at once, and let the clock go on while they are answered."""
         self._probes_told += probes
-        waited: float = self.probe_cost.answer
-        if not (probes and waited):
+        answer = self.probe_cost.answer
+        if not (probes and answer):
             return
-        if not self._unlimited:
-            waited = self._serving.duration(probes, self.probe_cost.answer)
+        waited = answer if self._unlimited else self._serving.duration(probes, answer)
         if self._timed == len(self.log):  # later decodes begin after the wait
             self._clock += waited
             return
+        decode = self.log[-1]
+        decode.waited += waited
         if self._pace is not None:
-            self._pace.waits += 1
-        self.log[-1].waited += waited
+            if decode.waits is None:
+                decode.waits = []
+            decode.waits.append((self._pace.step - self._pace.since) * self._pace.tokens)
 
     def judge(self, pairs: Ints) -> Floats:
         """Return P(same final answer) of pairs of started traces, shape (n, 2) to (n,)."""
