@@ -142,15 +142,17 @@ class AmbiguousJsonError(ValueError):
     """Error for JSON that two readers may understand differently: a key twice, NaN, Infinity."""
 
 
-def parse_json(text: str, *, nan: bool = False) -> Any:
-    """Parse JSON strictly; `nan` admits NaN and Infinity.
+def parse_json(text: str, *, nan: bool = False, masked: bool = False) -> Any:
+    """Parse JSON strictly; `nan` admits NaN and Infinity, `masked` admits −Infinity.
 
     Raises `AmbiguousJsonError` with the place, and what `json.loads` raises.
     """
     try:
-        return json.loads(text, object_pairs_hook=distinct_keys) if nan else DECODER.decode(text)
+        if nan:
+            return json.loads(text, object_pairs_hook=distinct_keys)
+        return (MASKED_DECODER if masked else DECODER).decode(text)
     except AmbiguousJsonError as fault:
-        raise AmbiguousJsonError(_with_place(text, str(fault))) from None
+        raise AmbiguousJsonError(_with_place(text, str(fault), masked=masked)) from None
 
 
 def distinct_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -170,8 +172,16 @@ def _no_constant(text: str) -> float:
 DECODER = json.JSONDecoder(object_pairs_hook=distinct_keys, parse_constant=_no_constant)
 """Strict decoder, for parts of a text; its errors name no place."""
 
+MASKED_DECODER = json.JSONDecoder(
+    object_pairs_hook=distinct_keys,
+    parse_constant=lambda text: -math.inf if text == "-Infinity" else _no_constant(text),
+)
+"""Strict decoder that admits −Infinity, which Python writes for a masked token's log-probability.
 
-def _with_place(text: str, fault: str) -> str:
+Whoever reads other numbers with it has to refuse infinite ones."""
+
+
+def _with_place(text: str, fault: str, *, masked: bool = False) -> str:
     """Add line and column of the first repeated key or constant that is not JSON to an error."""
     keys: list[set[str]] = []
     last, start = "", 0
@@ -185,7 +195,7 @@ def _with_place(text: str, fault: str) -> str:
             if key in keys[-1]:
                 break
             keys[-1].add(key)
-        elif token[0][0] != '"':
+        elif token[0][0] != '"' and not (masked and token[0] == "-Infinity"):
             start = token.start()
             break
         last, start = token[0], token.start()

@@ -23,6 +23,7 @@ from leaderboard_app.library.memo import Once
 from simulator.catalogue.figures import ANSWERS, BASES, KEPT, VERIFIED, Pools, derive
 from simulator.catalogue.rows import Broken, Progress, Row, Stamp, stamp
 from simulator.catalogue.views import Catalogue, connect
+from simulator.counting import GENERATED
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
 from simulator.pools.pool import Pool, iter_pool_folders
@@ -55,6 +56,7 @@ class Result:
     `metrics` lacks what was not measured. `column` identifies the pool: its name, with part of its
     fingerprint if it has several versions. `probe_cost` is that of a probe, such as `10+20`, and
     `probe_source` its origin (`simulator.pools.probe_cost.SOURCES`); empty without probes.
+    `charging` says which tokens are counted (`simulator.counting`).
     """
 
     pool: str
@@ -72,13 +74,17 @@ class Result:
     metrics: Mapping[str, Metric]
     probe_cost: str = ""
     probe_source: str = ""
+    charging: str = GENERATED
 
     @property
     def given_cost(self) -> str:
-        """Phrase about a cost of probes that the run was given; empty if it was given none."""
-        if self.probe_source != GIVEN:
-            return ""
-        return f"probes cost {tokens_text(self.probe_cost)} by --probe-cost"
+        """Phrase about costs of probes and tokens that the run was given; empty without any."""
+        said = []
+        if self.probe_source == GIVEN:
+            said.append(f"probes cost {tokens_text(self.probe_cost)} by --probe-cost")
+        if self.charging != GENERATED:
+            said.append(f"tokens are counted by --charging {self.charging}")
+        return ", ".join(said)
 
     @property
     def clock(self) -> str:
@@ -430,6 +436,7 @@ def _result(row: Row, versions: Mapping[str, set[str]]) -> Result:
         },
         probe_cost=row["probe_cost"] or "",
         probe_source=row["probe_source"] or "",
+        charging=row["charging"] or GENERATED,
     )
 
 

@@ -109,14 +109,14 @@ def read_answers(library: Library, pool: str) -> PoolAnswers:
         facts = pool_facts(library.catalogue, pool)
         classes = library.rows(
             "SELECT problem_id, min(answer) AS answer, bool_or(correct) AS correct, "
-            "count(*) AS votes FROM traces WHERE pool = ? AND answer_class >= 0 "
+            "count(*) AS votes FROM traces WHERE pool = ? AND answer IS NOT NULL "
             "GROUP BY problem_id, answer_class ORDER BY problem_id, votes DESC, min(trace_id)",
             [pool],
         )
         width = bin_width(int(facts.lengths[-1]) + 1)
         bars = library.rows(
             f"SELECT num_tokens // {width} AS place, CASE WHEN correct THEN '{RIGHT}' "
-            f"WHEN answer_class < 0 THEN '{NO_ANSWER}' ELSE '{WRONG}' END AS kind, "
+            f"WHEN answer IS NULL THEN '{NO_ANSWER}' ELSE '{WRONG}' END AS kind, "
             "count(*) AS traces FROM traces WHERE pool = ? GROUP BY ALL ORDER BY ALL",
             [pool],
         )

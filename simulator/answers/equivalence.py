@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from simulator.answers import math_answers
+from simulator.counting import Equality
 from simulator.errors import UserError
 
 ANSWER_KINDS = ("math", "choice", "text")
@@ -17,6 +18,9 @@ MAX_COMPARISONS = 1000
 """Maximum calls to math-verify while one problem's answers are grouped; no real pool comes near it.
 Beyond it, answers are compared by their normal form only. Comparisons with the gold answer do not
 count and are never skipped."""
+
+NO_ANSWER_TEXT = "(no answer)"
+"""Text of the class of traces without an answer, where these vote."""
 
 _CHOICE = re.compile(r"[(\[]?\s*([A-Za-z])\s*(?:[)\].:]+(?:\s.*)?)?", re.DOTALL)
 _WRAPPER = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathsf|boxed)\s*\{([^{}]*)\}")
@@ -28,15 +32,47 @@ class Classes:
 
     `texts[c]` is the first text of class c, `correct[c]` is true if it means the gold answer, and
     `of_text` gives the class of each text. Classes are numbered in order of first appearance.
+    `unparsed` is the class of None, −1 (which does not vote) unless it has one of its own.
     """
 
     texts: list[str]
     correct: list[bool]
     of_text: dict[str, int]
+    unparsed: int = -1
 
     def class_of(self, answer: str | None) -> int:
-        """Return the class of one of the grouped answers; −1 for None."""
-        return -1 if answer is None else self.of_text[answer]
+        """Return the class of one of the grouped answers; `unparsed` for None."""
+        return self.unparsed if answer is None else self.of_text[answer]
+
+    def with_unparsed(self) -> Classes:
+        """Return these classes and one more, wrong, for traces and probes without an answer."""
+        text = NO_ANSWER_TEXT
+        while text in self.of_text:
+            text = f"({text})"
+        return Classes([*self.texts, text], [*self.correct, False], self.of_text, len(self.texts))
+
+    def accepting(self, others: Iterable[Classes]) -> Classes:
+        """Return classes in which all answers that are right here or in `others` form one class.
+
+        `others` group the same answers by other gold answers.
+        """
+        right = {
+            self.of_text[text]
+            for classes in (self, *others)
+            for text, number in classes.of_text.items()
+            if classes.correct[number]
+        }
+        texts: list[str] = []
+        renumbered: dict[int, int] = {}
+        for number, text in enumerate(self.texts):
+            joins = min(right) if number in right else number
+            if joins == number:
+                texts.append(text)
+            renumbered[number] = len(texts) - 1 if joins == number else renumbered[joins]
+        correct = [False] * len(texts)
+        for number in right:
+            correct[renumbered[number]] = True
+        return Classes(texts, correct, {t: renumbered[n] for t, n in self.of_text.items()})
 
 
 def classify(
@@ -44,6 +80,8 @@ def classify(
     answer_kind: str,
     answers: Sequence[str | None],
     probe_answers: Iterable[str | None] = (),
+    *,
+    equality: Equality = "meaning",
 ) -> Classes:
     """Group a problem's answers by meaning: final answers first, then probe answers.
 
@@ -59,6 +97,8 @@ def classify(
         One of `ANSWER_KINDS`.
     answers, probe_answers
         Answers as written; None for no answer, which has no class.
+    equality
+        `exact` compares the strings as they stand, whatever the kind: `1/2` is not `0.5`.
 
     Raises
     ------
@@ -66,6 +106,8 @@ def classify(
         `answer_kind` is not in `ANSWER_KINDS`.
     """
     form = _form_of(answer_kind)
+    if equality == "exact":
+        return _as_written(gold_answer, chain(answers, probe_answers))
     is_math = answer_kind == "math"
     gold_form = form(gold_answer)
     texts: list[str] = []
@@ -104,13 +146,25 @@ def classify(
     return Classes(texts, correct, of_text)
 
 
-def equivalent(answer_kind: str, gold: str, answer: str) -> bool:
+def _as_written(gold_answer: str, answers: Iterable[str | None]) -> Classes:
+    """Group answers that are the same string."""
+    of_text: dict[str, int] = {}
+    for text in answers:
+        if text is not None:
+            of_text.setdefault(text, len(of_text))
+    texts = list(of_text)
+    return Classes(texts, [text == gold_answer for text in texts], of_text)
+
+
+def equivalent(answer_kind: str, gold: str, answer: str, *, equality: Equality = "meaning") -> bool:
     """Check whether two answers of a kind mean the same.
 
     `gold` is the one to compare with: a gold answer or the text of a class. Raises `UserError`
     if `answer_kind` is not in `ANSWER_KINDS`.
     """
     form = _form_of(answer_kind)
+    if equality == "exact":
+        return gold == answer
     if form(gold) == form(answer):
         return True
     return answer_kind == "math" and math_answers.same(gold, answer)

@@ -13,8 +13,8 @@ from typing import Any
 
 from simulator.api.judge_tools import RunJudges, load_tools
 from simulator.api.progress import note
+from simulator.counting import GENERATED, Charging
 from simulator.errors import UserError
-from simulator.loading import LoadedPolicy
 from simulator.pools.folders import cache_folder, find_pools, runs_folder
 from simulator.pools.pool import Pool
 from simulator.pools.probe_cost import parse_probe_cost
@@ -102,6 +102,7 @@ def plan_runs(
     judge: str | None = None,
     judge_cost: float | None = None,
     probe_cost: str | None = None,
+    charging: Charging = GENERATED,
     in_process: bool = False,
     timeout: float | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -136,7 +137,10 @@ def plan_runs(
         options = tools.greedy_options(loaded, as_typed(grid), budget, repeats, seed)
     elif judge is not None or judge_cost is not None:
         raise UserError(f"{loaded.name} does not use a judge; remove --judge and --judge-cost")
-    pools = choose_pools(folder, patterns, loaded, needs)
+    what = loaded.name
+    if charging != GENERATED:
+        needs, what = needs | {"probes"}, f"{what} with --charging {charging}"
+    pools = choose_pools(folder, patterns, what, needs)
     specs = [
         RunSpec(
             replace(each.loaded, timeout=timeout),
@@ -147,6 +151,7 @@ def plan_runs(
             serving,
             None if judges is None else judges.of(each.loaded, pools, options),
             a_probe,
+            charging,
         )
         for each in chosen
     ]
@@ -168,13 +173,13 @@ def as_typed(grid: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def choose_pools(
-    cache: Path, patterns: Sequence[str], loaded: LoadedPolicy, needs: frozenset[str]
+    cache: Path, patterns: Sequence[str], what: str, needs: frozenset[str]
 ) -> list[Pool]:
     """Choose the pools to replay.
 
-    Named pools must have the signals that the policy `needs`. Without names, these are all real
-    pools that have them, or the generated ones if there is no real pool. If there is no pool at
-    all, a generated sample is made.
+    Named pools must have the signals `needs`, those of the policy or option `what`. Without names,
+    these are all real pools that have them, or the generated ones if there is no real pool. If
+    there is no pool at all, a generated sample is made.
     """
     pools = [Pool(path) for path in find_pools(cache, patterns)]
     if not pools:
@@ -190,7 +195,7 @@ def choose_pools(
         if not usable:
             names = ", ".join(pool.name for pool in pools)
             raise UserError(
-                f"{loaded.name} needs {' and '.join(sorted(needs))}, which no pool in {cache} has "
+                f"{what} needs {' and '.join(sorted(needs))}, which no pool in {cache} has "
                 f"({names}); import a pool that has, or name one with -d"
             )
         for pool in pools:
@@ -198,7 +203,7 @@ def choose_pools(
                 note(f"{pool.name}: skipped, it lacks {' or '.join(sorted(needs))}")
         pools = usable
     for pool in pools:
-        pool.require(needs, loaded.name)
+        pool.require(needs, what)
     return pools
 
 

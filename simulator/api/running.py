@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulator.counting import CHARGING, GENERATED, Charging
 from simulator.errors import TimedOut, UserError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def run(
     judge: str | None = None,
     judge_cost: float | None = None,
     probe_cost: int | str | None = None,
+    charging: Charging = GENERATED,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     in_process: bool = False,
@@ -52,10 +54,10 @@ def run(
     pools
         Names or globs, or opened pools. None: every real pool with the signals that the policy
         needs; without any pool, a small generated sample.
-    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, probe_cost, resume
+    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, probe_cost, charging
         As the options of `deepprune-sim run`; `step_seconds` also as `{batch: seconds}`.
-    output
-        Folder of the run or sweep. None: `runs/<time>-<policy>`.
+    output, resume
+        Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
     in_process
         Run a policy file or class in this process, for example to use `breakpoint()`.
     timeout
@@ -86,7 +88,7 @@ def run(
         "step_seconds": _step_seconds(step_seconds),
         **{"judge": judge, "judge_cost": judge_cost, "in_process": in_process},
         "probe_cost": None if probe_cost is None else str(probe_cost),
-        "timeout": _seconds(timeout),
+        **{"charging": _charging(charging), "timeout": _seconds(timeout)},
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
@@ -174,6 +176,14 @@ def _number(name: str, value: Any, least: int) -> int | None:
     return int(value)
 
 
+def _charging(charging: Any) -> Charging:
+    """Check a way of charging."""
+    if charging not in CHARGING:
+        raise UserError(f"charging={charging!r:.60}: give one of {', '.join(CHARGING)}")
+    found: Charging = charging
+    return found
+
+
 def _seconds(timeout: Any) -> float | None:
     if timeout is None:
         return None
@@ -200,6 +210,6 @@ def _command(
     for name, value in options.items():
         if name == "in_process":
             command += ["--in-process"] if value else []
-        elif value is not None:
+        elif value is not None and not (name == "charging" and value == GENERATED):
             command += [f"--{name.replace('_', '-')}", str(value)]
     return command

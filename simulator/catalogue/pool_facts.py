@@ -143,14 +143,15 @@ def pool_facts(catalogue: Catalogue, pool: str) -> PoolFacts:
         counts AS (
             SELECT problem_id, count(*) AS traces, sum(num_tokens)::BIGINT AS tokens,
                 count(*) FILTER (correct) AS correct,
-                count(*) FILTER (answer_class < 0) AS no_answer
+                count(*) FILTER (answer IS NULL) AS no_answer,
+                count(*) FILTER (answer_class >= 0) AS voting
             FROM mine GROUP BY problem_id
         )
         SELECT problem_id, gold_answer, traces, tokens, correct, no_answer,
             coalesce(distinct_answers, 0) AS distinct_answers,
             coalesce(consensus_correct, false) AS consensus_correct,
             coalesce(same_pairs, 0) AS same_pairs,
-            (traces - no_answer) * (traces - no_answer - 1) // 2 AS pairs
+            voting * (voting - 1) // 2 AS pairs
         FROM counts
         JOIN (SELECT problem_id, gold_answer FROM problems WHERE pool = $1) USING (problem_id)
         LEFT JOIN votes USING (problem_id)

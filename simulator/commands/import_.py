@@ -13,6 +13,7 @@ from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import stages_shown
 from simulator.commands.options import cache_option, json_option, print_json
+from simulator.counting import EQUALITY, UNPARSED, Equality, Unparsed
 from simulator.errors import UserError, nearest
 from simulator.importers import FORMATS
 
@@ -24,8 +25,41 @@ SHOWN_DISAGREEMENTS = 10
 """Maximum number of printed disagreements with the source's grades; --json prints all."""
 
 
+HELP = """Make a pool from trace files.
+
+\b
+FORMAT is one of:
+  scout      SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
+  inspect    inspect_ai logs (.eval, .json), or a folder with header.json and
+             summaries.json
+  deepprune  DeepPrune data, or any JSON or Parquet of problems with sampled
+             traces; finds the columns by itself, and asks for --map where
+             they are ambiguous
+  deepconf   pickles of DeepConf's released code; nothing in them is executed
+  lm-eval    samples_*.jsonl of lm-evaluation-harness (--log_samples)
+  openai     responses of OpenAI's APIs (completions, chat, Responses, batch),
+             vLLM and SGLang, also with logprobs; give
+             --map gold_answer= or --map gold_file=
+  jsonl      JSON lines, JSON, CSV or Parquet: one trace per row, or one
+             problem per row with lists; name the columns with --map
+  parquet    the same as jsonl
+  csv        the same as jsonl
+  feval-ttc  the database of FEval-TTC, with --map dataset= and --map llm=
+  trackio    traces that trackio has exported; give
+             --map gold_answer=metadata.KEY or --map gold_file=
+
+All but Parquet may be compressed by gzip or zstd.
+
+The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded. If the
+files have their own grades, disagreements are listed. With --tokenizer, prefixes are exact to
+the token where its token count equals that of the files, and lengths missing from the files
+are counted instead of estimated.
+"""
+
+
 @click.command(
     "import",
+    help=HELP,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExample:\n"
     "  deepprune-sim import jsonl traces/*.jsonl --map num_tokens=usage.tokens \\\n"
@@ -47,6 +81,22 @@ SHOWN_DISAGREEMENTS = 10
     "--answer-kind",
     type=click.Choice(ANSWER_KINDS),
     help="Way to compare answers. [default: choice if every gold answer is a letter, else math]",
+)
+@click.option(
+    "--equality",
+    type=click.Choice(EQUALITY),
+    default="meaning",
+    show_default=True,
+    help="Whether answers are the same if they mean the same, or only as strings as they stand, "
+    "the gold answer too, as other people's programs count.",
+)
+@click.option(
+    "--unparsed",
+    type=click.Choice(UNPARSED),
+    default="abstain",
+    show_default=True,
+    help="Whether traces and probes without a readable answer vote, all of a problem for one class "
+    "that is wrong, as other people's programs count.",
 )
 @click.option(
     "--answer-pattern",
@@ -88,11 +138,9 @@ def import_pool(
     benchmark: str,
     mapped: tuple[str, ...],
     answer_kind: str | None,
+    equality: Equality,
+    unparsed: Unparsed,
     answer_patterns: tuple[str, ...],
-    source: str | None,
-    revision: str | None,
-    licence: str | None,
-    citation: str | None,
     probe_cost: str | None,
     tokenizer: str | None,
     include_early_stopped: bool,
@@ -100,30 +148,9 @@ def import_pool(
     replace: bool,
     cache: Path | None,
     as_json: bool,
+    **about: str | None,
 ) -> None:
-    """Make a pool from trace files.
-
-    \b
-    FORMAT is one of:
-      scout      SCOUT (Parallel-Probe) JSON: lengths, answers, probes; one file
-      inspect    inspect_ai logs (.eval, .json), or a folder with header.json and
-                 summaries.json
-      deepprune  DeepPrune data, or any JSON or Parquet of problems with sampled
-                 traces; finds the columns by itself, and asks for --map where
-                 they are ambiguous
-      deepconf   pickles of DeepConf's released code; nothing in them is executed
-      lm-eval    samples_*.jsonl of lm-evaluation-harness (--log_samples)
-      openai     OpenAI or vLLM responses, also with logprobs; give
-                 --map gold_answer= or --map gold_file=
-      jsonl      JSON lines or Parquet, one trace per row; name the columns
-                 with --map
-      parquet    the same as jsonl
-
-    The pool is named dataset/model/benchmark. Answers are grouped by meaning and graded. If the
-    files have their own grades, disagreements are listed. With --tokenizer, prefixes are exact to
-    the token where its token count equals that of the files, and lengths missing from the files
-    are counted instead of estimated.
-    """  # noqa: D301  (\b keeps click from wrapping)
+    """Make a pool from trace files, and print what it holds."""
     check_format(format_name)
     if not paths:
         raise UserError("nothing to import; give files or folders after the format")
@@ -145,16 +172,15 @@ def import_pool(
                 drop_bad_rows=drop_bad_rows,
                 tokenizer=tokenizer,
                 include_early_stopped=include_early_stopped,
+                equality=equality,
+                unparsed=unparsed,
                 progress=progress,
             ),
             cache=cache_folder(cache),
             dataset=dataset,
             model=model,
             benchmark=benchmark,
-            source=source,
-            revision=revision,
-            licence=licence,
-            citation=citation,
+            **about,
             probe_cost=_cost(probe_cost),
             replace=replace,
         )

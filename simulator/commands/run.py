@@ -10,6 +10,7 @@ from simulator import completion
 from simulator.api.progress import progress_bar
 from simulator.commands.options import FloatRange, print_json, timeout_option
 from simulator.commands.run_output import print_summary
+from simulator.counting import CHARGING, GENERATED, Charging
 
 
 @click.command(
@@ -108,6 +109,15 @@ from simulator.commands.run_output import print_summary
     "0 makes probes free, as in published tables. [default: those the pool records, else 10+20]",
 )
 @click.option(
+    "--charging",
+    type=click.Choice(CHARGING),
+    default=GENERATED,
+    show_default=True,
+    help="Tokens counted for a trace: those generated; or as the programs of SCOUT and AutoTTS "
+    "count, whole steps from probe to probe and then the rest, over the orders that they shuffle. "
+    "Runs that count differently are not compared.",
+)
+@click.option(
     "--in-process",
     is_flag=True,
     help="Run a policy file in this process, for example to use breakpoint(). By default it runs "
@@ -135,6 +145,7 @@ def run(
     judge: str | None,
     judge_cost: float | None,
     probe_cost: str | None,
+    charging: Charging,
     in_process: bool,
     timeout: float | None,
     cache: Path | None,
@@ -161,6 +172,7 @@ def run(
         judge=judge,
         judge_cost=judge_cost,
         probe_cost=probe_cost,
+        charging=charging,
         in_process=in_process,
         timeout=timeout,
         cache=cache,
@@ -188,6 +200,6 @@ def run(
     if as_json:
         print_json({"run": str(folder), "stop_rules": stop_rules(folder)} | summary)
         return
-    print_summary(summary)
+    print_summary(summary, charging)
     note_idle_rules([folder], summary)
     click.echo(f"run: {folder}")

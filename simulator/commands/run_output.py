@@ -7,9 +7,14 @@ from typing import Any
 
 import click
 
+from simulator.counting import CHARGED
 
-def print_summary(summary: dict[str, Any]) -> None:
-    """Print the metrics of a run on standard output, one table for each pool."""
+
+def print_summary(summary: dict[str, Any], charging: str = "") -> None:
+    """Print the metrics of a run on standard output, one table for each pool.
+
+    `charging` says how tokens were counted.
+    """
     from simulator.report.tables import print_table
 
     for entry in summary["pools"]:
@@ -27,7 +32,7 @@ def print_summary(summary: dict[str, Any]) -> None:
         rows += about_costs(entry)
         print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
         click.echo()
-    print_notes(summary)
+    print_notes(summary, f" {CHARGED[charging]}" if charging in CHARGED else "")
 
 
 def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -124,7 +124,7 @@ def _explain_answer(error: HfHubHTTPError, entry: Entry, revision: str) -> str:
             f"right to read it, or {log_in}"
         )
     if status == 429:
-        seconds = _retry_after(error.response.headers)
+        seconds = retry_after(error.response.headers)
         wait = f"in {seconds} seconds" if seconds else "in a few minutes"
         more = "" if get_token() else "; log in (`hf auth login`) for a higher limit"
         return f"{endpoint()}: too many requests (429); pull again {wait}{more}"
@@ -137,8 +137,8 @@ def _reason(error: HfHubHTTPError) -> str:
     return " ".join(said.split())[:200]
 
 
-def _retry_after(headers: Any) -> int | None:
-    """Return the seconds that the Hub asks to wait; None if it gives no number."""
+def retry_after(headers: Any) -> int | None:
+    """Return the seconds that a server asks to wait; None if it gives no number."""
     found = re.fullmatch(r"\s*(\d+)\s*", headers.get("Retry-After") or "") or re.search(
         r"\bt\s*=\s*(\d+)", headers.get("RateLimit") or ""
     )

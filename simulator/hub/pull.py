@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from simulator.errors import UserError
 from simulator.hub import download as hub
+from simulator.hub import github
 from simulator.hub.download import RemoteFile
 from simulator.hub.errors import is_offline
 from simulator.hub.registry import FILE_NAME, Entry, PoolRule, is_commit
@@ -79,7 +81,7 @@ def pull(
     replace
         Overwrite pools of the same names.
     keep_files
-        Keep the downloaded files in huggingface_hub's cache. If false, they go to a temporary
+        Keep the downloaded files in huggingface_hub's folders. If false, they go to a temporary
         folder in `cache`, which is removed after all pools are made.
 
     Raises
@@ -104,23 +106,22 @@ def pull(
     made: list[ImportReport] = []
     left = own_folder is not None and own_folder.exists()
     with _alone(entry, cache, own_folder) if wanted or left else nullcontext():
-        if wanted:
-            folder = hub.download(
+        # The Hub's client downloads in parallel, so all at once; files of GitHub come singly.
+        for rules in [[rule] for rule in wanted] if entry.github else [wanted] * bool(wanted):
+            folder = _place(entry).download(
                 entry,
                 requested,
                 listing.commit,
-                [file for rule in wanted for file in assigned[rule_key(rule)]],
+                [file for rule in rules for file in assigned[rule_key(rule)]],
                 folder=own_folder,
                 progress=progress,
                 notice=notice,
             )
-        for rule in wanted:
-            paths = tuple(folder / file.path for file in assigned[rule_key(rule)])
-            made.append(
-                _import(
-                    entry, rule, paths, listing.commit, cache, replace=replace, progress=progress
-                )
-            )
+            for rule in rules:
+                paths = tuple(folder / file.path for file in assigned[rule_key(rule)])
+                commit = listing.commit
+                how: Any = {"replace": replace, "progress": progress}
+                made.append(_import(entry, rule, paths, commit, cache, **how))
     _suggest_mapping(entry, made, cache, notice)
     return PullReport(
         entry=entry,
@@ -155,7 +156,8 @@ def _alone(entry: Entry, cache: Path, own_folder: Path | None) -> Iterator[None]
         try:
             yield
         except BaseException:
-            if own_folder is not None and not any(own_folder.glob("*/snapshots/*/*")):
+            kept = ("*/snapshots/*/*", github.KEPT)
+            if own_folder is not None and not any(any(own_folder.glob(each)) for each in kept):
                 shutil.rmtree(own_folder, ignore_errors=True)
             raise
         if own_folder is not None:
@@ -178,7 +180,7 @@ def _look_up(
         )
     requested = revision or entry.revision
     progress(f"looking up {entry.name}", 0.0)
-    listing = hub.list_files(entry, requested, own_folder)
+    listing: hub.Listing = _place(entry).list_files(entry, requested, own_folder)
     if revision is not None and revision != listing.commit:
         notice(f"{revision} is {listing.commit}")
     elif requested != listing.commit:
@@ -202,6 +204,11 @@ def _suggest_mapping(
             f"to keep this column mapping, add under [{entry.name}] in {cache / FILE_NAME}:\n"
             f"{mapping_toml(found[0]).strip()}"
         )
+
+
+def _place(entry: Entry) -> ModuleType:
+    """Return the module that lists and downloads an entry's files."""
+    return github if entry.github else hub
 
 
 def rule_key(rule: PoolRule) -> tuple[str, str]:
@@ -262,7 +269,13 @@ def _is_here(entry: Entry, rule: PoolRule, commit: str, cache: Path) -> bool:
         return False
     info = read_info(folder)
     if (info.source, info.revision) == (entry.source, commit):
-        return True
+        if (info.equality, info.unparsed) == (rule.equality, rule.unparsed):
+            return True
+        raise UserError(
+            f"{folder}: a pool of this name is here that counts answers in another way "
+            f"({info.equality} equality, unparsed answers {info.unparsed}); give --dataset another "
+            "name, or overwrite it with --replace"
+        )
     origin = " at ".join(part for part in (info.source, info.revision) if part) or "elsewhere"
     raise UserError(
         f"{folder}: a pool of this name is here from {origin}, not from {entry.source} at "
@@ -290,6 +303,8 @@ def _import(
                 answer_kind=rule.answer_kind,
                 tokenizer=rule.tokenizer,
                 drop_bad_rows=rule.drop_bad_rows,
+                equality=rule.equality,
+                unparsed=rule.unparsed,
                 progress=lambda what, done: progress(f"{name}: {what}", done),
             ),
             cache=cache,

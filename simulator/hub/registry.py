@@ -10,16 +10,19 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from simulator import PACKAGE
 from simulator.answers.equivalence import ANSWER_KINDS
+from simulator.counting import COUNTING, EQUALITY, UNPARSED, Equality, Unparsed
 from simulator.errors import UserError, nearest
 from simulator.storage import JsonObject, read_plain
+
+T = TypeVar("T")
 
 FILE_NAME = "registry.toml"
 """Name of the user's own registry in the folder of pools."""
@@ -29,17 +32,21 @@ SHIPPED = Path(PACKAGE) / FILE_NAME
 
 REPO_TYPES = ("dataset", "model")
 
+GITHUB = "github:"
+"""Prefix of a repository on GitHub; others are on the Hugging Face Hub."""
+
 _COMMIT = re.compile("[0-9a-f]{40}")
+_SHA256 = re.compile("[0-9a-f]{64}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9._-]+")
 _NAME_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
 _SEPARATORS = re.compile(r"[-_. ]")
 
-_OPTIONS = ("map", "answer_kind", "tokenizer", "drop_bad_rows")
+_OPTIONS = ("map", "answer_kind", "tokenizer", "drop_bad_rows", *COUNTING)
 _ENTRY_KEYS = (
     *("repository", "revision", "files", "importer", "licence", "citation", "pools"),
     *("repo_type", "ignore", "dataset", *_OPTIONS),
 )
-_POOL_KEYS = ("model", "benchmark", "files", "words", *_OPTIONS)
+_POOL_KEYS = ("model", "benchmark", "files", "words", "sha256", *_OPTIONS)
 
 _FORMS: dict[Any, tuple[str, str]] = {
     str: ("text", '"…"'),
@@ -54,7 +61,7 @@ class PoolRule:
     """Rule that selects the files of one pool of an entry, with its import options.
 
     A file belongs to the pool if any of the globs `files` matches its path, or if the path contains
-    a word of each group of `words`.
+    a word of each group of `words`. `sha256` has the hashes of `files`, or none.
     """
 
     model: str
@@ -65,6 +72,9 @@ class PoolRule:
     answer_kind: str | None = None
     tokenizer: str | None = None
     drop_bad_rows: bool = False
+    equality: Equality = "meaning"
+    unparsed: Unparsed = "abstain"
+    sha256: tuple[str, ...] = ()
 
     def matches(self, path: str) -> bool:
         """Check that the file at `path` in the repository belongs to this pool."""
@@ -76,7 +86,7 @@ class PoolRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One known public source and its pools."""
+    """One known public source and its pools; `repository` is `owner/name`, `github` says where."""
 
     name: str
     repository: str
@@ -89,6 +99,7 @@ class Entry:
     pools: tuple[PoolRule, ...]
     ignore: tuple[str, ...] = ()
     repo_type: str = "dataset"
+    github: bool = False
 
     @property
     def pinned(self) -> bool:
@@ -97,14 +108,43 @@ class Entry:
 
     @property
     def source(self) -> str:
-        """Address `hf://…` of the repository, which is stored in the pools."""
+        """Address of the repository (`hf://…`, or its page on GitHub), stored in the pools."""
+        if self.github:
+            return self.url
         return f"hf://{self.repo_type}s/{self.repository}"
 
     @property
     def url(self) -> str:
-        """Page of the repository on the Hub."""
+        """Page of the repository on the Hub or on GitHub."""
+        if self.github:
+            return f"https://github.com/{self.repository}"
         prefix = "datasets/" if self.repo_type == "dataset" else ""
         return f"https://huggingface.co/{prefix}{self.repository}"
+
+    def only(self, patterns: Sequence[str]) -> Entry:
+        """Return the entry with the pools alone whose `model/benchmark` a glob matches.
+
+        Raises
+        ------
+        UserError
+            None does.
+        """
+        names = [f"{rule.model}/{rule.benchmark}" for rule in self.pools]
+        wanted = [any_matches(name, patterns) for name in names]
+        pools = [rule for rule, is_wanted in zip(self.pools, wanted, strict=True) if is_wanted]
+        if not pools:
+            raise UserError(f"--only {' '.join(patterns)}: {self.name} has {', '.join(names)}")
+        files = tuple(file for rule in pools for file in rule.files)
+        return replace(self, pools=tuple(pools), files=files if self.github else self.files)
+
+    def counted(
+        self, dataset: str | None, equality: Equality | None, unparsed: Unparsed | None
+    ) -> Entry:
+        """Return the entry with pools of another name and way of counting, as far as given."""
+        counting = {"equality": equality, "unparsed": unparsed}
+        given: Any = {name: value for name, value in counting.items() if value is not None}
+        pools = tuple(replace(rule, **given) for rule in self.pools)
+        return replace(self, dataset=dataset or self.dataset, pools=pools)
 
     def pool_name(self, rule: PoolRule) -> str:
         """Return the name `dataset/model/benchmark` of one of the pools."""
@@ -215,6 +255,14 @@ class _Table:
             raise self.table.error(key, str, self.table.fields)
         return value.strip()
 
+    def one_of(self, key: str, known: Sequence[T]) -> T:
+        """Return a value that is one of `known`, the first of them if the key is not there."""
+        value = self.text(key, str(known[0]))
+        for each in known:
+            if value == each:
+                return each
+        raise self.fault(key, f"{value!r}; use one of {', '.join(map(str, known))}")
+
     def texts(self, key: str) -> tuple[str, ...]:
         value = self.table.optional(key, list[str]) or []
         if not all(each.strip() for each in value):
@@ -236,15 +284,13 @@ class _Table:
         if not _NAME_PART.fullmatch(self.name):
             raise self.fault("", "not a usable name; use letters, digits and . _ + -")
         self.known_keys_only(_ENTRY_KEYS)
-        repository = self.text("repository")
+        named = self.text("repository")
+        github, repository = named.startswith(GITHUB), named.removeprefix(GITHUB)
         if not _REPOSITORY.fullmatch(repository):
-            raise self.fault("repository", f"{repository!r} is not of the form owner/name")
+            raise self.fault("repository", f"{named!r} is not of the form owner/name")
         repo_type = self.text("repo_type", "dataset")
         if repo_type not in REPO_TYPES:
             raise self.fault("repo_type", f"{repo_type!r}; use one of {', '.join(REPO_TYPES)}")
-        files = self.texts("files")
-        if not files:
-            raise self.fault("files", 'no pattern; give at least one, such as "*.json"')
         tables = self.table.fields.get("pools")
         if not isinstance(tables, list) or not tables:
             raise self.fault("pools", f"no pool; add at least one [[{self.name}.pools]]")
@@ -252,6 +298,9 @@ class _Table:
             self._rule(index, table if isinstance(table, dict) else {})
             for index, table in enumerate(tables, 1)
         )
+        files = self._files_on_github(rules) if github else self.texts("files")
+        if not files:
+            raise self.fault("files", 'no pattern; give at least one, such as "*.json"')
         names = [(rule.model, rule.benchmark) for rule in rules]
         for index, name in enumerate(names):
             if name in names[:index]:
@@ -267,8 +316,21 @@ class _Table:
             licence=self.text("licence"),
             citation=self.text("citation"),
             repo_type=repo_type,
+            github=github,
             pools=rules,
         )
+
+    def _files_on_github(self, rules: Iterable[PoolRule]) -> tuple[str, ...]:
+        """Return the files of all pools, which are named one by one as GitHub lists none."""
+        if not is_commit(self.text("revision")):
+            raise self.fault("revision", "files on GitHub are pinned: give the full commit")
+        for key in ("files", "ignore", "repo_type"):
+            if key in self.table.fields:
+                raise self.fault(key, "not for a repository on GitHub; name each pool's files")
+        files = tuple(file for rule in rules for file in rule.files)
+        if any(rule.words for rule in rules) or any(set(file) & set("*?[") for file in files):
+            raise self.fault("pools", 'on GitHub, give each pool files = ["…"] without patterns')
+        return files
 
     def _rule(self, index: int, table: Mapping[str, Any]) -> PoolRule:
         defaults = {key: self.table.fields[key] for key in _OPTIONS if key in self.table.fields}
@@ -281,9 +343,11 @@ class _Table:
         groups = tuple(tuple(word for word in each.split("|") if word.strip()) for each in words)
         if not all(_squeezed(word) for group in groups for word in group) or not all(groups):
             raise pool.fault("words", "a word has only separators; add letters or digits")
-        kind = pool.text("answer_kind") if "answer_kind" in pool.table.fields else None
-        if kind is not None and kind not in ANSWER_KINDS:
-            raise pool.fault("answer_kind", f"{kind!r}; use one of {', '.join(ANSWER_KINDS)}")
+        given = "answer_kind" in pool.table.fields
+        kind = pool.one_of("answer_kind", ANSWER_KINDS) if given else None
+        hashes = pool.texts("sha256")
+        if hashes and (len(hashes) != len(files) or not all(map(_SHA256.fullmatch, hashes))):
+            raise pool.fault("sha256", "give each of its files one, of 64 hexadecimal digits")
         return PoolRule(
             model=model,
             benchmark=benchmark,
@@ -293,6 +357,9 @@ class _Table:
             answer_kind=kind,
             tokenizer=pool.text("tokenizer") if "tokenizer" in pool.table.fields else None,
             drop_bad_rows=pool.table.optional("drop_bad_rows", bool) or False,
+            equality=pool.one_of("equality", EQUALITY),
+            unparsed=pool.one_of("unparsed", UNPARSED),
+            sha256=hashes,
         )
 
 

@@ -34,14 +34,14 @@ FIELDS: dict[str, Field] = {
     "problem_id": _field(
         "problem_id question_id qid problem_idx question_idx problem_index question_index "
         "task_id prompt_id",
-        "id idx index uid",
+        "id idx index uid uuid",
         "problem question",
         one="text;integer",
     ),
     "question": _field(
         "question problem problem_text question_text",
         "prompt query input instruction",
-        one="text",
+        one="text;messages",
     ),
     "gold_answer": _field(
         "true_answer gold_answer ground_truth groundtruth gold correct_answer",
@@ -65,8 +65,9 @@ FIELDS: dict[str, Field] = {
         "full_text full_response response_text model_response raw_response raw_output "
         "reasoning reasoning_content reasoning_trace thinking cot trajectory rollout",
         "solution sample path",
-        one="text",
-        many="texts",
+        "messages",
+        one="text;messages",
+        many="texts;lists of messages",
     ),
     "answer": _field(
         "answer extracted_answer predicted_answer parsed_answer pred_answer model_answer "
@@ -101,9 +102,11 @@ FIELDS: dict[str, Field] = {
         for name, signal in TOKEN_SIGNALS.items()
     },
     "logprobs": _field(
-        "logprobs top_logprobs token_logprobs log_probs",
-        one="lists of numbers;number maps;lists of number maps",
-        many="lists of lists of numbers;lists of number maps;lists of objects",
+        "logprobs top_logprobs token_logprobs log_probs output_top_logprobs",
+        one="lists of numbers;number maps;lists of number maps;objects;lists of objects;"
+        "lists of lists;lists of lists of numbers",
+        many="lists of lists of numbers;lists of number maps;lists of objects;"
+        "lists of lists of objects;lists of lists of lists",
     ),
     "probe_positions": _field(one="integers", many="lists of integers"),
     "probe_answers": _field(one="texts;integers;numbers;mixed", many="lists of texts;lists"),
@@ -116,6 +119,9 @@ column is searched for.
 
 ALL_FIELDS = ("problems", *FIELDS)
 """Fields that `--map` accepts; `problems` is the list that holds the items of a file."""
+
+LIKELY_GOLD = ("answer", "final_answer", "solution", "label", "expected")
+"""Names of columns that are suggested first as gold answers, if no column has a known name."""
 
 LOOKALIKES = {
     "answer": re.compile(r"answer$|^pred"),

@@ -87,6 +87,8 @@ def import_pool(
         licence=licence,
         citation=citation,
         probe_cost=probe_cost,
+        equality=options.equality,
+        unparsed=options.unparsed,
         answer_patterns=[pattern.pattern for pattern in options.answer_patterns],
     )
     writer = PoolWriter(cache, info, replace=replace)  # refuses a taken name before any work
@@ -100,9 +102,7 @@ def import_pool(
         for done, problem in enumerate(reading.problems):
             options.progress("grouping answers and writing", done / max(reading.total, 1))
             writer.add(problem)
-        if info.problems == 0:
-            reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
-            raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
+        _refuse_empty(info, options, reading)
         dropped = dict(sorted(reading.faults.dropped.items()))
         info.token_accuracy = reading.token_accuracy
         info.notes = [*reading.notes, *(f"left out: {n} × {why}" for why, n in dropped.items())]
@@ -124,6 +124,13 @@ def import_pool(
         mapping=dict(reading.mapping),
         disagreements=writer.disagreements,
     )
+
+
+def _refuse_empty(info: PoolInfo, options: ImportOptions, reading: Reading) -> None:
+    """Raise `UserError` if no problem was written."""
+    if info.problems == 0:
+        reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
+        raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
 
 
 def check_name(option: str, part: str) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import regex
 
 from simulator.arrays import Floats
+from simulator.counting import Equality, Unparsed
 from simulator.errors import UserError
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import ProblemRecord, first_unfit, unfit
@@ -46,10 +47,11 @@ class ImportOptions:
 
     `field_map` is field to column (not for formats with fixed fields); `include_early_stopped`
     keeps traces that were stopped before their end (`deepconf` only); `tokenizer` is the folder or
-    hub name of the model's tokenizer, which places the tokens in the texts; `scratch` is a folder
-    on a disk with room for all traces (None for the system's folder of temporary files); `progress`
-    is called with the current activity and the fraction of it that is done; `answer_patterns` are
-    searched for answers before all other forms.
+    hub name of the model's tokenizer, which places the tokens in the texts; `equality` says how
+    answers will be compared, and `unparsed` if traces and probes without one vote; `scratch` is a
+    folder on a disk with room for all traces (None for the system's folder of temporary files);
+    `progress` is called with the current activity and the fraction of it that is done;
+    `answer_patterns` are searched for answers before all other forms.
     """
 
     paths: tuple[Path, ...]
@@ -58,6 +60,8 @@ class ImportOptions:
     drop_bad_rows: bool = False
     include_early_stopped: bool = False
     tokenizer: str | None = None
+    equality: Equality = "meaning"
+    unparsed: Unparsed = "abstain"
     scratch: Path | None = None
     progress: Callable[[str, float], None] = lambda what, fraction: None
     answer_patterns: tuple[regex.Pattern[str], ...] = ()
@@ -209,6 +213,8 @@ def files_in(
 ) -> list[Path]:
     """List files: those given, and in folders all named `start`…`suffixes`, sorted by `key`.
 
+    Compressed files (`.gz`, `.zst`) count as those that they hold.
+
     Raises
     ------
     UserError
@@ -219,7 +225,7 @@ def files_in(
         if not path.is_dir():
             files.append(path)
             continue
-        below = [file for file in path.rglob(f"{start}*") if file.suffix in suffixes]
+        below = [file for file in path.rglob(f"{start}*") if suffix_of(file) in suffixes]
         below = [file for file in below if file.is_file()]
         if not below:
             names = ", ".join(f"{start}*{suffix}" if start else suffix for suffix in suffixes)
@@ -232,6 +238,14 @@ def files_in(
             raise UserError(f"{file}: given twice; name each file once")
         seen.add(place)
     return files
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file's name, without that of its compression."""
+    name = path.name.lower()
+    for ending in (".gz", ".zst", ".zstd"):
+        name = name.removesuffix(ending)
+    return Path(name).suffix
 
 
 def finite_numbers(given: Sequence[Any] | Floats, what: str, remedy: str) -> Floats:

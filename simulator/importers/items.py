@@ -1,10 +1,12 @@
-"""Items of JSON, JSON-lines and Parquet files, yielded one by one.
+"""Items of JSON, JSON-lines, CSV and Parquet files, yielded one by one.
 
 An item is an element of a file's outermost list or object, a line, or a row: a problem or a trace.
 """
 
 from __future__ import annotations
 
+import codecs
+import csv
 import json
 import re
 from collections import Counter
@@ -17,19 +19,44 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.errors import UserError, one_line
-from simulator.importers.importer import BadRow, ImportOptions, files_in
-from simulator.importers.json_files import AGAIN, json_fault, read_text, unreadable
-from simulator.storage import DECODER, AmbiguousJsonError, changed, open_plain, parse_json
+from simulator.importers.importer import BadRow, ImportOptions, files_in, suffix_of
+from simulator.importers.json_files import (
+    AGAIN,
+    GZIP,
+    MAX_LINE,
+    ZSTD,
+    json_fault,
+    lines_of,
+    opened,
+    read_text,
+    unreadable,
+)
+from simulator.storage import MASKED_DECODER, AmbiguousJsonError, open_plain, parse_json
 
 _LINES = (".jsonl", ".ndjson")
-ROW_SUFFIXES = (*_LINES, ".parquet")
-"""Suffixes of files with one trace per row."""
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+ROW_SUFFIXES = (*_LINES, ".parquet", *_DELIMITERS)
+"""Suffixes of files of rows: one trace or problem each."""
 
 SUFFIXES = (".json", *ROW_SUFFIXES)
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE = re.compile(r"[\s,:]*")
 _LENIENT = json.JSONDecoder()
+
+
+class Cells(dict[str, Any]):
+    """A row of a CSV file: texts by column, None for an empty cell."""
+
+
+def parsed_cell(text: str) -> Any:
+    """Return the number or list that a CSV cell writes in JSON; else the text itself."""
+    if not re.match(r"[-\d\[]|true$|false$", text, re.IGNORECASE):
+        return text
+    try:
+        return parse_json(text.lower() if text.lower() in ("true", "false") else text, masked=True)
+    except (ValueError, RecursionError):
+        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +80,8 @@ def items_of(options: ImportOptions, suffixes: Sequence[str] = SUFFIXES) -> Iter
     content of a file shows its form: one object on each line, a list of items, an object of items
     by name (`{"p1": {…}, "p2": {…}}`), or a single item. If the items are in a list inside an
     object, the mapped field `problems` names that list. The text of a JSON file is held in memory
-    during the iteration, its items only one by one.
+    during the iteration, its items only one by one. CSV files (`.csv`, or `.tsv` with tabs) name
+    their columns in the first row. All but Parquet may be compressed by gzip or zstd.
 
     Raises
     ------
@@ -71,25 +99,28 @@ def items_of(options: ImportOptions, suffixes: Sequence[str] = SUFFIXES) -> Iter
 
 
 def _items(path: Path, inside: str | None) -> Iterator[tuple[Item, float]]:
-    if path.suffix == ".parquet":
+    if suffix_of(path) == ".parquet":
         return _rows(path)
+    if suffix_of(path) in _DELIMITERS:
+        return _cells(path)
     return _lines(path) if _has_lines(path) else _members(path, inside)
 
 
 def _has_lines(path: Path) -> bool:
     """Check whether a file has one JSON object on each line, instead of a single value."""
     try:
-        with open_plain(path) as (file, _):
+        with opened(path) as (file, _):
             first = b""
-            for line in file:
+            lines = lines_of(path, file)
+            for line in lines:
                 first = line.removeprefix(_BOM).strip()
                 if first:
                     break
-            if path.suffix in _LINES:  # unless it is a list, or an object over several lines
+            if suffix_of(path) in _LINES:  # unless it is a list, or an object over several lines
                 return not first.startswith(b"[") and first != b"{"
             if not first.startswith(b"{") or first == b"{":
                 return False
-            more = any(line.strip() for line in file)
+            more = any(line.strip() for line in lines)
     except OSError as error:
         raise unreadable(path, error) from None
     return more and not isinstance(json_fault(first.decode(errors="replace")), str)
@@ -97,23 +128,20 @@ def _has_lines(path: Path) -> bool:
 
 def _lines(path: Path) -> Iterator[tuple[Item, float]]:
     try:
-        with open_plain(path) as (file, size):
-            end = 0
-            for number, line in enumerate(file, start=1):
-                start, end = end, end + len(line)
-                if end > size:
-                    raise changed(path)
+        with opened(path) as (file, done):
+            for number, line in enumerate(lines_of(path, file), start=1):
+                read = done()
                 if number == 1:
                     line = line.removeprefix(_BOM)
                 if line.strip():
-                    yield _line(line, path, f"{path}: line {number}"), start / size
+                    yield _line(line, path, f"{path}: line {number}"), read
     except OSError as error:
         raise unreadable(path, error) from None
 
 
 def _line(line: bytes, path: Path, where: str) -> Item:
     try:
-        parsed = json_fault(line.decode())
+        parsed = json_fault(line.decode(), masked=True)
     except UnicodeDecodeError:
         fault = BadRow("not UTF-8", "convert the file with iconv -t utf-8")
         return Item(path, where, None, fault=fault)
@@ -129,7 +157,7 @@ def _members(path: Path, inside: str | None) -> Iterator[tuple[Item, float]]:
     try:
         yield from _scan(path, text, inside)
     except (json.JSONDecodeError, RecursionError, ValueError):
-        fault = json_fault(text)
+        fault = json_fault(text, masked=True)
         reason = fault if isinstance(fault, str) else "not JSON"
         raise UserError(f"{path}: {reason}; {AGAIN}") from None
 
@@ -138,7 +166,7 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
     start = _after_space(text, 0)
     kind = text[start]
     if kind not in "[{":
-        value = parse_json(text)
+        value = parse_json(text, masked=True)
         raise UserError(f"{path}: holds a JSON {type(value).__name__}, no list or object; {AGAIN}")
     if kind == "{":
         items = {key: (begin, end, sort) for key, begin, end, sort in _pairs(text, start)}
@@ -155,11 +183,11 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
             start = next(iter(items.values()))[0]  # {"problems": [...]}
         elif sorts in ({"object"}, {"objects"}):
             for key, (begin, end, _) in items.items():
-                value = DECODER.decode(text[begin:end])
+                value = MASKED_DECODER.decode(text[begin:end])
                 yield Item(path, f"{path}: {key}", value, key), begin / len(text)
             return
         else:
-            yield Item(path, str(path), DECODER.decode(text)), 0.0
+            yield Item(path, str(path), MASKED_DECODER.decode(text)), 0.0
             return
     elif not text.rstrip().endswith("]"):  # truncated: refused before its first items are used
         raise json.JSONDecodeError("Unterminated list", text, start)
@@ -173,9 +201,9 @@ def _pairs(text: str, start: int) -> Iterator[tuple[str, int, int, str]]:
     at = _after_space(text, start + 1)
     keys: set[str] = set()
     while text[at : at + 1] != "}":
-        key, at = DECODER.raw_decode(text, at)
+        key, at = MASKED_DECODER.raw_decode(text, at)
         begin = _after_space(text, at)
-        value, at = DECODER.raw_decode(text, begin)
+        value, at = MASKED_DECODER.raw_decode(text, begin)
         if key in keys:
             raise AmbiguousJsonError("a key occurs twice")
         keys.add(key)
@@ -198,7 +226,7 @@ def _elements(text: str, start: int) -> Iterator[tuple[int, Any]]:
     while text[at : at + 1] != "]":
         begin = at
         try:
-            value, at = DECODER.raw_decode(text, begin)
+            value, at = MASKED_DECODER.raw_decode(text, begin)
         except AmbiguousJsonError as fault:
             _, at = _LENIENT.raw_decode(text, begin)
             value = _bad_row(fault)
@@ -218,9 +246,54 @@ def _after_space(text: str, at: int) -> int:
     return match.end() if match else at
 
 
+def _cells(path: Path) -> Iterator[tuple[Item, float]]:
+    number = 0
+    csv.field_size_limit(MAX_LINE)
+    try:
+        with opened(path) as (file, done):
+            texts = codecs.iterdecode(lines_of(path, file), "utf-8-sig")
+            rows = csv.reader(texts, delimiter=_DELIMITERS[suffix_of(path)], strict=True)
+            names = next(rows, [])
+            _check_twice(path, names)
+            if len(names) == 1 and (other := re.search("[;\t|]", names[0])):
+                raise UserError(
+                    f"{path}: cells are separated by {other[0]!r}; write commas, or tabs in a .tsv "
+                    "file"
+                )
+            for cells in rows:
+                number += 1
+                if cells:
+                    yield _cell_item(path, f"{path}: row {number}", names, cells), done()
+    except csv.Error as error:
+        raise UserError(
+            f"{path}: row {number + 1}: not CSV ({one_line(error, 60)}); quote cells with "
+            f"delimiters, quotes or line breaks, or {AGAIN}"
+        ) from None
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{path}: row {number + 1}: not UTF-8; convert the file (iconv -t utf-8) or {AGAIN}"
+        ) from None
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _cell_item(path: Path, where: str, names: list[str], cells: list[str]) -> Item:
+    if len(cells) != len(names):
+        reason = f"{len(cells)} cells, but the first row names {len(names)} columns"
+        remedy = "quote cells with delimiters or line breaks"
+        return Item(path, where, None, fault=BadRow(reason, remedy))
+    return Item(path, where, Cells(zip(names, (cell or None for cell in cells), strict=True)))
+
+
 def _rows(path: Path) -> Iterator[tuple[Item, float]]:
     try:
-        with open_plain(path) as (opened, _), pq.ParquetFile(opened) as file:
+        with open_plain(path) as (plain, _):
+            if plain.read(len(ZSTD)).startswith((GZIP, ZSTD)):
+                raise UserError(
+                    f"{path}: a compressed Parquet file, which cannot be read row by row; "
+                    "decompress it (gunzip, unzstd)"
+                )
+        with open_plain(path) as (plain, _), pq.ParquetFile(plain) as file:
             _check_names(path, file.schema_arrow)
             total = max(1, file.metadata.num_rows)
             number = 0
@@ -240,14 +313,18 @@ def _rows(path: Path) -> Iterator[tuple[Item, float]]:
 def _check_names(path: Path, columns: Iterable[pa.Field], inside: str = "") -> None:
     """Raise `UserError` for two columns of one name, of which rows would have only the last."""
     fields = list(columns)
-    for name, count in Counter(field.name for field in fields).items():
-        if count > 1:
-            raise UserError(
-                f"{path}: {count} columns are named {inside}{name}; rename or remove all but one"
-            )
+    _check_twice(path, (field.name for field in fields), inside)
     for field in fields:
         kind = field.type
         while pa.types.is_nested(kind) and not pa.types.is_struct(kind):
             kind = getattr(kind, "item_type", None) or getattr(kind, "value_type", pa.null())
         if pa.types.is_struct(kind):
             _check_names(path, kind, f"{inside}{field.name}.")
+
+
+def _check_twice(path: Path, names: Iterable[str], inside: str = "") -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UserError(
+                f"{path}: {count} columns are named {inside}{name}; rename or remove all but one"
+            )

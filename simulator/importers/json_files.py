@@ -1,17 +1,85 @@
-"""Reading JSON files; every error is one line that names the place."""
+"""Reading JSON files, plain or compressed; every error is one line that names the place."""
 
 from __future__ import annotations
 
 import difflib
 import errno
+import gzip
+import io
 import json
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
-from simulator.errors import UserError
-from simulator.storage import AmbiguousJsonError, parse_json, read_plain
+import pyarrow as pa
+
+from simulator.errors import UserError, one_line
+from simulator.storage import AmbiguousJsonError, changed, open_plain, parse_json
 
 AGAIN = "download or export it again"
+
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+"""First bytes of compressed files, whatever their names are."""
+
+MAX_TEXT = 2**32
+"""Most bytes of a file that is read as a whole, once decompressed."""
+
+MAX_LINE = 2**30
+"""Most bytes of a line."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[BinaryIO, Callable[[], float]]]:
+    """Open a plain file for reading, decompressed if it is gzip or zstd.
+
+    Yields the file, and a function that returns the fraction that is read. It raises `OSError` if
+    the file has grown.
+
+    Raises
+    ------
+    OSError
+        As `open_plain` does.
+    UserError
+        Inside the `with`: compressed data that is damaged or truncated.
+    """
+    with open_plain(path) as (file, size):
+
+        def done() -> float:
+            if file.tell() > size:
+                raise changed(path)
+            return file.tell() / max(size, 1)
+
+        start = file.read(len(ZSTD))
+        file.seek(0)
+        name = "gzip" if start[:2] == GZIP else "zstd" if start == ZSTD else None
+        if name is None:
+            yield file, done
+            return
+        try:
+            if name == "gzip":
+                yield cast(BinaryIO, gzip.GzipFile(fileobj=file)), done
+            else:
+                source = pa.PythonFile(file, mode="r")
+                yield io.BufferedReader(pa.CompressedInputStream(source, name)), done
+        except (OSError, EOFError, zlib.error, pa.ArrowException) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise
+            raise UserError(
+                f"{path}: not readable as {name} ({one_line(error, 80)}); it is damaged or "
+                f"truncated, {AGAIN}"
+            ) from None
+
+
+def lines_of(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of an opened file; raise `UserError` for one of more than `MAX_LINE`."""
+    number = 0
+    while line := file.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise UserError(f"{path}: line {number} is longer than {MAX_LINE:,} bytes; split it")
+        yield line
 
 
 def read_json(path: Path, *, nan: bool = False) -> Any:
@@ -25,10 +93,10 @@ def read_json(path: Path, *, nan: bool = False) -> Any:
     return fault[0]
 
 
-def json_fault(text: str, *, nan: bool = False) -> str | tuple[Any]:
+def json_fault(text: str, *, nan: bool = False, masked: bool = False) -> str | tuple[Any]:
     """Parse JSON; return the value in a tuple, or a message with the error and its place."""
     try:
-        return (parse_json(text, nan=nan),)
+        return (parse_json(text, nan=nan, masked=masked),)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string"):
@@ -45,9 +113,13 @@ def json_fault(text: str, *, nan: bool = False) -> str | tuple[Any]:
 def read_text(path: Path) -> str:
     """Read UTF-8 without its byte order mark; raise `UserError` if unreadable or empty."""
     try:
-        data = read_plain(path)
+        with opened(path) as (file, done):
+            data = file.read(MAX_TEXT + 1) or b""
+            done()
     except OSError as error:
         raise unreadable(path, error) from None
+    if len(data) > MAX_TEXT:
+        raise UserError(f"{path}: more than {MAX_TEXT:,} bytes of JSON; split it, or give lines")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -18,6 +18,7 @@ from simulator.errors import UserError
 from simulator.importers.field_names import (
     ALL_FIELDS,
     FIELDS,
+    LIKELY_GOLD,
     LOOKALIKES,
     PROBLEM_FIELDS,
     TRACE_FIELDS,
@@ -25,7 +26,7 @@ from simulator.importers.field_names import (
 )
 from simulator.importers.gathering import MISSING, check_fields, dig
 from simulator.importers.importer import Faults, ImportOptions
-from simulator.importers.items import Item, items_of
+from simulator.importers.items import SUFFIXES, Cells, Item, items_of, parsed_cell
 from simulator.signals import TOKEN_SIGNALS
 
 KEY = "@key"
@@ -63,6 +64,8 @@ def type_of(value: Any) -> str:
         return "empty"
     if kinds == {"integer", "number"}:
         return "numbers"
+    if is_conversation(value):
+        return "messages"
     if kinds <= {"number map", "object"}:
         return "number maps" if kinds == {"number map"} else "objects"
     if all(kind == "empty" or kind.endswith("s") for kind in kinds):
@@ -85,6 +88,8 @@ class Profile:
         """Record the columns of an object, and of objects nested in it."""
         for name, value in values.items():
             column = f"{prefix}{name}"
+            if isinstance(values, Cells) and isinstance(value, str):
+                value = parsed_cell(value)
             kind = type_of(value)
             if isinstance(value, dict) and kind == "object" and depth + 1 < _DEPTH:
                 self.see(value, f"{column}.", depth + 1)
@@ -130,8 +135,22 @@ class Columns:
 
     def options(self) -> str:
         """Format the mapping as options of the command line."""
-        pairs = (f"{name}={column}" for name, column in self.field_map.items())
-        return " ".join(f"--map {shlex.quote(pair)}" for pair in pairs)
+        return as_options(self.field_map)
+
+
+def as_options(field_map: Mapping[str, str]) -> str:
+    """Format a mapping as options of the command line."""
+    pairs = (f"{name}={column}" for name, column in field_map.items())
+    return " ".join(f"--map {shlex.quote(pair)}" for pair in pairs)
+
+
+def is_conversation(value: Any) -> bool:
+    """Check for a list of messages, `{"role": …, "content": …}` each."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, dict) and "role" in each and "content" in each for each in value)
+    )
 
 
 def mapping_toml(columns: Mapping[str, str]) -> str:
@@ -150,13 +169,54 @@ def propose_mapping(options: ImportOptions) -> Columns:
         a column that the user has named does not exist.
     """
     check_fields(options, ALL_FIELDS)
-    samples = list(islice((i for i in items_of(options) if i.fault is None), SAMPLED_ITEMS))
+    samples = sampled(options)
     if not samples:
         for item in items_of(options):
             if item.fault is not None:
                 Faults(drop=False).reject(item.where, item.fault)
         raise UserError(f"{options.paths[0]}: has no line of JSON; is it DeepPrune data?")
-    return _Search(samples, options.field_map).columns()
+    try:
+        return _Search(samples, options.field_map).columns()
+    except UnclearError as fault:
+        line = as_options(suggested(samples, options.field_map))
+        raise UserError(f"{fault}{f'; in full: {line}' if line else ''}") from None
+
+
+def sampled(options: ImportOptions, suffixes: Sequence[str] = SUFFIXES) -> list[Item]:
+    """Return the first items that can be read, at most `SAMPLED_ITEMS`."""
+    readable = (item for item in items_of(options, suffixes) if item.fault is None)
+    return list(islice(readable, SAMPLED_ITEMS))
+
+
+def suggested(samples: Sequence[Item], given: Mapping[str, str]) -> dict[str, str]:
+    """Return a mapping with the first of several candidates each; empty if there is none.
+
+    It is for the user to read and correct, not to be used unseen.
+    """
+    tried = dict(given)
+    while True:
+        try:
+            return _Search(samples, tried).columns().field_map
+        except UnclearError as fault:
+            if not fault.column or fault.name in tried:
+                return {}
+            tried[fault.name] = fault.column
+        except UserError:
+            return {}
+
+
+def _gold_rank(column: str) -> int:
+    name = plain_name(column.split(".")[-1])
+    return LIKELY_GOLD.index(name) if name in LIKELY_GOLD else len(LIKELY_GOLD)
+
+
+class UnclearError(UserError):
+    """Error for a field whose column the user has to name, with the likeliest one, if any."""
+
+    def __init__(self, message: str, name: str, column: str) -> None:
+        super().__init__(message)
+        self.name = name
+        self.column = column
 
 
 def wrapped(value: Any) -> Any:
@@ -299,10 +359,12 @@ class _Search:
         if column:
             self.by_field[name] = column
 
-    def _ambiguous(self, name: str, candidates: Sequence[str], instead: str) -> UserError:
-        return UserError(
+    def _ambiguous(self, name: str, candidates: Sequence[str], instead: str) -> UnclearError:
+        return UnclearError(
             f"{self.where}: {name} can be {' or '.join(candidates)}; "
-            f"choose one with --map {name}={candidates[0]}, or {instead}"
+            f"choose one with --map {name}={candidates[0]}, or {instead}",
+            name,
+            candidates[0],
         )
 
     def _given(self, name: str) -> str | None:
@@ -341,11 +403,15 @@ class _Search:
                 for column in profile.types
                 if column not in self.by_field.values() and profile.fits(column, kinds)
             ]
+            if names == ["gold_answer"]:
+                fitting.sort(key=_gold_rank)
             shown = "; ".join(filter(None, (p.shown(p.types) for p in profiles)))
-            raise UserError(
+            raise UnclearError(
                 f"{self.where}: no column is known to hold the {what}; "
                 f"columns here: {shown or 'none'}; "
-                f"name it with --map {names[0]}={[*fitting, 'COLUMN'][0]}{hint}"
+                f"name it with --map {names[0]}={[*fitting, 'COLUMN'][0]}{hint}",
+                names[0],
+                "".join(fitting[:1]),
             )
 
     def _check_lookalikes(self, used: set[str]) -> None:
@@ -361,7 +427,9 @@ class _Search:
                 and pattern.search(plain_name(column.split(".")[-1]))
             ]
             if alike:
-                raise UserError(
+                raise UnclearError(
                     f"{self.where}: {name} may be {' or '.join(alike)}; map it with "
-                    f"--map {name}={alike[0]}, or leave the field out with --map {name}="
+                    f"--map {name}={alike[0]}, or leave the field out with --map {name}=",
+                    name,
+                    alike[0],
                 )

@@ -55,7 +55,7 @@ def check_pool(path: Path, progress: Progress = lambda done, total: None) -> lis
         return findings
     lengths = _lengths(tables["traces"])
     classes = Counter(tables["classes"]["problem_id"].to_pylist())
-    findings += _first(_check_classes(tables))
+    findings += _first(_check_classes(tables, votes=info.unparsed == "vote"))
     for name in info.signals:
         findings += _first(_check_signal(path, info, name, lengths, classes, progress))
     return findings or list(_check_content(path, info))
@@ -128,8 +128,11 @@ def _check_problems(info: PoolInfo, tables: dict[str, pa.Table]) -> Iterator[str
             yield f"pool.json: {getattr(info, name)} {name}, but the files have {count}"
 
 
-def _check_classes(tables: dict[str, pa.Table]) -> Iterator[str]:
-    """Check that classes are numbered from 0, are unique, and cover and grade the answers."""
+def _check_classes(tables: dict[str, pa.Table], *, votes: bool) -> Iterator[str]:
+    """Check that classes are numbered from 0, are unique, and cover and grade the answers.
+
+    `votes`: traces without an answer have a class, too.
+    """
     grades: dict[tuple[str, int], bool] = {}
     texts: set[tuple[str, str]] = set()
     expected: dict[str, int] = {}
@@ -146,7 +149,7 @@ def _check_classes(tables: dict[str, pa.Table]) -> Iterator[str]:
     for row in tables["traces"].select(columns).to_pylist():
         where = f"traces.parquet: trace {(row['problem_id'], row['trace_id'])}"
         number = row["answer_class"]
-        if (number == NO_ANSWER) != (row["answer"] is None):
+        if (number == NO_ANSWER) != (row["answer"] is None and not votes):
             yield f"{where}: answer {row['answer']!r} with class {number}"
         elif number != NO_ANSWER and (row["problem_id"], number) not in grades:
             yield f"{where}: class {number} is not in classes.parquet"

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.arrays import Array, Bools, Floats, Ints, Ints32
+from simulator.counting import COUNTING, Equality, Unparsed
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
@@ -123,8 +124,10 @@ class PoolInfo:
 
     `sha256` are the hashes of the Parquet files; `content` those of what is stored in them.
     `probe_cost` has the tokens of a probe's `suffix` and `answer` (`simulator.pools.probe_cost`),
-    None if they are not known. `answer_forms` counts traces by the form in which their answer was
-    found, and `answer_patterns` are the patterns that were searched first.
+    None if they are not known. `accepted` has further right answers of the problems that have any,
+    by problem. `equality` says how answers were grouped, and `unparsed` if those that could not be
+    read vote. `answer_forms` counts traces by the form in which their answer was found, and
+    `answer_patterns` are the patterns that were searched first.
     """
 
     dataset: str
@@ -144,6 +147,9 @@ class PoolInfo:
     traces: int = 0
     tokens: int = 0
     probe_cost: dict[str, int] | None = None
+    accepted: dict[str, list[str]] = field(default_factory=dict)
+    equality: Equality = "meaning"
+    unparsed: Unparsed = "abstain"
     answer_forms: dict[str, int] = field(default_factory=dict)
     answer_patterns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -157,8 +163,15 @@ class PoolInfo:
         return f"{self.dataset}/{self.model}/{self.benchmark}"
 
     @property
+    def counting(self) -> dict[str, str]:
+        """Ways of counting answers that differ from `COUNTING`."""
+        return {
+            name: value for name in COUNTING if (value := getattr(self, name)) != COUNTING[name]
+        }
+
+    @property
     def fingerprint(self) -> str:
-        """SHA-256 of what figures depend on: names, token accuracy, origin and decoded content.
+        """SHA-256 of what figures depend on: names, accuracy, origin, counting and decoded content.
 
         File format, compression and what is told about the pool, such as its source and licence,
         do not count. A pool stored without `content` has the SHA-256 over its files' hashes.
@@ -166,6 +179,8 @@ class PoolInfo:
         if self.content:
             names = (self.dataset, self.model, self.benchmark, self.token_accuracy)
             parts = ["pool content 1", *names, self.synthetic, self.content]
+            if self.counting:
+                parts.append(self.counting)
             return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         lines = "".join(f"{name} {self.sha256[name]}\n" for name in sorted(self.sha256))
         return hashlib.sha256(lines.encode()).hexdigest()
@@ -213,6 +228,7 @@ class Pool:
             name: traces[name].to_numpy()
             for name in ("trace_id", "num_tokens", "answer_class", "correct")
         }
+        answered = traces["answer"].is_valid().to_numpy()
         answers = classes["answer"].to_pylist()
         right = classes["correct"].to_numpy()
         problems = []
@@ -231,6 +247,7 @@ class Pool:
                     lengths=columns["num_tokens"][here].astype(np.int64),
                     answer_class=columns["answer_class"][here],
                     correct=columns["correct"][here],
+                    answered=answered[here],
                     class_texts=answers[kinds],
                     class_correct=right[kinds],
                 )
@@ -278,7 +295,8 @@ class Pool:
 class StoredProblem:
     """One problem of a pool. Arrays have one element per stored trace, in order of trace id.
 
-    `lengths` are in tokens; `answer_class` indexes `class_texts`, −1 for none.
+    `lengths` are in tokens; `answer_class` indexes `class_texts`, −1 for none. Traces that are not
+    `answered` may have a class, too, if they vote (`PoolInfo.unparsed`).
     """
 
     pool: Pool
@@ -291,6 +309,7 @@ class StoredProblem:
     lengths: Ints
     answer_class: Ints32
     correct: Bools
+    answered: Bools
     class_texts: list[str]
     class_correct: Bools
     prepared: dict[Any, Any] = field(default_factory=dict)

@@ -39,13 +39,17 @@ class TraceRecord:
 
 @dataclass(slots=True)
 class ProblemRecord:
-    """One problem to be written to a pool, with all its traces."""
+    """One problem to be written to a pool, with all its traces.
+
+    `accepted` are further right answers, beside the gold answer.
+    """
 
     problem_id: str
     question: str | None
     gold_answer: str
     answer_kind: str
     traces: list[TraceRecord]
+    accepted: tuple[str, ...] = ()
 
 
 def first_unfit(values: Floats) -> int | None:

@@ -19,8 +19,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.answers.equivalence import classify
+from simulator.answers.equivalence import Classes, classify
 from simulator.arrays import Floats
+from simulator.counting import COUNTING
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pools.content import ContentHash
 from simulator.pools.pool import (
@@ -161,12 +162,7 @@ class PoolWriter:
         traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
-        grouped = classify(
-            problem.gold_answer,
-            problem.answer_kind,
-            [trace.answer for trace in traces],
-            [answer for trace in traces for answer in trace.probe_answers or ()],
-        )
+        grouped = self._grouped(problem, traces)
         self._count(traces)
         ids = [problem.problem_id] * len(traces)
         trace_ids = [trace.trace_id for trace in traces]
@@ -227,6 +223,22 @@ class PoolWriter:
             if name in self.info.signals:
                 values = [trace.token_signals[name] for trace in traces]
                 self._write_token_signal(name, ids, trace_ids, values)
+
+    def _grouped(self, problem: ProblemRecord, traces: Sequence[TraceRecord]) -> Classes:
+        """Group and grade the answers as this pool counts them; note further right answers."""
+        answers = [trace.answer for trace in traces]
+        probes = [answer for trace in traces for answer in trace.probe_answers or ()]
+
+        def graded(right: str) -> Classes:
+            kind, equality = problem.answer_kind, self.info.equality
+            return classify(right, kind, answers, probes, equality=equality)
+
+        grouped = graded(problem.gold_answer)
+        if problem.accepted:
+            self.info.accepted[problem.problem_id] = list(problem.accepted)
+            grouped = grouped.accepting([graded(right) for right in problem.accepted])
+        votes = self.info.unparsed == "vote" and None in (*answers, *probes)
+        return grouped.with_unparsed() if votes else grouped
 
     def _count(self, traces: Sequence[TraceRecord]) -> None:
         """Count a problem and its traces."""
@@ -313,9 +325,11 @@ class PoolWriter:
         }
         self.info.content = self._content.by_file()
         fields = asdict(self.info)
-        for name in ("probe_cost", "answer_forms", "answer_patterns"):
+        for name in ("probe_cost", "accepted", "answer_forms", "answer_patterns"):
             if not fields[name]:  # older versions refuse fields that they do not know
                 del fields[name]
+        for name in COUNTING.keys() - self.info.counting.keys():
+            del fields[name]
         text = json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
         (self.folder / "pool.json").write_text(text, encoding="utf-8")
         if self._replace and self.path.exists():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from simulator.answers.equivalence import equivalent
 from simulator.errors import PolicyError
 from simulator.policy.base import Answer
@@ -44,11 +46,12 @@ class Grader:
     def _grade_text(self, answer: str) -> GradedAnswer:
         problem = self._problem
         kind = problem.answer_kind
+        means = partial(equivalent, kind, equality=problem.pool.info.equality)
         if answer in problem.class_texts:
             same = problem.class_texts.index(answer)
         else:
-            matches = (i for i, t in enumerate(problem.class_texts) if equivalent(kind, t, answer))
+            matches = (i for i, text in enumerate(problem.class_texts) if means(text, answer))
             same = next(matches, NO_ANSWER)
         if same == NO_ANSWER:
-            return GradedAnswer(answer, same, equivalent(kind, problem.gold_answer, answer))
+            return GradedAnswer(answer, same, means(problem.gold_answer, answer))
         return GradedAnswer(answer, same, bool(problem.class_correct[same]))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from simulator.arrays import Ints
+from simulator.counting import GENERATED
 from simulator.pools.pool import StoredProblem
 
 ORDERS_AT_ONCE = 64
@@ -14,12 +17,22 @@ ORDERS_AT_ONCE = 64
 
 
 def orders(
-    problem: StoredProblem, budget: int, repeats: Sequence[int], seed: int, key: int
+    problem: StoredProblem,
+    budget: int,
+    repeats: Sequence[int],
+    seed: int,
+    key: int,
+    charging: str = GENERATED,
 ) -> Iterator[Ints]:
     """Yield the first `budget` rows of each repeat's permutation of the problem's traces.
 
     They do not depend on the policy, the other repeats or the budget (a smaller one is a prefix).
+    With the charging `scout`, they are those of that program: all problems share a repeat's.
     """
+    if charging == "scout":
+        for repeat in repeats:
+            yield shuffled(len(problem.lengths), seed + repeat)[:budget]
+        return
     rows = np.arange(len(problem.lengths))
     block, drawn = -1, np.empty((0, 0), dtype=np.int64)
     for repeat in repeats:
@@ -28,6 +41,17 @@ def orders(
             rng = np.random.default_rng((seed, key, block, ORDERS_AT_ONCE))
             drawn = rng.permuted(np.tile(rows, (ORDERS_AT_ONCE, 1)), axis=1)
         yield drawn[repeat % ORDERS_AT_ONCE, :budget]
+
+
+@lru_cache(maxsize=1024)
+def shuffled(traces: int, seed: int) -> Ints:
+    """Return the permutation that the programs of SCOUT and AutoTTS draw, shape (traces,).
+
+    Their published figures are means over the seeds 0 to 99.
+    """
+    rows = list(range(traces))
+    random.Random(seed).shuffle(rows)
+    return np.array(rows)
 
 
 ROWS_PER_PART = 65_536

@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from simulator.arrays import Array, Floats, Ints, Ints32
+from simulator.counting import GENERATED, Charging
+from simulator.pools.charging import charged
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.cluster_facts import cluster_facts, numbered
 
@@ -80,8 +82,9 @@ correct. `budget_*` are the same for all N traces of the budget, finished or not
 `kept_classes` of `budget_classes` were kept. `baseline_*` are cons@N, with N the budget, on the
 same traces in the same order.
 
-`tokens` are those generated on traces. `probe_calls` counts the probes of unfinished traces, those
-that stop rules read among them, and `probe_tokens` the tokens that they read and generated.
+`tokens` are those generated on traces, or as charged (`simulator.pools.charging`). `probe_calls`
+counts the probes of unfinished traces, those that stop rules read among them, and `probe_tokens`
+the tokens that they read and generated.
 
 `judge_tokens` counts the tokens read by the judge, in its own tokens, each pair in full.
 `judge_tokens_reused` counts each prefix only once for all its partners. The columns from `clusters`
@@ -130,10 +133,14 @@ class Replayed:
 
 
 class Recorder:
-    """A recorder of one problem's repeats, which it converts to tables."""
+    """A recorder of one problem's repeats, which it converts to tables.
 
-    def __init__(self, problem: StoredProblem) -> None:
+    `charging` says which tokens the answers count; the decisions have those generated.
+    """
+
+    def __init__(self, problem: StoredProblem, charging: Charging = GENERATED) -> None:
         self._problem = problem
+        self._charging = charging
         self._labels = {"unused": 0, "stopped": 1, "finished": 2}
         self._waiting: list[tuple[int, Engine, GradedAnswer]] = []
         self._logged = 0
@@ -231,7 +238,7 @@ class Recorder:
                 [answer.text for answer in graded],
                 [answer.answer_class for answer in graded],
                 [answer.correct for answer in graded],
-                num_tokens.sum(axis=1),
+                charged(self._charging, problem, order, num_tokens).sum(axis=1),
                 [engine.probe_calls for engine in engines],
                 [engine.judge_calls for engine in engines],
                 [whole for whole, _ in judge_tokens],

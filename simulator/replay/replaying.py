@@ -10,6 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from simulator.counting import GENERATED, Charging
 from simulator.errors import PolicyError
 from simulator.loading import LoadedPolicy, shown_settings
 from simulator.policy.base import Answer, Problem
@@ -36,6 +37,7 @@ def replay(
     serving: Serving,
     judge: ReplayJudge | None = None,
     probe_cost: ProbeCost | None = None,
+    charging: Charging = GENERATED,
 ) -> Replayed:
     """Replay a policy on one problem.
 
@@ -59,6 +61,8 @@ def replay(
         Judge behind `sampler.judge`.
     probe_cost
         Tokens of a probe; None: those that the pool records, else the default.
+    charging
+        Tokens that are counted for a trace.
 
     Raises
     ------
@@ -77,6 +81,7 @@ def replay(
         serving=serving,
         judge=judge,
         probe_cost=probe_cost,
+        charging=charging,
     )
     return answered(work, loaded)
 
@@ -109,6 +114,7 @@ def replaying(
     serving: Serving,
     judge: ReplayJudge | None = None,
     probe_cost: ProbeCost | None = None,
+    charging: Charging = GENERATED,
 ) -> Replaying:
     """Replay like `replay`, but as a generator whose caller runs the policy.
 
@@ -117,10 +123,11 @@ def replaying(
     same however the problem is disguised.
     """
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
-    recorder = Recorder(problem)
+    recorder = Recorder(problem, charging)
     grader = Grader(problem, loaded.file)
     probe_cost = probe_cost or cost_in(problem.pool.info)
-    for repeat, order in zip(repeats, orders(problem, budget, repeats, seed, key), strict=True):
+    drawn = orders(problem, budget, repeats, seed, key, charging)
+    for repeat, order in zip(repeats, drawn, strict=True):
         engine = Engine(problem, order, serving, judge, probe_cost)
         name, words = _told(seed, repeat)
         shown = Problem(name, problem.question, problem.answer_kind)

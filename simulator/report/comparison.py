@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from statistics import fmean
 
+from simulator.counting import CHARGED, COUNTED
 from simulator.errors import UserError
 from simulator.report.common_pools import common_pools
 from simulator.report.labels import method_labels, pool_labels, without_copies
@@ -171,7 +172,8 @@ def compare(
     Raises
     ------
     UserError
-        A run recorded no accuracy or no tokens, its answers are damaged, or its model has no price.
+        A run recorded no accuracy or no tokens, its answers are damaged, its model has no price, or
+        runs were charged differently (`run --charging`).
     """
     for result in results:
         for name in ("accuracy", "tokens_per_problem"):
@@ -180,6 +182,7 @@ def compare(
                     f"{result.path / 'summary.json'}: no {name} for pool {result.pool}; "
                     "repeat the run"
                 )
+    _check_charging(results)
     kept, notes = without_copies(results)
     labels, pool_notes = pool_labels(kept)
     methods = method_labels(kept, labels)
@@ -199,6 +202,16 @@ def compare(
     if prices:
         found.append(PRICES_NOTE.format(file=prices.file.name))
     return Comparison(rows, found, combined, every, diversity, margin)
+
+
+def _check_charging(results: Sequence[RunResult]) -> None:
+    """Refuse runs whose tokens are counted in different ways."""
+    for one, other in pairwise(results):
+        if one.charging != other.charging:
+            raise UserError(
+                f"{one.path} counts tokens by --charging {one.charging}, and {other.path} by "
+                f"--charging {other.charging}; compare runs that count alike"
+            )
 
 
 def _problem_sums(rows: Sequence[Row]) -> tuple[list[ProblemSums | None], list[str]]:
@@ -378,6 +391,7 @@ def _notes(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> 
         "Reduction and difference to cons@N (points) are on the same traces. Pareto: no other "
         "method of the pool is as good in both cost and accuracy and better in one.",
         *_costs(rows),
+        *_counting(results),
     ]
     notes += _verdicts(rows, combined, margin)
     if combined:
@@ -463,6 +477,15 @@ def _costs(rows: Sequence[Row]) -> list[str]:
             "Pools of these runs are compared by tokens generated alone, because the runs do not "
             f"tell what probes cost: {runs}; make them again."
         )
+    return notes
+
+
+def _counting(results: Sequence[RunResult]) -> list[str]:
+    """Return notes on tokens and answers that are counted in other people's ways."""
+    notes = [CHARGED[kind] for kind in CHARGED if results[0].charging == kind]
+    for name, note in COUNTED.items():
+        pools = dict.fromkeys(result.pool for result in results if name in result.counting)
+        notes += [f"{note}: {', '.join(pools)}."] if pools else []
     return notes
 
 

@@ -22,6 +22,7 @@ from typing import Self
 
 import pyarrow as pa
 
+from simulator.counting import Charging
 from simulator.isolation import host
 from simulator.isolation.children import die_with, sigint_blocked
 from simulator.loading import LoadedPolicy
@@ -140,7 +141,7 @@ def _replayed(
         [pool.path for pool in spec.pools],
         (spec.budget, spec.repeats, spec.seed, spec.serving),
         [run.spec.judge for run in runs],
-        spec.probe_cost,
+        (spec.probe_cost, spec.charging),
         list(sys.path),
     )
     others = set(active_children())
@@ -186,7 +187,7 @@ def _start_worker(
     pools: Sequence[Path],
     settings: tuple[int | None, int, int, Serving],
     judges: Sequence[RunJudge | None],
-    probe_cost: ProbeCost | None,
+    costs: tuple[ProbeCost | None, Charging],
     path: list[str],
 ) -> None:
     global _in_worker
@@ -201,7 +202,7 @@ def _start_worker(
         return replace(loaded, timeout=timeout)
 
     _in_worker = [
-        Making(RunSpec(load(typed), opened, *settings, judge, probe_cost), parts)
+        Making(RunSpec(load(typed), opened, *settings, judge, *costs), parts)
         for (typed, parts), judge in zip(runs, judges, strict=True)
     ]
 
@@ -233,6 +234,7 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
         serving=spec.serving,
         judge=spec.judge.asked if spec.judge else None,
         probe_cost=spec.probe_cost,
+        charging=spec.charging,
     )
     decisions = done.decisions.replace_schema_metadata({RULE_HALTS: json.dumps(done.rule_halts)})
     # The answers come last: a part with answers is complete.

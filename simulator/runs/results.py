@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from simulator.arrays import Ints
+from simulator.counting import COUNTING, GENERATED
 from simulator.errors import UserError
 from simulator.pools.probe_cost import ProbeCost
 from simulator.runs.format import ANSWERS_FILE, FORMAT, IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
@@ -32,7 +33,9 @@ class RunResult:
     tried on these problems in the run's sweep; None for a run made alone. `probe_parts` are the
     tokens of a probe's suffix and answer, and `probe_source` their origin, one of
     `simulator.pools.probe_cost.SOURCES`, None in a pool without probes; `judge` is the name of a
-    judge with a model, None without one.
+    judge with a model, None without one. `charging` is one of `simulator.pools.charging.CHARGING`;
+    `counting` says how the pool counted answers, as far as that differs from
+    `simulator.pools.pool.COUNTING`.
     """
 
     run: str
@@ -61,6 +64,8 @@ class RunResult:
     probe_parts: tuple[int, int] = (0, 0)
     judge: str | None = None
     probe_source: str | None = None
+    charging: str = GENERATED
+    counting: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def probe_cost(self) -> str | None:
@@ -132,6 +137,8 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 probe_parts=_probe_parts(recorded),
                 judge=_judge(run),
                 probe_source=_probe_source(recorded),
+                charging=run.optional("charging", str) or GENERATED,
+                counting=_counting(recorded),
             )
         )
     if not results:
@@ -207,6 +214,14 @@ def _probe_source(pool: JsonObject | None) -> str | None:
     if pool is None or pool.fields.get("probe_cost") is None:
         return None
     return pool.object("probe_cost").get("source", str)
+
+
+def _counting(pool: JsonObject | None) -> dict[str, str]:
+    """Return the ways in which a run's pool counted answers, as far as they are not the usual."""
+    if pool is None:
+        return {}
+    found = {name: pool.optional(name, str) or usual for name, usual in COUNTING.items()}
+    return {name: value for name, value in found.items() if value != COUNTING[name]}
 
 
 def _judge(run: JsonObject) -> str | None:

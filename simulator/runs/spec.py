@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from simulator.counting import GENERATED, Charging
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool
@@ -50,7 +51,7 @@ class RunSpec:
 
     `budget` is the budget given by the user, None for the policy's own. `budgets` are the resulting
     budgets on each pool. `probe_cost` is the cost of a probe given by the user, None for that of
-    each pool.
+    each pool. `charging` says how the tokens of a trace are counted.
     """
 
     loaded: LoadedPolicy
@@ -61,6 +62,7 @@ class RunSpec:
     serving: Serving
     judge: RunJudge | None = None
     probe_cost: ProbeCost | None = None
+    charging: Charging = GENERATED
 
     @property
     def unranked(self) -> bool:
@@ -113,6 +115,7 @@ class RunSpec:
             "seed": self.seed,
             "repeats": self.repeats,
             "budget": self.budget if self.budget is not None else loaded.budget,
+            "charging": self.charging,
             "serving": {
                 "concurrency": self.serving.concurrency,
                 "step_seconds": [list(point) for point in self.serving.step_seconds] or None,
@@ -127,6 +130,7 @@ class RunSpec:
                     "token_accuracy": pool.info.token_accuracy,
                     "budget": budget,
                     "probe_cost": self._probe_cost(pool),
+                    **pool.info.counting,
                 }
                 for pool, budget in zip(self.pools, self.budgets, strict=True)
             ],

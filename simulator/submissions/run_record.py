@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simulator.counting import CHARGING, GENERATED, Charging
 from simulator.pools.pool import PROBE_COST
 from simulator.pools.probe_cost import MOST, SOURCES, ProbeCost
 from simulator.replay.serving import Serving
@@ -48,7 +49,8 @@ class RecordedPool:
 class RecordedRun:
     """The inputs of a submitted run; `judge` is the judge's identity, None without one.
 
-    `sweep_settings` is the number of settings of its sweep; None for a run made alone.
+    `sweep_settings` is the number of settings of its sweep; None for a run made alone. `charging`
+    says which tokens its answers count; runs of older versions count those generated.
     """
 
     policy: str
@@ -65,6 +67,7 @@ class RecordedRun:
     judge: Mapping[str, Any] | None
     pools: tuple[RecordedPool, ...]
     sweep_settings: int | None = None
+    charging: Charging = GENERATED
 
     @property
     def synthetic(self) -> bool:
@@ -126,7 +129,16 @@ def read_run(fields: dict[str, Any]) -> RecordedRun:
         sweep_settings=top.object("sweep").get("settings", int, 1, MAX_SETTINGS)
         if "sweep" in fields
         else None,
+        charging=_charging(top),
     )
+
+
+def _charging(top: JsonObject) -> Charging:
+    found = top.optional("charging", str, most=20) or GENERATED
+    for known in CHARGING:
+        if found == known:
+            return known
+    raise Refused(f"run.json: charging {shown(found)} is none of {', '.join(CHARGING)}")
 
 
 def _pool(fields: JsonObject) -> RecordedPool:

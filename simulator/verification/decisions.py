@@ -11,6 +11,7 @@ from collections import Counter
 import numpy as np
 
 from simulator.arrays import Array, Ints
+from simulator.pools.charging import charged
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.orders import orders
 from simulator.submissions.blocks import Block, refuse_first
@@ -46,7 +47,8 @@ def recomputed_answers(
 ) -> dict[str, Array]:
     """Compute the answer columns that follow from a problem's decisions, shape (repeats,)."""
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
-    order = np.array([*orders(problem, budget, range(run.repeats), run.seed, key)])
+    drawn = orders(problem, budget, range(run.repeats), run.seed, key, run.charging)
+    order = np.array([*drawn])
     repeats = run.repeats
     classes = problem.answer_class[order].astype(np.int64)
     right = np.append(problem.class_correct, False)
@@ -64,6 +66,7 @@ def recomputed_answers(
     repeat = columns["repeat"].astype(np.int64)
     stored = order[repeat, columns["order"]]
     check_traces(problem, rows, stored, run)
+    tokens = charged(run.charging, problem, stored, columns["num_tokens"].astype(np.int64))
     finished = columns["finished"]
     answers = problem.answer_class[stored]
     said = finished & (answers != NO_ANSWER)
@@ -72,7 +75,7 @@ def recomputed_answers(
     np.maximum.at(clock, repeat, columns["ended"])
     return {
         **found,
-        "tokens": np.bincount(repeat, columns["num_tokens"], repeats).astype(np.int64),
+        "tokens": np.bincount(repeat, tokens, repeats).astype(np.int64),
         "traces_started": np.bincount(repeat, minlength=repeats),
         "kept_classes": np.bincount(pairs // (len(right) + 1), minlength=repeats),
         "kept_correct": np.bincount(repeat[finished & right[answers]], minlength=repeats) > 0,

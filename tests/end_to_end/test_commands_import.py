@@ -67,7 +67,7 @@ def test_a_taken_name_takes_replace(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["jsnl", "x"], "no import format 'jsnl'; did you mean jsonl?"),
-        (["csv", "x"], "no import format 'csv'; use one of scout, inspect, jsonl"),
+        (["xlsx", "x"], "no import format 'xlsx'; use one of scout, inspect, jsonl"),
         (["jsonl"], "nothing to import; give files or folders after the format"),
         (["jsonl", "x", "--map", "answer"], "--map answer: give it as FIELD=COLUMN"),
         (

@@ -121,6 +121,13 @@ def _pool_row(row: Row, redundancy: Estimate | str | None) -> tuple[Cell, ...]:
     )
 
 
+COUNTED = {
+    "exact": "Answers are the same only as strings, as they stand",
+    "vote": "Answers that could not be read vote",
+}
+"""Ways of counting answers that are not the usual, in words."""
+
+
 def _web_page(source: str) -> str | None:
     """Return the web page of a pool's source, or None."""
     if source.startswith("hf://datasets/"):
@@ -171,6 +178,7 @@ def description(info: PoolInfo) -> tuple[tuple[str, str], ...]:
         ("Token counts", f"{info.token_accuracy}. {TOKEN_ACCURACY[info.token_accuracy]}"),
         ("Signals", ", ".join(info.signals) or "none besides lengths and answers"),
         *((n.capitalize(), str(each)) for n, each in TOKEN_SIGNALS.items() if n in info.signals),
+        *((name.capitalize(), COUNTED[each]) for name, each in info.counting.items()),
         ("Fingerprint", info.fingerprint),
         *(("Note", note) for note in info.notes),
     )

@@ -17,6 +17,7 @@ from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table
 from simulator.catalogue.figures import ANSWERS, RECOMPUTED, VERIFIED
 from simulator.catalogue.rows import Stamp, stamp
+from simulator.counting import GENERATED
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
 from simulator.pools.probe_cost import GIVEN
@@ -72,6 +73,7 @@ def about_table(entry: Entry) -> Table:
         "Policy": Cell(entry.policy),
         "Settings": Cell(entry.picked_from, note="Picking the best of several favours it"),
         "Cost of a probe": Cell(probe_costs(entry), note="Tokens of its suffix and its answer"),
+        "Tokens": Cell(_charging(entry), note="Counted for a trace"),
         "Repeats": Cell(f"{entry.repeats:,}", note="Orders of traces, averaged"),
         "Seed": Cell(str(entry.seed)),
     }
@@ -84,7 +86,8 @@ def about_table(entry: Entry) -> Table:
 
 def probe_costs(entry: Entry) -> str:
     """Return what a probe costs in the entry's run, and its origin; empty if it makes no probes."""
-    if "probes" not in entry.needs and not entry.given_cost:
+    given = any(each.probe_source == GIVEN for each in entry.results.values())
+    if "probes" not in entry.needs and not given:
         return ""
     found = {
         f"{tokens_text(each.probe_cost)}, {PROBE_SOURCES[each.probe_source]}": 1
@@ -92,6 +95,12 @@ def probe_costs(entry: Entry) -> str:
         if each.probe_source in PROBE_SOURCES
     }
     return "; ".join(found)
+
+
+def _charging(entry: Entry) -> str:
+    """Return the way of counting tokens that the entry's run was given; empty for the usual."""
+    found = {each.charging for each in entry.results.values()} - {GENERATED}
+    return ", ".join(f"by --charging {each}" for each in sorted(found))
 
 
 PROBE_SOURCES = {
@@ -201,6 +210,8 @@ def commands(entry: Entry) -> list[str]:
     parts += [*serving_options(record.get("serving")), *_judge(record)]
     given = {each.probe_cost for each in entry.results.values() if each.probe_source == GIVEN}
     parts += [part for cost in sorted(given)[:1] for part in ("--probe-cost", cost)]
+    charging = {each.charging for each in entry.results.values()} - {GENERATED}
+    parts += [part for each in sorted(charging) for part in ("--charging", each)]
     found = [shlex.join(parts)]
     if submitted:
         found.append(shlex.join(["deepprune-sim", "verify", f"submissions/{entry.id}"]))

@@ -263,7 +263,7 @@ def _stored(
         return None, f"The pool {result.pool} has no problem {problem_id}."
     key = int.from_bytes(hashlib.sha256(problem_id.encode()).digest()[:8])
     budget = min(result.budget, len(problem.lengths))
-    (rows,) = orders(problem, budget, [repeat], entry.seed, key)
+    (rows,) = orders(problem, budget, [repeat], entry.seed, key, result.charging)
     same = np.array_equal(problem.trace_ids[rows][: len(ids)], ids)
     if not same or (tokens > problem.lengths[rows][: len(ids)]).any():
         return None, (

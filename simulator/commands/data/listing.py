@@ -99,12 +99,12 @@ def _print_pools(pools: list[dict[str, Any]]) -> None:
 
 def _known_pools(folder: Path) -> list[dict[str, Any]]:
     """List the known public sources, their pools, and those already in `folder`."""
-    from simulator.hub.registry import read_registry
+    from simulator.hub.registry import GITHUB, read_registry
 
     return [
         {
             "name": entry.name,
-            "repository": entry.repository,
+            "repository": f"{GITHUB}{entry.repository}" if entry.github else entry.repository,
             "revision": entry.revision,
             "pinned": entry.pinned,
             "pools": names,
@@ -132,6 +132,7 @@ def _print_known(known: list[dict[str, Any]], folder: Path) -> None:
                 ("  repository", entry["repository"]),
                 ("  revision", pinned),
                 ("  licence", entry["licence"]),
+                ("  cite", entry["citation"]),
             ]
         )
     click.echo(f"\nAdd your own to {folder / FILE_NAME}, in the same form as {SHIPPED}")

@@ -15,6 +15,9 @@ from simulator.importers.importer import BadRow, answer_text
 from simulator.importers.json_files import AGAIN, read_json, read_text, unreadable
 from simulator.storage import AmbiguousJsonError, check_plain, parse_json
 
+_SCORERS = ("scorer", "scorers")
+"""Types of the spans and steps of a log in which samples are scored."""
+
 
 @dataclass(slots=True)
 class Score:
@@ -27,7 +30,11 @@ class Score:
 
 @dataclass(slots=True)
 class Sample:
-    """One sample of a log: a trace, or the error that ended it. `epoch` counts from 1."""
+    """One sample of a log: a trace, or the error that ended it. `epoch` counts from 1.
+
+    `targets` are answers that are right, each by itself; with `choices`, they are right together.
+    `output_tokens` are those of all `generations` of the solver.
+    """
 
     problem_id: str
     epoch: Any
@@ -39,6 +46,8 @@ class Sample:
     input_tokens: int | None = None
     stop_reason: str | None = None
     error: str | None = None
+    choices: bool = False
+    generations: int = 1
 
 
 @dataclass(slots=True)
@@ -128,6 +137,7 @@ def _summary(item: dict[str, Any], path: Path) -> Sample:
         text=max(texts, key=len) if texts else None,
         scores=found,
         error=None if error is None else str(error),
+        choices=bool(item.get("choices")),
     )
 
 
@@ -190,6 +200,8 @@ def _native_samples(log: Any, path: Path) -> Iterator[Sample]:
     for sample in log.samples or []:
         output = sample.output
         usage = output.usage if output else None
+        last = usage.output_tokens if usage else None
+        counts = _generated(sample, log.eval.model)
         scores = sample.scores or {}
         yield Sample(
             problem_id=_problem_id(sample.id, path),
@@ -201,11 +213,36 @@ def _native_samples(log: Any, path: Path) -> Iterator[Sample]:
                 Score(name, score.value, _text_or_none(score.answer))
                 for name, score in scores.items()
             ],
-            output_tokens=usage.output_tokens if usage else None,
+            output_tokens=max(last, sum(counts)) if last is not None else None,
             input_tokens=usage.input_tokens if usage else None,
             stop_reason=output.choices[0].stop_reason if output and output.choices else None,
             error=None if sample.error is None else str(sample.error.message),
+            choices=bool(sample.choices),
+            generations=max(1, len(counts)),
         )
+
+
+def _generated(sample: Any, model: str) -> list[int]:
+    """Return the output tokens of each of the solver's generations, those of scorers left out."""
+    scoring: set[str] = set()
+    steps = 0  # of scorers, in logs without spans
+    counts: list[int] = []
+    for event in sample.events:
+        if event.event == "span_begin":
+            if event.type in _SCORERS or event.parent_id in scoring:
+                scoring.add(event.id)
+        elif event.event == "step" and event.type in _SCORERS:
+            steps += 1 if event.action == "begin" else -1
+        elif (
+            event.event == "model"
+            and steps == 0
+            and event.span_id not in scoring
+            and event.role is None
+            and event.model in (model, model.rsplit("/", 1)[-1])
+            and event.output.usage is not None
+        ):
+            counts.append(event.output.usage.output_tokens)
+    return counts
 
 
 def _visible_text(output: Any) -> str:

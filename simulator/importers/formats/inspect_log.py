@@ -45,7 +45,7 @@ class _Usable:
     sample: Sample
     where: str
     trace_id: int
-    gold: str
+    golds: list[str]
     num_tokens: int
 
 
@@ -70,23 +70,38 @@ def read(options: ImportOptions) -> Reading:
     scorers: Counter[str] = Counter()
     first_trace = 0
     accuracies: set[TokenAccuracy] = set()
+    again = 0
     for log in logs:
         usable = _usable_samples(log, first_trace, faults)
         accuracy, note = _set_lengths(log, usable)
         accuracies.add(accuracy)
         notes.append(note)
+        again += sum(each.sample.generations > 1 for each in usable)
         for each in usable:
             with faults.rejecting(each.where):
                 _add(problems, each, scorers, counted=accuracy == "total")
         first_trace = max((each.trace_id + 1 for each in usable), default=first_trace)
-    kind = options.answer_kind or infer_kind(problem.gold_answer for problem in problems.values())
+    inferred = infer_kind(p.gold_answer for p in problems.values() if p.answer_kind != "text")
     for problem in problems.values():
-        problem.answer_kind = kind
+        if options.answer_kind or problem.answer_kind != "text":
+            problem.answer_kind = options.answer_kind or inferred
+        kind = problem.answer_kind
         problem.gold_answer = find_gold(problem.gold_answer, kind)
+        problem.accepted = tuple(find_gold(answer, kind) for answer in problem.accepted)
         for trace in problem.traces:
             set_answer(trace, kind, "text", options.answer_patterns)
         if not problem.traces:
             faults.leave_out(f"{options.paths[0]}: problem {problem.problem_id}", NO_TRACE)
+    several = sum(bool(problem.accepted) for problem in problems.values())
+    if several:
+        notes.append(f"{several:,} problems accept several answers")
+    if again:
+        notes.append(
+            f"{again:,} samples were generated in several calls: lengths are those of all, texts "
+            "those of the last"
+        )
+    if not scorers:
+        notes.append("no sample has a grade to compare with")
     if len(scorers) > 1:
         notes.append(f"grades compared with those of the scorers {', '.join(sorted(scorers))}")
     notes.append("visible text only: hidden reasoning is not included")
@@ -135,27 +150,35 @@ def _usable_samples(log: Log, first_trace: int, faults: Faults) -> list[_Usable]
             faults.leave_out(where, "sample without any output token")
             continue
         with faults.rejecting(where):
-            if (sample.problem_id, sample.epoch) in seen:
+            epoch = token_count(sample.epoch, "epoch")
+            if (sample.problem_id, epoch) in seen:
                 raise BadRow("duplicate trace", "keep one sample of an epoch")
-            if len(sample.targets) != 1:
-                raise BadRow("sample without exactly one target", "give one target", sample.targets)
-            gold = answer_text(sample.targets[0], "target")
-            if gold is None:
-                raise BadRow("sample without a target", "give its gold answer as target")
+            golds = _golds(sample)
             if sample.text is None:
                 raise BadRow(
                     "row without an answer field", "export the log with its samples' outputs"
                 )
-            trace_id = first_trace + token_count(sample.epoch, "epoch") - 1
+            trace_id = first_trace + epoch - 1
             token_count(trace_id, "epoch", least=0)
             if sample.input_tokens is not None:
                 token_count(sample.input_tokens, "input_tokens", least=0)
             num_tokens = 0
             if sample.output_tokens is not None:
                 num_tokens = token_count(sample.output_tokens, "output_tokens")
-            seen.add((sample.problem_id, sample.epoch))
-            usable.append(_Usable(sample, where, trace_id, gold, num_tokens))
+            seen.add((sample.problem_id, epoch))
+            usable.append(_Usable(sample, where, trace_id, golds, num_tokens))
     return usable
+
+
+def _golds(sample: Sample) -> list[str]:
+    """Return the right answers of a sample, the first as the gold answer. Raises `BadRow`."""
+    found = [answer_text(target, "target") for target in sample.targets]
+    golds = list(dict.fromkeys(gold for gold in found if gold is not None))
+    if not golds:
+        raise BadRow("sample without a target", "give its gold answer as target")
+    if sample.choices and len(golds) > 1:  # right only together
+        return [", ".join(golds)]
+    return golds
 
 
 def _set_lengths(log: Log, usable: Sequence[_Usable]) -> tuple[TokenAccuracy, str]:
@@ -207,13 +230,16 @@ def _add(
     problem = problems.get(sample.problem_id)
     question = None if sample.question is None else storable(sample.question)
     if problem is None:
-        problem = ProblemRecord(sample.problem_id, question, each.gold, "math", [])
+        gold, *accepted = each.golds
+        together = sample.choices and len(sample.targets) > 1  # several letters are no choice
+        kind = "text" if together else "math"
+        problem = ProblemRecord(sample.problem_id, question, gold, kind, [], tuple(accepted))
         problems[sample.problem_id] = problem
-    elif problem.gold_answer != each.gold:
+    elif [problem.gold_answer, *problem.accepted] != each.golds:
         raise BadRow(
             f"target differs from the {problem.gold_answer!r} of the problem's other samples",
             "give each problem its own id",
-            each.gold,
+            ", ".join(each.golds),
         )
     graded: bool | None = None
     given: str | None = None

@@ -1,8 +1,8 @@
 """lm-evaluation-harness samples (`samples_TASK_DATE.jsonl`, written with `--log_samples`).
 
 A line is one document under one filter: `doc_id, doc, target, arguments, resps, filtered_resps,
-filter, metrics`, and a value of each metric. `resps` has a list for each request, with a text for
-each repeat.
+filter, metrics`, and a value of each metric. `resps` has a list for each request, with a text, or a
+list of texts, for each repeat.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from simulator.importers.importer import (
     checked,
     checked_verdict,
     storable,
+    suffix_of,
     verdict,
 )
 from simulator.importers.items import Item, items_of
@@ -51,12 +52,12 @@ _TASK = re.compile(r"samples_(.+)_\d{4}-\d\d-\d\dT")
 def read(options: ImportOptions) -> Reading:
     """Read samples of one task; further files of it add traces to the same problems.
 
-    Each repeat in `resps` is a trace. Its answer is the last box of its text, else the filter's
-    result, else any other form in the text (`simulator.answers.finding`). The gold answer is found
-    in `target` in the same forms (`#### 18`), else it is `target` itself. The question is
-    that of `doc`, else the prompt. Samples hold no token counts, so lengths are estimated at four
-    characters per token. If a document was sampled once, its grade is compared with the harness's
-    own metric.
+    Each repeat in `resps` is a trace; several requests with one prompt are repeats, too. Its answer
+    is the last box of its text, else the filter's result, if that has one for each repeat, else any
+    other form in the text (`simulator.answers.finding`). The gold answer is found in `target` in
+    the same forms (`#### 18`), else it is `target` itself. The question is that of `doc`, else the
+    prompt. Samples hold no token counts, so lengths are estimated at four characters per token. If
+    a document was sampled once, its grade is compared with the harness's own metric.
 
     `options.field_map` gives other columns (`gold_answer=doc.answer`). If a task has several
     filters, `filter=NAME` selects the lines of one of them.
@@ -79,7 +80,10 @@ def _files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
     """List the files given; in folders, only samples, not the results files beside them."""
     files: list[Path] = []
     for path in paths:
-        below = sorted(path.rglob("samples_*.jsonl")) if path.is_dir() else [path]
+        below = [path]
+        if path.is_dir():
+            found = sorted(path.rglob("samples_*.jsonl*"))
+            below = [file for file in found if suffix_of(file) == ".jsonl"]
         if not below:
             raise UserError(f"{path}: no samples_*.jsonl in this folder; {_AGAIN}")
         files.extend(below)
@@ -179,7 +183,7 @@ class _Reader:
     def parts(self, item: Item) -> Iterator[tuple[str, Any]]:
         """Yield the text, the filter's answer and the grade of each repeat."""
         sample = item.value
-        texts = _repeats(sample["resps"])
+        texts = _repeats(sample["resps"], sample.get("arguments"))
         grade = self._grade(sample) if len(texts) == 1 else None
         answers = _filtered(sample.get("filtered_resps"), texts)
         for number, (text, filtered) in enumerate(zip(texts, answers, strict=True)):
@@ -238,19 +242,57 @@ def _prompt(sample: dict[str, Any]) -> Any:
     return None
 
 
-def _repeats(resps: Any) -> list[Any]:
-    if not isinstance(resps, list) or not resps or not all(isinstance(r, list) for r in resps):
+def _repeats(resps: Any, arguments: Any) -> list[Any]:
+    """Return the texts of all repeats. Raises `BadRow` for log-likelihoods or several prompts."""
+    if not isinstance(resps, list) or not resps:
         raise BadRow("resps are not a list of lists of texts", _AGAIN, resps)
-    if any(isinstance(text, list) for each in resps for text in each):
+    if all(isinstance(text, str) for text in resps):  # of the only request
+        return list(resps)
+    if not all(isinstance(each, list) for each in resps):
+        raise BadRow("resps are not a list of lists of texts", _AGAIN, resps)
+    if any(_is_likelihood(text) for each in resps for text in each):
         raise BadRow(
             "resps are log-likelihoods, not texts",
             "a task with generated answers (generate_until) is needed",
         )
-    if len(resps) > 1:
+    if len(resps) > 1 and not _one_prompt(arguments, len(resps)):
         raise BadRow(f"{len(resps)} requests in one sample", "give samples of one request each")
-    if not resps[0]:
+    texts = [text for each in resps for text in each]
+    texts = [text for each in texts for text in (each if isinstance(each, list) else [each])]
+    if not texts:
         raise BadRow("resps hold no text", _AGAIN)
-    return list(resps[0])
+    return texts
+
+
+def _is_likelihood(text: Any) -> bool:
+    """Check for a log-likelihood: a number and a truth value, which may be written as texts."""
+    return (
+        isinstance(text, list)
+        and len(text) == 2
+        and str(text[1]) in ("True", "False")
+        and _is_number(text[0])
+    )
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _one_prompt(arguments: Any, count: int) -> bool:
+    """Check that all requests of a sample have one prompt, in any form of the harness."""
+    requests = list(arguments.values()) if isinstance(arguments, dict) else arguments
+    if not isinstance(requests, list):
+        return False
+    prompts = [
+        request.get("arg_0") if isinstance(request, dict) else request[0]
+        for request in requests
+        if isinstance(request, dict | list) and request
+    ]
+    return len(prompts) == count and all(prompt == prompts[0] for prompt in prompts)
 
 
 def _filtered(given: Any, texts: list[Any]) -> list[str | None]:

@@ -65,7 +65,7 @@ def read(options: ImportOptions) -> Reading:
         for index, item in enumerate(items)
     )
     options.progress(f"reading {path.name}", 0.0)
-    return gather(options, named, _Reader())
+    return gather(options, named, _Reader(exact=options.equality == "exact"))
 
 
 def _only_path(paths: Sequence[Path]) -> Path:
@@ -81,12 +81,16 @@ def _only_path(paths: Sequence[Path]) -> Path:
 
 
 class _Reader:
-    late_probes = 0
+    """Reader of problems and branches; `exact` keeps answers as they stand, with spaces around."""
+
+    def __init__(self, *, exact: bool) -> None:
+        self.exact = exact
+        self.late_probes = 0
 
     def about(self, item: Item) -> About:
         """Read the problem. Raises `BadRow`."""
         fields = checked(item.value, dict, "problem is not an object", _LIKE_PUBLISHED)
-        gold = answer_text(fields.get("gold_answer"), "gold_answer")
+        gold = self._text(fields.get("gold_answer"), "gold_answer")
         if gold is None:
             raise BadRow("problem without a gold_answer", _LIKE_PUBLISHED)
         token_count(fields.get("probe_freq"), "probe_freq")
@@ -113,12 +117,20 @@ class _Reader:
         trace = TraceRecord(
             trace_id=-1,
             num_tokens=num_tokens,
-            answer=_answer(final, "final answer"),
+            answer=self._answer(final, "final answer"),
             probe_positions=np.arange(1, fitting + 1, dtype=np.int64) * int(every),
-            probe_answers=[_answer(probe, "probe answer") for probe in probes[:fitting]],
+            probe_answers=[self._answer(probe, "probe answer") for probe in probes[:fitting]],
         )
         self.late_probes += len(probes) - fitting
         return Draft(trace, number)
+
+    def _text(self, value: Any, what: str) -> str | None:
+        text = answer_text(value, what)
+        return storable(value) if self.exact and text and isinstance(value, str) else text
+
+    def _answer(self, value: Any, what: str) -> str | None:
+        text = self._text(value, what)
+        return None if text == UNPARSABLE else text
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
         """Count the probes that were left out."""
@@ -139,8 +151,3 @@ def _branches(item: dict[str, Any]) -> Sequence[Any]:
     if not isinstance(branches, list):
         raise BadRow(f"problem without each_branch or {', '.join(_RAW_FIELDS)}", _LIKE_PUBLISHED)
     return branches
-
-
-def _answer(value: Any, what: str) -> str | None:
-    text = answer_text(value, what)
-    return None if text == UNPARSABLE else text

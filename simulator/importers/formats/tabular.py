@@ -1,35 +1,43 @@
-"""JSON, JSON-lines and Parquet files of any columns: one trace per row, or problems with traces.
+"""JSON, JSON-lines, CSV and Parquet files of any columns: one trace per row, or one problem.
 
 An item of a file is one trace (`rows`), a problem with a list of trace objects (`objects`), or a
 problem with one list per field, one element per trace (`lists`). A problem's items may be spread
 over files.
 
 A preset says which column each field has, and is one function here: `read_jsonl` takes columns of
-the fields' own names, `read_deepprune` (THU-KEG/DeepPrune, which publishes no name but
-`true_answer`) finds them by `simulator.importers.field_names`, reports the mapping so that it can
-be given back (`--map field=column …`), and stops if it is unclear. A preset for files of known
-columns passes `Columns` of its own to `_Table`.
+the fields' own names and those that the user maps, `read_deepprune` (THU-KEG/DeepPrune, which
+publishes no name but `true_answer`) finds them by `simulator.importers.field_names`, reports the
+mapping so that it can be given back (`--map field=column …`), and stops if it is unclear. A preset
+for files of known columns passes `Columns` of its own to `Table`.
 """
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
-import numpy as np
-
 from simulator.answers.equivalence import ANSWER_KINDS
-from simulator.arrays import Floats, Ints
+from simulator.arrays import Floats
 from simulator.importers.answering import Search
 from simulator.importers.field_names import (
+    ALL_FIELDS,
     FIELDS,
     PROBLEM_FIELDS,
     ROW_FIELDS,
     TRACE_FIELDS,
     plain_name,
+)
+from simulator.importers.formats.row_values import (
+    checked_probes,
+    checked_text,
+    first_found,
+    joined_parts,
+    other_column,
+    rows_of_tokens,
+    value_of_cell,
 )
 from simulator.importers.gathering import MISSING, About, Draft, check_fields, dig, gather
 from simulator.importers.importer import (
@@ -41,13 +49,22 @@ from simulator.importers.importer import (
     checked,
     checked_verdict,
     finite_numbers,
-    storable,
     token_count,
 )
-from simulator.importers.items import ROW_SUFFIXES, Item, items_of
+from simulator.importers.items import ROW_SUFFIXES, Cells, Item, items_of
 from simulator.importers.json_files import AGAIN
-from simulator.importers.logprobs import FROM_LOGPROBS, SignalTally
-from simulator.importers.mapping import FILE, KEY, Columns, propose_mapping, wrapped
+from simulator.importers.logprobs import FROM_LOGPROBS, OF_SEVERAL, SignalTally
+from simulator.importers.mapping import (
+    FILE,
+    KEY,
+    Columns,
+    as_options,
+    is_conversation,
+    propose_mapping,
+    sampled,
+    suggested,
+    wrapped,
+)
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
 from simulator.signals import TOKEN_SIGNALS
@@ -63,6 +80,9 @@ _ALL_OR_NONE = frozenset({"answer", "num_tokens", "trace_id"})
 _TOLD_APART = ("gold_answer", "answer", "num_tokens", "grade", *TOKEN_SIGNALS)
 """Fields of a row whose other known names may not hold something else."""
 
+_OF_PROBLEM = ("prompt_tokens",)
+"""Fields of a trace that a problem may state once for all of its traces."""
+
 _SHAPES = {
     "objects": "a list of trace objects per problem",
     "lists": "problems with one list per field, one element per trace",
@@ -71,13 +91,20 @@ _SHAPES = {
 
 
 def read_jsonl(options: ImportOptions) -> Reading:
-    """Read one trace per row, from columns of the fields' names.
+    """Read one trace per row, or one problem per row, from columns of the fields' names.
 
     `options.field_map` gives the column of a field, a dotted path into nested objects and lists
     (`usage.tokens`, `answers.0`); an empty column leaves the field out. A row needs a
     `gold_answer`, a `problem_id` or `question`, an `answer` or `text`, and `num_tokens` or another
     field that gives a length. `text` may join columns (`reasoning+content`), and `problem_id` may
-    be `@file` (the file's name) or `@key` (the item's key, in an object of items).
+    be `@file` (the file's name) or `@key` (the item's key, in an object of items). `text` and
+    `question` may be conversations (`[{"role": …, "content": …}]`), of which they are the
+    assistant's and the user's messages.
+
+    If the column of `text` (without one, of `answer`) holds a list, a row is a problem with one
+    list per field, one element per trace; null stands for a list whose field is not known. If
+    `traces` is mapped, it is the column with the list of trace objects, and the columns of trace
+    fields are inside these objects. `logprobs` are used if they are mapped.
 
     A trace's answer is the last box of its text, else its `answer` (null is no answer). Without
     such a column, all forms of answers in its text are searched (`simulator.answers.finding`). Its
@@ -89,21 +116,52 @@ def read_jsonl(options: ImportOptions) -> Reading:
     Without `trace_id`, a problem's traces are numbered in the order of the rows; without
     `problem_id`, problems are numbered in the order of their first rows.
 
+    In CSV, an empty cell is null, and a list is written in JSON.
+
     Raises
     ------
     UserError
-        An unknown field, a file that cannot be read, or a bad row.
+        An unknown field, a file that cannot be read, or a bad row. If a column is missing, the
+        message proposes a mapping.
     """
-    check_fields(options, ROW_FIELDS)
-    taken = set(options.field_map.values())  # a column given to one field is no other's by name
-    named = {name: name for name in ROW_FIELDS if name not in taken} | dict(options.field_map)
+    check_fields(options, ALL_FIELDS)
+    given = {name: column for name, column in options.field_map.items() if name != "problems"}
+    taken = set(given.values())  # a column given to one field is no other's by name
+    named = {name: name for name in ROW_FIELDS if name not in taken} | given
+    by_field = {name: column for name, column in named.items() if column}
+    samples = sampled(options, ROW_SUFFIXES)
     columns = Columns(
-        {n: column for n, column in named.items() if column},
-        "rows",
+        by_field,
+        _shape_of([wrapped(item.value) for item in samples], by_field),
         found=False,
-        by_name=frozenset(named) - set(options.field_map),
+        by_name=frozenset(named) - set(given),
+        unused=_unused([item.value for item in samples], by_field),
+        left_out=[name for name, column in given.items() if not column],
+        inside=options.field_map.get("problems"),
     )
-    return gather(options, items_of(options, ROW_SUFFIXES), _Table(columns))
+    table = Table(columns, lambda: suggested(samples, options.field_map))
+    return table.tally.settle(gather(options, items_of(options, ROW_SUFFIXES), table))
+
+
+def _unused(samples: Iterable[Any], by_field: dict[str, str]) -> list[str]:
+    """Return the outermost columns that no field uses, nor a part of them."""
+    used = {part.split(".")[0] for column in by_field.values() for part in column.split("+")}
+    used |= {part for column in by_field.values() for part in column.split("+")}
+    found = dict.fromkeys(name for value in samples if isinstance(value, dict) for name in value)
+    return [str(name) for name in found if name not in used]
+
+
+def _shape_of(samples: Sequence[Any], by_field: dict[str, str]) -> str:
+    """Return the shape of the items, by the first value of the traces' texts or answers."""
+    if "traces" in by_field:
+        return "objects"
+    for name in ("text", "answer"):
+        parts = by_field.get(name, "").split("+")
+        values = (dig(value, part) for value in samples for part in parts)
+        for value in values:
+            if value is not MISSING and value is not None:
+                return "lists" if isinstance(value, list) and not is_conversation(value) else "rows"
+    return "rows"
 
 
 def read_deepprune(options: ImportOptions) -> Reading:
@@ -123,16 +181,19 @@ def read_deepprune(options: ImportOptions) -> Reading:
     """
     columns = propose_mapping(options)
     options.progress(f"mapping: {columns.options()}", 0.0)
-    reading = gather(options, items_of(options), _Table(columns))
+    table = Table(columns)
+    reading = gather(options, items_of(options), table)
     reading.mapping = columns.field_map
-    return reading
+    mapped = bool(options.field_map.get("logprobs"))
+    return table.tally.settle(reading, OF_SEVERAL if mapped else FROM_LOGPROBS)
 
 
-class _Table:
-    """Reader of items that have these columns."""
+class Table:
+    """Reader of items that have these columns; `propose` returns a mapping for an error."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, propose: Callable[[], dict[str, str]] = dict) -> None:
         self.columns = columns
+        self.propose = cache(propose)
         self.by_field = columns.by_field
         self.tally = SignalTally()
         self.nan = 0
@@ -166,7 +227,7 @@ class _Table:
         kind = values.get("answer_kind") or ""
         if kind not in ("", *ANSWER_KINDS):
             raise BadRow("unknown answer_kind", f"use one of {', '.join(ANSWER_KINDS)}", kind)
-        question = _text(values.get("question"), "question")
+        question = checked_text(values.get("question"), "question")
         return About(values.get("problem_id"), question, values["gold_answer"], kind)
 
     def _check_twins(self, value: dict[str, Any]) -> None:
@@ -220,7 +281,7 @@ class _Table:
         traces = dig(value, self.by_field["traces"])
         if traces is MISSING:
             raise self._no_column("traces", value)
-        found: list[Any] = checked(traces, list, "traces are not a list", _other("traces"))
+        found: list[Any] = checked(traces, list, "traces are not a list", other_column("traces"))
         return found
 
     def _from_lists(self, value: dict[str, Any]) -> list[dict[str, Any]]:
@@ -231,12 +292,20 @@ class _Table:
             joined = name == "text" and dig(value, column) is MISSING
             for part in column.split("+") if joined else [column]:
                 found = dig(value, part)
+                if found is MISSING and not self.columns.found and name in self.columns.by_name:
+                    continue
                 if found is MISSING:
                     raise self._no_column(name, value)
+                if found is None or (name in _OF_PROBLEM and not isinstance(found, list)):
+                    continue
                 if not isinstance(found, list):
                     reason = f"{part} is not a list with one element per trace"
-                    raise BadRow(reason, _other(name))
+                    raise BadRow(
+                        reason, f"{other_column(name)}, or leave it out with --map {name}="
+                    )
                 lists[part] = found
+        if not lists:
+            raise BadRow("problem without traces", "give each problem its traces")
         if len({len(each) for each in lists.values()}) > 1:
             shown = ", ".join(f"{column}: {len(each)}" for column, each in lists.items())
             raise BadRow("lists of different lengths", "give one element per trace", shown)
@@ -249,9 +318,14 @@ class _Table:
             column = self.by_field.get(name)
             if column is None:
                 continue
-            found = _found(sources, column)
+            places = sources
+            if self.columns.shape == "objects" and name in TRACE_FIELDS and name not in _OF_PROBLEM:
+                places = sources[:1]  # a problem's own `answer` is no trace's
+            found = first_found(places, column)
             if found is MISSING and name == "text" and "+" in column:
-                found = _join([_found(sources, part) for part in column.split("+")])
+                found = joined_parts([first_found(places, part) for part in column.split("+")])
+            if isinstance(sources[0], Cells) and isinstance(found, str):
+                found = value_of_cell(name, found)
             if found is MISSING:
                 if self.columns.found or column != name:
                     raise self._no_column(name, sources[0])
@@ -275,6 +349,9 @@ class _Table:
             near = [other for other in free if other.split("_")[0] == column.split("_")[0]]
             near = near or difflib.get_close_matches(column, free, n=1, cutoff=0.5)
             remedy = f"name the right one with --map {name}={[*near, 'COLUMN'][0]}"
+            proposed = {n: c for n, c in self.propose().items() if n != c}
+            if set(proposed) - {name}:
+                remedy += f", or all that were found: {as_options(proposed)}"
             reason = reason or f"no column {column}"
         return BadRow(f"{reason}; columns here: {shown or 'none'}", remedy)
 
@@ -285,8 +362,10 @@ class _Table:
         self._check_same_problem(trace, item)
         values = self._values(TRACE_FIELDS, list(part))
         if not {"answer", "text"} & values.keys():
+            if "text" in self.by_field and dig(trace, self.by_field["text"]) is None:
+                raise BadRow(f"{self.by_field['text']} is null", "give each trace its response")
             raise self._no_column("answer", trace, "row without an answer field")
-        text = _text(values["text"], "text") if "text" in values else None
+        text = checked_text(values["text"], "text") if "text" in values else None
         signals = self._token_signals(values)
         lengths = [len(numbers) for numbers in signals.values()]
         if "num_tokens" in values:
@@ -308,14 +387,14 @@ class _Table:
                 )
         given = values.get("answer")
         self.nan += isinstance(given, float) and math.isnan(given)
-        positions, answers = _probes(values, num_tokens)
+        positions, answers = checked_probes(values, num_tokens)
         prompt = values.get("prompt_tokens")
         record = TraceRecord(
             trace_id=-1,
             num_tokens=num_tokens,
             answer=answer_text(given),
             prompt_tokens=None if prompt is None else token_count(prompt, "prompt_tokens", least=0),
-            finish_reason=_text(values.get("finish_reason"), "finish_reason"),
+            finish_reason=checked_text(values.get("finish_reason"), "finish_reason"),
             text=text,
             token_signals=signals,
             probe_positions=positions,
@@ -348,17 +427,17 @@ class _Table:
             signals[name] = finite_numbers(given, name, remedy)
         done = {*signals, *self.columns.left_out}
         if "logprobs" in values and not set(FROM_LOGPROBS) <= done:
-            signals |= self.tally.signals(values["logprobs"], done)
+            given, own = rows_of_tokens(values["logprobs"])
+            signals |= self.tally.signals(given, done, own)
         return signals
 
     def notes(self, accuracy: TokenAccuracy) -> list[str]:
         """List a mapping that was found, and the sources of lengths and token signals."""
         notes = []
+        if self.columns.found or self.columns.shape != "rows":
+            notes.append(f"files hold {_SHAPES[self.columns.shape]}")
         if self.columns.found:
-            notes = [
-                f"files hold {_SHAPES[self.columns.shape]}",
-                f"mapping: {self.columns.options()}",
-            ]
+            notes.append(f"mapping: {self.columns.options()}")
         if self.columns.unused:
             notes.append(f"columns not used: {', '.join(self.columns.unused[:20])}")
         if self.nan:
@@ -368,52 +447,6 @@ class _Table:
         return notes + self.tally.notes()
 
 
-def _found(sources: Iterable[Any], column: str) -> Any:
-    """Return the value of a column in the first source that has it, or `MISSING`."""
-    for source in sources:
-        value = dig(source, column)
-        if value is not MISSING:
-            return value
-    return MISSING
-
-
-def _join(parts: list[Any]) -> Any:
-    """Join parts, such as reasoning and content, to one text; skip missing and null parts."""
-    texts = [part for part in parts if part is not MISSING and part not in (None, "")]
-    return "\n\n".join(texts) if all(isinstance(text, str) for text in texts) else texts
-
-
 def _grade(value: Any) -> bool | None:
     remedy = "use true/false, 1/0, C/I, or leave it out with --map grade="
     return None if value is None else checked_verdict(value, remedy)
-
-
-def _probes(values: dict[str, Any], num_tokens: int) -> tuple[Ints | None, list[str | None] | None]:
-    """Return the trace's probe positions, in tokens, and the probes' answers."""
-    remedy = "give two lists of one length: tokens generated when probed, and the answers"
-    positions, answers = values.get("probe_positions"), values.get("probe_answers")
-    if positions is None and answers is None:
-        return None, None
-    if not isinstance(positions, list) or not isinstance(answers, list):
-        raise BadRow("probe_positions or probe_answers is not a list", remedy)
-    if len(positions) != len(answers):
-        found = f"{len(positions)} and {len(answers)}"
-        raise BadRow("probe_positions and probe_answers differ", remedy, found)
-    counts = [token_count(each, "probe_positions") for each in positions]
-    if any(first >= second for first, second in pairwise(counts)):
-        raise BadRow("probe_positions are not ascending", remedy)
-    if counts and counts[-1] > num_tokens:
-        found = f"{counts[-1]} of {num_tokens}"
-        raise BadRow("a probe after the trace's end", remedy, found)
-    said = [answer_text(each, "probe_answers") for each in answers]
-    return np.array(counts, dtype=np.int64), said
-
-
-def _text(value: Any, what: str) -> str | None:
-    if value is None and what != "text":
-        return None
-    return storable(checked(value, str, f"{what} is not a text", _other(what)))
-
-
-def _other(name: str) -> str:
-    return f"name another column with --map {name}=COLUMN"

@@ -234,3 +234,37 @@ def test_pools_of_plain_numbers_never_import_math_verify() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "['042', '1,000', '-0.50', '7.'] set()\n"
+
+
+def test_further_right_answers_join_the_class_of_the_gold_answer() -> None:
+    answers = ["b", "x", "a", "c", "x ", "y"]
+    grouped = classify("a", "text", answers)
+    both = grouped.accepting([classify(right, "text", answers) for right in ("c", "b", "none")])
+    assert (both.texts, both.correct) == (["b", "x", "y"], [True, False, False])
+    assert [both.class_of(answer) for answer in answers] == [0, 1, 0, 0, 1, 2]
+    assert grouped.accepting([]) == grouped
+    no = classify("z", "text", answers)
+    assert no.accepting([]) == no
+
+
+def test_exact_equality_compares_strings_as_they_stand() -> None:
+    answers = ["0.5", "1/2", None, " 0.5", "0.5", "C"]
+    for kind in ("math", "choice", "text"):
+        grouped = classify("0.5", kind, answers, ["1/2", "c"], equality="exact")
+        assert grouped.texts == ["0.5", "1/2", " 0.5", "C", "c"]
+        assert grouped.correct == [True, False, False, False, False]
+        classes = [grouped.class_of(answer) for answer in answers]
+        assert classes == [0, 1, -1, 2, 0, 3]
+        assert equivalent(kind, "0.5", "0.5", equality="exact")
+        assert not equivalent(kind, "0.5", "0.50", equality="exact")
+    with pytest.raises(UserError, match="unknown answer kind 'essay'"):
+        classify("1", "essay", ["1"], equality="exact")
+
+
+def test_a_class_of_its_own_for_no_answer_is_wrong_whatever_the_gold_answer_is() -> None:
+    for gold, text in (("7", "(no answer)"), ("(no answer)", "((no answer))")):
+        grouped = classify(gold, "text", ["7", None, gold]).with_unparsed()
+        assert grouped.class_of(None) == len(grouped.texts) - 1
+        assert grouped.texts[-1] == text
+        assert not grouped.correct[-1]
+        assert grouped.correct[grouped.class_of(gold)]

@@ -179,8 +179,6 @@ def test_a_figure_that_an_earlier_release_did_not_state_is_derived(tmp_path: Pat
 def test_what_was_recomputed_is_kept_until_a_file_or_pool_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simulator.catalogue import figures
-
     pool = pools.write_pool(tmp_path / "pools", PROBLEMS)
     folder = submit(tmp_path, pool=pool)
     kept = tmp_path / "pools" / ".figures"

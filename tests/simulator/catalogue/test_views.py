@@ -119,6 +119,8 @@ def test_pools_come_from_their_descriptions(tmp_path: Path) -> None:
         "token_accuracy": "exact",
         "signals": ["probes"],
         "synthetic": False,
+        "equality": "meaning",
+        "unparsed": "abstain",
         "licence": "MIT",
         "source": "https://example.org/traces",
         "fingerprint": read_info(folder).fingerprint,

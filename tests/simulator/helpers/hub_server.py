@@ -1,5 +1,7 @@
 """A small server on loopback that speaks those routes of the Hugging Face Hub that are used here.
 
+It also gives raw files at a commit, as GitHub does.
+
 Pulls read a repository, judges one with a model; submissions open a pull request on one.
 """
 
@@ -31,6 +33,8 @@ _BATCH = re.compile(r"/datasets/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batc
 _RESOLVE = re.compile(
     r"(?:/datasets)?/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"
 )
+
+_RAW = re.compile(r"/(?P<repo>[^/]+/[^/]+)/(?P<revision>[0-9a-f]{40})/(?P<path>.+)")
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class Hub:
 
     def downloads(self) -> list[str]:
         """Return the paths of the files whose content was requested, in order."""
-        found = [_RESOLVE.fullmatch(path) for method, path, _ in self.requests if method == "GET"]
+        asked = [path for method, path, _ in self.requests if method == "GET"]
+        found = [_RESOLVE.fullmatch(path) or _RAW.fullmatch(path) for path in asked]
         return [match["path"] for match in found if match]
 
 
@@ -220,6 +225,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.answer_api(match, tree=match.re is _TREE)
         elif match := _RESOLVE.fullmatch(path):
             self.answer_file(match)
+        elif match := _RAW.fullmatch(path):
+            if self.hub.refuse is not None:
+                self.fail(*self.hub.refuse)
+            else:
+                self.answer_file(match)
         else:
             self.fail(404, {})
 
@@ -260,6 +270,9 @@ class _Handler(BaseHTTPRequestHandler):
         start = 0
         if asked := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
             start = int(asked[1])
+        if start >= len(content) > 0:
+            self.fail(416, {"Content-Range": f"bytes */{len(content)}"})
+            return
         self.send_response(206 if start else 200)
         if start:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")

@@ -63,7 +63,7 @@ def pulling(tmp_path: Path, url: str, *arguments: str, **variables: str) -> subp
     }
     command = [sys.executable, "-W", "error", "-m", "simulator.cli", "data", "pull"]
     return subprocess.Popen(
-        [*command, *(arguments or ("scout",)), "--cache", str(tmp_path / "cache")],
+        [*command, *(arguments or ("scout-hub",)), "--cache", str(tmp_path / "cache")],
         env=environment,
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -85,7 +85,7 @@ def pull(
 
 
 def pulled(tmp_path: Path, url: str, *arguments: str, **variables: str) -> dict[str, Any]:
-    result = pull(tmp_path, url, *(arguments or ("scout",)), "--json", **variables)
+    result = pull(tmp_path, url, *(arguments or ("scout-hub",)), "--json", **variables)
     assert result.returncode == 0, result.stderr
     report: dict[str, Any] = json.loads(result.stdout)
     return report | {"stderr": result.stderr}
@@ -164,12 +164,12 @@ def test_a_known_pool_is_downloaded_and_imported_with_one_command(tmp_path: Path
     with serving(Hub(REPOSITORY, FILES)) as hub:
         report = pulled(tmp_path, hub.url)
         assert hub.downloads() == [FILE]  # and no other file of the repository
-        result = pull(tmp_path, hub.url, "scout", "--replace")  # from the files that were kept
+        result = pull(tmp_path, hub.url, "scout-hub", "--replace")  # from the files that were kept
         assert hub.downloads() == [FILE]
     assert report["commit"] == COMMIT
     assert [made["name"] for made in report["made"]] == [POOL]
     own = tmp_path / "cache/registry.toml"
-    assert f'put under [scout] in {own}:\nrevision = "{COMMIT}"\n' in report["stderr"]
+    assert f'put under [scout-hub] in {own}:\nrevision = "{COMMIT}"\n' in report["stderr"]
     assert result.returncode == 0
     assert f"hf://datasets/{REPOSITORY} at {COMMIT}" in result.stdout
     pool = Pool(tmp_path / "cache" / POOL)
@@ -197,11 +197,11 @@ def test_a_broken_connection_is_taken_up_where_it_broke(tmp_path: Path) -> None:
 def test_a_pinned_revision_is_not_warned_about(
     tmp_path: Path, in_process: Callable[[str], None]
 ) -> None:
-    own_registry(tmp_path, f'[scout]\nrevision = "{COMMIT}"\n')
+    own_registry(tmp_path, f'[scout-hub]\nrevision = "{COMMIT}"\n')
     notes: list[str] = []
     with serving(Hub(REPOSITORY, FILES)) as hub:
         in_process(hub.url)
-        entry = find_entry(tmp_path / "cache", "scout")
+        entry = find_entry(tmp_path / "cache", "scout-hub")
         pull_entry(entry, cache=tmp_path / "cache", notice=notes.append)
         again: list[str] = []
         pull_entry(entry, cache=tmp_path / "cache", revision="main", notice=again.append)
@@ -219,7 +219,7 @@ def test_offline_uses_what_is_here_and_says_what_is_not(tmp_path: Path) -> None:
         assert hub.requests == []
         pulled(tmp_path, hub.url)
         asked = len(hub.requests)
-        report = pulled(tmp_path, hub.url, "scout", "--replace", **offline)
+        report = pulled(tmp_path, hub.url, "scout-hub", "--replace", **offline)
         assert len(hub.requests) == asked
     assert report["commit"] == COMMIT
     assert [made["name"] for made in report["made"]] == [POOL]
@@ -228,25 +228,33 @@ def test_offline_uses_what_is_here_and_says_what_is_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("faults", "arguments", "said"),
     [
-        ({"gated": True}, ["scout"], ["is gated: accept its terms at https://", "hf auth login"]),
-        ({"refuse": (401, {})}, ["scout"], ["private", "hf auth login", "HF_TOKEN"]),
+        (
+            {"gated": True},
+            ["scout-hub"],
+            ["is gated: accept its terms at https://", "hf auth login"],
+        ),
+        ({"refuse": (401, {})}, ["scout-hub"], ["private", "hf auth login", "HF_TOKEN"]),
         (
             {"refuse": (403, {"X-Error-Message": "no right"})},
-            ["scout"],
+            ["scout-hub"],
             ["refuses access", "no right", "token"],
         ),
-        ({"repository": "another/one"}, ["scout"], ["no dataset", REPOSITORY, "check the name"]),
-        ({}, ["scout", "--revision", "v9"], ["no revision v9", "--revision"]),
-        ({"gone": frozenset([FILE])}, ["scout"], ["a file is gone", FILE]),
+        (
+            {"repository": "another/one"},
+            ["scout-hub"],
+            ["no dataset", REPOSITORY, "check the name"],
+        ),
+        ({}, ["scout-hub", "--revision", "v9"], ["no revision v9", "--revision"]),
+        ({"gone": frozenset([FILE])}, ["scout-hub"], ["a file is gone", FILE]),
         (
             {"refuse": (429, {"Retry-After": "77"})},
-            ["scout"],
+            ["scout-hub"],
             ["too many requests (429)", "again in 77 seconds"],
         ),
-        ({"refuse": (500, {})}, ["scout"], ["answered 500", "later"]),
-        ({"files": {"a.csv": b""}}, ["scout"], ["matches files = ", "a.csv", "[scout]"]),
-        ({"files": {FILE: b"[]"}}, ["scout"], [FILE, "holds no problem"]),
-        ({"wrong_sha256": True}, ["scout"], ["differs from the Hub", "delete this file"]),
+        ({"refuse": (500, {})}, ["scout-hub"], ["answered 500", "later"]),
+        ({"files": {"a.csv": b""}}, ["scout-hub"], ["matches files = ", "a.csv", "[scout-hub]"]),
+        ({"files": {FILE: b"[]"}}, ["scout-hub"], [FILE, "holds no problem"]),
+        ({"wrong_sha256": True}, ["scout-hub"], ["differs from the Hub", "delete this file"]),
     ],
     ids=[
         "gated",
@@ -293,7 +301,7 @@ def test_an_unreachable_hub_is_one_line(
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         in_process(url)
-        error = refusal(refusal_in_process(tmp_path, capfd, "scout"), tmp_path)
+        error = refusal(refusal_in_process(tmp_path, capfd, "scout-hub"), tmp_path)
     assert url in error
     assert "check the network, proxy and HF_ENDPOINT" in error
 
@@ -305,14 +313,14 @@ def test_a_full_disk_is_told_before_the_download(
     with serving(Hub(REPOSITORY, FILES)) as hub:
         in_process(hub.url)
         with pytest.raises(UserError, match=r"the download needs .* GB and 0\.00 GB are free"):
-            pull_entry(find_entry(tmp_path, "scout"), cache=tmp_path / "cache")
+            pull_entry(find_entry(tmp_path, "scout-hub"), cache=tmp_path / "cache")
         assert hub.downloads() == []
 
 
 def test_pools_that_are_here_are_imported_again_only_when_asked(
     tmp_path: Path, in_process: Callable[[str], None]
 ) -> None:
-    entry, cache = find_entry(tmp_path, "scout"), tmp_path / "cache"
+    entry, cache = find_entry(tmp_path, "scout-hub"), tmp_path / "cache"
     file = cache / POOL / "pool.json"
     with serving(Hub(REPOSITORY, FILES)) as hub:
         in_process(hub.url)
@@ -333,7 +341,7 @@ def test_files_go_once_imported_unless_they_are_to_be_kept(
 ) -> None:
     with serving(Hub(REPOSITORY, FILES)) as hub:
         in_process(hub.url)
-        pull_entry(find_entry(tmp_path, "scout"), cache=tmp_path / "cache", keep_files=False)
+        pull_entry(find_entry(tmp_path, "scout-hub"), cache=tmp_path / "cache", keep_files=False)
     assert not list(tmp_path.rglob("*.jsonl"))
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["scout"]
 
@@ -345,7 +353,7 @@ def test_a_connection_that_is_reset_is_tried_again(
     notes: list[str] = []
     with serving(hub):
         in_process(hub.url)
-        entry = find_entry(tmp_path, "scout")
+        entry = find_entry(tmp_path, "scout-hub")
         report = pull_entry(entry, cache=tmp_path / "cache", notice=notes.append)
     assert [made.name for made in report.made] == [POOL]
     assert len(hub.downloads()) == 2
@@ -411,11 +419,11 @@ def test_progress_of_a_download_ends_at_all_of_it(
     with serving(Hub(REPOSITORY, FILES)) as hub:
         in_process(hub.url)
         pull_entry(
-            find_entry(tmp_path, "scout"),
+            find_entry(tmp_path, "scout-hub"),
             cache=tmp_path / "cache",
             progress=lambda what, done: told.append((what, done)),
         )
-    downloads = [done for what, done in told if what == "downloading scout"]
+    downloads = [done for what, done in told if what == "downloading scout-hub"]
     assert downloads[-1] == 1.0
     assert downloads == sorted(downloads)
 
@@ -459,9 +467,9 @@ def test_files_of_no_pool_or_of_two_stop_before_the_download(tmp_path: Path) -> 
 
 
 def test_one_process_at_a_time_pulls_a_source(tmp_path: Path) -> None:
-    entry, cache = find_entry(tmp_path, "scout"), tmp_path / "cache"
+    entry, cache = find_entry(tmp_path, "scout-hub"), tmp_path / "cache"
     alone = hub_pull._alone
-    told = rf"scout: being pulled into .*cache by another process \(pid {os.getpid()}\)"
+    told = rf"scout-hub: being pulled into .*cache by another process \(pid {os.getpid()}\)"
     downloads = tmp_path / "downloads"
     with alone(entry, cache, downloads):
         downloads.mkdir()

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from checkout import ROOT
+from checkout import ROOT, SHARED
 from click.testing import CliRunner
 
 from simulator.commands.data.group import data
 from simulator.errors import UserError
 from simulator.hub.registry import SHIPPED, find_entry, read_registry
 from simulator.importers import FORMATS
+from simulator.storage import file_sha256
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 MINE = """
@@ -51,15 +52,48 @@ def fault(cache: Path, text: str) -> str:
 
 def test_the_program_knows_the_public_sources(tmp_path: Path) -> None:
     registry = read_registry(tmp_path / "none")
-    scout, deepprune = registry["scout"], registry["deepprune"]
+    hub, deepprune = registry["scout-hub"], registry["deepprune"]
     repository = "EfficientReasoning/Qwen3-1.7B-AIME24-br128-bg5120k-fr500"
-    assert scout.url == f"https://huggingface.co/datasets/{repository}"
-    assert [scout.pool_name(rule) for rule in scout.pools] == ["scout/Qwen3-1.7B/aime24"]
+    assert hub.url == f"https://huggingface.co/datasets/{repository}"
+    assert [hub.pool_name(rule) for rule in hub.pools] == ["scout/Qwen3-1.7B/aime24"]
     models = {rule.model for rule in deepprune.pools}
     assert models == {"DeepSeek-R1-0528-Qwen3-8B", "Qwen3-32B", "gpt-oss-20b"}
     benchmarks = {rule.benchmark for rule in deepprune.pools}
     assert benchmarks == {"aime24", "aime25", "gpqa-diamond"}
     assert len(deepprune.pools) == 9
+
+
+BENCHMARKS = ["aime24", "aime25", "hmmt25"]
+
+
+def test_files_of_scout_and_autotts_are_pinned_with_their_hashes(tmp_path: Path) -> None:
+    registry = read_registry(tmp_path / "none")
+    scout, autotts = registry["scout"], registry["autotts"]
+    assert scout.url == scout.source == "https://github.com/zhengkid/Parallel-Probe"
+    assert autotts.url == autotts.source == "https://github.com/zhengkid/AutoTTS"
+    models = {"scout": ["Qwen3-8B"], "autotts": ["Qwen3-0.6B", "Qwen3-1.7B", "Qwen3-4B"]}
+    for entry in (scout, autotts):
+        assert entry.pinned
+        assert [entry.pool_name(rule) for rule in entry.pools] == [
+            f"{entry.name}/{model}/{benchmark}"
+            for model in models[entry.name]
+            for benchmark in BENCHMARKS
+        ]
+        for rule in entry.pools:
+            assert bool(rule.sha256) == (rule.benchmark != "hmmt25")
+            assert [file.rpartition("/")[2] for file in rule.files] == [f"{rule.benchmark}.json"]
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no recorded traces in ../shared/data")
+def test_the_hashes_are_those_of_the_recorded_traces(tmp_path: Path) -> None:
+    registry = read_registry(tmp_path / "none")
+    for rule in registry["scout"].pools[:2]:
+        file = SHARED / "data" / "scout_qwen3_8b" / f"{rule.benchmark}.json"
+        assert rule.sha256 == (file_sha256(file),)
+    for rule in registry["autotts"].pools:
+        if rule.benchmark != "hmmt25":
+            file = SHARED / "data" / "autotts" / f"{rule.model}-{rule.benchmark}.json"
+            assert rule.sha256 == (file_sha256(file),)
 
 
 def test_every_known_source_has_an_importer_a_licence_and_a_citation(tmp_path: Path) -> None:
@@ -83,7 +117,7 @@ def test_the_checkouts_own_folder_of_pools_reads_one_registry() -> None:
 
 def test_own_entries_stand_beside_the_known_ones(tmp_path: Path) -> None:
     write(tmp_path, MINE)
-    assert list(read_registry(tmp_path)) == ["deepprune", "mine", "scout"]
+    assert list(read_registry(tmp_path)) == ["autotts", "deepprune", "mine", "scout", "scout-hub"]
     entry = find_entry(tmp_path, "mine")
     (rule,) = entry.pools
     assert entry.pool_name(rule) == "mine/M-1/aime24"
@@ -95,9 +129,9 @@ def test_own_entries_stand_beside_the_known_ones(tmp_path: Path) -> None:
 
 
 def test_an_own_entry_overrides_only_the_keys_that_it_gives(tmp_path: Path) -> None:
-    known = find_entry(tmp_path, "scout")
-    write(tmp_path, f'[scout]\nrevision = "{COMMIT}"\n')
-    pinned = find_entry(tmp_path, "scout")
+    known = find_entry(tmp_path, "scout-hub")
+    write(tmp_path, f'[scout-hub]\nrevision = "{COMMIT}"\n')
+    pinned = find_entry(tmp_path, "scout-hub")
     assert not known.pinned
     assert pinned.pinned
     assert (pinned.repository, pinned.pools) == (known.repository, known.pools)
@@ -126,9 +160,11 @@ def test_data_list_shows_known_pools_that_are_not_here_yet(tmp_path: Path) -> No
     assert "\ndeepprune\n  pools here  0 of 9\n  repository  THU-KEG/DeepPrune\n" in text
     assert str(tmp_path / "registry.toml") in text
     listed = json.loads(CliRunner().invoke(data, [*command, "--json"]).stdout)["known"]
-    assert [entry["name"] for entry in listed] == ["deepprune", "scout"]
-    assert listed[1]["pools"] == ["scout/Qwen3-1.7B/aime24"]
-    assert listed[1]["here"] == []
+    assert [entry["name"] for entry in listed] == ["autotts", "deepprune", "scout", "scout-hub"]
+    assert listed[2]["pools"] == [f"scout/Qwen3-8B/{name}" for name in BENCHMARKS]
+    assert listed[2]["repository"] == "github:zhengkid/Parallel-Probe"
+    assert (listed[2]["licence"], listed[2]["here"]) == ("none stated", [])
+    assert "  licence     none stated\n  cite        Parallel-Probe: " in text
 
 
 @pytest.mark.parametrize(

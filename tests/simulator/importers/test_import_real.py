@@ -12,9 +12,11 @@ from real_pools import SCOUT, needs_scout, scout
 
 from simulator.importers.import_pool import ImportReport, import_pool
 from simulator.importers.importer import ImportOptions
+from simulator.pools.check import check_pool
 from simulator.pools.pool import Pool
 
 DATA = SHARED / "data"
+AUTOTTS = DATA / "autotts"
 EPOCH = DATA / "epoch_otis_mock_aime"
 GEMMA = DATA / "gemma4_mmlu_pro"
 
@@ -78,6 +80,27 @@ def test_scout(
         kept = [min(len(branch[0]), branch[1] // 500) for branch in branches]
         assert problem.probes.offsets.tolist() == [sum(kept[:n]) for n in range(len(kept) + 1)]
         assert (problem.probes.positions % 500 == 0).all()
+
+
+@needs(AUTOTTS)
+@pytest.mark.parametrize("name", [path.stem for path in sorted(AUTOTTS.glob("*.json"))])
+def test_autotts_as_its_program_counts(tmp_path: Path, name: str) -> None:
+    path = AUTOTTS / f"{name}.json"
+    report = import_real("scout", tmp_path, path, equality="exact", unparsed="vote")
+    items = json.loads(path.read_text())
+    assert (report.problems, report.traces, report.signals) == (30, 3840, ["probes"])
+    assert report.tokens == sum(branch[1] for item in items for branch in item["each_branch"])
+    pool = Pool(report.path)
+    for item, problem in zip(items, pool.problems, strict=True):
+        branches = item["each_branch"]
+        right = [branch[2] == item["gold_answer"] for branch in branches]
+        assert problem.correct.tolist() == right
+        # Two traces are of one class exactly if they have the same string, ERR among them.
+        texts, classes = [branch[2] for branch in branches], problem.answer_class.tolist()
+        pairs = {*zip(texts, classes, strict=True)}
+        assert len(pairs) == len({*texts}) == len({*classes})
+        assert (problem.answer_class >= 0).all()
+    assert check_pool(report.path) == []
 
 
 @needs(EPOCH)

@@ -263,15 +263,6 @@ def test_token_signals_beyond_float32_are_refused_from_every_source(
     )
 
 
-@pytest.mark.parametrize("value", ["-9999.0", "-1e999", "-1e39"])
-def test_log_probabilities_of_nothing_are_refused(tmp_path: Path, value: str) -> None:
-    text = '{"qid": "q", "true_answer": "1", "response": "ab", "num_tokens": 2, "logprobs": '
-    file = write(tmp_path, text + f"[[-1.0, -2.0], [-1.0, {value}]]}}")
-    message = told(tmp_path, file, "deepprune")
-    assert "logprobs hold a number that is not the logarithm of a probability above 0" in message
-    assert "at token 1" in message
-
-
 def test_answers_that_are_nan_count_as_none_and_are_told(tmp_path: Path) -> None:
     columns = {name: [value] * 2 for name, value in ROW.items()} | {"answer": [1.0, math.nan]}
     pq.write_table(pa.table(columns), tmp_path / "x.parquet")
@@ -287,7 +278,7 @@ def test_infinite_answers_are_refused(tmp_path: Path, name: str) -> None:
     assert f"line 1: {name} is infinite (inf)" in told(tmp_path, file)
 
 
-@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("constant", ["NaN", "Infinity"])
 def test_constants_that_are_not_json_are_refused_with_their_place(
     tmp_path: Path, constant: str
 ) -> None:

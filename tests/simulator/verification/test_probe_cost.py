@@ -114,6 +114,27 @@ def test_a_malformed_cost_is_refused(submission: Path, cost: object, said: str) 
     assert said in finding
 
 
+@pytest.mark.parametrize(
+    ("charging", "said"),
+    [
+        ("scout", "its tokens are counted by --charging scout; submit a run that counts those"),
+        ("all", "charging 'all' is none of generated, scout"),
+        (7, "'charging' is 7"),
+    ],
+)
+def test_a_submission_that_counts_other_tokens_is_refused(
+    submission: Path, charging: object, said: str
+) -> None:
+    edit_json(submission / "run.json", lambda run: run.update(charging=charging))
+    (finding,) = found(verified(submission), "well-formed")
+    assert said in finding
+
+
+def test_a_run_of_before_counts_the_tokens_generated(submission: Path) -> None:
+    edit_json(submission / "run.json", lambda run: run.pop("charging"))
+    assert statuses(verified(submission))[:2] == ["passed", "passed"]
+
+
 def test_a_rerun_charges_what_the_run_charged_and_notes_a_cost_that_was_given(
     tmp_path: Path,
 ) -> None:

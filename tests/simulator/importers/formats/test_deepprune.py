@@ -250,7 +250,10 @@ def test_log_probabilities_become_confidences(tmp_path: Path) -> None:
     item = {"qid": "q", "true_answer": "1", "answers": ["1", "2"], "logprobs": tops}
     report = load_value(tmp_path, [item])
     assert report.tokens == 4
-    assert "confidence is minus the mean of the top 2 log-probabilities of a token" in report.notes
+    told = (
+        "confidence is minus the mean of the top 2 log-probabilities of a token; its mean is 1.375"
+    )
+    assert told in report.notes
     assert confidences(report) == [[2.0, 1.0], [2.0, 0.5]]
     # differences of 2, 1, 0 and 1: 0.8808 and 0.1192, 0.7311 and 0.2689, halves
     expected = [[0.365334, 0.582203], [0.693147, 0.582203]]
@@ -281,7 +284,10 @@ def test_single_log_probabilities_are_no_confidence_unless_mapped(tmp_path: Path
     assert "columns not used: token_logprobs" in report.notes
     mapped = load_value(tmp_path / "m", [item], field_map={"logprobs": "token_logprobs"})
     assert confidences(mapped) == [[1.0, 0.25]]
-    assert "confidence is minus the mean of the top 1 log-probabilities of a token" in mapped.notes
+    told = (
+        "confidence is minus the mean of the top 1 log-probabilities of a token; its mean is 0.625"
+    )
+    assert told in mapped.notes
 
 
 def test_gold_answers_may_sit_in_the_traces(tmp_path: Path) -> None:
@@ -338,7 +344,9 @@ UNCLEAR = [
     (
         {**PROBLEM, "generated_token_counts": [1], "max_tokens": [9]},
         "num_tokens may be generated_token_counts; map it with "
-        "--map num_tokens=generated_token_counts, or leave the field out with --map num_tokens=$",
+        "--map num_tokens=generated_token_counts, or leave the field out with --map num_tokens=; "
+        "in full: --map problem_id=qid --map gold_answer=true_answer --map text=responses "
+        "--map num_tokens=generated_token_counts$",
     ),
     (
         {**PROBLEM, "regex_answers": ["1"]},

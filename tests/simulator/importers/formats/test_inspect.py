@@ -137,7 +137,10 @@ WRONG = [
     (HEADER, [sample("p", 1, "a"), sample("p", 1, "b")], "sample p, epoch 1: duplicate trace"),
     (HEADER, [sample("p", 0, "a")], "sample p, epoch 0: epoch is below 1"),
     (HEADER, [{**sample("p", 1, "a"), "epoch": None}], "epoch is not a number"),
-    (HEADER, [{**sample("p", 1, "a"), "target": ["A", "C"]}], "without exactly one target"),
+    (HEADER, [{**sample("p", 1, "a"), "epoch": [1]}], "epoch is not a number"),
+    (HEADER, [{**sample("p", 1, "a"), "target": []}], "sample without a target"),
+    (HEADER, [{**sample("p", 1, "a"), "target": [None, " "]}], "sample without a target"),
+    (HEADER, [{**sample("p", 1, "a"), "target": [["A"]]}], "target is neither text nor number"),
     (HEADER, [{**sample("p", 1, "a"), "target": None}], "sample without a target"),
     (HEADER, [{**sample("p", 1, "a"), "scores": {}}], "row without an answer field"),
     (HEADER, [{**sample("p", 1, "a"), "id": None}], "without a usable id"),
@@ -189,6 +192,38 @@ def test_without_inspect_ai_the_error_says_how_to_install_it(
     monkeypatch.setitem(__import__("sys").modules, "inspect_ai.log", None)
     with pytest.raises(UserError, match=r"pip install '\.\[inspect\]' in a clone"):
         import_logs(tmp_path, tmp_path / "x.eval")
+
+
+def test_any_of_several_targets_is_right(tmp_path: Path) -> None:
+    several: dict[str, Any] = {"target": ["sofa", "couch", "sofa"]}
+    texts = ["ANSWER: couch", "ANSWER: chair", "ANSWER: sofa", "ANSWER: Couch"]
+    summaries = [sample("p", n + 1, text, **several) for n, text in enumerate(texts)]
+    report = import_logs(
+        tmp_path, write_pair(tmp_path / "a", summaries=summaries), answer_kind="text"
+    )
+    pool = Pool(report.path)
+    [problem] = pool.problems
+    assert (problem.gold_answer, pool.info.accepted) == ("sofa", {"p": ["couch"]})
+    assert problem.correct.tolist() == [True, False, True, True]
+    assert problem.answer_class.tolist() == [0, 1, 0, 0]  # one answer, that is voted for together
+    assert "1 problems accept several answers" in report.notes
+    assert [d.trace_id for d in report.disagreements] == [1]
+
+
+def test_several_letters_of_a_choice_are_right_together(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"target": ["A", "C"], "choices": ["w", "x", "y", "z"]}
+    summaries = [sample("p", n, f"ANSWER: {a}", **fields) for n, a in ((1, "A, C"), (2, "A"))]
+    report = import_logs(tmp_path, write_pair(tmp_path / "a", summaries=summaries))
+    [problem] = Pool(report.path).problems
+    assert (problem.gold_answer, problem.correct.tolist()) == ("A, C", [True, False])
+
+
+def test_samples_that_were_not_scored_have_no_grades(tmp_path: Path) -> None:
+    score = {"graded": {"value": float("nan"), "answer": "ANSWER: 7"}}
+    summaries = [sample("p", 1, "", scores=score)]
+    report = import_logs(tmp_path, write_pair(tmp_path / "a", summaries=summaries))
+    assert (report.traces, report.disagreements) == (1, [])
+    assert "no sample has a grade to compare with" in report.notes
 
 
 @pytest.fixture(scope="module", params=["eval", "json"])
@@ -264,6 +299,81 @@ def test_a_native_log_by_hand(tmp_path: Path, native_log: Path) -> None:
     assert [trace["finish_reason"] for trace in traces] == ["stop", "stop", "max_tokens"]
     assert [trace["prompt_tokens"] for trace in traces] == [11, 11, 11]
     assert report.disagreements == []
+
+
+OLD_LOG = {
+    "version": 1,
+    "status": "success",
+    "eval": {
+        "run_id": "r", "created": "2024-05-01T10:00:00", "task": "sums", "task_id": "t",
+        "dataset": {}, "model": MODEL, "config": {},
+    },
+    "samples": [
+        {
+            "id": 1, "epoch": 1, "input": "3+4?", "target": ["7", "seven"], "messages": [],
+            "output": {
+                "model": "o9",
+                "choices": [{"message": {"role": "assistant", "content": "ANSWER: 7"},
+                             "stop_reason": "stop"}],
+                "usage": {"input_tokens": 3, "output_tokens": 5, "total_tokens": 8},
+            },
+            "score": {"value": "C", "answer": "7"},
+        }
+    ],
+}  # fmt: skip
+"""A log of the first version, with one `score` a sample."""
+
+
+def test_a_log_of_the_first_version(tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai.log")
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps(OLD_LOG))
+    report = import_logs(tmp_path, path)
+    assert (report.traces, report.tokens, report.token_accuracy) == (1, 5, "total")
+    assert Pool(report.path).problems[0].correct.tolist() == [True]
+
+
+def test_lengths_are_those_of_all_generations_but_the_scorers(tmp_path: Path) -> None:
+    pytest.importorskip("inspect_ai.log")
+
+    def call(tokens: int, span: str | None, model: str = MODEL, **more: Any) -> dict[str, Any]:
+        output = {"model": "o9", "choices": [], "usage": {"output_tokens": tokens}}
+        event: dict[str, Any] = {
+            "event": "model",
+            "timestamp": "2025-01-01T00:00:00+00:00",
+            "model": model,
+        }
+        event |= {"input": [], "tools": [], "tool_choice": "auto", "config": {}, "output": output}
+        return event | {"span_id": span} | more
+
+    def span(name: str, kind: str, parent: str | None = None) -> dict[str, Any]:
+        event: dict[str, Any] = {
+            "event": "span_begin",
+            "timestamp": "2025-01-01T00:00:00+00:00",
+            "id": name,
+        }
+        return event | {"type": kind, "name": name, "parent_id": parent}
+
+    log = json.loads(json.dumps(OLD_LOG)) | {"version": 2}
+    log["samples"][0]["events"] = [
+        span("solve", "solver"),
+        call(40, "solve"),
+        call(30, "solve"),
+        call(11, "solve", model="other/grader"),
+        call(12, "solve", role="critic"),
+        span("grade", "scorers"),
+        span("inner", "agent", parent="grade"),
+        call(300, "grade"),
+        call(200, "inner"),
+        call(5, "solve"),
+    ]
+    path = tmp_path / "log.json"
+    path.write_text(json.dumps(log))
+    report = import_logs(tmp_path, path)
+    assert report.tokens == 40 + 30 + 5
+    assert any(
+        note.startswith("1 samples were generated in several calls") for note in report.notes
+    )
 
 
 def test_a_native_log_cut_in_half_is_named(tmp_path: Path, native_log: Path) -> None:

@@ -392,7 +392,7 @@ def test_a_missing_value_in_parquet_is_named_by_row(tmp_path: Path) -> None:
 def test_paths_that_hold_nothing(tmp_path: Path) -> None:
     (tmp_path / "traces.jsonl").write_text(lines([GOOD]))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"no \.jsonl, \.ndjson, \.parquet file in this folder"):
+    with pytest.raises(UserError, match=r"no \.jsonl, \.ndjson, \.parquet, \.csv, \.tsv file in"):
         import_paths(tmp_path, tmp_path / "empty")
     with pytest.raises(UserError, match=r"no such file \(did you mean traces.jsonl\?\)"):
         import_paths(tmp_path, tmp_path / "trace.jsonl")
@@ -448,3 +448,151 @@ def test_a_column_in_use_is_never_suggested_for_another_field(tmp_path: Path) ->
     with pytest.raises(UserError, match="answer field") as told:
         import_rows(tmp_path, [row])
     assert "answer=COLUMN" in str(told.value)
+
+
+LISTS: list[Row] = [
+    {
+        "uuid": "u1",
+        "problem": "Six and one?",
+        "answer": "7",
+        "generations": [r"so \boxed{7}", r"\boxed{8}", "cut"],
+        "finish_reasons": ["stop", None, "length"],
+        "verified": None,
+        "lengths": [5, 4, 9],
+    },
+    {
+        "uuid": "u2",
+        "problem": "One?",
+        "answer": "1",
+        "generations": [r"\boxed{1}"],
+        "finish_reasons": None,
+        "verified": [False],
+        "lengths": [3],
+    },
+]
+"""Two problems, four traces, 21 tokens; nulls stand where the other problem has a list."""
+
+OF_LISTS = {
+    "problem_id": "uuid",
+    "question": "problem",
+    "gold_answer": "answer",
+    "text": "generations",
+    "finish_reason": "finish_reasons",
+    "grade": "verified",
+    "num_tokens": "lengths",
+}
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet", "a.json"])
+def test_a_row_may_be_a_problem_with_lists(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name == "a.parquet":
+        pq.write_table(pa.Table.from_pylist(LISTS), path)
+    else:
+        path.write_text(lines(LISTS) if name == "a.jsonl" else json.dumps(LISTS))
+    report = import_paths(tmp_path, path, field_map=OF_LISTS)
+    assert (report.problems, report.traces, report.tokens) == (2, 4, 21)
+    assert report.notes == ["files hold problems with one list per field, one element per trace"]
+    first, second = Pool(report.path).problems
+    assert (first.problem_id, first.question) == ("u1", "Six and one?")
+    assert first.correct.tolist() == [True, False, False]
+    assert second.correct.tolist() == [True]
+    assert [each.graded for each in report.disagreements] == [False]
+    reasons = pq.read_table(report.path / "traces.parquet")["finish_reason"].to_pylist()
+    assert reasons == ["stop", None, "length", None]
+
+
+def test_a_missing_column_is_told_with_a_whole_mapping(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="line 1: no column problem_id; columns here: uuid") as told:
+        import_rows(tmp_path, LISTS)
+    assert "\n" not in str(told.value)
+    assert (
+        "or all that were found: --map problem_id=uuid --map question=problem --map "
+        "gold_answer=answer --map text=generations --map num_tokens=lengths --map "
+        "finish_reason=finish_reasons, or leave such rows"
+    ) in str(told.value)
+
+
+WRONG_LISTS = [
+    ({"generations": None}, "problem without traces"),
+    ({"generations": "a"}, "generations is not a list with one element per trace; name another"),
+    ({"generations": ["a"]}, r"lists of different lengths \('generations: 1, .*lengths: 3'\)"),
+    ({"lengths": 5}, "lengths is not a list .*, or leave it out with --map num_tokens="),
+    ({"generations": [1, 2, 3]}, r"text is not a text \(1\)"),
+    ({"generations": ["a", None, "b"]}, "generations is null; give each trace its resp"),
+    ({"generations": ["a", {"x": 1}, "b"]}, r"text is an object; name .* --map traces=COLUMN"),
+    ({"lengths": [1, None, 3]}, "trace without num_tokens, unlike the first"),
+    ({"lengths": None}, "trace without num_tokens, unlike the first"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG_LISTS)
+def test_a_wrong_list_is_named_or_left_out(tmp_path: Path, change: Row, message: str) -> None:
+    nulls = dict.fromkeys(("finish_reasons", "verified")) if "generations" in change else {}
+    nulls |= {"lengths": None} if change.get("generations", 0) is None else {}
+    rows = [LISTS[1], {**LISTS[0], **nulls, **change}]
+    with pytest.raises(UserError, match=rf"traces.jsonl: line 2[^:]*: {message}") as told:
+        import_rows(tmp_path, rows, field_map=OF_LISTS)
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "cache").exists()
+    report = import_rows(tmp_path, rows, field_map=OF_LISTS, drop_bad_rows=True)
+    assert report.problems in (1, 2)
+    assert sum(report.dropped.values()) >= 1
+
+
+def test_empty_lists_are_left_out_and_counted(tmp_path: Path) -> None:
+    empty: Row = {name: [] for name in ("generations", "finish_reasons", "verified", "lengths")}
+    report = import_rows(tmp_path, [LISTS[0], {**LISTS[1], **empty}], field_map=OF_LISTS)
+    assert (report.problems, report.dropped) == (1, {"problem without a usable trace": 1})
+
+
+def test_lists_by_the_names_of_the_fields_need_no_map(tmp_path: Path) -> None:
+    row = {"problem_id": "p", "gold_answer": "4", "answer": ["4", None], "num_tokens": [3, 5]}
+    report = import_rows(tmp_path, [row | {"prompt_tokens": 9, "seed": 1}])
+    assert (report.traces, report.tokens) == (2, 8)
+    assert "columns not used: seed" in report.notes
+    table = pq.read_table(report.path / "traces.parquet")
+    assert table["prompt_tokens"].to_pylist() == [9, 9]
+    assert table["answer"].to_pylist() == ["4", None]
+
+
+def test_lists_of_objects_are_mapped_as_traces(tmp_path: Path) -> None:
+    outputs = [{"text": r"\boxed{4}", "ids": [1, 2]}, {"text": "I give up.", "ids": [1]}]
+    row = {"problem_id": "p", "gold_answer": "4", "answer": "4", "outputs": outputs}
+    field_map = {"traces": "outputs", "num_tokens": "ids"}
+    report = import_rows(tmp_path, [row], field_map=field_map)
+    assert (report.traces, report.tokens) == (2, 3)
+    # the problem's own `answer` is no trace's
+    assert Pool(report.path).problems[0].answer_class.tolist() == [0, -1]
+
+
+def test_conversations_are_texts_and_questions(tmp_path: Path) -> None:
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "2+2?"},
+        {"role": "assistant", "content": r"\boxed{4}", "reasoning_content": "hm"},
+    ]
+    row = {"gold_answer": "4", "messages": turns}
+    field_map = {"text": "messages", "question": "messages"}
+    [problem] = Pool(import_rows(tmp_path, [row], field_map=field_map).path).problems
+    assert problem.question == "2+2?"
+    assert problem.texts == ["<think>\nhm\n</think>\n\n\\boxed{4}"]
+    (tmp_path / "b").mkdir()
+    with pytest.raises(UserError, match="line 1: no message of the assistant in the conversation"):
+        import_rows(tmp_path / "b", [{**row, "messages": turns[:2]}], field_map=field_map)
+
+
+def test_log_probabilities_are_used_if_they_are_mapped(tmp_path: Path) -> None:
+    rows = [{**GOOD, "num_tokens": 2, "lp": {"content": [
+        {"token": "a", "logprob": -1.0, "top_logprobs": [{"token": "a", "logprob": -1.0},
+                                                         {"token": "b", "logprob": -2.0}]},
+        {"token": "b", "logprob": -9999.0, "top_logprobs": []},
+    ]}}]  # fmt: skip
+    report = import_rows(tmp_path, rows, field_map={"logprobs": "lp"})
+    assert report.signals == list(TOKEN_SIGNALS)
+    assert Pool(report.path).problems[0].token_signal("confidence").of(0).tolist() == [1.5, 1.5]
+    masked = [{**GOOD, "num_tokens": 1, "lp": [[-1.0, -3.0, -9999]]}]
+    text = lines(masked).replace("-9999", "-Infinity")
+    (tmp_path / "b").mkdir()
+    report = import_rows(tmp_path / "b", text, field_map={"logprobs": "lp"})
+    assert Pool(report.path).problems[0].token_signal("confidence").of(0).tolist() == [2.0]

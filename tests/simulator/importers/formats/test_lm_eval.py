@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,38 @@ def test_repeats_are_traces(tmp_path: Path) -> None:
     assert ten.correct.tolist() == [True, False, False, True]
     assert ten.answer_class.tolist() == [0, -1, 1, 0]
     assert report.disagreements == []
+
+
+REPEATS: list[Row] = [
+    {"resps": [[r"\boxed{4}", "I give up."]], "filtered_resps": ["4"]},  # of a majority, for both
+    {"resps": [r"\boxed{4}", "I give up."], "filtered_resps": [r"\boxed{4}", "I give up."]},
+    {"resps": [[[r"\boxed{4}", "I give up."]]], "filtered_resps": [[r"\boxed{4}", "I give up."]]},
+    {
+        "resps": [[r"\boxed{4}"], ["I give up."]],
+        "filtered_resps": [r"\boxed{4}", "I give up."],
+        "arguments": {f"gen_args_{n}": {"arg_0": "Q", "arg_1": {}} for n in range(2)},
+    },
+    {"resps": [[r"\boxed{4}"], ["I give up."]], "arguments": [["Q", {}], ["Q", {}]]},
+]
+
+
+@pytest.mark.parametrize("change", REPEATS)
+def test_repeats_in_every_form_are_traces_with_answers_of_their_own(
+    tmp_path: Path, change: Row
+) -> None:
+    report = load(tmp_path, sample(0, "x") | change)
+    [problem] = Pool(report.path).problems
+    assert problem.texts == [r"\boxed{4}", "I give up."]
+    assert problem.answer_class.tolist() == [0, -1]
+    assert problem.correct.tolist() == [True, False]
+
+
+def test_a_folder_stands_for_its_compressed_samples_too(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    line = json.dumps(sample(0, r"\boxed{4}")).encode()
+    (folder / "samples_t_2025-01-01T10-00-00.0.jsonl.gz").write_bytes(gzip.compress(line))
+    assert load_paths(tmp_path, folder).traces == 1
 
 
 def test_metrics_of_single_responses_are_compared(tmp_path: Path) -> None:
@@ -140,6 +173,7 @@ WRONG = [
     ({"resps": []}, "resps are not a list of lists of texts"),
     ({"resps": [[]]}, "resps hold no text"),
     ({"resps": [["-1.5", "True"], ["a"]]}, "2 requests in one sample"),
+    ({"resps": [[[-1.5, True]], [[-2.5, False]]]}, "resps are log-likelihoods"),
     ({"resps": [[["-1.5", "True"]]]}, "resps are log-likelihoods, not texts; a task with generat"),
     ({"resps": [[7]]}, r"resps\[0\]\[0\]: response is not a text \(7\)"),
     ({"doc_id": ...}, "no doc_id; columns here: doc, target"),

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from simulator.errors import UserError
 from simulator.importers.import_pool import ImportReport, import_pool
 from simulator.importers.importer import ImportOptions
-from simulator.importers.logprobs import FROM_LOGPROBS, SignalTally, ends_of_tokens
+from simulator.importers.logprobs import FROM_LOGPROBS
 from simulator.pools.pool import Pool
 
 Row = dict[str, Any]
@@ -103,9 +100,11 @@ def test_completions_with_logprobs_are_exact(tmp_path: Path) -> None:
     assert (report.token_accuracy, report.signals) == ("exact", ["text", *FROM_LOGPROBS])
     assert len(report.notes) == len(FROM_LOGPROBS) + 2
     assert [*report.notes[:2], *report.notes[-2:]] == [
-        "confidence is minus the mean of the top 2 log-probabilities of a token",
-        "entropy is that of the top 2 probabilities of a token, renormalised, in nats",
-        "1 tokens have fewer log-probabilities than their trace's others",
+        "confidence is minus the mean of the top 2 log-probabilities of a token; its mean is "
+        "0.8333",
+        "entropy is that of the top 2 probabilities of a token, renormalised, in nats; its mean is "
+        "0.3881",
+        "alternatives per token: 1 at 1, 2 at 1, 3 at 1 tokens; the 2 largest count",
         "1 traces have another number of tokens in usage than with log-probabilities; "
         "the latter was used",
     ]
@@ -304,12 +303,11 @@ WRONG = [
     (_choice(logprobs={"content": [1]}), "logprobs.content holds something"),
     (_logprobs(tokens=7), "logprobs without a list of tokens"),
     (_logprobs(tokens=[1, 2, 3]), "a token is not a text"),
-    (_logprobs(tokens=[], top_logprobs=[]), "number of tokens with log-probabilities is below 1"),
     (_logprobs(top_logprobs=[{"a": -1}]), r"top_logprobs and tokens differ .*'1 and 3'"),
-    (_logprobs(top_logprobs=[None, {"a": -1}, {}]), "no log-probabilities at token 0"),
-    (_logprobs(top_logprobs=[{"a": -1}, {"a": -1}, {}]), "no log-probabilities at token 2"),
+    (_logprobs(top_logprobs=[7, {"a": -1}, "a"]), "no log-probabilities at token 2"),
     (_logprobs(top_logprobs=[{"a": "b"}] * 3), "logprobs hold something that is not a number"),
-    (_logprobs(top_logprobs=[{"a": None}] * 3), "logprobs hold a number that is not the log"),
+    (_logprobs(top_logprobs=[{"a": 0.9}] * 3), "logprobs hold a number that is not the logarithm "
+                                               r"of a probability \('0.9 at token 0'\)"),
     (_logprobs(top_logprobs=[{"a": float("nan")}] * 3), "column 292: NaN is not JSON"),
 ]  # fmt: skip
 
@@ -339,48 +337,257 @@ def test_wrong_options_are_named(tmp_path: Path) -> None:
             load(tmp_path, line, field_map=field_map)
 
 
-LOGPROB = st.floats(-100, 0)
+def token(text: str, *tops: float, own: float = -0.5) -> Row:
+    """Make one token of a chat completion with the log-probabilities of its alternatives."""
+    alternatives = [{"token": f"t{n}", "logprob": top} for n, top in enumerate(tops)]
+    return {
+        "token": text,
+        "logprob": own,
+        "bytes": list(text.encode()),
+        "top_logprobs": alternatives,
+    }
 
 
-@given(st.lists(st.lists(LOGPROB, min_size=1, max_size=24), min_size=1, max_size=12))
-def test_confidence_is_minus_the_mean_of_the_k_largest(rows: list[list[float]]) -> None:
-    counts = [len(row) for row in rows]
-    k = min(20, sorted(counts)[(len(counts) - 1) // 2])
-    expected = [-sum(sorted(row)[-k:]) / min(k, len(row)) for row in rows]
-    assert np.allclose(SignalTally().signals(rows)["confidence"], expected)
-    named = [{str(n): value for n, value in enumerate(row)} for row in rows]
-    assert np.allclose(SignalTally().signals(named)["confidence"], expected)
+def test_tokens_without_alternatives_never_refuse_a_file(tmp_path: Path) -> None:
+    full = [token("ANSWER: ", -1.0, -3.0), token("4", -2.0, -4.0), token("<|end|>", own=-9999.0)]
+    empty = chat("", logprobs={"content": [token("", own=-9999.0)]})
+    nothing = chat("", logprobs={"content": []})
+    report = load(
+        tmp_path,
+        *(asked(r) for r in (chat("ANSWER: 4", logprobs={"content": full}), empty, nothing)),
+    )
+    assert (report.traces, report.tokens, report.signals) == (
+        3,
+        3 + 1 + 12,
+        ["text", *FROM_LOGPROBS],
+    )
+    values = Pool(report.path).problems[0].token_signal("confidence")
+    assert values.of(0).tolist() == [2.0, 3.0, 3.0]  # the end token as the token before
+    assert values.of(1).tolist() == [0.0]
+    assert any(note.startswith("14 of 16 tokens have no log-probability") for note in report.notes)
 
 
-@given(st.lists(st.lists(LOGPROB, min_size=2, max_size=24), min_size=1, max_size=12))
-def test_entropy_is_that_of_the_k_largest_probabilities(rows: list[list[float]]) -> None:
-    k = min(20, sorted(map(len, rows))[(len(rows) - 1) // 2])
-    expected = []
-    for row in rows:
-        top = sorted(row)[-k:]
-        probabilities = [math.exp(value - top[-1]) for value in top]
-        shares = [each / sum(probabilities) for each in probabilities]
-        expected.append(-sum(share * math.log(share) for share in shares if share))
-    assert np.allclose(SignalTally().signals(rows)["entropy"], expected, atol=1e-12)
+def echoed(prompt: list[str], *answers: list[str], completion_tokens: int | None = None) -> Row:
+    """Make a completion that begins with its prompt, as OpenAI's `echo` does."""
+    choices = []
+    for n, answer in enumerate(answers):
+        tokens = prompt + answer
+        offsets = [sum(map(len, tokens[:m])) for m in range(len(tokens))]
+        own: list[Any] = [None, *[-1.0] * (len(tokens) - 1)]
+        tops: list[Any] = [None, *[{"a": -1.0, "b": -2.0}] * (len(tokens) - 1)]
+        logprobs = {"tokens": tokens, "token_logprobs": own, "top_logprobs": tops}
+        text = "".join(tokens)
+        logprobs["text_offset"] = offsets
+        choices.append({"index": n, "text": text, "logprobs": logprobs, "finish_reason": "stop"})
+    total = sum(map(len, answers)) if completion_tokens is None else completion_tokens
+    usage = {"prompt_tokens": len(prompt), "completion_tokens": total}
+    return {"object": "text_completion", "choices": choices, "usage": usage}
 
 
-def test_single_logprobs_have_no_entropy() -> None:
-    tally = SignalTally()
-    assert set(tally.signals([[-1.0], [-2.0]])) == {"confidence"}
-    assert tally.notes() == [
-        "confidence is minus the mean of the top 1 log-probabilities of a token"
+def test_an_echoed_prompt_is_cut_off(tmp_path: Path) -> None:
+    prompt = ["What", " is", r" \boxed{1}?"]
+    response = echoed(prompt, [" So", r" \boxed{4}"], ["I give up."])
+    report = load(tmp_path, asked(response))
+    assert (report.traces, report.tokens, report.token_accuracy) == (2, 3, "exact")
+    problem = Pool(report.path).problems[0]
+    assert problem.texts == [r" So \boxed{4}", "I give up."]
+    assert problem.class_texts == ["4"]
+    assert np.asarray(problem.token_ends[0]).tolist() == [3, 13]
+    assert problem.token_signal("confidence").of(0).tolist() == [1.5, 1.5]
+    assert "2 traces echo their prompt, which was cut off" in report.notes
+
+
+def test_a_prompt_whose_length_is_off_by_one_is_cut_by_the_generated_tokens(tmp_path: Path) -> None:
+    response = echoed(["a", "b"], ["4"])
+    response["usage"]["prompt_tokens"] = 3  # with a start token that is not echoed
+    report = load(tmp_path, asked(response))
+    assert (report.tokens, Pool(report.path).problems[0].texts) == (1, ["4"])
+
+
+def test_an_echo_without_log_probabilities_is_cut_if_the_request_is_logged(tmp_path: Path) -> None:
+    request = {"prompt": "2+2=", "echo": True}
+    line = {"request": request, "response": completion("2+2=4"), "gold_answer": "4"}
+    report = load(tmp_path, line)
+    [problem] = Pool(report.path).problems
+    assert (problem.question, problem.texts) == ("2+2=", ["4"])
+
+
+def test_an_echo_of_unknown_end_or_of_nothing_else_is_refused(tmp_path: Path) -> None:
+    unknown = echoed(["a", "b"], ["c"], ["d", "e"], completion_tokens=9)
+    with pytest.raises(
+        UserError, match=r"line 1, .*the prompt is echoed, and its end is not known"
+    ):
+        load(tmp_path, asked(unknown))
+    with pytest.raises(UserError, match="only the prompt is echoed, nothing was generated"):
+        load(tmp_path, asked(echoed(["a", "b"], [], completion_tokens=0)))
+
+
+def responses_api(*output: Row, **change: Any) -> Row:
+    """Make a response of the Responses API."""
+    usage = {"input_tokens": 7, "output_tokens": 30}
+    usage["output_tokens_details"] = {"reasoning_tokens": 24}  # type: ignore[assignment]
+    return {
+        "object": "response",
+        "status": "completed",
+        "output": list(output),
+        "usage": usage,
+    } | change
+
+
+def message(text: str, **change: Any) -> Row:
+    content = [{"type": "output_text", "text": text, "annotations": []} | change]
+    return {"type": "message", "role": "assistant", "content": content}
+
+
+def test_the_responses_api(tmp_path: Path) -> None:
+    summary = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "I add"}]}
+    shown = {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "2 and 2"}]}
+    cut = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    tokens = [token("\\boxed", -1.0, -2.0), token("{4}", -1.0, -2.0)]
+    report = load(
+        tmp_path,
+        asked(responses_api(summary, message(r"\boxed{4}", logprobs=tokens))),
+        asked(responses_api(shown, message("ANSWER: 4"))),
+        asked(responses_api(summary, **cut)),
+        asked(responses_api(status="failed", error={"code": "server_error"})),
+    )
+    assert (report.traces, report.tokens, report.token_accuracy) == (3, 90, "total")
+    problem = Pool(report.path).problems[0]
+    assert problem.texts == [r"\boxed{4}", "<think>\n2 and 2\n</think>\n\nANSWER: 4", ""]
+    assert problem.correct.tolist() == [True, True, False]
+    assert report.notes == [
+        "1 requests that failed were left out",
+        "1 traces have hidden reasoning, so their log-probabilities, which do not cover it, were "
+        "left out",
+        "2 traces have a summary of hidden reasoning, which was left out",
     ]
+    plain = responses_api(
+        message(r"\boxed{4}", logprobs=tokens),
+        usage={"output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 0}},
+    )
+    report = load(tmp_path / "shown", asked(plain))
+    assert (report.tokens, report.token_accuracy) == (2, "exact")
+    assert report.signals == ["text", *FROM_LOGPROBS]
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), st.data())
-def test_token_ends_follow_from_tokens_however_bytes_are_cut(text: str, data: Any) -> None:
-    raw = text.encode()
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=6)))
-    pieces = [raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
-    tokens = [piece.decode(errors="replace") for piece in pieces]
-    ends = ends_of_tokens(text, tokens, pieces)
-    expected = [len(raw[:cut].decode(errors="ignore")) for cut in [*cuts, len(raw)]]
-    if "".join(tokens) == text:  # replacement characters may have been there before
-        expected = [len("".join(tokens[: n + 1])) for n in range(len(tokens))]
-    assert ends is not None
-    assert ends.tolist() == expected
+def test_logged_pairs_are_told_apart_by_their_prompts(tmp_path: Path) -> None:
+    pairs = [
+        {"request": {"messages": [{"role": "user", "content": question}]},
+         "response": chat(rf"\boxed{{{answer}}}"), "gold_answer": gold}
+        for question, answer, gold in (("2+2?", 4, "4"), ("3+3?", 7, "6"), ("2+2?", 5, "4"))
+    ]  # fmt: skip
+    pairs.append({"request": pairs[0]["request"], "response": {"error": {"message": "busy"}}})
+    report = load(tmp_path, *pairs)
+    first, second = Pool(report.path).problems
+    assert (first.question, first.correct.tolist()) == ("2+2?", [True, False])
+    assert (second.question, second.correct.tolist()) == ("3+3?", [False])
+    assert "problems are told apart by the prompts of their requests" in report.notes
+    assert "1 requests that failed were left out" in report.notes
+    for pair in pairs:
+        pair.pop("gold_answer", None)
+    gold = tmp_path / "gold.jsonl"
+    gold.write_text(
+        '{"question": "2+2?", "gold_answer": 4}\n{"question": "3+3?", "gold_answer": 6}'
+    )
+    again = load(tmp_path / "again", *pairs, field_map={"gold_file": str(gold)})
+    assert [p.gold_answer for p in Pool(again.path).problems] == ["4", "6"]
+    gold.write_text('{"question": "other", "gold_answer": 4}')
+    with pytest.raises(UserError, match=r"no gold answer for the prompt of .*line 1 in"):
+        load(tmp_path / "none", *pairs, field_map={"gold_file": str(gold)})
+
+
+def test_pairs_may_be_json_in_texts(tmp_path: Path) -> None:
+    request = {"messages": [{"role": "user", "content": "2+2?"}]}
+    line = {"request": json.dumps(request), "response": json.dumps(chat("ANSWER: 4"))}
+    report = load(tmp_path, line | {"gold_answer": "4"})
+    assert Pool(report.path).problems[0].question == "2+2?"
+    cut = line | {"gold_answer": "4", "response": line["response"][:-3]}
+    with pytest.raises(UserError, match=r"line 1: response: .*the JSON is truncated; save the"):
+        load(tmp_path / "b", cut)
+
+
+def vllm_output() -> Row:
+    """Make what vLLM's `LLM.generate` returns, as JSON, with the top 2 and the sampled token."""
+
+    def entry(value: float, rank: int, text: str | None) -> Row:
+        return {"logprob": value, "rank": rank, "decoded_token": text}
+
+    first = {"7": entry(-1.0, 1, "so "), "8": entry(-3.0, 2, "hm")}
+    last = {"4": entry(-5.0, 9, r"\boxed{4}"), "7": entry(-1.0, 1, "so"), "8": entry(-2.0, 2, "x")}
+    outputs = [
+        {"index": 0, "text": r"so \boxed{4}", "token_ids": [7, 4], "logprobs": [first, last],
+         "finish_reason": "stop", "stop_reason": None},
+        {"index": 1, "text": "so ", "token_ids": [7], "logprobs": [first],
+         "finish_reason": "length", "stop_reason": None},
+    ]  # fmt: skip
+    prompt_logprobs = [None, {"1": entry(-9.0, 1, "2")}]
+    return {
+        "request_id": "0",
+        "prompt": "2+2=",
+        "prompt_token_ids": [2, 1],
+        "prompt_logprobs": prompt_logprobs,
+        "outputs": outputs,
+        "finished": True,
+    }
+
+
+def test_outputs_of_vllm_with_log_probabilities_by_token_id(tmp_path: Path) -> None:
+    report = load(tmp_path, vllm_output() | {"gold_answer": "4"})
+    assert (report.problems, report.traces, report.tokens) == (1, 2, 3)
+    assert report.token_accuracy == "exact"
+    [problem] = Pool(report.path).problems
+    assert (problem.question, problem.correct.tolist()) == ("2+2=", [True, False])
+    values = problem.token_signal("confidence")
+    assert values.of(0).tolist() == [2.0, 1.5]  # the sampled token is not among the top 2
+    assert values.of(1).tolist() == [2.0]
+    assert "alternatives per token: 2 at 2, 3 at 1 tokens; the 2 largest count" in report.notes
+
+
+def sglang(text: str, tokens: list[Any], tops: list[Any] | None = None) -> Row:
+    """Make what SGLang's `/generate` returns."""
+    meta = {"finish_reason": {"type": "stop", "matched": 9}, "prompt_tokens": 5}
+    meta |= {"completion_tokens": len(tokens), "output_token_logprobs": tokens}
+    return {"text": text, "meta_info": meta | ({"output_top_logprobs": tops} if tops else {})}
+
+
+def test_triples_of_sglang(tmp_path: Path) -> None:
+    tokens = [[-0.1, 11, "so "], [-0.2, 12, r"\boxed{4}"]]
+    tops = [[[-0.5, 11, None], [-2.5, 13, None]], [[-0.25, 12, None], [-1.75, 14, None]]]
+    several = [sglang(r"so \boxed{4}", tokens, tops), sglang("so ", tokens[:1], tops[:1])]
+    line = {"custom_id": "p", "gold_answer": "4", "response": several}
+    report = load(tmp_path, line)
+    assert (report.traces, report.tokens, report.token_accuracy) == (2, 3, "exact")
+    values = Pool(report.path).problems[0].token_signal("confidence")
+    assert (values.of(0).tolist(), values.of(1).tolist()) == ([1.5, 1.0], [1.5])
+    unnamed = [[-0.1, 11, None], [-0.2, 12, None]]
+    one = sglang(r"so \boxed{4}", unnamed, tops) | {"problem_id": "p", "gold_answer": "4"}
+    report = load(tmp_path / "one", one)
+    assert (report.tokens, report.token_accuracy) == (2, "total")
+    assert report.signals == ["text", *FROM_LOGPROBS]
+
+
+ERRORS: list[Row] = [
+    {"custom_id": "a", "response": {"status_code": 400, "body": {"error": {"code": "x"}}}},
+    {"custom_id": "b", "response": None, "error": {"code": "batch_expired", "message": "late"}},
+    {"custom_id": "c", "response": {"object": "error", "message": "too long", "code": 400}},
+    {"custom_id": "d", "response": {"status_code": 200, "body": {"error": {"code": "x"}}}},
+]
+
+
+def test_a_file_of_errors_alone_says_so(tmp_path: Path) -> None:
+    with pytest.raises(
+        UserError, match=r"jsonl: all 4 requests failed \(.*: line 1\); send"
+    ) as told:
+        load(tmp_path, *ERRORS)
+    assert "\n" not in str(told.value)
+    report = load(tmp_path / "b", *ERRORS, asked(completion("a")))
+    assert report.notes == ["4 requests that failed were left out"]
+
+
+def test_reasoning_in_the_parts_of_a_message(tmp_path: Path) -> None:
+    parts = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "ANSWER: 4"},
+    ]
+    report = load(tmp_path, asked(chat(None, message={"content": parts})))
+    assert Pool(report.path).problems[0].texts == ["<think>\nhm\n</think>\n\nANSWER: 4"]

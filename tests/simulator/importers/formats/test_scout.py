@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from simulator.errors import UserError
 from simulator.importers.import_pool import ImportReport, check_name, import_pool
 from simulator.importers.importer import ImportOptions
+from simulator.pools.check import check_pool
 from simulator.pools.pool import Pool
 
 PROBLEMS: list[dict[str, Any]] = [
@@ -252,3 +254,42 @@ def test_names_that_are_not(part: str, hint: str) -> None:
     with pytest.raises(UserError, match=hint) as caught:
         check_name("model", part)
     assert "\n" not in str(caught.value)
+
+
+def test_answers_counted_as_the_program_does(tmp_path: Path) -> None:
+    spaced = {**PROBLEMS[1], "gold_answer": "1 2", "each_branch": [[[], 5, " 1 2"], [[], 5, "1 2"]]}
+    import_scout(tmp_path, [PROBLEMS[0], spaced], equality="exact", unparsed="vote")
+    pool = Pool(tmp_path / "cache/d/m/b")
+    assert (pool.info.equality, pool.info.unparsed) == ("exact", "vote")
+    first, second = pool.problems
+    assert first.class_texts == ["7.0", "8", "7", "(no answer)"]
+    assert first.answer_class.tolist() == [0, 3, 1]
+    assert not first.correct.any()
+    assert first.probes.answers.tolist() == [2, 3, 2]
+    assert second.class_texts == [" 1 2", "1 2"]
+    assert second.correct.tolist() == [False, True]
+    assert check_pool(pool.path) == []
+    traces = pq.read_table(pool.path / "traces.parquet")
+    assert traces["answer"].to_pylist() == ["7.0", None, "8", " 1 2", "1 2"]
+
+
+def test_the_fingerprint_covers_the_way_of_counting(tmp_path: Path) -> None:
+    plain = [{**PROBLEMS[0], "each_branch": [[[], 20, "7"], [[], 30, "8"]]}]  # the same either way
+    found = set()
+    for number, equality in enumerate(("meaning", "exact")):
+        for unparsed in ("abstain", "vote"):
+            folder = tmp_path / f"{number}{unparsed}"
+            folder.mkdir()
+            found.add(import_scout(folder, plain, equality=equality, unparsed=unparsed).fingerprint)
+    assert len(found) == 4
+
+
+@pytest.mark.parametrize(("equality", "right"), [("exact", [False, True]), ("meaning", [True] * 2)])
+def test_a_gold_answer_stays_the_string_that_it_is(
+    tmp_path: Path, equality: str, right: list[bool]
+) -> None:
+    boxed = {**PROBLEMS[0], "gold_answer": r"\boxed{7}"}
+    boxed["each_branch"] = [[["7"], 600, "7"], [["7"], 600, r"\boxed{7}"]]
+    import_scout(tmp_path, [boxed], equality=equality)
+    (problem,) = Pool(tmp_path / "cache/d/m/b").problems
+    assert problem.correct.tolist() == right
