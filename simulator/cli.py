@@ -19,6 +19,8 @@ from simulator.errors import WRITE_FAULTS, Interrupted, Signalled, UserError
 
 COMMANDS = {
     "run": ("simulator.commands.run:run", "Replay a policy over stored traces and score it."),
+    "live": ("simulator.commands.live:live", "Run a policy on a model, and record it."),
+    "recording": ("simulator.commands.recording:recording", "Show recordings, make pools of them."),
     "methods": ("simulator.commands.methods:methods", "List the built-in policies."),
     "check": ("simulator.commands.check:check", "Check that a policy cannot see the future."),
     "submit": ("simulator.commands.submit:submit", "Pack a run for the leaderboard."),

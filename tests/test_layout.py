@@ -17,7 +17,7 @@ TOPS = ("simulator", "judges", "leaderboard_app", "deepprune_sim")
 ORDER = {
     "simulator": """
         errors signals counting arrays spelling statistics significance storage answers pools
-        generated importers hub rules policy methods loading replay isolation conformance runs
+        generated importers hub rules policy methods loading replay isolation live conformance runs
         report submissions verification catalogue api completion commands cli
     """.split(),  # noqa: SIM905  (a list a line would be long)
     "judges": """

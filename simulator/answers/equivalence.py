@@ -7,17 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from simulator.answers import math_answers
 from simulator.counting import Equality
 from simulator.errors import UserError
 
 ANSWER_KINDS = ("math", "choice", "text")
 """Ways to compare the answers of a problem: by math-verify, by the letter, or by the words."""
-
-MAX_COMPARISONS = 1000
-"""Maximum calls to math-verify while one problem's answers are grouped; no real pool comes near it.
-Beyond it, answers are compared by their normal form only. Comparisons with the gold answer do not
-count and are never skipped."""
 
 NO_ANSWER_TEXT = "(no answer)"
 """Text of the class of traces without an answer, where these vote."""
@@ -85,9 +79,9 @@ def classify(
 ) -> Classes:
     """Group a problem's answers by meaning: final answers first, then probe answers.
 
-    Each distinct answer is compared with the gold answer first, so that its correctness does not
-    depend on the other answers or their order. A wrong answer joins the first class of wrong
-    answers that means the same.
+    Each distinct answer is compared with the gold answer, so that its correctness does not depend
+    on the other answers. The right ones are one class; the wrong ones are grouped by meaning,
+    whatever their order.
 
     Parameters
     ----------
@@ -105,45 +99,22 @@ def classify(
     UserError
         `answer_kind` is not in `ANSWER_KINDS`.
     """
-    form = _form_of(answer_kind)
+    _form_of(answer_kind)
     if equality == "exact":
         return _as_written(gold_answer, chain(answers, probe_answers))
-    is_math = answer_kind == "math"
-    gold_form = form(gold_answer)
+    distinct = dict.fromkeys(text for text in chain(answers, probe_answers) if text is not None)
+    right = {text for text in distinct if equivalent(answer_kind, gold_answer, text)}
+    group = _groups(answer_kind, [text for text in distinct if text not in right])
     texts: list[str] = []
-    correct: list[bool] = []
+    of_group: dict[str | None, int] = {}
     of_text: dict[str, int] = {}
-    of_form: dict[str, int] = {}
-    right_class: int | None = None
-    comparisons_left = MAX_COMPARISONS
-    for text in chain(answers, probe_answers):
-        if text is None or text in of_text:
-            continue
-        key = form(text)
-        found = of_form.get(key)
-        right = False
-        if found is None:
-            right = key == gold_form or (is_math and math_answers.same(gold_answer, text))
-            if right:
-                found = right_class
-            elif is_math:
-                for number, other in enumerate(texts):
-                    if correct[number] or not math_answers.may_be_same(other, text):
-                        continue
-                    if comparisons_left == 0:
-                        break
-                    comparisons_left -= 1
-                    if math_answers.verified(other, text):
-                        found = number
-                        break
-        if found is None:
-            found = len(texts)
+    for text in distinct:
+        name = None if text in right else group[text]
+        if name not in of_group:
+            of_group[name] = len(texts)
             texts.append(text)
-            correct.append(right)
-            if right:
-                right_class = found
-        of_form[key] = of_text[text] = found
-    return Classes(texts, correct, of_text)
+        of_text[text] = of_group[name]
+    return Classes(texts, [text in right for text in texts], of_text)
 
 
 def _as_written(gold_answer: str, answers: Iterable[str | None]) -> Classes:
@@ -159,15 +130,27 @@ def _as_written(gold_answer: str, answers: Iterable[str | None]) -> Classes:
 def equivalent(answer_kind: str, gold: str, answer: str, *, equality: Equality = "meaning") -> bool:
     """Check whether two answers of a kind mean the same.
 
-    `gold` is the one to compare with: a gold answer or the text of a class. Raises `UserError`
-    if `answer_kind` is not in `ANSWER_KINDS`.
+    The order of the two is no matter. Raises `UserError` if `answer_kind` is not in
+    `ANSWER_KINDS`.
     """
     form = _form_of(answer_kind)
-    if equality == "exact":
+    if gold == answer or equality == "exact":
         return gold == answer
-    if form(gold) == form(answer):
-        return True
-    return answer_kind == "math" and math_answers.same(gold, answer)
+    if answer_kind != "math":
+        return form(gold) == form(answer)
+    from simulator.answers.meaning import grouping  # imported when needed, for a fast start
+
+    return grouping.means(gold, answer)
+
+
+def _groups(answer_kind: str, answers: Sequence[str]) -> dict[str, str]:
+    """Return a name of each answer's group, the same for answers that mean the same."""
+    if answer_kind != "math":
+        form = _form_of(answer_kind)
+        return {text: form(text) for text in answers}
+    from simulator.answers.meaning import grouping
+
+    return grouping.groups(answers)
 
 
 def _form_of(answer_kind: str) -> Callable[[str], str]:
@@ -186,13 +169,13 @@ def _choice_form(answer: str) -> str:
     bare = answer
     for _ in range(3):
         bare = _WRAPPER.sub(r"\1", bare)
-    bare = bare.replace("*", "").strip(" \t\r\n$`_")
+    bare = bare.replace("*", "").replace("\\ ", " ").strip(" \t\r\n$`_")
     match = _CHOICE.fullmatch(bare)
     return match[1].upper() if match else _text_form(answer)
 
 
 _FORMS: dict[str, Callable[[str], str]] = {
-    "math": math_answers.form,
+    "math": str.strip,  # `simulator.answers.meaning.grouping` knows more
     "choice": _choice_form,
     "text": _text_form,
 }

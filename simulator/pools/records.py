@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from simulator.answers.equivalence import Classes
 from simulator.arrays import Floats, Ints
 
 
@@ -41,7 +42,8 @@ class TraceRecord:
 class ProblemRecord:
     """One problem to be written to a pool, with all its traces.
 
-    `accepted` are further right answers, beside the gold answer.
+    `accepted` are further right answers, beside the gold answer. `grouped` are the classes of the
+    traces' answers; None to group them.
     """
 
     problem_id: str
@@ -50,6 +52,7 @@ class ProblemRecord:
     answer_kind: str
     traces: list[TraceRecord]
     accepted: tuple[str, ...] = ()
+    grouped: Classes | None = None
 
 
 def first_unfit(values: Floats) -> int | None:

@@ -162,7 +162,7 @@ class PoolWriter:
         traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
-        grouped = self._grouped(problem, traces)
+        grouped = problem.grouped or self._grouped(problem, traces)
         self._count(traces)
         ids = [problem.problem_id] * len(traces)
         trace_ids = [trace.trace_id for trace in traces]

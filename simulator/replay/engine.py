@@ -58,6 +58,13 @@ def _names(where: Bools, name: str, others: str | list[str]) -> str | list[str]:
     return np.where(where, name, others).tolist() if np.count_nonzero(where) else others
 
 
+def _unhindered(index: Ints, before: Ints, length: Ints, tokens: int | None) -> Decode:
+    """Return a decode that only its tokens and the ends of traces halt."""
+    if tokens is None:
+        return Decode(index, before, length, "")
+    return Decode(index, before, before + np.minimum(length - before, tokens), "tokens")
+
+
 def longest_work(decodes: Sequence[Decode]) -> list[int]:
     """Return the most tokens that any trace decoded, for each of `decodes`."""
     if len(decodes) == 1:
@@ -130,6 +137,7 @@ class Engine:
         self.log: list[Decode] = []
         self.idle: dict[int, str] = {}
         self._serving, self._unlimited = serving, serving.unlimited
+        self._in_lock_step = serving.unlimited
         self._signals = set(problem.pool.info.signals)
         self._numbers = np.arange(len(order))
         self._length = problem.lengths[order]
@@ -151,6 +159,11 @@ class Engine:
             )
         self.started = first + n
         return self._numbers[first : self.started]
+
+    @property
+    def progress(self) -> int:
+        """Tokens so far: a number that grows as long as the policy gets on."""
+        return int(self.num_tokens.sum())
 
     @property
     def budget(self) -> int:
@@ -200,7 +213,7 @@ class Engine:
         """Decode traces together; return the numbers of those that finished in this call."""
         self._refuse_after_answer()
         pace = self._pace
-        plain = until is None and first is None and self._unlimited
+        plain = until is None and first is None and self._in_lock_step
         if plain and pace is not None and pace.goes_on(index, tokens):
             return self._step(pace)
         if self._any_stopped and np.count_nonzero(self.stopped[index]):
@@ -214,12 +227,15 @@ class Engine:
                 return self._step(self._pace)
         self._pace = None
         length = self._length[index]
-        decode = Decode(index, before, length, "")
-        if tokens is not None:
-            decode.after = before + np.minimum(length - before, tokens)
-            decode.halted_by = "tokens"
-        if not plain:
-            self._halt(decode, length, until, first)
+        if plain:
+            decode = _unhindered(index, before, length, tokens)
+        else:
+            decode, halts_at, asked = self._decided(index, before, tokens, until, first)
+            length = self._length[index]  # that of a live trace may be known by now
+            if asked is not None:
+                self._count_read(index, asked)
+            if until is not None:
+                self._count_halts(decode, until, halts_at, length)
         moved = decode.after != before
         if np.count_nonzero(moved):
             done = moved if decode.after is length else moved & (decode.after == length)
@@ -233,27 +249,42 @@ class Engine:
         self.log.append(decode)
         return self._move(index, decode.after, done)
 
-    def _halt(
-        self, decode: Decode, length: Ints, until: StopRule | None, first: int | None
-    ) -> None:
-        """Halt traces by a rule, by `first` and by the serving model; changes `decode` in place."""
-        probes = None
+    def _decided(
+        self,
+        index: Ints,
+        before: Ints,
+        tokens: int | None,
+        until: StopRule | None,
+        first: int | None,
+    ) -> tuple[Decode, Ints, Ints | None]:
+        """Work out a decode without carrying it out.
+
+        Returns
+        -------
+        The decode, the token counts at which its rule holds (`before` without a rule), and the
+        number of probes that the rule asks of each trace (None: it asks none).
+        """
+        length = self._length[index]
+        decode = _unhindered(index, before, length, tokens)
+        halts_at, probes, asked = before, None, None
         if until is not None:
             self._need(until.requires)
-            limits = decode.after
+            limits, rows = decode.after, self.order[index]
             if first is not None:
                 limits = self._reach(decode, until, length, first)
-            rows = self.order[decode.index]
-            halts_at = until.halts_at(self.problem, rows, decode.before, limits)
+            halts_at = self._halts_at(until, rows, before, limits)
             decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
             decode.after = np.minimum(decode.after, halts_at)
             probes = self._probes_of(until, decode, rows, length)
         if first is not None:
-            self._race(decode, decode.after == length, first, probes)
+            asked = self._race(decode, decode.after == length, first, probes)
         elif probes is not None or not self._unlimited:
-            self._queue(decode, decode.after == length, None, probes)
-        if until is not None:
-            self._count_halts(decode, until, halts_at, length)
+            asked = self._queue(decode, decode.after == length, None, probes)
+        return decode, halts_at, asked
+
+    def _halts_at(self, rule: StopRule, rows: Ints, before: Ints, limits: Ints) -> Ints:
+        """Return the token counts, up to `limits`, at which a rule holds; arrays of shape (n,)."""
+        return rule.halts_at(self.problem, rows, before, limits)
 
     def _reach(self, decode: Decode, until: StopRule, length: Ints, first: int) -> Ints:
         """Return how many tokens each trace can come to before `first` have finished."""
@@ -264,7 +295,7 @@ class Engine:
 
         def decoded(places: Ints, tokens: Ints) -> Ints:
             start = before[places]
-            halts = until.halts_at(self.problem, rows[places], start, start + tokens)
+            halts = self._halts_at(until, rows[places], start, start + tokens)
             found: Ints = np.minimum(halts - start, tokens)
             return found
 
@@ -292,6 +323,13 @@ class Engine:
         """Forget what halted these traces without a token, as they are decoded further."""
         for number in index.tolist():
             self.idle.pop(number, None)
+
+    def _count_read(self, index: Ints, asked: Ints) -> None:
+        """Count the probes that a rule has asked of each trace."""
+        if self._read_by_rules is None:
+            self._read_by_rules = np.zeros(len(self.order), dtype=np.int64)
+        self._read_by_rules[index] += asked
+        self._probes_of_rules += int(asked.sum())
 
     def _count_halts(self, decode: Decode, until: StopRule, halts_at: Ints, length: Ints) -> None:
         """Count for each part of a rule the traces that it halted before their end."""
@@ -349,45 +387,53 @@ class Engine:
         """Return the probes that a stop rule reads in this call; None if it reads no probes."""
         if "probes" not in until.requires:
             return None
-        if self._read_by_rules is None:
-            self._read_by_rules = np.zeros(len(self.order), dtype=np.int64)
+        known = self._read_by_rules
+        read = np.zeros_like(rows) if known is None else known[decode.index]
         return RuleProbes(
             self.problem,
             rows=rows,
             before=decode.before,
             length=length,
-            read=self._read_by_rules[decode.index],
+            read=read,
             pause=self.probe_cost.answer,
         )
 
-    def _race(self, decode: Decode, finishes: Bools, first: int, probes: RuleProbes | None) -> None:
-        """Halt all traces when `first` of them have finished; changes `decode` in place."""
+    def _race(
+        self, decode: Decode, finishes: Bools, first: int, probes: RuleProbes | None
+    ) -> Ints | None:
+        """Halt all traces when `first` of them have finished; changes `decode`.
+
+        Returns the number of probes that each has asked; None without probes.
+        """
+        asked = None
         wanted = first - int(np.count_nonzero(self.finished[decode.index]))
         halted = decode.after
         if not self._unlimited or probes is not None:
-            self._queue(decode, finishes, wanted, probes)
+            asked = self._queue(decode, finishes, wanted, probes)
         else:
             work = decode.after - decode.before
             decode.after = decode.before + raced(work, finishes, wanted)
         decode.halted_by = _names(decode.after < halted, "first", decode.halted_by)
+        return asked
 
     def _queue(
         self, decode: Decode, finishes: Bools, wanted: int | None, probes: RuleProbes | None
-    ) -> None:
-        """Schedule the traces on the engine's slots, with their probes; changes `decode`."""
+    ) -> Ints | None:
+        """Schedule the traces on the engine's slots, with their probes; changes `decode`.
+
+        Returns the number of probes that each has asked; None without probes.
+        """
         if probes is None:
             work = decode.after - decode.before
             decode.queued = self._serving.schedule(work, finishes, wanted)
             decode.after = decode.before + decode.queued.work
-            return
+            return None
         asked = probes.passed(decode.after)
         work = probes.steps(decode.after, asked)
         decode.queued = self._serving.schedule(work, finishes, wanted)
         if decode.queued.work is not work:
             decode.after, asked = probes.halted(decode.after, asked, decode.queued.work)
-        assert self._read_by_rules is not None
-        self._read_by_rules[decode.index] = probes.read + asked
-        self._probes_of_rules += int(asked.sum())
+        return asked
 
     def stop(self, index: Ints) -> None:
         """Prune traces; a trace that has finished already stays finished."""

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 
@@ -22,9 +23,11 @@ from simulator.replay.engine import Engine
 from simulator.replay.grading import Grader
 from simulator.replay.judging import ReplayJudge
 from simulator.replay.orders import orders
-from simulator.replay.recording import Recorder, Replayed
+from simulator.replay.recording import GradedAnswer, Recorder, Replayed
 from simulator.replay.serving import Serving
 from simulator.replay.watching import Watch
+
+T = TypeVar("T")
 
 
 def replay(
@@ -96,6 +99,44 @@ class Asked:
     repeat: int
 
 
+def asking(
+    loaded: LoadedPolicy,
+    problem: StoredProblem,
+    engine: Engine,
+    grader: Grader,
+    seed: int,
+    repeat: int,
+) -> Generator[Asked, Answer, GradedAnswer]:
+    """Ask for the answer to a problem on an engine; return it graded.
+
+    Of seed and problem's id, the policy is told neither. Its random numbers and the id that it is
+    shown follow from seed and repeat alone, or they would be a name of the problem that stays the
+    same however the problem is disguised.
+
+    Raises
+    ------
+    PolicyError
+        The policy's own, or it returned a class it has not seen; with problem and repeat.
+    """
+    name, words = _told(seed, repeat)
+    shown = Problem(name, problem.question, problem.answer_kind)
+    try:
+        answer = yield Asked(shown, Sampler(engine, words), engine, repeat)
+        engine.answered = True
+        graded = grader.grade(answer)
+        if isinstance(answer, np.int32) and not (answer < 0 or engine.has_shown(int(answer))):
+            raise PolicyError(
+                f"{loaded.file}: solve returned class {answer}, which it has not seen; "
+                "return a class from votes, probe or traces.answer"
+            )
+    except PolicyError as error:
+        where = f"problem {problem.problem_id}, repeat {repeat}"
+        if loaded.settings:
+            where = f"{shown_settings(loaded.settings)}, {where}"
+        raise PolicyError(f"{error} ({where})") from error
+    return graded
+
+
 Replaying = Generator[Asked, Answer, Replayed]
 """A replay as a generator that waits for each answer, so that others can run meanwhile.
 
@@ -116,12 +157,7 @@ def replaying(
     probe_cost: ProbeCost | None = None,
     charging: Charging = GENERATED,
 ) -> Replaying:
-    """Replay like `replay`, but as a generator whose caller runs the policy.
-
-    Of seed and problem's id, the policy is told neither. Its random numbers and the id that it is
-    shown follow from seed and repeat alone, or they would be a name of the problem that stays the
-    same however the problem is disguised.
-    """
+    """Replay like `replay`, but as a generator whose caller runs the policy."""
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     recorder = Recorder(problem, charging)
     grader = Grader(problem, loaded.file)
@@ -129,29 +165,13 @@ def replaying(
     drawn = orders(problem, budget, repeats, seed, key, charging)
     for repeat, order in zip(repeats, drawn, strict=True):
         engine = Engine(problem, order, serving, judge, probe_cost)
-        name, words = _told(seed, repeat)
-        shown = Problem(name, problem.question, problem.answer_kind)
-        sampler = Sampler(engine, words)
-        try:
-            answer = yield Asked(shown, sampler, engine, repeat)
-            engine.answered = True
-            graded = grader.grade(answer)
-            if isinstance(answer, np.int32) and not (answer < 0 or engine.has_shown(int(answer))):
-                raise PolicyError(
-                    f"{loaded.file}: solve returned class {answer}, which it has not seen; "
-                    "return a class from votes, probe or traces.answer"
-                )
-        except PolicyError as error:
-            where = f"problem {problem.problem_id}, repeat {repeat}"
-            if loaded.settings:
-                where = f"{shown_settings(loaded.settings)}, {where}"
-            raise PolicyError(f"{error} ({where})") from error
+        graded = yield from asking(loaded, problem, engine, grader, seed, repeat)
         recorder.add(repeat, engine, graded)
     return recorder.tables()
 
 
-def answered(work: Replaying, loaded: LoadedPolicy) -> Replayed:
-    """Run the replay to the end with this policy."""
+def answered(work: Generator[Asked, Answer, T], loaded: LoadedPolicy) -> T:
+    """Run a replay, or a live run, to the end with this policy; return its result."""
     watch = Watch(loaded)
     with watch.looking():
         try:
@@ -164,8 +184,8 @@ def answered(work: Replaying, loaded: LoadedPolicy) -> Replayed:
                     work.throw(error)
                 asked = work.send(answer)
         except StopIteration as end:
-            replayed: Replayed = end.value
-            return replayed
+            result: T = end.value
+            return result
 
 
 @lru_cache(maxsize=4096)  # of one repeat after another, for each problem again

@@ -119,7 +119,7 @@ class Watch:
         engine = self._engine
         if engine is None:
             return
-        now, tokens, limit = time.monotonic(), int(engine.num_tokens.sum()), self._loaded.timeout
+        now, tokens, limit = time.monotonic(), engine.progress, self._loaded.timeout
         if tokens != self._tokens:
             self._tokens, self._moved, self._is_told = tokens, now, False
         elif now - self._moved >= QUIET and not self._is_told:

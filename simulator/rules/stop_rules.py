@@ -108,7 +108,7 @@ class AnyOf(StopRule):
         found = np.full(len(rows), NEVER)
         reading = []
         for rule in self.parts:
-            if isinstance(rule, _TextRule):
+            if isinstance(rule, TextRule):
                 reading.append(rule)
             else:
                 np.minimum(found, rule.halts_at(problem, rows, num_tokens, limits), out=found)
@@ -121,7 +121,8 @@ class AnyOf(StopRule):
                 first_of([rule.reading(problem, row) for rule in reading], bound)
                 for row, bound in zip(rows.tolist(), bounds, strict=True)
             ]
-            np.minimum(found, np.maximum(first, num_tokens), out=found)
+            first_halts = np.array(first, dtype=np.int64)
+            np.minimum(found, np.maximum(first_halts, num_tokens), out=found)
         return found
 
     def __str__(self) -> str:
@@ -253,7 +254,7 @@ REASONING_WORDS = (
 project's choice, because the paper's list is not published."""
 
 
-class _TextRule(StopRule):
+class TextRule(StopRule):
     """A rule on text that holds from one token count on."""
 
     @property
@@ -269,6 +270,12 @@ class _TextRule(StopRule):
         if row not in readings:
             readings[row] = self._begin(problem, row)
         return readings[row]
+
+    def follow(self, problem: StoredProblem, row: int) -> None:
+        """Let the rule's reading of a trace, if it has begun, go on in a text that has grown."""
+        reading = self.prepared(problem).get(row)
+        if reading is not None:
+            reading.text, reading.token_ends = problem.texts[row], problem.token_ends[row]
 
     def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints, limits: Ints) -> Ints:
         readings: dict[int, Reading] = self.prepared(problem)
@@ -287,7 +294,7 @@ class _TextRule(StopRule):
 
 
 @dataclass(frozen=True)
-class ReasoningWords(_TextRule):
+class ReasoningWords(TextRule):
     """Rule: the text so far has `k` reasoning words (DeepPrune, arXiv 2510.08483, section 4.1.1).
 
     Each occurrence of a whole word counts, in upper or lower case. A word at the very end of the
@@ -318,7 +325,7 @@ class ReasoningWords(_TextRule):
 
 
 @dataclass(frozen=True)
-class TextMatches(_TextRule):
+class TextMatches(TextRule):
     r"""Rule: the regular expression `pattern` matches in the text so far (`re.search`).
 
     `\b` and `\B` do not match at the very end of the text so far, where a word may continue:

@@ -26,10 +26,14 @@ class Reading(Protocol):
         The fewest tokens with which the rule holds; `NEVER` while none are known.
     read
         Number of tokens that have been read; `NEVER` after `found` is known.
+    text, token_ends
+        The trace's text, and the end of each token in it, in characters. Both may grow at the end.
     """
 
     found: int
     read: int
+    text: str
+    token_ends: Ints
 
     def read_on(self, tokens: int) -> None:
         """Read up to that many tokens of the trace, or to where the rule holds."""
@@ -38,11 +42,11 @@ class Reading(Protocol):
 class PatternReading:
     """Reading of a trace until a pattern matches; `token_ends` are in characters."""
 
-    __slots__ = ("_automaton", "_place", "_state", "_text", "_token_ends", "found", "read")
+    __slots__ = ("_automaton", "_place", "_state", "found", "read", "text", "token_ends")
 
     def __init__(self, text: str, token_ends: Ints, automaton: Automaton) -> None:
-        self._text = text
-        self._token_ends = token_ends
+        self.text = text
+        self.token_ends = token_ends
         self._automaton = automaton
         self._state = automaton.start
         self._place = 0
@@ -54,12 +58,12 @@ class PatternReading:
 
     def read_on(self, tokens: int) -> None:
         self._state, self._place = self._automaton.read(
-            self._state, self._text, self._place, int(self._token_ends[tokens - 1])
+            self._state, self.text, self._place, int(self.token_ends[tokens - 1])
         )
         self.read = tokens
         if self._state is None:
             self.read = NEVER
-            self.found = int(self._token_ends.searchsorted(self._place)) + 1
+            self.found = int(self.token_ends.searchsorted(self._place)) + 1
 
 
 class WordsReading:
@@ -72,18 +76,18 @@ class WordsReading:
         "_left",
         "_longest",
         "_place",
-        "_text",
-        "_token_ends",
         "_words",
         "found",
         "read",
+        "text",
+        "token_ends",
     )
 
     def __init__(
         self, text: str, token_ends: Ints, words: re.Pattern[str], longest: int, number: int
     ) -> None:
-        self._text = text
-        self._token_ends = token_ends
+        self.text = text
+        self.token_ends = token_ends
         self._words = words
         self._longest = longest
         self._left = number
@@ -92,15 +96,15 @@ class WordsReading:
         self.read = 0
 
     def read_on(self, tokens: int) -> None:
-        end = int(self._token_ends[tokens - 1])
-        for word in self._words.finditer(self._text, self._place, end):
+        end = int(self.token_ends[tokens - 1])
+        for word in self._words.finditer(self.text, self._place, end):
             if word.end() == end:  # it may continue
                 break
             self._place = word.end()
             self._left -= 1
             if not self._left:
                 self.read = NEVER
-                self.found = int(self._token_ends.searchsorted(self._place, side="right")) + 1
+                self.found = int(self.token_ends.searchsorted(self._place, side="right")) + 1
                 return
         self.read = tokens
         self._place = max(self._place, end - self._longest)

@@ -144,7 +144,7 @@ def plain(*words: str) -> list[str]:
 
 
 def test_commands_and_options_are_completed() -> None:
-    assert completed("re") == plain("report")
+    assert completed("rep") == plain("report")
     assert completed("data", "s") == plain("show", "sample", "sql")
     assert completed("run", "--rep") == plain("--repeats")
     assert completed("rep", shell="zsh")[:3] == ["plain", "report", "Compare"]

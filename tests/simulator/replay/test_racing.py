@@ -93,7 +93,7 @@ def watched(read: dict[int, int], problem: StoredProblem) -> Iterator[None]:
         def read_on(self: Any, tokens: int) -> None:
             assert self.read < tokens  # nothing is read twice
             original(self, tokens)
-            row = rows[id(self._text)]
+            row = rows[id(self.text)]
             read[row] = max(read.get(row, 0), tokens if self.found == NEVER else self.found)
 
         return mock.patch.object(kind, "read_on", read_on)

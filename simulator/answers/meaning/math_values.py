@@ -1,21 +1,27 @@
 """Kind and value of a parsed answer, found without ever evaluating anything large.
 
 sympy evaluates whatever it is given, in exponential time if unevaluated nodes are nested. So a tree
-is first walked to bound the size of every number in it, and then evaluated here by mpmath, each
-node once.
+is first walked to bound the size of every number in it, and then evaluated as
+`arithmetic` does, each node once.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal
 
 import mpmath
 import sympy
 from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
+
+from simulator.answers.meaning import arithmetic
+from simulator.answers.meaning.arithmetic import Number
+from simulator.answers.meaning.formulas import GREEK
 
 MAX_DIGITS = 1000
 """Decimal digits of the largest number that may occur while an answer is evaluated."""
@@ -38,17 +44,14 @@ MAX_ROOT = 100
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A parsed answer and its value, if known.
+    """A parsed answer; `values` are those of `arithmetic.evaluate`, if it is an expression.
 
-    An equation's value is that of its last right-hand side; a list has `size` elements. The value
-    is kept as the logarithm of its magnitude and its direction in the complex plane, so that no
-    power overflows; `log_size` is None for an unknown value and minus infinity for zero.
+    An equation's value is that of its last right-hand side; a list has `size` elements.
     """
 
     expression: Any
     kind: Literal["scalar", "equation", "list", "other"]
-    log_size: float | None = None
-    direction: complex = 0j
+    values: tuple[Number, ...] | None = None
     size: int = 1
 
 
@@ -59,18 +62,16 @@ class _Unsafe(Exception):  # noqa: N818  (not an error, an answer)
 def describe(expression: Any) -> Meaning | None:
     """Return the meaning of a sympy object, or None if evaluating it could take for ever."""
     try:
-        digits = _Bounds().walk(expression, MAX_DEPTH)[0]
+        _Bounds().walk(expression, MAX_DEPTH)
     except (_Unsafe, OverflowError):
         return None
     if isinstance(expression, sympy.FiniteSet | sympy.Tuple):
         return Meaning(expression, "list", size=len(expression.args))
     if isinstance(expression, sympy.Expr):
-        return Meaning(expression, "scalar", *_value(expression, digits))
+        return Meaning(expression, "scalar", _values(expression))
     last = expression
     while isinstance(last, sympy.And) and last.args:
         last = getattr(last, "_unsorted_args", last.args)[-1]
-    if isinstance(last, sympy.Eq) and isinstance(last.rhs, sympy.Expr):
-        return Meaning(expression, "equation", *_value(last.rhs, digits))
     return Meaning(expression, "equation" if isinstance(last, sympy.Eq) else "other")
 
 
@@ -146,6 +147,7 @@ _HARMLESS = (
     sympy.FiniteSet,
     sympy.Interval,
     sympy.Union,
+    sympy.Complement,
     sympy.And,
     Relational,
     AppliedUndef,
@@ -177,62 +179,44 @@ def _power_bounds(node: Any, base_digits: float, power: float) -> tuple[float, f
     return digits, 10 ** min(digits, 300)
 
 
-def _value(expression: sympy.Expr, digits: float) -> tuple[float | None, complex]:
-    """Return log magnitude and direction of an expression, with its variables at fixed points."""
-    if any(
-        isinstance(node, sympy.UnevaluatedExpr) for node in sympy.preorder_traversal(expression)
-    ):
-        return None, 0j  # a percentage, which math-verify compares with and without its sign
-    try:
-        with mpmath.workdps(30 + int(digits)):
-            value = mpmath.mpmathify(_evaluate(expression))
-            size = abs(value)
-            if not mpmath.isfinite(size):
-                return None, 0j
-            if size < 1e-15:
-                return -math.inf, 0j
-            return float(mpmath.log(size)), complex(value / size)
-    except (ArithmeticError, TypeError, ValueError, NotImplementedError, KeyError):
-        return None, 0j
+def _values(expression: sympy.Expr) -> tuple[Number, ...] | None:
+    """Return an expression's values, as `arithmetic.evaluate` would; None if not computed here."""
+    nodes = list(sympy.preorder_traversal(expression))
+    if any(isinstance(node, sympy.UnevaluatedExpr) for node in nodes):
+        return None  # a percentage, which math-verify compares with and without its sign
+    has_letters = any(isinstance(node, sympy.Symbol | AppliedUndef) for node in nodes)
+    return arithmetic.computed(lambda point: _evaluate(expression, point), has_letters)
 
 
-def _evaluate(node: Any) -> Any:
+def _evaluate(node: Any, point: int) -> Number:
     if isinstance(node, sympy.Rational):
-        return mpmath.mpf(node.p) / node.q
+        return Fraction(int(node.p), int(node.q))
     if isinstance(node, sympy.Float):
-        return node._to_mpmath(mpmath.mp.prec)
+        return Fraction(str(node))  # as written, not as it is stored
     if isinstance(node, sympy.NumberSymbol | sympy.core.numbers.ImaginaryUnit):
         return node._to_mpmath(mpmath.mp.prec)
     if isinstance(node, sympy.Symbol):
-        return _word_value(node.name)
-    parts = [_evaluate(part) for part in node.args]
+        return arithmetic.letter_value(_letter(node.name), point)
+    parts = [_evaluate(part, point) for part in node.args]
     if isinstance(node, sympy.Add):
-        return mpmath.fsum(parts)
+        return arithmetic.add(parts)
     if isinstance(node, sympy.Mul):
-        return mpmath.fprod(parts)
+        return mpmath.fprod(map(arithmetic.real, parts))
     if isinstance(node, sympy.Pow):
-        return mpmath.power(parts[0], parts[1])
+        return arithmetic.power(parts[0], parts[1])
     if isinstance(node, AppliedUndef):
-        return _word_value(node.func.__name__) + mpmath.fsum(parts)
-    return _FUNCTIONS[type(node).__name__](*parts)
+        return arithmetic.call_value(node.func.__name__, parts, point)
+    function = _FUNCTIONS.get(type(node).__name__)
+    if function is None:
+        raise ValueError(f"no value of {type(node).__name__}")
+    return function(*map(arithmetic.real, parts))
 
 
-def _word_value(name: str) -> Any:
-    """Return a fixed value for a variable: the product of its letters' values, in any case.
-
-    math-verify takes `No` for the product of n and o, and equal to the word; so do these values.
-    The letter e is Euler's number, as math-verify also takes it for the constant.
-    """
-    letters = [mpmath.e if c == "e" else _letter_value(ord(c)) for c in name.lower()]
-    return mpmath.fprod(letters)
-
-
-def _letter_value(code: int) -> Any:
-    """Return a letter's value between 1 and 2, from the fractional part of a square root.
-
-    No two letters' values have a simple relation.
-    """
-    return 1 + mpmath.frac(mpmath.sqrt(7 + code * code) * 1000)
+def _letter(name: str) -> str:
+    r"""Return the name that a variable has in `arithmetic`: `\alpha`, `x_10`."""
+    bare = re.sub(r"[{}\s]", "", name)
+    stem = bare.split("_")[0]
+    return f"\\{bare}" if stem in GREEK else bare
 
 
 def _off_the_edge(value: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Meaning of mathematical answers: notation, values, structure and grouping."""

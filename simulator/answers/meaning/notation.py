@@ -1,0 +1,220 @@
+r"""Notation: what of an answer's LaTeX says how it looks and not what it means.
+
+`plain` takes it away, so that `\textbf{(C)}\ 12`, `$12$`, `12\text{ cm}` and `\color{red}{12}` are
+all `12`. It never evaluates anything. What carries meaning (percent signs, `\pm`, degrees inside a
+formula, the base of a number) stays, in one spelling.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+MAX_LENGTH = 300
+"""Length of the longest answer that is read as mathematics, in characters."""
+
+_UNICODE = str.maketrans(
+    {
+        "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ",
+        "÷": r"\div ", "π": r"\pi ", "°": r"^\circ ", "∞": r"\infty ", "≤": r"\leq ",
+        "≥": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "±": r"\pm ", "∓": r"\mp ",
+        "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ", "√": r"\sqrt ",
+        "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "¼": r"\frac{1}{4}",
+        "⅔": r"\frac{2}{3}", "¾": r"\frac{3}{4}", "α": r"\alpha ", "β": r"\beta ",
+        "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ", "ω": r"\omega ", "φ": r"\phi ",
+        "\u00a0": " ", "\u2009": r"\,", "\u202f": r"\,", "′": "'", "（": "(", "）": ")", "，": ",",
+        "…": r"\ldots ",
+    }
+)  # fmt: skip
+
+_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
+_SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
+_TIMES_TEN = re.compile(r"(?<=[0-9]) ?[xX] ?(?=10\s*\^)")
+_EMPTY_SET = re.compile(r"\\\{\s*\\\}")
+_MATH = re.compile(r"\$+([^$]*)\$+|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
+_SIZE = re.compile(
+    r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle|tiny|small|normalsize|large|Large|LARGE"
+    r"|huge|Huge|limits|nolimits|bf|rm|it|sf|tt|boldmath|centering|middle)(?![a-zA-Z])\.?"
+)
+_COLOUR = re.compile(r"\\(?:color|textcolor|colorbox|fcolorbox)\s*(?:\[[a-zA-Z]*\])?\s*\{[^{}]*\}")
+_THIN = re.compile(r"\\[,!;:>]|\\thinspace(?![a-zA-Z])")
+_SPACE = re.compile(
+    r"\\ |~|\\q?quad(?![a-zA-Z])|\\hspace\*?\s*\{[^{}]*\}|\\phantom\s*\{[^{}]*\}|\\tag\s*\{[^{}]*\}"
+)
+_THIN_THOUSANDS = re.compile(r"(?<![0-9.])([0-9]{1,3})((?:(?:\\[,!;: ]|~)+[0-9]{3})+)(?![0-9])")
+_SPACED_THOUSANDS = re.compile(
+    r"-?[0-9]{1,3}(?: [0-9]{3})+(?:\.[0-9]+)?|-?[0-9]{1,3}(?:, [0-9]{3})*, 0[0-9]{2}(?:, [0-9]{3})*"
+)
+_TEXT_FONT = (
+    r"\\(?:text|textbf|textit|textrm|textsf|texttt|textnormal|textup|emph|mbox|hbox|mathrm|mathbf"
+    r"|mathit|mathsf|mathtt|mathnormal|boldsymbol|bm|pmb|operatorname\*?|underline|boxed|fbox"
+    r"|ensuremath|bold)(?![a-zA-Z])"
+)
+_FONT = re.compile(_TEXT_FONT + r"\s*\{([^{}]*)\}")
+_FONT_NESTED = re.compile(_TEXT_FONT + r"\s*(?=\{)")
+_FONT_DIGIT = re.compile(_TEXT_FONT + r"\s*([0-9a-zA-Z])")
+_EMPTY = re.compile(r"(?<![_^a-zA-Z}\]])\{\s*\}")
+_ORDINAL = re.compile(
+    r"(?<=[0-9])\s*(?:\^\s*\{?\s*(?:st|nd|rd|th)\s*\}?|(?:st|nd|rd|th))(?![a-zA-Z])"
+)
+_PERCENT = re.compile(r"\s*(?:\\%|%|(?<![a-zA-Z])(?:percentage|percent|per cent|pct)(?![a-zA-Z]))")
+_DEGREE = re.compile(r"\s*\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\(?:circ|degree)(?![a-zA-Z]))")
+_TRIGONOMETRY = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
+_CURRENCY = re.compile(r"(?:\\\$|\$|€|£|¥|\\pounds\s|\\euro\s|(?:US|USD|EUR|Rs\.?)\s*(?=[0-9]))\s*")
+_OPTION = re.compile(
+    r"\(\s*[A-J]\s*\)(?:\s*[:.])?\s+(?=\S)|\(\s*[A-J]\s*\)(?=[-0-9\\.])|[A-J][.):]\s+(?=[-0-9\\(.])"
+)
+_FRACTION = re.compile(r"\\[dtcx]frac(?![a-zA-Z])")
+_MIXED = re.compile(
+    r"(?<![0-9a-zA-Z.}\)_^/*,])([0-9]+)\s+([0-9]+)\s*/\s*([0-9]+)(?![0-9.]|\s*[a-zA-Z\\^({])"
+)
+_SPACED_FRACTION = re.compile(r"(?<![0-9a-zA-Z.}\)_^/*,])([0-9]+)/([0-9]+) +(?=[a-zA-Z\\(])")
+_COMMANDS = {
+    r"\leqslant": r"\leq", r"\geqslant": r"\geq", r"\le": r"\leq", r"\ge": r"\geq",
+    r"\lt": "<", r"\gt": ">", r"\ne": r"\neq", r"\lbrace": r"\{", r"\rbrace": r"\}",
+    r"\lbrack": "[", r"\rbrack": "]", r"\lvert": "|", r"\rvert": "|", r"\vert": "|",
+    r"\mid": "|", r"\ast": r"\cdot", r"\imath": "i", r"\dots": r"\ldots", r"\cdots": r"\ldots",
+    r"\varnothing": r"\emptyset", r"\land": r"\wedge", r"\lor": r"\vee", r"\colon": ":",
+    r"\degree": r"^\circ", r"\langle": "(", r"\rangle": ")", r"\varphi": r"\phi",
+    r"\varepsilon": r"\epsilon",
+}  # fmt: skip
+_COMMAND = re.compile(r"\\[a-zA-Z]+")
+_CONJUNCTION = re.compile(
+    r"\s*(?:,\s*)?(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z])\s*|\s*\\vee\s*|\s*;\s*"
+)
+_UNIT_WORDS = (
+    "degrees?|deg|radians?|rad|dollars?|cents?|euros?|pounds?|rupees?|units?|"
+    "(?:milli|centi|kilo|deci)?(?:met(?:er|re)|gram|lit(?:er|re))s?|miles?|inch(?:es)?|feet|foot|"
+    "yards?|acres?|hectares?|hours?|minutes?|seconds?|days?|weeks?|months?|years?|mph|kmph|km/h|"
+    "m/s|cm|mm|km|kg|mg|ml|mL|ft|lbs?|oz|hrs?|mins?|secs?|sq|square|cubic"
+)
+_UNITS = re.compile(
+    rf"(?:(?<=[0-9}})\]])|(?<=\\pi)|(?<=\\pi ))\s*(?:(?:{_UNIT_WORDS})(?![a-zA-Z])\.?"
+    r"(?:\s*\^\s*(?:\{\s*-?[0-9]\s*\}|-?[0-9]))?\s*(?:/|per)?\s*)+$"
+)
+_SHORT_UNITS = re.compile(
+    r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?:[mgshLlJNWVAKCF]|in|yd|mi|ha|Hz|Pa|kW|kJ|kN|eV|mol|ms|USD|EUR)(?:\s*\^\s*\{?[23]\}?)?"
+)
+_COUNTED = re.compile(r"([-+]?[0-9][0-9.,]*)\s+([a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})")
+_SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_NOT_UNITS = {"pi", "mod", "modulo", "sqrt", "in", "to", "cdot", "times", "sin", "cos", "log", "ln"}
+
+
+@lru_cache(maxsize=65536)
+def plain(answer: str) -> str:
+    r"""Return an answer without what only says how it looks.
+
+    A longer one than `MAX_LENGTH` is returned as it stands, but for the space around it.
+
+    >>> plain(r"\textbf{(C)}\ 12"), plain(r"$7^{\text{th}} \text{ grade}$"), plain("1{,}250 cm")
+    ('12', '7', '1,250')
+    >>> plain(r"x = 1 \text{ or } x = 2"), plain("3 1/2"), plain(r"40 \text{ percent}")
+    ('x = 1 , x = 2', '(3+\\frac{1}{2})', '40\\%')
+    """
+    text = answer.strip()
+    if len(text) > MAX_LENGTH or not text:
+        return text
+    text = _SUPERSCRIPT.sub(_raised, _unwrapped(text).translate(_UNICODE))
+    text = _COMMAND.sub(lambda match: _COMMANDS.get(match[0], match[0]) + _gap(match), text)
+    text = _FRACTION.sub(r"\\frac", _COLOUR.sub("", _SIZE.sub("", text)))
+    text = text.replace("{,}", ",").replace("{.}", ".").replace("...", r"\ldots ")
+    text = _THIN_THOUSANDS.sub(_joined, text)
+    text = _SPACE.sub(" ", _THIN.sub("", text))
+    text = _without_fonts(text)
+    text = _SPACE.sub(" ", text)
+    text = _unwrapped(text.strip("*")).replace("**", "^")
+    text = _OPTION.sub("", text, count=1) if _OPTION.match(text) else text
+    text = _CURRENCY.sub("", text)
+    text = _PERCENT.sub(r"\\%", _ORDINAL.sub("", text))
+    if not _TRIGONOMETRY.search(text):
+        text = _DEGREE.sub("", text)
+    text = _CONJUNCTION.sub(" , ", _TIMES_TEN.sub(r"\\times ", text))
+    text = _EMPTY_SET.sub(r"\\emptyset", text)
+    text = _without_units(" ".join(text.split()).rstrip(".,:").rstrip())
+    if _SPACED_THOUSANDS.fullmatch(text):
+        text = text.replace(" ", "").replace(",", "")
+    text = _SPACED_FRACTION.sub(r"\\frac{\1}{\2} ", _MIXED.sub(r"(\1+\\frac{\2}{\3})", text))
+    return text.strip()
+
+
+def _gap(match: re.Match[str]) -> str:
+    """Return a space where a command was replaced, so that no letter after it joins the new one."""
+    return " " if match[0] in _COMMANDS and match.string[match.end() :][:1].isalpha() else ""
+
+
+def _unwrapped(text: str) -> str:
+    """Return a formula without its delimiters, `$…$` and the like, and outer braces."""
+    for _ in range(3):
+        text = text.strip().strip("`")
+        wrapped = _MATH.fullmatch(text)
+        if wrapped:
+            text = next(group for group in wrapped.groups() if group is not None)
+        elif text.startswith("{") and text.endswith("}") and _closes_at_end(text):
+            text = text[1:-1]
+        else:
+            break
+    return text.strip()
+
+
+def _raised(match: re.Match[str]) -> str:
+    return "^{" + match[0].translate(_SUPERSCRIPTS) + "}"
+
+
+def _closes_at_end(text: str) -> bool:
+    """Check whether the brace that opens a text is the one that ends it."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character == "{") - (character == "}")
+        if depth == 0:
+            return place == len(text) - 1
+    return False
+
+
+def _joined(match: re.Match[str]) -> str:
+    return match[1] + re.sub(r"[^0-9]", "", match[2])
+
+
+def _without_fonts(text: str) -> str:
+    r"""Take the content out of `\text{…}` and the like; text after a value is its unit."""
+    for _ in range(6):
+        shorter = _FONT.sub(_content, text)
+        if shorter == text:
+            break
+        text = shorter
+    return _EMPTY.sub("", _FONT_DIGIT.sub(r"\1", _FONT_NESTED.sub("", text)))
+
+
+def _content(match: re.Match[str]) -> str:
+    inside = match[1]
+    before = match.string[: match.start()].rstrip()
+    words = inside.strip()
+    after = match.string[match.end() :].strip()
+    is_last = re.fullmatch(r"(?:\^\s*\{?[23]\}?)?\.?", after) is not None
+    is_word = re.fullmatch(r"[a-zA-Z][a-zA-Z .,'/-]*", words) is not None
+    follows_value = bool(before) and (before[-1].isdigit() or before[-1] in "})i")
+    if is_last and is_word and follows_value and words not in ("i", "e"):
+        if words in ("st", "nd", "rd", "th") or words.casefold() in _SCALE:
+            return inside
+        if not _PERCENT.fullmatch(words) and not _CONJUNCTION.fullmatch(f" {words} "):
+            return " \\unit "
+    # The space keeps `\text{a}\text{b}` and `\mathrm{i}x` apart from commands before them.
+    glued = bool(re.search(r"\\[a-zA-Z]+$", before)) and inside[:1].isalpha()
+    return f" {inside}" if glued else inside
+
+
+_TEXT_UNIT = re.compile(r"\s*\\unit\s*(?:\^\s*\{?[23]\}?)?\.?\s*$")
+
+
+def _without_units(text: str) -> str:
+    """Take the units off the end of a value; `2 million` is a number."""
+    text = _TEXT_UNIT.sub("", text).replace("\\unit", "").strip()
+    counted = _COUNTED.fullmatch(text)
+    if counted:
+        words = re.split(r"[ .-]+", counted[2].strip(" .-"))
+        number = counted[1].rstrip(".,")
+        if words[0].casefold() in _SCALE:
+            return f"{number.replace(',', '')} \\cdot 10^{{{_SCALE[words[0].casefold()]}}}"
+        if not _NOT_UNITS & {word.casefold() for word in words}:
+            return number
+    short = _SHORT_UNITS.fullmatch(text)
+    return short[1] if short else _UNITS.sub("", text).strip()

@@ -1,0 +1,240 @@
+"""Live runs: from a policy, a file of problems and a model to a recording and a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.answers.finding import find_answer
+from simulator.errors import UserError
+from simulator.isolation import host
+from simulator.live.problems import read_problems
+from simulator.live.recording import Recording, create
+from simulator.live.running import LiveResult, LiveSpec, run_live
+from simulator.live.source import Ledger, ModelEngine, Sampling
+from simulator.loading import LoadedPolicy
+from simulator.replay.serving import Serving
+from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
+from simulator.runs.making import installed_versions, new_folder, write_json
+from simulator.runs.sweep import parse_grid
+from simulator.statistics import bootstrap
+
+DEFAULT_BUDGET = 16
+"""Traces a problem where neither the user nor the policy gives a number."""
+
+Bar = AbstractContextManager[Callable[[int, int], None]]
+
+
+@dataclass(frozen=True)
+class LivePlan:
+    """A live run that can be made."""
+
+    spec: LiveSpec
+    recording: Recording
+    engine: ModelEngine
+
+
+def plan_live_run(
+    policy: str,
+    problems: Path,
+    *,
+    model: str,
+    revision: str | None = None,
+    engine: str | None = None,
+    dtype: str = "bfloat16",
+    slots: int = 96,
+    settings: Sequence[str] = (),
+    budget: int | None = None,
+    output: Path | None = None,
+    seed: int = 0,
+    temperature: float = 0.6,
+    top_p: float = 0.95,
+    top_k: int = 0,
+    max_tokens: int = 4096,
+    probe_interval: int = 64,
+    in_process: bool = False,
+    timeout: float | None = None,
+    **_: Any,
+) -> LivePlan:
+    """Load policy, problems and model, and open the recording.
+
+    Raises
+    ------
+    UserError
+        Any of them cannot be used; the recording has other settings.
+    """
+    asked = read_problems(problems)
+    grid = parse_grid(settings)
+    swept = [name for name, values in grid.items() if len(values) > 1]
+    if swept:
+        raise UserError(f"-p {swept[0]}: give one value; a live run has no sweep")
+    typed = {name: value for name, (value,) in grid.items()}
+    loaded = replace(host.load(policy, typed, in_process=in_process), timeout=timeout)
+    sampling = Sampling(temperature, top_p, top_k, max_tokens, seed)
+    running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
+    stem = problems.stem
+    about_model = running.about["model"]
+    folder = output or Path("recordings") / f"{Path(about_model).name}-{stem}"
+    about = {
+        "dataset": "live",
+        "benchmark": stem,
+        "engine": dict(running.about),
+        "sampling": asdict(sampling),
+        "probe_interval": probe_interval,
+        "probe_cost": {"suffix": running.suffix_tokens, "answer": sampling.probe_tokens},
+        "signals": ["text", *running.signals, "probes"],
+    }
+    spec = LiveSpec(
+        loaded=loaded,
+        budget=_budget(budget, loaded),
+        seed=seed,
+        serving=Serving(),
+        probe_interval=probe_interval,
+        find_answer=_found,
+    )
+    return LivePlan(spec, create(folder, asked, about), running)
+
+
+def _found(text: str, answer_kind: str) -> str | None:
+    """Return the answer in a text; None without one."""
+    found = find_answer(text, answer_kind)
+    return None if found is None else found.answer
+
+
+def _budget(asked: int | None, loaded: LoadedPolicy) -> int:
+    """Return the number of traces; raise `UserError` if name and option give different ones."""
+    if asked is not None and loaded.budget not in (None, asked):
+        raise UserError(
+            f"-n {asked}: the name {loaded.name} already sets the budget; change one of them"
+        )
+    return asked or loaded.budget or min(loaded.policy.budget or DEFAULT_BUDGET, DEFAULT_BUDGET)
+
+
+def load_engine(
+    name: str | None,
+    model: str,
+    sampling: Sampling,
+    *,
+    revision: str | None,
+    dtype: str,
+    slots: int,
+) -> ModelEngine:
+    """Load a model in the engine of this name; None: vLLM where it is installed.
+
+    Raises
+    ------
+    UserError
+        The engine is not installed, or cannot load the model.
+    """
+    if name is None:
+        name = "vllm" if find_spec("vllm") else "transformers"
+    if find_spec("torch") is None or find_spec(name) is None:
+        raise UserError(f"{name} is not installed; install deepprune-sim with the extra judge")
+    if name == "vllm":
+        from simulator.live.vllm_engine import VllmEngine
+
+        return VllmEngine(model, sampling, revision=revision, dtype=dtype, slots=slots)
+    from simulator.live.hf_engine import HfEngine
+
+    return HfEngine(model, sampling, revision=revision, dtype=dtype, slots=slots)
+
+
+def make_live_run(
+    plan: LivePlan,
+    *,
+    complete: bool = False,
+    check: bool = False,
+    bar: Bar,
+    command: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Run a policy live on all problems; write its decisions and answers into the recording.
+
+    Interrupted, it keeps what was generated: the same call goes on from there.
+
+    Returns
+    -------
+    The summary that `live` prints.
+
+    Raises
+    ------
+    PolicyError, UserError
+        As `run_live`.
+    """
+    spec, recording = plan.spec, plan.recording
+    count = len(recording.problems)
+    results = []
+    with bar as progress:
+        progress(0, count)
+        for number in range(count):
+            results.append(
+                run_live(spec, recording, plan.engine, number, complete=complete, check=check)
+            )
+            progress(number + 1, count)
+    summary = summarised(plan, results, check)
+    folder = new_folder(recording.folder / "runs", spec.loaded.name)
+    folder.mkdir(parents=True)
+    pq.write_table(pa.concat_tables([each.decisions for each in results]), folder / DECISIONS_FILE)
+    pq.write_table(pa.concat_tables([each.answers for each in results]), folder / ANSWERS_FILE)
+    write_json(
+        folder / "live.json",
+        summary
+        | {
+            "parameters": dict(spec.loaded.parameters),
+            "sha256": spec.loaded.sha256,
+            "source": spec.loaded.source,
+            "seed": spec.seed,
+            "command": list(command),
+            "versions": installed_versions(),
+            "finished_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
+    return summary
+
+
+def summarised(plan: LivePlan, results: Sequence[LiveResult], checked: bool) -> dict[str, Any]:
+    """Summarise a live run; intervals are over problems."""
+    problems = plan.recording.problems
+    over = bootstrap(len(problems))
+    answers = pa.concat_tables([each.answers for each in results])
+    metrics = {
+        name: over.mean(answers[name].to_numpy().astype(np.float64)).as_dict()
+        for name in ("tokens", "probe_tokens", "clock")
+    }
+    metrics["seconds"] = over.mean([each.ledger.seconds for each in results]).as_dict()
+    ungraded = sum(not problem.answer for problem in problems)
+    notes = []
+    if ungraded:
+        notes.append(f"{ungraded} problems have no answer to grade with: no accuracy.")
+    else:
+        right = answers["correct"].to_numpy(zero_copy_only=False).astype(np.float64)
+        metrics = {"accuracy": over.mean(right).as_dict(), **metrics}
+    return {
+        "policy": plan.spec.loaded.name,
+        "model": plan.engine.about["model"],
+        "recording": str(plan.recording.folder),
+        "problems": len(problems),
+        "budget": plan.spec.budget,
+        "metrics": metrics,
+        "generated": sum(each.generated for each in results),
+        "revealed": sum(each.revealed for each in results),
+        "ledger": {
+            each.name: sum(getattr(result.ledger, each.name) for result in results)
+            for each in fields(Ledger)
+        },
+        "checked": checked,
+        "differences": [
+            f"problem {problem.problem_id}: {each.difference}"
+            for problem, each in zip(problems, results, strict=True)
+            if each.difference
+        ],
+        "notes": notes,
+    }

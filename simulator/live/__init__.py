@@ -1,0 +1,1 @@
+"""Policies live: the same policy on an engine that generates, and the recording of what it did."""

@@ -1,0 +1,404 @@
+"""A model in transformers as an engine: batched, with keys and values kept, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from simulator.errors import UserError, one_line
+from simulator.live.detokenizing import TextStream
+from simulator.live.prompts import is_closed, named_model, prompt_ids
+from simulator.live.source import Ledger, Piece, Sampling, Thousandths
+from simulator.live.token_signals import ALTERNATIVES, SIGNALS, of_step
+
+STEPS_AT_ONCE = 8
+"""Decode steps between two lots of pieces."""
+
+NUCLEUS = 1024
+"""Most likely tokens among which a nucleus is looked for first."""
+
+Layers = list[tuple[Any, Any]]
+"""Keys and values of one trace by layer, each of shape (heads, tokens, size)."""
+
+
+class HfEngine:
+    """A causal language model in transformers.
+
+    Parameters
+    ----------
+    model
+        Folder or name on the Hub.
+    sampling
+        Settings of sampling and prompts.
+    revision
+        Commit on the Hub.
+    dtype
+        `float32`, `bfloat16` or `float16`.
+    device
+        Device of torch; None for a GPU if there is one, else the CPU.
+    slots
+        Most traces that are decoded together.
+
+    Raises
+    ------
+    UserError
+        The model cannot be loaded.
+    """
+
+    signals: tuple[str, ...] = SIGNALS
+
+    def __init__(
+        self,
+        model: str,
+        sampling: Sampling,
+        *,
+        revision: str | None = None,
+        dtype: str = "bfloat16",
+        device: str | None = None,
+        slots: int = 96,
+    ) -> None:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.torch = torch
+        self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        self.sampling = sampling
+        self.slots = slots
+        self.ledger = Ledger()
+        self._about = {**named_model(model, revision), "dtype": dtype}
+        try:
+            self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+            loaded = AutoModelForCausalLM.from_pretrained(
+                model, revision=revision, dtype=getattr(torch, dtype)
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise UserError(f"--model {model}: {one_line(error)}") from None
+        if not getattr(self.tokenizer, "backend_tokenizer", None):
+            raise UserError(f"--model {model}: has no fast tokenizer, which live runs need")
+        suffix = self.tokenizer.encode(sampling.probe_suffix, add_special_tokens=False)
+        self.suffix_tokens = len(suffix)
+        self.model = loaded.to(self.device).eval()
+        takes = inspect.signature(self.model.forward).parameters
+        self.cache_argument = "cache" if "cache" in takes else "past_key_values"
+        ends = self.model.generation_config.eos_token_id
+        if ends is None:
+            ends = self.tokenizer.eos_token_id
+        self.ends = frozenset([ends] if isinstance(ends, int) else ends or ())
+
+    @property
+    def about(self) -> Mapping[str, str]:
+        """Model, number format and versions."""
+        packages = ("torch", "transformers")
+        return {"name": "transformers", **self._about, **{name: version(name) for name in packages}}
+
+    def open(
+        self, name: str, question: str, traces: Sequence[Sequence[int]], ended: Sequence[bool]
+    ) -> HfSource:
+        """Return the traces of a problem, those begun earlier with their tokens so far."""
+        prompt = prompt_ids(self.tokenizer, self.sampling.prompt, question)
+        return HfSource(self, name, prompt, traces, ended)
+
+
+@dataclass(slots=True)
+class _Trace:
+    """One trace: its tokens, its text so far, and keys and values of all tokens but the last."""
+
+    text: TextStream
+    ids: list[int]
+    ended: bool = False
+    layers: Layers | None = None
+    key: int = 0
+    reported: int = 0
+    signals: dict[str, list[Thousandths]] = field(
+        default_factory=lambda: {name: [] for name in SIGNALS}
+    )
+
+
+class HfSource:
+    """Traces of one problem; see `TokenSource`."""
+
+    def __init__(
+        self,
+        engine: HfEngine,
+        name: str,
+        prompt: list[int],
+        traces: Sequence[Sequence[int]],
+        ended: Sequence[bool],
+    ) -> None:
+        self._engine = engine
+        self._prompt = prompt
+        self._prompt_layers: Layers | None = None
+        self._traces = []
+        for row, (ids, is_ended) in enumerate(zip(traces, ended, strict=True)):
+            text = TextStream(engine.tokenizer)
+            text.add(ids)
+            key = _key(engine.sampling.seed, name, row)
+            trace = _Trace(text, list(ids), is_ended, key=key, reported=len(ids))
+            self._traces.append(trace)
+
+    def generate(self, wanted: Mapping[int, int]) -> Iterator[Sequence[Piece]]:
+        """Generate until each of these traces has at least so many tokens, or has ended."""
+        began = time.perf_counter()
+        waiting = [row for row in wanted if not self._traces[row].ended]
+        batch = _Batch(self._engine, [])
+        since = 0
+        while waiting or batch.rows:
+            free = self._engine.slots - len(batch.rows)
+            if waiting and (free >= self._engine.slots // 4 or not batch.rows):
+                joining, waiting = waiting[:free], waiting[free:]
+                self._park(batch, range(len(batch.rows)))
+                batch = self._batch([*batch.rows, *joining])
+            self._step(batch)
+            since += 1
+            done = [
+                place
+                for place, row in enumerate(batch.rows)
+                if self._traces[row].ended or len(self._traces[row].ids) >= wanted[row]
+            ]
+            if done:
+                self._park(batch, done)
+                batch.drop(done)
+            if since == STEPS_AT_ONCE or done:
+                since = 0
+                pieces = self._pieces()
+                self._engine.ledger.seconds += time.perf_counter() - began
+                yield pieces
+                began = time.perf_counter()
+        self._engine.ledger.seconds += time.perf_counter() - began
+
+    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:
+        """Return what each trace says if it is cut there and made to answer, greedily."""
+        texts: list[str] = []
+        for start in range(0, len(places), self._engine.slots):
+            texts += self._probed(places[start : start + self._engine.slots])
+        return texts
+
+    def _probed(self, places: Sequence[tuple[int, int]]) -> list[str]:
+        engine = self._engine
+        began = time.perf_counter()
+        suffix = engine.tokenizer.encode(engine.sampling.probe_suffix, add_special_tokens=False)
+        length = len(self._prompt)
+        cut, inputs = [], []
+        for row, tokens in places:
+            kept = length + tokens - 1  # the last token is read again, before the suffix
+            cut.append([(k[:, :kept], v[:, :kept]) for k, v in self._layers(row)])
+            whole = [*self._prompt, *self._traces[row].ids[:tokens]]
+            inputs.append([whole[-1], *suffix])
+        batch = _Batch(engine, [row for row, _ in places], cut)
+        engine.ledger.probe_prompts += len(places) * (1 + len(suffix))
+        said: list[list[int]] = [[] for _ in places]
+        texts = [""] * len(places)
+        done = [False] * len(places)
+        for _ in range(engine.sampling.probe_tokens):
+            logits = batch.forward(inputs)
+            chosen = logits.argmax(dim=-1).tolist()
+            inputs = [[token] for token in chosen]
+            for place, token in enumerate(chosen):
+                if done[place]:
+                    continue
+                if token in engine.ends:
+                    done[place] = True
+                    continue
+                engine.ledger.probe_outputs += 1
+                said[place].append(token)
+                texts[place] = engine.tokenizer.decode(said[place], skip_special_tokens=True)
+                done[place] = is_closed(engine.sampling.probe_suffix + texts[place])
+            if all(done):
+                break
+        engine.ledger.seconds += time.perf_counter() - began
+        return texts
+
+    def _step(self, batch: _Batch) -> None:
+        """Generate one token of each trace of a batch."""
+        engine = self._engine
+        traces = [self._traces[row] for row in batch.rows]
+        logits = batch.forward([[(trace.ids or self._prompt)[-1]] for trace in traces])
+        logs = logits.float().log_softmax(dim=-1)
+        count = min(ALTERNATIVES, logs.shape[-1])
+        signals = of_step(logs.topk(count, dim=-1).values.cpu().numpy())
+        numbers = [_uniform(trace.key, len(trace.ids)) for trace in traces]
+        for place, (trace, token) in enumerate(
+            zip(traces, sampled(logs, numbers, engine.sampling), strict=True)
+        ):
+            trace.ids.append(token)
+            for name, values in signals.items():
+                trace.signals[name].append(values[place : place + 1])
+            trace.ended = token in engine.ends or len(trace.ids) >= engine.sampling.max_tokens
+
+    def _pieces(self) -> list[Piece]:
+        """Return what has been generated since the last call."""
+        pieces = []
+        for row, trace in enumerate(self._traces):
+            new = trace.ids[trace.reported :]
+            if not new:
+                continue
+            text, ends = trace.text.add(new)
+            reason = None
+            if trace.ended:
+                reason = "stop" if new[-1] in self._engine.ends else "length"
+            signals = {name: np.concatenate(values) for name, values in trace.signals.items()}
+            pieces.append(Piece(row, new, text, ends, signals, reason))
+            trace.reported = len(trace.ids)
+            for values in trace.signals.values():
+                values.clear()
+        return pieces
+
+    def _batch(self, rows: Sequence[int]) -> _Batch:
+        return _Batch(self._engine, rows, [self._layers(row) for row in rows])
+
+    def _layers(self, row: int) -> Layers:
+        """Return the keys and values of all tokens of a trace but the last."""
+        trace = self._traces[row]
+        if trace.layers is None and not trace.ids:
+            if self._prompt_layers is None:
+                self._prompt_layers = self._prefilled(self._prompt[:-1])
+            else:
+                self._engine.ledger.prefix_hits += len(self._prompt) - 1
+            trace.layers = self._prompt_layers
+        elif trace.layers is None:
+            trace.layers = self._prefilled([*self._prompt, *trace.ids[:-1]])
+        return trace.layers
+
+    def _prefilled(self, ids: Sequence[int]) -> Layers:
+        batch = _Batch(self._engine, [0])
+        if ids:
+            batch.forward([ids])
+            self._engine.ledger.prefilled += len(ids)
+        return batch.layers_of(0)
+
+    def _park(self, batch: _Batch, places: Sequence[int]) -> None:
+        """Keep the keys and values of traces that leave a batch."""
+        for place in places:
+            self._traces[batch.rows[place]].layers = batch.layers_of(place)
+
+
+class _Batch:
+    """Keys and values of several traces, padded on the left to one length."""
+
+    def __init__(
+        self, engine: HfEngine, rows: Sequence[int], layers: Sequence[Layers] | None = None
+    ) -> None:
+        from transformers import DynamicCache
+
+        torch = self._torch = engine.torch
+        self._engine = engine
+        self.rows = list(rows)
+        known = [each[0][0].shape[1] if each else 0 for each in layers or [[]] * len(rows)]
+        self._longest = max(known, default=0)
+        self._lengths = torch.tensor(known, dtype=torch.int64)
+        if not self._longest or layers is None:
+            self._cache = DynamicCache()
+            return
+
+        some = next(each for each in layers if each)
+        none = [(keys[:, :0], values[:, :0]) for keys, values in some]
+        by_trace = [each or none for each in layers]
+
+        def padded(parts: Sequence[Any]) -> Any:
+            heads, _, size = parts[0].shape
+            whole = parts[0].new_zeros((len(parts), heads, self._longest, size))
+            for place, part in enumerate(parts):
+                whole[place, :, self._longest - part.shape[1] :] = part
+            return whole
+
+        self._cache = DynamicCache(
+            [
+                (
+                    padded([each[layer][0] for each in by_trace]),
+                    padded([each[layer][1] for each in by_trace]),
+                )
+                for layer in range(len(some))
+            ]
+        )
+
+    def forward(self, inputs: Sequence[Sequence[int]]) -> Any:
+        """Read as many tokens of each trace; return the last's logits, (traces, vocabulary)."""
+        torch, device = self._torch, self._engine.device
+        ids = torch.tensor(inputs, dtype=torch.int64)
+        new = ids.shape[1]
+        places = torch.arange(self._longest + new)
+        mask = (places >= (self._longest - self._lengths)[:, None]).long()
+        positions = self._lengths[:, None] + torch.arange(new)
+        with torch.inference_mode():
+            output = self._engine.model(
+                input_ids=ids.to(device),
+                attention_mask=mask.to(device),
+                position_ids=positions.to(device),
+                **{self._engine.cache_argument: self._cache},
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        self._longest += new
+        self._lengths = self._lengths + new
+        return output.logits[:, -1]
+
+    def layers_of(self, place: int) -> Layers:
+        """Return a copy of the keys and values of one trace."""
+        length = int(self._lengths[place])
+        return [
+            (
+                layer.keys[place, :, self._longest - length :].clone(),
+                layer.values[place, :, self._longest - length :].clone(),
+            )
+            for layer in self._cache.layers
+            if layer.keys is not None
+        ]
+
+    def drop(self, places: Sequence[int]) -> None:
+        """Take traces out of the batch."""
+        leaving = set(places)
+        staying = [place for place in range(len(self.rows)) if place not in leaving]
+        self.rows = [self.rows[place] for place in staying]
+        self._lengths = self._lengths[staying]
+        if staying:
+            index = self._torch.tensor(staying, device=self._engine.device)
+            self._cache.batch_select_indices(index)
+
+
+def sampled(logs: Any, numbers: Sequence[float], sampling: Sampling) -> list[int]:
+    """Choose a token of each row of log-probabilities, shape (traces, vocabulary).
+
+    `numbers` in [0, 1) decide: the token at which the sum of probabilities, the most likely first
+    where `top_p` or `top_k` leaves tokens out, passes the number's share of their total.
+    """
+    if sampling.temperature == 0:
+        return list(logs.argmax(dim=-1).tolist())
+    scaled = (logs / sampling.temperature).softmax(dim=-1)
+    threshold = scaled.new_tensor(numbers)[:, None]
+    if sampling.top_p >= 1 and not sampling.top_k:
+        sums = scaled.double().cumsum(dim=-1)
+        return _passed(sums, threshold)
+    most = sampling.top_k or min(NUCLEUS, scaled.shape[-1])
+    values, ids = scaled.topk(min(most, scaled.shape[-1]), dim=-1)
+    if not sampling.top_k and bool((values.sum(dim=-1) < sampling.top_p).any()):
+        values, ids = scaled.sort(dim=-1, descending=True)
+    before = values.cumsum(dim=-1) - values
+    if sampling.top_k:
+        before = before / values.sum(dim=-1, keepdim=True)
+    kept = values.masked_fill(before >= sampling.top_p, 0.0)
+    places = _passed(kept.double().cumsum(dim=-1), threshold)
+    return [int(row[place]) for row, place in zip(ids.tolist(), places, strict=True)]
+
+
+def _passed(sums: Any, threshold: Any) -> list[int]:
+    """Return the first place of each row at which a running sum passes its share of the total."""
+    aim = threshold.double() * sums[:, -1:]
+    return list((sums <= aim).sum(dim=-1).clamp(max=sums.shape[-1] - 1).tolist())
+
+
+def _key(seed: int, name: str, row: int) -> int:
+    """Return the key of a trace's random numbers."""
+    digest = hashlib.sha256(f"{seed}\0{name}\0{row}".encode()).digest()
+    return int.from_bytes(digest[:16])
+
+
+def _uniform(key: int, position: int) -> float:
+    """Return the random number of a trace's token, which depends on nothing else."""
+    return float(np.random.Generator(np.random.Philox(key=key, counter=position)).random())

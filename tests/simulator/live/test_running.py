@@ -1,0 +1,123 @@
+"""Policies on a tiny model: live equals replay, recordings are used again, and become pools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from live_policies import POLICIES, WORDS, recording_in, spec_of
+from tiny_models import make_causal_model
+
+from simulator.errors import UserError
+from simulator.live import finishing
+from simulator.live.hf_engine import HfEngine
+from simulator.live.recording import create, open_recording
+from simulator.live.running import replayed, run_live
+from simulator.live.source import Sampling
+from simulator.pools.pool import Pool
+from simulator.replay.serving import Serving
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_causal_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path) -> HfEngine:
+    import torch
+
+    torch.set_num_threads(1)  # steps of a tiny model are shorter than threads need to meet
+    sampling = Sampling(temperature=1.5, top_p=1.0, max_tokens=60, probe_tokens=5)
+    return HfEngine(str(model), sampling, dtype="float32", device="cpu")
+
+
+@pytest.mark.parametrize(("policy", "settings"), POLICIES, ids=[name for name, _ in POLICIES])
+@pytest.mark.parametrize("serving", [Serving(), Serving(2)], ids=["unlimited", "two slots"])
+def test_live_equals_replay(
+    policy: str,
+    settings: dict[str, str],
+    serving: Serving,
+    engine: HfEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("words.py").write_text(WORDS, encoding="utf-8")
+    spec = spec_of(policy, settings, serving=serving)
+    recording = recording_in(tmp_path / "recording", engine)
+    for number in range(2):
+        first = run_live(spec, recording, engine, number, check=True)
+        assert first.difference is None
+        assert first.generated >= first.revealed > 0
+        again = run_live(spec, recording, engine, number, check=True)
+        assert again.difference is None
+        assert again.generated == 0
+        assert again.ledger.probe_prompts == 0
+        assert again.decisions.equals(first.decisions)
+        assert again.answers.equals(first.answers)
+
+
+def test_a_finished_recording_replays_as_it_ran(engine: HfEngine, tmp_path: Path) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    with pytest.raises(UserError, match="has no traces"):
+        finishing.finish(recording, tmp_path / "cache")
+    spec = spec_of("parallel-probe", POLICIES[3][1])
+    live = [run_live(spec, recording, engine, number) for number in range(2)]
+    with pytest.raises(UserError, match="traces have not come to their end"):
+        finishing.finish(recording, tmp_path / "cache")
+    for number in range(2):
+        run_live(spec, recording, engine, number, complete=True)
+    info = finishing.finish(open_recording(recording.folder), tmp_path / "cache")
+    assert (info.problems, info.traces) == (2, 12)
+    pool = Pool(tmp_path / "cache" / "live" / "tiny" / "tiny")
+    assert pool.info.probe_cost == {"suffix": engine.suffix_tokens, "answer": 5}
+    for problem, ran in zip(pool.problems, live, strict=True):
+        assert problem.probes.interval == 8
+        again = replayed(spec, recording, problem.problem_id == "1")
+        assert again.decisions.equals(ran.decisions)
+
+
+def test_a_replay_does_not_go_past_what_was_generated(engine: HfEngine, tmp_path: Path) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    run_live(spec_of("cons@3", {}, budget=3), recording, engine, 0)
+    with pytest.raises(UserError, match="trace 3 of problem 0 has been generated up to 0 tokens"):
+        replayed(spec_of("cons@6", {}), recording, 0)
+
+
+def test_a_torn_line_is_dropped_and_generated_anew(engine: HfEngine, tmp_path: Path) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    spec = spec_of("cons@6", {})
+    whole = run_live(spec, recording, engine, 0)
+    journal = recording.folder / "traces" / "000.jsonl"
+    lines = journal.read_bytes()
+    for kept in (len(lines) - 7, len(lines) // 2, 10, 0):
+        journal.write_bytes(lines[:kept])
+        again = run_live(spec, recording, engine, 0, check=True)
+        assert again.difference is None
+        assert again.generated > 0
+        assert again.decisions.equals(whole.decisions)  # a seed a trace and place
+
+
+def test_another_model_or_other_problems_do_not_add_to_a_recording(
+    engine: HfEngine, tmp_path: Path
+) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    with pytest.raises(UserError, match="a recording with other problems"):
+        recording_in(tmp_path / "recording", engine, problems=3)
+    about = {key: value for key, value in recording.about.items() if key != "format"}
+    with pytest.raises(UserError, match="a recording with other probe_interval"):
+        create(recording.folder, recording.problems, about | {"probe_interval": 9})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").write_text("")
+    with pytest.raises(UserError, match="not a recording"):
+        recording_in(tmp_path / "other", engine)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"trace": 0}', '{"probes": [[0, 8, "", "1", 7]]}'])
+def test_a_damaged_journal_is_an_error(line: str, engine: HfEngine, tmp_path: Path) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    (recording.folder / "traces").mkdir()
+    (recording.folder / "traces" / "000.jsonl").write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"000\.jsonl"):
+        run_live(spec_of("cons@6", {}), recording, engine, 0)
