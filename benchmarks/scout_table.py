@@ -120,19 +120,19 @@ HEADING = (
 )
 
 
-def replayed(file: Path, repeats: int, jobs: int, counting: Counting) -> list[Metrics]:
-    """Replay every method on one benchmark's file; return their metrics, in the order of ROWS."""
+def imported(file: Path, counting: Counting, cache: Path) -> Pool:
+    """Import one benchmark's file into a folder of pools."""
+    options = ImportOptions(paths=(file,), equality=counting.equality, unparsed=counting.unparsed)
+    report = import_pool(
+        "scout", options, cache=cache, dataset="scout", model="qwen3-8b", benchmark=file.stem
+    )
+    return Pool(report.path)
+
+
+def replayed(pool: Pool, repeats: int, jobs: int, counting: Counting) -> list[Metrics]:
+    """Replay every method on one benchmark; return their metrics, in the order of ROWS."""
     results = []
     with tempfile.TemporaryDirectory() as folder:
-        report = import_pool(
-            "scout",
-            ImportOptions(paths=(file,), equality=counting.equality, unparsed=counting.unparsed),
-            cache=Path(folder) / "cache",
-            dataset="scout",
-            model="qwen3-8b",
-            benchmark=file.stem,
-        )
-        pool = Pool(report.path)
         for row in ROWS:
             loaded = load_policy(row.spec, row.settings)
             spec = RunSpec(
@@ -143,6 +143,17 @@ def replayed(file: Path, repeats: int, jobs: int, counting: Counting) -> list[Me
             summary = make_run(spec, Path(folder) / row.spec, jobs=jobs)
             results.append(summary["pools"][0]["metrics"])
     return results
+
+
+def table(alike: Pool, here: Pool, repeats: int = 100, jobs: int = 1) -> str:
+    """Return the table of one benchmark, imported in both ways of counting, as Markdown."""
+    name = here.info.benchmark
+    both = replayed(alike, repeats, jobs, ALIKE), replayed(here, repeats, jobs, HERE)
+    lines = [
+        markdown(row, getattr(row, name, None), *metrics)
+        for row, *metrics in zip(ROWS, *both, strict=True)
+    ]
+    return "\n".join([HEADING.format(name), *lines])
 
 
 def markdown(row: Row, published: Published | None, alike: Metrics, here: Metrics) -> str:
@@ -181,11 +192,10 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     for file in arguments.files or downloaded():
-        print(HEADING.format(file.stem))
-        both = [replayed(file, arguments.repeats, arguments.jobs, each) for each in (ALIKE, HERE)]
-        for row, alike, here in zip(ROWS, *both, strict=True):
-            print(markdown(row, getattr(row, file.stem, None), alike, here))
-        print()
+        with tempfile.TemporaryDirectory() as folder:
+            alike = imported(file, ALIKE, Path(folder) / "alike")
+            here = imported(file, HERE, Path(folder) / "here")
+            print(table(alike, here, arguments.repeats, arguments.jobs), end="\n\n")
 
 
 if __name__ == "__main__":

@@ -85,8 +85,8 @@ def show(name: str, times: Mapping[str, tuple[float, float]], calls: int) -> Non
 def measured(folder: str, pool: Pool, body: str, repeats: int) -> dict[str, tuple[float, float]]:
     """Measure wall-clock and processor seconds of a replay by way, minus those of an empty policy.
 
-    The results are medians. The ways take turns, in alternating order, so that other work on the
-    machine affects them equally.
+    The results are the least of the rounds. The ways take turns, in alternating order, so that
+    other work on the machine affects them equally.
     """
     problem = pool.problems[0].fresh()
     taken: dict[tuple[str, str], list[tuple[float, float]]] = {}
@@ -95,8 +95,8 @@ def measured(folder: str, pool: Pool, body: str, repeats: int) -> dict[str, tupl
         for turn in range(ROUNDS_OF_ALL):
             for way, policy in list(loaded.items())[:: 1 if turn % 2 else -1]:
                 taken.setdefault((way, text), []).append(once(policy, problem, repeats))
-    median = {key: np.median(times[1:], axis=0) for key, times in taken.items()}
-    return {way: tuple(median[way, body] - median[way, "pass"]) for way in WAYS}
+    least = {key: np.min(times[1:], axis=0) for key, times in taken.items()}
+    return {way: tuple(least[way, body] - least[way, "pass"]) for way in WAYS}
 
 
 def once(policy: LoadedPolicy, problem: StoredProblem, repeats: int) -> tuple[float, float]:
@@ -110,7 +110,7 @@ def once(policy: LoadedPolicy, problem: StoredProblem, repeats: int) -> tuple[fl
 
 
 def starting(folder: str) -> dict[str, tuple[float, float]]:
-    """Measure the median time of starts that take turns; processor time of this process only."""
+    """Measure the least time of starts that take turns; processor time of this process only."""
     taken: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for number in range(2 * ROUNDS_OF_ALL):
         for way, how in WAYS.items():
@@ -118,7 +118,7 @@ def starting(folder: str) -> dict[str, tuple[float, float]]:
             began, used = time.perf_counter(), time.process_time()
             load(file, **how)
             taken[way].append((time.perf_counter() - began, time.process_time() - used))
-    return {way: tuple(np.median(times, axis=0)) for way, times in taken.items()}
+    return {way: tuple(np.min(times, axis=0)) for way, times in taken.items()}
 
 
 def write_policy(folder: str, body: str) -> str:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from judges.prefixes import Truncation
 from judges.protocol import Ints
 from judges.training.losses import focal_loss, oversampled
 from simulator.errors import UserError
-from simulator.storage import disk_error, make_folders
+from simulator.storage import disk_error, locked, make_folders
 
 if TYPE_CHECKING:
     from judges.training.learners import Learner
@@ -150,11 +150,11 @@ def train(
     Raises
     ------
     UserError
-        There are no pairs to train on, or only of one label; the folder holds something else; or
-        the model cannot be loaded.
+        There are no pairs to train on, or only of one label; the folder holds something else, or
+        another process is training there; or the model cannot be loaded.
     """
     import torch
-    from accelerate import Accelerator
+    from accelerate import Accelerator, PartialState
 
     groups = _groups_to_train(pairs, recipe)
     found = find_model(model, revision)
@@ -167,19 +167,41 @@ def train(
         "template": asdict(template) if kind == "hf" else None,
         "recipe": recipe.as_dict(),
     }
-    start, curve = _begin(folder, record, resume)
-    accelerator = Accelerator(mixed_precision="bf16" if recipe.bf16 else "no", cpu=device == "cpu")
-    torch.manual_seed(recipe.seed)
-    learner = _learner(kind, found.folder, groups, template, recipe, recompute)
-    trainer = _Trainer(accelerator, learner, groups, recipe)
-    updates = plan_updates(groups, recipe, grouped=learner.grouped)
-    _make_updates(trainer, updates, folder / TRAINING, start, curve, save_every, progress)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        _save(accelerator.unwrap_model(trainer.network), folder, record, recipe, curve)
-    accelerator.wait_for_everyone()
-    accelerator.free_memory()
+    state = PartialState(cpu=device == "cpu")
+    with _held(folder) if state.is_main_process else nullcontext():
+        with state.main_process_first():  # it begins what the others then go on with
+            start, curve = _begin(folder, record, resume or not state.is_main_process)
+        precision = "bf16" if recipe.bf16 else "no"
+        accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
+        torch.manual_seed(recipe.seed)
+        learner = _learner(kind, found.folder, groups, template, recipe, recompute)
+        trainer = _Trainer(accelerator, learner, groups, recipe)
+        updates = plan_updates(groups, recipe, grouped=learner.grouped)
+        _make_updates(trainer, updates, folder / TRAINING, start, curve, save_every, progress)
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            _save(accelerator.unwrap_model(trainer.network), folder, record, recipe, curve)
+        accelerator.wait_for_everyone()
+        accelerator.free_memory()
     return folder
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Lock the folder of a judge that is trained, against other processes."""
+
+    def taken(holder: str) -> UserError:
+        return UserError(
+            f"{folder}: another process{holder} is training this judge; wait for it, or choose "
+            "another folder"
+        )
+
+    try:
+        make_folders(folder.parent)
+    except OSError as error:
+        raise disk_error(error, folder) from None
+    with locked(folder, taken):
+        yield
 
 
 def _groups_to_train(pairs: PairSet, recipe: Recipe) -> list[Group]:

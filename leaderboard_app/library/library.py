@@ -229,7 +229,8 @@ class Library:
         if entry.basis != VERIFIED:
             return ()
         return self.once(
-            ("submitted", entry.id), lambda: derive(entry.path, Pools(kept=self._kept)).results
+            ("submitted", entry.id),
+            lambda: derive(entry.path, Pools(kept=self._kept), bounded=True).results,
         )
 
     def notes(self) -> Mapping[str, Sequence[str]]:

@@ -7,7 +7,8 @@ A summary only states figures. They are derived here, as far as what is at hand 
 3. `answers`: from the answers alone, where a pool is not at hand.
 
 A summary that states anything else makes the folder broken. Recomputing takes seconds, so its
-result is kept in the folder of pools, by the hashes of all that it follows from.
+result is kept in the folder of pools, by the hashes of all that it follows from. What it needs is
+loaded by its functions: commands that derive nothing load this module as well.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,9 +24,9 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from simulator.catalogue.deadline import limited_to
 from simulator.errors import UserError
 from simulator.pools.pool import Pool
 from simulator.runs.format import (
@@ -44,7 +45,6 @@ from simulator.storage import JsonObject, read_plain, replace_file
 from simulator.submissions.run_record import RecordedPool
 from simulator.submissions.strict_json import Refused, parse_object
 from simulator.submissions.wellformed import OpenRun, open_run
-from simulator.verification.recompute import difference, judge_ratio, recompute
 
 VERIFIED, RECOMPUTED, ANSWERS = BASES = ("verified", "recomputed", "answers")
 """Sources of figures, the most trusted first."""
@@ -54,6 +54,9 @@ KEPT = ".figures"
 
 FORMAT = 1
 """Version of the files in it."""
+
+SECONDS = 120.0
+"""Most seconds that deriving the figures of a stranger's run may take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,13 +95,13 @@ def derive(
 
     `by_verifier`: the run is a verifier's own (`verified_folder`). Its intervals are those that the
     verifier computed; every value is derived from its answers. `bounded`: it is a stranger's, and
-    may have no more rows than a submission.
+    may have no more rows than a submission. Either may take at most `SECONDS`.
 
     Raises
     ------
     UserError
         A file is missing or damaged, or the summary states another figure than the one derived.
-        The message names the file, the field, and both values.
+        The message names the file, the field, and both values. Or it took too long.
     """
     content = _content(folder) if content is None else content
     if missing := [name for name in FILES if name not in content]:
@@ -107,7 +110,14 @@ def derive(
     key = _key(pools, content, hashes, by_verifier)
     found = _kept(pools, key)
     if found is None:
-        found = _derived(content, None if by_verifier else pools, bounded=bounded)
+        try:
+            with limited_to(SECONDS) if bounded or by_verifier else nullcontext():
+                found = _derived(content, None if by_verifier else pools, bounded=bounded)
+        except TimeoutError as error:  # not kept: another time, or elsewhere, it may be faster
+            raise UserError(
+                f"{folder}: its figures are not recomputed, as that {error}; verify it, which has "
+                "more time (deepprune-sim verify --timeout)"
+            ) from None
         _keep(pools, key, found)
     if found["wrong"]:
         raise UserError(f"{folder}: {found['wrong']}")
@@ -215,6 +225,8 @@ def _entries(opened: OpenRun, pools: Pools) -> tuple[str, list[dict[str, Any]]]:
     Those on pools at hand are recomputed, also if others are not: naming a pool that nobody has
     spares no figure the check.
     """
+    from simulator.verification.recompute import recompute
+
     run = opened.run
     opening = ((each, _open(pools, each)) for each in run.pools)
     there = {each.name: pool for each, pool in opening if pool is not None}
@@ -246,6 +258,7 @@ def _open(pools: Pools, recorded: RecordedPool) -> Pool | None:
 
 def _only(opened: OpenRun, names: set[str]) -> OpenRun:
     """Return the part of a run on the pools with these names."""
+    import pyarrow.compute as pc
 
     def part(file: pq.ParquetFile, name: str) -> pq.ParquetFile:
         try:
@@ -281,6 +294,10 @@ def _from_answers(
 
     Without `intervals`, their ends are those of few resamples, which takes a tenth of the time.
     """
+    import pyarrow.compute as pc
+
+    from simulator.verification.recompute import judge_ratio
+
     run = opened.run
     if not numbers:
         return []
@@ -340,6 +357,8 @@ def _contradiction(stated: dict[str, Any], derived: dict[str, Any]) -> str:
 
     A figure that a summary does not state, as that of an earlier release, contradicts nothing.
     """
+    from simulator.verification.recompute import difference
+
     both = {key: value for key, value in derived.items() if key in stated}
     found = difference(_as_stated(stated, both), _as_stated(both, stated), "")
     return f"{SUMMARY_FILE}: {found}" if found else ""

@@ -16,6 +16,7 @@ import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,7 +45,7 @@ from simulator.signals import NEEDS
 
 _START = (
     "import sys; sys.path[:] = {path!r}; from simulator.isolation.worker import main; "
-    "main({connection}, {parent}, {file!r}, {memory}, {packages})"
+    "main({connection}, {parent}, {file!r}, {memory}, {paths})"
 )
 
 MAX_TOLD = 10_000
@@ -106,7 +107,7 @@ class PolicyProcess:
         self.layers: tuple[str, ...] = ()
         self.output = Output(limits.output if limits else 0)
         self._bank = Bank(limits) if limits else None
-        self._readable: list[Path] = []
+        self._readable: tuple[Path, ...] = ()
         self._unreadable: set[Path] = set()
         self._channel: Channel | None = None
         self._numbers: dict[str, int] = {}
@@ -115,13 +116,9 @@ class PolicyProcess:
         self._wrapper: str | None = None
         self._why_not_wrapped = ""
 
-    @property
-    def _packages(self) -> tuple[str, ...]:
-        return packages_of(self.source) if self.limits else ()
-
-    @property
+    @cached_property
     def _readable_to_it(self) -> Readable:
-        return readable_to_stranger(tuple(libraries(sys.path)), self._packages)
+        return readable_to_stranger(tuple(libraries(sys.path)), packages_of(self.source))
 
     def load(self, settings: Mapping[str, str]) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
         """Load the policy with these settings; return it, its class's name and its parameters."""
@@ -262,7 +259,7 @@ class PolicyProcess:
         self.restricted_by, trees, also = fields
         self.layers = tuple(filter(None, (wrapper, self.restricted_by, *also)))
         confined = wrapper or self.restricted_by
-        self._readable = [Path(tree).resolve() for tree in trees] if confined else []
+        self._readable = _resolved(tuple(trees)) if confined else ()
         self._unreadable.clear()
         if self.limits and not confined:
             self.close()
@@ -275,13 +272,14 @@ class PolicyProcess:
     def _command(self, connection: int, wrapped: bool) -> list[str]:
         """Return the process's command; an untrusted policy finds only installed modules."""
         here = str(Path(PACKAGE).parent)
+        readable = self._readable_to_it if self.limits else None
         code = _START.format(
             path=libraries(sys.path) if self.limits else [*sys.path, here],
             connection=connection,
             parent=1 if wrapped else os.getpid(),
             file=None if self.limits else self.file,
             memory=self.limits.memory if self.limits else None,
-            packages=self._packages,
+            paths=readable and (readable.trees, readable.files, readable.listed),
         )
         return [sys.executable, "-P", "-c", code]
 
@@ -431,6 +429,11 @@ class Answering:
                 channel.send(*reply)
             if not (to_the_end or channel.holds_more):
                 return False
+
+
+@cache
+def _resolved(trees: tuple[str, ...]) -> tuple[Path, ...]:
+    return tuple(Path(tree).resolve() for tree in trees)
 
 
 def _environment() -> dict[str, str]:

@@ -65,9 +65,7 @@ _FILES = (
 )
 """Files that say the same whatever other processes do; others of the kernel tell of them."""
 
-_NOT_NEEDED = re.compile(
-    "test|(site|dist)-packages|config-.*|ensurepip|idlelib|lib2to3|tkinter|turtledemo"
-)
+_NOT_NEEDED = "test|(site|dist)-packages|config-.*|ensurepip|idlelib|lib2to3|tkinter|turtledemo"
 """Folders of the standard library that no policy needs, and that are large."""
 
 _ARCHITECTURE = getattr(sys.implementation, "_multiarch", "")
@@ -75,7 +73,7 @@ _LIBRARY_FOLDERS = (
     *("/lib64", "/usr/lib64", f"/lib/{_ARCHITECTURE}", f"/usr/lib/{_ARCHITECTURE}"),
     *("/usr/local/lib", f"{sys.prefix}/lib", f"{sys.base_prefix}/lib"),
 )
-_LIBRARIES = re.compile(
+_LIBRARIES = (
     r"lib(c|m|dl|rt|pthread|util|crypt|resolv|nss_files|gcc_s|stdc\+\+|z|bz2|lzma|zstd|ffi|crypto"
     r"|ssl|sqlite3|expat|mpdec|uuid|gomp|gfortran|quadmath|atomic|blas|cblas|lapack|openblas\w*"
     r"|python3[\w.]*)\.so[\w.]*"
@@ -143,9 +141,9 @@ def readable_to_stranger(search_path: tuple[str, ...], packages: tuple[str, ...]
     trees = {"/usr/share/zoneinfo", PACKAGE, FRONT}
     files = {*_FILES}
 
-    def add(folder: str, names: re.Pattern[str], *, matching: bool) -> None:
+    def add(folder: str, names: str, *, matching: bool) -> None:
         for entry in _entries(folder):
-            if (names.fullmatch(entry.name) is not None) == matching:
+            if (re.fullmatch(names, entry.name) is not None) == matching:
                 (trees if entry.is_dir() else files).add(entry.path)
 
     for path in packages:
@@ -223,12 +221,17 @@ def _distribution(name: str) -> _Distribution | None:
     )
 
 
-def hidden(search_path: Sequence[str], packages: Sequence[str]) -> frozenset[str]:
-    """Return the names of installed packages that an untrusted policy may not import."""
-    tops = {os.path.basename(path).partition(".")[0] for path in packages}  # noqa: PTH119
+def importable(readable: Readable) -> frozenset[str]:
+    """Return the names of the packages that a policy may import from folders of packages."""
+    paths = (path.rpartition("/") for path in (*readable.trees, *readable.files))
+    names = {name.partition(".")[0] for folder, _, name in paths if folder.endswith(_OF_PACKAGES)}
+    return frozenset({*names, *_OWN})
+
+
+def installed(search_path: Sequence[str]) -> frozenset[str]:
+    """Return the names of all packages in the folders of packages on a search path."""
     folders = [folder for folder in search_path if folder.endswith(_OF_PACKAGES)]
-    installed = {each.name.partition(".")[0] for folder in folders for each in _entries(folder)}
-    return frozenset(installed - {*tops, *_OWN})
+    return frozenset(e.name.partition(".")[0] for folder in folders for e in _entries(folder))
 
 
 def keep_in_memory(readable: Readable) -> None:
@@ -353,7 +356,7 @@ def _grant(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
     except OSError:  # does not exist
         return
     try:
-        if not os.path.isdir(path):  # noqa: PTH112
+        if rights & _READ_DIR and not os.path.isdir(path):  # noqa: PTH112
             rights &= ~_READ_DIR
         rule = _PathBeneath(rights, target)
         libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)

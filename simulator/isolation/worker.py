@@ -10,18 +10,20 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from simulator.isolation.children import die_with
 from simulator.isolation.limits import limit_this_process
 from simulator.isolation.sandbox import (
     REMEDY,
-    hidden,
+    Readable,
+    importable,
+    installed,
     raise_oom_score,
     readable_to_python,
-    readable_to_stranger,
     restrict,
 )
 from simulator.isolation.seccomp import restrict_calls
@@ -43,7 +45,7 @@ def main(
     parent: int,
     policy_file: str | None,
     memory: int | None,
-    packages: tuple[str, ...] = (),
+    paths: tuple[Sequence[str], Sequence[str], Sequence[str]] | None,
 ) -> NoReturn:
     """Serve requests until the other side closes the connection.
 
@@ -58,15 +60,16 @@ def main(
     memory
         Address space in bytes, for an untrusted policy; it also gets the other limits. None for a
         trusted policy.
-    packages
-        Files and folders of the packages that an untrusted policy may import.
+    paths
+        The fields of `Readable`, for an untrusted policy; None for a trusted policy.
     """
     die_with(parent)
     raise_oom_score()
     if memory is not None:
+        assert paths is not None
         limit_this_process(memory)
-        readable = readable_to_stranger(tuple(sys.path), packages)
-        sys.meta_path.insert(0, _Hiding(hidden(sys.path, packages)))
+        readable = Readable(*paths)
+        sys.meta_path.insert(0, _Hiding(importable(readable)))
     else:
         file = policy_file and os.path.abspath(policy_file)  # noqa: PTH100
         readable = readable_to_python(sys.path, file)
@@ -178,11 +181,15 @@ class _Hiding:
     """
 
     def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
+        self._open = names | sys.stdlib_module_names
+
+    @cached_property
+    def _installed(self) -> frozenset[str]:
+        return installed(sys.path)
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> None:
         """Raise `ModuleNotFoundError` for a hidden package."""
-        if path is None and name in self._names:
+        if path is None and name not in self._open and name in self._installed:
             raise ModuleNotFoundError(
                 f"No module named {name!r}: of the packages that are installed, a policy that is "
                 "verified may use those that its import statements name",

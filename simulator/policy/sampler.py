@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from simulator.arrays import Array, Bools, Floats, Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
-from simulator.policy.random_numbers import generator
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import NEVER, StopRule, check_rule
 from simulator.signals import TOKEN_SIGNALS, unknown_signal
@@ -215,7 +214,7 @@ class Sampler:
 
     def __init__(self, engine: VisibleEngine, words: Sequence[int]) -> None:
         self._engine = engine
-        self._words = words
+        self._words = tuple(words)
         self._rng: np.random.Generator | None = None
         self.budget = engine.budget
 
@@ -223,6 +222,8 @@ class Sampler:
     def rng(self) -> np.random.Generator:
         """Random generator: the same numbers for every problem of a repeat. It cannot spawn."""
         if self._rng is None:
+            from simulator.policy.random_numbers import generator  # loads numpy.random, for 9 ms
+
             self._rng = generator(self._words)
         return self._rng
 

@@ -58,8 +58,17 @@ def _names(where: Bools, name: str, others: str | list[str]) -> str | list[str]:
     return np.where(where, name, others).tolist() if np.count_nonzero(where) else others
 
 
+def _unhindered(index: Ints, before: Ints, length: Ints, tokens: int | None) -> Decode:
+    """Return a decode that only its tokens and the ends of traces halt."""
+    if tokens is None:
+        return Decode(index, before, length, "")
+    return Decode(index, before, before + np.minimum(length - before, tokens), "tokens")
+
+
 def longest_work(decodes: Sequence[Decode]) -> list[int]:
     """Return the most tokens that any trace decoded, for each of `decodes`."""
+    if len(decodes) == 1:
+        return [int((decodes[0].after - decodes[0].before).max(initial=0))]
     named = [decode for decode in decodes if len(decode.index)]
     if not named:
         return [0] * len(decodes)
@@ -127,7 +136,7 @@ class Engine:
         self.rule_halts: dict[str, int] = {}
         self.log: list[Decode] = []
         self.idle: dict[int, str] = {}
-        self._serving = serving
+        self._serving, self._unlimited = serving, serving.unlimited
         self._in_lock_step = serving.unlimited
         self._signals = set(problem.pool.info.signals)
         self._numbers = np.arange(len(order))
@@ -136,7 +145,7 @@ class Engine:
         self._any_stopped = False
         self._pace: Pace | None = None
         self._probes_told = self._probes_of_rules = 0
-        self._read_by_rules = np.zeros(len(order), dtype=np.int64)
+        self._read_by_rules: Ints | None = None
         self._clock: float = 0
         self._timed = 0
 
@@ -190,9 +199,10 @@ class Engine:
     def clock(self) -> float:
         """Decode steps so far, or seconds with a serving model."""
         pending = self.log[self._timed :]  # computed on demand, as most policies never read it
-        for decode, longest in zip(pending, longest_work(pending), strict=True):
+        longest = iter(longest_work([decode for decode in pending if decode.queued is None]))
+        for decode in pending:
             decode.clock = self._clock
-            self._clock += longest if decode.queued is None else decode.queued.duration
+            self._clock += next(longest) if decode.queued is None else decode.queued.duration
             self._clock += decode.waited
         self._timed = len(self.log)
         return self._clock
@@ -213,24 +223,31 @@ class Engine:
         if plain and tokens and len(index):
             self._pace = self._pace_for(index, tokens, before)
             if self._pace is not None:
-                self._add(Decode(index, before, before, "tokens"))
+                self._log_steps(self._pace, before)
                 return self._step(self._pace)
         self._pace = None
-        decode, halts_at, asked = self._decided(index, before, tokens, until, first)
         length = self._length[index]
-        if asked is not None:
-            self._read_by_rules[index] += asked
-            self._probes_of_rules += int(asked.sum())
-        if until is not None:
-            self._count_halts(decode, until, halts_at, length)
-        waits = decode.queued is not None and decode.queued.duration > 0  # for probes of a rule
-        if np.array_equal(decode.after, before) and not waits:
-            halted_by = decode.halted_by
-            names = [halted_by] * len(index) if isinstance(halted_by, str) else halted_by
-            self.idle.update(zip(index.tolist(), names, strict=True))
+        if plain:
+            decode = _unhindered(index, before, length, tokens)
+        else:
+            decode, halts_at, asked = self._decided(index, before, tokens, until, first)
+            length = self._length[index]  # that of a live trace may be known by now
+            if asked is not None:
+                self._count_read(index, asked)
+            if until is not None:
+                self._count_halts(decode, until, halts_at, length)
+        moved = decode.after != before
+        if np.count_nonzero(moved):
+            done = moved if decode.after is length else moved & (decode.after == length)
+        elif decode.queued is not None and decode.queued.duration > 0:  # for probes of a rule
+            done = moved
+        else:
+            self._log_idle(decode)
             return index[:0]
-        self._add(decode)
-        return self._move(index, decode.after, (decode.after == length) & (before != length))
+        if self.idle:
+            self._log_busy(index)
+        self.log.append(decode)
+        return self._move(index, decode.after, done)
 
     def _decided(
         self,
@@ -248,24 +265,20 @@ class Engine:
         number of probes that the rule asks of each trace (None: it asks none).
         """
         length = self._length[index]
-        decode = Decode(index, before, length, "")
-        if tokens is not None:
-            decode.after = before + np.minimum(length - before, tokens)
-            decode.halted_by = "tokens"
-        halts_at = before
+        decode = _unhindered(index, before, length, tokens)
+        halts_at, probes, asked = before, None, None
         if until is not None:
             self._need(until.requires)
-            limits = decode.after
+            limits, rows = decode.after, self.order[index]
             if first is not None:
                 limits = self._reach(decode, until, length, first)
-            halts_at = self._halts_at(until, self.order[index], before, limits)
+            halts_at = self._halts_at(until, rows, before, limits)
             decode.halted_by = _names(halts_at <= decode.after, str(until), decode.halted_by)
             decode.after = np.minimum(decode.after, halts_at)
-        probes = self._probes_of(until, decode)
-        asked = None
+            probes = self._probes_of(until, decode, rows, length)
         if first is not None:
             asked = self._race(decode, decode.after == length, first, probes)
-        elif not self._serving.unlimited or probes is not None:
+        elif probes is not None or not self._unlimited:
             asked = self._queue(decode, decode.after == length, None, probes)
         return decode, halts_at, asked
 
@@ -278,7 +291,7 @@ class Engine:
         rows, before = self.order[decode.index], decode.before
         first -= int(np.count_nonzero(self.finished[decode.index]))
         finishes, slots = decode.after == length, self._serving.concurrency
-        probes = self._probes_of(until, decode)
+        probes = self._probes_of(until, decode, rows, length)
 
         def decoded(places: Ints, tokens: Ints) -> Ints:
             start = before[places]
@@ -300,12 +313,23 @@ class Engine:
         steps = reach(probes.steps(decode.after, asked), finishes, first, slots, spent)
         return probes.halted(decode.after, asked, steps)[0]
 
-    def _add(self, decode: Decode) -> None:
-        """Log a decode that generates tokens."""
-        if self.idle:
-            for number in decode.index.tolist():
-                self.idle.pop(number, None)
-        self.log.append(decode)
+    def _log_idle(self, decode: Decode) -> None:
+        """Log by trace what halted a decode that generates no token."""
+        names = decode.halted_by
+        names = [names] * len(decode.index) if isinstance(names, str) else names
+        self.idle.update(zip(decode.index.tolist(), names, strict=True))
+
+    def _log_busy(self, index: Ints) -> None:
+        """Forget what halted these traces without a token, as they are decoded further."""
+        for number in index.tolist():
+            self.idle.pop(number, None)
+
+    def _count_read(self, index: Ints, asked: Ints) -> None:
+        """Count the probes that a rule has asked of each trace."""
+        if self._read_by_rules is None:
+            self._read_by_rules = np.zeros(len(self.order), dtype=np.int64)
+        self._read_by_rules[index] += asked
+        self._probes_of_rules += int(asked.sum())
 
     def _count_halts(self, decode: Decode, until: StopRule, halts_at: Ints, length: Ints) -> None:
         """Count for each part of a rule the traces that it halted before their end."""
@@ -329,22 +353,19 @@ class Engine:
     def _step(self, pace: Pace) -> Ints:
         """Take one more equal step of traces in lock step, logged with the steps before it."""
         if self._timed == len(self.log):  # the clock has been read since
-            self._log_anew(pace)
-        elif pace.waits:
-            decode = self.log[-1]
-            decode.waits = [*(decode.waits or ()), *[pace.tokens_since] * pace.waits]
-            pace.waits = 0
+            self._log_steps(pace, self.num_tokens[pace.numbers])
         after, done = pace.advance()
         self.log[-1].after = after
         finished = self._move(pace.numbers, after, done)
         pace.unfinished -= len(finished)
         return finished
 
-    def _log_anew(self, pace: Pace) -> None:
-        """Begin another entry for steps of a pace, after the clock has been read."""
-        before = self.num_tokens[pace.numbers]
-        self._add(Decode(pace.numbers, before, before, "tokens"))
-        pace.since, pace.waits = pace.step, 0
+    def _log_steps(self, pace: Pace, before: Ints) -> None:
+        """Begin an entry of the log for steps of a pace."""
+        if self.idle:
+            self._log_busy(pace.numbers)
+        self.log.append(Decode(pace.numbers, before, before, "tokens"))
+        pace.since = pace.step
 
     def _pace_for(self, index: Ints, tokens: int, before: Ints) -> Pace | None:
         """Return a pace for traces at the start, or in lock step so far; None for others."""
@@ -360,12 +381,22 @@ class Engine:
         pace = Pace(table, tokens, index, self.order[index], step)
         return pace if pace.fits(before) else None
 
-    def _probes_of(self, until: StopRule | None, decode: Decode) -> RuleProbes | None:
+    def _probes_of(
+        self, until: StopRule, decode: Decode, rows: Ints, length: Ints
+    ) -> RuleProbes | None:
         """Return the probes that a stop rule reads in this call; None if it reads no probes."""
-        if until is None or "probes" not in until.requires:
+        if "probes" not in until.requires:
             return None
-        read, pause = self._read_by_rules[decode.index], self.probe_cost.answer
-        return RuleProbes(self.problem, self.order[decode.index], decode.before, read, pause)
+        known = self._read_by_rules
+        read = np.zeros_like(rows) if known is None else known[decode.index]
+        return RuleProbes(
+            self.problem,
+            rows=rows,
+            before=decode.before,
+            length=length,
+            read=read,
+            pause=self.probe_cost.answer,
+        )
 
     def _race(
         self, decode: Decode, finishes: Bools, first: int, probes: RuleProbes | None
@@ -377,7 +408,7 @@ class Engine:
         asked = None
         wanted = first - int(np.count_nonzero(self.finished[decode.index]))
         halted = decode.after
-        if not self._serving.unlimited or probes is not None:
+        if not self._unlimited or probes is not None:
             asked = self._queue(decode, finishes, wanted, probes)
         else:
             work = decode.after - decode.before
@@ -432,17 +463,19 @@ class Engine:
     def _wait_for(self, probes: int) -> None:
         """Count probes that are asked at once, and let the clock go on while they are answered."""
         self._probes_told += probes
-        waited: float = self.probe_cost.answer
-        if not (probes and waited):
+        answer = self.probe_cost.answer
+        if not (probes and answer):
             return
-        if not self._serving.unlimited:
-            waited = self._serving.duration(probes, self.probe_cost.answer)
+        waited = answer if self._unlimited else self._serving.duration(probes, answer)
         if self._timed == len(self.log):  # later decodes begin after the wait
             self._clock += waited
             return
+        decode = self.log[-1]
+        decode.waited += waited
         if self._pace is not None:
-            self._pace.waits += 1
-        self.log[-1].waited += waited
+            if decode.waits is None:
+                decode.waits = []
+            decode.waits.append((self._pace.step - self._pace.since) * self._pace.tokens)
 
     def judge(self, pairs: Ints) -> Floats:
         """Return P(same final answer) of pairs of started traces, shape (n, 2) to (n,)."""

@@ -67,12 +67,12 @@ class Pace:
 
     `numbers` are the traces' numbers in the repeat's order, shape (n,); `step` counts the steps
     taken, `unfinished` the traces that have not finished. Steps after step `since` share an entry
-    of the engine's log; `waits` counts the calls of `probe` after the last step.
+    of the engine's log.
     """
 
     __slots__ = (
         *("_last_step", "_rows", "_table"),
-        *("numbers", "since", "step", "tokens", "unfinished", "waits"),
+        *("numbers", "since", "step", "tokens", "unfinished"),
     )
 
     def __init__(self, table: LockStep, tokens: int, numbers: Ints, rows: Ints, step: int) -> None:
@@ -82,13 +82,7 @@ class Pace:
         self.tokens = tokens
         self.numbers = numbers
         self.since = self.step = step
-        self.waits = 0
         self.unfinished = int(np.count_nonzero(self._last_step > step))
-
-    @property
-    def tokens_since(self) -> int:
-        """Tokens that each unfinished trace has decoded since step `since`."""
-        return (self.step - self.since) * self.tokens
 
     def fits(self, num_tokens: Ints) -> bool:
         """Check whether traces are where `step` equal steps put them, and more steps remain."""

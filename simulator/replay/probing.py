@@ -19,8 +19,8 @@ class RuleProbes:
 
     Parameters
     ----------
-    rows, before
-        Rows of the traces in the problem, and their tokens before the call.
+    rows, before, length
+        Rows of the traces in the problem, their tokens before the call and in the end.
     read
         Number of probes of each trace that rules have read before.
     pause
@@ -28,29 +28,39 @@ class RuleProbes:
     """
 
     def __init__(
-        self, problem: StoredProblem, rows: Ints, before: Ints, read: Ints, pause: int
+        self,
+        problem: StoredProblem,
+        *,
+        rows: Ints,
+        before: Ints,
+        length: Ints,
+        read: Ints,
+        pause: int,
     ) -> None:
         self._probes, self._rows = problem.probes, rows
-        self._before, self._read, self._pause = before, read, pause
-        self._last = problem.lengths[rows] - 1
+        self._before, self.read, self._pause = before, read, pause
+        self._last = length - 1
 
     def of(self, places: Ints) -> RuleProbes:
         """Return the probes of the traces at these places."""
         some = copy(self)
         some._rows, some._before = self._rows[places], self._before[places]
-        some._read, some._last = self._read[places], self._last[places]
+        some.read, some._last = self.read[places], self._last[places]
         return some
 
     def passed(self, after: Ints) -> Ints:
         """Count the probes that the rule reads of traces that come to have `after` tokens."""
-        columns = self._probes.columns(self._rows, np.minimum(after, self._last))
-        columns = np.minimum(columns, self._probes.counts[self._rows])
-        number: Ints = (columns - self._read) * (self._before <= self._last)
+        number = self._probes.columns(self._rows, np.minimum(after, self._last))
+        np.minimum(number, self._probes.counts[self._rows], out=number)
+        number -= self.read
+        number *= self._before <= self._last
         return number
 
     def steps(self, after: Ints, asked: Ints) -> Ints:
         """Count the decode steps until traces have `after` tokens and `asked` answers."""
-        steps: Ints = after - self._before + self._pause * asked
+        steps: Ints = self._pause * asked
+        steps += after
+        steps -= self._before
         return steps
 
     def halted(self, after: Ints, asked: Ints, steps: Ints) -> tuple[Ints, Ints]:
@@ -62,7 +72,7 @@ class RuleProbes:
         """
         tokens, begun = after.copy(), asked.copy()
         for place in np.flatnonzero(steps < self.steps(after, asked)).tolist():
-            first = self._probes.offsets[self._rows[place]] + self._read[place]
+            first = self._probes.offsets[self._rows[place]] + self.read[place]
             positions = self._probes.positions[first : first + asked[place]]
             before, spent = int(self._before[place]), int(steps[place])
             reached = np.maximum(positions, before)

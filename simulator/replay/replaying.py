@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
@@ -116,10 +118,8 @@ def asking(
     PolicyError
         The policy's own, or it returned a class it has not seen; with problem and repeat.
     """
-    shown = Problem(
-        _opaque("problem", seed, repeat).hex()[:16], problem.question, problem.answer_kind
-    )
-    words = np.frombuffer(_opaque("random numbers", seed, repeat), dtype="<u4").tolist()
+    name, words = _told(seed, repeat)
+    shown = Problem(name, problem.question, problem.answer_kind)
     try:
         answer = yield Asked(shown, Sampler(engine, words), engine, repeat)
         engine.answered = True
@@ -188,9 +188,15 @@ def answered(work: Generator[Asked, Answer, T], loaded: LoadedPolicy) -> T:
             return result
 
 
-def _opaque(*parts: object) -> bytes:
-    """Hash the parts to 32 bytes that reveal nothing about them.
+@lru_cache(maxsize=4096)  # of one repeat after another, for each problem again
+def _told(seed: int, repeat: int) -> tuple[str, tuple[int, ...]]:
+    """Return the id and the words of random numbers that a policy is told in a repeat.
 
     A policy must not be able to derive the seed of the trace orders from what it receives.
     """
+    words = struct.unpack("<8I", _hash("random numbers", seed, repeat))
+    return _hash("problem", seed, repeat).hex()[:16], words
+
+
+def _hash(*parts: object) -> bytes:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).digest()

@@ -18,7 +18,7 @@ from simulator.arrays import Bools, Floats, Ints
 from simulator.errors import UserError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Schedule:
     """Schedule of traces in the engine's slots during one decode; arrays have shape (n,).
 

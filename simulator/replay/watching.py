@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import TracebackType
 from typing import Protocol
 
 from simulator.errors import TimedOut
@@ -46,7 +47,7 @@ class Watch:
     def __init__(self, loaded: LoadedPolicy) -> None:
         self._loaded = loaded
         self._engine: Engine | None = None
-        self._where = ""
+        self._repeat = 0
         self._began = self._moved = 0.0
         self._tokens = 0
         self._is_told = False
@@ -84,28 +85,35 @@ class Watch:
         finally:
             ended.set()
 
-    @contextmanager
-    def over(self, engine: Engine, repeat: int) -> Iterator[None]:
+    def over(self, engine: Engine, repeat: int) -> Watch:
         """Watch the policy answer in this context; raise `TimedOut` if it is ended."""
-        settings = self._loaded.settings
-        self._where = f"problem {engine.problem.problem_id}, repeat {repeat}"
-        self._where += f", {shown_settings(settings)}" if settings else ""
+        self._repeat = repeat
         self._tokens, self._is_told, self._is_overdue = 0, False, False
         self._began = self._moved = time.monotonic()
         self._engine = engine
         if self._timer is not None:  # anew, as math-verify, which grades answers, ends timers
             signal.setitimer(signal.ITIMER_REAL, *self._timer)
-        try:
-            yield
-        except BaseException as error:
-            if self._is_overdue:
-                raise TimedOut(
-                    f"{self._loaded.file}: took longer than {self._loaded.timeout:g} s "
-                    f"(--timeout) for {self._where}"
-                ) from error
-            raise
-        finally:
-            self._engine = None
+        return self
+
+    def __enter__(self) -> None:
+        """Do nothing: `over` has begun."""
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop watching; raise `TimedOut` in place of the error of a policy that was ended."""
+        engine, self._engine = self._engine, None
+        if error is not None and self._is_overdue:
+            assert engine is not None
+            raise TimedOut(
+                f"{self._loaded.file}: took longer than {self._loaded.timeout:g} s "
+                f"(--timeout) for {self._where(engine)}"
+            ) from error
+
+    def _where(self, engine: Engine) -> str:
+        settings = self._loaded.settings
+        where = f"problem {engine.problem.problem_id}, repeat {self._repeat}"
+        return f"{where}, {shown_settings(settings)}" if settings else where
 
     def _look(self, *, interrupting: bool) -> None:
         engine = self._engine
@@ -116,7 +124,7 @@ class Watch:
             self._tokens, self._moved, self._is_told = tokens, now, False
         elif now - self._moved >= QUIET and not self._is_told:
             self._is_told = True
-            self._tell(limit)
+            self._tell(engine, limit)
         if limit is not None and now - self._began >= limit:
             self._is_overdue = True
             if interrupting:
@@ -127,12 +135,12 @@ class Watch:
             elif sys.platform == "win32":
                 _thread.interrupt_main()
 
-    def _tell(self, limit: float | None) -> None:
+    def _tell(self, engine: Engine, limit: float | None) -> None:
         then = "--timeout SECONDS ends it by itself" if limit is None else f"at {limit:g} s it ends"
         with suppress(Exception):  # also if standard error is being written to just now
             print(
-                f"{self._loaded.file}: {self._where}: the policy has generated no token for "
-                f"{QUIET:g} s; Ctrl-C ends it, {then}",
+                f"{self._loaded.file}: {self._where(engine)}: the policy has generated no token "
+                f"for {QUIET:g} s; Ctrl-C ends it, {then}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -10,17 +10,21 @@ import sys
 from pathlib import Path
 
 import pytest
-from checkout import ROOT, SHARED
+import scout_table
+from checkout import ROOT
+from real_pools import SCOUT, needs_scout, scout
+
+from simulator.pools.pool import Pool
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNS = (ROOT / "docs" / "runs-and-reports.md").read_text(encoding="utf-8")
 AGREEMENT = (ROOT / "docs" / "agreement.md").read_text(encoding="utf-8")
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-SCOUT = SHARED / "data" / "scout_qwen3_8b"
 
 
-def output_of(*command: str, cwd: Path) -> str:
-    environment = os.environ | {"DEEPPRUNE_SIM_CACHE": str(cwd / "cache"), "COLUMNS": "100"}
+def output_of(*command: str, cwd: Path, cache: Path | None = None) -> str:
+    pools = str(cache or cwd / "cache")
+    environment = os.environ | {"DEEPPRUNE_SIM_CACHE": pools, "COLUMNS": "100"}
     done = subprocess.run(
         [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True
     )
@@ -42,13 +46,13 @@ def test_first_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
     assert printed.splitlines()[:-1] == shown.splitlines()[:-1]  # the last names the run's folder
 
 
-@pytest.mark.skipif(not SCOUT.is_dir(), reason="no recorded SCOUT traces in ../shared/data")
-def test_sweep_prints_what_the_readme_shows(tmp_path: Path) -> None:
-    names = ("--dataset", "scout", "--model", "qwen3-8b", "--benchmark", "aime24")
-    program = ("-m", "simulator.cli")
-    output_of(*program, "import", "scout", str(SCOUT / "aime24.json"), *names, cwd=tmp_path)
+@needs_scout
+def test_sweep_prints_what_the_readme_shows(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    cache, _ = scout("aime24", tmp_path_factory)
     sweep = ("run", "parallel-probe", "-p", "stable_steps=10,20,30,40", "-d", "scout/*")
-    printed = output_of(*program, *sweep, cwd=tmp_path)
+    printed = output_of("-m", "simulator.cli", *sweep, cwd=tmp_path, cache=cache)
     shown = shown_after(
         "output of: deepprune-sim run parallel-probe -p stable_steps=10,20,30,40 -d 'scout/*'",
         RUNS,
@@ -68,13 +72,16 @@ def test_the_python_block_makes_its_runs(tmp_path: Path) -> None:
     assert printed.split()[-1] == "2"
 
 
-@pytest.mark.skipif(not SCOUT.is_dir(), reason="no recorded SCOUT traces in ../shared/data")
+@needs_scout
 @pytest.mark.parametrize("benchmark", ["aime24", "aime25"])
-def test_published_table_is_what_the_benchmark_prints(tmp_path: Path, benchmark: str) -> None:
-    script = ROOT / "benchmarks" / "scout_table.py"
-    printed = output_of(str(script), str(SCOUT / f"{benchmark}.json"), cwd=tmp_path)
-    assert printed.strip() in AGREEMENT
-    assert printed.strip() in README
+def test_published_table_is_what_the_benchmark_prints(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, benchmark: str
+) -> None:
+    _, report = scout(benchmark, tmp_path_factory)
+    alike = scout_table.imported(SCOUT / f"{benchmark}.json", scout_table.ALIKE, tmp_path)
+    printed = scout_table.table(alike, Pool(report.path))
+    assert printed in AGREEMENT
+    assert printed in README
     assert_close_to_published(printed, here=benchmark == "aime24")
 
 

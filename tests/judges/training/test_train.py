@@ -17,6 +17,7 @@ from judges.pairs.pair_sets import Group, PairSet, make_pairs
 from judges.prefixes import Truncation
 from judges.training.train import Recipe, grid, plan_updates, speed, train
 from simulator.errors import UserError
+from simulator.storage import locked
 
 CUT = Truncation("tokens", 3)
 
@@ -249,6 +250,19 @@ def test_a_grid_is_every_combination() -> None:
         "words=5, focal, oversampled x2",
     ]
     assert {each.seed for each in found} == {7}
+
+
+def test_two_trainings_of_one_folder_at_once_are_refused(
+    planted: PairSet, causal_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "judges" / "mine"
+    folder.parent.mkdir()
+    with (
+        locked(folder, lambda holder: UserError(holder)),
+        pytest.raises(UserError, match=r"mine: another process \(pid \d+\) is training this judge"),
+    ):
+        train(planted, "hf", str(causal_model), folder, RECIPE, template=TEMPLATE, device="cpu")
+    assert not folder.exists()
 
 
 def test_what_cannot_be_trained_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from submitted import PROBLEMS, edit_json, edit_rows, submit, verified
 from verified_folders import add_verified
 
+from simulator.catalogue import figures
 from simulator.catalogue.figures import Pools, checked_results, derive
 from simulator.catalogue.views import connect
 from simulator.errors import UserError
@@ -177,8 +179,6 @@ def test_a_figure_that_an_earlier_release_did_not_state_is_derived(tmp_path: Pat
 def test_what_was_recomputed_is_kept_until_a_file_or_pool_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simulator.catalogue import figures
-
     pool = pools.write_pool(tmp_path / "pools", PROBLEMS)
     folder = submit(tmp_path, pool=pool)
     kept = tmp_path / "pools" / ".figures"
@@ -188,7 +188,7 @@ def test_what_was_recomputed_is_kept_until_a_file_or_pool_changes(
         calls.append(of)
         return recompute(*of)
 
-    monkeypatch.setattr(figures, "recompute", counted)
+    monkeypatch.setattr("simulator.verification.recompute.recompute", counted)
     first = derive(folder, at_hand(pool, kept=kept))
     again = derive(folder, at_hand(pool, kept=kept))
     assert (len(calls), again.results) == (1, first.results)
@@ -306,3 +306,24 @@ def test_a_report_refuses_a_summary_that_its_answers_contradict(tmp_path: Path) 
     forged_summary(folder)
     with pytest.raises(UserError, match=r"accuracy.value is 0.95, .*make the run again"):
         checked_results(folder)
+
+
+def test_what_takes_too_long_is_not_recomputed_and_not_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = submit(tmp_path)
+    kept = tmp_path / "kept"
+
+    def endless(*_: object, **__: object) -> None:
+        while True:
+            time.sleep(0.001)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(figures, "SECONDS", 0.05)
+        patched.setattr(figures, "_from_answers", endless)
+        with pytest.raises(
+            UserError, match=r"not recomputed, as that took longer than 0\.05 s; ver"
+        ):
+            derive(folder, Pools(kept=kept), bounded=True)
+    assert not kept.exists()
+    assert derive(folder, Pools(kept=kept), bounded=True).basis == "answers"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from checkout import SHARED
+from real_pools import SCOUT, needs_scout, scout
 
 from simulator.importers.import_pool import ImportReport, import_pool
 from simulator.importers.importer import ImportOptions
@@ -15,7 +16,6 @@ from simulator.pools.check import check_pool
 from simulator.pools.pool import Pool
 
 DATA = SHARED / "data"
-SCOUT = DATA / "scout_qwen3_8b"
 AUTOTTS = DATA / "autotts"
 EPOCH = DATA / "epoch_otis_mock_aime"
 GEMMA = DATA / "gemma4_mmlu_pro"
@@ -51,19 +51,20 @@ def import_real(format_name: str, folder: Path, *paths: Path, **options: Any) ->
     )
 
 
-@needs(SCOUT)
+@needs_scout
 @pytest.mark.parametrize(
     ("benchmark", "tokens", "late_probes"),
     [("aime24", 54_638_727, 805), ("aime25", 67_458_644, 626)],
 )
-def test_scout(tmp_path: Path, benchmark: str, tokens: int, late_probes: int) -> None:
-    path = SCOUT / f"{benchmark}.json"
-    report = import_real("scout", tmp_path, path)
+def test_scout(
+    tmp_path_factory: pytest.TempPathFactory, benchmark: str, tokens: int, late_probes: int
+) -> None:
+    _, report = scout(benchmark, tmp_path_factory)
     assert (report.problems, report.traces, report.tokens) == (30, 3840, tokens)
     assert (report.token_accuracy, report.signals) == ("total", ["probes"])
     assert report.notes == [f"{late_probes} probes past their trace's last token were left out"]
 
-    items = json.loads(path.read_text())
+    items = json.loads((SCOUT / f"{benchmark}.json").read_text())
     assert tokens == sum(branch[1] for item in items for branch in item["each_branch"])
     for item, problem in zip(items, Pool(report.path).problems, strict=True):
         branches = item["each_branch"]

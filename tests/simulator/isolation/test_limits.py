@@ -466,7 +466,15 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("name", ENDLESS)
+OF_ITS_PROCESSES = ("sleeps", "takes memory for ever", "starts threads for ever")
+"""Those whose end bubblewrap has a part in."""
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [*(("Landlock", name) for name in ENDLESS), *(("bubblewrap", n) for n in OF_ITS_PROCESSES)],
+    indirect=["way"],
+)
 def test_what_never_ends_is_ended(folder: Path, pool: Pool, way: str, name: str) -> None:
     solve, before, expected = ENDLESS[name]
     with nothing_left_behind():
@@ -835,6 +843,82 @@ def test_all_that_it_may_read_is_in_memory_when_it_starts(
     with fresh(loaded) as again:
         assert answers(again, pool.problems[0]) == ["1"]
     assert in_memory(dropped)
+
+
+PAIR = """
+file = os.open(os.path.dirname(os.__file__) + "/_pydecimal.py", os.O_RDONLY)
+with suppress(OSError):
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
+
+def is_there(place):
+    try:
+        os.preadv(file, [bytearray(1)], place, os.RWF_NOWAIT)
+    except BlockingIOError:
+        return False
+    except PermissionError:
+        began = time.perf_counter()
+        os.pread(file, 1, place)
+        return time.perf_counter() - began < 2e-5
+    return True
+
+places = [(number + 2) * mmap.PAGESIZE for number in range(48)]
+if not self.message:
+    return "".join("01"[is_there(place)] for place in places)
+with suppress(OSError):
+    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+for place, bit in zip(places, self.message):
+    if bit == "1":
+        os.pread(file, 1, place)
+return "left"
+"""
+"""Two processes: one with a message leaves it in the page cache, one without looks for it."""
+
+
+def test_a_process_leaves_no_message_in_the_page_cache(folder: Path, pool: Pool, way: str) -> None:
+    file = write(PAIR, "import mmap\nfrom contextlib import suppress")
+    source = Path(file).read_text().replace("(Policy):", "(Policy):\n    message = ''")
+    message = "".join("01"[bit] for bit in np.random.default_rng(7).integers(0, 2, 48))
+
+    def passed_on(**how: Any) -> str:
+        for settings in ({"message": message}, {}):
+            with fresh(load(file, settings, source, **how)) as process:
+                [answer] = answers(process, pool.problems[0])
+        return answer
+
+    try:
+        assert passed_on(limits=Limits()) != message
+        if passed_on(in_process=True) != message:
+            pytest.skip("this file system keeps files in memory, or drops none")
+    finally:
+        Path(os.__file__).with_name("_pydecimal.py").read_bytes()  # all of it, as before
+
+
+def test_it_cannot_change_how_or_where_a_process_runs(folder: Path, pool: Pool, way: str) -> None:
+    """Its host is its parent without bubblewrap; all of these could hold bits as well."""
+
+    def state() -> list[Any]:
+        mine = os.getpid()
+        ranked = os.getpriority(os.PRIO_PROCESS, mine), os.sched_getscheduler(mine)
+        return [os.sched_getaffinity(mine), *ranked]
+
+    solve = (
+        "told = []\n"
+        "for process in (os.getppid(), 0):\n"
+        "    for call in (\n"
+        "        lambda: os.sched_setaffinity(process, {0}),\n"
+        "        lambda: os.sched_setscheduler(process, os.SCHED_IDLE, os.sched_param(0)),\n"
+        "        lambda: os.setpriority(os.PRIO_PROCESS, process, 19),\n"
+        "        lambda: os.getpriority(os.PRIO_PROCESS, process),\n"
+        "    ):\n"
+        "        try: told.append(str(call()))\n"
+        "        except OSError as error: told.append(type(error).__name__)\n"
+        "return ' '.join(told)"
+    )
+    before = state()
+    assert answers(load_limited(write(solve)), pool.problems[0]) == [
+        " ".join(["PermissionError"] * 8)
+    ]
+    assert state() == before
 
 
 def test_it_reads_no_files_but_those(folder: Path, pool: Pool, way: str) -> None:
