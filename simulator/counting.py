@@ -24,16 +24,26 @@ steps from probe to probe (`simulator.pools.charging`) over the orders that thes
 GENERATED: Charging = "generated"
 """The charging of submissions, and of runs that name no other."""
 
+Order = Literal["drawn", "stored"]
+"""Order in which a repeat starts traces: drawn for each, or that of their numbers in the pool."""
+
+DRAWN: Order = "drawn"
+"""The order of submissions, and of runs that name no other."""
+
 EQUALITY: tuple[Equality, ...] = get_args(Equality)
 UNPARSED: tuple[Unparsed, ...] = get_args(Unparsed)
 CHARGING: tuple[Charging, ...] = get_args(Charging)
-"""Values of the options `--equality`, `--unparsed` and `--charging`."""
+ORDERS: tuple[Order, ...] = get_args(Order)
+"""Values of the options `--equality`, `--unparsed`, `--charging` and `--order`."""
 
 CHARGED = {
     "scout": "Tokens are counted in whole steps from probe to probe, and the last step for what "
     "remains of a trace, over the orders of SCOUT's program (--charging scout)."
 }
 """Notes on ways of charging."""
+
+ORDERED = {"stored": "Traces are started in the order of the pool (--order stored)."}
+"""Notes on orders."""
 
 COUNTED = {
     "equality": "Answers are the same only as strings (--equality exact)",

@@ -13,7 +13,7 @@ from typing import Any
 
 from simulator.api.judge_tools import RunJudges, load_tools
 from simulator.api.progress import note
-from simulator.counting import GENERATED, Charging
+from simulator.counting import DRAWN, GENERATED, Charging, Order
 from simulator.errors import UserError
 from simulator.pools.folders import cache_folder, find_pools, runs_folder
 from simulator.pools.pool import Pool
@@ -103,6 +103,7 @@ def plan_runs(
     judge_cost: float | None = None,
     probe_cost: str | None = None,
     charging: Charging = GENERATED,
+    order: Order = DRAWN,
     in_process: bool = False,
     timeout: float | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -138,6 +139,8 @@ def plan_runs(
     elif judge is not None or judge_cost is not None:
         raise UserError(f"{loaded.name} does not use a judge; remove --judge and --judge-cost")
     what = loaded.name
+    if order != DRAWN and charging != GENERATED:
+        raise UserError(f"--charging {charging} draws orders of its own; remove --order {order}")
     if charging != GENERATED:
         needs, what = needs | {"probes"}, f"{what} with --charging {charging}"
     pools = choose_pools(folder, patterns, what, needs)
@@ -152,6 +155,7 @@ def plan_runs(
             None if judges is None else judges.of(each.loaded, pools, options),
             a_probe,
             charging,
+            order,
         )
         for each in chosen
     ]

@@ -8,13 +8,16 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simulator.counting import CHARGING, GENERATED, Charging
+from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS, Charging, Order
 from simulator.errors import TimedOut, UserError
 
 if TYPE_CHECKING:
     from simulator.api.plan import Plan
     from simulator.api.pools import OpenPool
     from simulator.api.results import Run, Runs
+
+USUAL = {"charging": GENERATED, "order": DRAWN}
+"""Values of options that a command line need not name."""
 
 
 def run(
@@ -31,6 +34,7 @@ def run(
     judge_cost: float | None = None,
     probe_cost: int | str | None = None,
     charging: Charging = GENERATED,
+    order: Order = DRAWN,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     in_process: bool = False,
@@ -54,7 +58,8 @@ def run(
     pools
         Names or globs, or opened pools. None: every real pool with the signals that the policy
         needs; without any pool, a small generated sample.
-    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, probe_cost, charging
+    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, probe_cost,
+    charging, order
         As the options of `deepprune-sim run`; `step_seconds` also as `{batch: seconds}`.
     output, resume
         Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
@@ -88,7 +93,9 @@ def run(
         "step_seconds": _step_seconds(step_seconds),
         **{"judge": judge, "judge_cost": judge_cost, "in_process": in_process},
         "probe_cost": None if probe_cost is None else str(probe_cost),
-        **{"charging": _charging(charging), "timeout": _seconds(timeout)},
+        "charging": _one_of("charging", charging, CHARGING),
+        "order": _one_of("order", order, ORDERS),
+        "timeout": _seconds(timeout),
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
@@ -176,12 +183,11 @@ def _number(name: str, value: Any, least: int) -> int | None:
     return int(value)
 
 
-def _charging(charging: Any) -> Charging:
-    """Check a way of charging."""
-    if charging not in CHARGING:
-        raise UserError(f"charging={charging!r:.60}: give one of {', '.join(CHARGING)}")
-    found: Charging = charging
-    return found
+def _one_of(name: str, value: Any, values: Sequence[str]) -> str:
+    """Check a value that is one of several."""
+    if value not in values:
+        raise UserError(f"{name}={value!r:.60}: give one of {', '.join(values)}")
+    return str(value)
 
 
 def _seconds(timeout: Any) -> float | None:
@@ -210,6 +216,6 @@ def _command(
     for name, value in options.items():
         if name == "in_process":
             command += ["--in-process"] if value else []
-        elif value is not None and not (name == "charging" and value == GENERATED):
+        elif value is not None and USUAL.get(name) != value:
             command += [f"--{name.replace('_', '-')}", str(value)]
     return command

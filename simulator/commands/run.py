@@ -10,7 +10,7 @@ from simulator import completion
 from simulator.api.progress import progress_bar
 from simulator.commands.options import FloatRange, print_json, timeout_option
 from simulator.commands.run_output import print_summary
-from simulator.counting import CHARGING, GENERATED, Charging
+from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS, Charging, Order
 
 
 @click.command(
@@ -118,6 +118,14 @@ from simulator.counting import CHARGING, GENERATED, Charging
     "Runs that count differently are not compared.",
 )
 @click.option(
+    "--order",
+    type=click.Choice(ORDERS),
+    default=DRAWN,
+    show_default=True,
+    help="Order in which each repeat starts traces: drawn, or that of the pool, which is that of a "
+    "live run.",
+)
+@click.option(
     "--in-process",
     is_flag=True,
     help="Run a policy file in this process, for example to use breakpoint(). By default it runs "
@@ -146,6 +154,7 @@ def run(
     judge_cost: float | None,
     probe_cost: str | None,
     charging: Charging,
+    order: Order,
     in_process: bool,
     timeout: float | None,
     cache: Path | None,
@@ -179,6 +188,7 @@ def run(
         judge_cost=judge_cost,
         probe_cost=probe_cost,
         charging=charging,
+        order=order,
         in_process=in_process,
         timeout=timeout,
         cache=cache,
@@ -207,6 +217,6 @@ def run(
         about = {"stop_rules": stop_rules(folder), "no_answer": unanswered(folder)}
         print_json({"run": str(folder)} | about | summary)
         return
-    print_summary(summary, unanswered(folder), charging)
+    print_summary(summary, unanswered(folder), charging, order)
     note_idle_rules([folder], summary)
     click.echo(f"run: {folder}")

@@ -8,16 +8,19 @@ from typing import Any
 import click
 
 from simulator.commands.options import counted
-from simulator.counting import CHARGED
+from simulator.counting import CHARGED, ORDERED
 
 
 def print_summary(
-    summary: dict[str, Any], unanswered: Mapping[str, float], charging: str = ""
+    summary: dict[str, Any],
+    unanswered: Mapping[str, float],
+    charging: str = "",
+    order: str = "",
 ) -> None:
     """Print the metrics of a run on standard output, one table for each pool.
 
-    `unanswered` is the share of traces without an answer by pool, and `charging` says how tokens
-    were counted.
+    `unanswered` is the share of traces without an answer by pool; `charging` and `order` say how
+    tokens were counted and traces started.
     """
     from simulator.report.tables import print_table
 
@@ -36,7 +39,8 @@ def print_summary(
         rows += about_costs(entry)
         print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
         click.echo()
-    print_notes(summary, f" {CHARGED[charging]}" if charging in CHARGED else "")
+    notes = [CHARGED.get(charging), ORDERED.get(order)]
+    print_notes(summary, "".join(f" {note}" for note in notes if note))
 
 
 def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:

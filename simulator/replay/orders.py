@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from simulator.arrays import Ints
-from simulator.counting import GENERATED
+from simulator.counting import DRAWN, GENERATED, Order
 from simulator.pools.pool import StoredProblem
 
 ORDERS_AT_ONCE = 64
@@ -23,12 +23,18 @@ def orders(
     seed: int,
     key: int,
     charging: str = GENERATED,
+    order: Order = DRAWN,
 ) -> Iterator[Ints]:
     """Yield the first `budget` rows of each repeat's permutation of the problem's traces.
 
     They do not depend on the policy, the other repeats or the budget (a smaller one is a prefix).
-    With the charging `scout`, they are those of that program: all problems share a repeat's.
+    With the order `stored`, they are the first traces of the pool. With the charging `scout`, they
+    are those of that program: all problems share a repeat's.
     """
+    if order == "stored":
+        for _ in repeats:
+            yield np.arange(budget)
+        return
     if charging == "scout":
         for repeat in repeats:
             yield shuffled(len(problem.lengths), seed + repeat)[:budget]

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from simulator.counting import GENERATED, Charging
+from simulator.counting import DRAWN, GENERATED, Charging, Order
 from simulator.errors import PolicyError
 from simulator.loading import LoadedPolicy, shown_settings
 from simulator.policy.base import Answer, Problem
@@ -41,6 +41,7 @@ def replay(
     judge: ReplayJudge | None = None,
     probe_cost: ProbeCost | None = None,
     charging: Charging = GENERATED,
+    order: Order = DRAWN,
 ) -> Replayed:
     """Replay a policy on one problem.
 
@@ -66,6 +67,8 @@ def replay(
         Tokens of a probe; None: those that the pool records, else the default.
     charging
         Tokens that are counted for a trace.
+    order
+        Order in which traces are started.
 
     Raises
     ------
@@ -85,6 +88,7 @@ def replay(
         judge=judge,
         probe_cost=probe_cost,
         charging=charging,
+        order=order,
     )
     return answered(work, loaded)
 
@@ -156,15 +160,16 @@ def replaying(
     judge: ReplayJudge | None = None,
     probe_cost: ProbeCost | None = None,
     charging: Charging = GENERATED,
+    order: Order = DRAWN,
 ) -> Replaying:
     """Replay like `replay`, but as a generator whose caller runs the policy."""
     key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     recorder = Recorder(problem, charging)
     grader = Grader(problem, loaded.file)
     probe_cost = probe_cost or cost_in(problem.pool.info)
-    drawn = orders(problem, budget, repeats, seed, key, charging)
-    for repeat, order in zip(repeats, drawn, strict=True):
-        engine = Engine(problem, order, serving, judge, probe_cost)
+    drawn = orders(problem, budget, repeats, seed, key, charging, order)
+    for repeat, rows in zip(repeats, drawn, strict=True):
+        engine = Engine(problem, rows, serving, judge, probe_cost)
         graded = yield from asking(loaded, problem, engine, grader, seed, repeat)
         recorder.add(repeat, engine, graded)
     return recorder.tables()

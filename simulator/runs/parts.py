@@ -22,7 +22,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from simulator.counting import Charging
+from simulator.counting import Charging, Order
 from simulator.isolation import host
 from simulator.isolation.children import die_with, sigint_blocked
 from simulator.loading import LoadedPolicy
@@ -141,7 +141,7 @@ def _replayed(
         [pool.path for pool in spec.pools],
         (spec.budget, spec.repeats, spec.seed, spec.serving),
         [run.spec.judge for run in runs],
-        (spec.probe_cost, spec.charging),
+        (spec.probe_cost, spec.charging, spec.order),
         list(sys.path),
     )
     others = set(active_children())
@@ -187,7 +187,7 @@ def _start_worker(
     pools: Sequence[Path],
     settings: tuple[int | None, int, int, Serving],
     judges: Sequence[RunJudge | None],
-    costs: tuple[ProbeCost | None, Charging],
+    costs: tuple[ProbeCost | None, Charging, Order],
     path: list[str],
 ) -> None:
     global _in_worker
@@ -235,6 +235,7 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
         judge=spec.judge.asked if spec.judge else None,
         probe_cost=spec.probe_cost,
         charging=spec.charging,
+        order=spec.order,
     )
     decisions = done.decisions.replace_schema_metadata({RULE_HALTS: json.dumps(done.rule_halts)})
     # The answers come last: a part with answers is complete.

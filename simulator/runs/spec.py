@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from simulator.counting import GENERATED, Charging
+from simulator.counting import DRAWN, GENERATED, Charging, Order
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool
@@ -51,7 +51,8 @@ class RunSpec:
 
     `budget` is the budget given by the user, None for the policy's own. `budgets` are the resulting
     budgets on each pool. `probe_cost` is the cost of a probe given by the user, None for that of
-    each pool. `charging` says how the tokens of a trace are counted.
+    each pool. `charging` says how the tokens of a trace are counted, `order` in which
+    order traces are started.
     """
 
     loaded: LoadedPolicy
@@ -63,6 +64,7 @@ class RunSpec:
     judge: RunJudge | None = None
     probe_cost: ProbeCost | None = None
     charging: Charging = GENERATED
+    order: Order = DRAWN
 
     @property
     def unranked(self) -> bool:
@@ -116,6 +118,7 @@ class RunSpec:
             "repeats": self.repeats,
             "budget": self.budget if self.budget is not None else loaded.budget,
             "charging": self.charging,
+            **({"order": self.order} if self.order != DRAWN else {}),
             "serving": {
                 "concurrency": self.serving.concurrency,
                 "step_seconds": [list(point) for point in self.serving.step_seconds] or None,

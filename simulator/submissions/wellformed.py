@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from simulator.counting import GENERATED
+from simulator.counting import DRAWN, GENERATED
 from simulator.replay.recording import ANSWERS, DECISIONS
 from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE, RUN_FILE, SUMMARY_FILE
 from simulator.submissions.blocks import most_rows_in_group, open_table
@@ -80,6 +80,11 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
         findings.append(
             f"run.json: its tokens are counted by --charging {run.charging}; submit a run that "
             "counts those generated, made without that option"
+        )
+    if run is not None and record.get("order", DRAWN) != DRAWN:
+        findings.append(
+            "run.json: its traces were not started in drawn orders (--order); submit a run made "
+            "without that option"
         )
     if run is not None and "policy.py" in content and content["policy.py"] != run.source.encode():
         findings.append("policy.py: not the policy that run.json records")

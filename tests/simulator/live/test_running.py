@@ -12,9 +12,10 @@ from simulator.errors import UserError
 from simulator.live import finishing
 from simulator.live.hf_engine import HfEngine
 from simulator.live.recording import create, open_recording
-from simulator.live.running import replayed, run_live
+from simulator.live.running import UNKNOWN_LIVE, replayed, run_live
 from simulator.live.source import Sampling
 from simulator.pools.pool import Pool
+from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
 
 
@@ -74,8 +75,18 @@ def test_a_finished_recording_replays_as_it_ran(engine: HfEngine, tmp_path: Path
     assert pool.info.probe_cost == {"suffix": engine.suffix_tokens, "answer": 5}
     for problem, ran in zip(pool.problems, live, strict=True):
         assert problem.probes.interval == 8
-        again = replayed(spec, recording, problem.problem_id == "1")
+        again = replay(
+            spec.loaded,
+            problem,
+            budget=spec.budget,
+            repeats=[0],
+            seed=spec.seed,
+            serving=spec.serving,
+            order="stored",
+        )
         assert again.decisions.equals(ran.decisions)
+        known = again.answers.drop_columns([*UNKNOWN_LIVE])
+        assert known.equals(ran.answers)
 
 
 def test_a_replay_does_not_go_past_what_was_generated(engine: HfEngine, tmp_path: Path) -> None:
