@@ -293,6 +293,12 @@ def commands_for(library: Library, result: Result, option: str = "") -> tuple[st
     except UserError:
         known = {}
     names = [name for name, each in known.items() if each.dataset == dataset]
+    with_it = [
+        name
+        for name in names
+        if cell in [f"{pool.model}/{pool.benchmark}" for pool in known[name].pools]
+    ]
+    names = with_it or names
     if names:
         return tuple(f"deepprune-sim data pull {shlex.quote(name)}{option}" for name in names)
     return (f"deepprune-sim data list --known{option}", "deepprune-sim import --help")

@@ -265,8 +265,11 @@ def test_commands_for_a_pool_that_is_not_here(full_library: Library) -> None:
     (command,) = replays.commands_for(full_library, generated)
     assert command == "deepprune-sim data sample --size small --cell qwen3-32b/aime25 --replace"
     result = full_library.by_id["runs/esc"].results[POOL]
+    named = replace(result, pool="scout/Qwen3-8B/aime25")
+    assert replays.commands_for(full_library, named) == ("deepprune-sim data pull scout",)
     assert replays.commands_for(full_library, replace(result, pool="scout/m/b")) == (
         "deepprune-sim data pull scout",
+        "deepprune-sim data pull scout-hub",
     )
     unknown = replays.commands_for(full_library, replace(result, pool="x;rm -rf/m/b"))
     assert all("rm" not in shlex.split(each) for each in unknown)
