@@ -15,9 +15,10 @@ from simulator import (
 class DeepConfOffline(Policy):
     """DeepConf offline: decode all, keep the most confident, vote weighted by confidence.
 
-    `keep` is η: the traces at or above the (100 − η)th percentile of the measure stay. The seven
-    published votes: plain majority (keep=100, weighted=false); weighted by mean, tail, bottom or
-    lowest (keep=100); top 10% by tail or by bottom (keep=10).
+    `keep` is η: of the traces with an answer, those at or above the (100 − η)th percentile of the
+    measure stay, as in the published program. The seven published votes: plain majority (keep=100,
+    weighted=false); weighted by mean, tail, bottom or lowest (keep=100); top 10% by tail or by
+    bottom (keep=10).
     """
 
     source = "Fu et al. 2025 (DeepConf), arXiv 2508.15260, section 3.2"
@@ -36,6 +37,9 @@ class DeepConfOffline(Policy):
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         traces = sampler.start(sampler.budget)
         sampler.decode(traces)
+        traces = traces[traces.answer >= 0]
+        if not len(traces):
+            return None
         confidence = trace_confidence(traces, self.measure, self.window)
         kept = confidence >= np.percentile(confidence, 100 - self.keep)
         if not self.weighted:

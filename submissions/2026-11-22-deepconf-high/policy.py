@@ -12,6 +12,11 @@ class DeepConf(Policy):
     lowest group confidence. With a `consensus` (τ of the paper, 0.95; 0: off, as in the published
     program) traces after the warm-up come one at a time until the leading answer holds that share
     of the weight (Algorithm 2).
+
+    With `bar=rounded`, lowest group confidences are rounded to three decimals, as the published
+    program does before it takes s and before it leaves out what is below. That program's
+    `deepthink()` finally prints the plain majority of the traces that vote here; its weighted vote,
+    the paper's, is this one.
     """
 
     source = "Fu et al. 2025 (DeepConf), arXiv 2508.15260, section 3.3"
@@ -20,12 +25,15 @@ class DeepConf(Policy):
     warm_up = 16
     window = 2048
     consensus = 0.0
+    bar = "exact"
 
     def validate(self) -> None:
         if not 0 <= self.keep <= 100 or not 0 <= self.consensus <= 1:
             raise ValueError("needs 0 <= keep <= 100 (percent) and 0 <= consensus <= 1")
         if self.warm_up < 1 or self.window < 1:
             raise ValueError("warm_up and window must be at least 1")
+        if self.bar not in ("exact", "rounded"):
+            raise ValueError("bar must be exact or rounded")
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         warm_up = sampler.start(min(self.warm_up, sampler.budget))
@@ -43,7 +51,11 @@ class DeepConf(Policy):
 
     def lowest(self, traces: Traces) -> npt.NDArray[np.float64]:
         """Return the lowest group confidence of each trace; 0 without a token, as published."""
-        return np.nan_to_num(traces.lowest_confidence(self.window))
+        lowest = np.nan_to_num(traces.lowest_confidence(self.window))
+        if self.bar == "rounded":  # means of whole traces, for want of a group, are not rounded
+            rounded = [round(value, 3) for value in lowest.tolist()]
+            lowest = np.where(traces.num_tokens >= self.window, rounded, lowest)
+        return lowest
 
     def agrees(self, share: float) -> bool:
         """Check whether the leading answer's share of the weight is enough to stop."""

@@ -138,6 +138,19 @@ def test_with_a_consensus_traces_come_one_at_a_time_until_it_is_reached(tmp_path
     assert off.started == 3
 
 
+@pytest.mark.parametrize(("bar", "tokens"), [("exact", [3, 3]), ("rounded", [3, 4])])
+def test_the_published_program_rounds_to_three_decimals(
+    tmp_path: Path, bar: str, tokens: list[int]
+) -> None:
+    # The warm-up's only group has a mean of 1.000333…, so s is that or 1.000.
+    traces = [T(3, "1", confidence=[1, 1, 1.001]), T(4, "2", confidence=[1, 1, 1, 1])]
+    outcome = solve(tmp_path, "deepconf-low", traces, warm_up=1, window=3, bar=bar)
+    assert outcome.num_tokens == tokens
+    short = [T(2, "1", confidence=[1, 1.001]), T(4, "2", confidence=[1, 1, 1, 1])]
+    whole = solve(tmp_path / "short", "deepconf-low", short, warm_up=1, window=3, bar=bar)
+    assert whole.num_tokens == [2, 3]  # a mean for want of a group, 1.0005, is not rounded
+
+
 # Offline
 
 SEVEN_VOTES = [  # of 20 tokens; with a window of 1, tail is the last one and bottom the lowest two
@@ -189,6 +202,12 @@ def test_keep_leaves_out_what_is_below_the_percentile(
 def test_traces_at_the_percentile_are_all_kept(tmp_path: Path) -> None:
     traces = constant(5, 5, 5, answers="122")
     assert solve(tmp_path, "deepconf-offline", traces).answer == "2"
+
+
+def test_the_percentile_is_over_traces_with_an_answer(tmp_path: Path) -> None:
+    traces = constant(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, answers="11112-----")
+    outcome = solve(tmp_path, "deepconf-offline", traces)
+    assert outcome.answer == "2"  # 4.6 of the first five; 9.1 of all would leave no answer
 
 
 # Self-certainty
