@@ -41,6 +41,8 @@ _THIN = re.compile(r"\\[,!;:>]|\\thinspace(?![a-zA-Z])")
 _SPACE = re.compile(
     r"\\ |~|\\q?quad(?![a-zA-Z])|\\hspace\*?\s*\{[^{}]*\}|\\phantom\s*\{[^{}]*\}|\\tag\s*\{[^{}]*\}"
 )
+_ROW_END = re.compile(r"\\\\(?:\s*\[\s*-?[0-9.]+\s*[a-z]{2}\s*\])?\s*(?:\\hline\s*)?")
+_ROW = re.compile(r"\\cr(?![a-zA-Z])\s*")
 _THIN_THOUSANDS = re.compile(r"(?<![0-9.])([0-9]{1,3})((?:(?:\\[,!;: ]|~)+[0-9]{3})+)(?![0-9])")
 _SPACED_THOUSANDS = re.compile(
     r"-?[0-9]{1,3}(?: [0-9]{3})+(?:\.[0-9]+)?|-?[0-9]{1,3}(?:, [0-9]{3})*, 0[0-9]{2}(?:, [0-9]{3})*"
@@ -115,6 +117,9 @@ def plain(answer: str) -> str:
     if len(text) > MAX_LENGTH or not text:
         return text
     text = _SUPERSCRIPT.sub(_raised, _unwrapped(text).translate(_UNICODE))
+    if "\\begin" in text:
+        # A command in their place, as `\\ ` and `\\,` would be spaces after a backslash.
+        text = _ROW_END.sub(r"\\cr ", text)
     text = _COMMAND.sub(lambda match: _COMMANDS.get(match[0], match[0]) + _gap(match), text)
     text = _FRACTION.sub(r"\\frac", _COLOUR.sub("", _SIZE.sub("", text)))
     text = text.replace("{,}", ",").replace("{.}", ".").replace("...", r"\ldots ")
@@ -134,7 +139,7 @@ def plain(answer: str) -> str:
     if _SPACED_THOUSANDS.fullmatch(text):
         text = text.replace(" ", "").replace(",", "")
     text = _SPACED_FRACTION.sub(r"\\frac{\1}{\2} ", _MIXED.sub(r"(\1+\\frac{\2}{\3})", text))
-    return text.strip()
+    return _ROW.sub(r"\\\\", text).strip()
 
 
 def _gap(match: re.Match[str]) -> str:

@@ -53,7 +53,8 @@ _BUILDER = re.compile(r"\\\{\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\s*\{R\}\s*)?[|:](.*
 _RATIO = re.compile(r"\s*([0-9]+)\s*:\s*([0-9]+)\s*")
 _CONGRUENCE = re.compile(r"(.+)\\equiv(.+?)\(?\\(?:pmod|bmod|mod)\s*\{?\s*([0-9]+)\s*\}?\)?")
 _MATRIX = re.compile(
-    r"\\begin\s*\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\s*\{\1\}", re.DOTALL
+    r"[(\[]?\s*\\begin\s*\{([pbB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\s*\{\1\}\s*[)\]]?",
+    re.DOTALL,
 )
 
 

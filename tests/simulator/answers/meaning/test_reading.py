@@ -62,6 +62,16 @@ SAME = {
     ],
     "matrices": [
         (r"\begin{pmatrix} \frac12 & 3 \end{pmatrix}", r"\begin{bmatrix} 0.5 & 3 \end{bmatrix}"),
+        (r"\begin{pmatrix} 6 & 5 \\ 4 & 0 \end{pmatrix}", r"\begin{bmatrix}6&5\\4&0\end{bmatrix}"),
+        (r"\begin{pmatrix} x \\ -y \end{pmatrix}", r"\begin{pmatrix}x\\[3pt]-y\end{pmatrix}"),
+        (
+            r"\begin{pmatrix} 6 & -5 \\ \frac14 & 0 \end{pmatrix}",
+            r"\left[\begin{array}{rr}6&-5\\0.25&0\end{array}\right]",
+        ),
+        (
+            r"\left(\begin{smallmatrix} 6 \\ 5 \end{smallmatrix}\right)",
+            r"\begin{pmatrix}6\\5\end{pmatrix}",
+        ),
     ],
     "labels": [
         ("k = 19", "19"),
@@ -164,6 +174,8 @@ DIFFERENT = {
     "matrices": [
         (r"\begin{pmatrix} 1 & 3 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 3 \end{pmatrix}"),
         (r"\begin{pmatrix} 1 & 3 \end{pmatrix}", r"\begin{pmatrix} 1 & -3 \end{pmatrix}"),
+        (r"\begin{pmatrix} 3 \\ 14 \end{pmatrix}", r"\begin{pmatrix} 31 \\ 4 \end{pmatrix}"),
+        (r"\begin{pmatrix} 3 \\ -4 \end{pmatrix}", r"\begin{pmatrix} -1 \end{pmatrix}"),
     ],
     "labels": [("p = 3, q = 8", "p = 8, q = 3"), ("E = (0, 4)", "E = (0, 4.5)"), ("k = 19", "18")],
     "equations": [("x^2 + y^2 = 9", "x + y = 9"), ("x + y = 9", "x - y = 9")],
