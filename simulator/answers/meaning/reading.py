@@ -294,8 +294,10 @@ def _equation(sides: list[str]) -> Reading:
         return _element(last)
     if _is_labelled(sides):
         value = _element(last)
-        difference = _difference(first, last) if LETTER.fullmatch(first) else None
-        if difference is None or value.key[0] != "value" or len(value.key) == 2:
+        if value.key[0] != "value" or len(value.key) == 2 or not LETTER.fullmatch(first):
+            return value
+        difference = _difference(first, last)
+        if difference is None:
             return value
         also: Any = (("assignment", difference),)
         return Reading(value.key, also, value.rounded, value.is_decimal)
