@@ -26,7 +26,8 @@ def read_problems(path: Path) -> list[LiveProblem]:
     Raises
     ------
     UserError
-        A line without a question, a value that is no text, an id that occurs twice, or a file without problems.
+        A line without a question, a value that is no text, an id that occurs
+        twice, or a file without problems.
     """
     try:
         lines = read_plain_text(path).removeprefix("\ufeff").split("\n")
