@@ -231,6 +231,7 @@ def test_the_guide_names_the_forms_in_their_order_and_its_examples_are_found() -
         (r"<think>\boxed{30}</think>The answer is 31.", "31"),
         (r"<think>\boxed{30}</think>", "30"),
         (r"<think>\boxed{30}</think>That is all.", "30"),
+        ("<think>The answer is 30</think>That is all.", "30"),
         (r"\boxed{29}</think>\boxed{30}</think>31", "31"),
         (r"<think>\boxed{30}", "30"),
         (r"<|channel>thought \boxed{30}<channel|>The answer is 31.", "31"),
