@@ -50,6 +50,7 @@ _BASED = re.compile(
 _BASE_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
 _BASE_WORDS |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16}
 _BUILDER = re.compile(r"\\\{\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\s*\{R\}\s*)?[|:](.*)\\\}", re.DOTALL)
+_REALS = re.compile(r"\\mathbb\s*(?:\{\s*R\s*\}|R)")
 _RATIO = re.compile(r"\s*([0-9]+)\s*:\s*([0-9]+)\s*")
 _CONGRUENCE = re.compile(r"(.+)\\equiv(.+?)\(?\\(?:pmod|bmod|mod)\s*\{?\s*([0-9]+)\s*\}?\)?")
 _MATRIX = re.compile(
@@ -153,6 +154,8 @@ def _element(text: str) -> Reading:
         return gathered("union", parts)
     if "\\pm" in text or "\\mp" in text:
         return _both_signs(text)
+    if _REALS.fullmatch(text):
+        return _element("(-\\infty,\\infty)")
     return _bracketed(text) or _special(text) or _value(text)
 
 

@@ -60,6 +60,10 @@ SAME = {
         ("4, 4, 4", "4"),
         ("1,500, 2", "2, 1500"),
     ],
+    "the real line": [
+        (r"\mathbb{R}", r"(-\infty, \infty)"),
+        (r"y \in \mathbb{R}", r"(-\infty, \infty)"),
+    ],
     "matrices": [
         (r"\begin{pmatrix} \frac12 & 3 \end{pmatrix}", r"\begin{bmatrix} 0.5 & 3 \end{bmatrix}"),
         (r"\begin{pmatrix} 6 & 5 \\ 4 & 0 \end{pmatrix}", r"\begin{bmatrix}6&5\\4&0\end{bmatrix}"),
