@@ -30,8 +30,9 @@ _UNICODE = str.maketrans(
     }
 )  # fmt: skip
 
-_UNICODE |= str.maketrans("‐‑‒﹣⁄∕", "----//", "\u00ad\u200b\u200c\u200d\u2060\ufeff")
-_UNICODE |= {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F) if code not in _UNICODE}
+_UNICODE |= {ord(a): b for a, b in zip("‐‑‒﹣⁄∕", "----//", strict=True)}
+_UNICODE |= dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"), "")
+_UNICODE |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F) if code not in _UNICODE}
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
