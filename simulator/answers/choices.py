@@ -9,13 +9,14 @@ _WRAPPER = re.compile(
     r"\s*\{([^{}]*)\}"
 )
 _MARKUP = re.compile(r"[*`$_\"'“”‘’]|\\[()\[\]]|\\[,;!: ]|\\q?quad(?![A-Za-z])|~")
+_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _MOST = 2000
 """Most characters of a text that is read as an answer."""
 
 _LETTER = re.compile(
     r"""(?:(?:the\ )?(?:(?:correct|right|best|final)\ )?(?:option|choice|answer|letter)\b
             (?:\ (?:option|choice|letter))?(?:\ is)?[\s:]*)?
-        (?P<open>[(\[{<]?)\s*(?P<letter>[A-Za-z])
+        (?P<open>[(\[{<]{0,2})\s*(?P<letter>[A-Za-z])
         (?:\s*[^\w?/&+=<-]*\Z         # alone
           |\s*(?:[)\]}>]+[.,:;]*|[.:]+(?=\s|\Z)|[-–—]+(?=\s)|[,;(\n])(?P<explained>.*)\Z
           |[ ]*\n(?P<next>.*)\Z
@@ -23,7 +24,7 @@ _LETTER = re.compile(
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
 _SECOND = re.compile(
-    r"[\s,;/&+.:()\[\]-]*(?:(?:and|or|and/or|oder|to)\b[\s(\[]*)?(?P<letter>[A-Z])[)\]]?"
+    r"[\s,;/&+.:()\[\]-]*(?:(?:and|or|and/or|oder|to)\b[\s(\[]*)?(?P<letter>III?|IV|[A-Z])[)\]]?"
     r"(?=\s*(?:\Z|[,;.)\]/&?!]|(?:and|or|are)\b))"
 )
 _UNDECIDED = re.compile(r"[\s,;)\]]*(?:or|and/or|maybe|perhaps)\b")
@@ -40,7 +41,7 @@ def letter_of(text: str) -> str | None:
     >>> letter_of(r"\textbf{(E)} A polygenic score"), letter_of("B or C"), letter_of("I think so")
     ('E', None, None)
     """
-    bare = text[:_MOST]
+    bare = text[:_MOST].translate(_WIDE)
     for _ in range(3):
         bare = _WRAPPER.sub(r"\1", bare)
     match = _LETTER.fullmatch(_MARKUP.sub("", bare).strip())

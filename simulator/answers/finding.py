@@ -217,7 +217,7 @@ def _refined(value: str, answer_kind: str) -> str:
 
 
 def _once(value: str, answer_kind: str) -> str:
-    value = _SPECIAL.split(value, maxsplit=1)[0] if "<" in value else value
+    value = _THOUGHT.split(_SPECIAL.split(value, maxsplit=1)[0], maxsplit=1)[0]
     boxes = boxed(value)
     if boxes:
         return boxes[-1].content(value)

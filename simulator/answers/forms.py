@@ -51,10 +51,11 @@ _FIELD = re.compile(
 )
 _LATEX_READ_AS_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*+\\[bfrt][A-Za-z]{2}")
 
-_NOUN = r"""[aAoOcC答](?:(?<=[aA])(?<!\w.)(?:nswers?|NSWERS?)\b(?!["']\s*+:)
+_NOUN = r"""[aAoOcC答故](?:
+    (?<=[aA])(?<!\w.)(?<![iI]f\ the\ .)(?<!whether\ the\ .)(?:nswers?|NSWERS?)\b(?!["']\s*+:)
     |(?:(?<=[oO])ption|(?<=[cC])hoice)\b
       (?i:(?<=correct\ .{6})|(?<=right\ .{6})|(?<=best\ .{6})|(?<=chosen\ .{6})|(?<=final\ .{6}))
-    |(?<=答)案)"""
+    |(?<=答)案|(?<=故)选(?!项|择))"""
 """`answer`, `correct option` and the like; it begins with a set of characters, for speed."""
 
 ANNOUNCED = re.compile(
@@ -62,7 +63,8 @@ ANNOUNCED = re.compile(
     + r"""(?i:(?:\ (?:choice|option|letter|here)\b)?
     (?:\ (?:to|for|of|in)\ (?:[^.:\n=?!]|\.\d){1,80}?)?
     (?:[ \t*_}\])"'`\\]|\([^()\n]{1,40}\)){0,6}?
-    (?:[:：=→⇒–—]|->|=>|-(?=\s)|\b(?:is|are|was|equals)\b|\b(?:would|should|must|will)\ be\b|是|为)
+    (?:[:：=→⇒–—]|->|=>|-(?=\s)|\b(?:is|are|was|equals)\b|\b(?:would|should|must|will)\ be\b
+      |是|为|选(?!项)择?|(?<=故选))
     (?:[ \t]*+[:：])?)""",
     re.VERBOSE,
 )

@@ -14,7 +14,7 @@ from simulator.hub.registry import Entry
 if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
-_TRANSPORT = {"TransportError", "RequestException"}
+_TRANSPORT = {"TransportError", "RequestError", "RequestException"}
 """Names of the base classes of connection errors in the HTTP libraries (httpx, requests)."""
 
 

@@ -96,7 +96,7 @@ def download(
 
 def raw_url(entry: Entry, commit: str, path: str) -> str:
     """Return the address of a file's content."""
-    base = os.environ.get(RAW_VARIABLE, RAW).rstrip("/")
+    base = (os.environ.get(RAW_VARIABLE) or RAW).rstrip("/")
     return f"{base}/{entry.repository}/{commit}/{quote(path)}"
 
 
@@ -154,7 +154,9 @@ def _fetch(url: str, part: Path) -> None:
                 for piece in response.iter_raw():
                     file.write(piece)
             return
-        if response.status_code != 416:  # of a range: all of it has come, or of a longer file
+        if (
+            response.status_code != 416 or not here
+        ):  # of a range: all of it has come, or of a longer file
             raise UserError(_explain(response, url))
         whole = response.headers.get("Content-Range") == f"bytes */{here}"
     if not whole:

@@ -21,6 +21,9 @@ from simulator.live.token_signals import ALTERNATIVES, SIGNALS, of_step
 STEPS_AT_ONCE = 8
 """Decode steps between two lots of pieces."""
 
+DTYPES = ("bfloat16", "float16", "float32", "float64")
+"""Number formats that a model can be loaded in."""
+
 NUCLEUS = 1024
 """Most likely tokens among which a nucleus is looked for first."""
 
@@ -73,6 +76,8 @@ class HfEngine:
         self.slots = slots
         self.ledger = Ledger()
         self._about = {**named_model(model, revision), "dtype": dtype}
+        if dtype not in DTYPES:
+            raise UserError(f"--dtype {dtype}: use one of {', '.join(DTYPES)}")
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
             loaded = AutoModelForCausalLM.from_pretrained(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ def read_problems(path: Path) -> list[LiveProblem]:
     Raises
     ------
     UserError
-        A line without a question, an id that occurs twice, or a file without problems.
+        A line without a question, a value that is no text, an id that occurs
+        twice, or a file without problems.
     """
     try:
-        lines = read_plain_text(path).split("\n")
+        lines = read_plain_text(path).removeprefix("\ufeff").split("\n")
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     problems: list[LiveProblem] = []
@@ -38,9 +40,9 @@ def read_problems(path: Path) -> list[LiveProblem]:
     ids = [problem.problem_id for problem in problems]
     if not problems:
         raise UserError(f"{path}: no problems; give a JSON object a line, with a question")
-    for problem_id in ids:
-        if ids.count(problem_id) > 1:
-            raise UserError(f"{path}: two problems with the id {problem_id!r}; give each its own")
+    problem_id, count = Counter(ids).most_common(1)[0]
+    if count > 1:
+        raise UserError(f"{path}: two problems with the id {problem_id!r}; give each its own")
     return sorted(problems, key=lambda problem: problem.problem_id)
 
 
@@ -61,5 +63,12 @@ def _problem(line: str, where: str, number: int) -> LiveProblem:
     if kind not in ANSWER_KINDS:
         raise UserError(f"{where}: answer_kind {kind!r}; use one of {', '.join(ANSWER_KINDS)}")
     named = first(ID)
+    for value, names in ((answer, ANSWER), (named, ID)):
+        if value is not None and not isinstance(value, (str, int, float)):
+            raise UserError(f"{where}: {names[0]} is no text or number; write it as one")
+    try:
+        f"{question}{answer}{named}".encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: half a character (\\ud800 to \\udfff); write it whole") from None
     problem_id = f"{number:04d}" if named is None else str(named)
     return LiveProblem(problem_id, question, "" if answer is None else str(answer), kind)

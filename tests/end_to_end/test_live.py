@@ -131,3 +131,13 @@ def test_a_model_that_cannot_be_loaded_is_one_line(
     assert code == 2
     assert err.splitlines()[-1].startswith("error: --model empty: ")
     assert not Path("recordings").exists()
+
+
+def test_a_number_format_that_does_not_exist_is_one_line(
+    model: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("live", "cons@6", "sums.jsonl", "--model", str(model), *OPTIONS, "--dtype", "float")
+    code, _, err = call(capsys, *words)
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: --dtype float: use one of bfloat16, float16")
+    assert not Path("recordings").exists()

@@ -20,12 +20,19 @@ _UNICODE = str.maketrans(
         "≥": r"\geq ", "≠": r"\neq ", "≈": r"\approx ", "±": r"\pm ", "∓": r"\mp ",
         "∈": r"\in ", "∪": r"\cup ", "∩": r"\cap ", "∅": r"\emptyset ", "√": r"\sqrt ",
         "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "¼": r"\frac{1}{4}",
-        "⅔": r"\frac{2}{3}", "¾": r"\frac{3}{4}", "α": r"\alpha ", "β": r"\beta ",
+        "⅔": r"\frac{2}{3}", "¾": r"\frac{3}{4}", "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}",
+        "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}", "⅚": r"\frac{5}{6}",
+        "⅛": r"\frac{1}{8}", "⅜": r"\frac{3}{8}", "⅝": r"\frac{5}{8}", "⅞": r"\frac{7}{8}",
+        "α": r"\alpha ", "β": r"\beta ",
         "γ": r"\gamma ", "θ": r"\theta ", "λ": r"\lambda ", "ω": r"\omega ", "φ": r"\phi ",
         "\u00a0": " ", "\u2009": r"\,", "\u202f": r"\,", "′": "'", "（": "(", "）": ")", "，": ",",
         "…": r"\ldots ",
     }
 )  # fmt: skip
+
+_UNICODE |= {ord(a): b for a, b in zip("‐‑‒﹣⁄∕", "----//", strict=True)}
+_UNICODE |= dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"), "")
+_UNICODE |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F) if code not in _UNICODE}
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
@@ -41,6 +48,8 @@ _THIN = re.compile(r"\\[,!;:>]|\\thinspace(?![a-zA-Z])")
 _SPACE = re.compile(
     r"\\ |~|\\q?quad(?![a-zA-Z])|\\hspace\*?\s*\{[^{}]*\}|\\phantom\s*\{[^{}]*\}|\\tag\s*\{[^{}]*\}"
 )
+_ROW_END = re.compile(r"\\\\(?:\s*\[\s*-?[0-9.]+\s*[a-z]{2}\s*\])?\s*(?:\\hline\s*)?")
+_ROW = re.compile(r"\\cr(?![a-zA-Z])\s*")
 _THIN_THOUSANDS = re.compile(r"(?<![0-9.])([0-9]{1,3})((?:(?:\\[,!;: ]|~)+[0-9]{3})+)(?![0-9])")
 _SPACED_THOUSANDS = re.compile(
     r"-?[0-9]{1,3}(?: [0-9]{3})+(?:\.[0-9]+)?|-?[0-9]{1,3}(?:, [0-9]{3})*, 0[0-9]{2}(?:, [0-9]{3})*"
@@ -95,7 +104,12 @@ _UNITS = re.compile(
 _SHORT_UNITS = re.compile(
     r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?:[mgshLlJNWVAKCF]|in|yd|mi|ha|Hz|Pa|kW|kJ|kN|eV|mol|ms|USD|EUR)(?:\s*\^\s*\{?[23]\}?)?"
 )
-_COUNTED = re.compile(r"([-+]?[0-9][0-9.,]*)\s+([a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})")
+_COUNTED = re.compile(r"([-+]?[0-9][0-9.,]*)\s+((?:per )?[a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})")
+_COUNTED_IN_CHINESE = re.compile(
+    r"([-+]?[0-9][0-9.,]*)\s*(?=[\u4e00-\u9fff])([万萬亿億]?)"
+    r"(?:(?![十百千万萬亿億兆半多余餘几幾折成打])[\u4e00-\u9fff]){0,4}"
+)
+_CHINESE_SCALE = {"万": 4, "萬": 4, "亿": 8, "億": 8}
 _SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _NOT_UNITS = {"pi", "mod", "modulo", "sqrt", "in", "to", "cdot", "times", "sin", "cos", "log", "ln"}
 
@@ -115,6 +129,9 @@ def plain(answer: str) -> str:
     if len(text) > MAX_LENGTH or not text:
         return text
     text = _SUPERSCRIPT.sub(_raised, _unwrapped(text).translate(_UNICODE))
+    if "\\begin" in text:
+        # A command in their place, as `\\ ` and `\\,` would be spaces after a backslash.
+        text = _ROW_END.sub(r"\\cr ", text)
     text = _COMMAND.sub(lambda match: _COMMANDS.get(match[0], match[0]) + _gap(match), text)
     text = _FRACTION.sub(r"\\frac", _COLOUR.sub("", _SIZE.sub("", text)))
     text = text.replace("{,}", ",").replace("{.}", ".").replace("...", r"\ldots ")
@@ -134,7 +151,7 @@ def plain(answer: str) -> str:
     if _SPACED_THOUSANDS.fullmatch(text):
         text = text.replace(" ", "").replace(",", "")
     text = _SPACED_FRACTION.sub(r"\\frac{\1}{\2} ", _MIXED.sub(r"(\1+\\frac{\2}{\3})", text))
-    return text.strip()
+    return _ROW.sub(r"\\\\", text).strip()
 
 
 def _gap(match: re.Match[str]) -> str:
@@ -216,5 +233,10 @@ def _without_units(text: str) -> str:
             return f"{number.replace(',', '')} \\cdot 10^{{{_SCALE[words[0].casefold()]}}}"
         if not _NOT_UNITS & {word.casefold() for word in words}:
             return number
+    if counted := _COUNTED_IN_CHINESE.fullmatch(text):
+        number, scale = counted[1].rstrip(".,"), counted[2]
+        if scale:
+            return f"{number.replace(',', '')} \\cdot 10^{{{_CHINESE_SCALE[scale]}}}"
+        return number
     short = _SHORT_UNITS.fullmatch(text)
     return short[1] if short else _UNITS.sub("", text).strip()

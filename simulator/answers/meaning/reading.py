@@ -50,10 +50,12 @@ _BASED = re.compile(
 _BASE_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8}
 _BASE_WORDS |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16}
 _BUILDER = re.compile(r"\\\{\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\s*\{R\}\s*)?[|:](.*)\\\}", re.DOTALL)
+_REALS = re.compile(r"\\mathbb\s*(?:\{\s*R\s*\}|R)")
 _RATIO = re.compile(r"\s*([0-9]+)\s*:\s*([0-9]+)\s*")
 _CONGRUENCE = re.compile(r"(.+)\\equiv(.+?)\(?\\(?:pmod|bmod|mod)\s*\{?\s*([0-9]+)\s*\}?\)?")
 _MATRIX = re.compile(
-    r"\\begin\s*\{([pbB]?matrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\s*\{\1\}", re.DOTALL
+    r"[(\[]?\s*\\begin\s*\{([pbB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\s*\{\1\}\s*[)\]]?",
+    re.DOTALL,
 )
 
 
@@ -152,6 +154,8 @@ def _element(text: str) -> Reading:
         return gathered("union", parts)
     if "\\pm" in text or "\\mp" in text:
         return _both_signs(text)
+    if _REALS.fullmatch(text):
+        return _element("(-\\infty,\\infty)")
     return _bracketed(text) or _special(text) or _value(text)
 
 
@@ -293,8 +297,10 @@ def _equation(sides: list[str]) -> Reading:
         return _element(last)
     if _is_labelled(sides):
         value = _element(last)
-        difference = _difference(first, last) if LETTER.fullmatch(first) else None
-        if difference is None or value.key[0] != "value" or len(value.key) == 2:
+        if value.key[0] != "value" or len(value.key) == 2 or not LETTER.fullmatch(first):
+            return value
+        difference = _difference(first, last)
+        if difference is None:
             return value
         also: Any = (("assignment", difference),)
         return Reading(value.key, also, value.rounded, value.is_decimal)

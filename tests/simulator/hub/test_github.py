@@ -191,8 +191,18 @@ def test_a_file_kept_with_another_content_is_downloaded_again(
         ({"refuse": (429, {})}, ["too many requests (429)", "in a few minutes"]),
         ({"refuse": (403, {})}, ["access is refused (403)", "public"]),
         ({"refuse": (503, {})}, ["answered 503", "later"]),
+        ({"refuse": (416, {})}, ["answered 416", "later"]),
     ],
-    ids=["wrong hash", "no file", "rate limit", "rate limit 403", "no time", "private", "fault"],
+    ids=[
+        "wrong hash",
+        "no file",
+        "rate limit",
+        "rate limit 403",
+        "no time",
+        "private",
+        "fault",
+        "range",
+    ],
 )
 def test_each_refusal_is_one_line_and_leaves_no_file(
     tmp_path: Path, cache: Path, use: Callable[[Hub], None], faults: dict[str, Any], said: list[str]
@@ -237,6 +247,22 @@ def test_an_unreachable_server_is_one_line(
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         monkeypatch.setenv(github.RAW_VARIABLE, url)
         assert refusal(cache).startswith(f"{url}/{REPOSITORY}/{COMMIT}/data/small%201.json: no ")
+
+
+def test_an_empty_address_is_none(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    monkeypatch.setenv(github.RAW_VARIABLE, "")
+    assert github.raw_url(find_entry(cache, "mine"), COMMIT, PATH).startswith(github.RAW + "/")
+
+
+def test_a_server_that_redirects_without_end_is_one_line(
+    tmp_path: Path, cache: Path, use: Callable[[Hub], None]
+) -> None:
+    here = f"/{REPOSITORY}/{COMMIT}/data/small%201.json"
+    with serving(Hub(REPOSITORY, {PATH: CONTENT}, refuse=(302, {"Location": here}))) as hub:
+        use(hub)
+        error = refusal(cache)
+    assert "no answer, or a broken one" in error
+    assert kept(tmp_path) == []
 
 
 def test_offline_uses_what_is_here(

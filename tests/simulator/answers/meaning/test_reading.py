@@ -60,8 +60,22 @@ SAME = {
         ("4, 4, 4", "4"),
         ("1,500, 2", "2, 1500"),
     ],
+    "the real line": [
+        (r"\mathbb{R}", r"(-\infty, \infty)"),
+        (r"y \in \mathbb{R}", r"(-\infty, \infty)"),
+    ],
     "matrices": [
         (r"\begin{pmatrix} \frac12 & 3 \end{pmatrix}", r"\begin{bmatrix} 0.5 & 3 \end{bmatrix}"),
+        (r"\begin{pmatrix} 6 & 5 \\ 4 & 0 \end{pmatrix}", r"\begin{bmatrix}6&5\\4&0\end{bmatrix}"),
+        (r"\begin{pmatrix} x \\ -y \end{pmatrix}", r"\begin{pmatrix}x\\[3pt]-y\end{pmatrix}"),
+        (
+            r"\begin{pmatrix} 6 & -5 \\ \frac14 & 0 \end{pmatrix}",
+            r"\left[\begin{array}{rr}6&-5\\0.25&0\end{array}\right]",
+        ),
+        (
+            r"\left(\begin{smallmatrix} 6 \\ 5 \end{smallmatrix}\right)",
+            r"\begin{pmatrix}6\\5\end{pmatrix}",
+        ),
     ],
     "labels": [
         ("k = 19", "19"),
@@ -73,6 +87,12 @@ SAME = {
         ("p = 3, q = 8", "(3, 8)"),
         ("q = 8, p = 3", "(3, 8)"),
         ("(p, q) = (3, 8)", "(3, 8)"),
+        ("Q = (3, 8)", "(3, 8)"),
+        ("t = [3, 8)", "[3, 8)"),
+        (r"t = 35\%", r"35\%"),
+        ("r = 8:3", r"\frac83"),
+        (r"u = \pm 3", r"\pm 3"),
+        (r"M = \begin{pmatrix} 6 & 5 \end{pmatrix}", r"\begin{bmatrix}6&5\end{bmatrix}"),
         ("g(x) = 4x - 1", "4x-1"),
         ("y = 4x - 1", "4x - y - 1 = 0"),
         ("u + v = 61", "61"),
@@ -164,6 +184,8 @@ DIFFERENT = {
     "matrices": [
         (r"\begin{pmatrix} 1 & 3 \end{pmatrix}", r"\begin{pmatrix} 1 \\ 3 \end{pmatrix}"),
         (r"\begin{pmatrix} 1 & 3 \end{pmatrix}", r"\begin{pmatrix} 1 & -3 \end{pmatrix}"),
+        (r"\begin{pmatrix} 3 \\ 14 \end{pmatrix}", r"\begin{pmatrix} 31 \\ 4 \end{pmatrix}"),
+        (r"\begin{pmatrix} 3 \\ -4 \end{pmatrix}", r"\begin{pmatrix} -1 \end{pmatrix}"),
     ],
     "labels": [("p = 3, q = 8", "p = 8, q = 3"), ("E = (0, 4)", "E = (0, 4.5)"), ("k = 19", "18")],
     "equations": [("x^2 + y^2 = 9", "x + y = 9"), ("x + y = 9", "x - y = 9")],
