@@ -86,16 +86,12 @@ def run(
     from simulator.api.plan import plan_runs
 
     options: dict[str, Any] = {
-        "budget": _number("budget", budget, 1),
-        "repeats": _number("repeats", repeats, 1),
-        "seed": _number("seed", seed, 0),
-        "concurrency": _number("concurrency", concurrency, 1),
+        **_numbers(budget=budget, repeats=repeats, seed=seed, concurrency=concurrency),
         "step_seconds": _step_seconds(step_seconds),
         **{"judge": judge, "judge_cost": judge_cost, "in_process": in_process},
         "probe_cost": None if probe_cost is None else str(probe_cost),
         "charging": _one_of("charging", charging, CHARGING),
-        "order": _one_of("order", order, ORDERS),
-        "timeout": _seconds(timeout),
+        **{"order": _one_of("order", order, ORDERS), "timeout": _seconds(timeout)},
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
@@ -172,6 +168,11 @@ def _values(name: str, value: object) -> list[str]:
     if len(set(typed)) < len(typed):
         raise UserError(f"{name}={value!r:.60}: give each value once")
     return typed
+
+
+def _numbers(**numbers: Any) -> dict[str, int | None]:
+    """Check whole numbers by name: a seed of at least 0, others of at least 1."""
+    return {name: _number(name, value, int(name != "seed")) for name, value in numbers.items()}
 
 
 def _number(name: str, value: Any, least: int) -> int | None:

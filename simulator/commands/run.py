@@ -3,6 +3,7 @@ from __future__ import annotations
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -142,23 +143,13 @@ def run(
     policy: str,
     patterns: tuple[str, ...],
     settings: tuple[str, ...],
-    budget: int | None,
-    repeats: int,
-    seed: int,
     jobs: int,
     output: Path | None,
     resume: bool,
-    concurrency: int | None,
-    step_seconds: str | None,
-    judge: str | None,
-    judge_cost: float | None,
-    probe_cost: str | None,
     charging: Charging,
     order: Order,
-    in_process: bool,
-    timeout: float | None,
-    cache: Path | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Replay POLICY on stored traces, and report its accuracy and tokens.
 
@@ -176,22 +167,7 @@ def run(
     from simulator.runs.sweep import parse_grid
 
     plan = plan_runs(
-        policy,
-        parse_grid(settings),
-        patterns,
-        budget=budget,
-        repeats=repeats,
-        seed=seed,
-        concurrency=concurrency,
-        step_seconds=step_seconds,
-        judge=judge,
-        judge_cost=judge_cost,
-        probe_cost=probe_cost,
-        charging=charging,
-        order=order,
-        in_process=in_process,
-        timeout=timeout,
-        cache=cache,
+        policy, parse_grid(settings), patterns, charging=charging, order=order, **options
     )
     folder = plan.folder(output, resume)
     command = ["deepprune-sim", *sys.argv[1:]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,8 +72,15 @@ def run(loaded: LoadedPolicy, problem: StoredProblem, repeat: int = 3) -> Replay
     return replay(loaded, problem, budget=2, repeats=repeats, seed=0, serving=Serving())
 
 
-# An interruption within a callback of the garbage collector is ignored there, and comes again.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Keep the garbage collector still: an interruption in a callback of it is told on stderr."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("in_process", [True, False])
 @pytest.mark.parametrize("name", GOING_NOWHERE)
 def test_it_is_told_and_ended(
