@@ -5,15 +5,17 @@
     traces/000.jsonl     what was generated of the first problem's traces, one line at a time
     runs/                decisions and answers of the policies that used it
 
-A line of `traces` is a piece of a trace (`trace`, `ids`, `text`, `ends`, a list by signal and, with
-its last, `finish_reason`, `answer` and `class`) or probes (`probes`: trace, tokens, text,
-answer, class). Lines are only added. One that was cut off by the end of a process is dropped.
+A line of `traces` is a piece of a trace (`trace`, `at` how many tokens it begins, `ids`, `text`,
+`ends`, a list by signal and, with its last, `finish_reason`, `answer` and `class`) or probes
+(`probes`: trace, tokens, text, answer, class). Lines are only added. One that was cut off by the
+end of a process is dropped; one that is missing is an error.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -52,9 +54,13 @@ class Journal:
 
     def add_pieces(self, pieces: Sequence[Piece], problem: GrowingProblem) -> None:
         """Add what was generated; the problem has it already."""
+        behind: Counter[int] = Counter()  # tokens of each trace that are still to be written
+        for piece in pieces:
+            behind[piece.row] += len(piece.ends)
         for piece in pieces:
             line: dict[str, Any] = {
                 "trace": piece.row,
+                "at": int(problem.available[piece.row]) - behind[piece.row],
                 "ids": list(piece.token_ids),
                 "text": piece.text,
                 "ends": list(piece.ends),
@@ -65,6 +71,7 @@ class Journal:
                 line["answer"] = problem.answers[piece.row]
                 line["class"] = int(problem.answer_class[piece.row])
             self._write(line)
+            behind[piece.row] -= len(piece.ends)
         self._file.flush()
 
     def add_probes(
@@ -180,6 +187,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 def _restore(problem: GrowingProblem, lines: Sequence[Mapping[str, Any]]) -> None:
     """Bring a problem to where its journal ends."""
     pieces, answers, places, kinds = [], [], [], []
+    tokens_of: Counter[int] = Counter()
     for line in lines:
         if "probes" in line:
             for row, tokens, _, answer, kind in line["probes"]:
@@ -187,6 +195,9 @@ def _restore(problem: GrowingProblem, lines: Sequence[Mapping[str, Any]]) -> Non
                 places.append((row, tokens))
                 kinds.append(kind)
             continue
+        if line["at"] != tokens_of[line["trace"]]:
+            raise ValueError(f"tokens of trace {line['trace']} are missing before {line['at']}")
+        tokens_of[line["trace"]] += len(line["ends"])
         pieces.append(
             Piece(
                 line["trace"],

@@ -110,6 +110,16 @@ def test_a_torn_line_is_dropped_and_generated_anew(engine: HfEngine, tmp_path: P
         assert again.decisions.equals(whole.decisions)  # a seed a trace and place
 
 
+def test_a_lost_line_is_an_error(engine: HfEngine, tmp_path: Path) -> None:
+    recording = recording_in(tmp_path / "recording", engine)
+    run_live(spec_of("cons@6", {}), recording, engine, 0)
+    journal = recording.folder / "traces" / "000.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:8] + lines[9:]))
+    with pytest.raises(UserError, match=r"000\.jsonl: .*tokens of trace \d are missing before"):
+        run_live(spec_of("cons@6", {}), recording, engine, 0)
+
+
 def test_another_model_or_other_problems_do_not_add_to_a_recording(
     engine: HfEngine, tmp_path: Path
 ) -> None:
