@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ from simulator.live.source import Piece
 from simulator.policy.sampler import Sampler, Traces
 from simulator.pools.pool import PoolInfo
 from simulator.replay.engine import Engine
+from simulator.replay.recording import GradedAnswer, Recorder
 from simulator.replay.serving import Serving
 from simulator.rules.stop_rules import (
     ProbesAgree,
@@ -156,6 +158,14 @@ def transcript(engine: Engine, program: Sequence[tuple[Any, ...]]) -> list[Any]:
     return [*seen, everything, sampler.clock, sampler.probe_calls, sampler.probe_tokens]
 
 
+def recorded(engine: Engine) -> tuple[pa.Table, pa.Table]:
+    """Return the rows of a run about a problem: decisions with their reasons, and the answer."""
+    recorder = Recorder(engine.problem)
+    recorder.add(0, engine, GradedAnswer(None, -1, False))
+    tables = recorder.tables()
+    return tables.decisions, tables.answers
+
+
 @settings(max_examples=1000)
 @given(programs, servings, st.integers(0, 2**32), st.integers(1, 7))
 def test_live_equals_replay(
@@ -178,4 +188,6 @@ def test_live_equals_replay(
     replayed = Engine(problem, np.arange(BUDGET), serving)
     assert transcript(replayed, program) == seen
     assert replayed.rule_halts == live.rule_halts
-    assert replayed.idle == live.idle
+    decisions, answers = recorded(replayed)
+    assert decisions.to_pylist() == recorded(live)[0].to_pylist()
+    assert answers.to_pylist() == recorded(live)[1].to_pylist()
