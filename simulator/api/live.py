@@ -21,10 +21,10 @@ from simulator.live.problems import read_problems
 from simulator.live.recording import Recording, create
 from simulator.live.running import LiveResult, LiveSpec, run_live
 from simulator.live.source import Ledger, ModelEngine, Sampling
-from simulator.loading import LoadedPolicy
 from simulator.replay.serving import Serving
 from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.making import installed_versions, new_folder, write_json
+from simulator.runs.spec import asked_budget
 from simulator.runs.sweep import parse_grid
 from simulator.statistics import bootstrap
 
@@ -95,7 +95,8 @@ def plan_live_run(
     }
     spec = LiveSpec(
         loaded=loaded,
-        budget=_budget(budget, loaded),
+        budget=asked_budget(budget, loaded)
+        or min(loaded.policy.budget or DEFAULT_BUDGET, DEFAULT_BUDGET),
         seed=seed,
         serving=Serving(),
         probe_interval=probe_interval,
@@ -108,15 +109,6 @@ def _found(text: str, answer_kind: str) -> str | None:
     """Return the answer in a text; None without one."""
     found = find_answer(text, answer_kind)
     return None if found is None else found.answer
-
-
-def _budget(asked: int | None, loaded: LoadedPolicy) -> int:
-    """Return the number of traces; raise `UserError` if name and option give different ones."""
-    if asked is not None and loaded.budget not in (None, asked):
-        raise UserError(
-            f"-n {asked}: the name {loaded.name} already sets the budget; change one of them"
-        )
-    return asked or loaded.budget or min(loaded.policy.budget or DEFAULT_BUDGET, DEFAULT_BUDGET)
 
 
 def load_engine(

@@ -67,6 +67,8 @@ class HfEngine:
         device: str | None = None,
         slots: int = 96,
     ) -> None:
+        if dtype not in DTYPES:
+            raise UserError(f"--dtype {dtype}: use one of {', '.join(DTYPES)}")
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -76,8 +78,6 @@ class HfEngine:
         self.slots = slots
         self.ledger = Ledger()
         self._about = {**named_model(model, revision), "dtype": dtype}
-        if dtype not in DTYPES:
-            raise UserError(f"--dtype {dtype}: use one of {', '.join(DTYPES)}")
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
             loaded = AutoModelForCausalLM.from_pretrained(

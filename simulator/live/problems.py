@@ -8,8 +8,9 @@ from typing import Any
 
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.errors import UserError
+from simulator.importers.json_files import read_text
 from simulator.live.recording import LiveProblem
-from simulator.storage import parse_json, read_plain_text
+from simulator.storage import parse_json
 
 QUESTION, ANSWER, ID, KIND = (
     ("question", "problem", "prompt"),
@@ -29,12 +30,8 @@ def read_problems(path: Path) -> list[LiveProblem]:
         A line without a question, a value that is no text, an id that occurs
         twice, or a file without problems.
     """
-    try:
-        lines = read_plain_text(path).removeprefix("\ufeff").split("\n")
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
     problems: list[LiveProblem] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).split("\n"), 1):
         if line.strip():
             problems.append(_problem(line, f"{path}:{number}", len(problems)))
     ids = [problem.problem_id for problem in problems]

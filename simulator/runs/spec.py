@@ -20,6 +20,21 @@ from simulator.runs.format import FORMAT
 DEFAULT_BUDGET = 512
 
 
+def asked_budget(given: int | None, loaded: LoadedPolicy) -> int | None:
+    """Return the budget that an option or a policy's name asks for; None if neither does.
+
+    Raises
+    ------
+    UserError
+        They ask for different ones.
+    """
+    if given is not None and loaded.budget not in (None, given):
+        raise UserError(
+            f"-n {given}: the name {loaded.name} already sets the budget; change one of them"
+        )
+    return loaded.budget if given is None else given
+
+
 @dataclass(frozen=True)
 class RunJudge:
     """The judge of a run.
@@ -80,12 +95,7 @@ class RunSpec:
         UserError
             The budget is larger than the number of traces of a problem.
         """
-        asked = self.loaded.budget if self.budget is None else self.budget
-        if self.budget is not None and self.loaded.budget not in (None, self.budget):
-            raise UserError(
-                f"-n {self.budget}: the name {self.loaded.name} already sets the budget; "
-                "change one of them"
-            )
+        asked = asked_budget(self.budget, self.loaded)
         default = self.loaded.policy.budget or DEFAULT_BUDGET
         budgets = []
         for pool in self.pools:
