@@ -132,10 +132,10 @@ def load_engine(
     if find_spec("torch") is None or find_spec(name) is None:
         raise UserError(f"{name} is not installed; install deepprune-sim with the extra judge")
     if name == "vllm":
-        from simulator.live.vllm_engine import VllmEngine
+        from simulator.live.engines.vllm_engine import VllmEngine
 
         return VllmEngine(model, sampling, revision=revision, dtype=dtype, slots=slots)
-    from simulator.live.hf_engine import HfEngine
+    from simulator.live.engines.hf_engine import HfEngine
 
     return HfEngine(model, sampling, revision=revision, dtype=dtype, slots=slots)
 

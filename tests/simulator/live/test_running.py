@@ -10,7 +10,7 @@ from tiny_models import make_causal_model
 
 from simulator.errors import UserError
 from simulator.live import finishing
-from simulator.live.hf_engine import HfEngine
+from simulator.live.engines.hf_engine import HfEngine
 from simulator.live.recording import create, open_recording
 from simulator.live.running import UNKNOWN_LIVE, replayed, run_live
 from simulator.live.source import Sampling

@@ -19,8 +19,8 @@ if not os.environ.get("DEEPPRUNE_SIM_VLLM"):
 from live_policies import POLICIES, WORDS, recording_in, spec_of
 from tiny_models import make_causal_model
 
+from simulator.live.engines.vllm_engine import VllmEngine
 from simulator.live.running import run_live
-from simulator.live.vllm_engine import VllmEngine
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def test_signals_and_probes_are_those_of_transformers(engine: VllmEngine, model:
     """Both engines, greedy in float32, generate and measure the same."""
     import numpy as np
 
-    from simulator.live.hf_engine import HfEngine
+    from simulator.live.engines.hf_engine import HfEngine
 
     engine.sampling = greedy = Sampling(temperature=0, max_tokens=40, probe_tokens=5)
     other = HfEngine(str(model), greedy, dtype="float32", device="cpu")

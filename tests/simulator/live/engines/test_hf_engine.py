@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tiny_models import make_causal_model
 
-from simulator.live.hf_engine import HfEngine, sampled
-from simulator.live.prompts import is_closed, prompt_ids
+from simulator.live.engines.hf_engine import HfEngine
+from simulator.live.engines.prompts import is_closed, prompt_ids
 from simulator.live.source import Piece, Sampling
 
 QUESTIONS = {"a": "Two attempts at the same problem", "b": "Yes"}
@@ -117,21 +117,3 @@ def test_a_probe_is_a_greedy_continuation_of_the_cut_trace(model: Path) -> None:
         assert expected.startswith(text)
         assert text == expected or is_closed("{" + text)
     assert engine.ledger.probe_prompts == 3 * (1 + len(suffix))
-
-
-def test_sampling_follows_the_probabilities() -> None:
-    import torch
-
-    logs = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
-    numbers = (np.arange(1000) + 0.5) / 1000
-
-    def share(**settings: Any) -> list[float]:
-        rows = logs.expand(1000, -1)
-        chosen = sampled(rows, numbers.tolist(), Sampling(**settings))
-        return [float(share) for share in np.bincount(chosen, minlength=4) / 1000]
-
-    assert share(temperature=1, top_p=1) == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.002)
-    assert share(temperature=1, top_p=0.6) == pytest.approx([0.625, 0.375, 0, 0], abs=0.002)
-    assert share(temperature=1, top_p=1, top_k=1) == [1, 0, 0, 0]
-    squared = np.array([0.25, 0.09, 0.0225, 0.0025])
-    assert share(temperature=0.5, top_p=1) == pytest.approx(squared / squared.sum(), abs=0.002)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from simulator.errors import UserError, one_line
-from simulator.live.detokenizing import TextStream
-from simulator.live.prompts import is_closed, named_model, prompt_ids
+from simulator.live.engines.detokenizing import TextStream
+from simulator.live.engines.prompts import is_closed, named_model, prompt_ids
+from simulator.live.engines.token_signals import ALTERNATIVES, SIGNALS, of_step
 from simulator.live.source import Ledger, Piece, Sampling
-from simulator.live.token_signals import ALTERNATIVES, SIGNALS, of_step
 
 STEPS_AT_ONCE = 8
 """Engine steps between two lots of pieces."""

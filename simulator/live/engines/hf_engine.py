@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from simulator.errors import UserError, one_line
-from simulator.live.detokenizing import TextStream
-from simulator.live.prompts import is_closed, named_model, prompt_ids
+from simulator.live.engines.detokenizing import TextStream
+from simulator.live.engines.drawing import drawn
+from simulator.live.engines.prompts import is_closed, named_model, prompt_ids
+from simulator.live.engines.token_signals import ALTERNATIVES, SIGNALS, of_step
 from simulator.live.source import Ledger, Piece, Sampling, Thousandths
-from simulator.live.token_signals import ALTERNATIVES, SIGNALS, of_step
 
 STEPS_AT_ONCE = 8
 """Decode steps between two lots of pieces."""
@@ -24,8 +25,8 @@ STEPS_AT_ONCE = 8
 DTYPES = ("bfloat16", "float16", "float32", "float64")
 """Number formats that a model can be loaded in."""
 
-NUCLEUS = 1024
-"""Most likely tokens among which a nucleus is looked for first."""
+ROWS_AT_ONCE = 16
+"""Traces whose next tokens are chosen together: their logits fit into a CPU's cache."""
 
 Layers = list[tuple[Any, Any]]
 """Keys and values of one trace by layer, each of shape (heads, tokens, size)."""
@@ -90,6 +91,10 @@ class HfEngine:
         suffix = self.tokenizer.encode(sampling.probe_suffix, add_special_tokens=False)
         self.suffix_tokens = len(suffix)
         self.model = loaded.to(self.device).eval()
+        if self.device == "cpu" and loaded.config._attn_implementation == "sdpa":
+            from simulator.live.engines import attention
+
+            self.model.set_attn_implementation(attention.NAME)
         takes = inspect.signature(self.model.forward).parameters
         self.cache_argument = "cache" if "cache" in takes else "past_key_values"
         ends = self.model.generation_config.eos_token_id
@@ -222,20 +227,26 @@ class HfSource:
 
     def _step(self, batch: _Batch) -> None:
         """Generate one token of each trace of a batch."""
-        engine = self._engine
         traces = [self._traces[row] for row in batch.rows]
         logits = batch.forward([[(trace.ids or self._prompt)[-1]] for trace in traces])
-        logs = logits.float().log_softmax(dim=-1)
-        count = min(ALTERNATIVES, logs.shape[-1])
-        signals = of_step(logs.topk(count, dim=-1).values.cpu().numpy())
+        for start in range(0, len(traces), ROWS_AT_ONCE):
+            some = traces[start : start + ROWS_AT_ONCE]
+            self._chosen(some, logits[start : start + ROWS_AT_ONCE].float())
+
+    def _chosen(self, traces: Sequence[_Trace], logits: Any) -> None:
+        """Add a token to each trace by its logits, shape (traces, vocabulary)."""
+        sampling = self._engine.sampling
+        count = min(ALTERNATIVES, logits.shape[-1])
+        top = logits.topk(count, dim=-1).values - logits.logsumexp(dim=-1, keepdim=True)
+        signals = of_step(top.cpu().numpy())
         numbers = [_uniform(trace.key, len(trace.ids)) for trace in traces]
         for place, (trace, token) in enumerate(
-            zip(traces, sampled(logs, numbers, engine.sampling), strict=True)
+            zip(traces, drawn(logits, numbers, sampling), strict=True)
         ):
             trace.ids.append(token)
             for name, values in signals.items():
                 trace.signals[name].append(values[place : place + 1])
-            trace.ended = token in engine.ends or len(trace.ids) >= engine.sampling.max_tokens
+            trace.ended = token in self._engine.ends or len(trace.ids) >= sampling.max_tokens
 
     def _pieces(self) -> list[Piece]:
         """Return what has been generated since the last call."""
@@ -365,37 +376,6 @@ class _Batch:
         if staying:
             index = self._torch.tensor(staying, device=self._engine.device)
             self._cache.batch_select_indices(index)
-
-
-def sampled(logs: Any, numbers: Sequence[float], sampling: Sampling) -> list[int]:
-    """Choose a token of each row of log-probabilities, shape (traces, vocabulary).
-
-    `numbers` in [0, 1) decide: the token at which the sum of probabilities, the most likely first
-    where `top_p` or `top_k` leaves tokens out, passes the number's share of their total.
-    """
-    if sampling.temperature == 0:
-        return list(logs.argmax(dim=-1).tolist())
-    scaled = (logs / sampling.temperature).softmax(dim=-1)
-    threshold = scaled.new_tensor(numbers)[:, None]
-    if sampling.top_p >= 1 and not sampling.top_k:
-        sums = scaled.double().cumsum(dim=-1)
-        return _passed(sums, threshold)
-    most = sampling.top_k or min(NUCLEUS, scaled.shape[-1])
-    values, ids = scaled.topk(min(most, scaled.shape[-1]), dim=-1)
-    if not sampling.top_k and bool((values.sum(dim=-1) < sampling.top_p).any()):
-        values, ids = scaled.sort(dim=-1, descending=True)
-    before = values.cumsum(dim=-1) - values
-    if sampling.top_k:
-        before = before / values.sum(dim=-1, keepdim=True)
-    kept = values.masked_fill(before >= sampling.top_p, 0.0)
-    places = _passed(kept.double().cumsum(dim=-1), threshold)
-    return [int(row[place]) for row, place in zip(ids.tolist(), places, strict=True)]
-
-
-def _passed(sums: Any, threshold: Any) -> list[int]:
-    """Return the first place of each row at which a running sum passes its share of the total."""
-    aim = threshold.double() * sums[:, -1:]
-    return list((sums <= aim).sum(dim=-1).clamp(max=sums.shape[-1] - 1).tolist())
 
 
 def _key(seed: int, name: str, row: int) -> int:
