@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ import click
 from leaderboard_app.library.folders import Folders
 from simulator.errors import UserError
 from simulator.pools.folders import cache_folder, runs_folder
+from simulator.pools.shipped import copy_shipped, shipped_pools
 
 APP = Path(__file__).with_name("app.py")
 
@@ -62,11 +64,15 @@ def leaderboard(
 ) -> None:
     """Open the leaderboard in a browser: submissions, runs and pools, down to single traces.
 
-    It changes no run, submission or pool, shows files that are added while it runs, and needs no
-    network. Stop it with Ctrl-C.
+    It changes no run, submission or pool, but copies the pool that comes with the package into the
+    folder of pools if it is missing there. It shows files that are added while it runs, and needs
+    no network. Stop it with Ctrl-C.
     """
     _check_free(address, port)
     folders = Folders(cache_folder(cache), runs or runs_folder(), submissions)
+    for name in shipped_pools():
+        with suppress(UserError):  # a folder that cannot be written is shown as it is
+            copy_shipped(folders.cache, name)
     settings = SETTINGS | {
         "server.port": str(port),
         "server.address": address,

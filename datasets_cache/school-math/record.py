@@ -32,6 +32,7 @@ def run(*arguments: str) -> None:
 @click.option("--dataset", default="shipped", help="First part of the pool's name.")
 @click.option("--source", help="Origin of the model.")
 @click.option("--licence", help="Licence of the model, and of what it writes.")
+@click.option("--probe-cost", help="Tokens of a probe's suffix and answer, such as 8+3.")
 @click.option("--cache", default=str(HERE.parent), help="Folder of pools.")
 def main(model: str, traces: int, output: str, cache: str, **about: str | None) -> None:
     """Sample traces of the problems beside this file, and write them as a pool."""
@@ -43,7 +44,7 @@ def main(model: str, traces: int, output: str, cache: str, **about: str | None) 
         ["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True
     ).stdout.strip()
     note = f"recorded up to {datetime.now(UTC):%Y-%m-%d} by {Path(__file__).name}, commit {commit}"
-    told = [word for name, value in about.items() if value for word in (f"--{name}", value)]
+    told = [f"--{name.replace('_', '-')}={value}" for name, value in about.items() if value]
     run(
         *("recording", "finish", output, "--benchmark", "school-math", *told, "--note", note),
         *("--settings", str(HERE / "settings.toml"), "--cache", cache, "--replace"),

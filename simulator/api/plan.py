@@ -15,9 +15,12 @@ from simulator.api.judge_tools import RunJudges, load_tools
 from simulator.api.progress import note
 from simulator.counting import DRAWN, GENERATED, Charging, Order
 from simulator.errors import UserError
+from simulator.loading import is_builtin
 from simulator.pools.folders import cache_folder, find_pools, runs_folder
 from simulator.pools.pool import Pool
 from simulator.pools.probe_cost import parse_probe_cost
+from simulator.pools.shipped import DATASET as SHIPPED
+from simulator.pools.shipped import copy_shipped, shipped_pools
 from simulator.replay.serving import Serving, parse_step_seconds
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
 from simulator.runs.spec import RunSpec
@@ -120,13 +123,21 @@ def plan_runs(
         A value, a name or a file is wrong, or a pool lacks a signal that the policy needs.
     """
     chosen = load_settings(policy, grid, source, in_process=in_process)
+    folder = cache_folder(cache)
+    candidates = candidate_pools(folder, patterns)
+    named = named_settings(candidates, policy, grid)
+    if named:
+        chosen = load_settings(policy, {**named, **grid}, in_process=in_process)
+        note(
+            f"{candidates[0].name}: {shown_values(named)}, scaled to its traces; give -p for "
+            "other values"
+        )
     loaded = chosen[0].loaded
     serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
     a_probe = None if probe_cost is None else parse_probe_cost(probe_cost)
     needs = frozenset(loaded.policy.requires)
     if a_probe is not None and "probes" not in needs:
         raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
-    folder = cache_folder(cache)
     judges: RunJudges | None = None
     options: list[str] = []
     if "judge" in needs:
@@ -143,7 +154,7 @@ def plan_runs(
         raise UserError(f"--charging {charging} draws orders of its own; remove --order {order}")
     if charging != GENERATED:
         needs, what = needs | {"probes"}, f"{what} with --charging {charging}"
-    pools = choose_pools(folder, patterns, what, needs)
+    pools = usable_pools(candidates, patterns, what, needs)
     specs = [
         RunSpec(
             replace(each.loaded, timeout=timeout),
@@ -176,39 +187,73 @@ def as_typed(grid: Mapping[str, Sequence[str]]) -> list[str]:
     ]
 
 
-def choose_pools(
-    cache: Path, patterns: Sequence[str], what: str, needs: frozenset[str]
-) -> list[Pool]:
-    """Choose the pools to replay.
+def candidate_pools(cache: Path, patterns: Sequence[str]) -> list[Pool]:
+    """Return the pools to replay, if they have what the policy needs.
 
-    Named pools must have the signals `needs`, those of the policy or option `what`. Without names,
-    these are all real pools that have them, or the generated ones if there is no real pool. If
-    there is no pool at all, a generated sample is made.
+    Without names, these are all recorded pools; if there are none, the one that comes with the
+    package, which is then copied into the cache.
     """
     pools = [Pool(path) for path in find_pools(cache, patterns)]
+    if patterns:
+        return pools
+    recorded = [pool for pool in pools if not pool.info.synthetic and pool.info.dataset != SHIPPED]
+    if recorded:
+        return recorded
+    for name in shipped_pools():
+        note(f"no recorded pool in {cache}: replaying {name}, which comes with deepprune-sim")
+        return [Pool(copy_shipped(cache, name))]
     if not pools:
-        from simulator.generated.pools import make_sample
+        raise UserError(f"no pool in {cache}; import or pull one (deepprune-sim data list)")
+    return pools
 
-        note(f"no pool in {cache}: making a small generated sample (synthetic)")
-        path = make_sample(cache)
-        load_tools().score_generated(cache, path)
-        pools = [Pool(path)]
+
+def usable_pools(
+    pools: Sequence[Pool], patterns: Sequence[str], what: str, needs: frozenset[str]
+) -> list[Pool]:
+    """Return the pools that have the signals `needs`, those of the policy or option `what`.
+
+    Raises
+    ------
+    UserError
+        None has them, or a named pool lacks one.
+    """
+    usable = [pool for pool in pools if needs <= set(pool.info.signals)]
     if not patterns:
-        pools = [pool for pool in pools if not pool.info.synthetic] or pools
-        usable = [pool for pool in pools if needs <= set(pool.info.signals)]
         if not usable:
             names = ", ".join(pool.name for pool in pools)
             raise UserError(
-                f"{what} needs {' and '.join(sorted(needs))}, which no pool in {cache} has "
-                f"({names}); import a pool that has, or name one with -d"
+                f"{what} needs {' and '.join(sorted(needs))}, which no recorded pool here has "
+                f"({names}); import a pool that has, or name one with -d, such as "
+                f"-d '{SHIPPED}/*'"
             )
         for pool in pools:
             if pool not in usable:
                 note(f"{pool.name}: skipped, it lacks {' or '.join(sorted(needs))}")
-        pools = usable
+        return usable
     for pool in pools:
         pool.require(needs, what)
-    return pools
+    return list(pools)
+
+
+def named_settings(
+    pools: Sequence[Pool], policy: str, grid: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Return the parameters of a built-in method that its pools name and `grid` does not give.
+
+    Pools of short traces name them (`PoolInfo.settings`); all pools of a run have to name the same.
+    """
+    if not pools or not is_builtin(policy):
+        return {}
+    method = policy.partition("@")[0]
+    first, *others = (pool.info.settings.get(method, {}) for pool in pools)
+    if any(other != first for other in others):
+        return {}
+    return {name: [value] for name, value in first.items() if name not in grid}
+
+
+def shown_values(grid: Mapping[str, Sequence[str]]) -> str:
+    """Return parameters as they are typed: `-p window=32 -p warm_up=8`."""
+    return " ".join(f"-p {name}={','.join(values)}" for name, values in grid.items())
 
 
 def stop_rules(run: Path) -> list[dict[str, Any]]:

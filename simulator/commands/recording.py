@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -48,10 +49,29 @@ def show(folder: Path, as_json: bool) -> None:
 
 @recording.command(epilog="\b\nExample:\n  deepprune-sim recording finish recordings/mine")
 @folder_argument
+@click.option("--dataset", help="First part of the pool's name.  [default: live]")
+@click.option("--model", help="Second part.  [default: the model's name]")
+@click.option("--benchmark", help="Third part.  [default: the name of the file of problems]")
+@click.option("--source", help="Origin of the model, stored in the pool.")
+@click.option("--licence", help="Licence of the traces, stored in the pool.")
+@click.option("--citation", help="Citation of the source, stored in the pool.")
+@click.option(
+    "--probe-cost",
+    metavar="TOKENS",
+    help="Tokens charged for a probe: of its answer (4), or of suffix and answer (8+4).  "
+    "[default: the suffix and the longest answer]",
+)
+@click.option("--note", "notes", multiple=True, help="Note to be stored in the pool; repeatable.")
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="TOML file with parameters of built-in methods, a table each, that `run` uses on the "
+    "pool where -p gives no others: for traces much shorter than a method was made for.",
+)
 @click.option("--replace", is_flag=True, help="Overwrite a pool of the same name.")
 @cache_option
 @json_option
-def finish(folder: Path, replace: bool, cache: Path | None, as_json: bool) -> None:
+def finish(folder: Path, replace: bool, cache: Path | None, as_json: bool, **about: Any) -> None:
     """Write a recording whose traces have all ended as a pool."""
     from simulator.live.finishing import finish as write
     from simulator.live.recording import open_recording
@@ -59,7 +79,11 @@ def finish(folder: Path, replace: bool, cache: Path | None, as_json: bool) -> No
 
     with progress_bar(f"{folder.name}: writing") as progress:
         info = write(
-            open_recording(folder), cache_folder(cache), replace=replace, progress=progress
+            open_recording(folder),
+            cache_folder(cache),
+            about=about,
+            replace=replace,
+            progress=progress,
         )
     if as_json:
         print_json({"pool": info.name, "problems": info.problems, "traces": info.traces})

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from dataclasses import replace as replace_fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +16,19 @@ from simulator.answers.equivalence import Classes
 from simulator.errors import UserError
 from simulator.live.growing import GrowingProblem
 from simulator.live.recording import Recording
+from simulator.loading import load_policy
 from simulator.pools.pool import NO_ANSWER, PoolInfo
+from simulator.pools.probe_cost import parse_probe_cost
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
+from simulator.storage import read_plain_text
 
 
 def finish(
     recording: Recording,
     cache: Path,
     *,
+    about: Mapping[str, Any] | None = None,
     replace: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> PoolInfo:
@@ -28,17 +37,35 @@ def finish(
     Traces keep their numbers and answers their classes, so that a replay in the stored order
     decides as the live run did.
 
+    Parameters
+    ----------
+    recording, cache
+        The recording, and the folder of pools.
+    about
+        Fields of `PoolInfo` that describe the pool (`dataset`, `model`, `benchmark`, `source`,
+        `licence`, `citation`), where None leaves the recording's own; `notes`; and `settings`, a
+        TOML file with a table of parameters by built-in method; and `probe_cost`, as typed.
+    replace
+        Write over a pool of the same name.
+    progress
+        Called with the numbers of problems written and of all.
+
     Raises
     ------
     UserError
         A trace has not come to its end, a probe is missing, a problem has no gold answer, or a pool
         of this name exists and `replace` is false.
     """
+    given = dict(about or {})
     info = recording.info
-    info.source = str(recording.about["engine"])
-    info.notes = [
-        f"sampled live: {', '.join(f'{name} {value}' for name, value in recording.settings)}",
-    ]
+    info.source = f"{recording.about['engine']['model']}, sampled live"
+    info.settings = _settings(given.pop("settings", None))
+    sampled = ", ".join(f"{name} {json.dumps(value)}" for name, value in recording.settings)
+    info.notes = [f"sampled live: {sampled}", *given.pop("notes", ())]
+    cost = given.pop("probe_cost", None)
+    if cost is not None:
+        info.probe_cost = asdict(parse_probe_cost(cost))
+    info = replace_fields(info, **{name: each for name, each in given.items() if each is not None})
     count = len(recording.problems)
     with PoolWriter(cache, info, replace=replace) as writer:
         for number in range(count):
@@ -46,6 +73,23 @@ def finish(
                 writer.add(_record(problem, recording))
             progress(number + 1, count)
     return writer.info
+
+
+def _settings(file: Path | None) -> dict[str, dict[str, str]]:
+    """Read parameters of built-in methods; raise `UserError` if a method does not take them."""
+    if file is None:
+        return {}
+    try:
+        tables = tomllib.loads(read_plain_text(file))
+        settings = {
+            method: {name: str(value) for name, value in values.items()}
+            for method, values in tables.items()
+        }
+    except (ValueError, AttributeError) as error:
+        raise UserError(f"{file}: not a TOML file with a table for each method ({error})") from None
+    for method, values in settings.items():
+        load_policy(method, values)
+    return settings
 
 
 def _record(problem: GrowingProblem, recording: Recording) -> ProblemRecord:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -79,7 +79,8 @@ def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
     """Find the folders of the pools whose names match any of `patterns`, sorted by name.
 
     Patterns are full names or case-sensitive globs over them, in which `*` also matches slashes.
-    Without patterns, every pool is returned; there may be none.
+    Without patterns, every pool is returned; there may be none. A pool that comes with the package
+    is copied into the folder when a pattern that no other pool matches asks for it.
 
     Raises
     ------
@@ -87,17 +88,25 @@ def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
         A pattern matches no pool; the message names the nearest ones.
     """
     from simulator.pools.pool import iter_pool_folders
+    from simulator.pools.shipped import copy_shipped, shipped_pools
 
     folders = {pool_name(folder): folder for folder in iter_pool_folders(cache)}
     if not patterns:
         return list(folders.values())
     found: set[str] = set()
     for pattern in patterns:
-        matches = [name for name in folders if name == pattern or fnmatchcase(name, pattern)]
+        matches = _matching(pattern, folders)
+        if not matches:
+            matches = _matching(pattern, shipped_pools())
+            folders |= {name: copy_shipped(cache, name) for name in matches}
         if not matches:
             raise UserError(_no_match(cache, pattern, list(folders)))
         found.update(matches)
     return [folders[name] for name in sorted(found)]
+
+
+def _matching(pattern: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name == pattern or fnmatchcase(name, pattern)]
 
 
 def unfinished_pools(cache: Path) -> dict[str, str]:

@@ -422,6 +422,7 @@ def group_answers(
 
 _MAY_BE_EMPTY = (
     *("probe_cost", "accepted", "answer_forms", "answer_patterns", "corrections", "regraded"),
+    "settings",
 )
 
 

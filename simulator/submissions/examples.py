@@ -1,34 +1,31 @@
-"""Submissions of the built-in methods on generated pools, so that a board has rows to show.
+"""Submissions of the built-in methods on the pool that comes with the package, for a first board.
 
-`python -m simulator.submissions.examples` makes the ones that come with the repository. They use
-the small cells of `deepprune-sim data sample`, which are made if missing. Decisions, answers and
-summaries are the same bytes each time; `run.json` also records date and duration. The pools are
-synthetic, so the figures say nothing about any method, and the board says so.
+`python -m simulator.submissions.examples` makes the ones that come with the repository. Methods have
+the parameters that the pool names for its short traces. Decisions, answers and summaries are the
+same bytes each time; `run.json` also records date and duration.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from simulator.errors import UserError
-from simulator.generated.cells import SIZES, select_cells
-from simulator.generated.pools import SEED, made_as, make_pool, pool_folder, revision
 from simulator.loading import load_policy
 from simulator.pools.pool import Pool
+from simulator.pools.shipped import copy_shipped, shipped_pools
 from simulator.replay.serving import Serving
 from simulator.runs.making import make_run
 from simulator.runs.spec import RunSpec
 from simulator.submissions.packing import pack, slug_of, write_folder
 
-DATE = date(2026, 11, 22)
+DATE = date(2026, 11, 30)
 REPEATS = 64
-BUDGET = 32
-"""Number of traces of each problem of a small cell."""
+BUDGET = 64
+"""Number of traces of each problem of the pool."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,9 @@ class Submitted:
     name: str = ""
 
 
-_DIVIDED = "divided by 20, as the traces' lengths are"
-
 METHODS = (
-    Submitted("cons@32", "Majority vote over 32 traces."),
+    Submitted("cons@64", "Majority vote over 64 traces."),
+    Submitted("cons@16", "Majority vote over 16 traces."),
     Submitted("asc", "Adaptive-Consistency: samples until the majority is certain enough, 0.95."),
     Submitted(
         "asc",
@@ -59,28 +55,16 @@ METHODS = (
         "asc 0.99",
     ),
     Submitted("esc", "Early-stopping self-consistency: samples windows until one is unanimous."),
-    Submitted("short-3@32", "Decodes 32 traces, answers with the first three to finish."),
+    Submitted("short-3@16", "Decodes 16 traces, answers with the first three to finish."),
     Submitted("sac", "Stops each trace once its probes agree."),
-    Submitted(
-        "parallel-probe",
-        f"Prunes and stops traces in lock step by their probes. Interval of 500 tokens {_DIVIDED}.",
-        {"interval": "25"},
-    ),
-    Submitted(
-        "deepconf-low",
-        "Stops traces of low confidence; keeps the top tenth. "
-        f"Window of 2048 tokens {_DIVIDED}; 8 traces to warm up instead of 16.",
-        {"window": "102", "warm_up": "8"},
-    ),
-    Submitted(
-        "deepconf-high",
-        "Stops traces of low confidence; keeps the top nine tenths. "
-        f"Window of 2048 tokens {_DIVIDED}; 8 traces to warm up instead of 16.",
-        {"window": "102", "warm_up": "8"},
-    ),
+    Submitted("parallel-probe", "Prunes and stops traces in lock step by their probes."),
+    Submitted("deepconf-low", "Stops traces of low confidence; keeps the top tenth."),
+    Submitted("deepconf-high", "Stops traces of low confidence; keeps the top nine tenths."),
+    Submitted("deepconf-offline", "Votes with the top tenth by confidence of the tail."),
+    Submitted("self-certainty", "Votes with ranks of self-certainty as weights."),
 )
-"""The methods that are submitted. Methods that use a judge are left out: the scores that come with
-generated pools are made from the answers."""
+"""The methods that are submitted. The one that uses a judge is left out: a judge worth showing is
+trained."""
 
 
 def make_builtin(
@@ -91,46 +75,39 @@ def make_builtin(
     Raises
     ------
     UserError
-        A pool with a cell's name is not the small one, or the disk cannot be written.
+        The disk cannot be written.
     """
-    pools = small_cells(cache)
+    pool = first_pool(cache)
     folders = []
     for each in METHODS:
         name = each.name or each.policy
         folder = submissions / f"{DATE.isoformat()}-{slug_of(name)}"
         if not folder.exists():
             progress(name)
-            loaded = load_policy(each.policy, each.settings)
+            scaled = pool.info.settings.get(each.policy.partition("@")[0], {})
+            loaded = load_policy(each.policy, {**scaled, **each.settings})
             budget = None if loaded.budget else min(loaded.policy.budget or BUDGET, BUDGET)
-            spec = RunSpec(loaded, pools, budget, REPEATS, 0, Serving())
+            spec = RunSpec(loaded, [pool], budget, REPEATS, 0, Serving())
+            told = " ".join(f"{key} {value}" for key, value in scaled.items())
+            if told:
+                told = f" Scaled to the pool's short traces: {told}."
             with tempfile.TemporaryDirectory() as scratch:
                 make_run(spec, Path(scratch) / "run", command=["simulator.submissions.examples"])
                 fields = {
                     "method": name,
                     "authors": ["deepprune-sim"],
                     "date": DATE,
-                    "description": f"{each.description} Built in, on generated traces.",
+                    "description": f"{each.description}{told} Built in.",
                 }
                 write_folder(pack(Path(scratch) / "run", fields), submissions)
         folders.append(folder)
     return folders
 
 
-def small_cells(cache: Path) -> Sequence[Pool]:
-    """Return the nine small generated pools below `cache`; make the missing ones."""
-    size = SIZES["small"]
-    pools = []
-    for cell in select_cells(()):
-        there = made_as(cache, cell)
-        if there is None:
-            make_pool(cache, cell, size, text=True)
-        elif there != revision(size, SEED, text=True):
-            raise UserError(
-                f"{pool_folder(cache, cell)}: {there}; the board's submissions are on small cells, "
-                "give another folder"
-            )
-        pools.append(Pool(pool_folder(cache, cell)))
-    return pools
+def first_pool(cache: Path) -> Pool:
+    """Return the pool that comes with the package, copied into `cache` if it is missing there."""
+    (name,) = shipped_pools()
+    return Pool(copy_shipped(cache, name))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 from simulator.errors import UserError
 from simulator.pools.folders import pool_name
 from simulator.pools.pool import Pool, iter_pool_folders
+from simulator.pools.shipped import copy_shipped, shipped_pools
 from simulator.submissions.badges import Step, Verification, decide_badge
 from simulator.submissions.files import (
     VERIFICATION,
@@ -119,6 +120,8 @@ def find_recorded_pools(run: RecordedRun, cache: Path) -> list[Pool]:
     folders = {pool_name(folder): folder for folder in iter_pool_folders(cache)}
     pools = []
     for recorded in run.pools:
+        if recorded.name in shipped_pools():
+            folders[recorded.name] = copy_shipped(cache, recorded.name)
         if recorded.name not in folders:
             raise UserError(
                 f"pool {recorded.name} is not in {cache}; get it with deepprune-sim data pull, "

@@ -11,8 +11,10 @@ from pools import T, write_pool
 from programs import call
 
 from simulator.cli import COMMANDS, cli
+from simulator.pools.pool import Pool
+from simulator.pools.shipped import shipped_pools
 
-SAMPLE_NAME = "generated/sample-8b/aime-like"
+(SHIPPED,) = shipped_pools()
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +29,44 @@ def real_pool(benchmark: str = "tiny", *, probes: bool = False) -> None:
     write_pool(Path("cache"), problems, benchmark=benchmark)
 
 
-def test_without_any_pool_a_sample_is_made_and_marked(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_any_pool_the_one_that_comes_along_is_copied_and_replayed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     code, out, err = call(capsys, "run", "cons@4", "--repeats", "2")
     assert code == 0
-    assert "making a small generated sample (synthetic)" in err
-    assert f"{SAMPLE_NAME} (synthetic)" in out
-    assert "not for any claim" in " ".join(out.split())
-    code, _, err = call(capsys, "run", "cons@4", "--repeats", "2")
-    assert (code, err) == (0, "")  # only once
+    assert err.startswith("no recorded pool in ")
+    assert err.endswith(f"/cache: replaying {SHIPPED}, which comes with deepprune-sim\n")
+    assert err.count("\n") == 1
+    assert out.startswith(f"{SHIPPED}: ")
+    assert "synthetic" not in out.lower()
+    (copy,) = Path("cache").glob("*/*/*")
+    for file in shipped_pools()[SHIPPED].iterdir():
+        assert (copy / file.name).read_bytes() == file.read_bytes()
+
+
+def test_pools_of_ones_own_are_replayed_instead(capsys: pytest.CaptureFixture[str]) -> None:
+    call(capsys, "run", "cons@4", "--repeats", "2")
+    real_pool()
+    code, out, err = call(capsys, "run", "cons@2", "--repeats", "2")
+    assert (code, err) == (0, "")
+    assert out.startswith("test/model/tiny: ")
+    assert SHIPPED not in out
+
+
+def test_parameters_that_a_pool_names_are_used_and_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    named = Pool(shipped_pools()[SHIPPED]).info.settings["deepconf-low"]
+    run = ("run", "deepconf-low", "-d", "shipped/*", "--repeats", "1", "--json")
+    code, out, err = call(capsys, *run)
+    assert code == 0
+    for name, value in named.items():
+        assert f"-p {name}={value}" in err
+        assert json.loads(out)["parameters"][name] == json.loads(value)
+    assert "give -p for other values" in err
+    code, out, err = call(capsys, *run, "-p", "window=100")
+    assert json.loads(out)["parameters"]["window"] == 100
+    assert "window=" not in err
 
 
 def test_the_final_table_has_every_figure_with_its_interval(
@@ -67,13 +99,14 @@ def test_json_is_the_summary_and_nothing_else(capsys: pytest.CaptureFixture[str]
 
 
 def test_real_pools_push_generated_ones_aside(capsys: pytest.CaptureFixture[str]) -> None:
-    call(capsys, "run", "cons@2", "--repeats", "1")
+    traces = {"p": [T(10, "1"), T(30, "1")]}
+    write_pool(Path("cache"), traces, benchmark="made", synthetic=True)
     real_pool()
     _, out, _ = call(capsys, "run", "cons@2", "--repeats", "1")
     assert "test/model/tiny" in out
-    assert SAMPLE_NAME not in out
-    _, out, _ = call(capsys, "run", "cons@2", "--repeats", "1", "-d", "generated/*")
-    assert SAMPLE_NAME in out
+    assert "synthetic" not in out
+    _, out, _ = call(capsys, "run", "cons@2", "--repeats", "1", "-d", "*/made")
+    assert out.startswith("test/model/made (synthetic)")
 
 
 def test_pools_without_the_signal_are_left_out_or_refused(
@@ -82,7 +115,7 @@ def test_pools_without_the_signal_are_left_out_or_refused(
     real_pool()
     code, _, err = call(capsys, "run", "sac")
     assert code == 2
-    assert "needs probes, which no pool" in err
+    assert "needs probes, which no recorded pool here has" in err
     real_pool("probed", probes=True)
     code, out, err = call(capsys, "run", "sac", "--repeats", "1")
     assert code == 0

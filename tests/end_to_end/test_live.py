@@ -15,6 +15,8 @@ import pytest
 from programs import call
 from tiny_models import make_causal_model
 
+from simulator.pools.pool import Pool
+
 OPTIONS = (
     *("--engine", "transformers", "--dtype", "float32", "--max-tokens", "120", "-n", "6"),
     *("--temperature", "1.5", "--top-p", "1", "--probe-interval", "16"),
@@ -68,6 +70,32 @@ def test_from_a_live_run_to_its_replay(
     (folder,) = [path.parent for path in Path("runs").glob("*/run.json")][:1]
     code, _, err = call(capsys, "submit", str(folder), "-o", "s", "--author", "A", "--name", "a")
     assert code == 2
+
+
+def test_a_pool_is_named_and_described(
+    model: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    live = ("live", "cons@6", "sums.jsonl", "--model", str(model), *OPTIONS, "-o", "rec")
+    assert call(capsys, *live, "--complete")[0] == 0
+    (here / "s.toml").write_text("[deepconf-low]\nwindow = 8\nwarm_up = 2\n")
+    finish = ("recording", "finish", "rec")
+    named = ("--dataset", "d", "--model", "m", "--benchmark", "b", "--probe-cost", "8+3")
+    told = ("--source", "here", "--licence", "CC0-1.0", "--note", "one", "--note", "two")
+    made = summary_of(capsys, *finish, *named, *told, "--settings", "s.toml")
+    assert made["pool"] == "d/m/b"
+    info = Pool(Path("cache/d/m/b")).info
+    assert (info.source, info.licence, info.notes[1:]) == ("here", "CC0-1.0", ["one", "two"])
+    assert info.probe_cost == {"suffix": 8, "answer": 3}
+    assert info.settings == {"deepconf-low": {"window": "8", "warm_up": "2"}}
+    assert "deepconf-low -p window=8 -p warm_up=2" in call(capsys, "data", "show", "d/m/b")[1]
+    (here / "s.toml").write_text("[deepconf-low]\nwindows = 8\n")
+    code, _, err = call(capsys, *finish, "--settings", "s.toml")
+    assert code == 2
+    assert "windows" in err
+    (here / "s.toml").write_text("window = 8\n")
+    code, _, err = call(capsys, *finish, "--settings", "s.toml")
+    assert code == 2
+    assert "s.toml: not a TOML file with a table for each method" in err
 
 
 def test_a_killed_run_goes_on(model: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:

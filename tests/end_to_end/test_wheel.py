@@ -26,13 +26,16 @@ class Spy(Policy):
         for package in (simulator.PACKAGE, deepprune_sim.__path__[0]):
             for file in Path(package).rglob("*"):
                 assert not file.is_file() or file.read_bytes() is not None
-        try:
-            Path({secret!r}).read_text()
-        except OSError as error:
-            refused = type(error).__name__
+        refused = []
+        for hidden in {hidden!r}:
+            try:
+                Path(hidden).read_bytes()
+            except OSError as error:
+                refused.append(type(error).__name__)
         heavy = ("simulator.pools", "simulator.replay", "pyarrow", "pandas")
         loaded = [name for name in sys.modules if name.startswith(heavy)]
-        raise RuntimeError(f"{{Path(simulator.PACKAGE).parent}} {{refused}} {{loaded}}")
+        told = (Path(simulator.PACKAGE).parent, sorted({{*refused}}), len(refused), loaded)
+        raise RuntimeError(" ".join(map(str, told)))
 """
 
 STRICT = """
@@ -54,7 +57,7 @@ replay(loaded, problem, budget=1, repeats=range(1), seed=0, serving=Serving())
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the interpreter of an environment with the wheel and this one's other packages."""
     copy, there = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("installed")
-    for name in (*PARTS, "pyproject.toml", "README.md", "LICENSE"):
+    for name in (*PARTS, "datasets_cache", "pyproject.toml", "README.md", "LICENSE"):
         if (ROOT / name).is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, copy / name, ignore=ignored)
@@ -94,18 +97,20 @@ def test_the_installed_command_runs_a_policy_apart_from_the_machine(
     shutil.copy(ROOT / "docs" / "examples" / "short_m.py", tmp_path)
     run = ended(python, tmp_path, command, "run", "short_m.py", "-n", "16", "--repeats", "2")
     assert run.returncode == 0, run.stderr
-    secret = tmp_path / "pools" / "secret"
-    secret.write_text("gold")
-    (tmp_path / "spy.py").write_text(SPY.format(secret=str(secret)))
-    spied = ended(python, tmp_path, command, "run", "spy.py", "-n", "1", "--repeats", "1")
+    assert run.stderr.startswith("no recorded pool in ")
+    (pool,) = (file.parent for file in (tmp_path / "pools").glob("shipped/*/*/pool.json"))
     installed = python.parent.parent.resolve()
+    (original,) = installed.glob("share/deepprune-sim/shipped/*/*/traces.parquet")
+    hidden = [str(original), str(pool / "traces.parquet")]
+    assert original.read_bytes() == (pool / "traces.parquet").read_bytes()
+    (tmp_path / "spy.py").write_text(SPY.format(hidden=hidden))
+    spied = ended(python, tmp_path, command, "run", "spy.py", "-n", "1", "--repeats", "1")
     assert spied.returncode == 2
     assert str(installed) in spied.stderr
-    if "Error []" in spied.stderr:  # this kernel has Landlock
-        assert "PermissionError []" in spied.stderr
-    (pool,) = (file.parent for file in (tmp_path / "pools").glob("*/*/*/pool.json"))
+    if "Error'] 2 []" in spied.stderr:  # this kernel has Landlock
+        assert "['PermissionError'] 2 []" in spied.stderr
     (tmp_path / "strict.py").write_text(STRICT)
     strict = ended(python, tmp_path, "strict.py", str(pool))
     if "bubblewrap" in strict.stderr:
-        assert "FileNotFoundError []" in strict.stderr
+        assert "['FileNotFoundError'] 2 []" in strict.stderr
     assert str(installed) in strict.stderr or "NoSandbox" in strict.stderr

@@ -360,11 +360,12 @@ def test_a_run_that_cannot_be_written(size: int, jobs: str) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 9000])
-def test_a_sample_that_cannot_be_written(capsys: pytest.CaptureFixture[str], size: int) -> None:
-    with pytest.raises(AssertionError, match="making a small generated sample") as told:
+def test_the_first_pool_cannot_be_copied(capsys: pytest.CaptureFixture[str], size: int) -> None:
+    with pytest.raises(AssertionError, match="no recorded pool in cache") as told:
         limited(size, "run", "cons@9", "-o", "out")  # told on a line of its own, then the error
-    assert "generated/sample-8b/aime-like: cannot be written (File too large)" in str(told.value)
-    assert not list(Path().iterdir())
+    assert "cache/shipped/" in str(told.value)
+    assert "cannot be written (File too large)" in str(told.value)
+    assert not list(Path().glob("cache/*/*/*"))
 
 
 def test_reports_follow_links_and_leave_devices_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -122,6 +122,10 @@ _DESCRIBED: dict[str, Callable[[Any], list[str]]] = {
     "accepted": lambda found: [
         f"problem {problem}: also {' or '.join(answers)}" for problem, answers in found.items()
     ],
+    "settings": lambda found: [
+        f"{method} {' '.join(f'-p {name}={value}' for name, value in values.items())}"
+        for method, values in found.items()
+    ],
     "corrections": lambda found: [
         f"problem {each['problem']}: {each['answer']} {each['verdict']}"
         f"{' ' + each['other'] if 'other' in each else ''} ({each['reason']})"
