@@ -1,6 +1,6 @@
-"""Screenshots of every page over sample data, made by `python docs/screenshots/remake.py`.
+"""Screenshots of every page, made by `python docs/screenshots/remake.py`.
 
-The traces are generated: the pictures show how the app looks, and nothing about a method.
+They show the submissions of the repository, on the pool that comes with the package.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from judges.kinds.oracle import PUBLISHED_AUROC
-from judges.scores.generated import score_generated
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.shown.navigation import link
 from simulator.errors import UserError
-from simulator.submissions.examples import make_builtin, small_cells
+from simulator.pools.shipped import shipped_pools
+from simulator.submissions.examples import first_pool, make_builtin
 from simulator.submissions.published import FILE_NAME, PACKAGED
 
 sys.path.append(str(Path(__file__).parents[2] / "tests/leaderboard_app/helpers"))
@@ -25,11 +24,11 @@ from served import browser, chromium, server
 
 TARGET = Path("docs/screenshots")
 
-CELL = "generated/qwen3-32b/aime25"
-PROBLEM = "003"
+(POOL,) = shipped_pools()
+PROBLEM = "shares-2"
 """The pool that is shown, and one of its problems with several different answers."""
 
-PROBE, CONFIDENCE = "2026-11-22-parallel-probe", "2026-11-22-deepconf-low"
+PROBE, CONFIDENCE = "2026-11-30-parallel-probe", "2026-11-30-deepconf-low"
 
 
 @dataclass(frozen=True)
@@ -48,22 +47,21 @@ class Shot:
 
 def replay(entry: str) -> str:
     """Return the link to an entry's first replay of the problem."""
-    return link("problem", entry=entry, pool=CELL, problem=PROBLEM, repeat=0)
+    return link("problem", entry=entry, pool=POOL, problem=PROBLEM, repeat=0)
 
 
 SHOTS = (
-    Shot("board", link("board", data="synthetic")),
-    Shot("board-dark", link("board", data="synthetic"), dark=True),
-    Shot("board-narrow", link("board", data="synthetic"), width=390),
-    Shot("board-published", link("board")),
-    Shot("tradeoff", link("tradeoff", data="synthetic")),
+    Shot("board", link("board")),
+    Shot("board-dark", link("board"), dark=True),
+    Shot("board-narrow", link("board"), width=390),
+    Shot("tradeoff", link("tradeoff")),
     Shot("entry", link("entry", entry=PROBE)),
     Shot("replay", replay(PROBE), height=1450),
     Shot("problem-probes", replay(PROBE)),
     Shot("problem-confidence", replay(CONFIDENCE)),
     Shot("problem-clusters", replay("runs/deepprune")),
     Shot("compare", link("compare", entries=f"{PROBE},{CONFIDENCE}")),
-    Shot("data", link("data", pool=CELL)),
+    Shot("data", link("data", pool=POOL)),
     Shot("judges", "judges"),
     Shot("submit", "submit"),
 )
@@ -87,21 +85,19 @@ def main() -> None:
 
 
 def sample(root: Path) -> Folders:
-    """Make nine small generated pools, the built-in submissions, published figures and a run.
+    """Copy the pool, the built-in submissions and the published figures, and make a run.
 
-    The run is deepprune with an oracle as its judge, with prefixes as short as the traces.
+    The run is deepprune, with the judge that needs no model.
     """
     folders = Folders(root / "pools", root / "runs", root / "submissions")
-    small_cells(folders.cache)
+    first_pool(folders.cache)
     own = Path("submissions")
     if own.is_dir():  # in a clone: already verified
         shutil.copytree(own, folders.submissions)
     else:
         make_builtin(folders.cache, folders.submissions)
         shutil.copy(PACKAGED / FILE_NAME, folders.submissions)
-    score_generated(folders.cache, folders.cache / CELL)
-    clusters = [*("run", "deepprune", "-d", CELL, "--judge", f"oracle:auroc={PUBLISHED_AUROC}")]
-    clusters += [*("-p", "truncation=tokens=25", "-p", "tau=0.63", "-p", "K2=6", "-n", "32")]
+    clusters = ["run", "deepprune", "-d", POOL, "--judge", "lexical", "-n", "32", "-p", "K2=6"]
     clusters += ["--cache", str(folders.cache), "-o", str(folders.runs / "deepprune")]
     subprocess.run([sys.executable, "-m", "simulator.cli", *clusters, "--repeats", "4"], check=True)
     return folders

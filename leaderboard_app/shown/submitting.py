@@ -13,15 +13,11 @@ from leaderboard_app.library.library import Library
 from leaderboard_app.library.pool_answers import count_traces
 from simulator.errors import UserError
 from simulator.pools.folders import LOCAL_CACHE, runs_folder
+from simulator.pools.shipped import shipped_pools
 from simulator.submissions.packing import slug_of
 
-SAMPLE = "qwen3-32b/aime25"
-"""Cell that is generated if there is no pool."""
-
-SAMPLE_POOL = f"generated/{SAMPLE}"
-
-SAMPLE_BUDGET = 16
-"""Traces per problem in the first commands: fewer than the 32 of a generated problem."""
+FIRST_BUDGET = 16
+"""Traces per problem in the first commands."""
 
 MOST = 512
 """Largest suggested budget: the largest in the literature."""
@@ -161,27 +157,29 @@ def steps(pool: str, budget: int, today: date, places: Places) -> tuple[Step, ..
 
 
 def first_row(places: Places) -> tuple[str, ...]:
-    """Return the three commands that make a first row: generate, run, submit."""
-    run = places.run("short-3")
+    """Return the two commands that make a first row: run, submit."""
+    run, given = places.run("short-3"), f"-d {shlex.quote(first_pool())}{places.cache}"
     return (
-        f"deepprune-sim data sample --cell {SAMPLE}{places.cache}",
-        f"deepprune-sim run short-3@{SAMPLE_BUDGET} -d {SAMPLE_POOL}{places.cache} -o {run}",
-        f'deepprune-sim submit {run} --method "short-3@{SAMPLE_BUDGET}" --authors "A. Author" '
+        f"deepprune-sim run short-3@{FIRST_BUDGET} {given} -o {run}",
+        f'deepprune-sim submit {run} --method "short-3@{FIRST_BUDGET}" --authors "A. Author" '
         f'--description "Majority of the first three traces to finish."{places.submit_option}',
     )
 
 
+def first_pool() -> str:
+    """Return the name of the pool that comes with the package."""
+    return next(iter(shipped_pools()), "shipped/*")
+
+
 def first_runs(library: Library, places: Places) -> tuple[str, ...]:
-    """Return commands that make two runs to compare, on a pool that is here or a generated one."""
-    make = () if library.pools else (f"deepprune-sim data sample --cell {SAMPLE}{places.cache}",)
-    pool, budget = SAMPLE_POOL, SAMPLE_BUDGET
+    """Return commands that make two runs to compare, on a pool that is here or comes along."""
+    pool, budget = first_pool(), FIRST_BUDGET
     if library.pools:
         pool = min(library.pools, key=lambda row: (row["synthetic"], row["name"]))["name"]
         with suppress(UserError):  # a damaged pool is reported on the page
             budget = min(budget, budget_of(library, pool))
     given = f"-d {shlex.quote(pool)}{places.cache}"
     return (
-        *make,
         f"deepprune-sim run cons@{budget} {given} -o {places.run('cons')}",
         f"deepprune-sim run asc -n {budget} {given} -o {places.run('asc')}",
     )

@@ -98,11 +98,6 @@ SIZES = {
     "paper": Size("paper", aime_problems=30, gpqa_problems=198, traces=PAPER_TRACES, shrink=1),
 }
 
-SAMPLE_CELL = Cell(9, "sample-8b", "aime-like", 10, "math", 60.0, 80.0, 0.6144, 40_960)
-SAMPLE_SIZE = Size("sample", aime_problems=10, gpqa_problems=10, traces=80, shrink=1)
-"""The sample that `run` makes if there is no pool. Its figures are chosen here. Its traces are as
-long as recorded ones, 12,000 tokens on average, so that published settings fit it as they are."""
-
 
 def select_cells(patterns: Sequence[str]) -> list[Cell]:
     """Return the cells whose `model/benchmark` any pattern matches, in order; all without patterns.

@@ -13,8 +13,6 @@ from simulator.generated.calibration import CHOICES, Outline, outlines
 from simulator.generated.cells import (
     DATASET,
     PAPER_TRACES,
-    SAMPLE_CELL,
-    SAMPLE_SIZE,
     Cell,
     Size,
 )
@@ -78,7 +76,6 @@ def make_pool(
     seed: int = SEED,
     text: bool = False,
     replace: bool = False,
-    wait: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PoolInfo:
     """Generate the pool of a cell below `cache`; return the contents of its `pool.json`.
@@ -87,8 +84,6 @@ def make_pool(
     ----------
     text
         True to give traces text, and with it exact token offsets.
-    wait
-        Wait for another process that makes the pool, instead of refusing.
     progress
         Called with (problems made, problems in all) after each.
 
@@ -113,7 +108,7 @@ def make_pool(
         ],
     )
     number = size.problems(cell)
-    with PoolWriter(cache, info, replace=replace, wait=wait) as writer:
+    with PoolWriter(cache, info, replace=replace) as writer:
         problems = generated_problems(cell, size, seed=seed, text=text)
         for done in range(1, number + 1):
             writer.add(next(problems))  # not kept in a variable: it is freed before the next
@@ -130,28 +125,6 @@ def _calibration_note(cell: Cell, size: Size) -> str:
         f"Made to meet pass@1 {cell.pass_at_1}%, cons@{PAPER_TRACES} {cell.cons_accuracy}% and a "
         f"mean length of {cell.mean_tokens:,.0f} tokens, as published for this model and benchmark."
     )
-
-
-def make_sample(cache: Path) -> Path:
-    """Make the sample pool in `cache` if it does not exist; return its folder.
-
-    Several processes can do this at the same time: one makes the pool, and the others wait for it.
-
-    Raises
-    ------
-    UserError
-        The disk is full or not writable, or the sample's folder exists and is not a pool.
-    """
-    target = pool_folder(cache, SAMPLE_CELL)
-    if not (target / "pool.json").is_file():
-        if target.exists():
-            raise UserError(f"{target}: exists and is not a pool; remove it")
-        try:
-            make_pool(cache, SAMPLE_CELL, SAMPLE_SIZE, text=True, wait=True)
-        except UserError:
-            if not (target / "pool.json").is_file():  # another process did not make it either
-                raise
-    return target
 
 
 def generated_problems(

@@ -72,8 +72,8 @@ class PoolWriter:
 
     Files are written to a temporary folder beside the final one. When the writer is left, the
     folder is renamed, or removed if there was an exception, so a reader never sees half a pool.
-    Meanwhile the name is locked: another process that makes a pool of this name is refused, or
-    waits. What a process that was killed has left of this pool is removed.
+    Meanwhile the name is locked: another process that makes a pool of this name is refused.
+    What a process that was killed has left of this pool is removed.
 
     Parameters
     ----------
@@ -83,8 +83,6 @@ class PoolWriter:
         Description of the pool; the writer fills in counts, signals and hashes.
     replace
         Overwrite a pool of the same name.
-    wait
-        Wait for another process that makes a pool of this name.
     signals_of
         Folder of a pool of the same traces, whose signals are taken over unless traces have them.
 
@@ -112,7 +110,6 @@ class PoolWriter:
         info: PoolInfo,
         *,
         replace: bool = False,
-        wait: bool = False,
         signals_of: Path | None = None,
     ) -> None:
         self.info = info
@@ -121,7 +118,6 @@ class PoolWriter:
         self.folder = temporary_beside(self.path)
         self._retired = self.folder.with_suffix(".old")  # the pool that is being replaced
         self._replace = replace
-        self._wait = wait
         self._refuse_taken()
         self._lock = ExitStack()
         self._made: list[Path] = []  # folders created here
@@ -156,7 +152,7 @@ class PoolWriter:
     def __enter__(self) -> Self:
         try:
             self._made = make_folders(self.path.parent)
-            if self._lock.enter_context(locked(self.path, self._being_made, wait=self._wait)):
+            if self._lock.enter_context(locked(self.path, self._being_made)):
                 clear_leftovers(self.path)
             self._refuse_taken()  # it may have been made since, or be back
             self.folder.mkdir()

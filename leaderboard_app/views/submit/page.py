@@ -17,12 +17,13 @@ from simulator.errors import UserError
 def page(library: Library) -> None:
     """Render the page."""
     places = Places.of(library.folders, Path.cwd())
-    pool, budget = submitting.SAMPLE_POOL, submitting.SAMPLE_BUDGET
+    pool, budget = submitting.first_pool(), submitting.FIRST_BUDGET
     if library.pools:
         pool, budget = _chosen_pool(library)
     else:
         screen.empty(
-            "There are no pools here yet. These commands make a first row on generated traces:",
+            "There are no pools here yet. These commands make a first row on the pool that comes "
+            "along:",
             *submitting.first_row(places),
         )
         st.text("After that, the steps below work unchanged.")
@@ -59,7 +60,7 @@ def _chosen_pool(library: Library) -> tuple[str, int]:
         return pool, submitting.budget_of(library, pool)
     except UserError as error:
         st.error(screen.plain(str(error)), icon=":material/error:")
-        return pool, submitting.SAMPLE_BUDGET
+        return pool, submitting.FIRST_BUDGET
 
 
 screen.show_page("Submit", page)

@@ -10,6 +10,7 @@ from checkout import ROOT, SHARED
 
 from simulator.catalogue.views import connect
 from simulator.errors import UserError
+from simulator.submissions.examples import METHODS
 from simulator.submissions.published import FILE_NAME, PACKAGED, read_published
 from simulator.verification.options import Options
 from simulator.verification.steps import verify_here
@@ -124,23 +125,20 @@ def test_without_a_file_there_are_none(tmp_path: Path) -> None:
     assert read_published(tmp_path).figures == ()
 
 
-def test_a_fresh_clone_has_a_board_and_all_of_it_is_marked_synthetic(tmp_path: Path) -> None:
+def test_a_fresh_clone_has_a_board_of_real_traces(tmp_path: Path) -> None:
     folders = sorted(SUBMISSIONS.glob("20*"))
-    assert len(folders) == 10
+    assert len(folders) == len(METHODS)
     with connect(tmp_path, None, SUBMISSIONS) as catalogue:
         rows = catalogue.rows("SELECT DISTINCT submission, badge, synthetic FROM submissions")
         assert catalogue.broken == []
     assert {row["submission"] for row in rows} == {folder.name for folder in folders}
-    assert all(row["badge"] == "synthetic" and row["synthetic"] for row in rows)
-    # 20 runs of 64 repeats of 72 problems with 32 traces: 5 bytes for each decision
-    most = 20 * 64 * 72 * 32 * 5
+    assert all(row["badge"] == "verified" and not row["synthetic"] for row in rows)
+    # runs of 64 repeats of 48 problems with 64 traces: 5 bytes for each decision
+    most = len(METHODS) * 64 * 48 * 64 * 5
     assert sum(file.stat().st_size for file in SUBMISSIONS.rglob("*")) < most
 
 
 def test_what_comes_with_the_repository_recomputes(tmp_path: Path) -> None:
-    from simulator.submissions.examples import small_cells
-
-    small_cells(tmp_path)
     for folder in sorted(SUBMISSIONS.glob("20*")):
         options = Options(tmp_path, run_again=False)
         verification = verify_here(folder, options, lambda what, done: None)

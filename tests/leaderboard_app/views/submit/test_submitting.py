@@ -17,8 +17,7 @@ from leaderboard_app.shown import submitting
 from leaderboard_app.shown.palette import BADGES
 from leaderboard_app.shown.submitting import Places
 from simulator.errors import UserError
-from simulator.generated.cells import SIZES, select_cells
-from simulator.generated.pools import make_pool
+from simulator.pools.shipped import copy_shipped
 from simulator.submissions.badges import STEPS
 
 DAY = date(2026, 1, 31)
@@ -44,31 +43,31 @@ def run(command: str, folder: Path) -> str:
 
 
 def test_the_four_steps_lead_from_a_policy_to_a_verified_submission(tmp_path: Path) -> None:
-    (cell,) = select_cells([submitting.SAMPLE])
     folders = Folders(tmp_path / "my pools", tmp_path / "runs", tmp_path / "submissions")
-    make_pool(folders.cache, cell, SIZES["small"])
-    budget = submitting.budget_of(load(folders), submitting.SAMPLE_POOL)
-    assert budget == 32
+    pool = submitting.first_pool()
+    copy_shipped(folders.cache, pool)
+    budget = submitting.budget_of(load(folders), pool)
+    assert budget == 64
     places = Places.of(folders, tmp_path)
-    steps = submitting.steps(submitting.SAMPLE_POOL, budget, DAY, places)
+    steps = submitting.steps(pool, budget, DAY, places)
     assert [step.title[:2] for step in steps] == ["1.", "2.", "3.", "4."]
     (tmp_path / submitting.POLICY_FILE).write_text(submitting.POLICY, encoding="utf-8")
     printed = [run(command, tmp_path) for step in steps for command in step.commands]
     assert "rerun        passed" in printed[-1]
     (entry,) = (each for each in load(folders).entries if not each.id.startswith("runs/"))
     assert (entry.id, entry.method) == ("2026-01-31-first-three", "First three")
-    assert entry.badge == "synthetic"
+    assert entry.badge == "verified"
     assert entry.verified_at is not None
 
 
-def test_three_commands_make_a_first_row_from_an_empty_folder(tmp_path: Path) -> None:
+def test_two_commands_make_a_first_row_from_an_empty_folder(tmp_path: Path) -> None:
     folders = Folders(tmp_path / "datasets_cache", tmp_path / "runs", tmp_path / "submissions")
     commands = submitting.first_row(Places.of(folders, tmp_path))
-    assert len(commands) == 3
+    assert len(commands) == 2
     for command in commands:
         run(command, tmp_path)
     badges = {entry.badge for entry in load(folders).entries}
-    assert badges == {"local", "synthetic"}
+    assert badges == {"local", "self-reported"}
 
 
 def test_first_runs_can_be_made_where_nothing_is_and_on_a_pool_that_is_there(
@@ -76,7 +75,7 @@ def test_first_runs_can_be_made_where_nothing_is_and_on_a_pool_that_is_there(
 ) -> None:
     folders = Folders(tmp_path / "datasets_cache", tmp_path / "my runs", tmp_path / "submissions")
     commands = submitting.first_runs(load(folders), Places.of(folders, tmp_path))
-    assert [command.split()[1] for command in commands] == ["data", "run", "run"]
+    assert [command.split()[1] for command in commands] == ["run", "run"]
     for command in commands:
         run(command, tmp_path)
     assert {entry.id for entry in load(folders).entries} == {"runs/cons", "runs/asc"}
