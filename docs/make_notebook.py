@@ -23,8 +23,8 @@ CELLS = (
         TEXT,
         "# A first replay\n\n"
         "Replay parallel-reasoning methods against stored traces, without a GPU. Without traces of "
-        "your own, the first run makes a small generated sample: good for trying things out, not "
-        "for any claim. [From Python](../from-python.md) explains the functions.",
+        "your own, the first run replays a small pool that comes with the package: real traces, "
+        "but of a model of half a billion parameters. [From Python](../from-python.md) explains the functions.",
     ),
     (CODE, "import deepprune_sim as dp\n\ndp.__version__"),
     (
