@@ -17,10 +17,11 @@ import click
 
 from simulator.live.engines import hf_engine
 from simulator.live.engines.attention import NAME
+from simulator.live.engines.drawing import drawn
 from simulator.live.source import Sampling
 
 QUESTION = (
-    "Tom has 12 apples and buys 3 boxes with 8 apples each. He gives away 7. How many has he?"
+    "Tom has 12 apples and buys 3 boxes with 8 apples each. He gives away 7. How many are left?"
 )
 
 
@@ -51,8 +52,8 @@ def main(model: str, traces: int, tokens: int, rounds: int) -> None:
         model, Sampling(temperature=0.8, top_p=1, max_tokens=tokens), device="cpu", slots=traces
     )
     ways = {
-        "as it is": (NAME, hf_engine.drawn),
-        "plain attention": ("sdpa", hf_engine.drawn),
+        "as it is": (NAME, drawn),
+        "plain attention": ("sdpa", drawn),
         "plain draws": (NAME, plainly_drawn),
         "plain": ("sdpa", plainly_drawn),
     }
