@@ -56,8 +56,8 @@ def run(
         constants, functions and classes of the notebook that it uses, recorded in `run.json`, and
         replayed as a file is: in a process of its own, which sees no pool.
     pools
-        Names or globs, or opened pools. None: every real pool with the signals that the policy
-        needs; without any pool, a small generated sample.
+        Names or globs, or opened pools. None: every recorded pool with the signals that the policy
+        needs; without any, the pool that comes with the package.
     budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, probe_cost,
     charging, order
         As the options of `deepprune-sim run`; `step_seconds` also as `{batch: seconds}`.
