@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ from simulator.answers.finding import find_answer
 from simulator.errors import UserError
 from simulator.isolation import host
 from simulator.live.problems import read_problems
-from simulator.live.recording import Recording, create
+from simulator.live.recording import LIVE_FILE, RUNS_FOLDER, Recording, create
 from simulator.live.running import LiveResult, LiveSpec, run_live
 from simulator.live.source import Ledger, ModelEngine, Sampling
 from simulator.replay.serving import Serving
@@ -172,12 +172,12 @@ def make_live_run(
             )
             progress(number + 1, count)
     summary = summarised(plan, results, check)
-    folder = new_folder(recording.folder / "runs", spec.loaded.name)
+    folder = new_folder(recording.folder / RUNS_FOLDER, spec.loaded.name)
     folder.mkdir(parents=True)
     pq.write_table(pa.concat_tables([each.decisions for each in results]), folder / DECISIONS_FILE)
     pq.write_table(pa.concat_tables([each.answers for each in results]), folder / ANSWERS_FILE)
     write_json(
-        folder / "live.json",
+        folder / LIVE_FILE,
         summary
         | {
             "parameters": dict(spec.loaded.parameters),
@@ -218,10 +218,7 @@ def summarised(plan: LivePlan, results: Sequence[LiveResult], checked: bool) -> 
         "metrics": metrics,
         "generated": sum(each.generated for each in results),
         "revealed": sum(each.revealed for each in results),
-        "ledger": {
-            each.name: sum(getattr(result.ledger, each.name) for result in results)
-            for each in fields(Ledger)
-        },
+        "ledger": asdict(sum((each.ledger for each in results), Ledger())),
         "checked": checked,
         "differences": [
             f"problem {problem.problem_id}: {each.difference}"

@@ -58,7 +58,8 @@ def test_from_a_live_run_to_its_replay(
         [f"p{n}", "6", "6"] for n in range(3)
     ]
     made = summary_of(capsys, "recording", "finish", "recordings/tiny-sums")
-    assert made == {"pool": "live/tiny/sums", "problems": 3, "traces": 18}
+    whole = {"unfinished": 0, "unasked": 0}
+    assert made == {"pool": "live/tiny/sums", "problems": 3, "traces": 18, **whole}
     assert call(capsys, "data", "verify")[:2] == (0, "live/tiny/sums: sound\n")
     run = ("run", "cons@6", "-d", "live/tiny/sums", "--repeats", "1", "--order", "stored")
     replayed = summary_of(capsys, *run)["pools"][0]["metrics"]

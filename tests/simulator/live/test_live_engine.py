@@ -85,7 +85,7 @@ def new_problem() -> GrowingProblem:
     info = PoolInfo(
         "live", "random", "test", "live", "1", "exact", signals=["text", "confidence", "probes"]
     )
-    return GrowingProblem(LivePool(info), "0", "question", "2", "text", BUDGET)
+    return GrowingProblem(LivePool(info), "0", "question", "2", "text", BUDGET, INTERVAL)
 
 
 simple_rules = st.one_of(
