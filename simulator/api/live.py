@@ -18,7 +18,7 @@ from simulator.answers.finding import find_answer
 from simulator.errors import UserError
 from simulator.isolation import host
 from simulator.live.problems import read_problems
-from simulator.live.recording import LIVE_FILE, RUNS_FOLDER, Recording, create
+from simulator.live.recording import LIVE_FILE, RUNS_FOLDER, Recording, check_folder, create
 from simulator.live.running import LiveResult, LiveSpec, run_live
 from simulator.live.source import Ledger, ModelEngine, Sampling
 from simulator.replay.serving import Serving
@@ -65,7 +65,7 @@ def plan_live_run(
     timeout: float | None = None,
     **_: Any,
 ) -> LivePlan:
-    """Load policy, problems and model, and open the recording.
+    """Load policy, problems and model, the model last, and open the recording.
 
     Raises
     ------
@@ -80,19 +80,6 @@ def plan_live_run(
     typed = {name: value for name, (value,) in grid.items()}
     loaded = replace(host.load(policy, typed, in_process=in_process), timeout=timeout)
     sampling = Sampling(temperature, top_p, top_k, max_tokens, seed)
-    running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
-    stem = problems.stem
-    about_model = running.about["model"]
-    folder = output or Path("recordings") / f"{Path(about_model).name}-{stem}"
-    about = {
-        "dataset": "live",
-        "benchmark": stem,
-        "engine": dict(running.about),
-        "sampling": asdict(sampling),
-        "probe_interval": probe_interval,
-        "probe_cost": {"suffix": running.suffix_tokens, "answer": sampling.probe_tokens},
-        "signals": ["text", *running.signals, "probes"],
-    }
     spec = LiveSpec(
         loaded=loaded,
         budget=asked_budget(budget, loaded)
@@ -102,6 +89,22 @@ def plan_live_run(
         probe_interval=probe_interval,
         find_answer=_found,
     )
+    stem = problems.stem
+    named = Path(model).resolve() if Path(model).is_dir() else Path(model)
+    folder = output or Path("recordings") / f"{named.name}-{stem}"
+    about: dict[str, Any] = {
+        "dataset": "live",
+        "benchmark": stem,
+        "sampling": asdict(sampling),
+        "probe_interval": probe_interval,
+    }
+    check_folder(folder, asked, about)
+    running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
+    about |= {
+        "engine": dict(running.about),
+        "probe_cost": {"suffix": running.suffix_tokens, "answer": sampling.probe_tokens},
+        "signals": ["text", *running.signals, "probes"],
+    }
     return LivePlan(spec, create(folder, asked, about), running)
 
 

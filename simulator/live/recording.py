@@ -261,30 +261,46 @@ def create(
     Raises
     ------
     UserError
-        The folder holds something else, or a recording with other settings.
+        As from `check_folder`.
     """
-    text = "".join(json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)
+    check_folder(folder, problems, about)
     file = folder / ABOUT_FILE
     if not file.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise UserError(f"{folder}: a folder that is not a recording; give another -o")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / PROBLEMS_FILE).write_text(text, encoding="utf-8")
+        (folder / PROBLEMS_FILE).write_text(_text_of(problems), encoding="utf-8")
         temporary = file.with_suffix(".tmp")
         temporary.write_text(
             json.dumps({"format": FORMAT, **about}, indent=2, ensure_ascii=False) + "\n",
             encoding="utf-8",
         )
         temporary.rename(file)
+    return open_recording(folder)
+
+
+def check_folder(folder: Path, problems: Sequence[LiveProblem], about: Mapping[str, Any]) -> None:
+    """Check that a recording of these problems with these settings is in a folder, or can be made.
+
+    Raises
+    ------
+    UserError
+        The folder holds something else, or a recording with other settings.
+    """
+    if not (folder / ABOUT_FILE).exists():
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise UserError(f"{folder}: there already, and not a recording; give another -o")
+        return
     found = open_recording(folder)
     differing = [key for key, value in about.items() if found.about.get(key) != value]
-    if read_plain_text(folder / PROBLEMS_FILE) != text:
+    if read_plain_text(folder / PROBLEMS_FILE) != _text_of(problems):
         differing.append("problems")
     if differing:
         raise UserError(
             f"{folder}: a recording with other {' and '.join(differing)}; give another -o"
         )
-    return found
+
+
+def _text_of(problems: Sequence[LiveProblem]) -> str:
+    return "".join(json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)
 
 
 def open_recording(folder: Path) -> Recording:

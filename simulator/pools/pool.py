@@ -179,6 +179,14 @@ class PoolInfo:
         """Words that name the pool and count its unfinished traces."""
         return f"{self.unfinished:,} of {self.traces:,} traces of {self.name} are unfinished"
 
+    def require_whole(self) -> None:
+        """Raise `UserError` if traces are unfinished, or probes were not asked."""
+        if self.unfinished or self.unasked:
+            raise UserError(
+                f"{self.about_unfinished}, and {self.unasked:,} probes were not asked; record all "
+                "to the end (live --complete), or name another pool"
+            )
+
     @property
     def counting(self) -> dict[str, str]:
         """Ways of counting answers that differ from `COUNTING`."""
