@@ -21,6 +21,7 @@ from pools import T, write_pool
 from programs import call
 from tiny_models import make_causal_model
 
+from deepprune_sim import read_run
 from simulator.catalogue.views import connect
 from simulator.cli import main
 
@@ -186,6 +187,12 @@ def test_figures_that_need_ends_are_not_shown(
     assert code == 0, err
     assert f", {count} traces unfinished" in out.replace("\n", " ")
     assert "against cons@6" not in out
+    mine = read_run("runs/mine")
+    assert repr(mine) == (
+        f"run: runs/mine; {count} traces of live/tiny/sums are unfinished; .summary() has its "
+        "figures"
+    )
+    assert "accuracy" in mine.summary().index.get_level_values("metric")
     code, _, err = call(capsys, "report", "runs/mine")
     assert code == 2
     assert f"{count} traces of live/tiny/sums are unfinished, so that nothing compares" in err
