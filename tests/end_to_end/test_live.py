@@ -290,6 +290,18 @@ def test_a_model_that_cannot_be_loaded_is_one_line(
     assert not Path("recordings").exists()
 
 
+def test_the_folder_is_checked_before_a_model_is_loaded(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken").mkdir()
+    Path("taken/file").write_text("", encoding="utf-8")
+    for folder in ("taken", "sums.jsonl"):
+        words = ("live", "cons@6", "sums.jsonl", "--model", "none", *OPTIONS, "-o", folder)
+        code, _, err = call(capsys, *words)
+        assert code == 2
+        assert err == f"error: {folder}: there already, and not a recording; give another -o\n"
+
+
 def test_a_number_format_that_does_not_exist_is_one_line(
     model: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
