@@ -54,14 +54,14 @@ class Truncation:
     def cuts(self, problem: StoredProblem) -> Ints:
         """Compute the cut of each trace of a problem, in tokens, shape (traces,).
 
-        A shorter trace is cut at its end.
+        A shorter trace is cut at its end, an unfinished one where it was generated to.
         """
         if self.unit == "tokens":
-            return np.minimum(self.count, problem.lengths)
+            return np.minimum(self.count, problem.available)
         rows = np.arange(len(problem.lengths))
-        start = np.zeros_like(problem.lengths)
-        found = ReasoningWords(self.count).halts_at(problem, rows, start, problem.lengths)
-        return np.minimum(found, problem.lengths)
+        start, ends = np.zeros_like(problem.lengths), problem.available
+        found = ReasoningWords(self.count).halts_at(problem, rows, start, ends)
+        return np.minimum(found, ends)
 
     def prefixes(self, problem: StoredProblem) -> list[str]:
         """Cut the prefix of each trace of a problem, in order of trace id.
@@ -73,7 +73,7 @@ class Truncation:
         """
         problem.pool.require(frozenset({"text"}), "a judge that reads text")
         return [
-            text[: int(ends[cut - 1])]
+            text[: int(ends[cut - 1])] if cut else ""
             for text, ends, cut in zip(
                 problem.texts, problem.token_ends, self.cuts(problem).tolist(), strict=True
             )

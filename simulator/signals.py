@@ -7,6 +7,12 @@ from dataclasses import dataclass
 NO_ANSWER = -1
 """Answer class of a trace or probe without an answer."""
 
+UNASKED = -2
+"""Answer class of a probe that was not asked."""
+
+UNFINISHED = "unfinished"
+"""Finish reason of a trace of which only the first tokens were generated."""
+
 
 @dataclass(frozen=True, slots=True)
 class TokenSignal:

@@ -114,7 +114,15 @@ class OracleJudge:
 
 
 def same_answer(problem: StoredProblem, pairs: Ints) -> npt.NDArray[np.bool_]:
-    """Check whether both traces of each pair have the same answer, shape (n,); False for none."""
+    """Check whether both traces of each pair have the same answer, shape (n,); False for none.
+
+    Raises
+    ------
+    UserError
+        One of them has not come to its end.
+    """
+    if not problem.ended[pairs].all():
+        raise UserError(f"{problem.pool.info.about_unfinished}, whose answers no judge knows")
     answers = problem.answer_class[pairs]
     same: npt.NDArray[np.bool_] = (answers[:, 0] == answers[:, 1]) & (answers[:, 0] != NO_ANSWER)
     return same

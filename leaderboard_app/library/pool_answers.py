@@ -103,8 +103,14 @@ def read_answers(library: Library, pool: str) -> PoolAnswers:
     Raises
     ------
     UserError
-        The pool's rows cannot be read, though its footers can.
+        The pool's rows cannot be read, though its footers can; or traces are unfinished.
     """
+    row = library.pool_row(pool)
+    if row and row["unfinished"]:
+        raise UserError(
+            f"{row['unfinished']:,} of {row['traces']:,} traces are unfinished: pass@k, cons@k and "
+            "lengths are not known"
+        )
     with readable_pool(pool):
         facts = pool_facts(library.catalogue, pool)
         classes = library.rows(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +18,7 @@ from simulator.answers.finding import find_answer
 from simulator.errors import UserError
 from simulator.isolation import host
 from simulator.live.problems import read_problems
-from simulator.live.recording import Recording, create
+from simulator.live.recording import LIVE_FILE, RUNS_FOLDER, Recording, check_folder, create
 from simulator.live.running import LiveResult, LiveSpec, run_live
 from simulator.live.source import Ledger, ModelEngine, Sampling
 from simulator.replay.serving import Serving
@@ -65,7 +65,7 @@ def plan_live_run(
     timeout: float | None = None,
     **_: Any,
 ) -> LivePlan:
-    """Load policy, problems and model, and open the recording.
+    """Load policy, problems and model, the model last, and open the recording.
 
     Raises
     ------
@@ -80,19 +80,6 @@ def plan_live_run(
     typed = {name: value for name, (value,) in grid.items()}
     loaded = replace(host.load(policy, typed, in_process=in_process), timeout=timeout)
     sampling = Sampling(temperature, top_p, top_k, max_tokens, seed)
-    running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
-    stem = problems.stem
-    about_model = running.about["model"]
-    folder = output or Path("recordings") / f"{Path(about_model).name}-{stem}"
-    about = {
-        "dataset": "live",
-        "benchmark": stem,
-        "engine": dict(running.about),
-        "sampling": asdict(sampling),
-        "probe_interval": probe_interval,
-        "probe_cost": {"suffix": running.suffix_tokens, "answer": sampling.probe_tokens},
-        "signals": ["text", *running.signals, "probes"],
-    }
     spec = LiveSpec(
         loaded=loaded,
         budget=asked_budget(budget, loaded)
@@ -102,6 +89,22 @@ def plan_live_run(
         probe_interval=probe_interval,
         find_answer=_found,
     )
+    stem = problems.stem
+    named = Path(model).resolve() if Path(model).is_dir() else Path(model)
+    folder = output or Path("recordings") / f"{named.name}-{stem}"
+    about: dict[str, Any] = {
+        "dataset": "live",
+        "benchmark": stem,
+        "sampling": asdict(sampling),
+        "probe_interval": probe_interval,
+    }
+    check_folder(folder, asked, about)
+    running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
+    about |= {
+        "engine": dict(running.about),
+        "probe_cost": {"suffix": running.suffix_tokens, "answer": sampling.probe_tokens},
+        "signals": ["text", *running.signals, "probes"],
+    }
     return LivePlan(spec, create(folder, asked, about), running)
 
 
@@ -172,12 +175,12 @@ def make_live_run(
             )
             progress(number + 1, count)
     summary = summarised(plan, results, check)
-    folder = new_folder(recording.folder / "runs", spec.loaded.name)
+    folder = new_folder(recording.folder / RUNS_FOLDER, spec.loaded.name)
     folder.mkdir(parents=True)
     pq.write_table(pa.concat_tables([each.decisions for each in results]), folder / DECISIONS_FILE)
     pq.write_table(pa.concat_tables([each.answers for each in results]), folder / ANSWERS_FILE)
     write_json(
-        folder / "live.json",
+        folder / LIVE_FILE,
         summary
         | {
             "parameters": dict(spec.loaded.parameters),
@@ -218,10 +221,7 @@ def summarised(plan: LivePlan, results: Sequence[LiveResult], checked: bool) -> 
         "metrics": metrics,
         "generated": sum(each.generated for each in results),
         "revealed": sum(each.revealed for each in results),
-        "ledger": {
-            each.name: sum(getattr(result.ledger, each.name) for result in results)
-            for each in fields(Ledger)
-        },
+        "ledger": asdict(sum((each.ledger for each in results), Ledger())),
         "checked": checked,
         "differences": [
             f"problem {problem.problem_id}: {each.difference}"

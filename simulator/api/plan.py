@@ -155,6 +155,8 @@ def plan_runs(
     if charging != GENERATED:
         needs, what = needs | {"probes"}, f"{what} with --charging {charging}"
     pools = usable_pools(candidates, patterns, what, needs)
+    several = [f"--charging {charging}"] * (charging != GENERATED) + ["a sweep"] * (len(chosen) > 1)
+    _check_unfinished(pools, several)
     specs = [
         RunSpec(
             replace(each.loaded, timeout=timeout),
@@ -229,7 +231,11 @@ def usable_pools(
         for pool in pools:
             if pool not in usable:
                 note(f"{pool.name}: skipped, it lacks {' or '.join(sorted(needs))}")
-        return usable
+        whole = [pool for pool in usable if not pool.info.unfinished] or usable
+        for pool in usable:
+            if pool not in whole:
+                note(f"skipped: {pool.info.about_unfinished}; name it with -d")
+        return whole
     for pool in pools:
         pool.require(needs, what)
     return list(pools)
@@ -254,6 +260,21 @@ def named_settings(
 def shown_values(grid: Mapping[str, Sequence[str]]) -> str:
     """Return parameters as they are typed: `-p window=32 -p warm_up=8`."""
     return " ".join(f"-p {name}={','.join(values)}" for name, values in grid.items())
+
+
+def _check_unfinished(pools: Sequence[Pool], given: Sequence[str]) -> None:
+    """Refuse what needs the ends of all traces on a pool with unfinished ones.
+
+    `given` are words for such options.
+    """
+    for pool in pools:
+        if pool.info.unfinished and len(pools) > 1:
+            raise UserError(f"{pool.info.about_unfinished}; replay it by itself (-d {pool.name})")
+        if pool.info.unfinished and given:
+            raise UserError(
+                f"{pool.info.about_unfinished}, and {given[0]} needs their ends; leave it out, or "
+                "record them to their ends (live --complete)"
+            )
 
 
 def stop_rules(run: Path) -> list[dict[str, Any]]:
@@ -282,12 +303,10 @@ def note_idle_rules(runs: Sequence[Path], summary: dict[str, Any]) -> None:
         if not each["halts"]
     )
     lengths = {
-        entry["pool"]: entry["metrics"]["baseline_tokens_per_problem"]["value"] / entry["budget"]
+        entry["pool"]: f" (mean length {known['value'] / entry['budget']:,.0f} tokens)"
         for entry in summary["pools"]
+        if (known := entry["metrics"].get("baseline_tokens_per_problem"))
     }
     for (pool, rule), number in idle.items():
         where = "" if len(runs) == 1 else f" in {number} of {len(runs)} settings"
-        note(
-            f"{rule} never halted a trace of {pool}{where} "
-            f"(mean length {lengths[pool]:,.0f} tokens)"
-        )
+        note(f"{rule} never halted a trace of {pool}{where}{lengths.get(pool, '')}")

@@ -143,7 +143,8 @@ class OpenPool:
         """Return one row per probe: the answer that a trace would have given after `position`.
 
         Columns are `problem_id, trace_id, position` (tokens generated), `answer_class` (−1 for
-        none), `answer` and `correct`. `problem` and errors are as for `texts`.
+        none, −2 if the probe was not asked), `answer` and `correct`. `problem` and errors are as
+        for `texts`.
         """
         frame = _frame(self._signal("probes", problem)).explode(
             ["position", "answer_class"], ignore_index=True

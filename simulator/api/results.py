@@ -87,8 +87,14 @@ class Run(_Shown):
         return compare(self.results)
 
     @property
+    def _panels(self) -> list[Block]:
+        return [] if any(each.unfinished for each in self.results) else super()._panels
+
+    @property
     def _heading(self) -> str:
-        return f"run: {self.path}"
+        unfinished = [each for each in self.results if each.unfinished]
+        said = [f"{each.unfinished:,} traces of {each.pool} are unfinished" for each in unfinished]
+        return "; ".join([f"run: {self.path}", *said, *[".summary() has its figures"] * bool(said)])
 
     @property
     def policy(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.answers.likeness import likeness
-from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
+from simulator.pools.pool import Pool, StoredProblem
 
 BEFORE, AFTER = 80, 30
 """Characters of a text that are shown before and after an answer in it."""
@@ -47,7 +47,8 @@ class ProblemAnswers:
     """The groups of a problem's answers, the largest first.
 
     `accepted` are right answers beside the gold answer. `no_answer` is the number of traces without
-    an answer; `trace_id` is one of them, and `example` the end of its text.
+    an answer; `trace_id` is one of them, and `example` the end of its text. Unfinished traces do
+    not count.
     """
 
     problem_id: str
@@ -116,15 +117,16 @@ def answer_groups(pool: Pool, problem: StoredProblem, *, examples: bool = False)
             )
         )
     groups.sort(key=lambda group: -group.traces)
-    missing = next((row for row, text in enumerate(spelled) if text is None), None)
+    silent = [row for row, text in enumerate(spelled) if text is None and problem.ended[row]]
+    missing = silent[0] if silent else None
     return ProblemAnswers(
         problem_id=problem.problem_id,
         question=problem.question,
         gold_answer=problem.gold_answer,
         accepted=tuple(pool.info.accepted.get(problem.problem_id, ())),
         answer_kind=problem.answer_kind,
-        traces=len(classes),
-        no_answer=spelled.count(None),
+        traces=int(problem.ended.sum()),
+        no_answer=len(silent),
         groups=tuple(groups),
         trace_id=None if missing is None else int(problem.trace_ids[missing]),
         example=None if missing is None or texts is None else around(texts[missing], ""),
@@ -159,7 +161,7 @@ def _probes_by_class(problem: StoredProblem) -> list[int] | None:
     if "probes" not in problem.pool.info.signals:
         return None
     answers = problem.probes.answers
-    counts = np.bincount(answers[answers != NO_ANSWER], minlength=len(problem.class_texts))
+    counts = np.bincount(answers[answers >= 0], minlength=len(problem.class_texts))
     return [int(each) for each in counts]
 
 

@@ -42,6 +42,7 @@ POOLS = pa.schema(
         ("problems", pa.int64()),
         ("traces", pa.int64()),
         ("tokens", pa.int64()),
+        ("unfinished", pa.int64()),
         ("token_accuracy", pa.string()),
         ("signals", pa.list_(pa.string())),
         ("synthetic", pa.bool_()),
@@ -263,7 +264,12 @@ def runs_rows(
 def _read_run(runs: Path, pools: Pools, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
     try:
         _stays_in(runs, folder, ("decisions", "answers"))
-        read_results(folder)
+        for result in read_results(folder):
+            if result.unfinished:
+                raise UserError(
+                    f"{result.unfinished:,} traces of {result.pool} are unfinished, so that it "
+                    "cannot be compared; replay whole traces"
+                )
         for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
             schema = _parquet_schema(folder / f"{name}.parquet")
             if not set(wanted.names) <= {*schema.names, *ADDED}:

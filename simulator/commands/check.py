@@ -128,6 +128,7 @@ def check(
     findings = []
     with _pool(pattern, cache, budget or TRACES) as pool, stages_shown() as stage:
         pool.require(requires - {"judge"}, loaded.name)
+        pool.info.require_whole()
         cost = _cost(pool, requires)
         chosen = range(repeats) if repeat is None else range(repeat, repeat + 1)
         cases = _cases(pool, loaded, budget, problem, problems, chosen)

@@ -31,11 +31,11 @@ def show(folder: Path, as_json: bool) -> None:
     opened = open_recording(folder)
     rows = []
     for number, about in enumerate(opened.problems):
-        with opened.opened(number, 0) as (problem, _):
-            traces, ended = len(problem.lengths), int(problem.ended.sum())
-            right = f"{problem.correct.sum() / ended:.1%}" if ended and about.answer else "-"
-            tokens = int(problem.available.sum())
-            rows.append((about.problem_id, traces, ended, tokens, right))
+        problem = opened.read(number)
+        traces, ended = len(problem.lengths), int(problem.ended.sum())
+        right = f"{problem.correct.sum() / ended:.1%}" if ended and about.answer else "-"
+        tokens = int(problem.available.sum())
+        rows.append((about.problem_id, traces, ended, tokens, right))
     columns = ["problem", "traces", "ended", "tokens", "right, of those ended"]
     if as_json:
         listed = [
@@ -72,7 +72,11 @@ def show(folder: Path, as_json: bool) -> None:
 @cache_option
 @json_option
 def finish(folder: Path, replace: bool, cache: Path | None, as_json: bool, **about: Any) -> None:
-    """Write a recording whose traces have all ended as a pool."""
+    """Write a recording as a pool.
+
+    A replay that needs tokens or probes that were not generated is then refused. `live --complete`
+    generates all.
+    """
     from simulator.live.finishing import finish as write
     from simulator.live.recording import open_recording
     from simulator.pools.folders import cache_folder
@@ -86,9 +90,14 @@ def finish(folder: Path, replace: bool, cache: Path | None, as_json: bool, **abo
             progress=progress,
         )
     if as_json:
-        print_json({"pool": info.name, "problems": info.problems, "traces": info.traces})
+        counts = ("problems", "traces", "unfinished", "unasked")
+        print_json({"pool": info.name, **{name: getattr(info, name) for name in counts}})
         return
     click.echo(
         f"{info.name}: {info.problems} problems, {info.traces:,} traces, {info.tokens:,} tokens"
     )
-    click.echo(f"replay it: deepprune-sim run cons@16 -d {info.name}")
+    order = ""
+    if info.unfinished or info.unasked:
+        click.echo(f"{info.unfinished:,} traces are unfinished, {info.unasked:,} probes not asked")
+        order = " --order stored --repeats 1"
+    click.echo(f"replay it: deepprune-sim run POLICY -d {info.name}{order}")

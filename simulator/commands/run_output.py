@@ -29,12 +29,16 @@ def print_summary(
         print_heading(entry, unanswered)
         against = f"against {entry['baseline']}"
         rows = [
-            shown("accuracy, %", metrics["accuracy"], 100, "{:.1f}"),
-            shown(f"  {against}, points", metrics["accuracy_difference"], 100, "{:+.1f}"),
-            shown("tokens a problem", metrics["tokens_per_problem"], 1, "{:,.0f}"),
-            shown("tokens in all, 10^8", metrics["tokens_1e8"], 1, "{:.3g}"),
-            shown(f"  reduction {against}, %", metrics["reduction"], 100, "{:.1f}"),
-            shown(f"clock a problem, {entry['clock_unit']}", metrics["clock"], 1, "{:,.0f}"),
+            shown(label, metrics[name], scale, form)
+            for label, name, scale, form in (
+                ("accuracy, %", "accuracy", 100, "{:.1f}"),
+                (f"  {against}, points", "accuracy_difference", 100, "{:+.1f}"),
+                ("tokens a problem", "tokens_per_problem", 1, "{:,.0f}"),
+                ("tokens in all, 10^8", "tokens_1e8", 1, "{:.3g}"),
+                (f"  reduction {against}, %", "reduction", 100, "{:.1f}"),
+                (f"clock a problem, {entry['clock_unit']}", "clock", 1, "{:,.0f}"),
+            )
+            if name in metrics
         ]
         rows += about_costs(entry)
         print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
@@ -62,10 +66,9 @@ def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
         parts += ["probes"] * bool(metrics["probe_calls"]["value"])
         parts += [f"{entry['judge_ratio']:.3g} x read"] * bool(metrics["judge_calls"]["value"])
         against = f"  reduction against {entry['baseline']}, %"
-        rows += [
-            shown(f"cost: {' + '.join(parts)}", metrics["cost"], 1, "{:,.0f}"),
-            shown(against, metrics["cost_reduction"], 100, "{:.1f}"),
-        ]
+        rows.append(shown(f"cost: {' + '.join(parts)}", metrics["cost"], 1, "{:,.0f}"))
+        if "cost_reduction" in metrics:
+            rows.append(shown(against, metrics["cost_reduction"], 100, "{:.1f}"))
     if "clusters" in metrics:
         rows += [
             shown("clusters", metrics["clusters"], 1, "{:.1f}"),
@@ -83,6 +86,8 @@ def print_heading(entry: dict[str, Any], unanswered: Mapping[str, float]) -> Non
 
     share = unanswered.get(entry["pool"], 0.0)
     silent = f", {share:.1%} of traces without an answer" if share > MANY else ""
+    if "unfinished" in entry:
+        silent += f", {counted(entry['unfinished'], 'trace')} unfinished"
     synthetic = " (synthetic)" if entry["synthetic"] else ""
     click.echo(
         f"{entry['pool']}{synthetic}: {counted(entry['problems'], 'problem')}, "
@@ -98,6 +103,8 @@ def print_notes(summary: dict[str, Any], more: str = "") -> None:
         f"{counted(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are 95%, "
         "over problems; cons@N votes over the same N traces in the same order."
     )
+    if any("unfinished" in entry for entry in summary["pools"]):
+        notes += " What needs the ends of unfinished traces, such as cons@N, is left out."
     if any(entry["synthetic"] for entry in summary["pools"]):
         notes += " Synthetic traces are generated: good for trying things out, not for any claim."
     if summary["unranked"]:

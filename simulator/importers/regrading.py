@@ -116,6 +116,7 @@ def regrade(folder: Path, options: RegradeOptions) -> RegradeReport:
     found = read_info(folder)
     if folder.parts[-3:] != (found.dataset, found.model, found.benchmark):
         raise UserError(f"{folder}: pool.json names it {found.name}; move the folder there")
+    found.require_whole()
     recorded = checked_corrections(found.corrections, str(folder / "pool.json"))
     corrections = _together([] if options.drop_corrections else recorded, options.corrections)
     info = replace(

@@ -10,8 +10,6 @@ from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from simulator.answers.equivalence import Classes
 from simulator.errors import UserError
 from simulator.live.growing import GrowingProblem
@@ -21,6 +19,7 @@ from simulator.pools.pool import NO_ANSWER, PoolInfo
 from simulator.pools.probe_cost import parse_probe_cost
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
+from simulator.signals import UNASKED
 from simulator.storage import read_plain_text
 
 
@@ -35,7 +34,8 @@ def finish(
     """Write the traces of a recording as a pool; return its description.
 
     Traces keep their numbers and answers their classes, so that a replay in the stored order
-    decides as the live run did.
+    decides as the live run did. If a trace has not come to its end, or a probe was not asked, the
+    pool says so, and has all traces that the live runs could start.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ def finish(
     Raises
     ------
     UserError
-        A trace has not come to its end, a probe is missing, a problem has no gold answer, or a pool
-        of this name exists and `replace` is false.
+        A problem has no traces or no gold answer, or a pool of this name exists and `replace` is
+        false.
     """
     given = dict(about or {})
     info = recording.info
@@ -66,12 +66,13 @@ def finish(
     if cost is not None:
         info.probe_cost = asdict(parse_probe_cost(cost))
     info = replace_fields(info, **{name: each for name, each in given.items() if each is not None})
-    count = len(recording.problems)
+    numbers = range(len(recording.problems))
+    whole = all(_is_whole(recording.read(number)) for number in numbers)
+    traces = 0 if whole else recording.budget
     with PoolWriter(cache, info, replace=replace) as writer:
-        for number in range(count):
-            with recording.opened(number, 0) as (problem, _):
-                writer.add(_record(problem, recording))
-            progress(number + 1, count)
+        for number in numbers:
+            writer.add(_record(recording.read(number, traces), recording))
+            progress(number + 1, len(numbers))
     return writer.info
 
 
@@ -92,44 +93,18 @@ def _settings(file: Path | None) -> dict[str, dict[str, str]]:
     return settings
 
 
+def _is_whole(problem: GrowingProblem) -> bool:
+    """Check whether all traces have come to their ends, and all their probes were asked."""
+    return bool(problem.ended.all()) and UNASKED not in problem.probes.answers
+
+
 def _record(problem: GrowingProblem, recording: Recording) -> ProblemRecord:
     """Make the record of a problem, with the classes that live runs gave its answers."""
     name = f"{recording.folder}: problem {problem.problem_id}"
     if not problem.gold_answer:
         raise UserError(f"{name} has no answer; give it in the file of problems, and record again")
-    if not len(problem.lengths):
-        raise UserError(f"{name} has no traces; run a policy live with --complete")
-    interval = recording.about["probe_interval"]
-    open_rows = np.flatnonzero(~problem.ended)
-    if len(open_rows):
-        raise UserError(
-            f"{name}: {len(open_rows)} of {len(problem.lengths)} traces have not come to their "
-            "end; run a policy live with --complete"
-        )
-    last = (problem.lengths - 1) // interval
-    traces = []
-    for row, probes in enumerate(last.tolist()):
-        positions = range(interval, probes * interval + 1, interval)
-        missing = sum(not problem.is_probed(row, place) for place in positions)
-        if missing:
-            raise UserError(
-                f"{name}: trace {row} lacks {missing} probes; run a policy live with --complete"
-            )
-        traces.append(
-            TraceRecord(
-                trace_id=row,
-                num_tokens=int(problem.lengths[row]),
-                answer=problem.answers[row],
-                finish_reason=problem.finish_reasons[row],
-                text=problem.texts[row],
-                token_ends=problem.token_ends[row],
-                token_signals={
-                    signal: problem.token_signal(signal).of(row) for signal in problem.token_signals
-                },
-                probe_positions=np.array(positions),
-                probe_answers=[problem.class_text(problem.probed(row, each)) for each in positions],
-            )
-        )
+    if not problem.available.any():
+        raise UserError(f"{name} has no traces; run a policy live")
     of_text = {text: kind for kind, text in enumerate(problem.class_texts)}
     for answer, kind in zip(problem.answers, problem.answer_class.tolist(), strict=True):
         if answer is not None and kind != NO_ANSWER:
@@ -140,6 +115,25 @@ def _record(problem: GrowingProblem, recording: Recording) -> ProblemRecord:
         problem.question,
         problem.gold_answer,
         problem.answer_kind,
-        traces,
+        [_trace(problem, row) for row in range(len(problem.lengths))],
         grouped=grouped,
+    )
+
+
+def _trace(problem: GrowingProblem, row: int) -> TraceRecord:
+    probes = problem.probes
+    here = slice(int(probes.offsets[row]), int(probes.offsets[row + 1]))
+    kinds = probes.answers[here]
+    return TraceRecord(
+        trace_id=row,
+        num_tokens=int(problem.available[row]),
+        answer=problem.answers[row],
+        finish_reason=problem.finish_reasons[row],
+        text=problem.texts[row],
+        token_ends=problem.token_ends[row],
+        token_signals={name: problem.token_signal(name).of(row) for name in problem.token_signals},
+        probe_positions=probes.positions[here],
+        probe_answers=[problem.class_text(kind) if kind >= 0 else None for kind in kinds.tolist()],
+        asked=kinds != UNASKED,
+        unfinished=not problem.ended[row],
     )

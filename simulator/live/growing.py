@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.answers.equivalence import equivalent
-from simulator.arrays import Bools, Ints, Ints32
+from simulator.arrays import Ints32
 from simulator.live.source import Piece
 from simulator.pools.pool import NO_ANSWER, Pool, PoolInfo, Probes, StoredProblem, TokenValues
 from simulator.rules.patterns import Automaton
 from simulator.rules.stop_rules import TextRule
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import TOKEN_SIGNALS, UNASKED
 
 
 class LivePool(Pool):
@@ -56,21 +58,15 @@ class GrowingArray:
 class GrowingProblem(StoredProblem):
     """One problem and the traces that have been generated so far, in the order of their rows.
 
-    A trace that has not ended has a length of one token more than was generated: that much is
-    known. What is worked out from stored traces (`simulator.replay`, `simulator.rules`) therefore
-    holds for the whole traces, too, as long as it goes past nothing that was generated.
-
     Attributes
     ----------
-    available
-        Tokens generated, shape (traces,).
-    ended
-        True for a trace that has come to its end, shape (traces,).
     finish_reasons, answers
         Reason for the end of each trace, and its final answer; None for one that has not ended.
     token_signals
         Names of its token signals.
     """
+
+    ends_known = False
 
     def __init__(
         self,
@@ -80,6 +76,7 @@ class GrowingProblem(StoredProblem):
         gold_answer: str,
         answer_kind: str,
         traces: int,
+        probe_interval: int,
     ) -> None:
         super().__init__(
             pool=pool,
@@ -90,14 +87,13 @@ class GrowingProblem(StoredProblem):
             answer_kind=answer_kind,
             trace_ids=np.arange(traces, dtype=np.int32),
             lengths=np.ones(traces, dtype=np.int64),
+            ended=np.zeros(traces, dtype=np.bool_),
             answer_class=np.full(traces, NO_ANSWER, dtype=np.int32),
             correct=np.zeros(traces, dtype=np.bool_),
             answered=np.zeros(traces, dtype=np.bool_),
             class_texts=[],
             class_correct=np.zeros(0, dtype=np.bool_),
         )
-        self.available: Ints = np.zeros(traces, dtype=np.int64)
-        self.ended: Bools = np.zeros(traces, dtype=np.bool_)
         self.finish_reasons: list[str | None] = [None] * traces
         self.answers: list[str | None] = [None] * traces
         self.texts = [""] * traces
@@ -109,10 +105,11 @@ class GrowingProblem(StoredProblem):
         }
         self._ids = [GrowingArray(np.int32) for _ in range(traces)]
         self._probed: list[dict[int, int]] = [{} for _ in range(traces)]
-        self._set_probes()
+        self._probe_interval = probe_interval
 
     def extend(self, pieces: Sequence[Piece]) -> None:
         """Add what was generated of some traces."""
+        available = self.available
         grown = set()
         for piece in pieces:
             row = piece.row
@@ -124,15 +121,16 @@ class GrowingProblem(StoredProblem):
             self._ids[row].append(piece.token_ids)
             for name, values in self._signals.items():
                 values[row].append(piece.signals[name])
-            self.available[row] += len(piece.ends)
+            available[row] += len(piece.ends)
             if piece.finish_reason is not None:
                 self.ended[row] = True
                 self.finish_reasons[row] = piece.finish_reason
-        self.lengths = self.available + ~self.ended
+        self.lengths = available + ~self.ended
         self._forget(grown)
 
     def _forget(self, grown: set[int]) -> None:
         """Forget what was worked out from shorter traces; readings of texts go on."""
+        self.__dict__.pop("probes", None)
         for key in list(self.prepared):
             if isinstance(key, TextRule):
                 for row in grown:
@@ -156,7 +154,6 @@ class GrowingProblem(StoredProblem):
         """Add the classes that probes of traces gave, each at a number of tokens."""
         for (row, tokens), kind in zip(places, kinds, strict=True):
             self._probed[row][tokens] = kind
-        self._set_probes()
         self._forget(set())
 
     def is_probed(self, row: int, tokens: int) -> bool:
@@ -201,13 +198,21 @@ class GrowingProblem(StoredProblem):
         self.class_correct = np.append(self.class_correct, right)
         return len(self.class_texts) - 1
 
-    def _set_probes(self) -> None:
-        by_row = [sorted(probed.items()) for probed in self._probed]
-        flat = [place for places in by_row for place in places]
-        self.probes = Probes(
-            offsets=np.cumsum([0, *map(len, by_row)]),
-            positions=np.array([tokens for tokens, _ in flat], dtype=np.int64),
-            answers=np.array([kind for _, kind in flat], dtype=np.int32),
+    @cached_property
+    def probes(self) -> Probes:
+        """Answers of each trace at the multiples of the interval; `UNASKED` where none is known."""
+        interval = self._probe_interval
+        counts = ((self.lengths - 1) // interval).tolist()
+        places = [range(interval, count * interval + 1, interval) for count in counts]
+        answers = [
+            probed.get(place, UNASKED)
+            for probed, of_trace in zip(self._probed, places, strict=True)
+            for place in of_trace
+        ]
+        return Probes(
+            offsets=np.cumsum([0, *counts]),
+            positions=np.array([*chain.from_iterable(places)], dtype=np.int64),
+            answers=np.array(answers, dtype=np.int32),
         )
 
     def _read_token_signal(self, name: str) -> TokenValues:

@@ -1,4 +1,4 @@
-"""Engines on traces that may not have come to their end: a replay of them, and a live run."""
+"""The engine of a live run: a replay of traces that are generated when it needs them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from simulator.arrays import Ints, Ints32
-from simulator.errors import SamplerError, UserError
 from simulator.live.growing import GrowingProblem
 from simulator.live.recording import Journal
 from simulator.live.source import TokenSource
-from simulator.policy.visible import Hindsight
 from simulator.pools.probe_cost import ProbeCost
 from simulator.replay.engine import Decode, Engine
 from simulator.replay.judging import ReplayJudge
@@ -22,55 +20,7 @@ CHUNK = 32
 """Tokens that a trace goes on by at once where it is open which of its tokens halts it."""
 
 
-class RecordedEngine(Engine):
-    """Traces of one problem as they have been recorded, in the recorded order.
-
-    Nothing that has not been generated is shown: a decode that needs it raises `UserError`.
-    Parameters as for `Engine`; `budget` is the number of traces that may be started.
-    """
-
-    problem: GrowingProblem
-
-    def __init__(
-        self,
-        problem: GrowingProblem,
-        *,
-        budget: int,
-        serving: Serving,
-        judge: ReplayJudge | None = None,
-        probe_cost: ProbeCost | None = None,
-    ) -> None:
-        super().__init__(problem, np.arange(budget), serving, judge, probe_cost)
-        self._in_lock_step = False
-
-    def _decided(
-        self,
-        index: Ints,
-        before: Ints,
-        tokens: int | None,
-        until: StopRule | None,
-        first: int | None,
-    ) -> tuple[Decode, Ints, Ints | None]:
-        decided = super()._decided(index, before, tokens, until, first)
-        past = index[decided[0].after > self.problem.available[index]]
-        if len(past):
-            raise UserError(
-                f"trace {past[0]} of problem {self.problem.problem_id} has been generated up to "
-                f"{self.problem.available[past[0]]:,} tokens, and this replay goes past them; run "
-                "it live first"
-            )
-        return decided
-
-    def _halts_at(self, rule: StopRule, rows: Ints, before: Ints, limits: Ints) -> Ints:
-        return super()._halts_at(
-            rule, rows, before, np.minimum(limits, self.problem.available[rows])
-        )
-
-    def hindsight(self) -> Hindsight:
-        raise SamplerError("the ends of live traces are not known yet; the oracle can only replay")
-
-
-class LiveEngine(RecordedEngine):
+class LiveEngine(Engine):
     """Traces of one problem that are generated when a policy needs them.
 
     Every decode is first worked out on what has been generated, by the code that replays it later.
@@ -100,6 +50,8 @@ class LiveEngine(RecordedEngine):
         Tokens that a trace goes on by at once where it is open which of its tokens halts it.
     """
 
+    problem: GrowingProblem
+
     def __init__(
         self,
         problem: GrowingProblem,
@@ -115,9 +67,7 @@ class LiveEngine(RecordedEngine):
         journal: Journal | None = None,
         chunk: int = CHUNK,
     ) -> None:
-        super().__init__(
-            problem, budget=budget, serving=serving, judge=judge, probe_cost=probe_cost
-        )
+        super().__init__(problem, np.arange(budget), serving, judge, probe_cost)
         self._source = source
         self._find_answer = find_answer
         self._probe_interval = probe_interval
@@ -143,7 +93,7 @@ class LiveEngine(RecordedEngine):
         at_once = NEVER if until is None and first is None else self._chunk
         reads_probes = until is not None and "probes" in until.requires
         while True:
-            decode, halts_at, asked = Engine._decided(self, index, before, tokens, until, first)
+            decode, halts_at, asked = super()._decided(index, before, tokens, until, first)
             available = self.problem.available[index]
             short = np.flatnonzero(decode.after > available)
             if len(short):

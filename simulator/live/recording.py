@@ -35,6 +35,9 @@ FORMAT = 1
 
 ABOUT_FILE, PROBLEMS_FILE = "recording.json", "problems.jsonl"
 
+RUNS_FOLDER, LIVE_FILE = "runs", "live.json"
+"""Folder of the live runs, and the file of each that tells its settings and figures."""
+
 
 @dataclass(frozen=True)
 class LiveProblem:
@@ -135,45 +138,75 @@ class Recording:
             probe_cost=about["probe_cost"],
         )
 
+    @property
+    def budget(self) -> int:
+        """Most traces a problem that the live runs of its policies could start; 0 without any."""
+        runs = [*(self.folder / RUNS_FOLDER).glob(f"*/{LIVE_FILE}")]
+        return max((_budget_of(file) for file in runs), default=0)
+
     @contextmanager
     def opened(self, number: int, traces: int) -> Iterator[tuple[GrowingProblem, Journal]]:
         """Open the traces of a problem, at least this many, and the journal to add to.
 
         Raises `UserError` if a line is not as it was written, or another process adds to it.
         """
-        about = self.problems[number]
-        path = self.folder / "traces" / f"{number:03d}.jsonl"
+        path = self._journal(number)
         path.parent.mkdir(exist_ok=True)
 
         def taken(holder: str) -> UserError:
             return UserError(f"{self.folder}: another process{holder} is recording there")
 
         with locked(path, taken):
-            lines = list(_lines(path)) if path.exists() else []
-            rows = [line["trace"] for line in lines if "trace" in line]
-            problem = GrowingProblem(
-                LivePool(self.info),
-                about.problem_id,
-                about.question,
-                about.answer,
-                about.answer_kind,
-                max([traces, *(row + 1 for row in rows)]),
-            )
-            try:
-                _restore(problem, lines)
-            except (KeyError, TypeError, ValueError, IndexError) as error:
-                raise UserError(f"{path}: not a journal of traces ({error}); remove it") from None
+            problem, size = self._read(number, traces)
+            if path.exists():
+                os.truncate(path, size)
             with path.open("a", encoding="utf-8") as file:
                 yield problem, Journal(file)
 
+    def read(self, number: int, traces: int = 0) -> GrowingProblem:
+        """Read the traces of a problem, at least this many, without adding to them.
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a journal; remove one at its end that is not complete."""
+        Raises `UserError` if a line is not as it was written.
+        """
+        return self._read(number, traces)[0]
+
+    def _read(self, number: int, traces: int) -> tuple[GrowingProblem, int]:
+        """Return a problem, and the size of its journal without a line that is not complete."""
+        about, path = self.problems[number], self._journal(number)
+        lines, size = _lines(path) if path.exists() else ([], 0)
+        rows = [line["trace"] for line in lines if "trace" in line]
+        problem = GrowingProblem(
+            LivePool(self.info),
+            about.problem_id,
+            about.question,
+            about.answer,
+            about.answer_kind,
+            max([traces, *(row + 1 for row in rows)]),
+            self.about["probe_interval"],
+        )
+        try:
+            _restore(problem, lines)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise UserError(f"{path}: not a journal of traces ({error}); remove it") from None
+        return problem, size
+
+    def _journal(self, number: int) -> Path:
+        return self.folder / "traces" / f"{number:03d}.jsonl"
+
+
+def _budget_of(file: Path) -> int:
+    try:
+        return int(parse_json(read_plain_text(file))["budget"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{file}: not the figures of a live run ({error}); remove it") from None
+
+
+def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the lines of a journal and their size, without one that is not complete."""
     with open_plain(path) as (file, size):
         content = file.read(size)
     whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
+    lines = []
     for number, line in enumerate(content[:whole].split(b"\n")[:-1], 1):
         try:
             fields = parse_json(line.decode())
@@ -181,7 +214,8 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             raise UserError(f"{path}:{number}: not JSON ({error}); remove the file") from None
         if not isinstance(fields, dict):
             raise UserError(f"{path}:{number}: not an object; remove the file")
-        yield fields
+        lines.append(fields)
+    return lines, whole
 
 
 def _restore(problem: GrowingProblem, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -227,30 +261,46 @@ def create(
     Raises
     ------
     UserError
-        The folder holds something else, or a recording with other settings.
+        As from `check_folder`.
     """
-    text = "".join(json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)
+    check_folder(folder, problems, about)
     file = folder / ABOUT_FILE
     if not file.exists():
-        if folder.exists() and any(folder.iterdir()):
-            raise UserError(f"{folder}: a folder that is not a recording; give another -o")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / PROBLEMS_FILE).write_text(text, encoding="utf-8")
+        (folder / PROBLEMS_FILE).write_text(_text_of(problems), encoding="utf-8")
         temporary = file.with_suffix(".tmp")
         temporary.write_text(
             json.dumps({"format": FORMAT, **about}, indent=2, ensure_ascii=False) + "\n",
             encoding="utf-8",
         )
         temporary.rename(file)
+    return open_recording(folder)
+
+
+def check_folder(folder: Path, problems: Sequence[LiveProblem], about: Mapping[str, Any]) -> None:
+    """Check that a recording of these problems with these settings is in a folder, or can be made.
+
+    Raises
+    ------
+    UserError
+        The folder holds something else, or a recording with other settings.
+    """
+    if not (folder / ABOUT_FILE).exists():
+        if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise UserError(f"{folder}: there already, and not a recording; give another -o")
+        return
     found = open_recording(folder)
     differing = [key for key, value in about.items() if found.about.get(key) != value]
-    if read_plain_text(folder / PROBLEMS_FILE) != text:
+    if read_plain_text(folder / PROBLEMS_FILE) != _text_of(problems):
         differing.append("problems")
     if differing:
         raise UserError(
             f"{folder}: a recording with other {' and '.join(differing)}; give another -o"
         )
-    return found
+
+
+def _text_of(problems: Sequence[LiveProblem]) -> str:
+    return "".join(json.dumps(asdict(problem), ensure_ascii=False) + "\n" for problem in problems)
 
 
 def open_recording(folder: Path) -> Recording:

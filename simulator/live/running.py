@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pyarrow as pa
 
 from simulator.live.growing import GrowingProblem
-from simulator.live.live_engine import LiveEngine, RecordedEngine
+from simulator.live.live_engine import LiveEngine
 from simulator.live.recording import Recording
 from simulator.live.source import Ledger, ModelEngine
 from simulator.loading import LoadedPolicy
@@ -22,12 +23,6 @@ from simulator.replay.serving import Serving
 
 REPEAT = 0
 """Number of the repeat that a live run counts as: traces are started in the recorded order."""
-
-UNKNOWN_LIVE = (
-    *("baseline_correct", "baseline_tokens", "budget_classes", "budget_correct"),
-    *("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct"),
-)
-"""Columns of `answers.parquet` that depend on how unfinished traces end."""
 
 Finder = Callable[[str, str], str | None]
 """Function of a text and a kind of answer: the final answer in it, None without one."""
@@ -140,16 +135,11 @@ def run_live(
         if complete:
             live.complete()
         generated = int(problem.available.sum()) - known
-    spent = Ledger(
-        **{
-            each.name: getattr(engine.ledger, each.name) - getattr(before, each.name)
-            for each in fields(Ledger)
-        }
-    )
+    spent = engine.ledger - before
     difference = first_difference(done, replayed(spec, recording, number)) if check else ""
     return LiveResult(
         done.decisions,
-        done.answers.drop_columns(list(UNKNOWN_LIVE)),
+        done.answers,
         generated,
         revealed,
         spent,
@@ -165,15 +155,10 @@ def replayed(spec: LiveSpec, recording: Recording, number: int) -> Replayed:
     UserError
         It goes past what was generated.
     """
-    with recording.opened(number, spec.budget) as (problem, _):
-        engine = RecordedEngine(
-            problem,
-            budget=spec.budget,
-            serving=spec.serving,
-            judge=spec.judge,
-            probe_cost=cost_in(problem.pool.info),
-        )
-        return _solved(spec, problem, engine)
+    problem = recording.read(number, spec.budget)
+    cost = cost_in(problem.pool.info)
+    engine = Engine(problem, np.arange(spec.budget), spec.serving, spec.judge, cost)
+    return _solved(spec, problem, engine)
 
 
 def _solved(spec: LiveSpec, problem: GrowingProblem, engine: Engine) -> Replayed:
@@ -196,6 +181,6 @@ def first_difference(live: Replayed, again: Replayed) -> str | None:
         return f"{len(ours)} traces started live, {len(theirs)} replayed"
     (mine,), (other,) = live.answers.to_pylist(), again.answers.to_pylist()
     for name, value in mine.items():
-        if name not in UNKNOWN_LIVE and other[name] != value:
+        if other[name] != value:
             return f"{name} {value} live, {other[name]} replayed"
     return None

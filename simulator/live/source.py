@@ -8,7 +8,8 @@ which of it a policy sees.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from operator import add, sub
 from typing import Protocol
 
 import numpy as np
@@ -120,6 +121,12 @@ class Ledger:
     probe_outputs: int = 0
     aborts: int = 0
     seconds: float = 0.0
+
+    def __add__(self, other: Ledger) -> Ledger:
+        return Ledger(*map(add, astuple(self), astuple(other)))
+
+    def __sub__(self, other: Ledger) -> Ledger:
+        return Ledger(*map(sub, astuple(self), astuple(other)))
 
 
 class ModelEngine(Protocol):

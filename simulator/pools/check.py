@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.arrays import Bools
 from simulator.errors import UserError
 from simulator.pools import as_written
 from simulator.pools.content import content_of
@@ -24,6 +25,7 @@ from simulator.pools.pool import (
     read_info,
 )
 from simulator.pools.records import first_unfit
+from simulator.signals import UNASKED, UNFINISHED
 from simulator.storage import file_sha256, reading
 
 MAX_FINDINGS = 20
@@ -41,8 +43,8 @@ def check_pool(path: Path, progress: Progress = lambda done, total: None) -> lis
 
     Recomputes the hashes of files and content, and checks that rows are sorted and unique, that
     lengths, counts and ids agree across the files, that answer classes cover the answers and have
-    the same grades, and that every signal matches `pool.json`. Reads the signals of one problem at
-    a time.
+    the same grades, that unfinished traces have no answer, and that every signal matches
+    `pool.json`. Reads the signals of one problem at a time.
     """
     try:
         info = read_info(path)
@@ -121,16 +123,25 @@ def _check_problems(info: PoolInfo, tables: dict[str, pa.Table]) -> Iterator[str
         lacking = "traces.parquet" if problem in problems else "problems.parquet"
         yield f"{lacking}: problem {problem!r} is missing"
     lengths = traces["num_tokens"].to_numpy()
-    for row in np.flatnonzero(lengths < 1).tolist():
+    unfinished = _unfinished(traces)
+    for row in np.flatnonzero(lengths < 1 - unfinished).tolist():
         yield f"traces.parquet: trace {keys[row]} has {lengths[row]} tokens"
+    for row in np.flatnonzero(unfinished & traces["answer"].is_valid().to_numpy()).tolist():
+        yield f"traces.parquet: trace {keys[row]} is unfinished, but has an answer"
     counted = {
         "problems": len(problems),
         "traces": len(keys),
         "tokens": int(lengths.sum(dtype=int)),
+        "unfinished": int(unfinished.sum()),
     }
     for name, count in counted.items():
         if count != getattr(info, name):
             yield f"pool.json: {getattr(info, name)} {name}, but the files have {count}"
+
+
+def _unfinished(traces: pa.Table) -> Bools:
+    """Return True for each trace that is marked as unfinished."""
+    return np.array([reason == UNFINISHED for reason in traces["finish_reason"].to_pylist()])
 
 
 def _check_classes(tables: dict[str, pa.Table], *, votes: bool) -> Iterator[str]:
@@ -183,6 +194,7 @@ def _check_signal(
 ) -> Iterator[str]:
     """Check a signal file: one row group per problem, with the traces of traces.parquet."""
     file = f"{name}.parquet"
+    unasked = 0
     with reading(path / file) as full, pq.ParquetFile(full) as stored:
         if stored.num_row_groups != len(lengths):
             yield f"{file}: {stored.num_row_groups} row groups for {len(lengths)} problems"
@@ -194,9 +206,14 @@ def _check_signal(
             if set(rows["problem_id"].to_pylist()) != {problem} or found != ids:
                 yield f"{file}: row group {group} does not hold the traces of problem {problem!r}"
                 continue
+            if name == "probes":
+                flat = rows["answer_class"].combine_chunks().values.to_numpy()
+                unasked += int((flat == UNASKED).sum())
             for row, (trace, count) in enumerate(zip(ids, counts, strict=True)):
                 for wrong in _wrong_with(name, rows, row, count, classes[problem], info):
                     yield f"{file}: trace {(problem, trace)}: {wrong}"
+    if name == "probes" and unasked != info.unasked:
+        yield f"pool.json: {info.unasked} unasked, but {file} has {unasked} such probes"
     progress(len(lengths), len(lengths))
 
 
@@ -220,7 +237,7 @@ def _wrong_with(
             yield "positions do not ascend"
         if len(positions) and (positions[0] < 1 or positions[-1] > num_tokens):
             yield f"a probe outside of its {num_tokens} tokens"
-        if ((answers < NO_ANSWER) | (answers >= num_classes)).any():
+        if ((answers < UNASKED) | (answers >= num_classes)).any():
             yield "an answer class that is not in classes.parquet"
     else:
         ends = rows["token_ends"][row]
@@ -231,7 +248,7 @@ def _wrong_with(
         offsets = ends.values.to_numpy()
         if len(offsets) != num_tokens:
             yield f"{len(offsets)} token ends for {num_tokens} tokens"
-        elif (np.diff(offsets) < 0).any() or offsets[0] < 0:
+        elif (np.diff(offsets) < 0).any() or (offsets[:1] < 0).any():
             yield "token ends do not ascend"
-        elif offsets[-1] > len(rows["text"][row].as_py()):
+        elif (offsets[-1:] > len(rows["text"][row].as_py())).any():
             yield "token ends beyond the text"

@@ -26,7 +26,8 @@ from simulator.counting import COUNTING, Equality, Unparsed
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import TOKEN_SIGNALS, UNFINISHED
+from simulator.signals import UNASKED as UNASKED
 from simulator.storage import read_versioned, reading
 
 T = TypeVar("T")
@@ -132,9 +133,10 @@ class PoolInfo:
     read vote. `answer_forms` counts traces by the form in which their answer was found, and
     `answer_patterns` are the patterns that were searched first. `corrections` are applied to the
     answers (`simulator.answers.corrections`), and `regraded` has an entry for each time that
-    finding and grading them anew changed something (`simulator.importers.regrading`).
-    `settings` has parameters of built-in methods, as typed, scaled to traces that are much shorter
-    than those for which a method was published.
+    finding and grading them anew changed something (`simulator.importers.regrading`). `unfinished`
+    counts traces of which only the first tokens were generated, and `unasked` probes that were not
+    asked. `settings` has parameters of built-in methods, as typed, scaled to traces that are much
+    shorter than those for which a method was published.
     """
 
     dataset: str
@@ -153,6 +155,8 @@ class PoolInfo:
     problems: int = 0
     traces: int = 0
     tokens: int = 0
+    unfinished: int = 0
+    unasked: int = 0
     probe_cost: dict[str, int] | None = None
     accepted: dict[str, list[str]] = field(default_factory=dict)
     equality: Equality = "meaning"
@@ -171,6 +175,19 @@ class PoolInfo:
     def name(self) -> str:
         """Name `dataset/model/benchmark`, which is also the pool's folder in the cache."""
         return f"{self.dataset}/{self.model}/{self.benchmark}"
+
+    @property
+    def about_unfinished(self) -> str:
+        """Words that name the pool and count its unfinished traces."""
+        return f"{self.unfinished:,} of {self.traces:,} traces of {self.name} are unfinished"
+
+    def require_whole(self) -> None:
+        """Raise `UserError` if traces are unfinished, or probes were not asked."""
+        if self.unfinished or self.unasked:
+            raise UserError(
+                f"{self.about_unfinished}, and {self.unasked:,} probes were not asked; record all "
+                "to the end (live --complete), or name another pool"
+            )
 
     @property
     def counting(self) -> dict[str, str]:
@@ -192,6 +209,8 @@ class PoolInfo:
             parts: list[Any] = ["pool content 1", *names, self.synthetic, self.content]
             if self.counting:
                 parts.append(self.counting)
+            if self.unfinished or self.unasked:
+                parts.append(["unfinished", self.unfinished, self.unasked])
             if self.corrections:
                 parts.append(
                     sorted(
@@ -248,6 +267,9 @@ class Pool:
             for name in ("trace_id", "num_tokens", "answer_class", "correct")
         }
         answered = traces["answer"].is_valid().to_numpy()
+        ended = np.ones(len(traces), dtype=np.bool_)
+        if self.info.unfinished:
+            ended = np.array([each != UNFINISHED for each in traces["finish_reason"].to_pylist()])
         answers = classes["answer"].to_pylist()
         right = classes["correct"].to_numpy()
         problems = []
@@ -263,7 +285,8 @@ class Pool:
                     gold_answer=row["gold_answer"],
                     answer_kind=row["answer_kind"],
                     trace_ids=columns["trace_id"][here],
-                    lengths=columns["num_tokens"][here].astype(np.int64),
+                    lengths=columns["num_tokens"][here].astype(np.int64) + ~ended[here],
+                    ended=ended[here],
                     answer_class=columns["answer_class"][here],
                     correct=columns["correct"][here],
                     answered=answered[here],
@@ -271,8 +294,10 @@ class Pool:
                     class_correct=right[kinds],
                 )
             )
-        counts = (len(problems), len(traces), int(columns["num_tokens"].sum(dtype=np.int64)))
-        if counts != (self.info.problems, self.info.traces, self.info.tokens):
+        info = self.info
+        tokens = int(columns["num_tokens"].sum(dtype=np.int64))
+        counts = (len(problems), len(traces), tokens, int((~ended).sum()))
+        if counts != (info.problems, info.traces, info.tokens, info.unfinished):
             raise UserError(
                 f"{self.path / 'pool.json'}: its counts do not match the files; "
                 "import the pool again"
@@ -326,6 +351,10 @@ class StoredProblem:
 
     `lengths` are in tokens; `answer_class` indexes `class_texts`, −1 for none. Traces that are not
     `answered` may have a class, too, if they vote (`PoolInfo.unparsed`).
+
+    A trace that has not `ended` has a length of one token more than was generated: that much is
+    known. What is worked out from the traces (`simulator.replay`, `simulator.rules`) therefore
+    holds for the whole traces, too, as long as it goes past nothing that was generated.
     """
 
     pool: Pool
@@ -336,6 +365,7 @@ class StoredProblem:
     answer_kind: str
     trace_ids: Ints32
     lengths: Ints
+    ended: Bools
     answer_class: Ints32
     correct: Bools
     answered: Bools
@@ -343,6 +373,21 @@ class StoredProblem:
     class_correct: Bools
     prepared: dict[Any, Any] = field(default_factory=dict)
     """Per-problem cache of token signals and derived data (rules, engine, lock step)."""
+
+    @property
+    def available(self) -> Ints:
+        """Tokens that are stored of each trace, shape (traces,)."""
+        return self.lengths - ~self.ended
+
+    @property
+    def ends_known(self) -> bool:
+        """True if all traces of the pool have come to their ends."""
+        return not self.pool.info.unfinished
+
+    @property
+    def whole(self) -> bool:
+        """True if all traces of the pool have ended and all probes were asked."""
+        return self.ends_known and not self.pool.info.unasked
 
     def cached(self, key: Any, make: Callable[[], T]) -> T:
         """Return the element of `prepared` with this key, made on first use.
@@ -400,7 +445,7 @@ class StoredProblem:
             np.asarray(ends.values, dtype=np.int64)
             if ends.is_valid
             else len(text) * np.arange(1, length + 1) // length
-            for ends, text, length in zip(column, self.texts, self.lengths.tolist(), strict=True)
+            for ends, text, length in zip(column, self.texts, self.available.tolist(), strict=True)
         ]
 
     def token_signal(self, name: str) -> TokenValues:
@@ -441,7 +486,8 @@ class TokenValues:
 class Probes:
     """Probes of one problem: trace i's are the elements `offsets[i]:offsets[i + 1]`.
 
-    `positions` are tokens generated when probed, ascending within a trace; `answers` are classes.
+    `positions` are tokens generated when probed, ascending within a trace; `answers` are classes,
+    `UNASKED` for a probe that was not asked.
     """
 
     offsets: Ints
@@ -452,6 +498,15 @@ class Probes:
     def counts(self) -> Ints:
         """Number of probes of each trace, shape (traces,)."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def first_unasked(self) -> Ints:
+        """Tokens at each trace's first probe that was not asked, shape (traces,); else the most."""
+        first = np.full(len(self.counts), np.iinfo(np.int64).max)
+        rows = np.repeat(np.arange(len(first)), self.counts)
+        unasked = self.answers == UNASKED
+        np.minimum.at(first, rows[unasked], self.positions[unasked])
+        return first
 
     @cached_property
     def interval(self) -> int | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simulator.answers.equivalence import Classes
-from simulator.arrays import Floats, Ints
+from simulator.arrays import Bools, Floats, Ints
 
 
 @dataclass(slots=True)
@@ -17,7 +17,9 @@ class TraceRecord:
 
     `token_ends` are end offsets in characters, shape (num_tokens,). `token_signals` has an array by
     name, shape (num_tokens,). `probe_positions` are tokens generated when probed, ascending, and
-    `probe_answers` the answers there (None for no answer). `answer_form` is the form in which the
+    `probe_answers` the answers there (None for no answer); `asked` is False for those that were not
+    asked, None if all were. `unfinished` traces have all that was generated, and no answer.
+    `answer_form` is the form in which the
     answer was found (`simulator.answers.finding`), empty without one. `graded` is the source's
     grade, which is compared with ours and not stored. `counted` is True if `num_tokens` comes from
     the source, and False if it is an estimate. `given` is the answer in a field of the source's
@@ -35,6 +37,8 @@ class TraceRecord:
     token_signals: dict[str, Floats] = field(default_factory=dict)
     probe_positions: Ints | None = None
     probe_answers: Sequence[str | None] | None = None
+    asked: Bools | None = None
+    unfinished: bool = False
     graded: bool | None = None
     counted: bool = True
     answer_form: str = ""

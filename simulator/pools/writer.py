@@ -43,6 +43,7 @@ from simulator.pools.pool import (
     read_info,
 )
 from simulator.pools.records import ProblemRecord, TraceRecord, first_unfit, unfit
+from simulator.signals import UNASKED, UNFINISHED
 from simulator.storage import (
     clear_leftovers,
     disk_error,
@@ -211,7 +212,7 @@ class PoolWriter:
                 trace_ids,
                 [trace.num_tokens for trace in traces],
                 [trace.prompt_tokens for trace in traces],
-                [trace.finish_reason for trace in traces],
+                [_finish_reason(trace) for trace in traces],
                 [trace.answer for trace in traces],
                 classes,
                 correct,
@@ -235,13 +236,15 @@ class PoolWriter:
         self, traces: list[TraceRecord], ids: list[str], trace_ids: list[int], grouped: Classes
     ) -> None:
         if "probes" in self.info.signals:
+            probed = [_classes_of_probes(trace, grouped) for trace in traces]
+            self.info.unasked += sum(classes.count(UNASKED) for classes in probed)
             self._write(
                 "probes",
                 [
                     ids,
                     trace_ids,
                     [trace.probe_positions for trace in traces],
-                    [[grouped.class_of(a) for a in trace.probe_answers or ()] for trace in traces],
+                    probed,
                 ],
             )
         if "text" in self.info.signals:
@@ -264,6 +267,7 @@ class PoolWriter:
         self.info.problems += 1
         self.info.traces += len(traces)
         self.info.tokens += sum(trace.num_tokens for trace in traces)
+        self.info.unfinished += sum(trace.unfinished for trace in traces)
         self.answered += sum(trace.answer is not None for trace in traces)
         forms = Counter(self.info.answer_forms)
         forms.update(trace.answer_form for trace in traces if trace.answer_form)
@@ -417,8 +421,8 @@ def group_answers(
 
 
 _MAY_BE_EMPTY = (
-    *("probe_cost", "accepted", "answer_forms", "answer_patterns", "corrections", "regraded"),
-    "settings",
+    *("unfinished", "unasked", "probe_cost", "accepted", "answer_forms", "answer_patterns"),
+    *("corrections", "regraded", "settings"),
 )
 
 
@@ -434,6 +438,21 @@ def described(info: PoolInfo) -> str:
     for name in COUNTING.keys() - info.counting.keys():
         del fields[name]
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+
+
+def _finish_reason(trace: TraceRecord) -> str | None:
+    """Return the finish reason to store: a source's own word never means `UNFINISHED`."""
+    if trace.unfinished:
+        return UNFINISHED
+    return f"{UNFINISHED}, ended" if trace.finish_reason == UNFINISHED else trace.finish_reason
+
+
+def _classes_of_probes(trace: TraceRecord, grouped: Classes) -> list[int]:
+    classes = [grouped.class_of(answer) for answer in trace.probe_answers or ()]
+    if trace.asked is None:
+        return classes
+    asked = trace.asked.tolist()
+    return [kind if was else UNASKED for kind, was in zip(classes, asked, strict=True)]
 
 
 def as_thousandths(values: Floats) -> npt.NDArray[np.uint16] | None:

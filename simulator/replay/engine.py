@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from simulator.arrays import Bools, Floats, Ints, Ints32
-from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
+from simulator.errors import ANSWERED, BudgetExceeded, SamplerError, UserError
 from simulator.policy.visible import Hindsight
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.pools.probe_cost import ProbeCost, cost_in
@@ -26,6 +26,7 @@ from simulator.replay.racing import reach
 from simulator.replay.serving import Schedule, Serving, raced
 from simulator.rules.group_means import bottom_groups, lowest_group, mean_of_last
 from simulator.rules.stop_rules import StopRule
+from simulator.signals import UNASKED
 
 
 @dataclass(slots=True)
@@ -81,6 +82,9 @@ def longest_work(decodes: Sequence[Decode]) -> list[int]:
 class Engine:
     """Replay of the traces of one problem in one repeat.
 
+    Nothing that was not generated is shown: a decode that goes past the end of an unfinished trace,
+    or that needs a probe that was not asked, raises `UserError`.
+
     Parameters
     ----------
     problem
@@ -102,6 +106,8 @@ class Engine:
         Number of traces that have been started.
     answered
         True once the policy has answered; from then on nothing more is decoded.
+    refused
+        The error of what was not generated, if the policy asked for it.
     judging
         The use of the judge; None without a judge.
     log, idle
@@ -130,6 +136,7 @@ class Engine:
         self.answer = np.full(len(order), NO_ANSWER, dtype=np.int32)
         self.started = 0
         self.answered = False
+        self.refused: UserError | None = None
         self.probe_cost = probe_cost or cost_in(problem.pool.info)
         self.judging = None if judge is None else Judging(judge, problem, order)
         self.clusters: Ints | None = None
@@ -137,7 +144,8 @@ class Engine:
         self.log: list[Decode] = []
         self.idle: dict[int, str] = {}
         self._serving, self._unlimited = serving, serving.unlimited
-        self._in_lock_step = serving.unlimited
+        self._whole = problem.whole
+        self._in_lock_step = serving.unlimited and self._whole
         self._signals = set(problem.pool.info.signals)
         self._numbers = np.arange(len(order))
         self._length = problem.lengths[order]
@@ -231,6 +239,8 @@ class Engine:
             decode = _unhindered(index, before, length, tokens)
         else:
             decode, halts_at, asked = self._decided(index, before, tokens, until, first)
+            if not self._whole:
+                self._refuse_unknown(index, decode.after, until)
             length = self._length[index]  # that of a live trace may be known by now
             if asked is not None:
                 self._count_read(index, asked)
@@ -284,7 +294,33 @@ class Engine:
 
     def _halts_at(self, rule: StopRule, rows: Ints, before: Ints, limits: Ints) -> Ints:
         """Return the token counts, up to `limits`, at which a rule holds; arrays of shape (n,)."""
+        if not self._whole:
+            limits = np.minimum(limits, self.problem.available[rows])
         return rule.halts_at(self.problem, rows, before, limits)
+
+    def _refuse_unknown(self, index: Ints, after: Ints, until: StopRule | None) -> None:
+        """Raise `UserError` if a decode goes past what was generated, or was asked for its rule."""
+        problem, rows = self.problem, self.order[index]
+        for place in np.flatnonzero(after > problem.available[rows]).tolist():
+            tokens = problem.available[rows[place]]
+            self._refuse(rows[place], f"was generated up to {tokens:,} tokens, and this goes past")
+        if until is not None and "probes" in until.requires:
+            last = np.minimum(after, problem.lengths[rows] - 1)
+            first = problem.probes.first_unasked[rows]
+            for place in np.flatnonzero(first <= last).tolist():
+                self._refuse_probe(rows[place], first[place])
+
+    def _refuse_probe(self, row: int, position: int) -> None:
+        self._refuse(row, f"was not probed at {position:,} tokens, and this reads the answer")
+
+    def _refuse(self, row: int, why: str) -> None:
+        problem = self.problem
+        self.refused = UserError(
+            f"pool {problem.pool.name}, problem {problem.problem_id}: trace "
+            f"{problem.trace_ids[row]} {why}; run the policy live first, and finish the recording "
+            "again"
+        )
+        raise self.refused
 
     def _reach(self, decode: Decode, until: StopRule, length: Ints, first: int) -> Ints:
         """Return how many tokens each trace can come to before `first` have finished."""
@@ -458,6 +494,11 @@ class Engine:
         self._wait_for(len(index) - done)
         if done:
             np.copyto(answers, self.answer[index], where=finished)
+        if not self._whole:
+            for place in np.flatnonzero(answers == UNASKED).tolist():
+                number = probes.columns(rows[[place]], self.num_tokens[index[[place]]])[0]
+                position = probes.positions[probes.offsets[rows[place]] + number - 1]
+                self._refuse_probe(rows[place], position)
         return answers
 
     def _wait_for(self, probes: int) -> None:
@@ -592,4 +633,6 @@ class Engine:
 
     def hindsight(self) -> Hindsight:
         """Return the ground truth about all traces, which only the oracle may use."""
+        if not self.problem.ends_known:
+            raise SamplerError("the oracle can only replay traces that have all come to their ends")
         return Hindsight(self._length.copy(), self.problem.correct[self.order])

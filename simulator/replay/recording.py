@@ -95,6 +95,14 @@ to `clusters_correct` describe the clusters that the policy declared
 CLUSTERED = ("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct")
 """Columns of ANSWERS about clusters, in the order of `ClusterFacts`."""
 
+OF_ENDS = (
+    *("baseline_correct", "baseline_tokens", "budget_classes", "budget_correct"),
+    *CLUSTERED,
+)
+"""Columns of ANSWERS that depend on how traces end; left out where some are unfinished."""
+
+_WITHOUT_ENDS = pa.schema([field for field in ANSWERS if field.name not in OF_ENDS])
+
 ADDED = (
     *("budget_classes", "budget_correct", "judge_tokens_reused", *CLUSTERED, "cluster"),
     "probe_tokens",
@@ -109,6 +117,11 @@ AT_ONCE = 32
 
 MOST_LOGGED = 100_000
 """Number of logged decodes beyond which repeats are converted earlier."""
+
+
+def answers_schema(ends_known: bool) -> pa.Schema:
+    """Return the columns of `answers.parquet`, those without the ends of unfinished traces."""
+    return ANSWERS if ends_known else _WITHOUT_ENDS
 
 
 @dataclass(frozen=True)
@@ -175,7 +188,7 @@ class Recorder:
                     pa.array(clusters, mask=clusters == UNDECLARED),
                 ],
             ),
-            self._table(ANSWERS, answers),
+            self._table(ANSWERS, answers).select(answers_schema(self._problem.ends_known).names),
             self._rule_halts,
         )
 

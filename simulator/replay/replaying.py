@@ -75,6 +75,8 @@ def replay(
     PolicyError
         The policy raised an error, or returned an invalid answer or a class it has not seen. The
         message names file and line, parameters as typed, problem and repeat.
+    UserError
+        The policy asked for what was not generated of an unfinished trace.
     TimedOut
         A repeat took longer than `loaded.timeout`.
     """
@@ -121,11 +123,15 @@ def asking(
     ------
     PolicyError
         The policy's own, or it returned a class it has not seen; with problem and repeat.
+    UserError
+        It asked for what was not generated.
     """
     name, words = _told(seed, repeat)
     shown = Problem(name, problem.question, problem.answer_kind)
     try:
         answer = yield Asked(shown, Sampler(engine, words), engine, repeat)
+        if engine.refused is not None:  # the policy went on as if nothing had happened
+            raise engine.refused
         engine.answered = True
         graded = grader.grade(answer)
         if isinstance(answer, np.int32) and not (answer < 0 or engine.has_shown(int(answer))):

@@ -170,12 +170,15 @@ def compare(
     how much less accurate than cons@N a method may be that counts as not worse, as a fraction.
     `prices` adds the dollars and FLOPs of each run.
 
+    Results on pools with unfinished traces are left out, as nothing in them compares with cons@N.
+
     Raises
     ------
     UserError
-        A run recorded no accuracy or no tokens, its answers are damaged, its model has no price, or
-        runs were charged differently (`run --charging`).
+        A run recorded no accuracy or no tokens, its answers are damaged, its model has no price,
+        runs were charged differently (`run --charging`), or no result is left.
     """
+    results, unfinished_notes = _with_ends(results)
     for result in results:
         for name in ("accuracy", "tokens_per_problem"):
             if name not in result.metrics:
@@ -198,11 +201,33 @@ def compare(
     combined, left_out = _combined(rows, sums)
     every = _every_pair(rows, sums) if every_pair else []
     found = [*_notes(rows, combined, margin), *left_out, *missing, *pool_notes, *notes]
+    found += unfinished_notes
     if diversity:
         found.insert(2, DIVERSITY_NOTE)
     if prices:
         found.append(PRICES_NOTE.format(file=prices.file.name))
     return Comparison(rows, found, combined, every, diversity, margin)
+
+
+def _with_ends(results: Sequence[RunResult]) -> tuple[Sequence[RunResult], list[str]]:
+    """Return the results on pools whose traces have all ended, with notes on the others.
+
+    Raises
+    ------
+    UserError
+        There are only others.
+    """
+    left_out = [
+        f"{each.path}: {each.unfinished:,} traces of {each.pool} are unfinished"
+        for each in results
+        if each.unfinished
+    ]
+    if left_out and len(left_out) == len(results):
+        raise UserError(
+            f"{left_out[0]}, so that nothing compares with cons@N; its figures are in summary.json"
+        )
+    notes = [f"Left out, as cons@N is not known there: {'; '.join(left_out)}."] if left_out else []
+    return [each for each in results if not each.unfinished], notes
 
 
 def _check_charging(results: Sequence[RunResult]) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from simulator.errors import TimedOut, UserError
 from simulator.pools.summary import unanswered_share
 from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, summary
-from simulator.runs.parts import Making, Progress, merge, replay_missing, tasks_of
+from simulator.runs.parts import Making, Progress, merge, replay_missing
 from simulator.runs.spec import RunSpec
 from simulator.runs.summary import summarise
 from simulator.storage import (
@@ -135,7 +135,7 @@ def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> di
     share of each pool's traces that have no answer.
     """
     partial = partial_folder(folder)
-    totals = merge(partial, tasks_of(spec))
+    totals = merge(partial, spec)
     pools = [
         summarise(
             pool,
@@ -154,7 +154,7 @@ def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> di
         for index, pool in enumerate(spec.pools)
         for rule, halts in sorted(totals[index].rule_halts.items())
     ]
-    silent = {pool.name: unanswered_share(pool) for pool in spec.pools}
+    silent = {pool.name: unanswered_share(pool) for pool in spec.pools if not pool.info.unfinished}
     write_json(
         partial / RUN_FILE,
         {**spec.identity, "stop_rules": rules, "no_answer": silent, **provenance},

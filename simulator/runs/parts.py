@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.pools.probe_cost import ProbeCost
 from simulator.replay.orders import ROWS_PER_PART, blocks_of
-from simulator.replay.recording import ANSWERS, DECISIONS, add_halts
+from simulator.replay.recording import ANSWERS, DECISIONS, add_halts, answers_schema
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
 from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
@@ -96,7 +96,7 @@ def replay_missing(runs: Sequence[Making], jobs: int, progress: Progress) -> Non
     for number, run in enumerate(runs):
         for task in tasks_of(run.spec):
             total += len(task.repeats)
-            if not _is_complete(run.parts, task):
+            if not _is_complete(run, task):
                 missing += len(task.repeats)
                 lacking.setdefault(task, []).append(number)
     done = total - missing
@@ -114,7 +114,8 @@ def replay_missing(runs: Sequence[Making], jobs: int, progress: Progress) -> Non
             progress(done, total)
 
 
-def _is_complete(parts: Path, task: Task) -> bool:
+def _is_complete(run: Making, task: Task) -> bool:
+    parts = run.parts
     if not (parts / f"{task.name}.answers").exists():
         return False
     try:
@@ -122,7 +123,8 @@ def _is_complete(parts: Path, task: Task) -> bool:
         answers = _read_part(parts / f"{task.name}.answers")
     except (OSError, pa.ArrowException):  # truncated by a crash
         return False
-    schemas = (decisions.schema, answers.schema) == (DECISIONS, ANSWERS)
+    wanted = (DECISIONS, answers_schema(run.spec.ends_known))
+    schemas = (decisions.schema, answers.schema) == wanted
     return schemas and len(answers) == len(task.repeats)
 
 
@@ -249,11 +251,12 @@ def _make_part(run: Making, task: Task, problem: StoredProblem) -> None:
         temporary.replace(run.parts / f"{task.name}.{kind}")
 
 
-def merge(partial: Path, tasks: Iterable[Task]) -> dict[int, Totals]:
-    """Merge the parts into the run's two Parquet files."""
+def merge(partial: Path, spec: RunSpec) -> dict[int, Totals]:
+    """Merge the parts of a run into its two Parquet files."""
     totals: dict[int, Totals] = {}
-    with RunTables(partial / DECISIONS_FILE, partial / ANSWERS_FILE) as tables:
-        for task in tasks:
+    columns = answers_schema(spec.ends_known)
+    with RunTables(partial / DECISIONS_FILE, partial / ANSWERS_FILE, columns) as tables:
+        for task in tasks_of(spec):
             part = partial / "parts" / task.name
             pool = totals.setdefault(task.pool, Totals())
             decisions = _read_part(part.with_name(f"{task.name}.decisions"))
@@ -272,11 +275,13 @@ class RunTables:
     because reading a row group takes as long as reading thousands of rows.
     """
 
-    def __init__(self, decisions: Path | BytesIO, answers: Path | BytesIO) -> None:
+    def __init__(
+        self, decisions: Path | BytesIO, answers: Path | BytesIO, columns: pa.Schema = ANSWERS
+    ) -> None:
         self._waiting: list[pa.Table] = []
         with ExitStack() as stack:
             self._decisions = stack.enter_context(parquet_writer(decisions, DECISIONS))
-            self._answers = stack.enter_context(parquet_writer(answers, ANSWERS))
+            self._answers = stack.enter_context(parquet_writer(answers, columns))
             self._opened = stack.pop_all()
 
     def __enter__(self) -> Self:

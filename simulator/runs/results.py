@@ -36,7 +36,7 @@ class RunResult:
     judge with a model, None without one. `no_answer` is the share of the pool's traces that have no
     answer, None in a run of an older version. `charging` is one of `simulator.counting.CHARGING`;
     `counting` says how the pool counted answers, as far as that differs from
-    `simulator.counting.COUNTING`.
+    `simulator.counting.COUNTING`. `unfinished` counts the pool's unfinished traces.
     """
 
     run: str
@@ -68,6 +68,7 @@ class RunResult:
     no_answer: float | None = None
     charging: str = GENERATED
     counting: Mapping[str, str] = field(default_factory=dict)
+    unfinished: int = 0
 
     @property
     def probe_cost(self) -> str | None:
@@ -142,6 +143,7 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 no_answer=_no_answer(run, name),
                 charging=run.optional("charging", str) or GENERATED,
                 counting=_counting(recorded),
+                unfinished=(recorded.optional("unfinished", int, 0) if recorded else None) or 0,
             )
         )
     if not results:

@@ -86,6 +86,11 @@ class RunSpec:
         """True if leaderboards do not rank the run, because of its policy or its judge."""
         return self.loaded.policy.unranked or (self.judge is not None and self.judge.unranked)
 
+    @property
+    def ends_known(self) -> bool:
+        """True if all traces of the pools have come to their ends."""
+        return not any(pool.info.unfinished for pool in self.pools)
+
     @cached_property
     def budgets(self) -> list[int]:
         """Number of traces per problem that may be started, on each pool.
@@ -144,6 +149,7 @@ class RunSpec:
                     "budget": budget,
                     "probe_cost": self._probe_cost(pool),
                     **pool.info.counting,
+                    **({"unfinished": pool.info.unfinished} if pool.info.unfinished else {}),
                 }
                 for pool, budget in zip(self.pools, self.budgets, strict=True)
             ],

@@ -63,6 +63,8 @@ class Totals:
         self._repeats[problem] = self._repeats.get(problem, 0) + len(answers)
         about = [
             answers[name].drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
+            if name in there
+            else np.empty(0)
             for name in CLUSTERED
         ]
         counted = np.array([len(about[0]), *(values.sum() for values in about)])
@@ -153,24 +155,26 @@ def summarise(
 
     Metrics of clusters exist if the policy declared clusters on every problem; those named
     `clusters_…` are about the first trace of each cluster. `over` has the resamples; None for those
-    of every run.
+    of every run. What depends on the ends of unfinished traces is left out.
     """
     means = totals.means()
     cost = means["tokens"] + means["probe_tokens"] + judge_ratio * means["judge_tokens"]
     over = over or bootstrap(len(means["tokens"]))
+    ends = {} if pool.info.unfinished else _of_ends(over, means, totals.repeats)
+
+    def told(*names: str) -> dict[str, Estimate | None]:
+        return {name: ends[name] for name in names if name in ends}
+
     estimates = {
         "accuracy": over.mean(means["correct"]),
-        "accuracy_difference": _accuracy_difference(means, totals.repeats),
-        "reduction": over.reduction(means["tokens"], means["baseline_tokens"]),
+        **told("accuracy_difference", "reduction"),
         "tokens_total": over.total(means["tokens"]),
         "tokens_1e8": over.total(means["tokens"] / 1e8),
         "tokens_per_problem": over.mean(means["tokens"]),
-        "baseline_accuracy": over.mean(means["baseline_correct"]),
-        "baseline_tokens_per_problem": over.mean(means["baseline_tokens"]),
+        **told("baseline_accuracy", "baseline_tokens_per_problem"),
         "pass_at_k": over.mean(means["kept_correct"]),
         "distinct_answers": over.mean(means["kept_classes"]),
-        "distinct_answers_share": over.ratio(means["kept_classes"], means["budget_classes"]),
-        "gold_survived": over.ratio(means["kept_correct"], means["budget_correct"]),
+        **told("distinct_answers_share", "gold_survived"),
         "traces_started": over.mean(means["traces_started"]),
         "clock": over.mean(means["clock"]),
         "probe_calls": over.mean(means["probe_calls"]),
@@ -184,6 +188,7 @@ def summarise(
         "pool": pool.name,
         "synthetic": pool.info.synthetic,
         "token_accuracy": pool.info.token_accuracy,
+        **({"unfinished": pool.info.unfinished} if pool.info.unfinished else {}),
         "problems": over.num_problems,
         "budget": budget,
         "baseline": f"cons@{budget}",
@@ -196,10 +201,22 @@ def summarise(
     }
 
 
-def _cost(over: Bootstrap, means: dict[str, Floats], cost: Floats) -> dict[str, Estimate | None]:
-    """Estimate the cost of probes, the total cost, and its reduction against cons@N."""
+def _of_ends(over: Bootstrap, means: dict[str, Floats], repeats: int) -> dict[str, Estimate | None]:
+    """Estimate what compares with all N traces at their ends."""
     return {
-        "probe_tokens": over.mean(means["probe_tokens"]),
-        "cost": over.mean(cost),
-        "cost_reduction": over.reduction(cost, means["baseline_tokens"]),
+        "accuracy_difference": _accuracy_difference(means, repeats),
+        "reduction": over.reduction(means["tokens"], means["baseline_tokens"]),
+        "baseline_accuracy": over.mean(means["baseline_correct"]),
+        "baseline_tokens_per_problem": over.mean(means["baseline_tokens"]),
+        "distinct_answers_share": over.ratio(means["kept_classes"], means["budget_classes"]),
+        "gold_survived": over.ratio(means["kept_correct"], means["budget_correct"]),
     }
+
+
+def _cost(over: Bootstrap, means: dict[str, Floats], cost: Floats) -> dict[str, Estimate | None]:
+    """Estimate the cost of probes, the total cost, and its reduction against cons@N if known."""
+    found: dict[str, Estimate | None]
+    found = {"probe_tokens": over.mean(means["probe_tokens"]), "cost": over.mean(cost)}
+    if np.isfinite(means["baseline_tokens"]).all():
+        found["cost_reduction"] = over.reduction(cost, means["baseline_tokens"])
+    return found

@@ -34,6 +34,7 @@ class RecordedPool:
     """A pool of a run: its name, its identity, the run's budget on it, and the cost of a probe.
 
     The cost and its source are None if the pool has no probes, and in runs of older versions.
+    `unfinished` counts its unfinished traces.
     """
 
     name: str
@@ -43,6 +44,7 @@ class RecordedPool:
     budget: int
     probe_cost: ProbeCost | None = None
     probe_source: str | None = None
+    unfinished: int = 0
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,8 @@ def _pool(fields: JsonObject) -> RecordedPool:
         if source not in SOURCES:
             raise Refused(f"run.json: probe_cost.source of {name} is none of {', '.join(SOURCES)}")
     synthetic = fields.get("synthetic", bool)
-    return RecordedPool(name, fingerprint, synthetic, accuracy, budget, cost, source)
+    unfinished = fields.optional("unfinished", int, 0) or 0
+    return RecordedPool(name, fingerprint, synthetic, accuracy, budget, cost, source, unfinished)
 
 
 def _serving(fields: JsonObject) -> Serving:

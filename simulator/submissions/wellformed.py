@@ -86,6 +86,12 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
             "run.json: its traces were not started in drawn orders (--order); submit a run made "
             "without that option"
         )
+    for pool in run.pools if run is not None else ():
+        if pool.unfinished:
+            findings.append(
+                f"run.json: {pool.unfinished:,} traces of {pool.name} are unfinished; submit a run "
+                "on whole traces"
+            )
     if run is not None and "policy.py" in content and content["policy.py"] != run.source.encode():
         findings.append("policy.py: not the policy that run.json records")
     if run is not None and (hiding := _HIDING.search(run.source)):

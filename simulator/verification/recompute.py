@@ -156,6 +156,8 @@ class _Expected:
 def _check_pool(pool: Pool, recorded: RecordedPool) -> None:
     if pool.min_traces < recorded.budget:
         raise Refused(f"run.json: {pool.name} has problems with fewer traces than its budget")
+    if pool.info.unfinished or pool.info.unasked:
+        raise Refused(f"run.json: not all traces and probes of {pool.name} were generated")
     for name in ("synthetic", "token_accuracy"):
         if getattr(pool.info, name) != getattr(recorded, name):
             raise Refused(

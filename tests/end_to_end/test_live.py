@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from pools import T, write_pool
 from programs import call
 from tiny_models import make_causal_model
 
+from deepprune_sim import read_run
+from simulator.catalogue.views import connect
+from simulator.cli import main
 from simulator.pools.pool import Pool
 
 OPTIONS = (
@@ -32,10 +41,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DEEPPRUNE_SIM_CACHE", str(tmp_path / "cache"))
+    write_sums(tmp_path)
+    return tmp_path
+
+
+def write_sums(folder: Path) -> None:
     lines = [{"id": f"p{n}", "question": f"{n} + 1?", "answer": str(n + 1)} for n in range(3)]
     text = "".join(json.dumps(line) + "\n" for line in lines)
-    (tmp_path / "sums.jsonl").write_text(text, encoding="utf-8")
-    return tmp_path
+    (folder / "sums.jsonl").write_text(text, encoding="utf-8")
 
 
 def summary_of(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
@@ -60,7 +73,8 @@ def test_from_a_live_run_to_its_replay(
         [f"p{n}", "6", "6"] for n in range(3)
     ]
     made = summary_of(capsys, "recording", "finish", "recordings/tiny-sums")
-    assert made == {"pool": "live/tiny/sums", "problems": 3, "traces": 18}
+    whole = {"unfinished": 0, "unasked": 0}
+    assert made == {"pool": "live/tiny/sums", "problems": 3, "traces": 18, **whole}
     assert call(capsys, "data", "verify")[:2] == (0, "live/tiny/sums: sound\n")
     run = ("run", "cons@6", "-d", "live/tiny/sums", "--repeats", "1", "--order", "stored")
     replayed = summary_of(capsys, *run)["pools"][0]["metrics"]
@@ -96,6 +110,148 @@ def test_a_pool_is_named_and_described(
     code, _, err = call(capsys, *finish, "--settings", "s.toml")
     assert code == 2
     assert "s.toml: not a TOML file with a table for each method" in err
+
+
+FEW = ("parallel-probe", "-p", "interval=16", "-p", "warm_up=1", "-p", "patience=1")
+"""A policy that halts most traces before their ends, and asks few probes."""
+
+STORED = ("-d", "live/tiny/sums", "--repeats", "1", "--order", "stored")
+
+
+@pytest.fixture(scope="module")
+def recorded(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """Record a live run that does not finish its traces; return the recording and the summary."""
+    folder = tmp_path_factory.mktemp("recorded")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(StringIO()) as out:
+        patch.chdir(folder)
+        write_sums(folder)
+        with pytest.raises(SystemExit):
+            main(["live", *FEW, "sums.jsonl", "--model", str(model), *OPTIONS, "--check", "--json"])
+    return folder / "recordings", json.loads(out.getvalue())
+
+
+@pytest.fixture
+def unfinished(recorded: tuple[Path, Any], here: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Make a pool of that recording; return the run's summary and the pool's counts."""
+    folder, summary = recorded
+    assert summary["differences"] == []
+    shutil.copytree(folder, here / "recordings")
+    made = summary_of(capsys, "recording", "finish", "recordings/tiny-sums")
+    assert (made["problems"], made["traces"]) == (3, 18)
+    assert made["unfinished"] > 0
+    return summary | made
+
+
+@pytest.mark.parametrize("how", [(), ("--in-process",), ("-j", "2"), ("--concurrency", "4")])
+def test_what_was_recorded_is_replayed_without_the_ends(
+    how: tuple[str, ...], unfinished: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(capsys, "data", "verify")[:2] == (0, "live/tiny/sums: sound\n")
+    run = summary_of(capsys, "run", *FEW, *STORED, "-o", "again", "-n", "6", *how)
+    (entry,) = run["pools"]
+    assert entry["unfinished"] == unfinished["unfinished"]
+    assert "no_answer" not in run or run["no_answer"] == {}
+    figures, live = entry["metrics"], unfinished["metrics"]
+    assert figures["accuracy"] == live["accuracy"]
+    assert figures["tokens_per_problem"]["value"] == live["tokens"]["value"]
+    assert figures["probe_tokens"]["value"] == live["probe_tokens"]["value"]
+    needs_ends = {"reduction", "accuracy_difference", "cost_reduction", "gold_survived"}
+    assert not needs_ends & {*figures}
+    assert not [name for name in figures if "baseline" in name]
+    if "--concurrency" in how:
+        return  # a clock of its own
+    (folder,) = Path("recordings/tiny-sums/runs").iterdir()
+    for name in ("decisions", "answers"):
+        ran, again = (pq.read_table(each / f"{name}.parquet") for each in (folder, Path("again")))
+        assert again.to_pylist() == ran.to_pylist()
+
+
+def test_what_was_not_recorded_is_refused(
+    unfinished: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = call(capsys, "run", "cons@6", *STORED)
+    (line,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert (code, out) == (2, "")
+    assert re.fullmatch(
+        r"error: pool live/tiny/sums, problem p\d: trace \d was generated up to \d+ tokens, and "
+        "this goes past; run the policy live first, and finish the recording again",
+        line,
+    )
+    for words, said in [
+        (("run", "oracle", *STORED), "the oracle can only replay traces that have all"),
+        (("run", *FEW, "-p", "stable_steps=1,2", *STORED), "and a sweep needs their ends"),
+        (("run", *FEW, *STORED[:4], "--charging", "scout"), "--charging scout needs their ends"),
+        (("run", *FEW, "-d", "*"), "replay it by itself (-d live/tiny/sums)"),
+        (("check", "cons@6", "-d", "live/tiny/sums"), "traces of live/tiny/sums are unfinished"),
+        (("data", "regrade", "live/tiny/sums"), "traces of live/tiny/sums are unfinished"),
+    ]:
+        call(capsys, "data", "sample")
+        code, _, err = call(capsys, *words)
+        assert (code, said in err.splitlines()[-1]) == (2, True), err
+    write_pool(Path("cache"), {"p": [T(40, "1", {16: "1", 32: "1"})] * 6})
+    code, _, err = call(capsys, "run", *FEW, "--repeats", "1")
+    assert code == 0, err
+    assert "traces of live/tiny/sums are unfinished; name it with -d" in err
+
+
+def test_figures_that_need_ends_are_not_shown(
+    unfinished: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = str(unfinished["unfinished"])
+    (pool,) = summary_of(capsys, "data", "list")["pools"]
+    assert (pool["unfinished"], pool["no_answer"]) == (unfinished["unfinished"], None)
+    listed = call(capsys, "data", "list")[1]
+    assert "unfinished" in listed
+    assert f"  {count}  " in listed
+    shown = call(capsys, "data", "show", "live/tiny/sums")[1]
+    assert f"{count} of 18 traces of live/tiny/sums are unfinished: pass@k" in shown
+    assert "redundancy" not in shown
+    assert summary_of(capsys, "data", "show", "live/tiny/sums")["facts"] is None
+    answers = summary_of(capsys, "data", "answers", "live/tiny/sums")["problems"]
+    assert sum(each["traces"] for each in answers) == 18 - unfinished["unfinished"]
+
+    code, out, err = call(capsys, "run", *FEW, *STORED, "-n", "6", "-o", "runs/mine")
+    assert code == 0, err
+    assert f", {count} traces unfinished" in out.replace("\n", " ")
+    assert "against cons@6" not in out
+    mine = read_run("runs/mine")
+    assert repr(mine) == (
+        f"run: runs/mine; {count} traces of live/tiny/sums are unfinished; .summary() has its "
+        "figures"
+    )
+    assert "accuracy" in mine.summary().index.get_level_values("metric")
+    code, _, err = call(capsys, "report", "runs/mine")
+    assert code == 2
+    assert f"{count} traces of live/tiny/sums are unfinished, so that nothing compares" in err
+    code, _, err = call(capsys, "submit", "runs/mine", "-o", "s", "--method", "M")
+    assert code == 2
+    assert f"{count} traces of live/tiny/sums are unfinished; submit a run on whole traces" in err
+    with connect(Path("cache"), Path("runs")) as catalogue:
+        assert catalogue.rows("FROM runs") == []
+        (broken,) = catalogue.broken
+        assert "are unfinished, so that it cannot be compared" in broken.reason
+
+
+def test_showing_a_recording_writes_nothing(
+    unfinished: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path("recordings/tiny-sums")
+    journal = folder / "traces" / "002.jsonl"
+    journal.unlink()
+    with (folder / "traces" / "001.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"trace": 0, "at"')  # being written just now
+
+    def written() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+    before = written()
+    code, out, _ = call(capsys, "recording", "show", str(folder))
+    assert code == 0
+    assert out.splitlines()[-1].split() == ["p2", "0", "0", "0", "-"]
+    assert written() == before
+    code, _, err = call(capsys, "recording", "finish", str(folder), "--replace")
+    assert code == 2
+    assert err.splitlines()[-1].endswith("problem p2 has no traces; run a policy live")
 
 
 def test_a_killed_run_goes_on(model: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,6 +315,18 @@ def test_a_model_that_cannot_be_loaded_is_one_line(
     assert code == 2
     assert err.splitlines()[-1].startswith("error: --model empty: ")
     assert not Path("recordings").exists()
+
+
+def test_the_folder_is_checked_before_a_model_is_loaded(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("taken").mkdir()
+    Path("taken/file").write_text("", encoding="utf-8")
+    for folder in ("taken", "sums.jsonl"):
+        words = ("live", "cons@6", "sums.jsonl", "--model", "none", *OPTIONS, "-o", folder)
+        code, _, err = call(capsys, *words)
+        assert code == 2
+        assert err == f"error: {folder}: there already, and not a recording; give another -o\n"
 
 
 def test_a_number_format_that_does_not_exist_is_one_line(

@@ -178,6 +178,8 @@ def description(info: PoolInfo) -> tuple[tuple[str, str], ...]:
         ("Token counts", f"{info.token_accuracy}. {TOKEN_ACCURACY[info.token_accuracy]}"),
         ("Signals", ", ".join(info.signals) or "none besides lengths and answers"),
         *((n.capitalize(), str(each)) for n, each in TOKEN_SIGNALS.items() if n in info.signals),
+        ("Unfinished traces", f"{info.unfinished:,}" if info.unfinished else ""),
+        ("Probes not asked", f"{info.unasked:,}" if info.unasked else ""),
         *((name.capitalize(), COUNTED[each]) for name, each in info.counting.items()),
         ("Fingerprint", info.fingerprint),
         *(("Note", note) for note in info.notes),

@@ -166,8 +166,11 @@ class Replay:
         return "decode steps" if unit == "steps" else unit
 
     def has(self, signal: str) -> bool:
-        """Return True if a signal of the traces is available."""
-        return self.stored is not None and signal in self.stored.problem.pool.info.signals
+        """Return True if a signal of the traces is available, of probes all."""
+        if self.stored is None:
+            return False
+        info = self.stored.problem.pool.info
+        return signal in info.signals and not (signal == "probes" and info.unasked)
 
     def place(self, trace_id: int) -> int | None:
         """Return a trace's place in the order of start; None if it was not started."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from simulator import completion
-from simulator.api.progress import progress_bar
+from simulator.api.progress import note, progress_bar
 from simulator.commands.options import cache_option, counted, json_option, percent, print_json
 from simulator.errors import UserError, nearest
 
@@ -74,6 +74,8 @@ def answers(
         raise UserError("--csv and --json exclude each other; give one")
     opened = Pool(one_pool(cache, pool))
     chosen = _chosen(opened, problem)
+    if opened.info.unfinished:
+        note(f"{opened.info.about_unfinished}, which do not count here")
     with progress_bar(opened.name) as progress:
         found = []
         for done, each in enumerate(chosen):
@@ -265,7 +267,7 @@ def _group_cells(group: AnswerGroup, traces: int) -> list[Text]:
     if group.example is not None:
         cell.append(f"\ntrace {group.trace_id}: ", "not bold dim")
         cell.append(_marked(printable(group.example), printable(group.answer)))
-    return [verdict, Text(f"{group.traces} {percent(group.traces / traces):>7}"), cell]
+    return [verdict, Text(f"{group.traces} {percent(group.traces / max(1, traces)):>7}"), cell]
 
 
 def _marked(example: str, answer: str) -> Text:

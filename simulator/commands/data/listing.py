@@ -26,16 +26,17 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
 
     Lengths are in tokens. Token accuracy is exact (the position of every token is known), total
     (only lengths are known) or estimated. The share of traces without an answer is shown where it
-    is above 10%. Pools that cannot be read are listed below.
+    is above 10%, and the number of unfinished traces where there are any: mean lengths and answers
+    are then not known. Pools that cannot be read are listed below.
     """
     from simulator.catalogue.views import connect
 
     folder = cache_folder(cache)
     with connect(folder) as catalogue:
         pools = catalogue.rows(
-            "SELECT pools.*, no_answer FROM pools LEFT JOIN (SELECT pool AS name, "
-            "avg((answer IS NULL)::DOUBLE) AS no_answer FROM traces GROUP BY 1) USING (name) "
-            "ORDER BY name"
+            "SELECT pools.*, CASE WHEN unfinished = 0 THEN no_answer END AS no_answer FROM pools "
+            "LEFT JOIN (SELECT pool AS name, avg((answer IS NULL)::DOUBLE) AS no_answer "
+            "FROM traces GROUP BY 1) USING (name) ORDER BY name"
         )
         broken = catalogue.broken
     unfinished = unfinished_pools(folder)
@@ -56,7 +57,9 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
         _print_pools(pools)
     else:
         click.echo(f"No pools in {folder}. To get some:")
-        click.echo("  deepprune-sim run cons@64                replays the recorded pool that comes along")
+        click.echo(
+            "  deepprune-sim run cons@64                replays the pool that comes along"
+        )
         click.echo("  deepprune-sim import FORMAT PATH …       imports stored traces (import -h)")
         click.echo(
             "  deepprune-sim data pull NAME             downloads public ones (data pull -h)"
@@ -77,11 +80,13 @@ def _print_pools(pools: list[dict[str, Any]]) -> None:
     from simulator.pools.summary import MANY
     from simulator.report.tables import print_table
 
+    unfinished = any(pool["unfinished"] for pool in pools)
     silent = any((pool["no_answer"] or 0) > MANY for pool in pools)
     headers = [
         "pool",
         "problems",
         "traces",
+        *["unfinished"] * unfinished,
         "tokens, 10^6",
         "mean length",
         "token accuracy",
@@ -94,16 +99,17 @@ def _print_pools(pools: list[dict[str, Any]]) -> None:
             pool["name"] + (" (synthetic)" if pool["synthetic"] else ""),
             f"{pool['problems']:,}",
             f"{pool['traces']:,}",
+            *[f"{pool['unfinished']:,}"] * unfinished,
             f"{pool['tokens'] / 1e6:,.3f}",
-            f"{pool['tokens'] / max(1, pool['traces']):,.0f}",
+            "-" if pool["unfinished"] else f"{pool['tokens'] / max(1, pool['traces']):,.0f}",
             pool["token_accuracy"],
-            *[percent(pool["no_answer"] or 0.0)] * silent,
+            *["-" if pool["unfinished"] else percent(pool["no_answer"] or 0.0)] * silent,
             ", ".join(pool["signals"]) or "-",
             file_size(pool["bytes"]),
         ]
         for pool in pools
     ]
-    right = [False, True, True, True, True, False, *[True] * silent, False, True]
+    right = [False, *[True] * (4 + unfinished), False, *[True] * silent, False, True]
     print_table(headers, rows, right, give_up=["size", "mean length", "token accuracy"])
 
 

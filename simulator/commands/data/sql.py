@@ -46,6 +46,7 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
     confidences  pool, problem_id, trace_id, confidence (a list, one value a token)
     entropies    pool, problem_id, trace_id, entropy (likewise)
     probes       pool, problem_id, trace_id, position, answer_class
+                 (−1 for no answer, −2 if it was not asked)
     decisions    run, pool, problem_id, repeat, trace_id, order, started, ended,
                  num_tokens, finished, stop_reason, cluster
     answers      run, pool, problem_id, repeat, answer, answer_class, correct,

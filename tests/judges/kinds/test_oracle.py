@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from judges.kinds.oracle import OracleJudge, mixed, same_answer
 from judges.protocol import Floats, all_pairs
+from simulator.errors import UserError
 from simulator.pools.pool import StoredProblem
 
 
@@ -41,6 +43,13 @@ def seen(judge: OracleJudge, problem: StoredProblem) -> tuple[npt.NDArray[np.boo
     pairs = all_pairs(len(problem.lengths))
     scores = judge.score_stored(problem, pairs)
     return same_answer(problem, pairs), logit(scores) - logit(judge.same_share)
+
+
+def test_a_trace_that_has_not_ended_has_no_answer_to_know(small: StoredProblem) -> None:
+    open_problem = replace(small, ended=np.array([True] * 5 + [False]))
+    assert same_answer(open_problem, np.array([[0, 3]])).tolist() == [True]
+    with pytest.raises(UserError, match="unfinished"):
+        same_answer(open_problem, np.array([[0, 3], [1, 5]]))
 
 
 def auroc(judge: OracleJudge, problem: StoredProblem) -> float:

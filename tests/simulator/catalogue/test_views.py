@@ -116,6 +116,7 @@ def test_pools_come_from_their_descriptions(tmp_path: Path) -> None:
         "problems": 2,
         "traces": 8,
         "tokens": 1100,
+        "unfinished": 0,
         "token_accuracy": "exact",
         "signals": ["probes"],
         "synthetic": False,

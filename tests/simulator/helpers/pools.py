@@ -31,6 +31,7 @@ class T:
     text: str | None = None
     confidence: Sequence[float] | None = None
     signals: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    unfinished: bool = False
 
     @property
     def token_signals(self) -> dict[str, npt.NDArray[np.float64]]:
@@ -61,6 +62,7 @@ def write_pool(
                     token_signals=trace.token_signals,
                     probe_positions=None if trace.probes is None else np.array([*trace.probes]),
                     probe_answers=None if trace.probes is None else [*trace.probes.values()],
+                    unfinished=trace.unfinished,
                 )
                 for index, trace in enumerate(traces)
             ]

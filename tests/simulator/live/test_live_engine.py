@@ -6,30 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_programs import BUDGET, WORDS, programs, recorded, servings, transcript
 
-from simulator.errors import SamplerError
 from simulator.live.growing import GrowingProblem, LivePool
 from simulator.live.live_engine import LiveEngine
 from simulator.live.source import Piece
-from simulator.policy.sampler import Sampler, Traces
 from simulator.pools.pool import PoolInfo
 from simulator.replay.engine import Engine
-from simulator.replay.recording import GradedAnswer, Recorder
 from simulator.replay.serving import Serving
-from simulator.rules.stop_rules import (
-    ProbesAgree,
-    ReasoningWords,
-    SignalAbove,
-    SignalBelow,
-    TextMatches,
-)
 
-BUDGET = 5
 INTERVAL = 4
-WORDS = ("wait", " so", " x", "y", ", but", "é", "", "so", ".")
 ANSWERS = ("1", "2", "3", None)
 
 
@@ -85,85 +73,7 @@ def new_problem() -> GrowingProblem:
     info = PoolInfo(
         "live", "random", "test", "live", "1", "exact", signals=["text", "confidence", "probes"]
     )
-    return GrowingProblem(LivePool(info), "0", "question", "2", "text", BUDGET)
-
-
-simple_rules = st.one_of(
-    st.builds(SignalBelow, st.just("confidence"), st.floats(0, 4), st.integers(1, 6)),
-    st.builds(SignalAbove, st.just("confidence"), st.floats(0, 4), st.integers(1, 6)),
-    st.builds(ReasoningWords, st.integers(1, 3)),
-    st.builds(TextMatches, st.sampled_from([r"\bso\b", "x.*y", "é", r"wait(?<=t)"])),
-    st.builds(ProbesAgree, st.integers(1, 3)),
-)
-rules = st.one_of(
-    simple_rules, st.tuples(simple_rules, simple_rules).map(lambda two: two[0] | two[1])
-)
-operations = st.one_of(
-    st.tuples(st.just("start"), st.integers(0, 3)),
-    st.tuples(
-        st.just("decode"),
-        st.integers(0, 2**BUDGET - 1),
-        st.none() | st.integers(0, 20),
-        st.none() | rules,
-        st.none() | st.integers(1, 3),
-    ),
-    st.tuples(st.sampled_from(["stop", "probe", "see"]), st.integers(0, 2**BUDGET - 1)),
-    st.tuples(st.just("clock")),
-)
-programs = st.lists(operations, min_size=1, max_size=12).map(lambda ops: [("start", 3), *ops])
-servings = st.sampled_from([Serving(), Serving(2), Serving(1), Serving(3, ((1, 0.5), (3, 0.8)))])
-
-
-def chosen(sampler: Sampler, mask: int) -> Traces:
-    return sampler.traces[[n for n in range(len(sampler.traces)) if mask >> n & 1]]
-
-
-def shown(traces: Traces) -> list[Any]:
-    return [
-        traces.num_tokens.tolist(),
-        traces.finished.tolist(),
-        traces.answer.tolist(),
-        list(traces.text),
-        [trace.confidence.tolist() for trace in traces],
-        repr(traces.mean("confidence", 3)),
-        repr(traces.lowest("confidence", 2)),
-        repr(traces.bottom("confidence", 0.5, 2)),
-    ]
-
-
-def transcript(engine: Engine, program: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """Run a program of a policy's operations; return all that it sees."""
-    sampler = Sampler(engine, [1])
-    seen: list[Any] = []
-    for name, *arguments in program:
-        try:
-            if name == "start":
-                sampler.start(*arguments)
-            elif name == "clock":
-                seen.append(sampler.clock)
-            else:
-                traces = chosen(sampler, arguments[0])
-                if name == "decode":
-                    done = sampler.decode(traces, *arguments[1:])
-                    seen += [done.ids.tolist(), sampler.tokens, traces.num_tokens.tolist()]
-                elif name == "stop":
-                    sampler.stop(traces)
-                elif name == "probe":
-                    seen.append(sampler.probe(traces).tolist())
-                else:
-                    seen.append(shown(traces))
-        except SamplerError as error:
-            seen.append(str(error))
-    everything = shown(sampler.traces)
-    return [*seen, everything, sampler.clock, sampler.probe_calls, sampler.probe_tokens]
-
-
-def recorded(engine: Engine) -> tuple[pa.Table, pa.Table]:
-    """Return the rows of a run about a problem: decisions with their reasons, and the answer."""
-    recorder = Recorder(engine.problem)
-    recorder.add(0, engine, GradedAnswer(None, -1, False))
-    tables = recorder.tables()
-    return tables.decisions, tables.answers
+    return GrowingProblem(LivePool(info), "0", "question", "2", "text", BUDGET, INTERVAL)
 
 
 @settings(max_examples=1000)

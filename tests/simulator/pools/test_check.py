@@ -116,6 +116,79 @@ def test_what_is_wrong_is_named(
     assert any(finding in line for line in found), found
 
 
+@pytest.fixture
+def unfinished(tmp_path: Path) -> Path:
+    """Write a whole trace, one that was cut after 3 tokens, and one that was not begun."""
+
+    def trace(number: int, tokens: int, answer: str | None) -> TraceRecord:
+        return TraceRecord(
+            number,
+            tokens,
+            answer,
+            text="abcd"[:tokens],
+            token_ends=np.arange(1, tokens + 1),
+            probe_positions=np.arange(1, tokens),
+            probe_answers=["1"] * max(0, tokens - 1),
+            asked=np.arange(1, tokens) != 2,
+            unfinished=answer is None,
+        )
+
+    with PoolWriter(tmp_path, PoolInfo("test", "model", "cut", "test", "1", "exact")) as writer:
+        traces = [trace(0, 4, "1"), trace(1, 3, None), trace(2, 0, None)]
+        writer.add(ProblemRecord("a", "?", "1", "math", traces))
+    return writer.path
+
+
+def describe(pool: Path, **changed: Any) -> None:
+    described = json.loads((pool / "pool.json").read_text()) | changed
+    (pool / "pool.json").write_text(json.dumps(described))
+
+
+def test_a_pool_with_unfinished_traces_is_sound(unfinished: Path) -> None:
+    assert check_pool(unfinished) == []
+    described = json.loads((unfinished / "pool.json").read_text())
+    assert (described["unfinished"], described["unasked"], described["tokens"]) == (2, 2, 7)
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "described", "finding"),
+    [
+        ("traces", put("finish_reason", "stop", 1), {}, "2 unfinished, but the files have 1"),
+        (
+            "traces",
+            put("finish_reason", "stop", 1),
+            {"unfinished": 1},
+            "traces.parquet: its content is not the one that pool.json has a hash of",
+        ),
+        ("traces", put("finish_reason", "stop", 2), {}, "('a', 2) has 0 tokens"),
+        ("traces", put("answer", "1", 1), {}, "('a', 1) is unfinished, but has an answer"),
+        ("traces", put("answer_class", 0, 1), {}, "answer None with class 0"),
+        ("traces", put("num_tokens", -1, 2), {}, "('a', 2) has -1 tokens"),
+        ("probes", put("answer_class", [0, -1, 0]), {}, "2 unasked, but probes.parquet has 1"),
+        (
+            "probes",
+            put("answer_class", [0, -1, 0]),
+            {"unasked": 1},
+            "probes.parquet: its content is not the one that pool.json has a hash of",
+        ),
+        ("probes", put("position", [1, 5], 1), {}, "a probe outside of its 3 tokens"),
+        ("problems", lambda rows: None, {"unfinished": 0}, "0 unfinished, but the files have 2"),
+        ("problems", lambda rows: None, {"unasked": 0}, "0 unasked, but probes.parquet has 2"),
+    ],
+)
+def test_what_is_wrong_with_unfinished_traces_is_named(
+    unfinished: Path,
+    file: str,
+    change: Callable[[list[dict[str, Any]]], None],
+    described: dict[str, Any],
+    finding: str,
+) -> None:
+    rewrite(unfinished, file, change)
+    describe(unfinished, **described)
+    found = check_pool(unfinished)
+    assert any(finding in line for line in found), found
+
+
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
 def test_a_token_signal_that_is_no_finite_number_is_named(tmp_path: Path, value: float) -> None:
     info = PoolInfo("test", "model", "tiny", "test", "1", "total")

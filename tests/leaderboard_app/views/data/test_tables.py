@@ -27,8 +27,12 @@ from leaderboard_app.shown.table import Table
 from leaderboard_app.views.data import charts as data_charts
 from leaderboard_app.views.data import tables as data
 from simulator.errors import UserError
+from simulator.loading import load_policy
 from simulator.policy.voting import majority_vote
 from simulator.pools.pool import NO_ANSWER
+from simulator.replay.serving import Serving
+from simulator.runs.making import make_run
+from simulator.runs.spec import RunSpec
 
 POOL = "test/model/tiny"
 
@@ -54,6 +58,24 @@ def library(tmp_path: Path) -> Library:
 def answers(library: Library) -> PoolAnswers:
     """Read the answers of its traces."""
     return read_answers(library, POOL)
+
+
+def test_of_a_pool_with_unfinished_traces_no_figure_is_shown(tmp_path: Path) -> None:
+    folders = Folders(tmp_path / "pools", tmp_path / "runs", tmp_path / "submissions")
+    pool = write_pool(folders.cache, {"a": [T(9, "1"), T(3, None, unfinished=True)]})
+    policy = load_policy("cons@1", {})
+    spec = RunSpec(policy, [pool], None, 1, 0, Serving(), order="stored")
+    make_run(spec, folders.runs / "mine")
+    library = load(folders)
+    why = "1 of 2 traces are unfinished: pass@k, cons@k and lengths are not known"
+    with pytest.raises(UserError, match=why):
+        read_answers(library, POOL)
+    (cells,) = data.pools_table(library.pools, {POOL: why}).rows
+    assert [cell.note for cell in cells if cell.note == why] == [why]
+    assert ("Unfinished traces", "1") in data.description(pool.info)
+    assert library.entries == ()
+    (broken,) = library.broken
+    assert broken.reason.startswith("1 traces of test/model/tiny are unfinished, so that it cannot")
 
 
 def row(table: Table, index: int) -> dict[str, object]:
