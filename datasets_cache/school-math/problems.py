@@ -17,7 +17,7 @@ from collections.abc import Callable
 Random = random.Random
 Problem = tuple[str, int]
 
-LEVELS = 4
+LEVELS = 3
 
 
 def sums(rng: Random, level: int) -> Problem:
@@ -49,8 +49,8 @@ def apples(rng: Random, level: int) -> Problem:
     gone = rng.randint(3, 5 + 4 * level)
     return (
         f"Tom has {start} apples at home. At the market he buys {boxes} boxes with {each} apples "
-        f"in each, and takes them home too. Then he gives away {gone} apples. How many apples does he "
-        "have at home now?",
+        f"in each, and takes them home too. Then he gives away {gone} apples. How many apples does "
+        "he have at home now?",
         start + boxes * each - gone,
     )
 
@@ -60,8 +60,8 @@ def shares(rng: Random, level: int) -> Problem:
     left, eaten = rng.randint(0, min(level, 2)), rng.randint(2, 5 + 4 * level)
     return (
         f"A bag holds {children * each + left + eaten} sweets. After {eaten} of them are eaten, "
-        f"the rest is shared equally among {children} children, as many as possible to each. How many "
-        "sweets does each child get?",
+        f"the rest is shared equally among {children} children, as many as possible to each. How "
+        "many sweets does each child get?",
         each,
     )
 
