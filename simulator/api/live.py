@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.answers.finding import find_answer
-from simulator.errors import UserError
+from simulator.api.progress import note
+from simulator.errors import UserError, install_extra
 from simulator.isolation import host
 from simulator.live.problems import read_problems
 from simulator.live.recording import Recording, create
@@ -50,6 +51,8 @@ def plan_live_run(
     model: str,
     revision: str | None = None,
     engine: str | None = None,
+    base_url: str | None = None,
+    tokenizer: str | None = None,
     dtype: str = "bfloat16",
     slots: int = 96,
     settings: Sequence[str] = (),
@@ -80,7 +83,10 @@ def plan_live_run(
     typed = {name: value for name, (value,) in grid.items()}
     loaded = replace(host.load(policy, typed, in_process=in_process), timeout=timeout)
     sampling = Sampling(temperature, top_p, top_k, max_tokens, seed)
-    running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
+    if engine == "server" or base_url or tokenizer:
+        running = connect(engine, model, sampling, base_url, tokenizer, revision, slots)
+    else:
+        running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
     stem = problems.stem
     about_model = running.about["model"]
     folder = output or Path("recordings") / f"{Path(about_model).name}-{stem}"
@@ -138,6 +144,49 @@ def load_engine(
     from simulator.live.engines.hf_engine import HfEngine
 
     return HfEngine(model, sampling, revision=revision, dtype=dtype, slots=slots)
+
+
+def connect(
+    name: str | None,
+    model: str,
+    sampling: Sampling,
+    base_url: str | None,
+    tokenizer: str | None,
+    revision: str | None,
+    slots: int,
+) -> ModelEngine:
+    """Connect to a model behind an OpenAI-compatible server.
+
+    Raises
+    ------
+    UserError
+        The options are not those of a server; it does not answer, or lacks what is needed.
+    """
+    if name not in (None, "server"):
+        option = "--base-url" if base_url else "--tokenizer"
+        raise UserError(f"{option}: only for --engine server, and this is --engine {name}")
+    if base_url is None:
+        raise UserError(
+            "--engine server: give the server's address, --base-url http://HOST:PORT/v1"
+        )
+    if find_spec("transformers") is None:
+        raise UserError(f"transformers is not installed; {install_extra('judge')}")
+    from simulator.live.engines.server_engine import ServerEngine
+
+    engine = ServerEngine(
+        model,
+        sampling,
+        base_url=base_url,
+        tokenizer=tokenizer,
+        revision=revision,
+        slots=slots,
+    )
+    if not engine.signals:
+        note(
+            f"{base_url} gives no log-probabilities: the recording has no confidence and entropy, "
+            "and policies that read them cannot use it"
+        )
+    return engine
 
 
 def make_live_run(

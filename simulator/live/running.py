@@ -139,6 +139,7 @@ def run_live(
         revealed = int(live.num_tokens.sum())
         if complete:
             live.complete()
+        live.generate({})
         generated = int(problem.available.sum()) - known
     spent = Ledger(
         **{
