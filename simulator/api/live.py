@@ -27,6 +27,7 @@ from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.making import installed_versions, new_folder, write_json
 from simulator.runs.spec import asked_budget
 from simulator.runs.sweep import parse_grid
+from simulator.signals import TOKEN_SIGNALS
 from simulator.statistics import bootstrap
 
 DEFAULT_BUDGET = 16
@@ -87,6 +88,12 @@ def plan_live_run(
         running = connect(engine, model, sampling, base_url, tokenizer, revision, slots)
     else:
         running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
+    lacking = sorted(set(loaded.policy.requires) & {*TOKEN_SIGNALS} - {*running.signals})
+    if lacking:
+        raise UserError(
+            f"{loaded.name} reads {' and '.join(lacking)}, and {base_url or model} gives none; use "
+            "an engine that gives log-probabilities"
+        )
     stem = problems.stem
     about_model = running.about["model"]
     folder = output or Path("recordings") / f"{Path(about_model).name}-{stem}"
@@ -184,7 +191,7 @@ def connect(
     if not engine.signals:
         note(
             f"{base_url} gives no log-probabilities: the recording has no confidence and entropy, "
-            "and policies that read them cannot use it"
+            "and no policy that reads them can use it"
         )
     return engine
 

@@ -282,9 +282,7 @@ class CompletionsClient:
         try:
             fields = json.loads(data)
         except ValueError:
-            raise Refused(
-                f"{address}: a line of the stream is not JSON: {data[:60]!r}"
-            ) from None
+            raise Refused(f"{address}: a line of the stream is not JSON: {data[:60]!r}") from None
         try:
             if fields.get("error"):
                 error = fields["error"]
