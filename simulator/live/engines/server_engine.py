@@ -334,10 +334,16 @@ class ServerSource:
             raise
         finally:
             self._add(row, came)
-        if not trace.ended and came.finish_reason == "length":
+        if trace.ended:
+            return
+        if came.finish_reason == "length":
             raise UserError(
                 f"{engine.client.url}: the server ended trace {row} of problem {self._name} at "
                 f"{len(trace.ids):,} tokens, before --max-tokens; start it with a longer context"
+            )
+        if not came.count:
+            raise Unavailable(
+                f"{engine.client.url}: the server ends the completion ({came.finish_reason})"
             )
 
     def _count_prompt(self, chunk: Chunk, tokens: int) -> None:

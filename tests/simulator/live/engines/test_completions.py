@@ -188,6 +188,10 @@ def test_a_request_that_is_refused_is_not_repeated(
         ([TOKEN], "the server left out log-probabilities"),
         (['{"error": {"message": "too long", "code": 400}}'], "400: too long"),
         ([TOKEN.replace("[77]", "[]")], "the stream ended before the completion, 8 times in a row"),
+        (
+            [TOKEN.replace("[77]", "[]").replace("null", '"abort"')],
+            r"ends the completion \(abort\), 8 times in a row",
+        ),
         (['{"error": "engine died"}'], "500: engine died.*, 8 times in a row"),
     ],
 )
