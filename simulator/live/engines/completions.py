@@ -101,8 +101,8 @@ class Received:
         The tokens, and the log-probabilities at each; no alternatives without signals.
     finish_reason, ends_alone
         Reason for the end, and true if no token came with it.
-    count
-        Tokens that have come in all.
+    begun, count
+        True once anything has come, and the tokens that have come in all.
     counted
         Tokens in the server's count; None where it does not say.
     ours, theirs
@@ -114,6 +114,7 @@ class Received:
     alternatives: list[list[float]] = field(default_factory=list)
     finish_reason: str | None = None
     ends_alone: bool = False
+    begun: bool = False
     count: int = 0
     counted: int | None = None
     ours: str = ""
@@ -121,6 +122,7 @@ class Received:
 
     def add(self, chunk: Chunk) -> None:
         """Add a part of the completion."""
+        self.begun = True
         self.ids += chunk.ids
         self.alternatives += chunk.alternatives or []
         self.count += len(chunk.ids)

@@ -287,7 +287,7 @@ class ServerSource:
                 break
             self._news.clear()
             await self._news.wait()
-        if self._failure and not self._came:
+        if self._failure and not self._came and wanted:
             raise self._failure
         pieces, self._came = self._came, []
         return pieces, reached
@@ -315,7 +315,7 @@ class ServerSource:
         try:
             async with aclosing(engine.client.stream(body)) as chunks:
                 async for chunk in chunks:
-                    self._count_prompt(chunk, 0 if came.count else len(prompt))
+                    self._count_prompt(chunk, 0 if came.begun else len(prompt))
                     came.add(chunk)
                     new = len(trace.ids) + len(came.ids)
                     if came.finish_reason is None and (

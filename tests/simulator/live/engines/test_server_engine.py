@@ -210,6 +210,24 @@ def test_streams_end_with_the_problem(server: ModelServer, connect: Connect) -> 
     assert [len(ids_of(pieces, row)) >= wanted for row, wanted in ((0, 10), (1, 20))] == [True] * 2
 
 
+def test_a_stream_that_fails_ahead_of_what_is_wanted_ends_no_finished_problem(
+    server: ModelServer, connect: Connect
+) -> None:
+    server.logprobs = False
+    engine = connect(ahead=100)
+    server.lines = [
+        '{"choices": [{"text": "", "token_ids": []}]}',
+        '{"choices": [{"text": "", "token_ids": [77, 78, 79, 80, 81, 82, 83, 84]}]}',
+        '{"error": {"message": "gone", "code": 400}}',
+    ]
+    source = engine.open("a", "Yes", [[]], [False])
+    assert ids_of(all_pieces(source, {0: 5}), 0) == [77, 78, 79, 80, 81, 82, 83, 84]
+    assert engine.ledger.prefilled == len(engine.prompt("Yes"))
+    assert all_pieces(source, {}) == []
+    with pytest.raises(UserError, match="400: gone"):
+        all_pieces(source, {0: 20})
+
+
 def test_a_stream_goes_on_while_more_is_wanted(server: ModelServer, connect: Connect) -> None:
     engine = connect(Sampling(temperature=1.0, top_p=1.0, max_tokens=300), ahead=1000)
     source = engine.open("a", "Yes", [[]], [False])
