@@ -185,7 +185,7 @@ class CompletionsClient:
         except httpx2.InvalidURL as error:
             raise UserError(f"--base-url: {one_line(error)}; give http://HOST:PORT/v1") from None
         if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise UserError(f"--base-url {url}: give it as http://HOST:PORT/v1")
+            raise UserError("--base-url: give it as http://HOST:PORT/v1")
         if parsed.userinfo or parsed.query:
             raise UserError(
                 "--base-url: leave out user, password and query; keys are taken from OPENAI_API_KEY"
