@@ -81,12 +81,14 @@ def killed(live: tuple[str, ...], journal: Path) -> bytes:
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     deadline = time.monotonic() + 300
-    while not (journal.exists() and journal.stat().st_size > 2000):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    try:
+        while not (journal.exists() and journal.stat().st_size > 2000):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     kept = journal.read_bytes()
     return kept[: kept.rfind(b"\n") + 1]
 
@@ -118,7 +120,7 @@ def test_a_model_behind_a_server(
     assert (summary["differences"], summary["checked"]) == ([], True)
     assert journal.read_bytes().startswith(whole)
     assert 0 < summary["generated"] < summary["revealed"]
-    assert all(asked.left.is_set() or asked.sent for asked in begun)
+    assert any(asked.left.is_set() for asked in begun)  # the killed run's
     for file in Path("rec").rglob("*.json*"):
         assert "not-to-be-kept" not in file.read_text(encoding="utf-8")
     assert server.url not in Path("rec/recording.json").read_text(encoding="utf-8")
