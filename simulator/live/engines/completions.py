@@ -93,7 +93,7 @@ class Chunk:
 
 @dataclass(slots=True)
 class Received:
-    """What has come of a completion: tokens that make no piece yet, and its end.
+    """Part of a completion that has come: tokens that make no piece yet, and its end.
 
     Attributes
     ----------
