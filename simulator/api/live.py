@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.answers.finding import find_answer
-from simulator.errors import UserError
+from simulator.api.progress import note
+from simulator.errors import UserError, install_extra
 from simulator.isolation import host
 from simulator.live.problems import read_problems
 from simulator.live.recording import LIVE_FILE, RUNS_FOLDER, Recording, check_folder, create
@@ -26,6 +27,7 @@ from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.making import installed_versions, new_folder, write_json
 from simulator.runs.spec import asked_budget
 from simulator.runs.sweep import parse_grid
+from simulator.signals import TOKEN_SIGNALS
 from simulator.statistics import bootstrap
 
 DEFAULT_BUDGET = 16
@@ -50,6 +52,8 @@ def plan_live_run(
     model: str,
     revision: str | None = None,
     engine: str | None = None,
+    base_url: str | None = None,
+    tokenizer: str | None = None,
     dtype: str = "bfloat16",
     slots: int = 96,
     settings: Sequence[str] = (),
@@ -99,7 +103,16 @@ def plan_live_run(
         "probe_interval": probe_interval,
     }
     check_folder(folder, asked, about)
-    running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
+    if engine == "server" or base_url or tokenizer:
+        running = connect(engine, model, sampling, base_url, tokenizer, revision, slots)
+    else:
+        running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
+    lacking = sorted(set(loaded.policy.requires) & {*TOKEN_SIGNALS} - {*running.signals})
+    if lacking:
+        raise UserError(
+            f"{loaded.name} reads {' and '.join(lacking)}, and {base_url or model} gives none; use "
+            "an engine that gives log-probabilities"
+        )
     about |= {
         "engine": dict(running.about),
         "probe_cost": {"suffix": running.suffix_tokens, "answer": sampling.probe_tokens},
@@ -141,6 +154,49 @@ def load_engine(
     from simulator.live.engines.hf_engine import HfEngine
 
     return HfEngine(model, sampling, revision=revision, dtype=dtype, slots=slots)
+
+
+def connect(
+    name: str | None,
+    model: str,
+    sampling: Sampling,
+    base_url: str | None,
+    tokenizer: str | None,
+    revision: str | None,
+    slots: int,
+) -> ModelEngine:
+    """Connect to a model behind an OpenAI-compatible server.
+
+    Raises
+    ------
+    UserError
+        The options are not those of a server; it does not answer, or lacks what is needed.
+    """
+    if name not in (None, "server"):
+        option = "--base-url" if base_url else "--tokenizer"
+        raise UserError(f"{option}: only for --engine server, and this is --engine {name}")
+    if base_url is None:
+        raise UserError(
+            "--engine server: give the server's address, --base-url http://HOST:PORT/v1"
+        )
+    if find_spec("transformers") is None:
+        raise UserError(f"transformers is not installed; {install_extra('judge')}")
+    from simulator.live.engines.server_engine import ServerEngine
+
+    engine = ServerEngine(
+        model,
+        sampling,
+        base_url=base_url,
+        tokenizer=tokenizer,
+        revision=revision,
+        slots=slots,
+    )
+    if not engine.signals:
+        note(
+            f"{base_url} gives no log-probabilities: the recording has no confidence and entropy, "
+            "and no policy that reads them can use it"
+        )
+    return engine
 
 
 def make_live_run(

@@ -17,14 +17,36 @@ from simulator.commands.options import FloatRange, json_option, print_json, time
 )
 @click.argument("policy", shell_complete=completion.policies)
 @click.argument("problems", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--model", required=True, metavar="PATH|HUB_ID", help="Model that generates.")
+@click.option(
+    "--model",
+    required=True,
+    metavar="PATH|HUB_ID|NAME",
+    help="Model that generates; for a server, its name of it.",
+)
 @click.option("--revision", metavar="COMMIT", help="Commit of the model on the Hub.")
 @click.option(
     "--engine",
-    type=click.Choice(["vllm", "transformers"]),
-    help="Program that runs the model. [default: vllm where it is installed, else transformers]",
+    type=click.Choice(["vllm", "transformers", "server"]),
+    help="Program that runs the model. [default: server with --base-url, else vllm where it is "
+    "installed, else transformers]",
 )
-@click.option("--dtype", default="bfloat16", show_default=True, help="Number format of the model.")
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1. Its key is "
+    "taken from the environment variable OPENAI_API_KEY.",
+)
+@click.option(
+    "--tokenizer",
+    metavar="PATH|HUB_ID",
+    help="Tokenizer of a server's model. [default: the model's name]",
+)
+@click.option(
+    "--dtype",
+    default="bfloat16",
+    show_default=True,
+    help="Number format of the model; a server has its own.",
+)
 @click.option(
     "--slots",
     type=click.IntRange(min=1),

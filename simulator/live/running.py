@@ -134,6 +134,7 @@ def run_live(
         revealed = int(live.num_tokens.sum())
         if complete:
             live.complete()
+        live.generate({})
         generated = int(problem.available.sum()) - known
     spent = engine.ledger - before
     difference = first_difference(done, replayed(spec, recording, number)) if check else ""

@@ -54,7 +54,8 @@ class TokenSource(Protocol):
         """Generate until each of these traces has at least so many tokens, or has ended.
 
         Yields what is generated as it comes, of these and of other traces. A trace that was not
-        generated before begins; one that was goes on with its next token.
+        generated before begins; one that was goes on with its next token. With no trace wanted,
+        what an engine still generates is ended, and yielded as far as it has come.
         """
 
     def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from completions_server import ModelServer, serving
 from pools import T, write_pool
 from programs import call
 from tiny_models import make_causal_model
@@ -254,8 +255,8 @@ def test_showing_a_recording_writes_nothing(
     assert err.splitlines()[-1].endswith("problem p2 has no traces; run a policy live")
 
 
-def test_a_killed_run_goes_on(model: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    live = ("live", "cons@6", "sums.jsonl", "--model", str(model), *OPTIONS, "-o", "rec")
+def killed(live: tuple[str, ...], journal: Path) -> bytes:
+    """Run a command until it has recorded something, and kill it; return the whole lines."""
     code = "import sys; from simulator.cli import main; main(sys.argv[1:])"
     process = subprocess.Popen(
         [sys.executable, "-c", code, *live],
@@ -263,20 +264,86 @@ def test_a_killed_run_goes_on(model: Path, here: Path, capsys: pytest.CaptureFix
         stderr=subprocess.DEVNULL,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
-    journal = Path("rec/traces/000.jsonl")
     deadline = time.monotonic() + 300
-    while not (journal.exists() and journal.stat().st_size > 2000):
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    try:
+        while not (journal.exists() and journal.stat().st_size > 2000):
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     kept = journal.read_bytes()
+    return kept[: kept.rfind(b"\n") + 1]
+
+
+def test_a_killed_run_goes_on(model: Path, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    live = ("live", "cons@6", "sums.jsonl", "--model", str(model), *OPTIONS, "-o", "rec")
+    journal = Path("rec/traces/000.jsonl")
+    whole = killed(live, journal)
     summary = summary_of(capsys, *live, "--check")
     assert (summary["differences"], summary["checked"]) == ([], True)
-    whole = kept[: kept.rfind(b"\n") + 1]
     assert journal.read_bytes().startswith(whole)
     assert 0 < summary["generated"] < summary["revealed"]
+
+
+def test_a_model_behind_a_server(
+    model: Path,
+    here: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "not-to-be-kept")
+    with serving(ModelServer(model, key="not-to-be-kept")) as server:
+        named = ("--model", "tiny", "--tokenizer", str(model), "--base-url", server.url)
+        live = ("live", "cons@6", "sums.jsonl", *named, *OPTIONS[4:], "-o", "rec")
+        journal = Path("rec/traces/000.jsonl")
+        whole = killed(live, journal)
+        begun = [asked for asked in server.asked if asked.body["max_tokens"] > 2]
+        summary = summary_of(capsys, *live, "--check")
+    assert (summary["differences"], summary["checked"]) == ([], True)
+    assert journal.read_bytes().startswith(whole)
+    assert 0 < summary["generated"] < summary["revealed"]
+    assert any(asked.left.is_set() for asked in begun)  # the killed run's
+    for file in Path("rec").rglob("*.json*"):
+        assert "not-to-be-kept" not in file.read_text(encoding="utf-8")
+    assert server.url not in Path("rec/recording.json").read_text(encoding="utf-8")
+
+
+def test_a_server_without_log_probabilities_is_said(
+    model: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with serving(ModelServer(model, logprobs=False)) as server:
+        named = ("--model", "tiny", "--tokenizer", str(model), "--base-url", server.url)
+        code, _, err = call(capsys, "live", "cons@2", "sums.jsonl", *named, "--max-tokens", "9")
+        assert code == 0
+        assert "gives no log-probabilities: the recording has no confidence and entropy" in err
+        code, _, err = call(
+            capsys, "live", "deepconf-low", "sums.jsonl", *named, "--max-tokens", "9"
+        )
+    assert code == 2
+    assert err.splitlines()[-1].startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--engine", "server"), "--engine server: give the server's address, --base-url http://"),
+        (
+            ("--engine", "transformers", "--base-url", "http://127.0.0.1:1/v1"),
+            "--base-url: only for --engine server, and this is --engine transformers",
+        ),
+        (("--engine", "vllm", "--tokenizer", "gpt2"), "--tokenizer: only for --engine server"),
+        (("--base-url", "http://127.0.0.1:1/v1"), "--base-url http://127.0.0.1:1/v1: no answer"),
+    ],
+)
+def test_options_of_servers(
+    options: tuple[str, ...], said: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _, err = call(capsys, "live", "cons@6", "sums.jsonl", "--model", "tiny", *options)
+    assert code == 2
+    assert err.splitlines()[-1].startswith(f"error: {said}")
+    assert not Path("recordings").exists()
 
 
 @pytest.mark.parametrize(

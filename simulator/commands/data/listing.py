@@ -57,9 +57,7 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
         _print_pools(pools)
     else:
         click.echo(f"No pools in {folder}. To get some:")
-        click.echo(
-            "  deepprune-sim run cons@64                replays the pool that comes along"
-        )
+        click.echo("  deepprune-sim run cons@64                replays the pool that comes along")
         click.echo("  deepprune-sim import FORMAT PATH …       imports stored traces (import -h)")
         click.echo(
             "  deepprune-sim data pull NAME             downloads public ones (data pull -h)"

@@ -18,11 +18,14 @@ class TextStream:
     ----------
     tokenizer
         A tokenizer of transformers, a fast one.
+    ids
+        Tokens that the trace begins with.
     """
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, ids: Iterable[int] = ()) -> None:
         self._tokenizer = tokenizer.backend_tokenizer
         self._stream = DecodeStream(skip_special_tokens=True)
+        self.add(ids)
 
     def add(self, ids: Iterable[int]) -> tuple[str, list[int]]:
         """Add tokens; return the characters they add, and the end of each token in these."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from simulator.errors import UserError, one_line
+from simulator.live.engines.base import TokenizingEngine, load_tokenizer, seed_of
 from simulator.live.engines.detokenizing import TextStream
 from simulator.live.engines.drawing import drawn
-from simulator.live.engines.prompts import is_closed, named_model, prompt_ids
+from simulator.live.engines.prompts import is_closed, named_model
 from simulator.live.engines.token_signals import ALTERNATIVES, SIGNALS, of_step
-from simulator.live.source import Ledger, Piece, Sampling, Thousandths
+from simulator.live.source import Piece, Sampling, Thousandths
 
 STEPS_AT_ONCE = 8
 """Decode steps between two lots of pieces."""
@@ -32,7 +31,7 @@ Layers = list[tuple[Any, Any]]
 """Keys and values of one trace by layer, each of shape (heads, tokens, size)."""
 
 
-class HfEngine:
+class HfEngine(TokenizingEngine):
     """A causal language model in transformers.
 
     Parameters
@@ -56,8 +55,6 @@ class HfEngine:
         The model cannot be loaded.
     """
 
-    signals: tuple[str, ...] = SIGNALS
-
     def __init__(
         self,
         model: str,
@@ -71,25 +68,20 @@ class HfEngine:
         if dtype not in DTYPES:
             raise UserError(f"--dtype {dtype}: use one of {', '.join(DTYPES)}")
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
 
         self.torch = torch
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.sampling = sampling
         self.slots = slots
-        self.ledger = Ledger()
-        self._about = {**named_model(model, revision), "dtype": dtype}
+        tokenizer = load_tokenizer(model, revision, "--model")
+        about = {**named_model(model, revision), "dtype": dtype}
+        super().__init__("transformers", about, ("torch", "transformers"), tokenizer, sampling)
         try:
-            self.tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
             loaded = AutoModelForCausalLM.from_pretrained(
                 model, revision=revision, dtype=getattr(torch, dtype)
             )
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise UserError(f"--model {model}: {one_line(error)}") from None
-        if not getattr(self.tokenizer, "backend_tokenizer", None):
-            raise UserError(f"--model {model}: has no fast tokenizer, which live runs need")
-        suffix = self.tokenizer.encode(sampling.probe_suffix, add_special_tokens=False)
-        self.suffix_tokens = len(suffix)
         self.model = loaded.to(self.device).eval()
         if self.device == "cpu" and loaded.config._attn_implementation == "sdpa":
             from simulator.live.engines import attention
@@ -102,18 +94,11 @@ class HfEngine:
             ends = self.tokenizer.eos_token_id
         self.ends = frozenset([ends] if isinstance(ends, int) else ends or ())
 
-    @property
-    def about(self) -> Mapping[str, str]:
-        """Model, number format and versions."""
-        packages = ("torch", "transformers")
-        return {"name": "transformers", **self._about, **{name: version(name) for name in packages}}
-
     def open(
         self, name: str, question: str, traces: Sequence[Sequence[int]], ended: Sequence[bool]
     ) -> HfSource:
         """Return the traces of a problem, those begun earlier with their tokens so far."""
-        prompt = prompt_ids(self.tokenizer, self.sampling.prompt, question)
-        return HfSource(self, name, prompt, traces, ended)
+        return HfSource(self, name, self.prompt(question), traces, ended)
 
 
 @dataclass(slots=True)
@@ -147,9 +132,8 @@ class HfSource:
         self._prompt_layers: Layers | None = None
         self._traces = []
         for row, (ids, is_ended) in enumerate(zip(traces, ended, strict=True)):
-            text = TextStream(engine.tokenizer)
-            text.add(ids)
-            key = _key(engine.sampling.seed, name, row)
+            text = TextStream(engine.tokenizer, ids)
+            key = seed_of(128, engine.sampling.seed, name, row)
             trace = _Trace(text, list(ids), is_ended, key=key, reported=len(ids))
             self._traces.append(trace)
 
@@ -193,16 +177,15 @@ class HfSource:
     def _probed(self, places: Sequence[tuple[int, int]]) -> list[str]:
         engine = self._engine
         began = time.perf_counter()
-        suffix = engine.tokenizer.encode(engine.sampling.probe_suffix, add_special_tokens=False)
         length = len(self._prompt)
         cut, inputs = [], []
         for row, tokens in places:
             kept = length + tokens - 1  # the last token is read again, before the suffix
             cut.append([(k[:, :kept], v[:, :kept]) for k, v in self._layers(row)])
             whole = [*self._prompt, *self._traces[row].ids[:tokens]]
-            inputs.append([whole[-1], *suffix])
+            inputs.append([whole[-1], *engine.suffix])
         batch = _Batch(engine, [row for row, _ in places], cut)
-        engine.ledger.probe_prompts += len(places) * (1 + len(suffix))
+        engine.ledger.probe_prompts += len(places) * (1 + engine.suffix_tokens)
         said: list[list[int]] = [[] for _ in places]
         texts = [""] * len(places)
         going = list(range(len(places)))
@@ -378,12 +361,6 @@ class _Batch:
         if staying:
             index = self._torch.tensor(staying, device=self._engine.device)
             self._cache.batch_select_indices(index)
-
-
-def _key(seed: int, name: str, row: int) -> int:
-    """Return the key of a trace's random numbers."""
-    digest = hashlib.sha256(f"{seed}\0{name}\0{row}".encode()).digest()
-    return int.from_bytes(digest[:16])
 
 
 def _uniform(key: int, position: int) -> float:

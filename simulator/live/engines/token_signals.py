@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,19 @@ def of_step(log_probabilities: Any) -> dict[str, Thousandths]:
     logs = np.log(probabilities, where=probabilities > 0, out=np.zeros_like(probabilities))
     entropy = -(probabilities * logs).sum(axis=1)
     return {"confidence": _thousandths(confidence), "entropy": _thousandths(entropy)}
+
+
+def of_alternatives(alternatives: Sequence[Sequence[float]]) -> dict[str, Thousandths]:
+    """Return the signals of tokens from the log-probabilities of each one's alternatives.
+
+    These come in any order; the ALTERNATIVES greatest count. Signals are as `of_step` returns them,
+    of shape (tokens,).
+    """
+    top = np.full((len(alternatives), ALTERNATIVES), -np.inf)
+    for place, values in enumerate(alternatives):
+        greatest = sorted(values, reverse=True)[:ALTERNATIVES]
+        top[place, : len(greatest)] = greatest
+    return of_step(top)
 
 
 def _thousandths(values: Any) -> Thousandths:

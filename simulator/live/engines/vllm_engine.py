@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from simulator.errors import UserError, one_line
+from simulator.live.engines.base import TokenizingEngine, Trace, seed_of
 from simulator.live.engines.detokenizing import TextStream
-from simulator.live.engines.prompts import is_closed, named_model, prompt_ids
-from simulator.live.engines.token_signals import ALTERNATIVES, SIGNALS, of_step
-from simulator.live.source import Ledger, Piece, Sampling
+from simulator.live.engines.prompts import is_closed, named_model
+from simulator.live.engines.token_signals import ALTERNATIVES, of_alternatives
+from simulator.live.source import Piece, Sampling
 
 STEPS_AT_ONCE = 8
 """Engine steps between two lots of pieces."""
 
 
-class VllmEngine:
+class VllmEngine(TokenizingEngine):
     """A model in vLLM's `LLMEngine`, stepped by hand.
 
     A trace that a policy does not decode is not kept in the engine: its request is aborted, and a
@@ -48,8 +44,6 @@ class VllmEngine:
         vLLM cannot start with the model.
     """
 
-    signals: tuple[str, ...] = SIGNALS
-
     def __init__(
         self,
         model: str,
@@ -62,9 +56,7 @@ class VllmEngine:
     ) -> None:
         from vllm import EngineArgs, LLMEngine
 
-        self.sampling = sampling
-        self.ledger = Ledger()
-        self._about = {**named_model(model, revision), "dtype": dtype}
+        about = {**named_model(model, revision), "dtype": dtype}
         arguments = {
             "model": model,
             "revision": revision,
@@ -79,29 +71,15 @@ class VllmEngine:
             self.engine = LLMEngine.from_engine_args(EngineArgs(**arguments))
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise UserError(f"--model {model}: vLLM cannot start: {one_line(error)}") from None
-        self.tokenizer = self.engine.get_tokenizer()
-        self.suffix = self.tokenizer.encode(sampling.probe_suffix, add_special_tokens=False)
-        self.suffix_tokens = len(self.suffix)
+        tokenizer = self.engine.get_tokenizer()
+        super().__init__("vllm", about, ("torch", "vllm"), tokenizer, sampling)
         self.requests = 0
-
-    @property
-    def about(self) -> Mapping[str, str]:
-        """Model, number format and versions."""
-        packages = ("torch", "vllm")
-        found = {}
-        for name in packages:
-            try:
-                found[name] = version(name)
-            except ModuleNotFoundError:  # another distribution of the package
-                found[name] = __import__(name).__version__
-        return {"name": "vllm", **self._about, **found}
 
     def open(
         self, name: str, question: str, traces: Sequence[Sequence[int]], ended: Sequence[bool]
     ) -> VllmSource:
         """Return the traces of a problem, those begun earlier with their tokens so far."""
-        prompt = prompt_ids(self.tokenizer, self.sampling.prompt, question)
-        return VllmSource(self, name, prompt, traces, ended)
+        return VllmSource(self, name, self.prompt(question), traces, ended)
 
     def submit(self, ids: Sequence[int], settings: Mapping[str, Any]) -> str:
         """Add a request; return its name."""
@@ -118,19 +96,6 @@ class VllmEngine:
         return name
 
 
-def _seed(seed: int, name: str, row: int, place: int) -> int:
-    """Return the seed of a request: another for each place at which a trace goes on."""
-    digest = hashlib.sha256(f"{seed}\0{name}\0{row}\0{place}".encode()).digest()
-    return int.from_bytes(digest[:4]) >> 1
-
-
-@dataclass(slots=True)
-class _Trace:
-    text: TextStream
-    ids: list[int]
-    ended: bool = False
-
-
 class VllmSource:
     """Traces of one problem; see `TokenSource`."""
 
@@ -145,11 +110,10 @@ class VllmSource:
         self._engine = engine
         self._name = name
         self._prompt = prompt
-        self._traces = []
-        for ids, is_ended in zip(traces, ended, strict=True):
-            text = TextStream(engine.tokenizer)
-            text.add(ids)
-            self._traces.append(_Trace(text, list(ids), is_ended))
+        self._traces = [
+            Trace(TextStream(engine.tokenizer, ids), list(ids), is_ended)
+            for ids, is_ended in zip(traces, ended, strict=True)
+        ]
 
     def generate(self, wanted: Mapping[int, int]) -> Iterator[Sequence[Piece]]:
         """Generate until each of these traces has at least so many tokens, or has ended."""
@@ -171,7 +135,7 @@ class VllmSource:
                     "top_k": sampling.top_k,
                     "max_tokens": most,
                     "logprobs": ALTERNATIVES,
-                    "seed": _seed(sampling.seed, self._name, row, place),
+                    "seed": seed_of(31, sampling.seed, self._name, row, place),
                 },
             )
             row_of[name] = row
@@ -215,17 +179,13 @@ class VllmSource:
             reason = "length"
         if not ids:
             return None
-        trace.ids += ids
-        trace.ended = reason is not None
-        text, ends = trace.text.add(ids)
-        top = np.full((len(ids), ALTERNATIVES), -np.inf)
-        for place, alternatives in enumerate(made.logprobs):
-            ranked = sorted(
-                (each.logprob for each in alternatives.values() if each.rank <= ALTERNATIVES),
-                reverse=True,
-            )
-            top[place, : len(ranked)] = ranked[:ALTERNATIVES]
-        return Piece(row, ids, text, ends, of_step(top), reason)
+        signals = of_alternatives(
+            [
+                [each.logprob for each in alternatives.values() if each.rank <= ALTERNATIVES]
+                for alternatives in made.logprobs
+            ]
+        )
+        return trace.grow(row, ids, signals, reason)
 
     def _count_prompt(self, output: Any) -> None:
         """Count the tokens of a request's prompt, from its first output."""
