@@ -128,10 +128,6 @@ def plan_runs(
     named = named_settings(candidates, policy, grid)
     if named:
         chosen = load_settings(policy, {**named, **grid}, in_process=in_process)
-        note(
-            f"{candidates[0].name}: {shown_values(named)}, scaled to its traces; give -p for "
-            "other values"
-        )
     loaded = chosen[0].loaded
     serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
     a_probe = None if probe_cost is None else parse_probe_cost(probe_cost)
@@ -172,13 +168,19 @@ def plan_runs(
         )
         for each in chosen
     ]
-    for pool, size in zip(pools, specs[0].budgets, strict=True):
-        default = loaded.policy.budget
-        if budget is None and loaded.budget is None and default and size < default:
+    if budget is None and loaded.budget is None:
+        _note_small_budgets(specs[0])
+    return Plan(chosen, specs)
+
+
+def _note_small_budgets(spec: RunSpec) -> None:
+    """Print a note for each pool with fewer traces than the policy asks for."""
+    default = spec.loaded.policy.budget
+    for pool, size in zip(spec.pools, spec.budgets, strict=True):
+        if default and size < default:
             note(
                 f"{pool.name}: budget {size} instead of {default}, the number of traces in the pool"
             )
-    return Plan(chosen, specs)
 
 
 def as_typed(grid: Mapping[str, Sequence[str]]) -> list[str]:
@@ -246,7 +248,7 @@ def named_settings(
 ) -> dict[str, list[str]]:
     """Return the parameters of a built-in method that its pools name and `grid` does not give.
 
-    Pools of short traces name them (`PoolInfo.settings`); all pools of a run have to name the same.
+    Prints them. Pools of short traces name them (`PoolInfo.settings`); all pools of a run have to name the same.
     """
     if not pools or not is_builtin(policy):
         return {}
@@ -254,12 +256,11 @@ def named_settings(
     first, *others = (pool.info.settings.get(method, {}) for pool in pools)
     if any(other != first for other in others):
         return {}
-    return {name: [value] for name, value in first.items() if name not in grid}
-
-
-def shown_values(grid: Mapping[str, Sequence[str]]) -> str:
-    """Return parameters as they are typed: `-p window=32 -p warm_up=8`."""
-    return " ".join(f"-p {name}={','.join(values)}" for name, values in grid.items())
+    named = {name: value for name, value in first.items() if name not in grid}
+    if named:
+        typed = " ".join(f"-p {name}={value}" for name, value in named.items())
+        note(f"{pools[0].name}: {typed}, scaled to its traces; give -p for other values")
+    return {name: [value] for name, value in named.items()}
 
 
 def _check_unfinished(pools: Sequence[Pool], given: Sequence[str]) -> None:

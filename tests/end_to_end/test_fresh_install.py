@@ -43,8 +43,9 @@ METHODS = [SPELLED.get(name, name) for name in method_names()]
 CUT_TRACES = ["short-3@16", "sac", "parallel-probe", "deepconf-low", "deepconf-high", "deepprune"]
 """Methods that must stop at least a tenth of the traces early."""
 
-FEWER_TRACES = ["pass@1", "asc", "esc", "sprt", "msprt", "doubling", "oracle"]
-"""Methods that must start fewer traces than they may; the oracle where none is right."""
+FEWER_TRACES = ["pass@1", "asc", "esc", "sprt", "msprt", "doubling"]
+"""Methods that must start fewer traces than they may; the oracle does so where none is right, which
+is no problem of this pool."""
 
 WHOLE = ["cons@16", "deepconf-offline", "self-certainty"]
 """Methods that decode every trace to its end."""
@@ -114,7 +115,7 @@ def test_every_method_runs_in_an_empty_folder(tmp_path: Path, method: str) -> No
     (entry,) = run["pools"]
     assert entry["pool"] == pool
     assert not entry["synthetic"]
-    assert 0.3 < entry["metrics"]["accuracy"]["value"] < 1
+    assert 0.5 < entry["metrics"]["accuracy"]["value"] <= 1
     assert [rule for rule in run["stop_rules"] if not rule["halts"]] == []
 
     decisions = pq.read_table(tmp_path / "out" / "decisions.parquet")
