@@ -248,7 +248,8 @@ def named_settings(
 ) -> dict[str, list[str]]:
     """Return the parameters of a built-in method that its pools name and `grid` does not give.
 
-    Prints them. Pools of short traces name them (`PoolInfo.settings`); all pools of a run have to name the same.
+    Prints them. Pools of short traces name them (`PoolInfo.settings`); all pools of a run have to
+    name the same.
     """
     if not pools or not is_builtin(policy):
         return {}

@@ -44,8 +44,10 @@ CUT_TRACES = ["short-3@16", "sac", "parallel-probe", "deepconf-low", "deepconf-h
 """Methods that must stop at least a tenth of the traces early."""
 
 FEWER_TRACES = ["pass@1", "asc", "esc", "sprt", "msprt", "doubling"]
-"""Methods that must start fewer traces than they may; the oracle does so where none is right, which
-is no problem of this pool."""
+"""Methods that must start fewer traces than they may."""
+
+FEW_TOKENS = ["oracle"]
+"""Methods that start all traces and decode few of them."""
 
 WHOLE = ["cons@16", "deepconf-offline", "self-certainty"]
 """Methods that decode every trace to its end."""
@@ -101,7 +103,7 @@ def test_the_extras_are_absent_and_the_core_is_there() -> None:
 
 
 def test_every_method_is_expected_to_do_something() -> None:
-    assert sorted([*CUT_TRACES, *FEWER_TRACES, *WHOLE]) == sorted(METHODS)
+    assert sorted([*CUT_TRACES, *FEWER_TRACES, *FEW_TOKENS, *WHOLE]) == sorted(METHODS)
 
 
 @pytest.mark.parametrize("method", METHODS)
