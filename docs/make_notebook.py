@@ -60,7 +60,7 @@ CELLS = (
     (CODE, "comparison.plot()"),
     (TEXT, "## The traces"),
     (CODE, 'dp.pools()[["name", "problems", "traces", "tokens", "signals"]]'),
-    (CODE, 'pool = dp.open_pool("generated/*")\npool'),
+    (CODE, 'pool = dp.open_pool("shipped/*")\npool'),
     (CODE, 'pool.traces().groupby("correct")["num_tokens"].describe().round()'),
     (
         CODE,

@@ -133,7 +133,11 @@ def pictures(problems: Frame, traces: Frame, bins: Frame, probes: Frame) -> dict
         )
     )
     base = alt.Chart(bins, width=560, height=220).encode(
-        x=alt.X("tenth:O", title="tenth by mean confidence within the problem, least first")
+        x=alt.X(
+            "tenth:O",
+            title="tenth by mean confidence within the problem, least first",
+            axis=alt.Axis(labelAngle=0),
+        )
     )
     confidence = alt.layer(
         base.mark_rule(color=RIGHT).encode(

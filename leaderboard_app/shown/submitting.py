@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Library
@@ -171,11 +172,16 @@ def first_pool() -> str:
     return next(iter(shipped_pools()), "shipped/*")
 
 
+def own_first(row: dict[str, Any]) -> tuple[bool, bool, str]:
+    """Return a key that sorts pools: recorded ones, the one that comes along, generated ones."""
+    return row["synthetic"], row["name"] in shipped_pools(), row["name"]
+
+
 def first_runs(library: Library, places: Places) -> tuple[str, ...]:
     """Return commands that make two runs to compare, on a pool that is here or comes along."""
     pool, budget = first_pool(), FIRST_BUDGET
     if library.pools:
-        pool = min(library.pools, key=lambda row: (row["synthetic"], row["name"]))["name"]
+        pool = min(library.pools, key=own_first)["name"]
         with suppress(UserError):  # a damaged pool is reported on the page
             budget = min(budget, budget_of(library, pool))
     given = f"-d {shlex.quote(pool)}{places.cache}"

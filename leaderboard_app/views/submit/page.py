@@ -49,7 +49,7 @@ def page(library: Library) -> None:
 
 def _chosen_pool(library: Library) -> tuple[str, int]:
     """Return the pool that the commands name, and its budget; real pools come first."""
-    names = [row["name"] for row in sorted(library.pools, key=lambda row: row["synthetic"])]
+    names = [row["name"] for row in sorted(library.pools, key=submitting.own_first)]
     unknown = "There is no pool {} here."
     pool = screen.choose_one("Pool used in the commands", names, name="pool", unknown=unknown)
     assert pool is not None  # there is one at least

@@ -23,14 +23,13 @@ def test_empty_shows_how_to_make_a_first_row(open_app: Open, empty: Folders) -> 
     assert not app.exception
     words = [" ".join(each.split()[1:3]) for each in commands(app)]
     assert words == [
-        "data sample",
         "run short-3@16",
-        "submit " + commands(app)[2].split()[2],
+        "submit " + commands(app)[1].split()[2],
         "check first_three.py",
         "run first_three.py",
-        "report " + commands(app)[5].split()[2],
-        "submit " + commands(app)[6].split()[2],
-        "verify " + commands(app)[7].split()[2],
+        "report " + commands(app)[4].split()[2],
+        "submit " + commands(app)[5].split()[2],
+        "verify " + commands(app)[6].split()[2],
     ]
 
 
