@@ -24,8 +24,8 @@ CELLS = (
         "# A first replay\n\n"
         "Replay parallel-reasoning methods against stored traces, without a GPU. Without traces of "
         "your own, the first run replays a small pool that comes with the package: real traces, "
-        "but of a model of half a billion parameters. [From Python](../from-python.md) explains the "
-        "functions.",
+        "but of a model of half a billion parameters. [From Python](../from-python.md) explains "
+        "the functions.",
     ),
     (CODE, "import deepprune_sim as dp\n\ndp.__version__"),
     (
