@@ -142,13 +142,21 @@ class LiveEngine(RecordedEngine):
         most = before + np.minimum(NEVER - before, more)
         at_once = NEVER if until is None and first is None else self._chunk
         reads_probes = until is not None and "probes" in until.requires
+
+        def lacking(after: Ints) -> dict[int, int]:
+            available = self.problem.available[index]
+            more = np.minimum(most, available + min(at_once, NEVER // 2))
+            short = after > available
+            return dict(zip(index[short].tolist(), more[short].tolist(), strict=True))
+
+        def follow() -> dict[int, int]:
+            return lacking(Engine._decided(self, index, before, tokens, until, first)[0].after)
+
+        is_open = at_once == self._chunk and not reads_probes
         while True:
             decode, halts_at, asked = Engine._decided(self, index, before, tokens, until, first)
-            available = self.problem.available[index]
-            short = np.flatnonzero(decode.after > available)
-            if len(short):
-                wanted = np.minimum(most[short], available[short] + min(at_once, NEVER // 2))
-                self.generate(dict(zip(index[short].tolist(), wanted.tolist(), strict=True)))
+            if wanted := lacking(decode.after):
+                self.generate(wanted, follow if is_open else None)
             elif not reads_probes or not self._probe_next(index, decode.after):
                 return decode, halts_at, asked
 
@@ -188,8 +196,14 @@ class LiveEngine(RecordedEngine):
         )
         return super().probe(index)
 
-    def generate(self, wanted: dict[int, int]) -> None:
-        """Generate until these traces have so many tokens or have ended."""
+    def generate(
+        self, wanted: dict[int, int], follow: Callable[[], dict[int, int]] | None = None
+    ) -> None:
+        """Generate until these traces have so many tokens or have ended.
+
+        `follow` tells what is still wanted each time that some of it has come, so that an engine
+        which looks again does not stop where more is wanted, nor go on where a trace is halted.
+        """
         problem = self.problem
         for pieces in self._source.generate(wanted):
             problem.extend(pieces)
@@ -199,8 +213,12 @@ class LiveEngine(RecordedEngine):
                     problem.set_answer(piece.row, answer, problem.class_of(answer))
             if self._journal is not None:
                 self._journal.add_pieces(pieces, problem)
-        self._length = self.problem.lengths[self.order]
-        self._final_answer = self.problem.answer_class[self.order]
+            self._length = problem.lengths[self.order]
+            self._final_answer = problem.answer_class[self.order]
+            if follow is not None:
+                more = follow()
+                for row in wanted:
+                    wanted[row] = more.get(row, 0)
 
     def complete(self) -> None:
         """Generate all traces that have begun to their ends, and ask all their probes."""

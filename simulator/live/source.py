@@ -53,7 +53,8 @@ class TokenSource(Protocol):
         """Generate until each of these traces has at least so many tokens, or has ended.
 
         Yields what is generated as it comes, of these and of other traces. A trace that was not
-        generated before begins; one that was goes on with its next token.
+        generated before begins; one that was goes on with its next token. The numbers in `wanted`
+        may change at each yield; an engine that looks at them again wastes less.
         """
 
     def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:
