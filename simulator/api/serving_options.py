@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.errors import UserError
 from simulator.replay.serving import PARTS, Serving, parse_step_seconds, read_parts
 from simulator.storage import JsonObject, parse_json, read_versioned
+
+if TYPE_CHECKING:
+    from simulator.live.profiling import Profile
+    from simulator.live.source import Sampling
 
 FORMAT = 1
 """Version of the format of profiles."""
@@ -63,6 +69,27 @@ def _settings(text: str) -> dict[str, Any]:
         return UserError(f"--serving {key}={fields[key]}: give {said}")
 
     return read_parts(JsonObject(values, wrong))
+
+
+def write_profile(
+    file: Path, profile: Profile, engine: Mapping[str, str], sampling: Sampling
+) -> None:
+    """Write the serving model of an engine to a file, with what it was fitted to."""
+    serving = profile.serving
+    about = {
+        "format": FORMAT,
+        "serving": {
+            "concurrency": serving.concurrency,
+            "step_seconds": [list(point) for point in serving.step_seconds],
+            **serving.parts,
+        },
+        "engine": dict(engine),
+        "sampling": asdict(sampling),
+        "samples": [
+            {**asdict(sample), "error": profile.error(sample)} for sample in profile.samples
+        ],
+    }
+    file.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
 def _profile(name: str) -> dict[str, Any]:
