@@ -10,8 +10,8 @@ from simulator.live.source import Sampling
 BLOCK = 256
 """Tokens whose probabilities are summed first where a token is drawn of all."""
 
-NUCLEUS = 1024
-"""Most likely tokens among which a nucleus is looked for first."""
+NUCLEUS = (64, 1024)
+"""Numbers of most likely tokens among which a nucleus is looked for before it is among all."""
 
 
 def drawn(logits: Any, numbers: Sequence[float], sampling: Sampling) -> list[int]:
@@ -30,10 +30,10 @@ def drawn(logits: Any, numbers: Sequence[float], sampling: Sampling) -> list[int
     if sampling.top_p >= 1 and not sampling.top_k:
         return _of_all(weights, threshold)
     total = weights.sum(dim=-1, keepdim=True)
-    most = min(sampling.top_k or NUCLEUS, weights.shape[-1])
-    values, ids = weights.topk(most, dim=-1)
-    if not sampling.top_k and bool((values.sum(dim=-1) < sampling.top_p * total[:, 0]).any()):
-        values, ids = weights.sort(dim=-1, descending=True)
+    for most in (sampling.top_k,) if sampling.top_k else (*NUCLEUS, weights.shape[-1]):
+        values, ids = weights.topk(min(most, weights.shape[-1]), dim=-1)
+        if bool((values.sum(dim=-1) >= sampling.top_p * total[:, 0]).all()):
+            break
     before = values.cumsum(dim=-1) - values
     whole = values.sum(dim=-1, keepdim=True) if sampling.top_k else total
     kept = values.masked_fill(before >= sampling.top_p * whole, 0.0)

@@ -221,23 +221,23 @@ class HfSource:
         engine.ledger.probe_prompts += len(places) * (1 + len(suffix))
         said: list[list[int]] = [[] for _ in places]
         texts = [""] * len(places)
-        done = [False] * len(places)
+        going = list(range(len(places)))
         for _ in range(engine.sampling.probe_tokens):
-            logits = batch.forward(inputs)
-            chosen = logits.argmax(dim=-1).tolist()
-            inputs = [[token] for token in chosen]
-            for place, token in enumerate(chosen):
-                if done[place]:
-                    continue
-                if token in engine.ends:
-                    done[place] = True
-                    continue
-                engine.ledger.probe_outputs += 1
-                said[place].append(token)
-                texts[place] = engine.tokenizer.decode(said[place], skip_special_tokens=True)
-                done[place] = is_closed(engine.sampling.probe_suffix + texts[place])
-            if all(done):
+            chosen = batch.forward(inputs).argmax(dim=-1).tolist()
+            closed = []
+            for place, (number, token) in enumerate(zip(going, chosen, strict=True)):
+                if token not in engine.ends:
+                    engine.ledger.probe_outputs += 1
+                    said[number].append(token)
+                    texts[number] = engine.tokenizer.decode(said[number], skip_special_tokens=True)
+                if token in engine.ends or is_closed(engine.sampling.probe_suffix + texts[number]):
+                    closed.append(place)
+            if len(closed) == len(going):
                 break
+            batch.drop(closed)
+            leaving = set(closed)
+            inputs = [[token] for place, token in enumerate(chosen) if place not in leaving]
+            going = [number for place, number in enumerate(going) if place not in leaving]
         engine.ledger.seconds += time.perf_counter() - began
         return texts
 
@@ -376,6 +376,8 @@ class _Batch:
 
     def drop(self, places: Sequence[int]) -> None:
         """Take traces out of the batch."""
+        if not places:
+            return
         leaving = set(places)
         staying = [place for place in range(len(self.rows)) if place not in leaving]
         self.rows = [self.rows[place] for place in staying]

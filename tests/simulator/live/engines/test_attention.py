@@ -27,7 +27,7 @@ def test_shared_heads_give_what_copied_keys_give(new: int, masked: bool, shared:
     module = SimpleNamespace(num_key_value_groups=6 // shared, is_causal=True)
     if not masked and new > 1:  # transformers leaves the mask out where all is causal
         key, value, seen = key[:, :, :new], value[:, :, :new], seen[:, 11 - new :]
-    output, weights = grouped_attention(module, query, key, value, mask, scaling=0.3)  # type: ignore[arg-type]
+    output, weights = grouped_attention(module, query, key, value, mask, scaling=0.3)
     scores = query @ repeat_kv(key, 6 // shared).mT * 0.3
     scores = scores.masked_fill(~(seen if seen.ndim == 2 else seen[:, None]), -torch.inf)
     expected = scores.softmax(dim=-1) @ repeat_kv(value, 6 // shared)

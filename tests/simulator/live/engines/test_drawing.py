@@ -45,3 +45,22 @@ def test_blocks_draw_as_one_running_sum_over_the_vocabulary(places: int) -> None
         assert torch.isfinite(logits[row, place])
         before = sums[row, place - 1] if place else 0.0
         assert before - 1e-6 <= numbers[row] <= sums[row, place] + 1e-6
+
+
+@pytest.mark.parametrize("scale", [0.1, 1, 6])
+def test_a_nucleus_is_found_however_many_tokens_it_has(scale: float) -> None:
+    import torch
+
+    random = np.random.default_rng(int(scale * 10))
+    logits = torch.tensor(random.normal(0, scale, (40, 3000)), dtype=torch.float32)
+    numbers = random.random(40)
+    chosen = drawn(logits, numbers.tolist(), Sampling(temperature=1, top_p=0.9))
+    for row, place in enumerate(chosen):
+        probabilities = logits[row].double().softmax(dim=-1).numpy()
+        order = np.argsort(-probabilities, kind="stable")
+        sums = probabilities[order].cumsum()
+        size = int(np.searchsorted(sums, 0.9)) + 1  # fewest tokens that have nine tenths
+        rank = int(np.flatnonzero(order == place)[0])
+        assert rank < size
+        share = numbers[row] * sums[size - 1]
+        assert (sums[rank - 1] if rank else 0) - 1e-6 <= share <= sums[rank] + 1e-6
