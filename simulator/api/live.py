@@ -16,9 +16,11 @@ import pyarrow.parquet as pq
 
 from simulator.answers.finding import find_answer
 from simulator.api.progress import note
+from simulator.api.serving_options import write_profile
 from simulator.errors import UserError, install_extra
 from simulator.isolation import host
 from simulator.live.problems import read_problems
+from simulator.live.profiling import measured
 from simulator.live.recording import LIVE_FILE, RUNS_FOLDER, Recording, check_folder, create
 from simulator.live.running import LiveResult, LiveSpec, run_live
 from simulator.live.source import Ledger, ModelEngine, Sampling
@@ -197,6 +199,51 @@ def connect(
             "and no policy that reads them can use it"
         )
     return engine
+
+
+def make_profile(
+    problems: Path,
+    file: Path,
+    *,
+    model: str,
+    revision: str | None = None,
+    engine: str | None = None,
+    dtype: str = "bfloat16",
+    slots: int = 96,
+    seed: int = 0,
+    temperature: float = 0.6,
+    top_p: float = 0.95,
+    top_k: int = 0,
+    max_tokens: int = 4096,
+    base_url: str | None = None,
+    bar: Bar,
+    **_: Any,
+) -> dict[str, Any]:
+    """Measure an engine on a file of problems, and write what `run --serving` takes.
+
+    Returns
+    -------
+    The summary that `live --profile` prints.
+
+    Raises
+    ------
+    UserError
+        The problems or the model cannot be used, or the file cannot be written.
+    """
+    if engine == "server" or base_url:
+        raise UserError("--profile measures an engine in this process; leave the server out")
+    asked = read_problems(problems)
+    if not file.parent.is_dir():
+        raise UserError(f"--profile {file}: there is no such folder; make it first")
+    sampling = Sampling(temperature, top_p, top_k, max_tokens, seed)
+    running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
+    with bar as progress:
+        profile = measured(running, [problem.question for problem in asked], slots, progress)
+    try:
+        write_profile(file, profile, running.about, sampling)
+    except OSError as error:
+        raise UserError(f"--profile {file}: {error.strerror}") from None
+    return {"file": str(file), "model": running.about["model"], **profile.summary()}
 
 
 def make_live_run(

@@ -13,6 +13,7 @@ from typing import Any
 
 from simulator.api.judge_tools import RunJudges, load_tools
 from simulator.api.progress import note
+from simulator.api.serving_options import chosen_serving
 from simulator.counting import DRAWN, GENERATED, Charging, Order
 from simulator.errors import UserError
 from simulator.loading import is_builtin
@@ -21,7 +22,6 @@ from simulator.pools.pool import Pool
 from simulator.pools.probe_cost import parse_probe_cost
 from simulator.pools.shipped import DATASET as SHIPPED
 from simulator.pools.shipped import copy_shipped, shipped_pools
-from simulator.replay.serving import Serving, parse_step_seconds
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
 from simulator.runs.spec import RunSpec
 from simulator.runs.sweep import Sweep, find_partial_sweep, load_settings, make_sweep
@@ -102,6 +102,7 @@ def plan_runs(
     seed: int = 0,
     concurrency: int | None = None,
     step_seconds: str | None = None,
+    serving: Sequence[str] = (),
     judge: str | None = None,
     judge_cost: float | None = None,
     probe_cost: str | None = None,
@@ -129,7 +130,7 @@ def plan_runs(
     if named:
         chosen = load_settings(policy, {**named, **grid}, in_process=in_process)
     loaded = chosen[0].loaded
-    serving = Serving(concurrency, () if step_seconds is None else parse_step_seconds(step_seconds))
+    engine = chosen_serving(serving, concurrency, step_seconds)
     a_probe = None if probe_cost is None else parse_probe_cost(probe_cost)
     needs = frozenset(loaded.policy.requires)
     if a_probe is not None and "probes" not in needs:
@@ -160,7 +161,7 @@ def plan_runs(
             budget,
             repeats,
             seed,
-            serving,
+            engine,
             None if judges is None else judges.of(each.loaded, pools, options),
             a_probe,
             charging,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -30,6 +31,7 @@ def run(
     jobs: int = 1,
     concurrency: int | None = None,
     step_seconds: float | str | Mapping[int, float] | None = None,
+    serving: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     judge: str | None = None,
     judge_cost: float | None = None,
     probe_cost: int | str | None = None,
@@ -52,15 +54,14 @@ def run(
     ----------
     policy
         A built-in name (`cons@64`), a file (`my_policy.py`, `my_policy.py@Class`), or a class
-        derived from `Policy`. A class of a notebook is written out as a file, with the imports,
-        constants, functions and classes of the notebook that it uses, recorded in `run.json`, and
-        replayed as a file is: in a process of its own, which sees no pool.
+        derived from `Policy`. A class of a notebook is written out as a file with what it uses of
+        the notebook, recorded in `run.json`, and replayed in a process that sees no pool.
     pools
         Names or globs, or opened pools. None: every recorded pool with the signals that the policy
         needs; without any, the pool that comes with the package.
-    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, probe_cost,
+    budget, repeats, seed, jobs, concurrency, step_seconds, serving, judge, judge_cost, probe_cost,
     charging, order
-        As the options of `deepprune-sim run`; `step_seconds` also as `{batch: seconds}`.
+        As the options of `deepprune-sim run`; `step_seconds`, `serving` also as dictionaries.
     output, resume
         Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
     in_process
@@ -87,7 +88,7 @@ def run(
 
     options: dict[str, Any] = {
         **_numbers(budget=budget, repeats=repeats, seed=seed, concurrency=concurrency),
-        "step_seconds": _step_seconds(step_seconds),
+        **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
         **{"judge": judge, "judge_cost": judge_cost, "in_process": in_process},
         "probe_cost": None if probe_cost is None else str(probe_cost),
         "charging": _one_of("charging", charging, CHARGING),
@@ -205,6 +206,12 @@ def _step_seconds(curve: float | str | Mapping[int, float] | None) -> str | None
     return None if curve is None else str(curve)
 
 
+def _serving(given: str | os.PathLike[str] | Mapping[str, Any] | None) -> tuple[str, ...]:
+    if isinstance(given, Mapping):
+        return (",".join(f"{name}={json.dumps(value)}" for name, value in given.items()),)
+    return () if given is None else (os.fspath(given),)
+
+
 def _command(
     spec: str, grid: Mapping[str, list[str]], patterns: Sequence[str], options: Mapping[str, Any]
 ) -> list[str]:
@@ -217,6 +224,8 @@ def _command(
     for name, value in options.items():
         if name == "in_process":
             command += ["--in-process"] if value else []
+        elif name == "serving":
+            command += [part for each in value for part in ("--serving", each)]
         elif value is not None and USUAL.get(name) != value:
             command += [f"--{name.replace('_', '-')}", str(value)]
     return command

@@ -10,13 +10,16 @@ import click
 from simulator import completion
 from simulator.api.progress import progress_bar
 from simulator.commands.options import FloatRange, json_option, print_json, timeout_option
+from simulator.errors import UserError
 
 
 @click.command(
     epilog="\b\nExample:\n  deepprune-sim live esc problems.jsonl --model Qwen/Qwen3-0.6B -n 16"
 )
-@click.argument("policy", shell_complete=completion.policies)
-@click.argument("problems", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("policy", metavar="POLICY", required=False, shell_complete=completion.policies)
+@click.argument(
+    "problems", metavar="PROBLEMS", required=False, type=click.Path(path_type=Path, dir_okay=False)
+)
 @click.option(
     "--model",
     required=True,
@@ -102,19 +105,45 @@ from simulator.commands.options import FloatRange, json_option, print_json, time
     "--check", is_flag=True, help="Replay the policy on the recording at once, and compare."
 )
 @click.option(
+    "--profile",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Run no policy: measure the engine on PROBLEMS, and write the serving model that "
+    "`run --serving FILE` takes.",
+)
+@click.option(
     "--in-process", is_flag=True, help="Run a policy file in this process, as `run` does."
 )
 @timeout_option
 @json_option
-def live(policy: str, problems: Path, as_json: bool, check: bool, **options: Any) -> None:
+def live(
+    policy: str | None,
+    problems: Path | None,
+    profile: Path | None,
+    as_json: bool,
+    check: bool,
+    **options: Any,
+) -> None:
     """Run POLICY on the PROBLEMS with a model that generates, and record what it generates.
 
     PROBLEMS is a JSONL file with `question` and, for grading, `answer` in each line. What a policy
     is shown is what a replay of the recording shows it, to the token. Later policies use what is
     recorded, and generate only what is missing.
     """
-    from simulator.api.live import make_live_run, plan_live_run
+    from simulator.api.live import make_live_run, make_profile, plan_live_run
 
+    if profile is not None:
+        if policy is None or problems is not None:
+            raise UserError("--profile measures the engine on PROBLEMS alone; leave out the policy")
+        with redirect_stdout(sys.stderr):
+            found = make_profile(Path(policy), profile, bar=progress_bar("profile"), **options)
+        if as_json:
+            print_json(found)
+        else:
+            print_profile(found)
+        return
+    if policy is None or problems is None:
+        raise UserError("give a policy and a file of problems; see deepprune-sim live --help")
     plan = plan_live_run(policy, problems, **options)
     with redirect_stdout(sys.stderr):
         summary = make_live_run(
@@ -130,6 +159,34 @@ def live(policy: str, problems: Path, as_json: bool, check: bool, **options: Any
         print_live(summary)
     if summary["differences"]:
         raise SystemExit(1)
+
+
+def print_profile(summary: dict[str, Any]) -> None:
+    """Print the table of a profile."""
+    from simulator.report.tables import print_table, print_wrapped
+
+    serving = summary["serving"]
+    step = dict(serving["step_seconds"])
+    rows = []
+    for each in summary["errors"]:
+        size = each["traces"]
+        label, cost = {
+            "decode": (f"step of {size}", step.get(size)),
+            "read": ("reading a token", serving["prefill_seconds"]),
+            "probe": ("probes", None),
+        }[each["kind"]]
+        if each["kind"] != "decode" or cost is not None:
+            off = [f"{100 * each[name]:.1f}" for name in ("median_error", "worst_error")]
+            rows.append([label, "" if cost is None else f"{1000 * cost:.4g}", *off])
+    print_table(["", "ms", "median error, %", "worst, %"], rows, [False, True, True, True])
+    click.echo()
+    print_wrapped(
+        f"A token in the cache adds {1e6 * serving['kv_seconds']:.3g} µs to a step. A prompt "
+        f"has {serving['prompt_tokens']:,} tokens, "
+        + ("read once a problem. " if serving["prefix_cache"] else "read for each trace anew. ")
+        + f"Probes take {serving['probe_steps']} steps."
+    )
+    click.echo(f"profile: {summary['file']}")
 
 
 def print_live(summary: dict[str, Any]) -> None:

@@ -88,6 +88,14 @@ from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS, Charging, Ord
     "(1:0.012,64:0.02). The clock then counts seconds.",
 )
 @click.option(
+    "--serving",
+    multiple=True,
+    metavar="FILE|NAME=VALUE,...",
+    help="Serving model: a profile that `live --profile` made, or parts of one: kv_seconds, "
+    "prefill_seconds, prompt_tokens, kv_tokens, prefix_cache, probe_steps. The last counts; "
+    "--concurrency and --step-seconds count more.",
+)
+@click.option(
     "--judge",
     "judge",
     metavar="JUDGE",

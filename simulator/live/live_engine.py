@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
 from simulator.arrays import Ints, Ints32
 from simulator.live.growing import GrowingProblem
 from simulator.live.recording import Journal
-from simulator.live.source import TokenSource
+from simulator.live.source import Piece, TokenSource
 from simulator.pools.probe_cost import ProbeCost
 from simulator.replay.engine import Decode, Engine
 from simulator.replay.judging import ReplayJudge
@@ -74,11 +76,21 @@ class LiveEngine(Engine):
         self._journal = journal
         self._probe_suffix = probe_suffix
         self._chunk = chunk
+        self._waiting = False
 
     @property
     def progress(self) -> int:
-        """Tokens generated so far."""
-        return int(self.problem.available.sum())
+        """Tokens generated so far; while the model's engine works, a number that changes."""
+        return time.monotonic_ns() if self._waiting else int(self.problem.available.sum())
+
+    @contextmanager
+    def _wait(self) -> Iterator[None]:
+        """Wait for the model's engine in this context."""
+        self._waiting = True
+        try:
+            yield
+        finally:
+            self._waiting = False
 
     def _decided(
         self,
@@ -92,13 +104,22 @@ class LiveEngine(Engine):
         most = before + np.minimum(NEVER - before, more)
         at_once = NEVER if until is None and first is None else self._chunk
         reads_probes = until is not None and "probes" in until.requires
-        while True:
-            decode, halts_at, asked = super()._decided(index, before, tokens, until, first)
+        decided = super()._decided
+
+        def lacking(after: Ints) -> dict[int, int]:
             available = self.problem.available[index]
-            short = np.flatnonzero(decode.after > available)
-            if len(short):
-                wanted = np.minimum(most[short], available[short] + min(at_once, NEVER // 2))
-                self.generate(dict(zip(index[short].tolist(), wanted.tolist(), strict=True)))
+            more = np.minimum(most, available + min(at_once, NEVER // 2))
+            short = after > available
+            return dict(zip(index[short].tolist(), more[short].tolist(), strict=True))
+
+        def follow() -> dict[int, int]:
+            return lacking(decided(index, before, tokens, until, first)[0].after)
+
+        is_open = at_once == self._chunk and not reads_probes
+        while True:
+            decode, halts_at, asked = decided(index, before, tokens, until, first)
+            if wanted := lacking(decode.after):
+                self.generate(wanted, follow if is_open else None)
             elif not reads_probes or not self._probe_next(index, decode.after):
                 return decode, halts_at, asked
 
@@ -118,7 +139,8 @@ class LiveEngine(Engine):
         """Ask probes of traces at numbers of tokens; return False without any."""
         if not places:
             return False
-        texts = self._source.probe(places)
+        with self._wait():
+            texts = self._source.probe(places)
         answers = [self._find_answer(self._probe_suffix + text) for text in texts]
         kinds = [self.problem.class_of(answer) for answer in answers]
         self.problem.set_probes(places, kinds)
@@ -138,19 +160,34 @@ class LiveEngine(Engine):
         )
         return super().probe(index)
 
-    def generate(self, wanted: dict[int, int]) -> None:
-        """Generate until these traces have so many tokens or have ended."""
+    def generate(
+        self, wanted: dict[int, int], follow: Callable[[], dict[int, int]] | None = None
+    ) -> None:
+        """Generate until these traces have so many tokens or have ended.
+
+        `follow` tells what is still wanted each time that some of it has come, so that an engine
+        which looks again does not stop where more is wanted, nor go on where a trace is halted.
+        """
+        with self._wait():
+            for pieces in self._source.generate(wanted):
+                self._take(pieces)
+                if follow is not None:
+                    more = follow()
+                    for row in wanted:
+                        wanted[row] = more.get(row, 0)
+
+    def _take(self, pieces: Sequence[Piece]) -> None:
+        """Add what was generated to the problem and to the journal."""
         problem = self.problem
-        for pieces in self._source.generate(wanted):
-            problem.extend(pieces)
-            for piece in pieces:
-                if piece.finish_reason is not None:
-                    answer = self._find_answer(problem.texts[piece.row])
-                    problem.set_answer(piece.row, answer, problem.class_of(answer))
-            if self._journal is not None:
-                self._journal.add_pieces(pieces, problem)
-        self._length = self.problem.lengths[self.order]
-        self._final_answer = self.problem.answer_class[self.order]
+        problem.extend(pieces)
+        for piece in pieces:
+            if piece.finish_reason is not None:
+                answer = self._find_answer(problem.texts[piece.row])
+                problem.set_answer(piece.row, answer, problem.class_of(answer))
+        if self._journal is not None:
+            self._journal.add_pieces(pieces, problem)
+        self._length = problem.lengths[self.order]
+        self._final_answer = problem.answer_class[self.order]
 
     def complete(self) -> None:
         """Generate all traces that have begun to their ends, and ask all their probes."""

@@ -55,7 +55,8 @@ class TokenSource(Protocol):
 
         Yields what is generated as it comes, of these and of other traces. A trace that was not
         generated before begins; one that was goes on with its next token. With no trace wanted,
-        what an engine still generates is ended, and yielded as far as it has come.
+        what an engine still generates is ended, and yielded as far as it has come. The numbers in
+        `wanted` may change at each yield; an engine that looks at them again wastes less.
         """
 
     def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:

@@ -144,6 +144,7 @@ class Engine:
         self.log: list[Decode] = []
         self.idle: dict[int, str] = {}
         self._serving, self._unlimited = serving, serving.unlimited
+        self._answer_steps = serving.answer_steps(self.probe_cost.answer)
         self._whole = problem.whole
         self._in_lock_step = serving.unlimited and self._whole
         self._signals = set(problem.pool.info.signals)
@@ -326,7 +327,7 @@ class Engine:
         """Return how many tokens each trace can come to before `first` have finished."""
         rows, before = self.order[decode.index], decode.before
         first -= int(np.count_nonzero(self.finished[decode.index]))
-        finishes, slots = decode.after == length, self._serving.concurrency
+        finishes, serving = decode.after == length, self._serving
         probes = self._probes_of(until, decode, rows, length)
 
         def decoded(places: Ints, tokens: Ints) -> Ints:
@@ -336,7 +337,8 @@ class Engine:
             return found
 
         if probes is None:
-            return before + reach(decode.after - before, finishes, first, slots, decoded)
+            work = decode.after - before
+            return before + reach(work, finishes, first, serving, decoded, before)
 
         def spent(places: Ints, steps: Ints) -> Ints:
             some, after = probes.of(places), decode.after[places]
@@ -346,7 +348,8 @@ class Engine:
             return found
 
         asked = probes.passed(decode.after)
-        steps = reach(probes.steps(decode.after, asked), finishes, first, slots, spent)
+        work = probes.steps(decode.after, asked)
+        steps = reach(work, finishes, first, serving, spent, before)
         return probes.halted(decode.after, asked, steps)[0]
 
     def _log_idle(self, decode: Decode) -> None:
@@ -431,7 +434,7 @@ class Engine:
             before=decode.before,
             length=length,
             read=read,
-            pause=self.probe_cost.answer,
+            pause=self._answer_steps,
         )
 
     def _race(
@@ -461,15 +464,18 @@ class Engine:
         """
         if probes is None:
             work = decode.after - decode.before
-            decode.queued = self._serving.schedule(work, finishes, wanted)
+            decode.queued = self._schedule(work, finishes, wanted, decode.before)
             decode.after = decode.before + decode.queued.work
             return None
         asked = probes.passed(decode.after)
         work = probes.steps(decode.after, asked)
-        decode.queued = self._serving.schedule(work, finishes, wanted)
+        decode.queued = self._schedule(work, finishes, wanted, decode.before)
         if decode.queued.work is not work:
             decode.after, asked = probes.halted(decode.after, asked, decode.queued.work)
         return asked
+
+    def _schedule(self, work: Ints, finishes: Bools, wanted: int | None, before: Ints) -> Schedule:
+        return self._serving.schedule(work, finishes, wanted, before, anew=not self.log)
 
     def stop(self, index: Ints) -> None:
         """Prune traces; a trace that has finished already stays finished."""
@@ -484,14 +490,14 @@ class Engine:
         self._refuse_after_answer()
         self._need({"probes"})
         if self._pace is not None and self._pace.numbers is index:
-            self._wait_for(self._pace.unfinished)
+            self._wait_for(self._pace.unfinished, 0)
             return self._pace.answers()
         probes = self.problem.probes
         rows = self.order[index]
         answers = probes.table[rows, probes.columns(rows, self.num_tokens[index])]
         finished = self.finished[index]
         done = int(np.count_nonzero(finished))
-        self._wait_for(len(index) - done)
+        self._wait_for(len(index) - done, int(self.num_tokens[index[~finished]].sum()))
         if done:
             np.copyto(answers, self.answer[index], where=finished)
         if not self._whole:
@@ -501,13 +507,19 @@ class Engine:
                 self._refuse_probe(rows[place], position)
         return answers
 
-    def _wait_for(self, probes: int) -> None:
-        """Count probes that are asked at once, and let the clock go on while they are answered."""
+    def _wait_for(self, probes: int, held: int) -> None:
+        """Count probes that are asked at once, and let the clock go on while they are answered.
+
+        `held` are the tokens that their traces have decoded, which only a serving model asks for.
+        """
         self._probes_told += probes
-        answer = self.probe_cost.answer
+        answer = self._answer_steps
         if not (probes and answer):
             return
-        waited = answer if self._unlimited else self._serving.duration(probes, answer)
+        waited: float = answer
+        if not self._unlimited:
+            suffix = self.probe_cost.suffix
+            waited = self._serving.duration(probes, answer, held=held, read=suffix)
         if self._timed == len(self.log):  # later decodes begin after the wait
             self._clock += waited
             return

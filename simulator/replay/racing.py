@@ -11,13 +11,16 @@ from collections.abc import Callable
 import numpy as np
 
 from simulator.arrays import Bools, Ints
+from simulator.replay.serving import Serving, Slots
 
 Reader = Callable[[Ints, Ints], Ints]
 """Function of places and numbers of tokens, both of shape (n,): the tokens that each trace at these
 places decodes, of at most that many, before a rule halts it."""
 
 
-def reach(work: Ints, finishes: Bools, first: int, slots: int | None, reads: Reader) -> Ints:
+def reach(
+    work: Ints, finishes: Bools, first: int, serving: Serving, reads: Reader, before: Ints
+) -> Ints:
     """Return the most tokens that each trace decodes before `first` have finished, shape (n,).
 
     Parameters
@@ -28,16 +31,19 @@ def reach(work: Ints, finishes: Bools, first: int, slots: int | None, reads: Rea
         True for traces that finish with these tokens, shape (n,).
     first
         Number of traces that end the decode when they have finished.
-    slots
-        Number of traces that are decoded together, the others in turn; None: all.
+    serving
+        The engine, which may not decode all of them together.
     reads
         Function that tells how far a rule lets traces go.
+    before
+        Tokens that each trace has decoded before, shape (n,).
     """
     if first <= 0:
         return np.zeros_like(work)
-    if slots is None or slots >= np.count_nonzero(work):
+    slots = serving.concurrency
+    if serving.kv_tokens is None and (slots is None or slots >= np.count_nonzero(work)):
         return _reach_together(work, finishes, first, reads)
-    return _reach_in_turn(work, finishes, first, slots, reads)
+    return _reach_in_turn(work, finishes, first, Slots(serving, work, before), reads)
 
 
 def _reach_together(work: Ints, finishes: Bools, first: int, reads: Reader) -> Ints:
@@ -53,25 +59,23 @@ def _reach_together(work: Ints, finishes: Bools, first: int, reads: Reader) -> I
     return work
 
 
-def _reach_in_turn(work: Ints, finishes: Bools, first: int, slots: int, reads: Reader) -> Ints:
+def _reach_in_turn(work: Ints, finishes: Bools, first: int, slots: Slots, reads: Reader) -> Ints:
     """Follow the slots from one trace's end to the next."""
     reached = np.zeros_like(work)
-    queue = np.flatnonzero(work)
-    shortest = np.minimum.accumulate(work[queue][::-1])[::-1]  # of those from each place on
-    active = queue[:0]
-    began = queue[:0]
-    step = taken = 0
     while first > 0:
-        free = queue[taken : taken + slots - len(active)]
-        taken += len(free)
-        active = np.append(active, free)
-        began = np.append(began, np.full(len(free), step))
-        if not len(active):
+        for _ in slots.admit():
+            pass
+        if not slots.active:
             return reached
+        active = np.fromiter(slots.active, dtype=np.int64)
+        began = np.fromiter(slots.active.values(), dtype=np.int64)
         # No trace finishes before this step, so that the active ones are decoded up to it.
-        until = int((began + work[active]).min())
-        if taken < len(queue):
-            until = min(until, step + int(shortest[taken]))
+        until = min(int((began + work[active]).min()), slots.step + slots.room())
+        for trace in slots.waiting:
+            until = min(until, slots.step + int(work[trace]) - slots.decoded.get(trace, 0))
+        if until == slots.step:
+            slots.preempt()
+            continue
         reached[active] = until - began
         decoded = reads(active, reached[active])
         ends = began + decoded
@@ -79,5 +83,7 @@ def _reach_in_turn(work: Ints, finishes: Bools, first: int, slots: int, reads: R
         step = int(ends[done].min()) if done.any() else until
         done &= ends == step
         first -= int(np.count_nonzero(done & finishes[active] & (decoded == work[active])))
-        active, began = active[~done], began[~done]
+        slots.advance(step - slots.step)
+        for trace in active[done].tolist():
+            slots.leave(trace)
     return reached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shlex
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from simulator.arrays import Ints
 from simulator.counting import COUNTING, GENERATED
 from simulator.errors import UserError
 from simulator.pools.probe_cost import ProbeCost
+from simulator.replay.serving import PARTS
 from simulator.runs.format import ANSWERS_FILE, FORMAT, IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
 from simulator.statistics import Estimate
 from simulator.storage import JsonObject, read_versioned, reading
@@ -272,6 +274,10 @@ def serving_options(recorded: object) -> list[str]:
     points = recorded.get("step_seconds")
     if isinstance(points, list) and points and all(map(_is_point, points)):
         options += ["--step-seconds", ",".join(f"{size}:{seconds}" for size, seconds in points)]
+    parts = {name: recorded[name] for name in PARTS if recorded.get(name) is not None}
+    if parts:
+        typed = (f"{name}={json.dumps(value)}" for name, value in parts.items())
+        options += ["--serving", ",".join(typed)]
     return options
 
 

@@ -137,6 +137,7 @@ class RunSpec:
             "serving": {
                 "concurrency": self.serving.concurrency,
                 "step_seconds": [list(point) for point in self.serving.step_seconds] or None,
+                **self.serving.parts,
                 "clock_unit": self.serving.clock_unit,
             },
             "judge": None if self.judge is None else dict(self.judge.identity),

@@ -11,7 +11,7 @@ from typing import Any
 from simulator.counting import CHARGING, GENERATED, Charging
 from simulator.pools.pool import PROBE_COST
 from simulator.pools.probe_cost import MOST, SOURCES, ProbeCost
-from simulator.replay.serving import Serving
+from simulator.replay.serving import Serving, read_parts
 from simulator.runs.format import FORMAT
 from simulator.storage import JsonObject
 from simulator.submissions.strict_json import Refused, shown
@@ -182,7 +182,10 @@ def _serving(fields: JsonObject) -> Serving:
         or min(sizes, default=1) < 1
     ):
         raise Refused("run.json: serving.step_seconds is not a list of points in ascending order")
-    serving = Serving(concurrency, tuple(points))
+    try:
+        serving = Serving(concurrency, tuple(points), **read_parts(fields))
+    except ValueError as error:
+        raise Refused(f"run.json: serving: {error}") from None
     if fields.get("clock_unit", str, most=20) != serving.clock_unit:
         raise Refused(f"run.json: serving.clock_unit is not {serving.clock_unit}")
     return serving

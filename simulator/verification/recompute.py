@@ -271,12 +271,17 @@ def _check_probes(
     calls, clock = given.columns["probe_calls"], given.columns["clock"]
     refuse_first(given, calls > MAX_PROBES, partial(_is, "probe_calls", calls), "answers")
     cost = cost_in(problem.pool.info, recorded.probe_cost)
-    points = run.serving.step_seconds
-    slowest = max([run.serving.step_cost(recorded.budget), *(seconds for _, seconds in points)])
-    latest = last_decode + calls * (cost.answer * slowest)
+    serving = run.serving
+    slowest = max(
+        [serving.step_cost(recorded.budget), *(seconds for _, seconds in serving.step_seconds)]
+    )
+    longest = serving.prompt_tokens + int(problem.lengths.max()) + cost.tokens
+    slowest += serving.kv_seconds * recorded.budget * longest
+    steps = serving.answer_steps(cost.answer)
+    latest = last_decode + calls * (steps * slowest + serving.prefill_seconds * longest)
     with np.errstate(invalid="ignore"):
         good = (clock >= last_decode * (1 - TOLERANCE)) & (clock <= latest * (1 + TOLERANCE))
-    if run.serving.clock_unit == "steps":
+    if serving.clock_unit == "steps":
         good &= clock == np.floor(clock)
     refuse_first(
         given,
@@ -284,10 +289,7 @@ def _check_probes(
         lambda row: (
             f"clock is {shown(_plain(clock[row]))}, decisions and pool give "
             f"{shown(_plain(last_decode[row]))}"
-            + (
-                f" and at most {cost.answer} steps for each of {calls[row]} probes"
-                * bool(calls[row])
-            )
+            + (f" and at most {steps} steps for each of {calls[row]} probes" * bool(calls[row]))
         ),
         "answers",
     )

@@ -87,6 +87,42 @@ def test_from_a_live_run_to_its_replay(
     assert code == 2
 
 
+def test_a_profile_is_a_serving_model_of_runs(
+    model: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--model", str(model), *OPTIONS, "--slots", "3")
+    code, out, err = call(capsys, "live", "sums.jsonl", *options, "--profile", "tiny.json")
+    assert code == 0, err
+    assert [line.split()[:3] for line in out.splitlines()[2:5]] == [
+        ["step", "of", size] for size in "123"
+    ]
+    assert out.endswith("profile: tiny.json\n")
+    found = json.loads(Path("tiny.json").read_text(encoding="utf-8"))
+    assert found["serving"]["concurrency"] == 3
+    assert found["engine"]["name"] == "transformers"
+    assert {sample["kind"] for sample in found["samples"]} == {"decode", "read", "probe"}
+
+    summary_of(capsys, "live", "cons@6", "sums.jsonl", *options, "--complete")
+    summary_of(capsys, "recording", "finish", "recordings/tiny-sums")
+    run = ("run", "cons@6", "-d", "live/tiny/sums", "--repeats", "1", "--serving", "tiny.json")
+    (pool,) = summary_of(capsys, *run)["pools"]
+    assert pool["clock_unit"] == "seconds"
+    assert pool["metrics"]["clock"]["value"] > 0
+    (folder,) = [path.parent for path in Path("runs").glob("*/run.json")]
+    recorded = json.loads((folder / "run.json").read_text(encoding="utf-8"))["serving"]
+    assert {**found["serving"], "clock_unit": "seconds"} == recorded
+    full = summary_of(capsys, *run, "--serving", "kv_tokens=200")["pools"][0]["metrics"]
+    assert full["clock"]["value"] > pool["metrics"]["clock"]["value"]
+
+    for words, said in (
+        (("cons@6", "sums.jsonl", "--profile", "x.json"), "leave out the policy"),
+        (("sums.jsonl", "--profile", "no/x.json"), "there is no such folder"),
+        (("sums.jsonl",), "give a policy and a file of problems"),
+    ):
+        code, _, err = call(capsys, "live", *words, *options)
+        assert (code, said in err.splitlines()[-1]) == (2, True), err
+
+
 def test_a_pool_is_named_and_described(
     model: Path, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

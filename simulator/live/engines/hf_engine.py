@@ -130,6 +130,7 @@ class HfSource:
         self._engine = engine
         self._prompt = prompt
         self._prompt_layers: Layers | None = None
+        self._batch = _Batch(engine)
         self._traces = []
         for row, (ids, is_ended) in enumerate(zip(traces, ended, strict=True)):
             text = TextStream(engine.tokenizer, ids)
@@ -138,34 +139,48 @@ class HfSource:
             self._traces.append(trace)
 
     def generate(self, wanted: Mapping[int, int]) -> Iterator[Sequence[Piece]]:
-        """Generate until each of these traces has at least so many tokens, or has ended."""
+        """Generate until each of these traces has at least so many tokens, or has ended.
+
+        Free slots are refilled at the next step. The batch stays for the next call, which need not
+        build it again if it goes on with the same traces.
+        """
         began = time.perf_counter()
-        waiting = [row for row in wanted if not self._traces[row].ended]
-        batch = _Batch(self._engine, [])
         since = 0
-        while waiting or batch.rows:
-            free = self._engine.slots - len(batch.rows)
-            if waiting and (free >= self._engine.slots // 4 or not batch.rows):
-                joining, waiting = waiting[:free], waiting[free:]
-                self._park(batch, range(len(batch.rows)))
-                batch = self._batch([*batch.rows, *joining])
+        while lacking := [row for row in wanted if self._lacks(row, wanted[row])]:
+            batch = self._batch
+            running = set(batch.rows)
+            free = self._engine.slots - len(running.intersection(lacking))
+            waiting = [row for row in lacking if row not in running][:free]
+            self._drop(set(running.difference(lacking)))
+            if waiting:
+                batch.add(waiting, [self._layers(row) for row in waiting])
+                for row in waiting:
+                    self._traces[row].layers = None  # those in the batch are longer from here on
             self._step(batch)
             since += 1
-            done = [
-                place
-                for place, row in enumerate(batch.rows)
-                if self._traces[row].ended or len(self._traces[row].ids) >= wanted[row]
-            ]
-            if done:
-                self._park(batch, done)
-                batch.drop(done)
-            if since == STEPS_AT_ONCE or done:
+            if since == STEPS_AT_ONCE or not all(self._lacks(row, wanted[row]) for row in lacking):
                 since = 0
                 pieces = self._pieces()
                 self._engine.ledger.seconds += time.perf_counter() - began
                 yield pieces
                 began = time.perf_counter()
         self._engine.ledger.seconds += time.perf_counter() - began
+
+    def _lacks(self, row: int, tokens: int) -> bool:
+        """Check whether a trace has neither so many tokens nor ended."""
+        trace = self._traces[row]
+        return not trace.ended and len(trace.ids) < tokens
+
+    def _drop(self, rows: set[int]) -> None:
+        """Take traces out of the batch; keep their keys and values."""
+        if not rows:
+            return
+        places = [place for place, row in enumerate(self._batch.rows) if row in rows]
+        for place in places:
+            self._traces[self._batch.rows[place]].layers = [
+                (keys.clone(), values.clone()) for keys, values in self._batch.layers_of(place)
+            ]
+        self._batch.drop(places)
 
     def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:
         """Return what each trace says if it is cut there and made to answer, greedily."""
@@ -184,7 +199,8 @@ class HfSource:
             cut.append([(k[:, :kept], v[:, :kept]) for k, v in self._layers(row)])
             whole = [*self._prompt, *self._traces[row].ids[:tokens]]
             inputs.append([whole[-1], *engine.suffix])
-        batch = _Batch(engine, [row for row, _ in places], cut)
+        batch = _Batch(engine)
+        batch.add([row for row, _ in places], cut)
         engine.ledger.probe_prompts += len(places) * (1 + engine.suffix_tokens)
         said: list[list[int]] = [[] for _ in places]
         texts = [""] * len(places)
@@ -249,11 +265,10 @@ class HfSource:
                 values.clear()
         return pieces
 
-    def _batch(self, rows: Sequence[int]) -> _Batch:
-        return _Batch(self._engine, rows, [self._layers(row) for row in rows])
-
     def _layers(self, row: int) -> Layers:
         """Return the keys and values of all tokens of a trace but the last."""
+        if row in self._batch.rows:
+            return self._batch.layers_of(self._batch.rows.index(row))
         trace = self._traces[row]
         if trace.layers is None and not trace.ids:
             if self._prompt_layers is None:
@@ -266,56 +281,48 @@ class HfSource:
         return trace.layers
 
     def _prefilled(self, ids: Sequence[int]) -> Layers:
-        batch = _Batch(self._engine, [0])
+        batch = _Batch(self._engine)
+        batch.add([0], [[]])
         if ids:
             batch.forward([ids])
             self._engine.ledger.prefilled += len(ids)
         return batch.layers_of(0)
 
-    def _park(self, batch: _Batch, places: Sequence[int]) -> None:
-        """Keep the keys and values of traces that leave a batch."""
-        for place in places:
-            self._traces[batch.rows[place]].layers = batch.layers_of(place)
-
 
 class _Batch:
     """Keys and values of several traces, padded on the left to one length."""
 
-    def __init__(
-        self, engine: HfEngine, rows: Sequence[int], layers: Sequence[Layers] | None = None
-    ) -> None:
+    def __init__(self, engine: HfEngine) -> None:
         from transformers import DynamicCache
 
-        torch = self._torch = engine.torch
+        self._torch = engine.torch
         self._engine = engine
-        self.rows = list(rows)
-        known = [each[0][0].shape[1] if each else 0 for each in layers or [[]] * len(rows)]
-        self._longest = max(known, default=0)
-        self._lengths = torch.tensor(known, dtype=torch.int64)
-        if not self._longest or layers is None:
-            self._cache = DynamicCache()
-            return
+        self.rows: list[int] = []
+        self._longest = 0
+        self._lengths = engine.torch.zeros(0, dtype=engine.torch.int64)
+        self._cache = DynamicCache()
 
-        some = next(each for each in layers if each)
-        none = [(keys[:, :0], values[:, :0]) for keys, values in some]
-        by_trace = [each or none for each in layers]
+    def add(self, rows: Sequence[int], layers: Sequence[Layers]) -> None:
+        """Add traces with the keys and values of their tokens."""
+        from transformers import DynamicCache
 
-        def padded(parts: Sequence[Any]) -> Any:
-            heads, _, size = parts[0].shape
-            whole = parts[0].new_zeros((len(parts), heads, self._longest, size))
-            for place, part in enumerate(parts):
-                whole[place, :, self._longest - part.shape[1] :] = part
-            return whole
-
-        self._cache = DynamicCache(
-            [
-                (
-                    padded([each[layer][0] for each in by_trace]),
-                    padded([each[layer][1] for each in by_trace]),
-                )
-                for layer in range(len(some))
-            ]
-        )
+        known = [each[0][0].shape[1] if each else 0 for each in layers]
+        longest = max([self._longest, *known])
+        held = [(layer.keys, layer.values) for layer in self._cache.layers]
+        some = self.layers_of(0) if held else next((each for each in layers if each), [])
+        parts = []
+        for number, alike in enumerate(some):
+            both = []
+            for kind in range(2):
+                none = alike[kind][:, :0]
+                new = [(each[number][kind] if each else none)[None] for each in layers]
+                both.append(_padded([held[number][kind], *new] if held else new, longest))
+            parts.append(tuple(both))
+        self._cache = DynamicCache(parts) if parts else DynamicCache()
+        self.rows += rows
+        self._longest = longest
+        added = self._torch.tensor(known, dtype=self._torch.int64)
+        self._lengths = self._torch.cat([self._lengths, added])
 
     def forward(self, inputs: Sequence[Sequence[int]]) -> Any:
         """Read as many tokens of each trace; return the last's logits, (traces, vocabulary)."""
@@ -339,12 +346,12 @@ class _Batch:
         return output.logits[:, -1]
 
     def layers_of(self, place: int) -> Layers:
-        """Return a copy of the keys and values of one trace."""
+        """Return the keys and values of one trace, as parts of the batch's."""
         length = int(self._lengths[place])
         return [
             (
-                layer.keys[place, :, self._longest - length :].clone(),
-                layer.values[place, :, self._longest - length :].clone(),
+                layer.keys[place, :, self._longest - length :],
+                layer.values[place, :, self._longest - length :],
             )
             for layer in self._cache.layers
             if layer.keys is not None
@@ -358,9 +365,29 @@ class _Batch:
         staying = [place for place in range(len(self.rows)) if place not in leaving]
         self.rows = [self.rows[place] for place in staying]
         self._lengths = self._lengths[staying]
-        if staying:
-            index = self._torch.tensor(staying, device=self._engine.device)
-            self._cache.batch_select_indices(index)
+        if not staying:
+            from transformers import DynamicCache
+
+            self._cache, self._longest = DynamicCache(), 0
+            return
+        self._cache.batch_select_indices(self._torch.tensor(staying, device=self._engine.device))
+        spare = self._longest - int(self._lengths.max())
+        if spare:  # the longest have left
+            self._longest -= spare
+            for layer in self._cache.layers:
+                layer.keys = layer.keys[:, :, spare:]
+                layer.values = layer.values[:, :, spare:]
+
+
+def _padded(blocks: Sequence[Any], longest: int) -> Any:
+    """Join blocks of shape (traces, heads, tokens, size), padded on the left to one length."""
+    _, heads, _, size = blocks[0].shape
+    whole = blocks[0].new_zeros((sum(map(len, blocks)), heads, longest, size))
+    start = 0
+    for block in blocks:
+        whole[start : start + len(block), :, longest - block.shape[2] :] = block
+        start += len(block)
+    return whole
 
 
 def _uniform(key: int, position: int) -> float:

@@ -60,6 +60,14 @@ def test_live_equals_replay(
         assert again.answers.equals(first.answers)
 
 
+def test_hardly_more_is_generated_than_a_policy_is_shown(engine: HfEngine, tmp_path: Path) -> None:
+    for policy, settings in POLICIES[:4]:
+        recording = recording_in(tmp_path / policy, engine)
+        ran = run_live(spec_of(policy, settings), recording, engine, 0)
+        most = 8 * 6 if policy == "deepconf-low" else 0  # its rule is read every eight steps
+        assert ran.revealed <= ran.generated <= ran.revealed + most
+
+
 def test_a_finished_recording_replays_as_it_ran(engine: HfEngine, tmp_path: Path) -> None:
     recording = recording_in(tmp_path / "recording", engine)
     with pytest.raises(UserError, match="has no traces"):

@@ -79,6 +79,13 @@ servings = st.one_of(
     st.just(Serving()),
     st.builds(Serving, st.integers(1, 4)),
     st.builds(Serving, st.sampled_from([None, 2]), st.just(((1, 0.5), (4, 0.75)))),
+    st.builds(
+        Serving,
+        *(st.sampled_from([None, 3]), st.just(((1, 0.5),)), st.just(0.25), st.just(0.5)),
+        prompt_tokens=st.sampled_from([0, 3]),
+        kv_tokens=st.integers(4, 60),
+        prefix_cache=st.booleans(),
+    ),
 )
 
 
@@ -191,5 +198,6 @@ def test_the_reach_of_a_race_by_hand(
 
     work = np.array([6, 3, 4, 5])
     finishes = np.array([True, True, True, False])
-    assert reach(work, finishes, 1, slots, reads).tolist() == reached
+    before = np.zeros(4, dtype=np.int64)
+    assert reach(work, finishes, 1, Serving(slots), reads, before).tolist() == reached
     assert questions == asked

@@ -50,7 +50,13 @@ def submission(tmp_path: Path, made: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "serving", [Serving(), Serving(2), Serving(3, parse_step_seconds("1:0.01,8:0.03"))]
+    "serving",
+    [
+        Serving(),
+        Serving(2),
+        Serving(3, parse_step_seconds("1:0.01,8:0.03")),
+        Serving(None, ((1, 0.5),), 0.01, 0.02, 40, kv_tokens=100, probe_steps=3),
+    ],
 )
 @pytest.mark.parametrize("cost", [None, FREE, ProbeCost(5, 3)])
 @pytest.mark.parametrize("policy", ["parallel-probe", "sac", "file"])

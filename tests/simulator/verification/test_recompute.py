@@ -56,6 +56,7 @@ def submission(tmp_path: Path, made: Path) -> Path:
         ("short-1@6", Serving()),
         ("short-2@6", Serving(2)),
         ("short-2@6", Serving(3, parse_step_seconds("1:0.01,8:0.03"))),
+        ("short-2@6", Serving(None, ((1, 0.5),), 0.01, 0.02, 40, kv_tokens=100)),
         ("esc", Serving()),
         ("asc", Serving(1)),
         ("sprt", Serving()),

@@ -117,3 +117,31 @@ def test_a_probe_is_a_greedy_continuation_of_the_cut_trace(model: Path) -> None:
         assert expected.startswith(text)
         assert text == expected or is_closed("{" + text)
     assert engine.ledger.probe_prompts == 3 * (1 + len(suffix))
+
+
+def test_what_is_wanted_may_change_while_it_comes(model: Path) -> None:
+    engine = engine_of(model, temperature=1.0, max_tokens=40)
+    engine.ends = frozenset()
+    whole_traces = engine.open("a", QUESTIONS["a"], [[]] * 3, [False] * 3)
+    pieces = all_pieces(whole_traces, dict.fromkeys(range(3), 40))
+    expected = [whole(pieces, row) for row in range(3)]
+    assert [len(ids) for ids in expected] == [40, 40, 40]
+
+    source = engine.open("a", QUESTIONS["a"], [[]] * 3, [False] * 3)
+    wanted = dict.fromkeys(range(3), 12)
+    pieces = []
+    for lot, some in enumerate(source.generate(wanted)):
+        pieces += some
+        if lot == 0:  # eight steps
+            wanted[0], wanted[1] = 0, 20
+    assert [len(whole(pieces, row)) for row in range(3)] == [8, 20, 12]
+    pieces += all_pieces(source, dict.fromkeys(range(3), 40))  # those in the batch, and those not
+    assert [whole(pieces, row) for row in range(3)] == expected
+
+
+def test_a_free_slot_is_taken_at_the_next_step(model: Path) -> None:
+    engine = engine_of(model, temperature=1.0, slots=2)
+    source = engine.open("a", QUESTIONS["a"], [[]] * 3, [False] * 3)
+    begun = [len({piece.row for piece in lot}) for lot in source.generate({0: 3, 1: 20, 2: 9})]
+    assert begun[:2] == [2, 2]  # three steps of 0 and 1, then 2 in the place of 0
+    assert engine.ledger.prefix_hits == 2 * engine.ledger.prefilled  # the prompt is read once
