@@ -14,6 +14,15 @@ COMMANDS = {
         "judges.commands.redundancy:redundancy",
         "Show how many pairs of traces end in the same answer.",
     ),
+    "export": (
+        "judges.commands.exchange:export_pairs",
+        "Write pairs as JSON lines, for other programs for training.",
+    ),
+    "import": (
+        "judges.commands.exchange:import_pairs",
+        "Make pairs of JSON lines, with labels of your own.",
+    ),
+    "push": ("judges.commands.push:push", "Publish a trained judge on the Hugging Face Hub."),
     "eval": ("judges.commands.eval:evaluate", "Compare judges on pairs: AUROC, TNR@0.2."),
 }
 """Command to `module:function` and its line in `--help`, so that help imports no command."""

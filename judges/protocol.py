@@ -92,7 +92,7 @@ class Described(Protocol):
 class Judge(Described, Protocol):
     """A judge that reads text."""
 
-    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+    def score(self, prefixes: Sequence[str], pairs: Ints, question: str | None = None) -> Floats:
         """Compute P(same final answer) of pairs of traces of one problem.
 
         Parameters
@@ -102,6 +102,8 @@ class Judge(Described, Protocol):
             `identity.truncation`.
         pairs
             Shape (n, 2): indices into `prefixes`, the lower first.
+        question
+            The problem's question, for a prompt that has it; None if it is not known.
 
         Returns
         -------

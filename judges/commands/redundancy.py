@@ -32,8 +32,9 @@ def redundancy(
 ) -> None:
     """Show how many pairs of traces of one problem end in the same answer.
 
-    POOL is a name or a glob; without any, all real pools are shown. Traces without an answer are
-    left out. Intervals are 95%, from a bootstrap over problems.
+    POOL is a name or a glob; without any, all real pools are shown. Traces without an
+    answer, or cut by the length limit, are left out. Intervals are 95%, from a bootstrap over
+    problems.
     """
     from judges.evaluation.redundancy import PUBLISHED, plot, redundancies
     from simulator.pools.folders import cache_folder, find_pools

@@ -91,7 +91,8 @@ def score_pairs(
         open_pairs = ~group.whole[group.pairs].any(axis=1)
         chosen = np.flatnonzero(open_pairs | (not unfinished_only))
         if len(chosen):
-            parts.append((group, chosen, judge.score(group.prefixes, group.pairs[chosen])))
+            scores = judge.score(group.prefixes, group.pairs[chosen], group.question)
+            parts.append((group, chosen, scores))
         if progress is not None:
             progress(done + 1, len(groups))
     if not parts:

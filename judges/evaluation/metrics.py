@@ -84,7 +84,7 @@ def auroc(labels: Bools, scores: Floats, problem: Ints, sampler: Bootstrap) -> E
         wins += counts[:, index] * (counts @ won)
     chances = _sums(counts, positives) * _sums(counts, negatives)
     resampled = wins[chances > 0] / (2.0 * chances[chances > 0])
-    return sampler.estimate(_area(labels, scores), resampled)
+    return sampler.estimate(area(labels, scores), resampled)
 
 
 def true_negative_rate(
@@ -163,12 +163,12 @@ def within_auroc(
     for rows in np.split(order, np.flatnonzero(np.diff(cell[order])) + 1):
         here = labels[rows]
         if here.any() and not here.all():
-            sums[problem[rows[0]]] += _area(here, scores[rows])
+            sums[problem[rows[0]]] += area(here, scores[rows])
             cells[problem[rows[0]]] += 1
     return sampler.ratio(sums, cells)
 
 
-def _area(labels: Bools, scores: Floats) -> float:
+def area(labels: Bools, scores: Floats) -> float:
     """Compute the AUROC of pairs with both labels from integer sums, independent of their order."""
     positives, negatives = scores[labels], np.sort(scores[~labels])
     sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from judges.pairs.pair_sets import cut_by_length
 from simulator.pools.pool import NO_ANSWER, Pool
 from simulator.report.plot import picture
 from simulator.statistics import Estimate, bootstrap
@@ -33,14 +34,14 @@ Counts = Mapping[tuple[str, str], tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Redundancy:
-    """Counts of pairs of answered traces of the same problem, and of those with the same answer.
+    """Counts of pairs of finished traces of the same problem, and of those with the same answer.
 
     Parameters
     ----------
     pool
         The pool's name, or `TOGETHER`.
     problems
-        Number of problems with two or more answered traces.
+        Number of problems with two or more finished traces with an answer.
     same_pairs, pairs
         Sums over problems.
     share
@@ -80,10 +81,15 @@ def redundancies(pools: Sequence[Pool]) -> list[Redundancy]:
 
 
 def count_pairs(pool: Pool) -> Counts:
-    """Count the pairs of a pool's traces that agree, and all pairs, of traces with an answer."""
+    """Count the pairs of a pool's traces that agree, and all pairs.
+
+    Traces without an answer, or cut by the length limit, are left out, as DeepPrune's are.
+    """
     counts = {}
+    cut = cut_by_length(pool)
     for problem in pool.problems:
-        answers = problem.answer_class[problem.answer_class != NO_ANSWER]
+        kept = (problem.answer_class != NO_ANSWER) & ~cut[problem.problem_id]
+        answers = problem.answer_class[kept]
         votes = np.bincount(answers)
         same = int((votes * (votes - 1) // 2).sum())
         key = (pool.info.benchmark, problem.problem_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,6 +34,11 @@ class CausalJudge(ModelJudge, ABC):
         trained with, else the built-in one.
     same, different
         The two labels, one token each; None as for `prompt`.
+    system
+        A file with a system message; None as for `prompt`.
+    tokenized
+        `parts` tokenizes the parts of a prompt separately, `whole` all of it, as other programs for
+        training do; None as for `prompt`, else `parts`.
     truncation
         The truncation of traces; None selects the one that the model was trained with, else 25
         reasoning words.
@@ -50,10 +56,12 @@ class CausalJudge(ModelJudge, ABC):
         prompt: str | None,
         same: str | None,
         different: str | None,
+        system: str | None,
+        tokenized: str | None,
         truncation: Truncation | None,
     ) -> None:
         super().__init__(model, revision, truncation)
-        self.template = template_of(self.trained, prompt, same, different)
+        self.template = template_of(self.trained, prompt, same, different, system, tokenized)
 
     @property
     @abstractmethod
@@ -73,7 +81,7 @@ class CausalJudge(ModelJudge, ABC):
 
     @property
     def template_tokens(self) -> int:
-        """Number of tokens of a prompt besides the two prefixes."""
+        """Number of tokens of a prompt besides the two prefixes, and besides a question."""
         return self.prompter.template_tokens
 
     @cached_property
@@ -96,22 +104,15 @@ def not_numbers(model: str, what: str, dtype: str) -> str:
     )
 
 
-def check_context(
-    context: int | None, prompter: Prompter, tokens: list[list[int]], pairs: Ints, model: str
-) -> None:
+def check_context(context: int | None, longest: int, template: int, model: str) -> None:
     """Refuse prompts that do not fit into a model's context, in tokens; None for no limit.
 
     Raises
     ------
     UserError
-        The longest prompt does not fit.
+        The longest prompt, of which `template` tokens are the template's, does not fit.
     """
-    if context is None or not len(pairs):
-        return
-    lengths = np.array([len(ids) for ids in tokens])
-    template = prompter.template_tokens
-    longest = int((lengths[pairs[:, 0]] + lengths[pairs[:, 1]]).max()) + template
-    if longest > context:
+    if context is not None and longest > context:
         raise UserError(
             f"{model}: a prompt of {longest:,} tokens is longer than its context of {context:,}; "
             f"truncate traces earlier (-t; the template takes {template:,} tokens)"
@@ -139,10 +140,29 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def template_of(
-    trained: dict[str, Any], prompt: str | None, same: str | None, different: str | None
+    trained: dict[str, Any],
+    prompt: str | None,
+    same: str | None,
+    different: str | None,
+    system: str | None,
+    tokenized: str | None,
 ) -> Template:
     """Return the prompt template: the user's, else the one the model was trained with."""
+    read = Template.read(
+        None if prompt is None else Path(prompt),
+        same or "Yes",
+        different or "No",
+        None if system is None else Path(system),
+        tokenized or "parts",
+    )
     known = trained.get("template")
-    if prompt is None and isinstance(known, dict):
-        return Template(known["text"], same or known["same"], different or known["different"])
-    return Template.read(None if prompt is None else Path(prompt), same or "Yes", different or "No")
+    if prompt is not None or not isinstance(known, dict):
+        return read
+    template = Template.recorded(known)
+    return replace(
+        template,
+        same=same or template.same,
+        different=different or template.different,
+        system=template.system if system is None else read.system,
+        tokenized=tokenized or template.tokenized,
+    )

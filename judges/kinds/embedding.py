@@ -100,7 +100,7 @@ class EmbeddingJudge(ModelJudge):
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
         return np.array([sum(map(len, each)) for each in chunks(self.encoder, prefixes)])
 
-    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+    def score(self, prefixes: Sequence[str], pairs: Ints, question: str | None = None) -> Floats:
         import torch
 
         used, index = np.unique(pairs, return_inverse=True)

@@ -35,7 +35,7 @@ class HfJudge(CausalJudge):
 
     Parameters
     ----------
-    model, revision, prompt, same, different, truncation
+    model, revision, prompt, same, different, system, tokenized, truncation
         As for `judges.kinds.causal.CausalJudge`.
     device
         `cpu`, `cuda`, `cuda:1`; `auto` selects a GPU if there is one.
@@ -46,7 +46,8 @@ class HfJudge(CausalJudge):
     share
         True to read the common part of all pairs of a trace A only once. The probabilities are the
         same except for rounding. Models whose cache holds more than keys and values (linear
-        attention, Mamba) always read each pair separately.
+        attention, Mamba) always read each pair separately, and so do prompts that are tokenized as
+        a whole.
 
     Raises
     ------
@@ -64,6 +65,8 @@ class HfJudge(CausalJudge):
         prompt: str | None = None,
         same: str | None = None,
         different: str | None = None,
+        system: str | None = None,
+        tokenized: str | None = None,
         device: str = "auto",
         dtype: str = "auto",
         batch_tokens: int = 16_384,
@@ -72,7 +75,7 @@ class HfJudge(CausalJudge):
     ) -> None:
         if batch_tokens < 1:
             raise UserError(f"judge hf: batch_tokens={batch_tokens}; at least 1")
-        super().__init__(model, revision, prompt, same, different, truncation)
+        super().__init__(model, revision, prompt, same, different, system, tokenized, truncation)
         self._device, self._dtype = device, dtype
         self.batch_tokens = batch_tokens
         self.share = share
@@ -100,35 +103,35 @@ class HfJudge(CausalJudge):
         read_tails_faster(model)
         return model.to(self.device).eval()
 
-    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+    def score(self, prefixes: Sequence[str], pairs: Ints, question: str | None = None) -> Floats:
         import torch
 
-        tokens = self.prompter.tokens(prefixes)
-        check_context(context_of(self.model), self.prompter, tokens, pairs, self.model_name)
+        prompter = self.prompter.about(question, self.model_name)
+        tokens = prompter.tokens(prefixes)
+        longest = prompter.longest(prefixes, tokens, pairs)
+        check_context(context_of(self.model), longest, prompter.template_tokens, self.model_name)
         scores = np.empty(len(pairs))
         partners: dict[int, list[int]] = {}
         for row, first in enumerate(pairs[:, 0].tolist()):
             partners.setdefault(first, []).append(row)
         alone: list[int] = []
-        share = self.share
+        share = self.share and not prompter.whole
         with torch.inference_mode():
             for first, rows in partners.items():
-                head = self.prompter.head(tokens[first])
+                head = prompter.head(tokens[first])
                 held = self._read(head) if share and len(rows) > 1 else None
                 if held is None:
                     share = share and len(rows) < 2  # if impossible once, it is not tried again
                     alone += rows
                     continue
-                tails = {row: self.prompter.tail(tokens[pairs[row, 1]]) for row in rows}
+                tails = {row: prompter.tail(tokens[pairs[row, 1]]) for row in rows}
                 for batch in batches(tails, self.batch_tokens, len(head)):
                     cache = copy.deepcopy(held)  # the batch writes into it
                     cache.batch_repeat_interleave(len(batch))
                     scores[batch] = self._chances([tails[row] for row in batch], cache, len(head))
-            prompts = {
-                row: self.prompter.head(tokens[pairs[row, 0]])
-                + self.prompter.tail(tokens[pairs[row, 1]])
-                for row in alone
-            }
+            prompts = dict(
+                zip(alone, prompter.prompts(prefixes, tokens, pairs[alone]), strict=True)
+            )
             for batch in batches(prompts, self.batch_tokens):
                 scores[batch] = self._chances([prompts[row] for row in batch])
         return scores

@@ -45,7 +45,7 @@ class LexicalJudge:
         self.identity = Identity("lexical", truncation=truncation, settings=tuple(settings.items()))
         self._last: tuple[list[str], Floats] | None = None
 
-    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+    def score(self, prefixes: Sequence[str], pairs: Ints, question: str | None = None) -> Floats:
         """Score pairs; see `judges.protocol.Judge`."""
         if self._last is None or self._last[0] != list(prefixes):
             self._last = (list(prefixes), cosines(prefixes))

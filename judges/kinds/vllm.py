@@ -25,7 +25,7 @@ class VllmJudge(CausalJudge):
 
     Parameters
     ----------
-    model, revision, prompt, same, different, truncation
+    model, revision, prompt, same, different, system, tokenized, truncation
         As for `judges.kinds.causal.CausalJudge`.
     dtype
         `bfloat16` or `float32`.
@@ -54,6 +54,8 @@ class VllmJudge(CausalJudge):
         prompt: str | None = None,
         same: str | None = None,
         different: str | None = None,
+        system: str | None = None,
+        tokenized: str | None = None,
         dtype: str = "bfloat16",
         tensor_parallel: int = 1,
         data_parallel: int = 1,
@@ -64,7 +66,7 @@ class VllmJudge(CausalJudge):
     ) -> None:
         if dtype not in ("bfloat16", "float32"):
             raise UserError(f"judge vllm: dtype={dtype}; give bfloat16 or float32")
-        super().__init__(model, revision, prompt, same, different, truncation)
+        super().__init__(model, revision, prompt, same, different, system, tokenized, truncation)
         self.dtype = dtype
         self._engine_settings: dict[str, Any] = {
             "dtype": dtype,
@@ -98,20 +100,21 @@ class VllmJudge(CausalJudge):
                 f"judge vllm: vLLM cannot start {self.model_name} ({one_line(error)})"
             ) from None
 
-    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+    def score(self, prefixes: Sequence[str], pairs: Ints, question: str | None = None) -> Floats:
         vllm = _library()
-        tokens = self.prompter.tokens(prefixes)
+        prompter = self.prompter.about(question, self.model_name)
+        tokens = prompter.tokens(prefixes)
         context = int(self.engine.model_config.max_model_len) - 1  # one token is generated
-        check_context(context, self.prompter, tokens, pairs, self.model_name)
+        longest = prompter.longest(prefixes, tokens, pairs)
+        check_context(context, longest, prompter.template_tokens, self.model_name)
         order = np.lexsort((pairs[:, 1], pairs[:, 0]))
         prompts = [
-            {"prompt_token_ids": self.prompter.head(tokens[a]) + self.prompter.tail(tokens[b])}
-            for a, b in pairs[order].tolist()
+            {"prompt_token_ids": ids} for ids in prompter.prompts(prefixes, tokens, pairs[order])
         ]
         asked = vllm.SamplingParams(
             max_tokens=1,
             temperature=0.0,
-            logprob_token_ids=list(self.prompter.labels),
+            logprob_token_ids=list(prompter.labels),
             detokenize=False,
         )
         scores = np.empty(len(pairs))

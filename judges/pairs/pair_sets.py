@@ -84,11 +84,13 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("trace_a", pa.int32(), nullable=False),
             pa.field("trace_b", pa.int32(), nullable=False),
             pa.field("same", pa.bool_(), nullable=False),
+            pa.field("question", pa.string(), nullable=False),
         ]
     ),
 }
 """Columns of each file. `problem` is the key that the split keeps on one side: it is the same for
-the same question in all pools. `whole` says that a prefix is the whole trace."""
+the same question in all pools. `whole` says that a prefix is the whole trace. Older sets have no
+`question`, which is empty where it is not known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +99,7 @@ class Group:
 
     `prefixes` are those of the drawn traces in order of trace id; `pairs`, shape (n, 2), are
     indices of prefixes, the lower first; `same` has shape (n,). `problem` is the key of the split.
+    `question` is empty if it is not known.
     """
 
     pool: str
@@ -107,6 +110,7 @@ class Group:
     whole: npt.NDArray[np.bool_]
     pairs: Ints
     same: npt.NDArray[np.bool_]
+    question: str = ""
 
 
 def make_pairs(
@@ -147,17 +151,15 @@ def make_pairs(
         The folder exists, a pool has no text, the globs match no model or all, or there are no
         pairs.
     """
-    if folder.exists():
-        raise UserError(f"{folder}: exists already; choose another folder")
+    check_new(folder)
     keys = problem_keys(pools)
     split = make_split(pools, keys, test_share, test_models, seed)
 
-    with _aside(folder) as temporary:
+    with aside(folder) as temporary:
         counts = {pool.name: dict.fromkeys(COUNTS, 0) for pool in pools}
         _write_rows(temporary, pools, truncations, traces, seed, keys, split, counts)
         _check_apart(temporary / "pairs.parquet")
         info = {
-            "format": FORMAT,
             "truncations": [str(each) for each in truncations],
             "traces": traces,
             "test_share": test_share,
@@ -174,19 +176,29 @@ def make_pairs(
                 }
                 for pool in pools
             },
-            "sha256": {name: file_sha256(temporary / name) for name in FILES},
         }
         if not any(each["train_pairs"] or each["test_pairs"] for each in counts.values()):
             raise UserError("no problem has two traces with an answer, so there are no pairs")
-        (temporary / "pairs.json").write_text(
-            json.dumps(info, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        temporary.rename(folder)
+        write_set(temporary, folder, info)
     return PairSet(folder)
 
 
+def write_set(temporary: Path, folder: Path, info: Mapping[str, Any]) -> None:
+    """Describe the two files in a temporary folder, and move it to its place."""
+    hashes = {name: file_sha256(temporary / name) for name in FILES}
+    text = json.dumps({"format": FORMAT, **info, "sha256": hashes}, indent=2, ensure_ascii=False)
+    (temporary / "pairs.json").write_text(text + "\n", encoding="utf-8")
+    temporary.rename(folder)
+
+
+def check_new(folder: Path) -> None:
+    """Raise `UserError` for a folder that exists."""
+    if folder.exists():
+        raise UserError(f"{folder}: exists already; choose another folder")
+
+
 @contextmanager
-def _aside(folder: Path) -> Iterator[Path]:
+def aside(folder: Path) -> Iterator[Path]:
     """Lock a folder that is to be made; yield a temporary one beside it, removed at the end."""
 
     def taken(holder: str) -> UserError:
@@ -222,7 +234,7 @@ def _write_rows(
         parquet_writer(folder / "pairs.parquet", SCHEMAS["pairs"]) as pairs,
     ):
         for pool in pools:
-            truncated = _truncated(pool)
+            truncated = cut_by_length(pool)
             for problem in pool.problems:
                 key = keys[pool.name, problem.problem_id]
                 side = split.side(key, pool.info.model)
@@ -320,10 +332,11 @@ class PairSet:
                 whole=traces["whole"].to_numpy(),
                 pairs=np.searchsorted(traces["trace_id"].to_numpy(), ids),
                 same=pairs["same"].to_numpy(),
+                question=str(pairs["question"].iat[0]) if "question" in pairs else "",
             )
 
 
-def _truncated(pool: Pool) -> dict[str, npt.NDArray[np.bool_]]:
+def cut_by_length(pool: Pool) -> dict[str, npt.NDArray[np.bool_]]:
     """Find the traces that the length limit truncated, by problem id, shape (traces,) each."""
     with reading(pool.path / "traces.parquet") as path:
         table = pq.read_table(path, columns=["problem_id", "finish_reason"])
@@ -387,6 +400,7 @@ def _pair_rows(problem: StoredProblem, drawn: Ints, key: str, side: str) -> pa.T
             "trace_a": problem.trace_ids[first],
             "trace_b": problem.trace_ids[second],
             "same": problem.answer_class[first] == problem.answer_class[second],
+            "question": [problem.question or ""] * number,
         },
         schema=SCHEMAS["pairs"],
     )

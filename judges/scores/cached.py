@@ -121,7 +121,7 @@ class CachedScores:
         if isinstance(self.judge, StoredJudge):
             scores = self.judge.score_stored(problem, gaps)
         else:
-            scores = self.judge.score(held.prefixes, gaps)
+            scores = self.judge.score(held.prefixes, gaps, problem.question)
         self.store.write(problem, gaps, scores, self.prefix_tokens(problem))
         held.matrix[gaps[:, 0], gaps[:, 1]] = np.asarray(scores, dtype=np.float32)
         return len(gaps)

@@ -76,13 +76,15 @@ class CausalLearner(nn.Module):  # type: ignore[misc]
                 self.model = get_peft_model(self.model, config)
             self.model.enable_input_require_grads()
         self.lora = lora
-        self.pairs = [group.pairs for group in groups]
-        context = context_of(self.model)
-        self.tokens = []
+        self.groups = groups
+        context, name = context_of(self.model), str(folder)
+        self.read = []  # of each group: its prompter, and the tokens of its prefixes
         for group in groups:
-            tokens = self.prompter.tokens(group.prefixes)
-            check_context(context, self.prompter, tokens, group.pairs, str(folder))
-            self.tokens.append(tokens)
+            prompter = self.prompter.about(group.question, name)
+            tokens = prompter.tokens(group.prefixes)
+            longest = prompter.longest(group.prefixes, tokens, group.pairs)
+            check_context(context, longest, prompter.template_tokens, name)
+            self.read.append((prompter, tokens))
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return the trained parameters with their peak learning rate, for the optimizer."""
@@ -92,10 +94,9 @@ class CausalLearner(nn.Module):  # type: ignore[misc]
     def forward(self, rows: Rows) -> torch.Tensor:
         """Compute the logits of different and same, shape (rows, 2)."""
         prompts = []
-        for group, pair in rows:
-            first, second = self.pairs[group][pair].tolist()
-            tokens = self.tokens[group]
-            prompts.append(self.prompter.head(tokens[first]) + self.prompter.tail(tokens[second]))
+        for at, pair in rows:
+            group, (prompter, tokens) = self.groups[at], self.read[at]
+            prompts += prompter.prompts(group.prefixes, tokens, group.pairs[pair : pair + 1])
         device = next(self.model.parameters()).device
         return last_logits(self.model, prompts, device)[:, list(self.prompter.labels)]
 

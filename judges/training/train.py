@@ -8,27 +8,44 @@ the number of the update.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from judges.kinds.models import JUDGE_FILE, TRAINING, find_model
+from judges.kinds.models import JUDGE_FILE, TRAINING, FoundModel, find_model
 from judges.kinds.prompting import Template
 from judges.pairs.pair_sets import Group, PairSet
-from judges.prefixes import Truncation
-from judges.protocol import Ints
-from judges.training.losses import focal_loss, oversampled
+from judges.training.folders import (
+    BEST,
+    SUMMARY,
+    Progress,
+    begin,
+    check_same,
+    drop_checkpoint,
+    held,
+    save_checkpoint,
+    tidied,
+    write_json,
+)
+from judges.training.held_out import (
+    Measured,
+    best_of,
+    hold_out,
+    is_over,
+    labels_of,
+    measure,
+)
+from judges.training.losses import repeated_label
+from judges.training.recipe import LABELS, Recipe
+from judges.training.reporting import Reporting, check_reporters
+from judges.training.updates import Trainer, speed
 from simulator.errors import UserError
-from simulator.storage import disk_error, locked, make_folders
+from simulator.storage import disk_error
 
 if TYPE_CHECKING:
     from judges.training.learners import Learner
@@ -36,72 +53,8 @@ if TYPE_CHECKING:
 KINDS = ("hf", "embedding")
 """Kinds of judges that can be trained: a causal language model, a sentence encoder."""
 
-LOSSES = ("focal", "cross-entropy")
-
-Progress = Callable[[int, int, float], None]
+Shown = Callable[[int, int, float], None]
 """Callback with the number of updates done, the total, and the last loss."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """Everything that a trained judge depends on, besides the pairs and the base model.
-
-    Parameters
-    ----------
-    truncation
-        Truncation of the prefixes.
-    loss, gamma, alpha
-        `focal` with gamma and alpha (see `judges.training.losses`), or `cross-entropy`.
-    oversample
-        Number of times that each pair of the rarer label occurs in an epoch.
-    epochs, batch, accumulate
-        Passes over the pairs; pairs per update; parts that an update is computed in.
-    learning_rate, warmup, weight_decay, clip
-        AdamW's peak learning rate, reached after a share `warmup` of the updates and then falling
-        linearly to 0; its weight decay; and the norm that gradients are clipped to.
-    lora
-        Rank of low-rank adapters; 0 trains every weight.
-    bf16
-        True to compute in bfloat16.
-    seed
-        Seed of the order of pairs, the head's initial weights, and dropout.
-    """
-
-    truncation: Truncation
-    loss: str = "focal"
-    gamma: float = 2.0
-    alpha: float = 0.25
-    oversample: int = 2
-    epochs: int = 1
-    batch: int = 120
-    accumulate: int = 1
-    learning_rate: float = 2e-5
-    warmup: float = 0.1
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    lora: int = 0
-    bf16: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise UserError(f"loss {self.loss!r}: give {' or '.join(LOSSES)}")
-        for name in ("gamma", "alpha", "learning_rate"):
-            value = getattr(self, name)
-            if not 0.0 <= value < float("inf"):
-                raise UserError(f"{name.replace('_', ' ')} {value}: give a number from 0")
-
-    @property
-    def name(self) -> str:
-        """Name in an ablation: `tokens=500, focal, oversampled x2`."""
-        parts = [str(self.truncation), self.loss]
-        if self.oversample > 1:
-            parts.append(f"oversampled x{self.oversample}")
-        return ", ".join(parts)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the recipe as a JSON-compatible dict."""
-        return asdict(self) | {"truncation": str(self.truncation)}
 
 
 def train(
@@ -117,7 +70,9 @@ def train(
     recompute: bool = False,
     save_every: int = 200,
     resume: bool = False,
-    progress: Progress | None = None,
+    report_to: Sequence[str] = (),
+    progress: Shown | None = None,
+    measured: Callable[[Measured], None] | None = None,
 ) -> Path:
     """Train a judge on one side of a set of pairs and save it.
 
@@ -130,18 +85,17 @@ def train(
     model, revision
         The base model: a folder, or a repository of the Hugging Face hub.
     folder
-        Folder to save the judge in. Loss curve, recipe and checkpoint are saved in `training/`
-        inside.
+        Folder to save the judge in; curves, recipe and checkpoint are in `training/` inside.
     template
         The prompt, for `hf`; None for the built-in one.
-    device
-        `cpu`, or `auto` for the GPUs that accelerate finds, if any.
-    recompute
-        True for gradient checkpointing.
-    save_every
-        Updates between checkpoints; 0 for no checkpoints.
-    resume
-        True to continue from the checkpoint in `folder`, if there is one.
+    device, recompute
+        `cpu`, or `auto` for any GPUs that accelerate finds; True for gradient checkpointing.
+    save_every, resume
+        Updates between checkpoints, 0 for none; True to go on from one in `folder`, if it has one.
+    report_to
+        Reporters of transformers that receive the progress: `tensorboard`, `trackio`, `wandb`.
+    progress, measured
+        Callbacks after each update, and after each measurement on held-out problems.
 
     Returns
     -------
@@ -150,16 +104,44 @@ def train(
     Raises
     ------
     UserError
-        There are no pairs to train on, or only of one label; the folder holds something else, or
-        another process is training there; or the model cannot be loaded.
+        There are no pairs of both labels; the folder holds something else, or another process is
+        training there; the model cannot be loaded, or gives NaN; or a reporter is not installed.
     """
     import torch
     from accelerate import Accelerator, PartialState
 
-    groups = _groups_to_train(pairs, recipe)
+    check_reporters(report_to)
+    groups, held_out = hold_out(_groups_to_train(pairs, recipe), recipe)
     found = find_model(model, revision)
     template = template or Template.read()
-    record = {
+    record = record_of(pairs, kind, model, found, recipe, template)
+    state = PartialState(cpu=device == "cpu")
+    main = state.is_main_process
+    with held(folder) if main else nullcontext(), tidied(folder) if main else nullcontext():
+        with state.main_process_first():  # it begins what the others then go on with
+            done = begin(folder, record, resume or not main)
+        precision = "bf16" if recipe.bf16 else "no"
+        accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
+        torch.manual_seed(recipe.seed)
+        learner = _learner(kind, found.folder, [*groups, *held_out], template, recipe, recompute)
+        trainer = Trainer(accelerator, learner, groups, recipe)
+        with closing(Reporting(report_to, folder, record, recipe, main=main)) as reporting:
+            shown = (reporting, progress, measured)
+            _Training(model, folder, trainer, held_out, done, *shown).run(save_every)
+        accelerator.wait_for_everyone()
+        if main:
+            summary = _summary(pairs, recipe, groups, held_out, done)
+            _save(accelerator.unwrap_model(trainer.network), folder, record, recipe, done, summary)
+        accelerator.wait_for_everyone()
+        accelerator.free_memory()
+    return folder
+
+
+def record_of(
+    pairs: PairSet, kind: str, model: str, found: FoundModel, recipe: Recipe, template: Template
+) -> dict[str, Any]:
+    """Describe a training by all its settings, as its folder records them."""
+    return {
         "model": model,
         "weights": found.weights,
         "kind": kind,
@@ -167,47 +149,42 @@ def train(
         "template": asdict(template) if kind == "hf" else None,
         "recipe": recipe.as_dict(),
     }
-    state = PartialState(cpu=device == "cpu")
-    with _held(folder) if state.is_main_process else nullcontext():
-        with state.main_process_first():  # it begins what the others then go on with
-            start, curve = _begin(folder, record, resume or not state.is_main_process)
-        precision = "bf16" if recipe.bf16 else "no"
-        accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
-        torch.manual_seed(recipe.seed)
-        learner = _learner(kind, found.folder, groups, template, recipe, recompute)
-        trainer = _Trainer(accelerator, learner, groups, recipe)
-        updates = plan_updates(groups, recipe, grouped=learner.grouped)
-        _make_updates(trainer, updates, folder / TRAINING, start, curve, save_every, progress)
-        accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
-            _save(accelerator.unwrap_model(trainer.network), folder, record, recipe, curve)
-        accelerator.wait_for_everyone()
-        accelerator.free_memory()
-    return folder
 
 
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Lock the folder of a judge that is trained, against other processes."""
+def is_trained(
+    pairs: PairSet,
+    kind: str,
+    model: str,
+    folder: Path,
+    recipe: Recipe,
+    revision: str | None = None,
+    template: Template | None = None,
+) -> bool:
+    """Check whether a folder holds the judge that `train` would make there.
 
-    def taken(holder: str) -> UserError:
-        return UserError(
-            f"{folder}: another process{holder} is training this judge; wait for it, or choose "
-            "another folder"
-        )
+    Raises
+    ------
+    UserError
+        It holds one that was trained with other settings; they are named.
+    """
+    if not (folder / JUDGE_FILE).exists():
+        return False
+    found = find_model(model, revision)
+    check_same(folder, record_of(pairs, kind, model, found, recipe, template or Template.read()))
+    return True
 
-    try:
-        make_folders(folder.parent)
-    except OSError as error:
-        raise disk_error(error, folder) from None
-    with locked(folder, taken):
-        yield
+
+def is_first_process() -> bool:
+    """Check whether this is the first of the processes that accelerate started, or the only one."""
+    from accelerate import PartialState
+
+    return bool(PartialState().is_main_process)
 
 
 def _groups_to_train(pairs: PairSet, recipe: Recipe) -> list[Group]:
     """Return the pairs of the train side, by problem; `UserError` without pairs of both labels."""
     groups = list(pairs.groups("train", pairs.choose(recipe.truncation)))
-    labels = _labels(groups)
+    labels = labels_of(groups)
     if not len(labels) or labels.all() or not labels.any():
         raise UserError(
             f"{pairs.folder}: {len(labels)} pairs to train on, of {len(set(labels.tolist()))} "
@@ -216,142 +193,79 @@ def _groups_to_train(pairs: PairSet, recipe: Recipe) -> list[Group]:
     return groups
 
 
-def _make_updates(
-    trainer: _Trainer,
-    updates: list[Ints],
-    work: Path,
-    start: int,
-    curve: list[dict[str, float]],
-    save_every: int,
-    progress: Progress | None,
-) -> None:
-    """Make `updates`, the pairs of each, from number `start` on; add their losses to `curve`."""
-    if start:
-        trainer.accelerator.load_state(str(work / "checkpoint"))
-    trainer.network.train()
-    for number, chosen in enumerate(updates[start:], start):
-        rate = speed(number, len(updates), trainer.recipe.warmup)
-        value = trainer.update(number, chosen, rate)
-        if not np.isfinite(value):
-            raise UserError(
-                f"the loss is not finite from update {number + 1} on; lower --learning-rate"
-            )
-        reached = trainer.optimizer.param_groups[0]["lr"]
-        curve.append({"update": number + 1, "loss": value, "learning_rate": reached})
-        if save_every and (number + 1) % save_every == 0 and number + 1 < len(updates):
-            _checkpoint(trainer.accelerator, work, number + 1, curve)
-        if progress is not None:
-            progress(number + 1, len(updates), value)
+@dataclass
+class _Training:
+    """The updates of one training, from the progress `done` on, which it extends."""
 
+    model: str
+    folder: Path
+    trainer: Trainer
+    held_out: list[Group]
+    done: Progress
+    reporting: Reporting
+    progress: Shown | None
+    measured: Callable[[Measured], None] | None
 
-class _Trainer:
-    """A network and its optimizer, on as many processes as accelerate was started with."""
+    def run(self, save_every: int) -> None:
+        """Make the updates that are left, and load the best weights if they are to be kept."""
+        trainer, recipe = self.trainer, self.trainer.recipe
+        updates, total = trainer.updates, len(trainer.updates)
+        work = self.folder / TRAINING
+        if self.done.updates:
+            trainer.accelerator.load_state(str(work / "checkpoint"))
+        trainer.network.train()
+        every = recipe.evaluate_every or max(1, total // 10)
+        for number, chosen in enumerate(updates[self.done.updates :], self.done.updates):
+            if is_over(self.done.measured, recipe.patience):
+                break
+            value = trainer.update(number, chosen, speed(number, total, recipe.warmup))
+            if not np.isfinite(value):
+                raise self._broken(number)
+            reached = trainer.optimizer.param_groups[0]["lr"]
+            self.done.updates = number + 1
+            self.done.curve.append({"update": number + 1, "loss": value, "learning_rate": reached})
+            self.reporting.log(number + 1, {"loss": value, "learning_rate": reached})
+            if self.progress is not None:
+                self.progress(number + 1, total, value)
+            if self.held_out and ((number + 1) % every == 0 or number + 1 == total):
+                self._measure()
+            if save_every and (number + 1) % save_every == 0 and number + 1 < total:
+                save_checkpoint(trainer.accelerator, work, self.done)
+        if self.held_out and recipe.keep == "best" and trainer.accelerator.is_main_process:
+            trainer.load(work / BEST)
 
-    def __init__(
-        self, accelerator: Any, learner: Learner, groups: list[Group], recipe: Recipe
-    ) -> None:
-        import torch
-
-        optimizer = torch.optim.AdamW(
-            learner.parameter_groups(recipe.learning_rate), lr=0.0, weight_decay=recipe.weight_decay
+    def _measure(self) -> None:
+        """Measure AUROC on held-out problems, and store the weights if they are the best so far."""
+        found = self.trainer.chances(self.held_out)
+        if not all(np.isfinite(each).all() for each in found):
+            raise self._broken(self.done.updates)
+        here: Measured = {"update": self.done.updates, **measure(self.held_out, found)}
+        self.done.measured.append(here)
+        self.reporting.log(
+            self.done.updates, {"eval_auroc": here["auroc"], "eval_within": here["within"]}
         )
-        self.accelerator = accelerator
-        self.recipe = recipe
-        self.network, self.optimizer = accelerator.prepare(learner, optimizer)
-        self._labels = _labels(groups)
-        self._owner = np.repeat(np.arange(len(groups)), [len(group.same) for group in groups])
-        self._first = np.searchsorted(self._owner, np.arange(len(groups)))
+        if self.measured is not None:
+            self.measured(here)
+        is_best = best_of(self.done.measured) == len(self.done.measured) - 1
+        if is_best and self.trainer.recipe.keep == "best":
+            self.trainer.store(self.folder / TRAINING / BEST)
 
-    def update(self, number: int, chosen: Ints, rate: float) -> float:
-        """Make an update over the pairs `chosen`, at a share `rate` of the peak learning rate.
-
-        Returns the mean loss over the pairs, those of all processes together.
-        """
-        import torch
-
-        accelerator = self.accelerator
-        torch.manual_seed(_seed(self.recipe.seed, number, accelerator.process_index))
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * rate
-        total = torch.zeros((), device=accelerator.device)
-        parts = np.array_split(chosen, min(self.recipe.accumulate, len(chosen)))
-        for index, part in enumerate(parts):
-            mine = part[accelerator.process_index :: accelerator.num_processes]
-            share = len(mine) / len(chosen)
-            if not len(mine):  # every process has to take part in every pass
-                mine = part[:1]
-            waits = index < len(parts) - 1  # processes share gradients once an update
-            with accelerator.no_sync(self.network) if waits else nullcontext():
-                loss = self._mean_loss(mine) * share
-                accelerator.backward(loss * accelerator.num_processes)
-            total += loss.detach()
-        accelerator.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return float(accelerator.reduce(total, reduction="sum"))
-
-    def _mean_loss(self, pairs: Ints) -> Any:
-        import torch
-
-        rows = [(int(self._owner[at]), int(at - self._first[self._owner[at]])) for at in pairs]
-        wanted = torch.tensor(self._labels[pairs], device=self.accelerator.device)
-        with self.accelerator.autocast():
-            logits = self.network(rows)
-        return pair_loss(logits, wanted, self.recipe).mean()
-
-
-def _labels(groups: Sequence[Group]) -> npt.NDArray[np.bool_]:
-    """Return the labels of all pairs of all groups."""
-    return np.concatenate([group.same for group in groups] or [np.zeros(0, dtype=bool)])
-
-
-def pair_loss(logits: Any, labels: Any, recipe: Recipe) -> Any:
-    """Compute the recipe's loss of each pair, shape (pairs,)."""
-    gamma, alpha = (recipe.gamma, recipe.alpha) if recipe.loss == "focal" else (0.0, 1.0)
-    return focal_loss(logits, labels, gamma, alpha)
-
-
-def plan_updates(groups: list[Group], recipe: Recipe, *, grouped: bool) -> list[Ints]:
-    """Return the pairs of each update, as numbers over all groups.
-
-    They are shuffled again in each epoch. `grouped` keeps the pairs of a group together (groups are
-    shuffled, and pairs within each). An update then has whole groups until it has at least `batch`
-    pairs; only a group with twice as many pairs is divided.
-    """
-    labels = _labels(groups)
-    pool = oversampled(labels, recipe.oversample)
-    owner = np.repeat(np.arange(len(groups)), [len(group.same) for group in groups])
-    updates = []
-    for epoch in range(recipe.epochs):
-        generator = np.random.default_rng([recipe.seed, epoch])
-        order = generator.permutation(pool)
-        ends = [len(order)]
-        if grouped:
-            rank = generator.permutation(len(groups))
-            order = order[np.argsort(rank[owner[order]], kind="stable")]
-            ends = [*(np.flatnonzero(np.diff(owner[order])) + 1).tolist(), len(order)]
-        start = 0
-        for end in ends:
-            while end - start >= (2 * recipe.batch if grouped else recipe.batch):
-                updates.append(order[start : start + recipe.batch])
-                start += recipe.batch
-            if end - start >= recipe.batch or (end == len(order) and end > start):
-                updates.append(order[start:end])
-                start = end
-    return updates
-
-
-def speed(update: int, updates: int, warmup: float) -> float:
-    """Return the learning rate of an update as a share of its peak: linear up, then down."""
-    rising = warmup * updates
-    if update + 1 < rising:
-        return (update + 1) / rising
-    return min((updates - update) / max(updates - rising, 1.0), 1.0)
-
-
-def _seed(seed: int, update: int, process: int) -> int:
-    digest = hashlib.sha256(f"{seed}/{update}/{process}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")
+    def _broken(self, number: int) -> UserError:
+        """Make the error for update `number` (from 0) that is not finite; drop the checkpoint."""
+        if self.trainer.accelerator.is_main_process:
+            drop_checkpoint(self.folder / TRAINING)
+        if number == 0:
+            remedy = "; its weights are damaged"
+            if self.trainer.recipe.bf16:
+                remedy += " or overflow in bfloat16, try --no-bf16"
+            return UserError(
+                f"{self.model}: its loss or gradient is not finite (NaN) before the first "
+                f"update{remedy}"
+            )
+        return UserError(
+            f"the loss or its gradient is not finite from update {number + 1} on; lower "
+            "--learning-rate"
+        )
 
 
 def _learner(
@@ -371,60 +285,28 @@ def _learner(
     )
 
 
-def _begin(
-    folder: Path, record: dict[str, Any], resume: bool
-) -> tuple[int, list[dict[str, float]]]:
-    """Check the folder; return the number of updates done and their losses, for a resume."""
-    work = folder / TRAINING
-    file = work / "training.json"
-    if (folder / JUDGE_FILE).exists():
-        raise UserError(f"{folder}: holds a trained judge already; choose another folder")
-    if file.exists():
-        if not resume:
-            raise UserError(
-                f"{folder}: an unfinished training; go on with --resume, or choose another folder"
-            )
-        before = json.loads(file.read_text(encoding="utf-8"))
-        changed = sorted(key for key in record if before.get(key) != record[key])
-        if changed:
-            raise UserError(
-                f"{folder}: the training there has another {' and another '.join(changed)}; "
-                "repeat its command, or choose another folder"
-            )
-        checkpoint = work / "checkpoint" / "progress.json"
-        if not checkpoint.parent.exists() and (work / "checkpoint.old").exists():
-            (work / "checkpoint.old").rename(checkpoint.parent)  # killed while they were swapped
-        if not checkpoint.exists():
-            return 0, []
-        state = json.loads(checkpoint.read_text(encoding="utf-8"))
-        return int(state["updates"]), list(state["curve"])
-    if folder.exists() and any(folder.iterdir()):
-        raise UserError(f"{folder}: not empty, and not a judge's training; choose another folder")
-    try:
-        make_folders(work)
-        file.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise disk_error(error, folder) from None
-    return 0, []
-
-
-def _checkpoint(accelerator: Any, work: Path, updates: int, curve: list[dict[str, float]]) -> None:
-    """Save a checkpoint for `resume`; a complete one is on the disk at any time."""
-    new, current, old = (work / name for name in ("checkpoint.new", "checkpoint", "checkpoint.old"))
-    if accelerator.is_main_process:
-        shutil.rmtree(new, ignore_errors=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(new))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        state = {"updates": updates, "curve": curve}
-        (new / "progress.json").write_text(json.dumps(state), encoding="utf-8")
-        shutil.rmtree(old, ignore_errors=True)
-        if current.exists():
-            current.rename(old)
-        new.rename(current)
-        shutil.rmtree(old, ignore_errors=True)
-    accelerator.wait_for_everyone()
+def _summary(
+    pairs: PairSet,
+    recipe: Recipe,
+    groups: list[Group],
+    held_out: list[Group],
+    done: Progress,
+) -> dict[str, Any]:
+    """Describe the data and the course of a training, for its folder and its model card."""
+    labels = labels_of(groups)
+    kept = done.updates
+    if held_out and recipe.keep == "best":
+        kept = int(done.measured[best_of(done.measured)]["update"] or 0)
+    return {
+        "pairs": pairs.info,
+        "trained_on": {label: int((labels == (label == "same")).sum()) for label in LABELS},
+        "repeated": repeated_label(labels, recipe),
+        "held_out_problems": len({group.problem for group in held_out}),
+        "held_out_pairs": len(labels_of(held_out)),
+        "updates": done.updates,
+        "kept_update": kept,
+        "measured": done.measured,
+    }
 
 
 def _save(
@@ -432,7 +314,8 @@ def _save(
     folder: Path,
     record: dict[str, Any],
     recipe: Recipe,
-    curve: list[dict[str, float]],
+    done: Progress,
+    summary: dict[str, Any],
 ) -> None:
     """Save the model, the loss curve, and last `judge.json`, which marks the judge as complete."""
     import torch
@@ -442,31 +325,16 @@ def _save(
     work = folder / TRAINING
     try:
         learner.save(folder, torch.bfloat16 if recipe.bf16 else torch.float32)
-        pd.DataFrame(curve).to_csv(work / "loss.csv", index=False, lineterminator="\n")
-        (work / "loss.svg").write_bytes(loss_plot([row["loss"] for row in curve], recipe.name))
+        pd.DataFrame(done.curve).to_csv(work / "loss.csv", index=False, lineterminator="\n")
+        losses = [row["loss"] for row in done.curve]
+        (work / "loss.svg").write_bytes(loss_plot(losses, recipe.name))
+        write_json(work / SUMMARY, summary)
         asked = {
             "kind": record["kind"],
             "truncation": str(recipe.truncation),
             "template": record["template"],
         }
-        (folder / JUDGE_FILE).write_text(
-            json.dumps(asked, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        shutil.rmtree(work / "checkpoint", ignore_errors=True)
+        write_json(folder / JUDGE_FILE, asked)
+        drop_checkpoint(work)
     except OSError as error:
         raise disk_error(error, folder) from None
-
-
-def grid(
-    recipe: Recipe,
-    truncations: list[Truncation],
-    losses: list[str],
-    oversamples: list[int],
-) -> list[Recipe]:
-    """Return every combination, truncations outermost: the ablation of DeepPrune's Table 4."""
-    return [
-        replace(recipe, truncation=truncation, loss=loss, oversample=factor)
-        for truncation in truncations
-        for loss in losses
-        for factor in oversamples
-    ]

@@ -33,7 +33,7 @@ class TableJudge:
         self.scores = scores
         self.identity = Identity("table", truncation=CUT)
 
-    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+    def score(self, prefixes: Sequence[str], pairs: Ints, question: str | None = None) -> Floats:
         names = [prefix[1 : prefix.index(">")].split(".") for prefix in prefixes]
         return np.array(
             [

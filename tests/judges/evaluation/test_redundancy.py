@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from judged_pools import make_pool
 from pools import T, write_pool
 
 from judges.evaluation.redundancy import TOGETHER, count_pairs, redundancies
@@ -35,6 +36,13 @@ def test_pairs_by_hand(tmp_path: Path) -> None:
     assert row.mean is not None
     assert row.share.value == 4 / 7
     assert row.mean.value == (3 / 6 + 1) / 2
+
+
+def test_traces_cut_by_the_length_limit_are_left_out(tmp_path: Path) -> None:
+    """As in DeepPrune's appendix A, even if they have an answer."""
+    finished = [("1", "stop"), ("2", "stop"), ("1", "stop")]
+    pool = make_pool(tmp_path, "m", {"p": [*finished, ("1", "length"), (None, "length")]})
+    assert [*count_pairs(pool).values()] == [(1, 3)]  # with the cut one: 3 of 6
 
 
 def test_a_pool_without_pairs_has_no_share(tmp_path: Path) -> None:

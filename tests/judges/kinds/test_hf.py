@@ -177,7 +177,7 @@ def test_a_base_model_reads_the_template_as_it_stands() -> None:
         ("{trace_a} only", "has {trace_b} 0 times"),
         ("{trace_a} {trace_b} {trace_b}", "has {trace_b} 2 times"),
         ("{trace_b} {trace_a}", "{trace_b} stands before {trace_a}"),
-        ("{trace_a} {trace_b} {question}", "unknown field {question}"),
+        ("{trace_a} {trace_b} {problem}", "unknown field {problem}"),
     ],
 )
 def test_templates_without_their_fields_are_refused(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from hub_commands import command
 from hub_server import COMMIT, Hub, serving
 from pools import T, write_pool
 
@@ -19,30 +17,6 @@ from judges.loading import load_judge, pinned_spec
 from simulator.hub.registry import is_commit
 
 TRACES = [T(20, "1", text="so we add two"), T(20, "2", text="so we add three")]
-
-
-def command(tmp_path: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `deepprune-sim` in a process of its own: the client reads its environment when loaded."""
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("HF_", "HUGGING", "TRANSFORMERS_", "DEEPPRUNE_"))
-        and not name.casefold().endswith("_proxy")
-    }
-    environment |= {
-        "DEEPPRUNE_SIM_CACHE": str(tmp_path / "cache"),
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_ENDPOINT": url,
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "simulator.cli", *arguments],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ class CountingJudge:
     asked: list[list[int]] = field(default_factory=list)
     calls: int = 0
 
-    def score(self, prefixes: Sequence[str], pairs: Ints) -> Floats:
+    def score(self, prefixes: Sequence[str], pairs: Ints, question: str | None = None) -> Floats:
         self.calls += 1
         self.asked += pairs.tolist()
         length = np.array([len(prefix) for prefix in prefixes])

@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.training.losses import focal_loss, oversampled
+from judges.prefixes import TOKENS_500
+from judges.training.losses import (
+    class_weights,
+    focal_loss,
+    oversampled,
+    pair_loss,
+    repeated_label,
+)
+from judges.training.recipe import Recipe
 
 
-def logits_of(same: list[float]) -> object:
+def logits_of(same: list[float]) -> Any:
     """Logits (different, same) that give these chances of same."""
     import torch
 
@@ -62,24 +72,53 @@ def test_focal_loss_of_certain_pairs_has_finite_gradients() -> None:
         assert torch.isfinite(logits.grad).all()
 
 
-def test_oversampling_repeats_the_rarer_label() -> None:
+def test_oversampling_repeats_one_label() -> None:
     labels = np.array([True, True, False, True])
-    assert oversampled(labels, 2).tolist() == [0, 1, 2, 2, 3]
-    assert oversampled(~labels, 3).tolist() == [0, 1, 2, 2, 2, 3]
-    assert oversampled(labels, 1).tolist() == [0, 1, 2, 3]
-    assert oversampled(np.array([True, False]), 5).tolist() == [0, 1]
+    assert oversampled(labels, 2, False).tolist() == [0, 1, 2, 2, 3]
+    assert oversampled(labels, 3, True).tolist() == [0, 0, 0, 1, 1, 1, 2, 3, 3, 3]
+    assert oversampled(labels, 1, False).tolist() == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="below 1"):
-        oversampled(labels, 0)
+        oversampled(labels, 0, True)
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=50), st.integers(1, 4))
-def test_oversampling_counts(labels: list[bool], factor: int) -> None:
+@given(st.lists(st.booleans(), min_size=1, max_size=50), st.integers(1, 4), st.booleans())
+def test_oversampling_counts(labels: list[bool], factor: int, same: bool) -> None:
     array = np.array(labels)
-    counts = np.bincount(array[oversampled(array, factor)], minlength=2)
+    counts = np.bincount(array[oversampled(array, factor, same)], minlength=2)
     before = np.bincount(array, minlength=2)
-    rarer, other = before.argmin(), before.argmax()
-    if before[rarer] == before[other]:
-        assert counts.tolist() == before.tolist()
-    else:
-        assert counts[rarer] == factor * before[rarer]
-        assert counts[other] == before[other]
+    assert counts[int(same)] == factor * before[int(same)]
+    assert counts[int(not same)] == before[int(not same)]
+
+
+@pytest.mark.parametrize(
+    ("label", "same", "different", "repeated"),
+    [
+        ("rarer", 3, 7, "same"),  # as on OTIS, where the paper's label would be the other
+        ("rarer", 7, 3, "different"),
+        ("rarer", 5, 5, None),
+        ("different", 3, 7, "different"),
+        ("same", 3, 7, "same"),
+    ],
+)
+def test_the_oversampled_label_is_named(
+    label: str, same: int, different: int, repeated: str | None
+) -> None:
+    labels = np.array([True] * same + [False] * different)
+    recipe = Recipe(TOKENS_500, oversample=2, oversample_label=label)
+    assert repeated_label(labels, recipe) == repeated
+    assert repeated_label(labels, replace(recipe, oversample=1)) is None
+
+
+def test_class_weights_by_hand_and_balanced_as_scikit_learn() -> None:
+    import torch
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = np.array([True] * 6 + [False] * 2)
+    balanced = class_weights(labels, Recipe(TOKENS_500, class_weights="balanced"))
+    theirs = compute_class_weight("balanced", classes=np.array([False, True]), y=labels)
+    np.testing.assert_allclose(balanced, theirs)
+    recipe = Recipe(TOKENS_500, alpha=1.0, class_weights=(0.75, 0.25))  # an α for each label
+    weights = class_weights(labels, recipe)
+    losses = pair_loss(logits_of([0.9, 0.8]), torch.tensor([1, 0]), recipe, weights)
+    expected = [0.25 * 0.1**2 * 0.1053605, 0.75 * 0.8**2 * 1.6094379]
+    np.testing.assert_allclose(losses.numpy(), expected, rtol=1e-5)

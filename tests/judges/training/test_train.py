@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,9 @@ from judges.kinds.hf import HfJudge
 from judges.kinds.prompting import Template
 from judges.pairs.pair_sets import Group, PairSet, make_pairs
 from judges.prefixes import Truncation
-from judges.training.train import Recipe, grid, plan_updates, speed, train
+from judges.training.recipe import Recipe, grid
+from judges.training.train import train
+from judges.training.updates import plan_updates, speed
 from simulator.errors import UserError
 from simulator.storage import locked
 
@@ -238,16 +239,18 @@ def test_the_learning_rate_rises_and_falls_in_straight_lines() -> None:
 
 def test_a_grid_is_every_combination() -> None:
     cuts = [CUT, Truncation("words", 5)]
-    found = grid(Recipe(CUT, seed=7), cuts, ["cross-entropy", "focal"], [1, 2])
+    found = grid(
+        Recipe(CUT, seed=7), cuts, ["cross-entropy", "focal"], [("rarer", 1), ("different", 2)]
+    )
     assert [each.name for each in found] == [
         "tokens=3, cross-entropy",
-        "tokens=3, cross-entropy, oversampled x2",
+        "tokens=3, cross-entropy, different x2",
         "tokens=3, focal",
-        "tokens=3, focal, oversampled x2",
+        "tokens=3, focal, different x2",
         "words=5, cross-entropy",
-        "words=5, cross-entropy, oversampled x2",
+        "words=5, cross-entropy, different x2",
         "words=5, focal",
-        "words=5, focal, oversampled x2",
+        "words=5, focal, different x2",
     ]
     assert {each.seed for each in found} == {7}
 
@@ -278,8 +281,3 @@ def test_what_cannot_be_trained_is_refused(
         train(planted, "embedding", "all-MiniLM-L6-v2", tmp_path / "b", replace(RECIPE, lora=2))
     with pytest.raises(UserError, match="loss 'hinge': give focal or cross-entropy"):
         Recipe(CUT, loss="hinge")
-    record = tmp_path / "c" / "training" / "training.json"
-    record.parent.mkdir(parents=True)
-    record.write_text(json.dumps({"kind": "hf"}))
-    with pytest.raises(UserError, match="the training there has another"):
-        train(planted, "hf", str(causal_model), tmp_path / "c", RECIPE, resume=True)

@@ -2,7 +2,8 @@
 
 It also gives raw files at a commit, as GitHub does.
 
-Pulls read a repository, judges one with a model; submissions open a pull request on one.
+Pulls read a repository, judges one with a model, which they are also published to; submissions open
+a pull request on one.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 _INFO = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/revision/(?P<revision>[^/]+)")
 _TREE = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
-_PREUPLOAD = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/preupload/(?P<revision>[^/]+)")
-_COMMIT = re.compile(r"/api/datasets/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>[^/]+)")
-_BATCH = re.compile(r"/datasets/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
+_PREUPLOAD = re.compile(
+    r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/preupload/(?P<revision>[^/]+)"
+)
+_COMMIT = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/commit/(?P<revision>[^/]+)")
+_BATCH = re.compile(r"(?:/datasets)?/(?P<repo>[^/]+/[^/]+)\.git/info/lfs/objects/batch")
 _RESOLVE = re.compile(
     r"(?:/datasets)?/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"
 )
@@ -58,9 +61,9 @@ class Hub:
     The first response of the file `break_path` ends after `break_after` bytes, with `reset` as
     when the server's machine goes down; with `drip`, files come byte by byte.
 
-    With `lfs`, Parquet files belong into large file storage (`stored`, by SHA-256), in parts of
-    `part_bytes` if that is not 0. `refuse_batch` is what asking for it is answered with; the first
-    `bad_puts` files or parts get the status `bad_put`, or (0) an end after half of them.
+    With `lfs`, Parquet files and weights belong into large file storage (`stored`, by SHA-256), in
+    parts of `part_bytes` if that is not 0. `refuse_batch` is what asking for it is answered with;
+    the first `bad_puts` files or parts get the status `bad_put`, or (0) an end after half of them.
     """
 
     repository: str
@@ -83,6 +86,7 @@ class Hub:
     dripped: threading.Event = field(default_factory=threading.Event)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
+    created: list[dict[str, Any]] = field(default_factory=list)
 
     def ranges(self) -> list[str]:
         """Return the requested ranges, in order."""
@@ -134,6 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
         match = _PREUPLOAD.fullmatch(path) or _COMMIT.fullmatch(path) or _BATCH.fullmatch(path)
         if self.hub.refuse is not None:
             self.fail(*self.hub.refuse)
+        elif path == "/api/validate-yaml":
+            self.give(json.dumps({"errors": [], "warnings": []}))
+        elif path == "/api/repos/create":
+            self.create(json.loads(body))
         elif path.startswith("/joined/"):
             self.join_parts(json.loads(body))
         elif match is None or match["repo"] != self.hub.repository:
@@ -144,14 +152,24 @@ class _Handler(BaseHTTPRequestHandler):
         elif match.re is _BATCH:
             self.take_batch(json.loads(body)["objects"])
         else:
-            self.take_commit(body, create_pr="create_pr=1" in url.query)
+            prefix = "datasets/" if path.startswith("/api/datasets/") else ""
+            self.take_commit(body, prefix, create_pr="create_pr=1" in url.query)
+
+    def create(self, asked: dict[str, Any]) -> None:
+        """Make the one repository, which is there for all others to see."""
+        name = f"{asked['organization']}/{asked['name']}" if asked.get("organization") else ""
+        self.hub.created.append(asked)
+        if name != self.hub.repository:
+            self.fail(403, {})
+        else:
+            self.give(json.dumps({"url": f"{self.hub.url}/{name}"}))
 
     def note(self, path: str) -> None:
         headers = {name.casefold(): value for name, value in self.headers.items()}
         self.hub.requests.append((self.command, path, headers))
 
     def mode(self, path: str) -> dict[str, Any]:
-        kind = "lfs" if self.hub.lfs and path.endswith(".parquet") else "regular"
+        kind = "lfs" if self.hub.lfs and path.endswith((".parquet", ".safetensors")) else "regular"
         return {"path": path, "uploadMode": kind, "shouldIgnore": False, "oid": None}
 
     def take_batch(self, objects: list[dict[str, Any]]) -> None:
@@ -202,14 +220,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.hub.stored[oid] = b"".join(parts)
         self.give("{}")
 
-    def take_commit(self, body: bytes, *, create_pr: bool) -> None:
+    def take_commit(self, body: bytes, prefix: str, *, create_pr: bool) -> None:
         header, *rest = [json.loads(line) for line in body.splitlines()]
         values = [each["value"] for each in rest if each["key"] == "file"]
         large = [each["value"] for each in rest if each["key"] == "lfsFile"]
         files = {each["path"]: base64.b64decode(each["content"]) for each in values}
         pointers = {each["path"]: (each["oid"], each["size"]) for each in large}
         self.hub.commits.append(Commit(header["value"]["summary"], create_pr, files, pointers))
-        page = f"{self.hub.url}/datasets/{self.hub.repository}"
+        page = f"{self.hub.url}/{prefix}{self.hub.repository}"
         done = {"commitUrl": f"{page}/commit/{COMMIT}", "commitOid": COMMIT, "success": True}
         if create_pr:
             done["pullRequestUrl"] = f"{page}/discussions/1"
