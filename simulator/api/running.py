@@ -32,6 +32,7 @@ def run(
     step_seconds: float | str | Mapping[int, float] | None = None,
     judge: str | None = None,
     judge_cost: float | None = None,
+    model_params: float | str | Mapping[str, float | str] | None = None,
     probe_cost: int | str | None = None,
     charging: Charging = GENERATED,
     order: Order = DRAWN,
@@ -52,15 +53,15 @@ def run(
     ----------
     policy
         A built-in name (`cons@64`), a file (`my_policy.py`, `my_policy.py@Class`), or a class
-        derived from `Policy`. A class of a notebook is written out as a file, with the imports,
-        constants, functions and classes of the notebook that it uses, recorded in `run.json`, and
-        replayed as a file is: in a process of its own, which sees no pool.
+        derived from `Policy`. A class of a notebook is written out as a file with all that it uses,
+        recorded in `run.json`, and replayed as a file is: in a process that sees no pool.
     pools
         Names or globs, or opened pools. None: every real pool with the signals that the policy
-        needs; without any pool, a small generated sample.
-    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, probe_cost,
-    charging, order
-        As the options of `deepprune-sim run`; `step_seconds` also as `{batch: seconds}`.
+        needs; without any, the one that comes with the package.
+    budget, repeats, seed, jobs, concurrency, step_seconds, judge, judge_cost, model_params,
+    probe_cost, charging, order
+        As the options of `deepprune-sim run`; `step_seconds` also as `{batch: seconds}`, and
+        `model_params` as `{model: number}`.
     output, resume
         Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
     in_process
@@ -87,7 +88,7 @@ def run(
 
     options: dict[str, Any] = {
         **_numbers(budget=budget, repeats=repeats, seed=seed, concurrency=concurrency),
-        "step_seconds": _step_seconds(step_seconds),
+        **{"step_seconds": _step_seconds(step_seconds), "model_params": _sizes(model_params)},
         **{"judge": judge, "judge_cost": judge_cost, "in_process": in_process},
         "probe_cost": None if probe_cost is None else str(probe_cost),
         "charging": _one_of("charging", charging, CHARGING),
@@ -95,9 +96,8 @@ def run(
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
-    patterns = _names(pools)
-    plan = plan_runs(spec, grid, patterns, source=source, cache=cache, **options)
-    command = _command(spec, grid, patterns, options)
+    plan = plan_runs(spec, grid, _names(pools), source=source, cache=cache, **options)
+    command = _command(spec, grid, _names(pools), options)
     folder = plan.folder(None if output is None else Path(output), resume)
     return _made(plan, folder, command, _number("jobs", jobs, 1) or 1, resume, progress)
 
@@ -199,6 +199,12 @@ def _seconds(timeout: Any) -> float | None:
     return float(timeout)
 
 
+def _sizes(model_params: float | str | Mapping[str, float | str] | None) -> list[str]:
+    if isinstance(model_params, Mapping):
+        return [f"{model}={number}" for model, number in model_params.items()]
+    return [] if model_params is None else [str(model_params)]
+
+
 def _step_seconds(curve: float | str | Mapping[int, float] | None) -> str | None:
     if isinstance(curve, Mapping):
         return ",".join(f"{batch}:{seconds}" for batch, seconds in curve.items())
@@ -217,6 +223,8 @@ def _command(
     for name, value in options.items():
         if name == "in_process":
             command += ["--in-process"] if value else []
+        elif name == "model_params":
+            command += [part for each in value for part in ("--model-params", each)]
         elif value is not None and USUAL.get(name) != value:
             command += [f"--{name.replace('_', '-')}", str(value)]
     return command

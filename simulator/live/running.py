@@ -16,7 +16,7 @@ from simulator.pools.probe_cost import cost_in
 from simulator.replay.engine import Engine
 from simulator.replay.grading import Grader
 from simulator.replay.judging import ReplayJudge
-from simulator.replay.recording import Recorder, Replayed
+from simulator.replay.recording import CLUSTERED, Recorder, Replayed
 from simulator.replay.replaying import answered, asking
 from simulator.replay.serving import Serving
 
@@ -25,7 +25,7 @@ REPEAT = 0
 
 UNKNOWN_LIVE = (
     *("baseline_correct", "baseline_tokens", "budget_classes", "budget_correct"),
-    *("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct"),
+    *CLUSTERED,
 )
 """Columns of `answers.parquet` that depend on how unfinished traces end."""
 

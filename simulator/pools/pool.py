@@ -133,6 +133,7 @@ class PoolInfo:
     `answer_patterns` are the patterns that were searched first. `corrections` are applied to the
     answers (`simulator.answers.corrections`), and `regraded` has an entry for each time that
     finding and grading them anew changed something (`simulator.importers.regrading`).
+    `active_parameters` are those of the model that a token passes through, None if not known.
     `settings` has parameters of built-in methods, as typed, scaled to traces that are much shorter
     than those for which a method was published.
     """
@@ -162,6 +163,7 @@ class PoolInfo:
     corrections: list[dict[str, str]] = field(default_factory=list)
     regraded: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    active_parameters: float | None = None
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)

@@ -35,7 +35,8 @@ from simulator.errors import UserError
 from simulator.pools.pool import Pool, StoredProblem
 
 JUDGE = Description(
-    Identity("test", "w", None, Truncation("tokens", 5), (("seed", 1),)), 1000, 7, False, "test:a=1"
+    Identity("test", "w", None, Truncation("tokens", 5), (("seed", 1),)),
+    *(1000, "pairs", 7, 2, False, "test:a=1"),
 )
 TRACES = 12
 
