@@ -105,6 +105,7 @@ def test_cells_are_in_the_units_of_their_headers(three: Comparison) -> None:
         "reduction %": "75.0",
         "probe tokens": "",
         "judge cost": "",
+        "judge %": "",
         "cost": "",
         "dollars": "",
         "FLOPs": "",
