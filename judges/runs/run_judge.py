@@ -21,7 +21,7 @@ class RunJudges:
     """The judge that a user named for a run, or for all runs of a sweep.
 
     Its prefixes are cut where the policy halts traces to judge them, at the policy's parameter
-    `truncation`; for a policy without this parameter, at the judge's own truncation (`cut`).
+    `truncation`; for a policy without this parameter, at the judge's truncation.
 
     Parameters
     ----------
@@ -61,15 +61,14 @@ class RunJudges:
         self.note: str | None = None
 
     @property
-    def cut(self) -> tuple[str, bool] | None:
-        """Truncation of the judge, and True if it is the only one: stored, or trained with.
-
-        None if the judge reads no text.
-        """
+    def cut(self) -> str | None:
+        """Truncation that the judge was trained or scored with; None if it has none of its own."""
         scores = self._open(None)
-        truncation = scores.identity.truncation
-        fixed = scores.judge is None or getattr(scores.judge, "trained_truncation", None)
-        return None if truncation is None else (str(truncation), bool(fixed))
+        if scores.judge is None:
+            truncation = scores.identity.truncation
+        else:
+            truncation = getattr(scores.judge, "trained_truncation", None)
+        return None if truncation is None else str(truncation)
 
     def signals(self, policy: LoadedPolicy) -> frozenset[str]:
         """Return the signals that a pool must have for this policy to use the judge.

@@ -26,8 +26,8 @@ class RunJudges(Protocol):
         """A note for the user: the commit of the judge's model, where none was named."""
 
     @property
-    def cut(self) -> tuple[str, bool] | None:
-        """The judge's truncation, and True if it has no other; None if it reads no text."""
+    def cut(self) -> str | None:
+        """Truncation that the judge was trained or scored with; None if it has none of its own."""
 
     def signals(self, policy: LoadedPolicy) -> frozenset[str]:
         """Return the signals that a pool must store for this policy's traces to be judged."""

@@ -284,18 +284,14 @@ def added_settings(
 ) -> dict[str, list[str]]:
     """Return the parameters that `grid` does not give, but pools or the judge; print notes on them.
 
-    The judge gives the parameter `truncation`, its own cut; a cut that pools name comes before
-    that of a judge which could read other prefixes as well.
+    A judge with a cut of its own gives the parameter `truncation`, also where pools name another.
     """
     named, cut = named_settings(pools, policy, grid), dict[str, list[str]]()
     default = loaded.parameters.get("truncation")
     own = None if judges is None else judges.cut
     if own is not None and isinstance(default, str) and "truncation" not in grid:
-        text, is_fixed = own
-        if is_fixed:
-            named.pop("truncation", None)
-        if "truncation" not in named and text != default:
-            cut = {"truncation": [text]}
+        named.pop("truncation", None)
+        cut = {} if own == default else {"truncation": [own]}
     if named:
         note(
             f"{pools[0].name}: {shown_values(named)}, scaled to its traces; give -p for other "

@@ -93,8 +93,8 @@ from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS, Charging, Ord
     metavar="JUDGE",
     help="Judge that predicts whether two traces reach the same answer: lexical, embedding, hf, "
     "vllm or oracle, with settings as NAME:SETTING=VALUE,…, or the name of stored scores "
-    "(deepprune-sim judge score). It reads prefixes cut at -p truncation=…, else at its own cut. "
-    "[default: lexical, if the policy uses a judge]",
+    "(deepprune-sim judge score). It reads prefixes cut at -p truncation=…, else where it was "
+    "trained, else where the policy cuts them. [default: lexical, if the policy uses a judge]",
 )
 @click.option(
     "--judge-cost",

@@ -36,7 +36,7 @@ ACTIVE_PARAMETERS = {
 
 VARIANT = re.compile(
     r"(-(base|chat|instruct|it|thinking|reasoning|low|medium|high|fp8|awq|gptq|int[48]|bf16|mxfp4"
-    r"|gguf|q[0-9](_[0-9a-z]+)*|v[0-9.]+|[0-9]{4,8}))*"
+    r"|gguf|q[0-9](-[0-9k])?(-[sml])?|v[0-9.]+|[0-9]{4,8}))*"
 )
 """Ends of a name that do not change the size."""
 

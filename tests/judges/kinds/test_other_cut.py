@@ -90,7 +90,8 @@ def test_a_run_takes_the_judges_cut_unless_one_is_given(
 ) -> None:
     text_pool()
     judge = "embedding:model=minilm"
-    assert RunJudges(Path("cache"), judge).cut == ("tokens=9", True)
+    assert RunJudges(Path("cache"), judge).cut == "tokens=9"
+    assert RunJudges(Path("cache"), "lexical").cut is None
     assert parameters(judge) == ["tokens=9"]
     assert "-p truncation=tokens=9, the judge's own cut" in capsys.readouterr().err
     asked = f"{judge},other_cut=true"

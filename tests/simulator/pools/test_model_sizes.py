@@ -34,6 +34,8 @@ def info(model: str, active: float | None = None) -> PoolInfo:
         ("GLM-4.5-Air-FP8", 12),
         ("phi-4", 14.7),
         ("phi-4-reasoning", 14.7),
+        ("phi-4-Q4_K_M", 14.7),
+        ("phi-4-q8_0", 14.7),
         ("phi-4-mini-instruct", 3.8),
     ],
 )
