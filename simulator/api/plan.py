@@ -126,7 +126,7 @@ def plan_runs(
     chosen = load_settings(policy, grid, source, in_process=in_process)
     folder = cache_folder(cache)
     candidates = candidate_pools(folder, patterns)
-    judges = open_judges(chosen[0].loaded, folder, judge, judge_cost, model_params)
+    judges = judges_of(chosen[0].loaded, folder, judge, judge_cost, model_params)
     added = added_settings(candidates, policy, grid, chosen[0].loaded, judges)
     if added:
         chosen = load_settings(policy, {**added, **grid}, source, in_process=in_process)
@@ -139,6 +139,8 @@ def plan_runs(
     options: list[str] = []
     if judges is not None:
         needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
+        if judges.note is not None:  # known once it is open
+            note(judges.note)
         typed = as_typed({**added, **grid})
         options = load_tools().greedy_options(loaded, typed, budget, repeats, seed)
     what = loaded.name
@@ -244,21 +246,21 @@ def named_settings(
     return {name: [value] for name, value in first.items() if name not in grid}
 
 
-def open_judges(
+def judges_of(
     loaded: LoadedPolicy,
     cache: Path,
     judge: str | None,
     judge_cost: float | None,
     model_params: Sequence[str],
 ) -> RunJudges | None:
-    """Open the judge of runs of a policy, and print its note; None if the policy uses none.
+    """Return the judge of runs of a policy, None if it uses none.
 
     The arguments are those of `plan_runs`.
 
     Raises
     ------
     UserError
-        There is no such judge, or an option that the policy or another option excludes.
+        An option that the policy or another option excludes.
     """
     if "judge" not in loaded.policy.requires:
         if judge is not None or judge_cost is not None or model_params:
@@ -269,10 +271,7 @@ def open_judges(
         return None
     if judge_cost is not None and model_params:
         raise UserError("--judge-cost and --model-params exclude each other; give one")
-    judges = load_tools().run_judges(cache, judge or "lexical", judge_cost, model_params)
-    if judges.note is not None:
-        note(judges.note)
-    return judges
+    return load_tools().run_judges(cache, judge or "lexical", judge_cost, model_params)
 
 
 def added_settings(
