@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 
@@ -27,6 +27,7 @@ from simulator.pools.pool import Pool, PoolInfo, StoredProblem
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
 from simulator.replay.engine import Engine
+from simulator.replay.judging import TokensRead
 from simulator.replay.serving import Serving
 
 Ints = npt.NDArray[np.int64]
@@ -50,8 +51,8 @@ class Table:
     def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
         return self(pairs)
 
-    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        return 0, 0
+    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+        return TokensRead(0, 0, 0)
 
 
 def main() -> None:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from judges.runs.greedy import greedy_options
 from judges.runs.run_judge import RunJudges
 from judges.scores import generated, inventory
+from judges.scores.cached import CachedScores
 from judges.scores.inventory import check_scores
 from judges.scores.store import scores_folder
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool
 from simulator.runs.spec import RunJudge
+
+COSTS = ("ratio", "model_parameters")
+"""Fields of a run's judge about its cost, which a user may have set."""
 
 __all__ = [
     "check_scores",
@@ -57,7 +61,7 @@ def recorded_judge(
     Raises
     ------
     UserError
-        `run.json` names no scores, or scores that are not stored here.
+        `run.json` names no scores, scores that are not stored here, or no costs.
     """
     scores = recorded.get("scores")
     if type(scores) is not str or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.-]{0,127}", scores):
@@ -70,9 +74,18 @@ def recorded_judge(
             )
         scores = "lexical"
     judge = RunJudges(cache, scores).of(loaded, pools)
-    ratios = recorded.get("ratio")
-    if isinstance(ratios, dict) and ratios != judge.identity["ratio"]:  # set with --judge-cost
-        given = set(map(float, ratios.values()))
-        if len(given) == 1:
-            judge = RunJudges(cache, scores, given.pop()).of(loaded, pools)
-    return judge
+    usual, ratios = judge.identity["ratio"], recorded.get("ratio")
+    if not isinstance(ratios, dict) or ratios.keys() != usual.keys():
+        raise UserError("run.json does not tell what a token of the judge costs on each pool")
+    identity = {key: value for key, value in judge.identity.items() if key not in COSTS}
+    if "reads" not in recorded:  # a run of before, which charged each pair in full
+        del identity["reads"]
+        asked = judge.asked
+        assert isinstance(asked, CachedScores)
+        asked.as_before = True
+    return replace(
+        judge,
+        identity={**identity, **{key: recorded[key] for key in COSTS if key in recorded}},
+        ratio=[ratios[pool.name] for pool in pools],
+        usual=judge.ratio if ratios != usual else None,
+    )

@@ -12,18 +12,25 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from judges.prefixes import Truncation
 from simulator.pools.pool import StoredProblem
+from simulator.replay.judging import TokensRead
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 Setting = str | int | float | bool
+
+Reads = Literal["prefixes", "pairs", "pairs, shared in a call", "pairs, shared"]
+"""Ways in which judges read: an encoder reads each prefix once; a causal model reads each pair, and
+may read the beginning of pairs with the same first trace once in a call, or once for all calls."""
+
+READS: tuple[Reads, ...] = get_args(Reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +84,19 @@ class Described(Protocol):
 
     @property
     def parameters(self) -> int | None:
-        """Number of parameters of the model; None if there is no model."""
+        """Number of parameters that a token passes through; None if unknown, or without a model."""
+
+    @property
+    def reads(self) -> Reads:
+        """Way in which the judge reads pairs."""
 
     @property
     def template_tokens(self) -> int:
         """Number of tokens read for each pair besides the two prefixes."""
+
+    @property
+    def tail_tokens(self) -> int:
+        """Number of those that follow the second prefix, which no pairs can share."""
 
     @property
     def unranked(self) -> bool:
@@ -133,16 +148,42 @@ def all_pairs(traces: int) -> Ints:
     return np.stack(np.triu_indices(traces, 1), axis=1).astype(np.int64)
 
 
-def tokens_read(prefix_tokens: Ints, template_tokens: int, pairs: Ints) -> tuple[int, int]:
-    """Count the tokens that a judge reads for pairs: each pair in full, and with prefix reuse.
+def tokens_read(
+    prefix_tokens: Ints,
+    template_tokens: int,
+    tail_tokens: int,
+    reads: Reads | None,
+    calls: Sequence[Ints],
+) -> TokensRead:
+    """Count the tokens that a judge reads for the pairs of each call.
 
-    With reuse, the template and the first trace of a pair are read once for all its partners, as in
-    an engine with prefix caching that is given sorted pairs.
+    A shared beginning is the template up to the second prefix, and the first prefix.
+
+    Parameters
+    ----------
+    prefix_tokens
+        The judge's own tokens of each prefix, shape (traces,).
+    template_tokens, tail_tokens, reads
+        As in `Described`. None counts as runs did that do not record it: as `pairs`, with the tail
+        among what is shared.
+    calls
+        Pairs of each call in canonical order, shape (n, 2) each.
     """
-    first, second = pairs[:, 0], pairs[:, 1]
-    partners = int(prefix_tokens[second].sum())
-    whole = int(prefix_tokens[first].sum()) + partners + template_tokens * len(pairs)
-    once = np.zeros(len(prefix_tokens), dtype=np.bool_)
-    once[first] = True
-    reused = int(prefix_tokens[once].sum()) + partners + template_tokens * int(once.sum())
-    return whole, reused
+    if not sum(map(len, calls)):
+        return TokensRead(0, 0, 0)
+    first, second = np.concatenate(calls).T
+    if reads == "prefixes":
+        once = int(prefix_tokens[np.union1d(first, second)].sum())
+        return TokensRead(once, once, once)
+    tail_tokens = 0 if reads is None else tail_tokens
+    heads = prefix_tokens + (template_tokens - tail_tokens)
+    tails = int(prefix_tokens[second].sum()) + tail_tokens * len(second)
+    in_full = int(heads[first].sum()) + tails
+    reused = int(heads[np.unique(first)].sum()) + tails
+    if reads == "pairs, shared":
+        return TokensRead(in_full, reused, reused)
+    if reads == "pairs, shared in a call":
+        call = np.repeat(np.arange(len(calls)), [len(pairs) for pairs in calls])
+        apart = np.unique(call * len(heads) + first) % len(heads)
+        return TokensRead(in_full, reused, int(heads[apart].sum()) + tails)
+    return TokensRead(in_full, reused, in_full)

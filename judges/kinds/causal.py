@@ -42,6 +42,8 @@ class CausalJudge(ModelJudge, ABC):
     truncation
         The truncation of traces; None selects the one that the model was trained with, else 25
         reasoning words.
+    other_cut
+        True to allow another truncation than the one that the model was trained with.
     """
 
     kind: ClassVar[str]
@@ -59,8 +61,9 @@ class CausalJudge(ModelJudge, ABC):
         system: str | None,
         tokenized: str | None,
         truncation: Truncation | None,
+        other_cut: bool,
     ) -> None:
-        super().__init__(model, revision, truncation)
+        super().__init__(model, revision, truncation, other_cut)
         self.template = template_of(self.trained, prompt, same, different, system, tokenized)
 
     @property
@@ -83,6 +86,11 @@ class CausalJudge(ModelJudge, ABC):
     def template_tokens(self) -> int:
         """Number of tokens of a prompt besides the two prefixes, and besides a question."""
         return self.prompter.template_tokens
+
+    @property
+    def tail_tokens(self) -> int:
+        """Number of tokens of a prompt after the second prefix."""
+        return len(self.prompter.after)
 
     @cached_property
     def prompter(self) -> Prompter:

@@ -16,7 +16,7 @@ import numpy as np
 from judges.kinds.hf import batches, choose_device
 from judges.kinds.models import ModelJudge
 from judges.prefixes import Truncation
-from judges.protocol import Floats, Identity, Ints
+from judges.protocol import Floats, Identity, Ints, Reads
 from simulator.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 
 HEAD_FILE = "pair_head.safetensors"
+
+MOST_HELD = 4096
+"""Embeddings that a judge holds."""
 
 BATCH_TOKENS = {"cpu": 2_048, "cuda": 65_536}
 """Tokens that are encoded at once, including padding. A CPU is twice as fast with few tokens, which
@@ -47,13 +50,17 @@ class EmbeddingJudge(ModelJudge):
     truncation
         The truncation of traces; None selects the one that the model was trained with, else 700
         tokens.
+    other_cut
+        True to allow another truncation than the one that the model was trained with.
     """
 
     trained_as = "embedding"
     default_truncation = Truncation("tokens", 700)
     """Truncation of the published baseline."""
 
+    reads: Reads = "prefixes"
     template_tokens = 0
+    tail_tokens = 0
 
     def __init__(
         self,
@@ -62,10 +69,11 @@ class EmbeddingJudge(ModelJudge):
         device: str = "auto",
         head: str = "auto",
         truncation: Truncation | None = None,
+        other_cut: bool = False,
     ) -> None:
         if head not in ("auto", "none"):
             raise UserError(f"judge embedding: head={head}; give auto or none")
-        super().__init__(model, revision, truncation)
+        super().__init__(model, revision, truncation, other_cut)
         self.has_head = head == "auto" and (self.folder / HEAD_FILE).exists()
         self._device = device
 
@@ -108,8 +116,9 @@ class EmbeddingJudge(ModelJudge):
         scores = np.empty(len(pairs))
         if not len(pairs):
             return scores
+        texts = [prefixes[each] for each in used.tolist()]
         with torch.inference_mode():
-            vectors = embed(self.encoder, [prefixes[each] for each in used.tolist()])
+            vectors = self._embedded(texts)
             first, second = vectors[index[:, 0]], vectors[index[:, 1]]
             if self.has_head:
                 logits = self.head(pair_features(first, second)).double()
@@ -120,6 +129,23 @@ class EmbeddingJudge(ModelJudge):
         if not np.isfinite(scores).all():
             raise UserError(f"{self.model_name}: gives NaN; its weights are damaged")
         return scores
+
+    @cached_property
+    def _held(self) -> dict[str, torch.Tensor]:
+        """Embeddings of the last prefixes, which a replay asks about in many calls."""
+        return {}
+
+    def _embedded(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return the embedding of each text, which is computed once."""
+        import torch
+
+        new = [text for text in dict.fromkeys(texts) if text not in self._held]
+        if len(self._held) + len(new) > MOST_HELD:
+            self._held.clear()
+            new = [*dict.fromkeys(texts)]
+        if new:
+            self._held.update(zip(new, embed(self.encoder, new), strict=True))
+        return torch.stack([self._held[text] for text in texts])
 
 
 def load_encoder(folder: Path, device: str) -> Any:

@@ -17,7 +17,7 @@ import numpy as np
 
 from judges.kinds.causal import DEFAULT_MODEL, CausalJudge, check_context, not_numbers
 from judges.prefixes import Truncation
-from judges.protocol import Floats, Ints
+from judges.protocol import Floats, Ints, Reads
 from simulator.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class HfJudge(CausalJudge):
 
     Parameters
     ----------
-    model, revision, prompt, same, different, system, tokenized, truncation
+    model, revision, prompt, same, different, system, tokenized, truncation, other_cut
         As for `judges.kinds.causal.CausalJudge`.
     device
         `cpu`, `cuda`, `cuda:1`; `auto` selects a GPU if there is one.
@@ -47,7 +47,8 @@ class HfJudge(CausalJudge):
         True to read the common part of all pairs of a trace A only once. The probabilities are the
         same except for rounding. Models whose cache holds more than keys and values (linear
         attention, Mamba) always read each pair separately, and so do prompts that are tokenized as
-        a whole.
+        a whole; give false, so
+        that it is counted.
 
     Raises
     ------
@@ -72,10 +73,13 @@ class HfJudge(CausalJudge):
         batch_tokens: int = 16_384,
         share: bool = True,
         truncation: Truncation | None = None,
+        other_cut: bool = False,
     ) -> None:
         if batch_tokens < 1:
             raise UserError(f"judge hf: batch_tokens={batch_tokens}; at least 1")
-        super().__init__(model, revision, prompt, same, different, system, tokenized, truncation)
+        super().__init__(
+            model, revision, prompt, same, different, system, tokenized, truncation, other_cut
+        )
         self._device, self._dtype = device, dtype
         self.batch_tokens = batch_tokens
         self.share = share
@@ -88,6 +92,11 @@ class HfJudge(CausalJudge):
         if self._dtype != "auto":
             return self._dtype
         return "bfloat16" if self.device.startswith("cuda") else "float32"
+
+    @property
+    def reads(self) -> Reads:
+        """Way in which the judge reads pairs."""
+        return "pairs, shared in a call" if self.share else "pairs"
 
     @cached_property
     def device(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from judges.prefixes import TOKENS_500, Truncation
-from judges.protocol import Floats, Identity, Ints, Setting
+from judges.protocol import Floats, Identity, Ints, Reads, Setting
 
 WORD = r"\w+|[^\w\s]"
 """Pattern of a word, including single letters, digits and signs, for mathematics."""
@@ -33,7 +33,9 @@ class LexicalJudge:
     """
 
     parameters = None
+    reads: Reads = "prefixes"
     template_tokens = 0
+    tail_tokens = 0
     unranked = False
 
     def __init__(self, truncation: Truncation = TOKENS_500) -> None:

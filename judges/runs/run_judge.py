@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from judges.loading import commit_note
 from judges.prefixes import Truncation
 from judges.protocol import StoredJudge
 from judges.scores.cached import CachedScores, open_scores
+from judges.scores.store import Description
 from simulator.loading import LoadedPolicy
+from simulator.pools.model_sizes import Size, parse_sizes, size_of
 from simulator.pools.pool import Pool
 from simulator.runs.spec import RunJudge
 
@@ -19,7 +21,7 @@ class RunJudges:
     """The judge that a user named for a run, or for all runs of a sweep.
 
     Its prefixes are cut where the policy halts traces to judge them, at the policy's parameter
-    `truncation`; for a policy without this parameter, at the judge's own truncation.
+    `truncation`; for a policy without this parameter, at the judge's truncation.
 
     Parameters
     ----------
@@ -28,7 +30,9 @@ class RunJudges:
     spec
         As for `judges.scores.cached.open_scores`.
     ratio
-        Cost of one judge token, in reasoning-model tokens; None to estimate it from model sizes.
+        Cost of one judge token, in reasoning-model tokens; None for the ratio of model sizes.
+    model_params
+        Sizes of reasoning models, as for `simulator.pools.model_sizes.parse_sizes`.
 
     Attributes
     ----------
@@ -38,15 +42,33 @@ class RunJudges:
     Raises
     ------
     UserError
-        From the methods: there is no such judge, or stored scores have another truncation.
+        A size is not a number. From the methods: there is no such judge, or it has another
+        truncation.
     """
 
-    def __init__(self, cache: Path, spec: str, ratio: float | None = None) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        spec: str,
+        ratio: float | None = None,
+        model_params: Sequence[str] = (),
+    ) -> None:
         self._cache = cache
         self._spec = spec
         self._ratio = ratio
+        self._given = parse_sizes(model_params)
         self._opened: dict[Truncation | None, CachedScores] = {}
         self.note: str | None = None
+
+    @property
+    def cut(self) -> str | None:
+        """Truncation that the judge was trained or scored with; None if it has none of its own."""
+        scores = self._open(None)
+        if scores.judge is None:
+            truncation = scores.identity.truncation
+        else:
+            truncation = getattr(scores.judge, "trained_truncation", None)
+        return None if truncation is None else str(truncation)
 
     def signals(self, policy: LoadedPolicy) -> frozenset[str]:
         """Return the signals that a pool must have for this policy to use the judge.
@@ -70,14 +92,20 @@ class RunJudges:
         """
         opened = self._open(_truncation(policy))
         scores = CachedScores(opened.store, opened.judge, options)
-        usual = [cost_ratio(scores.description.parameters, pool.info.model) for pool in pools]
+        described, names = scores.description, [pool.name for pool in pools]
+        sizes = [size_of(pool.info, self._given) for pool in pools]
+        usual = [cost_ratio(described, size) for size in sizes]
         ratios = usual if self._ratio is None else [self._ratio] * len(pools)
         identity = {
             **scores.identity.as_dict(),
             "scores": scores.identity.folder,
-            "parameters": scores.description.parameters,
+            "parameters": described.parameters,
+            "reads": described.reads,
             "unranked": scores.unranked,
-            "ratio": dict(zip([pool.name for pool in pools], ratios, strict=True)),
+            "ratio": dict(zip(names, ratios, strict=True)),
+            "model_parameters": dict(
+                zip(names, [None if size is None else asdict(size) for size in sizes], strict=True)
+            ),
         }
         by_hand = None if self._ratio is None else usual
         return RunJudge(scores, identity, scores.unranked, ratios, by_hand)
@@ -99,13 +127,13 @@ def _truncation(policy: LoadedPolicy) -> Truncation | None:
     return Truncation.parse(typed) if isinstance(typed, str) else None
 
 
-def cost_ratio(parameters: int | None, model: str) -> float:
-    """Estimate the cost of one judge token, in reasoning-model tokens.
+def cost_ratio(described: Description, size: Size | None) -> float | None:
+    """Return the cost of one judge token, in reasoning-model tokens: the ratio of their sizes.
 
-    It is the judge's number of parameters over the model's, which is taken from the model's name
-    (`qwen3-8b`); 1 if the name has no size, 0 for a judge without a model.
+    It is 0 for a judge without a model, and None if a size is unknown.
     """
-    if parameters is None:
+    if not described.has_model:
         return 0.0
-    size = re.search(r"(?<![a-z0-9.])([0-9]+(?:\.[0-9]+)?)b(?![a-z0-9])", model.lower())
-    return parameters / (float(size[1]) * 1e9) if size and float(size[1]) else 1.0
+    if described.parameters is None or size is None:
+        return None
+    return described.parameters / size.parameters

@@ -17,6 +17,7 @@ from judges.scores.store import Description, Matrix, ScoreStore, open_store, sco
 from simulator.errors import SamplerError, UserError
 from simulator.pools.folders import cache_folder
 from simulator.pools.pool import StoredProblem
+from simulator.replay.judging import TokensRead
 
 
 class CachedScores:
@@ -30,14 +31,22 @@ class CachedScores:
         The judge that computes missing scores; None if no judge is available.
     options
         Options of `judge score` for the pairs that will be needed; empty for all pairs.
+    as_before
+        True to count tokens as runs did that do not record how the judge reads pairs.
     """
 
     def __init__(
-        self, store: ScoreStore, judge: AnyJudge | None, options: Sequence[str] = ()
+        self,
+        store: ScoreStore,
+        judge: AnyJudge | None,
+        options: Sequence[str] = (),
+        *,
+        as_before: bool = False,
     ) -> None:
         self.store = store
         self.judge = judge
         self.options = options
+        self.as_before = as_before
         self._looks = judge if isinstance(judge, StoredJudge) else None  # isinstance is slow here
         self._held: _Held | None = None
 
@@ -89,16 +98,21 @@ class CachedScores:
         scores = matrix[pairs[:, 0], pairs[:, 1]]
         if np.isnan(scores).any():
             # Without a model, all pairs cost about as much as one, and are written to one file.
-            scored = self.judge is not None and self.description.parameters is None
+            scored = self.judge is not None and not self.description.has_model
             self.fill(problem, all_pairs(len(matrix)) if scored else pairs)
             scores = matrix[pairs[:, 0], pairs[:, 1]]
         return scores.astype(np.float64)
 
-    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        """Count the tokens that the judge reads for pairs: each in full, and with prefix reuse."""
-        canonical = np.sort(np.asarray(pairs, dtype=np.int64).reshape(-1, 2), axis=1)
-        template_tokens = self.description.template_tokens
-        return tokens_read(self.prefix_tokens(problem), template_tokens, canonical)
+    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+        """Count the tokens that the judge reads for the pairs of each call."""
+        described = self.description
+        return tokens_read(
+            self.prefix_tokens(problem),
+            described.template_tokens,
+            described.tail_tokens,
+            None if self.as_before else described.reads,
+            [np.sort(pairs, axis=1) for pairs in calls],
+        )
 
     def missing(self, problem: StoredProblem, pairs: Ints) -> Ints:
         """Return those of `pairs` (the lower index first) without a score, sorted, each once."""

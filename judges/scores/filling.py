@@ -91,7 +91,7 @@ def fill_problem(scores: CachedScores, problem: StoredProblem) -> Generator[tupl
     pairs = all_pairs(len(problem.lengths))
     gaps = scores.missing(problem, pairs)
     yield len(pairs) - len(gaps), 0
-    step = max(len(gaps), 1) if scores.description.parameters is None else CHUNK_PAIRS
+    step = CHUNK_PAIRS if scores.description.has_model else max(len(gaps), 1)
     for start in range(0, len(gaps), step):
         chunk = gaps[start : start + step]
         yield len(chunk), scores.fill(problem, chunk)

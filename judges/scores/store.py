@@ -33,7 +33,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from judges.prefixes import Truncation
-from judges.protocol import Described, Identity, Ints
+from judges.protocol import READS, Described, Identity, Ints, Reads
 from simulator.errors import UserError, one_line
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.storage import (
@@ -89,14 +89,29 @@ class Description:
 
     identity: Identity
     parameters: int | None
+    reads: Reads
     template_tokens: int
+    tail_tokens: int
     unranked: bool
     spec: str = ""
+
+    @property
+    def has_model(self) -> bool:
+        """True if the judge has a model, whose size may be unknown."""
+        return self.identity.weights is not None or self.parameters is not None
 
     @classmethod
     def of(cls, judge: Described, spec: str = "") -> Description:
         """Describe a judge."""
-        return cls(judge.identity, judge.parameters, judge.template_tokens, judge.unranked, spec)
+        return cls(
+            judge.identity,
+            judge.parameters,
+            judge.reads,
+            judge.template_tokens,
+            judge.tail_tokens,
+            judge.unranked,
+            spec,
+        )
 
 
 def scores_folder(cache: Path) -> Path:
@@ -267,7 +282,9 @@ class ScoreStore:
                     "spec": self.description.spec,
                     "identity": self.description.identity.as_dict(),
                     "parameters": self.description.parameters,
+                    "reads": self.description.reads,
                     "template_tokens": self.description.template_tokens,
+                    "tail_tokens": self.description.tail_tokens,
                     "unranked": self.description.unranked,
                 }
                 _write_json(self.path / "judge.json", described)
@@ -313,10 +330,23 @@ def read_description(folder: Path) -> Description:
             settings=tuple(sorted(identity.object("settings").fields.items())),
         ),
         top.optional("parameters", int),
+        _reads(top, identity.get("name", str)),
         top.get("template_tokens", int),
+        top.optional("tail_tokens", int) or 0,
         top.get("unranked", bool),
         top.get("spec", str),
     )
+
+
+def _reads(top: JsonObject, name: str) -> Reads:
+    """Return the way in which a judge reads pairs; stores of before tell it by the judge's kind."""
+    if "reads" not in top.fields:
+        kind = name.partition("-")[0]
+        return {"hf": READS[2], "vllm": READS[3]}.get(kind, READS[0])
+    for known in READS:
+        if top.get("reads", str) == known:
+            return known
+    raise top.error("reads", str, top.fields)
 
 
 def iter_stores(cache: Path) -> Iterator[Path]:

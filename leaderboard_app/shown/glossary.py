@@ -164,10 +164,15 @@ _FIGURES = {
         "Judge calls", "Pairs of traces that the judge scored, per problem.", digits=0
     ),
     "judge_tokens": Figure(
-        "Judge tokens", "Tokens the judge reads per problem, every pair in full.", digits=0
+        "Judge tokens, no reuse",
+        "Tokens the judge reads per problem: every pair in full; an encoder, each prefix once.",
+        digits=0,
     ),
     "judge_tokens_reused": Figure(
-        "Judge tokens, prefixes once", "Judge tokens with each prefix read only once.", digits=0
+        "Judge tokens, all reused", "Judge tokens if first prefixes are read only once.", digits=0
+    ),
+    "judge_tokens_charged": Figure(
+        "Judge tokens", "Tokens the judge computes per problem, which it costs.", digits=0
     ),
     "clusters": Figure("Clusters", "Clusters of a problem's traces, as made by the policy."),
     "purity": Figure(
@@ -188,6 +193,26 @@ _FIGURES = {
     "clusters_correct": Figure(
         "Clusters right, %",
         "How often at least one cluster's representative is right.",
+        scale=100,
+        lower_is_better=False,
+    ),
+    "completeness": Figure(
+        "Completeness, %",
+        "Share of the information about clusters that answers give: 100 if traces with the same "
+        "answer are in one cluster.",
+        scale=100,
+        lower_is_better=False,
+    ),
+    "adjusted_rand": Figure(
+        "Adjusted Rand index",
+        "Agreement of clusters and answers: 1 if they are the same partition, 0 by chance.",
+        digits=3,
+        lower_is_better=False,
+    ),
+    "savable": Figure(
+        "Saved at best, %",
+        "Most that perfect clusters could save: the share of tokens that come after the judged "
+        "prefixes, but for one trace of each answer.",
         scale=100,
         lower_is_better=False,
     ),

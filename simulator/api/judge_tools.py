@@ -25,6 +25,10 @@ class RunJudges(Protocol):
     def note(self) -> str | None:
         """A note for the user: the commit of the judge's model, where none was named."""
 
+    @property
+    def cut(self) -> str | None:
+        """Truncation that the judge was trained or scored with; None if it has none of its own."""
+
     def signals(self, policy: LoadedPolicy) -> frozenset[str]:
         """Return the signals that a pool must store for this policy's traces to be judged."""
 
@@ -37,8 +41,17 @@ class RunJudges(Protocol):
 class JudgeTools(Protocol):
     """Everything that the commands of `simulator` ask of the package `judges`."""
 
-    def run_judges(self, cache: Path, spec: str, ratio: float | None = None) -> RunJudges:
-        """Open the judge that `spec` names for runs over the pools below `cache`."""
+    def run_judges(
+        self,
+        cache: Path,
+        spec: str,
+        ratio: float | None = None,
+        model_params: Sequence[str] = (),
+    ) -> RunJudges:
+        """Open the judge that `spec` names for runs over the pools below `cache`.
+
+        `ratio` and `model_params` are the values of `--judge-cost` and `--model-params`.
+        """
 
     def recorded_judge(
         self,

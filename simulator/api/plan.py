@@ -16,7 +16,7 @@ from simulator.api.progress import note
 from simulator.api.serving_options import chosen_serving
 from simulator.counting import DRAWN, GENERATED, Charging, Order
 from simulator.errors import UserError
-from simulator.loading import is_builtin
+from simulator.loading import LoadedPolicy, is_builtin
 from simulator.pools.folders import cache_folder, find_pools, runs_folder
 from simulator.pools.pool import Pool
 from simulator.pools.probe_cost import parse_probe_cost
@@ -105,6 +105,7 @@ def plan_runs(
     serving: Sequence[str] = (),
     judge: str | None = None,
     judge_cost: float | None = None,
+    model_params: Sequence[str] = (),
     probe_cost: str | None = None,
     charging: Charging = GENERATED,
     order: Order = DRAWN,
@@ -126,26 +127,23 @@ def plan_runs(
     chosen = load_settings(policy, grid, source, in_process=in_process)
     folder = cache_folder(cache)
     candidates = candidate_pools(folder, patterns)
-    named = named_settings(candidates, policy, grid)
-    if named:
-        chosen = load_settings(policy, {**named, **grid}, in_process=in_process)
+    judges = judges_of(chosen[0].loaded, folder, judge, judge_cost, model_params)
+    added = added_settings(candidates, policy, grid, chosen[0].loaded, judges)
+    if added:
+        chosen = load_settings(policy, {**added, **grid}, source, in_process=in_process)
     loaded = chosen[0].loaded
     engine = chosen_serving(serving, concurrency, step_seconds)
     a_probe = None if probe_cost is None else parse_probe_cost(probe_cost)
     needs = frozenset(loaded.policy.requires)
     if a_probe is not None and "probes" not in needs:
         raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
-    judges: RunJudges | None = None
     options: list[str] = []
-    if "judge" in needs:
-        tools = load_tools()
-        judges = tools.run_judges(folder, judge or "lexical", judge_cost)
+    if judges is not None:
         needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
-        if judges.note is not None:
+        if judges.note is not None:  # known once it is open
             note(judges.note)
-        options = tools.greedy_options(loaded, as_typed(grid), budget, repeats, seed)
-    elif judge is not None or judge_cost is not None:
-        raise UserError(f"{loaded.name} does not use a judge; remove --judge and --judge-cost")
+        typed = as_typed({**added, **grid})
+        options = load_tools().greedy_options(loaded, typed, budget, repeats, seed)
     what = loaded.name
     if order != DRAWN and charging != GENERATED:
         raise UserError(f"--charging {charging} draws orders of its own; remove --order {order}")
@@ -169,6 +167,7 @@ def plan_runs(
         )
         for each in chosen
     ]
+    note_unknown_sizes(specs[0])
     if budget is None and loaded.budget is None:
         _note_small_budgets(specs[0])
     return Plan(chosen, specs)
@@ -249,7 +248,7 @@ def named_settings(
 ) -> dict[str, list[str]]:
     """Return the parameters of a built-in method that its pools name and `grid` does not give.
 
-    Prints them. Pools of short traces name them (`PoolInfo.settings`); all pools of a run have to
+    Pools of short traces name them (`PoolInfo.settings`); all pools of a run have to
     name the same.
     """
     if not pools or not is_builtin(policy):
@@ -258,11 +257,7 @@ def named_settings(
     first, *others = (pool.info.settings.get(method, {}) for pool in pools)
     if any(other != first for other in others):
         return {}
-    named = {name: value for name, value in first.items() if name not in grid}
-    if named:
-        typed = " ".join(f"-p {name}={value}" for name, value in named.items())
-        note(f"{pools[0].name}: {typed}, scaled to its traces; give -p for other values")
-    return {name: [value] for name, value in named.items()}
+    return {name: [value] for name, value in first.items() if name not in grid}
 
 
 def _check_unfinished(pools: Sequence[Pool], given: Sequence[str]) -> None:
@@ -278,6 +273,83 @@ def _check_unfinished(pools: Sequence[Pool], given: Sequence[str]) -> None:
                 f"{pool.info.about_unfinished}, and {given[0]} needs their ends; leave it out, or "
                 "record them to their ends (live --complete)"
             )
+
+
+def judges_of(
+    loaded: LoadedPolicy,
+    cache: Path,
+    judge: str | None,
+    judge_cost: float | None,
+    model_params: Sequence[str],
+) -> RunJudges | None:
+    """Return the judge of runs of a policy, None if it uses none.
+
+    The arguments are those of `plan_runs`.
+
+    Raises
+    ------
+    UserError
+        An option that the policy or another option excludes.
+    """
+    if "judge" not in loaded.policy.requires:
+        if judge is not None or judge_cost is not None or model_params:
+            raise UserError(
+                f"{loaded.name} does not use a judge; remove --judge, --judge-cost and "
+                "--model-params"
+            )
+        return None
+    if judge_cost is not None and model_params:
+        raise UserError("--judge-cost and --model-params exclude each other; give one")
+    return load_tools().run_judges(cache, judge or "lexical", judge_cost, model_params)
+
+
+def added_settings(
+    pools: Sequence[Pool],
+    policy: str,
+    grid: Mapping[str, Sequence[str]],
+    loaded: LoadedPolicy,
+    judges: RunJudges | None,
+) -> dict[str, list[str]]:
+    """Return the parameters that `grid` does not give, but pools or the judge; print notes on them.
+
+    A judge with a cut of its own gives the parameter `truncation`, also where pools name another.
+    """
+    named, cut = named_settings(pools, policy, grid), dict[str, list[str]]()
+    default = loaded.parameters.get("truncation")
+    own = None if judges is None else judges.cut
+    if own is not None and isinstance(default, str) and "truncation" not in grid:
+        named.pop("truncation", None)
+        cut = {} if own == default else {"truncation": [own]}
+    if named:
+        note(
+            f"{pools[0].name}: {shown_values(named)}, scaled to its traces; give -p for other "
+            "values"
+        )
+    if cut:
+        note(f"{shown_values(cut)}, the judge's own cut")
+    return {**named, **cut}
+
+
+def note_unknown_sizes(spec: RunSpec) -> None:
+    """Print a note if sizes that the cost of a judge follows from are unknown."""
+    if spec.judge is None or None not in spec.judge.ratio:
+        return
+    unknown = [
+        pool.info.model
+        for pool, ratio in zip(spec.pools, spec.judge.ratio, strict=True)
+        if ratio is None
+    ]
+    if spec.judge.identity["parameters"] is None:
+        what, remedy = f"the size of judge {spec.judge.identity['name']}", "--judge-cost RATIO"
+    else:
+        what = f"the size of {', '.join(dict.fromkeys(unknown))}"
+        remedy = "--model-params MODEL=NUMBER"
+    note(f"{what} is not known, so the cost of the judge is not either; give {remedy}")
+
+
+def shown_values(grid: Mapping[str, Sequence[str]]) -> str:
+    """Return parameters as they are typed: `-p window=32 -p warm_up=8`."""
+    return " ".join(f"-p {name}={','.join(values)}" for name, values in grid.items())
 
 
 def stop_rules(run: Path) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ def run(
     serving: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     judge: str | None = None,
     judge_cost: float | None = None,
+    model_params: float | str | Mapping[str, float | str] | None = None,
     probe_cost: int | str | None = None,
     charging: Charging = GENERATED,
     order: Order = DRAWN,
@@ -59,9 +60,10 @@ def run(
     pools
         Names or globs, or opened pools. None: every recorded pool with the signals that the policy
         needs; without any, the pool that comes with the package.
-    budget, repeats, seed, jobs, concurrency, step_seconds, serving, judge, judge_cost, probe_cost,
-    charging, order
-        As the options of `deepprune-sim run`; `step_seconds`, `serving` also as dictionaries.
+    budget, repeats, seed, jobs, concurrency, step_seconds, serving, judge, judge_cost,
+    model_params, probe_cost, charging, order
+        As the options of `deepprune-sim run`; `step_seconds`, `serving` and `model_params` also as
+        dictionaries.
     output, resume
         Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
     in_process
@@ -89,6 +91,7 @@ def run(
     options: dict[str, Any] = {
         **_numbers(budget=budget, repeats=repeats, seed=seed, concurrency=concurrency),
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
+        "model_params": _sizes(model_params),
         **{"judge": judge, "judge_cost": judge_cost, "in_process": in_process},
         "probe_cost": None if probe_cost is None else str(probe_cost),
         "charging": _one_of("charging", charging, CHARGING),
@@ -96,9 +99,8 @@ def run(
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
-    patterns = _names(pools)
-    plan = plan_runs(spec, grid, patterns, source=source, cache=cache, **options)
-    command = _command(spec, grid, patterns, options)
+    plan = plan_runs(spec, grid, _names(pools), source=source, cache=cache, **options)
+    command = _command(spec, grid, _names(pools), options)
     folder = plan.folder(None if output is None else Path(output), resume)
     return _made(plan, folder, command, _number("jobs", jobs, 1) or 1, resume, progress)
 
@@ -200,6 +202,12 @@ def _seconds(timeout: Any) -> float | None:
     return float(timeout)
 
 
+def _sizes(model_params: float | str | Mapping[str, float | str] | None) -> list[str]:
+    if isinstance(model_params, Mapping):
+        return [f"{model}={number}" for model, number in model_params.items()]
+    return [] if model_params is None else [str(model_params)]
+
+
 def _step_seconds(curve: float | str | Mapping[int, float] | None) -> str | None:
     if isinstance(curve, Mapping):
         return ",".join(f"{batch}:{seconds}" for batch, seconds in curve.items())
@@ -224,8 +232,9 @@ def _command(
     for name, value in options.items():
         if name == "in_process":
             command += ["--in-process"] if value else []
-        elif name == "serving":
-            command += [part for each in value for part in ("--serving", each)]
+        elif name in ("serving", "model_params"):
+            option = f"--{name.replace('_', '-')}"
+            command += [part for each in value for part in (option, each)]
         elif value is not None and USUAL.get(name) != value:
             command += [f"--{name.replace('_', '-')}", str(value)]
     return command

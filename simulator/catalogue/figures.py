@@ -329,7 +329,8 @@ def _check_rows(rows: pa.Table, pool: str, repeats: int) -> None:
     where = f"{ANSWERS_FILE}: {pool}"
     if not len(rows):
         raise Refused(f"{where}: no answers")
-    if any(rows[name].null_count for name in ("problem_id", "repeat", *AVERAGED)):
+    averaged = [name for name in AVERAGED if name in rows.column_names]
+    if any(rows[name].null_count for name in ("problem_id", "repeat", *averaged)):
         raise Refused(f"{where}: has nulls")
     seen = (
         rows.select(["problem_id", "repeat"])
@@ -344,7 +345,7 @@ def _check_rows(rows: pa.Table, pool: str, repeats: int) -> None:
     )
     if not whole or (seen["count_all"].to_numpy() != repeats).any():
         raise Refused(f"{where}: not {repeats} repeats of every problem")
-    for name in AVERAGED:
+    for name in averaged:
         values = rows[name].cast(pa.float64()).to_numpy()
         if not np.isfinite(values).all() or (values < 0).any() or values.max() > 2**52:
             raise Refused(f"{where}: {name} has a value that no run has")

@@ -127,6 +127,12 @@ are counted instead of estimated.
     "answer, and those generated, such as 10+12. Stored in the pool.",
 )
 @click.option(
+    "--model-params",
+    metavar="NUMBER",
+    help="Parameters of the model that a token passes through (14.7B), to weigh a judge's tokens. "
+    "Stored in the pool.",
+)
+@click.option(
     "--tokenizer",
     metavar="FOLDER|NAME",
     help="The model's tokenizer, to locate tokens in the text: a folder, or a name on the Hub.",
@@ -153,6 +159,7 @@ def import_pool(
     unparsed: Unparsed,
     answer_patterns: tuple[str, ...],
     probe_cost: str | None,
+    model_params: str | None,
     tokenizer: str | None,
     include_early_stopped: bool,
     drop_bad_rows: bool,
@@ -172,6 +179,7 @@ def import_pool(
     from simulator.importers import import_pool as importing
     from simulator.importers.importer import ImportOptions
     from simulator.pools.folders import cache_folder
+    from simulator.pools.model_sizes import parse_parameters
 
     with stages_shown() as progress:
         report = importing.import_pool(
@@ -193,6 +201,7 @@ def import_pool(
             model=model,
             benchmark=benchmark,
             probe_cost=_cost(probe_cost),
+            active_parameters=None if model_params is None else parse_parameters(model_params),
             corrections=[] if corrections is None else read_corrections(corrections),
             replace=replace,
             **about,

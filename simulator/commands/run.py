@@ -101,15 +101,22 @@ from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS, Charging, Ord
     metavar="JUDGE",
     help="Judge that predicts whether two traces reach the same answer: lexical, embedding, hf, "
     "vllm or oracle, with settings as NAME:SETTING=VALUE,…, or the name of stored scores "
-    "(deepprune-sim judge score). The policy's parameter `truncation` sets the prefixes it reads. "
-    "[default: lexical, if the policy uses a judge]",
+    "(deepprune-sim judge score). It reads prefixes cut at -p truncation=…, else where it was "
+    "trained, else where the policy cuts them. [default: lexical, if the policy uses a judge]",
 )
 @click.option(
     "--judge-cost",
     type=FloatRange(min=0),
     metavar="RATIO",
     help="Cost of one judge token, in reasoning-model tokens. [default: the ratio of their "
-    "parameter counts, read from the names (8b), else 1; 0 for a judge without a model]",
+    "active parameters; 0 for a judge without a model]",
+)
+@click.option(
+    "--model-params",
+    multiple=True,
+    metavar="[MODEL=]NUMBER",
+    help="Active parameters of the model that wrote the traces (14.7B), to weigh a judge's tokens; "
+    "repeatable. [default: those the pool records, a table has, or the name tells (8b, a3b)]",
 )
 @click.option(
     "--probe-cost",

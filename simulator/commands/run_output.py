@@ -58,21 +58,32 @@ def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     if metrics["judge_calls"]["value"]:
         rows += [
             shown("pairs judged a problem", metrics["judge_calls"], 1, "{:,.0f}"),
-            shown("tokens read by the judge", metrics["judge_tokens"], 1, "{:,.0f}"),
-            shown("  with prefixes reused", metrics["judge_tokens_reused"], 1, "{:,.0f}"),
+            shown("tokens computed by the judge", metrics["judge_tokens_charged"], 1, "{:,.0f}"),
+            shown("  if no prefix is reused", metrics["judge_tokens"], 1, "{:,.0f}"),
+            shown("  if all prefixes are reused", metrics["judge_tokens_reused"], 1, "{:,.0f}"),
         ]
-    if rows:
+    if rows and "cost" not in metrics:
+        rows.append(("cost: unknown, as a model's size is", "", ""))
+    elif rows:
         parts = ["tokens"]
         parts += ["probes"] * bool(metrics["probe_calls"]["value"])
-        parts += [f"{entry['judge_ratio']:.3g} x read"] * bool(metrics["judge_calls"]["value"])
+        if metrics["judge_calls"]["value"]:
+            parts.append(f"{entry['judge_ratio']:.3g} x computed")
         against = f"  reduction against {entry['baseline']}, %"
         rows.append(shown(f"cost: {' + '.join(parts)}", metrics["cost"], 1, "{:,.0f}"))
         if "cost_reduction" in metrics:
             rows.append(shown(against, metrics["cost_reduction"], 100, "{:.1f}"))
+        if metrics["judge_calls"]["value"]:
+            judged = entry["judge_ratio"] * metrics["judge_tokens_charged"]["value"]
+            share = judged / metrics["cost"]["value"]
+            rows.append(("  of which the judge, %", f"{100 * share:.1f}", ""))
     if "clusters" in metrics:
         rows += [
             shown("clusters", metrics["clusters"], 1, "{:.1f}"),
             shown("  purity, %", metrics["purity"], 100, "{:.1f}"),
+            shown("  completeness, %", metrics["completeness"], 100, "{:.1f}"),
+            shown("  adjusted Rand index", metrics["adjusted_rand"], 1, "{:.3f}"),
+            shown("  tokens saved at best, %", metrics["savable"], 100, "{:.1f}"),
             shown("one trace a cluster: tokens kept", metrics["tokens_kept"], 1, "{:,.0f}"),
             shown("  distinct answers", metrics["clusters_classes"], 1, "{:.1f}"),
             shown("  one is right, %", metrics["clusters_correct"], 100, "{:.1f}"),

@@ -89,9 +89,15 @@ def print_sweep(
                     with_interval(metrics["accuracy"], 100, "{:.1f}"),
                     with_interval(metrics["accuracy_difference"], 100, "{:+.1f}"),
                     with_interval(metrics["tokens_per_problem"], scale, form),
-                    *[with_interval(metrics["cost"], scale, form)] * spends,
+                    *[_cost(metrics, scale, form)] * spends,
                     with_interval(metrics["reduction"], 100, "{:.1f}"),
-                    "unranked" if on_front is None else "yes" if on_front else "",
+                    "unranked"
+                    if on_front is None
+                    else "yes"
+                    if on_front
+                    else ""
+                    if "cost" in metrics
+                    else "unknown",
                 ]
             )
         right = [True] * (len(headers) - 1)
@@ -101,6 +107,10 @@ def print_sweep(
         summaries[0],
         " Pareto: no other setting is as good in both cost and accuracy and better in one.",
     )
+
+
+def _cost(metrics: Mapping[str, Mapping[str, float | None]], scale: float, form: str) -> str:
+    return with_interval(metrics["cost"], scale, form) if "cost" in metrics else "unknown"
 
 
 def with_interval(estimate: Mapping[str, float | None], scale: float, form: str) -> str:

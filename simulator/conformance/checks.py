@@ -22,6 +22,7 @@ from simulator.isolation import host
 from simulator.isolation.process import PolicyProcess
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import StoredProblem
+from simulator.replay.judging import TokensRead
 from simulator.replay.recording import Replayed
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
@@ -76,9 +77,10 @@ class MadeUpJudge:
         drawn = [np.random.default_rng(pair).random() for pair in both.tolist()]
         return np.array(drawn, dtype=np.float64)
 
-    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
+    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
         """Return one token per pair."""
-        return len(pairs), len(pairs)
+        read = sum(map(len, calls))
+        return TokensRead(read, read, read)
 
 
 FreshRunner = Callable[[], AbstractContextManager[PolicyRunner]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,19 +73,18 @@ def import_pool(
     licence: str | None = None,
     citation: str | None = None,
     probe_cost: dict[str, int] | None = None,
+    active_parameters: float | None = None,
     corrections: Sequence[Correction] = (),
     replace: bool = False,
 ) -> ImportReport:
     """Make the pool `dataset/model/benchmark` below `cache` from the files that `options` names.
 
-    `source`, `revision`, `licence`, `citation`, `probe_cost` and `corrections` are kept in the
-    pool's `pool.json`. A failed import leaves nothing behind.
+    Those from `source` to `corrections` are kept in `pool.json`. A failed import leaves nothing.
 
     Raises
     ------
     UserError
-        An unsafe name, a pool of that name that may not be replaced, files that cannot be used or
-        in which no trace has an answer, or a correction that does not fit.
+        An unsafe or taken name, unusable files, no answer at all, a correction that does not fit.
     """
     for option, part in (("dataset", dataset), ("model", model), ("benchmark", benchmark)):
         check_name(option, part)
@@ -105,6 +104,7 @@ def import_pool(
         licence=licence,
         citation=citation,
         probe_cost=probe_cost,
+        active_parameters=active_parameters,
         corrections=[each.as_dict() for each in corrections],
         equality=options.equality,
         unparsed=options.unparsed,
@@ -114,9 +114,9 @@ def import_pool(
     _refuse_to_drop(writer.path, corrections)
     tokenizer = None if options.tokenizer is None else load_tokenizer(options.tokenizer)
     info.tokenizer = None if tokenizer is None else tokenizer.identity
-    read: Callable[[ImportOptions], Reading] = getattr(module, function)
     with writer:
-        reading = read(dataclasses.replace(options, scratch=writer.folder))
+        options = dataclasses.replace(options, scratch=writer.folder)
+        reading: Reading = getattr(module, function)(options)
         if tokenizer is not None:
             tokenize(reading, tokenizer)
         _write(writer, reading, options, format_name)

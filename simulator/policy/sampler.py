@@ -254,7 +254,7 @@ class Sampler:
 
     @property
     def judge_tokens(self) -> int:
-        """Tokens read by the judge so far; both prefixes of every pair count in full."""
+        """Tokens that the judge has computed so far, its own tokens."""
         return _open(self._engine).judge_tokens
 
     @property
@@ -364,8 +364,8 @@ class Sampler:
         """Record the policy's clusters: traces that it expects to reach the same answer.
 
         Give one whole number for each trace started so far, −1 for a trace in no cluster. This has
-        no effect on the policy. The run records the number of clusters, their purity, and the cost
-        of keeping one full trace of each.
+        no effect on the policy. The run records the number of clusters, how well they agree with
+        the final answers, and the cost of keeping one full trace of each.
         """
         numbers = np.asarray(clusters)
         started = len(self._engine.all_started)

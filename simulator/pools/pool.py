@@ -136,7 +136,8 @@ class PoolInfo:
     finding and grading them anew changed something (`simulator.importers.regrading`). `unfinished`
     counts traces of which only the first tokens were generated, and `unasked` probes that were not
     asked. `settings` has parameters of built-in methods, as typed, scaled to traces that are much
-    shorter than those for which a method was published.
+    shorter than those for which a method was published. `active_parameters` are those of the model
+    that a token passes through, None if not known.
     """
 
     dataset: str
@@ -166,6 +167,7 @@ class PoolInfo:
     corrections: list[dict[str, str]] = field(default_factory=list)
     regraded: list[dict[str, Any]] = field(default_factory=list)
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    active_parameters: float | None = None
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)

@@ -28,6 +28,16 @@ class ClusterFacts:
         Number of answer classes among the representatives.
     clusters_correct
         True if any representative is correct.
+    completeness
+        Share of the information about clusters that answers give: 1 if all traces with the same
+        answer are in one cluster. A trace without an answer is alone in its class.
+    adjusted_rand
+        Adjusted Rand index of clusters and answers: 1 if they are the same partition, about 0 for
+        clusters by chance. Both are over the clustered traces.
+    savable
+        Share of the tokens of all traces that no clustering can exceed: all that come after the
+        tokens that were generated to cluster them, but for those of the cheapest trace to finish of
+        each answer.
     """
 
     clusters: int
@@ -35,12 +45,16 @@ class ClusterFacts:
     tokens_kept: int
     clusters_classes: int
     clusters_correct: bool
+    completeness: float
+    adjusted_rand: float
+    savable: float
 
 
 def cluster_facts(
     clusters: Ints,
     answer_class: Ints32,
     lengths: Ints,
+    prefixes: Ints,
     class_correct: Bools,
 ) -> ClusterFacts | None:
     """Measure clusters by the final answers; return None if no trace is in a cluster.
@@ -49,8 +63,9 @@ def cluster_facts(
     ----------
     clusters
         The cluster of each trace, negative for none, shape (traces,).
-    answer_class, lengths
-        Final answer and length of each trace, in the same order, shape (traces,).
+    answer_class, lengths, prefixes
+        Final answer and length of each trace, and the tokens generated to cluster it, in the same
+        order, shape (traces,).
     class_correct
         True for each correct answer class, shape (classes,).
     """
@@ -61,6 +76,7 @@ def cluster_facts(
     answers = answer_class[placed]
     votes = np.zeros((len(names), len(class_correct) + 1), dtype=np.int64)
     np.add.at(votes, (cluster, answers), 1)
+    silent = votes[:, NO_ANSWER].copy()
     votes[:, NO_ANSWER] = 0
     kept = np.unique(answers[first])
     kept = kept[kept != NO_ANSWER]
@@ -70,7 +86,53 @@ def cluster_facts(
         tokens_kept=int(lengths[placed[first]].sum()),
         clusters_classes=len(kept),
         clusters_correct=bool(class_correct[kept].any()),
+        completeness=_completeness(votes, silent),
+        adjusted_rand=_adjusted_rand(votes, silent),
+        savable=savable(answer_class, lengths, prefixes),
     )
+
+
+def _completeness(votes: Ints, silent: Ints) -> float:
+    """Return the mutual information of clusters and answers over the clusters' entropy.
+
+    The same as scikit-learn's `completeness_score`, which takes longer than a short replay. `votes`
+    counts traces by cluster and answer, shape (clusters, classes); `silent` those without an
+    answer, shape (clusters,).
+    """
+    sizes = votes.sum(axis=1) + silent
+    total = int(sizes.sum())
+    entropy = float(np.log(total / sizes) @ sizes)
+    if len(sizes) == 1:
+        return 1.0
+    row, answer = np.nonzero(votes)
+    both = votes[row, answer]
+    expected = sizes[row] * votes.sum(axis=0)[answer] / total
+    shared = float(np.log(both / expected) @ both) + float(np.log(total / sizes) @ silent)
+    return min(max(shared / entropy, 0.0), 1.0)
+
+
+def _adjusted_rand(votes: Ints, silent: Ints) -> float:
+    """Return the adjusted Rand index as scikit-learn does; arguments as `_completeness`."""
+    sizes = votes.sum(axis=1) + silent
+    together = int((votes**2).sum() + silent.sum())
+    in_clusters, total = int((sizes**2).sum()), int(sizes.sum())
+    in_classes = int((votes.sum(axis=0) ** 2).sum() + silent.sum())
+    alike = together - total  # ordered pairs of traces that are together in both
+    split, mixed = in_classes - together, in_clusters - together
+    apart = total**2 - together - split - mixed
+    if not split and not mixed:
+        return 1.0
+    least = (alike + split) * (split + apart) + (alike + mixed) * (mixed + apart)
+    return 2 * (alike * apart - split * mixed) / least
+
+
+def savable(answer_class: Ints32, lengths: Ints, prefixes: Ints) -> float:
+    """Return the largest share of tokens that clustering can save; arguments as `cluster_facts`."""
+    rest = lengths - prefixes
+    order = np.lexsort((rest, answer_class))
+    answers = answer_class[order]
+    cheapest = np.flatnonzero(np.diff(answers, prepend=NO_ANSWER))
+    return float((rest.sum() - rest[order][cheapest].sum()) / lengths.sum())
 
 
 def numbered(clusters: Ints) -> Ints:

@@ -118,6 +118,8 @@ class Engine:
     clusters
         The cluster of each trace of the budget as the policy declared it, −1 for none; None if it
         declared no clusters.
+    clustered_at
+        The tokens that each trace had generated when they were declared, 0 for later ones.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class Engine:
         self.probe_cost = probe_cost or cost_in(problem.pool.info)
         self.judging = None if judge is None else Judging(judge, problem, order)
         self.clusters: Ints | None = None
+        self.clustered_at: Ints = np.zeros(len(order), dtype=np.int64)
         self.rule_halts: dict[str, int] = {}
         self.log: list[Decode] = []
         self.idle: dict[int, str] = {}
@@ -196,8 +199,8 @@ class Engine:
 
     @property
     def judge_tokens(self) -> int:
-        """Number of tokens that the judge has read, both prefixes of every pair in full."""
-        return self.judging.tokens[0] if self.judging else 0
+        """Number of tokens that the judge has computed, which is what it costs."""
+        return self.judging.tokens.charged if self.judging else 0
 
     @property
     def all_started(self) -> Ints:
@@ -548,6 +551,7 @@ class Engine:
             )
         self.clusters = np.full(len(self.order), -1)
         self.clusters[: self.started] = clusters
+        self.clustered_at = self.num_tokens.copy()
 
     def _refuse_after_answer(self) -> None:
         """Raise `SamplerError` if the policy has already answered this problem."""

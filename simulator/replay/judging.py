@@ -5,14 +5,33 @@ The simulator contains no judge. It gets one as an object with two methods, `Rep
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from simulator.arrays import Array, Floats, Ints
 from simulator.errors import SamplerError, UserError
 from simulator.pools.pool import StoredProblem
+
+
+class TokensRead(NamedTuple):
+    """Tokens that a judge reads for the pairs it is asked about on one problem, its own tokens.
+
+    Parameters
+    ----------
+    in_full
+        Without reuse: both prefixes of each pair; for an encoder, each prefix once.
+    reused
+        With all prefixes reused that come first in several pairs.
+    charged
+        What this judge computes, which is what it costs.
+    """
+
+    in_full: int
+    reused: int
+    charged: int
 
 
 class ReplayJudge(Protocol):
@@ -42,8 +61,8 @@ class ReplayJudge(Protocol):
             The judge is not able to score these pairs now.
         """
 
-    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        """Return the tokens read for scored pairs: each in full, and with prefixes reused."""
+    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+        """Return the tokens read for the scored pairs of each call, none of which is empty."""
 
 
 class Judging:
@@ -103,11 +122,11 @@ class Judging:
         return scores
 
     @property
-    def tokens(self) -> tuple[int, int]:
-        """Number of tokens that the judge has read: each pair in full, and with prefixes reused."""
+    def tokens(self) -> TokensRead:
+        """Number of tokens that the judge has read."""
         if not self._asked:
-            return 0, 0
-        return self._judge.tokens_read(self._problem, np.concatenate(self._asked))
+            return TokensRead(0, 0, 0)
+        return self._judge.tokens_read(self._problem, self._asked)
 
     def close(self) -> None:
         """Free the scores, a large matrix; calls and tokens remain available."""

@@ -15,6 +15,7 @@ from simulator.counting import GENERATED, Charging
 from simulator.pools.charging import charged
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.cluster_facts import cluster_facts, numbered
+from simulator.replay.judging import TokensRead
 
 if TYPE_CHECKING:
     from simulator.replay.engine import Decode, Engine
@@ -73,6 +74,10 @@ ANSWERS = pa.schema(
         pa.field("clusters_classes", pa.int32()),
         pa.field("clusters_correct", pa.bool_()),
         pa.field("probe_tokens", pa.int64(), nullable=False),
+        pa.field("judge_tokens_charged", pa.int64(), nullable=False),
+        pa.field("completeness", pa.float64()),
+        pa.field("adjusted_rand", pa.float64()),
+        pa.field("savable", pa.float64()),
     ]
 )
 """Columns of `answers.parquet`; a row is one problem in one repeat.
@@ -86,14 +91,21 @@ same traces in the same order.
 counts the probes of unfinished traces, those that stop rules read among them, and `probe_tokens`
 the tokens that they read and generated.
 
-`judge_tokens` counts the tokens read by the judge, in its own tokens, each pair in full.
-`judge_tokens_reused` counts each prefix only once for all its partners. The columns from `clusters`
-to `clusters_correct` describe the clusters that the policy declared
-(`simulator.replay.cluster_facts`), null if it declared none.
+The three counts of `judge_tokens` are those of `simulator.replay.judging.TokensRead`. The columns
+of CLUSTERED describe the clusters that the policy declared (`simulator.replay.cluster_facts`), null
+if it declared none.
 """
 
-CLUSTERED = ("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct")
+AGREEMENT = ("completeness", "adjusted_rand", "savable")
+
+CLUSTERED = (
+    *("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct"),
+    *AGREEMENT,
+)
 """Columns of ANSWERS about clusters, in the order of `ClusterFacts`."""
+
+JUDGED = ("judge_tokens_charged", *AGREEMENT)
+"""Columns that came together."""
 
 OF_ENDS = (
     *("baseline_correct", "baseline_tokens", "budget_classes", "budget_correct"),
@@ -105,7 +117,7 @@ _WITHOUT_ENDS = pa.schema([field for field in ANSWERS if field.name not in OF_EN
 
 ADDED = (
     *("budget_classes", "budget_correct", "judge_tokens_reused", *CLUSTERED, "cluster"),
-    "probe_tokens",
+    *("probe_tokens", "judge_tokens_charged"),
 )
 """Columns that older runs lack; readers accept runs without them."""
 
@@ -242,8 +254,10 @@ class Recorder:
         )
         answers = problem.answer_class[order]
         right = np.append(problem.class_correct, False)  # the last one is for −1
-        judge_tokens = [engine.judging.tokens if engine.judging else (0, 0) for engine in engines]
-        clusters = [self._about_clusters(engine) for engine in engines]
+        nothing = TokensRead(0, 0, 0)
+        judge_tokens = [engine.judging.tokens if engine.judging else nothing for engine in engines]
+        clusters = [*zip(*(self._about_clusters(engine) for engine in engines), strict=True)]
+        earlier = len(CLUSTERED) - len(AGREEMENT)
         kept = np.where(finished, answers, NO_ANSWER)
         self._answers.append(
             [
@@ -254,7 +268,7 @@ class Recorder:
                 charged(self._charging, problem, order, num_tokens).sum(axis=1),
                 [engine.probe_calls for engine in engines],
                 [engine.judge_calls for engine in engines],
-                [whole for whole, _ in judge_tokens],
+                [each.in_full for each in judge_tokens],
                 clocks,
                 counts,
                 distinct(kept),
@@ -263,9 +277,11 @@ class Recorder:
                 problem.lengths[order].sum(axis=1),
                 distinct(answers),
                 right[answers].any(axis=1),
-                [reused for _, reused in judge_tokens],
-                *zip(*clusters, strict=True),
+                [each.reused for each in judge_tokens],
+                *clusters[:earlier],
                 [engine.probe_tokens for engine in engines],
+                [each.charged for each in judge_tokens],
+                *clusters[earlier:],
             ]
         )
 
@@ -273,11 +289,12 @@ class Recorder:
         """Return the CLUSTERED columns of one repeat."""
         facts = None
         if engine.clusters is not None:
-            problem, order = self._problem, engine.order
+            problem, started = self._problem, engine.order[: engine.started]
             facts = cluster_facts(
-                engine.clusters,
-                problem.answer_class[order],
-                problem.lengths[order],
+                engine.clusters[: engine.started],
+                problem.answer_class[started],
+                problem.lengths[started],
+                engine.clustered_at[: engine.started],
                 problem.class_correct,
             )
         return astuple(facts) if facts else (None,) * len(CLUSTERED)

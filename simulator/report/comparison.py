@@ -62,8 +62,8 @@ class Row:
     `standing` compares it with the others of the pool, problem by problem. It is None for a method
     that is unranked, alone, or whose run has no answers to compare. `to_baseline` compares it with
     cons@N; None without answers. `cost` is its cost per problem, that of probes and judge included;
-    it is None if a run on the pool does not tell it. `bill` has its dollars and FLOPs, if prices
-    are given.
+    it is None if a run on the pool is of an older version that does not tell it, or if the size of
+    a model is unknown (`unknown_cost`). `bill` has its dollars and FLOPs, if prices are given.
     """
 
     pool: str
@@ -74,6 +74,11 @@ class Row:
     to_baseline: Contrast | None = None
     cost: Metric | None = None
     bill: Bill | None = None
+
+    @property
+    def unknown_cost(self) -> bool:
+        """True if the judge's cost is unknown, so that the row is on no front."""
+        return has_unknown_cost(self.result)
 
     @property
     def spent(self) -> Metric:
@@ -356,7 +361,10 @@ def _combined(
     fronts = _front(
         spent,
         [each.accuracy.value for each in figures],
-        ranked,
+        [
+            each and not any(rows[index].unknown_cost for index in places)
+            for each, places in zip(ranked, everywhere, strict=True)
+        ],
     )
     combined = [
         Combined(
@@ -381,11 +389,23 @@ def _combined(
 
 def _with_costs(rows: Sequence[Row]) -> list[Row]:
     """Give rows their cost, except on pools with a run that does not tell it."""
-    unknown = {row.pool for row in rows if "cost" not in row.result.metrics}
+    older = {row.pool for row in rows if _is_older(row.result)}
     return [
-        row if row.pool in unknown else replace(row, cost=row.result.metrics["cost"])
+        row
+        if row.pool in older or row.unknown_cost
+        else replace(row, cost=row.result.metrics["cost"])
         for row in rows
     ]
+
+
+def has_unknown_cost(result: RunResult) -> bool:
+    """Check whether a run's judge was asked and what its tokens cost is not known."""
+    return "cost" not in result.metrics and "probe_tokens" in result.metrics
+
+
+def _is_older(result: RunResult) -> bool:
+    """Check whether a run is of an older version, which does not tell what probes cost."""
+    return "cost" not in result.metrics and not has_unknown_cost(result)
 
 
 def _on_front(rows: Sequence[Row]) -> list[Row]:
@@ -395,14 +415,14 @@ def _on_front(rows: Sequence[Row]) -> list[Row]:
         masks = _front(
             [rows[index].spent.value for index in places],
             [rows[index].accuracy.value for index in places],
-            [not rows[index].result.unranked for index in places],
+            [not (rows[index].result.unranked or rows[index].unknown_cost) for index in places],
         )
         front |= {index for index, on_front in zip(places, masks, strict=True) if on_front}
     return [replace(row, pareto=index in front) for index, row in enumerate(rows)]
 
 
 def _front(cost: Sequence[float], accuracy: Sequence[float], ranked: Sequence[bool]) -> list[bool]:
-    """Return for each method True if it is on the front; unranked methods are ignored."""
+    """Return for each method True if it is on the front; those not `ranked` are ignored."""
     among = [index for index, takes_part in enumerate(ranked) if takes_part]
     mask = pareto_front([cost[index] for index in among], [accuracy[index] for index in among])
     on_front = {index for index, front in zip(among, mask.tolist(), strict=True) if front}
@@ -491,15 +511,27 @@ def judge_cost(result: RunResult) -> float | None:
     return known[0] - known[1] - known[2] if len(known) == len(parts) else None
 
 
+def judge_share(result: RunResult) -> float | None:
+    """Return the judge's share of the cost, a fraction; None if it is unknown."""
+    cost, judged = result.value("cost"), judge_cost(result)
+    return None if judged is None or not cost else judged / cost
+
+
 def _costs(rows: Sequence[Row]) -> list[str]:
     """Return notes on what the cost includes."""
-    older = [row.result for row in rows if "cost" not in row.result.metrics]
+    older = [row.result for row in rows if _is_older(row.result)]
     used = used_costs([row.result for row in rows])
     notes = []
     if used:
         notes.append(
             f"Cost: tokens generated and those of {' and '.join(used)}, in tokens of the reasoning "
-            "model; tokens and reduction are of those generated alone."
+            "model; Pareto is by this total, tokens and reduction are of those generated alone."
+        )
+    unknown = dict.fromkeys(row.result.run for row in rows if row.unknown_cost)
+    if unknown:
+        notes.append(
+            "The cost of the judge is unknown, and so is Pareto, because the size of a model is: "
+            f"{', '.join(unknown)}; make them again with run --model-params MODEL=NUMBER."
         )
     if older and (used or any(result.value("probe_calls") for result in older)):
         runs = ", ".join(dict.fromkeys(result.run for result in older))

@@ -9,7 +9,15 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from simulator.report.comparison import ALL_POOLS, Combined, Comparison, PoolPairs, Row
+from simulator.report.comparison import (
+    ALL_POOLS,
+    Combined,
+    Comparison,
+    PoolPairs,
+    Row,
+    judge_cost,
+    judge_share,
+)
 from simulator.report.paired import Standing
 from simulator.report.prices import Bill
 from simulator.runs.format import METRICS
@@ -50,6 +58,8 @@ def _raw(row: Row, margin: float) -> dict[str, Any]:
             for name in METRICS
             for key, value in _raw_metric(name, result.metrics.get(name)).items()
         },
+        "judge_cost": judge_cost(result),
+        "judge_share": judge_share(result),
         **(_raw_contrast("accuracy_difference", gained) if gained else dict.fromkeys(_BESIDE)),
         "not_worse": gained.not_worse(margin) if gained else None,
         "margin": margin,
@@ -72,8 +82,15 @@ def raw_combined(combined: Combined, margin: float) -> dict[str, Any]:
     raw |= {name: common(name) for name in ("budget", "seed", "repeats", "baseline")}
     for name in METRICS:
         raw |= _raw_metric(name, getattr(averages, name, None))
+    raw |= {
+        "judge_cost": _mean([judge_cost(each) for each in combined.results]),
+        "judge_share": _mean([judge_share(each) for each in combined.results]),
+    }
     if combined.bills:
-        raw |= _raw_bill(Bill(*(_mean(combined.bills, name) for name in ("dollars", "flops"))))
+        dollars, flops = (
+            _mean([getattr(each, name) for each in combined.bills]) for name in ("dollars", "flops")
+        )
+        raw |= _raw_bill(Bill(dollars, flops))
     return raw | {
         "pool": ALL_POOLS,
         "pools": len(combined.results),
@@ -128,9 +145,9 @@ def _raw_bill(bill: Bill | None) -> dict[str, float | None]:
     return {"dollars": bill.dollars, "flops": bill.flops} if bill else {}
 
 
-def _mean(bills: Sequence[Bill], name: str) -> float | None:
-    values = [getattr(each, name) for each in bills]
-    return None if None in values else fmean(values)
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if len(known) == len(values) else None
 
 
 def _raw_metric(name: str, metric: Metric | None) -> dict[str, float | None]:

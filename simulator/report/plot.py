@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -104,6 +104,8 @@ def picture(chart: Any, kind: str) -> bytes:
 
 def build_chart(comparison: Comparison) -> Any:
     """Build the plot as an Altair chart."""
+    placed = [row for row in comparison.rows if not row.unknown_cost]
+    comparison = replace(comparison, rows=placed or comparison.rows)
     lines = find_lines(comparison.rows)
     names = {id(row): line.name for line in lines for row in line.rows}
     series = list(dict.fromkeys(names.get(id(row), row.method) for row in comparison.rows))

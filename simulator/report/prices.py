@@ -6,7 +6,8 @@
     active_parameters = 8.2e9    # those that a token passes through
 
 Traces and the answers to probes are output; the suffixes of probes, and what a judge reads, are
-input. Prompts, and prefixes that an engine has to read again for a probe, are not included. FLOPs
+input, as far as it computes it anew. Prompts, and prefixes that an engine has to read again for a
+probe, are not included. FLOPs
 are 2 × active parameters × tokens.
 """
 
@@ -74,7 +75,9 @@ class Prices:
         ]
         if result.judge is not None:
             judge = self.of(result.judge, "the judge")
-            parts.append((result.value("judge_tokens") or 0.0, judge.input, judge))
+            read = result.value("judge_tokens_charged")
+            read = result.value("judge_tokens") if read is None else read
+            parts.append((read or 0.0, judge.input, judge))
         dollars = [_times(tokens, cost) for tokens, cost, _ in parts]
         flops = [_times(tokens, each.active_parameters) for tokens, _, each in parts]
         return Bill(_total(dollars, 1e-6), _total(flops, 2.0))

@@ -17,7 +17,9 @@ from simulator.report.comparison import (
     Comparison,
     PoolPairs,
     Row,
+    has_unknown_cost,
     judge_cost,
+    judge_share,
     used_costs,
 )
 from simulator.report.export import as_csv, as_json
@@ -39,6 +41,7 @@ HEADERS = (
     "reduction %",
     "probe tokens",
     "judge cost",
+    "judge %",
     "cost",
     "dollars",
     "FLOPs",
@@ -49,12 +52,12 @@ HEADERS = (
     "Pareto",
 )
 
-RIGHT = (False, False, *[True] * 12, False, True, True, False)
+RIGHT = (False, False, *[True] * 13, False, True, True, False)
 """True for each column that is flush right."""
 
 DISPENSABLE = (
     *("tokens 10^8", "clock", "judge cost", "probe tokens", FOLD, "not worse", "to cons@N [95%]"),
-    *("one is right %", "answers [95%]", "rank", "N"),
+    *("judge %", "one is right %", "answers [95%]", "rank", "N"),
 )
 """Columns to drop on a narrow terminal, in this order, and when to fold intervals."""
 
@@ -112,6 +115,7 @@ def unused_headers(rows: Sequence[Row]) -> set[str]:
     there = {
         "probe tokens": "probes" in used,
         "judge cost": "judge" in used,
+        "judge %": "judge" in used,
         "cost": bool(used),
         "dollars": any(row.bill and row.bill.dollars is not None for row in rows),
         "FLOPs": any(row.bill and row.bill.flops is not None for row in rows),
@@ -184,7 +188,7 @@ def combined_cells(combined: Combined, margin: float = MARGIN) -> list[str]:
         _points(averages.to_baseline),
         _not_worse(averages.to_baseline, margin),
         _standing(combined.standing),
-        "unranked" if result.unranked else "yes" if combined.pareto else "",
+        _front(result.unranked, any(map(has_unknown_cost, combined.results)), combined.pareto),
     ]
 
 
@@ -278,20 +282,30 @@ def cells(row: Row, margin: float = MARGIN) -> list[str]:
         _not_worse(row.to_baseline, margin),
         _standing(row.standing),
         "" if clock is None else _clock(clock, result.clock_unit),
-        "unranked" if result.unranked else "yes" if row.pareto else "",
+        _front(result.unranked, row.unknown_cost, row.pareto),
     ]
+
+
+def _front(unranked: bool, unknown_cost: bool, pareto: bool) -> str:
+    return "unranked" if unranked else "unknown" if unknown_cost else "yes" if pareto else ""
 
 
 def _cost_cells(results: Sequence[RunResult], bills: Sequence[Bill]) -> list[str]:
-    """Format probe tokens, cost of the judge, total cost, dollars and FLOPs: means over pools."""
+    """Format probe tokens, cost and share of the judge, total cost, dollars and FLOPs.
+
+    They are means over pools.
+    """
     costs: list[list[float | None]] = [
         [each.value("probe_tokens") for each in results],
         [judge_cost(each) for each in results],
-        [each.value("cost") for each in results],
     ]
+    shares = [judge_share(each) for each in results]
+    shares = [None if share is None else 100 * share for share in shares]
     dollars, flops = ([getattr(each, name) for each in bills] for name in ("dollars", "flops"))
     return [
         *(_mean(values, ",.0f") for values in costs),
+        _mean(shares, ".1f"),
+        _mean([each.value("cost") for each in results], ",.0f"),
         _mean(dollars, ".4g"),
         _mean(flops, ".2e"),
     ]

@@ -41,6 +41,7 @@ METRICS = (
     "judge_calls",
     "judge_tokens",
     "judge_tokens_reused",
+    "judge_tokens_charged",
     "cost",
     "cost_reduction",
     "clusters",
@@ -48,6 +49,9 @@ METRICS = (
     "tokens_kept",
     "clusters_classes",
     "clusters_correct",
+    "completeness",
+    "adjusted_rand",
+    "savable",
 )
 """Metrics of a run on one pool, in the order in which they are shown."""
 

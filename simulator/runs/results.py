@@ -243,7 +243,8 @@ def _judge(run: JsonObject) -> str | None:
     if run.fields.get("judge") is None:
         return None
     judge = run.object("judge")
-    return None if judge.fields.get("parameters") is None else judge.optional("name", str)
+    known = {judge.fields.get("weights"), judge.fields.get("parameters")}
+    return None if known == {None} else judge.optional("name", str)
 
 
 def _no_run(folder: Path) -> UserError:

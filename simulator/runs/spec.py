@@ -48,7 +48,7 @@ class RunJudge:
     unranked
         True if it uses ground truth; its runs are then not ranked.
     ratio
-        Cost of one judge token, in reasoning-model tokens, on each pool.
+        Cost of one judge token, in reasoning-model tokens, on each pool; None if it is unknown.
     usual
         Default ratio, from model sizes, if `ratio` was set by hand.
     """
@@ -56,8 +56,8 @@ class RunJudge:
     asked: ReplayJudge = field(compare=False, repr=False)
     identity: Mapping[str, Any]
     unranked: bool
-    ratio: Sequence[float]
-    usual: Sequence[float] | None = None
+    ratio: Sequence[float | None]
+    usual: Sequence[float | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from simulator.arrays import Floats
 from simulator.pools.pool import Pool
-from simulator.replay.recording import CLUSTERED
+from simulator.replay.recording import AGREEMENT, CLUSTERED
 from simulator.significance import Problems, contrasts
 from simulator.statistics import Bootstrap, Estimate, bootstrap
 
@@ -29,6 +29,7 @@ AVERAGED = (
     "budget_correct",
     "judge_tokens_reused",
     "probe_tokens",
+    "judge_tokens_charged",
 )
 """Columns of `answers.parquet` that are averaged over the repeats of a problem."""
 
@@ -64,6 +65,8 @@ class Totals:
         about = [
             answers[name].drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
             if name in there
+            else np.array([np.nan])
+            if name in AGREEMENT
             else np.empty(0)
             for name in CLUSTERED
         ]
@@ -112,7 +115,11 @@ class Totals:
         means = dict(zip(AVERAGED, np.array(rows).T, strict=True))
         repeats, *sums = np.array([*self._clustered.values()]).T
         if repeats.all():
-            means |= {name: sum_ / repeats for name, sum_ in zip(CLUSTERED, sums, strict=True)}
+            means |= {
+                name: sum_ / repeats
+                for name, sum_ in zip(CLUSTERED, sums, strict=True)
+                if np.isfinite(sum_).all()
+            }
         return means
 
 
@@ -132,7 +139,7 @@ def summarise(
     budget: int,
     totals: Totals,
     clock_unit: str,
-    judge_ratio: float = 0.0,
+    judge_ratio: float | None = 0.0,
     over: Bootstrap | None = None,
 ) -> dict[str, Any]:
     """Compute one pool's entry of `summary.json`.
@@ -149,16 +156,20 @@ def summarise(
     prints for a pool).
 
     `cost` is in tokens of the reasoning model: those generated on traces, those of probes, and
-    those read by the judge, which cost `judge_ratio` each. `cost_reduction` compares it with
-    cons@N, which has no probes and no judge. Both are missing, as `probe_tokens` is, if the answers
-    do not tell what probes cost (runs of an older version).
+    those that the judge computed, which cost `judge_ratio` each; runs of an older version charge
+    every pair in full. `cost_reduction` compares it with cons@N, which has no probes and no judge.
+    Both are missing if a judge that was asked has no known ratio, or if the answers do not tell
+    what probes cost (runs of an older version), as `probe_tokens` is then.
 
     Metrics of clusters exist if the policy declared clusters on every problem; those named
     `clusters_…` are about the first trace of each cluster. `over` has the resamples; None for those
     of every run. What depends on the ends of unfinished traces is left out.
     """
     means = totals.means()
-    cost = means["tokens"] + means["probe_tokens"] + judge_ratio * means["judge_tokens"]
+    charged = means["judge_tokens_charged"]
+    judged = charged if np.isfinite(charged).all() else means["judge_tokens"]
+    judge_cost = judged * (np.nan if judge_ratio is None else judge_ratio)
+    cost = means["tokens"] + means["probe_tokens"] + np.where(judged == 0, 0.0, judge_cost)
     over = over or bootstrap(len(means["tokens"]))
     ends = {} if pool.info.unfinished else _of_ends(over, means, totals.repeats)
 
@@ -181,6 +192,8 @@ def summarise(
         "judge_calls": over.mean(means["judge_calls"]),
         "judge_tokens": over.mean(means["judge_tokens"]),
         "judge_tokens_reused": over.mean(means["judge_tokens_reused"]),
+        **_if_known(over, means, "judge_tokens_charged"),
+        **_if_known(over, means, "probe_tokens"),
         **(_cost(over, means, cost) if np.isfinite(cost).all() else {}),
         **{name: over.mean(means[name]) for name in CLUSTERED if name in means},
     }
@@ -201,6 +214,11 @@ def summarise(
     }
 
 
+def _if_known(over: Bootstrap, means: dict[str, Floats], name: str) -> dict[str, Estimate]:
+    """Estimate the mean of a column that answers of an older version lack; empty for those."""
+    return {name: over.mean(means[name])} if np.isfinite(means[name]).all() else {}
+
+
 def _of_ends(over: Bootstrap, means: dict[str, Floats], repeats: int) -> dict[str, Estimate | None]:
     """Estimate what compares with all N traces at their ends."""
     return {
@@ -214,9 +232,8 @@ def _of_ends(over: Bootstrap, means: dict[str, Floats], repeats: int) -> dict[st
 
 
 def _cost(over: Bootstrap, means: dict[str, Floats], cost: Floats) -> dict[str, Estimate | None]:
-    """Estimate the cost of probes, the total cost, and its reduction against cons@N if known."""
-    found: dict[str, Estimate | None]
-    found = {"probe_tokens": over.mean(means["probe_tokens"]), "cost": over.mean(cost)}
+    """Estimate the total cost, and its reduction against cons@N if that is known."""
+    found: dict[str, Estimate | None] = {"cost": over.mean(cost)}
     if np.isfinite(means["baseline_tokens"]).all():
         found["cost_reduction"] = over.reduction(cost, means["baseline_tokens"])
     return found

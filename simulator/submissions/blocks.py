@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,11 @@ def open_table(
     *,
     rows: range,
     most_in_group: int,
-    optional: str = "",
+    optional: Sequence[Sequence[str]] = (),
 ) -> pq.ParquetFile:
     """Open a Parquet file that has exactly these columns, and a number of rows within `rows`.
 
-    The column `optional` may be missing.
+    The columns of each of `optional` may be missing together, as in runs of older versions.
 
     Raises
     ------
@@ -47,8 +47,9 @@ def open_table(
         footer, found = file.metadata, file.schema_arrow
     except Exception as error:  # Arrow raises many types for a damaged footer
         raise _unreadable(name, error) from None
-    if optional in schema.names and optional not in found.names:
-        schema = schema.remove(schema.get_field_index(optional))
+    for names in optional:
+        if not {*names} & {*found.names}:
+            schema = pa.schema([field for field in schema if field.name not in names])
     if not found.equals(schema):
         raise Refused(f"{name}: columns are not those of a run; {_first_other(found, schema)}")
     if footer.num_rows not in rows:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from simulator.counting import DRAWN, GENERATED
-from simulator.replay.recording import ANSWERS, DECISIONS
+from simulator.replay.recording import ANSWERS, DECISIONS, JUDGED
 from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE, RUN_FILE, SUMMARY_FILE
 from simulator.submissions.blocks import most_rows_in_group, open_table
 from simulator.submissions.files import NAME, Files
@@ -170,7 +170,7 @@ def _open_tables(
             DECISIONS,
             rows=range(started + 1),
             most_in_group=most_rows_in_group(max(pool.budget for pool in run.pools)),
-            optional="cluster",
+            optional=[["cluster"]],
         )
     if ANSWERS_FILE in content:
         answers = open_table(
@@ -179,6 +179,6 @@ def _open_tables(
             ANSWERS,
             rows=range(replays, replays + 1),
             most_in_group=2_000_000,
-            optional="probe_tokens",
+            optional=[["probe_tokens"], JUDGED],
         )
     return decisions, answers

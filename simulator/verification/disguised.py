@@ -6,7 +6,7 @@ repeats are drawn during verification, from the verifier's own run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +18,7 @@ from simulator.conformance.disguise import CHANGES, as_new, disguised, new_numbe
 from simulator.conformance.variants import relabelled
 from simulator.errors import PolicyError
 from simulator.pools.pool import StoredProblem
-from simulator.replay.judging import ReplayJudge
+from simulator.replay.judging import ReplayJudge, TokensRead
 from simulator.replay.recording import Replayed
 from simulator.replay.replaying import Replaying
 from simulator.submissions.strict_json import Refused
@@ -41,8 +41,8 @@ class _JudgeOf:
     def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
         return self.judge.score(self.problem, pairs, num_tokens)
 
-    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        return self.judge.tokens_read(self.problem, pairs)
+    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+        return self.judge.tokens_read(self.problem, calls)
 
 
 @dataclass(frozen=True)

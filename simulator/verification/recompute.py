@@ -6,8 +6,9 @@ Independent of the engine and the recorder, so that a bug in them is not repeate
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -18,9 +19,9 @@ import pyarrow as pa
 from simulator.arrays import Array
 from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.pools.probe_cost import cost_in, described_cost
-from simulator.replay.cluster_facts import cluster_facts
+from simulator.replay.cluster_facts import cluster_facts, savable
 from simulator.replay.grading import Grader
-from simulator.replay.recording import CLUSTERED
+from simulator.replay.recording import AGREEMENT, CLUSTERED
 from simulator.runs.format import summary
 from simulator.runs.summary import Totals, summarise
 from simulator.submissions.blocks import Block, blocks, refuse_first
@@ -36,7 +37,9 @@ UNPROVEN = (
 )
 """Facts that a run's decisions do not prove."""
 
-CLAIMS_OF_CALLS = ("probe_calls", "judge_calls", "judge_tokens", "judge_tokens_reused")
+CLAIMS_OF_JUDGE = ("judge_calls", "judge_tokens", "judge_tokens_reused", "judge_tokens_charged")
+
+CLAIMS_OF_CALLS = ("probe_calls", *CLAIMS_OF_JUDGE)
 
 CLAIMED = (*CLAIMS_OF_CALLS, *CLUSTERED, "clock", "probe_tokens")
 """Columns of the answers that do not follow from decisions and pool.
@@ -237,17 +240,23 @@ def _check_claims(
     columns = given.columns
     without = [] if "probes" in problem.pool.info.signals else ["probe_calls"]
     if run.judge is None:
-        without += ["judge_calls", "judge_tokens", "judge_tokens_reused"]
+        without += CLAIMS_OF_JUDGE
     for name in CLAIMS_OF_CALLS:
+        if name not in columns:
+            continue
         bad = (columns[name] != 0) if name in without else (columns[name] < 0)
         refuse_first(given, bad, partial(_is, name, columns[name]), "answers")
     bad = columns["judge_tokens_reused"] > columns["judge_tokens"]
     refuse_first(given, bad, lambda row: "more tokens reused than the judge has read", "answers")
+    if "judge_tokens_charged" in columns:
+        charged = columns["judge_tokens_charged"]
+        bad = (charged < columns["judge_tokens_reused"]) | (charged > columns["judge_tokens"])
+        refuse_first(given, bad, partial(_is, "judge_tokens_charged", charged), "answers")
     for row in range(len(given)):
-        claims = [_plain(columns[name][row]) for name in CLUSTERED]
+        claims = [_plain(columns[name][row]) for name in CLUSTERED if name in columns]
         if all(value is None for value in claims):
             continue
-        clusters, purity, kept, classes, _ = claims
+        clusters, purity, kept, classes, *_ = claims
         most = int(again["traces_started"][row])
         good = None not in claims and finite(purity) and 0 <= purity <= 1
         good = good and 1 <= clusters <= most and 0 <= classes <= clusters
@@ -301,23 +310,31 @@ def _check_probes(
 
 
 def _check_clusters(problem: StoredProblem, given: Block, rows: Block) -> None:
-    """Refuse cluster figures that do not match the clusters in the decisions."""
+    """Refuse cluster figures that do not match the clusters in the decisions.
+
+    Decisions do not tell where traces stood when they were clustered: somewhere up to their end.
+    """
     repeat, cluster = rows.columns["repeat"], rows.columns["cluster"]
     place = np.searchsorted(problem.trace_ids, rows.columns["trace_id"])
     declared = np.array([each is not None for each in cluster.tolist()])
     starts = np.searchsorted(repeat, np.arange(len(given) + 1)).tolist()
     for row, (start, end) in enumerate(pairwise(starts)):
-        claims = tuple(_plain(given.columns[name][row]) for name in CLUSTERED)
+        names = [name for name in CLUSTERED if name in given.columns]
+        claims = tuple(_plain(given.columns[name][row]) for name in names)
         facts = None
         if declared[start:end].any():
-            here = place[start:end]
+            traces = problem.answer_class[place[start:end]], problem.lengths[place[start:end]]
             facts = cluster_facts(
                 np.where(declared[start:end], cluster[start:end], NO_ANSWER).astype(np.int64),
-                problem.answer_class[here],
-                problem.lengths[here],
+                *traces,
+                np.zeros(end - start, dtype=np.int64),
                 problem.class_correct,
             )
-        expected = astuple(facts) if facts else (None,) * len(CLUSTERED)
+            if facts and "savable" in names and finite(claims[-1]):
+                least = savable(*traces, rows.columns["num_tokens"][start:end].astype(np.int64))
+                within = least - TOLERANCE <= claims[-1] <= facts.savable + TOLERANCE
+                facts = replace(facts, savable=claims[-1] if within else least)
+        expected = astuple(facts)[: len(names)] if facts else (None,) * len(names)
         if difference([*claims], [*expected], ""):
             raise Refused(
                 f"answers.parquet row {given.first_row + row} (pool {given.pool}, problem "
@@ -384,7 +401,8 @@ def _table(problem: StoredProblem, given: Block | None, again: dict[str, Array])
     claimed = [name for name in ("correct", *CLAIMED) if name in given.columns]
     columns |= {name: given.columns[name].tolist() for name in claimed}
     columns |= {name: values.tolist() for name, values in again.items()}
-    types = {"purity": pa.float64(), "clusters_correct": pa.bool_()}
+    types = dict.fromkeys(("purity", *AGREEMENT), pa.float64())
+    types["clusters_correct"] = pa.bool_()
     return pa.table(
         {
             name: pa.array(
@@ -396,13 +414,19 @@ def _table(problem: StoredProblem, given: Block | None, again: dict[str, Array])
     )
 
 
-def judge_ratio(submission: OpenRun, number: int) -> float:
-    """Return the cost of a judge token as recorded in the run; the summary must have the same."""
+def judge_ratio(submission: OpenRun, number: int) -> float | None:
+    """Return the cost of a judge token as recorded in the run, None if it is recorded as unknown.
+
+    The summary must have the same.
+    """
     judge = submission.run.judge
     if judge is None:
         return 0.0
     ratios = judge.get("ratio")
-    ratio = ratios.get(submission.run.pools[number].name) if isinstance(ratios, dict) else None
+    name = submission.run.pools[number].name
+    ratio = ratios.get(name, math.nan) if isinstance(ratios, dict) else math.nan
+    if ratio is None:
+        return None
     if not finite(ratio) or not isinstance(ratio, int | float) or ratio < 0:
         raise Refused("run.json: the judge's ratio is missing or not a number")
     return ratio

@@ -153,8 +153,8 @@ def _too_few(repeats: int, most: int | None) -> list[str]:
     return told
 
 
-def _listed(ratios: Sequence[float]) -> str:
-    return ", ".join(dict.fromkeys(f"{each:.3g}" for each in ratios))
+def _listed(ratios: Sequence[float | None]) -> str:
+    return ", ".join(dict.fromkeys("unknown" if each is None else f"{each:.3g}" for each in ratios))
 
 
 def _check_known(unshown: Sequence[str], requires: frozenset[str], result: Rerun) -> None:

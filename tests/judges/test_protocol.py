@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from judges.kinds.hf import HfJudge
 from judges.kinds.lexical import LexicalJudge
 from judges.kinds.oracle import OracleJudge
 from judges.prefixes import Truncation
-from judges.protocol import Identity, Judge, StoredJudge, all_pairs, tokens_read
+from judges.protocol import Identity, Judge, Reads, StoredJudge, all_pairs, tokens_read
 
 IDENTITY = Identity(
     "hf-Judge", "1f0c", "a3b1", Truncation("tokens", 500), (("same", "Yes"), ("seed", 1))
@@ -24,13 +28,54 @@ def test_all_pairs_are_sorted_and_have_the_lower_index_first() -> None:
     assert len(all_pairs(512)) == 130_816
 
 
-def test_tokens_are_read_for_each_pair_in_full_or_the_first_trace_once() -> None:
-    prefix_tokens = np.array([10, 20, 30])
-    pairs = np.array([[0, 1], [0, 2], [1, 2]])
-    # In full: 3 templates of 5, first traces 10 + 10 + 20, second ones 20 + 30 + 30.
-    # Reused: templates and first traces of 0 and 1 once (5 + 10 + 5 + 20), second ones as before.
-    assert tokens_read(prefix_tokens, 5, pairs) == (15 + 40 + 80, 40 + 80)
-    assert tokens_read(prefix_tokens, 5, pairs[:0]) == (0, 0)
+@pytest.mark.parametrize(
+    ("reads", "in_full", "reused", "charged"),
+    [
+        # An encoder embeds each of the four traces once, whatever the pairs.
+        ("prefixes", 10 + 20 + 30 + 40, 100, 100),
+        # A causal model reads a template of 5 for each of four pairs, of which 2 come last. First
+        # traces are 10, 10, 10 and 20, second ones 20, 30, 40 and 30.
+        ("pairs", 20 + 50 + 120, (3 + 10) + (3 + 20) + 8 + 120, 190),
+        # Trace 0 is the first of a pair in both calls, so the second reads it again.
+        ("pairs, shared in a call", 190, 164, (3 + 10) + (3 + 10) + (3 + 20) + 8 + 120),
+        ("pairs, shared", 190, 164, 164),
+        # Runs of before: in full, and with the whole template once for each first trace.
+        (None, 190, (5 + 10) + (5 + 20) + 120, 190),
+    ],
+)
+def test_what_is_computed_depends_on_how_a_judge_reads(
+    reads: Reads | None, in_full: int, reused: int, charged: int
+) -> None:
+    calls = [np.array([[0, 1], [0, 2]]), np.array([[0, 3], [1, 2]])]
+    prefixes = np.array([10, 20, 30, 40])
+    assert tokens_read(prefixes, 5, 2, reads, calls) == (in_full, reused, charged)
+    assert tokens_read(prefixes, 5, 2, reads, [calls[0][:0]]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("share", "charged"), [(True, "as read"), (False, "in full")])
+def test_the_tokens_that_go_through_a_causal_model_are_those_charged(
+    causal_model: Path, share: bool, charged: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = HfJudge(model=str(causal_model), share=share, device="cpu", batch_tokens=1)
+    prefixes = ["Wait, the red answer", "a blue one; 12345", "green or yellow", "we get 9"]
+    seen = 0
+    forward = judge.model.forward
+
+    def counted(*given: Any, input_ids: Any, **named: Any) -> Any:
+        nonlocal seen
+        seen += input_ids.numel()  # a batch is one row, so that none is padded
+        return forward(*given, input_ids=input_ids, **named)
+
+    counted.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
+    monkeypatch.setattr(judge.model, "forward", counted)
+    calls = [np.array([[0, 1], [0, 2], [1, 2]]), np.array([[0, 3], [2, 3]])]
+    for pairs in calls:
+        judge.score(prefixes, pairs)
+    counts = judge.prefix_tokens(prefixes)
+    read = tokens_read(counts, judge.template_tokens, judge.tail_tokens, judge.reads, calls)
+    assert seen == read.charged
+    assert (read.charged == read.in_full) == (charged == "in full")
+    assert read.reused < read.in_full
 
 
 @pytest.mark.parametrize(

@@ -290,9 +290,11 @@ _SUMS = {
     "GROUP BY ALL ORDER BY ALL"
     for cost, sums in {
         "clock": "sum(clock) AS clock",
-        "judge": "sum(tokens + probe_tokens) AS tokens, sum(judge_tokens) AS judge_tokens",
+        "judge": "sum(tokens + probe_tokens) AS tokens, sum(judge_tokens_charged) AS judge_tokens",
+        "judge before": "sum(tokens + probe_tokens) AS tokens, sum(judge_tokens) AS judge_tokens",
     }.items()
 }
+"""Queries for the sums by cost; runs of before charged a judge for every pair in full."""
 
 
 def _costs(library: Library, entries: Sequence[Entry], cost: str) -> Mapping[tuple[str, str], Ints]:
@@ -302,13 +304,18 @@ def _costs(library: Library, entries: Sequence[Entry], cost: str) -> Mapping[tup
     incomplete answers is left out.
     """
     files = {str(entry.figures.resolve() / ANSWERS_FILE): entry for entry in entries}
-    try:
-        rows = library.rows(_SUMS[cost], [[*files]])
-    except duckdb.Error:  # one is damaged: read them one by one, slower
-        rows = []
-        for file in files:
-            with suppress(duckdb.Error):
-                rows += library.rows(_SUMS[cost], [[file]])
+    by_query: dict[str, list[str]] = {}
+    for file, entry in files.items():
+        before = cost == "judge" and _charged(entry) == "judge_tokens"
+        by_query.setdefault(_SUMS["judge before" if before else cost], []).append(file)
+    rows = []
+    for query, together in by_query.items():
+        try:
+            rows += library.rows(query, [together])
+        except duckdb.Error:  # one is damaged: read them one by one, slower
+            for file in together:
+                with suppress(duckdb.Error):
+                    rows += library.rows(query, [[file]])
     spent: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         entry = files[row["filename"]]
@@ -329,11 +336,17 @@ def _judge_ratio(entry: Entry, pool: str) -> float:
     metrics: Mapping[str, Metric] = next(
         (each.metrics for each in entry.results.values() if each.pool == pool), {}
     )
-    names = ("judge_tokens", "tokens_per_problem", "probe_tokens", "cost")
+    names = (_charged(entry), "tokens_per_problem", "probe_tokens", "cost")
     read, alone, probes, total = (metrics.get(name) for name in names)
     if read is None or alone is None or probes is None or total is None or not read.value:
         return 0.0
     return (total.value - alone.value - probes.value) / read.value
+
+
+def _charged(entry: Entry) -> str:
+    """Return the column of the answers with the judge's tokens that an entry is charged for."""
+    known = any("judge_tokens_charged" in each.metrics for each in entry.results.values())
+    return "judge_tokens_charged" if known else "judge_tokens"
 
 
 def _published(

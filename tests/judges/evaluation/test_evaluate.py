@@ -16,7 +16,7 @@ from judges.evaluation.plots import calibration_plot, roc_plot
 from judges.kinds.oracle import OracleJudge
 from judges.pairs.pair_sets import PairSet, make_pairs
 from judges.prefixes import Truncation
-from judges.protocol import Floats, Identity, Ints
+from judges.protocol import Floats, Identity, Ints, Reads
 from simulator.errors import UserError
 
 CUT = Truncation("tokens", 2)
@@ -26,7 +26,9 @@ class TableJudge:
     """Gives pairs of traces the scores of a table: (model, problem, trace, trace) to score."""
 
     parameters = None
+    reads: Reads = "prefixes"
     template_tokens = 0
+    tail_tokens = 0
     unranked = False
 
     def __init__(self, scores: dict[tuple[str, str, int, int], float]) -> None:

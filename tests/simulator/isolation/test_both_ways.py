@@ -20,6 +20,7 @@ from simulator.errors import PolicyError
 from simulator.isolation import host
 from simulator.loading import describe_methods, load_policy
 from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.judging import TokensRead
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
 from simulator.runs.making import make_run
@@ -87,8 +88,9 @@ class Judge:
         scores: Floats = (ids @ [7, 37] + num_tokens.sum(axis=1)) % 101 / 100
         return scores
 
-    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        return 3 * len(pairs), 2 * len(pairs)
+    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+        read = sum(map(len, calls))
+        return TokensRead(4 * read, 2 * read, 3 * read)
 
 
 def as_file(folder: Path, spec: str) -> tuple[str, dict[str, str], int | None]:

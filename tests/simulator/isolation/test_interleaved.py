@@ -17,6 +17,7 @@ from simulator.isolation.host import NoSandbox, fresh, load
 from simulator.isolation.interleaved import side_by_side
 from simulator.loading import Limits, LoadedPolicy
 from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.judging import TokensRead
 from simulator.replay.recording import Replayed
 from simulator.replay.replaying import Replaying, replay, replaying
 from simulator.replay.serving import Serving
@@ -71,8 +72,10 @@ class Judge:
         self._does()
         return np.zeros(len(pairs))
 
-    def tokens_read(self, problem: StoredProblem, pairs: npt.NDArray[np.int64]) -> tuple[int, int]:
-        return 0, 0
+    def tokens_read(
+        self, problem: StoredProblem, calls: Sequence[npt.NDArray[np.int64]]
+    ) -> TokensRead:
+        return TokensRead(0, 0, 0)
 
 
 def asked(

@@ -21,6 +21,7 @@ from simulator.policy.random_numbers import generator
 from simulator.policy.sampler import Sampler
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.engine import Engine
+from simulator.replay.judging import TokensRead
 from simulator.replay.serving import Serving
 
 Ints = npt.NDArray[np.int64]
@@ -38,8 +39,9 @@ class Scores:
         scores: Floats = self.table[pairs[:, 0], pairs[:, 1]]
         return scores
 
-    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        return len(pairs), len(pairs)
+    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+        read = sum(map(len, calls))
+        return TokensRead(read, read, read)
 
 
 def groups(letters: str) -> Scores:

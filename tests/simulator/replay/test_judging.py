@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from simulator.errors import SamplerError, UserError
 from simulator.policy.sampler import Sampler
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.engine import Engine
+from simulator.replay.judging import TokensRead
 from simulator.replay.recording import GradedAnswer, Recorder
 from simulator.replay.serving import Serving
 
@@ -35,8 +37,9 @@ class Recording:
         scores: Floats = self._factor * (pairs.sum(axis=1) / 10 + num_tokens.sum(axis=1) / 1000)
         return scores
 
-    def tokens_read(self, problem: StoredProblem, pairs: Ints) -> tuple[int, int]:
-        return 100 * len(pairs), 60 * len(pairs)
+    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+        read = sum(map(len, calls))
+        return TokensRead(100 * read, 60 * read, 80 * read - 10 * len(calls))
 
 
 def judged(tmp_path: Path, judge: Recording | None, start: int = 4) -> Sampler:
@@ -61,10 +64,10 @@ def test_a_pair_is_charged_once_in_whichever_order_and_call(tmp_path: Path) -> N
     sampler = judged(tmp_path, judge)
     first = sampler.judge([[0, 1], [1, 0], [0, 1]])
     assert first[0] == first[1] == first[2]
-    assert (sampler.judge_calls, sampler.judge_tokens) == (1, 100)
+    assert (sampler.judge_calls, sampler.judge_tokens) == (1, 70)
     again = sampler.judge([[1, 0], [1, 2]])
     assert again[0] == first[0]
-    assert (sampler.judge_calls, sampler.judge_tokens) == (2, 200)
+    assert (sampler.judge_calls, sampler.judge_tokens) == (2, 2 * 80 - 2 * 10)
     assert [pairs for pairs, _ in judge.asked] == [[[2, 0]], [[0, 3]]]
 
 
@@ -127,7 +130,8 @@ def test_a_recorded_repeat_keeps_what_the_judge_cost_and_not_its_scores(tmp_path
     recorder.add(0, engine, GradedAnswer(None, NO_ANSWER, False))
     assert "_said" not in vars(judging)
     (row,) = recorder.tables().answers.to_pylist()
-    assert (row["judge_calls"], row["judge_tokens"], row["judge_tokens_reused"]) == (1, 100, 60)
+    names = ("judge_calls", "judge_tokens", "judge_tokens_reused", "judge_tokens_charged")
+    assert [row[name] for name in names] == [1, 100, 60, 70]
 
 
 def test_no_pairs_give_no_scores(tmp_path: Path) -> None:

@@ -195,6 +195,10 @@ def test_a_policy_that_does_nothing_leaves_an_answer_and_no_decision(tmp_path: P
             "clusters_classes": None,
             "clusters_correct": None,
             "probe_tokens": 0,
+            "judge_tokens_charged": 0,
+            "completeness": None,
+            "adjusted_rand": None,
+            "savable": None,
         }
     ]
 
@@ -223,6 +227,10 @@ def test_declared_clusters_are_looked_at_with_hindsight(
     names = ("clusters", "purity", "tokens_kept", "clusters_classes", "clusters_correct")
     assert tuple(row[name] for name in names) == facts
     assert row["tokens"] == 30  # whatever the clusters are said to be
+    if facts[0] is not None:
+        # Of 130 tokens, 100 come after the 5 of each trace; one trace needs 5 for answer 1, one 15
+        # for answer 2.
+        assert row["savable"] == pytest.approx((100 - 5 - 15) / 130)
 
 
 def test_traces_started_after_the_clusters_were_declared_are_in_none(tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_cells_are_in_the_units_of_their_headers(three: Comparison) -> None:
         "reduction %": "75.0",
         "probe tokens": "",
         "judge cost": "",
+        "judge %": "",
         "cost": "",
         "dollars": "",
         "FLOPs": "",
@@ -395,7 +396,7 @@ def test_no_minus_before_zero_and_signs_where_they_matter(tmp_path: Path) -> Non
 def test_a_pool_of_one_problem_shows_values_without_intervals(tmp_path: Path) -> None:
     metrics = {"accuracy": (1.0, None, None), "tokens_per_problem": (5.0, None, None)}
     one = comparison(write_run(tmp_path / "1", "cons@4", summary_pool(problems=1, metrics=metrics)))
-    assert cells(one.rows[0])[3:] == ["", "100.0", "5", *[""] * 7, "0.0", "", "", "", "yes"]
+    assert cells(one.rows[0])[3:] == ["", "100.0", "5", *[""] * 8, "0.0", "", "", "", "yes"]
     assert "A pool of one problem has no intervals." in one.notes
     assert plot(one, "svg")
 

@@ -68,6 +68,7 @@ def test_summary_of_cons_by_hand(tmp_path: Path) -> None:
         "judge_calls": 0,
         "judge_tokens": 0,
         "judge_tokens_reused": 0,
+        "judge_tokens_charged": 0,
         "probe_tokens": 0,
         "cost": 40,
         "cost_reduction": 0,

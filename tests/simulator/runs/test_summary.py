@@ -11,7 +11,7 @@ import pytest
 from pools import T, write_pool
 
 from simulator.pools.pool import Pool
-from simulator.replay.recording import ANSWERS
+from simulator.replay.recording import ANSWERS, JUDGED
 from simulator.runs.summary import Totals, summarise
 
 
@@ -31,7 +31,7 @@ def answers(problem: str, *rows: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist(whole, schema=ANSWERS)
 
 
-def metrics(pool: Pool, *tables: pa.Table, judge_ratio: float = 0.0) -> dict[str, Any]:
+def metrics(pool: Pool, *tables: pa.Table, judge_ratio: float | None = 0.0) -> dict[str, Any]:
     totals = Totals()
     for table in tables:
         totals.add(table)
@@ -64,17 +64,21 @@ def test_a_problem_without_clusters_leaves_their_metrics_out(tmp_path: Path) -> 
 
 def test_the_judges_tokens_are_weighed_into_one_currency(tmp_path: Path) -> None:
     pool = write_pool(tmp_path, {"p": [T(10, "1")]})
-    row = {"tokens": 1000, "judge_tokens": 600, "judge_tokens_reused": 400}
+    row = {"tokens": 1000, "judge_tokens": 600, "judge_tokens_reused": 300}
+    row["judge_tokens_charged"] = 400
     found = metrics(pool, answers("p", row), judge_ratio=0.5)
     assert found["tokens_per_problem"]["value"] == 1000
-    assert found["cost"]["value"] == 1300
-    assert found["judge_tokens_reused"]["value"] == 400
+    assert found["cost"]["value"] == 1000 + 0.5 * 400
+    assert found["judge_tokens"]["value"] == 600
+    assert found["judge_tokens_reused"]["value"] == 300
+    assert found["judge_tokens_charged"]["value"] == 400
     assert np.isclose(metrics(pool, answers("p", row))["cost"]["value"], 1000)
 
 
 def test_probes_and_judge_are_in_the_cost_and_its_reduction(tmp_path: Path) -> None:
     pool = write_pool(tmp_path, {"p": [T(10, "1")], "q": [T(10, "1")]})
-    row = {"tokens": 500, "probe_tokens": 90, "judge_tokens": 20, "baseline_tokens": 1000}
+    row = {"tokens": 500, "probe_tokens": 90, "judge_tokens": 20, "judge_tokens_charged": 20}
+    row["baseline_tokens"] = 1000
     other = {"tokens": 700, "baseline_tokens": 2000}
     found = metrics(pool, answers("p", row), answers("q", other), judge_ratio=0.5)
     assert found["probe_tokens"]["value"] == 45
@@ -82,6 +86,31 @@ def test_probes_and_judge_are_in_the_cost_and_its_reduction(tmp_path: Path) -> N
     assert found["cost_reduction"]["value"] == pytest.approx(1 - 650 / 1500)
     assert found["reduction"]["value"] == pytest.approx(1 - 600 / 1500)
     assert found["cost"]["low"] == 600
+
+
+def test_a_judge_of_unknown_size_has_an_unknown_cost_if_it_was_asked(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(10, "1")]})
+    row = {"tokens": 1000, "judge_tokens": 600, "judge_tokens_charged": 400}
+    found = metrics(pool, answers("p", row), judge_ratio=None)
+    assert found["judge_tokens_charged"]["value"] == 400
+    assert found["probe_tokens"]["value"] == 0
+    assert not found.keys() & {"cost", "cost_reduction"}
+    never = metrics(pool, answers("p", {"tokens": 1000}), judge_ratio=None)
+    assert never["cost"]["value"] == 1000
+
+
+def test_answers_of_before_charge_every_pair_in_full(tmp_path: Path) -> None:
+    pool = write_pool(tmp_path, {"p": [T(10, "1")]})
+    row = {"tokens": 1000, "judge_tokens": 600, "judge_tokens_reused": 300, "clusters": 1}
+    whole = {**row, "purity": 1.0, "tokens_kept": 9, "clusters_classes": 1}
+    table = answers("p", {**whole, "clusters_correct": True}).drop_columns(list(JUDGED))
+    for add in (Totals.add, Totals.add_all):
+        totals = Totals()
+        add(totals, table)
+        found = summarise(pool, 2, totals, "steps", 0.5)["metrics"]
+        assert found["cost"]["value"] == 1000 + 0.5 * 600
+        assert found["purity"]["value"] == 1
+        assert not found.keys() & {*JUDGED}
 
 
 def test_answers_that_do_not_tell_what_probes_cost_give_no_cost(tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ def write_answers(cache: Path) -> Pool:
 def write_scores(cache: Path, pool: Pool, scores: dict[str, Scores], *, oracle: bool) -> ScoreStore:
     """Scores of a judge that reads 15 tokens, or of an oracle."""
     name, cut = ("oracle", None) if oracle else ("reader", Truncation("tokens", 15))
-    described = Description(Identity(name, truncation=cut), None, 0, oracle, f"{name}:x=1")
+    described = Description(
+        Identity(name, truncation=cut), None, "prefixes", 0, 0, oracle, f"{name}:x=1"
+    )
     store = ScoreStore(scores_folder(cache), described)
     for problem in pool.problems:
         found = scores.get(problem.problem_id, {})

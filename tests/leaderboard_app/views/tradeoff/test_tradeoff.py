@@ -156,19 +156,26 @@ def write_answers(folder: Path, **columns: Any) -> None:
     pq.write_table(pa.table({**keys, **columns}), folder / "answers.parquet")
 
 
-@pytest.mark.parametrize(("cost", "expected"), [("clock", 4.5), ("judge", 107.75)])
+@pytest.mark.parametrize(
+    ("cost", "charged", "expected"),
+    [("clock", True, 4.5), ("judge", False, 107.75), ("judge", True, 107.0)],
+)
 def test_clock_and_judge_are_averaged_from_the_answers(
-    tmp_path: Path, cost: str, expected: float
+    tmp_path: Path, cost: str, charged: bool, expected: float
 ) -> None:
     # Clock 1 + 2 + 3 + 4 over four answers, then 5 + 6 + 7 + 8: (2.5 + 6.5) / 2.
-    # Tokens (100 + 100) / 2, 6 of probes, and half of (3 + 4) / 2 that the judge read: 107.75.
+    # Tokens (100 + 100) / 2, 6 of probes, and half of (3 + 4) / 2 that the judge read: 107.75; or
+    # of (1 + 3) / 2 that it computed and was charged for: 107.
     metrics = {"clock": 0.0, "judge_tokens": 8.0, "probe_tokens": 20.0, "cost": 124.0}
+    if charged:
+        metrics |= {"judge_tokens": 10.0, "judge_tokens_charged": 8.0}
     results = [on(pool, 0.5, 100.0, **metrics) for pool in (POOL, OTHER)]
     write_answers(
         tmp_path / "good",
         clock=[float(each) for each in range(1, 9)],
         tokens=[100] * 8,
         judge_tokens=[3] * 4 + [4] * 4,
+        **({"judge_tokens_charged": [1] * 4 + [3] * 4} if charged else {}),
         probe_tokens=[6] * 8,
     )
     write_answers(tmp_path / "bad", repeat=[0] * 8)
