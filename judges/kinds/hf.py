@@ -47,8 +47,7 @@ class HfJudge(CausalJudge):
         True to read the common part of all pairs of a trace A only once. The probabilities are the
         same except for rounding. Models whose cache holds more than keys and values (linear
         attention, Mamba) always read each pair separately, and so do prompts that are tokenized as
-        a whole; give false, so
-        that it is counted.
+        a whole; give false, so that it is counted.
 
     Raises
     ------
