@@ -210,9 +210,9 @@ _FIGURES = {
         lower_is_better=False,
     ),
     "savable": Figure(
-        "Saved at best, %",
-        "Most that perfect clusters could save: the share of tokens that come after the judged "
-        "prefixes, but for one trace of each answer.",
+        "Savable, %",
+        "Most that perfect clusters could save with every answer kept: the share of tokens that "
+        "come after the judged prefixes, but for one trace of each answer.",
         scale=100,
         lower_is_better=False,
     ),

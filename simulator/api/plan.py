@@ -115,9 +115,8 @@ def plan_runs(
 ) -> Plan:
     """Load a policy with every setting of `grid`, its judge and its pools.
 
-    Arguments are those of `deepprune-sim run`, and all values are as typed there; `source` is the
-    text of the policy file, if it has been read already. Prints notes on skipped pools, smaller
-    budgets and the judge's commit.
+    Arguments are those of `deepprune-sim run`, as typed there; `source` is the text of the policy
+    file, if it has been read already. Prints notes on pools, parameters, budgets and the judge.
 
     Raises
     ------

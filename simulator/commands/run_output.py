@@ -83,7 +83,7 @@ def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
             shown("  purity, %", metrics["purity"], 100, "{:.1f}"),
             shown("  completeness, %", metrics["completeness"], 100, "{:.1f}"),
             shown("  adjusted Rand index", metrics["adjusted_rand"], 1, "{:.3f}"),
-            shown("  tokens saved at best, %", metrics["savable"], 100, "{:.1f}"),
+            shown("  savable, one trace an answer, %", metrics["savable"], 100, "{:.1f}"),
             shown("one trace a cluster: tokens kept", metrics["tokens_kept"], 1, "{:,.0f}"),
             shown("  distinct answers", metrics["clusters_classes"], 1, "{:.1f}"),
             shown("  one is right, %", metrics["clusters_correct"], 100, "{:.1f}"),

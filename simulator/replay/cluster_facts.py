@@ -35,7 +35,8 @@ class ClusterFacts:
         Adjusted Rand index of clusters and answers: 1 if they are the same partition, about 0 for
         clusters by chance. Both are over the clustered traces.
     savable
-        Share of the tokens of all traces that no clustering can exceed: all that come after the
+        Largest share of the tokens of all traces that clusters can save while every answer is kept:
+        all that come after the
         tokens that were generated to cluster them, but for those of the cheapest trace to finish of
         each answer.
     """
