@@ -76,6 +76,16 @@ def test_scores_do_not_depend_on_what_else_is_asked(judge: EmbeddingJudge) -> No
     assert (scores <= 1).all()
 
 
+def test_bfloat16_is_another_judge_with_nearly_the_same_scores(judge: EmbeddingJudge) -> None:
+    half = EmbeddingJudge(device="cpu", dtype="bfloat16")
+    assert half.identity != judge.identity
+    assert dict(judge.identity.settings) == {"head": False}  # as scores of before name it
+    scores = half.score(SHORT, all_pairs(3))
+    np.testing.assert_allclose(scores, judge.score(SHORT, all_pairs(3)), atol=0.02)
+    with pytest.raises(UserError, match="dtype=int8; give float32 or bfloat16"):
+        EmbeddingJudge(dtype="int8")
+
+
 def test_a_prefix_is_embedded_once(judge: EmbeddingJudge, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also over many calls, as a replay asks for the pairs of a problem."""
     read: list[str] = []
