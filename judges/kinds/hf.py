@@ -95,7 +95,8 @@ class HfJudge(CausalJudge):
     @property
     def reads(self) -> Reads:
         """Way in which the judge reads pairs."""
-        return "pairs, shared in a call" if self.share else "pairs"
+        whole = self.template.tokenized == "whole"
+        return "pairs, shared in a call" if self.share and not whole else "pairs"
 
     @cached_property
     def device(self) -> str:

@@ -48,9 +48,9 @@ def test_pairs_train_eval(
     rows = json.loads(out[out.index("{\n") :])["rows"]
     assert [row["judge"] for row in rows] == [
         "tokens=9, cross-entropy",
-        "tokens=9, cross-entropy, oversampled x2",
+        "tokens=9, cross-entropy, rarer x2",
         "tokens=9, focal",
-        "tokens=9, focal, oversampled x2",
+        "tokens=9, focal, rarer x2",
     ]
     code, again, err = call(capsys, *command)
     assert json.loads(again[again.index("{\n") :])["rows"] == rows
@@ -62,7 +62,7 @@ def test_pairs_train_eval(
     told = json.loads(out)
     assert told["comparison"]["rows"] == rows
     assert told["judges"][3] == {
-        "name": "tokens=9, focal, oversampled x2",
+        "name": "tokens=9, focal, rarer x2",
         "judge": f"hf:model={grid}/tokens-9-focal-x2",
         "path": f"{grid}/tokens-9-focal-x2",
     }

@@ -76,6 +76,16 @@ def test_scores_do_not_depend_on_what_else_is_asked(judge: EmbeddingJudge) -> No
     assert (scores <= 1).all()
 
 
+def test_bfloat16_is_another_judge_with_nearly_the_same_scores(judge: EmbeddingJudge) -> None:
+    half = EmbeddingJudge(device="cpu", dtype="bfloat16")
+    assert half.identity != judge.identity
+    assert dict(judge.identity.settings) == {"head": False}  # as scores of before name it
+    scores = half.score(SHORT, all_pairs(3))
+    np.testing.assert_allclose(scores, judge.score(SHORT, all_pairs(3)), atol=0.02)
+    with pytest.raises(UserError, match="dtype=int8; give float32 or bfloat16"):
+        EmbeddingJudge(dtype="int8")
+
+
 def test_a_prefix_is_embedded_once_in_however_many_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     judge = EmbeddingJudge(device="cpu")
     read: list[str] = []
@@ -90,7 +100,7 @@ def test_a_prefix_is_embedded_once_in_however_many_calls(monkeypatch: pytest.Mon
     apart = [judge.score(SHORT, pair[None])[0] for pair in all_pairs(3)]
     assert read == SHORT
     np.testing.assert_allclose(apart, together, rtol=1e-6)
-    monkeypatch.setattr(embedding, "MOST_HELD", 4)
+    monkeypatch.setattr(embedding, "KEPT", 4)
     judge.score([*SHORT, "Another.", "One more."], np.array([[2, 3], [3, 4]]))
     assert read[3:] == [SHORT[2], "Another.", "One more."]  # held are at most 4
 

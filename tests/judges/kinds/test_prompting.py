@@ -23,7 +23,10 @@ PREFIXES = ["Wait, the red answer", "so blue", "No"]
 def judge_of(model: Path, folder: Path, **settings: Any) -> HfJudge:
     (folder / "prompt.txt").write_text(TEXT)
     (folder / "system.txt").write_text("Be brief.\n")
-    files = {"prompt": str(folder / "prompt.txt"), "system": str(folder / "system.txt")}
+    files: dict[str, Any] = {
+        "prompt": str(folder / "prompt.txt"),
+        "system": str(folder / "system.txt"),
+    }
     return HfJudge(model=str(model), **files, **settings)
 
 

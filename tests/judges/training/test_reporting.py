@@ -1,0 +1,73 @@
+"""Progress in trackers, through the reporters of transformers."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from judges.prefixes import TOKENS_500
+from judges.training.recipe import Recipe
+from judges.training.reporting import Reporting, check_reporters
+from simulator.errors import UserError
+
+WRITER = """
+import json
+
+class SummaryWriter:
+    def __init__(self, log_dir):
+        self.file = open("told.jsonl", "a")
+    def add_text(self, name, text, *_):
+        self.file.write(json.dumps(["text", name, text]) + "\\n")
+    def add_scalar(self, name, value, step):
+        self.file.write(json.dumps(["scalar", name, value, step]) + "\\n")
+    def flush(self):
+        self.file.flush()
+    def close(self):
+        self.file.close()
+"""
+"""A stand-in for the package tensorboardX, which is not installed where this is tested."""
+
+
+@pytest.fixture
+def _tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tensorboardX").mkdir()
+    (tmp_path / "tensorboardX" / "__init__.py").write_text(WRITER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.usefixtures("_tensorboard")
+def test_losses_and_held_out_figures_are_reported_with_the_settings(tmp_path: Path) -> None:
+    recipe = Recipe(TOKENS_500, learning_rate=0.125)
+    record = {"kind": "hf", "recipe": recipe.as_dict()}
+    with closing(Reporting(["tensorboard"], tmp_path / "j", record, recipe, main=True)) as told:
+        told.log(1, {"loss": 0.5, "learning_rate": 0.125})
+        told.log(2, {"eval_auroc": 0.75, "eval_within": None})
+    lines = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
+    assert [each[1:] for each in lines if each[0] == "scalar"] == [
+        ["train/loss", 0.5, 1],
+        ["train/learning_rate", 0.125, 1],
+        ["eval/auroc", 0.75, 2],
+    ]
+    texts = {name: json.loads(text) for _, name, text in (each for each in lines if len(each) == 3)}
+    assert texts["args"]["learning_rate"] == 0.125
+    assert texts["model_config"]["judge"] == record
+
+
+@pytest.mark.usefixtures("_tensorboard")
+def test_other_processes_report_nothing(tmp_path: Path) -> None:
+    recipe = Recipe(TOKENS_500)
+    with closing(Reporting(["tensorboard"], tmp_path / "j", {}, recipe, main=False)) as told:
+        told.log(1, {"loss": 0.5})
+    assert not (tmp_path / "told.jsonl").exists()
+
+
+def test_unknown_and_missing_reporters_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="--report-to paper: give tensorboard, trackio, wandb"):
+        check_reporters(["paper"])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="trackio is not installed; pip install trackio"):
+        check_reporters(["trackio"])
