@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from simulator import PACKAGE
 from simulator.errors import UserError
-from simulator.isolation.sandbox import PACKAGE
 from simulator.pools.folders import find_pools
 from simulator.pools.pool import Pool
 from simulator.pools.shipped import copy_shipped, shipped_pools
