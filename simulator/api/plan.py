@@ -236,7 +236,7 @@ def usable_pools(
         for pool in usable:
             if pool not in whole:
                 note(f"skipped: {pool.info.about_unfinished}; name it with -d")
-        return whole
+        pools = whole
     for pool in pools:
         pool.require(needs, what)
     return list(pools)

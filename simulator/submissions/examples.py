@@ -1,7 +1,7 @@
 """Submissions of the built-in methods on the pool that comes with the package, for a first board.
 
-`python -m simulator.submissions.examples` makes the ones that come with the repository. Methods have
-the parameters that the pool names for its short traces. Decisions, answers and summaries are the
+`python -m simulator.submissions.examples` makes the ones that come with the repository. Methods
+have the parameters that the pool names for its short traces. Decisions, answers and summaries are the
 same bytes each time; `run.json` also records date and duration.
 """
 

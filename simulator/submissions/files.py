@@ -104,8 +104,9 @@ def read_file(path: Path, limit: int) -> bytes | None:
 
 
 def verifiers_place(path: Path, name: str) -> Path:
-    """Return where the verifier's file or folder `name` of a submission is: inside a folder, or
-    beside a bundle with the bundle's name before it.
+    """Return the place of the verifier's file or folder `name` of a submission.
+
+    It is inside a folder, or beside a bundle with the bundle's name before it.
     """
     if path.is_dir():
         return path / name

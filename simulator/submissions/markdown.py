@@ -74,7 +74,10 @@ def _one(outcome: Told) -> str:
         lines += ["|---|---|---|---|"]
         lines += [_figures(entry) for entry in verification.pools]
     if verification.other_seed:
-        lines += ["", "| with the verifier's seed, as it is ranked | accuracy | tokens | reduction |"]
+        lines += [
+            "",
+            "| with the verifier's seed, as it is ranked | accuracy | tokens | reduction |",
+        ]
         lines += ["|---|---|---|---|"]
         lines += [_figures(entry) for entry in verification.other_seed]
     return "\n".join(lines) + "\n"

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from simulator.errors import nearest
-from simulator.submissions.files import NAME
 from simulator.spelling import JOINED, mixed_scripts, script_of
+from simulator.submissions.files import NAME
 from simulator.submissions.strict_json import shown
 
 FORMAT = 1
@@ -223,8 +223,8 @@ def _wrong_name(key: str, name: object) -> list[str]:
     if letter is None:
         return []
     return [
-        f"{key}: {shown(name)} mixes scripts: {letter} is not of the script of the rest; write each "
-        "name in one script (a hyphen sets a single Greek letter apart)"
+        f"{key}: {shown(name)} mixes scripts: {letter} is not of the script of the rest; write "
+        "each name in one script (a hyphen sets a single Greek letter apart)"
     ]
 
 

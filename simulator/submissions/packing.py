@@ -21,7 +21,6 @@ from simulator.submissions.metadata import check_metadata, metadata_toml
 from simulator.submissions.strict_json import Refused, parse_object
 from simulator.submissions.wellformed import Submission, check_form
 
-
 _OPENED = (1980, 1, 1, 0, 0, 0)
 """Timestamp of every file in a bundle, so that the same submission gives the same bytes."""
 

@@ -49,7 +49,9 @@ def verified_folder(path: Path, files: Files | None = None) -> Path | None:
 def has_files(folder: Path, hashes: Mapping[str, object]) -> bool:
     """Check that a folder holds plain files with these hashes, those of a run, and nothing else."""
     try:
-        if folder.is_symlink() or not {*FILES} == {*hashes} == {each.name for each in folder.iterdir()}:
+        if folder.is_symlink() or not {*FILES} == {*hashes} == {
+            each.name for each in folder.iterdir()
+        }:
             return False
         return all(
             not file.is_symlink()

@@ -116,7 +116,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Folders:
 def full(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """Everything at once.
 
-    - Nine generated cells, the repository's submissions on them and its published figures.
+    - Nine generated cells, submissions on them (`submissions/` beside this folder), and the
+      repository's published figures.
     - Recorded pools model-a/bench-1, model-a/bench-2 and model-b/bench-1, with runs of cons@8,
       short-3@8, esc, sac and parallel-probe over all three, and of asc with three thresholds.
     - Submissions of short-3@8 (`2026-11-20-short`) and cons@8 (`2026-11-20-cons`) on them, neither
@@ -128,7 +129,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     folders = folders_in(root)
     for cell in select_cells(()):
         make_pool(folders.cache, cell, SIZES["small"], text=True)
-    shutil.copytree(REPOSITORY / "submissions", folders.submissions)
+    shutil.copytree(REPOSITORY / "tests/leaderboard_app/submissions", folders.submissions)
+    shutil.copy(REPOSITORY / "submissions/published.toml", folders.submissions)
     pools = [
         write_recorded(folders.cache, model, benchmark)
         for model, benchmark in (

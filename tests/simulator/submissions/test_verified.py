@@ -24,7 +24,7 @@ from simulator.submissions.wellformed import check_form
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A submission with its verification, and its pools."""
+    """Return a submission with its verification, and its pools."""
     submission = submit(tmp_path_factory.mktemp("made"), repeats=64)
     write_verification(submission, verified(submission, run_again=True))
     return submission.parent.parent
@@ -155,7 +155,9 @@ def test_beside_a_bundle(submission: Path, tmp_path: Path) -> None:
     (tmp_path / "made/bundles").mkdir()
     bundle = write_bundle(pack(run, FIELDS), tmp_path / "made/bundles")
     write_verification(bundle, verified(bundle, run_again=True))
-    beside = sorted(each.name.removeprefix("2026-01-31-a-method") for each in bundle.parent.iterdir())
+    beside = sorted(
+        each.name.removeprefix("2026-01-31-a-method") for each in bundle.parent.iterdir()
+    )
     assert beside == [".verification.json", ".verified", ".zip"]
     assert verified_folder(bundle) == bundle.parent / "2026-01-31-a-method.verified"
     (bundle.parent / "2026-01-31-a-method.verified/run.json").write_text("{}")

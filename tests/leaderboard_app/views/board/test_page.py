@@ -77,7 +77,7 @@ def test_with_nothing_at_all_it_says_what_to_run(open_app: Open, tmp_path: Path)
     app = open_app(folders)
     assert not app.exception
     assert "Nothing here yet" in app.info[0].value
-    assert app.code[0].value.startswith("deepprune-sim data sample")
+    assert app.code[0].value.startswith("deepprune-sim run ")
     assert [each.value.split()[1] for each in app.code] == ["data", "run", "run"]
 
 

@@ -31,7 +31,7 @@ def test_ids_with_commas_and_signs_come_through_a_link() -> None:
 def test_empty_says_what_to_run(open_app: Open, empty: Folders) -> None:
     app = open_app(empty, "compare")
     assert not app.exception
-    assert app.code[0].value.startswith("deepprune-sim data sample")
+    assert app.code[0].value.startswith("deepprune-sim run ")
     assert [each.value.split()[1] for each in app.code] == ["data", "run", "run"]
 
 

@@ -25,7 +25,7 @@ def test_empty_says_what_to_run(open_app: Open, empty: Folders) -> None:
     app = open_app(empty, "tradeoff")
     assert not app.exception
     assert "no run and no submission yet" in app.info[0].value
-    assert app.code[0].value.startswith("deepprune-sim data sample")
+    assert app.code[0].value.startswith("deepprune-sim run ")
     assert [each.value.split()[1] for each in app.code] == ["data", "run", "run"]
 
 
