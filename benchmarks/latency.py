@@ -30,7 +30,6 @@ POLICIES: dict[str, dict[str, str]] = {
     "esc": {"window": "5"},
     "deepconf-low": {"warm_up": "6", "window": "32"},
     "parallel-probe": {"interval": "32", "warm_up": "1", "patience": "2", "stable_steps": "3"},
-    "sac": {"in_a_row": "3"},
 }
 """The policies, with settings for traces of some hundred tokens."""
 
