@@ -65,14 +65,12 @@ def leaderboard(
     """Open the leaderboard in a browser: submissions, runs and pools, down to single traces.
 
     It changes no run, submission or pool, but copies the pool that comes with the package into the
-    folder of pools if it is missing there. It shows files that are added while it runs, and needs
-    no network. Stop it with Ctrl-C.
+    folder of pools if a submission is on it and it is missing there. It shows files that are added
+    while it runs, and needs no network. Stop it with Ctrl-C.
     """
     _check_free(address, port)
     folders = Folders(cache_folder(cache), runs or runs_folder(), submissions)
-    for name in shipped_pools():
-        with suppress(UserError):  # a folder that cannot be written is shown as it is
-            copy_shipped(folders.cache, name)
+    _copy_shipped(folders)
     settings = SETTINGS | {
         "server.port": str(port),
         "server.address": address,
@@ -109,3 +107,15 @@ def _check_free(address: str, port: int) -> None:
         raise UserError(
             f"{address}:{port}: cannot listen there ({error.strerror}); choose another --port"
         ) from None
+
+
+def _copy_shipped(folders: Folders) -> None:
+    """Copy the pools that come with the package and that a submission is on.
+
+    A folder that cannot be read or written is shown as it is.
+    """
+    for name in shipped_pools():
+        with suppress(UserError, OSError, UnicodeDecodeError):
+            runs = folders.submissions.glob("*/run.json")
+            if any(name in run.read_text(encoding="utf-8") for run in runs):
+                copy_shipped(folders.cache, name)

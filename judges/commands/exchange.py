@@ -78,7 +78,7 @@ def export_pairs(
 @click.command(
     name="import",
     epilog="\b\nExample:\n"
-    "  deepprune-sim judge import labelled.jsonl -o mine -t tokens=500 --test-share 0.2",
+    "  deepprune-sim judge import own.jsonl -o mine -t tokens=500 --test-share 0.2",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @output_option(help="A new folder to write the pairs to.")

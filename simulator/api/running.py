@@ -55,25 +55,22 @@ def run(
     ----------
     policy
         A built-in name (`cons@64`), a file (`my_policy.py`, `my_policy.py@Class`), or a class
-        derived from `Policy`. A class of a notebook is written out as a file with what it uses of
-        the notebook, recorded in `run.json`, and replayed in a process that sees no pool.
+        derived from `Policy`. A class of a notebook is written out as a file with what it uses,
+        recorded in `run.json`, and replayed in a process that sees no pool.
     pools
         Names or globs, or opened pools. None: every recorded pool with the signals that the policy
         needs; without any, the pool that comes with the package.
     budget, repeats, seed, jobs, concurrency, step_seconds, serving, judge, judge_cost,
     model_params, probe_cost, charging, order
-        As the options of `deepprune-sim run`; `step_seconds`, `serving` and `model_params` also as
-        dictionaries.
+        As the options of `run`; `step_seconds`, `serving`, `model_params` also as dictionaries.
     output, resume
         Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
     in_process
         Run a policy file or class in this process, for example to use `breakpoint()`.
     timeout
         Seconds that the replay of one problem in one repeat may take; finished replays are kept.
-    cache
-        Folder of pools. None: `$DEEPPRUNE_SIM_CACHE`, else `datasets_cache/`.
-    progress
-        Show a progress bar, in a notebook too.
+    cache, progress
+        Folder of pools (None: `$DEEPPRUNE_SIM_CACHE`, else `datasets_cache/`); show a progress bar.
     **parameters
         Parameters of the policy. Lists of values make a sweep over all combinations.
 
@@ -91,8 +88,8 @@ def run(
     options: dict[str, Any] = {
         **_numbers(budget=budget, repeats=repeats, seed=seed, concurrency=concurrency),
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
-        "model_params": _sizes(model_params),
-        **{"judge": judge, "judge_cost": judge_cost, "in_process": in_process},
+        **{"model_params": _sizes(model_params), "judge": judge, "judge_cost": judge_cost},
+        "in_process": in_process,
         "probe_cost": None if probe_cost is None else str(probe_cost),
         "charging": _one_of("charging", charging, CHARGING),
         **{"order": _one_of("order", order, ORDERS), "timeout": _seconds(timeout)},

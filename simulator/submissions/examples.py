@@ -1,8 +1,8 @@
 """Submissions of the built-in methods on the pool that comes with the package, for a first board.
 
 `python -m simulator.submissions.examples` makes the ones that come with the repository. Methods
-have the parameters that the pool names for its short traces. Decisions, answers and summaries are the
-same bytes each time; `run.json` also records date and duration.
+have the parameters that the pool names for its short traces. Decisions, answers and summaries are
+the same bytes each time; `run.json` also records date and duration.
 """
 
 from __future__ import annotations

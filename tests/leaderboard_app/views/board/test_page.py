@@ -55,7 +55,6 @@ def test_without_any_file_there_are_the_published_figures(open_app: Open, empty:
     assert [each.key for each in app.segmented_control] == ["view"]
     assert "Only published figures so far" in app.info[0].value
     assert [each.value.split()[1] for each in app.code if "deepprune-sim" in each.value] == [
-        "data",
         "run",
         "run",
     ]
@@ -78,7 +77,7 @@ def test_with_nothing_at_all_it_says_what_to_run(open_app: Open, tmp_path: Path)
     assert not app.exception
     assert "Nothing here yet" in app.info[0].value
     assert app.code[0].value.startswith("deepprune-sim run ")
-    assert [each.value.split()[1] for each in app.code] == ["data", "run", "run"]
+    assert [each.value.split()[1] for each in app.code] == ["run", "run"]
 
 
 def test_a_local_run_stands_apart_from_the_published_figures(

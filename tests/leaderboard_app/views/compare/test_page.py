@@ -32,7 +32,7 @@ def test_empty_says_what_to_run(open_app: Open, empty: Folders) -> None:
     app = open_app(empty, "compare")
     assert not app.exception
     assert app.code[0].value.startswith("deepprune-sim run ")
-    assert [each.value.split()[1] for each in app.code] == ["data", "run", "run"]
+    assert [each.value.split()[1] for each in app.code] == ["run", "run"]
 
 
 @pytest.mark.parametrize("entries", [None, "runs/cons", "nobody,<b>x</b>"])

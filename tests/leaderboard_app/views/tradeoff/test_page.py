@@ -26,7 +26,7 @@ def test_empty_says_what_to_run(open_app: Open, empty: Folders) -> None:
     assert not app.exception
     assert "no run and no submission yet" in app.info[0].value
     assert app.code[0].value.startswith("deepprune-sim run ")
-    assert [each.value.split()[1] for each in app.code] == ["data", "run", "run"]
+    assert [each.value.split()[1] for each in app.code] == ["run", "run"]
 
 
 def test_small_shows_its_one_entry(open_app: Open, small: Folders) -> None:
