@@ -64,7 +64,7 @@ def _settings(text: str) -> dict[str, Any]:
             values[name.strip()] = value
 
     def wrong(key: str, kind: object, fields: Mapping[str, Any]) -> UserError:
-        form = {int: "a whole number", float: "seconds", bool: "true or false"}
+        form = {int: "a whole number from 1 on", float: "seconds from 0 on", bool: "true or false"}
         said = form[kind] if isinstance(kind, type) else "a number"
         return UserError(f"--serving {key}={fields[key]}: give {said}")
 

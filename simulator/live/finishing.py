@@ -89,7 +89,10 @@ def _settings(file: Path | None) -> dict[str, dict[str, str]]:
     except (ValueError, AttributeError) as error:
         raise UserError(f"{file}: not a TOML file with a table for each method ({error})") from None
     for method, values in settings.items():
-        load_policy(method, values)
+        try:
+            load_policy(method, values)
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from None
     return settings
 
 

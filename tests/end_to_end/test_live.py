@@ -142,6 +142,7 @@ def test_a_pool_is_named_and_described(
     (here / "s.toml").write_text("[deepconf-low]\nwindows = 8\n")
     code, _, err = call(capsys, *finish, "--settings", "s.toml")
     assert code == 2
+    assert "s.toml: " in err
     assert "windows" in err
     (here / "s.toml").write_text("window = 8\n")
     code, _, err = call(capsys, *finish, "--settings", "s.toml")
