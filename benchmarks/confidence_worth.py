@@ -20,9 +20,10 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 
 import deepprune_sim as dp
+from simulator.rules.group_means import bottom_groups, mean_of_last
 from simulator.statistics import Estimate, bootstrap
 
-Values = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float32]
 
 VOTES: dict[str, dict[str, Any]] = {
     "majority": {"keep": 100, "weighted": False},
@@ -36,25 +37,15 @@ VOTES: dict[str, dict[str, Any]] = {
 """The seven votes of arXiv 2508.15260, as parameters of `deepconf-offline`."""
 
 
-def groups(values: Values, window: int) -> Values:
-    """Return the mean of each run of `window` tokens; of the whole trace if it is shorter."""
-    width = min(window, len(values))
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    means: Values = (sums[width:] - sums[:-width]) / width
-    return means
-
-
 def measures(confidence: Values, entropy: Values, window: int) -> dict[str, float]:
     """Return the measures of one trace; more is more certain in each."""
-    by_group = np.sort(groups(confidence, window))
-    lowest_tenth = by_group[: max(1, int(len(by_group) * 0.1))]
     return {
-        "mean confidence": float(confidence.mean()),
-        f"tail confidence, last {window}": float(confidence[-window:].mean()),
-        f"bottom 10% groups of {window}": float(lowest_tenth.mean()),
-        f"lowest group of {window}": float(by_group[0]),
-        "mean entropy": -float(entropy.mean()),
-        f"entropy, last {window}": -float(entropy[-window:].mean()),
+        "mean confidence": mean_of_last(confidence),
+        f"tail confidence, last {window}": mean_of_last(confidence, window),
+        f"bottom 10% groups of {window}": bottom_groups(confidence, 0.1, window),
+        f"lowest group of {window}": bottom_groups(confidence, 0.0, window),
+        "mean entropy": -mean_of_last(entropy),
+        f"entropy, last {window}": -mean_of_last(entropy, window),
         "length, shorter is surer": -float(len(confidence)),
     }
 
@@ -66,9 +57,10 @@ def measured(pool: Any, window: int) -> pd.DataFrame:
     for problem, of_problem in traces[traces["answer"].notna()].groupby("problem_id"):
         confidences = pool.confidences(problem).set_index("trace_id")["confidence"]
         entropies = pool.token_signal("entropy", problem).set_index("trace_id")["entropy"]
+        kind = np.float32  # as pools store signals
         rows += [
             {"problem": problem, "right": bool(right)}
-            | measures(np.asarray(confidences[trace]), np.asarray(entropies[trace]), window)
+            | measures(confidences[trace].astype(kind), entropies[trace].astype(kind), window)
             for trace, right in zip(of_problem["trace_id"], of_problem["correct"], strict=True)
         ]
     return pd.DataFrame(rows)

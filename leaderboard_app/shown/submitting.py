@@ -14,6 +14,7 @@ from leaderboard_app.library.library import Library
 from leaderboard_app.library.pool_answers import count_traces
 from simulator.errors import UserError
 from simulator.pools.folders import LOCAL_CACHE, runs_folder
+from simulator.pools.shipped import DATASET as SHIPPED
 from simulator.pools.shipped import shipped_pools
 from simulator.submissions.packing import slug_of
 
@@ -169,12 +170,12 @@ def first_row(places: Places) -> tuple[str, ...]:
 
 def first_pool() -> str:
     """Return the name of the pool that comes with the package."""
-    return next(iter(shipped_pools()), "shipped/*")
+    return next(iter(shipped_pools()), f"{SHIPPED}/*")
 
 
 def own_first(row: dict[str, Any]) -> tuple[bool, bool, str]:
     """Return a key that sorts pools: recorded ones, the one that comes along, generated ones."""
-    return row["synthetic"], row["name"] in shipped_pools(), row["name"]
+    return row["synthetic"], row["name"].startswith(f"{SHIPPED}/"), row["name"]
 
 
 def first_runs(library: Library, places: Places) -> tuple[str, ...]:

@@ -203,7 +203,8 @@ def candidate_pools(cache: Path, patterns: Sequence[str]) -> list[Pool]:
     if recorded:
         return recorded
     for name in shipped_pools():
-        note(f"no recorded pool in {cache}: replaying {name}, which comes with deepprune-sim")
+        if not (cache / name).exists():
+            note(f"no recorded pool in {cache}: replaying {name}, which comes with deepprune-sim")
         return [Pool(copy_shipped(cache, name))]
     if not pools:
         raise UserError(f"no pool in {cache}; import or pull one (deepprune-sim data list)")
@@ -247,8 +248,7 @@ def named_settings(
 ) -> dict[str, list[str]]:
     """Return the parameters of a built-in method that its pools name and `grid` does not give.
 
-    Pools of short traces name them (`PoolInfo.settings`); all pools of a run have to
-    name the same.
+    Pools of short traces name them (`PoolInfo.settings`); all pools of a run have to name the same.
     """
     if not pools or not is_builtin(policy):
         return {}

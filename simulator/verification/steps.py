@@ -120,7 +120,7 @@ def find_recorded_pools(run: RecordedRun, cache: Path) -> list[Pool]:
     folders = {pool_name(folder): folder for folder in iter_pool_folders(cache)}
     pools = []
     for recorded in run.pools:
-        if recorded.name in shipped_pools():
+        if recorded.name not in folders and recorded.name in shipped_pools():
             folders[recorded.name] = copy_shipped(cache, recorded.name)
         if recorded.name not in folders:
             raise UserError(

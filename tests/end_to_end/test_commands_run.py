@@ -42,6 +42,9 @@ def test_without_any_pool_the_one_that_comes_along_is_copied_and_replayed(
     (copy,) = Path("cache").glob("*/*/*")
     for file in shipped_pools()[SHIPPED].iterdir():
         assert (copy / file.name).read_bytes() == file.read_bytes()
+    code, again, err = call(capsys, "run", "cons@4", "--repeats", "2")
+    assert (code, err) == (0, "")  # it is there now
+    assert again.startswith(f"{SHIPPED}: ")
 
 
 def test_pools_of_ones_own_are_replayed_instead(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from simulator.errors import UserError
 from simulator.generated.cells import SIZES
 from simulator.hub.registry import read_registry
 from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
-from simulator.pools.shipped import shipped_pools
+from simulator.pools.shipped import DATASET as SHIPPED
 from simulator.replay.cluster_facts import numbered
 from simulator.replay.orders import orders
 
@@ -292,7 +292,7 @@ def commands_for(library: Library, result: Result, option: str = "") -> tuple[st
         return (
             f"deepprune-sim data sample --size {size} --cell {shlex.quote(cell)} --replace{option}",
         )
-    if result.pool in shipped_pools():
+    if dataset == SHIPPED:
         return (f"deepprune-sim data show {shlex.quote(result.pool)}{option}",)
     try:
         known = read_registry(library.folders.cache)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from simulator.errors import UserError, one_line
-from simulator.live.engines.base import TokenizingEngine, load_tokenizer, seed_of
+from simulator.live.engines.base import TokenizingEngine, Trace, load_tokenizer, seed_of
 from simulator.live.engines.detokenizing import TextStream
 from simulator.live.engines.drawing import drawn
 from simulator.live.engines.prompts import is_closed, named_model
@@ -102,12 +102,9 @@ class HfEngine(TokenizingEngine):
 
 
 @dataclass(slots=True)
-class _Trace:
-    """One trace: its tokens, its text so far, and keys and values of all tokens but the last."""
+class _Trace(Trace):
+    """A trace with the keys and values of all its tokens but the last."""
 
-    text: TextStream
-    ids: list[int]
-    ended: bool = False
     layers: Layers | None = None
     key: int = 0
     reported: int = 0
