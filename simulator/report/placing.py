@@ -7,11 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from simulator.report.labels import shortened
+
 WIDTH, HEIGHT = 520, 380
 """Size of a panel in pixels."""
 
 FONT_SIZE = 11
 CHARACTER_WIDTH = 0.56 * FONT_SIZE
+
+TICKS = 10
+"""Most values that a logarithmic axis shows."""
+
+ROOM = 0.95
+"""Share of a panel's width that a label may take."""
 
 Point = tuple[float, float]
 
@@ -43,6 +51,30 @@ class Axis:
 
     def _at(self, value: float) -> float:
         return math.log(value) if self.log else value
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Choose the values that a logarithmic axis shows: round ones, evenly spread, at most `TICKS`.
+
+    They are 1, 2 and 5 times the powers of ten or, where these are too many, powers of ten with
+    equal steps.
+    """
+    least, most = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    choices = [[digit * 10.0**power for power in range(least, most + 1) for digit in (1, 2, 5)]]
+    choices += [
+        [10.0**power for power in range(least, most + 1) if power % step == 0]
+        for step in range(1, most - least + 1)
+    ]
+    for values in choices:
+        inside = [value for value in values if low <= value <= high]
+        if len(inside) <= TICKS:
+            break
+    return inside
+
+
+def fitting(label: str, width: float) -> str:
+    """Cut the middle out of a label that takes more than `ROOM` of `width` pixels."""
+    return shortened(label, int(ROOM * width / CHARACTER_WIDTH))
 
 
 @dataclass(frozen=True, slots=True)

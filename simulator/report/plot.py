@@ -15,6 +15,7 @@ from typing import Any
 
 import altair as alt
 
+from simulator.report.baselines import Baseline, find_baselines
 from simulator.report.comparison import Comparison, Row, used_costs
 from simulator.report.lines import Line, find_lines
 from simulator.report.placing import (
@@ -25,7 +26,9 @@ from simulator.report.placing import (
     Box,
     Point,
     along,
+    fitting,
     leader,
+    log_ticks,
     place_labels,
 )
 from simulator.runs.results import Metric
@@ -37,6 +40,14 @@ INKS = ("#005a91", "#a84a00", "#00704f", "#9c4a79", "#8f6200", "#22719f", "#3333
 """The same colours, darker, for readable labels."""
 
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
+
+STAR = (
+    "M0,-1L0.225,-0.309L0.951,-0.309L0.363,0.118L0.588,0.809L0,0.382L-0.588,0.809L-0.363,0.118"
+    "L-0.951,-0.309L-0.225,-0.309Z"
+)
+"""Outline of a star, the mark of cons@N."""
+
+BLACK = "#111111"
 
 LOG_FROM = 20
 """Smallest ratio of most to fewest tokens for a logarithmic axis."""
@@ -75,6 +86,7 @@ def build_chart(comparison: Comparison) -> Any:
             "Bars: 95% intervals from a bootstrap over problems. "
             + ("Dashed" if lines else "Line")
             + ": Pareto front. Hollow: unranked.",
+            *_about_baselines([find_baselines(rows) for rows in comparison.panels]),
             *([f"Lines join settings that differ only in {' or '.join(joined)}."] if lines else []),
         ],
         anchor="start",
@@ -91,8 +103,19 @@ def build_chart(comparison: Comparison) -> Any:
     )
 
 
+def _about_baselines(panels: Sequence[Sequence[Baseline]]) -> list[str]:
+    """Return the line that says how cons@N is marked in some of the panels, if it is."""
+    starred = any(not each.row for baselines in panels for each in baselines)
+    marks = ["Star: cons@N, the plain vote over the same N traces."] if starred else []
+    if any(len(baselines) == 1 for baselines in panels):
+        marks.append("Dotted: tokens and accuracy of cons@N.")
+    return [" ".join(marks)] if marks else []
+
+
 def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]) -> Any:
-    x_axis, y_axis = axes(rows)
+    baselines = find_baselines(rows)
+    stars = [each for each in baselines if each.row is None]
+    x_axis, y_axis = axes(rows, stars)
     lines = [line for line in all_lines if any(row is line.rows[0] for row in rows)]
     names = {id(row): line.name for line in lines for row in line.rows}
     of = {id(row): names.get(id(row), row.method) for row in rows}
@@ -104,7 +127,9 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     ]
     at = {id(row): point for row, point in zip(rows, points, strict=True)}
     paths = [
-        {**at[id(row)], "place": place} for line in lines for place, row in enumerate(line.rows)
+        {**at[id(row)], "place": place, "line": number}
+        for number, line in enumerate(lines)
+        for place, row in enumerate(line.rows)
     ]
     (across, upright), (across_line, upright_line) = (
         bars(
@@ -116,11 +141,16 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     unranked = [point for point, row in zip(points, rows, strict=True) if row.result.unranked]
     corners = {(row.spent.value, 100 * row.accuracy.value) for row in rows if row.pareto}
     step = front(sorted(corners), x_axis.high)
-    strokes = _strokes(x_axis, y_axis, [*across, *upright], step)
     inks = {name: INKS[index % len(INKS)] for index, name in enumerate(series)}
-    texts, leaders = _labels(
-        rows, lines, at, (x_axis, y_axis), strokes, {row: inks[name] for row, name in of.items()}
-    )
+    ink_of = {row: inks[name] for row, name in of.items()}
+    for star in stars:
+        at[id(star)] = {"x": star.tokens.value, "y": 100 * star.accuracy.value}
+        ink_of[id(star)] = BLACK
+    plain_across, plain_upright = bars((each.tokens, each.accuracy, "") for each in stars)
+    level, plumb = _guides(baselines, x_axis, y_axis)
+    drawn = [*across, *upright, *plain_across, *plain_upright, *level, *plumb]
+    strokes = _strokes(x_axis, y_axis, drawn, step)
+    texts, leaders = _labels(rows, lines, at, (x_axis, y_axis), strokes, ink_of, stars)
     x, y = _channels(x_axis, y_axis, "Cost" if "those" in cost_name(rows) else "Tokens")
 
     def layer(values: list[dict[str, Any]], **fields: Any) -> Any:
@@ -129,6 +159,7 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     bar = {"opacity": 0.4, "strokeWidth": 1.5, "clip": True}
     faint = {"opacity": 0.2, "strokeWidth": 1.0, "clip": True}  # points on lines overlap much
     text = {"align": "left", "baseline": "middle", "fontSize": FONT_SIZE}
+    dotted = {"strokeDash": [1, 3], "strokeWidth": 1.2, "color": BLACK, "opacity": 0.7}
     layers = [
         layer(step).mark_line(
             interpolate="step-after", color="#999999", strokeWidth=1.5, strokeDash=[5, 3], clip=True
@@ -137,11 +168,20 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
         layer(upright, y2="y2:Q", **looks).mark_rule(**bar),
         layer(across_line, x2="x2:Q", **looks).mark_rule(**faint),
         layer(upright_line, y2="y2:Q", **looks).mark_rule(**faint),
-        layer(paths, order="place:Q", **looks).mark_line(strokeWidth=1.8, opacity=0.9),
+        layer(paths, order="place:Q", detail="line:N", **looks).mark_line(
+            strokeWidth=1.8, opacity=0.9
+        ),
         layer(leaders, x2="x2:Q", y2="y2:Q", color=ink).mark_rule(strokeWidth=0.8),
         layer(ranked, shape=shape, **looks).mark_point(filled=True, size=75, opacity=1),
         layer(unranked, shape=shape, **looks).mark_point(
             fill="white", size=75, opacity=1, strokeWidth=2
+        ),
+        layer(level, x2="x2:Q").mark_rule(**dotted),
+        layer(plumb, y2="y2:Q").mark_rule(**dotted),
+        layer(plain_across, x2="x2:Q").mark_rule(color=BLACK, **bar),
+        layer(plain_upright, y2="y2:Q").mark_rule(color=BLACK, **bar),
+        layer([at[id(star)] for star in stars]).mark_point(
+            shape=STAR, filled=True, color=BLACK, size=220, opacity=1
         ),
         layer(texts, text="text:N").mark_text(stroke="white", strokeWidth=3, **text),
         layer(texts, text="text:N", color=ink).mark_text(**text),
@@ -153,6 +193,19 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
         height=HEIGHT,
         title=alt.TitleParams(heading, anchor="start", fontSize=13, fontWeight="bold"),
     )
+
+
+def _guides(
+    baselines: Sequence[Baseline], x_axis: Axis, y_axis: Axis
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the lines across a panel at the accuracy and the tokens of its only baseline.
+
+    Left of and above both, a setting is better than cons@N.
+    """
+    only = baselines if len(baselines) == 1 else []
+    level = [{"x": x_axis.low, "x2": x_axis.high, "y": 100 * each.accuracy.value} for each in only]
+    plumb = [{"x": each.tokens.value, "y": y_axis.low, "y2": y_axis.high} for each in only]
+    return level, plumb
 
 
 def cost_name(rows: Sequence[Row]) -> str:
@@ -174,13 +227,18 @@ def _channels(x_axis: Axis, y_axis: Axis, name: str) -> tuple[Any, Any]:
         axis=alt.Axis(
             title=f"{name} per problem" + (" (logarithmic)" if x_axis.log else ""),
             format="~s",
-            tickCount=6,
+            **({"values": log_ticks(x_axis.low, x_axis.high)} if x_axis.log else {"tickCount": 6}),
+            labelExpr="format(datum.value, datum.value < 1 ? '~g' : '~s')",
         ),
     )
     y = alt.Y(
         "y:Q",
         scale=alt.Scale(domain=[y_axis.low, y_axis.high], nice=False, zero=False),
-        axis=alt.Axis(title="Accuracy (%)", tickCount=6),
+        axis=alt.Axis(
+            title="Accuracy (%)",
+            tickCount=6,
+            labelExpr="0 <= datum.value && datum.value <= 100 ? datum.label : ''",
+        ),
     )
     return x, y
 
@@ -192,44 +250,43 @@ def _labels(
     scales: tuple[Axis, Axis],
     strokes: Sequence[Box],
     inks: Mapping[int, str],
+    stars: Sequence[Baseline],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Place the labels; return their texts, and the lines that lead from points to far labels.
 
-    `at` and `inks` are points and colours by the `id` of a row; labels avoid `strokes`.
+    `at` and `inks` are points and colours by the `id` of a row or star; labels avoid `strokes`.
     """
     x_axis, y_axis = scales
-    pixels = {
-        id(row): (x_axis.pixel(at[id(row)]["x"]), y_axis.pixel(at[id(row)]["y"])) for row in rows
-    }
+    pixels = {key: (x_axis.pixel(each["x"]), y_axis.pixel(each["y"])) for key, each in at.items()}
     for line in lines:
         strokes = [*strokes, *along([pixels[id(row)] for row in line.rows])]
-    texts_of = label_texts(rows, lines, pixels)
-    labelled = [row for row in rows if id(row) in texts_of]
+    texts_of = label_texts(rows, lines, pixels) | {id(star): star.name for star in stars}
+    labelled = [key for key in at if key in texts_of]
     labels = place_labels(
-        [texts_of[id(row)] for row in labelled],
-        [pixels[id(row)] for row in labelled],
+        [fitting(texts_of[key], WIDTH) for key in labelled],
+        [pixels[key] for key in labelled],
         strokes,
-        [pixels[id(row)] for row in rows if id(row) not in texts_of],
+        [pixels[key] for key in at if key not in texts_of],
     )
     texts = [
         {
             "x": x_axis.value(box.left),
             "y": y_axis.value((box.top + box.bottom) / 2),
             "text": label,
-            "ink": inks[id(row)],
+            "ink": inks[key],
         }
-        for row, (label, box) in zip(labelled, labels, strict=True)
+        for key, (label, box) in zip(labelled, labels, strict=True)
     ]
     leaders = [
         {
-            "x": at[id(row)]["x"],
-            "y": at[id(row)]["y"],
+            "x": at[key]["x"],
+            "y": at[key]["y"],
             "x2": x_axis.value(end[0]),
             "y2": y_axis.value(end[1]),
-            "ink": inks[id(row)],
+            "ink": inks[key],
         }
-        for row, (_, box) in zip(labelled, labels, strict=True)
-        if (end := leader(pixels[id(row)], box)) is not None
+        for key, (_, box) in zip(labelled, labels, strict=True)
+        if (end := leader(pixels[key], box)) is not None
     ]
     return texts, leaders
 
@@ -270,10 +327,15 @@ def label_texts(
     return texts
 
 
-def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
-    """Return scales that contain every point and interval of a panel, with a margin."""
-    tokens = [end for row in rows for end in known(row.spent)]
-    percent = [100 * end for row in rows for end in known(row.accuracy)]
+def axes(rows: Sequence[Row], stars: Sequence[Baseline] = ()) -> tuple[Axis, Axis]:
+    """Return scales that contain every point and interval of a panel, with a margin.
+
+    `stars` are the baselines that are drawn beside the rows.
+    """
+    spent = [*(row.spent for row in rows), *(star.tokens for star in stars)]
+    tokens = [end for each in spent for end in known(each)]
+    accuracies = [*(row.accuracy for row in rows), *(star.accuracy for star in stars)]
+    percent = [100 * end for each in accuracies for end in known(each)]
     log = min(tokens) > 0 and max(tokens) > LOG_FROM * min(tokens)
     if log:
         margin = (max(tokens) / min(tokens)) ** 0.06
