@@ -18,7 +18,7 @@ CHARACTER_WIDTH = 0.56 * FONT_SIZE
 TICKS = 10
 """Most values that a logarithmic axis shows."""
 
-ROOM = 0.95
+ROOM = 0.8
 """Share of a panel's width that a label may take."""
 
 Point = tuple[float, float]
