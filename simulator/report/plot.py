@@ -186,8 +186,7 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
         layer(texts, text="text:N").mark_text(stroke="white", strokeWidth=3, **text),
         layer(texts, text="text:N", color=ink).mark_text(**text),
     ]
-    first = rows[0]
-    heading = first.pool + (" (SYNTHETIC)" if first.result.synthetic else "")
+    heading = rows[0].pool + (" (SYNTHETIC)" if rows[0].result.synthetic else "")
     return alt.layer(*layers).properties(
         width=WIDTH,
         height=HEIGHT,
