@@ -7,10 +7,10 @@ PAIRS have not seen them. `--traces` limits the traces of each problem, for judg
 
 `deepprune` runs with each judge, K2 and confidence within clusters, at every τ of a grid. The total
 cost of a run is the tokens generated and those that the judge computed, times the judge's share of
-the reasoning model's active parameters. The accuracy of `cons@k` and of `short-m@k`, m half
-of k, at the same cost is interpolated between neighbouring k. τ is chosen on one half of the problems, for the greatest
-difference to `cons@k`, and measured on the other, both ways; intervals are 95%, over problems.
-"Free" leaves the judge's tokens out.
+the reasoning model's active parameters. The accuracies of `cons@k` and of `short-m@k`, m half of k,
+at the same cost are interpolated between neighbouring k. τ is chosen on one half of the problems,
+for the greatest difference to `cons@k`, and measured on the other, both ways; intervals are 95%,
+over problems. "Free" leaves the judge's tokens out.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ def play(pool: str, cache: Path, spec: str, budget: int, **options: Any) -> Play
             progress=False,
             **options,
         )
+        assert isinstance(run, dp.Run)
         judge = json.loads((run.path / "run.json").read_text(encoding="utf-8"))["judge"]
         ratio = judge["ratio"][pool] if judge else 0.0
         means = run.answers().groupby("problem_id", sort=True).mean(numeric_only=True)
@@ -135,8 +136,9 @@ def at_cost(curve: Sequence[Played], cost: float, chosen: npt.NDArray[np.bool_])
     place = float(np.interp(cost, costs[order], np.arange(len(curve))))
     low = int(place)
     high = min(low + 1, len(curve) - 1)
-    mixed: Floats = (1 - (place - low)) * accuracies[order[low]]
-    return mixed + (place - low) * accuracies[order[high]]
+    share = place - low
+    mixed: Floats = (1 - share) * accuracies[order[low]] + share * accuracies[order[high]]
+    return mixed
 
 
 def chosen_on_others(
@@ -150,9 +152,7 @@ def chosen_on_others(
         cost = float(run.cost(free)[where].mean())
         return float((run.accuracy[where] - at_cost(curve, cost, where)).mean())
 
-    return {
-        side: max(runs, key=partial(gain, where=half != side)) for side in (True, False)
-    }, half
+    return {side: max(runs, key=partial(gain, where=half != side)) for side in (True, False)}, half
 
 
 def row(
@@ -181,6 +181,8 @@ def row(
 
 def shown(estimate: Estimate, form: str = ".1f") -> str:
     """Return an estimate in percent with its interval."""
+    assert estimate.low is not None
+    assert estimate.high is not None
     value, low, high = (100 * each for each in (estimate.value, estimate.low, estimate.high))
     return f"{value:{form}} [{low:{form}}, {high:{form}}]"
 
@@ -204,7 +206,7 @@ def curves_of(pool: str, cache: Path, budget: int) -> dict[str, list[Played]]:
 @click.option("--traces", default=64, show_default=True, help="Traces of each problem.")
 @click.option("--repeats", default=64, show_default=True)
 @click.option("--cut", default="tokens=64", show_default=True, help="Truncation of prefixes.")
-@click.option("--stored", type=click.Path(path_type=Path), help="Folder to keep pool and scores in.")
+@click.option("--stored", type=click.Path(path_type=Path), help="Folder of pool and scores.")
 def main(
     source: str,
     pairs: Path,
@@ -245,7 +247,7 @@ def table(
     for given in judges:
         named = "=" in given.split(":")[0]
         name, judge = given.split("=", 1) if named else (given, given)
-        for kept, confident in ((20, False), (20, True), (5, False), (5, True)):
+        for kept, confident in ((20, False), (5, False), (5, True)):
             runs = {
                 tau: play(
                     pool,

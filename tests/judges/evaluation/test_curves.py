@@ -54,6 +54,8 @@ def test_a_thinned_curve_keeps_its_area_within_the_stated_bound(pairs: Pairs, st
     assert (curve is None) == (labels.all() or not labels.any())
     if curve is not None:
         false, true = thinned(curve, steps)
-        assert abs(np.trapezoid(true, false) - area(labels, scores)) <= 1 / (2 * steps) + 1e-12
+        assert (
+            abs(float(np.trapezoid(true, false)) - area(labels, scores)) <= 1 / (2 * steps) + 1e-12
+        )
         assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
         assert len(false) <= 2 * steps + 4

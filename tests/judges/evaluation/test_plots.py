@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from drawn_texts import collisions, texts_of
 
@@ -19,7 +21,7 @@ def scored(name: str, kind: str, models: Sequence[str], problems: int) -> Scored
     generator = np.random.default_rng(len(name))
     shape = (problems, len(models), 12)
     labels = np.ones(shape, bool) if kind == "one label" else generator.random(shape) < 0.5
-    scores = generator.random(shape)
+    scores: npt.NDArray[Any] = generator.random(shape)
     if kind == "perfect":
         scores = (1.0 + labels) / 2
     if kind == "wrong":
