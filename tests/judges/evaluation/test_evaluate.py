@@ -141,9 +141,9 @@ def test_every_format_holds_every_row(rows: list[Row]) -> None:
 
 
 def test_plots_are_pictures(pair_set: PairSet) -> None:
-    scored = score_pairs(pair_set, TableJudge(SCORES), "table")
-    curve = [("table, tokens=2", scored.labels, scored.scores)]
+    scored = [score_pairs(pair_set, TableJudge(SCORES), "table")]
     for plot in (roc_plot, calibration_plot):
-        assert plot(curve, "svg").startswith(b"<svg")
-        assert b"table, tokens=2" in plot(curve, "svg")
-        assert plot(curve, "png").startswith(b"\x89PNG")
+        svg = plot(scored, compare(scored), "svg")
+        assert svg.startswith(b"<svg")
+        assert b"table, tokens=2" in svg
+        assert plot(scored, compare(scored), "png").startswith(b"\x89PNG")
