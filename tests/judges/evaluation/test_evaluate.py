@@ -16,7 +16,7 @@ from judges.evaluation.plots import calibration_plot, roc_plot
 from judges.kinds.oracle import OracleJudge
 from judges.pairs.pair_sets import PairSet, make_pairs
 from judges.prefixes import Truncation
-from judges.protocol import Floats, Identity, Ints, Reads
+from judges.protocol import Floats, Identity, Ints, QuestionTokens, Reads
 from simulator.errors import UserError
 
 CUT = Truncation("tokens", 2)
@@ -46,6 +46,9 @@ class TableJudge:
 
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
         return np.zeros(len(prefixes), dtype=np.int64)
+
+    def question_tokens(self, question: str | None) -> QuestionTokens:
+        return QuestionTokens()
 
 
 SCORES = {
