@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from simulator.arrays import Array, Floats, Ints, Ints32
+from simulator.arrow import arrow_array
 from simulator.counting import GENERATED, Charging
 from simulator.pools.charging import charged
 from simulator.pools.pool import NO_ANSWER, StoredProblem
@@ -189,15 +190,17 @@ class Recorder:
             self._put_into_columns()
         decisions = [np.concatenate(parts) for parts in zip(*self._decisions, strict=True)]
         clusters = decisions.pop().astype(np.int32)
-        reasons = pa.array(decisions.pop(), type=pa.int32())
+        reasons = arrow_array(decisions.pop(), pa.int32())
         answers = [list(chain.from_iterable(parts)) for parts in zip(*self._answers, strict=True)]
         return Replayed(
             self._table(
                 DECISIONS,
                 [
                     *decisions,
-                    pa.DictionaryArray.from_arrays(reasons, pa.array([*self._labels])),
-                    pa.array(clusters, mask=clusters == UNDECLARED),
+                    pa.DictionaryArray.from_arrays(
+                        reasons, arrow_array([*self._labels], pa.string())
+                    ),
+                    arrow_array(clusters, pa.int32(), clusters == UNDECLARED),
                 ],
             ),
             self._table(ANSWERS, answers).select(answers_schema(self._problem.ends_known).names),
@@ -207,10 +210,13 @@ class Recorder:
     def _table(self, schema: pa.Schema, columns: list[Any]) -> pa.Table:
         length = len(columns[0])
         same = [self._problem.pool.name, self._problem.problem_id]
-        zeros = pa.array(np.zeros(length, dtype=np.int32))
-        labels = [pa.DictionaryArray.from_arrays(zeros, pa.array([value])) for value in same]
+        zeros = arrow_array(np.zeros(length, dtype=np.int32), pa.int32())
+        labels = [
+            pa.DictionaryArray.from_arrays(zeros, arrow_array([value], pa.string()))
+            for value in same
+        ]
         arrays = [
-            column if isinstance(column, pa.Array) else pa.array(column, type=field.type)
+            column if isinstance(column, pa.Array) else arrow_array(column, field.type)
             for column, field in zip(columns, list(schema)[2:], strict=True)
         ]
         return pa.Table.from_arrays([*labels, *arrays], schema=schema)
