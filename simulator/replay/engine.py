@@ -104,6 +104,8 @@ class Engine:
         State of each trace, shape (budget,); `answer` is −1 until the trace has finished.
     started
         Number of traces that have been started.
+    answer_steps
+        Decode steps in which probes are answered that are asked together.
     answered
         True once the policy has answered; from then on nothing more is decoded.
     refused
@@ -147,7 +149,7 @@ class Engine:
         self.log: list[Decode] = []
         self.idle: dict[int, str] = {}
         self._serving, self._unlimited = serving, serving.unlimited
-        self._answer_steps = serving.answer_steps(self.probe_cost.answer)
+        self.answer_steps = serving.answer_steps(self.probe_cost.answer)
         self._whole = problem.whole
         self._in_lock_step = serving.unlimited and self._whole
         self._signals = set(problem.pool.info.signals)
@@ -437,7 +439,7 @@ class Engine:
             before=decode.before,
             length=length,
             read=read,
-            pause=self._answer_steps,
+            pause=self.answer_steps,
         )
 
     def _race(
@@ -516,7 +518,7 @@ class Engine:
         `held` are the tokens that their traces have decoded, which only a serving model asks for.
         """
         self._probes_told += probes
-        answer = self._answer_steps
+        answer = self.answer_steps
         if not (probes and answer):
             return
         waited: float = answer
