@@ -46,10 +46,10 @@ def test_all_pairs_are_sorted_and_have_the_lower_index_first() -> None:
 def test_what_is_computed_depends_on_how_a_judge_reads(
     reads: Reads | None, in_full: int, reused: int, charged: int
 ) -> None:
-    calls = [np.array([[0, 1], [0, 2]]), np.array([[0, 3], [1, 2]])]
+    pairs, call = np.array([[0, 1], [0, 2], [0, 3], [1, 2]]), np.array([7, 7, 9, 9])
     prefixes = np.array([10, 20, 30, 40])
-    assert tokens_read(prefixes, 5, 2, reads, calls) == (in_full, reused, charged)
-    assert tokens_read(prefixes, 5, 2, reads, [calls[0][:0]]) == (0, 0, 0)
+    assert tokens_read(prefixes, 5, 2, reads, pairs, call) == (in_full, reused, charged)
+    assert tokens_read(prefixes, 5, 2, reads, pairs[:0], call[:0]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(("share", "charged"), [(True, "as read"), (False, "in full")])
@@ -72,7 +72,14 @@ def test_the_tokens_that_go_through_a_causal_model_are_those_charged(
     for pairs in calls:
         judge.score(prefixes, pairs)
     counts = judge.prefix_tokens(prefixes)
-    read = tokens_read(counts, judge.template_tokens, judge.tail_tokens, judge.reads, calls)
+    read = tokens_read(
+        counts,
+        judge.template_tokens,
+        judge.tail_tokens,
+        judge.reads,
+        np.concatenate(calls),
+        np.array([0, 0, 0, 1, 1]),
+    )
     assert seen == read.charged
     assert (read.charged == read.in_full) == (charged == "in full")
     assert read.reused < read.in_full

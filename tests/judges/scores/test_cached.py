@@ -147,17 +147,18 @@ def test_a_trace_that_does_not_stand_at_its_cut_is_not_judged(tmp_path: Path, po
 
 
 def test_tokens_read_are_known_without_the_judge(tmp_path: Path, pool: Pool) -> None:
-    problem, calls = pool.problems[0], [np.array([[1, 0], [0, 2]]), np.array([[0, 3]])]
+    problem = pool.problems[0]
+    pairs, call = np.array([[1, 0], [0, 2], [0, 3]]), np.array([0, 0, 1])
     # Prefixes of 4, 4, 2 and 4 characters, a template of 3, of which 1 after the second prefix: the
     # first prefix and 2 of the template are read for each pair, once, or once in each call.
     tails = (4 + 1) + (2 + 1) + (4 + 1)
     expected = (3 * (4 + 2) + tails, (4 + 2) + tails, 2 * (4 + 2) + tails)
     scores = with_judge(tmp_path, CountingJudge())
-    assert scores.tokens_read(problem, calls) == expected
-    scores.score(problem, np.concatenate(calls))
+    assert scores.tokens_read(problem, pairs, call) == expected
+    scores.score(problem, pairs)
     stored = open_scores(tmp_path, scores.identity.folder)
     assert stored.judge is None
-    assert stored.tokens_read(problem, calls) == expected
+    assert stored.tokens_read(problem, pairs, call) == expected
 
 
 def test_the_oracle_stores_nothing_while_it_is_at_hand(tmp_path: Path, pool: Pool) -> None:
