@@ -41,7 +41,7 @@ def made_up(traces: int, kind: str, rng: np.random.Generator) -> npt.NDArray[np.
         "answers": 1 / (1 + np.exp(-(2.0 * same - 1 + 4 * (uniform - 0.5)))),
         "sure": np.where(uniform < 0.1, ~same, same),
     }[kind].astype(np.float32)
-    table = np.triu(scores, 1)
+    table: npt.NDArray[np.float32] = np.triu(scores, 1)
     table += table.T
     np.fill_diagonal(table, np.nan)
     return table
@@ -191,10 +191,10 @@ def sampled(folder: Path, judge: AtHand) -> Sampler:
 
 
 def clustered(sampler: Sampler, traces: int = 24) -> list[int]:
-    found = greedy_clusters(
+    found: Ints = greedy_clusters(
         traces, sampler.judge, sampler.rng, threshold=0.5, max_clusters=16, max_members=5
     )
-    return found.tolist()
+    return [int(cluster) for cluster in found]
 
 
 def costs(sampler: Sampler) -> Sequence[float]:
