@@ -13,7 +13,7 @@ import numpy as np
 from simulator.arrays import Array, Floats, Ints
 from simulator.errors import SamplerError, UserError
 from simulator.pools.pool import StoredProblem
-from simulator.replay.clustering import GreedyRule, Requested, ScoreTable, cluster_at_hand
+from simulator.replay.clusters.greedy import GreedyRule, Requested, ScoreTable, cluster_at_hand
 
 
 class TokensRead(NamedTuple):

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pools import T, write_problem
 
-import simulator.replay.clustering as at_hand
+import simulator.replay.clusters.greedy as at_hand
 from simulator.errors import SamplerError
 from simulator.policy.clustering import greedy_clusters
 from simulator.policy.sampler import Sampler
 from simulator.pools.pool import StoredProblem
-from simulator.replay.clustering import GreedyRule, Requested, ScoreTable, cluster_at_hand
+from simulator.replay.clusters.greedy import GreedyRule, Requested, ScoreTable, cluster_at_hand
 from simulator.replay.engine import Engine
 from simulator.replay.judging import TokensRead
 from simulator.replay.serving import Serving
