@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from simulator.arrays import Array, Floats, Ints
 from simulator.errors import SamplerError, UserError
-from simulator.pools.pool import StoredProblem
+
+if TYPE_CHECKING:  # slow to import
+    from simulator.pools.pool import StoredProblem
 
 
 class TokensRead(NamedTuple):
