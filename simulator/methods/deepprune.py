@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator import (
     UNPLACED,
@@ -14,6 +13,7 @@ from simulator import (
     Sampler,
     greedy_clusters,
     majority_vote,
+    weighted_vote,
 )
 
 
@@ -21,7 +21,8 @@ class DeepPrune(Policy):
     """DeepPrune: cluster unfinished traces with a judge, finish the largest cluster and vote.
 
     `truncation` is the length at which traces are judged: `tokens=500` or `words=25` (reasoning
-    words). Members of a cluster are finished in the replay's order.
+    words). Members of a cluster are finished in the replay's order; with `confident`, those of the
+    highest mean confidence first, and votes weigh what their traces' mean confidence does.
     """
 
     source = "DeepPrune, arXiv 2510.08483"
@@ -33,6 +34,7 @@ class DeepPrune(Policy):
     K2 = 20  # traces of the largest cluster that are finished
     K3 = 32  # traces finished instead if no two are alike
     hard = False  # True: round scores to decisions, 0 or 1
+    confident = False  # True: finish the most confident of the cluster; votes weighed by confidence
 
     def validate(self) -> None:
         if not re.fullmatch(r"(tokens|words)=[1-9][0-9]{0,8}", self.truncation):
@@ -49,26 +51,27 @@ class DeepPrune(Policy):
             sampler.decode(traces, tokens=int(count))
         else:
             sampler.decode(traces, until=ReasoningWords(int(count)))
-
-        def judged(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-            scores = sampler.judge(pairs)
-            return (scores > 0.5).astype(float) if self.hard else scores
-
         clusters = greedy_clusters(
             len(traces),
-            judged,
+            sampler.judge,
             sampler.rng,
             threshold=self.tau,
             max_clusters=self.K,
             max_members=self.K1,
+            hard=self.hard,
         )
         sampler.declare_clusters(clusters)
         sizes = np.bincount(clusters[clusters != UNPLACED])
         if sizes.max() > 1:
-            chosen = np.flatnonzero(clusters == sizes.argmax())[: self.K2]
+            members = np.flatnonzero(clusters == sizes.argmax())
+            if self.confident:
+                members = members[np.argsort(-traces[members].confidence(), kind="stable")]
+            chosen = members[: self.K2]
         else:
             chosen = sampler.rng.permutation(len(traces))[: self.K3]
         finish = np.isin(np.arange(len(traces)), chosen)
         sampler.stop(traces[~finish])
         sampler.decode(traces[finish])
+        if self.confident:
+            return weighted_vote(traces[finish], traces[finish].confidence())
         return majority_vote(traces[finish])

@@ -19,6 +19,7 @@ from simulator.errors import ANSWERED, BudgetExceeded, SamplerError, UserError
 from simulator.policy.visible import Hindsight
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.pools.probe_cost import ProbeCost, cost_in
+from simulator.replay.clustering import GreedyRule
 from simulator.replay.judging import Judging, ReplayJudge
 from simulator.replay.lockstep import Pace, lock_step
 from simulator.replay.probing import RuleProbes
@@ -104,6 +105,8 @@ class Engine:
         State of each trace, shape (budget,); `answer` is −1 until the trace has finished.
     started
         Number of traces that have been started.
+    answer_steps
+        Decode steps in which probes are answered that are asked together.
     answered
         True once the policy has answered; from then on nothing more is decoded.
     refused
@@ -147,7 +150,7 @@ class Engine:
         self.log: list[Decode] = []
         self.idle: dict[int, str] = {}
         self._serving, self._unlimited = serving, serving.unlimited
-        self._answer_steps = serving.answer_steps(self.probe_cost.answer)
+        self.answer_steps = serving.answer_steps(self.probe_cost.answer)
         self._whole = problem.whole
         self._in_lock_step = serving.unlimited and self._whole
         self._signals = set(problem.pool.info.signals)
@@ -437,7 +440,7 @@ class Engine:
             before=decode.before,
             length=length,
             read=read,
-            pause=self._answer_steps,
+            pause=self.answer_steps,
         )
 
     def _race(
@@ -516,7 +519,7 @@ class Engine:
         `held` are the tokens that their traces have decoded, which only a serving model asks for.
         """
         self._probes_told += probes
-        answer = self._answer_steps
+        answer = self.answer_steps
         if not (probes and answer):
             return
         waited: float = answer
@@ -541,6 +544,25 @@ class Engine:
                 'there is no judge; a policy that uses one must declare requires = {"judge"}'
             )
         return self.judging.scores(pairs, self.num_tokens[: self.started])
+
+    def greedy_clusters(
+        self,
+        traces: int,
+        rng: np.random.Generator,
+        threshold: float,
+        max_clusters: int,
+        max_members: int,
+        hard: bool,
+    ) -> Ints | None:
+        """Return the clusters of the first traces, as `policy.clustering` finds them with `judge`.
+
+        The judge is charged as if it had been asked. None, with nothing charged and `rng` as it
+        was, if `judge` must be called.
+        """
+        if self.answered or self.judging is None:
+            return None
+        rule = GreedyRule(threshold, max_clusters, max_members, hard)
+        return self.judging.greedy_clusters(traces, self.num_tokens[: self.started], rng, rule)
 
     def declare_clusters(self, clusters: Ints) -> None:
         """Record the policy's clusters of the traces started so far; replaces earlier ones."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import groupby
 
 import numpy as np
 
@@ -31,22 +32,44 @@ def orders(
     With the order `stored`, they are the first traces of the pool. With the charging `scout`, they
     are those of that program: all problems share a repeat's.
     """
-    if order == "stored":
-        for _ in repeats:
-            yield np.arange(budget)
-        return
-    if charging == "scout":
-        for repeat in repeats:
-            yield shuffled(len(problem.lengths), seed + repeat)[:budget]
-        return
-    rows = np.arange(len(problem.lengths))
-    block, drawn = -1, np.empty((0, 0), dtype=np.int64)
-    for repeat in repeats:
-        if repeat // ORDERS_AT_ONCE != block:
-            block = repeat // ORDERS_AT_ONCE
+    for numbers in _in_blocks(repeats):
+        yield from orders_together(problem, budget, numbers, seed, key, charging, order)
+
+
+def orders_together(
+    problem: StoredProblem,
+    budget: int,
+    repeats: Sequence[int],
+    seed: int,
+    key: int,
+    charging: str = GENERATED,
+    order: Order = DRAWN,
+) -> Ints:
+    """Return the orders of all `repeats`, as `orders` yields them, shape (repeats, budget)."""
+    traces = len(problem.lengths)
+    found = np.empty((len(repeats), min(budget, traces)), dtype=np.int64)
+    start = 0
+    for numbers in _in_blocks(repeats):
+        here = found[start : start + len(numbers)]
+        start += len(numbers)
+        if order == "stored":
+            here[:] = np.arange(here.shape[1])
+        elif charging == "scout":
+            for row, repeat in zip(here, numbers, strict=True):
+                row[:] = shuffled(traces, seed + repeat)[: len(row)]
+        else:
+            block = numbers[0] // ORDERS_AT_ONCE
             rng = np.random.default_rng((seed, key, block, ORDERS_AT_ONCE))
-            drawn = rng.permuted(np.tile(rows, (ORDERS_AT_ONCE, 1)), axis=1)
-        yield drawn[repeat % ORDERS_AT_ONCE, :budget]
+            drawn = np.tile(np.arange(traces), (ORDERS_AT_ONCE, 1))
+            rng.permuted(drawn, axis=1, out=drawn)
+            here[:] = drawn[np.array(numbers) % ORDERS_AT_ONCE, : here.shape[1]]
+    return found
+
+
+def _in_blocks(repeats: Sequence[int]) -> Iterator[list[int]]:
+    """Split repeats into those after one another whose orders are drawn together."""
+    for _, numbers in groupby(repeats, lambda repeat: repeat // ORDERS_AT_ONCE):
+        yield [*numbers]
 
 
 @lru_cache(maxsize=1024)

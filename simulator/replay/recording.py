@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from simulator.arrays import Array, Floats, Ints, Ints32
+from simulator.arrays import Array, Bools, Floats, Ints
 from simulator.arrow import arrow_array
 from simulator.counting import GENERATED, Charging
 from simulator.pools.charging import charged
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.cluster_facts import cluster_facts, numbered
 from simulator.replay.judging import TokensRead
+from simulator.replay.played import Played, Repeats, Tally
 
 if TYPE_CHECKING:
     from simulator.replay.engine import Decode, Engine
@@ -184,110 +185,154 @@ class Recorder:
         if len(self._waiting) == AT_ONCE or self._logged > MOST_LOGGED:
             self._put_into_columns()
 
+    def add_played(self, repeats: Repeats, played: Played) -> None:
+        """Record repeats that were played together."""
+        problem, numbers = self._problem, repeats.numbers
+        add_halts(self._rule_halts, played.rule_halts)
+        num_tokens, budget = played.num_tokens, repeats.order.shape[1]
+        finished = num_tokens == repeats.lengths
+        code = self._labels.setdefault(played.halted_by, len(self._labels))
+        reasons = np.where(num_tokens > 0, code, self._labels["unused"])
+        if played.stopped is not None:
+            reasons[played.stopped] = self._labels["stopped"]
+        reasons[finished] = self._labels["finished"]
+        texts, right = problem.class_texts, problem.class_correct.tolist()
+        kinds, nothing = played.answer.tolist(), np.zeros(len(numbers), dtype=np.int64)
+        probes = nothing if played.probe_calls is None else played.probe_calls
+        self._add_columns(
+            _Columns(
+                repeats=repeats,
+                num_tokens=num_tokens,
+                finished=finished,
+                began=played.began,
+                ended=played.ended,
+                reasons=reasons,
+                started=np.full(len(numbers), budget) if played.started is None else played.started,
+                in_cluster=None,
+                texts=[texts[kind] if kind >= 0 else None for kind in kinds],
+                kinds=kinds,
+                correct=[kind >= 0 and right[kind] for kind in kinds],
+                clock=played.clock,
+                probe_calls=probes,
+                judged=[nothing] * 4,
+                clustered=None,
+            )
+        )
+
     def tables(self) -> Replayed:
         """Return all repeats recorded so far."""
         if self._waiting:
             self._put_into_columns()
-        decisions = [np.concatenate(parts) for parts in zip(*self._decisions, strict=True)]
-        clusters = decisions.pop().astype(np.int32)
-        reasons = arrow_array(decisions.pop(), pa.int32())
-        answers = [list(chain.from_iterable(parts)) for parts in zip(*self._answers, strict=True)]
-        return Replayed(
-            self._table(
-                DECISIONS,
-                [
-                    *decisions,
-                    pa.DictionaryArray.from_arrays(
-                        reasons, arrow_array([*self._labels], pa.string())
-                    ),
-                    arrow_array(clusters, pa.int32(), clusters == UNDECLARED),
-                ],
-            ),
-            self._table(ANSWERS, answers).select(answers_schema(self._problem.ends_known).names),
-            self._rule_halts,
+        decisions = [_joined(parts) for parts in zip(*self._decisions, strict=True)]
+        answers = [_joined(parts) for parts in zip(*self._answers, strict=True)]
+        clusters, reasons = decisions.pop(), arrow_array(decisions.pop(), pa.int32())
+        names = arrow_array([*self._labels], pa.string())
+        decisions.append(pa.DictionaryArray.from_arrays(reasons, names, safe=False))
+        undeclared = clusters == UNDECLARED
+        decisions.append(
+            None if undeclared.all() else arrow_array(clusters, pa.int32(), undeclared)
         )
+        table = self._table(ANSWERS, _ANSWER_KINDS, answers)
+        if not self._problem.ends_known:
+            table = table.select(_WITHOUT_ENDS.names)
+        return Replayed(self._table(DECISIONS, _DECISION_KINDS, decisions), table, self._rule_halts)
 
-    def _table(self, schema: pa.Schema, columns: list[Any]) -> pa.Table:
+    def _table(self, schema: pa.Schema, kinds: list[pa.DataType], columns: list[Any]) -> pa.Table:
         length = len(columns[0])
         same = [self._problem.pool.name, self._problem.problem_id]
         zeros = arrow_array(np.zeros(length, dtype=np.int32), pa.int32())
         labels = [
-            pa.DictionaryArray.from_arrays(zeros, arrow_array([value], pa.string()))
+            pa.DictionaryArray.from_arrays(zeros, arrow_array([value], pa.string()), safe=False)
             for value in same
         ]
         arrays = [
-            column if isinstance(column, pa.Array) else arrow_array(column, field.type)
-            for column, field in zip(columns, list(schema)[2:], strict=True)
+            _column(column, kind, length) for column, kind in zip(columns, kinds, strict=True)
         ]
         return pa.Table.from_arrays([*labels, *arrays], schema=schema)
 
     def _put_into_columns(self) -> None:
         """Convert the waiting repeats to columns; arrays here have shape (repeats, budget)."""
-        problem = self._problem
-        repeats = [repeat for repeat, _, _ in self._waiting]
         engines = [engine for _, engine, _ in self._waiting]
         graded = [answer for _, _, answer in self._waiting]
-        self._waiting, self._logged = [], 0
-
-        order = np.stack([engine.order for engine in engines])
-        num_tokens = np.stack([engine.num_tokens for engine in engines])
+        clock = [float(engine.clock) for engine in engines]  # reading also dates the log
         finished = np.stack([engine.finished for engine in engines])
-        stopped = np.stack([engine.stopped for engine in engines])
-        budget = order.shape[1]
-        counts = np.array([engine.started for engine in engines])
-        used = np.arange(budget) < counts[:, None]
-
-        clocks = [float(engine.clock) for engine in engines]  # reading also dates the log
         began, ended, reasons = timelines(engines, self._labels)
-        reasons[stopped] = self._labels["stopped"]
+        reasons[np.stack([engine.stopped for engine in engines])] = self._labels["stopped"]
         reasons[finished] = self._labels["finished"]
-        in_cluster = np.full(order.shape, UNDECLARED)
-        for row, engine in enumerate(engines):
-            if engine.clusters is not None:
-                in_cluster[row] = numbered(engine.clusters)
-        self._decisions.append(
-            [
-                np.repeat(repeats, counts),
-                problem.trace_ids[order][used],
-                np.broadcast_to(np.arange(budget), order.shape)[used],
-                began[used],
-                ended[used],
-                num_tokens[used],
-                finished[used],
-                reasons[used],
-                in_cluster[used],
-            ]
-        )
-        answers = problem.answer_class[order]
-        right = np.append(problem.class_correct, False)  # the last one is for −1
+        in_cluster = None
+        if any(engine.clusters is not None for engine in engines):
+            in_cluster = np.full(reasons.shape, UNDECLARED)
+            for row, engine in enumerate(engines):
+                if engine.clusters is not None:
+                    in_cluster[row] = numbered(engine.clusters)
         nothing = TokensRead(0, 0, 0)
         judge_tokens = [engine.judging.tokens if engine.judging else nothing for engine in engines]
-        clusters = [*zip(*(self._about_clusters(engine) for engine in engines), strict=True)]
-        earlier = len(CLUSTERED) - len(AGREEMENT)
-        kept = np.where(finished, answers, NO_ANSWER)
-        self._answers.append(
-            [
-                repeats,
-                [answer.text for answer in graded],
-                [answer.answer_class for answer in graded],
-                [answer.correct for answer in graded],
-                charged(self._charging, problem, order, num_tokens).sum(axis=1),
-                [engine.probe_calls for engine in engines],
+        columns = _Columns(
+            repeats=Repeats(
+                self._problem,
+                [repeat for repeat, _, _ in self._waiting],
+                np.stack([engine.order for engine in engines]),
+                engines[0].probe_cost,
+            ),
+            num_tokens=np.stack([engine.num_tokens for engine in engines]),
+            finished=finished,
+            began=began,
+            ended=ended,
+            reasons=reasons,
+            started=np.array([engine.started for engine in engines]),
+            in_cluster=in_cluster,
+            texts=[answer.text for answer in graded],
+            kinds=[answer.answer_class for answer in graded],
+            correct=[answer.correct for answer in graded],
+            clock=clock,
+            probe_calls=np.array([engine.probe_calls for engine in engines]),
+            judged=[
                 [engine.judge_calls for engine in engines],
                 [each.in_full for each in judge_tokens],
-                clocks,
-                counts,
-                distinct(kept),
-                right[kept].any(axis=1),
-                right[pluralities(answers)],
-                problem.lengths[order].sum(axis=1),
-                distinct(answers),
-                right[answers].any(axis=1),
                 [each.reused for each in judge_tokens],
-                *clusters[:earlier],
-                [engine.probe_tokens for engine in engines],
                 [each.charged for each in judge_tokens],
-                *clusters[earlier:],
+            ],
+            clustered=None
+            if in_cluster is None
+            else [*zip(*(self._about_clusters(engine) for engine in engines), strict=True)],
+        )
+        self._waiting, self._logged = [], 0
+        self._add_columns(columns)
+
+    def _add_columns(self, columns: _Columns) -> None:
+        """Add the rows of several repeats."""
+        problem, repeats, finished = self._problem, columns.repeats, columns.finished
+        self._decisions.append(_decisions(columns))
+        present = kept = repeats.votes
+        if not finished.all():
+            kept = Tally(np.where(finished, repeats.answers, NO_ANSWER))
+        right = np.append(problem.class_correct, False)  # the last one is for −1
+        judge_calls, in_full, reused, judge_charged = columns.judged
+        clustered = columns.clustered or [[None] * len(repeats.numbers)] * len(CLUSTERED)
+        earlier = len(CLUSTERED) - len(AGREEMENT)
+        self._answers.append(
+            [
+                repeats.numbers,
+                columns.texts,
+                columns.kinds,
+                columns.correct,
+                charged(self._charging, problem, repeats.order, columns.num_tokens).sum(axis=1),
+                columns.probe_calls,
+                judge_calls,
+                in_full,
+                columns.clock,
+                columns.started,
+                kept.distinct(),
+                kept.any_of(problem.class_correct),
+                right[present.winners()],
+                repeats.lengths.sum(axis=1),
+                present.distinct(),
+                present.any_of(problem.class_correct),
+                reused,
+                *clustered[:earlier],
+                columns.probe_calls * repeats.probe_cost.tokens,
+                judge_charged,
+                *clustered[earlier:],
             ]
         )
 
@@ -304,6 +349,78 @@ class Recorder:
                 problem.class_correct,
             )
         return astuple(facts) if facts else (None,) * len(CLUSTERED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Columns:
+    """Columns of several repeats: arrays of shape (repeats, budget), or one element a repeat.
+
+    `reasons` are numbers of the recorder's labels, `judged` the columns about the judge and
+    `clustered` those of CLUSTERED; this and `in_cluster` are None if no repeat declared clusters.
+    """
+
+    repeats: Repeats
+    num_tokens: Ints
+    finished: Bools
+    began: Ints | Floats
+    ended: Ints | Floats
+    reasons: Ints
+    started: Ints
+    in_cluster: Ints | None
+    texts: Sequence[str | None]
+    kinds: Sequence[int]
+    correct: Sequence[bool]
+    clock: Sequence[float] | Ints | Floats
+    probe_calls: Ints
+    judged: Sequence[Sequence[int] | Ints]
+    clustered: Sequence[Any] | None
+
+
+def _decisions(columns: _Columns) -> list[Array]:
+    """Return the columns of DECISIONS, but for the first two, of the traces that were started."""
+    repeats, started = columns.repeats, columns.started
+    budget = repeats.order.shape[1]
+    places = np.tile(np.arange(budget, dtype=np.int32), len(started))
+    used = None if started.min() == budget else np.flatnonzero(places < np.repeat(started, budget))
+
+    def of_started(column: Array, kind: type[np.generic]) -> Array:
+        flat = column.ravel()
+        return (flat if used is None else flat.take(used)).astype(kind, copy=False)
+
+    rows = of_started(repeats.order, np.int64)
+    return [
+        np.repeat(np.asarray(repeats.numbers, dtype=np.int32), started),
+        repeats.problem.trace_ids.take(rows),
+        of_started(places, np.int32),
+        of_started(columns.began, np.float64),
+        of_started(columns.ended, np.float64),
+        of_started(columns.num_tokens, np.int32),
+        of_started(columns.finished, np.bool_),
+        of_started(columns.reasons, np.int32),
+        np.full(len(rows), UNDECLARED, dtype=np.int32)
+        if columns.in_cluster is None
+        else of_started(columns.in_cluster, np.int32),
+    ]
+
+
+def _joined(parts: Sequence[Any]) -> Any:
+    """Return arrays, or other sequences, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    if all(isinstance(part, np.ndarray) for part in parts):
+        return np.concatenate(parts)
+    return list(chain.from_iterable(parts))
+
+
+def _column(values: Any, kind: pa.DataType, length: int) -> pa.Array:
+    """Return values as an Arrow array; None stands for nulls alone."""
+    if values is None:
+        return pa.nulls(length, kind)
+    return values if isinstance(values, pa.Array) else arrow_array(values, kind)
+
+
+_DECISION_KINDS, _ANSWER_KINDS = (schema.types[2:] for schema in (DECISIONS, ANSWERS))
+"""Types of the columns of each repeat, after those of its problem."""
 
 
 def add_halts(halts: dict[str, int], more: Mapping[str, int]) -> None:
@@ -356,8 +473,7 @@ def _read_log(
         if not isinstance(decode.halted_by, str):
             codes[here] = [labels.setdefault(name, len(labels)) for name in decode.halted_by]
         if decode.waits is not None:
-            answer = engines[row].probe_cost.answer
-            end[here] += answer * np.array(decode.waits).searchsorted(work[here])
+            end[here] += engines[row].answer_steps * np.array(decode.waits).searchsorted(work[here])
         if decode.queued is not None:
             end[here] = begin[here] + decode.queued.end
             begin[here] += decode.queued.begin
@@ -366,25 +482,3 @@ def _read_log(
     ended.ravel()[place.take(moved)] = end.take(moved)  # likewise
     fresh = moved[before.take(moved) == 0]
     began.ravel()[place.take(fresh)] = begin.take(fresh)
-
-
-def distinct(answers: Ints32) -> Ints:
-    """Count the answer classes in each row, without −1; (rows, answers) to (rows,)."""
-    ordered = np.sort(answers, axis=1)
-    counts: Ints = np.count_nonzero(np.diff(ordered, axis=1, prepend=NO_ANSWER), axis=1)
-    return counts
-
-
-def pluralities(answers: Ints32) -> Ints32:
-    """Return the majority vote of each row of answer classes, −1 if there are no votes.
-
-    `answers` has shape (rows, votes), the result (rows,). Same as `voting.majority_vote`, for many
-    rows.
-    """
-    rows = np.arange(len(answers))[:, None]
-    counts = np.zeros((len(answers), int(answers.max(initial=0)) + 2), dtype=np.int64)
-    np.add.at(counts, (rows, answers), 1)
-    counts[:, NO_ANSWER] = 0
-    best = counts[rows, answers].argmax(axis=1)  # the first vote for a class with the most votes
-    winners: Ints32 = answers[rows[:, 0], best]
-    return winners

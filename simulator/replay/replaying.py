@@ -19,10 +19,12 @@ from simulator.policy.sampler import Sampler
 from simulator.policy.solving import solve
 from simulator.pools.pool import StoredProblem
 from simulator.pools.probe_cost import ProbeCost, cost_in
+from simulator.replay.batch import covers, find_form
 from simulator.replay.engine import Engine
 from simulator.replay.grading import Grader
 from simulator.replay.judging import ReplayJudge
-from simulator.replay.orders import orders
+from simulator.replay.orders import orders, orders_together
+from simulator.replay.played import Repeats
 from simulator.replay.recording import GradedAnswer, Recorder, Replayed
 from simulator.replay.serving import Serving
 from simulator.replay.watching import Watch
@@ -44,6 +46,9 @@ def replay(
     order: Order = DRAWN,
 ) -> Replayed:
     """Replay a policy on one problem.
+
+    Several repeats of a built-in method are played at once where there is a form of it that does so
+    (`simulator.replay.batch`); what is recorded is the same.
 
     Parameters
     ----------
@@ -80,6 +85,20 @@ def replay(
     TimedOut
         A repeat took longer than `loaded.timeout`.
     """
+    if judge is None and loaded.timeout is None:
+        played = replay_together(
+            loaded,
+            problem,
+            budget=budget,
+            repeats=repeats,
+            seed=seed,
+            serving=serving,
+            probe_cost=probe_cost,
+            charging=charging,
+            order=order,
+        )
+        if played is not None:
+            return played
     work = replaying(
         loaded,
         problem,
@@ -93,6 +112,41 @@ def replay(
         order=order,
     )
     return answered(work, loaded)
+
+
+def replay_together(
+    loaded: LoadedPolicy,
+    problem: StoredProblem,
+    *,
+    budget: int,
+    repeats: Sequence[int],
+    seed: int,
+    serving: Serving,
+    probe_cost: ProbeCost | None = None,
+    charging: Charging = GENERATED,
+    order: Order = DRAWN,
+) -> Replayed | None:
+    """Replay a built-in method by its form that plays all repeats at once; None without one."""
+    play = find_form(loaded) if len(repeats) > 1 else None
+    if play is None or not covers(problem, serving, loaded.policy.requires):
+        return None
+    cost = probe_cost or cost_in(problem.pool.info)
+    answer_steps = serving.answer_steps(cost.answer)
+    recorder = Recorder(problem, charging)
+    size = max(1, CELLS_AT_ONCE // max(budget, len(problem.class_texts)))
+    for start in range(0, len(repeats), size):
+        numbers = repeats[start : start + size]
+        rows = orders_together(problem, budget, numbers, seed, _key(problem), charging, order)
+        together = Repeats(problem, numbers, rows, cost)
+        played = play(loaded.policy, together, answer_steps)
+        if played is None:
+            return None
+        recorder.add_played(together, played)
+    return recorder.tables()
+
+
+CELLS_AT_ONCE = 1 << 17
+"""Size of the arrays in which repeats are played at once, in numbers; bounds memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +223,10 @@ def replaying(
     order: Order = DRAWN,
 ) -> Replaying:
     """Replay like `replay`, but as a generator whose caller runs the policy."""
-    key = int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
     recorder = Recorder(problem, charging)
     grader = Grader(problem, loaded.file)
     probe_cost = probe_cost or cost_in(problem.pool.info)
-    drawn = orders(problem, budget, repeats, seed, key, charging, order)
+    drawn = orders(problem, budget, repeats, seed, _key(problem), charging, order)
     for repeat, rows in zip(repeats, drawn, strict=True):
         engine = Engine(problem, rows, serving, judge, probe_cost)
         graded = yield from asking(loaded, problem, engine, grader, seed, repeat)
@@ -207,6 +260,10 @@ def _told(seed: int, repeat: int) -> tuple[str, tuple[int, ...]]:
     """
     words = struct.unpack("<8I", _hash("random numbers", seed, repeat))
     return _hash("problem", seed, repeat).hex()[:16], words
+
+
+def _key(problem: StoredProblem) -> int:
+    return int.from_bytes(hashlib.sha256(problem.problem_id.encode()).digest()[:8])
 
 
 def _hash(*parts: object) -> bytes:

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pools import T, start_engine, write_problem
 
 from simulator.policy.sampler import Sampler
@@ -24,7 +22,6 @@ from simulator.replay.recording import (
     GradedAnswer,
     Recorder,
     Replayed,
-    pluralities,
 )
 from simulator.replay.serving import Serving
 from simulator.rules.stop_rules import ProbesAgree
@@ -363,32 +360,6 @@ def test_many_repeats_together_are_recorded_as_each_alone(tmp_path: Path) -> Non
     assert tables.answers["answer_class"].to_pylist() == [repeat % 3 for repeat in repeats]
     assert set(tables.decisions["problem_id"].to_pylist()) == {"p"}
     assert set(tables.decisions["pool"].to_pylist()) == {"test/model/tiny"}
-
-
-votes = st.integers(1, 9).flatmap(
-    lambda width: st.lists(
-        st.lists(st.integers(-1, 4), min_size=width, max_size=width), min_size=1, max_size=5
-    )
-)
-
-
-def naive_plurality(row: list[int]) -> int:
-    """Count; the first vote whose class has as many as any other wins."""
-    best, most = -1, 0
-    for vote in row:
-        if vote >= 0 and row.count(vote) > most:
-            best, most = vote, row.count(vote)
-    return best
-
-
-@settings(max_examples=200)
-@given(votes)
-def test_pluralities_are_majority_votes_row_by_row(rows: list[list[int]]) -> None:
-    answers = np.array(rows, dtype=np.int32)
-    single = [majority_vote(row) for row in answers]
-    expected = [naive_plurality(row) for row in rows]
-    assert pluralities(answers).tolist() == expected
-    assert [-1 if vote is None else int(vote) for vote in single] == expected
 
 
 def test_a_majority_vote_can_be_returned_from_solve() -> None:

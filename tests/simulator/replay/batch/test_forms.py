@@ -1,0 +1,207 @@
+"""Forms that play all repeats at once do what `solve` does, value by value."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pools import T, write_pool
+from real_pools import needs_scout, scout
+
+from simulator.counting import CHARGING, ORDERS
+from simulator.loading import load_policy
+from simulator.pools.pool import Pool, StoredProblem
+from simulator.pools.probe_cost import FREE, ProbeCost
+from simulator.pools.shipped import shipped_pools
+from simulator.replay import replaying as replay_module
+from simulator.replay.batch import FORMS, find_form
+from simulator.replay.recording import Replayed
+from simulator.replay.replaying import answered, replay, replay_together, replaying
+from simulator.replay.serving import Serving
+from simulator.storage import parquet_writer
+
+SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "pass@1": [{}],
+    "cons@1": [{}],
+    "asc": [{}, {"threshold": "0.5"}, {"threshold": "0"}, {"threshold": "1"}],
+    "esc": [{}, {"window": "1"}, {"window": "2"}, {"window": "99"}],
+    "sprt": [{}, {"p1": "0.9", "alpha": "0.4"}, {"p0": "0.3", "p1": "0.4", "beta": "0.9"}],
+    "msprt": [{}, {"prior": "1"}, {"prior": "2", "beta": "0.3", "alpha": "0.3"}],
+    "doubling": [{}, {"first_round": "1", "share": "1"}, {"share": "0"}, {"first_round": "99"}],
+    "short-1@1": [{}],
+    "short-3@1": [{}],
+    "sac": [{}, {"in_a_row": "1"}, {"in_a_row": "3"}],
+    "parallel-probe": [
+        {},
+        {"interval": "5", "warm_up": "0", "patience": "1", "stable_steps": "3"},
+        {"interval": "7", "warm_up": "2", "patience": "2", "stable_steps": "99"},
+        {"interval": "10", "warm_up": "-1", "patience": "3", "max_steps": "4"},
+        {"interval": "1", "stable_steps": "0"},
+        {"interval": "32", "warm_up": "1", "patience": "2", "stable_steps": "4"},
+        {"interval": "10000000000"},
+    ],
+}
+"""Parameters of each method that has a form, edge values among them."""
+
+CASES = [(spec, typed) for spec, some in SETTINGS.items() for typed in some]
+
+UNCOVERED = [
+    ("parallel-probe", {"patience": "0"}),
+    ("parallel-probe", {"interval": "1" + 20 * "0"}),
+]
+"""Parameters that forms leave to `solve`."""
+
+
+def files_of(replayed: Replayed) -> list[bytes]:
+    """Return the bytes of the two files that a run keeps of a replay."""
+    files = []
+    for table in (replayed.decisions, replayed.answers):
+        file = BytesIO()
+        with parquet_writer(file, table.schema) as writer:
+            writer.write_table(table)
+        files.append(file.getvalue())
+    return files
+
+
+def assert_same_as_solve(
+    spec: str, typed: Mapping[str, str], problem: StoredProblem, budget: int, **how: Any
+) -> None:
+    """Replay a method by its form and by `solve`, and compare all that is recorded."""
+    loaded = load_policy(spec, typed)
+    given = {"repeats": range(60, 70), "seed": 5, "serving": Serving(), "budget": budget, **how}
+    found = replay_together(loaded, problem.fresh(), **given)
+    assert found is not None
+    expected = answered(replaying(loaded, problem.fresh(), **given), loaded)
+    for ours, theirs in ((found.decisions, expected.decisions), (found.answers, expected.answers)):
+        assert ours.schema == theirs.schema
+        for name in theirs.schema.names:
+            assert ours[name].to_pylist() == theirs[name].to_pylist(), name
+    assert found.rule_halts == expected.rule_halts
+    assert files_of(found) == files_of(expected)
+
+
+answers = st.sampled_from([None, "1", "2", "3", "4"])
+
+
+@st.composite
+def traces(draw: st.DrawFn) -> T:
+    length = draw(st.integers(1, 60))
+    step = draw(st.sampled_from([5, 5, 5, 7]))  # mostly in step with one another
+    asked = range(step, min(length, draw(st.integers(0, 60))) + 1, step)
+    return T(length, draw(answers), {tokens: draw(answers) for tokens in asked})
+
+
+problems = st.lists(traces(), min_size=1, max_size=9)
+
+
+@pytest.mark.parametrize(("spec", "typed"), CASES)
+@settings(max_examples=12)
+@given(
+    traces=problems,
+    part=st.floats(0, 1),
+    serving=st.sampled_from([Serving(), Serving(probe_steps=2)]),
+    probe_cost=st.sampled_from([None, FREE, ProbeCost(3, 4)]),
+    order=st.sampled_from(ORDERS),
+)
+def test_forms_do_what_solve_does(
+    spec: str,
+    typed: Mapping[str, str],
+    traces: list[T],
+    part: float,
+    serving: Serving,
+    probe_cost: ProbeCost | None,
+    order: str,
+) -> None:
+    budget = 1 + round(part * (len(traces) - 1))
+    with TemporaryDirectory() as folder:
+        (problem,) = write_pool(Path(folder), {"p": traces}).problems
+        assert_same_as_solve(
+            *(spec, typed, problem, budget),
+            serving=serving,
+            probe_cost=probe_cost,
+            order=order,
+        )
+
+
+@pytest.mark.parametrize(("spec", "typed"), CASES)
+def test_forms_do_what_solve_does_on_the_shipped_pool(spec: str, typed: Mapping[str, str]) -> None:
+    (folder,) = shipped_pools().values()
+    for problem in Pool(folder).problems[::12]:
+        for budget in (1, 20, 64):
+            assert_same_as_solve(spec, typed, problem, budget, repeats=range(5))
+
+
+@needs_scout
+@pytest.mark.parametrize("benchmark", ["aime24", "aime25"])
+@pytest.mark.parametrize(
+    ("spec", "typed", "budget"),
+    [
+        ("pass@1", {}, 1),
+        ("cons@64", {}, 64),
+        ("esc", {"window": "8"}, 64),
+        ("asc", {}, 64),
+        ("sprt", {"p1": "0.6", "alpha": "0.3"}, 64),
+        ("msprt", {"prior": "5"}, 40),
+        ("doubling", {}, 128),
+        ("short-3@16", {}, 16),
+        ("sac", {}, 1),
+        ("sac", {}, 64),
+        ("parallel-probe", {}, 64),
+        ("parallel-probe", {"interval": "700", "warm_up": "3", "patience": "3"}, 64),
+    ],
+)
+def test_forms_do_what_solve_does_on_real_traces(
+    spec: str,
+    typed: Mapping[str, str],
+    budget: int,
+    benchmark: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder, _ = scout(benchmark, tmp_path_factory)
+    for number, problem in enumerate(Pool(folder / "scout/qwen3-8b" / benchmark).problems[::6]):
+        assert_same_as_solve(spec, typed, problem, budget, charging=CHARGING[number % 2])
+
+
+@pytest.mark.parametrize(("spec", "typed"), UNCOVERED)
+def test_parameters_without_a_form_are_left_to_solve(
+    spec: str, typed: Mapping[str, str], tmp_path: Path
+) -> None:
+    traces = [T(30, "1", {10: "2", 20: "1"}), T(21, "2", {10: "2", 20: "2"})]
+    (problem,) = write_pool(tmp_path, {"p": traces}).problems
+    loaded = load_policy(spec, typed)
+    given: dict[str, Any] = {"repeats": range(3), "seed": 0, "serving": Serving(), "budget": 2}
+    assert find_form(loaded) is not None
+    assert replay_together(loaded, problem, **given) is None
+    assert len(replay(loaded, problem, **given).answers) == 3
+
+
+def test_many_repeats_are_played_in_several_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_module, "CELLS_AT_ONCE", 12)
+    traces = [T(10 * n, str(n % 3), {5: "1"}) for n in range(1, 5)]
+    (problem,) = write_pool(tmp_path, {"p": traces}).problems
+    for spec in ("esc", "sac", "parallel-probe"):
+        assert_same_as_solve(spec, {}, problem, 4, repeats=range(7))
+
+
+def test_every_case_is_of_a_method_with_a_form() -> None:
+    loaded = [load_policy(spec, typed) for spec, typed in CASES]
+    modules = {type(each.policy).__module__.rpartition(".")[2] for each in loaded}
+    assert modules == set(FORMS)
+
+
+@pytest.mark.parametrize("module", FORMS)
+def test_forms_are_of_the_methods_as_they_are(module: str) -> None:
+    # When a method changes, check its form, then put the new number into FORMS.
+    source = inspect.getsource(importlib.import_module(f"simulator.methods.{module}"))
+    assert FORMS[module] == hashlib.sha256(source.encode()).hexdigest()
