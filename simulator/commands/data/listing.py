@@ -39,7 +39,7 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
         | {"no_answer": None if row["unfinished"] else share_without_answer(path)}
         for row, path in zip(rows, paths, strict=True)
     ]
-    pools.sort(key=lambda pool: pool["name"])
+    pools.sort(key=lambda pool: str(pool["name"]))
     unfinished = unfinished_pools(folder)
     if as_json:
         listed = [{"path": str(each.path), "reason": each.reason} for each in broken]
