@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +75,25 @@ class Identity:
         return f"{re.sub(r'[^A-Za-z0-9.-]+', '-', readable)[:80]}-{digest[:10]}"
 
 
+class QuestionTokens(NamedTuple):
+    """Tokens of a problem's question in the prompt of each of its pairs.
+
+    Parameters
+    ----------
+    shared
+        Tokens before the second prefix, which pairs with the same first trace can share.
+    tail
+        Tokens after it.
+    """
+
+    shared: int = 0
+    tail: int = 0
+
+
+NO_QUESTION = QuestionTokens()
+"""Of a prompt that has no question."""
+
+
 class Described(Protocol):
     """Properties of every judge that are recorded and that determine its cost."""
 
@@ -92,7 +111,7 @@ class Described(Protocol):
 
     @property
     def template_tokens(self) -> int:
-        """Number of tokens read for each pair besides the two prefixes."""
+        """Number of tokens read for each pair besides the two prefixes and the question."""
 
     @property
     def tail_tokens(self) -> int:
@@ -131,6 +150,9 @@ class Judge(Described, Protocol):
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
         """Count the judge's own tokens of each prefix, shape (len(prefixes),)."""
 
+    def question_tokens(self, question: str | None) -> QuestionTokens:
+        """Count the judge's own tokens of a question in the prompt of each of its pairs."""
+
 
 @runtime_checkable
 class StoredJudge(Described, Protocol):
@@ -154,6 +176,7 @@ def tokens_read(
     tail_tokens: int,
     reads: Reads | None,
     calls: Sequence[Ints],
+    question: QuestionTokens = NO_QUESTION,
 ) -> TokensRead:
     """Count the tokens that a judge reads for the pairs of each call.
 
@@ -168,7 +191,11 @@ def tokens_read(
         among what is shared.
     calls
         Pairs of each call in canonical order, shape (n, 2) each.
+    question
+        Tokens of the problem's question in each prompt.
     """
+    template_tokens += sum(question)
+    tail_tokens += question.tail
     if not sum(map(len, calls)):
         return TokensRead(0, 0, 0)
     first, second = np.concatenate(calls).T

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -296,10 +297,37 @@ def _tail(num_problems: int, level: float) -> float | None:
     """Return the share of resamples beyond each end of an interval; None for a single problem."""
     if num_problems < 2:
         return None
-    from scipy.special import ndtr, stdtrit  # slow to import, only needed for intervals
+    student = student_quantile(num_problems - 1, level)
+    return math.erfc(student * math.sqrt(num_problems / (num_problems - 1) / 2.0)) / 2.0
 
-    student = stdtrit(num_problems - 1, (1.0 + level) / 2.0)
-    return float(ndtr(-student * math.sqrt(num_problems / (num_problems - 1))))
+
+def student_quantile(freedom: int, level: float) -> float:
+    """Return the t with P(|T| ≤ t) = `level` for Student's distribution, to 12 digits.
+
+    `scipy.special` has the same, but takes as long to import as a short run does without it. From
+    the series of Abramowitz & Stegun 1964, 26.7.3 and 26.7.4, by Newton's method. The probability
+    is concave for t > 0, so it rises to the solution from the normal quantile, which is below.
+    """
+    log_scale = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
+    scale = 2.0 * math.exp(log_scale) / math.sqrt(freedom * math.pi)
+    t = NormalDist().inv_cdf((1.0 + level) / 2.0)
+    while True:
+        density = scale * (1.0 + t * t / freedom) ** (-(freedom + 1) / 2)
+        step = (level - _student_within(freedom, t)) / density
+        if step <= 1e-13 * t:
+            return t
+        t += step
+
+
+def _student_within(freedom: int, t: float) -> float:
+    """Return P(|T| ≤ t) for Student's distribution."""
+    angle = math.atan2(t, math.sqrt(freedom))
+    square = math.cos(angle) ** 2
+    terms = [math.cos(angle) ** (freedom % 2)] if freedom > 1 else []
+    for exponent in range(freedom % 2 + 2, freedom - 1, 2):
+        terms.append(terms[-1] * square * (exponent - 1) / exponent)
+    series = math.sin(angle) * math.fsum(terms)
+    return series if freedom % 2 == 0 else 2.0 / math.pi * (angle + series)
 
 
 def _total(values: Floats) -> float:

@@ -16,9 +16,9 @@ TOPS = ("simulator", "judges", "leaderboard_app", "deepprune_sim")
 
 ORDER = {
     "simulator": """
-        errors signals counting arrays spelling statistics significance storage answers pools
-        generated importers hub rules policy methods loading replay isolation live conformance runs
-        report submissions verification catalogue api completion commands cli
+        errors signals counting arrays arrow spelling statistics significance storage answers pools
+        generated importers hub rules policy methods loading replay isolation workers live
+        conformance runs report submissions verification catalogue api completion commands cli
     """.split(),  # noqa: SIM905  (a list a line would be long)
     "judges": """
         prefixes protocol loading kinds scores pairs evaluation training runs for_commands

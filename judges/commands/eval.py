@@ -48,8 +48,11 @@ if TYPE_CHECKING:
 )
 @format_option(help="Output format.  [default: table]")
 @json_option
-@picture_option("--roc", help="Draw ROC curves (.svg, .png).")
-@picture_option("--calibration", help="Draw the share of same-answer pairs by score (.svg, .png).")
+@picture_option("--roc", help="Draw ROC curves, pooled and within problems (.svg, .png).")
+@picture_option(
+    "--calibration",
+    help="Draw the share of same-answer pairs by score, and its error (.svg, .png).",
+)
 def evaluate(
     pairs: Path,
     judges: tuple[str, ...],
@@ -93,8 +96,9 @@ def evaluate(
                     progress=progress,
                 )
             )
-    show(compare(scored), form)
-    draw(scored, roc, calibration)
+    rows = compare(scored)
+    show(rows, form)
+    draw(scored, rows, roc, calibration)
 
 
 def show(rows: Sequence[Row], form: str) -> None:
@@ -112,12 +116,13 @@ def show(rows: Sequence[Row], form: str) -> None:
         click.echo(RENDER[form](rows), nl=False)
 
 
-def draw(scored: Sequence[Scored], roc: Path | None, calibration: Path | None) -> None:
-    """Write the requested plots."""
+def draw(
+    scored: Sequence[Scored], rows: Sequence[Row], roc: Path | None, calibration: Path | None
+) -> None:
+    """Write the requested plots, with the figures of `rows`."""
     from judges.evaluation.plots import calibration_plot, roc_plot
 
-    curves = [(f"{each.name}, {each.truncation}", each.labels, each.scores) for each in scored]
     for file, plot in ((roc, roc_plot), (calibration, calibration_plot)):
         if file is not None:
-            write_whole(file, plot(curves, file.suffix.lower()[1:]))
+            write_whole(file, plot(scored, rows, file.suffix.lower()[1:]))
             click.echo(f"wrote {file}", err=True)

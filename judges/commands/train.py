@@ -358,12 +358,12 @@ def _compare(
         with progress_bar(f"{recipe.name}, test") as progress:
             judge = load_judge(f"{spec},model={folder}")
             scored.append(score_pairs(pair_set, judge, recipe.name, progress=progress))
-    draw(scored, roc, None)
     rows = []
     for each, folder in zip(scored, folders, strict=True):
         found = compare([each])
         store_figures(folder, found)
         rows += found
+    draw(scored, rows, roc, None)
     return rows
 
 

@@ -176,12 +176,18 @@ def area(labels: Bools, scores: Floats) -> float:
     return twice / (2 * len(positives) * len(negatives))
 
 
+def bin_of(scores: Floats, bins: int = 10) -> Ints:
+    """Return the index of each score's bin; `bins` equal bins divide [0, 1]."""
+    index: Ints = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    return index
+
+
 def calibration(labels: Bools, scores: Floats, bins: int = 10) -> list[tuple[float, float, int]]:
     """Return mean score, share of same-answer pairs and number of pairs in each bin.
 
     `bins` equal bins divide [0, 1]; empty ones are left out.
     """
-    index = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    index = bin_of(scores, bins)
     return [
         (float(scores[index == each].mean()), float(labels[index == each].mean()), int(number))
         for each, number in enumerate(np.bincount(index, minlength=bins).tolist())
@@ -199,7 +205,7 @@ def calibration_error(
     resamples (Davison & Hinkley 1997, Bootstrap Methods and their Application, section 5.2), but
     not below zero; the upper end is that quantile.
     """
-    index = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    index = bin_of(scores, bins)
     gaps = np.zeros((sampler.num_problems, bins))
     np.add.at(gaps, (problem, index), scores - labels)
     pairs = np.bincount(problem, minlength=sampler.num_problems).astype(np.float64)

@@ -14,7 +14,7 @@ import numpy as np
 from judges.kinds.models import ModelJudge
 from judges.kinds.prompting import Prompter, Template, make_prompter
 from judges.prefixes import WORDS_25, Truncation
-from judges.protocol import Identity, Ints
+from judges.protocol import Identity, Ints, QuestionTokens
 from simulator.errors import UserError, one_line
 
 DEFAULT_MODEL = "THU-KEG/DeepPrune-Judge-4B"
@@ -89,7 +89,7 @@ class CausalJudge(ModelJudge, ABC):
 
     @property
     def tail_tokens(self) -> int:
-        """Number of tokens of a prompt after the second prefix."""
+        """Number of tokens of a prompt after the second prefix, besides a question."""
         return len(self.prompter.after)
 
     @cached_property
@@ -100,6 +100,13 @@ class CausalJudge(ModelJudge, ABC):
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
         """Count the tokens of each prefix, shape (len(prefixes),)."""
         return np.array([len(ids) for ids in self.prompter.tokens(prefixes)], dtype=np.int64)
+
+    def question_tokens(self, question: str | None) -> QuestionTokens:
+        """Count the tokens of a question in the prompt; zeros if the prompt has no place for it."""
+        asked = self.prompter.about(question, self.model_name)
+        tail = len(asked.after) - len(self.prompter.after)
+        added = asked.template_tokens - self.prompter.template_tokens
+        return QuestionTokens(added - tail, tail)
 
 
 def not_numbers(model: str, what: str, dtype: str) -> str:

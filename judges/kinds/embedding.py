@@ -16,7 +16,7 @@ import numpy as np
 from judges.kinds.hf import batches, choose_device
 from judges.kinds.models import ModelJudge
 from judges.prefixes import Truncation
-from judges.protocol import Floats, Identity, Ints, Reads
+from judges.protocol import NO_QUESTION, Floats, Identity, Ints, QuestionTokens, Reads
 from simulator.errors import UserError, one_line
 
 if TYPE_CHECKING:
@@ -120,6 +120,9 @@ class EmbeddingJudge(ModelJudge):
 
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
         return np.array([sum(map(len, each)) for each in chunks(self.encoder, prefixes)])
+
+    def question_tokens(self, question: str | None) -> QuestionTokens:
+        return NO_QUESTION
 
     def score(self, prefixes: Sequence[str], pairs: Ints, question: str | None = None) -> Floats:
         import torch

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from judges.prefixes import TOKENS_500, Truncation
-from judges.protocol import Floats, Identity, Ints, Reads, Setting
+from judges.protocol import NO_QUESTION, Floats, Identity, Ints, QuestionTokens, Reads, Setting
 
 WORD = r"\w+|[^\w\s]"
 """Pattern of a word, including single letters, digits and signs, for mathematics."""
@@ -57,6 +57,10 @@ class LexicalJudge:
         """Count the words of each prefix."""
         word = re.compile(WORD)
         return np.array([len(word.findall(prefix)) for prefix in prefixes], dtype=np.int64)
+
+    def question_tokens(self, question: str | None) -> QuestionTokens:
+        """Return zeros: the judge reads no question."""
+        return NO_QUESTION
 
 
 def cosines(prefixes: Sequence[str]) -> Floats:

@@ -12,7 +12,17 @@ import numpy as np
 
 from judges.loading import load_judge, not_installed, pinned_spec
 from judges.prefixes import Truncation
-from judges.protocol import AnyJudge, Floats, Identity, Ints, StoredJudge, all_pairs, tokens_read
+from judges.protocol import (
+    NO_QUESTION,
+    AnyJudge,
+    Floats,
+    Identity,
+    Ints,
+    QuestionTokens,
+    StoredJudge,
+    all_pairs,
+    tokens_read,
+)
 from judges.scores.store import Description, Matrix, ScoreStore, open_store, scores_folder
 from simulator.errors import SamplerError, UserError
 from simulator.pools.folders import cache_folder
@@ -112,6 +122,7 @@ class CachedScores:
             described.tail_tokens,
             None if self.as_before else described.reads,
             [np.sort(pairs, axis=1) for pairs in calls],
+            NO_QUESTION if self.as_before else self.question_tokens(problem),
         )
 
     def missing(self, problem: StoredProblem, pairs: Ints) -> Ints:
@@ -136,7 +147,8 @@ class CachedScores:
             scores = self.judge.score_stored(problem, gaps)
         else:
             scores = self.judge.score(held.prefixes, gaps, problem.question)
-        self.store.write(problem, gaps, scores, self.prefix_tokens(problem))
+        counts = self.prefix_tokens(problem), self.question_tokens(problem)
+        self.store.write(problem, gaps, scores, *counts)
         held.matrix[gaps[:, 0], gaps[:, 1]] = np.asarray(scores, dtype=np.float32)
         return len(gaps)
 
@@ -153,6 +165,20 @@ class CachedScores:
             else:
                 held.prefix_tokens = self.judge.prefix_tokens(held.prefixes)
         return held.prefix_tokens
+
+    def question_tokens(self, problem: StoredProblem) -> QuestionTokens:
+        """Count the judge's own tokens of the problem's question in each prompt.
+
+        The stored count holds where there is one, so that a run counts the same with and without
+        the judge: zeros in stores made by programs that did not count questions.
+        """
+        held = self._hold(problem)
+        if held.question_tokens is None:
+            held.question_tokens = self.store.question_tokens(problem)
+        if held.question_tokens is None:
+            judge = None if isinstance(self.judge, StoredJudge) else self.judge
+            held.question_tokens = judge.question_tokens(problem.question) if judge else NO_QUESTION
+        return held.question_tokens
 
     def _check_cuts(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> None:
         truncation = self.identity.truncation
@@ -199,6 +225,7 @@ class _Held:
     matrix: Matrix
     judge: Identity
     prefix_tokens: Ints | None = None
+    question_tokens: QuestionTokens | None = None
 
     @property
     def truncation(self) -> Truncation:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
-from multiprocessing import active_children, get_context
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,8 +12,9 @@ from judges.prefixes import Truncation
 from judges.protocol import all_pairs
 from judges.scores.cached import CachedScores, open_scores
 from simulator.errors import UserError
-from simulator.isolation.children import die_with
 from simulator.pools.pool import Pool, StoredProblem
+from simulator.workers.executor import Shared, WorkerDied, Workers
+from simulator.workers.opening import as_workers
 
 CHUNK_PAIRS = 1024
 """Pairs that a judge with a model scores before storing them; a killed process loses these."""
@@ -51,7 +48,7 @@ class EveryPair:
 def score_pools(
     scores: CachedScores,
     pools: Sequence[Pool],
-    jobs: int = 1,
+    jobs: int | Workers = 1,
     progress: Progress = lambda done, total: None,
     wanted: Wanted | None = None,
 ) -> list[int]:
@@ -102,7 +99,7 @@ def _scored(
     scores: CachedScores,
     pools: Sequence[Pool],
     places: Sequence[tuple[int, int]],
-    jobs: int,
+    jobs: int | Workers,
     wanted: Wanted,
 ) -> Iterator[tuple[int, int, int]]:
     """Score all places; yield pool number, steps done and pairs scored after each step."""
@@ -113,58 +110,50 @@ def _scored(
             for done, filled in wanted.fill(scores, problem):
                 yield at, done, filled
         return
-    others = set(active_children())
-    executor = ProcessPoolExecutor(
-        min(jobs, len(places)),
-        mp_context=get_context("spawn"),
-        initializer=_start_worker,
-        initargs=(
-            scores.store.path.parent.parent,
-            scores.description.spec,
-            scores.identity.truncation,
-            [pool.path for pool in pools],
-            wanted,
-            max(1, (os.cpu_count() or 1) // jobs),
-        ),
-    )
-    try:
-        futures = [executor.submit(_work, at, index) for at, index in places]
-        for future in as_completed(futures):
-            yield future.result()
-    except BrokenProcessPool:
-        raise UserError(
-            f"judge {scores.identity.name}: a worker process died (out of memory?); scores so far "
-            "are stored, go on with fewer jobs: -j 1"
-        ) from None
-    except BaseException:
-        for worker in set(active_children()) - others:
-            worker.kill()
-        raise
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    specification = scores.description.spec, scores.identity.truncation
+    cache, paths = scores.store.path.parent.parent, [pool.path for pool in pools]
+    with as_workers(jobs, __name__, joins=False) as workers:
+        threads = max(1, (os.cpu_count() or 1) // workers.jobs)
+        shared = Shared(
+            Filling(scores, pools, wanted), _opened, cache, *specification, paths, wanted, threads
+        )
+        try:
+            yield from workers.map(fill_place, [shared] * len(places), *zip(*places, strict=True))
+        except WorkerDied:
+            raise UserError(
+                f"judge {scores.identity.name}: a worker process died (out of memory?); scores so "
+                "far are stored, go on with fewer jobs: -j 1"
+            ) from None
 
 
-_in_worker: tuple[CachedScores, list[Pool], Wanted]
+@dataclass(frozen=True)
+class Filling:
+    """Pools and their scores, open in this process, and a choice of pairs."""
+
+    scores: CachedScores
+    pools: Sequence[Pool]
+    wanted: Wanted
 
 
-def _start_worker(
+def _opened(
     cache: Path,
     spec: str,
     truncation: Truncation | None,
     pools: Sequence[Path],
     wanted: Wanted,
     threads: int,
-) -> None:
-    global _in_worker
+) -> Filling:
+    """Open scores and pools in a worker."""
     # Set before a model's libraries are loaded. By default, they start one thread per core in each
     # process, and processes that compete for cores are several times as slow.
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
-    die_with()  # otherwise the worker would wait for work forever
-    _in_worker = open_scores(cache, spec, truncation), [Pool(path) for path in pools], wanted
+    scores = open_scores(cache, spec, truncation)
+    return Filling(scores, [Pool(path) for path in pools], wanted)
 
 
-def _work(at: int, index: int) -> tuple[int, int, int]:
-    scores, pools, wanted = _in_worker
-    steps = list(wanted.fill(scores, replace(pools[at].problems[index], prepared={})))
+def fill_place(shared: Shared[Filling], at: int, index: int) -> tuple[int, int, int]:
+    """Score a problem of a pool (both by number); return pool, steps done and pairs scored."""
+    filling = shared.value
+    problem = replace(filling.pools[at].problems[index], prepared={})
+    steps = list(filling.wanted.fill(filling.scores, problem))
     return at, sum(done for done, _ in steps), sum(filled for _, filled in steps)

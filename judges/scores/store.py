@@ -18,6 +18,7 @@ several parts, has the smallest of its scores, independent of their order.
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from judges.prefixes import Truncation
-from judges.protocol import READS, Described, Identity, Ints, Reads
+from judges.protocol import NO_QUESTION, READS, Described, Identity, Ints, QuestionTokens, Reads
 from simulator.errors import UserError, one_line
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.storage import (
@@ -70,6 +71,9 @@ PREFIXES = pa.schema(
     ]
 )
 """Columns of `prefixes.parquet`: the number of the judge's own tokens in each prefix."""
+
+QUESTION = b"question_tokens"
+"""Key of its metadata: `SHARED,TAIL` as in `QuestionTokens`; absent if the prompt has none."""
 
 MAX_PARTS = 16
 """Most parts of a problem before they are merged."""
@@ -169,8 +173,27 @@ class ScoreStore:
         tokens: Ints = table["num_tokens"].to_numpy().astype(np.int64)
         return tokens
 
+    def question_tokens(self, problem: StoredProblem) -> QuestionTokens | None:
+        """Read the number of judge tokens of the question in each prompt.
+
+        None if no tokens are stored; zeros if only those of prefixes are.
+        """
+        folder = self._problem_folder(problem)
+        if folder is None or not (folder / "prefixes.parquet").exists():
+            return None
+        with reading(folder / "prefixes.parquet") as path:
+            told = (pq.read_schema(path).metadata or {}).get(QUESTION, b"0,0")
+        if not re.fullmatch(rb"[0-9]{1,9},[0-9]{1,9}", told):
+            raise UserError(f"{path}: not numbers of tokens; remove {folder.parent}")
+        return QuestionTokens(*map(int, told.split(b",")))
+
     def write(
-        self, problem: StoredProblem, pairs: Ints, scores: npt.ArrayLike, prefix_tokens: Ints
+        self,
+        problem: StoredProblem,
+        pairs: Ints,
+        scores: npt.ArrayLike,
+        prefix_tokens: Ints,
+        question_tokens: QuestionTokens = NO_QUESTION,
     ) -> None:
         """Add scores of a problem's pairs; on return they are on the disk.
 
@@ -184,6 +207,8 @@ class ScoreStore:
             Shape (n,): probabilities.
         prefix_tokens
             Shape (traces,): the number of the judge's tokens of each prefix.
+        question_tokens
+            The number of the judge's tokens of the question in each prompt.
 
         Raises
         ------
@@ -195,10 +220,12 @@ class ScoreStore:
             folder = self._make_folder(problem)
             prefixes = folder / "prefixes.parquet"
             if not prefixes.exists():
+                asked = any(question_tokens)
+                told = {QUESTION: ",".join(map(str, question_tokens))} if asked else None
                 _write_table(
                     prefixes,
                     {"trace_id": problem.trace_ids, "num_tokens": prefix_tokens},
-                    PREFIXES,
+                    PREFIXES.with_metadata(told),
                 )
             if len(pairs):
                 ids = problem.trace_ids[pairs]

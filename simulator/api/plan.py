@@ -25,6 +25,7 @@ from simulator.pools.shipped import copy_shipped, shipped_pools
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
 from simulator.runs.spec import RunSpec
 from simulator.runs.sweep import Sweep, find_partial_sweep, load_settings, make_sweep
+from simulator.workers.executor import Workers
 
 DEFAULT_REPEATS = 64
 
@@ -70,7 +71,7 @@ class Plan(Sweep):
         self,
         folder: Path,
         *,
-        jobs: int,
+        jobs: int | Workers,
         resume: bool,
         command: Sequence[str],
         bar: AbstractContextManager[Progress],

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS, Charging, Order
 from simulator.errors import TimedOut, UserError
+from simulator.runs.format import WORK
+from simulator.workers.executor import Workers
+from simulator.workers.opening import open_workers
 
 if TYPE_CHECKING:
     from simulator.api.plan import Plan
@@ -83,8 +86,6 @@ def run(
     UserError
         An argument, a file or the policy is wrong; the message is one line.
     """
-    from simulator.api.plan import plan_runs
-
     options: dict[str, Any] = {
         **_numbers(budget=budget, repeats=repeats, seed=seed, concurrency=concurrency),
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
@@ -96,14 +97,17 @@ def run(
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
-    plan = plan_runs(spec, grid, _names(pools), source=source, cache=cache, **options)
     command = _command(spec, grid, _names(pools), options)
-    folder = plan.folder(None if output is None else Path(output), resume)
-    return _made(plan, folder, command, _number("jobs", jobs, 1) or 1, resume, progress)
+    with open_workers(_number("jobs", jobs, 1) or 1, WORK) as workers:  # first, as they start
+        from simulator.api.plan import plan_runs
+
+        plan = plan_runs(spec, grid, _names(pools), source=source, cache=cache, **options)
+        folder = plan.folder(None if output is None else Path(output), resume)
+        return _made(plan, folder, command, workers, resume, progress)
 
 
 def _made(
-    plan: Plan, folder: Path, command: list[str], jobs: int, resume: bool, progress: bool
+    plan: Plan, folder: Path, command: list[str], workers: Workers, resume: bool, progress: bool
 ) -> Run | Runs:
     """Make the runs and read them; a run that is interrupted can be resumed."""
     from simulator.api.plan import can_be_resumed, note_idle_rules
@@ -112,7 +116,7 @@ def _made(
 
     bar = progress_bar(plan.title) if progress else nullcontext(lambda done, total: None)
     try:
-        summaries = plan.make(folder, jobs=jobs, resume=resume, command=command, bar=bar)
+        summaries = plan.make(folder, jobs=workers, resume=resume, command=command, bar=bar)
     except (KeyboardInterrupt, TimedOut) as error:
         if can_be_resumed(folder):
             what = "interrupted" if isinstance(error, KeyboardInterrupt) else "took too long"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from simulator import completion
 from simulator.api.progress import progress_bar
 from simulator.commands.options import FloatRange, print_json, timeout_option
 from simulator.commands.run_output import print_summary
-from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS, Charging, Order
+from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS
+from simulator.runs.format import WORK
+from simulator.workers.executor import Workers
+from simulator.workers.opening import open_workers
 
 
 @click.command(
@@ -161,8 +165,6 @@ def run(
     jobs: int,
     output: Path | None,
     resume: bool,
-    charging: Charging,
-    order: Order,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -171,6 +173,20 @@ def run(
     POLICY is a built-in method (see `deepprune-sim methods`), a file with one policy class, or
     file.py@Class.
     """
+    with open_workers(jobs, WORK) as workers:  # first, as they take a moment to start
+        _run(workers, policy, settings, patterns, output, resume, as_json, options)
+
+
+def _run(
+    workers: Workers,
+    policy: str,
+    settings: Sequence[str],
+    patterns: Sequence[str],
+    output: Path | None,
+    resume: bool,
+    as_json: bool,
+    options: Mapping[str, Any],
+) -> None:
     from simulator.api.plan import (
         can_be_resumed,
         note_idle_rules,
@@ -181,15 +197,13 @@ def run(
     from simulator.errors import TimedOut, interrupted
     from simulator.runs.sweep import parse_grid
 
-    plan = plan_runs(
-        policy, parse_grid(settings), patterns, charging=charging, order=order, **options
-    )
+    plan = plan_runs(policy, parse_grid(settings), patterns, **options)
     folder = plan.folder(output, resume)
     command = ["deepprune-sim", *sys.argv[1:]]
     try:
         with redirect_stdout(sys.stderr):
             summaries = plan.make(
-                folder, jobs=jobs, resume=resume, command=command, bar=progress_bar(plan.title)
+                folder, jobs=workers, resume=resume, command=command, bar=progress_bar(plan.title)
             )
     except (KeyboardInterrupt, TimedOut) as error:
         if not can_be_resumed(folder):
@@ -208,6 +222,6 @@ def run(
         about = {"stop_rules": stop_rules(folder), "no_answer": unanswered(folder)}
         print_json({"run": str(folder)} | about | summary)
         return
-    print_summary(summary, unanswered(folder), charging, order)
+    print_summary(summary, unanswered(folder), options["charging"], options["order"])
     note_idle_rules([folder], summary)
     click.echo(f"run: {folder}")

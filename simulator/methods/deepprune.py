@@ -14,6 +14,7 @@ from simulator import (
     Sampler,
     greedy_clusters,
     majority_vote,
+    weighted_vote,
 )
 
 
@@ -21,7 +22,8 @@ class DeepPrune(Policy):
     """DeepPrune: cluster unfinished traces with a judge, finish the largest cluster and vote.
 
     `truncation` is the length at which traces are judged: `tokens=500` or `words=25` (reasoning
-    words). Members of a cluster are finished in the replay's order.
+    words). Members of a cluster are finished in the replay's order; with `confident`, those of the
+    highest mean confidence first, and votes weigh what their traces' mean confidence does.
     """
 
     source = "DeepPrune, arXiv 2510.08483"
@@ -33,6 +35,7 @@ class DeepPrune(Policy):
     K2 = 20  # traces of the largest cluster that are finished
     K3 = 32  # traces finished instead if no two are alike
     hard = False  # True: round scores to decisions, 0 or 1
+    confident = False  # True: finish the most confident of the cluster; votes weighed by confidence
 
     def validate(self) -> None:
         if not re.fullmatch(r"(tokens|words)=[1-9][0-9]{0,8}", self.truncation):
@@ -65,10 +68,15 @@ class DeepPrune(Policy):
         sampler.declare_clusters(clusters)
         sizes = np.bincount(clusters[clusters != UNPLACED])
         if sizes.max() > 1:
-            chosen = np.flatnonzero(clusters == sizes.argmax())[: self.K2]
+            members = np.flatnonzero(clusters == sizes.argmax())
+            if self.confident:
+                members = members[np.argsort(-traces[members].confidence(), kind="stable")]
+            chosen = members[: self.K2]
         else:
             chosen = sampler.rng.permutation(len(traces))[: self.K3]
         finish = np.isin(np.arange(len(traces)), chosen)
         sampler.stop(traces[~finish])
         sampler.decode(traces[finish])
+        if self.confident:
+            return weighted_vote(traces[finish], traces[finish].confidence())
         return majority_vote(traces[finish])

@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import typing
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.arrays import Array, Bools, Floats, Ints, Ints32
+from simulator.arrow import null_mask, numpy_array
 from simulator.counting import COUNTING, Equality, Unparsed
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER as NO_ANSWER
@@ -265,15 +266,15 @@ class Pool:
         trace_starts = _group_starts(traces["problem_id"], [row["problem_id"] for row in rows])
         class_starts = _group_starts(classes["problem_id"], [row["problem_id"] for row in rows])
         columns = {
-            name: traces[name].to_numpy()
+            name: numpy_array(traces[name])
             for name in ("trace_id", "num_tokens", "answer_class", "correct")
         }
-        answered = traces["answer"].is_valid().to_numpy()
+        answered = ~null_mask(traces["answer"])
         ended = np.ones(len(traces), dtype=np.bool_)
         if self.info.unfinished:
             ended = np.array([each != UNFINISHED for each in traces["finish_reason"].to_pylist()])
         answers = classes["answer"].to_pylist()
-        right = classes["correct"].to_numpy()
+        right = numpy_array(classes["correct"])
         problems = []
         for index, row in enumerate(rows):
             here = slice(trace_starts[index], trace_starts[index + 1])
@@ -331,6 +332,8 @@ class Pool:
             table = pq.ParquetFile(pa.BufferReader(content)).read(
                 SCHEMAS[name].names, use_threads=False
             )
+            if table.schema == SCHEMAS[name]:
+                return table  # casting imports pyarrow.compute
             try:
                 return table.cast(SCHEMAS[name])
             except ValueError as error:
@@ -428,9 +431,9 @@ class StoredProblem:
         positions = table["position"].combine_chunks()
         answers = table["answer_class"].combine_chunks()
         return Probes(
-            offsets=positions.offsets.to_numpy().astype(np.int64),
-            positions=positions.values.to_numpy().astype(np.int64),
-            answers=answers.values.to_numpy(),
+            offsets=numpy_array(positions.offsets).astype(np.int64),
+            positions=numpy_array(positions.values).astype(np.int64),
+            answers=numpy_array(answers.values),
         )
 
     @cached_property
@@ -458,7 +461,7 @@ class StoredProblem:
         column = self.pool.read_signal(name, self.index, [name])[name]
         # With a single chunk, combining would copy it.
         lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-        return TokenValues(lists.values.to_numpy(), lists.offsets.to_numpy())
+        return TokenValues(numpy_array(lists.values), numpy_array(lists.offsets))
 
 
 @dataclass(frozen=True, eq=False)
@@ -599,5 +602,10 @@ def iter_pool_folders(cache: Path) -> Iterator[Path]:
 
 def _group_starts(column: pa.ChunkedArray, ids: list[str]) -> list[int]:
     """Return each problem's first row in a column sorted by problem, then the last one's end."""
-    counts = {each["values"]: each["counts"] for each in column.value_counts().to_pylist()}
-    return [0, *accumulate(counts.get(problem_id, 0) for problem_id in ids)]
+    numbers = {problem_id: number for number, problem_id in enumerate(ids)}
+    rows = range(len(column))
+
+    def problem_of(row: int) -> int:
+        return numbers.get(column[row].as_py(), len(ids))
+
+    return [0, *(bisect_right(rows, number, key=problem_of) for number in range(len(ids)))]

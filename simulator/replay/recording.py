@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from simulator.arrays import Array, Bools, Floats, Ints
+from simulator.arrays import Array, Bools, Floats, Ints, Ints32
+from simulator.arrow import arrow_array
 from simulator.counting import GENERATED, Charging
 from simulator.pools.charging import charged
 from simulator.pools.pool import NO_ANSWER, StoredProblem
@@ -195,8 +196,8 @@ class Recorder:
         if played.stopped is not None:
             reasons[played.stopped] = self._labels["stopped"]
         reasons[finished] = self._labels["finished"]
-        texts, right = problem.class_texts, problem.class_correct.tolist()
-        kinds, nothing = played.answer.tolist(), np.zeros(len(numbers), dtype=np.int64)
+        texts, right = [*problem.class_texts, None], np.append(problem.class_correct, False)
+        nothing = np.zeros(len(numbers), dtype=np.int64)
         probes = nothing if played.probe_calls is None else played.probe_calls
         self._add_columns(
             _Columns(
@@ -208,9 +209,9 @@ class Recorder:
                 reasons=reasons,
                 started=np.full(len(numbers), budget) if played.started is None else played.started,
                 in_cluster=None,
-                texts=[texts[kind] if kind >= 0 else None for kind in kinds],
-                kinds=kinds,
-                correct=[kind >= 0 and right[kind] for kind in kinds],
+                texts=[texts[kind] for kind in played.answer.tolist()],  # the last one is for −1
+                kinds=played.answer,
+                correct=right[played.answer],
                 clock=played.clock,
                 probe_calls=probes,
                 judged=[nothing] * 4,
@@ -222,12 +223,12 @@ class Recorder:
         """Return all repeats recorded so far."""
         if self._waiting:
             self._put_into_columns()
-        decisions = [_joined(parts) for parts in zip(*self._decisions, strict=True)]
-        answers = [_joined(parts) for parts in zip(*self._answers, strict=True)]
-        clusters, reasons = decisions.pop(), _array(decisions.pop(), pa.int32())
-        decisions.append(pa.DictionaryArray.from_arrays(reasons, [*self._labels], safe=False))
-        undeclared = clusters == UNDECLARED
-        decisions.append(None if undeclared.all() else pa.array(clusters, mask=undeclared))
+        decisions = [np.concatenate(parts) for parts in zip(*self._decisions, strict=True)]
+        sizes = [len(part[0]) for part in self._answers]
+        answers = [_joined(parts, sizes) for parts in zip(*self._answers, strict=True)]
+        clusters, reasons = decisions.pop(), arrow_array(decisions.pop(), pa.int32())
+        decisions.append(_labelled(reasons, [*self._labels]))
+        decisions.append(arrow_array(clusters, pa.int32(), clusters == UNDECLARED))
         table = self._table(ANSWERS, _ANSWER_KINDS, answers)
         if not self._problem.ends_known:
             table = table.select(_WITHOUT_ENDS.names)
@@ -236,19 +237,16 @@ class Recorder:
     def _table(self, schema: pa.Schema, kinds: list[pa.DataType], columns: list[Any]) -> pa.Table:
         length = len(columns[0])
         same = [self._problem.pool.name, self._problem.problem_id]
-        zeros = _array(np.zeros(length, dtype=np.int32), pa.int32())
-        labels = [pa.DictionaryArray.from_arrays(zeros, [value], safe=False) for value in same]
-        arrays = [
-            pa.nulls(length, kind) if column is None else _array(column, kind)
-            for column, kind in zip(columns, kinds, strict=True)
-        ]
+        zeros = arrow_array(np.zeros(length, dtype=np.int32), pa.int32())
+        labels = [_labelled(zeros, [value]) for value in same]
+        arrays = [_column(*each, length) for each in zip(columns, kinds, strict=True)]
         return pa.Table.from_arrays([*labels, *arrays], schema=schema)
 
     def _put_into_columns(self) -> None:
         """Convert the waiting repeats to columns; arrays here have shape (repeats, budget)."""
         engines = [engine for _, engine, _ in self._waiting]
         graded = [answer for _, _, answer in self._waiting]
-        clock = [float(engine.clock) for engine in engines]  # reading also dates the log
+        clock = np.array([float(engine.clock) for engine in engines])  # reading dates the log, too
         finished = np.stack([engine.finished for engine in engines])
         began, ended, reasons = timelines(engines, self._labels)
         reasons[np.stack([engine.stopped for engine in engines])] = self._labels["stopped"]
@@ -276,15 +274,13 @@ class Recorder:
             started=np.array([engine.started for engine in engines]),
             in_cluster=in_cluster,
             texts=[answer.text for answer in graded],
-            kinds=[answer.answer_class for answer in graded],
-            correct=[answer.correct for answer in graded],
+            kinds=np.array([answer.answer_class for answer in graded]),
+            correct=np.array([answer.correct for answer in graded]),
             clock=clock,
             probe_calls=np.array([engine.probe_calls for engine in engines]),
             judged=[
-                [engine.judge_calls for engine in engines],
-                [each.in_full for each in judge_tokens],
-                [each.reused for each in judge_tokens],
-                [each.charged for each in judge_tokens],
+                np.array([engine.judge_calls for engine in engines]),
+                *np.array(judge_tokens, dtype=np.int64).T,
             ],
             clustered=None
             if in_cluster is None
@@ -302,11 +298,11 @@ class Recorder:
             kept = Tally(np.where(finished, repeats.answers, NO_ANSWER))
         right = np.append(problem.class_correct, False)  # the last one is for −1
         judge_calls, in_full, reused, judge_charged = columns.judged
-        clustered = columns.clustered or [[None] * len(repeats.numbers)] * len(CLUSTERED)
+        clustered = columns.clustered or [None] * len(CLUSTERED)
         earlier = len(CLUSTERED) - len(AGREEMENT)
         self._answers.append(
             [
-                repeats.numbers,
+                np.asarray(repeats.numbers),
                 columns.texts,
                 columns.kinds,
                 columns.correct,
@@ -362,11 +358,11 @@ class _Columns:
     started: Ints
     in_cluster: Ints | None
     texts: Sequence[str | None]
-    kinds: Sequence[int]
-    correct: Sequence[bool]
-    clock: Sequence[float] | Ints | Floats
+    kinds: Ints | Ints32
+    correct: Bools
+    clock: Ints | Floats
     probe_calls: Ints
-    judged: Sequence[Sequence[int] | Ints]
+    judged: Sequence[Ints]
     clustered: Sequence[Any] | None
 
 
@@ -397,30 +393,31 @@ def _decisions(columns: _Columns) -> list[Array]:
     ]
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    """Return arrays, or other sequences, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
+def _joined(parts: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """Return arrays or lists one after the other; None, in place of nulls alone, if all are."""
+    if all(part is None for part in parts):
+        return None
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts)
-    return list(chain.from_iterable(parts))
+    filled = [
+        [None] * size if part is None else part for part, size in zip(parts, sizes, strict=True)
+    ]
+    return [*chain.from_iterable(filled)]
 
 
-def _array(column: Any, kind: pa.DataType) -> pa.Array:
-    """Return a column as an Arrow array."""
-    if isinstance(column, pa.Array):
-        return column
-    if isinstance(column, np.ndarray) and kind in _NUMBERS:
-        numbers = np.ascontiguousarray(column, dtype=_NUMBERS[kind])
-        return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
-    return pa.array(column, type=kind)
+def _column(values: Any, kind: pa.DataType, length: int) -> pa.Array:
+    """Return values as an Arrow array of a type; None stands for nulls alone."""
+    if values is None:
+        return pa.nulls(length, kind)
+    return values if isinstance(values, pa.Array) else arrow_array(values, kind)
+
+
+def _labelled(numbers: pa.Array, labels: list[str]) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(numbers, arrow_array(labels, pa.string()), safe=False)
 
 
 _DECISION_KINDS, _ANSWER_KINDS = (schema.types[2:] for schema in (DECISIONS, ANSWERS))
 """Types of the columns of each repeat, after those of its problem."""
-
-_NUMBERS = {pa.int32(): np.int32, pa.int64(): np.int64, pa.float64(): np.float64}
-"""Types of numbers that Arrow and numpy store alike."""
 
 
 def add_halts(halts: dict[str, int], more: Mapping[str, int]) -> None:

@@ -17,7 +17,7 @@ def without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list[
         identity = (
             *(result.policy, result.policy_sha256, repr(sorted(result.parameters.items()))),
             *(result.seed, result.repeats, result.pool, result.fingerprint, result.budget),
-            *(result.clock_unit, repr(sorted(result.metrics.items()))),
+            *(result.judge_scores, result.clock_unit, repr(sorted(result.metrics.items()))),
         )
         first = kept.setdefault(identity, result)
         if first.path.resolve() != result.path.resolve():
@@ -53,7 +53,8 @@ def pool_labels(results: Sequence[RunResult]) -> tuple[list[str], list[str]]:
 def method_labels(results: Sequence[RunResult], pools: Sequence[str]) -> list[str]:
     """Label methods by policy and parameters, with more details if needed to be unique.
 
-    A label has the parameters that were set or that differ between runs of the policy. If two rows
+    A label has the parameters that were set or that differ between runs of the policy, and the
+    judge if that differs. If two rows
     of one pool would still have the same label, budget, seed, repeats and finally the run's folder
     are added.
     """
@@ -79,6 +80,10 @@ def method_labels(results: Sequence[RunResult], pools: Sequence[str]) -> list[st
             if any(value != values[0] for value in values):
                 for index, value in zip(indices, values, strict=True):
                     details[index][name] = value
+        judges = [results[index].judged_by for index in indices]
+        if any(judge != judges[0] for judge in judges):
+            for index, judge in zip(indices, judges, strict=True):
+                details[index]["judge"] = judge
     steps: list[tuple[str, Callable[[RunResult], object]]] = [
         ("N", lambda result: result.budget),
         ("seed", lambda result: result.seed),
@@ -100,3 +105,11 @@ def method_labels(results: Sequence[RunResult], pools: Sequence[str]) -> list[st
 def short(value: object) -> str:
     """Format a parameter's value."""
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def shortened(text: str, most: int) -> str:
+    """Cut the middle out of a text that has more than `most` characters."""
+    if len(text) <= most:
+        return text
+    end = (most - 1) // 2
+    return f"{text[: most - 1 - end]}…{text[len(text) - end :]}"

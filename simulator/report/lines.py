@@ -37,7 +37,7 @@ def find_lines(rows: Sequence[Row]) -> list[Line]:
     for row in rows:
         result = row.result
         same = (
-            *(row.pool, result.policy, result.policy_sha256, result.unranked),
+            *(row.pool, result.policy, result.policy_sha256, result.unranked, result.judge_scores),
             *(result.budget, result.seed, result.repeats, result.clock_unit),
         )  # all but the parameters
         families.setdefault(same, []).append(row)
@@ -88,7 +88,12 @@ def _name(row: Row, parameter: str, rows: Sequence[Row]) -> str:
             or any(other.parameters.get(name) != value for other in same)
         )
     ]
-    for name, attribute in (("N", "budget"), ("seed", "seed"), ("repeats", "repeats")):
+    for name, attribute in (
+        ("judge", "judged_by"),
+        ("N", "budget"),
+        ("seed", "seed"),
+        ("repeats", "repeats"),
+    ):
         if len({getattr(other, attribute) for other in same}) > 1:
             details.append(f"{name}={getattr(row.result, attribute)}")
     return row.result.policy + (f" ({', '.join(details)})" if details else "")

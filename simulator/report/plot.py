@@ -9,21 +9,29 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import altair as alt
 
+from simulator.report.baselines import Baseline, find_baselines
 from simulator.report.comparison import Comparison, Row, used_costs
 from simulator.report.lines import Line, find_lines
+from simulator.report.placing import (
+    FONT_SIZE,
+    HEIGHT,
+    WIDTH,
+    Axis,
+    Box,
+    Point,
+    along,
+    fitting,
+    leader,
+    log_ticks,
+    place_labels,
+)
 from simulator.runs.results import Metric
-
-WIDTH, HEIGHT = 520, 380
-"""Size of a panel in pixels."""
-
-FONT_SIZE = 11
-CHARACTER_WIDTH = 0.56 * FONT_SIZE
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 """Okabe and Ito's colours, safe for the colour-blind; the shape changes after each round."""
@@ -33,6 +41,14 @@ INKS = ("#005a91", "#a84a00", "#00704f", "#9c4a79", "#8f6200", "#22719f", "#3333
 
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross")
 
+STAR = (
+    "M0,-1L0.225,-0.309L0.951,-0.309L0.363,0.118L0.588,0.809L0,0.382L-0.588,0.809L-0.363,0.118"
+    "L-0.951,-0.309L-0.225,-0.309Z"
+)
+"""Outline of a star, the mark of cons@N."""
+
+BLACK = "#111111"
+
 LOG_FROM = 20
 """Smallest ratio of most to fewest tokens for a logarithmic axis."""
 
@@ -40,53 +56,6 @@ VALUES_LABELLED = 12
 """Approximate number of points on a panel's lines labelled with their value, ends first."""
 APART = 14
 """Minimum distance in pixels between two labelled points of a line."""
-
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """An exact scale from data to pixels, for placing labels."""
-
-    low: float
-    high: float
-    pixels: int = 1
-    log: bool = False
-    down: bool = False
-
-    def share(self, value: float) -> float:
-        """Return the position of `value`: 0 at the low end, 1 at the high end."""
-        return (self._at(value) - self._at(self.low)) / (self._at(self.high) - self._at(self.low))
-
-    def pixel(self, value: float) -> float:
-        """Return the pixel at which `value` is drawn."""
-        part = self.share(value)
-        return self.pixels * (1 - part if self.down else part)
-
-    def value(self, pixel: float) -> float:
-        """Return the value drawn at `pixel`."""
-        part = 1 - pixel / self.pixels if self.down else pixel / self.pixels
-        at = self._at(self.low) + part * (self._at(self.high) - self._at(self.low))
-        return math.exp(at) if self.log else at
-
-    def _at(self, value: float) -> float:
-        return math.log(value) if self.log else value
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle in pixels."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    def overlap(self, other: Box) -> float:
-        """Return the area shared with another box."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.bottom, other.bottom) - max(self.top, other.top)
-        return max(0.0, width) * max(0.0, height)
 
 
 def plot(comparison: Comparison, kind: str) -> bytes:
@@ -117,6 +86,7 @@ def build_chart(comparison: Comparison) -> Any:
             "Bars: 95% intervals from a bootstrap over problems. "
             + ("Dashed" if lines else "Line")
             + ": Pareto front. Hollow: unranked.",
+            *_about_baselines([find_baselines(rows) for rows in comparison.panels]),
             *([f"Lines join settings that differ only in {' or '.join(joined)}."] if lines else []),
         ],
         anchor="start",
@@ -133,8 +103,19 @@ def build_chart(comparison: Comparison) -> Any:
     )
 
 
+def _about_baselines(panels: Sequence[Sequence[Baseline]]) -> list[str]:
+    """Return the line that says how cons@N is marked in some of the panels, if it is."""
+    starred = any(not each.row for baselines in panels for each in baselines)
+    marks = ["Star: cons@N, the plain vote over the same N traces."] if starred else []
+    if any(len(baselines) == 1 for baselines in panels):
+        marks.append("Dotted: tokens and accuracy of cons@N.")
+    return [" ".join(marks)] if marks else []
+
+
 def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]) -> Any:
-    x_axis, y_axis = axes(rows)
+    baselines = find_baselines(rows)
+    stars = [each for each in baselines if each.row is None]
+    x_axis, y_axis = axes(rows, stars)
     lines = [line for line in all_lines if any(row is line.rows[0] for row in rows)]
     names = {id(row): line.name for line in lines for row in line.rows}
     of = {id(row): names.get(id(row), row.method) for row in rows}
@@ -146,7 +127,9 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     ]
     at = {id(row): point for row, point in zip(rows, points, strict=True)}
     paths = [
-        {**at[id(row)], "place": place} for line in lines for place, row in enumerate(line.rows)
+        {**at[id(row)], "place": place, "line": number}
+        for number, line in enumerate(lines)
+        for place, row in enumerate(line.rows)
     ]
     (across, upright), (across_line, upright_line) = (
         bars(
@@ -158,11 +141,16 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     unranked = [point for point, row in zip(points, rows, strict=True) if row.result.unranked]
     corners = {(row.spent.value, 100 * row.accuracy.value) for row in rows if row.pareto}
     step = front(sorted(corners), x_axis.high)
-    strokes = _strokes(x_axis, y_axis, [*across, *upright], step)
     inks = {name: INKS[index % len(INKS)] for index, name in enumerate(series)}
-    texts, leaders = _labels(
-        rows, lines, at, (x_axis, y_axis), strokes, {row: inks[name] for row, name in of.items()}
-    )
+    ink_of = {row: inks[name] for row, name in of.items()}
+    for star in stars:
+        at[id(star)] = {"x": star.tokens.value, "y": 100 * star.accuracy.value}
+        ink_of[id(star)] = BLACK
+    plain_across, plain_upright = bars((each.tokens, each.accuracy, "") for each in stars)
+    level, plumb = _guides(baselines, x_axis, y_axis)
+    drawn = [*across, *upright, *plain_across, *plain_upright, *level, *plumb]
+    strokes = _strokes(x_axis, y_axis, drawn, step)
+    texts, leaders = _labels(rows, lines, at, (x_axis, y_axis), strokes, ink_of, stars)
     x, y = _channels(x_axis, y_axis, "Cost" if "those" in cost_name(rows) else "Tokens")
 
     def layer(values: list[dict[str, Any]], **fields: Any) -> Any:
@@ -171,6 +159,7 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
     bar = {"opacity": 0.4, "strokeWidth": 1.5, "clip": True}
     faint = {"opacity": 0.2, "strokeWidth": 1.0, "clip": True}  # points on lines overlap much
     text = {"align": "left", "baseline": "middle", "fontSize": FONT_SIZE}
+    dotted = {"strokeDash": [1, 3], "strokeWidth": 1.2, "color": BLACK, "opacity": 0.7}
     layers = [
         layer(step).mark_line(
             interpolate="step-after", color="#999999", strokeWidth=1.5, strokeDash=[5, 3], clip=True
@@ -179,22 +168,43 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
         layer(upright, y2="y2:Q", **looks).mark_rule(**bar),
         layer(across_line, x2="x2:Q", **looks).mark_rule(**faint),
         layer(upright_line, y2="y2:Q", **looks).mark_rule(**faint),
-        layer(paths, order="place:Q", **looks).mark_line(strokeWidth=1.8, opacity=0.9),
+        layer(paths, order="place:Q", detail="line:N", **looks).mark_line(
+            strokeWidth=1.8, opacity=0.9
+        ),
         layer(leaders, x2="x2:Q", y2="y2:Q", color=ink).mark_rule(strokeWidth=0.8),
         layer(ranked, shape=shape, **looks).mark_point(filled=True, size=75, opacity=1),
         layer(unranked, shape=shape, **looks).mark_point(
             fill="white", size=75, opacity=1, strokeWidth=2
         ),
+        layer(level, x2="x2:Q").mark_rule(**dotted),
+        layer(plumb, y2="y2:Q").mark_rule(**dotted),
+        layer(plain_across, x2="x2:Q").mark_rule(color=BLACK, **bar),
+        layer(plain_upright, y2="y2:Q").mark_rule(color=BLACK, **bar),
+        layer([at[id(star)] for star in stars]).mark_point(
+            shape=STAR, filled=True, color=BLACK, size=220, opacity=1
+        ),
         layer(texts, text="text:N").mark_text(stroke="white", strokeWidth=3, **text),
         layer(texts, text="text:N", color=ink).mark_text(**text),
     ]
-    first = rows[0]
-    heading = first.pool + (" (SYNTHETIC)" if first.result.synthetic else "")
+    heading = rows[0].pool + (" (SYNTHETIC)" if rows[0].result.synthetic else "")
     return alt.layer(*layers).properties(
         width=WIDTH,
         height=HEIGHT,
         title=alt.TitleParams(heading, anchor="start", fontSize=13, fontWeight="bold"),
     )
+
+
+def _guides(
+    baselines: Sequence[Baseline], x_axis: Axis, y_axis: Axis
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the lines across a panel at the accuracy and the tokens of its only baseline.
+
+    Left of and above both, a setting is better than cons@N.
+    """
+    only = baselines if len(baselines) == 1 else []
+    level = [{"x": x_axis.low, "x2": x_axis.high, "y": 100 * each.accuracy.value} for each in only]
+    plumb = [{"x": each.tokens.value, "y": y_axis.low, "y2": y_axis.high} for each in only]
+    return level, plumb
 
 
 def cost_name(rows: Sequence[Row]) -> str:
@@ -216,13 +226,18 @@ def _channels(x_axis: Axis, y_axis: Axis, name: str) -> tuple[Any, Any]:
         axis=alt.Axis(
             title=f"{name} per problem" + (" (logarithmic)" if x_axis.log else ""),
             format="~s",
-            tickCount=6,
+            **({"values": log_ticks(x_axis.low, x_axis.high)} if x_axis.log else {"tickCount": 6}),
+            labelExpr="format(datum.value, datum.value < 1 ? '~g' : '~s')",
         ),
     )
     y = alt.Y(
         "y:Q",
         scale=alt.Scale(domain=[y_axis.low, y_axis.high], nice=False, zero=False),
-        axis=alt.Axis(title="Accuracy (%)", tickCount=6),
+        axis=alt.Axis(
+            title="Accuracy (%)",
+            tickCount=6,
+            labelExpr="0 <= datum.value && datum.value <= 100 ? datum.label : ''",
+        ),
     )
     return x, y
 
@@ -234,44 +249,43 @@ def _labels(
     scales: tuple[Axis, Axis],
     strokes: Sequence[Box],
     inks: Mapping[int, str],
+    stars: Sequence[Baseline],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Place the labels; return their texts, and the lines that lead from points to far labels.
 
-    `at` and `inks` are points and colours by the `id` of a row; labels avoid `strokes`.
+    `at` and `inks` are points and colours by the `id` of a row or star; labels avoid `strokes`.
     """
     x_axis, y_axis = scales
-    pixels = {
-        id(row): (x_axis.pixel(at[id(row)]["x"]), y_axis.pixel(at[id(row)]["y"])) for row in rows
-    }
+    pixels = {key: (x_axis.pixel(each["x"]), y_axis.pixel(each["y"])) for key, each in at.items()}
     for line in lines:
-        strokes = [*strokes, *_along([pixels[id(row)] for row in line.rows])]
-    texts_of = label_texts(rows, lines, pixels)
-    labelled = [row for row in rows if id(row) in texts_of]
+        strokes = [*strokes, *along([pixels[id(row)] for row in line.rows])]
+    texts_of = label_texts(rows, lines, pixels) | {id(star): star.name for star in stars}
+    labelled = [key for key in at if key in texts_of]
     labels = place_labels(
-        [texts_of[id(row)] for row in labelled],
-        [pixels[id(row)] for row in labelled],
+        [fitting(texts_of[key], WIDTH) for key in labelled],
+        [pixels[key] for key in labelled],
         strokes,
-        [pixels[id(row)] for row in rows if id(row) not in texts_of],
+        [pixels[key] for key in at if key not in texts_of],
     )
     texts = [
         {
             "x": x_axis.value(box.left),
             "y": y_axis.value((box.top + box.bottom) / 2),
             "text": label,
-            "ink": inks[id(row)],
+            "ink": inks[key],
         }
-        for row, (label, box) in zip(labelled, labels, strict=True)
+        for key, (label, box) in zip(labelled, labels, strict=True)
     ]
     leaders = [
         {
-            "x": at[id(row)]["x"],
-            "y": at[id(row)]["y"],
+            "x": at[key]["x"],
+            "y": at[key]["y"],
             "x2": x_axis.value(end[0]),
             "y2": y_axis.value(end[1]),
-            "ink": inks[id(row)],
+            "ink": inks[key],
         }
-        for row, (_, box) in zip(labelled, labels, strict=True)
-        if (end := leader(pixels[id(row)], box)) is not None
+        for key, (_, box) in zip(labelled, labels, strict=True)
+        if (end := leader(pixels[key], box)) is not None
     ]
     return texts, leaders
 
@@ -312,10 +326,15 @@ def label_texts(
     return texts
 
 
-def axes(rows: Sequence[Row]) -> tuple[Axis, Axis]:
-    """Return scales that contain every point and interval of a panel, with a margin."""
-    tokens = [end for row in rows for end in known(row.spent)]
-    percent = [100 * end for row in rows for end in known(row.accuracy)]
+def axes(rows: Sequence[Row], stars: Sequence[Baseline] = ()) -> tuple[Axis, Axis]:
+    """Return scales that contain every point and interval of a panel, with a margin.
+
+    `stars` are the baselines that are drawn beside the rows.
+    """
+    spent = [*(row.spent for row in rows), *(star.tokens for star in stars)]
+    tokens = [end for each in spent for end in known(each)]
+    accuracies = [*(row.accuracy for row in rows), *(star.accuracy for star in stars)]
+    percent = [100 * end for each in accuracies for end in known(each)]
     log = min(tokens) > 0 and max(tokens) > LOG_FROM * min(tokens)
     if log:
         margin = (max(tokens) / min(tokens)) ** 0.06
@@ -369,90 +388,3 @@ def _strokes(
         top, bottom = sorted((y_axis.pixel(y), y_axis.pixel(y2)))
         boxes.append(Box(left - 1, top - 1, right + 1, bottom + 1))
     return boxes
-
-
-def _along(points: Sequence[Point]) -> list[Box]:
-    """Return small boxes along a line through points, because one box would cover too much."""
-    boxes = []
-    for (x, y), (x2, y2) in pairwise(points):
-        steps = max(1, math.ceil(math.dist((x, y), (x2, y2)) / 4))
-        for step in range(steps + 1):
-            here, there = x + (x2 - x) * step / steps, y + (y2 - y) * step / steps
-            boxes.append(Box(here - 2, there - 2, here + 2, there + 2))
-    return boxes
-
-
-def place_labels(
-    labels: Sequence[str],
-    points: Sequence[Point],
-    strokes: Sequence[Box],
-    unlabelled: Sequence[Point] = (),
-) -> list[tuple[str, Box]]:
-    """Place each label near its point, so that it covers as little else as possible.
-
-    Greedy, from left to right. Of several places around the point, it takes the one that overlaps
-    least with earlier labels, points (also `unlabelled` ones), `strokes` (other drawn items) and
-    the outside of the panel, and whose line to the point crosses least. All units are pixels.
-    """
-    height = FONT_SIZE + 3.0
-    every = [*points, *unlabelled]
-    dots = [Box(x - 6, y - 6, x + 6, y + 6) for x, y in every]
-    placed: dict[int, Box] = {}
-    lines: list[tuple[Point, Point]] = []
-    for index in sorted(range(len(labels)), key=lambda index: points[index]):
-        width = CHARACTER_WIDTH * len(labels[index]) + 4
-
-        def cost(
-            place: tuple[float, Box], index: int = index, area: float = width * height
-        ) -> float:
-            distance, box = place
-            total = distance + 40 * (area - box.overlap(Box(2, 2, WIDTH - 2, HEIGHT - 2)))
-            total += sum(6 * box.overlap(dot) for dot in dots)
-            total += sum(box.overlap(stroke) for stroke in strokes)
-            total += sum(20 * box.overlap(other) for other in placed.values())
-            total += sum(40 for line in lines if _meets(*line, box))
-            end = leader(points[index], box)
-            if end is not None:
-                others = [dot for other, dot in enumerate(dots) if every[other] != points[index]]
-                total += 15 + sum(60 for dot in others if _meets(points[index], end, dot))
-                total += sum(60 for other in placed.values() if _meets(points[index], end, other))
-            return total
-
-        _, best = min(_places(*points[index], width, height), key=cost)
-        placed[index] = best
-        end = leader(points[index], best)
-        if end is not None:
-            lines.append((points[index], end))
-    return [(label, placed[index]) for index, label in enumerate(labels)]
-
-
-def _places(x: float, y: float, width: float, height: float) -> list[tuple[float, Box]]:
-    """Return boxes around a point with their distance from it, starting at the right."""
-    places = []
-    for radius in (9, 16, 26, 38, 52, 70, 90, 115, 140):
-        for step in range(16):
-            angle = 2 * math.pi * step / 16
-            across, up = math.cos(angle), math.sin(angle)
-            left = x + radius * across + (0.5 * across - 0.5) * width
-            middle = y - radius * up - 0.5 * up * height
-            box = Box(left, middle - height / 2, left + width, middle + height / 2)
-            places.append((float(radius), box))
-    return places
-
-
-def leader(point: Point, box: Box) -> Point | None:
-    """Return the end of a line from a point to its label, or None if the label is close enough."""
-    x, y = point
-    end = (min(max(x, box.left), box.right), min(max(y, box.top), box.bottom))
-    return end if math.dist(point, end) > 14 else None
-
-
-def _meets(start: Point, end: Point, box: Box) -> bool:
-    """Check that a line passes through a box, sampled about every two pixels."""
-    steps = max(2, int(math.dist(start, end) / 2))
-    for step in range(steps + 1):
-        x = start[0] + (end[0] - start[0]) * step / steps
-        y = start[1] + (end[1] - start[1]) * step / steps
-        if box.left <= x <= box.right and box.top <= y <= box.bottom:
-            return True
-    return False

@@ -21,6 +21,9 @@ FILES = (RUN_FILE, DECISIONS_FILE, ANSWERS_FILE, SUMMARY_FILE)
 IDENTITY_FILE = "identity.json"
 """File with the identity of an unfinished run."""
 
+WORK = "simulator.runs.units"
+"""Module of the work of runs, which their workers import."""
+
 METRICS = (
     "accuracy",
     "accuracy_difference",

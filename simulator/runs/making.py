@@ -12,7 +12,6 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -21,10 +20,11 @@ from typing import Any
 
 from simulator.errors import TimedOut, UserError
 from simulator.pools.summary import unanswered_share
-from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, summary
-from simulator.runs.parts import Making, Progress, merge, replay_missing
+from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, WORK, summary
+from simulator.runs.parts import Unfinished
 from simulator.runs.spec import RunSpec
-from simulator.runs.summary import summarise
+from simulator.runs.summary import Totals, summarise
+from simulator.runs.units import Progress, make_parts
 from simulator.storage import (
     clear_leftovers,
     disk_error,
@@ -35,13 +35,15 @@ from simulator.storage import (
     remove_empty,
     temporary_beside,
 )
+from simulator.workers.executor import WorkerDied, Workers
+from simulator.workers.opening import as_workers
 
 
 def make_run(
     spec: RunSpec,
     folder: Path,
     *,
-    jobs: int = 1,
+    jobs: int | Workers = 1,
     resume: bool = False,
     progress: Progress = lambda done, total: None,
     command: Sequence[str] = (),
@@ -55,7 +57,7 @@ def make_run(
     folder
         The run's folder, which must not exist or must be empty.
     jobs
-        Number of processes.
+        Number of processes, or workers that are open.
     resume
         Continue an interrupted run in this folder.
     progress, command
@@ -74,11 +76,14 @@ def make_run(
         Interrupted, or a replay took too long; finished parts are kept.
     """
     began = time.time()
-    with making(folder, spec.identity, resume) as resumed:
-        parts = partial_folder(folder) / "parts"
-        parts.mkdir(exist_ok=True)
-        replay_missing([Making(spec, parts)], jobs, progress)
-        return finish_run(spec, folder, provenance(began, command, jobs, resumed))
+    with (
+        as_workers(jobs, WORK) as workers,
+        making(folder, spec.identity, resume) as resumed,
+    ):
+        run = Unfinished(spec, partial_folder(folder))
+        (totals,) = make_parts([run], workers, progress)
+        about = provenance(began, command, workers.jobs, resumed)
+        return finish_run(spec, folder, totals, about)
 
 
 def _refuse_taken(folder: Path) -> None:
@@ -111,7 +116,7 @@ def making(folder: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[
             if not is_new:
                 _check_same(partial, identity)
             yield not is_new
-        except BrokenProcessPool:
+        except WorkerDied:
             raise UserError(
                 f"{partial}: a worker process died (out of memory?); continue with fewer jobs: "
                 "-j 1 --resume"
@@ -128,14 +133,15 @@ def making(folder: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[
             raise
 
 
-def finish_run(spec: RunSpec, folder: Path, provenance: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the complete parts of a run and rename its folder; return its summary.
+def finish_run(
+    spec: RunSpec, folder: Path, totals: Mapping[int, Totals], provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the summary of a merged run and rename its folder; return the summary.
 
-    `run.json` also lists how often each kind of stop rule halted a trace of each pool, and the
-    share of each pool's traces that have no answer.
+    `totals` are those of each pool by number. `run.json` also lists how often each kind of stop
+    rule halted a trace of each pool, and the share of each pool's traces that have no answer.
     """
     partial = partial_folder(folder)
-    totals = merge(partial, spec)
     pools = [
         summarise(
             pool,

@@ -35,8 +35,10 @@ class RunResult:
     tried on these problems in the run's sweep; None for a run made alone. `probe_parts` are the
     tokens of a probe's suffix and answer, and `probe_source` their origin, one of
     `simulator.pools.probe_cost.SOURCES`, None in a pool without probes; `judge` is the name of a
-    judge with a model, None without one. `no_answer` is the share of the pool's traces that have no
-    answer, None in a run of an older version. `charging` is one of `simulator.counting.CHARGING`;
+    judge with a model, None without one; `judged_by` names any judge, and `judge_scores` the folder
+    of its scores, which is of this judge alone. `no_answer` is the share of the pool's traces that
+    have no answer, None in a run of an older version. `charging` is one of
+    `simulator.counting.CHARGING`;
     `counting` says how the pool counted answers, as far as that differs from
     `simulator.counting.COUNTING`. `unfinished` counts the pool's unfinished traces.
     """
@@ -71,6 +73,8 @@ class RunResult:
     charging: str = GENERATED
     counting: Mapping[str, str] = field(default_factory=dict)
     unfinished: int = 0
+    judged_by: str | None = None
+    judge_scores: str | None = None
 
     @property
     def probe_cost(self) -> str | None:
@@ -145,6 +149,8 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 no_answer=_no_answer(run, name),
                 charging=run.optional("charging", str) or GENERATED,
                 counting=_counting(recorded),
+                judged_by=_of_judge(run, "name"),
+                judge_scores=_of_judge(run, "scores"),
                 unfinished=(recorded.optional("unfinished", int, 0) if recorded else None) or 0,
             )
         )
@@ -245,6 +251,11 @@ def _judge(run: JsonObject) -> str | None:
     judge = run.object("judge")
     known = {judge.fields.get("weights"), judge.fields.get("parameters")}
     return None if known == {None} else judge.optional("name", str)
+
+
+def _of_judge(run: JsonObject, name: str) -> str | None:
+    """Return a field of a run's judge, None without a judge."""
+    return None if run.fields.get("judge") is None else run.object("judge").optional(name, str)
 
 
 def _no_run(folder: Path) -> UserError:

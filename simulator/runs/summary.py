@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from simulator.arrays import Floats
+from simulator.arrow import numbers_in, numpy_array
 from simulator.pools.pool import Pool
 from simulator.replay.recording import AGREEMENT, CLUSTERED
 from simulator.significance import Problems, contrasts
@@ -56,14 +57,14 @@ class Totals:
         there = {*answers.column_names}
         sums = np.array(
             [
-                answers[name].to_numpy().sum(dtype=np.float64) if name in there else np.nan
+                numpy_array(answers[name]).sum(dtype=np.float64) if name in there else np.nan
                 for name in AVERAGED
             ]
         )
         self._sums[problem] = self._sums.get(problem, 0.0) + sums
         self._repeats[problem] = self._repeats.get(problem, 0) + len(answers)
         about = [
-            answers[name].drop_null().to_numpy(zero_copy_only=False).astype(np.float64)
+            numbers_in(answers[name]).astype(np.float64)
             if name in there
             else np.array([np.nan])
             if name in AGREEMENT

@@ -2,7 +2,7 @@
 
 A sweep is a folder with a run for each setting, and `sweep.json`, which is written last: a folder
 without it is not a complete sweep. The runs are made together, problem by problem
-(`simulator.runs.parts`), and each has the same bytes as if it were made alone. Only its `run.json`
+(`simulator.runs.units`), and each has the same bytes as if it were made alone. Only its `run.json`
 also says of how many settings it is one, as the best of many looks better than it is.
 """
 
@@ -24,7 +24,7 @@ from urllib.parse import quote
 from simulator.errors import UserError
 from simulator.isolation import host
 from simulator.loading import LoadedPolicy
-from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
+from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, WORK
 from simulator.runs.making import (
     differences,
     finish_run,
@@ -35,9 +35,12 @@ from simulator.runs.making import (
     provenance,
     write_json,
 )
-from simulator.runs.parts import Making, Progress, replay_missing
+from simulator.runs.parts import Unfinished
 from simulator.runs.spec import RunSpec
+from simulator.runs.units import Progress, make_parts
 from simulator.storage import read_versioned
+from simulator.workers.executor import Workers
+from simulator.workers.opening import as_workers
 
 FORMAT = 1
 """Version of the sweep format."""
@@ -177,7 +180,7 @@ def make_sweep(
     sweep: Sweep,
     folder: Path,
     *,
-    jobs: int = 1,
+    jobs: int | Workers = 1,
     resume: bool = False,
     progress: Progress = lambda done, total: None,
     command: Sequence[str] = (),
@@ -204,7 +207,7 @@ def make_sweep(
         if not resume:
             raise UserError(f"{folder}: already a sweep; add --resume to add settings to it")
         _reopen(sweep, folder)
-    with making(folder, sweep.identity, resume) as resumed:
+    with as_workers(jobs, WORK) as workers, making(folder, sweep.identity, resume) as resumed:
         partial = partial_folder(folder)
         _check_no_others(sweep, partial)
         (partial / SWEEP).unlink(missing_ok=True)
@@ -216,18 +219,18 @@ def make_sweep(
             run = partial_folder(partial / name)
             open_folder(run, spec.identity)  # the whole sweep is locked
             _check_same_run(run / IDENTITY_FILE, spec)
-            (run / "parts").mkdir(exist_ok=True)
             missing.append((name, spec))
         each = sweep.specs[0].repeats * sum(len(p.problems) for p in sweep.specs[0].pools)
         ready = each * (len(sweep.specs) - len(missing))
-        replay_missing(
-            [Making(spec, partial_folder(partial / name) / "parts") for name, spec in missing],
-            jobs,
+        totals = make_parts(
+            [Unfinished(spec, partial_folder(partial / name)) for name, spec in missing],
+            workers,
             lambda done, total: progress(ready + done, ready + total),
         )
         tried = {"sweep": {"settings": len(sweep.specs)}}
-        for name, spec in missing:
-            finish_run(spec, partial / name, provenance(began, command, jobs, resumed) | tried)
+        for (name, spec), sums in zip(missing, totals, strict=True):
+            about = provenance(began, command, workers.jobs, resumed) | tried
+            finish_run(spec, partial / name, sums, about)
         for name in sweep.folders:  # those made before may name a smaller grid
             record = json.loads((partial / name / RUN_FILE).read_text(encoding="utf-8"))
             if record.get("sweep") != tried["sweep"]:

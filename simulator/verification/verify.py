@@ -11,7 +11,6 @@ import os
 import sys
 import time
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,15 +23,19 @@ from threading import Event
 from simulator.isolation.children import die_with, sigint_blocked
 from simulator.submissions.badges import Step, Verification
 from simulator.verification.options import MAX_MEMORY, Options, Progress
+from simulator.workers.executor import Workers
+from simulator.workers.processes import Threads
 
 
 def verify_all(
     paths: Sequence[Path],
     options: Options,
-    jobs: int = 1,
+    jobs: int | Workers = 1,
     progress: Callable[[Path, str, float], None] = lambda path, what, done: None,
 ) -> Generator[Verification, None, None]:
     """Verify submissions, `jobs` at a time; yield their results in the order of `paths`.
+
+    Workers that are open may be given in place of a number; they tell no progress.
 
     Leaving the iteration early, also by Ctrl-C, ends the processes that are still running.
     """
@@ -41,17 +44,14 @@ def verify_all(
     def one(path: Path) -> Verification:
         return verify(path, options, lambda what, done: progress(path, what, done), given_up)
 
-    if jobs == 1:
-        yield from map(one, paths)
+    if isinstance(jobs, Workers):
+        yield from jobs.map(verify, paths, [options] * len(paths))
         return
-    with ThreadPoolExecutor(jobs) as threads:  # each waits for a process
-        waiting = [threads.submit(one, path) for path in paths]
+    with Threads(jobs) as workers:
         try:
-            for each in waiting:
-                yield each.result()
+            yield from workers.map(one, paths)
         finally:
             given_up.set()
-            threads.shutdown(cancel_futures=True)
 
 
 def verify(

@@ -15,7 +15,15 @@ from judges.kinds.hf import HfJudge
 from judges.kinds.lexical import LexicalJudge
 from judges.kinds.oracle import OracleJudge
 from judges.prefixes import Truncation
-from judges.protocol import Identity, Judge, Reads, StoredJudge, all_pairs, tokens_read
+from judges.protocol import (
+    Identity,
+    Judge,
+    QuestionTokens,
+    Reads,
+    StoredJudge,
+    all_pairs,
+    tokens_read,
+)
 
 IDENTITY = Identity(
     "hf-Judge", "1f0c", "a3b1", Truncation("tokens", 500), (("same", "Yes"), ("seed", 1))
@@ -52,11 +60,42 @@ def test_what_is_computed_depends_on_how_a_judge_reads(
     assert tokens_read(prefixes, 5, 2, reads, [calls[0][:0]]) == (0, 0, 0)
 
 
+def test_a_question_is_read_with_each_prompt_and_shared_where_it_stands_before_the_second() -> None:
+    calls = [np.array([[0, 1], [0, 2]]), np.array([[0, 3], [1, 2]])]
+    prefixes = np.array([10, 20, 30, 40])
+    # As above, with 100 tokens more in each of the four prompts, which the first traces 0 and 1
+    # share (over all calls; 0, 0 and 1 in a call), or 1,000 more at the end, which none do.
+    counts = {
+        QuestionTokens(shared=100): (190 + 400, 164 + 200, 177 + 300),
+        QuestionTokens(tail=1_000): (190 + 4_000, 164 + 4_000, 177 + 4_000),
+    }
+    for question, expected in counts.items():
+        assert tokens_read(prefixes, 5, 2, "pairs, shared in a call", calls, question) == expected
+
+
 @pytest.mark.parametrize(("share", "charged"), [(True, "as read"), (False, "in full")])
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "{question} {trace_a} {trace_b} Yes or No?",
+        "A {trace_a} of {question} B {trace_b} Yes or No?",
+        "A {trace_a} B {trace_b} to {question} Yes or No?",
+    ],
+)
 def test_the_tokens_that_go_through_a_causal_model_are_those_charged(
-    causal_model: Path, share: bool, charged: str, monkeypatch: pytest.MonkeyPatch
+    causal_model: Path,
+    tmp_path: Path,
+    text: str | None,
+    share: bool,
+    charged: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    judge = HfJudge(model=str(causal_model), share=share, device="cpu", batch_tokens=1)
+    prompt, asked = tmp_path / "prompt.txt", "What is 1 + 1, in words?"
+    prompt.write_text(text or "A {trace_a} B {trace_b} Yes or No?")
+    judge = HfJudge(
+        model=str(causal_model), prompt=str(prompt), share=share, device="cpu", batch_tokens=1
+    )
     prefixes = ["Wait, the red answer", "a blue one; 12345", "green or yellow", "we get 9"]
     seen = 0
     forward = judge.model.forward
@@ -70,9 +109,11 @@ def test_the_tokens_that_go_through_a_causal_model_are_those_charged(
     monkeypatch.setattr(judge.model, "forward", counted)
     calls = [np.array([[0, 1], [0, 2], [1, 2]]), np.array([[0, 3], [2, 3]])]
     for pairs in calls:
-        judge.score(prefixes, pairs)
-    counts = judge.prefix_tokens(prefixes)
-    read = tokens_read(counts, judge.template_tokens, judge.tail_tokens, judge.reads, calls)
+        judge.score(prefixes, pairs, asked)
+    counts, question = judge.prefix_tokens(prefixes), judge.question_tokens(asked)
+    assert any(question) == (text is not None)
+    template = judge.template_tokens, judge.tail_tokens, judge.reads
+    read = tokens_read(counts, *template, calls, question)
     assert seen == read.charged
     assert (read.charged == read.in_full) == (charged == "in full")
     assert read.reused < read.in_full

@@ -29,6 +29,7 @@ from simulator.statistics import (
     bootstrap,
     pareto_front,
     pass_at_k,
+    student_quantile,
 )
 
 MONTE_CARLO = 0.05
@@ -110,6 +111,17 @@ def test_three_problems_agree_with_all_27_resamples() -> None:
     assert ends(Bootstrap(3).total(values)) == (0.0, 15.0)
     assert ends(Bootstrap(3, level=0.8).total(values)) == (0.0, 15.0)
     assert ends(Bootstrap(3, level=0.6).total(values)) == (1.0, 11.0)
+
+
+@pytest.mark.parametrize(("freedom", "published"), [(1, 12.706), (2, 4.303), (29, 2.045)])
+def test_the_student_quantile_is_the_published_one(freedom: int, published: float) -> None:
+    assert round(student_quantile(freedom, 0.95), 3) == published  # any table of Student's t
+
+
+@given(st.integers(1, 3000), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_the_student_quantile_agrees_with_scipy(freedom: int, level: float) -> None:
+    expected = scipy.stats.t.ppf((1 + level) / 2, freedom)
+    assert student_quantile(freedom, level) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("num_problems", [5, 30, 198])

@@ -16,7 +16,7 @@ from judges.evaluation.plots import calibration_plot, roc_plot
 from judges.kinds.oracle import OracleJudge
 from judges.pairs.pair_sets import PairSet, make_pairs
 from judges.prefixes import Truncation
-from judges.protocol import Floats, Identity, Ints, Reads
+from judges.protocol import Floats, Identity, Ints, QuestionTokens, Reads
 from simulator.errors import UserError
 
 CUT = Truncation("tokens", 2)
@@ -46,6 +46,9 @@ class TableJudge:
 
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
         return np.zeros(len(prefixes), dtype=np.int64)
+
+    def question_tokens(self, question: str | None) -> QuestionTokens:
+        return QuestionTokens()
 
 
 SCORES = {
@@ -138,9 +141,9 @@ def test_every_format_holds_every_row(rows: list[Row]) -> None:
 
 
 def test_plots_are_pictures(pair_set: PairSet) -> None:
-    scored = score_pairs(pair_set, TableJudge(SCORES), "table")
-    curve = [("table, tokens=2", scored.labels, scored.scores)]
+    scored = [score_pairs(pair_set, TableJudge(SCORES), "table")]
     for plot in (roc_plot, calibration_plot):
-        assert plot(curve, "svg").startswith(b"<svg")
-        assert b"table, tokens=2" in plot(curve, "svg")
-        assert plot(curve, "png").startswith(b"\x89PNG")
+        svg = plot(scored, compare(scored), "svg")
+        assert svg.startswith(b"<svg")
+        assert b"table, tokens=2" in svg
+        assert plot(scored, compare(scored), "png").startswith(b"\x89PNG")

@@ -44,14 +44,56 @@ def make_tokenizer(*, chat: bool = True) -> Any:
     return tokenizer
 
 
+def make_byte_tokenizer() -> Any:
+    """Make a tokenizer that makes a token of each byte, and of Yes and No."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = Tokenizer(models.BPE({each: at for at, each in enumerate(alphabet)}, []))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    inner.add_tokens(["Yes", "No"])
+    return PreTrainedTokenizerFast(tokenizer_object=inner)
+
+
+def make_encoder(folder: Path) -> Path:
+    """Save a sentence encoder of one layer with random weights, whose tokens are letters.
+
+    Letters are words of their own, and each text has two tokens more.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    torch.manual_seed(0)
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
+    sizes = {"hidden_size": 32, "intermediate_size": 32, "max_position_embeddings": 64}
+    sizes |= {"vocab_size": len(vocabulary), "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = BertConfig(**sizes)
+    BertModel(config).save_pretrained(folder / "base")
+    tokens = BertTokenizerFast({token: at for at, token in enumerate(vocabulary)})
+    tokens.save_pretrained(folder / "base")
+    modules = [Transformer(str(folder / "base")), Pooling(32)]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder / "encoder"))
+    return folder / "encoder"
+
+
 def make_causal_model(
-    folder: Path, *, seed: int = 0, context: int = 2048, hidden: int = 64, chat: bool = True
+    folder: Path,
+    *,
+    seed: int = 0,
+    context: int = 2048,
+    hidden: int = 64,
+    chat: bool = True,
+    tokenizer: Any = None,
 ) -> Path:
-    """Save a Qwen3 of two layers with random weights, and its tokenizer."""
+    """Save a Qwen3 of two layers with random weights, and its tokenizer, by default a BPE's."""
     import torch
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
-    tokenizer = make_tokenizer(chat=chat)
+    tokenizer = tokenizer or make_tokenizer(chat=chat)
     torch.manual_seed(seed)
     config = Qwen3Config(
         vocab_size=len(tokenizer),

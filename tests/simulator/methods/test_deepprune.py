@@ -101,6 +101,22 @@ def test_at_most_k2_of_the_largest_cluster_are_finished_the_first_in_order(tmp_p
     assert outcome.answer == "2"
 
 
+def test_the_most_confident_of_the_cluster_are_finished_and_weigh_the_votes(tmp_path: Path) -> None:
+    # By their prefixes, all x but the first are finished. Whole traces have 12, 3 and 4 on average,
+    # so that one vote for "2" outweighs two for "1".
+    means = [(1.0, 50.0), (4.0, 20.0), (2.0, 4.0), (3.0, 5.0), (9.0, 9.0)]
+    traces = [
+        T(1000, answer, confidence=[begin] * 500 + [end] * 500)
+        for answer, (begin, end) in zip("12113", means, strict=True)
+    ]
+    outcome = solve(tmp_path, groups("xxxxy"), traces, K2=3, confident=True)
+    assert outcome.num_tokens == [500, 1000, 1000, 1000, 500]
+    assert outcome.answer == "2"
+    plain = solve(tmp_path / "plain", groups("xxxxy"), traces, K2=3)
+    assert plain.num_tokens == [1000, 1000, 1000, 500, 500]
+    assert plain.answer == "1"
+
+
 def test_a_cluster_smaller_than_k2_is_finished_whole(tmp_path: Path) -> None:
     outcome = solve(tmp_path, groups("xyx"), long("1", "2", "1"), K2=20)
     assert outcome.num_tokens == [1000, 500, 1000]

@@ -32,7 +32,6 @@ from simulator.pools.pool import Pool, StoredProblem
 from simulator.replay import replaying as replay_module
 from simulator.replay.serving import Serving
 from simulator.runs.making import make_run, partial_folder
-from simulator.runs.parts import PREPARED_AT_MOST
 from simulator.runs.results import read_results
 from simulator.runs.spec import RunJudge, RunSpec
 from simulator.runs.sweep import (
@@ -45,6 +44,7 @@ from simulator.runs.sweep import (
     parse_grid,
     runs_of,
 )
+from simulator.runs.units import PREPARED_AT_MOST
 
 REPEATS = 10
 
@@ -211,7 +211,7 @@ def test_what_is_worked_out_does_not_pile_up_over_the_settings(
         held.append(len(problem.prepared))
         return done
 
-    monkeypatch.setattr("simulator.runs.parts.replay", watched)
+    monkeypatch.setattr("simulator.runs.units.replay", watched)
     settings = load_settings("sac", parse_grid(["in_a_row=" + ",".join(map(str, range(2, 32)))]))
     pool = Pool(cache / "test" / "model" / "tiny")
     specs = [RunSpec(each.loaded, [pool], None, 1, 0, Serving()) for each in settings]

@@ -1,0 +1,1 @@
+"""Workers of long commands: processes behind the interface of `concurrent.futures.Executor`."""

@@ -1,0 +1,140 @@
+"""Workers: order, errors, and what they are sent."""
+
+from __future__ import annotations
+
+import operator
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pickling_workers import Pickling
+
+from simulator.workers.executor import Here, Shared, WorkerDied, Workers
+from simulator.workers.opening import as_workers, open_workers
+from simulator.workers.processes import Processes, Threads
+
+EXITING = "import os; os._exit(1)"
+
+
+def processes(jobs: int, *, joins: bool = True) -> Workers:
+    return open_workers(jobs, "operator", joins=joins)
+
+
+@pytest.mark.parametrize("joins", [True, False])
+def test_results_come_in_the_order_of_the_arguments(joins: bool) -> None:
+    with processes(3, joins=joins) as workers:
+        assert list(workers.map(operator.sub, range(200), range(0, 400, 2))) == [
+            -number for number in range(200)
+        ]
+        assert workers.submit(os.getpid).result() != os.getpid()
+
+
+def test_calls_are_made_elsewhere_and_here() -> None:
+    with processes(2) as workers:
+        workers.submit(abs, 1).result()  # it has started
+        seen = set(workers.map(_slow_pid, range(40)))
+    assert len(seen) == 2
+    assert os.getpid() in seen
+
+
+def _slow_pid(number: int) -> int:
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def test_no_call_is_made_here_if_others_are_to_make_all() -> None:
+    with processes(2, joins=False) as workers:
+        assert os.getpid() not in set(workers.map(_slow_pid, range(20)))
+
+
+def test_work_is_done_here_while_processes_start() -> None:
+    with Processes(2, "this_module_does_not_exist") as workers:  # which is never ready in time
+        assert list(workers.map(abs, [-1, -2])) == [1, 2]
+
+
+@pytest.mark.parametrize("joins", [True, False])
+def test_an_error_is_raised_before_later_results(joins: bool) -> None:
+    with pytest.raises(ZeroDivisionError), processes(2, joins=joins) as workers:
+        list(workers.map(operator.floordiv, [1] * 50, [*range(1, 25), 0, *range(1, 26)]))
+
+
+def test_an_error_elsewhere_interrupts_an_endless_call_here() -> None:
+    with processes(2) as workers:
+        workers.submit(abs, 1).result()  # it has started, and gets the first calls
+        with pytest.raises(ZeroDivisionError):
+            list(workers.map(_fails_elsewhere, [os.getpid()] * 4))
+        assert list(workers.map(abs, range(99))) == list(range(99))
+
+
+def _fails_elsewhere(here: int) -> float:
+    if os.getpid() == here:
+        time.sleep(3600)
+    time.sleep(0.3)
+    return 1 / 0
+
+
+def test_a_worker_that_dies_is_told_by_its_error() -> None:
+    with pytest.raises(WorkerDied), processes(2, joins=False) as workers:
+        list(workers.map(exec, [EXITING]))
+
+
+def test_a_context_does_not_wait_for_calls_that_never_return() -> None:
+    with pytest.raises(KeyboardInterrupt), processes(2, joins=False) as workers:
+        _interrupted_after_one(workers.map(time.sleep, [0, 3600, 3600]))
+
+
+def _interrupted_after_one(results: Iterator[None]) -> None:
+    next(results)
+    raise KeyboardInterrupt
+
+
+def test_a_shared_value_is_made_once_in_each_process_and_not_here() -> None:
+    local = Shared({"made": os.getpid()}, _made_in_process)
+    with processes(2, joins=False) as workers:
+        found = list(workers.map(_process_of, [local] * 30))
+    assert all(maker == seen for maker, seen in found)
+    assert os.getpid() not in {maker for maker, _ in found}
+    assert _process_of(local) == (os.getpid(), os.getpid())
+
+
+def _made_in_process() -> dict[str, int]:
+    return {"made": os.getpid()}
+
+
+def _process_of(shared: Shared[dict[str, int]]) -> tuple[int, int]:
+    return shared.value["made"], os.getpid()
+
+
+def test_a_process_keeps_the_last_shared_value_only(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    one, two = (Shared(0, _logged, log, number) for number in (1, 2))
+    assert [*Pickling().map(_value, [one, one, two, two, one])] == [1, 1, 2, 2, 1]
+    assert log.read_text() == "121"
+
+
+def _logged(log: Path, number: int) -> int:
+    with log.open("a") as file:
+        file.write(str(number))
+    return number
+
+
+def _value(shared: Shared[int]) -> int:
+    return shared.value
+
+
+def test_one_job_is_this_process() -> None:
+    with open_workers(1, "this_module_does_not_exist") as workers:
+        assert isinstance(workers, Here)
+        assert list(workers.map(_slow_pid, [1])) == [os.getpid()]
+        assert workers.submit(abs, -1).result() == 1
+        with as_workers(workers, "another") as same:
+            assert same is workers
+
+
+def test_threads_yield_in_order() -> None:
+    for jobs in (1, 3):
+        with Threads(jobs) as workers:
+            assert list(workers.map(operator.mul, range(9), range(9))) == [n * n for n in range(9)]
+            assert workers.submit(abs, -1).result() == 1
