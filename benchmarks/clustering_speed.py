@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -51,7 +51,7 @@ class Table:
     def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
         return self(pairs)
 
-    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+    def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
         return TokensRead(0, 0, 0)
 
 

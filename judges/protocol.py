@@ -175,10 +175,11 @@ def tokens_read(
     template_tokens: int,
     tail_tokens: int,
     reads: Reads | None,
-    calls: Sequence[Ints],
+    pairs: Ints,
+    call: Ints,
     question: QuestionTokens = NO_QUESTION,
 ) -> TokensRead:
-    """Count the tokens that a judge reads for the pairs of each call.
+    """Count the tokens that a judge reads for pairs.
 
     A shared beginning is the template up to the second prefix, and the first prefix.
 
@@ -189,28 +190,36 @@ def tokens_read(
     template_tokens, tail_tokens, reads
         As in `Described`. None counts as runs did that do not record it: as `pairs`, with the tail
         among what is shared.
-    calls
-        Pairs of each call in canonical order, shape (n, 2) each.
+    pairs
+        Pairs in canonical order, shape (n, 2).
+    call
+        Number that the pairs of one call have in common, shape (n,).
     question
         Tokens of the problem's question in each prompt.
     """
     template_tokens += sum(question)
     tail_tokens += question.tail
-    if not sum(map(len, calls)):
+    if not len(pairs):
         return TokensRead(0, 0, 0)
-    first, second = np.concatenate(calls).T
+    first, second = pairs.T
     if reads == "prefixes":
-        once = int(prefix_tokens[np.union1d(first, second)].sum())
+        once = int(prefix_tokens[_named(pairs, len(prefix_tokens))].sum())
         return TokensRead(once, once, once)
     tail_tokens = 0 if reads is None else tail_tokens
     heads = prefix_tokens + (template_tokens - tail_tokens)
     tails = int(prefix_tokens[second].sum()) + tail_tokens * len(second)
     in_full = int(heads[first].sum()) + tails
-    reused = int(heads[np.unique(first)].sum()) + tails
+    reused = int(heads[_named(first, len(heads))].sum()) + tails
     if reads == "pairs, shared":
         return TokensRead(in_full, reused, reused)
     if reads == "pairs, shared in a call":
-        call = np.repeat(np.arange(len(calls)), [len(pairs) for pairs in calls])
         apart = np.unique(call * len(heads) + first) % len(heads)
         return TokensRead(in_full, reused, int(heads[apart].sum()) + tails)
     return TokensRead(in_full, reused, in_full)
+
+
+def _named(rows: Ints, traces: int) -> npt.NDArray[np.bool_]:
+    """Return True for each of `traces` traces that is in `rows`."""
+    named = np.zeros(traces, dtype=np.bool_)
+    named[rows] = True
+    return named

@@ -27,7 +27,14 @@ from judges.scores.store import Description, Matrix, ScoreStore, open_store, sco
 from simulator.errors import SamplerError, UserError
 from simulator.pools.folders import cache_folder
 from simulator.pools.pool import StoredProblem
+from simulator.replay.clustering import ScoreTable
 from simulator.replay.judging import TokensRead
+
+MOST_AT_HAND = 4096
+"""Number of traces of a problem up to which a replay has stored scores at hand: 64 MiB of them."""
+
+MOST_COMPUTED = 1024
+"""The same for a judge that computes them as fast as they are read: 0.1 s for all pairs."""
 
 
 class CachedScores:
@@ -98,7 +105,7 @@ class CachedScores:
         """
         if num_tokens is not None:
             self._check_cuts(problem, np.asarray(pairs), num_tokens)
-        pairs = np.sort(np.asarray(pairs, dtype=np.int64).reshape(-1, 2), axis=1)
+        pairs = _canonical(np.asarray(pairs, dtype=np.int64).reshape(-1, 2))
         if (pairs[:, 0] == pairs[:, 1]).any():
             raise ValueError("a pair of a trace with itself")
         if self._looks is not None:  # computing is as fast as reading, so nothing is stored
@@ -113,15 +120,26 @@ class CachedScores:
             scores = matrix[pairs[:, 0], pairs[:, 1]]
         return scores.astype(np.float64)
 
-    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
-        """Count the tokens that the judge reads for the pairs of each call."""
+    def at_hand(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> ScoreTable | None:
+        """Return all scores of a problem; see `simulator.replay.judging.HasScores`."""
+        most = MOST_AT_HAND if self._looks is None else MOST_COMPUTED
+        if len(problem.lengths) > most or not problem.whole:
+            return None
+        held = self._hold(problem)
+        if self.identity.truncation is not None and (held.cuts[rows] != num_tokens).any():
+            return None
+        return held.table
+
+    def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
+        """Count the tokens that the judge reads for pairs; see `judges.protocol.tokens_read`."""
         described = self.description
         return tokens_read(
             self.prefix_tokens(problem),
             described.template_tokens,
             described.tail_tokens,
             None if self.as_before else described.reads,
-            [np.sort(pairs, axis=1) for pairs in calls],
+            _canonical(pairs),
+            call,
             NO_QUESTION if self.as_before else self.question_tokens(problem),
         )
 
@@ -137,7 +155,7 @@ class CachedScores:
         held = self._hold(problem)
         if len(self.missing(problem, pairs)):
             # Other processes fill the store as well.
-            held.matrix[:] = np.fmin(held.matrix, self.store.read(problem))
+            held.read_again()
         gaps = self.missing(problem, pairs)
         if not len(gaps):
             return 0
@@ -149,21 +167,20 @@ class CachedScores:
             scores = self.judge.score(held.prefixes, gaps, problem.question)
         counts = self.prefix_tokens(problem), self.question_tokens(problem)
         self.store.write(problem, gaps, scores, *counts)
-        held.matrix[gaps[:, 0], gaps[:, 1]] = np.asarray(scores, dtype=np.float32)
+        held.put(gaps, np.asarray(scores, dtype=np.float32))
         return len(gaps)
 
     def prefix_tokens(self, problem: StoredProblem) -> Ints:
         """Count the judge's own tokens of each trace's prefix, shape (traces,)."""
         held = self._hold(problem)
-        if held.prefix_tokens is None:
+        if held.prefix_tokens is None and isinstance(self.judge, StoredJudge):
+            held.prefix_tokens = np.zeros(len(problem.lengths), dtype=np.int64)
+        elif held.prefix_tokens is None:
             held.prefix_tokens = self.store.prefix_tokens(problem)
         if held.prefix_tokens is None:
-            if self.judge is None:
+            if self.judge is None or isinstance(self.judge, StoredJudge):
                 raise self._no_score(problem, np.array([[0, 1]]))
-            if isinstance(self.judge, StoredJudge):
-                held.prefix_tokens = np.zeros(len(problem.lengths), dtype=np.int64)
-            else:
-                held.prefix_tokens = self.judge.prefix_tokens(held.prefixes)
+            held.prefix_tokens = self.judge.prefix_tokens(held.prefixes)
         return held.prefix_tokens
 
     def question_tokens(self, problem: StoredProblem) -> QuestionTokens:
@@ -198,7 +215,7 @@ class CachedScores:
     def _hold(self, problem: StoredProblem) -> _Held:
         """Return the data of a problem in memory, which holds one problem at a time."""
         if self._held is None or self._held.problem is not problem:
-            self._held = _Held(problem, self.store.read(problem), self.identity)
+            self._held = _Held(problem, self.store, self._looks)
         return self._held
 
     def _no_score(self, problem: StoredProblem, gaps: Ints) -> UserError:
@@ -222,16 +239,46 @@ class _Held:
     """One problem's scores and prefixes in memory."""
 
     problem: StoredProblem
-    matrix: Matrix
-    judge: Identity
+    store: ScoreStore
+    looks: StoredJudge | None
     prefix_tokens: Ints | None = None
     question_tokens: QuestionTokens | None = None
 
-    @property
+    @cached_property
+    def matrix(self) -> Matrix:
+        """Stored scores, shape (traces, traces), symmetric; NaN for missing ones."""
+        return _symmetric(self.store.read(self.problem))
+
+    @cached_property
+    def table(self) -> ScoreTable:
+        """All scores for a replay: those stored, or computed by a judge that needs no store."""
+        matrix = self.matrix if self.looks is None else self._computed(self.looks)
+        return ScoreTable(matrix, float(matrix.min(where=matrix > 0, initial=1)))
+
+    def _computed(self, judge: StoredJudge) -> Matrix:
+        traces = len(self.problem.lengths)
+        pairs, matrix = all_pairs(traces), np.full((traces, traces), np.nan, dtype=np.float32)
+        scores = judge.score_stored(self.problem, pairs)
+        matrix[pairs[:, 0], pairs[:, 1]] = self.store.checked(self.problem, pairs, scores)
+        return _symmetric(matrix)
+
+    def read_again(self) -> None:
+        """Add scores that were stored since."""
+        np.fmin(self.matrix, _symmetric(self.store.read(self.problem)), out=self.matrix)
+        self.__dict__.pop("table", None)
+
+    def put(self, pairs: Ints, scores: Matrix) -> None:
+        """Add scores of pairs, each of which has none."""
+        first, second = pairs.T
+        self.matrix[first, second] = self.matrix[second, first] = scores
+        self.__dict__.pop("table", None)
+
+    @cached_property
     def truncation(self) -> Truncation:
-        if self.judge.truncation is None:
-            raise TypeError(f"{self.judge.name}: a judge that reads text needs a truncation")
-        return self.judge.truncation
+        truncation = self.store.description.identity.truncation
+        if truncation is None:
+            raise TypeError(f"{self.store.path.name}: a judge that reads text needs a truncation")
+        return truncation
 
     @cached_property
     def cuts(self) -> Ints:
@@ -240,6 +287,17 @@ class _Held:
     @cached_property
     def prefixes(self) -> list[str]:
         return self.truncation.prefixes(self.problem)
+
+
+def _canonical(pairs: Ints) -> Ints:
+    """Return pairs with the lower index first, shape (n, 2); faster than sorting them."""
+    first, second = pairs.T
+    return np.stack([np.minimum(first, second), np.maximum(first, second)], axis=1)
+
+
+def _symmetric(matrix: Matrix) -> Matrix:
+    """Mirror the scores above the diagonal of a matrix, shape (traces, traces)."""
+    return np.fmin(matrix, matrix.T)
 
 
 def score_command(description: Description, pool: str, options: Sequence[str] = ()) -> str:

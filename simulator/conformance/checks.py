@@ -77,10 +77,9 @@ class MadeUpJudge:
         drawn = [np.random.default_rng(pair).random() for pair in both.tolist()]
         return np.array(drawn, dtype=np.float64)
 
-    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
+    def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
         """Return one token per pair."""
-        read = sum(map(len, calls))
-        return TokensRead(read, read, read)
+        return TokensRead(len(pairs), len(pairs), len(pairs))
 
 
 FreshRunner = Callable[[], AbstractContextManager[PolicyRunner]]

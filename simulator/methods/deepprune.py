@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 
 import numpy as np
-import numpy.typing as npt
 
 from simulator import (
     UNPLACED,
@@ -52,18 +51,14 @@ class DeepPrune(Policy):
             sampler.decode(traces, tokens=int(count))
         else:
             sampler.decode(traces, until=ReasoningWords(int(count)))
-
-        def judged(pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-            scores = sampler.judge(pairs)
-            return (scores > 0.5).astype(float) if self.hard else scores
-
         clusters = greedy_clusters(
             len(traces),
-            judged,
+            sampler.judge,
             sampler.rng,
             threshold=self.tau,
             max_clusters=self.K,
             max_members=self.K1,
+            hard=self.hard,
         )
         sampler.declare_clusters(clusters)
         sizes = np.bincount(clusters[clusters != UNPLACED])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from types import MethodType
 
 import numpy as np
 
 from simulator.arrays import Floats, Ints
+from simulator.policy.sampler import Sampler
 
 Ask = Callable[[Ints], Floats]
 """Function from pairs of traces, shape (n, 2), to scores in [0, 1], shape (n,); 1: same answer."""
@@ -33,6 +35,7 @@ def greedy_clusters(
     threshold: float,
     max_clusters: int,
     max_members: int,
+    hard: bool = False,
 ) -> Ints:
     """Put traces into clusters one after the other.
 
@@ -46,15 +49,26 @@ def greedy_clusters(
     traces
         Number of traces; they are placed in the order of their numbers, which `ask` gets.
     ask
-        Scores pairs (new trace, member).
+        Scores pairs (new trace, member). With `sampler.judge`, a replay that has the scores at hand
+        finds the same clusters and charges the same pairs, only faster.
     threshold, max_clusters, max_members
         τ, K and K1 of the paper. `max_members` members of a cluster are drawn, or all if fewer.
+    hard
+        True to round scores to decisions: 1 above 0.5, else 0.
 
     Returns
     -------
     The cluster of each trace, counted from 0 in the order of opening, `UNPLACED` for those left
     over; shape (traces,).
     """
+    sampler = ask.__self__ if isinstance(ask, MethodType) and ask.__name__ == "judge" else None
+    if isinstance(sampler, Sampler):
+        engine = sampler._engine
+        found = engine.greedy_clusters(traces, rng, threshold, max_clusters, max_members, hard)
+        if found is not None:
+            return found
+    if hard:
+        ask = _decisions(ask)
     clusters = _Clusters(traces, threshold, max_clusters, max_members)
     for trace in range(traces):
         home = _most_similar(trace, clusters, clusters.shuffled(rng), ask, threshold)
@@ -64,6 +78,10 @@ def greedy_clusters(
             home = len(clusters.sizes)
         clusters.place(trace, home)
     return clusters.of_trace
+
+
+def _decisions(ask: Ask) -> Ask:
+    return lambda pairs: (ask(pairs) > 0.5).astype(np.float64)
 
 
 class _Clusters:

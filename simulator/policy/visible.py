@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+
 from simulator.arrays import Bools, Floats, Ints, Ints32
 from simulator.rules.stop_rules import StopRule
 
@@ -60,6 +62,15 @@ class VisibleEngine(Protocol):
     def lowest_signal(self, signal: str, index: Ints, window: int) -> Floats: ...
     def bottom_signal(self, signal: str, index: Ints, share: float, window: int) -> Floats: ...
     def judge(self, pairs: Ints) -> Floats: ...
+    def greedy_clusters(
+        self,
+        traces: int,
+        rng: np.random.Generator,
+        threshold: float,
+        max_clusters: int,
+        max_members: int,
+        hard: bool,
+    ) -> Ints | None: ...
     def declare_clusters(self, clusters: Ints) -> None: ...
 
 

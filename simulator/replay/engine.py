@@ -19,6 +19,7 @@ from simulator.errors import ANSWERED, BudgetExceeded, SamplerError, UserError
 from simulator.policy.visible import Hindsight
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.pools.probe_cost import ProbeCost, cost_in
+from simulator.replay.clustering import GreedyRule
 from simulator.replay.judging import Judging, ReplayJudge
 from simulator.replay.lockstep import Pace, lock_step
 from simulator.replay.probing import RuleProbes
@@ -543,6 +544,25 @@ class Engine:
                 'there is no judge; a policy that uses one must declare requires = {"judge"}'
             )
         return self.judging.scores(pairs, self.num_tokens[: self.started])
+
+    def greedy_clusters(
+        self,
+        traces: int,
+        rng: np.random.Generator,
+        threshold: float,
+        max_clusters: int,
+        max_members: int,
+        hard: bool,
+    ) -> Ints | None:
+        """Return the clusters of the first traces, as `policy.clustering` finds them with `judge`.
+
+        The judge is charged as if it had been asked. None, with nothing charged and `rng` as it
+        was, if `judge` must be called.
+        """
+        if self.answered or self.judging is None:
+            return None
+        rule = GreedyRule(threshold, max_clusters, max_members, hard)
+        return self.judging.greedy_clusters(traces, self.num_tokens[: self.started], rng, rule)
 
     def declare_clusters(self, clusters: Ints) -> None:
         """Record the policy's clusters of the traces started so far; replaces earlier ones."""

@@ -5,15 +5,15 @@ The simulator contains no judge. It gets one as an object with two methods, `Rep
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from simulator.arrays import Array, Floats, Ints
 from simulator.errors import SamplerError, UserError
 from simulator.pools.pool import StoredProblem
+from simulator.replay.clustering import GreedyRule, Requested, ScoreTable, cluster_at_hand
 
 
 class TokensRead(NamedTuple):
@@ -61,8 +61,37 @@ class ReplayJudge(Protocol):
             The judge is not able to score these pairs now.
         """
 
-    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
-        """Return the tokens read for the scored pairs of each call, none of which is empty."""
+    def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
+        """Return the tokens read for scored pairs.
+
+        Parameters
+        ----------
+        problem, pairs
+            As of `score`.
+        call
+            Number that the pairs of one call have in common, shape (n,).
+        """
+
+
+@runtime_checkable
+class HasScores(Protocol):
+    """A judge that may have all scores at hand, so that a replay need not ask for them one by one.
+
+    Policies do not see them: the replay charges what they would have asked for.
+    """
+
+    def at_hand(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> ScoreTable | None:
+        """Return the scores of a problem; None if `score` must be called.
+
+        Parameters
+        ----------
+        problem
+            The stored problem.
+        rows
+            Rows of the traces whose pairs are needed, shape (n,).
+        num_tokens
+            Number of tokens that each has generated, shape (n,).
+        """
 
 
 class Judging:
@@ -82,12 +111,19 @@ class Judging:
         self._order = order
         self._stood = np.zeros(len(order), dtype=np.int64)
         self._asked: list[Ints] = []
+        self._clustering: tuple[ScoreTable, Requested] | None = None
+        self._read: TokensRead | None = None
         self.calls = 0
 
     @cached_property
     def _said(self) -> Floats:
         """Square matrix of the scores, the lower number of a pair first, NaN if not scored."""
-        return np.full((len(self._order), len(self._order)), np.nan)
+        said = np.full((len(self._order), len(self._order)), np.nan)
+        if self._clustering is not None:
+            table, requested = self._clustering
+            later, earlier = requested.pairs.T
+            said[earlier, later] = table.scores[self._order[later], self._order[earlier]]
+        return said
 
     def scores(self, pairs: Array, num_tokens: Ints) -> Floats:
         """Return P(same final answer) of pairs, shape (n, 2) to shape (n,).
@@ -124,13 +160,52 @@ class Judging:
     @property
     def tokens(self) -> TokensRead:
         """Number of tokens that the judge has read."""
-        if not self._asked:
+        if not self.calls:
             return TokensRead(0, 0, 0)
-        return self._judge.tokens_read(self._problem, self._asked)
+        if self._read is None:
+            pairs = np.concatenate(self._asked)
+            call = np.repeat(np.arange(len(self._asked)), [len(each) for each in self._asked])
+            if self._clustering is not None:  # the first of them, and has many calls
+                requested = self._clustering[1].call
+                call += requested.max()
+                call[: len(requested)] = requested
+            self._read = self._judge.tokens_read(self._problem, pairs, call)
+        return self._read
 
     def close(self) -> None:
-        """Free the scores, a large matrix; calls and tokens remain available."""
+        """Free scores and pairs, which are large; calls and tokens remain available."""
+        self._read = self.tokens
+        self._asked, self._clustering = [], None
         self.__dict__.pop("_said", None)
+
+    def greedy_clusters(
+        self, traces: int, num_tokens: Ints, rng: np.random.Generator, rule: GreedyRule
+    ) -> Ints | None:
+        """Cluster the first `traces` traces, and charge what `greedy_clusters` would have asked.
+
+        Returns
+        -------
+        Their clusters, shape (traces,); None if they must be found by `scores`, with nothing
+        charged and `rng` unchanged.
+        """
+        if self.calls or not 1 < traces <= len(num_tokens):
+            return None
+        if not isinstance(self._judge, HasScores):
+            return None
+        rows = self._order[:traces]
+        table = self._judge.at_hand(self._problem, rows, num_tokens[:traces])
+        if table is None:
+            return None
+        found = cluster_at_hand(table, rows, rng, rule)
+        if found is None:
+            return None
+        self._stood[: len(num_tokens)] = num_tokens
+        if len(found.pairs):
+            self._clustering = table, found
+            self._asked.append(rows[found.pairs])
+            self.calls = len(found.pairs)
+            self._read = None
+        return found.clusters
 
     def _forget_moved(self, num_tokens: Ints) -> None:
         """Discard the scores of traces that have decoded since: they were of shorter prefixes."""
@@ -152,4 +227,5 @@ class Judging:
             )
         self._asked.append(rows)
         self.calls += len(rows)
+        self._read = None
         return scores

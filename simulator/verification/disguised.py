@@ -6,7 +6,7 @@ repeats are drawn during verification, from the verifier's own run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,8 +41,8 @@ class _JudgeOf:
     def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
         return self.judge.score(self.problem, pairs, num_tokens)
 
-    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
-        return self.judge.tokens_read(self.problem, calls)
+    def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
+        return self.judge.tokens_read(self.problem, pairs, call)
 
 
 @dataclass(frozen=True)

@@ -54,14 +54,14 @@ def test_all_pairs_are_sorted_and_have_the_lower_index_first() -> None:
 def test_what_is_computed_depends_on_how_a_judge_reads(
     reads: Reads | None, in_full: int, reused: int, charged: int
 ) -> None:
-    calls = [np.array([[0, 1], [0, 2]]), np.array([[0, 3], [1, 2]])]
+    pairs, call = np.array([[0, 1], [0, 2], [0, 3], [1, 2]]), np.array([7, 7, 9, 9])
     prefixes = np.array([10, 20, 30, 40])
-    assert tokens_read(prefixes, 5, 2, reads, calls) == (in_full, reused, charged)
-    assert tokens_read(prefixes, 5, 2, reads, [calls[0][:0]]) == (0, 0, 0)
+    assert tokens_read(prefixes, 5, 2, reads, pairs, call) == (in_full, reused, charged)
+    assert tokens_read(prefixes, 5, 2, reads, pairs[:0], call[:0]) == (0, 0, 0)
 
 
 def test_a_question_is_read_with_each_prompt_and_shared_where_it_stands_before_the_second() -> None:
-    calls = [np.array([[0, 1], [0, 2]]), np.array([[0, 3], [1, 2]])]
+    pairs, call = np.array([[0, 1], [0, 2], [0, 3], [1, 2]]), np.array([7, 7, 9, 9])
     prefixes = np.array([10, 20, 30, 40])
     # As above, with 100 tokens more in each of the four prompts, which the first traces 0 and 1
     # share (over all calls; 0, 0 and 1 in a call), or 1,000 more at the end, which none do.
@@ -70,7 +70,8 @@ def test_a_question_is_read_with_each_prompt_and_shared_where_it_stands_before_t
         QuestionTokens(tail=1_000): (190 + 4_000, 164 + 4_000, 177 + 4_000),
     }
     for question, expected in counts.items():
-        assert tokens_read(prefixes, 5, 2, "pairs, shared in a call", calls, question) == expected
+        read = tokens_read(prefixes, 5, 2, "pairs, shared in a call", pairs, call, question)
+        assert read == expected
 
 
 @pytest.mark.parametrize(("share", "charged"), [(True, "as read"), (False, "in full")])
@@ -113,7 +114,8 @@ def test_the_tokens_that_go_through_a_causal_model_are_those_charged(
     counts, question = judge.prefix_tokens(prefixes), judge.question_tokens(asked)
     assert any(question) == (text is not None)
     template = judge.template_tokens, judge.tail_tokens, judge.reads
-    read = tokens_read(counts, *template, calls, question)
+    call = np.array([0, 0, 0, 1, 1])
+    read = tokens_read(counts, *template, np.concatenate(calls), call, question)
     assert seen == read.charged
     assert (read.charged == read.in_full) == (charged == "in full")
     assert read.reused < read.in_full

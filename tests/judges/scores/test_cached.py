@@ -150,19 +150,19 @@ def test_a_trace_that_does_not_stand_at_its_cut_is_not_judged(tmp_path: Path, po
 
 
 def test_tokens_read_are_known_without_the_judge(tmp_path: Path, pool: Pool) -> None:
-    problem, calls = pool.problems[0], [np.array([[1, 0], [0, 2]]), np.array([[0, 3]])]
-    problem = replace(problem, question="Is it?")
+    problem = replace(pool.problems[0], question="Is it?")
+    pairs, call = np.array([[1, 0], [0, 2], [0, 3]]), np.array([0, 0, 1])
     # Prefixes of 4, 4, 2 and 4 characters, a template of 3, of which 1 after the second prefix, and
     # 7 for a question there: the first prefix, 2 of the template and the 6 characters of the
     # question are read for each pair, once, or once in each call.
     tails = (4 + 8) + (2 + 8) + (4 + 8)
     expected = (3 * (4 + 2 + 6) + tails, (4 + 2 + 6) + tails, 2 * (4 + 2 + 6) + tails)
     scores = with_judge(tmp_path, CountingJudge())
-    assert scores.tokens_read(problem, calls) == expected
-    scores.score(problem, np.concatenate(calls))
+    assert scores.tokens_read(problem, pairs, call) == expected
+    scores.score(problem, pairs)
     stored = open_scores(tmp_path, scores.identity.folder)
     assert stored.judge is None
-    assert stored.tokens_read(problem, calls) == expected
+    assert stored.tokens_read(problem, pairs, call) == expected
 
 
 def test_scores_of_before_keep_their_counts_without_questions(tmp_path: Path, pool: Pool) -> None:
@@ -172,8 +172,10 @@ def test_scores_of_before_keep_their_counts_without_questions(tmp_path: Path, po
     # As programs stored them that did not count the question.
     scores.store.write(problem, pairs, [0.5], np.array([4, 4, 2, 4]))
     expected = (4 + 2 + 4 + 1,) * 3
-    assert scores.tokens_read(problem, [pairs]) == expected
-    assert with_judge(tmp_path, CountingJudge()).tokens_read(problem, [pairs]) == expected
+    assert scores.tokens_read(problem, pairs, np.array([0])) == expected
+    assert (
+        with_judge(tmp_path, CountingJudge()).tokens_read(problem, pairs, np.array([0])) == expected
+    )
 
 
 def test_the_oracle_stores_nothing_while_it_is_at_hand(tmp_path: Path, pool: Pool) -> None:

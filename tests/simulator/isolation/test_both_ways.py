@@ -88,8 +88,8 @@ class Judge:
         scores: Floats = (ids @ [7, 37] + num_tokens.sum(axis=1)) % 101 / 100
         return scores
 
-    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
-        read = sum(map(len, calls))
+    def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
+        read = len(pairs)
         return TokensRead(4 * read, 2 * read, 3 * read)
 
 

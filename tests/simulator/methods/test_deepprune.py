@@ -39,8 +39,8 @@ class Scores:
         scores: Floats = self.table[pairs[:, 0], pairs[:, 1]]
         return scores
 
-    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
-        read = sum(map(len, calls))
+    def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
+        read = len(pairs)
         return TokensRead(read, read, read)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +36,9 @@ class Recording:
         scores: Floats = self._factor * (pairs.sum(axis=1) / 10 + num_tokens.sum(axis=1) / 1000)
         return scores
 
-    def tokens_read(self, problem: StoredProblem, calls: Sequence[Ints]) -> TokensRead:
-        read = sum(map(len, calls))
-        return TokensRead(100 * read, 60 * read, 80 * read - 10 * len(calls))
+    def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
+        read, calls = len(pairs), len(np.unique(call))
+        return TokensRead(100 * read, 60 * read, 80 * read - 10 * calls)
 
 
 def judged(tmp_path: Path, judge: Recording | None, start: int = 4) -> Sampler:
