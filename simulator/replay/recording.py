@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +16,9 @@ from simulator.arrow import arrow_array
 from simulator.counting import GENERATED, Charging
 from simulator.pools.charging import charged
 from simulator.pools.pool import NO_ANSWER, StoredProblem
+from simulator.replay.batch.played import Played, Repeats, Tally
 from simulator.replay.cluster_facts import cluster_facts, numbered
 from simulator.replay.judging import TokensRead
-from simulator.replay.played import Played, Repeats, Tally
 
 if TYPE_CHECKING:
     from simulator.replay.engine import Decode, Engine
@@ -227,7 +228,7 @@ class Recorder:
         sizes = [len(part[0]) for part in self._answers]
         answers = [_joined(parts, sizes) for parts in zip(*self._answers, strict=True)]
         clusters, reasons = decisions.pop(), arrow_array(decisions.pop(), pa.int32())
-        decisions.append(_labelled(reasons, [*self._labels]))
+        decisions.append(_labelled(reasons, *self._labels))
         decisions.append(arrow_array(clusters, pa.int32(), clusters == UNDECLARED))
         table = self._table(ANSWERS, _ANSWER_KINDS, answers)
         if not self._problem.ends_known:
@@ -238,7 +239,7 @@ class Recorder:
         length = len(columns[0])
         same = [self._problem.pool.name, self._problem.problem_id]
         zeros = arrow_array(np.zeros(length, dtype=np.int32), pa.int32())
-        labels = [_labelled(zeros, [value]) for value in same]
+        labels = [_labelled(zeros, value) for value in same]
         arrays = [_column(*each, length) for each in zip(columns, kinds, strict=True)]
         return pa.Table.from_arrays([*labels, *arrays], schema=schema)
 
@@ -329,7 +330,7 @@ class Recorder:
     def _about_clusters(self, engine: Engine) -> tuple[Any, ...]:
         """Return the CLUSTERED columns of one repeat."""
         facts = None
-        if engine.clusters is not None:
+        if engine.clusters is not None and engine.clustered_at is not None:
             problem, started = self._problem, engine.order[: engine.started]
             facts = cluster_facts(
                 engine.clusters[: engine.started],
@@ -412,8 +413,13 @@ def _column(values: Any, kind: pa.DataType, length: int) -> pa.Array:
     return values if isinstance(values, pa.Array) else arrow_array(values, kind)
 
 
-def _labelled(numbers: pa.Array, labels: list[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(numbers, arrow_array(labels, pa.string()), safe=False)
+def _labelled(numbers: pa.Array, *labels: str) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(numbers, _texts(labels), safe=False)
+
+
+@lru_cache(maxsize=64)  # those of one problem after another
+def _texts(labels: Sequence[str]) -> pa.Array:
+    return arrow_array(labels, pa.string())
 
 
 _DECISION_KINDS, _ANSWER_KINDS = (schema.types[2:] for schema in (DECISIONS, ANSWERS))
