@@ -16,6 +16,7 @@ over problems. "Free" leaves the judge's tokens out.
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -29,7 +30,10 @@ import numpy as np
 import numpy.typing as npt
 
 import deepprune_sim as dp
+from judges.evaluation.metrics import quality
 from judges.pairs.pair_sets import PairSet
+from judges.scores.store import open_store, scores_folder
+from simulator.api.results import Run
 from simulator.pools.pool import Pool, PoolInfo, StoredProblem
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
@@ -113,7 +117,7 @@ def play(pool: str, cache: Path, spec: str, budget: int, **options: Any) -> Play
             progress=False,
             **options,
         )
-        assert isinstance(run, dp.Run)
+        assert isinstance(run, Run)
         judge = json.loads((run.path / "run.json").read_text(encoding="utf-8"))["judge"]
         ratio = judge["ratio"][pool] if judge else 0.0
         means = run.answers().groupby("problem_id", sort=True).mean(numeric_only=True)
@@ -122,6 +126,30 @@ def play(pool: str, cache: Path, spec: str, budget: int, **options: Any) -> Play
         means["tokens"].to_numpy(dtype=float),
         ratio * means["judge_tokens_charged"].to_numpy(dtype=float),
     )
+
+
+def score(pool: str, cache: Path, judge: str, cut: str) -> tuple[str, list[str]]:
+    """Score all pairs, and return the name of the stored scores with AUROC, pooled and within."""
+    command = ["deepprune-sim", "judge", "score", judge, "-d", pool, "--cache", str(cache)]
+    at = [] if judge.startswith("oracle") else ["-t", cut]
+    done = subprocess.run(
+        [*command, *at, "--json"], check=True, stdout=subprocess.PIPE, encoding="utf-8"
+    )
+    stored = str(json.loads(done.stdout)[0]["judge"])
+    store = open_store(scores_folder(cache) / stored)
+    labels, scores, numbers = [], [], []
+    for number, problem in enumerate(Pool(cache / pool).problems):
+        first, second = np.triu_indices(len(problem.lengths), 1)
+        answers = problem.answer_class
+        known = (answers[first] >= 0) & (answers[second] >= 0)
+        labels.append((answers[first] == answers[second])[known])
+        scores.append(store.read(problem)[first, second][known].astype(np.float64))
+        numbers.append(np.full(int(known.sum()), number))
+    of = np.concatenate(numbers)
+    found = quality(np.concatenate(labels), np.concatenate(scores), of, of)
+    assert found.auroc is not None
+    assert found.within is not None
+    return stored, [shown(each, ".3f", 1) for each in (found.auroc, found.within)]
 
 
 def at_cost(curve: Sequence[Played], cost: float, chosen: npt.NDArray[np.bool_]) -> Floats:
@@ -179,11 +207,11 @@ def row(
     ]
 
 
-def shown(estimate: Estimate, form: str = ".1f") -> str:
-    """Return an estimate in percent with its interval."""
+def shown(estimate: Estimate, form: str = ".1f", scale: float = 100) -> str:
+    """Return an estimate with its interval, in percent unless another scale is given."""
     assert estimate.low is not None
     assert estimate.high is not None
-    value, low, high = (100 * each for each in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (scale * each for each in (estimate.value, estimate.low, estimate.high))
     return f"{value:{form}} [{low:{form}}, {high:{form}}]"
 
 
@@ -242,24 +270,22 @@ def table(
             accuracy = shown(bootstrap(len(each.accuracy)).mean(each.accuracy))
             print(f"{name}: {accuracy} at {each.cost().mean():,.0f} tokens", file=sys.stderr)
     against = " | ".join(f"against {name}, points" for name in curves)
-    print(f"| judge | K2 | τ | accuracy, % | tokens | judge | {against} |")
-    print("|---|---|---|---|---|---|" + "---|" * len(curves))
+    stored = {}
+    print("| judge | AUROC | within problems |\n|---|---|---|")
     for given in judges:
         named = "=" in given.split(":")[0]
         name, judge = given.split("=", 1) if named else (given, given)
+        stored[name], aurocs = score(pool, cache, judge, cut)
+        print(f"| {name} | {' | '.join(aurocs)} |")
+    print(f"\n| judge | K2 | τ | accuracy, % | tokens | judge | {against} |")
+    print("|---|---|---|---|---|---|" + "---|" * len(curves))
+    sys.stdout.flush()
+    for name, judge in stored.items():
         for kept, confident in ((20, False), (5, False), (5, True)):
+            how = {"truncation": cut, "K2": kept, "confident": confident}
             runs = {
                 tau: play(
-                    pool,
-                    cache,
-                    "deepprune",
-                    budget,
-                    judge=judge,
-                    repeats=repeats,
-                    truncation=cut,
-                    tau=tau,
-                    K2=kept,
-                    confident=confident,
+                    pool, cache, "deepprune", budget, judge=judge, repeats=repeats, tau=tau, **how
                 )
                 for tau in THRESHOLDS
             }

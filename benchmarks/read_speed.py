@@ -72,7 +72,7 @@ def main() -> None:
     print(f"{values:,} values, {size:.1f} MB")
     for name, spent in times.items():
         print(f"{name:8} {spent:7.1f} ms")
-    print(f"ratio    {times['ours'] / times['pyarrow']:7.2f}")
+    print(f"ratio reading {times['ours'] / times['pyarrow']:.2f}")
 
 
 if __name__ == "__main__":

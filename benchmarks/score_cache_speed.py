@@ -94,7 +94,7 @@ def main() -> None:
             "scoring: lexical": lexical_ms,
         }.items():
             print(f"{what:34} {milliseconds:9.1f} ms")
-        print(f"{'reading / pyarrow':34} {read / arrow:9.2f}")
+        print(f"ratio reading-scores {read / arrow:.2f}")
 
 
 def read_part(part: Path) -> object:

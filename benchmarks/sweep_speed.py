@@ -80,7 +80,7 @@ def main() -> None:
                         Path(scratch, at, name, file) for at in ("one sweep", "run by run")
                     )
                     assert one.read_bytes() == other.read_bytes(), f"{name}/{file} differs"
-    print(f"one sweep takes {least[True] / least[False]:.2f} of the CPU time of single runs")
+    print(f"ratio sweep {least[True] / least[False]:.2f}")
 
 
 if __name__ == "__main__":

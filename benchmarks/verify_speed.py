@@ -82,6 +82,7 @@ def main() -> None:
             shares = [one / run[clock] for one, run in zip(used, taken["run"], strict=True)]
             figures = (min(used), median(used), min(shares), median(shares))
             print(f"{command:<18}" + "".join(f"{figure:8.2f}" for figure in figures))
+    print(f"ratio verify {figures[-1]:.2f}")  # of wall time, the median
 
 
 if __name__ == "__main__":

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from simulator.arrays import Ints
 from simulator.errors import UserError
-from simulator.pools.pool import StoredProblem
 from simulator.rules.stop_rules import ReasoningWords
+
+if TYPE_CHECKING:  # slow to import
+    from simulator.pools.pool import StoredProblem
 
 
 @dataclass(frozen=True, slots=True)

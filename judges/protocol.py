@@ -12,14 +12,16 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from judges.prefixes import Truncation
-from simulator.pools.pool import StoredProblem
 from simulator.replay.judging import TokensRead
+
+if TYPE_CHECKING:  # slow to import
+    from simulator.pools.pool import StoredProblem
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -14,6 +14,7 @@ number per problem. docs/decisions/007-intervals.md has the reasons and measurem
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -35,8 +36,10 @@ FLIPS = 10_000
 """Number of flips otherwise, the observed one included: the least p-value is 1/FLIPS."""
 
 AT_ONCE = 1_000
-"""Number of flips held in memory together for all methods."""
+"""Number of flips that are drawn together, which the flips depend on."""
 
+IN_CACHE = 1000, 64
+"""Number of flips, and of methods compared with one, that fit into a processor's cache together."""
 
 POWER = 0.8
 """Chance with which a method that is better by the smallest detectable difference is found so."""
@@ -198,7 +201,7 @@ class Verdicts:
         return [*zip(first.tolist(), last.tolist(), strict=True)]
 
 
-def verdicts(scores: Floats) -> Verdicts:
+def verdicts(scores: Floats, *, all_flips: bool = True) -> Verdicts:
     """Compare every two methods, by sign-flip tests and Benjamini-Hochberg over all pairs.
 
     Parameters
@@ -206,17 +209,20 @@ def verdicts(scores: Floats) -> Verdicts:
     scores
         Contribution of each problem to each method's accuracy, shape (methods, problems): a row
         adds up to the method's mean accuracy over pools.
+    all_flips
+        As in `p_values`; `better` does not depend on it.
     """
     count = len(scores)
     first, second = np.triu_indices(count, 1)
-    found = p_values(scores, first, second)
+    found = p_values(scores, first, second, all_flips=all_flips)
     told_apart = discoveries(found)
     ahead = scores.sum(axis=1)
     better = np.zeros((count, count), dtype=bool)
     p = np.ones((count, count))
     p[first, second] = p[second, first] = found
+    first, second = first[told_apart], second[told_apart]
     wins = np.where(ahead[first] > ahead[second], first, second)
-    better[wins[told_apart], (first + second - wins)[told_apart]] = True
+    better[wins, first + second - wins] = True
     return Verdicts(better, p)
 
 
@@ -227,13 +233,16 @@ def discoveries(p: Floats, level: float = ALPHA) -> Bools:
     k-th smallest is at most level · k / n. Used for all pairs of methods as by Williams, Jones &
     Tukey 1999 (J. Educ. Behav. Stat. 24, 42).
     """
-    ordered = np.sort(p)
-    allowed = level * np.arange(1, len(p) + 1) / max(1, len(p))
-    passing = np.flatnonzero(ordered <= allowed + ROUNDING)
-    if not len(passing):
-        return np.zeros(len(p), dtype=bool)
-    found: Bools = p <= ordered[passing[-1]]
+    limit = _limit(p, level)
+    found: Bools = p <= limit + ROUNDING
     return found
+
+
+def _limit(p: Floats, level: float = ALPHA) -> float:
+    """Return level · k / n, up to which p-values are discoveries; below all of them if none is."""
+    allowed = level * np.arange(1, len(p) + 1) / max(1, len(p))
+    passing = np.flatnonzero(np.sort(p) <= allowed + ROUNDING)
+    return float(allowed[passing[-1]]) if len(passing) else -1.0
 
 
 def p_value(differences: Floats) -> float:
@@ -243,7 +252,7 @@ def p_value(differences: Floats) -> float:
     return float(found)
 
 
-def p_values(scores: Floats, first: Ints, second: Ints) -> Floats:
+def p_values(scores: Floats, first: Ints, second: Ints, *, all_flips: bool = True) -> Floats:
     """Return the two-sided p-value of a sign-flip test for each pair of methods.
 
     All flips are tried if at most EXACT problems differ, else FLIPS of them, the same for every
@@ -256,23 +265,39 @@ def p_values(scores: Floats, first: Ints, second: Ints) -> Floats:
         As in `verdicts`, shape (methods, problems).
     first, second
         Rows of `scores`, both of shape (pairs,).
+    all_flips
+        False to stop trying flips for a pair once they show that it is none of the `discoveries`,
+        whatever the others would be. Its p-value is then too small, and still no discovery.
     """
+    counts = _differing(scores, first, second)
     p = np.ones(len(first))
-    counts = np.zeros(len(first), dtype=np.int64)
-    for row in np.unique(first):
-        here = first == row
-        counts[here] = (np.abs(scores[row] - scores[second[here]]) > ROUNDING).sum(axis=1)
     for number in range(1, EXACT + 1):
         (pairs,) = np.nonzero(counts == number)
         for part in np.array_split(pairs, 1 + (len(pairs) << number) // 2**20):
             p[part] = _exact(scores[first[part]] - scores[second[part]], number)
     (many,) = np.nonzero(counts > EXACT)
-    p[many] = _sampled(scores, first[many], second[many], FLIPS)
+    _sample(p, many, _Pairs.of(scores, first[many], second[many]), FLIPS, all_flips)
     extreme = many[p[many] <= 1 / FLIPS]
     if len(extreme) and len(extreme) * ALPHA / len(p) < 1 / FLIPS:
         more = int(len(p) / ALPHA) + 1
-        p[extreme] = _sampled(scores, first[extreme], second[extreme], more)
+        pairs_left = _Pairs.of(scores, first[extreme], second[extreme])
+        _sample(p, extreme, pairs_left, more, all_flips)
     return p
+
+
+def _differing(scores: Floats, first: Ints, second: Ints) -> Ints:
+    """Count the problems on which the two methods of each pair differ, shape (pairs,).
+
+    Of pairs that differ on more than EXACT, some are left uncounted.
+    """
+    counts = np.zeros(len(first), dtype=np.int64)
+    for start in range(0, scores.shape[1], 2 * EXACT):
+        held = np.ascontiguousarray(scores[:, start : start + 2 * EXACT])
+        (few,) = np.nonzero(counts <= EXACT)
+        for part in np.array_split(few, 1 + len(few) // 2**14):
+            apart = np.abs(held[first[part]] - held[second[part]]) > ROUNDING
+            counts[part] += np.count_nonzero(apart, axis=1)
+    return counts
 
 
 def _exact(differences: Floats, number: int) -> Floats:
@@ -288,24 +313,89 @@ def _exact(differences: Floats, number: int) -> Floats:
     return p
 
 
-def _sampled(scores: Floats, first: Ints, second: Ints, flips: int) -> Floats:
-    """Try `flips` - 1 random flips, the same for all pairs, and count the observed one too."""
-    used, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-    one, other = places[: len(first)], places[len(first) :]
-    held = scores[used]
-    total = held.sum(axis=1)
-    observed = np.abs(total[one] - total[other]) - ROUNDING
-    rows = [(row, *np.nonzero(one == row)) for row in np.unique(one)]
-    reached = np.ones(len(first), dtype=np.int64)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Pairs:
+    """Pairs of methods, in order of the first; `one` and `other` are rows of `scores`.
+
+    `order` has the place of each among the pairs that were given, `observed` the distance of their
+    means. All but `scores` have shape (pairs,).
+    """
+
+    scores: Floats
+    one: Ints
+    other: Ints
+    order: Ints
+    observed: Floats
+
+    @classmethod
+    def of(cls, scores: Floats, first: Ints, second: Ints) -> _Pairs:
+        """Sort pairs, and keep the scores of their methods only."""
+        order = np.argsort(first, kind="stable")
+        used, places = np.unique(np.concatenate([first, second]), return_inverse=True)
+        one, other = places[: len(first)][order], places[len(first) :][order]
+        total = scores[used].sum(axis=1)
+        return cls(scores[used], one, other, order, np.abs(total[one] - total[other]) - ROUNDING)
+
+
+def _sample(p: Floats, rows: Ints, pairs: _Pairs, flips: int, all_flips: bool) -> None:
+    """Set `p[rows]` from `flips` - 1 random flips, the same for all pairs, and the observed one.
+
+    Without `all_flips`, pairs are left out as soon as they cannot be discoveries: the number of
+    flips that reach the observed distance only grows, and more of them give no pair a lower p.
+    Those that no flip has reached are kept, because more than `flips` may be tried for them.
+    """
+    reached = np.ones(len(rows), dtype=np.int64)
+    rows = rows[pairs.order]
+    left = np.arange(len(rows))
     generator = np.random.PCG64(SEED)
-    for done in range(0, flips - 1, AT_ONCE):
-        signs = _signs(generator, held.shape[1], min(AT_ONCE, flips - 1 - done))
-        flipped = held @ signs
-        for row, pairs in rows:
-            distance = np.abs(flipped[other[pairs]] - flipped[row])
-            reached[pairs] += (distance >= observed[pairs, None]).sum(axis=1)
-    p: Floats = reached / flips
-    return p
+    done, check, limit = 0, IN_CACHE[0], ALPHA
+    while done < flips - 1 and len(left):
+        signs = _signs(generator, pairs.scores.shape[1], min(AT_ONCE, flips - 1 - done))
+        for start in range(0, signs.shape[1], IN_CACHE[0]):
+            part = signs[:, start : start + IN_CACHE[0]]
+            _count(reached, left, pairs, part)
+            done += part.shape[1]
+            if all_flips:
+                continue
+            if done >= check:  # sorting all takes as long as some of the flips
+                check *= 2
+                p[rows] = reached / flips
+                limit = max(_limit(p), 1 / flips)
+            left = left[reached[left] / flips <= limit + ROUNDING]
+    p[rows] = reached / flips
+
+
+def _count(reached: Ints, left: Ints, pairs: _Pairs, signs: Floats) -> None:
+    """Add to `reached` how many of some flips reach the observed distance of the pairs `left`.
+
+    Two methods are no further apart than both are from the mean of all methods, so that distances
+    of most pairs are out of reach. Others are compared as multiples of 1/`scale`, twice as
+    fast: rounding changes a distance by one at most, and those that near are compared again.
+    """
+    flipped = pairs.scores @ signs
+    flipped -= flipped.mean(axis=0)
+    farthest = np.abs(flipped).max(axis=1) + ROUNDING
+    farthest_two = farthest[pairs.one[left]] + farthest[pairs.other[left]]
+    left = left[pairs.observed[left] <= farthest_two]
+    one, other, observed = pairs.one[left], pairs.other[left], pairs.observed[left]
+    scale = 2**14 / farthest.max()
+    coarse = np.rint(flipped * scale).astype(np.int16)
+    least = np.ceil(observed * scale - 1).astype(np.int16)
+    bounds = [*np.flatnonzero(np.diff(one, prepend=-1)).tolist(), len(left)]
+    for begin, end in pairwise(bounds):
+        row = one[begin]
+        for start in range(begin, end, IN_CACHE[1]):
+            here = slice(start, min(start + IN_CACHE[1], end))
+            beyond = coarse[other[here]]
+            beyond -= coarse[row]
+            np.abs(beyond, out=beyond)
+            beyond -= least[here, None]
+            hits = (beyond >= 0).sum(axis=1, dtype=np.uint16)
+            close = np.flatnonzero(beyond.view(np.uint16) <= 2)
+            pair, flip = np.divmod(close, signs.shape[1])
+            exact = np.abs(flipped[other[here][pair], flip] - flipped[row, flip])
+            short = pair[exact < observed[here][pair]]
+            reached[left[here]] += hits - np.bincount(short, minlength=len(hits))
 
 
 def _signs(generator: np.random.PCG64, problems: int, flips: int) -> Floats:

@@ -238,8 +238,10 @@ class Bootstrap:
         if (baseline <= 0).any():
             raise ValueError("a reduction needs a positive baseline on every problem")
         spent, spent_total = self._whole_sums(sums)
-        reference, reference_total = self._whole_sums(baseline)
-        return Resampled(1.0 - spent_total / reference_total, 1.0 - spent / reference, self.tail)
+        distinct, rows = np.unique(baseline, axis=0, return_inverse=True)  # often a single one
+        reference, reference_total = self._whole_sums(distinct)
+        saved = 1.0 - spent / reference[rows]
+        return Resampled(1.0 - spent_total / reference_total[rows], saved, self.tail)
 
     def _whole_sums(self, values: Ints) -> tuple[Floats, Floats]:
         """Sum over each resample, shape (methods, resamples), and over the problems.
@@ -253,10 +255,13 @@ class Bootstrap:
             raise ValueError("sums are too large to be added up exactly")
         whole = values.astype(np.float64)
         resampled = np.empty((len(values), self.counts.shape[1]))
-        step = max(1, AT_ONCE // max(1, values.size))
-        for start in range(0, resampled.shape[1], step):
-            block = slice(start, start + step)
-            resampled[:, block] = whole @ self.counts[:, block].astype(np.float64)
+        side = max(1, math.isqrt(AT_ONCE // self.num_problems))
+        for start in range(0, resampled.shape[1], side):
+            columns = slice(start, start + side)
+            counts = self.counts[:, columns].astype(np.float64)
+            for first in range(0, len(whole), side):
+                rows = slice(first, first + side)
+                resampled[rows, columns] = whole[rows] @ counts
         return resampled, whole.sum(axis=1)
 
     def _checked(self, values: npt.ArrayLike) -> Floats:

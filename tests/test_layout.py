@@ -179,7 +179,7 @@ def test_recomputing_shares_no_code_with_the_engine(module: str) -> None:
         for other in _ours(f"simulator.verification.{module}")
         if other.startswith("simulator.replay")
     }
-    allowed = {"grading", "orders", "cluster_facts", "recording"}
+    allowed = {"grading", "orders", "clusters.facts", "recording"}
     assert shared <= {f"simulator.replay.{each}" for each in allowed}
 
 

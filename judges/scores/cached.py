@@ -27,7 +27,7 @@ from judges.scores.store import Description, Matrix, ScoreStore, open_store, sco
 from simulator.errors import SamplerError, UserError
 from simulator.pools.folders import cache_folder
 from simulator.pools.pool import StoredProblem
-from simulator.replay.clustering import ScoreTable
+from simulator.replay.clusters.greedy import ScoreTable
 from simulator.replay.judging import TokensRead
 
 MOST_AT_HAND = 4096

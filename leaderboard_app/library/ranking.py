@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ from simulator.report.paired import by_problem, reduction_of, to_baseline
 from simulator.runs.results import Metric, ProblemSums
 from simulator.significance import Contrast, verdicts
 from simulator.statistics import SEED, Bootstrap, Resampled, pareto_front
+
+AT_ONCE = 100
+"""Number of contenders whose resamples are held in memory together, 16 MB of each kind."""
 
 
 class PoolKey(NamedTuple):
@@ -117,7 +121,7 @@ def usable(sums: ProblemSums) -> bool:
 def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
     """Return the place of every contender, by its id.
 
-    200 contenders on nine pools take 2.5 s of a core.
+    Time and memory grow with the number of pairs; benchmarks/README.md has figures.
     """
     ranked = [row for row, each in enumerate(contenders) if each.ranked]
     fixed = common_pools([frozenset(contenders[row].sums) for row in ranked])
@@ -138,7 +142,7 @@ def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
         return places
     held = [[contenders[row].sums[pool] for row in among] for pool in pools]
     scores, _ = by_problem([pool.benchmark for pool in pools], held, lambda each: each.correct)
-    found = verdicts(scores)
+    found = verdicts(scores, all_flips=False)
     front = _front(scores, held)
     ids = [contenders[row].id for row in among]
     for index, (row, (first, last)) in enumerate(zip(among, found.ranks, strict=True)):
@@ -190,14 +194,27 @@ def _reductions(
 
     The bootstraps are seeded in the order of pools as in `simulator.report.paired.combine`.
     """
+    problems = dict.fromkeys(pool.problems for pool in sorted({*chain(*shown)}))
+    bootstraps = {
+        each: Bootstrap(len(each[1]), seed=SEED + number) for number, each in enumerate(problems)
+    }
+    metrics: list[Metric | None] = []
+    for start in range(0, len(contenders), AT_ONCE):
+        block = slice(start, start + AT_ONCE)
+        metrics += _reductions_of(contenders[block], shown[block], bootstraps)
+    return metrics
+
+
+def _reductions_of(
+    contenders: Sequence[Contender],
+    shown: Sequence[tuple[PoolKey, ...]],
+    bootstraps: Mapping[tuple[str, tuple[str, ...]], Bootstrap],
+) -> list[Metric | None]:
+    """Average the reductions of few contenders, whose resamples are held together."""
     rows_of: dict[PoolKey, list[int]] = defaultdict(list)
     for row, pools in enumerate(shown):
         for pool in pools:
             rows_of[pool].append(row)
-    problems = dict.fromkeys(pool.problems for pool in sorted(rows_of))
-    bootstraps = {
-        each: Bootstrap(len(each[1]), seed=SEED + number) for number, each in enumerate(problems)
-    }
     totals: list[Resampled | None] = [None] * len(contenders)
     for pool in sorted(rows_of):
         rows = rows_of[pool]

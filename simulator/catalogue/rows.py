@@ -7,54 +7,39 @@ of its files changes.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from simulator.catalogue.figures import KEPT as KEPT_FIGURES
 from simulator.catalogue.figures import VERIFIED, Figures, Pools, derive
+from simulator.catalogue.pool_rows import KEPT as KEPT
+from simulator.catalogue.pool_rows import POOLS as POOLS
+from simulator.catalogue.pool_rows import Broken as Broken
+from simulator.catalogue.pool_rows import Progress as Progress
+from simulator.catalogue.pool_rows import Row as Row
+from simulator.catalogue.pool_rows import Stamp as Stamp
+from simulator.catalogue.pool_rows import (
+    check_stays_in,
+    left_out,
+    parquet_schema,
+    read_each,
+)
+from simulator.catalogue.pool_rows import pools_rows as pools_rows
+from simulator.catalogue.pool_rows import stamp as stamp
+from simulator.catalogue.pool_rows import stored_type as stored_type
 from simulator.errors import UserError
-from simulator.pools.folders import pool_name
-from simulator.pools.pool import SCHEMAS, iter_pool_folders, read_info
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
 from simulator.runs.format import ANSWERS_FILE, IDENTITY_FILE, METRICS, RUN_FILE
 from simulator.runs.results import RunResult, read_results
-from simulator.storage import reading
 from simulator.submissions.badges import badge_of, rerun_passed, verified_at
-from simulator.submissions.files import VERIFIED as VERIFIED_FOLDER
 from simulator.submissions.files import Files, read_files
 from simulator.submissions.metadata import read_metadata
 from simulator.submissions.published import BADGE, read_published
 from simulator.submissions.verified import verified_folder
-
-POOLS = pa.schema(
-    [
-        ("name", pa.string()),
-        ("dataset", pa.string()),
-        ("model", pa.string()),
-        ("benchmark", pa.string()),
-        ("problems", pa.int64()),
-        ("traces", pa.int64()),
-        ("tokens", pa.int64()),
-        ("unfinished", pa.int64()),
-        ("token_accuracy", pa.string()),
-        ("signals", pa.list_(pa.string())),
-        ("synthetic", pa.bool_()),
-        ("equality", pa.string()),
-        ("unparsed", pa.string()),
-        ("licence", pa.string()),
-        ("source", pa.string()),
-        ("fingerprint", pa.string()),
-        ("path", pa.string()),
-        ("bytes", pa.int64()),
-    ]
-)
 
 _INTERVALS = (
     *("accuracy", "accuracy_difference", "reduction", "tokens_per_problem", "tokens_1e8"),
@@ -138,105 +123,6 @@ PUBLISHED = pa.schema(
 )
 
 
-Row = dict[str, Any]
-"""One row of a view, by column; a column that is not named is null."""
-
-
-Read = TypeVar("Read")
-
-
-class Broken(NamedTuple):
-    """A folder that the catalogue leaves out, and the reason."""
-
-    path: Path
-    reason: str
-
-
-Stamp = tuple[tuple[str, int, int, int], ...]
-"""Name, size in bytes, modification time in ns and inode number of each file in a folder.
-
-Those in `verified/` are included.
-"""
-
-Progress = Callable[[float], None]
-"""Function that is told which share of the folders is read."""
-
-KEPT = 4096
-"""Number of folders of each kind whose rows are cached, so that only new folders are read."""
-
-
-def pools_rows(cache: Path, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
-    """Read the rows of the view `pools`; return them and the folders that they describe."""
-    read = list(_readable(iter_pool_folders(cache), partial(_read_pool, cache), broken))
-    return [row for _, row in read], [folder for folder, _ in read]
-
-
-def _readable(
-    folders: Iterable[Path],
-    read: Callable[[Path, Stamp], Read | Broken],
-    broken: list[Broken],
-    progress: Progress = lambda done: None,
-) -> Iterator[tuple[Path, Read]]:
-    """Yield each folder with what was read of it; add those that cannot be read to `broken`."""
-    folders = [*folders]
-    for number, folder in enumerate(folders):
-        progress(number / len(folders))
-        found = read(folder, stamp(folder))
-        if isinstance(found, Broken):
-            broken.append(found)
-        else:
-            yield folder, found
-
-
-def stamp(folder: Path) -> Stamp:
-    """Return the stamp of a folder: rows read from it are valid as long as it stays the same.
-
-    It does not reveal a changed file whose modification time was set back; `verify`, where that
-    matters, hashes the files.
-    """
-    try:
-        with os.scandir(folder) as files:
-            found = [(file.name, file.stat(follow_symlinks=False)) for file in files]
-    except OSError:
-        return ()
-    here = [(name, each.st_size, each.st_mtime_ns, each.st_ino) for name, each in found]
-    if any(name == VERIFIED_FOLDER for name, _ in found):
-        below = stamp(folder / VERIFIED_FOLDER)
-        here += [(f"{VERIFIED_FOLDER}/{each[0]}", *each[1:]) for each in below]
-    return tuple(sorted(here))
-
-
-@lru_cache(maxsize=KEPT)
-def _read_pool(cache: Path, folder: Path, stamp: Stamp) -> Row | Broken:
-    try:
-        _stays_in(cache, folder, SCHEMAS)
-        return _pool_row(folder)
-    except UserError as error:
-        return _broken(folder, error)
-
-
-def _pool_row(folder: Path) -> Row:
-    info = read_info(folder)
-    if info.name != pool_name(folder):
-        raise UserError(f"pool.json names it {info.name}; move the folder there")
-    there = {f"{name}.parquet" for name in SCHEMAS if (folder / f"{name}.parquet").is_file()}
-    for name in sorted({*info.sha256, "problems.parquet", "traces.parquet", *there}):
-        schema = _parquet_schema(folder / name)
-        wanted = SCHEMAS.get(name.removesuffix(".parquet"))
-        if wanted is not None and not set(wanted.names) <= set(schema.names):
-            raise UserError(f"{name}: columns are missing; import the pool again")
-    row = {name: getattr(info, name) for name in POOLS.names if hasattr(info, name)}
-    row["path"] = str(folder)
-    row["bytes"] = sum(file.stat().st_size for file in folder.iterdir())
-    return row
-
-
-@lru_cache(maxsize=KEPT)
-def stored_type(folder: Path, signal: str, stamp: Stamp) -> pa.DataType:
-    """Return the type in which the pool in `folder` stores the values of a token signal."""
-    return _parquet_schema(folder / f"{signal}.parquet").field(signal).type.value_type
-
-
 @lru_cache(maxsize=8)
 def pools_at_hand(named: tuple[tuple[str, str, str], ...], cache: Path) -> Pools:
     """Return the pools with these names, fingerprints and paths; the same object for the same."""
@@ -253,7 +139,7 @@ def runs_rows(
     sweeps = [each for each in _folders_with(runs, ("sweep.json",)) if each.suffix != ".partial"]
     below = [run for sweep in sweeps for run in _folders_with(sweep, (RUN_FILE,))]
     folders = sorted([*_folders_with(runs, (RUN_FILE, IDENTITY_FILE)), *below])
-    read = list(_readable(folders, partial(_read_run, runs, pools), broken, progress))
+    read = list(read_each(folders, partial(_read_run, runs, pools), broken, progress))
     rows = [
         {**row, "run": folder.relative_to(runs).as_posix()} for folder, rows in read for row in rows
     ]
@@ -263,7 +149,7 @@ def runs_rows(
 @lru_cache(maxsize=KEPT)
 def _read_run(runs: Path, pools: Pools, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
     try:
-        _stays_in(runs, folder, ("decisions", "answers"))
+        check_stays_in(runs, folder, ("decisions", "answers"))
         for result in read_results(folder):
             if result.unfinished:
                 raise UserError(
@@ -271,12 +157,12 @@ def _read_run(runs: Path, pools: Pools, folder: Path, stamp: Stamp) -> Sequence[
                     "cannot be compared; replay whole traces"
                 )
         for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
-            schema = _parquet_schema(folder / f"{name}.parquet")
+            schema = parquet_schema(folder / f"{name}.parquet")
             if not set(wanted.names) <= {*schema.names, *ADDED}:
                 raise UserError(f"{name}.parquet: columns are missing; make the run again")
         return _result_rows(derive(folder, pools))
     except UserError as error:
-        return _broken(folder, error)
+        return left_out(folder, error)
 
 
 def submissions_rows(
@@ -287,7 +173,7 @@ def submissions_rows(
 ) -> list[Row]:
     """Derive the rows of the view `submissions`: one per pool, or a single one without a run."""
     folders = _folders_with(submissions, ("submission.toml", RUN_FILE))
-    read = _readable(folders, partial(_read_submission, pools), broken, progress)
+    read = read_each(folders, partial(_read_submission, pools), broken, progress)
     return [row for _, rows in read for row in rows]
 
 
@@ -311,7 +197,7 @@ def _read_submission(pools: Pools, folder: Path, stamp: Stamp) -> Sequence[Row] 
             own, note = [], ""
             figures = derive(folder, pools, files.content, bounded=True)
     except UserError as error:
-        return _broken(folder, error)
+        return left_out(folder, error)
     if named["badge"] == "verified" and figures.basis != VERIFIED:
         named["badge"] = "recomputed"
     rows = _result_rows(figures)
@@ -362,7 +248,7 @@ def published_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
     try:
         published = read_published(submissions)
     except UserError as error:
-        broken.append(_broken(submissions, error))
+        broken.append(left_out(submissions, error))
         return []
     return [
         {
@@ -407,28 +293,3 @@ def _result_row(result: RunResult) -> Row:
         if metric is not None:
             row |= {name: metric.value, f"{name}_low": metric.low, f"{name}_high": metric.high}
     return row
-
-
-def _stays_in(parent: Path, folder: Path, names: Iterable[str]) -> None:
-    """Raise `UserError` for Parquet files that a link takes out of `parent`.
-
-    Queries may read nothing outside `parent`, and one such file would make every query fail.
-    """
-    for name in names:
-        file = folder / f"{name}.parquet"
-        if not Path(os.path.realpath(file)).is_relative_to(parent):
-            raise UserError(
-                f"{file.name} is reached by a link that leads out of {parent}, and queries read "
-                "nothing outside it; replace the link with a copy"
-            )
-
-
-def _parquet_schema(file: Path) -> pa.Schema:
-    """Read the schema in a Parquet file's footer, which a truncated file does not have."""
-    with reading(file):
-        return pq.read_schema(file)
-
-
-def _broken(folder: Path, error: UserError) -> Broken:
-    """Return `folder` and the error's message, without the folder's name at its start."""
-    return Broken(folder, str(error).removeprefix(f"{folder}: ").removeprefix(f"{folder}/"))

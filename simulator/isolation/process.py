@@ -35,6 +35,7 @@ from simulator.isolation.sandbox import (
     packages_of,
     readable_to_stranger,
 )
+from simulator.isolation.seccomp import can_restrict_calls
 from simulator.isolation.wire import FROM_POLICY, BrokenFrame, Channel
 from simulator.loading import Limits, split_file
 from simulator.policy.base import Answer, Policy, Problem
@@ -445,13 +446,23 @@ def _environment() -> dict[str, str]:
 
 
 def _inheriting(connection: socket.socket) -> dict[str, Any]:
-    """Return arguments of `Popen` for a process that gets a socket, but not Ctrl-C."""
+    """Return arguments of `Popen` for a process that gets a socket, but not Ctrl-C.
+
+    A group of its own is enough for that: a terminal sends Ctrl-C to the group in the foreground.
+    In a session of its own, Linux would also give it a share of the processors of its own
+    (`sched_autogroup`), and a busy machine lets a group wait before it goes on: each answer took
+    up to ten times as long. What a session keeps from it besides is the terminal, where it could
+    type commands (TIOCSTI, which newer kernels refuse to all). The filter of system calls refuses
+    that, so only a machine without the filter gets a session. It can neither make the terminal's
+    group its own (TIOCSPGRP, refused likewise), nor be stopped for writing there (`worker`).
+    """
     if sys.platform == "win32":
         connection.set_inheritable(True)
         startup = subprocess.STARTUPINFO()
         startup.lpAttributeList = {"handle_list": [connection.fileno()]}
         return {"startupinfo": startup, "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"pass_fds": [connection.fileno()], "start_new_session": True}
+    apart = {"process_group": 0} if can_restrict_calls() else {"start_new_session": True}
+    return {"pass_fds": [connection.fileno()], **apart}
 
 
 def _kill(process: subprocess.Popen[bytes], connection: socket.socket) -> None:

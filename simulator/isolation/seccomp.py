@@ -14,6 +14,7 @@ import os
 import struct
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 ALLOWED: Mapping[str, Mapping[str, tuple[int | None, int | None]]] = {
     "the connection to the host, output, and files that Landlock lets it open": {
@@ -147,11 +148,25 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
+def _known_architecture() -> tuple[int, int] | None:
+    if sys.platform != "linux" or sys.maxsize < 2**32:
+        return None
+    return _ARCHITECTURES.get(os.uname().machine)
+
+
+@cache
+def can_restrict_calls() -> bool:
+    """Check that processes of this machine can be restricted; restrict nothing."""
+    if _known_architecture() is None:
+        return False
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_SECCOMP, _FILTER, None, 0, 0)  # no filter: refused, but for another reason
+    return ctypes.get_errno() == errno.EFAULT
+
+
 def restrict_calls() -> bool:
     """Refuse all other calls to this thread and all that it starts; return False if impossible."""
-    if sys.platform != "linux" or sys.maxsize < 2**32:
-        return False
-    known = _ARCHITECTURES.get(os.uname().machine)
+    known = _known_architecture()
     if known is None:
         return False
     code = b"".join(struct.pack("=HBBI", *each) for each in instructions(*known, os.getpid()))

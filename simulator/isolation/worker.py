@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -77,7 +78,10 @@ def main(
     host = socket.socket(
         fileno=connection
     )  # asks the kernel about it, which is refused from here on
+    _ignore_terminal()
     also = ["seccomp"] if restrict_calls() else []
+    if not also and not _has_own_session(parent):  # `process._inheriting`
+        sys.exit("the filter of system calls cannot be set")
     also += ["rlimits"] if memory is not None else []
     for name in _THREADS:
         os.environ.setdefault(name, "1")
@@ -93,6 +97,21 @@ def main(
     with suppress(EOFError, OSError):  # the connection was closed
         _serve(channel, restricted_by)
     os._exit(0)
+
+
+def _has_own_session(parent: int) -> bool:
+    """Check that this process has a session that is not its parent's, and so no terminal."""
+    if not hasattr(os, "getsid"):
+        return True
+    session = os.getsid(0)  # of its namespace of processes; 0 if it is from outside
+    return session == os.getpid() or (parent == 1 and session > 0)
+
+
+def _ignore_terminal() -> None:
+    """Ignore the signals that stop a process in the background when it uses the terminal."""
+    for name in ("SIGTTIN", "SIGTTOU"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _serve(channel: Channel, restricted_by: str | None) -> NoReturn:

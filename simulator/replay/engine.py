@@ -19,7 +19,7 @@ from simulator.errors import ANSWERED, BudgetExceeded, SamplerError, UserError
 from simulator.policy.visible import Hindsight
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.pools.probe_cost import ProbeCost, cost_in
-from simulator.replay.clustering import GreedyRule
+from simulator.replay.clusters.greedy import GreedyRule
 from simulator.replay.judging import Judging, ReplayJudge
 from simulator.replay.lockstep import Pace, lock_step
 from simulator.replay.probing import RuleProbes

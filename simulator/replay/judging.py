@@ -6,14 +6,16 @@ The simulator contains no judge. It gets one as an object with two methods, `Rep
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from simulator.arrays import Array, Floats, Ints
 from simulator.errors import SamplerError, UserError
-from simulator.pools.pool import StoredProblem
-from simulator.replay.clustering import GreedyRule, Requested, ScoreTable, cluster_at_hand
+from simulator.replay.clusters.greedy import GreedyRule, Requested, ScoreTable, cluster_at_hand
+
+if TYPE_CHECKING:  # slow to import
+    from simulator.pools.pool import StoredProblem
 
 
 class TokensRead(NamedTuple):

@@ -17,7 +17,7 @@ from simulator.counting import GENERATED, Charging
 from simulator.pools.charging import charged
 from simulator.pools.pool import NO_ANSWER, StoredProblem
 from simulator.replay.batch.played import Played, Repeats, Tally
-from simulator.replay.cluster_facts import cluster_facts, numbered
+from simulator.replay.clusters.facts import cluster_facts, numbered
 from simulator.replay.judging import TokensRead
 
 if TYPE_CHECKING:
@@ -95,8 +95,8 @@ counts the probes of unfinished traces, those that stop rules read among them, a
 the tokens that they read and generated.
 
 The three counts of `judge_tokens` are those of `simulator.replay.judging.TokensRead`. The columns
-of CLUSTERED describe the clusters that the policy declared (`simulator.replay.cluster_facts`), null
-if it declared none.
+of CLUSTERED describe the clusters that the policy declared (`simulator.replay.clusters.facts`),
+null if it declared none.
 """
 
 AGREEMENT = ("completeness", "adjusted_rand", "savable")

@@ -19,7 +19,7 @@ import pyarrow as pa
 from simulator.arrays import Array
 from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.pools.probe_cost import cost_in, described_cost
-from simulator.replay.cluster_facts import cluster_facts, savable
+from simulator.replay.clusters.facts import cluster_facts, savable
 from simulator.replay.grading import Grader
 from simulator.replay.recording import AGREEMENT, CLUSTERED
 from simulator.runs.format import summary

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from scipy import stats
 from simulator import significance
 from simulator.arrays import Floats
 from simulator.significance import (
+    ALPHA,
     EXACT,
     FLIPS,
     Contrast,
@@ -21,7 +24,7 @@ from simulator.significance import (
     p_values,
     verdicts,
 )
-from simulator.statistics import Estimate
+from simulator.statistics import SEED, Estimate
 
 
 def one_pool(count: int) -> Problems:
@@ -101,6 +104,60 @@ def test_one_pair_among_very_many_gets_as_many_flips_as_it_needs(
     scores = np.stack([np.zeros(20), np.full(20, 0.1), np.tile([0.05, 0.051], 10)])
     p = p_values(scores, np.array([0, 0, 1]), np.array([1, 2, 2]))
     assert p.tolist() == pytest.approx([1 / 61] * 3)
+
+
+def pair_by_pair(scores: Floats) -> Floats:
+    """Compute the p-value of every two methods by itself, on the flips that all pairs share."""
+    pairs = [(one, two) for one in range(len(scores)) for two in range(one + 1, len(scores))]
+    found = [alone(scores[one] - scores[two], significance.FLIPS) for one, two in pairs]
+    extreme = [p <= 1 / significance.FLIPS for p, sampled in found if sampled]
+    more = int(len(pairs) / ALPHA) + 1
+    if sum(extreme) * ALPHA / len(pairs) < 1 / significance.FLIPS:
+        for number, ((one, two), (p, sampled)) in enumerate(zip(pairs, found, strict=True)):
+            if sampled and p <= 1 / significance.FLIPS:
+                found[number] = alone(scores[one] - scores[two], more)
+    return np.array([p for p, _ in found])
+
+
+def alone(differences: Floats, flips: int) -> tuple[float, bool]:
+    """Test one pair, and tell if its flips are a sample."""
+    differing = differences[np.abs(differences) > 1e-12]
+    if len(differing) <= EXACT:
+        signs = 1 - 2 * np.array([*np.ndindex((2,) * len(differing))], dtype=np.int64)
+        reached = np.abs(signs @ differing) >= abs(differing.sum()) - 1e-12
+        return float(reached.mean()), False
+    generator, reached_by = np.random.PCG64(SEED), 1
+    for done in range(0, flips - 1, significance.AT_ONCE):
+        count = min(significance.AT_ONCE, flips - 1 - done)
+        sums = differences @ significance._signs(generator, len(differences), count)
+        reached_by += int((np.abs(sums) >= abs(differences.sum()) - 1e-12).sum())
+    return reached_by / flips, True
+
+
+@pytest.mark.parametrize("flips", [20, 1500])
+def test_verdicts_are_those_of_every_pair_by_itself(
+    flips: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(significance, "FLIPS", flips)
+    monkeypatch.setattr(significance, "IN_CACHE", (100, 3))
+    random = np.random.default_rng(flips)
+    told_apart = 0
+    for problems, repeats, spread in product((10, 14, 40), (1, 16), (0.0, 0.2, 1.0)):
+        ease = random.beta(2, 1, problems) * (1 + spread * random.normal(size=(9, 1)))
+        correct = random.binomial(repeats, np.clip(ease, 0, 1))
+        correct[8] = correct[7]  # two are the same
+        scores = correct / (repeats * problems)
+        expected = pair_by_pair(scores)
+        (first, second), found = np.triu_indices(9, 1), verdicts(scores)
+        assert found.p[first, second].tolist() == expected.tolist()
+        apart = (found.better | found.better.T)[first, second]
+        assert (apart == discoveries(expected)).all()
+        few_flips = verdicts(scores, all_flips=False)
+        assert (few_flips.better == found.better).all()
+        assert (few_flips.p <= found.p).all()
+        assert (few_flips.p == found.p)[found.better].all()
+        told_apart += int(apart.sum())
+    assert told_apart > 50
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))

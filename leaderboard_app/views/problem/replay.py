@@ -21,7 +21,7 @@ from simulator.generated.cells import SIZES
 from simulator.hub.registry import read_registry
 from simulator.pools.pool import NO_ANSWER, Pool, StoredProblem
 from simulator.pools.shipped import DATASET as SHIPPED
-from simulator.replay.cluster_facts import numbered
+from simulator.replay.clusters.facts import numbered
 from simulator.replay.orders import orders
 
 OTHER = "#5f6b7a"

@@ -29,16 +29,17 @@ def list_pools(cache: Path | None, as_json: bool, known: bool) -> None:
     is above 10%, and the number of unfinished traces where there are any: mean lengths and answers
     are then not known. Pools that cannot be read are listed below.
     """
-    from simulator.catalogue.views import connect
+    from simulator.catalogue.pool_rows import POOLS, Broken, pools_rows, share_without_answer
 
     folder = cache_folder(cache)
-    with connect(folder) as catalogue:
-        pools = catalogue.rows(
-            "SELECT pools.*, CASE WHEN unfinished = 0 THEN no_answer END AS no_answer FROM pools "
-            "LEFT JOIN (SELECT pool AS name, avg((answer IS NULL)::DOUBLE) AS no_answer "
-            "FROM traces GROUP BY 1) USING (name) ORDER BY name"
-        )
-        broken = catalogue.broken
+    broken: list[Broken] = []
+    rows, paths = pools_rows(folder.resolve(), broken)
+    pools = [
+        {name: row.get(name) for name in POOLS.names}
+        | {"no_answer": None if row["unfinished"] else share_without_answer(path)}
+        for row, path in zip(rows, paths, strict=True)
+    ]
+    pools.sort(key=lambda pool: str(pool["name"]))
     unfinished = unfinished_pools(folder)
     if as_json:
         listed = [{"path": str(each.path), "reason": each.reason} for each in broken]

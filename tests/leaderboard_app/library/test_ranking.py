@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leaderboard_app.library import ranking
 from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, usable
 from simulator.report.common_pools import common_pools
 from simulator.report.paired import by_problem, combine
@@ -330,3 +331,30 @@ def test_nobody_to_rank() -> None:
     assert rank([]) == {}
     (place,) = rank([Contender("nothing", False, {})]).values()
     assert place == Place()
+
+
+def test_places_do_not_depend_on_how_many_contenders_are_held_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    random = np.random.default_rng(1)
+    keys = [pool("d/m/b", 8), pool("d/n/b", 8), pool("d/n/c", 5)]
+    contenders = [
+        Contender(
+            str(number),
+            number % 4 > 0,
+            {
+                key: sums(
+                    random.integers(0, 2, len(key.problem_ids)).tolist(),
+                    tokens=random.integers(50, 150, len(key.problem_ids)).tolist(),
+                    baseline_tokens=200 + number // 3,
+                )
+                for key in keys
+                if number % 3 or key is not keys[1]
+            },
+        )
+        for number in range(11)
+    ]
+    together = rank(contenders)
+    assert any(place.reduction is not None and place.rank is None for place in together.values())
+    monkeypatch.setattr(ranking, "AT_ONCE", 3)
+    assert rank(contenders) == together

@@ -17,6 +17,7 @@ from simulator.errors import PolicyError, UserError
 from simulator.isolation.host import begun, fresh, load, restriction
 from simulator.isolation.process import MAX_TOLD
 from simulator.isolation.sandbox import REMEDY
+from simulator.isolation.seccomp import can_restrict_calls
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import Pool, StoredProblem
 from simulator.replay.recording import Replayed
@@ -434,6 +435,67 @@ def test_a_pool_where_python_imports_from_is_refused(
         pytest.skip("this kernel has no Landlock")
     with pytest.raises(UserError, match=r"tiny: lies in .*package, .*move the pool elsewhere"):
         run(loaded, inside.problems[0])
+
+
+# The terminal
+
+AT_TERMINAL = """
+import fcntl, os, sys, termios
+terminal = os.open(sys.argv[1], os.O_RDWR)  # the first of a session: it is its terminal now
+os.dup2(terminal, 2)
+modes = termios.tcgetattr(2)
+modes[3] |= termios.TOSTOP
+termios.tcsetattr(2, termios.TCSANOW, modes)
+from simulator.isolation.host import load
+loaded = load("mine.py")
+process = loaded.policy.process._process.pid
+same = os.getsid(process) == os.getsid(0), os.getpgid(process) == os.getpgid(0)
+print(loaded.parameters["found"], *same)
+"""
+
+TYPING = """
+import errno, fcntl, sys, termios
+from simulator import Policy
+print("written in the background", file=sys.stderr, flush=True)
+found = []
+for terminal in (2, "/dev/tty"):
+    try:
+        fcntl.ioctl(terminal if terminal == 2 else open(terminal), termios.TIOCSTI, b"x")
+        found.append("typed")
+    except OSError as error:
+        found.append(errno.errorcode[error.errno])
+class Mine(Policy):
+    found = ", ".join(found)
+    def solve(self, problem, sampler): pass
+"""
+
+
+@pytest.mark.skipif(not can_restrict_calls(), reason="needs seccomp")
+@pytest.mark.parametrize("known", [True, False])
+def test_a_policy_types_nothing_into_the_terminal(folder: Path, known: bool) -> None:
+    """It shares the session of its host and so its terminal, if calls are filtered."""
+    Path("mine.py").write_text(TYPING)
+    ours, theirs = os.openpty()
+    code = (
+        AT_TERMINAL
+        if known
+        else (
+            "from simulator.isolation import process\nprocess.can_restrict_calls = lambda: False\n"
+            f"{AT_TERMINAL}"
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, os.ttyname(theirs)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert done.stdout == f"EACCES, EACCES {known} False\n"
+    assert os.read(ours, 100) == b"written in the background\r\n"
+    os.close(ours)
+    os.close(theirs)
 
 
 # How it ends

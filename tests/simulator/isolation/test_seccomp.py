@@ -9,12 +9,20 @@ import re
 import struct
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from simulator.isolation import seccomp
-from simulator.isolation.seccomp import ALLOWED, LIMITED, NEWER, instructions, restrict_calls
+from simulator.isolation.seccomp import (
+    ALLOWED,
+    LIMITED,
+    NEWER,
+    can_restrict_calls,
+    instructions,
+    restrict_calls,
+)
 
 PARENT = "os.getppid()"
 FILE = "os.open('file', os.O_RDONLY)"
@@ -292,12 +300,30 @@ def test_both_tables_decide_the_same(
     assert verdict(machine, number, *arguments, architecture=0x40000003) == "refused"  # i386
 
 
+@pytest.fixture
+def asked_anew() -> Iterator[None]:
+    can_restrict_calls.cache_clear()
+    yield
+    can_restrict_calls.cache_clear()
+
+
+@needs_seccomp
+@pytest.mark.usefixtures("asked_anew")
+def test_what_can_be_restricted_is_known_without_restricting_it() -> None:
+    assert can_restrict_calls()
+    os.getsid(0)  # refused to who is restricted
+
+
+@pytest.mark.usefixtures("asked_anew")
 def test_other_systems_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
+    assert not can_restrict_calls()
     assert not restrict_calls()
 
 
+@pytest.mark.usefixtures("asked_anew")
 def test_other_architectures_go_without(monkeypatch: pytest.MonkeyPatch) -> None:
     named = os.uname_result(("Linux", "here", "6", "1", "riscv64"))
     monkeypatch.setattr(os, "uname", lambda: named)
+    assert not can_restrict_calls()
     assert not restrict_calls()

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score, completeness_score
 
-from simulator.replay.cluster_facts import ClusterFacts, cluster_facts
+from simulator.replay.clusters.facts import ClusterFacts, cluster_facts
 
 RIGHT = np.array([True, False, False, False])
 

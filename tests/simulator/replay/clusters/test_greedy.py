@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pools import T, write_problem
 
-import simulator.replay.clustering as at_hand
+import simulator.replay.clusters.greedy as at_hand
 from simulator.errors import SamplerError
 from simulator.policy.clustering import greedy_clusters
 from simulator.policy.sampler import Sampler
 from simulator.pools.pool import StoredProblem
-from simulator.replay.clustering import GreedyRule, Requested, ScoreTable, cluster_at_hand
+from simulator.replay.clusters.greedy import GreedyRule, Requested, ScoreTable, cluster_at_hand
 from simulator.replay.engine import Engine
 from simulator.replay.judging import TokensRead
 from simulator.replay.serving import Serving
@@ -41,7 +41,7 @@ def made_up(traces: int, kind: str, rng: np.random.Generator) -> npt.NDArray[np.
         "answers": 1 / (1 + np.exp(-(2.0 * same - 1 + 4 * (uniform - 0.5)))),
         "sure": np.where(uniform < 0.1, ~same, same),
     }[kind].astype(np.float32)
-    table = np.triu(scores, 1)
+    table: npt.NDArray[np.float32] = np.triu(scores, 1)
     table += table.T
     np.fill_diagonal(table, np.nan)
     return table
@@ -191,10 +191,10 @@ def sampled(folder: Path, judge: AtHand) -> Sampler:
 
 
 def clustered(sampler: Sampler, traces: int = 24) -> list[int]:
-    found = greedy_clusters(
+    found: Ints = greedy_clusters(
         traces, sampler.judge, sampler.rng, threshold=0.5, max_clusters=16, max_members=5
     )
-    return found.tolist()
+    return [int(cluster) for cluster in found]
 
 
 def costs(sampler: Sampler) -> Sequence[float]:

@@ -1,0 +1,187 @@
+"""The rows of the catalogue's view `pools`, and what the rows of all its views share.
+
+Apart from the other views, so that pools are listed without what those import.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from simulator.arrow import null_mask
+from simulator.errors import UserError
+from simulator.pools.folders import pool_name
+from simulator.pools.pool import SCHEMAS, iter_pool_folders, read_info
+from simulator.storage import reading
+
+VERIFIED = "verified"
+"""Folder with the verifier's own run, below that of a submission (`submissions.files`)."""
+
+POOLS = pa.schema(
+    [
+        ("name", pa.string()),
+        ("dataset", pa.string()),
+        ("model", pa.string()),
+        ("benchmark", pa.string()),
+        ("problems", pa.int64()),
+        ("traces", pa.int64()),
+        ("tokens", pa.int64()),
+        ("unfinished", pa.int64()),
+        ("token_accuracy", pa.string()),
+        ("signals", pa.list_(pa.string())),
+        ("synthetic", pa.bool_()),
+        ("equality", pa.string()),
+        ("unparsed", pa.string()),
+        ("licence", pa.string()),
+        ("source", pa.string()),
+        ("fingerprint", pa.string()),
+        ("path", pa.string()),
+        ("bytes", pa.int64()),
+    ]
+)
+
+Row = dict[str, Any]
+"""One row of a view, by column; a column that is not named is null."""
+
+
+Read = TypeVar("Read")
+
+
+class Broken(NamedTuple):
+    """A folder that the catalogue leaves out, and the reason."""
+
+    path: Path
+    reason: str
+
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""Name, size in bytes, modification time in ns and inode number of each file in a folder.
+
+Those in `verified/` are included.
+"""
+
+Progress = Callable[[float], None]
+"""Function that is told which share of the folders is read."""
+
+KEPT = 4096
+"""Number of folders of each kind whose rows are cached, so that only new folders are read."""
+
+
+def pools_rows(cache: Path, broken: list[Broken]) -> tuple[list[Row], list[Path]]:
+    """Read the rows of the view `pools`; return them and the folders that they describe."""
+    read = list(read_each(iter_pool_folders(cache), partial(_read_pool, cache), broken))
+    return [row for _, row in read], [folder for folder, _ in read]
+
+
+def read_each(
+    folders: Iterable[Path],
+    read: Callable[[Path, Stamp], Read | Broken],
+    broken: list[Broken],
+    progress: Progress = lambda done: None,
+) -> Iterator[tuple[Path, Read]]:
+    """Yield each folder with what was read of it; add those that cannot be read to `broken`."""
+    folders = [*folders]
+    for number, folder in enumerate(folders):
+        progress(number / len(folders))
+        found = read(folder, stamp(folder))
+        if isinstance(found, Broken):
+            broken.append(found)
+        else:
+            yield folder, found
+
+
+def stamp(folder: Path) -> Stamp:
+    """Return the stamp of a folder: rows read from it are valid as long as it stays the same.
+
+    It does not reveal a changed file whose modification time was set back; `verify`, where that
+    matters, hashes the files.
+    """
+    try:
+        with os.scandir(folder) as files:
+            found = [(file.name, file.stat(follow_symlinks=False)) for file in files]
+    except OSError:
+        return ()
+    here = [(name, each.st_size, each.st_mtime_ns, each.st_ino) for name, each in found]
+    if any(name == VERIFIED for name, _ in found):
+        below = stamp(folder / VERIFIED)
+        here += [(f"{VERIFIED}/{each[0]}", *each[1:]) for each in below]
+    return tuple(sorted(here))
+
+
+@lru_cache(maxsize=KEPT)
+def _read_pool(cache: Path, folder: Path, stamp: Stamp) -> Row | Broken:
+    try:
+        check_stays_in(cache, folder, SCHEMAS)
+        return _pool_row(folder)
+    except UserError as error:
+        return left_out(folder, error)
+
+
+def _pool_row(folder: Path) -> Row:
+    info = read_info(folder)
+    if info.name != pool_name(folder):
+        raise UserError(f"pool.json names it {info.name}; move the folder there")
+    there = {f"{name}.parquet" for name in SCHEMAS if (folder / f"{name}.parquet").is_file()}
+    for name in sorted({*info.sha256, "problems.parquet", "traces.parquet", *there}):
+        schema = parquet_schema(folder / name)
+        wanted = SCHEMAS.get(name.removesuffix(".parquet"))
+        if wanted is not None and not set(wanted.names) <= set(schema.names):
+            raise UserError(f"{name}: columns are missing; import the pool again")
+    row = {name: getattr(info, name) for name in POOLS.names if hasattr(info, name)}
+    row["path"] = str(folder)
+    row["bytes"] = sum(file.stat().st_size for file in folder.iterdir())
+    return row
+
+
+@lru_cache(maxsize=KEPT)
+def stored_type(folder: Path, signal: str, stamp: Stamp) -> pa.DataType:
+    """Return the type in which the pool in `folder` stores the values of a token signal."""
+    return parquet_schema(folder / f"{signal}.parquet").field(signal).type.value_type
+
+
+def share_without_answer(pool: Path) -> float | None:
+    """Return the share of a pool's traces that have no answer; None for a pool without traces.
+
+    The footer of a Parquet file counts the nulls of each column.
+    """
+    with reading(pool / "traces.parquet") as file:
+        footer = pq.read_metadata(file)
+        column = footer.schema.names.index("answer")
+        groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+        found = [group.column(column).statistics for group in groups]
+        if all(each is not None and each.has_null_count for each in found):
+            nulls = sum(each.null_count for each in found)
+        else:
+            nulls = int(null_mask(pq.read_table(file, columns=["answer"])["answer"]).sum())
+    return nulls / footer.num_rows if footer.num_rows else None
+
+
+def check_stays_in(parent: Path, folder: Path, names: Iterable[str]) -> None:
+    """Raise `UserError` for Parquet files that a link takes out of `parent`.
+
+    Queries may read nothing outside `parent`, and one such file would make every query fail.
+    """
+    for name in names:
+        file = folder / f"{name}.parquet"
+        if not Path(os.path.realpath(file)).is_relative_to(parent):
+            raise UserError(
+                f"{file.name} is reached by a link that leads out of {parent}, and queries read "
+                "nothing outside it; replace the link with a copy"
+            )
+
+
+def parquet_schema(file: Path) -> pa.Schema:
+    """Read the schema in a Parquet file's footer, which a truncated file does not have."""
+    with reading(file):
+        return pq.read_schema(file)
+
+
+def left_out(folder: Path, error: UserError) -> Broken:
+    """Return `folder` and the error's message, without the folder's name at its start."""
+    return Broken(folder, str(error).removeprefix(f"{folder}: ").removeprefix(f"{folder}/"))

@@ -1,0 +1,1 @@
+"""Clusters of traces: greedy clustering with stored scores, and facts about declared clusters."""
