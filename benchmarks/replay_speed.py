@@ -1,6 +1,7 @@
 """CPU time of one replay (method, problem, repeat), relative to the public SCOUT program.
 
-    python benchmarks/replay_speed.py POOL [--scout EVALUATION_FOLDER] [--rounds 5] [--shares]
+    python benchmarks/replay_speed.py POOL [--scout EVALUATION_FOLDER] [--rounds 5] [--solve]
+        [--shares]
 
 POOL is the folder of a pool made by `deepprune-sim import scout`; EVALUATION_FOLDER is `evaluation`
 of a checkout of zhengkid/Parallel-Probe, whose own classes are timed on its own copy of the data.
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from simulator.loading import load_policy
 from simulator.policy.base import Problem
@@ -23,7 +25,7 @@ from simulator.pools.pool import Pool
 from simulator.replay.engine import Engine
 from simulator.replay.orders import orders
 from simulator.replay.recording import GradedAnswer, Recorder
-from simulator.replay.replaying import replay
+from simulator.replay.replaying import answered, replay, replaying
 from simulator.replay.serving import Serving
 
 METHODS = [
@@ -39,20 +41,25 @@ METHODS = [
 branches vote; the published one is timed in its place."""
 
 
-def ours(pool: Pool, repeats: int) -> dict[str, Callable[[], None]]:
-    """Return a call for each method that replays it over every problem."""
+def ours(pool: Pool, repeats: int, *, by_solve: bool = False) -> dict[str, Callable[[], None]]:
+    """Return a call for each method that replays it over every problem.
+
+    With `by_solve` its `solve` is asked in each repeat, as that of a policy file is.
+    """
 
     def call(spec: str, settings: dict[str, str], budget: int) -> None:
         loaded = load_policy(spec, settings)
         for problem in pool.problems:
-            replay(
-                loaded,
-                problem.fresh(),
-                budget=budget,
-                repeats=range(repeats),
-                seed=0,
-                serving=Serving(),
-            )
+            how: dict[str, Any] = {
+                "budget": budget,
+                "repeats": range(repeats),
+                "seed": 0,
+                "serving": Serving(),
+            }
+            if by_solve:
+                answered(replaying(loaded, problem.fresh(), **how), loaded)
+            else:
+                replay(loaded, problem.fresh(), **how)
 
     return {
         label: lambda spec=spec, settings=settings, budget=budget: call(spec, settings, budget)  # type: ignore[misc]
@@ -93,7 +100,7 @@ def theirs(folder: Path, benchmark: str) -> dict[str, Callable[[], None]]:
 
 
 def shares(pool: Pool, repeats: int) -> None:
-    """Print our time by stage: drawing orders, setting up, the policy's calls, recording."""
+    """Print the time of `solve` by stage: orders, setting up, the policy's calls, recording."""
     print(f"\n{'ms per replay':26}   orders   set-up   policy   record")
     for label, spec, settings, budget in METHODS[:-1]:
         policy = load_policy(spec, settings).policy
@@ -126,10 +133,13 @@ def main() -> None:
     parser.add_argument("--scout", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=100)
-    parser.add_argument("--shares", action="store_true", help="also show our time by stage")
+    parser.add_argument("--solve", action="store_true", help="also time solve in each repeat")
+    parser.add_argument("--shares", action="store_true", help="also show its time by stage")
     arguments = parser.parse_args()
     pool = Pool(arguments.pool)
     sides = {"ours": ours(pool, arguments.repeats)}
+    if arguments.solve:
+        sides["solve"] = ours(pool, arguments.repeats, by_solve=True)
     if arguments.scout:
         sides["SCOUT"] = theirs(arguments.scout, pool.info.benchmark)
     replays = len(pool.problems) * arguments.repeats
@@ -150,7 +160,7 @@ def main() -> None:
             else least[side, label]
             for side in sides
         ]
-        ratio = f"{row[0] / row[1]:9.2f}" if len(row) > 1 else ""
+        ratio = f"{row[0] / row[-1]:9.3f}" if len(row) > 1 else ""
         print(f"{label:26}" + "".join(f"{value:9.3f}" for value in row) + ratio)
     if arguments.shares:
         shares(pool, arguments.repeats)

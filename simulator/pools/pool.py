@@ -505,6 +505,11 @@ class Probes:
         return np.diff(self.offsets)
 
     @cached_property
+    def most(self) -> int:
+        """Largest number of probes of a trace."""
+        return int(self.counts.max(initial=0))
+
+    @cached_property
     def first_unasked(self) -> Ints:
         """Tokens at each trace's first probe that was not asked, shape (traces,); else the most."""
         first = np.full(len(self.counts), np.iinfo(np.int64).max)
@@ -538,7 +543,7 @@ class Probes:
         """Count the probes of traces `rows` up to `num_tokens`: column numbers of `table`."""
         if self.interval is not None:
             columns: Ints = num_tokens // self.interval
-            np.minimum(columns, self.table.shape[1] - 1, out=columns)
+            np.minimum(columns, self.most, out=columns)
             return columns
         return np.array(
             [
@@ -552,8 +557,7 @@ class Probes:
 
     def spread(self, values: Array, before: int) -> Array:
         """Arrange one value per probe, shape (probes,), like `table`; `before` fills column 0."""
-        width = int(self.counts.max(initial=0))
-        column = np.minimum(np.arange(width + 1), self.counts[:, None])
+        column = np.minimum(np.arange(self.most + 1), self.counts[:, None])
         flat = np.concatenate([values[:0], [before], values]).astype(values.dtype)
         return flat[np.where(column > 0, self.offsets[:-1, None] + column, 0)]
 

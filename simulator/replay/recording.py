@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from simulator.arrays import Array, Bools, Floats, Ints
+from simulator.arrays import Array, Bools, Floats, Ints, Ints32
 from simulator.arrow import arrow_array
 from simulator.counting import GENERATED, Charging
 from simulator.pools.charging import charged
 from simulator.pools.pool import NO_ANSWER, StoredProblem
+from simulator.replay.batch.played import Played, Repeats, Tally
 from simulator.replay.clusters.facts import cluster_facts, numbered
 from simulator.replay.judging import TokensRead
-from simulator.replay.played import Played, Repeats, Tally
 
 if TYPE_CHECKING:
     from simulator.replay.engine import Decode, Engine
@@ -196,8 +197,8 @@ class Recorder:
         if played.stopped is not None:
             reasons[played.stopped] = self._labels["stopped"]
         reasons[finished] = self._labels["finished"]
-        texts, right = problem.class_texts, problem.class_correct.tolist()
-        kinds, nothing = played.answer.tolist(), np.zeros(len(numbers), dtype=np.int64)
+        texts, right = [*problem.class_texts, None], np.append(problem.class_correct, False)
+        nothing = np.zeros(len(numbers), dtype=np.int64)
         probes = nothing if played.probe_calls is None else played.probe_calls
         self._add_columns(
             _Columns(
@@ -209,9 +210,9 @@ class Recorder:
                 reasons=reasons,
                 started=np.full(len(numbers), budget) if played.started is None else played.started,
                 in_cluster=None,
-                texts=[texts[kind] if kind >= 0 else None for kind in kinds],
-                kinds=kinds,
-                correct=[kind >= 0 and right[kind] for kind in kinds],
+                texts=[texts[kind] for kind in played.answer.tolist()],  # the last one is for −1
+                kinds=played.answer,
+                correct=right[played.answer],
                 clock=played.clock,
                 probe_calls=probes,
                 judged=[nothing] * 4,
@@ -223,15 +224,12 @@ class Recorder:
         """Return all repeats recorded so far."""
         if self._waiting:
             self._put_into_columns()
-        decisions = [_joined(parts) for parts in zip(*self._decisions, strict=True)]
-        answers = [_joined(parts) for parts in zip(*self._answers, strict=True)]
+        decisions = [np.concatenate(parts) for parts in zip(*self._decisions, strict=True)]
+        sizes = [len(part[0]) for part in self._answers]
+        answers = [_joined(parts, sizes) for parts in zip(*self._answers, strict=True)]
         clusters, reasons = decisions.pop(), arrow_array(decisions.pop(), pa.int32())
-        names = arrow_array([*self._labels], pa.string())
-        decisions.append(pa.DictionaryArray.from_arrays(reasons, names, safe=False))
-        undeclared = clusters == UNDECLARED
-        decisions.append(
-            None if undeclared.all() else arrow_array(clusters, pa.int32(), undeclared)
-        )
+        decisions.append(_labelled(reasons, *self._labels))
+        decisions.append(arrow_array(clusters, pa.int32(), clusters == UNDECLARED))
         table = self._table(ANSWERS, _ANSWER_KINDS, answers)
         if not self._problem.ends_known:
             table = table.select(_WITHOUT_ENDS.names)
@@ -241,20 +239,15 @@ class Recorder:
         length = len(columns[0])
         same = [self._problem.pool.name, self._problem.problem_id]
         zeros = arrow_array(np.zeros(length, dtype=np.int32), pa.int32())
-        labels = [
-            pa.DictionaryArray.from_arrays(zeros, arrow_array([value], pa.string()), safe=False)
-            for value in same
-        ]
-        arrays = [
-            _column(column, kind, length) for column, kind in zip(columns, kinds, strict=True)
-        ]
+        labels = [_labelled(zeros, value) for value in same]
+        arrays = [_column(*each, length) for each in zip(columns, kinds, strict=True)]
         return pa.Table.from_arrays([*labels, *arrays], schema=schema)
 
     def _put_into_columns(self) -> None:
         """Convert the waiting repeats to columns; arrays here have shape (repeats, budget)."""
         engines = [engine for _, engine, _ in self._waiting]
         graded = [answer for _, _, answer in self._waiting]
-        clock = [float(engine.clock) for engine in engines]  # reading also dates the log
+        clock = np.array([float(engine.clock) for engine in engines])  # reading dates the log, too
         finished = np.stack([engine.finished for engine in engines])
         began, ended, reasons = timelines(engines, self._labels)
         reasons[np.stack([engine.stopped for engine in engines])] = self._labels["stopped"]
@@ -282,15 +275,13 @@ class Recorder:
             started=np.array([engine.started for engine in engines]),
             in_cluster=in_cluster,
             texts=[answer.text for answer in graded],
-            kinds=[answer.answer_class for answer in graded],
-            correct=[answer.correct for answer in graded],
+            kinds=np.array([answer.answer_class for answer in graded]),
+            correct=np.array([answer.correct for answer in graded]),
             clock=clock,
             probe_calls=np.array([engine.probe_calls for engine in engines]),
             judged=[
-                [engine.judge_calls for engine in engines],
-                [each.in_full for each in judge_tokens],
-                [each.reused for each in judge_tokens],
-                [each.charged for each in judge_tokens],
+                np.array([engine.judge_calls for engine in engines]),
+                *np.array(judge_tokens, dtype=np.int64).T,
             ],
             clustered=None
             if in_cluster is None
@@ -308,11 +299,11 @@ class Recorder:
             kept = Tally(np.where(finished, repeats.answers, NO_ANSWER))
         right = np.append(problem.class_correct, False)  # the last one is for −1
         judge_calls, in_full, reused, judge_charged = columns.judged
-        clustered = columns.clustered or [[None] * len(repeats.numbers)] * len(CLUSTERED)
+        clustered = columns.clustered or [None] * len(CLUSTERED)
         earlier = len(CLUSTERED) - len(AGREEMENT)
         self._answers.append(
             [
-                repeats.numbers,
+                np.asarray(repeats.numbers),
                 columns.texts,
                 columns.kinds,
                 columns.correct,
@@ -339,7 +330,7 @@ class Recorder:
     def _about_clusters(self, engine: Engine) -> tuple[Any, ...]:
         """Return the CLUSTERED columns of one repeat."""
         facts = None
-        if engine.clusters is not None:
+        if engine.clusters is not None and engine.clustered_at is not None:
             problem, started = self._problem, engine.order[: engine.started]
             facts = cluster_facts(
                 engine.clusters[: engine.started],
@@ -368,11 +359,11 @@ class _Columns:
     started: Ints
     in_cluster: Ints | None
     texts: Sequence[str | None]
-    kinds: Sequence[int]
-    correct: Sequence[bool]
-    clock: Sequence[float] | Ints | Floats
+    kinds: Ints | Ints32
+    correct: Bools
+    clock: Ints | Floats
     probe_calls: Ints
-    judged: Sequence[Sequence[int] | Ints]
+    judged: Sequence[Ints]
     clustered: Sequence[Any] | None
 
 
@@ -403,20 +394,32 @@ def _decisions(columns: _Columns) -> list[Array]:
     ]
 
 
-def _joined(parts: Sequence[Any]) -> Any:
-    """Return arrays, or other sequences, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
+def _joined(parts: Sequence[Any], sizes: Sequence[int]) -> Any:
+    """Return arrays or lists one after the other; None, in place of nulls alone, if all are."""
+    if all(part is None for part in parts):
+        return None
     if all(isinstance(part, np.ndarray) for part in parts):
         return np.concatenate(parts)
-    return list(chain.from_iterable(parts))
+    filled = [
+        [None] * size if part is None else part for part, size in zip(parts, sizes, strict=True)
+    ]
+    return [*chain.from_iterable(filled)]
 
 
 def _column(values: Any, kind: pa.DataType, length: int) -> pa.Array:
-    """Return values as an Arrow array; None stands for nulls alone."""
+    """Return values as an Arrow array of a type; None stands for nulls alone."""
     if values is None:
         return pa.nulls(length, kind)
     return values if isinstance(values, pa.Array) else arrow_array(values, kind)
+
+
+def _labelled(numbers: pa.Array, *labels: str) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(numbers, _texts(labels), safe=False)
+
+
+@lru_cache(maxsize=64)  # those of one problem after another
+def _texts(labels: Sequence[str]) -> pa.Array:
+    return arrow_array(labels, pa.string())
 
 
 _DECISION_KINDS, _ANSWER_KINDS = (schema.types[2:] for schema in (DECISIONS, ANSWERS))

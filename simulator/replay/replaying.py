@@ -20,11 +20,11 @@ from simulator.policy.solving import solve
 from simulator.pools.pool import StoredProblem
 from simulator.pools.probe_cost import ProbeCost, cost_in
 from simulator.replay.batch import covers, find_form
+from simulator.replay.batch.played import Repeats
 from simulator.replay.engine import Engine
 from simulator.replay.grading import Grader
 from simulator.replay.judging import ReplayJudge
 from simulator.replay.orders import orders, orders_together
-from simulator.replay.played import Repeats
 from simulator.replay.recording import GradedAnswer, Recorder, Replayed
 from simulator.replay.serving import Serving
 from simulator.replay.watching import Watch

@@ -151,7 +151,8 @@ class ProbesAgree(StopRule):
         """Compute halting points by trace and number of probes, shape (traces, probes + 1)."""
         probes = problem.probes
         number = np.arange(len(probes.answers))
-        new_run = probes.answers != np.roll(probes.answers, 1)
+        new_run = np.ones(len(number), dtype=np.bool_)
+        new_run[1:] = probes.answers[1:] != probes.answers[:-1]
         new_run[probes.offsets[:-1][probes.counts > 0]] = True
         streak = number - np.maximum.accumulate(np.where(new_run, number, 0)) + 1
         holds = (streak >= self.in_a_row) & (probes.answers != NO_ANSWER)

@@ -19,7 +19,7 @@ from typing import Any
 from simulator.loading import LoadedPolicy
 from simulator.methods import METHODS, match_name
 from simulator.pools.pool import StoredProblem
-from simulator.replay.played import Played, Repeats
+from simulator.replay.batch.played import Played, Repeats
 from simulator.replay.serving import Serving
 
 FORMS = {

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import betainc
 
 from simulator.methods.asc import ASC
+from simulator.replay.batch.played import Played, Repeats
 from simulator.replay.batch.rounds import first_of, in_rounds
-from simulator.replay.played import Played, Repeats
 
 
 def play(policy: ASC, repeats: Repeats, answer_steps: int) -> Played:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.methods.cons import Cons
-from simulator.replay.played import Played, Repeats
+from simulator.replay.batch.played import Played, Repeats
 
 
 def play(policy: Cons, repeats: Repeats, answer_steps: int) -> Played:

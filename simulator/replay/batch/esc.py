@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.methods.esc import ESC
+from simulator.replay.batch.played import Played, Repeats
 from simulator.replay.batch.rounds import first_of, in_rounds
-from simulator.replay.played import Played, Repeats
 
 
 def play(policy: ESC, repeats: Repeats, answer_steps: int) -> Played:

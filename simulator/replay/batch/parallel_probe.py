@@ -6,8 +6,8 @@ import numpy as np
 
 from simulator.methods.parallel_probe import ParallelProbe
 from simulator.pools.pool import NO_ANSWER
+from simulator.replay.batch.played import Played, Repeats, Tally
 from simulator.replay.lockstep import lock_step
-from simulator.replay.played import Played, Repeats, Tally
 from simulator.rules.text_matching import NEVER
 
 

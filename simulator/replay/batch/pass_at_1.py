@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.methods.pass_at_1 import PassAt1
+from simulator.replay.batch.played import Played, Repeats
 from simulator.replay.batch.rounds import in_rounds
-from simulator.replay.played import Played, Repeats
 
 
 def play(policy: PassAt1, repeats: Repeats, answer_steps: int) -> Played:

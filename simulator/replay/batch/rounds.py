@@ -6,7 +6,7 @@ import numpy as np
 
 from simulator.arrays import Bools, Ints, Ints32
 from simulator.pools.pool import NO_ANSWER
-from simulator.replay.played import Played, Repeats, Tally
+from simulator.replay.batch.played import Played, Repeats, Tally
 
 
 def in_rounds(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from simulator.methods.sac import SAC
-from simulator.replay.played import Played, Repeats, Tally
+from simulator.replay.batch.played import Played, Repeats, Tally
 from simulator.replay.probing import RuleProbes
 from simulator.rules.stop_rules import ProbesAgree
 
@@ -22,8 +22,9 @@ def play(policy: SAC, repeats: Repeats, answer_steps: int) -> Played:
     )
     asked = probes.passed(num_tokens)
     steps = probes.steps(num_tokens, asked)[order]
-    probed = problem.probes.table[rows, problem.probes.columns(rows, num_tokens)]
-    answers = np.where(finished, problem.answer_class, probed)
+    answers, halted = problem.answer_class.copy(), np.flatnonzero(~finished)
+    last_probe = problem.probes.offsets[halted] + asked[halted] - 1  # at which the rule held
+    answers[halted] = problem.probes.answers[last_probe]
     unfinished = np.count_nonzero(~finished[order], axis=1)
     return Played(
         Tally(answers[order]).winners(),

@@ -6,7 +6,7 @@ import numpy as np
 
 from simulator.methods.short_m import ShortM
 from simulator.pools.pool import NO_ANSWER
-from simulator.replay.played import Played, Repeats, Tally
+from simulator.replay.batch.played import Played, Repeats, Tally
 
 
 def play(policy: ShortM, repeats: Repeats, answer_steps: int) -> Played:

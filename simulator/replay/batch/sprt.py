@@ -7,8 +7,8 @@ from math import log
 import numpy as np
 
 from simulator.methods.sprt import SPRT
+from simulator.replay.batch.played import Played, Repeats
 from simulator.replay.batch.rounds import first_of, in_rounds
-from simulator.replay.played import Played, Repeats
 
 
 def play(policy: SPRT, repeats: Repeats, answer_steps: int) -> Played | None:

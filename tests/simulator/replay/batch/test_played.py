@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.policy.voting import majority_vote, top_two
-from simulator.replay.played import Tally
+from simulator.replay.batch.played import Tally
 
 votes = st.integers(1, 9).flatmap(
     lambda width: st.lists(
