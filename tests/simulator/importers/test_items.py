@@ -111,7 +111,7 @@ DAMAGED = [
     ("a.jsonl.zst", ZST[: len(ZST) // 2], "not readable as zstd"),
     ("a.jsonl.zst", ZST[:20] + b"zzzz" + ZST[24:], "not readable as zstd"),
     ("a.csv.gz", gzip.compress(table(ROWS))[:-12], "not readable as gzip"),
-    ("a.jsonl.gz", gzip.compress(b""), "holds no row"),
+    ("a.jsonl.gz", gzip.compress(b"", mtime=0), "holds no row"),
     ("a.parquet.gz", GZ, "a compressed Parquet file, .*decompress it"),
 ]  # fmt: skip
 
