@@ -5,12 +5,12 @@
 Only the problems of the test side of PAIRS (`deepprune-sim judge pairs`) count: judges trained on
 PAIRS have not seen them. `--traces` limits the traces of each problem, for judges that take long.
 
-`deepprune` runs with each judge, K2 and confidence within clusters, at every τ of a grid. The total
-cost of a run is the tokens generated and those that the judge computed, times the judge's share of
-the reasoning model's active parameters. The accuracies of `cons@k` and of `short-m@k`, m half of k,
-at the same cost are interpolated between neighbouring k. τ is chosen on one half of the problems,
-for the greatest difference to `cons@k`, and measured on the other, both ways; intervals are 95%,
-over problems. "Free" leaves the judge's tokens out.
+`deepprune` runs with each judge, K2 and confidence within clusters, at quantiles of its scores as
+τ. The total cost of a run is the tokens generated and those that the judge computed, times the
+judge's share of the reasoning model's active parameters. The accuracies of `cons@k` and of
+`short-m@k`, m half of k, at the same cost are interpolated between neighbouring k. τ is chosen on
+one half of the problems, for the greatest difference to `cons@k`, and measured on the other, both
+ways; intervals are 95%, over problems. "Free" leaves the judge's tokens out.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ from simulator.statistics import Estimate, bootstrap
 
 Floats = npt.NDArray[np.float64]
 
-THRESHOLDS = (*(0.1 * step for step in range(1, 10)), 0.25, 0.75, 0.85, 0.95)
-"""Values of τ; similarities of some judges lie close together, so there are more above."""
+QUANTILES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""Quantiles of a judge's scores that are tried as τ: each judge has a scale of its own."""
 
 VOTES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Values of k; those up to N are used."""
@@ -128,8 +128,17 @@ def play(pool: str, cache: Path, spec: str, budget: int, **options: Any) -> Play
     )
 
 
-def score(pool: str, cache: Path, judge: str, cut: str) -> tuple[str, list[str]]:
-    """Score all pairs, and return the name of the stored scores with AUROC, pooled and within."""
+@dataclass(frozen=True)
+class Judge:
+    """Stored scores of a judge: their name, values of τ, and AUROC, pooled and within problems."""
+
+    stored: str
+    thresholds: tuple[float, ...]
+    aurocs: tuple[Estimate, Estimate]
+
+
+def score(pool: str, cache: Path, judge: str, cut: str) -> Judge:
+    """Score all pairs with a judge."""
     command = ["deepprune-sim", "judge", "score", judge, "-d", pool, "--cache", str(cache)]
     at = [] if judge.startswith("oracle") else ["-t", cut]
     done = subprocess.run(
@@ -149,7 +158,9 @@ def score(pool: str, cache: Path, judge: str, cut: str) -> tuple[str, list[str]]
     found = quality(np.concatenate(labels), np.concatenate(scores), of, of)
     assert found.auroc is not None
     assert found.within is not None
-    return stored, [shown(each, ".3f", 1) for each in (found.auroc, found.within)]
+    taus = np.quantile(np.concatenate(scores), QUANTILES)
+    thresholds = tuple(dict.fromkeys(round(float(tau), 4) for tau in taus))
+    return Judge(stored, thresholds, (found.auroc, found.within))
 
 
 def at_cost(curve: Sequence[Played], cost: float, chosen: npt.NDArray[np.bool_]) -> Floats:
@@ -199,7 +210,7 @@ def row(
             figures[name][where] = run.accuracy[where] - at_cost(curve, cost, where)
     over = bootstrap(size)
     return [
-        " / ".join(f"{taus[side]:.2f}" for side in (True, False)),
+        " / ".join(f"{taus[side]:.3f}" for side in (True, False)),
         shown(over.mean(figures["accuracy"])),
         f"{figures['tokens'].mean():,.0f}",
         f"{figures['judge'].mean():,.0f}",
@@ -270,24 +281,22 @@ def table(
             accuracy = shown(bootstrap(len(each.accuracy)).mean(each.accuracy))
             print(f"{name}: {accuracy} at {each.cost().mean():,.0f} tokens", file=sys.stderr)
     against = " | ".join(f"against {name}, points" for name in curves)
-    stored = {}
+    found = {}
     print("| judge | AUROC | within problems |\n|---|---|---|")
     for given in judges:
         named = "=" in given.split(":")[0]
         name, judge = given.split("=", 1) if named else (given, given)
-        stored[name], aurocs = score(pool, cache, judge, cut)
-        print(f"| {name} | {' | '.join(aurocs)} |")
+        found[name] = score(pool, cache, judge, cut)
+        print(f"| {name} | {' | '.join(shown(each, '.3f', 1) for each in found[name].aurocs)} |")
     print(f"\n| judge | K2 | τ | accuracy, % | tokens | judge | {against} |")
     print("|---|---|---|---|---|---|" + "---|" * len(curves))
     sys.stdout.flush()
-    for name, judge in stored.items():
+    for name, scored in found.items():
         for kept, confident in ((20, False), (5, False), (5, True)):
-            how = {"truncation": cut, "K2": kept, "confident": confident}
+            how = {"truncation": cut, "K2": kept, "confident": confident, "repeats": repeats}
             runs = {
-                tau: play(
-                    pool, cache, "deepprune", budget, judge=judge, repeats=repeats, tau=tau, **how
-                )
-                for tau in THRESHOLDS
+                tau: play(pool, cache, "deepprune", budget, judge=scored.stored, tau=tau, **how)
+                for tau in scored.thresholds
             }
             for free in (False, True):
                 label = name + (", confident" if confident else "") + (", free" if free else "")

@@ -47,6 +47,10 @@ class Reporting:
         The settings of the training.
     main
         False in processes other than the first, which report nothing.
+    cpu
+        True for a training on the CPU.
+
+    An `Accelerator` is made afterwards: transformers resets the state that accelerators share.
     """
 
     def __init__(
@@ -57,6 +61,7 @@ class Reporting:
         recipe: Recipe,
         *,
         main: bool,
+        cpu: bool = False,
     ) -> None:
         self._callbacks: list[Any] = []
         if not names or not main:
@@ -78,7 +83,9 @@ class Reporting:
             weight_decay=recipe.weight_decay,
             max_grad_norm=recipe.clip,
             seed=recipe.seed,
+            use_cpu=cpu,
         )
+        _ = self._arguments.device  # resets that state now, and not while training
         self._state = TrainerState()
         self._control = TrainerControl()
         self._model = SimpleNamespace(config=PretrainedConfig(judge=dict(record)))

@@ -120,12 +120,14 @@ def train(
     with held(folder) if main else nullcontext(), tidied(folder) if main else nullcontext():
         with state.main_process_first():  # it begins what the others then go on with
             done = begin(folder, record, resume or not main)
-        precision = "bf16" if recipe.bf16 else "no"
-        accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
-        torch.manual_seed(recipe.seed)
-        learner = _learner(kind, found.folder, [*groups, *held_out], template, recipe, recompute)
-        trainer = Trainer(accelerator, learner, groups, recipe)
-        with closing(Reporting(report_to, folder, record, recipe, main=main)) as reporting:
+        reporting = Reporting(report_to, folder, record, recipe, main=main, cpu=device == "cpu")
+        with closing(reporting):
+            precision = "bf16" if recipe.bf16 else "no"
+            accelerator = Accelerator(mixed_precision=precision, cpu=device == "cpu")
+            torch.manual_seed(recipe.seed)
+            texts = [*groups, *held_out]
+            learner = _learner(kind, found.folder, texts, template, recipe, recompute)
+            trainer = Trainer(accelerator, learner, groups, recipe)
             shown = (reporting, progress, measured)
             _Training(model, folder, trainer, held_out, done, *shown).run(save_every)
         accelerator.wait_for_everyone()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from accelerate import Accelerator
 
 from judges.prefixes import TOKENS_500
 from judges.training.recipe import Recipe
@@ -43,7 +45,9 @@ def _tensorboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_losses_and_held_out_figures_are_reported_with_the_settings(tmp_path: Path) -> None:
     recipe = Recipe(TOKENS_500, learning_rate=0.125)
     record = {"kind": "hf", "recipe": recipe.as_dict()}
-    with closing(Reporting(["tensorboard"], tmp_path / "j", record, recipe, main=True)) as told:
+    with closing(
+        Reporting(["tensorboard"], tmp_path / "j", record, recipe, main=True, cpu=True)
+    ) as told:
         told.log(1, {"loss": 0.5, "learning_rate": 0.125})
         told.log(2, {"eval_auroc": 0.75, "eval_within": None})
     lines = [json.loads(line) for line in (tmp_path / "told.jsonl").read_text().splitlines()]
@@ -58,9 +62,27 @@ def test_losses_and_held_out_figures_are_reported_with_the_settings(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("_tensorboard")
+def test_a_reporter_that_reads_the_device_leaves_the_training_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reads(self: object, arguments: Any, *_: object, **named: object) -> None:
+        seen.append(arguments.device.type)  # as those of trackio and W&B do
+
+    seen: list[str] = []
+    monkeypatch.setattr("transformers.integrations.TensorBoardCallback.on_log", reads)
+    how = {"main": True, "cpu": True}
+    with closing(Reporting(["tensorboard"], tmp_path / "j", {}, Recipe(TOKENS_500), **how)) as told:
+        accelerator = Accelerator(cpu=True)
+        told.log(1, {"loss": 0.5})
+        assert (seen, accelerator.process_index) == (["cpu"], 0)
+
+
+@pytest.mark.usefixtures("_tensorboard")
 def test_other_processes_report_nothing(tmp_path: Path) -> None:
     recipe = Recipe(TOKENS_500)
-    with closing(Reporting(["tensorboard"], tmp_path / "j", {}, recipe, main=False)) as told:
+    with closing(
+        Reporting(["tensorboard"], tmp_path / "j", {}, recipe, main=False, cpu=True)
+    ) as told:
         told.log(1, {"loss": 0.5})
     assert not (tmp_path / "told.jsonl").exists()
 
