@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,12 +33,12 @@ class ShortM(Policy):
 """
 
 RUNS = {
-    "cons@64": (3000, ["cons@64"]),
-    "parallel-probe": (400, ["parallel-probe"]),
-    "deepconf-low": (150, ["deepconf-low", "-p", "window=32", "-p", "warm_up=8"]),
-    "deepprune, lexical judge": (30, ["deepprune"]),
+    "cons@64": (12_000, ["cons@64"]),
+    "parallel-probe": (3500, ["parallel-probe"]),
+    "deepconf-low": (300, ["deepconf-low", "-p", "window=32", "-p", "warm_up=8"]),
+    "deepprune, lexical judge": (100, ["deepprune"]),
     "a policy file": (500, ["short_m.py"]),
-    "a sweep of esc": (250, ["esc", "-p", "window=2,4,8,16"]),
+    "a sweep of esc": (2000, ["esc", "-p", "window=2,4,8,16"]),
     "short: cons@64 as it is": (64, ["cons@64"]),
 }
 """Names of runs: repeats, and words of the command line. All but the last take over 5 s."""
@@ -86,6 +87,7 @@ def measured(words: list[str], jobs: int, rounds: int) -> tuple[list[float], lis
 
 def once(words: list[str], folder: str) -> tuple[float, float]:
     """Make a run; return its wall-clock seconds, and processor seconds of all its processes."""
+    shutil.rmtree(Path(folder, "pools", ".judges"), ignore_errors=True)  # scored by an earlier run
     command = [sys.executable, "-m", "simulator.cli", "run", *words, "-d", "shipped/*"]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run([*command, "--cache", "pools"], cwd=folder, check=True, capture_output=True)
