@@ -10,7 +10,8 @@ PAIRS have not seen them. `--traces` limits the traces of each problem, for judg
 judge's share of the reasoning model's active parameters. The accuracies of `cons@k` and of
 `short-m@k`, m half of k, at the same cost are interpolated between neighbouring k. τ is chosen on
 one half of the problems, for the greatest difference to `cons@k`, and measured on the other, both
-ways; intervals are 95%, over problems. "Free" leaves the judge's tokens out.
+ways; intervals are 95%, over problems. The last column leaves the
+judge's tokens out.
 """
 
 from __future__ import annotations
@@ -280,7 +281,7 @@ def table(
         for each in curve:
             accuracy = shown(bootstrap(len(each.accuracy)).mean(each.accuracy))
             print(f"{name}: {accuracy} at {each.cost().mean():,.0f} tokens", file=sys.stderr)
-    against = " | ".join(f"against {name}, points" for name in curves)
+    against = " | ".join(f"against {name}, points" for name in (*curves, "cons, judge free"))
     found = {}
     print("| judge | AUROC | within problems |\n|---|---|---|")
     for given in judges:
@@ -289,7 +290,7 @@ def table(
         found[name] = score(pool, cache, judge, cut)
         print(f"| {name} | {' | '.join(shown(each, '.3f', 1) for each in found[name].aurocs)} |")
     print(f"\n| judge | K2 | τ | accuracy, % | tokens | judge | {against} |")
-    print("|---|---|---|---|---|---|" + "---|" * len(curves))
+    print("|---|---|---|---|---|---|" + "---|" * (len(curves) + 1))
     sys.stdout.flush()
     for name, scored in found.items():
         for kept, confident in ((20, False), (5, False), (5, True)):
@@ -298,9 +299,9 @@ def table(
                 tau: play(pool, cache, "deepprune", budget, judge=scored.stored, tau=tau, **how)
                 for tau in scored.thresholds
             }
-            for free in (False, True):
-                label = name + (", confident" if confident else "") + (", free" if free else "")
-                print(f"| {label} | {kept} | {' | '.join(row(runs, curves, free))} |")
+            cells = [*row(runs, curves, free=False), row(runs, curves, free=True)[4]]
+            label = name + (", confident" if confident else "")
+            print(f"| {label} | {kept} | {' | '.join(cells)} |")
             sys.stdout.flush()
 
 
