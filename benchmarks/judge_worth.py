@@ -10,8 +10,7 @@ PAIRS have not seen them. `--traces` limits the traces of each problem, for judg
 judge's share of the reasoning model's active parameters. The accuracies of `cons@k` and of
 `short-m@k`, m half of k, at the same cost are interpolated between neighbouring k. τ is chosen on
 one half of the problems, for the greatest difference to `cons@k`, and measured on the other, both
-ways; intervals are 95%, over problems. The last column leaves the
-judge's tokens out.
+ways; intervals are 95%, over problems. The last column leaves the judge's tokens out.
 """
 
 from __future__ import annotations
