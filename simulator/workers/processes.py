@@ -21,6 +21,7 @@ from threading import Lock, current_thread, main_thread
 from types import FrameType, ModuleType, TracebackType
 from typing import Any, TypeVar
 
+from simulator.errors import UserError
 from simulator.isolation.children import die_with, sigint_blocked
 from simulator.workers.executor import WorkerDied, Workers, called
 
@@ -45,6 +46,11 @@ class Processes(Workers):
     joins
         Let this process be one of them and make calls, too. It has imported everything, so it
         begins at once, while the others start: short work waits for none of them.
+
+    Raises
+    ------
+    UserError
+        No process can be started.
     """
 
     def __init__(self, jobs: int, module: str, *, joins: bool = True) -> None:
@@ -52,9 +58,14 @@ class Processes(Workers):
         self._joins = joins
         others = jobs - 1 if joins else jobs
         before = set(active_children())
-        self._pool = ProcessPoolExecutor(
-            others, mp_context=get_context("spawn"), initializer=_begin
-        )
+        try:
+            self._pool = ProcessPoolExecutor(
+                others, mp_context=get_context("spawn"), initializer=_begin
+            )
+        except OSError as error:  # no room for its semaphores, or not allowed
+            raise UserError(
+                f"no other process can be started ({error.strerror}); do without: -j 1"
+            ) from None
         with sigint_blocked(), _no_main_program():
             # As many calls as processes, which starts all of them.
             self._starting = [self._pool.submit(_prepare, module) for _ in range(others)]
