@@ -34,7 +34,7 @@ def arrow_array(
     OverflowError
         The type has no such integer.
     """
-    if not isinstance(values, np.ndarray):
+    if not isinstance(values, np.ndarray) or values.dtype == np.object_:
         none = np.array([value is None for value in values], dtype=np.bool_)
         nulls = none if nulls is None else none | nulls
         if none.any() and not pa.types.is_string(kind):

@@ -378,7 +378,7 @@ def _count(reached: Ints, left: Ints, pairs: _Pairs, signs: Floats) -> None:
     farthest_two = farthest[pairs.one[left]] + farthest[pairs.other[left]]
     left = left[pairs.observed[left] <= farthest_two]
     one, other, observed = pairs.one[left], pairs.other[left], pairs.observed[left]
-    scale = 2**14 / farthest.max()
+    scale = (2**14 - 1) / farthest.max()  # differences, and those less 1, fit in 16 bits
     coarse = np.rint(flipped * scale).astype(np.int16)
     least = np.ceil(observed * scale - 1).astype(np.int16)
     bounds = [*np.flatnonzero(np.diff(one, prepend=-1)).tolist(), len(left)]

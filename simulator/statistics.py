@@ -240,6 +240,7 @@ class Bootstrap:
         spent, spent_total = self._whole_sums(sums)
         distinct, rows = np.unique(baseline, axis=0, return_inverse=True)  # often a single one
         reference, reference_total = self._whole_sums(distinct)
+        rows = rows.reshape(-1)  # numpy 2.0.0 returns a column
         saved = 1.0 - spent / reference[rows]
         return Resampled(1.0 - spent_total / reference_total[rows], saved, self.tail)
 

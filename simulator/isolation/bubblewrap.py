@@ -17,13 +17,12 @@ from functools import cache
 from pathlib import Path
 
 from simulator.isolation.sandbox import Readable, libraries, readable_to_python
-from simulator.isolation.seccomp import can_restrict_calls
 
 PROBE_SECONDS = 20
 """Timeout for each command of `probe`, long enough for a busy machine."""
 
 _NAMESPACES = [f"--unshare-{kind}" for kind in ("user", "pid", "net", "ipc", "uts", "cgroup-try")]
-_ALONE = ["--die-with-parent", "--clearenv", "--cap-drop", "ALL"]
+_ALONE = ["--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL"]
 _MADE_THERE = ("/proc/", "/dev/")
 _LINKS = "/etc/alternatives"
 """Folder of links through which Debian's libraries refer to each other."""
@@ -83,7 +82,6 @@ def wrapped(command: Sequence[str]) -> list[str]:
     return _found(
         *_NAMESPACES,
         *_ALONE,
-        *([] if can_restrict_calls() else ["--new-session"]),  # `simulator.isolation.process`
         *("--hostname", "policy"),
         *_mounts(readable, command[0]),
         *("--proc", "/proc", "--dev", "/dev", "--dir", "/tmp"),

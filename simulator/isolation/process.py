@@ -46,7 +46,7 @@ from simulator.signals import NEEDS
 
 _START = (
     "import sys; sys.path[:] = {path!r}; from simulator.isolation.worker import main; "
-    "main({connection}, {parent}, {file!r}, {memory}, {paths})"
+    "main({connection}, {parent}, {file!r}, {memory}, {paths}, in_session={in_session})"
 )
 
 MAX_TOLD = 10_000
@@ -235,7 +235,7 @@ class PolicyProcess:
                     stderr=output,
                     env={} if self.limits else _environment(),
                     cwd="/" if self.limits else None,
-                    **_inheriting(theirs),
+                    **_inheriting(theirs, self._in_session),
                 )
             except OSError as error:
                 raise UserError(
@@ -281,8 +281,14 @@ class PolicyProcess:
             file=None if self.limits else self.file,
             memory=self.limits.memory if self.limits else None,
             paths=readable and (readable.trees, readable.files, readable.listed),
+            in_session=self._in_session,
         )
         return [sys.executable, "-P", "-c", code]
+
+    @property
+    def _in_session(self) -> bool:
+        """True if the process gets a session of its own, and so no terminal."""
+        return self.limits is not None or not can_restrict_calls()
 
     def _load(self, channel: Channel, settings: Mapping[str, str]) -> list[Any]:
         key = json.dumps(dict(settings))
@@ -445,23 +451,27 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _inheriting(connection: socket.socket) -> dict[str, Any]:
+def _inheriting(connection: socket.socket, in_session: bool) -> dict[str, Any]:
     """Return arguments of `Popen` for a process that gets a socket, but not Ctrl-C.
 
     A group of its own is enough for that: a terminal sends Ctrl-C to the group in the foreground.
     In a session of its own, Linux would also give it a share of the processors of its own
     (`sched_autogroup`), and a busy machine lets a group wait before it goes on: each answer took
     up to ten times as long. What a session keeps from it besides is the terminal, where it could
-    type commands (TIOCSTI, which newer kernels refuse to all). The filter of system calls refuses
-    that, so only a machine without the filter gets a session. It can neither make the terminal's
-    group its own (TIOCSPGRP, refused likewise), nor be stopped for writing there (`worker`).
+    type commands (TIOCSTI, which newer kernels refuse to all). For a user's own policy, the filter
+    of system calls refuses that, so only a machine without the filter gives it a session. It can
+    neither make the terminal's group its own (TIOCSPGRP, refused likewise), nor be stopped for
+    writing there (`worker`).
+
+    An untrusted policy always gets a session: the filter does not cover bubblewrap's own process,
+    whose memory it could write where there is no Landlock.
     """
     if sys.platform == "win32":
         connection.set_inheritable(True)
         startup = subprocess.STARTUPINFO()
         startup.lpAttributeList = {"handle_list": [connection.fileno()]}
         return {"startupinfo": startup, "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    apart = {"process_group": 0} if can_restrict_calls() else {"start_new_session": True}
+    apart = {"start_new_session": True} if in_session else {"process_group": 0}
     return {"pass_fds": [connection.fileno()], **apart}
 
 

@@ -47,6 +47,8 @@ def main(
     policy_file: str | None,
     memory: int | None,
     paths: tuple[Sequence[str], Sequence[str], Sequence[str]] | None,
+    *,
+    in_session: bool,
 ) -> NoReturn:
     """Serve requests until the other side closes the connection.
 
@@ -63,6 +65,8 @@ def main(
         trusted policy.
     paths
         The fields of `Readable`, for an untrusted policy; None for a trusted policy.
+    in_session
+        True if this process has a session of its own, and so no terminal.
     """
     die_with(parent)
     raise_oom_score()
@@ -80,7 +84,7 @@ def main(
     )  # asks the kernel about it, which is refused from here on
     _ignore_terminal()
     also = ["seccomp"] if restrict_calls() else []
-    if not also and not _has_own_session(parent):  # `process._inheriting`
+    if not also and not in_session:  # `process._inheriting`
         sys.exit("the filter of system calls cannot be set")
     also += ["rlimits"] if memory is not None else []
     for name in _THREADS:
@@ -97,14 +101,6 @@ def main(
     with suppress(EOFError, OSError):  # the connection was closed
         _serve(channel, restricted_by)
     os._exit(0)
-
-
-def _has_own_session(parent: int) -> bool:
-    """Check that this process has a session that is not its parent's, and so no terminal."""
-    if not hasattr(os, "getsid"):
-        return True
-    session = os.getsid(0)  # of its namespace of processes; 0 if it is from outside
-    return session == os.getpid() or (parent == 1 and session > 0)
 
 
 def _ignore_terminal() -> None:

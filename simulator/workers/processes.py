@@ -163,6 +163,8 @@ class _Interruptible:
         if future.cancelled() or future.exception() is None:
             return
         with self._lock:
+            if self._has_failed:
+                return  # one signal is enough
             self._has_failed = True
             if self._calls and self._listens:
                 signal.pthread_kill(main_thread().ident or 0, signal.SIGUSR1)
@@ -178,6 +180,8 @@ class _Interruptible:
                 with self._lock:
                     self._calls = False
         except _ErrorElsewhere:
+            if not self._has_failed:
+                raise  # the signal came from outside: it interrupts, as Ctrl-C does
             return []
 
 

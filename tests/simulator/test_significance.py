@@ -96,6 +96,14 @@ def test_a_sampled_p_value_is_never_zero_and_is_the_same_in_any_company() -> Non
         assert p_values(scores, np.array([one]), np.array([other])) == pytest.approx(p)
 
 
+def test_a_tie_has_a_p_of_1_also_if_flips_are_sampled() -> None:
+    # 14 problems differ, more than are tried one by one; no flip is nearer to 0 than the tie.
+    tie = np.r_[np.ones(7), -np.ones(7), np.zeros(16)] / 30
+    assert p_value(tie) == 1.0
+    two_extremes = np.r_[1.0, -1.0, np.tile([1.0, -1.0], 6) / 40_000]
+    assert p_value(two_extremes) == 1.0
+
+
 def test_one_pair_among_very_many_gets_as_many_flips_as_it_needs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,21 @@ def test_no_call_is_made_here_if_others_are_to_make_all() -> None:
 def test_work_is_done_here_while_processes_start() -> None:
     with Processes(2, "this_module_does_not_exist") as workers:  # which is never ready in time
         assert list(workers.map(abs, [-1, -2])) == [1, 2]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="the system has no such signal")
+def test_a_signal_from_outside_interrupts_and_loses_no_call() -> None:
+    with Processes(2, "this_module_does_not_exist") as workers:  # so that all calls are made here
+        results = workers.map(_signalled_at_2, range(6))
+        assert [next(results), next(results)] == [0, 1]
+        with pytest.raises(KeyboardInterrupt):
+            next(results)
+
+
+def _signalled_at_2(number: int) -> int:
+    if number == 2:
+        os.kill(os.getpid(), signal.SIGUSR1)  # as batch systems do before time is up
+    return number
 
 
 @pytest.mark.parametrize("joins", [True, False])
