@@ -97,6 +97,13 @@ def load_limited(spec: str, limits: Limits | None = None) -> LoadedPolicy:
         pytest.skip(str(error))
 
 
+@pytest.mark.usefixtures("folder", "way")
+def test_a_strangers_process_has_a_session_of_its_own_and_so_no_terminal() -> None:
+    loaded = load_limited(write("return '1'"))
+    pid = loaded.policy.process._process.pid  # type: ignore[attr-defined]
+    assert os.getsid(pid) == pid
+
+
 ASKED: dict[str, Any] = {"budget": 4, "seed": 3, "serving": Serving()}
 
 
