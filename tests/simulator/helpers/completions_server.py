@@ -46,6 +46,8 @@ class ModelServer:
         Status, headers and body of the next answers to requests for completions.
     breaks
         Tokens after which the next completions break off.
+    then
+        Refusals that follow a completion that broke off.
     hold
         Tokens after which a completion waits for the client to leave; 0 for none.
     lose
@@ -66,6 +68,7 @@ class ModelServer:
     key: str = ""
     refusals: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
     breaks: list[int] = field(default_factory=list)
+    then: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
     hold: int = 0
     lose: int = -1
     lines: list[str] = field(default_factory=list)
@@ -153,6 +156,7 @@ class ModelServer:
                 asked.sent += 1
                 yield json.dumps({"choices": [choice | self.named(token, values, body)]})
             if asked.sent == breaks:
+                self.refusals += self.then
                 raise ConnectionAbortedError
             if reason and self.form == "content":
                 yield json.dumps({"choices": [{"text": "", "finish_reason": reason}]})

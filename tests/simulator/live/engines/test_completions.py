@@ -215,14 +215,13 @@ def test_a_server_that_does_not_stream(server: ModelServer, connect: Callable[..
 def test_tokens_before_a_failure_are_kept(server: ModelServer, connect: Callable[..., Any]) -> None:
     engine = connect()
     expected = generated(engine)
-    server.breaks = [5]
+    server.breaks, server.then = [5], [(400, {}, "gone")]
     source = engine.open("a", "Yes", [[]], [False])
     pieces = []
 
     def failing_later() -> None:
         for lot in source.generate({0: 20}):
             pieces.extend(lot)
-            server.refusals = [(400, {}, "gone")]
 
     with pytest.raises(UserError, match="gone"):
         failing_later()
