@@ -124,6 +124,9 @@ ADDED = (
 )
 """Columns that older runs lack; readers accept runs without them."""
 
+FIRST_REASONS = ("unused", "stopped", "finished")
+"""Values of `stop_reason` that every table of decisions names, before those of stop rules."""
+
 UNDECLARED = -2
 """Placeholder for a null of `cluster`, until the table is built."""
 
@@ -169,7 +172,7 @@ class Recorder:
     def __init__(self, problem: StoredProblem, charging: Charging = GENERATED) -> None:
         self._problem = problem
         self._charging = charging
-        self._labels = {"unused": 0, "stopped": 1, "finished": 2}
+        self._labels = {name: number for number, name in enumerate(FIRST_REASONS)}
         self._waiting: list[tuple[int, Engine, GradedAnswer]] = []
         self._logged = 0
         self._decisions: list[list[Array]] = []

@@ -24,7 +24,13 @@ import pyarrow as pa
 
 from simulator.arrow import arrow_array, numpy_array
 from simulator.replay.orders import ROWS_PER_PART, blocks_of
-from simulator.replay.recording import ANSWERS, DECISIONS, add_halts, answers_schema
+from simulator.replay.recording import (
+    ANSWERS,
+    DECISIONS,
+    FIRST_REASONS,
+    add_halts,
+    answers_schema,
+)
 from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.spec import RunSpec
 from simulator.runs.summary import Totals
@@ -255,7 +261,7 @@ def _in_one(decisions: pa.Table) -> pa.Table:
     rows = decisions.unify_dictionaries().combine_chunks()
     reasons = rows["stop_reason"].chunk(0)
     names = reasons.dictionary.to_pylist()
-    first = [name for name in _FIRST_REASONS if name in names]
+    first = [name for name in FIRST_REASONS if name in names]
     ordered = [*first, *sorted(set(names) - set(first))]
     if names == ordered:
         return rows
@@ -268,7 +274,6 @@ def _in_one(decisions: pa.Table) -> pa.Table:
 
 
 _STOP_REASON = DECISIONS.get_field_index("stop_reason"), DECISIONS.field("stop_reason")
-_FIRST_REASONS = ("unused", "stopped", "finished")
 
 
 def _read(path: Path) -> pa.Table:
