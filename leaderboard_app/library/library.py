@@ -21,7 +21,7 @@ from typing import Any
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.memo import Once
 from simulator.catalogue.figures import ANSWERS, BASES, KEPT, VERIFIED, Pools, derive
-from simulator.catalogue.rows import Broken, Progress, Row, Stamp, stamp
+from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
 from simulator.errors import UserError

@@ -13,7 +13,7 @@ import numpy as np
 
 from leaderboard_app.library.library import Library
 from simulator.catalogue.pool_facts import PoolFacts, pool_facts
-from simulator.catalogue.rows import Row
+from simulator.catalogue.pool_rows import Row
 from simulator.errors import UserError
 from simulator.statistics import Estimate, bootstrap
 

@@ -34,7 +34,7 @@ def pools(cache: str | os.PathLike[str] | None = None) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from simulator.catalogue.rows import POOLS, pools_rows
+    from simulator.catalogue.pool_rows import POOLS, pools_rows
     from simulator.pools.folders import cache_folder
 
     rows, _ = pools_rows(cache_folder(cache).resolve(), [])

@@ -16,21 +16,17 @@ import pyarrow as pa
 
 from simulator.catalogue.figures import KEPT as KEPT_FIGURES
 from simulator.catalogue.figures import VERIFIED, Figures, Pools, derive
-from simulator.catalogue.pool_rows import KEPT as KEPT
-from simulator.catalogue.pool_rows import POOLS as POOLS
-from simulator.catalogue.pool_rows import Broken as Broken
-from simulator.catalogue.pool_rows import Progress as Progress
-from simulator.catalogue.pool_rows import Row as Row
-from simulator.catalogue.pool_rows import Stamp as Stamp
 from simulator.catalogue.pool_rows import (
+    KEPT,
+    Broken,
+    Progress,
+    Row,
+    Stamp,
     check_stays_in,
     left_out,
     parquet_schema,
     read_each,
 )
-from simulator.catalogue.pool_rows import pools_rows as pools_rows
-from simulator.catalogue.pool_rows import stamp as stamp
-from simulator.catalogue.pool_rows import stored_type as stored_type
 from simulator.errors import UserError
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
 from simulator.runs.format import ANSWERS_FILE, IDENTITY_FILE, METRICS, RUN_FILE

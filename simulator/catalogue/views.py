@@ -14,20 +14,22 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
-from simulator.catalogue.rows import (
+from simulator.catalogue.pool_rows import (
     POOLS,
-    PUBLISHED,
-    RUNS,
-    SUBMISSIONS,
     Broken,
     Progress,
     Row,
-    pools_at_hand,
     pools_rows,
-    published_rows,
-    runs_rows,
     stamp,
     stored_type,
+)
+from simulator.catalogue.rows import (
+    PUBLISHED,
+    RUNS,
+    SUBMISSIONS,
+    pools_at_hand,
+    published_rows,
+    runs_rows,
     submissions_rows,
 )
 from simulator.pools.pool import SCHEMAS, SIGNALS, TOKEN_SIGNAL_SCHEMAS

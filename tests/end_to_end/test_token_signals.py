@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from leaderboard_app.views.data.tables import description, pools_table
-from simulator.catalogue.rows import pools_rows
+from simulator.catalogue.pool_rows import pools_rows
 from simulator.cli import cli
 from simulator.pools.pool import read_info
 

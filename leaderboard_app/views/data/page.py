@@ -13,7 +13,7 @@ from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.submitting import Places
 from leaderboard_app.views.data import charts as data_charts
 from leaderboard_app.views.data import tables as data
-from simulator.catalogue.rows import Row, Stamp, stamp
+from simulator.catalogue.pool_rows import Row, Stamp, stamp
 from simulator.errors import UserError
 
 

@@ -10,7 +10,7 @@ from leaderboard_app.library.pool_answers import PoolAnswers
 from leaderboard_app.shown.glossary import TOKEN_ACCURACY
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table, estimate_cell
-from simulator.catalogue.rows import Row
+from simulator.catalogue.pool_rows import Row
 from simulator.hub.registry import Entry, read_registry
 from simulator.pools.pool import PoolInfo
 from simulator.signals import TOKEN_SIGNALS

@@ -16,7 +16,7 @@ from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table
 from simulator.catalogue.figures import ANSWERS, RECOMPUTED, VERIFIED
-from simulator.catalogue.rows import Stamp, stamp
+from simulator.catalogue.pool_rows import Stamp, stamp
 from simulator.counting import GENERATED
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy

@@ -12,7 +12,7 @@ from leaderboard_app.library.library import RUN, Entry
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.table import Cell, Column, Table
 from leaderboard_app.views.entry.entry import figure_cell
-from simulator.catalogue.rows import Stamp, stamp
+from simulator.catalogue.pool_rows import Stamp, stamp
 from simulator.runs.results import Metric
 from simulator.submissions.badges import is_named, read_verification
 from simulator.submissions.files import METADATA, VERIFICATION, read_files

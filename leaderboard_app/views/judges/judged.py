@@ -27,7 +27,7 @@ from judges.scores.store import ScoreStore, iter_parts, iter_stores, open_store,
 from leaderboard_app.library.library import Library
 from leaderboard_app.library.pool_answers import count_traces, readable_pool
 from simulator.arrays import Bools, Floats
-from simulator.catalogue.rows import Broken
+from simulator.catalogue.pool_rows import Broken
 from simulator.errors import UserError
 from simulator.pools.pool import Pool
 from simulator.statistics import Bootstrap, Estimate

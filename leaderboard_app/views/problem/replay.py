@@ -15,7 +15,7 @@ from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.shown.palette import GOOD, NONE, SERIES
 from simulator.arrays import Bools, Floats, Ints
-from simulator.catalogue.rows import Row
+from simulator.catalogue.pool_rows import Row
 from simulator.errors import UserError
 from simulator.generated.cells import SIZES
 from simulator.hub.registry import read_registry

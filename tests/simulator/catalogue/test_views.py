@@ -16,7 +16,8 @@ from pools import T
 from stored_files import NAME, write_pool
 from submitted import PROBLEMS, submit
 
-from simulator.catalogue.rows import POOLS, PUBLISHED, RUNS, SUBMISSIONS
+from simulator.catalogue.pool_rows import POOLS
+from simulator.catalogue.rows import PUBLISHED, RUNS, SUBMISSIONS
 from simulator.catalogue.views import Catalogue, connect
 from simulator.loading import load_policy
 from simulator.pools.pool import SCHEMAS, Pool, read_info
