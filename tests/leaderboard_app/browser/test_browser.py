@@ -40,6 +40,11 @@ def parameters(seen: Browser) -> dict[str, str]:
     return {name: values[0] for name, values in query.items()}
 
 
+def wait_for_link(seen: Browser, **wanted: str) -> None:
+    """Wait until the page's link has these parameters: it changes after the page does."""
+    seen.wait_until(lambda: wanted.items() <= parameters(seen).items(), f"{wanted} in the link")
+
+
 def page_of(seen: Browser) -> str:
     return urlsplit(seen.driver.current_url).path.strip("/") or HOME
 
@@ -91,7 +96,7 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     chosen = keys[place].get_attribute("data-sort")
     seen.click(keys[place])
     seen.wait_for("th[aria-sort='descending']")
-    assert parameters(seen)["sort-apart"] == chosen
+    wait_for_link(seen, **{"sort-apart": chosen})
     shown = [row[place] for row in section_with(seen, "parallel-probe")]
     numbers = [float(text) for text in shown if text != "–"]
     assert numbers == sorted(numbers, reverse=True)
@@ -106,8 +111,7 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     assert {row.find_elements("css selector", "td")[0].text for row in shown_rows(seen)} == {
         "⌂ local"
     }
-    assert parameters(seen)["badge"] == "local"
-    assert parameters(seen)["sort-apart"] == chosen
+    wait_for_link(seen, **{"badge": "local", "sort-apart": chosen})
     assert not seen.faults()
 
     # an entry
@@ -115,14 +119,14 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     seen.wait_until(lambda: page_of(seen) == "entry", "the page Entry")
     seen.settle()
     seen.wait_for("h2, h3", "Problems")
-    assert parameters(seen)["entry"] == "runs/parallel-probe"
+    wait_for_link(seen, entry="runs/parallel-probe")
     assert not seen.faults()
 
     # a problem
     seen.click(seen.wait_for("table.dps a", "p3"))
     seen.wait_until(lambda: page_of(seen) == "problem", "the page Problem")
     seen.settle()
-    assert parameters(seen)["problem"] == "p3"
+    wait_for_link(seen, problem="p3")
     seen.wait_until(lambda: seen.find("[data-testid='stVegaLiteChart'] svg.marks"), "a picture")
     assert not seen.faults()
 
@@ -132,7 +136,7 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     box.click()
     box.send_keys("2", Keys.ENTER)
     seen.wait_for("h3", "Trace 2")
-    assert parameters(seen)["trace"] == "2"
+    wait_for_link(seen, trace="2")
     assert "w0 w1 w2" in seen.driver.page_source
     assert not seen.faults()
     seen.picture(tmp_path / "trace.png")
@@ -148,7 +152,7 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     choose(seen, "Entries", "parallel-probe")
     choose(seen, "Entries", "short-3@8")
     seen.wait_for("h2, h3", "Problem by problem")
-    assert "runs/parallel-probe" in parameters(seen)["entries"]
+    seen.wait_until(lambda: "runs/parallel-probe" in parameters(seen).get("entries", ""), "a link")
     assert len(seen.find(ROWS)) > 3
     assert not seen.faults()
 
