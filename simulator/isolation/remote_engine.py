@@ -135,7 +135,7 @@ class EngineHost:
         started = len(self._engine.all_started)
         given = [
             self._index(raw, started) if kind is INDEX else kind.unpack(raw, started)
-            for kind, raw in zip(operation.takes, arguments, strict=True)
+            for kind, raw in zip(operation.takes, arguments)  # noqa: B905  (compared above)
         ]
         try:
             target = self if name == "decode" else self._engine

@@ -69,10 +69,16 @@ class Channel:
         else:  # Windows
             self._has_input = lambda: select.select([connection], [], [], 0)[0]
         self._limit = limit
-        self._longest_array = limit if limit == TO_POLICY else MAX_FIELDS
+        self._unpack = partial(
+            msgpack.unpackb,
+            unicode_errors="surrogatepass",
+            max_array_len=limit if limit == TO_POLICY else MAX_FIELDS,
+            max_map_len=0,
+            max_ext_len=0,
+        )
         self._pack = msgpack.Packer(unicode_errors="surrogatepass").pack
         self._waiting = b""
-        self._received = bytearray()
+        self._received: bytes | bytearray = b""
 
     def end_after(self, seconds: float) -> None:
         """Make sending and receiving raise `Overdue` when the time is over.
@@ -93,8 +99,12 @@ class Channel:
         self._waiting = b"".join((self._waiting, len(payload).to_bytes(4, "little"), payload))
 
     def send(self, *fields: Any) -> None:
-        """Send a frame."""
+        """Send a frame, after those that are queued."""
         self.put(*fields)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send the queued frames."""
         waiting, self._waiting = self._waiting, b""
         self._in_time()
         try:
@@ -127,22 +137,16 @@ class Channel:
         Overdue
             The time of `end_after` is over.
         """
-        self._read(4)
-        size = int.from_bytes(self._received[:4], "little")
-        if size > self._limit:
-            raise BrokenFrame(f"a frame of {size} bytes")
-        self._read(4 + size)
-        with memoryview(self._received) as received:
-            payload = bytes(received[4 : 4 + size])
-        del self._received[: 4 + size]
+        if len(self._received) < 4:
+            self._read(4)
+        end = 4 + int.from_bytes(self._received[:4], "little")
+        if end > 4 + self._limit:
+            raise BrokenFrame(f"a frame of {end - 4} bytes")
+        if len(self._received) < end:
+            self._read(end)
+        payload, self._received = self._received[4:end], self._received[end:]
         try:
-            fields = msgpack.unpackb(
-                payload,
-                unicode_errors="surrogatepass",
-                max_array_len=self._longest_array,
-                max_map_len=0,
-                max_ext_len=0,
-            )
+            fields = self._unpack(payload)
         except Exception as error:  # msgpack has an exception for each kind of damage
             raise BrokenFrame("bytes that are no message") from error
         if type(fields) is not list or not fields or type(fields[0]) is not str:
@@ -150,15 +154,22 @@ class Channel:
         return fields
 
     def _read(self, size: int) -> None:
+        """Receive until there are `size` bytes."""
         while len(self._received) < size:
             self._in_time()
+            most = max(1 << 16, min(size - len(self._received), 1 << 22))
             try:
-                chunk = self.connection.recv(max(1 << 16, min(size - len(self._received), 1 << 22)))
+                chunk = self.connection.recv(most)
             except BlockingIOError:
                 raise Overdue from None
             if not chunk:
                 raise EOFError
-            self._received += chunk
+            if not self._received:
+                self._received = chunk
+            elif type(self._received) is bytearray:
+                self._received += chunk
+            else:
+                self._received = bytearray().join((self._received, chunk))
 
     def _in_time(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -189,7 +200,10 @@ def _array(dtype: npt.DTypeLike) -> Kind:
         _require(type(raw) is bytes and len(raw) % kind.itemsize == 0, what)
         return np.frombuffer(bytearray(raw), kind)
 
-    return Kind(lambda array: np.ascontiguousarray(array, kind).tobytes(), unpack)
+    def pack(array: Array) -> bytes:
+        return (array if array.dtype == kind else np.asarray(array, kind)).tobytes()
+
+    return Kind(pack, unpack)
 
 
 def _unpack_index(raw: Any, started: int) -> Ints:
@@ -197,7 +211,7 @@ def _unpack_index(raw: Any, started: int) -> Ints:
     numbers = index.tolist()
     if numbers:
         _require(min(numbers) >= 0 and max(numbers) < started, "a trace that is not started")
-        _require(len(set(numbers)) == len(numbers), "a trace twice")
+        _require(len(numbers) == 1 or len(set(numbers)) == len(numbers), "a trace twice")
     return index
 
 
@@ -289,11 +303,12 @@ TEXTS = _scalar(
     "no texts",
 )
 RULE = Kind(_pack_rule, _unpack_rule)
-_DECODED = (INTS, INTS, CLASSES)
 DECODED = Kind(
-    lambda parts: [kind.pack(part) for kind, part in zip(_DECODED, parts, strict=True)],
-    lambda parts, started: [
-        kind.unpack(part, started) for kind, part in zip(_DECODED, parts, strict=True)
+    lambda parts: [INTS.pack(parts[0]), INTS.pack(parts[1]), CLASSES.pack(parts[2])],
+    lambda parts, _: [
+        np.frombuffer(parts[0], np.int64),
+        np.frombuffer(parts[1], np.int64),
+        np.frombuffer(parts[2], np.int32),
     ],
 )
 """Result of `decode`: tokens of each given trace, numbers of newly finished ones, their answers."""
