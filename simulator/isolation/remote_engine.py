@@ -60,7 +60,9 @@ class RemoteEngine:
                 self._channel.put(name, *packed)
                 return None
             self._channel.send(name, *packed)
-            kind, value = self._channel.receive()
+            kind, value, *ahead = self._channel.receive()
+            if ahead:
+                self._channel.ahead = ahead[0]
         if kind in REFUSALS:
             raise REFUSALS[kind](value)
         return operation.gives.unpack(value, self.budget)

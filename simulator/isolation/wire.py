@@ -51,6 +51,8 @@ class Channel:
     ----------
     connection
         The socket.
+    ahead
+        A message that came with a reply to another, to be dealt with after that.
 
     Parameters
     ----------
@@ -60,6 +62,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket, limit: int) -> None:
         self.connection = connection
+        self.ahead: list[Any] | None = None
         self._deadline: float | None = None
         self._has_input: Callable[[], Sequence[Any]]
         if hasattr(select, "poll"):  # takes any file descriptor, `select` only small ones
