@@ -55,7 +55,7 @@ MAX_TOLD = 10_000
 Result = TypeVar("Result")
 
 Question = list[Any]
-"""What a policy is asked: its settings as JSON, problem, budget and words of random numbers."""
+"""Question to a policy: its settings as JSON, problem, budget and words of random numbers."""
 
 STARTING = 60.0
 """Timeout in seconds for the start of an untrusted policy, and again for loading it."""
@@ -158,6 +158,10 @@ class PolicyProcess:
         if self._channel is None or key not in self._numbers:
             self._served(STARTING, lambda channel: self._load(channel, settings))
         self._refuse_readable(engine.problem.pool.path)
+        if self.limits and engine.judging:
+            engine.judging.keeps_draws = (
+                False  # the time of a clustering would tell of earlier ones
+            )
 
         def send(channel: Channel) -> Answering:
             answering = Answering(self, channel, EngineHost(engine), foreseen)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import numpy as np
@@ -26,6 +26,9 @@ from simulator.arrays import Array, Ints
 from simulator.isolation.limits import Overdue
 from simulator.rules.stop_rules import RULES, AnyOf, StopRule
 from simulator.signals import TOKEN_SIGNALS
+
+if TYPE_CHECKING:  # slow to import
+    from simulator.policy.random_numbers import State
 
 FROM_POLICY = 16 << 20
 """Maximum size of a frame from a policy, in bytes; all pairs of 1,000 traces fit."""
@@ -224,6 +227,15 @@ def _unpack_pairs(raw: Any, started: int) -> Ints:
     return pairs.reshape(-1, 2)  # the engine refuses invalid pairs with a clear message
 
 
+def _unpack_state(raw: Any, started: int) -> State:
+    _require(type(raw) is list and list(map(type, raw)) == [bytes, bytes, int, int], "no state")
+    state, increment = (int.from_bytes(each, "little") for each in raw[:2])
+    _require(len(raw[0]) == len(raw[1]) == 16, "no state")
+    _require(increment % 2 == 1, "a state that repeats itself")  # drawing might never end
+    _require(0 <= raw[2] <= 1 and 0 <= raw[3] < 2**32, "no state")
+    return state, increment, raw[2], raw[3]
+
+
 def _scalar(pack: Callable[[Any], Any], fits: Callable[[Any, int], bool], what: str) -> Kind:
     """Return the kind of a value that is sent as it is; `fits` checks it, as `Kind.unpack`."""
 
@@ -305,6 +317,19 @@ TEXTS = _scalar(
     lambda texts, _: type(texts) is list and all(type(each) is str for each in texts),
     "no texts",
 )
+BOOL = _scalar(bool, lambda value, _: type(value) is bool, "neither true nor false")
+STATE = Kind(
+    lambda state: [*(number.to_bytes(16, "little") for number in state[:2]), *state[2:]],
+    _unpack_state,
+)
+"""State of a PCG64 generator (`simulator.policy.random_numbers.State`)."""
+CLUSTERED = _optional(
+    Kind(
+        lambda found: [INTS.pack(found[0]), STATE.pack(found[1])],
+        lambda raw, started: (INTS.unpack(raw[0], started), STATE.unpack(raw[1], started)),
+    )
+)
+"""Clusters of `greedy_clusters` and the state of the generator after it, or None."""
 RULE = Kind(_pack_rule, _unpack_rule)
 DECODED = Kind(
     lambda parts: [INTS.pack(parts[0]), INTS.pack(parts[1]), CLASSES.pack(parts[2])],
@@ -336,6 +361,7 @@ OPERATIONS = {
     "lowest_signal": Operation((SIGNAL, INDEX, POSITIVE), FLOATS),
     "bottom_signal": Operation((SIGNAL, INDEX, SHARE, POSITIVE), FLOATS),
     "judge": Operation((PAIRS,), FLOATS),
+    "greedy_clusters": Operation((WHOLE, STATE, NUMBER, POSITIVE, POSITIVE, BOOL), CLUSTERED),
     "declare_clusters": Operation((INTS,), None),
     "clock": Operation((), NUMBER),
     "probe_calls": Operation((), NUMBER),
