@@ -232,7 +232,7 @@ class _Placing:
             home, before = UNPLACED, members[begin : begin + trace + 1]
             begin += trace + 1
             if trace:
-                order = before.take(key[before].argsort(kind="stable"))
+                order = before.take(key.take(before).argsort(kind="stable"))
                 asked = order.take(places, mode="clip")  # the padding: the trace itself, which is 0
                 means = known[trace - first].take(asked).dot(ones) / drawn
                 compared.append((trace, asked, drawn))
