@@ -7,11 +7,14 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 from pickling_workers import Pickling
 
+import simulator.workers.processes as processes_module
+from simulator.errors import UserError
 from simulator.workers.executor import Here, Shared, WorkerDied, Workers
 from simulator.workers.opening import as_workers, open_workers
 from simulator.workers.processes import Processes, Threads
@@ -38,6 +41,37 @@ def test_calls_are_made_elsewhere_and_here() -> None:
         seen = set(workers.map(_slow_pid, range(40)))
     assert len(seen) == 2
     assert os.getpid() in seen
+
+
+def test_short_work_starts_no_process() -> None:
+    before = active_children()
+    with processes(2) as workers:
+        for _ in range(3):
+            assert list(workers.map(abs, range(50))) == list(range(50))
+        assert active_children() == before
+
+
+def test_processes_start_during_a_long_call_here() -> None:
+    with processes(2) as workers:
+        seen = list(workers.map(_pid_after, [3.0, 0, 0, 0]))
+    assert seen[0] == os.getpid()
+    assert os.getpid() not in seen[1:]
+
+
+def _pid_after(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_a_refused_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(processes_module, "ProcessPoolExecutor", refuse)
+    with processes(2) as workers:
+        assert list(workers.map(abs, [-1])) == [1]  # too short to need one
+        with pytest.raises(UserError, match="no other process can be started"):
+            list(workers.map(time.sleep, [0.02] * 100))
 
 
 def _slow_pid(number: int) -> int:
