@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from collections import deque
@@ -19,6 +20,7 @@ from importlib import import_module
 from multiprocessing import active_children, get_context
 from multiprocessing.process import BaseProcess
 from threading import Event, Lock, RLock, Thread, current_thread, main_thread
+from time import monotonic
 from types import FrameType, ModuleType, TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -32,8 +34,10 @@ AHEAD = 2
 """Calls that a process has at a time: one that it makes, and one that it goes on with."""
 
 START_AFTER = 0.25
-"""Seconds of calls in this process after which others start: what ends before is done sooner
-without them."""
+"""Seconds of calls in this process after which others start, if those left seem to take long."""
+
+WORTH_STARTING = 0.5
+"""Seconds that the calls left must seem to take: a process takes about as long to start."""
 
 MOST_WAITING = 8
 """Results per process that wait for an earlier one; bounds memory."""
@@ -50,8 +54,8 @@ class Processes(Workers):
         Name of the module whose functions are called; the processes import it at once.
     joins
         Let this process be one of them and make calls, too. It has imported everything, so it
-        begins at once; the others start when that has taken a moment (`START_AFTER`). Otherwise
-        they start when this is made.
+        begins at once; the others start when that has taken a moment (`START_AFTER`), unless the
+        rest seems to take no longer. Otherwise they start when this is made.
 
     Raises
     ------
@@ -95,31 +99,31 @@ class Processes(Workers):
             return self._pool
 
     @contextmanager
-    def _starting_later(self, ready: Callable[[], None]) -> Iterator[None]:
-        """Start the processes from another thread if this context takes a moment.
-
-        `ready` is called whenever one of them has started.
-        """
+    def _starting_later(self, calls: _Calls[Any]) -> Iterator[None]:
+        """Start the processes from another thread if the calls take a moment."""
         if self._pool is None and not (self._starter and self._starter.is_alive()):
             self._short.clear()
-            self._starter = Thread(target=self._start_later, args=(ready,), daemon=True)
+            self._starter = Thread(target=self._start_later, args=(calls,), daemon=True)
             self._starter.start()
         for each in self._starting:
-            each.add_done_callback(lambda _: ready())
+            each.add_done_callback(lambda _: calls.give())
         try:
             yield
         finally:
             self._wait_for_starter()
 
-    def _start_later(self, ready: Callable[[], None]) -> None:
-        if self._short.wait(START_AFTER):
+    def _start_later(self, calls: _Calls[Any]) -> None:
+        while not self._short.wait(START_AFTER):
+            if calls.seconds_left() > WORTH_STARTING:
+                break
+        else:
             return
         try:
             self._started()
         except UserError as error:
             self._refused = error
         for each in self._starting:
-            each.add_done_callback(lambda _: ready())
+            each.add_done_callback(lambda _: calls.give())
         self._over.wait()  # the processes end with the thread that started them
 
     def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -137,7 +141,7 @@ class Processes(Workers):
         here = _Interruptible()
         calls = _Calls(self, work, zip(*arguments, strict=True), here.told)
         try:
-            with here.listening(), self._starting_later(calls.give):
+            with here.listening(), self._starting_later(calls):
                 while calls.left():
                     if self._refused is not None:
                         raise self._refused
@@ -209,6 +213,7 @@ class _Calls(Generic[T]):
     ) -> None:
         self._processes, self._work, self._told = processes, work, told
         self._calls = deque(calls)
+        self._number, self._began = len(self._calls), monotonic()
         self._given: deque[Future[T]] = deque()
         self._elsewhere = 0  # calls that processes have
         self._most = MOST_WAITING * processes.jobs
@@ -217,6 +222,13 @@ class _Calls(Generic[T]):
     def left(self) -> bool:
         """Return True if a result has not been taken yet."""
         return bool(self._calls or self._given)
+
+    def seconds_left(self) -> float:
+        """Estimate how long the calls left take in this process, by those that were made."""
+        with self._lock:
+            left = len(self._calls) + sum(not future.done() for future in self._given)
+        made, taken = self._number - left, monotonic() - self._began
+        return taken / made * left if made else math.inf
 
     def given(self) -> list[Future[T]]:
         """Return the results that have not been taken, of the calls that were given, in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 import signal
@@ -61,6 +62,21 @@ def test_processes_start_during_a_long_call_here() -> None:
 def _pid_after(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
+
+
+def test_calls_left_seem_to_take_as_long_as_those_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([10.0, 11.0, 16.0])  # begun, and asked
+    monkeypatch.setattr(processes_module, "monotonic", lambda: next(now))
+    with processes(2) as workers:
+        assert isinstance(workers, Processes)
+        calls = processes_module._Calls(workers, abs, [(-n,) for n in range(5)], lambda _: None)
+        assert calls.seconds_left() == math.inf
+        for _ in range(2):
+            made = calls.own()
+            assert made is not None
+            made[0].set_result(1)
+        calls.own()  # is being made
+        assert calls.seconds_left() == 9  # three calls, after two took six seconds
 
 
 def test_a_refused_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
