@@ -130,7 +130,8 @@ class RemoteEngine:
         numbers = [traces, max_clusters, max_members]
         sendable = (
             all(type(each) is int and each >= 1 for each in numbers)
-            and (type(threshold) is float or threshold in (0, 1))
+            and isinstance(threshold, float | int)
+            and 0 <= threshold <= 1
             and type(hard) is bool
             and has_state(rng)
         )

@@ -311,6 +311,7 @@ SIGNAL = _scalar(
     str, lambda name, _: type(name) is str and name in TOKEN_SIGNALS, "no token signal"
 )
 SHARE = _scalar(float, lambda part, _: type(part) is float and 0 < part <= 1, "no share")
+UNIT = _scalar(float, lambda n, _: type(n) is float and 0 <= n <= 1, "no number from 0 to 1")
 NUMBER = _scalar(lambda value: value, lambda n, _: type(n) in (int, float), "no number")
 TEXTS = _scalar(
     list,
@@ -361,7 +362,7 @@ OPERATIONS = {
     "lowest_signal": Operation((SIGNAL, INDEX, POSITIVE), FLOATS),
     "bottom_signal": Operation((SIGNAL, INDEX, SHARE, POSITIVE), FLOATS),
     "judge": Operation((PAIRS,), FLOATS),
-    "greedy_clusters": Operation((WHOLE, STATE, NUMBER, POSITIVE, POSITIVE, BOOL), CLUSTERED),
+    "greedy_clusters": Operation((WHOLE, STATE, UNIT, POSITIVE, POSITIVE, BOOL), CLUSTERED),
     "declare_clusters": Operation((INTS,), None),
     "clock": Operation((), NUMBER),
     "probe_calls": Operation((), NUMBER),

@@ -206,6 +206,7 @@ def test_scores_at_hand_are_used_in_one_request(
     [
         "greedy_clusters(0, sampler.judge, sampler.rng, **rule)",
         "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'threshold': 2})",
+        "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'threshold': -0.5})",
         "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'threshold': 0})",
         "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'threshold': True})",
         "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'max_members': 10**30})",
