@@ -73,9 +73,9 @@ class NoSandbox(UserError):  # noqa: N818  (what it is)
 
 
 class IsolatedPolicy(Policy):
-    """Stand-in for a policy that another process holds."""
+    """Stand-in for a policy that another process holds, with its settings as JSON."""
 
-    def __init__(self, process: PolicyProcess, settings: Mapping[str, str]) -> None:
+    def __init__(self, process: PolicyProcess, settings: str) -> None:
         self.process = process
         self.settings = settings
 
@@ -133,29 +133,29 @@ class PolicyProcess:
     def load(self, settings: Mapping[str, str]) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
         """Load the policy with these settings; return it, its class's name and its parameters."""
         self._end_if_ahead()
-        described = self._served(STARTING, lambda channel: self._load(channel, settings))
+        key = json.dumps(dict(settings))
+        described = self._served(STARTING, lambda channel: self._load(channel, key))
         try:
-            return self._described(settings, *described)
+            return self._described(key, *described)
         except (TypeError, ValueError, RecursionError) as error:
             self.close()
             raise PolicyError(self._broke("an invalid description of a policy")) from error
 
-    def solve(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answer:
+    def solve(self, settings: str, problem: Problem, sampler: Sampler) -> Answer:
         """Let the policy answer a problem with `sampler`, and wait for the answer."""
         answering = self.ask(settings, problem, sampler)
         answering.go_on(to_the_end=True)
         return answering.answer
 
-    def ask(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answering:
+    def ask(self, settings: str, problem: Problem, sampler: Sampler) -> Answering:
         """Ask the policy to answer a problem, without waiting for its requests or its answer."""
         engine = sampler._engine
         assert isinstance(engine, Engine)
-        key = json.dumps(dict(settings))
-        question = _question(key, problem, sampler._words, engine.budget)
+        question = _question(settings, problem, sampler._words, engine.budget)
         foreseen, self._foreseen = self._foreseen, None
         if self._sent_ahead != question:
             self._end_if_ahead()
-        if self._channel is None or key not in self._numbers:
+        if self._channel is None or settings not in self._numbers:
             self._served(STARTING, lambda channel: self._load(channel, settings))
         self._refuse_readable(engine.problem.pool.path)
         if self.limits and engine.judging:
@@ -176,9 +176,7 @@ class PolicyProcess:
 
         return self._served(self.allowed, send)
 
-    def foresee(
-        self, settings: Mapping[str, str], problem: Problem, words: Sequence[int], budget: int
-    ) -> None:
+    def foresee(self, settings: str, problem: Problem, words: Sequence[int], budget: int) -> None:
         """Announce what will be asked after the next question.
 
         The process is sent it with the first reply, so that it goes on while the host records what
@@ -186,7 +184,7 @@ class PolicyProcess:
         turn.
         """
         if self.limits is None:
-            self._foreseen = _question(json.dumps(dict(settings)), problem, words, budget)
+            self._foreseen = _question(settings, problem, words, budget)
 
     def ahead(self, foreseen: Question) -> list[Any]:
         """Return the message that asks a foreseen question, which is being sent with a reply."""
@@ -336,19 +334,18 @@ class PolicyProcess:
         """True if the process gets a session of its own, and so no terminal."""
         return self.limits is not None or not can_restrict_calls()
 
-    def _load(self, channel: Channel, settings: Mapping[str, str]) -> list[Any]:
-        key = json.dumps(dict(settings))
-        channel.send("load", self.spec, key, self.source)
+    def _load(self, channel: Channel, settings: str) -> list[Any]:
+        channel.send("load", self.spec, settings, self.source)
         name, *fields = channel.receive()
         result = self._result(name, fields)
         if type(result) is not list or len(result) != 6 or type(result[0]) is not int:
             raise BrokenFrame("no description")
-        self._numbers[key] = result[0]
+        self._numbers[settings] = result[0]
         return result
 
     def _described(
         self,
-        settings: Mapping[str, str],
+        settings: str,
         number: int,
         class_name: object,
         parameters: str,
@@ -372,7 +369,7 @@ class PolicyProcess:
             raise ValueError
         kind: Any = type("IsolatedPolicy", (IsolatedPolicy,), {})
         kind.requires, kind.budget, kind.unranked = frozenset(requires), budget, unranked
-        return kind(self, dict(settings)), str(class_name), known
+        return kind(self, settings), str(class_name), known
 
     def _result(self, name: str, fields: list[Any]) -> Any:
         if name == "done" and len(fields) == 1:
@@ -496,7 +493,7 @@ class Answering:
 
 def _question(settings: str, problem: Problem, words: Sequence[int], budget: int) -> Question:
     told = [problem.id, problem.question, problem.answer_kind]
-    return [settings, told, budget, [int(word) for word in words]]
+    return [settings, told, budget, list(words)]
 
 
 @cache

@@ -156,7 +156,7 @@ CELLS_AT_ONCE = 1 << 17
 class Asked:
     """A problem that a policy is to answer in a repeat, with its sampler and engine.
 
-    `following` is the problem as it is shown in the repeat after it, and the words of its random
+    `following` is the id of the same problem in the repeat after it, and the words of its random
     numbers; None if that is not known.
     """
 
@@ -164,7 +164,7 @@ class Asked:
     sampler: Sampler
     engine: Engine
     repeat: int
-    following: tuple[Problem, Words] | None = None
+    following: tuple[str, Words] | None = None
 
 
 @runtime_checkable
@@ -199,8 +199,9 @@ def asking(
     UserError
         It asked for what was not generated.
     """
-    shown, words = _shown(problem, seed, repeat)
-    then = None if following is None else _shown(problem, seed, following)
+    name, words = _told(seed, repeat)
+    shown = Problem(name, problem.question, problem.answer_kind)
+    then = None if following is None else _told(seed, following)
     try:
         answer = yield Asked(shown, Sampler(engine, words), engine, repeat, then)
         if engine.refused is not None:  # the policy went on as if nothing had happened
@@ -264,7 +265,9 @@ def answered(work: Generator[Asked, Answer, T], loaded: LoadedPolicy) -> T:
             asked = next(work)
             while True:
                 if foreseeing is not None and asked.following is not None:
-                    foreseeing.foresee(*asked.following, asked.engine.budget)
+                    name, words = asked.following
+                    then = Problem(name, asked.problem.question, asked.problem.answer_kind)
+                    foreseeing.foresee(then, words, asked.engine.budget)
                 try:
                     with watch.over(asked.engine, asked.repeat):
                         answer = solve(policy, asked.problem, asked.sampler, loaded.file)
@@ -274,12 +277,6 @@ def answered(work: Generator[Asked, Answer, T], loaded: LoadedPolicy) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
-
-
-def _shown(problem: StoredProblem, seed: int, repeat: int) -> tuple[Problem, Words]:
-    """Return a problem as a policy is shown it in a repeat, and the words of random numbers."""
-    name, words = _told(seed, repeat)
-    return Problem(name, problem.question, problem.answer_kind), words
 
 
 @lru_cache(maxsize=4096)  # of one repeat after another, for each problem again
