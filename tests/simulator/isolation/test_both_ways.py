@@ -21,6 +21,7 @@ from simulator.isolation import host
 from simulator.isolation.remote_engine import EngineHost
 from simulator.loading import Limits, describe_methods, load_policy
 from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.clusters import greedy
 from simulator.replay.clusters.greedy import ScoreTable
 from simulator.replay.judging import TokensRead
 from simulator.replay.replaying import replay
@@ -177,6 +178,7 @@ def test_scores_at_hand_are_used_in_one_request(
         return reply(host, name, arguments)
 
     made = []
+    greedy._kept_draw.cache_clear()
     for judge in (Table(), Judge()):
         for in_process in (False, True):
             if in_process and limits:
@@ -198,6 +200,7 @@ def test_scores_at_hand_are_used_in_one_request(
             assert requests.count("judge") == 0
             assert requests.count("greedy_clusters") == 4
     assert requests.count("judge") > 50
+    assert greedy._kept_draw.cache_info().currsize == (0 if limits else 4)  # no memory of strangers
     assert all(each == made[0] for each in made)
 
 
