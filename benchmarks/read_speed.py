@@ -60,7 +60,7 @@ def main() -> None:
         file = path / "confidence.parquet"
 
         def ours() -> object:
-            return Pool(path).problems[0].token_signal("confidence").values
+            return [*Pool(path).problems[0].token_signal("confidence")]
 
         def pyarrow() -> object:
             with pq.ParquetFile(file) as stored:

@@ -242,9 +242,8 @@ def staircases(
 
     def make() -> list[Staircase]:
         values = problem.token_signal(signal)
-        scratch = Scratch(_sum_type(values.values, window), window)
-        rows = range(len(problem.lengths))
-        return [Staircase(values.stored(row), window, scratch, side) for row in rows]
+        scratch = Scratch(_sum_type(values.stored(0), window), window)
+        return [Staircase(stored, window, scratch, side) for stored in values]
 
     return problem.cached((Staircase, signal, window, side), make)
 
