@@ -64,10 +64,18 @@ def content_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
     content = ContentHash()
     for name in names:
         with reading(folder / f"{name}.parquet") as path, pq.ParquetFile(path) as stored:
-            columns = stored.schema_arrow.names if name in LISTS else SCHEMAS[name].names
-            for rows in _by_problem(stored, columns):
-                content.add(name, as_lists(rows, name) if name in LISTS else rows)
+            for rows in problems_in(stored, name):
+                content.add(name, rows)
     return content.by_file()
+
+
+def problems_in(stored: pq.ParquetFile, name: str) -> Iterator[pa.Table]:
+    """Yield the rows of each problem in the file `name`; token signals have a list a trace."""
+    if name not in LISTS:
+        yield from _by_problem(stored, SCHEMAS[name].names)
+        return
+    for rows in _by_problem(stored, stored.schema_arrow.names):
+        yield as_lists(rows, name)
 
 
 def _by_problem(stored: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:

@@ -50,6 +50,26 @@ PACKED = [pa.schema([*_KEYS, pa.field(name, pa.binary(), nullable=False)]) for n
 """Columns of a token signal with its numbers as bytes, in the same order as `LISTS`: format 2."""
 
 
+def is_packed(schema: pa.Schema) -> bool:
+    """Check whether the file of a token signal with these columns is of format 2."""
+    return schema.names[-1] in PACKED_TYPES
+
+
+def kind_of(schema: pa.Schema, name: str) -> int:
+    """Return the place in `LISTS` and `PACKED` of the type of the numbers in a file.
+
+    Raises
+    ------
+    pa.ArrowInvalid
+        There is no such type.
+    """
+    field = schema.field(-1)
+    known = [each.field(-1) for each in (PACKED if is_packed(schema) else LISTS[name])]
+    if field not in known:
+        raise pa.ArrowInvalid(f"a column {field.name} of {field.type}, which is no token signal")
+    return known.index(field)
+
+
 def unpacked(column: pa.ChunkedArray, name: str) -> tuple[Array, Ints]:
     """Return the numbers of a column of either format, and the offsets of its traces in them.
 
@@ -83,10 +103,10 @@ def as_lists(rows: pa.Table, name: str) -> pa.Table:
     pa.ArrowInvalid
         There is no column of a token signal.
     """
-    column = rows.schema.names[-1]
-    if column not in PACKED_TYPES:
+    if not is_packed(rows.schema):
         return rows
-    schema = LISTS[name][[*PACKED_TYPES].index(column)]
+    column = rows.schema.names[-1]
+    schema = LISTS[name][kind_of(rows.schema, name)]
     numbers, offsets = unpacked(rows[column], column)
     lists = pa.ListArray.from_arrays(
         _plain(offsets.astype(np.int32), pa.int32()),
