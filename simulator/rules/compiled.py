@@ -14,7 +14,7 @@ COMPILED_VARIABLE = "DEEPPRUNE_SIM_COMPILED"
 
 
 @cache
-def group_steps() -> Callable[..., int] | None:
+def group_steps() -> Callable[..., tuple[bytes, bytes]] | None:
     """Return `steps` of `_group_steps.c`; None if it was not built, or shall not be used."""
     if os.environ.get(COMPILED_VARIABLE) == "0":
         return None

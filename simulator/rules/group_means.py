@@ -128,14 +128,13 @@ class Staircase:
         # A query is one number, for which bisect is ten times as fast as numpy.
         self.tokens = array("q")
         self.extremes = array("d")
-        scratch = scratch or Scratch(_sum_type(stored, window), window)
         find_steps = group_steps() if stored.dtype == np.uint16 else None
         if find_steps is not None:
-            scratch.make_room(len(stored))
-            found = find_steps(stored, window, side, scratch.tokens, scratch.extremes)
-            self.tokens.frombytes(scratch.tokens[:found].tobytes())
-            self.extremes.frombytes(scratch.extremes[:found].tobytes())
+            tokens, extremes = find_steps(stored, window, side)
+            self.tokens.frombytes(tokens)
+            self.extremes.frombytes(extremes)
             return
+        scratch = scratch or Scratch(_sum_type(stored, window), window)
         last_sums: Array = np.zeros(1, dtype=_sum_type(stored, window))
         for start in range(0, len(stored), scratch.piece):
             piece = stored[start : start + scratch.piece]
@@ -192,14 +191,6 @@ class Scratch:
         self.piece = max(_AT_ONCE, window)
         self.sums = np.empty(self.piece + window, dtype=kind)
         self.groups = np.empty(self.piece, dtype=kind)
-        self.tokens: Ints = np.empty(0, dtype=np.int64)
-        self.extremes: Floats = np.empty(0)
-
-    def make_room(self, steps: int) -> None:
-        """Provide `tokens` and `extremes` for this many steps; what they held is lost."""
-        if len(self.tokens) < steps:
-            self.tokens = np.empty(steps, dtype=np.int64)
-            self.extremes = np.empty(steps)
 
 
 def _reversed(sums: Array) -> Array:

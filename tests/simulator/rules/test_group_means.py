@@ -118,32 +118,27 @@ def test_both_codes_make_the_same_staircase(
     rng = np.random.default_rng(seed)
     drift = rng.integers(-spread, spread + 1, length).cumsum() + rng.integers(0, 65536)
     stored = (drift % 65536).astype(np.uint16)[start:]  # a view, as of a trace in its problem
-    tokens, extremes = np.empty(length, dtype=np.int64), np.empty(length)
-    found = compiled(stored, window, side, tokens, extremes)
+    tokens, extremes = compiled(stored, window, side)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("simulator.rules.group_means.group_steps", lambda: None)
         stairs = Staircase(stored, window, side=side)
-    assert tokens[:found].tolist() == stairs.tokens.tolist()
-    assert extremes[:found].tobytes() == stairs.extremes.tobytes()
+    assert tokens == stairs.tokens.tobytes()
+    assert extremes == stairs.extremes.tobytes()
 
 
-def test_the_compiled_code_refuses_what_it_has_no_room_for() -> None:
+def test_the_compiled_code_refuses_what_is_no_trace_window_or_side() -> None:
     compiled = group_steps()
     if compiled is None:
         pytest.skip("the compiled code was not built")
-    stored, tokens, extremes = np.ones(4, dtype=np.uint16), np.empty(4, dtype=np.int64), np.empty(4)
-    assert compiled(stored, 5, BELOW, tokens, extremes) == 0
-    assert compiled(stored, 4, BELOW, tokens, extremes) == 1
-    frozen = np.empty(4)
-    frozen.flags.writeable = False
+    stored = np.full(4, 1500, dtype=np.uint16)
+    assert compiled(stored, 5, BELOW) == compiled(stored[:0], 1, ABOVE) == (b"", b"")
+    assert compiled(stored, 4, BELOW) == (np.int64(4).tobytes(), np.float64(-1.5).tobytes())
     for wrong in (
-        (stored, 0, BELOW, tokens, extremes),
-        (stored, 2, 0, tokens, extremes),
-        (stored, 2, BELOW, tokens[:3], extremes),
-        (stored, 2, BELOW, tokens, extremes[:3]),
-        (stored, 2, BELOW, tokens, frozen),
-        (stored.view(np.uint8)[:3], 1, BELOW, tokens, extremes),
-        (stored[::2], 1, BELOW, tokens, extremes),
+        (stored, 0, BELOW),
+        (stored, 2, 0),
+        (stored.view(np.uint8)[:3], 1, BELOW),
+        (stored[::2], 1, BELOW),  # not one after another
+        ([1, 2], 1, BELOW),
     ):
         with pytest.raises((ValueError, BufferError, TypeError)):
             compiled(*wrong)
