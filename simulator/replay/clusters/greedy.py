@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,11 @@ import numpy.typing as npt
 from simulator.arrays import Array, Floats, Ints
 from simulator.policy.clustering import ROUNDING, UNPLACED
 from simulator.policy.random_numbers import State, generator_at, has_state, set_state, state_of
+from simulator.rules.compiled import compiled
 
-try:
-    from simulator.replay.clusters import compiled as compiled
-except ImportError:  # no compiler where this was installed
-    compiled = None  # type: ignore[assignment]
+_greedy: Any = compiled("simulator.replay.clusters._greedy")
+"""Compiled code of `_Compiled`; None without it."""
+
 
 MOST_DRAWN = 1 << 18
 """Number of members, drawn for all traces together, that are in memory at once."""
@@ -122,7 +122,7 @@ def cluster_at_hand(
     if not has_state(rng) or not exact or rule.threshold >= 1 or not 0 < compared <= MOST_AT_ONCE:
         return None
     state = state_of(rng)
-    narrow = compiled is not None and traces <= MOST_NARROW
+    narrow = _greedy is not None and traces <= MOST_NARROW
     placing = _Compiled(table, rows, rule) if narrow else _Placing(table, rows, rule)
     draw = _kept_draw if keeps_draws and traces <= KEPT_TRACES else _draw
     for first, last in _blocks(traces):
@@ -318,7 +318,7 @@ class _Compiled:
         clusters, most = min(clusters, len(self._rows)), min(most, len(self._rows))
         room = int(np.minimum(np.arange(first, last), clusters * most).sum())
         pairs, call = np.empty((room, 2), dtype=np.int64), np.empty(room, dtype=np.int64)
-        ended, number, missing = compiled.place_block(
+        ended, number, missing = _greedy.place_block(
             *(self._scores, self._rows, members, first, last),
             (threshold, clusters, most, hard),
             *(ROUNDING, MOST_AT_ONCE + 1, self._clusters, pairs, call),
