@@ -19,7 +19,7 @@ from pools import T, write_pool
 from programs import call
 
 from simulator.cli import main
-from simulator.pools.pool import Pool
+from simulator.pools.pool import FORMAT, Pool
 
 NAMES = ("--dataset", "a", "--model", "b", "--benchmark", "c")
 ROW = {"problem_id": "p", "gold_answer": "1", "answer": "1", "num_tokens": 5}
@@ -194,7 +194,7 @@ def with_(**changes: Any) -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     "change",
     [
-        with_(format=2),
+        with_(format=FORMAT + 1),
         with_(format=0),
         with_(format="1"),
         with_(problems=99),
