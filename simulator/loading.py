@@ -85,7 +85,12 @@ def load_policy(
         budget = int(in_name.pop("budget")) if "budget" in in_name else None
         for name in in_name:
             if name in settings:
-                raise UserError(f"-p {name}: the name {spec} sets it already; change the name")
+                raise UserError(
+                    f"-p {name}={settings[name]}: the name {spec} already sets "
+                    f"{name}={in_name[name]}; change one of them"
+                )
+        if budget is not None and "budget" in settings:
+            raise UserError(f"-p budget: the name {spec} sets the budget; change the name")
         module, kind = _builtin_class(METHODS[template])
         source = inspect.getsource(module)
         file = module.__name__.replace(".", "/") + ".py"
@@ -267,6 +272,8 @@ def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -
 def _unknown_parameter(key: str, defaults: Mapping[str, Any], name: str) -> str:
     if key == "budget":
         return "-p budget: the budget is set with -n"
+    if not defaults:
+        return f"-p {key}: {name} has no parameters; its budget is set with -n"
     hint = nearest(key, defaults, "it has:", cutoff=0.4)
     return f"-p {key}: {name} has no such parameter; {hint}"
 

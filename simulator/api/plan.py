@@ -22,9 +22,17 @@ from simulator.pools.pool import Pool
 from simulator.pools.probe_cost import parse_probe_cost
 from simulator.pools.shipped import DATASET as SHIPPED
 from simulator.pools.shipped import copy_shipped, shipped_pools
+from simulator.runs.idle import about_idle
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
 from simulator.runs.spec import RunSpec
-from simulator.runs.sweep import Sweep, find_partial_sweep, load_settings, make_sweep
+from simulator.runs.sweep import (
+    Sweep,
+    changed_nothing,
+    find_partial_sweep,
+    load_settings,
+    make_sweep,
+    shown_parameter,
+)
 from simulator.workers.executor import Workers
 
 DEFAULT_REPEATS = 64
@@ -43,8 +51,7 @@ class Plan(Sweep):
     @property
     def title(self) -> str:
         """Name of the policy, with the number of settings of a sweep."""
-        name = self.specs[0].loaded.name
-        return name if self.sweep is None else f"{name}, {len(self.specs)} settings"
+        return self.policy if self.sweep is None else f"{self.policy}, {len(self.specs)} settings"
 
     def folder(self, output: Path | None, resume: bool) -> Path:
         """Choose the folder of the run or sweep; notes an interrupted one that is continued.
@@ -60,7 +67,7 @@ class Plan(Sweep):
             folder = find_partial_sweep(runs, sweep) if sweep else find_partial(runs, self.specs[0])
             found = f"resuming {folder}"
             note(found if folder else "no interrupted run to resume, starting a new one")
-        folder = folder or new_folder(runs_folder(), self.specs[0].loaded.name)
+        folder = folder or new_folder(runs_folder(), self.policy)
         if resume and (folder / "summary.json").exists():
             raise UserError(
                 f"{folder}: already complete; see it with: deepprune-sim report {folder}"
@@ -98,7 +105,7 @@ def plan_runs(
     patterns: Sequence[str],
     *,
     source: str | None = None,
-    budget: int | None = None,
+    budget: int | Sequence[int] | None = None,
     repeats: int = DEFAULT_REPEATS,
     seed: int = 0,
     concurrency: int | None = None,
@@ -124,13 +131,15 @@ def plan_runs(
     UserError
         A value, a name or a file is wrong, or a pool lacks a signal that the policy needs.
     """
-    chosen = load_settings(policy, grid, source, in_process=in_process)
+    budgets = [] if budget is None else [budget] if isinstance(budget, int) else list(budget)
+    how: Any = {"budgets": budgets, "in_process": in_process}
+    chosen = load_settings(policy, grid, source, **how)
     folder = cache_folder(cache)
     candidates = candidate_pools(folder, patterns)
     judges = judges_of(chosen[0].loaded, folder, judge, judge_cost, model_params)
-    added = added_settings(candidates, policy, grid, chosen[0].loaded, judges)
+    added = added_settings(candidates, chosen[0].loaded.spec, grid, chosen[0].loaded, judges)
     if added:
-        chosen = load_settings(policy, {**added, **grid}, source, in_process=in_process)
+        chosen = load_settings(policy, {**added, **grid}, source, **how)
     loaded = chosen[0].loaded
     engine = chosen_serving(serving, concurrency, step_seconds)
     a_probe = None if probe_cost is None else parse_probe_cost(probe_cost)
@@ -143,7 +152,8 @@ def plan_runs(
         if judges.note is not None:  # known once it is open
             note(judges.note)
         typed = as_typed({**added, **grid})
-        options = load_tools().greedy_options(loaded, typed, budget, repeats, seed)
+        most = max(budgets, default=None)  # the orders of fewer traces begin those of more
+        options = load_tools().greedy_options(loaded, typed, most, repeats, seed)
     what = loaded.name
     if order != DRAWN and charging != GENERATED:
         raise UserError(f"--charging {charging} draws orders of its own; remove --order {order}")
@@ -156,7 +166,7 @@ def plan_runs(
         RunSpec(
             replace(each.loaded, timeout=timeout),
             pools,
-            budget,
+            each.budget,
             repeats,
             seed,
             engine,
@@ -167,8 +177,10 @@ def plan_runs(
         )
         for each in chosen
     ]
+    for spec in specs:
+        spec.budgets  # noqa: B018  (refused before anything is made)
     note_unknown_sizes(specs[0])
-    if budget is None and loaded.budget is None:
+    if not budgets and loaded.budget is None:
         _note_small_budgets(specs[0])
     return Plan(chosen, specs)
 
@@ -364,6 +376,13 @@ def unanswered(run: Path) -> dict[str, float]:
     recorded = json.loads((run / "run.json").read_text(encoding="utf-8"))
     shares: dict[str, float] = recorded.get("no_answer", {})  # runs of before have none
     return shares
+
+
+def note_idle_parameters(folder: Path, sweep: Sweep) -> None:
+    """Print a note if parameters of the finished sweep in `folder` changed nothing."""
+    names = [shown_parameter(name) for name in sweep.names]
+    if said := about_idle(changed_nothing(folder), names):
+        note(said)
 
 
 def note_idle_rules(runs: Sequence[Path], summary: dict[str, Any]) -> None:

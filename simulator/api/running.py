@@ -28,7 +28,7 @@ def run(
     policy: str | os.PathLike[str] | type,
     pools: str | OpenPool | Sequence[str | OpenPool] | None = None,
     *,
-    budget: int | None = None,
+    budget: int | Sequence[int] | None = None,
     repeats: int = 64,
     seed: int = 0,
     jobs: int = 1,
@@ -75,7 +75,8 @@ def run(
     cache, progress
         Folder of pools (None: `$DEEPPRUNE_SIM_CACHE`, else `datasets_cache/`); show a progress bar.
     **parameters
-        Parameters of the policy. Lists of values make a sweep over all combinations.
+        Parameters of the policy. Lists of values, also of `budget`, make a sweep over all
+        combinations.
 
     Returns
     -------
@@ -87,7 +88,8 @@ def run(
         An argument, a file or the policy is wrong; the message is one line.
     """
     options: dict[str, Any] = {
-        **_numbers(budget=budget, repeats=repeats, seed=seed, concurrency=concurrency),
+        "budget": _budgets(budget),
+        **_numbers(repeats=repeats, seed=seed, concurrency=concurrency),
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
         **{"model_params": _sizes(model_params), "judge": judge, "judge_cost": judge_cost},
         "in_process": in_process,
@@ -110,7 +112,7 @@ def _made(
     plan: Plan, folder: Path, command: list[str], workers: Workers, resume: bool, progress: bool
 ) -> Run | Runs:
     """Make the runs and read them; a run that is interrupted can be resumed."""
-    from simulator.api.plan import can_be_resumed, note_idle_rules
+    from simulator.api.plan import can_be_resumed, note_idle_parameters, note_idle_rules
     from simulator.api.progress import note, progress_bar
     from simulator.api.results import Run, read_run
 
@@ -126,6 +128,8 @@ def _made(
     note_idle_rules(
         [run.path for run in ([found] if isinstance(found, Run) else found)], summaries[0]
     )
+    if plan.sweep is not None:
+        note_idle_parameters(folder, plan.sweep)
     return found
 
 
@@ -179,9 +183,21 @@ def _numbers(**numbers: Any) -> dict[str, int | None]:
     return {name: _number(name, value, int(name != "seed")) for name, value in numbers.items()}
 
 
+def _budgets(budget: Any) -> list[int] | None:
+    """Check a budget, or several; None is the policy's own."""
+    if budget is None:
+        return None
+    given = budget.tolist() if hasattr(budget, "tolist") else budget
+    several = given if isinstance(given, list | tuple | range) else [budget]
+    numbers = [_number("budget", each, 1) or 1 for each in several]
+    if len(set(numbers)) < len(numbers) or not numbers:
+        raise UserError(f"budget={budget!r:.60}: give at least one, and each value once")
+    return numbers
+
+
 def _number(name: str, value: Any, least: int) -> int | None:
     """Check a whole number; None stays None where a number is not needed."""
-    if value is None and name in ("budget", "concurrency"):
+    if value is None and name == "concurrency":
         return None
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
         raise UserError(f"{name}={value!r:.60}: give a whole number of at least {least}")
@@ -233,6 +249,8 @@ def _command(
     for name, value in options.items():
         if name == "in_process":
             command += ["--in-process"] if value else []
+        elif name == "budget" and value:
+            command += ["--budget", ",".join(map(str, value))]
         elif name in ("serving", "model_params"):
             option = f"--{name.replace('_', '-')}"
             command += [part for each in value for part in (option, each)]

@@ -27,6 +27,21 @@ class FloatRange(click.FloatRange):
         return number
 
 
+class Budgets(click.ParamType[list[int]]):
+    """One or several numbers of traces, each at least 1 and given once: `64` or `8,16,32`."""
+
+    name = "budgets"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
+        numbers = [click.IntRange(min=1).convert(each, param, ctx) for each in value.split(",")]
+        for number in numbers:
+            if numbers.count(number) > 1:
+                self.fail(f"{number} occurs twice; give each value once.", param, ctx)
+        return numbers
+
+
 cache_option = click.option(
     "--cache",
     type=click.Path(path_type=Path, file_okay=False),

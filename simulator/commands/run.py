@@ -10,18 +10,25 @@ import click
 
 from simulator import completion
 from simulator.api.progress import progress_bar
-from simulator.commands.options import FloatRange, print_json, timeout_option
+from simulator.commands.options import Budgets, FloatRange, print_json, timeout_option
 from simulator.commands.run_output import print_summary
 from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS
+from simulator.errors import UserError
+from simulator.methods import match_name
 from simulator.runs.format import WORK
 from simulator.workers.executor import Workers
 from simulator.workers.opening import open_workers
 
+BRACES = "cons@{8,16,32}"
+"""Example of a built-in name with several numbers."""
+
 
 @click.command(
+    context_settings={"allow_extra_args": True},
     epilog="\b\nExamples:\n  deepprune-sim run cons@64\n"
     "  deepprune-sim run my_policy.py -d '*aime24' -p m=5 -n 64 --repeats 100 -j 4\n"
-    "  deepprune-sim run parallel-probe -p patience=3,7,15 -p warm_up=10,15"
+    "  deepprune-sim run parallel-probe -p patience=3,7,15 -p warm_up=10,15\n"
+    "  deepprune-sim run esc -n 8,16,32,64",
 )
 @click.argument("policy", shell_complete=completion.policies)
 @click.option(
@@ -46,8 +53,10 @@ from simulator.workers.opening import open_workers
 @click.option(
     "-n",
     "--budget",
-    type=click.IntRange(min=1),
-    help="Traces per problem. [default: the policy's own, else 512; at most all in the pool]",
+    type=Budgets(),
+    metavar="N[,N…]",
+    help="Traces per problem; several values are an axis of a sweep. [default: the policy's own, "
+    "else 512; at most all in the pool]",
 )
 @click.option(
     "--repeats",
@@ -171,8 +180,15 @@ def run(
     """Replay POLICY on stored traces, and report its accuracy and tokens.
 
     POLICY is a built-in method (see `deepprune-sim methods`), a file with one policy class, or
-    file.py@Class.
+    file.py@Class. Several numbers in braces in a name, quoted, make a sweep: 'cons@{8,16,32}'.
     """
+    if more := click.get_current_context().args:
+        names = (
+            f"for several numbers in a name, quote its braces, as in '{BRACES}'"
+            if all(map(match_name, (policy, *more)))
+            else f"got {len(more) + 1}: {' '.join((policy, *more)):.200}"
+        )
+        raise UserError(f"give one POLICY; {names}")
     with open_workers(jobs, WORK) as workers:  # first, as they take a moment to start
         _run(workers, policy, settings, patterns, output, resume, as_json, options)
 

@@ -91,8 +91,13 @@ def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def print_heading(entry: dict[str, Any], unanswered: Mapping[str, float]) -> None:
-    """Print the heading of a pool's table, with the share without an answer if it is large."""
+def print_heading(
+    entry: dict[str, Any], unanswered: Mapping[str, float], several: bool = False
+) -> None:
+    """Print the heading of a pool's table, with the share without an answer if it is large.
+
+    With `several` budgets, none is named.
+    """
     from simulator.pools.summary import MANY
 
     share = unanswered.get(entry["pool"], 0.0)
@@ -100,9 +105,10 @@ def print_heading(entry: dict[str, Any], unanswered: Mapping[str, float]) -> Non
     if "unfinished" in entry:
         silent += f", {counted(entry['unfinished'], 'trace')} unfinished"
     synthetic = " (synthetic)" if entry["synthetic"] else ""
+    budget = "" if several else f"N={entry['budget']}, "
     click.echo(
         f"{entry['pool']}{synthetic}: {counted(entry['problems'], 'problem')}, "
-        f"N={entry['budget']}, token counts {entry['token_accuracy']}{silent}"
+        f"{budget}token counts {entry['token_accuracy']}{silent}"
     )
 
 

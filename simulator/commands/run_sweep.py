@@ -22,11 +22,12 @@ def show_sweep(
     sweep: Sweep, folder: Path, summaries: Sequence[dict[str, Any]], as_json: bool
 ) -> None:
     """Plot and print the finished sweep in `folder`."""
-    from simulator.api.plan import note_idle_rules, stop_rules, unanswered
+    from simulator.api.plan import note_idle_parameters, note_idle_rules, stop_rules, unanswered
     from simulator.commands.report import write_whole
     from simulator.report.comparison import compare
     from simulator.report.plot import plot
     from simulator.runs.results import read_results
+    from simulator.runs.sweep import changed_nothing
 
     runs = [folder / name for name in sweep.folders]
     comparison = compare([result for run in runs for result in read_results(run)])
@@ -36,7 +37,8 @@ def show_sweep(
             {"run": str(run), "stop_rules": stop_rules(run), "no_answer": unanswered(run)} | summary
             for run, summary in zip(runs, summaries, strict=True)
         ]
-        print_json({"sweep": str(folder), "plot": str(folder / PLOT), "runs": entries})
+        about = {"plot": str(folder / PLOT), "changed_nothing": changed_nothing(folder)}
+        print_json({"sweep": str(folder)} | about | {"runs": entries})
         return
     front = {
         (row.result.path, row.result.pool): row.pareto
@@ -45,6 +47,7 @@ def show_sweep(
     }
     print_sweep(sweep, runs, summaries, front, unanswered(runs[0]))
     note_idle_rules(runs, summaries[0])
+    note_idle_parameters(folder, sweep)
     click.echo(f"sweep: {folder} ({len(runs)} runs, {PLOT})")
 
 
@@ -64,11 +67,13 @@ def print_sweep(
     the share of traces without an answer by pool.
     """
     from simulator.report.tables import FOLD, print_table
+    from simulator.runs.sweep import BUDGET, shown_parameter
 
+    several = BUDGET in sweep.names
     for number, entry in enumerate(summaries[0]["pools"]):
-        print_heading(entry, unanswered)
-        against = f"against {entry['baseline']}, points"
-        headers = [*sweep.names, "accuracy, % [95%]", against]
+        print_heading(entry, unanswered, several)
+        against = f"against {'cons@N' if several else entry['baseline']}, points"
+        headers = [*map(shown_parameter, sweep.names), "accuracy, % [95%]", against]
         unit, scale, form = "", 1.0, "{:,.0f}"
         least = min(
             summary["pools"][number]["metrics"]["tokens_per_problem"]["value"]

@@ -7,6 +7,11 @@ the budget, anything else the parameter of that name, so `short-3@16` is short-m
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from itertools import product
+
+NUMBERS = r"[0-9]+|\{[0-9]+(?:,[0-9]+)*\}"
+"""Regular expression of a number in a name, or of several in braces, as in `cons@{8,16}`."""
 
 METHODS = {
     "pass@1": "pass_at_1:PassAt1",
@@ -38,6 +43,38 @@ def match_name(spec: str, number: str = "[0-9]+") -> tuple[str, dict[str, str]] 
         if match := re.fullmatch(pattern, spec):
             return template, match.groupdict()
     return None
+
+
+def expand_name(spec: str) -> list[tuple[str, dict[str, str]]]:
+    """Expand braces in a built-in name: `cons@{8,16}` to `cons@8` and `cons@16`.
+
+    Returns
+    -------
+    Each name, the first braces slowest, with those of its numbers that vary, by their names in
+    `METHODS`. A spec without braces, or of no such name, is returned as it is.
+    """
+    found = match_name(spec, NUMBERS)
+    if found is None:
+        return [(spec, {})]
+    template, typed = found
+    values = {hole: text.strip("{}").split(",") for hole, text in typed.items()}
+    several = [hole for hole in values if len(values[hole]) > 1]
+    points = [dict(zip(values, point, strict=True)) for point in product(*values.values())]
+    return [
+        (template.format(**numbers), {hole: numbers[hole] for hole in several})
+        for numbers in points
+    ]
+
+
+def family_name(name: str, varied: Collection[str]) -> str:
+    """Return a name with letters for those numbers that are in `varied`: `cons@8` as `cons@N`."""
+    found = match_name(name)
+    if found is None:
+        return name
+    template, numbers = found
+    for hole in numbers.keys() - set(varied):
+        template = template.replace(f"{{{hole}}}", numbers[hole])
+    return shown_name(template)
 
 
 def shown_name(template: str) -> str:

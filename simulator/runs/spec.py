@@ -101,16 +101,16 @@ class RunSpec:
             The budget is larger than the number of traces of a problem.
         """
         asked = asked_budget(self.budget, self.loaded)
+        fewest = min(self.pools, key=lambda pool: pool.min_traces, default=None)
+        if asked is not None and fewest is not None and asked > fewest.min_traces:
+            raise UserError(
+                f"pool {fewest.name} has a problem with only {fewest.min_traces} traces, fewer "
+                f"than the budget of {asked}; give "
+                f"{'-n ' if self.loaded.budget is None else 'a name with '}"
+                f"{fewest.min_traces} or less"
+            )
         default = self.loaded.policy.budget or DEFAULT_BUDGET
-        budgets = []
-        for pool in self.pools:
-            if asked is not None and asked > pool.min_traces:
-                raise UserError(
-                    f"pool {pool.name} has a problem with only {pool.min_traces} traces, fewer "
-                    f"than the budget of {asked}; give -n {pool.min_traces} or less"
-                )
-            budgets.append(min(default, pool.min_traces) if asked is None else asked)
-        return budgets
+        return [min(default, pool.min_traces) if asked is None else asked for pool in self.pools]
 
     @property
     def identity(self) -> dict[str, Any]:

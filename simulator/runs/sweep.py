@@ -1,4 +1,4 @@
-"""Sweeps: runs of one policy with every combination of several parameters' values.
+"""Sweeps: runs of one policy with every combination of several parameters' values and budgets.
 
 A sweep is a folder with a run for each setting, and `sweep.json`, which is written last: a folder
 without it is not a complete sweep. The runs are made together, problem by problem
@@ -24,7 +24,9 @@ from urllib.parse import quote
 from simulator.errors import UserError
 from simulator.isolation import host
 from simulator.loading import LoadedPolicy
+from simulator.methods import expand_name, family_name
 from simulator.runs.format import IDENTITY_FILE, RUN_FILE, SUMMARY_FILE, WORK
+from simulator.runs.idle import idle_parameters
 from simulator.runs.making import (
     differences,
     finish_run,
@@ -36,7 +38,7 @@ from simulator.runs.making import (
     write_json,
 )
 from simulator.runs.parts import Unfinished
-from simulator.runs.spec import RunSpec
+from simulator.runs.spec import RunSpec, asked_budget
 from simulator.runs.units import Progress, make_parts
 from simulator.storage import read_versioned
 from simulator.workers.executor import Workers
@@ -55,17 +57,28 @@ LONGEST_NAME = 120
 """Maximum length of a run's folder name; longer ones are truncated and get a hash."""
 
 
+BUDGET = "budget"
+"""Name of the budget among swept parameters; no parameter of a policy can have it."""
+
+
 @dataclass(frozen=True)
 class Setting:
-    """One point of the grid: a policy, and the swept parameters as typed."""
+    """One point of the grid: a policy, and what is swept, as typed.
+
+    `budget` is the value of `-n`, None without.
+    """
 
     loaded: LoadedPolicy
     swept: Mapping[str, str]
+    budget: int | None = None
 
     @property
     def folder(self) -> str:
-        """Name of the run's folder, such as `tau=0.25,window=1024`; other characters as `%2F`."""
-        name = ",".join(f"{name}={_escape(value)}" for name, value in self.swept.items())
+        """Name of the run's folder, such as `tau=0.25,n=64`; other characters as `%2F`."""
+        name = ",".join(
+            f"{'n' if name == BUDGET else name}={_escape(value)}"
+            for name, value in self.swept.items()
+        )
         if name.endswith(".partial"):  # reserved for unfinished runs
             name = name.removesuffix(".partial") + "%2Epartial"
         if len(name.encode()) > LONGEST_NAME:
@@ -76,15 +89,24 @@ class Setting:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Runs of a grid in the order typed; the first parameter varies slowest."""
+    """Runs of a grid in the order typed; the first parameter varies slowest, the budget fastest."""
 
     settings: Sequence[Setting]
     specs: Sequence[RunSpec]
 
     @property
     def names(self) -> list[str]:
-        """Names of the swept parameters, as typed."""
+        """Names of the swept parameters, as typed; `BUDGET` for that."""
         return list(self.settings[0].swept)
+
+    @property
+    def policy(self) -> str:
+        """Name of the policy, with letters for numbers in it that are swept: `cons@N`."""
+        swept = self.settings[0].swept
+        name = self.settings[0].loaded.name
+        if all(each.loaded.name == name for each in self.settings):
+            return name
+        return family_name(name, swept)
 
     @property
     def folders(self) -> list[str]:
@@ -93,13 +115,17 @@ class Sweep:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Fields that must be equal to resume a sweep: all but the swept values and the judge.
+        """Fields that must be equal to resume a sweep: all but what is swept and the judge.
 
         The judge may depend on the values, so it is compared run by run.
         """
         identity = self.specs[0].identity
         del identity["judge"]
-        policy = identity.pop("policy")
+        policy = identity.pop("policy") | {"name": self.policy}
+        if BUDGET in self.names:
+            del identity["budget"]
+            for pool in identity["pools"]:
+                del pool["budget"]
         for key in ("parameters", "settings"):
             policy[key] = {k: v for k, v in policy[key].items() if k not in self.names}
         return {"format": FORMAT, "sweep": self.names, "policy": policy} | {
@@ -141,36 +167,48 @@ def load_settings(
     grid: Mapping[str, Sequence[str]],
     source: str | None = None,
     *,
+    budgets: Sequence[int] = (),
     in_process: bool = False,
 ) -> list[Setting]:
     """Load a policy once for each point of a grid; a single point if nothing is swept.
 
     A policy file is loaded in a separate process, unless `in_process` is true. `source` is the
-    file's text, if it has been read already.
+    file's text, if it has been read already. `budgets` are those of `-n`. Numbers in braces in a
+    built-in name, as in `short-{2,3}@{16,32}`, are part of the grid.
 
     Raises
     ------
     UserError
         As from `host.load`; also for a value given twice, or too many points.
     """
+    names = expand_name(policy)
     swept = [name for name, values in grid.items() if len(values) > 1]
-    size = math.prod(len(values) for values in grid.values())
-    if size > MOST_RUNS:
-        lists = " x ".join(str(len(grid[name])) for name in swept)
-        raise UserError(f"a grid of {lists} = {size:,} runs; give at most {MOST_RUNS:,}")
+    sizes = [*[len(names)] * (len(names) > 1), *(len(grid[name]) for name in swept)]
+    sizes += [len(budgets)] * (len(budgets) > 1)
+    if math.prod(sizes) > MOST_RUNS:
+        lists = " x ".join(map(str, sizes))
+        raise UserError(
+            f"a grid of {lists} = {math.prod(sizes):,} runs; give at most {MOST_RUNS:,}"
+        )
     settings: list[Setting] = []
     seen: dict[str, Setting] = {}
-    for values in product(*grid.values()):
+    asked: Sequence[int | None] = budgets or [None]
+    points = product(names, product(*grid.values()), asked)
+    for (name, numbers), values, budget in points:
         typed = dict(zip(grid, values, strict=True))
-        loaded = host.load(policy, typed, source, in_process=in_process)
+        loaded = host.load(name, typed, source, in_process=in_process)
         source = None if loaded.builtin else loaded.source  # the file is read once
-        setting = Setting(loaded, {name: typed[name] for name in swept})
-        first = seen.setdefault(json.dumps(loaded.parameters), setting)
+        point = numbers | {each: typed[each] for each in swept}
+        if len(budgets) > 1:
+            point[BUDGET] = str(budget)
+        setting = Setting(loaded, point, budget)
+        same_as = json.dumps([loaded.parameters, asked_budget(budget, loaded)])
+        first = seen.setdefault(same_as, setting)
         if first is not setting:
-            name = next(name for name in swept if first.swept[name] != typed[name])
+            one = next(each for each in point if first.swept[each] != point[each])
+            where = f"-p {one}={','.join(grid[one])}" if one in swept else policy
             raise UserError(
-                f"-p {name}={','.join(grid[name])}: {first.swept[name]} and {typed[name]} are "
-                "the same; give each value once"
+                f"{where}: {first.swept[one]} and {point[one]} are the same; give each value once"
             )
         settings.append(setting)
     return settings
@@ -235,7 +273,12 @@ def make_sweep(
             record = json.loads((partial / name / RUN_FILE).read_text(encoding="utf-8"))
             if record.get("sweep") != tried["sweep"]:
                 write_json(partial / name / RUN_FILE, record | tried)
-        write_json(partial / SWEEP, sweep.identity | {"runs": sweep.folders})
+        swept = {
+            partial / name: setting.swept
+            for name, setting in zip(sweep.folders, sweep.settings, strict=True)
+        }
+        about_runs = {"runs": sweep.folders, "changed_nothing": idle_parameters(swept)}
+        write_json(partial / SWEEP, sweep.identity | about_runs)
         name_folder(folder)
     return [
         json.loads((folder / name / SUMMARY_FILE).read_text(encoding="utf-8"))
@@ -257,6 +300,20 @@ def runs_of(folder: Path) -> list[Path] | None:
         )
     names = _read_runs(folder)
     return None if names is None else [folder / name for name in names]
+
+
+def changed_nothing(folder: Path) -> list[str]:
+    """Return the swept parameters, the budget as `N`, that changed nothing in a complete sweep.
+
+    Empty for a sweep of an older version, which does not tell.
+    """
+    found = json.loads((folder / SWEEP).read_text(encoding="utf-8")).get("changed_nothing", [])
+    return [shown_parameter(name) for name in found]
+
+
+def shown_parameter(name: str) -> str:
+    """Return the name of a swept parameter as tables have it: `N` for the budget."""
+    return "N" if name == BUDGET else name
 
 
 def find_partial_sweep(runs: Path, sweep: Sweep) -> Path | None:

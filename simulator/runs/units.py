@@ -98,7 +98,10 @@ def divided(
 
     Their size is measured in decisions: a share of what is left, so that it falls towards the end.
     """
-    rows = [len(gap) * len(among) * runs[among[0]].spec.budgets[gap.pool] for gap, among in gaps]
+    rows = [
+        len(gap) * sum(runs[number].spec.budgets[gap.pool] for number in among)
+        for gap, among in gaps
+    ]
     left = sum(rows)
     for (gap, among), size in zip(gaps, rows, strict=True):
         share = max(left / (jobs * UNITS_PER_WORKER), LEAST_ROWS)
@@ -156,40 +159,43 @@ def _replayed(spec: RunSpec, block: Block, problem: StoredProblem) -> Part:
 
 
 def _shared(specs: Sequence[RunSpec]) -> Shared[Replays]:
-    """Share runs, which differ only in their parameters and their judge, with other processes."""
+    """Share runs with other processes.
+
+    They differ only in their parameters, their judge, their budget, and numbers in a built-in name.
+    """
     spec = specs[0]
     loaded = spec.loaded
     return Shared(
         Replays(specs),
         _opened,
-        (loaded.spec, loaded.source, loaded.in_process, loaded.timeout),
-        [each.loaded.settings for each in specs],
+        (loaded.source, loaded.in_process, loaded.timeout),
+        [(each.loaded.spec, each.loaded.settings, each.budget) for each in specs],
         [pool.path for pool in spec.pools],
-        (spec.budget, spec.repeats, spec.seed, spec.serving),
+        (spec.repeats, spec.seed, spec.serving),
         [each.judge for each in specs],
         (spec.probe_cost, spec.charging, spec.order),
     )
 
 
 def _opened(
-    policy: tuple[str, str, bool, float | None],
-    settings: Sequence[Mapping[str, str]],
+    policy: tuple[str, bool, float | None],
+    settings: Sequence[tuple[str, Mapping[str, str], int | None]],
     pools: Sequence[Path],
-    how: tuple[int | None, int, int, Serving],
+    how: tuple[int, int, Serving],
     judges: Sequence[RunJudge | None],
     costs: tuple[ProbeCost | None, Charging, Order],
 ) -> Replays:
     """Load the policy and open the pools of runs in this process."""
-    name, source, in_process, timeout = policy
+    source, in_process, timeout = policy
     opened = [Pool(path) for path in pools]
 
-    def load(typed: Mapping[str, str]) -> LoadedPolicy:
+    def load(name: str, typed: Mapping[str, str]) -> LoadedPolicy:
         loaded = host.load(name, typed, source, in_process=in_process)
         return replace(loaded, timeout=timeout)
 
     return Replays(
         [
-            RunSpec(load(typed), opened, *how, judge, *costs)
-            for typed, judge in zip(settings, judges, strict=True)
+            RunSpec(load(name, typed), opened, budget, *how, judge, *costs)
+            for (name, typed, budget), judge in zip(settings, judges, strict=True)
         ]
     )

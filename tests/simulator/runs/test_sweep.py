@@ -436,7 +436,8 @@ def test_the_table_has_a_row_a_setting_in_grid_order(
     code, out, err = shell(*SHORT, "-p", "stable_steps=2,3", "-o", "out")
     assert (code, err) == (
         0,
-        "test/model/tiny: budget 6 instead of 64, the number of traces in the pool\n",
+        "test/model/tiny: budget 6 instead of 64, the number of traces in the pool\n"
+        "patience changed nothing (stable_steps did)\n",
     )
     lines = [line.split() for line in out.splitlines()]
     assert [line[:2] for line in lines[3:7]] == [["2", "2"], ["2", "3"], ["1", "2"], ["1", "3"]]
