@@ -11,7 +11,7 @@ from simulator.runs.results import Metric
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Tokens per problem and accuracy, as a fraction, of `name`, such as `cons@16`.
+    """Tokens per problem and accuracy, as a fraction, of `name`, such as `cons@16`, of a `budget`.
 
     `row` is the panel's own row of this vote, None if it has none.
     """
@@ -19,6 +19,7 @@ class Baseline:
     name: str
     tokens: Metric
     accuracy: Metric
+    budget: int
     row: Row | None = None
 
 
@@ -35,8 +36,10 @@ def find_baselines(rows: Sequence[Row]) -> list[Baseline]:
         accuracy = result.metrics.get("baseline_accuracy")
         tokens = result.metrics.get("baseline_tokens_per_problem")
         if accuracy is not None and tokens is not None:
-            found.setdefault(result.budget, Baseline(result.baseline, tokens, accuracy))
+            baseline = Baseline(result.baseline, tokens, accuracy, result.budget)
+            found.setdefault(result.budget, baseline)
     for row in rows:
         if row.result.policy == row.result.baseline:
-            found[row.result.budget] = Baseline(row.method, row.spent, row.accuracy, row)
+            budget = row.result.budget
+            found[budget] = Baseline(row.method, row.spent, row.accuracy, budget, row)
     return [found[budget] for budget in sorted(found)]

@@ -6,8 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
+from simulator.report.baselines import Baseline
+from simulator.report.comparison import Row
 from simulator.report.labels import shortened
+from simulator.runs.results import Metric
 
 WIDTH, HEIGHT = 520, 380
 """Size of a panel in pixels."""
@@ -20,6 +24,12 @@ TICKS = 10
 
 ROOM = 0.8
 """Share of a panel's width that a label may take."""
+
+TICK_ROOM = 34
+"""Least distance in pixels between two budgets that an axis shows."""
+
+LOG_FROM = 20
+"""Smallest ratio of most to fewest tokens for a logarithmic axis."""
 
 Point = tuple[float, float]
 
@@ -51,6 +61,51 @@ class Axis:
 
     def _at(self, value: float) -> float:
         return math.log(value) if self.log else value
+
+
+def across(item: Row | Baseline, over_n: bool) -> Metric:
+    """Return the place of a row or a baseline across a panel over cost, or over N."""
+    if isinstance(item, Baseline):
+        return Metric(item.budget) if over_n else item.tokens
+    return Metric(item.result.budget) if over_n else item.spent
+
+
+def axes(
+    rows: Sequence[Row], stars: Sequence[Baseline] = (), over_n: bool = False
+) -> tuple[Axis, Axis]:
+    """Return scales that contain every point and interval of a panel, with a margin.
+
+    `stars` are the baselines that are drawn beside the rows. The panel is over cost or N.
+    """
+    items: list[Row | Baseline] = [*rows, *stars]
+    tokens = [end for each in items for end in known(across(each, over_n))]
+    percent = [100 * end for each in items for end in known(each.accuracy)]
+    log = min(tokens) > 0 and (over_n or max(tokens) > LOG_FROM * min(tokens))
+    if over_n:
+        margin = max(1.15, (max(tokens) / min(tokens)) ** 0.06)
+        x = Axis(min(tokens) / margin, max(tokens) * margin**2, WIDTH, log=True)
+    elif log:
+        margin = (max(tokens) / min(tokens)) ** 0.06
+        x = Axis(min(tokens) / margin, max(tokens) * margin**2, WIDTH, log=True)
+    else:
+        x = Axis(0.0, 1.12 * max(tokens) or 1.0, WIDTH)
+    room = max(2.0, 0.08 * (max(percent) - min(percent)))
+    y = Axis(min(percent) - room, max(percent) + room, HEIGHT, down=True)
+    return x, y
+
+
+def known(metric: Metric) -> list[float]:
+    """Return a metric's value, and the ends of its interval if it has one."""
+    return [end for end in (metric.value, metric.low, metric.high) if end is not None]
+
+
+def n_ticks(budgets: Sequence[int], axis: Axis) -> list[int]:
+    """Choose the budgets that an axis shows: all that are `TICK_ROOM` apart, the largest first."""
+    chosen: list[int] = []
+    for budget in sorted(set(budgets), reverse=True):
+        if all(abs(axis.pixel(budget) - axis.pixel(other)) >= TICK_ROOM for other in chosen):
+            chosen.append(budget)
+    return chosen[::-1]
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -178,3 +233,19 @@ def _meets(start: Point, end: Point, box: Box) -> bool:
         if box.left <= x <= box.right and box.top <= y <= box.bottom:
             return True
     return False
+
+
+def strokes_of(
+    x_axis: Axis, y_axis: Axis, bars: Sequence[dict[str, Any]], step: Sequence[dict[str, float]]
+) -> list[Box]:
+    """Return the boxes covered by a panel's interval bars and its front."""
+    lines = [(bar["x"], bar["y"], bar.get("x2", bar["x"]), bar.get("y2", bar["y"])) for bar in bars]
+    for here, there in pairwise(step):
+        lines.append((here["x"], here["y"], there["x"], here["y"]))
+        lines.append((there["x"], here["y"], there["x"], there["y"]))
+    boxes = []
+    for x, y, x2, y2 in lines:
+        left, right = sorted((x_axis.pixel(x), x_axis.pixel(x2)))
+        top, bottom = sorted((y_axis.pixel(y), y_axis.pixel(y2)))
+        boxes.append(Box(left - 1, top - 1, right + 1, bottom + 1))
+    return boxes

@@ -10,7 +10,6 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -25,11 +24,15 @@ from simulator.report.placing import (
     Axis,
     Box,
     Point,
+    across,
     along,
+    axes,
     fitting,
     leader,
     log_ticks,
+    n_ticks,
     place_labels,
+    strokes_of,
 )
 from simulator.runs.results import Metric
 
@@ -48,9 +51,6 @@ STAR = (
 """Outline of a star, the mark of cons@N."""
 
 BLACK = "#111111"
-
-LOG_FROM = 20
-"""Smallest ratio of most to fewest tokens for a logarithmic axis."""
 
 VALUES_LABELLED = 12
 """Approximate number of points on a panel's lines labelled with their value, ends first."""
@@ -78,15 +78,20 @@ def build_chart(comparison: Comparison) -> Any:
     lines = find_lines(comparison.rows)
     names = {id(row): line.name for line in lines for row in line.rows}
     series = list(dict.fromkeys(names.get(id(row), row.method) for row in comparison.rows))
-    panels = [_panel(rows, lines, series) for rows in comparison.panels]
+    curves = any(line.curve for line in lines)
+    panels = [
+        _panel(rows, lines, series, over_n)
+        for rows in comparison.panels
+        for over_n in ([True, False] if curves else [False])
+    ]
     joined = sorted({line.parameter for line in lines})
     title = alt.TitleParams(
-        f"Accuracy against {cost_name(comparison.rows)}",
+        f"Accuracy against {'N and ' if curves else ''}{cost_name(comparison.rows)}",
         subtitle=[
-            "Bars: 95% intervals from a bootstrap over problems. "
+            f"Bars{' and bands' if curves else ''}: 95% intervals from a bootstrap over problems. "
             + ("Dashed" if lines else "Line")
             + ": Pareto front. Hollow: unranked.",
-            *_about_baselines([find_baselines(rows) for rows in comparison.panels]),
+            *_about_baselines(comparison.panels, lines),
             *([f"Lines join settings that differ only in {' or '.join(joined)}."] if lines else []),
         ],
         anchor="start",
@@ -103,88 +108,73 @@ def build_chart(comparison: Comparison) -> Any:
     )
 
 
-def _about_baselines(panels: Sequence[Sequence[Baseline]]) -> list[str]:
+def _stars(rows: Sequence[Row], lines: Sequence[Line]) -> list[Baseline]:
+    """Return the cons@N of a panel that its rows do not have; none if they have a curve of it."""
+    own = {id(row) for row in rows if row.result.policy == row.result.baseline}
+    if any(line.curve and id(line.rows[0]) in own for line in lines):
+        return []
+    return [each for each in find_baselines(rows) if each.row is None]
+
+
+def _about_baselines(panels: Sequence[Sequence[Row]], lines: Sequence[Line]) -> list[str]:
     """Return the line that says how cons@N is marked in some of the panels, if it is."""
-    starred = any(not each.row for baselines in panels for each in baselines)
+    starred = any(_stars(rows, lines) for rows in panels)
     marks = ["Star: cons@N, the plain vote over the same N traces."] if starred else []
-    if any(len(baselines) == 1 for baselines in panels):
+    if any(len(find_baselines(rows)) == 1 for rows in panels):
         marks.append("Dotted: tokens and accuracy of cons@N.")
     return [" ".join(marks)] if marks else []
 
 
-def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]) -> Any:
-    baselines = find_baselines(rows)
-    stars = [each for each in baselines if each.row is None]
-    x_axis, y_axis = axes(rows, stars)
+def _panel(
+    rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str], over_n: bool
+) -> Any:
+    """Draw accuracy over cost of one pool or, without settings on lines over others, over N."""
     lines = [line for line in all_lines if any(row is line.rows[0] for row in rows)]
-    names = {id(row): line.name for line in lines for row in line.rows}
-    of = {id(row): names.get(id(row), row.method) for row in rows}
+    if over_n:
+        others = {id(row) for line in lines if not line.over_n for row in line.rows}
+        rows = [row for row in rows if id(row) not in others] or rows
+        lines = [line for line in lines if line.over_n]
+    stars = _stars(rows, lines)
+    scales = axes(rows, stars, over_n)
+    data = _drawn(rows, lines, stars, scales, series, over_n)
     looks = {"color": _by_series(alt.Color, series, COLOURS)}
     shape = _by_series(alt.Shape, series, SHAPES, len(COLOURS))
     ink = alt.Color("ink:N", scale=None)
-    points: list[dict[str, Any]] = [
-        {"x": row.spent.value, "y": 100 * row.accuracy.value, "series": of[id(row)]} for row in rows
-    ]
-    at = {id(row): point for row, point in zip(rows, points, strict=True)}
-    paths = [
-        {**at[id(row)], "place": place, "line": number}
-        for number, line in enumerate(lines)
-        for place, row in enumerate(line.rows)
-    ]
-    (across, upright), (across_line, upright_line) = (
-        bars(
-            (row.spent, row.accuracy, of[id(row)]) for row in rows if (id(row) in names) == on_lines
-        )
-        for on_lines in (False, True)
-    )
-    ranked = [point for point, row in zip(points, rows, strict=True) if not row.result.unranked]
-    unranked = [point for point, row in zip(points, rows, strict=True) if row.result.unranked]
-    corners = {(row.spent.value, 100 * row.accuracy.value) for row in rows if row.pareto}
-    step = front(sorted(corners), x_axis.high)
-    inks = {name: INKS[index % len(INKS)] for index, name in enumerate(series)}
-    ink_of = {row: inks[name] for row, name in of.items()}
-    for star in stars:
-        at[id(star)] = {"x": star.tokens.value, "y": 100 * star.accuracy.value}
-        ink_of[id(star)] = BLACK
-    plain_across, plain_upright = bars((each.tokens, each.accuracy, "") for each in stars)
-    level, plumb = _guides(baselines, x_axis, y_axis)
-    drawn = [*across, *upright, *plain_across, *plain_upright, *level, *plumb]
-    strokes = _strokes(x_axis, y_axis, drawn, step)
-    texts, leaders = _labels(rows, lines, at, (x_axis, y_axis), strokes, ink_of, stars)
-    x, y = _channels(x_axis, y_axis, "Cost" if "those" in cost_name(rows) else "Tokens")
+    ticks = n_ticks([each.result.budget for each in rows], scales[0]) if over_n else None
+    x, y = _channels(*scales, "Cost" if "those" in cost_name(rows) else "Tokens", ticks)
 
-    def layer(values: list[dict[str, Any]], **fields: Any) -> Any:
-        return alt.Chart(alt.Data(values=values)).encode(x=x, y=y, **fields)
+    def layer(values: str, **fields: Any) -> Any:
+        return alt.Chart(alt.Data(values=data[values])).encode(x=x, y=y, **fields)
 
     bar = {"opacity": 0.4, "strokeWidth": 1.5, "clip": True}
     faint = {"opacity": 0.2, "strokeWidth": 1.0, "clip": True}  # points on lines overlap much
     text = {"align": "left", "baseline": "middle", "fontSize": FONT_SIZE}
     dotted = {"strokeDash": [1, 3], "strokeWidth": 1.2, "color": BLACK, "opacity": 0.7}
     layers = [
-        layer(step).mark_line(
+        layer("front").mark_line(
             interpolate="step-after", color="#999999", strokeWidth=1.5, strokeDash=[5, 3], clip=True
         ),
-        layer(across, x2="x2:Q", **looks).mark_rule(**bar),
-        layer(upright, y2="y2:Q", **looks).mark_rule(**bar),
-        layer(across_line, x2="x2:Q", **looks).mark_rule(**faint),
-        layer(upright_line, y2="y2:Q", **looks).mark_rule(**faint),
-        layer(paths, order="place:Q", detail="line:N", **looks).mark_line(
+        layer("bands", y2="y2:Q", detail="line:N", **looks).mark_area(opacity=0.12, clip=True),
+        layer("across", x2="x2:Q", **looks).mark_rule(**bar),
+        layer("upright", y2="y2:Q", **looks).mark_rule(**bar),
+        layer("across of lines", x2="x2:Q", **looks).mark_rule(**faint),
+        layer("upright of lines", y2="y2:Q", **looks).mark_rule(**faint),
+        layer("votes").mark_line(color=BLACK, strokeWidth=1, opacity=0.6),
+        layer("paths", order="place:Q", detail="line:N", **looks).mark_line(
             strokeWidth=1.8, opacity=0.9
         ),
-        layer(leaders, x2="x2:Q", y2="y2:Q", color=ink).mark_rule(strokeWidth=0.8),
-        layer(ranked, shape=shape, **looks).mark_point(filled=True, size=75, opacity=1),
-        layer(unranked, shape=shape, **looks).mark_point(
+        layer("leaders", x2="x2:Q", y2="y2:Q", color=ink).mark_rule(strokeWidth=0.8),
+        layer("ranked", shape=shape, **looks).mark_point(filled=True, size=75, opacity=1),
+        layer("unranked", shape=shape, **looks).mark_point(
             fill="white", size=75, opacity=1, strokeWidth=2
         ),
-        layer(level, x2="x2:Q").mark_rule(**dotted),
-        layer(plumb, y2="y2:Q").mark_rule(**dotted),
-        layer(plain_across, x2="x2:Q").mark_rule(color=BLACK, **bar),
-        layer(plain_upright, y2="y2:Q").mark_rule(color=BLACK, **bar),
-        layer([at[id(star)] for star in stars]).mark_point(
-            shape=STAR, filled=True, color=BLACK, size=220, opacity=1
-        ),
-        layer(texts, text="text:N").mark_text(stroke="white", strokeWidth=3, **text),
-        layer(texts, text="text:N", color=ink).mark_text(**text),
+        layer("level", x2="x2:Q").mark_rule(**dotted),
+        layer("plumb", y2="y2:Q").mark_rule(**dotted),
+        layer("across of stars", x2="x2:Q").mark_rule(color=BLACK, **bar),
+        layer("upright of stars", y2="y2:Q").mark_rule(color=BLACK, **bar),
+        layer("stars").mark_point(shape=STAR, filled=True, color=BLACK, size=220, opacity=1),
+        layer("texts", text="text:N").mark_text(stroke="white", strokeWidth=3, **text),
+        layer("texts", text="text:N", color=ink).mark_text(**text),
     ]
     heading = rows[0].pool + (" (SYNTHETIC)" if rows[0].result.synthetic else "")
     return alt.layer(*layers).properties(
@@ -192,6 +182,69 @@ def _panel(rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str]
         height=HEIGHT,
         title=alt.TitleParams(heading, anchor="start", fontSize=13, fontWeight="bold"),
     )
+
+
+def _drawn(
+    rows: Sequence[Row],
+    lines: Sequence[Line],
+    stars: Sequence[Baseline],
+    scales: tuple[Axis, Axis],
+    series: Sequence[str],
+    over_n: bool,
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the data of a panel's layers by their names; empty for what it does not have.
+
+    Curves over N have bands in place of bars, and then the stars of cons@N are joined.
+    """
+    names = {id(row): line.name for line in lines for row in line.rows}
+    of = {id(row): names.get(id(row), row.method) for row in rows}
+    items: list[Row | Baseline] = [*rows, *stars]
+    at: dict[int, dict[str, Any]] = {
+        id(each): {"x": across(each, over_n).value, "y": 100 * each.accuracy.value}
+        for each in items
+    }
+    for row in rows:
+        at[id(row)]["series"] = of[id(row)]
+    curves = [line.rows for line in lines if line.curve]
+    banded = {id(row) for curve in curves for row in curve}
+    data: dict[str, list[dict[str, Any]]] = {
+        "paths": [
+            {**at[id(row)], "place": place, "line": number}
+            for number, line in enumerate(lines)
+            for place, row in enumerate(line.rows)
+        ],
+        "bands": [
+            {**at[id(row)], "y": 100 * low, "y2": 100 * high, "line": number}
+            for number, curve in enumerate(curves)
+            for row in curve
+            if (low := row.accuracy.low) is not None and (high := row.accuracy.high) is not None
+        ],
+        "ranked": [at[id(row)] for row in rows if not row.result.unranked],
+        "unranked": [at[id(row)] for row in rows if row.result.unranked],
+        "stars": [at[id(star)] for star in stars],
+        "votes": [at[id(star)] for star in stars] if curves else [],
+    }
+    for kind, on_lines in (("", False), (" of lines", True)):
+        data[f"across{kind}"], data[f"upright{kind}"] = bars(
+            (across(row, over_n), row.accuracy, of[id(row)])
+            for row in rows
+            if id(row) not in banded and (id(row) in names) == on_lines
+        )
+    data["across of stars"], data["upright of stars"] = bars(
+        (across(each, over_n), each.accuracy, "") for each in ([] if curves else stars)
+    )
+    corners = {(row.spent.value, 100 * row.accuracy.value) for row in rows if row.pareto}
+    data["front"] = [] if over_n else front(sorted(corners), scales[0].high)
+    baselines = [] if over_n else find_baselines(rows)
+    data["level"], data["plumb"] = _guides(baselines, *scales)
+    obstacles = ("across", "upright", "across of stars", "upright of stars", "level", "plumb")
+    strokes = strokes_of(*scales, [bar for name in obstacles for bar in data[name]], data["front"])
+    inks = {name: INKS[index % len(INKS)] for index, name in enumerate(series)}
+    ink_of = {row: inks[name] for row, name in of.items()} | {id(star): BLACK for star in stars}
+    data["texts"], data["leaders"] = _labels(
+        rows, lines, at, scales, strokes, ink_of, stars, over_n
+    )
+    return data
 
 
 def _guides(
@@ -213,8 +266,20 @@ def cost_name(rows: Sequence[Row]) -> str:
     return "tokens generated" + (f" and those of {' and '.join(used)}" if used else "")
 
 
-def _channels(x_axis: Axis, y_axis: Axis, name: str) -> tuple[Any, Any]:
-    """Return the channels of cost, with its name, and accuracy, with their scales and titles."""
+def _channels(
+    x_axis: Axis, y_axis: Axis, name: str, budgets: Sequence[int] | None
+) -> tuple[Any, Any]:
+    """Return the channels of cost, with its name, and accuracy, with their scales and titles.
+
+    With `budgets`, those to show, the first is N.
+    """
+    titled = f"{name} per problem" + (" (logarithmic)" if x_axis.log else "")
+    ticks = {"values": log_ticks(x_axis.low, x_axis.high)} if x_axis.log else {"tickCount": 6}
+    of_cost = {
+        **{"title": titled, "format": "~s", **ticks},
+        "labelExpr": "format(datum.value, datum.value < 1 ? '~g' : '~s')",
+    }
+    of_n = {"title": "N, traces per problem (logarithmic)", "values": budgets, "format": "d"}
     x = alt.X(
         "x:Q",
         scale=alt.Scale(
@@ -223,12 +288,7 @@ def _channels(x_axis: Axis, y_axis: Axis, name: str) -> tuple[Any, Any]:
             nice=False,
             zero=False,
         ),
-        axis=alt.Axis(
-            title=f"{name} per problem" + (" (logarithmic)" if x_axis.log else ""),
-            format="~s",
-            **({"values": log_ticks(x_axis.low, x_axis.high)} if x_axis.log else {"tickCount": 6}),
-            labelExpr="format(datum.value, datum.value < 1 ? '~g' : '~s')",
-        ),
+        axis=alt.Axis(**(of_cost if budgets is None else of_n)),
     )
     y = alt.Y(
         "y:Q",
@@ -250,16 +310,22 @@ def _labels(
     strokes: Sequence[Box],
     inks: Mapping[int, str],
     stars: Sequence[Baseline],
+    over_n: bool,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Place the labels; return their texts, and the lines that lead from points to far labels.
 
     `at` and `inks` are points and colours by the `id` of a row or star; labels avoid `strokes`.
+    Stars that are joined have one, and so have lines `over_n`, as the axis has their values.
     """
     x_axis, y_axis = scales
     pixels = {key: (x_axis.pixel(each["x"]), y_axis.pixel(each["y"])) for key, each in at.items()}
     for line in lines:
         strokes = [*strokes, *along([pixels[id(row)] for row in line.rows])]
-    texts_of = label_texts(rows, lines, pixels) | {id(star): star.name for star in stars}
+    texts_of = label_texts(rows, lines, pixels, over_n)
+    if any(line.curve for line in lines):
+        texts_of |= {id(star): "cons@N" for star in stars[-1:]}
+    else:
+        texts_of |= {id(star): star.name for star in stars}
     labelled = [key for key in at if key in texts_of]
     labels = place_labels(
         [fitting(texts_of[key], WIDTH) for key in labelled],
@@ -297,12 +363,15 @@ def _by_series(channel: Any, series: Sequence[str], looks: Sequence[str], each: 
 
 
 def label_texts(
-    rows: Sequence[Row], lines: Sequence[Line], pixels: Mapping[int, Point]
+    rows: Sequence[Row],
+    lines: Sequence[Line],
+    pixels: Mapping[int, Point],
+    over_n: bool = False,
 ) -> dict[int, str]:
     """Choose the labels of points, by the `id` of their rows; `pixels` has the same keys.
 
     A line has its name at the end with more tokens, and the values of some evenly spread settings,
-    if their points are far enough apart.
+    if their points are far enough apart; `over_n` it has its name alone, at the largest N.
     """
     on_lines = {id(row) for line in lines for row in line.rows}
     texts = {
@@ -312,8 +381,12 @@ def label_texts(
     }
     for line in lines:
         dearer = max(line.rows[0], line.rows[-1], key=lambda row: row.spent.value)
-        named = f"{line.name}: {line.parameter}={line.label(dearer)}"
+        if over_n:
+            dearer = line.rows[-1]
+        named = line.name + ("" if over_n else f": {line.parameter}={line.label(dearer)}")
         texts[id(dearer)] = named + (" (unranked)" if dearer.result.unranked else "")
+        if over_n:
+            continue
         last = len(line.rows) - 1
         wanted = min(max(2, VALUES_LABELLED // len(lines)), last + 1)
         places = [round(place * last / (wanted - 1)) for place in range(wanted)]
@@ -324,31 +397,6 @@ def label_texts(
                 taken.append(pixels[id(row)])
                 texts[id(row)] = line.label(row)
     return texts
-
-
-def axes(rows: Sequence[Row], stars: Sequence[Baseline] = ()) -> tuple[Axis, Axis]:
-    """Return scales that contain every point and interval of a panel, with a margin.
-
-    `stars` are the baselines that are drawn beside the rows.
-    """
-    spent = [*(row.spent for row in rows), *(star.tokens for star in stars)]
-    tokens = [end for each in spent for end in known(each)]
-    accuracies = [*(row.accuracy for row in rows), *(star.accuracy for star in stars)]
-    percent = [100 * end for each in accuracies for end in known(each)]
-    log = min(tokens) > 0 and max(tokens) > LOG_FROM * min(tokens)
-    if log:
-        margin = (max(tokens) / min(tokens)) ** 0.06
-        x = Axis(min(tokens) / margin, max(tokens) * margin**2, WIDTH, log=True)
-    else:
-        x = Axis(0.0, 1.12 * max(tokens) or 1.0, WIDTH)
-    room = max(2.0, 0.08 * (max(percent) - min(percent)))
-    y = Axis(min(percent) - room, max(percent) + room, HEIGHT, down=True)
-    return x, y
-
-
-def known(metric: Metric) -> list[float]:
-    """Return a metric's value, and the ends of its interval if it has one."""
-    return [end for end in (metric.value, metric.low, metric.high) if end is not None]
 
 
 def bars(
@@ -372,19 +420,3 @@ def front(corners: Sequence[tuple[float, float]], end: float) -> list[dict[str, 
     """Return the corners of a front, sorted by cost, with a last one at the `end` of the axis."""
     last = [(end, accuracy) for _, accuracy in corners[-1:]]
     return [{"x": cost, "y": accuracy} for cost, accuracy in (*corners, *last)]
-
-
-def _strokes(
-    x_axis: Axis, y_axis: Axis, bars: Sequence[dict[str, Any]], step: Sequence[dict[str, float]]
-) -> list[Box]:
-    """Return the boxes covered by a panel's interval bars and its front."""
-    lines = [(bar["x"], bar["y"], bar.get("x2", bar["x"]), bar.get("y2", bar["y"])) for bar in bars]
-    for here, there in pairwise(step):
-        lines.append((here["x"], here["y"], there["x"], here["y"]))
-        lines.append((there["x"], here["y"], there["x"], there["y"]))
-    boxes = []
-    for x, y, x2, y2 in lines:
-        left, right = sorted((x_axis.pixel(x), x_axis.pixel(x2)))
-        top, bottom = sorted((y_axis.pixel(y), y_axis.pixel(y2)))
-        boxes.append(Box(left - 1, top - 1, right + 1, bottom + 1))
-    return boxes

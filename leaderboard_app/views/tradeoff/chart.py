@@ -13,8 +13,7 @@ from leaderboard_app.shown.palette import NONE, TEXT, badge_text, colours, shape
 from leaderboard_app.views.tradeoff.points import Point
 from leaderboard_app.views.tradeoff.tradeoff import View
 from simulator.report import plot
-from simulator.report.placing import Axis
-from simulator.report.plot import known
+from simulator.report.placing import Axis, known
 from simulator.runs.results import Metric
 from simulator.submissions.published import BADGE as REPORTED
 

@@ -17,8 +17,8 @@ from stored_files import NAME, summary_pool, write_run
 from simulator.errors import UserError
 from simulator.report.comparison import ALL_POOLS, Comparison, compare
 from simulator.report.export import as_csv, as_json
-from simulator.report.placing import HEIGHT, WIDTH, Axis, Box, place_labels
-from simulator.report.plot import axes, build_chart, plot
+from simulator.report.placing import HEIGHT, WIDTH, Axis, Box, axes, place_labels
+from simulator.report.plot import build_chart, plot
 from simulator.report.tables import fit
 from simulator.report.text import (
     DISPENSABLE,
