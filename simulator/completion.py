@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 
 from simulator import methods as built_in
 from simulator.importers import FORMATS
-from simulator.methods import METHODS, example_name, match_name
+from simulator.methods import METHODS, NUMBERS, example_name, match_name
 from simulator.pools.folders import cache_folder, runs_folder
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
@@ -55,7 +55,7 @@ def _parameters(context: click.Context, typed: str) -> Iterable[str]:
     from simulator.storage import read_plain_text  # slow to import, not needed for other words
 
     policy = context.params["policy"] or context.args[0]  # there if an option lacks its value yet
-    if found := match_name(policy):
+    if found := match_name(policy, NUMBERS):
         module, wanted = METHODS[found[0]].split(":")
         file = Path(built_in.__path__[0], f"{module}.py")
     else:

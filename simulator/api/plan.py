@@ -151,8 +151,7 @@ def plan_runs(
         needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
         if judges.note is not None:  # known once it is open
             note(judges.note)
-        typed = as_typed({**added, **grid})
-        most = max(budgets, default=None)  # the orders of fewer traces begin those of more
+        typed, most = as_typed({**added, **grid}), max(budgets, default=None)
         options = load_tools().greedy_options(loaded, typed, most, repeats, seed)
     what = loaded.name
     if order != DRAWN and charging != GENERATED:
@@ -177,16 +176,18 @@ def plan_runs(
         )
         for each in chosen
     ]
-    for spec in specs:
-        spec.budgets  # noqa: B018  (refused before anything is made)
     note_unknown_sizes(specs[0])
-    if not budgets and loaded.budget is None:
-        _note_small_budgets(specs[0])
+    _check_budgets(specs)
     return Plan(chosen, specs)
 
 
-def _note_small_budgets(spec: RunSpec) -> None:
-    """Print a note for each pool with fewer traces than the policy asks for."""
+def _check_budgets(specs: Sequence[RunSpec]) -> None:
+    """Refuse budgets that a pool lacks; note pools with fewer traces than a policy's default."""
+    for spec in specs:
+        spec.budgets  # noqa: B018
+    spec = specs[0]
+    if spec.budget is not None or spec.loaded.budget is not None:
+        return
     default = spec.loaded.policy.budget
     for pool, size in zip(spec.pools, spec.budgets, strict=True):
         if default and size < default:

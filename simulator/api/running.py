@@ -75,8 +75,7 @@ def run(
     cache, progress
         Folder of pools (None: `$DEEPPRUNE_SIM_CACHE`, else `datasets_cache/`); show a progress bar.
     **parameters
-        Parameters of the policy. Lists of values, also of `budget`, make a sweep over all
-        combinations.
+        Parameters of the policy. Lists, also of `budget`, make a sweep over all combinations.
 
     Returns
     -------
@@ -88,11 +87,10 @@ def run(
         An argument, a file or the policy is wrong; the message is one line.
     """
     options: dict[str, Any] = {
-        "budget": _budgets(budget),
         **_numbers(repeats=repeats, seed=seed, concurrency=concurrency),
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
         **{"model_params": _sizes(model_params), "judge": judge, "judge_cost": judge_cost},
-        "in_process": in_process,
+        **{"budget": _budgets(budget), "in_process": in_process},
         "probe_cost": None if probe_cost is None else str(probe_cost),
         "charging": _one_of("charging", charging, CHARGING),
         **{"order": _one_of("order", order, ORDERS), "timeout": _seconds(timeout)},

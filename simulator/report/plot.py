@@ -324,6 +324,7 @@ def _labels(
     texts_of = label_texts(rows, lines, pixels, over_n)
     if any(line.curve for line in lines):
         texts_of |= {id(star): "cons@N" for star in stars[-1:]}
+        strokes = [*strokes, *along([pixels[id(star)] for star in stars])]
     else:
         texts_of |= {id(star): star.name for star in stars}
     labelled = [key for key in at if key in texts_of]

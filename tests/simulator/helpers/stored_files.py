@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.methods import family_name
+
 NAME = "scout/qwen3-8b/aime24"
 
 Metrics = Mapping[str, tuple[float, float | None, float | None]]
@@ -118,7 +120,8 @@ def write_run(
             "name": policy,
             "class": "Policy",
             "source": "",
-            "sha256": hashlib.sha256(policy.encode()).hexdigest(),
+            # cons@8 and cons@16 have the same source
+            "sha256": hashlib.sha256(family_name(policy, {"m", "budget"}).encode()).hexdigest(),
             "parameters": fields["parameters"],
             "unranked": fields["unranked"],
         },

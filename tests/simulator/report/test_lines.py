@@ -46,6 +46,45 @@ def test_settings_that_differ_in_one_number_are_joined_in_its_order(made: Any) -
     assert joined(made(*runs)) == [("m", [200, 300, 100])]
 
 
+def at_budgets(*runs: tuple[str, int, dict[str, Any]], folder: Path) -> list[tuple[str, list[int]]]:
+    """Return the names and budgets of the lines through runs of (policy, N, parameters)."""
+    results = []
+    for number, (policy, n, parameters) in enumerate(runs):
+        known = entry(100 + number, 0.5) | {"budget": n, "baseline": f"cons@{n}"}
+        write_run(folder / str(number), policy, known, parameters=parameters)
+        results += read_results(folder / str(number))
+    lines = find_lines(compare(results).rows)
+    return sorted((line.name, [row.result.budget for row in line.rows]) for line in lines)
+
+
+def test_names_with_numbers_are_joined_over_them(tmp_path: Path) -> None:
+    runs: list[tuple[str, int, dict[str, Any]]] = [(f"cons@{n}", n, {}) for n in (16, 4, 8)]
+    grid = [(f"short-{m}@{n}", n, {"m": m}) for n in (4, 8, 16) for m in (2, 3)]
+    assert at_budgets(*runs, *grid, folder=tmp_path) == [
+        ("cons@N", [4, 8, 16]),
+        ("short-2@N", [4, 8, 16]),
+        ("short-3@N", [4, 8, 16]),
+    ]
+
+
+def test_a_line_over_a_number_in_a_name_has_its_letter(tmp_path: Path) -> None:
+    runs = [(f"short-{m}@8", 8, {"m": m}) for m in (1, 2, 3)]
+    assert at_budgets(*runs, folder=tmp_path) == [("short-m@8", [8, 8, 8])]
+
+
+def test_lines_go_over_n_from_three_budgets_on(tmp_path: Path) -> None:
+    def grid(budgets: tuple[int, ...]) -> list[tuple[str, int, dict[str, Any]]]:
+        return [("m", n, {"tau": tau}) for tau in (1, 2, 3, 4) for n in budgets]
+
+    assert at_budgets(*grid((4, 8, 16)), folder=tmp_path / "three") == [
+        (f"m (tau={tau})", [4, 8, 16]) for tau in (1, 2, 3, 4)
+    ]
+    assert at_budgets(*grid((4, 8)), folder=tmp_path / "two") == [
+        ("m (N=4)", [4, 4, 4, 4]),
+        ("m (N=8)", [8, 8, 8, 8]),
+    ]
+
+
 def test_each_combination_of_the_others_has_a_line_along_the_longest(made: Any) -> None:
     grid = [
         (1000 * k + tau, {"k": k, "tau": tau, "mode": mode})

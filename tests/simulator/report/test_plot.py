@@ -14,7 +14,7 @@ from stored_files import write_run
 from simulator.report.baselines import find_baselines
 from simulator.report.comparison import Comparison, compare
 from simulator.report.lines import find_lines
-from simulator.report.placing import log_ticks
+from simulator.report.placing import Axis, log_ticks, n_ticks
 from simulator.report.plot import STAR, build_chart, plot
 from simulator.runs.results import read_results
 
@@ -87,6 +87,80 @@ def test_ticks_of_a_logarithmic_axis_are_round_and_evenly_spread() -> None:
     assert log_ticks(150, 30_000) == [200, 500, 1000, 2000, 5000, 10_000, 20_000]
     assert log_ticks(0.5, 2e7) == [10.0**power for power in range(8)]
     assert log_ticks(1, 1e20) == [10.0**power for power in range(0, 21, 3)]
+
+
+def curve(
+    folder: Path, policy: str, budgets: tuple[int, ...], start: float = 0.4, **changes: Any
+) -> list[Path]:
+    """Write runs at these budgets, ten tokens a trace; `@N` in the policy is replaced."""
+    runs = []
+    for n in budgets:
+        known = entry(10.0 * n, start + n / 100) | {"budget": n, "baseline": f"cons@{n}"}
+        known["metrics"] |= {
+            "baseline_accuracy": {"value": start + n / 80, "low": 0.3, "high": 0.7},
+            "baseline_tokens_per_problem": {"value": 12.0 * n, "low": 11.0 * n, "high": 13.0 * n},
+        }
+        name = policy.replace("@N", f"@{n}")
+        write_run(folder / f"{name}-{n}", name, known, **changes)
+        runs.append(folder / f"{name}-{n}")
+    return runs
+
+
+def drawn_in(panel: dict[str, Any], mark: str) -> list[dict[str, Any]]:
+    """Return the data of a panel's layers of a kind of mark."""
+    found = [each["data"]["values"] for each in panel["layer"] if each["mark"]["type"] == mark]
+    return [value for values in found for value in values]
+
+
+def test_three_budgets_are_a_curve_over_n_and_over_tokens_with_bands(tmp_path: Path) -> None:
+    runs = curve(tmp_path, "m", (4, 8, 16))
+    found = comparison(*runs)
+    over_n, over_tokens = build_chart(found).to_dict()["concat"]
+    axis = next(each for each in over_n["layer"] if each["mark"]["type"] == "line")["encoding"]["x"]
+    assert axis["axis"]["values"] == [4, 8, 16]
+    accuracies = [44, 48, 56]
+    low_high = [
+        (100 * row.accuracy.low, 100 * row.accuracy.high)
+        for row in sorted(found.rows, key=lambda row: row.result.budget)
+        if row.accuracy.low is not None and row.accuracy.high is not None
+    ]
+    for panel, places in ((over_n, [4, 8, 16]), (over_tokens, [40, 80, 160])):
+        bands = drawn_in(panel, "area")
+        assert [each["x"] for each in bands] == places
+        assert [(each["y"], each["y2"]) for each in bands] == low_high
+        dots = [each for each in drawn_in(panel, "point") if "series" in each]
+        assert {(each["x"], round(each["y"], 6), each["series"]) for each in dots} == {
+            (x, y, "m") for x, y in zip(places, accuracies, strict=True)
+        }
+    stars = [each for each in drawn_in(over_n, "point") if "series" not in each]
+    assert [(each["x"], round(each["y"], 6)) for each in stars] == [(4, 45), (8, 50), (16, 60)]
+
+
+def test_several_methods_are_in_one_picture_and_no_label_covers_another(tmp_path: Path) -> None:
+    runs = [
+        *curve(tmp_path, "m", (1, 2, 4, 8, 16, 32)),
+        *curve(tmp_path, "cons@N", (8, 16, 32), 0.45),
+        *curve(tmp_path, "short-3@N", (8, 16, 32), 0.3, parameters={"m": 3}),
+        *curve(tmp_path, "alone", (16,), 0.2),
+    ]
+    svg = plot(comparison(*runs), "svg")
+    shown = texts_of(svg)
+    assert {"m", "cons@N", "short-3@N", "cons@N: N=32", "short-3@N: N=32"} <= {*shown}
+    assert shown.count("alone") == 2  # also over N
+    assert shown.count("cons@N") == 1  # a curve of its own, and no stars
+    assert collisions(svg) == []
+
+
+def test_two_budgets_are_joined_but_are_no_curve(tmp_path: Path) -> None:
+    chart = build_chart(comparison(*curve(tmp_path, "m", (4, 8)))).to_dict()
+    (panel,) = chart["concat"]
+    assert drawn_in(panel, "area") == []
+    assert "Lines join settings that differ only in N." in chart["title"]["subtitle"]
+
+
+def test_budgets_on_an_axis_stay_apart_the_largest_is_there() -> None:
+    axis = Axis(1, 1000, 300, log=True)  # a hundred pixels for a factor of ten
+    assert n_ticks([1, 2, 10, 11, 100, 101], axis) == [2, 11, 101]
 
 
 LONG = (
