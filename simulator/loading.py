@@ -273,7 +273,7 @@ def _unknown_parameter(key: str, defaults: Mapping[str, Any], name: str) -> str:
     if key == "budget":
         return "-p budget: the budget is set with -n"
     if not defaults:
-        return f"-p {key}: {name} has no parameters; its budget is set with -n"
+        return f"-p {key}: {name} has no parameters; leave it out"
     hint = nearest(key, defaults, "it has:", cutoff=0.4)
     return f"-p {key}: {name} has no such parameter; {hint}"
 

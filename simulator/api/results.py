@@ -56,6 +56,8 @@ class _Shown:
     def plot(self) -> Any:
         """Plot accuracy against tokens with 95% intervals and the Pareto front, a panel a pool.
 
+        Where a method has three or more N, a second panel has accuracy against N.
+
         Returns
         -------
         An Altair chart; `chart.save("front.svg")` writes it.
@@ -166,7 +168,8 @@ class Runs(_Shown, Sequence[Run]):
 
         Returns
         -------
-        A frame as from `Run.summary`, with the parameters that differ in front of its index.
+        A frame as from `Run.summary`, with the parameters that differ in front of its index, and
+        `budget` if that does.
         """
         first = self._runs[0].parameters
         differing = [
@@ -174,7 +177,8 @@ class Runs(_Shown, Sequence[Run]):
             for name, value in first.items()
             if any(run.parameters[name] != value for run in self._runs)
         ]
-        return _figures(self._runs, differing)
+        budgets = [[result.budget for result in run.results] for run in self._runs]
+        return _figures(self._runs, differing, any(each != budgets[0] for each in budgets))
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -330,13 +334,14 @@ def _html(block: Block) -> str:
     )
 
 
-def _figures(runs: Sequence[Run], differing: Sequence[str]) -> pd.DataFrame:
-    """Return the metrics of runs, with the parameters that differ in the index."""
+def _figures(runs: Sequence[Run], differing: Sequence[str], budgets: bool = False) -> pd.DataFrame:
+    """Return the metrics of runs, with the parameters that differ in the index, and `budgets`."""
     import pandas as pd
 
     rows = [
         {
             **{name: result.parameters[name] for name in differing},
+            **({"budget": result.budget} if budgets else {}),
             "pool": result.pool,
             "metric": name,
             "value": metric.value,
@@ -347,7 +352,8 @@ def _figures(runs: Sequence[Run], differing: Sequence[str]) -> pd.DataFrame:
         for result in run.results
         for name, metric in result.metrics.items()
     ]
-    return pd.DataFrame(rows).set_index([*differing, "pool", "metric"]).astype(float)
+    index = [*differing, *["budget"] * budgets, "pool", "metric"]
+    return pd.DataFrame(rows).set_index(index).astype(float)
 
 
 def _frame(file: Path) -> pd.DataFrame:

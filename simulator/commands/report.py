@@ -58,7 +58,8 @@ PICTURES = (".png", ".svg")
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE",
-    help="Plot accuracy against tokens as .png or .svg, overwriting it; repeatable.",
+    help="Plot accuracy against tokens, and against N where a method has three or more, as .png or "
+    ".svg, overwriting it; repeatable.",
 )
 @click.option(
     "--pairs",

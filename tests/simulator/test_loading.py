@@ -131,9 +131,11 @@ def test_numbers_of_zero_are_refused() -> None:
 
 def test_what_the_name_sets_is_not_set_again() -> None:
     message = refused("short-3@16", {"m": "4"})
-    assert message == "-p m: the name short-3@16 sets it already; change the name"
-    for spec in ("cons@64", "sac", "short-3@16"):
-        assert refused(spec, {"budget": "8"}) == "-p budget: the budget is set with -n"
+    assert message == "-p m=4: the name short-3@16 already sets m=3; change one of them"
+    assert refused("sac", {"budget": "8"}) == "-p budget: the budget is set with -n"
+    for spec in ("cons@64", "short-3@16"):
+        message = refused(spec, {"budget": "8"})
+        assert message == f"-p budget: the name {spec} sets the budget; change the name"
 
 
 def test_every_method_is_described_and_loads() -> None:
@@ -407,7 +409,7 @@ def test_a_parameter_that_does_not_fit_is_refused(
 
 
 def test_a_policy_without_parameters_says_so() -> None:
-    assert refused("cons@4", {"m": "3"}) == "-p m: cons@4 has no such parameter; it has: none"
+    assert refused("cons@4", {"m": "3"}) == "-p m: cons@4 has no parameters; leave it out"
 
 
 def test_a_built_in_parameter_is_suggested_and_checked() -> None:

@@ -112,6 +112,25 @@ def test_lists_of_values_make_a_sweep_in_grid_order(capsys: pytest.CaptureFixtur
     assert len(added) == 3
 
 
+def test_a_list_of_budgets_makes_a_sweep_too(capsys: pytest.CaptureFixture[str]) -> None:
+    typed = ("-n", "2,3", "-p", "window=1,2", "-o", "typed")
+    assert call(capsys, "run", "esc", *typed)[0] == 0
+    made = run("esc", window=[1, 2], budget=range(2, 4), output="made")
+    assert isinstance(made, Runs)
+    assert [each.path.name for each in made] == [
+        f"window={window},n={n}" for window in (1, 2) for n in (2, 3)
+    ]
+    for each in made:
+        assert results(each.path) == results(Path("typed") / each.path.name)
+    figures = made.summary()
+    assert figures.index.names == ["window", "budget", "pool", "metric"]
+    assert figures.index.is_unique
+    names = run("cons@{2,3}", output="names")
+    assert isinstance(names, Runs)
+    assert [each.policy for each in names] == ["cons@2", "cons@3"]
+    assert names.summary().index.names == ["budget", "pool", "metric"]
+
+
 def test_a_rule_that_never_halted_a_trace_is_noted(capsys: pytest.CaptureFixture[str]) -> None:
     write_pool(Path("cache"), {"p": [T(20, "1", {10: "1"})] * 3}, benchmark="probed")
     run("sac", "*probed", repeats=1, budget=3)
@@ -140,6 +159,9 @@ def test_pools_are_named_globbed_or_opened() -> None:
         ("esc", {"window": []}, "no values"),
         ("esc", {"window": [2, 2]}, "give each value once"),
         ("esc", {"repeats": 0}, "repeats=0: give a whole number of at least 1"),
+        ("esc", {"budget": [2, 2]}, "budget=[2, 2]: give at least one, and each value once"),
+        ("esc", {"budget": []}, "budget=[]: give at least one"),
+        ("esc", {"budget": [2, "3"]}, "budget='3': give a whole number of at least 1"),
         ("esc", {"budget": 2.0}, "budget=2.0: give a whole number"),
         ("esc", {"jobs": True}, "jobs=True"),
         ("esc", {"pools": []}, "give names of pools"),
