@@ -17,6 +17,7 @@ METHODS = {
     "msprt": "sprt:MSPRT",
     "doubling": "doubling:Doubling",
     "beta-sc": "beta_sc:BetaSC",
+    "bayes-3": "bayes_3:Bayes3",
     "short-{m}@{budget}": "short_m:ShortM",
     "sac": "sac:SAC",
     "parallel-probe": "parallel_probe:ParallelProbe",
@@ -25,6 +26,8 @@ METHODS = {
     "deepconf-high": "deepconf:DeepConfHigh",
     "deepconf-offline": "deepconf_offline:DeepConfOffline",
     "self-certainty": "self_certainty:SelfCertainty",
+    "cges": "cges:CGES",
+    "reasc": "reasc:ReASC",
     "deepprune": "deepprune:DeepPrune",
     "oracle": "oracle:Oracle",
 }

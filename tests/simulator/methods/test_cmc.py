@@ -20,7 +20,7 @@ from simulator.runs.spec import RunSpec
 
 
 def probed(length: int, answer: str, probes: str | None = None) -> T:
-    """A trace with a probe every 10 tokens, all of one answer."""
+    """Make a trace with a probe every 10 tokens, all of one answer."""
     return T(length, answer, dict.fromkeys(range(10, length, 10), probes or answer))
 
 
@@ -35,17 +35,17 @@ def test_it_stops_when_the_smoothed_certainty_is_high(tmp_path: Path) -> None:
 
 
 def test_it_abandons_who_disagrees_for_long_but_leaves_two(tmp_path: Path) -> None:
-    # beta=0: patience 3. The second trace disagrees in rounds 2 and 3, which open the other two, and
-    # is left at the third time, at 50 tokens. With two live ones the others go on, to 2 against 1.
+    # beta=0: patience 3. The second trace disagrees in rounds 2 and 3, which open the other two,
+    # and is left at the third time, at 50 tokens. The other two go on, to 2 against 1.
     traces = [probed(15, "1"), probed(95, "2"), probed(35, "2"), probed(35, "1", "2")]
     outcome = solve(tmp_path, "cmc", traces, beta=0, interval=10)
     assert outcome == Outcome("1", 15 + 50 + 35 + 35, 7 * 10 + 2 * 10 + 5, 4, [15, 50, 35, 35])
 
 
 def test_traces_that_agree_advance_by_bursts_once_it_is_warm(tmp_path: Path) -> None:
-    # beta=0.5: warm from round 6 on, burst 2, 4 finished at least, weight 0.5, gate 0.91. By then 70
-    # tokens each; three agree and finish within 20 more, the last does not and takes 10. The level
-    # is 0.859 after round 6 and 0.941 after round 7.
+    # beta=0.5: warm from round 6 on, burst 2, 4 finished at least, weight 0.5, gate 0.91. By then
+    # 70 tokens each; three agree and finish within 20 more, the last does not and takes 10. The
+    # level is 0.859 after round 6 and 0.941 after round 7.
     same = [probed(85, "1") for _ in range(3)]
     traces = [probed(15, "1"), *same, probed(200, "1", "2")]
     outcome = solve(tmp_path, "cmc", traces, beta=0.5, interval=10)
