@@ -1,0 +1,81 @@
+import numpy as np
+
+from simulator import (
+    TRACE_MEASURES,
+    Answer,
+    Policy,
+    Problem,
+    Sampler,
+    Traces,
+    trace_confidence,
+    weighted_vote,
+)
+from simulator.arrays import Floats
+
+MEASURES = {"confidence": TRACE_MEASURES, "entropy": ("mean", "tail"), "length": ("mean",)}
+"""Measures of each score: which of a trace's tokens count."""
+
+
+class BestOfN(Policy):
+    """best-of-N: of N whole traces the one with the best stored score answers.
+
+    High `confidence` is good, and so are low `entropy` and a short `length`. By confidence it is
+    `self-certainty` with best=true.
+    """
+
+    source = "Cobbe et al. 2021, arXiv 2110.14168 (best-of-N)"
+    requires = frozenset({"entropy"})
+    score = "entropy"  # confidence, entropy or length
+    measure = "mean"  # mean or tail; of confidence also bottom or lowest
+    window = 2048  # tokens of the tail, or of a group
+
+    def validate(self) -> None:
+        if self.score not in MEASURES:
+            raise ValueError(f"score must be one of {', '.join(MEASURES)}")
+        if self.measure not in MEASURES[self.score]:
+            allowed = ", ".join(MEASURES[self.score])
+            raise ValueError(f"measure of {self.score} must be one of {allowed}")
+        if self.window < 1:
+            raise ValueError("window must be at least 1")
+        self.requires = frozenset({self.score} - {"length"})  # type: ignore[misc]
+
+    def solve(self, problem: Problem, sampler: Sampler) -> Answer:
+        traces = sampler.start(sampler.budget)
+        sampler.decode(traces)
+        answered = traces[traces.answer >= 0]
+        return answered.answer[self.quality(answered).argmax()] if len(answered) else None
+
+    def quality(self, traces: Traces) -> Floats:
+        """Return a number above 0 for each trace with tokens, larger for a better score."""
+        if self.score == "confidence":
+            return trace_confidence(traces, self.measure, self.window)
+        if self.score == "length":
+            return 1 / np.maximum(traces.num_tokens, 1)
+        window = self.window if self.measure == "tail" else None
+        return np.nan_to_num(np.exp(-traces.mean("entropy", window)))
+
+
+class WeightedVote(BestOfN):
+    """Weighted vote: N whole traces vote, each with its stored score to a power.
+
+    The weight is confidence^power, exp(−power · entropy) or length^−power. By confidence with a
+    power of 1 it is `deepconf-offline` with keep=100.
+    """
+
+    source = "Li et al. 2022, arXiv 2206.02336 (weighted vote)"
+    power = 1.0  # 0: a majority vote
+
+    def validate(self) -> None:
+        super().validate()
+        if not 0 <= self.power <= 1000:
+            raise ValueError("power must be between 0 and 1000 (its limit is best-of-n)")
+
+    def solve(self, problem: Problem, sampler: Sampler) -> Answer:
+        traces = sampler.start(sampler.budget)
+        sampler.decode(traces)
+        answered = traces[traces.answer >= 0]
+        if not len(answered):
+            return None
+        quality = self.quality(answered)
+        relative = quality / quality.max() if quality.max() else quality
+        return weighted_vote(answered, relative**self.power)
