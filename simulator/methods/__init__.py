@@ -22,6 +22,9 @@ METHODS = {
     "sac": "sac:SAC",
     "parallel-probe": "parallel_probe:ParallelProbe",
     "cmc": "cmc:CMC",
+    "certaindex": "certaindex:Certaindex",
+    "dynasor": "dynasor:Dynasor",
+    "eat": "eat:EAT",
     "deepconf-low": "deepconf:DeepConfLow",
     "deepconf-high": "deepconf:DeepConfHigh",
     "deepconf-offline": "deepconf_offline:DeepConfOffline",
@@ -33,6 +36,7 @@ METHODS = {
     "tail-entropy": "tail_entropy:TailEntropy",
     "cges": "cges:CGES",
     "reasc": "reasc:ReASC",
+    "slim-sc": "slim_sc:SlimSC",
     "deepprune": "deepprune:DeepPrune",
     "oracle": "oracle:Oracle",
 }
