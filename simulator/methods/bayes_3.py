@@ -1,32 +1,29 @@
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from simulator import Answer, Policy, Problem, Sampler, majority_vote, top_two
-from simulator.arrays import Floats, Ints
-
-PRIORS = (
-    "0.9 0.09 0.009 0.001; 0.7 0.21 0.06 0.03; 0.5 0.25 0.13 0.06 0.06; 0.3 0.2 0.2 0.1 0.1 0.1"
-)
 
 
 class Bayes3(Policy):
     """Bayesian L=3: one trace at a time until the leader is likely enough the model's first choice.
 
     Of the votes, three numbers count: those of the leader, of the second and of all others. A prior
-    says how likely a trace gives the problem's most likely answer, its second and so on. The policy
-    stops when, over all priors, the leader is the most likely answer with probability 1 − delta.
-    The paper estimates the priors on 70% of its questions; the default ones are ours.
+    says how likely a trace gives the problem's most likely answer, its second and so on; semicolons
+    separate priors. The policy stops when, over all of them, the leader is the most likely answer
+    with probability 1 − delta. The paper estimates priors on 70% of its questions; the default ones
+    are ours.
     """
 
-    source = "arXiv 2602.05395 (L=3, uncertain prior)"
+    source = "arXiv 2602.05395"
     budget = 40
     delta = 0.05
-    priors = PRIORS  # probabilities of a problem's answers; semicolons between priors
+    priors = "0.9 0.07 0.03; 0.7 0.2 0.1; 0.5 0.3 0.2; 0.4 0.3 0.2 0.1"  # of a problem's answers
 
     def validate(self) -> None:
         if not 0 < self.delta < 1:
-            raise ValueError("delta must be between 0 and 1, both excluded")
+            raise ValueError("needs 0 < delta < 1")
         table_of(self.priors)
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
@@ -39,13 +36,11 @@ class Bayes3(Policy):
         return majority_vote(sampler.traces)
 
 
-def table_of(priors: str) -> Floats:
+def table_of(priors: str) -> npt.NDArray[np.float64]:
     """Return the priors of a text, shape (priors, answers), padded with zeros."""
     rows = [sorted(map(float, prior.split()), reverse=True) for prior in priors.split(";")]
     if not all(row and row[-1] > 0 and abs(sum(row) - 1) < 1e-6 for row in rows):
-        raise ValueError(
-            "priors: give probabilities above 0 that sum to 1; semicolons between priors"
-        )
+        raise ValueError("each prior needs numbers above 0 that sum to 1")
     table = np.zeros((len(rows), max(map(len, rows))))
     for place, row in enumerate(rows):
         table[place, : len(row)] = row
@@ -74,7 +69,9 @@ def chance_of_first(first: int, second: int, rest: int, priors: str) -> float:
     return float(likelihood[:, 0].sum()) / total if total else 0.0
 
 
-def ways_of_others(p: Floats, rest: int, most: int, leading: int) -> Floats:
+def ways_of_others(
+    p: npt.NDArray[np.float64], rest: int, most: int, leading: int
+) -> npt.NDArray[np.float64]:
     """Return the probability that the other answers share the rest, none with more than `most`.
 
     Where m of them have `most`, they tie with `leading` answers, and each choice of those that are
@@ -100,12 +97,14 @@ def ways_of_others(p: Floats, rest: int, most: int, leading: int) -> Floats:
                 more[:, :, votes:] += moved
         ways = more
     ties = np.arange(ways.shape[1])
-    alike: Floats = (ways[:, :, rest] / choose(leading + ties, leading)).sum(axis=1)
+    alike: npt.NDArray[np.float64] = (ways[:, :, rest] / choose(leading + ties, leading)).sum(
+        axis=1
+    )
     return alike
 
 
-def choose(n: Ints, k: int) -> Floats:
+def choose(n: npt.NDArray[np.int64], k: int) -> npt.NDArray[np.float64]:
     """Return C(n, k) of each n."""
     steps = np.arange(k)
-    product: Floats = np.prod((n[..., None] - steps) / (steps + 1), axis=-1)
+    product: npt.NDArray[np.float64] = np.prod((n[..., None] - steps) / (steps + 1), axis=-1)
     return product

@@ -1,4 +1,5 @@
 import numpy as np
+import numpy.typing as npt
 
 from simulator import (
     TRACE_MEASURES,
@@ -10,10 +11,9 @@ from simulator import (
     trace_confidence,
     weighted_vote,
 )
-from simulator.arrays import Floats
 
+# Measures of each score: which of a trace's tokens count.
 MEASURES = {"confidence": TRACE_MEASURES, "entropy": ("mean", "tail"), "length": ("mean",)}
-"""Measures of each score: which of a trace's tokens count."""
 
 
 class BestOfN(Policy):
@@ -23,7 +23,7 @@ class BestOfN(Policy):
     `self-certainty` with best=true.
     """
 
-    source = "Cobbe et al. 2021, arXiv 2110.14168 (best-of-N)"
+    source = "Cobbe et al. 2021, arXiv 2110.14168"
     requires = frozenset({"entropy"})
     score = "entropy"  # confidence, entropy or length
     measure = "mean"  # mean or tail; of confidence also bottom or lowest
@@ -31,12 +31,11 @@ class BestOfN(Policy):
 
     def validate(self) -> None:
         if self.score not in MEASURES:
-            raise ValueError(f"score must be one of {', '.join(MEASURES)}")
+            raise ValueError(f"score needs one of {', '.join(MEASURES)}")
         if self.measure not in MEASURES[self.score]:
-            allowed = ", ".join(MEASURES[self.score])
-            raise ValueError(f"measure of {self.score} must be one of {allowed}")
+            raise ValueError(f"measure needs one of {', '.join(MEASURES[self.score])}")
         if self.window < 1:
-            raise ValueError("window must be at least 1")
+            raise ValueError("needs window >= 1")
         self.requires = frozenset({self.score} - {"length"})  # type: ignore[misc]
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
@@ -45,7 +44,7 @@ class BestOfN(Policy):
         answered = traces[traces.answer >= 0]
         return answered.answer[self.quality(answered).argmax()] if len(answered) else None
 
-    def quality(self, traces: Traces) -> Floats:
+    def quality(self, traces: Traces) -> npt.NDArray[np.float64]:
         """Return a number above 0 for each trace with tokens, larger for a better score."""
         if self.score == "confidence":
             return trace_confidence(traces, self.measure, self.window)
@@ -62,13 +61,13 @@ class WeightedVote(BestOfN):
     power of 1 it is `deepconf-offline` with keep=100.
     """
 
-    source = "Li et al. 2022, arXiv 2206.02336 (weighted vote)"
+    source = "Li et al. 2022, arXiv 2206.02336"
     power = 1.0  # 0: a majority vote
 
     def validate(self) -> None:
         super().validate()
         if not 0 <= self.power <= 1000:
-            raise ValueError("power must be between 0 and 1000 (its limit is best-of-n)")
+            raise ValueError("needs 0 <= power <= 1000")
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         traces = sampler.start(sampler.budget)

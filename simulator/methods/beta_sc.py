@@ -1,5 +1,4 @@
-from simulator import Answer, Policy, Problem, Sampler, majority_vote, top_two
-from simulator.policy.posterior import chance_of_lead
+from simulator import Answer, Policy, Problem, Sampler, chance_of_lead, majority_vote, top_two
 
 
 class BetaSC(Policy):

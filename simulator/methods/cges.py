@@ -1,7 +1,7 @@
 import numpy as np
+import numpy.typing as npt
 
 from simulator import Answer, Policy, Problem, Sampler
-from simulator.arrays import Floats, Ints32
 
 
 class CGES(Policy):
@@ -36,7 +36,9 @@ class CGES(Policy):
         return answer
 
 
-def posteriors(answers: Ints32, confidence: Floats) -> Floats:
+def posteriors(
+    answers: npt.NDArray[np.int32], confidence: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """Return the posterior of the answer of each trace, shape (n,).
 
     With K hypotheses, that of an answer is proportional to the product, over all traces, of c where
@@ -48,5 +50,5 @@ def posteriors(answers: Ints32, confidence: Floats) -> Floats:
     scores = np.full(len(seen) + 1, against.sum())  # the last is that of any other answer
     np.add.at(scores, place, np.log(sure) - against)
     weights = np.exp(scores - scores.max())
-    found: Floats = (weights / weights.sum())[place]
+    found: npt.NDArray[np.float64] = (weights / weights.sum())[place]
     return found

@@ -1,7 +1,6 @@
 import numpy as np
 
-from simulator import Answer, Policy, Problem, Sampler, majority_vote, top_two
-from simulator.policy.posterior import chance_of_lead
+from simulator import Answer, Policy, Problem, Sampler, chance_of_lead, majority_vote, top_two
 
 
 class CMC(Policy):
@@ -13,7 +12,7 @@ class CMC(Policy):
     program probes after every interval; here a probe is asked only where its answer is read.
     """
 
-    source = "AutoTTS, arXiv 2605.08083, appendix D"
+    source = "arXiv 2605.08083, appendix D"
     requires = frozenset({"probes"})
     budget = 64
     beta = 0.5
@@ -21,10 +20,8 @@ class CMC(Policy):
     max_rounds = 500
 
     def validate(self) -> None:
-        if not 0 <= self.beta <= 1:
-            raise ValueError("beta must be between 0 and 1")
-        if self.interval < 1 or self.max_rounds < 1:
-            raise ValueError("interval and max_rounds must be at least 1")
+        if not 0 <= self.beta <= 1 or self.interval < 1 or self.max_rounds < 1:
+            raise ValueError("needs 0 <= beta <= 1, interval >= 1 and max_rounds >= 1")
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         b = self.beta

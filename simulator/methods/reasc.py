@@ -1,8 +1,7 @@
 import numpy as np
+import numpy.typing as npt
 
-from simulator import Answer, Policy, Problem, Sampler, count_votes, weighted_vote
-from simulator.arrays import Floats, Ints32
-from simulator.policy.posterior import chance_of_lead
+from simulator import Answer, Policy, Problem, Sampler, chance_of_lead, count_votes, weighted_vote
 
 
 class ReASC(Policy):
@@ -46,15 +45,17 @@ class ReASC(Policy):
                 break
         return answer
 
-    def weights(self, scores: Floats) -> Floats:
+    def weights(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the votes of traces with these scores, at least 1 each."""
         mean, sd = (self.mean, self.sd) if self.sd else (scores.mean(), scores.std())
         z = (scores - mean) / sd if sd else np.zeros(len(scores))
-        votes: Floats = np.exp(np.clip(self.slope * z, 0, 50))
+        votes: npt.NDArray[np.float64] = np.exp(np.clip(self.slope * z, 0, 50))
         return votes
 
 
-def two_largest(answers: Ints32, weights: Floats) -> tuple[float, float]:
+def two_largest(
+    answers: npt.NDArray[np.int32], weights: npt.NDArray[np.float64]
+) -> tuple[float, float]:
     """Return the two largest sums of weights of an answer, 0 if there are fewer answers."""
     sums = [weights[answers == answer].sum() for answer in count_votes(answers)]
     first, second, *_ = [*sorted(sums, reverse=True), 0.0, 0.0]

@@ -69,7 +69,7 @@ def test_all_finished_in_the_first_interval_is_the_end(tmp_path: Path) -> None:
 def test_parameters_that_make_no_sense_are_refused(
     tmp_path: Path, settings: dict[str, Any]
 ) -> None:
-    with pytest.raises(UserError, match="must be"):
+    with pytest.raises(UserError, match="needs"):
         solve(tmp_path, "cmc", [probed(8, "1")], **settings)
 
 
