@@ -23,7 +23,7 @@ class BestOfN(Policy):
     `self-certainty` with best=true.
     """
 
-    source = "Cobbe et al. 2021, arXiv 2110.14168"
+    source = "arXiv 2110.14168"
     requires = frozenset({"entropy"})
     score = "entropy"  # confidence, entropy or length
     measure = "mean"  # mean or tail; of confidence also bottom or lowest
@@ -61,7 +61,7 @@ class WeightedVote(BestOfN):
     power of 1 it is `deepconf-offline` with keep=100.
     """
 
-    source = "Li et al. 2022, arXiv 2206.02336"
+    source = "arXiv 2206.02336"
     power = 1.0  # 0: a majority vote
 
     def validate(self) -> None:
