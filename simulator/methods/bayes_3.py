@@ -10,16 +10,15 @@ class Bayes3(Policy):
     """Bayesian L=3: one trace at a time until the leader is likely enough the model's first choice.
 
     Of the votes, three numbers count: those of the leader, of the second and of all others. A prior
-    says how likely a trace gives the problem's most likely answer, its second and so on; semicolons
-    separate priors. The policy stops when, over all of them, the leader is the most likely answer
-    with probability 1 − delta. The paper estimates priors on 70% of its questions; the default ones
-    are ours.
+    says how likely a trace gives the problem's most likely answer, its second and so on. The policy
+    stops when, over all priors, the leader is the most likely answer with probability 1 − delta.
+    The paper estimates the priors on 70% of its questions; the default ones are ours.
     """
 
     source = "arXiv 2602.05395"
     budget = 40
     delta = 0.05
-    priors = "0.9 0.07 0.03; 0.7 0.2 0.1; 0.5 0.3 0.2; 0.4 0.3 0.2 0.1"  # of a problem's answers
+    priors = "0.9+0.07+0.03/0.7+0.2+0.1/0.5+0.3+0.2/0.4+0.3+0.2+0.1"  # of a problem's answers
 
     def validate(self) -> None:
         if not 0 < self.delta < 1:
@@ -38,7 +37,10 @@ class Bayes3(Policy):
 
 def table_of(priors: str) -> npt.NDArray[np.float64]:
     """Return the priors of a text, shape (priors, answers), padded with zeros."""
-    rows = [sorted(map(float, prior.split()), reverse=True) for prior in priors.split(";")]
+    try:
+        rows = [sorted(map(float, prior.split("+")), reverse=True) for prior in priors.split("/")]
+    except ValueError:
+        rows = [[]]
     if not all(row and row[-1] > 0 and abs(sum(row) - 1) < 1e-6 for row in rows):
         raise ValueError("each prior needs numbers above 0 that sum to 1")
     table = np.zeros((len(rows), max(map(len, rows))))

@@ -19,7 +19,7 @@ class EAT(Policy):
     budget = 64
     interval = 500  # tokens of a step
     alpha = 0.2
-    delta = 0.00390625  # bits²; the paper tries the powers of 1/2
+    delta = 0.0078125  # bits²; the paper tries the powers of 1/2
     least_steps = 4
 
     def validate(self) -> None:
