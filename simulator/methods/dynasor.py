@@ -18,7 +18,7 @@ class Dynasor(Policy):
     interval = 500  # tokens between probes; the program's: 64 or 32
     in_a_row = 3  # its levels: 8 (mild), 5 (low), 3 (mid), 2 (high)
     reach = 80  # characters before a probe in which a word of doubt counts
-    words = "wait hold but okay no hmm"
+    words = "wait/hold/but/okay/no/hmm"
 
     def validate(self) -> None:
         if self.interval < 1 or self.in_a_row < 1 or self.reach < 1:
@@ -43,4 +43,4 @@ class Dynasor(Policy):
     def doubts(self, text: str) -> bool:
         """Check whether the end of a text has a word of doubt."""
         end = text[-self.reach :].lower()
-        return any(word in end for word in self.words.split())
+        return any(word in end for word in self.words.split("/"))
