@@ -14,7 +14,8 @@ class TailEntropy(Policy):
     source = "its_hub, pull request 281"
     requires = frozenset({"entropy"})
     tail = 2048  # last tokens of each trace that the mean entropy is of
-    least, most = 64, 2048  # bounds of the window
+    least = 64  # bounds of the window
+    most = 2048
     outside = 5.0  # percent of lengths at either end that have no weight
     trimmed_from = 16  # traces from which on they have none
 
