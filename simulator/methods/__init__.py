@@ -16,6 +16,7 @@ METHODS = {
     "sprt": "sprt:SPRT",
     "msprt": "sprt:MSPRT",
     "doubling": "doubling:Doubling",
+    "ppr-1v1": "ppr_1v1:PPR1v1",
     "beta-sc": "beta_sc:BetaSC",
     "bayes-3": "bayes_3:Bayes3",
     "short-{m}@{budget}": "short_m:ShortM",
