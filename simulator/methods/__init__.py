@@ -25,6 +25,7 @@ METHODS = {
     "cmc": "cmc:CMC",
     "certaindex": "certaindex:Certaindex",
     "dynasor": "dynasor:Dynasor",
+    "k-stable": "k_stable:KStable",
     "eat": "eat:EAT",
     "deepconf-low": "deepconf:DeepConfLow",
     "deepconf-high": "deepconf:DeepConfHigh",
