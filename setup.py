@@ -6,12 +6,12 @@ It is optional: where no C compiler works, it is left out, and numpy takes its p
 from setuptools import Extension, setup
 
 
-def extension(name: str) -> Extension:
+def extension(name: str, optimised: str) -> Extension:
     """Return an extension for the limited API of Python 3.11, in the arithmetic of numpy."""
     return Extension(
         name,
         [name.replace(".", "/") + ".c"],
-        extra_compile_args=["-O2", "-ffp-contract=off"],
+        extra_compile_args=[optimised, "-ffp-contract=off"],
         py_limited_api=True,
         optional=True,
     )
@@ -19,8 +19,8 @@ def extension(name: str) -> Extension:
 
 setup(
     ext_modules=[
-        extension("simulator.replay.clusters._greedy"),
-        extension("simulator.rules._group_steps"),
+        extension("simulator.replay.clusters._greedy", "-O2"),
+        extension("simulator.rules._group_steps", "-O3"),
     ],
     options={"bdist_wheel": {"py_limited_api": "cp311"}},
 )

@@ -6,7 +6,8 @@
 They are compared with plain implementations, and with a running sum alone, `numpy.cumsum` to int64
 trace by trace. Everything runs in turn in one process. Prints the least CPU seconds of one core
 over the rounds, and wall seconds beside them. The pool's column is read with pyarrow row group by
-row group, on one core, as the replay reads it.
+row group, on one core, as the replay reads it. Without a pool, only the first two are measured, on
+traces made here.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow.parquet as pq
 
+from simulator.generated.cells import SIZES, select_cells
+from simulator.generated.pools import generated_problems
 from simulator.loading import load_policy
 from simulator.pools.pool import Pool
 from simulator.replay.replaying import replay
@@ -89,12 +92,24 @@ def least(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, t
     return found
 
 
-def on_arrays(pool: Pool, rounds: int) -> None:
-    """Print nanoseconds per token of staircase and first crossing on decoded arrays."""
+def some_traces(pool: Pool) -> list[Stored]:
+    """Return the confidences of every eighth trace of five problems."""
     traces: list[Stored] = []
     for problem in pool.problems[:: len(pool.problems) // 5]:
         confidence = problem.fresh().token_signal("confidence")
         traces += [confidence.stored(row).copy() for row in range(0, len(problem.lengths), 8)]
+    return traces
+
+
+def made_traces() -> list[Stored]:
+    """Return the confidences of every eighth trace of a problem of a generated pool."""
+    (cell,) = select_cells(["deepseek*/aime24"])
+    traces = next(generated_problems(cell, SIZES["paper"])).traces[::8]
+    return [np.rint(trace.token_signals["confidence"] * 1000).astype(np.uint16) for trace in traces]
+
+
+def on_arrays(traces: list[Stored], rounds: int) -> None:
+    """Print nanoseconds per token of staircase and first crossing on decoded arrays."""
     threshold = float(np.median([Staircase(trace, WINDOW).extreme(len(trace)) for trace in traces]))
     few = traces[:: len(traces) // 8]
     forms: dict[str, tuple[Callable[[Stored, float], object], list[Stored]]] = {
@@ -160,13 +175,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pool", type=Path)
+    parser.add_argument("pool", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    if arguments.pool is None:
+        on_arrays(made_traces(), arguments.rounds)
+        return
     on_pool(arguments.pool, arguments.rounds)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory  {peak:8.0f} MiB")
-    on_arrays(Pool(arguments.pool), arguments.rounds)
+    on_arrays(some_traces(Pool(arguments.pool)), arguments.rounds)
 
 
 if __name__ == "__main__":

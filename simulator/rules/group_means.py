@@ -125,14 +125,12 @@ class Staircase:
         self, stored: Stored, window: int, scratch: Scratch | None = None, side: int = BELOW
     ) -> None:
         self._side = side
-        # A query is one number, for which bisect is ten times as fast as numpy.
-        self.tokens = array("q")
-        self.extremes = array("d")
         find_steps = group_steps() if stored.dtype == np.uint16 else None
-        if find_steps is not None:
-            tokens, extremes = find_steps(stored, window, side)
-            self.tokens.frombytes(tokens)
-            self.extremes.frombytes(extremes)
+        found = find_steps(stored, window, side) if find_steps else (b"", b"")
+        # A query is one number, for which bisect is ten times as fast as numpy.
+        self.tokens = array("q", found[0])
+        self.extremes = array("d", found[1])
+        if find_steps:
             return
         scratch = scratch or Scratch(_sum_type(stored, window), window)
         last_sums: Array = np.zeros(1, dtype=_sum_type(stored, window))

@@ -107,12 +107,12 @@ def as_lists(rows: pa.Table, name: str) -> pa.Table:
         return rows
     column = rows.schema.names[-1]
     schema = LISTS[name][kind_of(rows.schema, name)]
-    numbers, offsets = unpacked(rows[column], column)
-    lists = pa.ListArray.from_arrays(
-        _plain(offsets.astype(np.int32), pa.int32()),
-        _plain(numbers, schema.field(name).type.value_type),
-    )
-    return pa.Table.from_arrays([*rows.columns[:-1], lists], schema=schema)
+    kind = schema.field(name).type
+    lists = [
+        _lists(*unpacked(pa.chunked_array([each]), column), kind) for each in rows[column].chunks
+    ]
+    cells = pa.chunked_array(lists, kind)
+    return pa.Table.from_arrays([*rows.columns[:-1], cells], schema=schema)
 
 
 def as_numbers(cells: pa.Array | pa.ChunkedArray, name: str) -> pa.Array:
@@ -120,13 +120,17 @@ def as_numbers(cells: pa.Array | pa.ChunkedArray, name: str) -> pa.Array:
     column = cells if isinstance(cells, pa.ChunkedArray) else pa.chunked_array([cells])
     numbers, offsets = unpacked(column, name)
     floats = numbers / 1000.0 if numbers.dtype == np.uint16 else numbers.astype(np.float64)
-    return pa.ListArray.from_arrays(
-        _plain(offsets.astype(np.int32), pa.int32()), _plain(floats, pa.float64())
-    )
+    return _lists(floats, offsets, pa.list_(pa.float64()))
+
+
+def _lists(numbers: Array, offsets: Ints, kind: pa.DataType) -> pa.Array:
+    """Return lists of type `kind` on the memory of numpy's arrays."""
+    ends = _plain(offsets.astype(np.int32), pa.int32())
+    return pa.ListArray.from_arrays(ends, _plain(numbers, kind.value_type), type=kind)
 
 
 def _plain(numbers: Array, kind: pa.DataType) -> pa.Array:
-    """Return an Arrow array on the memory of numpy's, which `pyarrow.array` imports pandas for."""
+    """Return an Arrow array without `pyarrow.array`, which imports pandas."""
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
 
 
