@@ -16,7 +16,10 @@ T = TypeVar("T")
 
 
 class WorkerDied(Exception):  # noqa: N818  (what it is)
-    """End of a worker while it worked, as for lack of memory."""
+    """End of a worker while it worked, as for lack of memory; the message says so."""
+
+    def __init__(self, message: str = "a worker process died (out of memory?)") -> None:
+        super().__init__(message)
 
 
 class Workers(Executor):
