@@ -48,3 +48,13 @@ def as_workers(jobs: int | Workers, module: str, *, joins: bool = True) -> Itera
     else:
         with open_workers(jobs, module, joins=joins) as workers:
             yield workers
+
+
+@contextmanager
+def cluster_or_number(jobs: int | None, module: str, ray: str | None) -> Iterator[int | Workers]:
+    """Yield the workers of the cluster that `--ray` names; without it, the number of `-j`."""
+    if ray is None:
+        yield jobs or 1
+    else:
+        with open_workers(jobs, module, ray=ray) as workers:
+            yield workers

@@ -16,7 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -88,11 +88,23 @@ class RayTasks(Workers):
             raise
 
     def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Call `work` in a task; errors are those of Ray, of which `map` makes plain ones."""
+        """Call `work` in a task.
+
+        The future has the error that `work` raised, or `WorkerDied` after the last retry.
+        """
+        future: Future[T] = Future()
         reference = self._task.remote(self._here, work, kwargs, *map(self._sent, args))
-        future: Future[T] = reference.future()
         self._unfinished[future] = reference
-        future.add_done_callback(lambda done: self._unfinished.pop(done, None))
+
+        def settle(done: Future[T]) -> None:
+            self._unfinished.pop(future, None)
+            error = done.exception()
+            if error is None:
+                future.set_result(done.result())
+            else:
+                future.set_exception(self._plain(error))
+
+        reference.future().add_done_callback(settle)
         return future
 
     def _sent(self, value: object) -> object:
@@ -111,43 +123,36 @@ class RayTasks(Workers):
         given: deque[Future[T]] = deque()
         ended: SimpleQueue[Future[T]] = SimpleQueue()
         running = 0
-        with self._plain_errors():
-            while calls or given:
-                while calls and running < AHEAD * self.jobs and len(given) < self._most_given:
-                    given.append(self.submit(work, *calls.popleft()))
-                    given[-1].add_done_callback(ended.put)
-                    running += 1
-                while not ended.empty() or not given[0].done():
-                    ended.get().result()  # raises its error at once, not when it is its turn
-                    running -= 1
-                yield given.popleft().result()
+        most = MOST_WAITING * self.jobs
+        while calls or given:
+            while calls and running < AHEAD * self.jobs and len(given) < most:
+                given.append(self.submit(work, *calls.popleft()))
+                given[-1].add_done_callback(ended.put)
+                running += 1
+            while not ended.empty() or not given[0].done():
+                ended.get().result()  # raises its error at once, not when it is its turn
+                running -= 1
+            yield given.popleft().result()
 
-    @property
-    def _most_given(self) -> int:
-        return MOST_WAITING * self.jobs
-
-    @contextmanager
-    def _plain_errors(self) -> Iterator[None]:
-        """Raise errors of work as they were raised there, and lost workers as `WorkerDied`."""
-        lost = self._ray.exceptions
-        try:
-            yield
-        except lost.RayTaskError as error:
-            text = str(error.cause)
-            missing = re.search("No module named '(simulator|judges)[.'].*", text)
+    def _plain(self, error: BaseException) -> BaseException:
+        """Return the error that work raised on a node, or `WorkerDied`, for one of Ray's."""
+        if isinstance(error, self._ray.exceptions.RayTaskError):
+            missing = re.search("No module named '(simulator|judges)[.'].*", str(error.cause))
             if missing:
-                raise UserError(
+                return UserError(
                     f"a node of the Ray cluster has no deepprune-sim ({missing[0]}); install it "
                     "into the environment of Ray on all nodes"
-                ) from None
-            if isinstance(error.cause, UserError):
-                raise error.cause from None
-            raise error.cause from error
-        except lost.RayError as error:
-            raise WorkerDied(
+                )
+            cause: Exception = error.cause
+            if not isinstance(cause, UserError):
+                cause.__cause__ = error  # which shows where it was raised
+            return cause
+        if isinstance(error, self._ray.exceptions.RayError):
+            return WorkerDied(
                 f"a worker died, or its node, and so did {RETRIES} more that were given its work "
                 f"(out of memory? {one_line(error)})"
-            ) from None
+            )
+        return error
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Leave the cluster, or end it if this has started it; running tasks are ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import pytest
 from pools import T, write_pool
 from programs import needs_proc, results, start, wait_for, wait_for_files, working_in
 from ray_nodes import NODE, cluster_of, kill_node
+from submitted import FIRST_TWO, submit, write_policy
 
 from simulator.runs.making import partial_folder
 
@@ -153,3 +155,40 @@ def test_a_word_after_ray_that_is_no_address_is_told(cache: Path) -> None:
     assert code == 2
     assert "'--ray': cons@64 is no address of a cluster" in errors[0]
     assert "put --ray last, or before another option" in errors[0]
+
+
+def test_nodes_verify_submissions_as_this_machine_does(cluster: Any, cache: Path) -> None:
+    folder = cache.parent
+    strangers = submit(folder, write_policy(folder, FIRST_TWO))
+    damaged = strangers.with_name("2026-01-31-damaged")
+    shutil.copytree(strangers, damaged)
+    (damaged / "answers.parquet").write_bytes(b"")
+    names = [f"submissions/{each.name}" for each in (damaged, strangers)]
+    found = []
+    for how in ((), ("--ray", cluster.address)):
+        words = ("verify", *names, "--seed", "7", "--json", "--dry-run", *how)
+        process = start(folder / "pools", *words)
+        output, errors = process.communicate(timeout=120)
+        assert (process.returncode, told(errors)) == (1, [])
+        found.append([each | {"verified_at": 0, "seconds": 0} for each in json.loads(output)])
+    assert found[0] == found[1]
+    assert [each["badge"] for each in found[1]] == [None, "recomputed"]  # too few repeats for more
+    assert found[1][1]["layers"]  # of the sandbox of a stranger's policy
+    wait_until_alone(folder)
+
+
+def test_nodes_store_the_scores_that_this_machine_does(cluster: Any, cache: Path) -> None:
+    texts = ["so we add two", "so we add three", "let us multiply", "we add two and two"]
+    problems = {
+        name: [T(20, "1", text=text) for text in texts[:size]]
+        for name, size in (("p", 4), ("q", 3), ("r", 1))
+    }
+    parts = []
+    for name, how in (("here", ()), ("there", ("--ray", cluster.address))):
+        write_pool(cache.parent / name, problems)
+        words = ("judge", "score", "lexical", "-d", "test/model/tiny", "-t", "tokens=10", *how)
+        assert run(cache.parent / name, *words) == (0, [])
+        files = sorted((cache.parent / name).glob(".judges/*/test/model/tiny/*/part-*.parquet"))
+        parts.append({file.parent.name: file.read_bytes() for file in files})
+    assert sorted(parts[0]) == ["0000", "0001"]
+    assert parts[0] == parts[1]
