@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class WorkerDied(Exception):  # noqa: N818  (what it is)
+class WorkerDied(BrokenExecutor):
     """End of a worker while it worked, as for lack of memory; the message says so."""
 
     def __init__(self, message: str = "a worker process died (out of memory?)") -> None:

@@ -177,6 +177,31 @@ def test_nodes_verify_submissions_as_this_machine_does(cluster: Any, cache: Path
     wait_until_alone(folder)
 
 
+def test_nodes_grade_the_answers_of_an_import_as_this_process_does(
+    cluster: Any, cache: Path
+) -> None:
+    answers = ["1/2", "0.5", "x+1", "1+x", "\\frac{1}{2}", "", "50%", "3"]
+    rows = [
+        {"problem_id": f"{number % 9}", "gold_answer": "0.5", "num_tokens": 5 + number}
+        | {"answer": answers[number * 7 % len(answers)]}
+        for number in range(90)
+    ]
+    traces = cache.parent / "traces.jsonl"
+    traces.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    names = ("--dataset", "a", "--model", "b", "--benchmark", "c", "--unparsed", "vote")
+    for name, how in (("here", ()), ("two", ("-j", "2")), ("ray", ("--ray", cluster.address))):
+        there = cache.parent / name
+        assert run(there, "import", "jsonl", "traces.jsonl", *names, *how)[0] == 0
+    whole = contents(cache.parent / "here" / "a" / "b" / "c")
+    assert len(whole) >= 4
+    assert contents(cache.parent / "two" / "a" / "b" / "c") == whole
+    assert contents(cache.parent / "ray" / "a" / "b" / "c") == whole
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
 def test_nodes_store_the_scores_that_this_machine_does(cluster: Any, cache: Path) -> None:
     texts = ["so we add two", "so we add three", "let us multiply", "we add two and two"]
     problems = {
