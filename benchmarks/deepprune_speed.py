@@ -54,7 +54,8 @@ def main() -> None:
             print(f"{problem.index:7} {at_once:12.1f} {by_requests:16.1f} {pairs:8,.0f}")
             total = [total[0] + at_once, total[1] + by_requests]
     means = [each / given.problems for each in total]
-    print(f"{'mean':>7} {means[0]:12.1f} {means[1]:16.1f}   ratio {means[1] / means[0]:.1f}")
+    print(f"{'mean':>7} {means[0]:12.1f} {means[1]:16.1f}   {means[1] / means[0]:.1f} times")
+    print(f"ratio deepprune {means[0] / means[1]:.4f}")
 
 
 def timed(problem: StoredProblem, scores: CachedScores, repeats: int) -> tuple[float, Replayed]:

@@ -1,6 +1,6 @@
 """Start-up time of the command line, and peak memory of runs.
 
-    python benchmarks/footprint.py --cache POOLS [--repeats 10,100,1000]
+    python benchmarks/footprint.py [--cache POOLS] [--repeats 10,100,1000]
 
 Every measured command is a process of its own. Start-up is the median of 15 runs of
 `deepprune-sim --help`, compared with `python -c pass`; memory is the peak resident set, for each
@@ -41,16 +41,21 @@ def peak_mib(command: list[str], folder: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--cache", type=Path)
     parser.add_argument("--repeats", default="10,100,1000")
     arguments = parser.parse_args()
     program = [sys.executable, "-m", "simulator.cli"]
+    medians = []
     for label, command in (
         ("deepprune-sim --help", [*program, "--help"]),
         ("python -c pass", [sys.executable, "-c", "pass"]),
     ):
         median = statistics.median(seconds(command) for _ in range(15))
         print(f"{label:24} {median * 1e3:6.0f} ms")
+        medians.append(median)
+    print(f"ratio start {medians[0] / medians[1]:.2f}")
+    if arguments.cache is None:
+        return
     repeats = arguments.repeats.split(",")
     print(f"\n{'peak MiB at repeats':60}" + "".join(f"{each:>8}" for each in repeats))
     for path in iter_pool_folders(arguments.cache.resolve()):

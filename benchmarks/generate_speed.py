@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from yardstick import in_yardsticks
+
 from simulator.generated.cells import select_cells
 
 
@@ -45,6 +47,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: arguments.cores])
+    total = 0.0
     print(f"{'':40} {'tokens':>13} {'seconds':>8} {'peak MiB':>9} {'MB':>7}")
     for cell in select_cells([arguments.cell]):
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
@@ -58,6 +61,8 @@ def main() -> None:
                 f"{made['bytes'] / 1e6:7,.0f}",
                 flush=True,
             )
+            total += seconds
+    print(in_yardsticks("generating", total))
 
 
 if __name__ == "__main__":

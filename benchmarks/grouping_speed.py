@@ -17,6 +17,8 @@ import random
 import time
 from pathlib import Path
 
+from yardstick import in_yardsticks
+
 from simulator.answers.equivalence import classify
 from simulator.answers.meaning import arithmetic, math_answers, notation, reading
 
@@ -92,13 +94,16 @@ def main() -> None:
     said = ask.parse_args()
     classify("7", "math", generated(50))
     before = None
+    total = 0.0
     for size in SIZES:
         seconds, classes = least(generated(size), said.rounds)
         ratio = f"{seconds / before:.2f}" if before else ""
         print(f"{size:6,} distinct  {classes:6,} classes  {1000 * seconds:8.1f} ms  {ratio}")
         before = seconds
+        total += seconds
     for path in said.files:
         measure_file(path)
+    print(in_yardsticks("grouping", total))
 
 
 if __name__ == "__main__":

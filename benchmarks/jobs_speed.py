@@ -67,6 +67,8 @@ def main() -> None:
             f"{cpu[1] / cpu[0]:>7.2f}{os.getloadavg()[0]:>7.1f}",
             flush=True,
         )
+        if arguments.only:
+            print(f"ratio jobs {wall[1] / wall[0]:.3f}")
 
 
 def measured(words: list[str], jobs: int, rounds: int) -> tuple[list[float], list[float]]:

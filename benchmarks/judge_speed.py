@@ -76,6 +76,7 @@ def main() -> None:
             print(f"{name:20} {best:8.1f} {middle:8.1f} pairs/s")
         ratios = [alone / shared for alone, shared in zip(*seconds.values(), strict=True)]
         print(f"ratio: least {min(ratios):.2f}, median {median(ratios):.2f}")
+        print(f"ratio judge-shared {1 / median(ratios):.3f}")
         print(f"largest difference {np.abs(scores[True] - scores[False]).max():.1e}")
 
 

@@ -71,6 +71,8 @@ def main() -> None:
             f"evaluating a judge against answers: {worth:.3f} s; only reading all of its "
             f"{stored.pairs:,} scores: {every / worth:.1f}x that"
         )
+        print(f"ratio answers-of-a-pool {reading / looped:.3f}")
+        print(f"ratio judge-of-a-pool {worth / every:.3f}")
 
 
 def least(step: Callable[[], object], rounds: int = 3) -> float:

@@ -18,6 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from yardstick import in_yardsticks
+
 from simulator.loading import load_policy
 from simulator.policy.base import Problem
 from simulator.policy.sampler import Sampler
@@ -162,6 +164,10 @@ def main() -> None:
         ]
         ratio = f"{row[0] / row[-1]:9.3f}" if len(row) > 1 else ""
         print(f"{label:26}" + "".join(f"{value:9.3f}" for value in row) + ratio)
+    if arguments.solve:
+        ours_mean, solve = (sum(least[side, each] for each in labels) for side in ("ours", "solve"))
+        print(f"ratio replay-at-once {ours_mean / solve:.3f}")
+        print(in_yardsticks("replay-solve", solve * replays / 1e3))
     if arguments.shares:
         shares(pool, arguments.repeats)
 

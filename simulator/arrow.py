@@ -7,12 +7,15 @@ a quarter of a second, longer than a short run, and again in each of its process
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from simulator.arrays import Array, Bools
+
+_STRING = pa.string()
 
 
 def arrow_array(
@@ -37,10 +40,10 @@ def arrow_array(
     if not isinstance(values, np.ndarray) or values.dtype == np.object_:
         none = np.array([value is None for value in values], dtype=np.bool_)
         nulls = none if nulls is None else none | nulls
-        if none.any() and not pa.types.is_string(kind):
+        if none.any() and kind != _STRING:
             values = [0 if value is None else value for value in values]
     valid = None if nulls is None or not nulls.any() else _bits(~nulls)
-    content = _texts(values) if pa.types.is_string(kind) else [_numbers(values, kind)]
+    content = _texts(values) if kind == _STRING else [_numbers(values, kind)]
     return pa.Array.from_buffers(kind, len(values), [valid, *content])
 
 
@@ -86,10 +89,10 @@ def _joined(column: pa.Array | pa.ChunkedArray, convert: Callable[[pa.Array], Ar
 def _stored(chunk: pa.Array) -> Array:
     """Return the values of an array; those that are null are any."""
     start, count, content = chunk.offset, len(chunk), chunk.buffers()[1]
-    kind = np.dtype(chunk.type.to_pandas_dtype())
+    kind = _dtype(chunk.type)
     if content is None:
         return np.empty(count, dtype=kind)
-    if pa.types.is_boolean(chunk.type):
+    if kind == np.bool_:
         return _unpacked(content, start, count)
     numbers = np.frombuffer(content, kind, count, start * kind.itemsize)
     numbers.flags.writeable = False
@@ -120,11 +123,18 @@ def _texts(values: Sequence[Any] | Array) -> list[pa.Buffer]:
     return [_numbers(ends, pa.int32()), pa.py_buffer(b"".join(encoded))]
 
 
+@lru_cache(maxsize=32)
+def _dtype(kind: pa.DataType) -> np.dtype[Any]:
+    found: np.dtype[Any] = np.dtype(kind.to_pandas_dtype())
+    return found
+
+
 def _numbers(values: Sequence[Any] | Array, kind: pa.DataType) -> pa.Buffer:
-    if pa.types.is_boolean(kind):
-        return _bits(np.asarray(values, dtype=np.bool_))
+    wanted = _dtype(kind)
     given = np.asarray(values)
-    numbers = np.ascontiguousarray(given, dtype=kind.to_pandas_dtype())
+    if wanted == np.bool_:
+        return _bits(given.astype(np.bool_, copy=False))
+    numbers = np.ascontiguousarray(given, dtype=wanted)
     if numbers.dtype.kind in "iu" and given.dtype != numbers.dtype and (given != numbers).any():
         raise OverflowError(f"a number that {kind} does not have")
     return pa.py_buffer(numbers)

@@ -57,6 +57,8 @@ def main(args: list[str] | None = None) -> None:
         with suppress(Exception):  # a shell that waits for words has no use for an error
             cli.main(prog_name="deepprune-sim", standalone_mode=False)
         sys.exit()
+    # Work is divided into processes; threads of numpy take longer to start than they save.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         _make_output_safe()
         with _ended_by_signals():

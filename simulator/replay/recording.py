@@ -227,7 +227,8 @@ class Recorder:
         """Return all repeats recorded so far."""
         if self._waiting:
             self._put_into_columns()
-        decisions = [np.concatenate(parts) for parts in zip(*self._decisions, strict=True)]
+        sizes = [len(part[0]) for part in self._decisions]
+        decisions = [_joined(parts, sizes) for parts in zip(*self._decisions, strict=True)]
         sizes = [len(part[0]) for part in self._answers]
         answers = [_joined(parts, sizes) for parts in zip(*self._answers, strict=True)]
         clusters, reasons = decisions.pop(), arrow_array(decisions.pop(), pa.int32())
@@ -399,6 +400,8 @@ def _decisions(columns: _Columns) -> list[Array]:
 
 def _joined(parts: Sequence[Any], sizes: Sequence[int]) -> Any:
     """Return arrays or lists one after the other; None, in place of nulls alone, if all are."""
+    if len(parts) == 1:
+        return parts[0]
     if all(part is None for part in parts):
         return None
     if all(isinstance(part, np.ndarray) for part in parts):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from collections import deque
@@ -14,28 +15,36 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing import active_children, get_context
-from threading import Lock, current_thread, main_thread
+from multiprocessing.process import BaseProcess
+from threading import Event, Lock, RLock, Thread, current_thread, main_thread
+from time import monotonic
 from types import FrameType, ModuleType, TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from simulator.errors import UserError
 from simulator.isolation.children import die_with, sigint_blocked
-from simulator.workers.executor import WorkerDied, Workers, called
+from simulator.workers.executor import WorkerDied, Workers
 
 T = TypeVar("T")
 
 AHEAD = 2
 """Calls that a process has at a time: one that it makes, and one that it goes on with."""
 
+START_AFTER = 0.25
+"""Seconds of calls in this process after which others start, if those left seem to take long."""
+
+WORTH_STARTING = 0.5
+"""Seconds that the calls left must seem to take: a process takes about as long to start."""
+
 MOST_WAITING = 8
 """Results per process that wait for an earlier one; bounds memory."""
 
 
 class Processes(Workers):
-    """Processes of this machine, which start when this is made, and once.
+    """Processes of this machine, which start once.
 
     Parameters
     ----------
@@ -45,35 +54,81 @@ class Processes(Workers):
         Name of the module whose functions are called; the processes import it at once.
     joins
         Let this process be one of them and make calls, too. It has imported everything, so it
-        begins at once, while the others start: short work waits for none of them.
+        begins at once; the others start when that has taken a moment (`START_AFTER`), unless the
+        rest seems to take no longer. Otherwise they start when this is made.
 
     Raises
     ------
     UserError
-        No process can be started.
+        No process can be started; by `map` and `submit` if `joins`.
     """
 
     def __init__(self, jobs: int, module: str, *, joins: bool = True) -> None:
         self.jobs = jobs
-        self._joins = joins
-        others = jobs - 1 if joins else jobs
-        before = set(active_children())
+        self.joins = joins
+        self._module = module
+        self._pool: ProcessPoolExecutor | None = None
+        self._starting: list[Future[None]] = []
+        self._children: set[BaseProcess] = set()
+        self._starter: Thread | None = None
+        self._short, self._over = Event(), Event()
+        self._lock = Lock()
+        self._refused: UserError | None = None
+        if not joins:
+            self._started()
+
+    def _started(self) -> ProcessPoolExecutor:
+        """Start the processes if they have not been started; return their executor."""
+        with self._lock:
+            if self._pool is None:
+                others = self.jobs - 1 if self.joins else self.jobs
+                before = set(active_children())
+                try:
+                    pool = ProcessPoolExecutor(
+                        others, mp_context=get_context("spawn"), initializer=_begin
+                    )
+                except OSError as error:  # no room for its semaphores, or not allowed
+                    raise UserError(
+                        f"no other process can be started ({error.strerror}); do without: -j 1"
+                    ) from None
+                with sigint_blocked(), _no_main_program():
+                    # As many calls as processes, which starts all of them.
+                    starting = [pool.submit(_prepare, self._module) for _ in range(others)]
+                self._children = set(active_children()) - before
+                self._starting, self._pool = starting, pool
+            return self._pool
+
+    @contextmanager
+    def _starting_later(self, calls: _Calls[Any]) -> Iterator[None]:
+        """Start the processes from another thread if the calls take a moment."""
+        if self._pool is None and not (self._starter and self._starter.is_alive()):
+            self._short.clear()
+            self._starter = Thread(target=self._start_later, args=(calls,), daemon=True)
+            self._starter.start()
+        for each in self._starting:
+            each.add_done_callback(lambda _: calls.give())
         try:
-            self._pool = ProcessPoolExecutor(
-                others, mp_context=get_context("spawn"), initializer=_begin
-            )
-        except OSError as error:  # no room for its semaphores, or not allowed
-            raise UserError(
-                f"no other process can be started ({error.strerror}); do without: -j 1"
-            ) from None
-        with sigint_blocked(), _no_main_program():
-            # As many calls as processes, which starts all of them.
-            self._starting = [self._pool.submit(_prepare, module) for _ in range(others)]
-        self._children = set(active_children()) - before
+            yield
+        finally:
+            self._wait_for_starter()
+
+    def _start_later(self, calls: _Calls[Any]) -> None:
+        while not self._short.wait(START_AFTER):
+            if calls.seconds_left() > WORTH_STARTING:
+                break
+        else:
+            return
+        try:
+            self._started()
+        except UserError as error:
+            self._refused = error
+        for each in self._starting:
+            each.add_done_callback(lambda _: calls.give())
+        self._over.wait()  # the processes end with the thread that started them
 
     def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call `work` in another process."""
-        return self._pool.submit(work, *args, **kwargs)
+        return self._started().submit(work, *args, **kwargs)
 
     def map(  # type: ignore[override]
         self, work: Callable[..., T], /, *arguments: Iterable[Any]
@@ -83,54 +138,141 @@ class Processes(Workers):
         An error in another process interrupts the call that this one is making, which may never
         return, if it is made in the main thread of a POSIX system.
         """
-        calls = deque(zip(*arguments, strict=True))
-        given: deque[Future[T]] = deque()
         here = _Interruptible()
+        calls = _Calls(self, work, zip(*arguments, strict=True), here.told)
         try:
-            with here.listening():
-                while calls or given:
-                    for future in self._give(work, calls, given):
-                        future.add_done_callback(here.told)
+            with here.listening(), self._starting_later(calls):
+                while calls.left():
+                    if self._refused is not None:
+                        raise self._refused
+                    calls.give()
+                    given = calls.given()
                     for future in given:
                         if future.done():
                             future.result()  # raises its error at once, not when it is its turn
                     if given and given[0].done():
-                        yield given.popleft().result()
-                    elif calls and self._joins and len(given) < MOST_WAITING * self.jobs:
-                        given.extend(here.call(work, *calls.popleft()))
+                        yield calls.taken()
+                    elif own := calls.own():
+                        here.call(*own)
                     else:
                         running = [future for future in given if not future.done()]
                         wait(running, return_when=FIRST_COMPLETED)
         except BrokenProcessPool as error:
             raise WorkerDied from error
+        finally:
+            calls.end()
 
-    def _give(
-        self, work: Callable[..., T], calls: deque[tuple[Any, ...]], given: deque[Future[T]]
-    ) -> list[Future[T]]:
-        """Submit calls to the processes that have started; to all if this one makes no calls."""
-        ready = sum(each.done() for each in self._starting) if self._joins else self.jobs
-        busy = sum(not future.done() for future in given)
-        number = min(AHEAD * ready - busy, MOST_WAITING * self.jobs - len(given), len(calls))
-        fresh = [self._pool.submit(work, *calls.popleft()) for _ in range(number)]
-        given.extend(fresh)
-        return fresh
+    def room(self) -> int:
+        """Return how many calls the processes that have started are to have at a time."""
+        if self._pool is None:
+            return 0
+        ready = sum(each.done() for each in self._starting) if self.joins else self.jobs
+        return AHEAD * ready
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes; those that are still starting are not waited for."""
-        if not all(each.done() for each in self._starting):
-            self._kill()
-        self._pool.shutdown(wait, cancel_futures=cancel_futures)
+        self._wait_for_starter()
+        if self._pool is not None:
+            if not all(each.done() for each in self._starting):
+                self._kill()
+            self._pool.shutdown(wait, cancel_futures=cancel_futures)
+        self._over.set()
 
     def __exit__(
         self, kind: object, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
+            self._wait_for_starter()
             self._kill()  # a policy may never return
         self.shutdown(cancel_futures=True)
+
+    def _wait_for_starter(self) -> None:
+        """Wait until the other thread has started the processes, or ends without."""
+        self._short.set()
+        while self._starter and self._starter.is_alive() and not (self._pool or self._refused):
+            self._starter.join(0.001)
 
     def _kill(self) -> None:
         for child in self._children:
             child.kill()
+
+
+class _Calls(Generic[T]):
+    """Calls of one `map`: they are given to processes from any thread; results come in order.
+
+    So a process that has started, or has made its calls, gets others while this one makes a long
+    one.
+    """
+
+    def __init__(
+        self,
+        processes: Processes,
+        work: Callable[..., T],
+        calls: Iterable[tuple[Any, ...]],
+        told: Callable[[Future[Any]], None],
+    ) -> None:
+        self._processes, self._work, self._told = processes, work, told
+        self._calls = deque(calls)
+        self._number, self._began = len(self._calls), monotonic()
+        self._given: deque[Future[T]] = deque()
+        self._elsewhere = 0  # calls that processes have
+        self._most = MOST_WAITING * processes.jobs
+        self._lock = RLock()
+
+    def left(self) -> bool:
+        """Return True if a result has not been taken yet."""
+        return bool(self._calls or self._given)
+
+    def seconds_left(self) -> float:
+        """Estimate how long the calls left take in this process, by those that were made."""
+        with self._lock:
+            left = len(self._calls) + sum(not future.done() for future in self._given)
+        made, taken = self._number - left, monotonic() - self._began
+        return taken / made * left if made else math.inf
+
+    def given(self) -> list[Future[T]]:
+        """Return the results that have not been taken, of the calls that were given, in order."""
+        with self._lock:
+            return list(self._given)
+
+    def taken(self) -> T:
+        """Return the first result, and forget it."""
+        with self._lock:
+            future = self._given.popleft()
+        return future.result()
+
+    def give(self) -> None:
+        """Submit calls to the processes that have started; to all if this one makes no calls."""
+        with self._lock:
+            while self._calls and len(self._given) < self._most:
+                if self._elsewhere >= self._processes.room():
+                    return
+                self._elsewhere += 1
+                future = self._processes.submit(self._work, *self._calls.popleft())
+                self._given.append(future)
+                future.add_done_callback(self._done)
+
+    def _done(self, future: Future[T]) -> None:
+        with self._lock:
+            self._elsewhere -= 1
+        self._told(future)
+        if not future.cancelled() and future.exception() is None:
+            with suppress(RuntimeError):  # no more calls are taken; the main thread is told
+                self.give()
+
+    def own(self) -> tuple[Future[T], Callable[..., T], tuple[Any, ...]] | None:
+        """Return a call for this process to make, and its result; None if it is to make none."""
+        with self._lock:
+            if not self._processes.joins or not self._calls or len(self._given) >= self._most:
+                return None
+            future: Future[T] = Future()
+            self._given.append(future)
+            return future, self._work, self._calls.popleft()
+
+    def end(self) -> None:
+        """Give no more calls."""
+        with self._lock:
+            self._calls.clear()
 
 
 class _ErrorElsewhere(KeyboardInterrupt):
@@ -169,20 +311,20 @@ class _Interruptible:
             if self._calls and self._listens:
                 signal.pthread_kill(main_thread().ident or 0, signal.SIGUSR1)
 
-    def call(self, work: Callable[..., T], /, *args: Any) -> list[Future[T]]:
-        """Call `work` here; return its result, or nothing if another call fails first."""
+    def call(self, future: Future[T], work: Callable[..., T], arguments: tuple[Any, ...]) -> None:
+        """Call `work` here; set its result, unless another call fails first."""
         try:
             try:
                 with self._lock:
                     self._calls = not self._has_failed
-                return [called(work, *args)] if self._calls else []
+                if self._calls:
+                    future.set_result(work(*arguments))
             finally:
                 with self._lock:
                     self._calls = False
         except _ErrorElsewhere:
             if not self._has_failed:
                 raise  # the signal came from outside: it interrupts, as Ctrl-C does
-            return []
 
 
 def _raise_error_elsewhere(number: int, frame: FrameType | None) -> None:

@@ -22,6 +22,11 @@ import numpy.typing as npt
 from simulator.arrays import Array, Floats, Ints
 from simulator.policy.clustering import ROUNDING, UNPLACED
 
+try:
+    from simulator.replay.clusters import compiled as compiled
+except ImportError:  # no compiler where this was installed
+    compiled = None  # type: ignore[assignment]
+
 MOST_DRAWN = 1 << 18
 """Number of members, drawn for all traces together, that are in memory at once."""
 
@@ -33,6 +38,9 @@ KEPT_TRACES = 512
 
 KEPT_DRAWS = 128
 """Number of draws that are kept."""
+
+MOST_NARROW = 1 << 16
+"""Number of traces up to which two bytes hold the number of one."""
 
 STATES = 16
 """Number of traces after which a state of the random generator is kept."""
@@ -106,11 +114,12 @@ def cluster_at_hand(
     if not _has_state(rng) or not exact or rule.threshold >= 1 or not 0 < compared <= MOST_AT_ONCE:
         return None
     state = _held(rng)
-    placing = _Placing(table, rows, rule)
+    narrow = compiled is not None and traces <= MOST_NARROW
+    placing = _Compiled(table, rows, rule) if narrow else _Placing(table, rows, rule)
     draw = _kept_draw if traces <= KEPT_TRACES else _draw
     for first, last in _blocks(traces):
         drawn = draw(state, first, last)
-        ended = placing.place(drawn.members.astype(np.int64), first, last)
+        ended = placing.place(drawn.members, first, last)
         state = drawn.state_after(last - 1 if ended is None else ended)
         if ended is not None:
             break
@@ -185,7 +194,7 @@ class _Drawn(NamedTuple):
 def _draw(state: State, first: int, last: int) -> _Drawn:
     rng = _generator(state)
     traces = np.arange(first, last)
-    members = traces.astype(np.min_scalar_type(last)).repeat(traces + 1)
+    members = traces.astype(np.uint16 if last <= MOST_NARROW else np.int64).repeat(traces + 1)
     states, begin = [], 0
     for trace in range(first, last):
         if (trace - first) % STATES == 0:
@@ -217,7 +226,7 @@ class _Placing:
         self._found: list[tuple[Ints, Ints, Ints]] = []
         self._missing = False
 
-    def place(self, members: Ints, first: int, last: int) -> int | None:
+    def place(self, members: Array, first: int, last: int) -> int | None:
         """Place the traces of a block; return the trace at which clustering ended, if it did.
 
         `members` are those of `_Drawn`.
@@ -227,12 +236,13 @@ class _Placing:
         key, threshold, ones = self._key, self._rule.threshold, np.ones(self._places.shape[1])
         compared: list[tuple[int, Ints, Floats]] = []
         begin, ended, opened = 0, None, len(self._sizes)
+        members = members.astype(np.int64)
         places, drawn = self._places[:opened], self._drawn[:opened]
         for trace in range(first, last):
             home, before = UNPLACED, members[begin : begin + trace + 1]
             begin += trace + 1
             if trace:
-                order = before.take(key[before].argsort(kind="stable"))
+                order = before.take(key.take(before).argsort(kind="stable"))
                 asked = order.take(places, mode="clip")  # the padding: the trace itself, which is 0
                 means = known[trace - first].take(asked).dot(ones) / drawn
                 compared.append((trace, asked, drawn))
@@ -309,6 +319,40 @@ class _Placing:
         trace, member, call = map(np.concatenate, zip(*parts, strict=True))
         clusters = len(self._places) - 1 - self._key.astype(np.int64)  # of those not placed: -1
         return Requested(clusters, np.stack([trace, member], axis=1), call)
+
+
+class _Compiled:
+    """The same as `_Placing`, by compiled code."""
+
+    def __init__(self, table: ScoreTable, rows: Ints, rule: GreedyRule) -> None:
+        self._scores = np.ascontiguousarray(table.scores)
+        self._rows = np.ascontiguousarray(rows, dtype=np.int64)
+        self._rule = rule
+        self._clusters = np.full(len(rows), UNPLACED, dtype=np.int64)
+        self._found: list[tuple[Ints, Ints]] = []
+        self._missing = False
+
+    def place(self, members: Array, first: int, last: int) -> int | None:
+        """Place the traces of a block; see `_Placing.place`."""
+        threshold, clusters, most, hard = self._rule
+        clusters, most = min(clusters, len(self._rows)), min(most, len(self._rows))
+        room = int(np.minimum(np.arange(first, last), clusters * most).sum())
+        pairs, call = np.empty((room, 2), dtype=np.int64), np.empty(room, dtype=np.int64)
+        ended, number, missing = compiled.place_block(
+            *(self._scores, self._rows, members, first, last),
+            (threshold, clusters, most, hard),
+            *(ROUNDING, MOST_AT_ONCE + 1, self._clusters, pairs, call),
+        )
+        self._found.append((pairs[:number], call[:number]))
+        self._missing = self._missing or missing
+        return None if ended == last else int(ended)
+
+    def requested(self) -> Requested | None:
+        """Return clusters and requests; None if a score that a request asks for is missing."""
+        if self._missing:
+            return None
+        pairs, call = map(np.concatenate, zip(*self._found, strict=True))
+        return Requested(self._clusters, pairs, call)
 
 
 def _requested(

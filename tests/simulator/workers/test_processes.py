@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import os
 import signal
 import time
 from collections.abc import Iterator
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 from pickling_workers import Pickling
 
+import simulator.workers.processes as processes_module
+from simulator.errors import UserError
 from simulator.workers.executor import Here, Shared, WorkerDied, Workers
 from simulator.workers.opening import as_workers, open_workers
 from simulator.workers.processes import Processes, Threads
@@ -38,6 +42,52 @@ def test_calls_are_made_elsewhere_and_here() -> None:
         seen = set(workers.map(_slow_pid, range(40)))
     assert len(seen) == 2
     assert os.getpid() in seen
+
+
+def test_short_work_starts_no_process() -> None:
+    before = active_children()
+    with processes(2) as workers:
+        for _ in range(3):
+            assert list(workers.map(abs, range(50))) == list(range(50))
+        assert active_children() == before
+
+
+def test_processes_start_during_a_long_call_here() -> None:
+    with processes(2) as workers:
+        seen = list(workers.map(_pid_after, [3.0, 0, 0, 0]))
+    assert seen[0] == os.getpid()
+    assert os.getpid() not in seen[1:]
+
+
+def _pid_after(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def test_calls_left_seem_to_take_as_long_as_those_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([10.0, 11.0, 16.0])  # begun, and asked
+    monkeypatch.setattr(processes_module, "monotonic", lambda: next(now))
+    with processes(2) as workers:
+        assert isinstance(workers, Processes)
+        calls = processes_module._Calls(workers, abs, [(-n,) for n in range(5)], lambda _: None)
+        assert calls.seconds_left() == math.inf
+        for _ in range(2):
+            made = calls.own()
+            assert made is not None
+            made[0].set_result(1)
+        calls.own()  # is being made
+        assert calls.seconds_left() == 9  # three calls, after two took six seconds
+
+
+def test_a_refused_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(processes_module, "ProcessPoolExecutor", refuse)
+    with processes(2) as workers:
+        assert list(workers.map(abs, [-1])) == [1]  # too short to need one
+        with pytest.raises(UserError, match="no other process can be started"):
+            list(workers.map(time.sleep, [0.02] * 100))
 
 
 def _slow_pid(number: int) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pools import T, write_problem
 
@@ -74,8 +75,21 @@ def calls_of(found: Requested) -> list[list[tuple[int, int]]]:
     return [sorted(calls[call]) for call in sorted(calls)]
 
 
+WAYS = ["compiled", "numpy"]
+
+
+@pytest.fixture(params=WAYS, autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each test, with compiled clustering and without."""
+    if request.param == "numpy":
+        monkeypatch.setattr(at_hand, "compiled", None)
+    elif at_hand.compiled is None:
+        pytest.skip("installed without a compiler")
+    return str(request.param)
+
+
 def compare(seed: int) -> None:
-    """Compare both ways in a random case."""
+    """Compare clusters at hand with those by requests in a random case."""
     rng = np.random.default_rng(seed)
     stored = int(rng.integers(2, 61))
     scores = made_up(stored, KINDS[seed % len(KINDS)], rng)
@@ -95,7 +109,7 @@ def compare(seed: int) -> None:
     assert one.bit_generator.state == other.bit_generator.state, seed
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1))
 def test_clusters_calls_and_draws_are_those_of_requests(seed: int) -> None:
     compare(seed)
@@ -107,6 +121,17 @@ def test_blocks_of_traces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(at_hand, "KEPT_TRACES", 0)  # draws that are kept are of other blocks
     for seed in range(100):
         compare(seed)
+
+
+def test_compiled_clustering_is_in_use(way: str) -> None:
+    table, rule = as_table(made_up(30, "answers", np.random.default_rng(7))), GreedyRule(0.5, 16, 5)
+    used, other = ("_Compiled", "_Placing")[:: 1 if way == "compiled" else -1]
+    with (
+        patch.object(at_hand, used, wraps=getattr(at_hand, used)) as made,
+        patch.object(at_hand, other) as unused,
+    ):
+        assert cluster_at_hand(table, np.arange(30), np.random.default_rng(8), rule) is not None
+    assert (made.call_count, unused.call_count) == (1, 0)
 
 
 @pytest.mark.parametrize("hard", [False, True])
