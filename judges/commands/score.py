@@ -83,7 +83,7 @@ def score(
 
     folder = cache_folder(cache)
     cut = None if truncation is None else Truncation.parse(truncation)
-    pools = [Pool(path) for path in find_pools(folder, patterns)]
+    pools = [Pool(path) for path in find_pools(folder, patterns, remote=True)]
     scores = open_scores(folder, judge, cut)
     if scores.judge is not None and scores.description.spec != judge:
         note(commit_note(judge, scores.description.spec))

@@ -31,7 +31,7 @@ from simulator.workers.opening import open_workers
     multiple=True,
     metavar="POOL",
     shell_complete=completion.pools,
-    help="Pool to replay, by name or glob; repeatable. "
+    help="Pool to replay, by name, glob, or URL of its folder (s3://…, http://…); repeatable. "
     "[default: every real pool with the signals the policy needs]",
 )
 @click.option(

@@ -25,6 +25,7 @@ from simulator.arrays import Array, Bools, Floats, Ints, Ints32
 from simulator.arrow import null_mask, numpy_array
 from simulator.counting import COUNTING, Equality, Unparsed
 from simulator.errors import UserError
+from simulator.remote import RemotePath, parquet_source
 from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
 from simulator.signals import TOKEN_SIGNALS, UNFINISHED
@@ -253,7 +254,7 @@ class Pool:
             )
         for name in sorted(signals):
             with reading(self.path / f"{name}.parquet") as path:
-                footer = pq.read_metadata(path)
+                footer = pq.read_metadata(parquet_source(path))
             if (footer.num_row_groups, footer.num_rows) != (self.info.problems, self.info.traces):
                 raise UserError(f"{path}: not the file that pool.json describes; import it again")
 
@@ -344,8 +345,12 @@ class Pool:
         with reading(self.path / f"{name}.parquet") as path:
             if name not in self._open:
                 # Read while decompressing instead of in advance: an eighth less time.
+                # A column of a remote file is one request.
                 self._open[name] = pq.ParquetFile(
-                    path, page_checksum_verification=True, pre_buffer=False, buffer_size=1 << 16
+                    parquet_source(path),
+                    page_checksum_verification=True,
+                    pre_buffer=False,
+                    buffer_size=0 if isinstance(path, RemotePath) else 1 << 16,
                 )
             return self._open[name].read_row_group(index, columns, use_threads=False)
 

@@ -17,6 +17,7 @@ import programs
 import pytest
 from pools import T, write_pool
 from programs import needs_proc, results, start, wait_for, wait_for_files, working_in
+from range_server import serving
 from ray_nodes import NODE, cluster_of, kill_node
 from submitted import FIRST_TWO, submit, write_policy
 
@@ -134,7 +135,12 @@ def test_ctrl_c_ends_a_policy_that_never_returns_and_leaves_the_cluster(
         "error: interrupted; to continue, repeat the command with: --resume -o out"
     ]
     wait_until_alone(cache.parent)
-    assert run(cache, "run", "cons@2", "-o", "other", "--ray", cluster.address) == (0, [])
+    assert run(cache, "run", "cons@2", "-o", "here") == (0, [])
+    with serving(cache) as served:  # the cluster works on, also on what is elsewhere
+        pool = f"http://{served.address}/test/model/tiny"
+        words = ("run", "cons@2", "-d", pool, "-o", "there", "--ray", cluster.address)
+        assert run(cache.parent / "none", *words) == (0, [])
+    assert results(cache.parent / "there") == results(cache.parent / "here")
 
 
 def test_a_cluster_of_its_own_ends_with_a_policys_error_which_is_one_line(
