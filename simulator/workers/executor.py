@@ -31,9 +31,12 @@ class Workers(Executor):
     ----------
     jobs
         Number of calls that run at the same time.
+    grain
+        Least size of a call that pays, relative to one that pays in a process of this machine.
     """
 
     jobs: int
+    grain: int = 1
 
     def map(  # type: ignore[override]
         self, work: Callable[..., T], /, *arguments: Iterable[Any]

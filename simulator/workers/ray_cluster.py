@@ -64,6 +64,8 @@ class RayTasks(Workers):
         Ray is not installed, or there is no such cluster, or one of another release.
     """
 
+    grain = 8  # a task costs this process some milliseconds (benchmarks/ray_speed.py)
+
     def __init__(self, address: str = "", jobs: int | None = None) -> None:
         try:
             import ray
