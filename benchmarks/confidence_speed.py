@@ -3,9 +3,11 @@
     deepprune-sim data sample --size paper --cell 'deepseek*/aime24' --cache POOLS
     python benchmarks/confidence_speed.py POOLS/generated/deepseek-r1-0528-qwen3-8b/aime24
 
-They are compared with plain implementations. Everything runs in turn in one process. Prints the
-least CPU seconds of one core over the rounds, and wall seconds beside them. The pool's column is
-read with pyarrow row group by row group, on one core, as the replay reads it.
+They are compared with plain implementations, and with a running sum alone, `numpy.cumsum` to int64
+trace by trace. Everything runs in turn in one process. Prints the least CPU seconds of one core
+over the rounds, and wall seconds beside them. The pool's column is read with pyarrow row group by
+row group, on one core, as the replay reads it. Without a pool, only the first two are measured, on
+traces made here.
 """
 
 from __future__ import annotations
@@ -17,14 +19,18 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from simulator.generated.cells import SIZES, select_cells
+from simulator.generated.pools import generated_problems
 from simulator.loading import load_policy
 from simulator.pools.pool import Pool
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
+from simulator.rules.compiled import group_steps
 from simulator.rules.group_means import BELOW, Staircase, Stored
 
 WINDOW = 2048
@@ -35,6 +41,17 @@ def ours(stored: Stored, threshold: float) -> int | None:
     stairs = Staircase(stored, WINDOW)
     stairs.extreme(len(stored))
     return stairs.first_past(BELOW * threshold)
+
+
+def by_numpy(stored: Stored, threshold: float) -> int | None:
+    """Compute the same where no compiled code was built."""
+    with patch("simulator.rules.group_means.group_steps", lambda: None):
+        return ours(stored, threshold)
+
+
+def running_sum(stored: Stored, threshold: float) -> None:
+    """Compute what groups could be had from, and no more."""
+    np.cumsum(stored, dtype=np.int64)
 
 
 def plain_numpy(stored: Stored, threshold: float) -> int | None:
@@ -75,30 +92,48 @@ def least(calls: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, t
     return found
 
 
-def on_arrays(pool: Pool, rounds: int) -> None:
-    """Print nanoseconds per token of staircase and first crossing on decoded arrays."""
+def some_traces(pool: Pool) -> list[Stored]:
+    """Return the confidences of every eighth trace of five problems."""
     traces: list[Stored] = []
     for problem in pool.problems[:: len(pool.problems) // 5]:
         confidence = problem.fresh().token_signal("confidence")
         traces += [confidence.stored(row).copy() for row in range(0, len(problem.lengths), 8)]
+    return traces
+
+
+def made_traces() -> list[Stored]:
+    """Return the confidences of every eighth trace of a problem of a generated pool."""
+    (cell,) = select_cells(["deepseek*/aime24"])
+    traces = next(generated_problems(cell, SIZES["paper"])).traces[::8]
+    return [np.rint(trace.token_signals["confidence"] * 1000).astype(np.uint16) for trace in traces]
+
+
+def on_arrays(traces: list[Stored], rounds: int) -> None:
+    """Print nanoseconds per token of staircase and first crossing on decoded arrays."""
     threshold = float(np.median([Staircase(trace, WINDOW).extreme(len(trace)) for trace in traces]))
     few = traces[:: len(traces) // 8]
-    forms = {
+    forms: dict[str, tuple[Callable[[Stored, float], object], list[Stored]]] = {
         "ours": (ours, traces),
+        "without C": (by_numpy, traces),
+        "cumsum": (running_sum, traces),
         "numpy": (plain_numpy, traces),
         "incremental": (incremental, few),
     }
     for trace in few:
-        assert ours(trace, threshold) == plain_numpy(trace, threshold)
+        found = {form(trace, threshold) for form in (ours, by_numpy, plain_numpy)}
+        assert len(found) == 1
+    print("groups by", "numpy" if group_steps() is None else "compiled code")
 
     def each(form: Callable[[Stored, float], object], some: list[Stored]) -> None:
         for trace in some:
             form(trace, threshold)
 
     calls = {name: partial(each, *form) for name, form in forms.items()}
+    spent = {}
     for name, (cpu, _) in least(calls, rounds).items():
-        tokens = sum(len(trace) for trace in forms[name][1])
-        print(f"{name:12} {cpu / tokens * 1e9:8.2f} ns per token")
+        spent[name] = cpu / sum(len(trace) for trace in forms[name][1])
+        print(f"{name:12} {spent[name] * 1e9:8.2f} ns per token")
+    print(f"ratio group-confidence {spent['ours'] / spent['cumsum']:.2f}")
 
 
 def on_pool(path: Path, rounds: int) -> None:
@@ -107,8 +142,9 @@ def on_pool(path: Path, rounds: int) -> None:
 
     def read() -> None:
         with pq.ParquetFile(path / "confidence.parquet") as stored:
+            column = stored.schema_arrow.names[-1]  # whatever the format
             for group in range(stored.num_row_groups):
-                stored.read_row_group(group, ["confidence"], use_threads=False)
+                stored.read_row_group(group, [column], use_threads=False)
 
     def run(repeats: int) -> None:
         for problem in Pool(path).problems:
@@ -139,13 +175,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("pool", type=Path)
+    parser.add_argument("pool", type=Path, nargs="?")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    if arguments.pool is None:
+        on_arrays(made_traces(), arguments.rounds)
+        return
     on_pool(arguments.pool, arguments.rounds)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak memory  {peak:8.0f} MiB")
-    on_arrays(Pool(arguments.pool), arguments.rounds)
+    on_arrays(some_traces(Pool(arguments.pool)), arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
 """Cost of a policy's own process: its start, a round trip, and 64 rounds per problem.
 
-    python benchmarks/worker_speed.py
+    python benchmarks/worker_speed.py [--rounds 11] [--ratio]
 
 Needs no data. Compares the policy's own process (`worker`) with a stranger's policy (`limited`: in
-bubblewrap, if available) and with this process, all measured in one run.
+bubblewrap, if available) and with this process, all measured in one run. `--ratio` measures the 64
+rounds alone. Last, `ratio worker-rounds` is their processor time in both processes, relative to
+that in this process.
 """
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,7 +29,6 @@ from simulator.replay.serving import Serving
 
 TRACES = 512
 REPEATS = 100
-ROUNDS_OF_ALL = 11
 
 POLICIES = {
     "round trip: the clock": "for _ in range(500): sampler.clock",
@@ -60,16 +62,24 @@ WAYS: dict[str, dict[str, Any]] = {
 
 def main() -> None:
     """Print the table: wall-clock time, and processor time of both processes, by way."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=11, help="rounds, all ways in turn")
+    parser.add_argument("--ratio", action="store_true", help="measure the 64 rounds alone")
+    given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         pool = write_pool(Path(folder))
         print("limited:", ", ".join(layers(load(write_policy(folder, "pass"), limits=Limits()))))
         print(
             f"{'wall (CPU) in µs':<45}" + "".join(f"{way:>19}" for way in WAYS) + " limited/worker"
         )
-        for name, body in POLICIES.items():
-            show(name, measured(folder, pool, body, 1), 20 if "texts" in name else 500)
-        show("64 rounds of start, decode, answer", measured(folder, pool, ROUNDS, REPEATS), REPEATS)
-        show("start, with the policy loaded", starting(folder), 1)
+        for name, body in () if given.ratio else POLICIES.items():
+            times = measured(folder, pool, body, 1, given.rounds)
+            show(name, times, 20 if "texts" in name else 500)
+        times = measured(folder, pool, ROUNDS, REPEATS, given.rounds)
+        show("64 rounds of start, decode, answer", times, REPEATS)
+        if not given.ratio:
+            show("start, with the policy loaded", starting(folder, given.rounds), 1)
+        print(f"ratio worker-rounds {times['worker'][1] / times['in process'][1]:.3g}")
 
 
 def show(name: str, times: Mapping[str, tuple[float, float]], calls: int) -> None:
@@ -82,7 +92,9 @@ def show(name: str, times: Mapping[str, tuple[float, float]], calls: int) -> Non
     print(f"{name:<45}" + "".join(f"{cell:>19}" for cell in cells) + f"  {ratios[0]} ({ratios[1]})")
 
 
-def measured(folder: str, pool: Pool, body: str, repeats: int) -> dict[str, tuple[float, float]]:
+def measured(
+    folder: str, pool: Pool, body: str, repeats: int, rounds: int
+) -> dict[str, tuple[float, float]]:
     """Measure wall-clock and processor seconds of a replay by way, minus those of an empty policy.
 
     The results are the least of the rounds. The ways take turns, in alternating order, so that
@@ -92,7 +104,7 @@ def measured(folder: str, pool: Pool, body: str, repeats: int) -> dict[str, tupl
     taken: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for text in ("pass", body):
         loaded = {way: load(write_policy(folder, text), **how) for way, how in WAYS.items()}
-        for turn in range(ROUNDS_OF_ALL):
+        for turn in range(rounds):
             for way, policy in list(loaded.items())[:: 1 if turn % 2 else -1]:
                 taken.setdefault((way, text), []).append(once(policy, problem, repeats))
     least = {key: np.min(times[1:], axis=0) for key, times in taken.items()}
@@ -109,10 +121,10 @@ def once(policy: LoadedPolicy, problem: StoredProblem, repeats: int) -> tuple[fl
     return wall, cpu
 
 
-def starting(folder: str) -> dict[str, tuple[float, float]]:
+def starting(folder: str, rounds: int) -> dict[str, tuple[float, float]]:
     """Measure the least time of starts that take turns; processor time of this process only."""
     taken: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
-    for number in range(2 * ROUNDS_OF_ALL):
+    for number in range(2 * rounds):
         for way, how in WAYS.items():
             file = write_policy(folder, f"{number}")
             began, used = time.perf_counter(), time.process_time()

@@ -40,13 +40,33 @@ COMPLETE = "_DEEPPRUNE_SIM_COMPLETE"
 """The environment variable by which a shell asks for the words that may come next."""
 
 
+def _print_version(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    """Print the version, and whether compiled code is in use."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    from simulator.rules.compiled import MODULES, compiled
+
+    code = "compiled code" if all(map(compiled, MODULES)) else "numpy instead of compiled code"
+    click.echo(f"deepprune-sim {version('deepprune-sim')}, with {code}")
+    ctx.exit()
+
+
 @click.group(
     cls=LazyGroup,
     lazy=COMMANDS,
     context_settings=SETTINGS,
     epilog="\b\nExample:\n  deepprune-sim run cons@64",
 )
-@click.version_option(package_name="deepprune-sim")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
 def cli() -> None:
     """Replay parallel-reasoning methods against stored traces: exactly, without a GPU."""
 

@@ -276,8 +276,9 @@ def parquet_writer(
     """Open a Parquet writer with this project's settings, which are the same on every machine.
 
     `encodings` are Parquet encodings by column; other columns are dictionary-encoded if that makes
-    them smaller.
+    them smaller. Bytes have no statistics, which would repeat two cells in each row group.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     encodings = dict(encodings or {})
@@ -291,6 +292,9 @@ def parquet_writer(
         write_page_checksum=True,
         use_dictionary=[name for name in schema.names if name not in plain],
         column_encoding=encodings or None,
+        write_statistics=[each.name for each in schema if not pa.types.is_binary(each.type)]
+        if any(pa.types.is_binary(each.type) for each in schema)
+        else True,
     )
 
 

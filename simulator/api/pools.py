@@ -183,10 +183,12 @@ class OpenPool:
     def _read(self, name: str) -> pa.Table:
         import pyarrow.parquet as pq
 
+        from simulator.pools.token_signals.files import LISTS, as_lists
         from simulator.storage import reading
 
         with reading(self.path / f"{name}.parquet") as file:
-            return pq.ParquetFile(file).read()
+            rows = pq.ParquetFile(file).read()
+            return as_lists(rows, name) if name in LISTS else rows
 
     def _signal(self, name: str, problem: str | None) -> pa.Table:
         """Read a signal file, or its row group of one problem."""

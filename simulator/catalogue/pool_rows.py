@@ -18,6 +18,7 @@ from simulator.arrow import null_mask
 from simulator.errors import UserError
 from simulator.pools.folders import pool_name
 from simulator.pools.pool import SCHEMAS, iter_pool_folders, read_info
+from simulator.pools.token_signals.files import LISTS, PACKED
 from simulator.storage import reading
 
 VERIFIED = "verified"
@@ -130,8 +131,9 @@ def _pool_row(folder: Path) -> Row:
     there = {f"{name}.parquet" for name in SCHEMAS if (folder / f"{name}.parquet").is_file()}
     for name in sorted({*info.sha256, "problems.parquet", "traces.parquet", *there}):
         schema = parquet_schema(folder / name)
-        wanted = SCHEMAS.get(name.removesuffix(".parquet"))
-        if wanted is not None and not set(wanted.names) <= set(schema.names):
+        signal = name.removesuffix(".parquet")
+        wanted = [*LISTS[signal], *PACKED] if signal in LISTS else [SCHEMAS.get(signal, schema)]
+        if not any(set(each.names) <= set(schema.names) for each in wanted):
             raise UserError(f"{name}: columns are missing; import the pool again")
     row = {name: getattr(info, name) for name in POOLS.names if hasattr(info, name)}
     row["path"] = str(folder)
@@ -140,9 +142,10 @@ def _pool_row(folder: Path) -> Row:
 
 
 @lru_cache(maxsize=KEPT)
-def stored_type(folder: Path, signal: str, stamp: Stamp) -> pa.DataType:
-    """Return the type in which the pool in `folder` stores the values of a token signal."""
-    return parquet_schema(folder / f"{signal}.parquet").field(signal).type.value_type
+def stored_column(folder: Path, signal: str, stamp: Stamp) -> tuple[str, pa.DataType]:
+    """Return name and type of the column with a token signal's values, of the pool in `folder`."""
+    field = parquet_schema(folder / f"{signal}.parquet").field(-1)
+    return field.name, field.type
 
 
 def share_without_answer(pool: Path) -> float | None:

@@ -6,7 +6,7 @@ read by DuckDB when a query needs them. A catalogue is read-only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -21,7 +21,7 @@ from simulator.catalogue.pool_rows import (
     Row,
     pools_rows,
     stamp,
-    stored_type,
+    stored_column,
 )
 from simulator.catalogue.rows import (
     PUBLISHED,
@@ -32,7 +32,8 @@ from simulator.catalogue.rows import (
     runs_rows,
     submissions_rows,
 )
-from simulator.pools.pool import SCHEMAS, SIGNALS, TOKEN_SIGNAL_SCHEMAS
+from simulator.pools.pool import SCHEMAS, SIGNALS
+from simulator.pools.token_signals.files import LISTS, PACKED, PACKED_TYPES, as_numbers
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
 from simulator.signals import TOKEN_SIGNALS
 
@@ -95,6 +96,11 @@ def connect(
     _table(connection, "runs", RUNS, run_rows)
     _table(connection, "submissions", SUBMISSIONS, submission_rows)
     _table(connection, "published", PUBLISHED, published)
+    for column in PACKED_TYPES:
+        # By its name: the enumeration has moved between releases.
+        connection.create_function(  # type: ignore[call-overload]
+            f"numbers_in_{column}", _decoder(column), ["BLOB"], "DOUBLE[]", type="arrow"
+        )
     for name, query in pool_views(pool_folders).items():
         connection.execute(f"CREATE VIEW {name} AS {query}")
     for name, schema in (("decisions", DECISIONS), ("answers", ANSWERS)):
@@ -104,6 +110,11 @@ def connect(
         connection.execute(f"CREATE VIEW {name} AS {rows}")
     _lock(connection, [folder.resolve() for folder in (cache, runs, submissions) if folder])
     return Catalogue(connection, broken)
+
+
+def _decoder(column: str) -> Callable[[pa.Array], pa.Array]:
+    """Return a function of one parameter, which is all that DuckDB accepts."""
+    return lambda cells: as_numbers(cells, column)
 
 
 def _table(
@@ -128,6 +139,7 @@ def _duckdb_type(kind: pa.DataType) -> str:
     if pa.types.is_list(kind):
         return _duckdb_type(kind.value_type) + "[]"
     return {
+        "binary": "BLOB",
         "string": "VARCHAR",
         "large_string": "VARCHAR",
         "bool": "BOOLEAN",
@@ -143,8 +155,8 @@ def pool_views(folders: Sequence[Path]) -> dict[str, str]:
     """Return the queries of the views that read the pools' files, by name.
 
     `texts` and the views of token signals have a row a trace, these with a list of one value a
-    token; `probes` has a row a probe. A query reads its files one row group, which is one problem,
-    after another.
+    token; `probes` has a row a probe. A query reads its files one row group, which is of one
+    problem, after another, and skips those of problems that it does not ask for.
     """
 
     def rows_of(file: str, among: Sequence[Path], schema: pa.Schema | None = None) -> str:
@@ -158,14 +170,21 @@ def pool_views(folders: Sequence[Path]) -> dict[str, str]:
     trace = "pool, problem_id, trace_id"
 
     def values_of(name: str) -> str:
-        """Return the query for the values of a token signal, whatever type each pool stores."""
+        """Return the query for the values of a token signal, whatever column each pool has."""
         parts = []
-        for schema in TOKEN_SIGNAL_SCHEMAS[name]:
-            kind = schema.field(name).type.value_type
-            among = [each for each in having[name] if stored_type(each, name, stamp(each)) == kind]
-            scale = 1000 if pa.types.is_integer(kind) else 1
-            values = f"[value / {scale}::DOUBLE FOR value IN {name}] AS {name}"
-            parts.append(f"SELECT {trace}, {values} FROM ({rows_of(name, among, schema)})")
+        for schema in (*LISTS[name], *PACKED):
+            field = schema.field(-1)
+            column = (field.name, field.type)
+            among = [
+                each for each in having[name] if stored_column(each, name, stamp(each)) == column
+            ]
+            if schema in PACKED:
+                values = f"numbers_in_{field.name}({field.name})"
+            else:
+                scale = 1000 if pa.types.is_integer(field.type.value_type) else 1
+                values = f"[value / {scale}::DOUBLE FOR value IN {name}]"
+            rows = rows_of(name, among, schema)
+            parts.append(f"SELECT {trace}, {values} AS {name} FROM ({rows})")
         return " UNION ALL ".join(parts)
 
     return {

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from simulator.arrays import Bools, Ints, Ints32
-from simulator.pools.pool import Probes, StoredProblem, TokenValues
+from simulator.pools.pool import Probes, StoredProblem
+from simulator.pools.token_signals.values import TokenValues
 
 PROBE_TOKENS = 500
 """Tokens between made-up probes, if the pool's own have no fixed interval."""
@@ -188,19 +189,18 @@ def _texts(
 def _token_values(
     stored: TokenValues, lengths: Ints, revealed: Revealed, rng: np.random.Generator
 ) -> TokenValues:
-    highest = stored.values.max(initial=0)
+    highest = max(values.max(initial=0) for values in stored)
     most = int((lengths - revealed.tokens).max(initial=0))
     made = rng.random(2 * most, dtype=np.float32)  # each trace gets a part
     parts = []
     for row, length in enumerate(lengths.tolist()):
-        begin = int(stored.offsets[row])
         known = length if revealed.finished[row] else int(revealed.tokens[row])
         level = highest * rng.random(dtype=np.float32)  # differs between traces, so groups differ
         first = int(rng.integers(most + 1))
         new = level * made[first : first + length - known]
-        parts += [stored.values[begin : begin + known], new.astype(stored.values.dtype)]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(stored.offsets.dtype)
-    return TokenValues(np.concatenate(parts), offsets)
+        parts += [stored.stored(row, known), new.astype(stored.dtype)]
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return TokenValues.held(np.concatenate(parts), offsets)
 
 
 def _probes(

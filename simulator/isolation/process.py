@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
 from pathlib import Path
@@ -54,6 +54,9 @@ MAX_TOLD = 10_000
 
 Result = TypeVar("Result")
 
+Question = list[Any]
+"""Question to a policy: its settings as JSON, problem, budget and words of random numbers."""
+
 STARTING = 60.0
 """Timeout in seconds for the start of an untrusted policy, and again for loading it."""
 
@@ -70,14 +73,18 @@ class NoSandbox(UserError):  # noqa: N818  (what it is)
 
 
 class IsolatedPolicy(Policy):
-    """Stand-in for a policy that another process holds."""
+    """Stand-in for a policy that another process holds, with its settings as JSON."""
 
-    def __init__(self, process: PolicyProcess, settings: Mapping[str, str]) -> None:
+    def __init__(self, process: PolicyProcess, settings: str) -> None:
         self.process = process
         self.settings = settings
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         return self.process.solve(self.settings, problem, sampler)
+
+    def foresee(self, problem: Problem, words: Sequence[int], budget: int) -> None:
+        """Announce the problem that comes after the next; its process may be told of it ahead."""
+        self.process.foresee(self.settings, problem, words, budget)
 
     def end_process(self) -> None:
         """End the process, from any thread; who waits for an answer is told that it has ended."""
@@ -112,6 +119,8 @@ class PolicyProcess:
         self._unreadable: set[Path] = set()
         self._channel: Channel | None = None
         self._numbers: dict[str, int] = {}
+        self._foreseen: Question | None = None
+        self._sent_ahead: Question | None = None
         self._end: Any = None
         self._is_ready = False
         self._wrapper: str | None = None
@@ -123,39 +132,73 @@ class PolicyProcess:
 
     def load(self, settings: Mapping[str, str]) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
         """Load the policy with these settings; return it, its class's name and its parameters."""
-        described = self._served(STARTING, lambda channel: self._load(channel, settings))
+        self._end_if_ahead()
+        key = json.dumps(dict(settings))
+        described = self._served(STARTING, lambda channel: self._load(channel, key))
         try:
-            return self._described(settings, *described)
+            return self._described(key, *described)
         except (TypeError, ValueError, RecursionError) as error:
             self.close()
             raise PolicyError(self._broke("an invalid description of a policy")) from error
 
-    def solve(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answer:
+    def solve(self, settings: str, problem: Problem, sampler: Sampler) -> Answer:
         """Let the policy answer a problem with `sampler`, and wait for the answer."""
         answering = self.ask(settings, problem, sampler)
         answering.go_on(to_the_end=True)
         return answering.answer
 
-    def ask(self, settings: Mapping[str, str], problem: Problem, sampler: Sampler) -> Answering:
+    def ask(self, settings: str, problem: Problem, sampler: Sampler) -> Answering:
         """Ask the policy to answer a problem, without waiting for its requests or its answer."""
         engine = sampler._engine
         assert isinstance(engine, Engine)
-        key = json.dumps(dict(settings))
-        if self._channel is None or key not in self._numbers:
+        question = _question(settings, problem, sampler._words, engine.budget)
+        foreseen, self._foreseen = self._foreseen, None
+        if self._sent_ahead != question:
+            self._end_if_ahead()
+        if self._channel is None or settings not in self._numbers:
             self._served(STARTING, lambda channel: self._load(channel, settings))
         self._refuse_readable(engine.problem.pool.path)
-        told = [problem.id, problem.question, problem.answer_kind]
-        words = [int(word) for word in sampler._words]
+        if self.limits and engine.judging:
+            engine.judging.keeps_draws = (
+                False  # the time of a clustering would tell of earlier ones
+            )
 
         def send(channel: Channel) -> Answering:
-            answering = Answering(self, channel, EngineHost(engine))
+            answering = Answering(self, channel, EngineHost(engine), foreseen)
+            if self._sent_ahead is not None:
+                self._sent_ahead = None
+                return answering
             began = time.monotonic()
             channel.require_silence()
-            channel.send("solve", self._numbers[key], told, engine.budget, words)
+            channel.send(*self._message(question))
             answering.left -= time.monotonic() - began
             return answering
 
         return self._served(self.allowed, send)
+
+    def foresee(self, settings: str, problem: Problem, words: Sequence[int], budget: int) -> None:
+        """Announce what will be asked after the next question.
+
+        The process is sent it with the first reply, so that it goes on while the host records what
+        came of the question before. A stranger's policy is sent nothing ahead: it must wait for its
+        turn.
+        """
+        if self.limits is None:
+            self._foreseen = _question(settings, problem, words, budget)
+
+    def ahead(self, foreseen: Question) -> list[Any]:
+        """Return the message that asks a foreseen question, which is being sent with a reply."""
+        self._sent_ahead = foreseen
+        return self._message(foreseen)
+
+    def _message(self, question: Question) -> list[Any]:
+        settings, *told = question
+        return ["solve", self._numbers[settings], *told]
+
+    def _end_if_ahead(self) -> None:
+        """End a process that was sent a question ahead which is not asked after all."""
+        if self._sent_ahead is not None:
+            self.close()
 
     @property
     def allowed(self) -> float | None:
@@ -173,6 +216,7 @@ class PolicyProcess:
             self._end()
         self._channel = None
         self._is_ready = False
+        self._foreseen = self._sent_ahead = None
         self.output.wait()
 
     def _served(self, seconds: float | None, work: Callable[[Channel], Result]) -> Result:
@@ -290,19 +334,18 @@ class PolicyProcess:
         """True if the process gets a session of its own, and so no terminal."""
         return self.limits is not None or not can_restrict_calls()
 
-    def _load(self, channel: Channel, settings: Mapping[str, str]) -> list[Any]:
-        key = json.dumps(dict(settings))
-        channel.send("load", self.spec, key, self.source)
+    def _load(self, channel: Channel, settings: str) -> list[Any]:
+        channel.send("load", self.spec, settings, self.source)
         name, *fields = channel.receive()
         result = self._result(name, fields)
         if type(result) is not list or len(result) != 6 or type(result[0]) is not int:
             raise BrokenFrame("no description")
-        self._numbers[key] = result[0]
+        self._numbers[settings] = result[0]
         return result
 
     def _described(
         self,
-        settings: Mapping[str, str],
+        settings: str,
         number: int,
         class_name: object,
         parameters: str,
@@ -326,12 +369,13 @@ class PolicyProcess:
             raise ValueError
         kind: Any = type("IsolatedPolicy", (IsolatedPolicy,), {})
         kind.requires, kind.budget, kind.unranked = frozenset(requires), budget, unranked
-        return kind(self, dict(settings)), str(class_name), known
+        return kind(self, settings), str(class_name), known
 
     def _result(self, name: str, fields: list[Any]) -> Any:
         if name == "done" and len(fields) == 1:
             return fields[0]
         if name in ("policy", "user") and len(fields) == 1 and type(fields[0]) is str:
+            self._sent_ahead = None  # the process has forgotten it
             told = escaped(" ".join(fields[0][:MAX_TOLD].split()))
             raise (PolicyError if name == "policy" else UserError)(told)
         raise BrokenFrame(f"no such message: {name:.40}")
@@ -397,9 +441,16 @@ class Answering:
         The answer, once it is given.
     """
 
-    def __init__(self, process: PolicyProcess, channel: Channel, host: EngineHost) -> None:
+    def __init__(
+        self,
+        process: PolicyProcess,
+        channel: Channel,
+        host: EngineHost,
+        foreseen: Question | None,
+    ) -> None:
         self.process = process
         self.answer: Answer = None
+        self._foreseen = foreseen
         self._channel = channel
         self._host = host
         self._allowed = process.allowed
@@ -433,9 +484,16 @@ class Answering:
             reply = self._host.reply(name, fields)
             if reply is not None:
                 channel.require_silence()  # or it sends what it likes and reads no reply
-                channel.send(*reply)
+                ahead = () if self._foreseen is None else (self.process.ahead(self._foreseen),)
+                self._foreseen = None
+                channel.send(*reply, *ahead)
             if not (to_the_end or channel.holds_more):
                 return False
+
+
+def _question(settings: str, problem: Problem, words: Sequence[int], budget: int) -> Question:
+    told = [problem.id, problem.question, problem.answer_kind]
+    return [settings, told, budget, list(words)]
 
 
 @cache

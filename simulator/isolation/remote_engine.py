@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,14 @@ from simulator.arrays import Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.isolation.wire import INDEX, OPERATIONS, BrokenFrame, Channel
 from simulator.policy.visible import VisibleEngine
-from simulator.rules.stop_rules import StopRule
+from simulator.rules.stop_rules import NEVER, StopRule
 from simulator.signals import NO_ANSWER
+
+if TYPE_CHECKING:  # slow to import
+    from simulator.policy.random_numbers import State
+
+_HERE = ("decode", "greedy_clusters")
+"""Operations that `EngineHost` translates for the engine."""
 
 REFUSALS: dict[str, type[SamplerError]] = {
     "SamplerError": SamplerError,
@@ -60,7 +66,9 @@ class RemoteEngine:
                 self._channel.put(name, *packed)
                 return None
             self._channel.send(name, *packed)
-            kind, value = self._channel.receive()
+            kind, value, *ahead = self._channel.receive()
+            if ahead:
+                self._channel.ahead = ahead[0]
         if kind in REFUSALS:
             raise REFUSALS[kind](value)
         return operation.gives.unpack(value, self.budget)
@@ -107,8 +115,37 @@ class RemoteEngine:
     bottom_signal = _request("bottom_signal")
     judge = _request("judge")
 
-    def greedy_clusters(self, *given: Any) -> None:
-        """Return None: the policy's process asks the judge itself."""
+    def greedy_clusters(
+        self,
+        traces: int,
+        rng: np.random.Generator,
+        threshold: float,
+        max_clusters: int,
+        max_members: int,
+        hard: bool,
+    ) -> Ints | None:
+        """Request the clusters as the engine finds them; None for what cannot be sent."""
+        from simulator.policy.random_numbers import has_state, set_state, state_of
+
+        numbers = [traces, max_clusters, max_members]
+        sendable = (
+            all(type(each) is int and each >= 1 for each in numbers)
+            and isinstance(threshold, float | int)
+            and 0 <= threshold <= 1
+            and type(hard) is bool
+            and has_state(rng)
+        )
+        if self.answered or not sendable or not state_of(rng)[1] % 2:
+            return None
+        traces, clusters, members = (min(each, NEVER) for each in numbers)
+        rule = (float(threshold), clusters, members, hard)
+        found = self._ask("greedy_clusters", traces, state_of(rng), *rule)
+        if found is None:
+            return None
+        of_trace: Ints
+        of_trace, state = found
+        set_state(rng, state)
+        return of_trace
 
     declare_clusters = _request("declare_clusters")
 
@@ -135,10 +172,10 @@ class EngineHost:
         started = len(self._engine.all_started)
         given = [
             self._index(raw, started) if kind is INDEX else kind.unpack(raw, started)
-            for kind, raw in zip(operation.takes, arguments, strict=True)
+            for kind, raw in zip(operation.takes, arguments)  # noqa: B905  (compared above)
         ]
         try:
-            target = self if name == "decode" else self._engine
+            target = self if name in _HERE else self._engine
             result = getattr(target, name)
             if callable(result):
                 result = result(*given)
@@ -155,6 +192,14 @@ class EngineHost:
         """Decode traces in the engine; return what a policy then sees of them."""
         finished = self._engine.decode(index, tokens, until, first)
         return self._engine.num_tokens[index], finished, self._engine.answer[finished]
+
+    def greedy_clusters(self, traces: int, state: State, *rule: Any) -> tuple[Ints, State] | None:
+        """Cluster traces in the engine; return also the state of the random generator then."""
+        from simulator.policy.random_numbers import generator_at, state_of
+
+        rng = generator_at(state)
+        clusters = self._engine.greedy_clusters(traces, rng, *rule)
+        return None if clusters is None else (clusters, state_of(rng))
 
     def _index(self, raw: object, started: int) -> Ints:
         """Return the same array for the same numbers, so the engine recognises lock step."""

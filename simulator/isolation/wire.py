@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 import numpy as np
@@ -26,6 +26,9 @@ from simulator.arrays import Array, Ints
 from simulator.isolation.limits import Overdue
 from simulator.rules.stop_rules import RULES, AnyOf, StopRule
 from simulator.signals import TOKEN_SIGNALS
+
+if TYPE_CHECKING:  # slow to import
+    from simulator.policy.random_numbers import State
 
 FROM_POLICY = 16 << 20
 """Maximum size of a frame from a policy, in bytes; all pairs of 1,000 traces fit."""
@@ -51,6 +54,8 @@ class Channel:
     ----------
     connection
         The socket.
+    ahead
+        A message that came with a reply to another, to be dealt with after that.
 
     Parameters
     ----------
@@ -60,6 +65,7 @@ class Channel:
 
     def __init__(self, connection: socket.socket, limit: int) -> None:
         self.connection = connection
+        self.ahead: list[Any] | None = None
         self._deadline: float | None = None
         self._has_input: Callable[[], Sequence[Any]]
         if hasattr(select, "poll"):  # takes any file descriptor, `select` only small ones
@@ -69,10 +75,16 @@ class Channel:
         else:  # Windows
             self._has_input = lambda: select.select([connection], [], [], 0)[0]
         self._limit = limit
-        self._longest_array = limit if limit == TO_POLICY else MAX_FIELDS
+        self._unpack = partial(
+            msgpack.unpackb,
+            unicode_errors="surrogatepass",
+            max_array_len=limit if limit == TO_POLICY else MAX_FIELDS,
+            max_map_len=0,
+            max_ext_len=0,
+        )
         self._pack = msgpack.Packer(unicode_errors="surrogatepass").pack
         self._waiting = b""
-        self._received = bytearray()
+        self._received: bytes | bytearray = b""
 
     def end_after(self, seconds: float) -> None:
         """Make sending and receiving raise `Overdue` when the time is over.
@@ -93,8 +105,12 @@ class Channel:
         self._waiting = b"".join((self._waiting, len(payload).to_bytes(4, "little"), payload))
 
     def send(self, *fields: Any) -> None:
-        """Send a frame."""
+        """Send a frame, after those that are queued."""
         self.put(*fields)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send the queued frames."""
         waiting, self._waiting = self._waiting, b""
         self._in_time()
         try:
@@ -127,22 +143,16 @@ class Channel:
         Overdue
             The time of `end_after` is over.
         """
-        self._read(4)
-        size = int.from_bytes(self._received[:4], "little")
-        if size > self._limit:
-            raise BrokenFrame(f"a frame of {size} bytes")
-        self._read(4 + size)
-        with memoryview(self._received) as received:
-            payload = bytes(received[4 : 4 + size])
-        del self._received[: 4 + size]
+        if len(self._received) < 4:
+            self._read(4)
+        end = 4 + int.from_bytes(self._received[:4], "little")
+        if end > 4 + self._limit:
+            raise BrokenFrame(f"a frame of {end - 4} bytes")
+        if len(self._received) < end:
+            self._read(end)
+        payload, self._received = self._received[4:end], self._received[end:]
         try:
-            fields = msgpack.unpackb(
-                payload,
-                unicode_errors="surrogatepass",
-                max_array_len=self._longest_array,
-                max_map_len=0,
-                max_ext_len=0,
-            )
+            fields = self._unpack(payload)
         except Exception as error:  # msgpack has an exception for each kind of damage
             raise BrokenFrame("bytes that are no message") from error
         if type(fields) is not list or not fields or type(fields[0]) is not str:
@@ -150,15 +160,22 @@ class Channel:
         return fields
 
     def _read(self, size: int) -> None:
+        """Receive until there are `size` bytes."""
         while len(self._received) < size:
             self._in_time()
+            most = max(1 << 16, min(size - len(self._received), 1 << 22))
             try:
-                chunk = self.connection.recv(max(1 << 16, min(size - len(self._received), 1 << 22)))
+                chunk = self.connection.recv(most)
             except BlockingIOError:
                 raise Overdue from None
             if not chunk:
                 raise EOFError
-            self._received += chunk
+            if not self._received:
+                self._received = chunk
+            elif type(self._received) is bytearray:
+                self._received += chunk
+            else:
+                self._received = bytearray().join((self._received, chunk))
 
     def _in_time(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -189,7 +206,10 @@ def _array(dtype: npt.DTypeLike) -> Kind:
         _require(type(raw) is bytes and len(raw) % kind.itemsize == 0, what)
         return np.frombuffer(bytearray(raw), kind)
 
-    return Kind(lambda array: np.ascontiguousarray(array, kind).tobytes(), unpack)
+    def pack(array: Array) -> bytes:
+        return (array if array.dtype == kind else np.asarray(array, kind)).tobytes()
+
+    return Kind(pack, unpack)
 
 
 def _unpack_index(raw: Any, started: int) -> Ints:
@@ -197,7 +217,7 @@ def _unpack_index(raw: Any, started: int) -> Ints:
     numbers = index.tolist()
     if numbers:
         _require(min(numbers) >= 0 and max(numbers) < started, "a trace that is not started")
-        _require(len(set(numbers)) == len(numbers), "a trace twice")
+        _require(len(numbers) == 1 or len(set(numbers)) == len(numbers), "a trace twice")
     return index
 
 
@@ -205,6 +225,15 @@ def _unpack_pairs(raw: Any, started: int) -> Ints:
     pairs: Ints = INTS.unpack(raw, started)
     _require(len(pairs) % 2 == 0, "half a pair")
     return pairs.reshape(-1, 2)  # the engine refuses invalid pairs with a clear message
+
+
+def _unpack_state(raw: Any, started: int) -> State:
+    _require(type(raw) is list and list(map(type, raw)) == [bytes, bytes, int, int], "no state")
+    state, increment = (int.from_bytes(each, "little") for each in raw[:2])
+    _require(len(raw[0]) == len(raw[1]) == 16, "no state")
+    _require(increment % 2 == 1, "a state that repeats itself")  # drawing might never end
+    _require(0 <= raw[2] <= 1 and 0 <= raw[3] < 2**32, "no state")
+    return state, increment, raw[2], raw[3]
 
 
 def _scalar(pack: Callable[[Any], Any], fits: Callable[[Any, int], bool], what: str) -> Kind:
@@ -282,18 +311,33 @@ SIGNAL = _scalar(
     str, lambda name, _: type(name) is str and name in TOKEN_SIGNALS, "no token signal"
 )
 SHARE = _scalar(float, lambda part, _: type(part) is float and 0 < part <= 1, "no share")
+UNIT = _scalar(float, lambda n, _: type(n) is float and 0 <= n <= 1, "no number from 0 to 1")
 NUMBER = _scalar(lambda value: value, lambda n, _: type(n) in (int, float), "no number")
 TEXTS = _scalar(
     list,
     lambda texts, _: type(texts) is list and all(type(each) is str for each in texts),
     "no texts",
 )
+BOOL = _scalar(bool, lambda value, _: type(value) is bool, "neither true nor false")
+STATE = Kind(
+    lambda state: [*(number.to_bytes(16, "little") for number in state[:2]), *state[2:]],
+    _unpack_state,
+)
+"""State of a PCG64 generator (`simulator.policy.random_numbers.State`)."""
+CLUSTERED = _optional(
+    Kind(
+        lambda found: [INTS.pack(found[0]), STATE.pack(found[1])],
+        lambda raw, started: (INTS.unpack(raw[0], started), STATE.unpack(raw[1], started)),
+    )
+)
+"""Clusters of `greedy_clusters` and the state of the generator after it, or None."""
 RULE = Kind(_pack_rule, _unpack_rule)
-_DECODED = (INTS, INTS, CLASSES)
 DECODED = Kind(
-    lambda parts: [kind.pack(part) for kind, part in zip(_DECODED, parts, strict=True)],
-    lambda parts, started: [
-        kind.unpack(part, started) for kind, part in zip(_DECODED, parts, strict=True)
+    lambda parts: [INTS.pack(parts[0]), INTS.pack(parts[1]), CLASSES.pack(parts[2])],
+    lambda parts, _: [
+        np.frombuffer(parts[0], np.int64),
+        np.frombuffer(parts[1], np.int64),
+        np.frombuffer(parts[2], np.int32),
     ],
 )
 """Result of `decode`: tokens of each given trace, numbers of newly finished ones, their answers."""
@@ -318,6 +362,7 @@ OPERATIONS = {
     "lowest_signal": Operation((SIGNAL, INDEX, POSITIVE), FLOATS),
     "bottom_signal": Operation((SIGNAL, INDEX, SHARE, POSITIVE), FLOATS),
     "judge": Operation((PAIRS,), FLOATS),
+    "greedy_clusters": Operation((WHOLE, STATE, UNIT, POSITIVE, POSITIVE, BOOL), CLUSTERED),
     "declare_clusters": Operation((INTS,), None),
     "clock": Operation((), NUMBER),
     "probe_calls": Operation((), NUMBER),

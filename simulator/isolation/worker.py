@@ -113,11 +113,14 @@ def _ignore_terminal() -> None:
 def _serve(channel: Channel, restricted_by: str | None) -> NoReturn:
     policies: list[LoadedPolicy] = []
     while True:
-        name, *fields = channel.receive()
+        name, *fields = channel.ahead or channel.receive()
+        channel.ahead = None
         if name == "load":
             reply = _answered(lambda: _load(policies, *fields), restricted_by)  # noqa: B023
         else:
             reply = _answered(lambda: _solve(policies, channel, *fields), restricted_by)  # noqa: B023
+        if reply[0] != "done":
+            channel.ahead = None  # of what comes after an error, nothing is wanted
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):
                 stream.flush()

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from simulator.answers.equivalence import equivalent
 from simulator.arrays import Ints32
 from simulator.live.source import Piece
-from simulator.pools.pool import NO_ANSWER, Pool, PoolInfo, Probes, StoredProblem, TokenValues
+from simulator.pools.pool import NO_ANSWER, Pool, PoolInfo, Probes, StoredProblem
+from simulator.pools.token_signals.values import TokenValues
 from simulator.rules.patterns import Automaton
 from simulator.rules.stop_rules import TextRule
 from simulator.signals import TOKEN_SIGNALS, UNASKED
@@ -217,5 +218,4 @@ class GrowingProblem(StoredProblem):
 
     def _read_token_signal(self, name: str) -> TokenValues:
         parts = [values.values for values in self._signals[name]]
-        offsets = np.cumsum([0, *map(len, parts)], dtype=np.int32)
-        return TokenValues(np.concatenate(parts), offsets)
+        return TokenValues.held(np.concatenate(parts), np.cumsum([0, *map(len, parts)]))

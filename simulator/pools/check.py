@@ -20,11 +20,11 @@ from simulator.pools.pool import (
     NO_ANSWER,
     SCHEMAS,
     SIGNALS,
-    TOKEN_SIGNAL_SCHEMAS,
     PoolInfo,
     read_info,
 )
 from simulator.pools.records import first_unfit
+from simulator.pools.token_signals.files import LISTS, PACKED, as_lists, groups_of_problems
 from simulator.signals import UNASKED, UNFINISHED
 from simulator.storage import file_sha256, reading
 
@@ -90,7 +90,9 @@ def _check_files(path: Path, info: PoolInfo) -> Iterator[str]:
         except UserError as error:
             yield f"{file.name}: {error}"
             continue
-        wanted = TOKEN_SIGNAL_SCHEMAS.get(name) or [SCHEMAS.get(name, as_written.SCHEMA)]
+        wanted = [SCHEMAS.get(name, as_written.SCHEMA)]
+        if name in LISTS:  # a pool of format 2 may have taken a file over from one of format 1
+            wanted = LISTS[name] if info.format == 1 else [*PACKED, *LISTS[name]]
         if not any(map(schema.equals, wanted)):
             yield f"{file.name}: columns {_columns(schema)}, expected {_columns(wanted[0])}"
 
@@ -192,19 +194,30 @@ def _check_signal(
     classes: Counter[str],
     progress: Progress,
 ) -> Iterator[str]:
-    """Check a signal file: one row group per problem, with the traces of traces.parquet."""
+    """Check a signal file: whole row groups per problem, with the traces of traces.parquet.
+
+    There is one row group per problem, but for token signals in format 2.
+    """
     file = f"{name}.parquet"
     unasked = 0
     with reading(path / file) as full, pq.ParquetFile(full) as stored:
-        if stored.num_row_groups != len(lengths):
+        several = name in LISTS and info.format > 1
+        if stored.num_row_groups != len(lengths) and not several:
             yield f"{file}: {stored.num_row_groups} row groups for {len(lengths)} problems"
             return
-        for group, (problem, (ids, counts)) in enumerate(lengths.items()):
-            progress(group, len(lengths))
-            rows = stored.read_row_group(group)
+        groups = groups_of_problems(stored.metadata, [len(ids) for ids, _ in lengths.values()])
+        if groups is None:
+            yield f"{file}: its row groups do not hold the traces of whole problems"
+            return
+        for done, (problem, (ids, counts)) in enumerate(lengths.items()):
+            progress(done, len(lengths))
+            rows = stored.read_row_groups(groups[done])
+            if name in LISTS:
+                rows = as_lists(rows, name)
             found = rows["trace_id"].to_pylist()
             if set(rows["problem_id"].to_pylist()) != {problem} or found != ids:
-                yield f"{file}: row group {group} does not hold the traces of problem {problem!r}"
+                group = f"row group {groups[done][0]}"
+                yield f"{file}: {group} does not hold the traces of problem {problem!r}"
                 continue
             if name == "probes":
                 flat = rows["answer_class"].combine_chunks().values.to_numpy()
@@ -220,7 +233,7 @@ def _check_signal(
 def _wrong_with(
     name: str, rows: pa.Table, row: int, num_tokens: int, num_classes: int, info: PoolInfo
 ) -> Iterator[str]:
-    if name in TOKEN_SIGNAL_SCHEMAS:
+    if name in LISTS:
         values = rows[name][row].values
         if len(values) != num_tokens:
             yield f"{len(values)} values of {name} for {num_tokens} tokens"

@@ -18,10 +18,14 @@ import pyarrow.parquet as pq
 
 from simulator.arrays import Array
 from simulator.pools.pool import SCHEMAS
+from simulator.pools.token_signals.files import LISTS, as_lists
 from simulator.storage import reading
 
 ROWS_AT_ONCE = 256
 """Rows that are read at a time from files with other row groups than the writer's."""
+
+NUMBERS_AT_ONCE = 2**20
+"""Numbers that are converted at a time."""
 
 _THOUSANDTHS = (np.arange(2**16) / 1000.0).astype("<f4")
 """Numbers that are stored as thousandths in uint16."""
@@ -60,9 +64,18 @@ def content_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
     content = ContentHash()
     for name in names:
         with reading(folder / f"{name}.parquet") as path, pq.ParquetFile(path) as stored:
-            for rows in _by_problem(stored, SCHEMAS[name].names):
+            for rows in problems_in(stored, name):
                 content.add(name, rows)
     return content.by_file()
+
+
+def problems_in(stored: pq.ParquetFile, name: str) -> Iterator[pa.Table]:
+    """Yield the rows of each problem in the file `name`; token signals have a list a trace."""
+    if name not in LISTS:
+        yield from _by_problem(stored, SCHEMAS[name].names)
+        return
+    for rows in _by_problem(stored, stored.schema_arrow.names):
+        yield as_lists(rows, name)
 
 
 def _by_problem(stored: pq.ParquetFile, columns: list[str]) -> Iterator[pa.Table]:
@@ -107,7 +120,8 @@ def _canonical(column: pa.Array) -> Iterator[bytes | memoryview]:
     elif pa.types.is_boolean(kind):
         yield np.asarray(column.to_numpy(zero_copy_only=False), np.uint8).tobytes()
     else:
-        yield _numbers(column).tobytes()
+        for start in range(0, len(column), NUMBERS_AT_ONCE):
+            yield _numbers(column.slice(start, NUMBERS_AT_ONCE)).tobytes()
 
 
 def _numbers(column: pa.Array) -> Array:

@@ -1,7 +1,10 @@
 """The pool format: all stored traces of one model on one benchmark, in one folder of Parquet files.
 
 A pool is written once, by `simulator.pools.writer`, and then only read. `SCHEMAS` defines the
-columns of each file; `FORMAT` is the version of the format.
+columns of each file; `FORMAT` is the version of the format. Formats 1 and 2 differ only in the
+files of token signals (`simulator.pools.token_signals.files`): a pool without any is of format 1,
+which older versions of the program read too. What is stored, and with it fingerprints and runs, is
+the same in both.
 """
 
 from __future__ import annotations
@@ -13,18 +16,20 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.arrays import Array, Bools, Floats, Ints, Ints32
+from simulator.arrays import Array, Bools, Ints, Ints32
 from simulator.arrow import null_mask, numpy_array
 from simulator.counting import COUNTING, Equality, Unparsed
 from simulator.errors import UserError
+from simulator.pools.token_signals.files import LISTS, as_lists, groups_of_problems, unpacked
+from simulator.pools.token_signals.values import Piece, TokenValues
 from simulator.remote import RemotePath, parquet_source
 from simulator.signals import NO_ANSWER as NO_ANSWER
 from simulator.signals import SIGNALS as SIGNALS
@@ -37,8 +42,8 @@ T = TypeVar("T")
 MOST_PREPARED = 64
 """Number of derived data kept of a problem: signals, and what rules work out."""
 
-FORMAT = 1
-"""Version of the pool format; a reader refuses a pool with a newer one."""
+FORMAT = 2
+"""Newest version of the pool format; a reader refuses a pool with a newer one."""
 
 TokenAccuracy = Literal["exact", "total", "estimated"]
 
@@ -47,21 +52,6 @@ AS_WRITTEN = "as_written.parquet"
 
 PROBE_COST = ("suffix", "answer")
 """Keys of `probe_cost` in `pool.json`."""
-
-TOKEN_SIGNAL_SCHEMAS: dict[str, list[pa.Schema]] = {
-    name: [
-        pa.schema(
-            [
-                pa.field("problem_id", pa.string(), nullable=False),
-                pa.field("trace_id", pa.int32(), nullable=False),
-                pa.field(name, pa.list_(pa.type_for_alias(kind)), nullable=False),
-            ]
-        )
-        for kind in signal.storage
-    ]
-    for name, signal in TOKEN_SIGNALS.items()
-}
-"""Columns that the file of each token signal may have, the preferred ones first."""
 
 SCHEMAS: dict[str, pa.Schema] = {
     "problems": pa.schema(
@@ -108,20 +98,16 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("token_ends", pa.list_(pa.int32())),
         ]
     ),
-    **{name: schemas[0] for name, schemas in TOKEN_SIGNAL_SCHEMAS.items()},
+    **{name: schemas[0] for name, schemas in LISTS.items()},
 }
-"""Columns of each Parquet file. Rows are sorted by problem and trace; a signal file
-has one row group per problem."""
+"""Columns of each Parquet file; of token signals, those of format 1 that are preferred. Rows are
+sorted by problem and trace. A signal file has one row group per problem, and one of a token signal
+in format 2 at least one."""
 
 ENCODINGS: dict[str, dict[str, str]] = {
     "text": {"token_ends.list.element": "DELTA_BINARY_PACKED"},
-    **{name: {f"{name}.list.element": "BYTE_STREAM_SPLIT"} for name in TOKEN_SIGNALS},
 }
-"""Parquet encodings of long columns, by file.
-
-Token ends are stored as differences, token signals with their high and low bytes apart. Both take
-at most half the size of a plain column, and are faster to read.
-"""
+"""Parquet encodings of long columns, by file: differences take at most half of a plain column."""
 
 
 @dataclass(slots=True)
@@ -173,7 +159,7 @@ class PoolInfo:
     notes: list[str] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
     content: dict[str, str] = field(default_factory=dict)
-    format: int = FORMAT
+    format: int = 1
 
     @property
     def name(self) -> str:
@@ -241,7 +227,7 @@ class Pool:
         self.path = path
         self.info = read_info(path)
         self.name = self.info.name
-        self._open: dict[str, pq.ParquetFile] = {}
+        self._open: dict[str, tuple[pq.ParquetFile, list[range]]] = {}
 
     def require(self, signals: frozenset[str], policy: str) -> None:
         """Check that the pool has the signals a policy needs; raise `UserError` otherwise."""
@@ -255,7 +241,9 @@ class Pool:
         for name in sorted(signals):
             with reading(self.path / f"{name}.parquet") as path:
                 footer = pq.read_metadata(parquet_source(path))
-            if (footer.num_row_groups, footer.num_rows) != (self.info.problems, self.info.traces):
+            groups, least = footer.num_row_groups, self.info.problems
+            fits = groups >= least if name in TOKEN_SIGNALS else groups == least
+            if not fits or footer.num_rows != self.info.traces:
                 raise UserError(f"{path}: not the file that pool.json describes; import it again")
 
     @cached_property
@@ -341,18 +329,47 @@ class Pool:
                 raise UserError(f"{path}: {error}; import the pool again") from None
 
     def read_signal(self, name: str, index: int, columns: list[str]) -> pa.Table:
-        """Read columns of one problem from a signal file, as its one row group."""
-        with reading(self.path / f"{name}.parquet") as path:
-            if name not in self._open:
-                # Read while decompressing instead of in advance: an eighth less time.
-                # A column of a remote file is one request.
-                self._open[name] = pq.ParquetFile(
-                    parquet_source(path),
-                    page_checksum_verification=True,
-                    pre_buffer=False,
-                    buffer_size=0 if isinstance(path, RemotePath) else 1 << 16,
-                )
-            return self._open[name].read_row_group(index, columns, use_threads=False)
+        """Read columns of one problem from a signal file; token signals have a list a trace."""
+        with reading(self.path / f"{name}.parquet"):
+            file, groups = self._signal_file(name)
+            if name not in TOKEN_SIGNALS:
+                return file.read_row_groups(groups[index], columns, use_threads=False)
+            rows = file.read_row_groups(groups[index], use_threads=False)
+            return as_lists(rows, name).select(columns)
+
+    def token_values(self, name: str, index: int) -> TokenValues:
+        """Return a token signal of one problem, of which each row group is read when it is used."""
+        with reading(self.path / f"{name}.parquet"):
+            file, groups = self._signal_file(name)
+            numbers = groups[index]
+            column = file.schema_arrow.names[-1]
+
+        def read(place: int) -> Piece:
+            with reading(self.path / f"{name}.parquet"):
+                rows = file.read_row_group(numbers[place], [column], use_threads=False)
+                return unpacked(rows[column], column)
+
+        sizes = (file.metadata.row_group(number).num_rows for number in numbers[:-1])
+        return TokenValues([*accumulate(sizes, initial=0)], read)
+
+    def _signal_file(self, name: str) -> tuple[pq.ParquetFile, list[range]]:
+        """Return a signal file, opened once, and the row groups of each problem."""
+        if name not in self._open:
+            path = self.path / f"{name}.parquet"
+            # Read while decompressing instead of in advance: an eighth less time. From elsewhere, a
+            # column of a row group is one request.
+            file = pq.ParquetFile(
+                parquet_source(path),
+                page_checksum_verification=True,
+                pre_buffer=False,
+                buffer_size=0 if isinstance(path, RemotePath) else 1 << 16,
+            )
+            traces = [len(problem.lengths) for problem in self.problems]
+            groups = groups_of_problems(file.metadata, traces)
+            if groups is None:
+                raise UserError(f"{path}: not the file that pool.json describes; import it again")
+            self._open[name] = file, groups
+        return self._open[name]
 
 
 @dataclass(eq=False)
@@ -459,37 +476,11 @@ class StoredProblem:
         ]
 
     def token_signal(self, name: str) -> TokenValues:
-        """Return a token signal of each trace, read on first use."""
+        """Return a token signal of each trace, read as it is used."""
         return self.cached(name, lambda: self._read_token_signal(name))
 
     def _read_token_signal(self, name: str) -> TokenValues:
-        column = self.pool.read_signal(name, self.index, [name])[name]
-        # With a single chunk, combining would copy it.
-        lists = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-        return TokenValues(numpy_array(lists.values), numpy_array(lists.offsets))
-
-
-@dataclass(frozen=True, eq=False)
-class TokenValues:
-    """A token signal of one problem, as stored: trace i's are `offsets[i]:offsets[i + 1]`.
-
-    `values` has shape (tokens,): thousandths in uint16, or the numbers themselves in float32.
-    """
-
-    values: npt.NDArray[np.uint16] | npt.NDArray[np.float32]
-    offsets: Ints32
-
-    def stored(
-        self, row: int, tokens: int | None = None
-    ) -> npt.NDArray[np.uint16] | npt.NDArray[np.float32]:
-        """Return the first `tokens` values of a trace (None: all) as stored; a view."""
-        start, end = int(self.offsets[row]), int(self.offsets[row + 1])
-        return self.values[start : end if tokens is None else min(end, start + tokens)]
-
-    def of(self, row: int, tokens: int | None = None) -> Floats:
-        """Return the numbers of the first `tokens` tokens of a trace (None: all); a new array."""
-        floats = self.stored(row, tokens).astype(np.float64)
-        return floats / 1000.0 if self.values.dtype == np.uint16 else floats
+        return self.pool.token_values(name, self.index)
 
 
 @dataclass(frozen=True, eq=False)

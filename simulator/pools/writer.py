@@ -34,15 +34,16 @@ from simulator.pools.as_written import AsWrittenWriter
 from simulator.pools.content import ContentHash, content_of
 from simulator.pools.pool import (
     ENCODINGS,
+    FORMAT,
     NO_ANSWER,
     SCHEMAS,
     SIGNALS,
-    TOKEN_SIGNAL_SCHEMAS,
     Pool,
     PoolInfo,
     read_info,
 )
 from simulator.pools.records import ProblemRecord, TraceRecord, first_unfit, unfit
+from simulator.pools.token_signals.files import LISTS, SignalWriter, as_lists
 from simulator.signals import UNASKED, UNFINISHED
 from simulator.storage import (
     clear_leftovers,
@@ -123,8 +124,9 @@ class PoolWriter:
         self._lock = ExitStack()
         self._made: list[Path] = []  # folders created here
         self._writers: dict[str, pq.ParquetWriter] = {}
+        self._signals: dict[str, SignalWriter] = {}
         self._small: dict[str, list[pa.Table]] = {}  # files written as a whole at the end
-        self._kinds = dict.fromkeys(TOKEN_SIGNAL_SCHEMAS, 0)  # which schema each is stored in
+        self._kinds = dict.fromkeys(LISTS, 0)  # which schema each is stored in
         self._content = ContentHash()
         corrections = checked_corrections(info.corrections, f"{info.name}: pool.json")
         self._corrections = by_problem(corrections)  # those of problems that are still to come
@@ -258,7 +260,7 @@ class PoolWriter:
                     [trace.token_ends for trace in traces],
                 ],
             )
-        for name in TOKEN_SIGNAL_SCHEMAS:
+        for name in LISTS:
             if name in self.info.signals:
                 values = [trace.token_signals[name] for trace in traces]
                 self._write_token_signal(name, ids, trace_ids, values)
@@ -286,17 +288,20 @@ class PoolWriter:
         if name not in SIGNALS:
             self._small.setdefault(name, []).append(table)
             return table
+        path = self.folder / f"{name}.parquet"
+        if name in LISTS:
+            if name not in self._signals:
+                self._signals[name] = SignalWriter(path, name, self._kinds[name])
+            self._signals[name].write(table)
+            return table
         if name not in self._writers:
-            path = self.folder / f"{name}.parquet"
             self._writers[name] = parquet_writer(path, schema, ENCODINGS.get(name))
         self._writers[name].write_table(table, row_group_size=max(1, len(table)))
         return table
 
     def _schema(self, name: str) -> pa.Schema:
         """Return the schema in which a file is written now."""
-        return (
-            TOKEN_SIGNAL_SCHEMAS[name][self._kinds[name]] if name in self._kinds else SCHEMAS[name]
-        )
+        return LISTS[name][self._kinds[name]] if name in self._kinds else SCHEMAS[name]
 
     def _write_token_signal(
         self, name: str, ids: list[str], trace_ids: list[int], values: list[Floats]
@@ -323,7 +328,7 @@ class PoolWriter:
 
     def _rewrite_as_float32(self, name: str) -> None:
         self._kinds[name] += 1
-        writer = self._writers.pop(name, None)
+        writer = self._signals.pop(name, None)
         if writer is None:
             return
         writer.close()
@@ -331,7 +336,7 @@ class PoolWriter:
         old_path = path.rename(path.with_suffix(".uint16"))
         with pq.ParquetFile(old_path) as old:
             for group in range(old.num_row_groups):
-                table = old.read_row_group(group)
+                table = as_lists(old.read_row_group(group), name)
                 lists = table[name].combine_chunks()
                 values = lists.values.to_numpy(zero_copy_only=False) / 1000.0
                 floats = pa.ListArray.from_arrays(
@@ -345,8 +350,9 @@ class PoolWriter:
             raise UserError(f"{self.info.name}: no problem has a usable trace; nothing to store")
         for left in self._corrections.values():
             raise unknown_problem(left[0], self._problems)
-        for writer in (*self._writers.values(), self._as_written):
+        for writer in (*self._writers.values(), *self._signals.values(), self._as_written):
             writer.close()
+        self.info.format = FORMAT if self._signals else 1
         for name, tables in self._small.items():
             with parquet_writer(self.folder / f"{name}.parquet", SCHEMAS[name]) as writer:
                 writer.write_table(pa.concat_tables(tables))
@@ -379,9 +385,10 @@ class PoolWriter:
             info.sha256[name] = theirs.sha256[name]
         info.sha256 = dict(sorted(info.sha256.items()))
         info.signals = theirs.signals
+        info.format = max(info.format, theirs.format)
 
     def _close_quietly(self) -> None:
-        for writer in (*self._writers.values(), self._as_written):
+        for writer in (*self._writers.values(), *self._signals.values(), self._as_written):
             with suppress(OSError, pa.ArrowException):  # only the first error is shown
                 writer.close()
 

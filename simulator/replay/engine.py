@@ -651,7 +651,8 @@ class Engine:
         whole = self.problem.cached(measure, lambda: np.full(traces, np.nan))
         rows = self.order[index]
         values = np.where(self.finished[index], whole[rows], np.nan)
-        for place in np.flatnonzero(np.isnan(values)).tolist():
+        unknown = np.flatnonzero(np.isnan(values))
+        for place in unknown[np.argsort(rows[unknown])].tolist():  # as they are stored, and read
             row, tokens = int(rows[place]), int(self.num_tokens[index[place]])
             values[place] = of(row, tokens)
             if tokens == self.problem.lengths[row]:

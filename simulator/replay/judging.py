@@ -105,6 +105,8 @@ class Judging:
     ----------
     calls
         Number of pairs scored; a pair that is scored again with the same prefixes counts once.
+    keeps_draws
+        False to keep nothing of a clustering that a later one would be faster with.
     """
 
     def __init__(self, judge: ReplayJudge, problem: StoredProblem, order: Ints) -> None:
@@ -116,6 +118,7 @@ class Judging:
         self._clustering: tuple[ScoreTable, Requested] | None = None
         self._read: TokensRead | None = None
         self.calls = 0
+        self.keeps_draws = True
 
     @cached_property
     def _said(self) -> Floats:
@@ -198,7 +201,7 @@ class Judging:
         table = self._judge.at_hand(self._problem, rows, num_tokens[:traces])
         if table is None:
             return None
-        found = cluster_at_hand(table, rows, rng, rule)
+        found = cluster_at_hand(table, rows, rng, rule, keeps_draws=self.keeps_draws)
         if found is None:
             return None
         self._stood[: len(num_tokens)] = num_tokens

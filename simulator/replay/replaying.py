@@ -7,7 +7,7 @@ import struct
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from simulator.replay.serving import Serving
 from simulator.replay.watching import Watch
 
 T = TypeVar("T")
+
+Words = tuple[int, ...]
+"""Numbers that the random numbers of a policy follow from."""
 
 
 def replay(
@@ -151,12 +154,24 @@ CELLS_AT_ONCE = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A problem that a policy is to answer in a repeat, with its sampler and engine."""
+    """A problem that a policy is to answer in a repeat, with its sampler and engine.
+
+    `following` is the id of the same problem in the repeat after it, and the words of its random
+    numbers; None if that is not known.
+    """
 
     problem: Problem
     sampler: Sampler
     engine: Engine
     repeat: int
+    following: tuple[str, Words] | None = None
+
+
+@runtime_checkable
+class Foreseeing(Protocol):
+    """A policy in another process, which may be told of a problem before it is its turn."""
+
+    def foresee(self, problem: Problem, words: Words, budget: int) -> None: ...
 
 
 def asking(
@@ -166,8 +181,12 @@ def asking(
     grader: Grader,
     seed: int,
     repeat: int,
+    following: int | None = None,
 ) -> Generator[Asked, Answer, GradedAnswer]:
     """Ask for the answer to a problem on an engine; return it graded.
+
+    `following` is the repeat in which the same problem is asked next, with the same budget; None if
+    it is not.
 
     Of seed and problem's id, the policy is told neither. Its random numbers and the id that it is
     shown follow from seed and repeat alone, or they would be a name of the problem that stays the
@@ -182,8 +201,9 @@ def asking(
     """
     name, words = _told(seed, repeat)
     shown = Problem(name, problem.question, problem.answer_kind)
+    then = None if following is None else _told(seed, following)
     try:
-        answer = yield Asked(shown, Sampler(engine, words), engine, repeat)
+        answer = yield Asked(shown, Sampler(engine, words), engine, repeat, then)
         if engine.refused is not None:  # the policy went on as if nothing had happened
             raise engine.refused
         engine.answered = True
@@ -227,9 +247,10 @@ def replaying(
     grader = Grader(problem, loaded.file)
     probe_cost = probe_cost or cost_in(problem.pool.info)
     drawn = orders(problem, budget, repeats, seed, _key(problem), charging, order)
-    for repeat, rows in zip(repeats, drawn, strict=True):
+    following = [*repeats[1:], None]
+    for repeat, then, rows in zip(repeats, following, drawn, strict=True):
         engine = Engine(problem, rows, serving, judge, probe_cost)
-        graded = yield from asking(loaded, problem, engine, grader, seed, repeat)
+        graded = yield from asking(loaded, problem, engine, grader, seed, repeat, then)
         recorder.add(repeat, engine, graded)
     return recorder.tables()
 
@@ -237,13 +258,19 @@ def replaying(
 def answered(work: Generator[Asked, Answer, T], loaded: LoadedPolicy) -> T:
     """Run a replay, or a live run, to the end with this policy; return its result."""
     watch = Watch(loaded)
+    policy = loaded.policy
+    foreseeing = policy if isinstance(policy, Foreseeing) and not loaded.in_process else None
     with watch.looking():
         try:
             asked = next(work)
             while True:
+                if foreseeing is not None and asked.following is not None:
+                    name, words = asked.following
+                    then = Problem(name, asked.problem.question, asked.problem.answer_kind)
+                    foreseeing.foresee(then, words, asked.engine.budget)
                 try:
                     with watch.over(asked.engine, asked.repeat):
-                        answer = solve(loaded.policy, asked.problem, asked.sampler, loaded.file)
+                        answer = solve(policy, asked.problem, asked.sampler, loaded.file)
                 except PolicyError as error:
                     work.throw(error)
                 asked = work.send(answer)
@@ -253,7 +280,7 @@ def answered(work: Generator[Asked, Answer, T], loaded: LoadedPolicy) -> T:
 
 
 @lru_cache(maxsize=4096)  # of one repeat after another, for each problem again
-def _told(seed: int, repeat: int) -> tuple[str, tuple[int, ...]]:
+def _told(seed: int, repeat: int) -> tuple[str, Words]:
     """Return the id and the words of random numbers that a policy is told in a repeat.
 
     A policy must not be able to derive the seed of the trace orders from what it receives.

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.arrays import Array, Floats, Ints
+from simulator.rules.compiled import group_steps
 
 if TYPE_CHECKING:
     from simulator.pools.pool import StoredProblem
@@ -124,9 +125,13 @@ class Staircase:
         self, stored: Stored, window: int, scratch: Scratch | None = None, side: int = BELOW
     ) -> None:
         self._side = side
+        find_steps = group_steps() if stored.dtype == np.uint16 else None
+        found = find_steps(stored, window, side) if find_steps else (b"", b"")
         # A query is one number, for which bisect is ten times as fast as numpy.
-        self.tokens = array("q")
-        self.extremes = array("d")
+        self.tokens = array("q", found[0])
+        self.extremes = array("d", found[1])
+        if find_steps:
+            return
         scratch = scratch or Scratch(_sum_type(stored, window), window)
         last_sums: Array = np.zeros(1, dtype=_sum_type(stored, window))
         for start in range(0, len(stored), scratch.piece):
@@ -226,9 +231,8 @@ def staircases(
 
     def make() -> list[Staircase]:
         values = problem.token_signal(signal)
-        scratch = Scratch(_sum_type(values.values, window), window)
-        rows = range(len(problem.lengths))
-        return [Staircase(values.stored(row), window, scratch, side) for row in rows]
+        scratch = Scratch(_sum_type(values.stored(0), window), window)
+        return [Staircase(stored, window, scratch, side) for stored in values]
 
     return problem.cached((Staircase, signal, window, side), make)
 

@@ -14,6 +14,7 @@ from checkout import ROOT
 import deepprune_sim
 import simulator
 from deepprune_sim.cli import PACKAGES
+from simulator.rules.compiled import COMPILED_VARIABLE, MODULES, compiled
 
 API = {"UserError", "__version__", "compare", "open_pool", "pools", "read_run", "run"}
 HEAVY = ("simulator.pools", "simulator.replay", "simulator.isolation", "pandas", "pyarrow", "click")
@@ -79,4 +80,14 @@ def test_the_command_starts_in_either_place(start: str) -> None:
         [sys.executable, start, "--version"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert version("deepprune-sim") in ended.stdout
+    code = "compiled code" if all(map(compiled, MODULES)) else "numpy instead of compiled code"
+    assert ended.stdout == f"deepprune-sim {version('deepprune-sim')}, with {code}\n"
+
+
+def test_compiled_code_is_left_alone_if_the_environment_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(COMPILED_VARIABLE, "0")
+    ended = python(COMMAND)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.endswith(", with numpy instead of compiled code\n")

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pools
 import pytest
 from click.testing import CliRunner
 from stored_files import NAME, TRACES, write_pool, write_run
@@ -346,3 +347,31 @@ def test_numbers_in_readable_units() -> None:
         "2.5 MB",
         "3.4 GB",
     ]
+
+
+def test_convert_names_what_is_converted_and_what_is_left(cache: Path) -> None:
+    pools.write_pool(cache, {"a": [pools.T(1, "1", confidence=[1.5])]}, benchmark="one")
+    pools.write_pool(cache, {"a": [pools.T(1, "1", text="a")]}, benchmark="two")
+    none = "left, as it has no token signals, and all else is the same in both formats"
+    text = invoke(cache, "convert", "--to", "1")
+    size = r"[\d.]+ MB"
+    assert re.fullmatch(
+        f"test/model/one: converted, {size} before, {size} now\ntest/model/two: {none}\n", text
+    )
+    assert invoke(cache, "convert", "*/one", "--to", "1") == (
+        "test/model/one: left, as it is of format 1 already\n"
+    )
+    told = json.loads(invoke(cache, "convert", "--json"))
+    bytes_of = [told[f"test/model/{each}"].pop("bytes") for each in ("one", "two")]
+    assert told["test/model/one"].pop("bytes_before") > 0
+    assert told["test/model/two"].pop("bytes_before") == bytes_of[1]
+    assert told == {
+        "test/model/one": {"converted": True, "left": None},
+        "test/model/two": {"converted": False, "left": none.removeprefix("left, as ")},
+    }
+    files = (cache / "test/model/one").iterdir()
+    assert bytes_of[0] == sum(file.stat().st_size for file in files)
+
+
+def test_convert_without_pools_says_so(cache: Path) -> None:
+    assert invoke(cache, "convert") == f"No pools in {cache}.\n"

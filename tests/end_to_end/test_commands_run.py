@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pools import T, write_pool
-from programs import call
+from programs import call, results
 
 from simulator.cli import COMMANDS, cli
 from simulator.pools.pool import Pool
@@ -45,6 +45,16 @@ def test_without_any_pool_the_one_that_comes_along_is_copied_and_replayed(
     code, again, err = call(capsys, "run", "cons@4", "--repeats", "2")
     assert (code, err) == (0, "")  # it is there now
     assert again.startswith(f"{SHIPPED}: ")
+
+
+def test_both_pool_formats_give_the_same_bytes(capsys: pytest.CaptureFixture[str]) -> None:
+    for method in ("deepconf-low", "deepconf-offline"):
+        run = ("run", method, "-d", "shipped/*", "-n", "16", "--repeats", "2", "-o")
+        assert call(capsys, "data", "convert", "shipped/*", "--to", "1")[0] == 0
+        assert call(capsys, *run, f"{method}-1")[0] == 0
+        assert call(capsys, "data", "convert", "shipped/*")[0] == 0
+        assert call(capsys, *run, f"{method}-2")[0] == 0
+        assert results(Path(f"{method}-1")) == results(Path(f"{method}-2"))
 
 
 def test_pools_of_ones_own_are_replayed_instead(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from checkout import ROOT
@@ -53,24 +54,44 @@ replay(loaded, problem, budget=1, repeats=range(1), seed=0, serving=Serving())
 """
 
 
-@pytest.fixture(scope="module")
-def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the interpreter of an environment with the wheel and this one's other packages."""
-    copy, there = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("installed")
-    for name in (*PARTS, "datasets_cache", "pyproject.toml", "README.md", "LICENSE"):
+PIP = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+
+
+def built(copy: Path, compiler: str | None = None) -> Path:
+    """Copy the project to a folder and build its wheel there, if need be by another compiler."""
+    for name in (*PARTS, "datasets_cache", "pyproject.toml", "setup.py", "README.md", "LICENSE"):
         if (ROOT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
+            ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
             shutil.copytree(ROOT / name, copy / name, ignore=ignored)
         else:
             shutil.copy(ROOT / name, copy)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = ("wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", "dist", ".")
-    subprocess.run([*pip, *build], cwd=copy, check=True)
+    environment = {**os.environ, **({"CC": compiler} if compiler else {})}
+    subprocess.run([*PIP, *build], cwd=copy, check=True, env=environment)
     (wheel,) = (copy / "dist").glob("*.whl")
+    return wheel
+
+
+def compiled_in(wheel: Path) -> list[str]:
+    """Return the folders of the compiled files in a wheel."""
+    with ZipFile(wheel) as archive:
+        files = map(Path, archive.namelist())
+        return [file.parent.as_posix() for file in files if file.suffix in (".so", ".pyd")]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.mktemp("copy"))
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the interpreter of an environment with the wheel and this one's other packages."""
+    there = tmp_path_factory.mktemp("installed")
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", there], check=True)
     interpreter = there / "bin" / "python"
     install = ("--python", interpreter, "install", "--no-deps", "--no-index", "--force-reinstall")
-    subprocess.run([*pip, *install, wheel], cwd=copy, check=True)
+    subprocess.run([*PIP, *install, wheel], check=True)
     folders = [each for each in sys.path if each.endswith("/site-packages")]
     here = there / Path(sysconfig.get_path("purelib")).relative_to(sys.prefix)
     (here / "others.pth").write_text("\n".join(folders))
@@ -114,3 +135,15 @@ def test_the_installed_command_runs_a_policy_apart_from_the_machine(
     if "bubblewrap" in strict.stderr:
         assert "['FileNotFoundError'] 2 []" in strict.stderr
     assert str(installed) in strict.stderr or "NoSandbox" in strict.stderr
+
+
+def test_a_wheel_has_compiled_code_only_if_there_is_a_compiler(
+    wheel: Path, python: Path, tmp_path: Path
+) -> None:
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(compiler) is None:
+        pytest.skip("no compiler here")
+    loads = "from simulator.rules.compiled import *; print([bool(compiled(m)) for m in MODULES])"
+    assert ended(python, tmp_path, "-c", loads).stdout == "[True, True]\n"
+    assert compiled_in(wheel) == ["simulator/replay/clusters", "simulator/rules"]
+    assert compiled_in(built(tmp_path, compiler=shutil.which("false"))) == []

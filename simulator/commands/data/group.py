@@ -14,6 +14,10 @@ COMMANDS = {
     "pull": ("simulator.commands.data.pull:pull", "Download and import a known public source."),
     "sample": ("simulator.commands.data.sample:sample", "Generate pools to try things out with."),
     "sql": ("simulator.commands.data.sql:sql", "Query pools, runs and submissions."),
+    "convert": (
+        "simulator.commands.data.convert:convert",
+        "Convert pools to the newest pool format.",
+    ),
     "verify": ("simulator.commands.data.verify:verify", "Check pools against their format."),
 }
 """`module:function` and help line of each command, so that `--help` imports none of them."""

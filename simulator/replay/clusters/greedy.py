@@ -14,18 +14,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from simulator.arrays import Array, Floats, Ints
 from simulator.policy.clustering import ROUNDING, UNPLACED
+from simulator.policy.random_numbers import State, generator_at, has_state, set_state, state_of
+from simulator.rules.compiled import compiled
 
-try:
-    from simulator.replay.clusters import compiled as compiled
-except ImportError:  # no compiler where this was installed
-    compiled = None  # type: ignore[assignment]
+_greedy: Any = compiled("simulator.replay.clusters._greedy")
+"""Compiled code of `_Compiled`; None without it."""
+
 
 MOST_DRAWN = 1 << 18
 """Number of members, drawn for all traces together, that are in memory at once."""
@@ -87,7 +88,12 @@ class Requested(NamedTuple):
 
 
 def cluster_at_hand(
-    table: ScoreTable, rows: Ints, rng: np.random.Generator, rule: GreedyRule
+    table: ScoreTable,
+    rows: Ints,
+    rng: np.random.Generator,
+    rule: GreedyRule,
+    *,
+    keeps_draws: bool = True,
 ) -> Requested | None:
     """Cluster traces like `greedy_clusters`, with the same draws from `rng`.
 
@@ -101,6 +107,8 @@ def cluster_at_hand(
         A generator (PCG64).
     rule
         Parameters of the clustering.
+    keeps_draws
+        Keep what is drawn, for other problems of the repeat.
 
     Returns
     -------
@@ -111,12 +119,12 @@ def cluster_at_hand(
     compared = min(rule.max_clusters, traces) * min(rule.max_members, traces)
     # A float32 has 24 bits, a float64 53; the largest sum is `max_members`.
     exact = rule.hard or table.least >= min(rule.max_members, traces) * 2.0**-29
-    if not _has_state(rng) or not exact or rule.threshold >= 1 or not 0 < compared <= MOST_AT_ONCE:
+    if not has_state(rng) or not exact or rule.threshold >= 1 or not 0 < compared <= MOST_AT_ONCE:
         return None
-    state = _held(rng)
-    narrow = compiled is not None and traces <= MOST_NARROW
+    state = state_of(rng)
+    narrow = _greedy is not None and traces <= MOST_NARROW
     placing = _Compiled(table, rows, rule) if narrow else _Placing(table, rows, rule)
-    draw = _kept_draw if traces <= KEPT_TRACES else _draw
+    draw = _kept_draw if keeps_draws and traces <= KEPT_TRACES else _draw
     for first, last in _blocks(traces):
         drawn = draw(state, first, last)
         ended = placing.place(drawn.members, first, last)
@@ -125,7 +133,7 @@ def cluster_at_hand(
             break
     found = placing.requested()
     if found is not None:
-        _set(rng, state)
+        set_state(rng, state)
     return found
 
 
@@ -138,34 +146,6 @@ def _blocks(traces: int) -> Iterator[tuple[int, int]]:
             yield first, trace
             first, members = trace, trace + 1
     yield first, traces
-
-
-State = tuple[int, int, int, int]
-"""State and increment of a PCG64 generator, and the half of a number that it may hold."""
-
-
-def _has_state(rng: np.random.Generator) -> bool:
-    return type(rng) is np.random.Generator and type(rng.bit_generator) is np.random.PCG64
-
-
-def _held(rng: np.random.Generator) -> State:
-    held = rng.bit_generator.state
-    return held["state"]["state"], held["state"]["inc"], held["has_uint32"], held["uinteger"]
-
-
-def _set(rng: np.random.Generator, state: State) -> None:
-    rng.bit_generator.state = {
-        "bit_generator": "PCG64",
-        "state": {"state": state[0], "inc": state[1]},
-        "has_uint32": state[2],
-        "uinteger": state[3],
-    }
-
-
-def _generator(state: State) -> np.random.Generator:
-    rng = np.random.Generator(np.random.PCG64(0))
-    _set(rng, state)
-    return rng
 
 
 class _Drawn(NamedTuple):
@@ -185,24 +165,24 @@ class _Drawn(NamedTuple):
         if trace + 1 == self.last:
             return self.states[-1]
         number = (trace - self.first) // STATES
-        rng = _generator(self.states[number])
+        rng = generator_at(self.states[number])
         for each in range(max(self.first + number * STATES, 1), trace + 1):
             rng.permutation(each)
-        return _held(rng)
+        return state_of(rng)
 
 
 def _draw(state: State, first: int, last: int) -> _Drawn:
-    rng = _generator(state)
+    rng = generator_at(state)
     traces = np.arange(first, last)
     members = traces.astype(np.uint16 if last <= MOST_NARROW else np.int64).repeat(traces + 1)
     states, begin = [], 0
     for trace in range(first, last):
         if (trace - first) % STATES == 0:
-            states.append(_held(rng))
+            states.append(state_of(rng))
         if trace:
             members[begin : begin + trace] = rng.permutation(trace)
         begin += trace + 1
-    return _Drawn(members, [*states, _held(rng)], first, last)
+    return _Drawn(members, [*states, state_of(rng)], first, last)
 
 
 _kept_draw = lru_cache(maxsize=KEPT_DRAWS)(_draw)
@@ -338,7 +318,7 @@ class _Compiled:
         clusters, most = min(clusters, len(self._rows)), min(most, len(self._rows))
         room = int(np.minimum(np.arange(first, last), clusters * most).sum())
         pairs, call = np.empty((room, 2), dtype=np.int64), np.empty(room, dtype=np.int64)
-        ended, number, missing = compiled.place_block(
+        ended, number, missing = _greedy.place_block(
             *(self._scores, self._rows, members, first, last),
             (threshold, clusters, most, hard),
             *(ROUNDING, MOST_AT_ONCE + 1, self._clusters, pairs, call),

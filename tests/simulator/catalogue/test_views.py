@@ -21,6 +21,7 @@ from simulator.catalogue.rows import PUBLISHED, RUNS, SUBMISSIONS
 from simulator.catalogue.views import Catalogue, connect
 from simulator.loading import load_policy
 from simulator.pools.pool import SCHEMAS, Pool, read_info
+from simulator.pools.token_signals.converting import convert
 from simulator.replay.recording import ANSWERS, DECISIONS
 from simulator.replay.serving import Serving
 from simulator.runs.making import make_run
@@ -160,12 +161,20 @@ def test_a_query_for_one_pool_does_not_open_the_others_file(tmp_path: Path) -> N
             catalogue.rows("SELECT sum(num_tokens) FROM traces")
 
 
-def test_texts_confidences_and_probes_have_their_traces_values(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [1, 2, "both"])
+def test_texts_confidences_and_probes_have_their_traces_values(
+    tmp_path: Path, form: int | str
+) -> None:
     """One pool keeps thousandths, the other, with a value that does not fit them, float32."""
     entropy = {"entropy": [0.25, 0.5, 2.995]}
     for benchmark, confidence in (("exact", [1.5, 0.001, 65.535]), ("large", [70.25, 1.5, 2.0])):
         trace = T(3, "7", {1: "5", 3: "7"}, text="ab c", confidence=confidence, signals=entropy)
         signals_pool(tmp_path / "cache", {"p": [trace], "q": [T(1, None)]}, benchmark)
+    if form == 1:
+        for benchmark in ("exact", "large"):
+            assert convert(tmp_path / "cache/test/model" / benchmark, 1) is None
+    elif form == "both":
+        assert convert(tmp_path / "cache/test/model/exact", 1) is None
     with opened(tmp_path) as catalogue:
         assert catalogue.broken == []
         assert catalogue.rows("SELECT pool, confidence FROM confidences ORDER BY ALL") == [
@@ -208,6 +217,21 @@ def test_a_query_for_one_pools_signals_does_not_open_the_others_file(tmp_path: P
             catalogue.rows(f"FROM {view} WHERE pool = 'test/model/a'")
             with pytest.raises(duckdb.Error):
                 catalogue.rows(f"FROM {view}")
+
+
+def test_a_query_for_one_problems_signals_reads_no_other_row_group(tmp_path: Path) -> None:
+    traces = [T(2, "7", confidence=[1.5, number]) for number in range(3)]
+    folder = pools.write_pool(tmp_path / "cache", {"p": traces, "q": traces}).path
+    file = folder / "confidence.parquet"
+    chunk, content = pq.read_metadata(file).row_group(0).column(2), bytearray(file.read_bytes())
+    start = chunk.data_page_offset
+    content[start : start + chunk.total_compressed_size] = bytes(chunk.total_compressed_size)
+    file.write_bytes(content)
+    with opened(tmp_path) as catalogue:
+        rows = catalogue.rows("SELECT confidence FROM confidences WHERE problem_id = 'q'")
+        assert [row["confidence"] for row in rows] == [[1.5, 0.0], [1.5, 1.0], [1.5, 2.0]]
+        with pytest.raises(duckdb.Error):
+            catalogue.rows("FROM confidences WHERE problem_id = 'p'")
 
 
 def test_runs_have_one_row_a_pool(tmp_path: Path) -> None:

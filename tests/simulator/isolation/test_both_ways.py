@@ -18,8 +18,11 @@ from pools import T, write_pool
 
 from simulator.errors import PolicyError
 from simulator.isolation import host
-from simulator.loading import describe_methods, load_policy
+from simulator.isolation.remote_engine import EngineHost
+from simulator.loading import Limits, describe_methods, load_policy
 from simulator.pools.pool import Pool, StoredProblem
+from simulator.replay.clusters import greedy
+from simulator.replay.clusters.greedy import ScoreTable
 from simulator.replay.judging import TokensRead
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
@@ -93,6 +96,20 @@ class Judge:
         return TokensRead(4 * read, 2 * read, 3 * read)
 
 
+class Table(Judge):
+    """The same scores with all of them at hand."""
+
+    def at_hand(self, problem: StoredProblem, rows: Ints, num_tokens: Ints) -> ScoreTable:
+        traces = len(problem.trace_ids)
+        scores = np.full((traces, traces), np.nan, dtype=np.float32)
+        for place, row in enumerate(rows):
+            for other_place, other in enumerate(rows):
+                if row != other:
+                    tokens = num_tokens[[[place, other_place]]]
+                    scores[row, other] = self.score(problem, np.array([[row, other]]), tokens)[0]
+        return ScoreTable(scores, 0.01)
+
+
 def as_file(folder: Path, spec: str) -> tuple[str, dict[str, str], int | None]:
     """Write a built-in method as a file, with the settings and budget of its name."""
     loaded = load_policy(spec)
@@ -140,6 +157,104 @@ def test_deepprune_clusters_and_asks_the_same_both_ways(
     answers = pq.read_table(tmp_path / "False" / "answers.parquet")
     assert min(answers["judge_calls"].to_pylist()) > 0
     assert min(answers["clusters"].to_pylist()) > 1
+
+
+@pytest.mark.parametrize("limits", [None, Limits()])
+@pytest.mark.parametrize("hard", [False, True])
+def test_scores_at_hand_are_used_in_one_request(
+    tmp_path: Path,
+    pool: Pool,
+    hard: bool,
+    limits: Limits | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    file, settings, _ = as_file(tmp_path, "deepprune")
+    settings |= {"truncation": "tokens=10", "K1": "3", "K2": "2", "K3": "2", "hard": str(hard)}
+    requests: list[str] = []
+    reply = EngineHost.reply
+
+    def noted(host: EngineHost, name: str, arguments: list[object]) -> object:
+        requests.append(name)
+        return reply(host, name, arguments)
+
+    made = []
+    greedy._kept_draw.cache_clear()
+    for judge in (Table(), Judge()):
+        for in_process in (False, True):
+            if in_process and limits:
+                continue
+            loaded = host.load(file, settings, in_process=in_process, limits=limits)
+            with monkeypatch.context() as patched:
+                patched.setattr(EngineHost, "reply", noted)
+                done = replay(
+                    loaded,
+                    pool.problems[0].fresh(),
+                    budget=12,
+                    repeats=range(4),
+                    seed=5,
+                    serving=Serving(),
+                    judge=judge,
+                )
+            made.append((done.decisions.to_pylist(), done.answers.to_pylist()))
+        if isinstance(judge, Table):
+            assert requests.count("judge") == 0
+            assert requests.count("greedy_clusters") == 4
+    assert requests.count("judge") > 50
+    assert greedy._kept_draw.cache_info().currsize == (0 if limits else 4)  # no memory of strangers
+    assert all(each == made[0] for each in made)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "greedy_clusters(0, sampler.judge, sampler.rng, **rule)",
+        "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'threshold': 2})",
+        "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'threshold': -0.5})",
+        "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'threshold': 0})",
+        "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'threshold': True})",
+        "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'max_members': 10**30})",
+        "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'max_members': np.int64(2)})",
+        "greedy_clusters(6, sampler.judge, sampler.rng, **rule | {'hard': 1})",
+        "greedy_clusters(6, sampler.judge, np.random.Generator(np.random.MT19937(7)), **rule)",
+        "greedy_clusters(6, sampler.judge, even(), **rule)",
+        "sampler.rng.integers(9, dtype=np.uint32), "
+        "greedy_clusters(6, sampler.judge, sampler.rng, **rule)",
+        "[greedy_clusters(6, sampler.judge, sampler.rng, **rule) for _ in range(2)]",
+        "greedy_clusters(7, sampler.judge, sampler.rng, **rule)",
+    ],
+)
+def test_any_clustering_ends_the_same(tmp_path: Path, pool: Pool, call: str) -> None:
+    file = tmp_path / "clusters.py"
+    file.write_text(
+        "import numpy as np\nfrom simulator import Policy, greedy_clusters\n"
+        "rule = {'threshold': 0.5, 'max_clusters': 3, 'max_members': 2}\n"
+        "def even():\n"
+        "    bits = np.random.PCG64(7); state = bits.state\n"
+        "    state['state']['inc'] -= 1; bits.state = state\n"
+        "    return np.random.Generator(bits)\n"
+        "class Clusters(Policy):\n    requires = frozenset({'judge'})\n"
+        "    def solve(self, problem, sampler):\n        sampler.decode(sampler.start(6), 9)\n"
+        f"        found = {call}\n"
+        "        left = sampler.rng.integers(2**60), sampler.judge_calls, sampler.judge_tokens\n"
+        "        return repr((found, left))\n"
+    )
+    told: list[object] = []
+    for in_process in (False, True):
+        loaded = host.load(str(file), in_process=in_process)
+        try:
+            done = replay(
+                loaded,
+                pool.problems[1],
+                budget=9,
+                repeats=range(3),
+                seed=1,
+                serving=Serving(),
+                judge=Table(),
+            )
+            told.append(done.answers.to_pylist())
+        except PolicyError as error:
+            told.append(str(error))
+    assert told[0] == told[1]
 
 
 def test_processes_that_replay_have_a_policy_process_each(tmp_path: Path, pool: Pool) -> None:
@@ -219,6 +334,9 @@ class Random(Policy):
     def judge(self, sampler, traces, what): return sampler.judge([[0, what]])
     def cluster(self, sampler, traces, what):
         return sampler.declare_clusters([what] * len(sampler.traces))
+    def group_up(self, sampler, traces, what):
+        given = {"threshold": 0.5, "max_clusters": 3, "max_members": 2}
+        return greedy_clusters(len(sampler.traces), sampler.judge, sampler.rng, **given)
     def random(self, sampler, traces, what): return sampler.rng.integers(1000)
     def vote(self, sampler, traces, what): return majority_vote(traces), top_two(traces)
 """

@@ -164,6 +164,15 @@ MESSAGES = {
     "fewer than none": "['start', -1]",
     "true for a number": "['start', True]",
     "a fraction": "['start', 1.5]",
+    "a state that repeats itself": (
+        "['greedy_clusters', 0, [bytes(16), bytes(16), 0, 0], 0.5, 1, 1, False]"
+    ),
+    "a threshold that is none": (
+        "['greedy_clusters', 0, [bytes(16), b'1' * 16, 0, 0], float('nan'), 1, 1, False]"
+    ),
+    "a state cut off": ("['greedy_clusters', 0, [bytes(16), b'1' * 15, 0, 0], 0.5, 1, 1, False]"),
+    "a state of one number": "['greedy_clusters', 0, b'1' * 16, 0.5, 1, 1, False]",
+    "a number for true": ("['greedy_clusters', 0, [bytes(16), b'1' * 16, 0, 0], 0.5, 1, 1, 1]"),
     "not a number": "['decode', b'', float('nan'), None, None]",
     "a share that is none": "['bottom_signal', 'entropy', b'', float('nan'), 3]",
     "a signal of no name": "['mean_signal', 'surprise', b'', 3]",

@@ -79,6 +79,10 @@ def put(column: str, value: Any, row: int = 0) -> Callable[[list[dict[str, Any]]
     return change
 
 
+def put_values(number: int) -> Callable[[list[dict[str, Any]]], None]:
+    return put("thousandths", np.full(number, 9, dtype="<u2").tobytes())
+
+
 @pytest.mark.parametrize(
     ("file", "change", "finding"),
     [
@@ -94,8 +98,8 @@ def put(column: str, value: Any, row: int = 0) -> Callable[[list[dict[str, Any]]
         ("traces", put("correct", True, 1), "correct is True, but its class is graded otherwise"),
         ("classes", put("answer_class", 5), "problem 'a': class 5 out of order"),
         ("classes", put("answer", "9"), "'9' has two classes"),
-        ("confidence", put("confidence", [1000]), "('a', 0): 1 values of confidence for 4 tokens"),
-        ("entropy", put("entropy", [9] * 5), "('a', 0): 5 values of entropy for 4 tokens"),
+        ("confidence", put_values(1), "('a', 0): 1 values of confidence for 4 tokens"),
+        ("entropy", put_values(5), "('a', 0): 5 values of entropy for 4 tokens"),
         ("confidence", put("trace_id", 3), "row group 0 does not hold the traces of problem 'a'"),
         ("probes", put("position", [4, 2]), "positions do not ascend"),
         ("probes", put("position", [2, 5]), "a probe outside of its 4 tokens"),
@@ -198,7 +202,7 @@ def test_a_token_signal_that_is_no_finite_number_is_named(tmp_path: Path, value:
             ProblemRecord("a", None, "1", "math", [TraceRecord(0, 2, "1", token_signals=signals)])
         )
     assert check_pool(writer.path) == []
-    rewrite(writer.path, "confidence", put("confidence", [1.0, value]))
+    rewrite(writer.path, "confidence", put("float32", np.array([1.0, value], "<f4").tobytes()))
     assert check_pool(writer.path) == [
         f"confidence.parquet: trace ('a', 0): confidence is {value} at token 1, not a finite number"
     ]

@@ -21,6 +21,7 @@ from simulator.pools.content import ContentHash, content_of
 from simulator.pools.pool import SCHEMAS, Pool, PoolInfo, read_info
 from simulator.pools.records import ProblemRecord, TraceRecord
 from simulator.pools.writer import PoolWriter
+from simulator.signals import TOKEN_SIGNALS
 from simulator.storage import file_sha256
 
 CONFIDENCES = [1.0, 2.5, 3.25, 4.125]
@@ -114,22 +115,28 @@ def retyped(name: str, table: pa.Table) -> pa.Table:
         column = table[field.name].combine_chunks()
         if pa.types.is_string(field.type):
             column = column.dictionary_encode()
-        elif field.type == pa.list_(pa.uint16()):
-            values = column.values.to_numpy() / 1000.0
+        elif pa.types.is_binary(field.type):
             kind = pa.float64() if name == "entropy" else pa.float32()
-            column = pa.LargeListArray.from_arrays(column.offsets, pa.array(values, kind))
+            lists = [np.frombuffer(cell.as_py(), "<u2") / 1000.0 for cell in column]
+            column = pa.array(lists, pa.large_list(kind))
         elif field.type == pa.int32():
             column = column.cast(pa.int64())
         columns.append(column)
-    return pa.table(dict(zip(table.column_names, columns, strict=True)))
+    names = [name if each == "thousandths" else each for each in table.column_names]
+    return pa.table(dict(zip(names, columns, strict=True)))
 
 
 def test_the_types_that_values_are_stored_in_do_not_count(tmp_path: Path) -> None:
     folder = write(tmp_path)
     stored = read_info(folder).fingerprint
     store_again(folder, retyped)
-    assert pq.read_schema(folder / "confidence.parquet").field(2).type != pa.list_(pa.uint16())
+    kinds = [pq.read_schema(folder / f"{name}.parquet").field(2).type for name in TOKEN_SIGNALS]
+    assert kinds == [pa.large_list(pa.float32()), pa.large_list(pa.float64())]
     assert recomputed(folder) == stored
+
+
+def packed(*thousandths: int) -> bytes:
+    return np.array(thousandths, "<u2").tobytes()
 
 
 def edited(column: str, row: int, value: Any) -> Callable[[pa.Table], pa.Table]:
@@ -143,7 +150,7 @@ def edited(column: str, row: int, value: Any) -> Callable[[pa.Table], pa.Table]:
 
 
 CHANGES: dict[str, tuple[str, Callable[[pa.Table], pa.Table]]] = {
-    "token value": ("confidence", edited("confidence", 5, [1000, 2500, 3250, 4126])),
+    "token value": ("confidence", edited("thousandths", 5, packed(1000, 2500, 3250, 4126))),
     "token value moved to the next trace": ("entropy", lambda table: _shift(table)),
     "text": ("text", edited("text", 0, "aβ cd eg")),
     "token ends": ("text", edited("token_ends", 0, [2, 3, 6, 8])),
@@ -169,7 +176,8 @@ CHANGES: dict[str, tuple[str, Callable[[pa.Table], pa.Table]]] = {
 
 def _shift(table: pa.Table) -> pa.Table:
     rows = table.to_pylist()
-    rows[0]["entropy"], rows[1]["entropy"] = rows[0]["entropy"][:3], [125, *rows[1]["entropy"]]
+    one, two = rows[0]["thousandths"], rows[1]["thousandths"]
+    rows[0]["thousandths"], rows[1]["thousandths"] = one[:6], packed(125) + two
     return pa.Table.from_pylist(rows, schema=table.schema)
 
 
@@ -189,7 +197,7 @@ def test_one_changed_value_gives_another_fingerprint_and_is_found(
 
 def test_a_value_changed_in_a_sound_pool_is_found_by_its_fingerprint(tmp_path: Path) -> None:
     folder = write(tmp_path)
-    change = edited("confidence", 5, [1000, 2500, 3250, 4126])
+    change = edited("thousandths", 5, packed(1000, 2500, 3250, 4126))
     store_again(
         folder,
         lambda name, table: change(table) if name == "confidence" else table,
@@ -236,8 +244,7 @@ def test_a_pool_stored_before_keeps_its_fingerprint_and_reads(tmp_path: Path) ->
 
 def test_a_signal_that_turns_to_float32_late_is_hashed_as_it_is_stored(tmp_path: Path) -> None:
     folder = write(tmp_path, [1 / 3, 2.5, 3.25, 4.125])  # from problem b on
-    schema = pq.read_schema(folder / "confidence.parquet")
-    assert schema.field("confidence").type == pa.list_(pa.float32())
+    assert pq.read_schema(folder / "confidence.parquet").names[-1] == "float32"
     assert recomputed(folder) == read_info(folder).fingerprint
 
 

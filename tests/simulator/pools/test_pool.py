@@ -36,15 +36,14 @@ def write(cache: Path, *problems: ProblemRecord) -> Pool:
     return Pool(writer.path)
 
 
-def stored_type(pool: Pool) -> str:
-    schema = pq.read_schema(pool.path / "confidence.parquet")
-    return str(schema.field("confidence").type.value_type)
+def stored_column(pool: Pool) -> str:
+    return str(pq.read_schema(pool.path / "confidence.parquet").names[-1])
 
 
 def test_confidences_of_three_decimals_are_kept_as_thousandths(tmp_path: Path) -> None:
     values = [0.0, 12.345, 65.535, 0.001]
     pool = write(tmp_path, record("p", values, [7.1]))
-    assert stored_type(pool) == "uint16"
+    assert stored_column(pool) == "thousandths"
     confidence = pool.problems[0].token_signal("confidence")
     assert confidence.of(0).tolist() == values  # exactly: thousandths lose nothing
     assert confidence.of(1).tolist() == [7.1]
@@ -56,7 +55,7 @@ def test_one_value_that_does_not_fit_keeps_the_whole_pool_in_float32(
     tmp_path: Path, misfit: float
 ) -> None:
     pool = write(tmp_path, record("a", [1.5, 2.25]), record("b", [3.0, misfit]), record("c", [4.0]))
-    assert stored_type(pool) == "float"
+    assert stored_column(pool) == "float32"
     found = [problem.token_signal("confidence").of(0).tolist() for problem in pool.problems]
     assert found == [[1.5, 2.25], [3.0, float(np.float32(misfit))], [4.0]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from pools import T, start_engine, write_problem
 from simulator.arrays import Ints
 from simulator.errors import SamplerError
 from simulator.pools.pool import StoredProblem
+from simulator.rules.compiled import group_steps
 from simulator.rules.group_means import (
     ABOVE,
     BELOW,
@@ -42,6 +43,17 @@ BY_HAND = [4.0, 3.0, 2.0, 1.0, 6.0, -1.0, -2.0, 12.0]
 @pytest.fixture(scope="module")
 def new_folder(tmp_path_factory: pytest.TempPathFactory) -> NewFolder:
     return lambda: tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module", params=["compiled", "numpy"], autouse=True)
+def code(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run each test with compiled code, if there is some, and with numpy."""
+    if request.param == "compiled" and group_steps() is None:
+        pytest.skip("the compiled code was not built")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "numpy":
+            patch.setattr("simulator.rules.group_means.group_steps", lambda: None)
+        yield request.param
 
 
 def halts_at(rule: StopRule, problem: StoredProblem, rows: Ints, tokens: Ints) -> Ints:
@@ -86,6 +98,50 @@ def test_sums_and_staircase_are_those_of_a_loop(trace: list[int], window: int) -
         if all(high > earlier for earlier in expected[: end - window])
     ]
     assert list(zip(rises.tokens, rises.extremes, strict=True)) == highs
+
+
+@settings(max_examples=150)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 3000),
+    st.one_of(st.integers(1, 100), st.integers(1, 3100)),
+    st.sampled_from([1, 50, 65535]),
+    st.integers(0, 5),
+    st.sampled_from([BELOW, ABOVE]),
+)
+def test_both_codes_make_the_same_staircase(
+    seed: int, length: int, window: int, spread: int, start: int, side: int
+) -> None:
+    compiled = group_steps()
+    if compiled is None:
+        pytest.skip("the compiled code was not built")
+    rng = np.random.default_rng(seed)
+    drift = rng.integers(-spread, spread + 1, length).cumsum() + rng.integers(0, 65536)
+    stored = (drift % 65536).astype(np.uint16)[start:]  # a view, as of a trace in its problem
+    tokens, extremes = compiled(stored, window, side)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("simulator.rules.group_means.group_steps", lambda: None)
+        stairs = Staircase(stored, window, side=side)
+    assert tokens == stairs.tokens.tobytes()
+    assert extremes == stairs.extremes.tobytes()
+
+
+def test_the_compiled_code_refuses_what_is_no_trace_window_or_side() -> None:
+    compiled = group_steps()
+    if compiled is None:
+        pytest.skip("the compiled code was not built")
+    stored = np.full(4, 1500, dtype=np.uint16)
+    assert compiled(stored, 5, BELOW) == compiled(stored[:0], 1, ABOVE) == (b"", b"")
+    assert compiled(stored, 4, BELOW) == (np.int64(4).tobytes(), np.float64(-1.5).tobytes())
+    for wrong in (
+        (stored, 0, BELOW),
+        (stored, 2, 0),
+        (stored.view(np.uint8)[:3], 1, BELOW),
+        (stored[::2], 1, BELOW),  # not one after another
+        ([1, 2], 1, BELOW),
+    ):
+        with pytest.raises((ValueError, BufferError, TypeError)):
+            compiled(*wrong)
 
 
 @settings(max_examples=150)

@@ -272,9 +272,8 @@ def test_texts_and_confidences_come_back_in_whatever_order_they_stand(tmp_path: 
     for p, problem in enumerate(pool.problems):
         assert list(problem.texts) == [said[p, k] for k in range(5)]
         for k in range(5):
-            start, end = problem.token_signal("confidence").offsets[k : k + 2]
             expected = [p + n / 1024 for n in range(k + 1)]
-            assert problem.token_signal("confidence").values[start:end].tolist() == expected
+            assert problem.token_signal("confidence").stored(k).tolist() == expected
 
 
 def test_probes_by_hand(tmp_path: Path) -> None:

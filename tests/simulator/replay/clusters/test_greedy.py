@@ -82,8 +82,8 @@ WAYS = ["compiled", "numpy"]
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each test, with compiled clustering and without."""
     if request.param == "numpy":
-        monkeypatch.setattr(at_hand, "compiled", None)
-    elif at_hand.compiled is None:
+        monkeypatch.setattr(at_hand, "_greedy", None)
+    elif at_hand._greedy is None:
         pytest.skip("installed without a compiler")
     return str(request.param)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 compiled = pytest.importorskip(
-    "simulator.replay.clusters.compiled", reason="installed without a compiler"
+    "simulator.replay.clusters._greedy", reason="installed without a compiler"
 )
 
 

@@ -281,11 +281,11 @@ static PyMethodDef methods[] = {
 static PyModuleDef_Slot slots[] = {{0, NULL}};
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "compiled", "Greedy clustering, compiled.", 0, methods, slots,
+    PyModuleDef_HEAD_INIT, "_greedy", "Greedy clustering, compiled.", 0, methods, slots,
     NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit_compiled(void)
+PyMODINIT_FUNC PyInit__greedy(void)
 {
     return PyModuleDef_Init(&definition);
 }

@@ -1,0 +1,1 @@
+"""Token signals in pools: their files in both formats, their values, and conversion."""
