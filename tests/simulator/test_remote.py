@@ -7,9 +7,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hub_server
 import pytest
 from pools import T, write_pool
-from programs import results
+from programs import results, run
 from range_server import Served, serving
 
 from simulator.api.plan import plan_runs
@@ -61,6 +62,20 @@ def test_a_run_on_a_pool_elsewhere_has_the_bytes_of_one_on_a_copy(
         *("pool.json", "problems.parquet", "traces.parquet", "classes.parquet"),
         "confidence.parquet",
     }
+
+
+def test_a_pool_on_the_hub_is_read_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = write_pool(tmp_path / "cache", {"p": [T(5, "1"), T(7, "2")], "q": [T(9, "1")] * 2})
+    files = {f"pools/{NAME}/{file.name}": file.read_bytes() for file in pool.path.iterdir()}
+    with hub_server.serving(hub_server.Hub("some/traces", files)) as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        words = ("run", "cons@2", "--repeats", "3", "-o")
+        there = f"hf://datasets/some/traces/pools/{NAME}"
+        assert run(tmp_path / "none", *words, "there", "-d", there) == (0, "")
+    assert run(tmp_path / "cache", *words, "here") == (0, "")
+    assert results(tmp_path / "there") == results(tmp_path / "here")
 
 
 def test_a_problem_is_read_without_those_beside_it(served: Served) -> None:
