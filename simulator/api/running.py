@@ -31,7 +31,8 @@ def run(
     budget: int | None = None,
     repeats: int = 64,
     seed: int = 0,
-    jobs: int = 1,
+    jobs: int | None = None,
+    ray: str | None = None,
     concurrency: int | None = None,
     step_seconds: float | str | Mapping[int, float] | None = None,
     serving: str | os.PathLike[str] | Mapping[str, Any] | None = None,
@@ -63,7 +64,7 @@ def run(
     pools
         Names or globs, or opened pools. None: every recorded pool with the signals that the policy
         needs; without any, the pool that comes with the package.
-    budget, repeats, seed, jobs, concurrency, step_seconds, serving, judge, judge_cost,
+    budget, repeats, seed, jobs, ray, concurrency, step_seconds, serving, judge, judge_cost,
     model_params, probe_cost, charging, order
         As the options of `run`; `step_seconds`, `serving`, `model_params` also as dictionaries.
     output, resume
@@ -90,15 +91,14 @@ def run(
         **_numbers(budget=budget, repeats=repeats, seed=seed, concurrency=concurrency),
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
         **{"model_params": _sizes(model_params), "judge": judge, "judge_cost": judge_cost},
-        "in_process": in_process,
-        "probe_cost": None if probe_cost is None else str(probe_cost),
+        **{"in_process": in_process, "probe_cost": None if probe_cost is None else str(probe_cost)},
         "charging": _one_of("charging", charging, CHARGING),
         **{"order": _one_of("order", order, ORDERS), "timeout": _seconds(timeout)},
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
     command = _command(spec, grid, _names(pools), options)
-    with open_workers(_number("jobs", jobs, 1) or 1, WORK) as workers:  # first, as they start
+    with open_workers(_number("jobs", jobs, 1), WORK, ray=ray) as workers:  # first, as they start
         from simulator.api.plan import plan_runs
 
         plan = plan_runs(spec, grid, _names(pools), source=source, cache=cache, **options)
@@ -181,7 +181,7 @@ def _numbers(**numbers: Any) -> dict[str, int | None]:
 
 def _number(name: str, value: Any, least: int) -> int | None:
     """Check a whole number; None stays None where a number is not needed."""
-    if value is None and name in ("budget", "concurrency"):
+    if value is None and name in ("budget", "concurrency", "jobs"):
         return None
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
         raise UserError(f"{name}={value!r:.60}: give a whole number of at least {least}")
