@@ -31,20 +31,21 @@ from pathlib import Path
 
 from yardstick import in_yardsticks
 
-from judges.scores.generated import SPEC, score_generated
+from judges.scores.generated import score_generated
+from judges.scores.store import scores_folder
 from simulator.generated.cells import SIZES, Cell, Size, select_cells
 from simulator.generated.pools import make_pool
 from simulator.pools.pool import Pool
 
 METHODS = {
-    "cons@N": ["cons@{}"],
-    "short-3": ["short-3@{}"],
+    "cons@N": ["cons@{budget}"],
+    "short-3": ["short-3@{budget}"],
     "esc": ["esc"],
     "deepconf-low": ["deepconf-low"],
     "deepconf-high": ["deepconf-high"],
-    "deepprune, stored scores": ["deepprune", "--judge", SPEC],
+    "deepprune, stored scores": ["deepprune", "--judge", "{scores}"],
 }
-"""Names of the runs, and words of the command line; braces stand for the budget."""
+"""Names of the runs, and words of the command line, with the budget and the stored scores."""
 
 DEEP = replace(SIZES["paper"], name="deep", aime_problems=2, traces=4096)
 DEEP_CELL = "deepseek-r1-0528-qwen3-8b/aime24"
@@ -74,6 +75,7 @@ def run_all(given: argparse.Namespace, folder: Path) -> None:
     size = DEEP if given.deep else SIZES["small" if given.small else "paper"]
     cache = folder / size.name
     tokens = sum(made(cache, cell, size) for cell in cells)
+    (scores,) = (folder.name for folder in scores_folder(cache).iterdir())
     jobs = given.jobs or (1 if given.deep else 2)
     print(f"{len(cells)} cells, {tokens:.3g} tokens, {given.repeats} repeats, -j {jobs}\n")
     print("| run | wall, s | processor, s | peak, MiB |\n|---|---:|---:|---:|")
@@ -85,7 +87,13 @@ def run_all(given: argparse.Namespace, folder: Path) -> None:
                 continue
             options = ["-n", str(budget), "--repeats", str(given.repeats), "-j", str(jobs)]
             once = measured(
-                [*(word.format(budget) for word in words), *pools, *options, "--cache", str(cache)]
+                [
+                    *(word.format(budget=budget, scores=scores) for word in words),
+                    *pools,
+                    *options,
+                    "--cache",
+                    str(cache),
+                ]
             )
             title = f"{name}, N={budget}" if given.deep else name
             print(row(title, *once), flush=True)

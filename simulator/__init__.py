@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from simulator.policy.base import Answer, Policy, Problem
     from simulator.policy.clustering import UNPLACED, greedy_clusters
     from simulator.policy.measures import TRACE_MEASURES, trace_confidence
+    from simulator.policy.posterior import chance_of_lead
     from simulator.policy.sampler import Sampler, Trace, Traces
     from simulator.policy.voting import count_votes, majority_vote, top_two, weighted_vote
     from simulator.rules.stop_rules import (
@@ -46,6 +47,7 @@ _MODULES = {
     "Trace": "policy.sampler",
     "Traces": "policy.sampler",
     "UNPLACED": "policy.clustering",
+    "chance_of_lead": "policy.posterior",
     "count_votes": "policy.voting",
     "greedy_clusters": "policy.clustering",
     "majority_vote": "policy.voting",
@@ -72,6 +74,7 @@ __all__ = [
     "TextMatches",
     "Trace",
     "Traces",
+    "chance_of_lead",
     "count_votes",
     "greedy_clusters",
     "majority_vote",

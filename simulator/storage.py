@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
 
 from simulator.errors import WRITE_FAULTS, UserError, one_line
+from simulator.remote import RemotePath
 
 if TYPE_CHECKING:  # slow to import, not always needed
     import pyarrow as pa
@@ -125,7 +126,9 @@ def changed(path: Path) -> OSError:
 
 
 def read_plain(path: Path) -> bytes:
-    """Read a plain file; raise `OSError` as `open_plain` does."""
+    """Read a plain file, or a remote one; raise `OSError` as `open_plain` does."""
+    if isinstance(path, RemotePath):
+        return path.read_bytes()
     with open_plain(path) as (file, size):
         content = file.read(size + 1) or b""
         if len(content) > size:
@@ -301,7 +304,8 @@ def reading(path: Path) -> Iterator[Path]:
     import pyarrow as pa
 
     try:
-        check_plain(path)
+        if not isinstance(path, RemotePath):
+            check_plain(path)
         yield path
     except (pa.ArrowException, OSError, IndexError) as error:
         raise UserError(

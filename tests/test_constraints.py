@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 
 CI = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 FILES = ["constraints.txt", ".ci/constraints-vllm.txt"]
-OTHER_ENVIRONMENTS = {"vllm", "ray"}
+OTHER_ENVIRONMENTS = {"vllm"}
 """Extras that the tests are not installed with."""
 
 

@@ -16,7 +16,8 @@ TOPS = ("simulator", "judges", "leaderboard_app", "deepprune_sim")
 
 ORDER = {
     "simulator": """
-        errors signals counting arrays arrow spelling statistics significance storage answers pools
+        errors signals counting arrays arrow spelling statistics significance remote storage answers
+        pools
         generated importers hub rules policy methods loading replay isolation workers live
         conformance runs report submissions verification catalogue api completion commands cli
     """.split(),  # noqa: SIM905  (a list a line would be long)

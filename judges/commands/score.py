@@ -7,8 +7,9 @@ import click
 
 from judges.commands.options import pools_option, truncation_option
 from simulator.api.progress import note, progress_bar
-from simulator.commands.options import cache_option, json_option, print_json
+from simulator.commands.options import cache_option, json_option, print_json, workers_options
 from simulator.errors import UserError, interrupted
+from simulator.workers.opening import cluster_or_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,14 +48,7 @@ if TYPE_CHECKING:
 @click.option("-n", "--budget", type=click.IntRange(min=1), help="Traces per problem, as in `run`.")
 @click.option("--repeats", type=click.IntRange(min=1), help="Repeats, as in `run`.  [default: 64]")
 @click.option("--seed", type=click.IntRange(min=0), help="Seed, as in `run`.  [default: 0]")
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Number of processes, each of which loads the model.",
-)
+@workers_options("Number of processes, each of which loads the model.")
 @cache_option
 @json_option
 def score(
@@ -66,7 +60,8 @@ def score(
     budget: int | None,
     repeats: int | None,
     seed: int | None,
-    jobs: int,
+    jobs: int | None,
+    ray: str | None,
     cache: Path | None,
     as_json: bool,
 ) -> None:
@@ -88,7 +83,7 @@ def score(
 
     folder = cache_folder(cache)
     cut = None if truncation is None else Truncation.parse(truncation)
-    pools = [Pool(path) for path in find_pools(folder, patterns)]
+    pools = [Pool(path) for path in find_pools(folder, patterns, remote=True)]
     scores = open_scores(folder, judge, cut)
     if scores.judge is not None and scores.description.spec != judge:
         note(commit_note(judge, scores.description.spec))
@@ -98,8 +93,11 @@ def score(
     elif settings or any(each is not None for each in (budget, repeats, seed)):
         raise UserError("-p, -n, --repeats and --seed need --pairs greedy; add it")
     try:
-        with progress_bar(scores.identity.name) as progress:
-            counts = score_pools(scores, pools, jobs, progress, wanted)
+        with (
+            cluster_or_number(jobs, score_pools.__module__, ray) as workers,
+            progress_bar(scores.identity.name) as progress,
+        ):
+            counts = score_pools(scores, pools, workers, progress, wanted)
     except KeyboardInterrupt as error:
         hint = "; scores so far are stored, the same command goes on"
         raise interrupted(error, hint) from None

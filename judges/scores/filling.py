@@ -119,10 +119,10 @@ def _scored(
         )
         try:
             yield from workers.map(fill_place, [shared] * len(places), *zip(*places, strict=True))
-        except WorkerDied:
+        except WorkerDied as error:
             raise UserError(
-                f"judge {scores.identity.name}: a worker process died (out of memory?); scores so "
-                "far are stored, go on with fewer jobs: -j 1"
+                f"judge {scores.identity.name}: {error}; scores so far are stored, go on with "
+                "fewer jobs: -j 1"
             ) from None
 
 

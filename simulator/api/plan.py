@@ -210,7 +210,7 @@ def candidate_pools(cache: Path, patterns: Sequence[str]) -> list[Pool]:
     Without names, these are all recorded pools; if there are none, the one that comes with the
     package, which is then copied into the cache.
     """
-    pools = [Pool(path) for path in find_pools(cache, patterns)]
+    pools = [Pool(path) for path in find_pools(cache, patterns, remote=True)]
     if patterns:
         return pools
     recorded = [pool for pool in pools if not pool.info.synthetic and pool.info.dataset != SHIPPED]

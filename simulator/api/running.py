@@ -31,7 +31,8 @@ def run(
     budget: int | Sequence[int] | None = None,
     repeats: int = 64,
     seed: int = 0,
-    jobs: int = 1,
+    jobs: int | None = None,
+    ray: str | None = None,
     concurrency: int | None = None,
     step_seconds: float | str | Mapping[int, float] | None = None,
     serving: str | os.PathLike[str] | Mapping[str, Any] | None = None,
@@ -63,7 +64,7 @@ def run(
     pools
         Names or globs, or opened pools. None: every recorded pool with the signals that the policy
         needs; without any, the pool that comes with the package.
-    budget, repeats, seed, jobs, concurrency, step_seconds, serving, judge, judge_cost,
+    budget, repeats, seed, jobs, ray, concurrency, step_seconds, serving, judge, judge_cost,
     model_params, probe_cost, charging, order
         As the options of `run`; `step_seconds`, `serving`, `model_params` also as dictionaries.
     output, resume
@@ -90,15 +91,14 @@ def run(
         **_numbers(repeats=repeats, seed=seed, concurrency=concurrency),
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
         **{"model_params": _sizes(model_params), "judge": judge, "judge_cost": judge_cost},
-        **{"budget": _budgets(budget), "in_process": in_process},
-        "probe_cost": None if probe_cost is None else str(probe_cost),
+        **{"budget": _budgets(budget), "probe_cost": _text(probe_cost), "in_process": in_process},
         "charging": _one_of("charging", charging, CHARGING),
         **{"order": _one_of("order", order, ORDERS), "timeout": _seconds(timeout)},
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
     command = _command(spec, grid, _names(pools), options)
-    with open_workers(_number("jobs", jobs, 1) or 1, WORK) as workers:  # first, as they start
+    with open_workers(_number("jobs", jobs, 1), WORK, ray=ray) as workers:  # first, as they start
         from simulator.api.plan import plan_runs
 
         plan = plan_runs(spec, grid, _names(pools), source=source, cache=cache, **options)
@@ -195,7 +195,7 @@ def _budgets(budget: Any) -> list[int] | None:
 
 def _number(name: str, value: Any, least: int) -> int | None:
     """Check a whole number; None stays None where a number is not needed."""
-    if value is None and name == "concurrency":
+    if value is None and name in ("concurrency", "jobs"):
         return None
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
         raise UserError(f"{name}={value!r:.60}: give a whole number of at least {least}")
@@ -215,6 +215,10 @@ def _seconds(timeout: Any) -> float | None:
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise UserError(f"timeout={timeout!r:.60}: give a number of seconds above 0")
     return float(timeout)
+
+
+def _text(value: int | str | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _sizes(model_params: float | str | Mapping[str, float | str] | None) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,15 +13,24 @@ import click
 from simulator import completion
 from simulator.answers.equivalence import ANSWER_KINDS
 from simulator.api.progress import stages_shown
-from simulator.commands.options import cache_option, counted, json_option, percent, print_json
+from simulator.commands.options import (
+    cache_option,
+    counted,
+    json_option,
+    percent,
+    print_json,
+    workers_options,
+)
 from simulator.counting import EQUALITY, UNPARSED, Equality, Unparsed
 from simulator.errors import UserError, nearest
 from simulator.importers import FORMATS
+from simulator.workers.opening import open_workers
 
 if TYPE_CHECKING:
     from simulator.importers.import_pool import ImportReport
     from simulator.pools.summary import AnswerSummary
     from simulator.pools.writer import Disagreement
+    from simulator.workers.executor import Workers
 
 LEFT_OUT = "left out: "
 """Start of the notes in `pool.json` about rows left out, which have a line of their own here."""
@@ -144,6 +154,7 @@ are counted instead of estimated.
 )
 @click.option("--drop-bad-rows", is_flag=True, help="Skip rows with errors, and count them.")
 @click.option("--replace", is_flag=True, help="Overwrite a pool of the same name.")
+@workers_options("Number of processes that grade answers, beside the one that reads and writes.")
 @cache_option
 @json_option
 def import_pool(
@@ -164,6 +175,8 @@ def import_pool(
     include_early_stopped: bool,
     drop_bad_rows: bool,
     replace: bool,
+    jobs: int | None,
+    ray: str | None,
     cache: Path | None,
     as_json: bool,
     **about: str | None,
@@ -181,7 +194,7 @@ def import_pool(
     from simulator.pools.folders import cache_folder
     from simulator.pools.model_sizes import parse_parameters
 
-    with stages_shown() as progress:
+    with _graders(jobs, ray) as graders, stages_shown() as progress:
         report = importing.import_pool(
             format_name,
             ImportOptions(
@@ -195,6 +208,7 @@ def import_pool(
                 equality=equality,
                 unparsed=unparsed,
                 progress=progress,
+                graders=graders,
             ),
             cache=cache_folder(cache),
             dataset=dataset,
@@ -207,6 +221,16 @@ def import_pool(
             **about,
         )
     _show(report, as_json=as_json)
+
+
+@contextmanager
+def _graders(jobs: int | None, ray: str | None) -> Iterator[Workers | None]:
+    """Open the workers that grade answers; None where this process grades them."""
+    if ray is None and jobs in (None, 1):
+        yield None
+    else:
+        with open_workers(jobs, "simulator.pools.writer", joins=False, ray=ray) as workers:
+            yield workers
 
 
 def _show(report: ImportReport, *, as_json: bool) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,46 @@ class Budgets(click.ParamType[list[int]]):
             if numbers.count(number) > 1:
                 self.fail(f"{number} occurs twice; give each value once.", param, ctx)
         return numbers
+
+
+class RayAddress(click.ParamType[str]):
+    """Address of a Ray cluster; an option without a value takes the next word for one."""
+
+    name = "address"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not re.fullmatch(r"|auto|local|ray://.+|[^\s@/]+:\d+", value):
+            self.fail(
+                f"{value} is no address of a cluster: auto, local, HOST:PORT or ray://HOST:PORT. "
+                "Without an address, put --ray last, or before another option.",
+                param,
+                ctx,
+            )
+        return str(value)
+
+
+def workers_options(jobs_help: str) -> Callable[[Any], Any]:
+    """Add `-j` and `--ray`, whose values are those of `simulator.workers.opening.open_workers`."""
+
+    def add(command: Any) -> Any:
+        return jobs(ray(command))
+
+    jobs = click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=1),
+        help=f"{jobs_help} [default: 1; with --ray, the CPUs of the cluster]",
+    )
+    ray = click.option(
+        "--ray",
+        is_flag=False,
+        flag_value="",
+        type=RayAddress(),
+        metavar="[ADDRESS]",
+        help="Work on a Ray cluster: auto, HOST:PORT or ray://HOST:PORT; local starts one here. "
+        "[default: $RAY_ADDRESS, else the one of this machine, else local]",
+    )
+    return add
 
 
 cache_option = click.option(

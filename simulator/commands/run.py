@@ -10,7 +10,13 @@ import click
 
 from simulator import completion
 from simulator.api.progress import progress_bar
-from simulator.commands.options import Budgets, FloatRange, print_json, timeout_option
+from simulator.commands.options import (
+    Budgets,
+    FloatRange,
+    print_json,
+    timeout_option,
+    workers_options,
+)
 from simulator.commands.run_output import print_summary
 from simulator.counting import CHARGING, DRAWN, GENERATED, ORDERS
 from simulator.errors import UserError
@@ -38,7 +44,7 @@ BRACES = "cons@{8,16,32}"
     multiple=True,
     metavar="POOL",
     shell_complete=completion.pools,
-    help="Pool to replay, by name or glob; repeatable. "
+    help="Pool to replay, by name, glob, or URL of its folder (s3://…, http://…); repeatable. "
     "[default: every real pool with the signals the policy needs]",
 )
 @click.option(
@@ -68,14 +74,7 @@ BRACES = "cons@{8,16,32}"
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Random seed."
 )
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Number of processes.",
-)
+@workers_options("Number of processes.")
 @click.option(
     "-o",
     "--output",
@@ -171,7 +170,8 @@ def run(
     policy: str,
     patterns: tuple[str, ...],
     settings: tuple[str, ...],
-    jobs: int,
+    jobs: int | None,
+    ray: str | None,
     output: Path | None,
     resume: bool,
     as_json: bool,
@@ -189,7 +189,7 @@ def run(
             else f"got {len(more) + 1}: {' '.join((policy, *more)):.200}"
         )
         raise UserError(f"give one POLICY; {names}")
-    with open_workers(jobs, WORK) as workers:  # first, as they take a moment to start
+    with open_workers(jobs, WORK, ray=ray) as workers:  # first, as they take a moment to start
         _run(workers, policy, settings, patterns, output, resume, as_json, options)
 
 

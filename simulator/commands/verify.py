@@ -12,12 +12,20 @@ import click
 from simulator import completion
 from simulator.api.judge_tools import load_tools
 from simulator.api.progress import note, stages_shown
-from simulator.commands.options import FloatRange, cache_option, json_option, print_json
+from simulator.commands.options import (
+    FloatRange,
+    cache_option,
+    json_option,
+    print_json,
+    workers_options,
+)
+from simulator.workers.opening import cluster_or_number
 
 if TYPE_CHECKING:
     from simulator.submissions.badges import Verification
     from simulator.verification.earlier import Outcome
     from simulator.verification.options import JudgeOf, Options
+    from simulator.workers.executor import Workers
 
 
 @click.command(
@@ -56,14 +64,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Time limit for each submission.",
 )
-@click.option(
-    "-j",
-    "--jobs",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Number of submissions to verify at the same time.",
-)
+@workers_options("Number of submissions to verify at the same time.")
 @click.option("--dry-run", is_flag=True, help="Do not write verification.json.")
 @click.option("--markdown", is_flag=True, help="Print a summary as a pull request comment.")
 @cache_option
@@ -77,7 +78,8 @@ def verify(
     repeats: int | None,
     seed: int | None,
     timeout: float,
-    jobs: int,
+    jobs: int | None,
+    ray: str | None,
     dry_run: bool,
     markdown: bool,
     cache: Path | None,
@@ -118,7 +120,11 @@ def verify(
     done: list[Outcome] = []
     unwritten = False
     notes = _notes(submissions)
-    with closing(_outcomes(taken, options, jobs)) as outcomes:
+    work = "simulator.verification.verify"
+    with (
+        cluster_or_number(jobs, work, ray) as workers,
+        closing(_outcomes(taken, options, workers)) as outcomes,
+    ):
         for path, made in zip(taken, outcomes, strict=True):
             outcome = replace(made, remarks=(*made.remarks, *notes.get(path, ())))
             done.append(outcome)
@@ -153,7 +159,7 @@ def _taken(submissions: Sequence[Path], cache: Path, changed: bool) -> dict[Path
 
 
 def _outcomes(
-    taken: Mapping[Path, bool], options: Options, jobs: int
+    taken: Mapping[Path, bool], options: Options, jobs: int | Workers
 ) -> Generator[Outcome, None, None]:
     """Yield the outcome for each submission in order, combined with its earlier verification."""
     from simulator.verification.earlier import outcome_of, told_again
@@ -165,7 +171,7 @@ def _outcomes(
 
 
 def _verified(
-    submissions: Sequence[Path], options: Options, jobs: int
+    submissions: Sequence[Path], options: Options, jobs: int | Workers
 ) -> Generator[Verification, None, None]:
     """Yield each submission's verification in order, and show progress until it is done."""
     from simulator.verification.verify import verify_all

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.answers.corrections import Correction, checked_corrections
+from simulator.answers.equivalence import Classes
 from simulator.answers.finding import PATTERN
 from simulator.errors import UserError
 from simulator.importers import FORMATS
@@ -18,7 +21,7 @@ from simulator.importers.tokenizing import load_tokenizer, tokenize
 from simulator.pools.pool import Pool, PoolInfo, TokenAccuracy, read_info
 from simulator.pools.records import ProblemRecord
 from simulator.pools.summary import AnswerSummary, summarise_answers
-from simulator.pools.writer import Disagreement, PoolWriter
+from simulator.pools.writer import Disagreement, PoolWriter, grade, to_grade
 
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}")
 
@@ -145,16 +148,56 @@ def import_pool(
 def _write(writer: PoolWriter, reading: Reading, options: ImportOptions, format_name: str) -> None:
     """Write all problems; raise `UserError` if no trace is usable or none has an answer."""
     ending = ""
-    for done, problem in enumerate(reading.problems):
-        options.progress("grouping answers and writing", done / max(reading.total, 1))
-        writer.add(problem)
-        ending = ending or _ending(problem)
+    try:
+        for done, (problem, graded) in enumerate(_graded(writer.info, reading, options)):
+            options.progress("grouping answers and writing", done / max(reading.total, 1))
+            writer.add(problem, graded)
+            ending = ending or _ending(problem)
+    except BrokenExecutor:
+        raise UserError(
+            f"{options.paths[0]}: a worker process died (out of memory?); nothing was kept, import "
+            "with fewer jobs: -j 1"
+        ) from None
     options.progress("grouping answers and writing", 1.0)
     if writer.info.problems == 0:
         reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"
         raise UserError(f"{options.paths[0]}: no usable trace ({reasons}); nothing was kept")
     if not writer.answered:
         raise UserError(_unanswered(options, format_name, writer.info.traces, ending))
+
+
+def _graded(
+    info: PoolInfo, reading: Reading, options: ImportOptions
+) -> Iterator[tuple[ProblemRecord, list[Classes] | None]]:
+    """Yield each problem with its answers as graded by others, while they grade the next ones.
+
+    As many problems wait as there are graders, as the traces of a problem can take much memory.
+    """
+    if options.graders is None:
+        yield from ((problem, None) for problem in reading.problems)
+        return
+    waiting: deque[tuple[ProblemRecord, Future[list[Classes]] | None]] = deque()
+    for problem in reading.problems:
+        traces = sorted(problem.traces, key=lambda trace: trace.trace_id)
+        given = (
+            options.graders.submit(grade, *to_grade(info, problem, traces))
+            if problem.grouped is None
+            else None
+        )
+        waiting.append((problem, given))
+        while waiting and (len(waiting) > options.graders.jobs or _is_done(waiting[0][1])):
+            problem, given = waiting.popleft()
+            yield problem, _result(given)
+    for problem, given in waiting:
+        yield problem, _result(given)
+
+
+def _result(given: Future[list[Classes]] | None) -> list[Classes] | None:
+    return None if given is None else given.result()
+
+
+def _is_done(given: Future[list[Classes]] | None) -> bool:
+    return given is None or given.done()
 
 
 def _notes(reading: Reading, options: ImportOptions, info: PoolInfo) -> list[str]:

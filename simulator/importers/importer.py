@@ -7,10 +7,11 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import regex
@@ -41,6 +42,15 @@ _CORRECT = {"c", "correct", "true", "1", "yes"}
 _INCORRECT = {"i", "n", "incorrect", "false", "0", "no"}
 
 
+class Graders(Protocol):
+    """Workers, as `simulator.workers.executor.Workers`."""
+
+    jobs: int
+
+    def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Call `work` elsewhere."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
     """Files to import, and settings of the import.
@@ -51,7 +61,8 @@ class ImportOptions:
     answers will be compared, and `unparsed` if traces and probes without one vote; `scratch` is a
     folder on a disk with room for all traces (None for the system's folder of temporary files);
     `progress` is called with the current activity and the fraction of it that is done;
-    `answer_patterns` are searched for answers before all other forms.
+    `answer_patterns` are searched for answers before all other forms. `graders` group answers while
+    others are read.
     """
 
     paths: tuple[Path, ...]
@@ -65,6 +76,7 @@ class ImportOptions:
     scratch: Path | None = None
     progress: Callable[[str, float], None] = lambda what, fraction: None
     answer_patterns: tuple[regex.Pattern[str], ...] = ()
+    graders: Graders | None = None
 
 
 @dataclass(kw_only=True)

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from simulator.errors import UserError
+from simulator.remote import is_url, remote_folders
 
 CACHE_VARIABLE = "DEEPPRUNE_SIM_CACHE"
 """The environment variable that names the folder of pools."""
@@ -75,12 +76,13 @@ def pool_name(folder: Path) -> str:
     return "/".join(folder.parts[-3:])
 
 
-def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
+def find_pools(cache: Path, patterns: Sequence[str], *, remote: bool = False) -> list[Path]:
     """Find the folders of the pools whose names match any of `patterns`, sorted by name.
 
     Patterns are full names or case-sensitive globs over them, in which `*` also matches slashes.
     Without patterns, every pool is returned; there may be none. A pool that comes with the package
-    is copied into the folder when a pattern that no other pool matches asks for it.
+    is copied into the folder when a pattern that no other pool matches asks for it. If `remote`, a
+    pattern may be the URL of a pool's folder, or a glob of such (`simulator.remote`).
 
     Raises
     ------
@@ -91,10 +93,17 @@ def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
     from simulator.pools.shipped import copy_shipped, shipped_pools
 
     folders = {pool_name(folder): folder for folder in iter_pool_folders(cache)}
+    elsewhere: dict[str, Path] = {}
+    for url in filter(is_url, patterns):
+        if not remote:
+            raise UserError(f"{url}: only run and judge score read pools elsewhere; copy it here")
+        elsewhere |= {pool_name(folder): folder for folder in remote_folders(url, "pool.json")}
     if not patterns:
         return list(folders.values())
     found: set[str] = set()
     for pattern in patterns:
+        if is_url(pattern):
+            continue
         matches = _matching(pattern, folders)
         if not matches:
             matches = _matching(pattern, shipped_pools())
@@ -102,7 +111,11 @@ def find_pools(cache: Path, patterns: Sequence[str]) -> list[Path]:
         if not matches:
             raise UserError(_no_match(cache, pattern, list(folders)))
         found.update(matches)
-    return [folders[name] for name in sorted(found)]
+    twice = sorted(found & elsewhere.keys())
+    if twice:
+        raise UserError(f"{elsewhere[twice[0]]}: {twice[0]} is asked for here, too; name one")
+    folders |= elsewhere
+    return [folders[name] for name in sorted(found | elsewhere.keys())]
 
 
 def _matching(pattern: str, names: Iterable[str]) -> list[str]:

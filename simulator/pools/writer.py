@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from simulator.answers.corrections import (
 )
 from simulator.answers.equivalence import Classes, classify
 from simulator.arrays import Floats
-from simulator.counting import COUNTING
+from simulator.counting import COUNTING, Equality
 from simulator.errors import WRITE_FAULTS, UserError
 from simulator.pools.as_written import AsWrittenWriter
 from simulator.pools.content import ContentHash, content_of
@@ -180,10 +180,11 @@ class PoolWriter:
         if isinstance(error, OSError) and error.errno in WRITE_FAULTS:
             raise disk_error(error, self.path) from error
 
-    def add(self, problem: ProblemRecord) -> Classes:
+    def add(self, problem: ProblemRecord, graded: Sequence[Classes] | None = None) -> Classes:
         """Group, grade and write one problem; return its answers as grouped.
 
-        Ids must ascend, and every trace must have the same signals.
+        Ids must ascend, and every trace must have the same signals. `graded` is what `grade`
+        returns for the problem, if that has been called already.
         """
         if self._problems and problem.problem_id <= self._problems[-1]:
             raise ValueError(f"problem {problem.problem_id!r} after {self._problems[-1]!r}")
@@ -192,7 +193,7 @@ class PoolWriter:
         if self.info.problems == 0:
             self.info.signals = _signals_of(traces[0])
         by_hand = self._corrections.pop(problem.problem_id, [])
-        grouped = group_answers(self.info, problem, traces, by_hand)
+        grouped = group_answers(self.info, problem, traces, by_hand, graded)
         self._count(traces)
         ids = [problem.problem_id] * len(traces)
         trace_ids = [trace.trace_id for trace in traces]
@@ -404,27 +405,44 @@ def group_answers(
     problem: ProblemRecord,
     traces: Sequence[TraceRecord],
     corrections: Sequence[Correction],
+    graded: Sequence[Classes] | None = None,
 ) -> Classes:
     """Group and grade the answers as a pool counts them; note further right answers in `info`.
 
-    `traces` are in order of their ids.
+    `traces` are in order of their ids; `graded` is as in `PoolWriter.add`.
     """
     if problem.grouped is not None:
         return corrected(problem.grouped, problem.gold_answer, corrections)
-    answers = [trace.answer for trace in traces]
-    probes = [answer for trace in traces for answer in trace.probe_answers or ()]
-
-    def graded(right: str) -> Classes:
-        kind, equality = problem.answer_kind, info.equality
-        return classify(right, kind, answers, probes, equality=equality)
-
-    grouped = graded(problem.gold_answer)
+    grouped, *others = graded or grade(*to_grade(info, problem, traces))
     if problem.accepted:
         info.accepted[problem.problem_id] = list(problem.accepted)
-        grouped = grouped.accepting([graded(right) for right in problem.accepted])
+        grouped = grouped.accepting(others)
     grouped = corrected(grouped, problem.gold_answer, corrections)
-    votes = info.unparsed == "vote" and None in (*answers, *probes)
+    votes = info.unparsed == "vote" and None in _answers(traces)
     return grouped.with_unparsed() if votes else grouped
+
+
+def to_grade(
+    info: PoolInfo, problem: ProblemRecord, traces: Iterable[TraceRecord]
+) -> tuple[list[str], str, Equality, list[str]]:
+    """Return the arguments of `grade` for a problem; `traces` are in order of their ids."""
+    distinct = dict.fromkeys(each for each in _answers(traces) if each is not None)
+    rights = [problem.gold_answer, *problem.accepted]
+    return rights, problem.answer_kind, info.equality, list(distinct)
+
+
+def grade(
+    rights: Sequence[str], kind: str, equality: Equality, answers: Sequence[str]
+) -> list[Classes]:
+    """Group distinct answers, once for each of several right ones; takes most of an import."""
+    return [classify(right, kind, answers, (), equality=equality) for right in rights]
+
+
+def _answers(traces: Iterable[TraceRecord]) -> list[str | None]:
+    """Return final answers, then those of probes, which is the order of their classes."""
+    traces = list(traces)
+    probes = (answer for trace in traces for answer in trace.probe_answers or ())
+    return [*(trace.answer for trace in traces), *probes]
 
 
 _MAY_BE_EMPTY = (

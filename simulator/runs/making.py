@@ -116,10 +116,9 @@ def making(folder: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[
             if not is_new:
                 _check_same(partial, identity)
             yield not is_new
-        except WorkerDied:
+        except WorkerDied as error:
             raise UserError(
-                f"{partial}: a worker process died (out of memory?); continue with fewer jobs: "
-                "-j 1 --resume"
+                f"{partial}: {error}; continue with fewer jobs: -j 1 --resume"
             ) from None
         except (UserError, OSError) as error:
             if isinstance(error, TimedOut):  # finished parts are kept

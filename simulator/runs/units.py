@@ -73,7 +73,7 @@ def make_parts(
                 lacking.setdefault(gap, []).append(number)
     done = total - sum(len(gap) * len(among) for gap, among in lacking.items())
     progress(done, total)
-    units = list(divided(sorted(lacking.items()), runs, workers.jobs))
+    units = list(divided(sorted(lacking.items()), runs, workers.jobs, workers.grain))
     at_once = len(runs) <= MERGED_AT_ONCE
     with ExitStack() as stack:
         for run in runs if at_once else ():
@@ -92,11 +92,15 @@ def make_parts(
 
 
 def divided(
-    gaps: Sequence[tuple[Block, Sequence[int]]], runs: Sequence[Unfinished], jobs: int
+    gaps: Sequence[tuple[Block, Sequence[int]]],
+    runs: Sequence[Unfinished],
+    jobs: int,
+    grain: int = 1,
 ) -> Iterator[Unit]:
     """Divide the gaps of runs, in order, into units for a number of workers.
 
-    Their size is measured in decisions: a share of what is left, so that it falls towards the end.
+    Their size is measured in decisions: a share of what is left, so that it falls towards the end,
+    down to `grain` times `LEAST_ROWS`.
     """
     rows = [
         len(gap) * sum(runs[number].spec.budgets[gap.pool] for number in among)
@@ -104,7 +108,7 @@ def divided(
     ]
     left = sum(rows)
     for (gap, among), size in zip(gaps, rows, strict=True):
-        share = max(left / (jobs * UNITS_PER_WORKER), LEAST_ROWS)
+        share = max(left / (jobs * UNITS_PER_WORKER), grain * LEAST_ROWS)
         pieces = 1 if jobs == 1 else min(len(gap), math.ceil(size / share))
         for start, stop in _evenly(gap.start, gap.stop, pieces):
             for first in range(0, len(among), RUNS_AT_ONCE):

@@ -35,7 +35,8 @@ def verify_all(
 ) -> Generator[Verification, None, None]:
     """Verify submissions, `jobs` at a time; yield their results in the order of `paths`.
 
-    Workers that are open may be given in place of a number; they tell no progress.
+    Workers that are open may be given in place of a number; of their progress, only the share of
+    submissions that are done is told.
 
     Leaving the iteration early, also by Ctrl-C, ends the processes that are still running.
     """
@@ -45,7 +46,10 @@ def verify_all(
         return verify(path, options, lambda what, done: progress(path, what, done), given_up)
 
     if isinstance(jobs, Workers):
-        yield from jobs.map(verify, paths, [options] * len(paths))
+        results = jobs.map(verify, paths, [options] * len(paths))
+        for number, path in enumerate(paths):
+            progress(path, "with the others", number / len(paths))
+            yield next(results)
         return
     with Threads(jobs) as workers:
         try:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
 
-class WorkerDied(Exception):  # noqa: N818  (what it is)
-    """End of a worker while it worked, as for lack of memory."""
+class WorkerDied(BrokenExecutor):
+    """End of a worker while it worked, as for lack of memory; the message says so."""
+
+    def __init__(self, message: str = "a worker process died (out of memory?)") -> None:
+        super().__init__(message)
 
 
 class Workers(Executor):
@@ -28,9 +31,12 @@ class Workers(Executor):
     ----------
     jobs
         Number of calls that run at the same time.
+    grain
+        Least size of a call that pays, relative to one that pays in a process of this machine.
     """
 
     jobs: int
+    grain: int = 1
 
     def map(  # type: ignore[override]
         self, work: Callable[..., T], /, *arguments: Iterable[Any]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from simulator.commands import import_
 from simulator.commands.import_ import import_pool
 from simulator.errors import UserError
+from simulator.workers.executor import Here, WorkerDied
 
 ROWS = [
     {"id": "p", "gold_answer": "7", "answer": str(7 + number), "num_tokens": 10, "grade": "C"}
@@ -53,6 +57,25 @@ def test_json_lists_every_disagreement_and_keeps_what_was_said_of_the_source(
     stored = json.loads((Path(told["path"]) / "pool.json").read_text())
     assert (stored["source"], stored["licence"]) == ("here", "MIT")
     assert (stored["importer"], stored["importer_version"]) == ("jsonl", "2")
+
+
+def test_an_import_whose_grader_dies_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dying(Here):
+        def submit(self, work: object, /, *call: object, **named: object) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(WorkerDied())
+            return future
+
+    monkeypatch.setattr(import_, "open_workers", lambda *how, **named: Dying())
+    result = run(tmp_path, "--map", "problem_id=id", "-j", "2")
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception) == (
+        f"{tmp_path / 'traces.jsonl'}: a worker process died (out of memory?); nothing was kept, "
+        "import with fewer jobs: -j 1"
+    )
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_taken_name_takes_replace(tmp_path: Path) -> None:

@@ -232,9 +232,23 @@ def test_methods_lists_every_built_in_with_its_parameters(
     _, out, _ = call(capsys, "methods", "--json")
     methods = {method["name"]: method for method in json.loads(out)}
     assert list(methods) == [
-        *("pass@1", "cons@N", "asc", "esc", "sprt", "msprt", "doubling", "short-m@k"),
-        *("sac", "parallel-probe", "deepconf-low", "deepconf-high", "deepconf-offline"),
-        *("self-certainty", "deepprune", "oracle"),
+        *(
+            "pass@1",
+            "cons@N",
+            "asc",
+            "esc",
+            "sprt",
+            "msprt",
+            "doubling",
+            "ppr-1v1",
+            "beta-sc",
+            "bayes-3",
+        ),
+        *("short-m@k", "sac", "parallel-probe", "cmc", "certaindex", "dynasor", "k-stable"),
+        "eat",
+        *("deepconf-low", "deepconf-high", "deepconf-offline", "deepconf-optillm"),
+        *("deepconf-vllm", "self-certainty", "best-of-n", "weighted-vote", "tail-entropy"),
+        *("cges", "reasc", "slim-sc", "deepprune", "oracle"),
     ]
     assert methods["parallel-probe"]["parameters"]["stable_steps"] == 40
     assert methods["oracle"]["unranked"]

@@ -155,7 +155,7 @@ def test_methods_and_policy_files_are_completed() -> None:
     names = [example_name(template) for template in METHODS]
     assert completed("run", "") == plain(*names, "mine.py")
     assert completed("check", "deepconf-") == plain(
-        "deepconf-low", "deepconf-high", "deepconf-offline"
+        *("deepconf-low", "deepconf-high", "deepconf-offline", "deepconf-optillm", "deepconf-vllm")
     )
     assert completed("run", "folder/mi") == ["file,folder/mi"]
     assert completed("run", "mine.py", "-p", "") == plain("m=3")

@@ -24,6 +24,8 @@ from simulator.replay.serving import Serving
 
 FORMS = {
     "asc": "4a0710adfa904027774ef8277c6c56683a4e4cf70f2789abd5f44dbe8e2c789e",
+    "bayes_3": "ff16334976e4a2308792ea5cfd6bb2bb40011b9552dd8c2d385f2f729ea6e188",
+    "beta_sc": "a90c5680f0ebeffc09b473ba5ab42c79aaba4ffd98c17081050d4a00d6d03824",
     "cons": "d292e7633f6b5a4f08c4a737f288a34ddc4738e992a47c85ff7a3dbc68c3084e",
     "doubling": "629181adce2ba403940e1bfb03d450c3b0c5af1be650f3741c71eaec98e6bc47",
     "esc": "e870bcbca30136b06fcc14bc1eb4c9dd97e996de4386355b508417669033e05a",

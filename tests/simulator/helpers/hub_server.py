@@ -26,8 +26,13 @@ from urllib.parse import unquote, urlsplit
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 """The one commit of the one repository; `main` is it."""
 
-_INFO = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/revision/(?P<revision>[^/]+)")
-_TREE = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)")
+_INFO = re.compile(
+    r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>[^/]+))?"
+)
+_PATHS = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/paths-info/(?P<revision>.+)")
+_TREE = re.compile(
+    r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)(?P<folder>(?:/.+)?)"
+)
 _PREUPLOAD = re.compile(
     r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/preupload/(?P<revision>[^/]+)"
 )
@@ -136,6 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.note(path)
         match = _PREUPLOAD.fullmatch(path) or _COMMIT.fullmatch(path) or _BATCH.fullmatch(path)
+        match = match or _PATHS.fullmatch(path)
         if self.hub.refuse is not None:
             self.fail(*self.hub.refuse)
         elif path == "/api/validate-yaml":
@@ -146,6 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.join_parts(json.loads(body))
         elif match is None or match["repo"] != self.hub.repository:
             self.fail(404, {"X-Error-Code": "RepoNotFound"})
+        elif match.re is _PATHS:
+            known = self.hub.files.keys() & json.loads(body)["paths"]
+            self.give(json.dumps([self.described(each, "path") for each in sorted(known)]))
         elif match.re is _PREUPLOAD:
             asked = [each["path"] for each in json.loads(body)["files"]]
             self.give(json.dumps({"files": [self.mode(path) for path in asked]}))
@@ -256,10 +265,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.fail(*self.hub.refuse)
         elif match["repo"] != self.hub.repository:
             self.fail(404, {"X-Error-Code": "RepoNotFound"})
-        elif match["revision"] not in ("main", COMMIT):
+        elif match["revision"] not in ("main", COMMIT, None):
             self.fail(404, {"X-Error-Code": "RevisionNotFound"})
         elif tree:
-            self.give(json.dumps([self.described(path, "path") for path in self.hub.files]))
+            folder = f"{match['folder']}/".lstrip("/")
+            found = [path for path in self.hub.files if path.startswith(folder)]
+            if found or not folder:
+                self.give(json.dumps([self.described(path, "path") for path in found]))
+            else:
+                self.fail(404, {"X-Error-Code": "EntryNotFound"})
         else:
             siblings = [self.described(path, "rfilename") for path in self.hub.files]
             about = {"id": self.hub.repository, "sha": COMMIT, "siblings": siblings}
@@ -285,15 +299,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.fail(404, {"X-Error-Code": "EntryNotFound"})
             return
         content = self.hub.files[path]
-        start = 0
-        if asked := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
+        start, whole = 0, len(content)
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             start = int(asked[1])
+            content = content[: int(asked[2]) + 1] if asked[2] else content
         if start >= len(content) > 0:
             self.fail(416, {"Content-Range": f"bytes */{len(content)}"})
             return
-        self.send_response(206 if start else 200)
-        if start:
-            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        is_part = start > 0 or len(content) < whole
+        self.send_response(206 if is_part else 200)
+        if is_part:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{whole}")
         self.send_header("Content-Length", str(len(content) - start))
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')

@@ -110,6 +110,14 @@ def test_thirty_problems_give_hundreds_of_units_for_many_workers() -> None:
             assert len(unit.block) <= max(2, math.ceil(left / (4 * jobs)))
 
 
+def test_units_are_no_smaller_than_pays_for_the_workers() -> None:
+    runs: Any = [SimpleNamespace(spec=SimpleNamespace(budgets=[512]))]
+    whole = [(Block(0, problem, 0, 64), [0]) for problem in range(30)]
+    for grain, least in ((1, 2), (8, 16), (1000, 64)):
+        made = list(divided(whole, runs, 64, grain))
+        assert min(len(unit.block) for unit in made) == least  # × 512 decisions = grain × 1024
+
+
 @pytest.mark.parametrize("jobs", [2, 64])
 def test_the_division_leaves_no_trace_in_the_bytes(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: int
