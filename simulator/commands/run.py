@@ -167,7 +167,7 @@ def run(
     POLICY is a built-in method (see `deepprune-sim methods`), a file with one policy class, or
     file.py@Class.
     """
-    with open_workers(jobs, WORK, ray=ray) as workers:  # first, as they take a moment to start
+    with open_workers(jobs, WORK, ray=ray) as workers:
         _run(workers, policy, settings, patterns, output, resume, as_json, options)
 
 
