@@ -78,6 +78,9 @@ QUESTION = b"question_tokens"
 MAX_PARTS = 16
 """Most parts of a problem before they are merged."""
 
+MOST_ROWS = 1 << 20
+"""Number of scores that are put into a matrix at once; bounds memory."""
+
 STALE_SECONDS = 24 * 3600
 """Age at which a temporary file is taken to be from a killed process, and removed."""
 
@@ -154,9 +157,10 @@ class ScoreStore:
         folder = self._problem_folder(problem)
         if folder is None:
             return matrix
-        for _, rows in _read_parts(folder):
-            first, second, score = _columns(rows, problem, folder)
-            matrix[first, second] = np.fmin(matrix[first, second], score)
+        for _, part in _read_parts(folder):
+            for rows in part.to_batches(MOST_ROWS):
+                first, second, score = _columns(rows, problem, folder)
+                matrix[first, second] = np.fmin(matrix[first, second], score)
         return matrix
 
     def prefix_tokens(self, problem: StoredProblem) -> Ints | None:
@@ -441,7 +445,9 @@ def _read_part(part: Path) -> pa.Table:
     return table
 
 
-def _columns(rows: pa.Table, problem: StoredProblem, folder: Path) -> tuple[Ints, Ints, Matrix]:
+def _columns(
+    rows: pa.Table | pa.RecordBatch, problem: StoredProblem, folder: Path
+) -> tuple[Ints, Ints, Matrix]:
     """Return the indices of pairs and their scores, each of shape (n,)."""
     ids = np.stack([rows["trace_a"].to_numpy(), rows["trace_b"].to_numpy()])
     index = np.searchsorted(problem.trace_ids, ids).clip(0, len(problem.trace_ids) - 1)

@@ -98,7 +98,7 @@ def run(
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
     command = _command(spec, grid, _names(pools), options)
-    with open_workers(_number("jobs", jobs, 1), WORK, ray=ray) as workers:  # first, as they start
+    with open_workers(_number("jobs", jobs, 1), WORK, ray=ray) as workers:
         from simulator.api.plan import plan_runs
 
         plan = plan_runs(spec, grid, _names(pools), source=source, cache=cache, **options)

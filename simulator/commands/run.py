@@ -189,7 +189,7 @@ def run(
             else f"got {len(more) + 1}: {' '.join((policy, *more)):.200}"
         )
         raise UserError(f"give one POLICY; {names}")
-    with open_workers(jobs, WORK, ray=ray) as workers:  # first, as they take a moment to start
+    with open_workers(jobs, WORK, ray=ray) as workers:
         _run(workers, policy, settings, patterns, output, resume, as_json, options)
 
 

@@ -434,7 +434,7 @@ def to_grade(
 def grade(
     rights: Sequence[str], kind: str, equality: Equality, answers: Sequence[str]
 ) -> list[Classes]:
-    """Group distinct answers, once for each of several right ones; takes most of an import."""
+    """Group distinct answers, once for each of several right ones."""
     return [classify(right, kind, answers, (), equality=equality) for right in rights]
 
 
