@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +158,9 @@ def _write(writer: PoolWriter, reading: Reading, options: ImportOptions, format_
             f"{options.paths[0]}: a worker process died (out of memory?); nothing was kept, import "
             "with fewer jobs: -j 1"
         ) from None
+    finally:
+        if isinstance(reading.problems, Generator):
+            reading.problems.close()  # its files, which an error leaves open
     options.progress("grouping answers and writing", 1.0)
     if writer.info.problems == 0:
         reasons = "; ".join(reading.faults.examples[:1]) or "the files hold no row"

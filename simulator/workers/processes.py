@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from multiprocessing import active_children, get_context
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event as EventType
 from threading import Event, Lock, RLock, Thread, current_thread, main_thread
 from time import monotonic
 from types import FrameType, ModuleType, TracebackType
@@ -83,17 +84,23 @@ class Processes(Workers):
             if self._pool is None:
                 others = self.jobs - 1 if self.joins else self.jobs
                 before = set(active_children())
+                context = get_context("spawn")
                 try:
+                    all_started = context.Event()
                     pool = ProcessPoolExecutor(
-                        others, mp_context=get_context("spawn"), initializer=_begin
+                        others, mp_context=context, initializer=_begin, initargs=(all_started,)
                     )
-                except OSError as error:  # no room for its semaphores, or not allowed
+                    with sigint_blocked(), _no_main_program():
+                        # As many calls as processes, which starts all of them: none is made before
+                        # all have been submitted.
+                        starting = [pool.submit(_prepare, self._module) for _ in range(others)]
+                    all_started.set()
+                except OSError as error:  # no room for semaphores, too many processes, not allowed
+                    for child in set(active_children()) - before:
+                        child.kill()
                     raise UserError(
                         f"no other process can be started ({error.strerror}); do without: -j 1"
                     ) from None
-                with sigint_blocked(), _no_main_program():
-                    # As many calls as processes, which starts all of them.
-                    starting = [pool.submit(_prepare, self._module) for _ in range(others)]
                 self._children = set(active_children()) - before
                 self._starting, self._pool = starting, pool
             return self._pool
@@ -106,7 +113,7 @@ class Processes(Workers):
             self._starter = Thread(target=self._start_later, args=(calls,), daemon=True)
             self._starter.start()
         for each in self._starting:
-            each.add_done_callback(lambda _: calls.give())
+            each.add_done_callback(calls.started)
         try:
             yield
         finally:
@@ -123,7 +130,7 @@ class Processes(Workers):
         except UserError as error:
             self._refused = error
         for each in self._starting:
-            each.add_done_callback(lambda _: calls.give())
+            each.add_done_callback(calls.started)
         self._over.wait()  # the processes end with the thread that started them
 
     def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -195,6 +202,10 @@ class Processes(Workers):
     def _kill(self) -> None:
         for child in self._children:
             child.kill()
+        if self._pool is not None:
+            # This process holds the end to write to, too: half a result would be waited for.
+            with suppress(AttributeError, OSError):
+                self._pool._result_queue._writer.close()  # type: ignore[attr-defined]
 
 
 class _Calls(Generic[T]):
@@ -248,17 +259,24 @@ class _Calls(Generic[T]):
                 if self._elsewhere >= self._processes.room():
                     return
                 self._elsewhere += 1
-                future = self._processes.submit(self._work, *self._calls.popleft())
+                future = self._processes.submit(self._work, *self._calls[0])
+                self._calls.popleft()
                 self._given.append(future)
                 future.add_done_callback(self._done)
 
-    def _done(self, future: Future[T]) -> None:
-        with self._lock:
-            self._elsewhere -= 1
-        self._told(future)
-        if not future.cancelled() and future.exception() is None:
+    def started(self, future: Future[Any]) -> None:
+        """Give calls to a process that has started, which `future` tells."""
+        if not _failed(future):
             with suppress(RuntimeError):  # no more calls are taken; the main thread is told
                 self.give()
+
+    def _done(self, future: Future[T]) -> None:
+        self._told(future)
+        if _failed(future):  # the executor may hold a lock of its own, which `give` waits for
+            return
+        with self._lock:
+            self._elsewhere -= 1
+        self.started(future)
 
     def own(self) -> tuple[Future[T], Callable[..., T], tuple[Any, ...]] | None:
         """Return a call for this process to make, and its result; None if it is to make none."""
@@ -273,6 +291,10 @@ class _Calls(Generic[T]):
         """Give no more calls."""
         with self._lock:
             self._calls.clear()
+
+
+def _failed(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 class _ErrorElsewhere(KeyboardInterrupt):
@@ -357,10 +379,11 @@ class Threads(Workers):
         self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
-def _begin() -> None:
-    """Begin a process."""
+def _begin(all_started: EventType) -> None:
+    """Begin a process, which works when all have been started."""
     die_with()  # otherwise it would keep waiting, or keep matching a pattern
     sys.stdout = sys.stderr  # keep a policy's output apart from the results
+    all_started.wait()
 
 
 def _prepare(module: str) -> None:

@@ -119,7 +119,12 @@ def cluster_at_hand(
     compared = min(rule.max_clusters, traces) * min(rule.max_members, traces)
     # A float32 has 24 bits, a float64 53; the largest sum is `max_members`.
     exact = rule.hard or table.least >= min(rule.max_members, traces) * 2.0**-29
-    if not has_state(rng) or not exact or rule.threshold >= 1 or not 0 < compared <= MOST_AT_ONCE:
+    if (
+        not has_state(rng)
+        or not exact
+        or not rule.threshold < 1
+        or not 0 < compared <= MOST_AT_ONCE
+    ):
         return None
     state = state_of(rng)
     narrow = _greedy is not None and traces <= MOST_NARROW

@@ -146,6 +146,23 @@ def test_a_worker_that_dies_is_told_by_its_error() -> None:
         list(workers.map(exec, [EXITING]))
 
 
+@pytest.mark.parametrize("calls", [2, 100])
+def test_a_process_that_dies_while_it_starts_loses_no_call(
+    calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dies_at_once.py").write_text("import os; os._exit(1)")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(WorkerDied), Processes(2, "dies_at_once") as workers:
+        list(workers.map(time.sleep, [3.0 / calls] * calls))
+
+
+def test_all_processes_start_at_once() -> None:
+    with processes(6, joins=False) as workers:
+        assert isinstance(workers, Processes)
+        assert len(workers._children) == 6
+        assert len(set(workers.map(_slow_pid, range(60)))) > 1
+
+
 def test_a_context_does_not_wait_for_calls_that_never_return() -> None:
     with pytest.raises(KeyboardInterrupt), processes(2, joins=False) as workers:
         _interrupted_after_one(workers.map(time.sleep, [0, 3600, 3600]))

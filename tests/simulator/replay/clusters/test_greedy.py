@@ -171,6 +171,7 @@ def test_a_missing_score_matters_only_if_it_is_requested() -> None:
     ("rule", "least", "bits"),
     [
         (GreedyRule(1.0, 16, 20), 1.0, np.random.PCG64),  # nothing is requested
+        (GreedyRule(float("nan"), 16, 20), 1.0, np.random.PCG64),
         (GreedyRule(0.5, 16, 20), 1e-8, np.random.PCG64),  # sums might be rounded
         (GreedyRule(0.5, 16, 0), 1.0, np.random.PCG64),
         (GreedyRule(0.5, 30_000, 30_000), 1.0, np.random.PCG64),
