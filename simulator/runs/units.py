@@ -9,8 +9,10 @@ whole blocks where they can, as data of a problem is derived in each process tha
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +41,9 @@ LEAST_ROWS = 1024
 
 RUNS_AT_ONCE = 16
 """Maximum number of runs in a unit, whose parts are in memory together."""
+
+MOST_MERGING = 4
+"""Number of calls for merging that wait for an earlier one; bounds memory."""
 
 MERGED_AT_ONCE = 64
 """Maximum number of runs that are merged while they are made, as each has two open files."""
@@ -81,14 +86,40 @@ def make_parts(
         if units:
             specs = _shared([run.spec for run in runs])
             results = workers.map(replayed, [specs] * len(units), units)
-            for unit, parts in zip(units, results, strict=True):
-                for number, part in zip(unit.runs, parts, strict=True):
-                    runs[number].store(unit.block, part)
-                    if at_once:
-                        runs[number].merge_before(unit.block)
-                    done += len(unit.block)
-                    progress(done, total)
+            with _merging(workers.jobs > 1) as merge:
+                for unit, parts in zip(units, results, strict=True):
+                    for number, part in zip(unit.runs, parts, strict=True):
+                        runs[number].store(unit.block, part)
+                        if at_once:
+                            merge(runs[number], unit.block)
+                        done += len(unit.block)
+                        progress(done, total)
         return [run.totals() for run in runs]
+
+
+@contextmanager
+def _merging(beside: bool) -> Iterator[Callable[[Unfinished, Block], None]]:
+    """Yield what merges the blocks of a run before one; in a thread of its own if `beside`.
+
+    Most of it is compression, beside which this process replays. An error is raised by a later
+    call, or at the end.
+    """
+    if not beside:
+        yield Unfinished.merge_before
+        return
+    waiting: deque[Future[None]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+
+        def merge(run: Unfinished, block: Block) -> None:
+            waiting.append(thread.submit(run.merge_before, block))
+            while len(waiting) > MOST_MERGING or waiting[0].done():
+                waiting.popleft().result()
+                if not waiting:
+                    break
+
+        yield merge
+        for each in waiting:
+            each.result()
 
 
 def divided(
