@@ -11,11 +11,13 @@ from typing import Any
 from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.storage import reading
 
-FOLLOWING = ("pool", "problem_id", "stop_reason")
-"""Columns of decisions that follow from the others and from the pools; they are texts, and slow."""
-
-OF_THE_BUDGET = ("baseline_correct", "baseline_tokens", "budget_classes", "budget_correct")
-"""Columns of answers that follow from the budget's traces alone, whatever the policy decides."""
+LEFT_OUT = {
+    # texts, which are slow: they follow from the others and from the pools
+    DECISIONS_FILE: ("pool", "problem_id", "stop_reason"),
+    # these follow from the budget's traces alone, whatever the policy decides
+    ANSWERS_FILE: ("baseline_correct", "baseline_tokens", "budget_classes", "budget_correct"),
+}
+"""Columns that are not compared, by file."""
 
 
 def idle_parameters(runs: Mapping[Path, Mapping[str, str]]) -> list[str]:
@@ -29,17 +31,22 @@ def idle_parameters(runs: Mapping[Path, Mapping[str, str]]) -> list[str]:
     UserError
         A file of a run is damaged.
     """
-    first = next(iter(runs.values()))
-    digests = {run: _digest(run) for run in runs}
-    idle = []
-    for name in first:
-        seen: dict[tuple[str, ...], set[str]] = {}
-        for run, swept in runs.items():
-            others = tuple(value for other, value in swept.items() if other != name)
-            seen.setdefault(others, set()).add(digests[run])
-        if all(len(each) == 1 for each in seen.values()):
-            idle.append(name)
-    return idle
+    names = [*next(iter(runs.values()))]
+    for file in (ANSWERS_FILE, DECISIONS_FILE):  # decisions are many, and answers mostly differ
+        if names:
+            digests = {run: _digest(run, file) for run in runs}
+            names = [name for name in names if _changed_nothing(name, runs, digests)]
+    return names
+
+
+def _changed_nothing(
+    name: str, runs: Mapping[Path, Mapping[str, str]], digests: Mapping[Path, str]
+) -> bool:
+    seen: dict[tuple[str, ...], set[str]] = {}
+    for run, swept in runs.items():
+        others = tuple(value for other, value in swept.items() if other != name)
+        seen.setdefault(others, set()).add(digests[run])
+    return all(len(each) == 1 for each in seen.values())
 
 
 def about_idle(idle: Sequence[str], names: Sequence[str]) -> str:
@@ -55,23 +62,22 @@ def about_idle(idle: Sequence[str], names: Sequence[str]) -> str:
     )
 
 
-def _digest(run: Path) -> str:
-    """Hash what a run decided and answered, without the figures of all traces of its budget."""
+def _digest(run: Path, name: str) -> str:
+    """Hash a file of a run, without the figures of all traces of its budget."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    digests: dict[tuple[str, str], Any] = {}
-    for name, left_out in ((DECISIONS_FILE, FOLLOWING), (ANSWERS_FILE, OF_THE_BUDGET)):
-        with reading(run / name), pq.ParquetFile(run / name) as stored:
-            columns = [each for each in stored.schema_arrow.names if each not in left_out]
-            for batch in stored.iter_batches(columns=columns, use_threads=False):
-                for column, values in zip(columns, batch.columns, strict=True):
-                    digest = digests.setdefault((name, column), hashlib.sha256())
-                    if pa.types.is_string(values.type) or pa.types.is_dictionary(values.type):
-                        digest.update(json.dumps(values.to_pylist())[1:-1].encode() + b",")
-                        continue
-                    if pa.types.is_boolean(values.type):
-                        values = values.cast(pa.int8())
-                    digest.update(values.is_null().to_numpy(zero_copy_only=False).tobytes())
-                    digest.update(values.fill_null(0).to_numpy().tobytes())
+    digests: dict[str, Any] = {}
+    with reading(run / name), pq.ParquetFile(run / name) as stored:
+        columns = [each for each in stored.schema_arrow.names if each not in LEFT_OUT[name]]
+        for batch in stored.iter_batches(columns=columns, use_threads=False):
+            for column, values in zip(columns, batch.columns, strict=True):
+                digest = digests.setdefault(column, hashlib.sha256())
+                if pa.types.is_string(values.type) or pa.types.is_dictionary(values.type):
+                    digest.update(json.dumps(values.to_pylist())[1:-1].encode() + b",")
+                    continue
+                if pa.types.is_boolean(values.type):
+                    values = values.cast(pa.int8())
+                digest.update(values.is_null().to_numpy(zero_copy_only=False).tobytes())
+                digest.update(values.fill_null(0).to_numpy().tobytes())
     return " ".join(digest.hexdigest() for digest in digests.values())
