@@ -63,7 +63,9 @@ class Here(Workers):
 
     def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call `work` now; an error is raised at once."""
-        return called(work, *args, **kwargs)
+        future: Future[T] = Future()
+        future.set_result(work(*args, **kwargs))
+        return future
 
     def map(  # type: ignore[override]
         self, work: Callable[..., T], /, *arguments: Iterable[Any]
@@ -73,13 +75,6 @@ class Here(Workers):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Do nothing: there is nothing to end."""
-
-
-def called(work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-    """Call `work` in this process; return its result as that of another one."""
-    future: Future[T] = Future()
-    future.set_result(work(*args, **kwargs))
-    return future
 
 
 class Shared(Generic[T]):

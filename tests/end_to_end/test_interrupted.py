@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from pools import T, write_pool
-from programs import RESULTS, needs_proc, results, run, start, wait_for, wait_for_files, working_in
+from programs import (
+    RESULTS,
+    beside_a_pool,
+    needs_proc,
+    results,
+    run,
+    start,
+    wait_for,
+    wait_for_files,
+    working_in,
+)
 
 from simulator.loading import load_policy
 from simulator.pools.pool import Pool
@@ -61,18 +68,8 @@ class HalfEndless(Policy):
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[Path]:
-    rng = random.Random(5)
-    problems = {
-        f"{number:02d}": [T(rng.randint(5, 90), str(rng.randint(1, 3))) for _ in range(6)]
-        for number in range(12)
-    }
-    write_pool(tmp_path / "cache", problems)
-    for name, source in (("slow", SLOW), ("endless", ENDLESS), ("half", HALF_ENDLESS)):
-        (tmp_path / f"{name}.py").write_text(source)
-    yield tmp_path / "cache"
-    for number in working_in(tmp_path):  # what a failed test leaves running
-        with suppress(OSError):
-            os.kill(int(number), signal.SIGKILL)
+    with beside_a_pool(tmp_path, {"slow": SLOW, "endless": ENDLESS, "half": HALF_ENDLESS}) as pools:
+        yield pools
 
 
 def wait_until_alone(folder: Path) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import programs
 import pytest
 from pools import T, write_pool
-from programs import needs_proc, results, start, wait_for, wait_for_files, working_in
+from programs import beside_a_pool, needs_proc, results, start, wait_for, wait_for_files, working_in
 from range_server import serving
 from ray_nodes import NODE, cluster_of, kill_node
 from submitted import FIRST_TWO, submit, write_policy
@@ -68,18 +66,8 @@ def cluster() -> Iterator[Any]:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Iterator[Path]:
-    rng = random.Random(5)
-    problems = {
-        f"{number:02d}": [T(rng.randint(5, 90), str(rng.randint(1, 3))) for _ in range(6)]
-        for number in range(12)
-    }
-    write_pool(tmp_path / "cache", problems)
-    for name, source in (("slow", SLOW), ("endless", ENDLESS), ("wrong", WRONG)):
-        (tmp_path / f"{name}.py").write_text(source)
-    yield tmp_path / "cache"
-    for number in working_in(tmp_path):  # what a failed test leaves running
-        with suppress(OSError):
-            os.kill(int(number), signal.SIGKILL)
+    with beside_a_pool(tmp_path, {"slow": SLOW, "endless": ENDLESS, "wrong": WRONG}) as pools:
+        yield pools
 
 
 def run(cache: Path, *arguments: str) -> tuple[int, list[str]]:

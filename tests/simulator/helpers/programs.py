@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from checkout import ROOT
+from pools import T, write_pool
 
 from simulator.cli import main
 
@@ -50,6 +53,26 @@ def working_in(folder: Path) -> list[str]:
             if (process / "cwd").readlink() == folder:
                 alive.append(process.name)
     return alive
+
+
+@contextmanager
+def beside_a_pool(folder: Path, policies: Mapping[str, str]) -> Iterator[Path]:
+    """Write a pool of 12 problems, and policies by name beside it; yield the folder of pools.
+
+    What a failed test leaves running in the folder is ended.
+    """
+    rng = random.Random(5)
+    problems = {
+        f"{number:02d}": [T(rng.randint(5, 90), str(rng.randint(1, 3))) for _ in range(6)]
+        for number in range(12)
+    }
+    write_pool(folder / "cache", problems)
+    for name, source in policies.items():
+        (folder / f"{name}.py").write_text(source)
+    yield folder / "cache"
+    for number in working_in(folder):
+        with suppress(OSError):
+            os.kill(int(number), signal.SIGKILL)
 
 
 def wait_for(condition: str, found: Iterator[bool]) -> None:

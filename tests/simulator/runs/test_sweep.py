@@ -22,6 +22,7 @@ from programs import (
     start,
     wait_for,
     wait_for_files,
+    working_in,
 )
 from submitted import submit
 
@@ -377,16 +378,6 @@ class Slow(Policy):
         sampler.decode(traces, first=self.first)
         return majority_vote(traces)
 """
-
-
-def working_in(folder: Path) -> list[Path]:
-    """Find the processes whose working directory is `folder`."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*/cwd"):
-        with suppress(OSError):  # it has ended
-            if process.readlink() == folder:
-                found.append(process)
-    return found
 
 
 @needs_proc
