@@ -182,6 +182,9 @@ def load_settings(
         As from `host.load`; also for a value given twice, or too many points.
     """
     names = expand_name(policy)
+    for number, (name, _) in enumerate(names):
+        if name in [each for each, _ in names[:number]]:
+            raise UserError(f"{policy}: has {name} twice; give each number once")
     swept = [name for name, values in grid.items() if len(values) > 1]
     sizes = [*[len(names)] * (len(names) > 1), *(len(grid[name]) for name in swept)]
     sizes += [len(budgets)] * (len(budgets) > 1)

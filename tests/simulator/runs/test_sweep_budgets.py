@@ -181,6 +181,8 @@ def test_json_has_the_budgets(shell: Any) -> None:
         (("esc", "-n", "2,x"), "'x' is not a valid integer"),
         (("esc", "-n", "2,0"), "0 is not in the range x>=1"),
         (("cons@{2,02}",), "cons@{2,02}: 2 and 02 are the same"),
+        (("cons@{2,2}",), "cons@{2,2}: has cons@2 twice; give each number once"),
+        (("short-{1,1}@{2,4}",), "short-{1,1}@{2,4}: has short-1@2 twice"),
         (("cons@{2,4}", "-n", "2"), "-n 2: the name cons@4 already sets the budget"),
         (("cons@2", "cons@4"), "quote its braces, as in 'cons@{8,16,32}'"),
         (("cons@2", "esc.py"), "give one POLICY; got 2: cons@2 esc.py"),
