@@ -144,7 +144,7 @@ def plan_runs(
     engine = chosen_serving(serving, concurrency, step_seconds)
     a_probe = None if probe_cost is None else parse_probe_cost(probe_cost)
     needs = frozenset(loaded.policy.requires)
-    if a_probe is not None and "probes" not in needs:
+    if a_probe is not None and "probes" not in needs | loaded.policy.optional:
         raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
     options: list[str] = []
     if judges is not None:
