@@ -29,7 +29,7 @@ from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.making import installed_versions, new_folder, write_json
 from simulator.runs.spec import asked_budget
 from simulator.runs.sweep import parse_grid
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 from simulator.statistics import bootstrap
 
 DEFAULT_BUDGET = 16
@@ -109,7 +109,9 @@ def plan_live_run(
         running = connect(engine, model, sampling, base_url, tokenizer, revision, slots)
     else:
         running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
-    lacking = sorted(set(loaded.policy.requires) & {*TOKEN_SIGNALS} - {*running.signals})
+    given = {*running.signals, *running.probe_signals}
+    wanted = set(loaded.policy.requires) & {*TOKEN_SIGNALS, *PROBE_SIGNALS}
+    lacking = sorted(wanted - given)
     if lacking:
         raise UserError(
             f"{loaded.name} reads {' and '.join(lacking)}, and {base_url or model} gives none; use "
@@ -118,9 +120,16 @@ def plan_live_run(
     about |= {
         "engine": dict(running.about),
         "probe_cost": {"suffix": running.suffix_tokens, "answer": sampling.probe_tokens},
-        "signals": ["text", *running.signals, "probes"],
+        "signals": ["text", *running.signals, "probes", *running.probe_signals],
     }
-    return LivePlan(spec, create(folder, asked, about), running)
+    recording = create(folder, asked, about)
+    missing = sorted(wanted - {*recording.about["signals"]})
+    if missing:
+        raise UserError(
+            f"{folder}: has no {' and no '.join(missing)}, which {loaded.name} reads; it was begun "
+            "by an earlier version: give another -o"
+        )
+    return LivePlan(spec, recording, running)
 
 
 def _found(text: str, answer_kind: str) -> str | None:
