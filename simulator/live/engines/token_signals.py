@@ -59,9 +59,12 @@ def of_probe(log_probabilities: Sequence[float], first: Sequence[float]) -> dict
     if first:
         entropy = _entropy(np.array([sorted(first, reverse=True)[:ALTERNATIVES]]))[0]
     logs = np.array(log_probabilities, dtype=np.float64)
-    means = (np.exp(logs).mean(), np.exp(logs.mean()), np.exp(logs.min())) if len(logs) else ()
-    numbers = (*(means or [np.nan] * 3), max(entropy, 0.0) if first else np.nan)
-    return dict(zip(PROBE_SIGNALS, map(float, np.array(numbers, dtype=np.float32)), strict=True))
+    logs = np.minimum(logs, 0.0)  # a sum of rounded numbers may be above
+    means = [np.nan] * 3
+    if len(logs):
+        means = [np.exp(logs).mean(), np.exp(logs.mean()), np.exp(logs.min())]
+    numbers = np.array([*means, entropy], dtype=np.float32)
+    return dict(zip(PROBE_SIGNALS, map(float, numbers), strict=True))
 
 
 def of_alternatives(alternatives: Sequence[Sequence[float]]) -> dict[str, Thousandths]:
