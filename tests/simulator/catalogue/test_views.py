@@ -104,13 +104,8 @@ def test_full_views_have_the_same_columns_as_empty_ones(tmp_path: Path) -> None:
     shutil.copy(PUBLISHED_FILE, tmp_path / "submissions")
     with opened(tmp_path) as catalogue:
         assert {view: columns(catalogue, view) for view in VIEWS} == VIEWS
-        of_files = {
-            "texts",
-            "confidences",
-            "entropies",
-            "probes",
-            "probe_signals",
-        }  # the pool has none
+        # The pool has none of these.
+        of_files = {"texts", "confidences", "entropies", "probes", "probe_signals"}
         assert {view for view in VIEWS if not catalogue.rows(f"FROM {view}")} == of_files
 
 
@@ -217,13 +212,14 @@ def test_texts_confidences_and_probes_have_their_traces_values(
 
 def test_probe_signals_have_a_row_a_probe_and_null_where_not_known(tmp_path: Path) -> None:
     probes = {1: "5", 3: "7"}
-    for benchmark, certainty in [
-        ("all", {name: [0.25, None] for name in PROBE_SIGNALS}),
-        ("one", {"probe_min": [0.5, 0.125]}),
-        ("none", {}),
-    ]:
+    told: dict[str, dict[str, list[float | None]]] = {
+        "all": {name: [0.25, None] for name in PROBE_SIGNALS},
+        "one": {"probe_min": [0.5, 0.125]},
+        "none": {},
+    }
+    for benchmark, certainty in told.items():
         traces = [T(3, "7", probes, certainty=certainty)]
-        none = dict.fromkeys(certainty, list[float | None]())
+        none: dict[str, list[float | None]] = {name: [] for name in certainty}
         pools.write_pool(
             tmp_path / "cache",
             {"p": traces, "q": [T(1, None, {}, certainty=none)]},

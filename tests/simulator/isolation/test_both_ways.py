@@ -155,6 +155,23 @@ def test_both_ways_make_the_same_run(tmp_path: Path, pool: Pool, spec: str) -> N
     same_run_both_ways(tmp_path, pool, file, settings, budget)
 
 
+@pytest.mark.parametrize(
+    ("spec", "settings"),
+    [
+        ("deer", {"threshold": "0.7"}),
+        ("soft-sc", {}),
+        ("soft-sc", {"adaptive": "true", "score": "probe_gmean"}),
+    ],
+)
+def test_methods_that_read_certain_probes_see_the_same_both_ways(
+    tmp_path: Path, pool: Pool, spec: str, settings: dict[str, str]
+) -> None:
+    file, defaults, _ = as_file(tmp_path, spec)
+    same_run_both_ways(tmp_path, pool, file, defaults | {"interval": "5"} | settings, 12)
+    answers = pq.read_table(tmp_path / "False" / "answers.parquet")
+    assert min(answers["probe_calls"].to_pylist()) > 0
+
+
 @pytest.mark.parametrize("truncation", ["tokens=10", "words=2"])
 @pytest.mark.parametrize("tau", ["0.5", "0.9"])
 def test_deepprune_clusters_and_asks_the_same_both_ways(

@@ -53,7 +53,7 @@ def test_deer_votes_with_certain_probes_and_own_answers(tmp_path: Path) -> None:
         probed(95, "3", "1", 0.99),
         probed(45, "2", "3333", 0.5, 0.5, 0.5, 0.5),
         probed(8, "2"),
-        T(0, None, {}, certainty=dict.fromkeys(NAMES, [])),
+        T(0, None, {}, certainty={name: [] for name in NAMES}),
     ]
     outcome = solve(tmp_path, "deer", traces, interval=10)
     assert outcome == Outcome("2", 10 + 45 + 8, 45, 4, [10, 45, 8, 0])
@@ -61,7 +61,7 @@ def test_deer_votes_with_certain_probes_and_own_answers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_deer_reads_the_certainty_that_it_is_given(tmp_path: Path, name: str) -> None:
-    certainty = {**dict.fromkeys(NAMES, [0.5, 0.5]), name: [0.99, 0.5]}
+    certainty = {each: [0.99 if each == name else 0.5, 0.5] for each in NAMES}
     trace = T(25, "2", {10: "1", 20: "1"}, certainty=certainty)
     outcome = solve(tmp_path / "a", "deer", [trace], None, interval=10, certainty=name)
     assert outcome.num_tokens == [10]
@@ -88,14 +88,19 @@ def test_soft_sc_answers_as_the_trace_of_the_most_probable_answer(tmp_path: Path
 def test_soft_sc_without_any_score_takes_the_first_answer(tmp_path: Path) -> None:
     traces = [probed(25, None, "33", 0.5, 0.9), probed(8, "4"), probed(15, "5", "5", None)]
     assert solve(tmp_path / "a", "soft-sc", traces, interval=10).answer == "4"
-    empty = T(0, None, {}, certainty=dict.fromkeys(NAMES, []))
+    empty = T(0, None, {}, certainty={name: [] for name in NAMES})
     assert solve(tmp_path / "b", "soft-sc", [empty, traces[0]], interval=10).answer is None
 
 
 @pytest.mark.parametrize(("score", "answer"), [*zip(NAMES, "123", strict=True)])
 def test_soft_sc_scores_by_what_it_is_told(tmp_path: Path, score: str, answer: str) -> None:
     traces = [
-        T(15, str(n), {10: str(n)}, certainty={**dict.fromkeys(NAMES, [0.5]), name: [0.75]})
+        T(
+            15,
+            str(n),
+            {10: str(n)},
+            certainty={each: [0.75 if each == name else 0.5] for each in NAMES},
+        )
         for n, name in enumerate(NAMES, 1)
     ]
     assert solve(tmp_path, "soft-sc", traces, interval=10, score=score).answer == answer

@@ -121,7 +121,7 @@ def test_an_entropy_may_be_above_one_and_must_be_finite(tmp_path: Path) -> None:
 def test_fewer_numbers_than_probes_are_no_answer_to_a_replay(tmp_path: Path) -> None:
     pool = made(tmp_path, 0.5, None)
     tampered(pool, "probe_mean", [[0.5], [], []])
-    with pytest.raises(UserError, match="not as many numbers as probes.parquet has probes"):
+    with pytest.raises(UserError, match="not as many numbers as probes"):
         Pool(pool.path).problems[0].probe_signal("probe_mean")
 
 

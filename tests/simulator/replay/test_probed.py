@@ -18,11 +18,13 @@ from simulator.rules.stop_rules import ProbesAgree
 
 NAN = float("nan")
 
+Numbers = dict[str, list[float | None]]
+
 
 def test_numbers_are_those_of_the_last_probe_asked(tmp_path: Path) -> None:
-    numbers = {"probe_mean": [0.5, None, 0.75], "probe_entropy": [1.5, 2.5, 0.0]}
+    numbers: Numbers = {"probe_mean": [0.5, None, 0.75], "probe_entropy": [1.5, 2.5, 0.0]}
     probes = {10: "1", 20: None, 30: "2"}
-    none = {"probe_mean": [], "probe_entropy": []}
+    none: Numbers = {"probe_mean": [], "probe_entropy": []}
     traces = [T(35, "2", probes, certainty=numbers), T(8, "1", {}, certainty=none)]
     problem = write_problem(tmp_path, traces)
     _, sampler = start_engine(problem, probe_cost=ProbeCost(10, 20))
