@@ -50,7 +50,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
     """Four generated problems with every signal."""
     cache = tmp_path_factory.mktemp("cache")
     cell = CELLS[1]
-    make_pool(cache, cell, Size("check", 4, 4, 24, 40), text=True)
+    make_pool(cache, cell, Size("check", 4, 4, 24, 40), text=True, probe_signals=True)
     return Pool(pool_folder(cache, cell))
 
 
