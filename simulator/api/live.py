@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -109,9 +109,8 @@ def plan_live_run(
         running = connect(engine, model, sampling, base_url, tokenizer, revision, slots)
     else:
         running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
-    given = {*running.signals, *running.probe_signals}
     wanted = set(loaded.policy.requires) & {*TOKEN_SIGNALS, *PROBE_SIGNALS}
-    lacking = sorted(wanted - given)
+    lacking = sorted(wanted - {*running.signals, *running.probe_signals})
     if lacking:
         raise UserError(
             f"{loaded.name} reads {' and '.join(lacking)}, and {base_url or model} gives none; use "
@@ -123,13 +122,18 @@ def plan_live_run(
         "signals": ["text", *running.signals, "probes", *running.probe_signals],
     }
     recording = create(folder, asked, about)
+    _check_recorded(recording, wanted, loaded.name)
+    return LivePlan(spec, recording, running)
+
+
+def _check_recorded(recording: Recording, wanted: Set[str], policy: str) -> None:
+    """Raise `UserError` if a recording of an earlier version lacks signals that a policy reads."""
     missing = sorted(wanted - {*recording.about["signals"]})
     if missing:
         raise UserError(
-            f"{folder}: has no {' and no '.join(missing)}, which {loaded.name} reads; it was begun "
-            "by an earlier version: give another -o"
+            f"{recording.folder}: has no {' and no '.join(missing)}, which {policy} reads; an "
+            "earlier version began it: give another -o"
         )
-    return LivePlan(spec, recording, running)
 
 
 def _found(text: str, answer_kind: str) -> str | None:
