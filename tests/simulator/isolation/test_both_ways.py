@@ -159,6 +159,7 @@ def test_both_ways_make_the_same_run(tmp_path: Path, pool: Pool, spec: str) -> N
     ("spec", "settings"),
     [
         ("deer", {"threshold": "0.7"}),
+        ("eat", {"signal": "probe_entropy"}),
         ("soft-sc", {}),
         ("soft-sc", {"adaptive": "true", "score": "probe_gmean"}),
     ],
