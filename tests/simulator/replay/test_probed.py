@@ -112,9 +112,9 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
 
 
 operations = st.tuples(
-    st.sampled_from(["start", "decode", "probe", "probe", "stop"]),
+    st.sampled_from(["decode", "probe", "probe", "start", "stop"]),
     st.integers(0, 2**BUDGET - 1),
-    st.integers(1, 15),
+    st.integers(1, 30),
 )
 
 
@@ -127,6 +127,7 @@ def test_a_policy_sees_the_numbers_of_exactly_the_probes_that_it_asked(
     _, sampler = start_engine(problem, Serving(slots))
     file = pool.read_signal("probes", which, ["position"])["position"].to_pylist()
     stored = pool.read_signal("probe_gmean", which, ["probe_gmean"])["probe_gmean"].to_pylist()
+    sampler.start(2)
     expected = [NAN] * BUDGET
     asked = 0
     for name, mask, number in program:
