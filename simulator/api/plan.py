@@ -24,6 +24,7 @@ from simulator.pools.shipped import DATASET as SHIPPED
 from simulator.pools.shipped import copy_shipped, shipped_pools
 from simulator.runs.idle import about_idle
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
+from simulator.runs.problems import choose_problems
 from simulator.runs.spec import RunSpec
 from simulator.runs.sweep import (
     Sweep,
@@ -117,6 +118,7 @@ def plan_runs(
     probe_cost: str | None = None,
     charging: Charging = GENERATED,
     order: Order = DRAWN,
+    problems: str | None = None,
     in_process: bool = False,
     timeout: float | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -161,6 +163,7 @@ def plan_runs(
     pools = usable_pools(candidates, patterns, what, needs)
     several = [f"--charging {charging}"] * (charging != GENERATED) + ["a sweep"] * (len(chosen) > 1)
     _check_unfinished(pools, several)
+    part = None if problems is None else choose_problems(problems, pools)
     specs = [
         RunSpec(
             replace(each.loaded, timeout=timeout),
@@ -173,6 +176,7 @@ def plan_runs(
             a_probe,
             charging,
             order,
+            part,
         )
         for each in chosen
     ]

@@ -42,6 +42,7 @@ def run(
     probe_cost: int | str | None = None,
     charging: Charging = GENERATED,
     order: Order = DRAWN,
+    problems: str | Sequence[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     in_process: bool = False,
@@ -67,6 +68,8 @@ def run(
     budget, repeats, seed, jobs, ray, concurrency, step_seconds, serving, judge, judge_cost,
     model_params, probe_cost, charging, order
         As the options of `run`; `step_seconds`, `serving`, `model_params` also as dictionaries.
+    problems
+        A part of the problems: ids, or one of the other forms of `run --problems`. None: all.
     output, resume
         Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
     in_process
@@ -94,6 +97,7 @@ def run(
         **{"budget": _budgets(budget), "probe_cost": _text(probe_cost), "in_process": in_process},
         "charging": _one_of("charging", charging, CHARGING),
         **{"order": _one_of("order", order, ORDERS), "timeout": _seconds(timeout)},
+        "problems": _terms(problems),
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}
@@ -215,6 +219,15 @@ def _seconds(timeout: Any) -> float | None:
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise UserError(f"timeout={timeout!r:.60}: give a number of seconds above 0")
     return float(timeout)
+
+
+def _terms(problems: object) -> str | None:
+    """Return a choice of problems as typed on the command line."""
+    if problems is None or isinstance(problems, str):
+        return problems
+    if not isinstance(problems, Sequence) or not problems:
+        raise UserError(f"problems={problems!r:.60}: give ids of problems, or None for all")
+    return ",".join(str(each).replace(",", "\\,") for each in problems)
 
 
 def _text(value: int | str | None) -> str | None:

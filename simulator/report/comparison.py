@@ -327,7 +327,7 @@ def _combined(
     if count < 2:
         return [], []
     if len({rows[index].result.pool for index in recorded}) < len(pools):
-        return [], ["Pools are not combined, because there are several versions of one."]
+        return [], ["Pools are not combined, because there are several versions or parts of one."]
     by_method: dict[tuple[str, str | None], list[int]] = {}
     for index in recorded:
         key = (rows[index].method, rows[index].result.policy_sha256)
@@ -350,7 +350,7 @@ def _combined(
         return [], notes
     ranked = [not rows[places[0]].result.unranked for places in everywhere]
     figures, compared = combine(
-        [pool.rpartition("/")[2] for pool in pools],
+        [rows[places].result.pool.rpartition("/")[2] for places in everywhere[0]],
         [
             [found for places in everywhere if (found := sums[places[number]]) is not None]
             for number in range(len(pools))

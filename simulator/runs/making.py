@@ -38,6 +38,9 @@ from simulator.storage import (
 from simulator.workers.executor import WorkerDied, Workers
 from simulator.workers.opening import as_workers
 
+OPTIONAL = ("order", "problems")
+"""Fields that identify a run which has them."""
+
 
 def make_run(
     spec: RunSpec,
@@ -149,6 +152,7 @@ def finish_run(
             spec.serving.clock_unit,
             spec.judge.ratio[index] if spec.judge else 0.0,
         )
+        | ({"problems_in_pool": len(pool.problems)} if spec.problems else {})
         for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
     ]
     name, parameters = spec.loaded.name, spec.loaded.parameters
@@ -269,7 +273,8 @@ def differences(file: Path, identity: Mapping[str, Any]) -> list[str] | None:
     if not isinstance(before, dict):
         return None
     now = json.loads(_json(identity))
-    return [key for key in now if json.dumps(before.get(key)) != json.dumps(now[key])]
+    there = [key for key in OPTIONAL if key in before and key not in now]
+    return [key for key in now if json.dumps(before.get(key)) != json.dumps(now[key])] + there
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -40,7 +40,9 @@ class RunResult:
     have no answer, None in a run of an older version. `charging` is one of
     `simulator.counting.CHARGING`;
     `counting` says how the pool counted answers, as far as that differs from
-    `simulator.counting.COUNTING`. `unfinished` counts the pool's unfinished traces.
+    `simulator.counting.COUNTING`. `unfinished` counts the pool's unfinished traces. `chosen` says
+    which problems a run on a part of its pools has, as typed; `problem_ids` are these of this pool,
+    and `problems_in_pool` counts all. They are None in a run on whole pools.
     """
 
     run: str
@@ -75,6 +77,9 @@ class RunResult:
     unfinished: int = 0
     judged_by: str | None = None
     judge_scores: str | None = None
+    chosen: str | None = None
+    problem_ids: tuple[str, ...] | None = None
+    problems_in_pool: int | None = None
 
     @property
     def probe_cost(self) -> str | None:
@@ -152,6 +157,7 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 judged_by=_of_judge(run, "name"),
                 judge_scores=_of_judge(run, "scores"),
                 unfinished=(recorded.optional("unfinished", int, 0) if recorded else None) or 0,
+                **_part(run, recorded),
             )
         )
     if not results:
@@ -242,6 +248,17 @@ def _counting(pool: JsonObject | None) -> dict[str, str]:
         return {}
     found = {name: pool.optional(name, str) or usual for name, usual in COUNTING.items()}
     return {name: value for name, value in found.items() if value != COUNTING[name]}
+
+
+def _part(run: JsonObject, pool: JsonObject | None) -> dict[str, Any]:
+    """Return what a run on a part of a pool tells of its problems; empty for a whole pool."""
+    if pool is None or pool.fields.get("problems") is None:
+        return {}
+    return {
+        "chosen": run.get("problems", str),
+        "problem_ids": tuple(pool.get("problems", list[str])),
+        "problems_in_pool": pool.get("problems_in_pool", int, 1),
+    }
 
 
 def _judge(run: JsonObject) -> str | None:

@@ -261,8 +261,7 @@ def make_sweep(
             open_folder(run, spec.identity)  # the whole sweep is locked
             _check_same_run(run / IDENTITY_FILE, spec)
             missing.append((name, spec))
-        each = sweep.specs[0].repeats * sum(len(p.problems) for p in sweep.specs[0].pools)
-        ready = each * (len(sweep.specs) - len(missing))
+        ready = sweep.specs[0].replays * (len(sweep.specs) - len(missing))
         totals = make_parts(
             [Unfinished(spec, partial_folder(partial / name)) for name, spec in missing],
             workers,
@@ -297,7 +296,8 @@ def runs_of(folder: Path) -> list[Path] | None:
     UserError
         The sweep is unfinished, or its description is damaged.
     """
-    if folder.name.endswith(".partial") and differences(folder / IDENTITY_FILE, {"sweep": None}):
+    identity = folder / IDENTITY_FILE
+    if folder.name.endswith(".partial") and "sweep" in (differences(identity, {"sweep": 0}) or ()):
         raise UserError(
             f"{folder}: unfinished sweep; repeat its command with --resume to complete it"
         )
