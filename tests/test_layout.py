@@ -16,10 +16,12 @@ TOPS = ("simulator", "judges", "leaderboard_app", "deepprune_sim")
 
 ORDER = {
     "simulator": """
-        errors signals counting arrays arrow spelling statistics significance remote storage answers
+        errors signals counting arrays arrow spelling statistics significance power remote storage
+        answers
         pools
         generated importers hub rules policy methods loading replay isolation workers live
-        conformance runs report submissions verification catalogue api completion commands cli
+        conformance runs report studies submissions verification catalogue api completion commands
+        cli
     """.split(),  # noqa: SIM905  (a list a line would be long)
     "judges": """
         prefixes protocol loading kinds scores pairs evaluation training runs for_commands

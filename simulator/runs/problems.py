@@ -64,6 +64,20 @@ def choose_problems(typed: str, pools: Sequence[Pool]) -> Chosen | None:
     return Chosen(typed, places)
 
 
+def problem_names(pool: Pool) -> list[tuple[Names, str]]:
+    """Return benchmark and id of each problem of a pool, with its question squeezed together.
+
+    The benchmark is in lower case; the question without spaces, in lower case, empty if unknown.
+    Traces are not read.
+    """
+    benchmark = pool.info.benchmark.casefold()
+    rows = pool.read_problems()
+    return [
+        ((benchmark, row["problem_id"]), "".join((row["question"] or "").casefold().split()))
+        for row in rows
+    ]
+
+
 def hashed(name: Names, shares: int) -> int:
     """Return the share of 0 to `shares` - 1 that a problem falls into, whatever the others are.
 

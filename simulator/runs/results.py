@@ -220,6 +220,43 @@ def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
     return found
 
 
+def read_repeats(folder: Path) -> dict[str, tuple[tuple[str, ...], Ints, Ints]]:
+    """Read in which repeats the run in `folder` is right, by pool.
+
+    Returns
+    -------
+    Of each pool the sorted ids of its problems, and 1 where the run and cons@N on the same traces
+    are right, else 0, each of shape (problems, repeats).
+
+    Raises
+    ------
+    UserError
+        `answers.parquet` is missing or damaged, or problems differ in their number of repeats.
+    """
+    import pyarrow.parquet as pq
+
+    file = folder / ANSWERS_FILE
+    columns = ["pool", "problem_id", "repeat", "correct", "baseline_correct"]
+    if not file.is_file():
+        raise UserError(f"{file}: missing; make the run again")
+    with reading(file), pq.ParquetFile(file) as stored:
+        rows = stored.read(columns, use_threads=False).unify_dictionaries()
+    if rows.column_names != columns:
+        raise UserError(f"{file}: columns are missing; repeat the run")
+    pools, problems = (np.array(rows[name].to_pylist(), dtype=object) for name in columns[:2])
+    repeat, *right = (np.asarray(rows[name].to_numpy(), dtype=np.int64) for name in columns[2:])
+    found = {}
+    for pool in dict.fromkeys(pools.tolist()):
+        here = np.flatnonzero(pools == pool)
+        ids, places = np.unique(problems[here], return_inverse=True)
+        order = here[np.lexsort([repeat[here], places])]
+        if len(here) % len(ids) or (np.bincount(places) != len(here) // len(ids)).any():
+            raise UserError(f"{file}: problems of {pool} differ in repeats; repeat the run")
+        own, baseline = (each[order].reshape(len(ids), -1) for each in right)
+        found[pool] = tuple(ids.tolist()), own, baseline
+    return found
+
+
 def _probe_parts(pool: JsonObject | None) -> tuple[int, int]:
     """Return the tokens of a probe's suffix and answer in a run's pool; 0 if it has no probes."""
     if pool is None or pool.fields.get("probe_cost") is None:
