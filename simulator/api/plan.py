@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from simulator.api.serving_options import chosen_serving
 from simulator.counting import DRAWN, GENERATED, Charging, Order
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy, is_builtin
+from simulator.methods import expand_name
 from simulator.pools.folders import cache_folder, find_pools, runs_folder
 from simulator.pools.pool import Pool
 from simulator.pools.probe_cost import parse_probe_cost
@@ -25,6 +26,7 @@ from simulator.pools.shipped import copy_shipped, shipped_pools
 from simulator.runs.idle import about_idle
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
 from simulator.runs.problems import choose_problems
+from simulator.runs.space import Point, drawn_points
 from simulator.runs.spec import RunSpec
 from simulator.runs.sweep import (
     Sweep,
@@ -83,13 +85,16 @@ class Plan(Sweep):
         resume: bool,
         command: Sequence[str],
         bar: AbstractContextManager[Progress],
+        about: Mapping[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """Make the runs in `folder`, showing progress in `bar`; return their summaries.
 
-        Raises the errors of `simulator.runs.making.make_run`.
+        `about` are further fields of the `run.json` of each. Raises the errors of
+        `simulator.runs.making.make_run`.
         """
         with bar as progress:
             how: Any = {"jobs": jobs, "resume": resume, "progress": progress, "command": command}
+            how["about"] = about or {}
             if self.sweep is None:
                 return [make_run(self.specs[0], folder, **how)]
             return make_sweep(self.sweep, folder, **how)
@@ -106,6 +111,7 @@ def plan_runs(
     patterns: Sequence[str],
     *,
     source: str | None = None,
+    draw: tuple[int, int] | None = None,
     budget: int | Sequence[int] | None = None,
     repeats: int = DEFAULT_REPEATS,
     seed: int = 0,
@@ -126,7 +132,9 @@ def plan_runs(
     """Load a policy with every setting of `grid`, its judge and its pools.
 
     Arguments are those of `deepprune-sim run`, as typed there; `source` is the text of the policy
-    file, if it has been read already. Prints notes on pools, parameters, budgets and the judge.
+    file, if it has been read already. With `draw`, a number of settings and a seed, these are drawn
+    from the grid, in which a value may be a range (`simulator.runs.space`). Prints notes on pools,
+    parameters, budgets and the judge.
 
     Raises
     ------
@@ -135,6 +143,9 @@ def plan_runs(
     """
     budgets = [] if budget is None else [budget] if isinstance(budget, int) else list(budget)
     how: Any = {"budgets": budgets, "in_process": in_process}
+    if draw is not None:
+        how["points"] = drawn_points(expand_name(policy), grid, budgets or [None], *draw)
+        grid = values_of(how["points"], grid)
     chosen = load_settings(policy, grid, source, **how)
     folder = cache_folder(cache)
     candidates = candidate_pools(folder, patterns)
@@ -183,6 +194,11 @@ def plan_runs(
     note_unknown_sizes(specs[0])
     _check_budgets(specs)
     return Plan(chosen, specs)
+
+
+def values_of(points: Sequence[Point], names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the values that parameters have in some points, each once."""
+    return {name: [*dict.fromkeys(each.typed[name] for each in points)] for name in names}
 
 
 def _check_budgets(specs: Sequence[RunSpec]) -> None:

@@ -1,4 +1,4 @@
-"""Comparisons to plan: two methods, from runs or replayed here, and the pools that could be added."""
+"""Comparisons to plan: two methods, from runs or replayed here, and pools to add."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Candidate:
     """A pool that is not in a comparison.
 
     `known` is a public pool of the registry that is not on this machine. `problems` are all it has,
-    `new` those that no pool of the comparison has; of a known pool, `new` are those of the benchmark
-    if a pool here has it, else None. `difference` is that of the two
+    `new` those that no pool of the comparison has; of a known pool, `new` are those of the
+    benchmark if a pool here has it, else None. `difference` is that of the two
     methods there, `detectable` what the comparison would show with the pool added: from runs of
     both on it, or, if `assumed`, as if new problems varied like the others.
     """

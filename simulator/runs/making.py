@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from simulator.errors import TimedOut, UserError
@@ -50,6 +51,7 @@ def make_run(
     resume: bool = False,
     progress: Progress = lambda done, total: None,
     command: Sequence[str] = (),
+    about: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Replay a policy on pools and write a run to `folder`.
 
@@ -63,8 +65,8 @@ def make_run(
         Number of processes, or workers that are open.
     resume
         Continue an interrupted run in this folder.
-    progress, command
-        Progress callback; command line stored in `run.json`.
+    progress, command, about
+        Progress callback; command line, and further fields, stored in `run.json`.
 
     Returns
     -------
@@ -85,8 +87,8 @@ def make_run(
     ):
         run = Unfinished(spec, partial_folder(folder))
         (totals,) = make_parts([run], workers, progress)
-        about = provenance(began, command, workers.jobs, resumed)
-        return finish_run(spec, folder, totals, about)
+        made = provenance(began, command, workers.jobs, resumed) | dict(about)
+        return finish_run(spec, folder, totals, made)
 
 
 def _refuse_taken(folder: Path) -> None:

@@ -16,6 +16,9 @@ from simulator.storage import read_plain_text
 FORMS = "ids, range:1-10, hash:0/2 or file:ids.txt"
 """Forms in which problems are chosen, as errors and help texts name them."""
 
+NOT = "not:"
+"""Prefix of a choice, for all other problems."""
+
 Names = tuple[str, str]
 """The benchmark and the id of a problem."""
 
@@ -37,7 +40,8 @@ def choose_problems(typed: str, pools: Sequence[Pool]) -> Chosen | None:
         Terms with commas between them (`\,` is a comma in an id): an id, also with `*`;
         `range:A-B`, the A-th to the B-th problem of each pool; `hash:K/M`, those whose SHA-256 of
         `benchmark/id` is K modulo M, the same in the pools of all models; `file:NAME`, the ids in
-        the lines of a file. A problem is chosen if one of the terms does.
+        the lines of a file. A problem is chosen if one of the terms does; after `not:`, which can
+        stand in front of the list, if none does.
 
     Raises
     ------
@@ -45,7 +49,8 @@ def choose_problems(typed: str, pools: Sequence[Pool]) -> Chosen | None:
         A term is none of these or chooses nothing, or a pool has none of the problems.
     """
     names = [[(pool.info.benchmark, each.problem_id) for each in pool.problems] for pool in pools]
-    wanted = [_term(each.replace("\\,", ",")) for each in re.split(r"(?<!\\),", typed)]
+    terms = typed.removeprefix(NOT)
+    wanted = [_term(each.replace("\\,", ",")) for each in re.split(r"(?<!\\),", terms)]
     places: list[list[int]] = [[] for _ in pools]
     for term, chooses in wanted:
         before = sum(map(len, places))
@@ -55,7 +60,10 @@ def choose_problems(typed: str, pools: Sequence[Pool]) -> Chosen | None:
             known = list(dict.fromkeys(each for of_pool in names for _, each in of_pool))
             hint = nearest(term, known, "ids are", 0.5)
             raise UserError(f"--problems {term}: chooses no problem here; {hint:.300}")
-    places = [sorted({*here}) for here in places]
+    places = [
+        [place for place in range(len(of_pool)) if (place in here) != (terms != typed)]
+        for here, of_pool in zip(places, names, strict=True)
+    ]
     for pool, here in zip(pools, places, strict=True):
         if not here:
             raise UserError(f"--problems {typed:.100}: no problem of {pool.name}; leave it out")

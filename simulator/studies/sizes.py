@@ -1,4 +1,4 @@
-"""Two methods on the pools that both ran on, as `simulator.power.Study`: by pool and over all."""
+"""Two methods on the pools that both ran on, as studies of `simulator.studies.power`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from simulator.arrays import Ints
 from simulator.errors import UserError
-from simulator.power import Study, chance_of
 from simulator.runs.results import RunResult, read_repeats
 from simulator.significance import Problems
+from simulator.studies.power import Study, chance_of
 
 Key = tuple[str, str | None, tuple[str, ...] | None]
 """A pool's name and fingerprint, and the ids of the problems of a run on a part of it."""

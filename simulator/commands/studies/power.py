@@ -23,7 +23,7 @@ from simulator.workers.opening import open_workers
 
 if TYPE_CHECKING:
     from simulator.api.power import Candidate
-    from simulator.power import Study
+    from simulator.studies.power import Study
 
 MOST_SHOWN = 12
 """Number of further pools that the table shows."""
@@ -222,8 +222,9 @@ def _print_candidates(more: Sequence[Candidate]) -> None:
     print_table(headers, rows, [False, True, True, True, True, False])
     notes = (
         "Shows then: the smallest difference shown by all pools with this one; ~ takes new "
-        "problems to vary as those at hand. Another model's traces of the same problems add no problem, but "
-        "average out what is the model's. To do: run both methods there, or pull the pool first."
+        "problems to vary as those at hand. Another model's traces of the same problems add no "
+        "problem, but average out what is the model's. To do: run both methods there, or pull the "
+        "pool first."
     )
     if len(more) > MOST_SHOWN:
         notes += f" {len(more) - MOST_SHOWN} more are in --json."
