@@ -472,10 +472,9 @@ def _verdicts(rows: Sequence[Row], combined: Sequence[Combined], margin: float) 
         notes.append(
             "To best: difference in accuracy (points) to the most accurate method, paired by "
             f"problem. {TIED} means tied with it: not significant by a sign-flip test over "
-            f"problems, with the false discovery rate among all pairs held at {ALPHA:.0%}. The "
-            "number after it is the smallest difference that these problems show with a chance of "
-            f"{POWER:.0%}. Rank: from 1 + the methods that are significantly better, to all but "
-            "those significantly worse."
+            f"problems, with the false discovery rate among all pairs held at {ALPHA:.0%}. "
+            "Rank: from 1 + the methods that are significantly better, to all but those "
+            "significantly worse."
         )
         notes += _uneven(rows)
     gained = [row.to_baseline for row in rows if row.to_baseline]
@@ -484,6 +483,11 @@ def _verdicts(rows: Sequence[Row], combined: Sequence[Combined], margin: float) 
         notes.append(
             "Not worse: the interval of the difference to cons@N lies above "
             f"{-100 * margin:g} points."
+        )
+    if any(each.detectable for each in [*gained, *(each.contrast for each in standings)]):
+        notes.append(
+            "In parentheses after a difference is the smallest one that these problems show with a "
+            f"chance of {POWER:.0%}; deepprune-sim power tells how many problems others need."
         )
     if any(each.few for each in [*gained, *(each.contrast for each in standings)]):
         notes.append(

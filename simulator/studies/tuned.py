@@ -14,11 +14,11 @@ from simulator.studies.measuring import FIGURES, Bootstraps, Measured, read_mean
 
 SHOWN = {
     "accuracy": ("accuracy, %", 100.0, "", 1),
-    "to_baseline": ("against {}, points", 100.0, "+", 1),
-    "to_default": ("against the default, points", 100.0, "+", 1),
+    "to_baseline": ("to {}, points", 100.0, "+", 1),
+    "to_default": ("to default, points", 100.0, "+", 1),
     "cost": ("cost a problem", 1.0, "", 0),
-    "reduction": ("less than {}, %", 100.0, "", 1),
-    "clock": ("clock a problem, {}", 1.0, "", 0),
+    "reduction": ("cost saved, %", 100.0, "", 1),
+    "clock": ("clock, {}", 1.0, "", 0),
 }
 """Label, scale, sign and decimals of each figure in tables."""
 
@@ -144,8 +144,8 @@ def _tried(result: Mapping[str, Any]) -> Block:
         f"Settings tried{f' ({left_out} more are in --json)' if left_out else ''}",
         [
             *("N" if name == "budget" else name for name in names),
-            *("accuracy, %", f"against {result['tune']['baseline']}, points [95%]", "tied"),
-            *("cost a problem", "less, %", f"clock, {unit}", ""),
+            *("accuracy, %", f"to {result['tune']['baseline']}, points [95%]", "tied"),
+            *("cost a problem", "saved, %", f"clock, {unit}", ""),
         ],
         [*[True] * len(names), True, True, False, True, True, True, False],
         [
@@ -169,15 +169,12 @@ def _tried(result: Mapping[str, Any]) -> Block:
 def _both(heading: str, result: Mapping[str, Any], figures: Mapping[str, Any]) -> Block:
     """Return the table of a setting: tuned, tested, and the gap."""
     baselines = dict.fromkeys(result[side]["baseline"] for side, _ in _SIDES)
-    insert = {
-        "to_baseline": "/".join(baselines),
-        "reduction": "/".join(baselines),
-        "clock": result["clock_unit"],
-    }
+    insert = {"to_baseline": "/".join(baselines), "clock": result["clock_unit"]}
     rows = [
         [
             SHOWN[name][0].format(insert.get(name, "")),
-            *(_shown(found[side], name) for side in ("tune", "test", "gap")),
+            *(_shown(found[side], name) for side in ("tune", "test")),
+            _shown(found["gap"], name, sign="+"),
         ]
         for name, found in figures.items()
     ]
@@ -185,9 +182,10 @@ def _both(heading: str, result: Mapping[str, Any], figures: Mapping[str, Any]) -
     return Block(heading, headers, [False, True, True, True], rows, names=1, grouped=False)
 
 
-def _shown(found: Mapping[str, Any], name: str) -> str:
+def _shown(found: Mapping[str, Any], name: str, sign: str = "") -> str:
     """Format a figure or a gap with its interval, and what the problems show."""
-    _, scale, sign, decimals = SHOWN[name]
+    _, scale, usual, decimals = SHOWN[name]
+    sign = sign or usual
     estimate = Estimate(found["value"], found["low"], found["high"])
     text = interval(estimate, scale, sign, decimals)
     if decimals == 0:

@@ -192,7 +192,7 @@ def print_tuning(result: Mapping[str, Any]) -> None:
     drawn = []
     for block in blocks:
         click.secho(block.heading, bold=True)
-        drawn.append(draw_table(block.headers, block.rows, block.right, [FOLD, "less, %"]))
+        drawn.append(draw_table(block.headers, block.rows, block.right, [FOLD, "saved, %"]))
         click.echo()
     print_left_out(drawn)
     for note in notes:
