@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ from simulator.loading import LoadedPolicy, is_builtin
 from simulator.methods import expand_name
 from simulator.pools.folders import cache_folder, find_pools, runs_folder
 from simulator.pools.pool import Pool
-from simulator.pools.probe_cost import parse_probe_cost
+from simulator.pools.probe_cost import ProbeCost, parse_probe_cost
 from simulator.pools.shipped import DATASET as SHIPPED
 from simulator.pools.shipped import copy_shipped, shipped_pools
 from simulator.runs.idle import about_idle
@@ -29,6 +29,7 @@ from simulator.runs.problems import choose_problems
 from simulator.runs.space import Point, drawn_points
 from simulator.runs.spec import RunSpec
 from simulator.runs.sweep import (
+    Setting,
     Sweep,
     changed_nothing,
     find_partial_sweep,
@@ -142,10 +143,8 @@ def plan_runs(
         A value, a name or a file is wrong, or a pool lacks a signal that the policy needs.
     """
     budgets = [] if budget is None else [budget] if isinstance(budget, int) else list(budget)
-    how: Any = {"budgets": budgets, "in_process": in_process}
-    if draw is not None:
-        how["points"] = drawn_points(expand_name(policy), grid, budgets or [None], *draw)
-        grid = values_of(how["points"], grid)
+    grid, points = (grid, None) if draw is None else _drawn(policy, grid, budgets, draw)
+    how: Any = {"budgets": budgets, "in_process": in_process, "points": points}
     chosen = load_settings(policy, grid, source, **how)
     folder = cache_folder(cache)
     candidates = candidate_pools(folder, patterns)
@@ -155,20 +154,15 @@ def plan_runs(
         chosen = load_settings(policy, {**added, **grid}, source, **how)
     loaded = chosen[0].loaded
     engine = chosen_serving(serving, concurrency, step_seconds)
-    a_probe = None if probe_cost is None else parse_probe_cost(probe_cost)
     needs = frozenset(loaded.policy.requires)
-    if a_probe is not None and "probes" not in needs:
-        raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
+    a_probe = None if probe_cost is None else _probe_cost(probe_cost, loaded)
     options: list[str] = []
     if judges is not None:
-        needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
-        if judges.note is not None:  # known once it is open
-            note(judges.note)
+        needs = _signals_of(judges, chosen, needs)
         typed, most = as_typed({**added, **grid}), max(budgets, default=None)
         options = load_tools().greedy_options(loaded, typed, most, repeats, seed)
+    _check_order(charging, order)
     what = loaded.name
-    if order != DRAWN and charging != GENERATED:
-        raise UserError(f"--charging {charging} draws orders of its own; remove --order {order}")
     if charging != GENERATED:
         needs, what = needs | {"probes"}, f"{what} with --charging {charging}"
     pools = usable_pools(candidates, patterns, what, needs)
@@ -180,9 +174,7 @@ def plan_runs(
             replace(each.loaded, timeout=timeout),
             pools,
             each.budget,
-            repeats,
-            seed,
-            engine,
+            *(repeats, seed, engine),
             None if judges is None else judges.of(each.loaded, pools, options),
             a_probe,
             charging,
@@ -191,18 +183,51 @@ def plan_runs(
         )
         for each in chosen
     ]
-    note_unknown_sizes(specs[0])
-    _check_budgets(specs)
+    _check_sizes(specs)
     return Plan(chosen, specs)
 
 
-def values_of(points: Sequence[Point], names: Iterable[str]) -> dict[str, list[str]]:
-    """Return the values that parameters have in some points, each once."""
-    return {name: [*dict.fromkeys(each.typed[name] for each in points)] for name in names}
+def _drawn(
+    policy: str,
+    grid: Mapping[str, Sequence[str]],
+    budgets: Sequence[int],
+    draw: tuple[int, int],
+) -> tuple[dict[str, list[str]], list[Point]]:
+    """Draw settings; return the values that each parameter has in them, and the settings."""
+    points = drawn_points(expand_name(policy), grid, budgets or [None], *draw)
+    values = {name: [*dict.fromkeys(each.typed[name] for each in points)] for name in grid}
+    return values, points
 
 
-def _check_budgets(specs: Sequence[RunSpec]) -> None:
-    """Refuse budgets that a pool lacks; note pools with fewer traces than a policy's default."""
+def _probe_cost(typed: str, loaded: LoadedPolicy) -> ProbeCost:
+    """Read the cost of a probe; refuse it for a policy without probes."""
+    cost = parse_probe_cost(typed)
+    if "probes" not in loaded.policy.requires:
+        raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
+    return cost
+
+
+def _signals_of(
+    judges: RunJudges, settings: Sequence[Setting], needs: frozenset[str]
+) -> frozenset[str]:
+    """Return the signals that policies and their judge need; prints the judge's note."""
+    signals = needs.union(*(judges.signals(each.loaded) for each in settings)) - {"judge"}
+    if judges.note is not None:  # known once it is open
+        note(judges.note)
+    return signals
+
+
+def _check_order(charging: Charging, order: Order) -> None:
+    if order != DRAWN and charging != GENERATED:
+        raise UserError(f"--charging {charging} draws orders of its own; remove --order {order}")
+
+
+def _check_sizes(specs: Sequence[RunSpec]) -> None:
+    """Refuse budgets that a pool lacks; note pools with fewer traces than a policy's default.
+
+    Also note sizes of models that are unknown.
+    """
+    note_unknown_sizes(specs[0])
     for spec in specs:
         spec.budgets  # noqa: B018
     spec = specs[0]

@@ -60,22 +60,19 @@ def run(
     ----------
     policy
         A built-in name (`cons@64`), a file (`my_policy.py`, `my_policy.py@Class`), or a class
-        derived from `Policy`. A class of a notebook is written out as a file with what it uses,
-        recorded in `run.json`, and replayed in a process that sees no pool.
+        derived from `Policy`: it is written out as a file with what it uses, recorded in
+        `run.json`, and replayed in a process that sees no pool.
     pools
         Names or globs, or opened pools. None: every recorded pool with the signals that the policy
         needs; without any, the pool that comes with the package.
     budget, repeats, seed, jobs, ray, concurrency, step_seconds, serving, judge, judge_cost,
-    model_params, probe_cost, charging, order
-        As the options of `run`; `step_seconds`, `serving`, `model_params` also as dictionaries.
-    problems
-        A part of the problems: ids, or one of the other forms of `run --problems`. None: all.
+    model_params, probe_cost, charging, order, problems
+        As the options of `run`; some also as dictionaries, and `problems` as a list of ids.
     output, resume
         Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
-    in_process
-        Run a policy file or class in this process, for example to use `breakpoint()`.
-    timeout
-        Seconds that the replay of one problem in one repeat may take; finished replays are kept.
+    in_process, timeout
+        Run a policy file or class in this process, for example to use `breakpoint()`. Seconds that
+        the replay of one problem in one repeat may take; finished replays are kept.
     cache, progress
         Folder of pools (None: `$DEEPPRUNE_SIM_CACHE`, else `datasets_cache/`); show a progress bar.
     **parameters
@@ -95,9 +92,8 @@ def run(
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
         **{"model_params": _sizes(model_params), "judge": judge, "judge_cost": judge_cost},
         **{"budget": _budgets(budget), "probe_cost": _text(probe_cost), "in_process": in_process},
-        "charging": _one_of("charging", charging, CHARGING),
+        **{"charging": _one_of("charging", charging, CHARGING), "problems": _terms(problems)},
         **{"order": _one_of("order", order, ORDERS), "timeout": _seconds(timeout)},
-        "problems": _terms(problems),
     }
     spec, source = _policy(policy)
     grid = {name: _values(name, value) for name, value in parameters.items()}

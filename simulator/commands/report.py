@@ -164,7 +164,7 @@ def report(
 
 def _report_tuning(folder: Path, form: str, output: Path | None) -> None:
     """Print or write the result of a tuning."""
-    from simulator.commands.studies.tune import print_tuning
+    from simulator.commands.studies.tuned import print_tuning
     from simulator.report.text import latex_of, markdown_of, table_of
     from simulator.studies.record import read_result
     from simulator.studies.tuned import tables

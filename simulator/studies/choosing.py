@@ -52,11 +52,11 @@ class Target:
                 f"{-100 * self.margin:g} points"
             )
         limits = [
-            f"at most {limit:,.0f} {unit} a problem"
+            f"at most {limit:,.0f} {unit}"
             for limit, unit in ((self.tokens, "tokens"), (self.steps, "of the clock"))
             if limit is not None
         ]
-        return f"highest accuracy with {' and '.join(limits)}"
+        return f"highest accuracy with {' and '.join(limits)} a problem"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the rule for JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import click
 from simulator import completion
 from simulator.commands.options import FloatRange, print_json
 from simulator.commands.run import run
+from simulator.commands.studies.tuned import print_tuning
 from simulator.errors import TimedOut, UserError, interrupted
 from simulator.runs.format import WORK
 from simulator.workers.opening import open_workers
@@ -181,19 +182,3 @@ def _target(options: dict[str, Any]) -> Any:
     if margin is not None and kind != CHEAPEST_NOT_WORSE:
         raise UserError(f"--margin is for --target {CHEAPEST_NOT_WORSE}; add it")
     return Target(kind, MARGIN if margin is None else margin / 100, tokens, steps)
-
-
-def print_tuning(result: Mapping[str, Any]) -> None:
-    """Print the tables of a tuning's result, and the notes."""
-    from simulator.report.tables import FOLD, draw_table, print_left_out, print_wrapped
-    from simulator.studies.tuned import tables
-
-    blocks, notes = tables(result)
-    drawn = []
-    for block in blocks:
-        click.secho(block.heading, bold=True)
-        drawn.append(draw_table(block.headers, block.rows, block.right, [FOLD, "saved, %"]))
-        click.echo()
-    print_left_out(drawn)
-    for note in notes:
-        print_wrapped(note)

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -131,14 +132,14 @@ def test_a_pool_of_which_nothing_is_chosen_is_refused(cache: Path) -> None:
 def test_a_part_has_the_rows_of_the_whole_run_whatever_the_number_of_processes(
     cache: Path, tmp_path: Path
 ) -> None:
-    how = {"repeats": 3, "cache": cache}
+    how: Any = {"repeats": 3, "cache": cache}
     (whole,) = plan_runs("short-2@3", {}, ["*eight"], **how).specs
     (part,) = plan_runs("short-2@3", {}, ["*eight"], problems="hash:0/2", **how).specs
     make_run(whole, tmp_path / "whole")
     made = make_run(part, tmp_path / "part")
     make_run(part, tmp_path / "two", jobs=2)
     assert results(tmp_path / "part") == results(tmp_path / "two")
-    (ids,) = chosen(cache, "hash:0/2") or ()
+    (ids,) = chosen(cache, "hash:0/2") or [[]]
     rows = pq.read_table(tmp_path / "whole" / "answers.parquet").to_pylist()
     kept = pq.read_table(tmp_path / "part" / "answers.parquet").to_pylist()
     assert kept == [row for row in rows if row["problem_id"] in ids]
@@ -202,7 +203,7 @@ def test_parts_of_two_benchmarks_are_averaged_without_joining_problems_of_one_id
     part = ("--repeats", "2", "--problems", "hash:0/3,hash:1/3")
     for number, method in enumerate(("short-1@4", "short-2@4")):
         assert shell("run", method, *part, "-d", "*", "-o", f"runs/{number}")[0] == 0
-    code, out, _ = shell("report", "runs/0", "runs/1", "--json")
+    _, out, _ = shell("report", "runs/0", "runs/1", "--json")
     found = json.loads(out)
     differing = [row["accuracy_difference_problems"] for row in found["rows"]]
     combined = [row["accuracy_difference_problems"] for row in found["combined"]]

@@ -51,9 +51,7 @@ def test_a_wrong_range_is_refused(values: list[str], message: str) -> None:
 
 
 @given(st.integers(0, 2**32), st.floats(1e-6, 1e3), st.floats(1.001, 1e3), st.booleans())
-def test_numbers_drawn_are_within_the_range(
-    seed: int, low: float, ratio: float, log: bool
-) -> None:
+def test_numbers_drawn_are_within_the_range(seed: int, low: float, ratio: float, log: bool) -> None:
     low, high = float(f"{low:.{DIGITS}g}"), float(f"{low * ratio:.{DIGITS}g}")
     drawn = Range(low, high, whole=False, log=log).draw(random.Random(seed))
     assert low <= float(drawn) <= high
@@ -65,9 +63,7 @@ def test_whole_numbers_are_drawn_alike_and_logarithmic_ones_by_ratio() -> None:
     # Each has an expected 1000, with a standard deviation of 27.
     assert set(counts) == set("1234")
     assert all(abs(count - 1000) < 4 * 27 for count in counts.values())
-    below = sum(
-        float(Range(1e-4, 1, whole=False, log=True).draw(rng)) < 1e-2 for _ in range(4000)
-    )
+    below = sum(float(Range(1e-4, 1, whole=False, log=True).draw(rng)) < 1e-2 for _ in range(4000))
     assert abs(below - 2000) < 4 * math.sqrt(1000)  # half of all are below the middle ratio
 
 
