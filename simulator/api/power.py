@@ -125,12 +125,12 @@ def candidates(first: Side, second: Side, cache: Path) -> list[Candidate]:
             at_hand.add(pool.name.casefold())
             sizes[info.benchmark.casefold()] = info.problems
             enough = info.traces >= budget * info.problems
-            if pool.name in used or info.synthetic or info.unfinished or not enough:
-                continue
-            if not needs <= {*info.signals}:
+            if info.synthetic or info.unfinished or not enough or not needs <= {*info.signals}:
                 continue
             new = len({name for name, _ in problem_names(pool)} - held)
-            added = [_on(pool, runs) for runs in further]
+            if pool.name in used and not new:  # else only a part of it was run
+                continue
+            added = [[] if pool.name in used else _on(pool, runs) for runs in further]
             difference = detectable = None
             if added[0] and added[1]:
                 more = paired(replace(first, results=added[0]), replace(second, results=added[1]))

@@ -93,7 +93,7 @@ def tables(result: Mapping[str, Any]) -> tuple[list[Block], list[str]]:
         blocks.append(_both("Default settings", result, result["figures"][1]))
     number = len(result["tried"])
     notes = [
-        f"Chosen among {number} settings by the {result['target']['text']}. Its figures where it "
+        f"Chosen among {number} settings: {result['target']['text']}. Its figures where it "
         "was tuned are the best of many and too good for that; those where it was tested are to "
         "be reported. Nothing was tested before the choice was written.",
         *(f"{what} on {_where(result[side])}." for side, what in _SIDES),

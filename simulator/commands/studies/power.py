@@ -137,7 +137,7 @@ def _as_json(study: Study, difference: float) -> dict[str, Any]:
 
 def _print(heading: str, study: Study, difference: float) -> None:
     """Print what the problems show, and a table of what differences need by number of repeats."""
-    from simulator.report.tables import print_fields, print_table
+    from simulator.report.tables import print_fields, print_table, print_wrapped
     from simulator.report.text import interval
 
     found = study.contrast
@@ -163,6 +163,11 @@ def _print(heading: str, study: Study, difference: float) -> None:
             ),
         ]
     )
+    if not found.differing:
+        print_wrapped(
+            "No problem differs: the numbers below are for differences as small as so many repeats "
+            "can hide."
+        )
     points = sorted({difference, 2 * difference, 5 * difference})
     columns: list[tuple[str, float | None]] = [(counted(study.repeats, "repeat"), None)]
     if share is not None:
