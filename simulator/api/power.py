@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from simulator.api.plan import plan_runs
@@ -112,6 +113,7 @@ def candidates(first: Side, second: Side, cache: Path) -> list[Candidate]:
     """
     compared = paired(first, second)
     study = study_of(compared)
+    alone = fmean(study_of([pool]).variance for pool in compared)
     held = {name for pool in compared for name in pool.names}
     used = {pool.result.pool for pool in compared}
     needs = _needs(first) | _needs(second)
@@ -137,7 +139,7 @@ def candidates(first: Side, second: Side, cache: Path) -> list[Candidate]:
                 difference = study_of(more).contrast.difference
                 detectable = study_of([*compared, *more]).contrast.detectable
             elif new:
-                detectable = study.detectable(study.number + new)
+                detectable = study.detectable_with(len(compared), new, alone)
             assumed = difference is None and detectable is not None
             told = (difference, detectable, assumed)
             found.append(Candidate(pool.name, False, info.problems, new, *told))

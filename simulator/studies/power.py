@@ -72,20 +72,34 @@ class Study:
     @cached_property
     def chance_share(self) -> float | None:
         """Share of the variance that is between repeats, at most 1; None if it is not known."""
-        if self.chance is None or not self._variance:
+        if self.chance is None or not self.variance:
             return None
-        return min(1.0, self.number * float(self.chance.sum()) / self._variance)
+        return min(1.0, self.number * float(self.chance.sum()) / self.variance)
 
     def detectable(self, number: int, repeats: float | None = None) -> float:
         """Return the smallest difference that `number` such problems show, as a fraction.
 
         `repeats` may be other than the study's; infinity for no variance between them.
         """
+        return self._least(self._variance_with(repeats) / number, number)
+
+    def detectable_with(self, pools: int, number: int, variance: float) -> float:
+        """Return the smallest difference shown by `pools` and one more, each weighted equally.
+
+        That one has `number` new problems, whose differences have this `variance`.
+        """
+        share = 1 / (pools + 1)
+        before, added = self.variance / self.number, variance / number
+        square = (1 - share) ** 2 * before + share**2 * added
+        return self._least(square, self.number + number)
+
+    def _least(self, square: float, number: int) -> float:
+        """Return the smallest difference shown with a standard error, squared."""
         from scipy.special import gammaincinv, stdtrit  # slow to import
 
         freedom = max(1.0, (self._freedom + 1) * number / self.number - 1)
         quantiles = stdtrit(freedom, 1 - ALPHA / 2) + stdtrit(freedom, POWER)
-        least = quantiles * np.sqrt(self._variance_with(repeats) / number)
+        least = quantiles * np.sqrt(square)
         return float(max(least, gammaincinv(FEW + 1, POWER) * self._size / number))
 
     def needed(self, difference: float, repeats: float | None = None) -> int | None:
@@ -101,8 +115,8 @@ class Study:
         """Return the variance of a problem's difference with another number of repeats."""
         share = self.chance_share
         if repeats is None or share is None:
-            return self._variance
-        return self._variance * (1 - share + share * self.repeats / repeats)
+            return self.variance
+        return self.variance * (1 - share + share * self.repeats / repeats)
 
     @cached_property
     def _size(self) -> float:
@@ -121,7 +135,8 @@ class Study:
         return float(error[0] ** 2) * self.number, float(freedom[0])
 
     @property
-    def _variance(self) -> float:
+    def variance(self) -> float:
+        """Variance of a problem's difference, averaged over the pools that share it."""
         return self._spread[0]
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.report.text import Block, interval
 from simulator.statistics import Estimate, Resampled
-from simulator.studies.choosing import contrast_dict
+from simulator.studies.choosing import CHEAPEST_TIED, contrast_dict
 from simulator.studies.measuring import FIGURES, Bootstraps, Measured, read_means
 
 SHOWN = {
@@ -103,6 +103,13 @@ def tables(result: Mapping[str, Any]) -> tuple[list[Block], list[str]]:
         "Intervals are 95%, over problems. Cost is in tokens, those of probes and judge included. "
         f"Pools count equally; {result['repeats']} repeats, seed {result['seed']}.",
     ]
+    least = result["figures"][0]["to_baseline"]["tune"]["detectable"]
+    if result["target"]["kind"] == CHEAPEST_TIED and least is not None:
+        notes.insert(
+            1,
+            f"On the problems tuned on, a loss of less than {100 * least:.1f} points is often not "
+            "seen; more problems or --target cheapest-not-worse ask for more.",
+        )
     if len(result["figures"]) == 1 and result["default"] is not None:
         notes.insert(1, "The choice is the default.")
     if result["default"] is None:

@@ -120,6 +120,18 @@ def test_more_repeats_lessen_the_part_that_is_chance_and_no_other() -> None:
     assert double == pytest.approx((unlimited + same) / 2)
 
 
+def test_a_second_pool_of_as_many_problems_is_as_good_as_twice_the_problems() -> None:
+    study = one_pool(np.random.default_rng(7).normal(0.02, 0.2, 30))
+    assert study.detectable_with(1, 30, study.variance) == pytest.approx(study.detectable(60))
+
+
+def test_a_pool_of_one_model_beside_three_counts_a_quarter() -> None:
+    study = one_pool(np.random.default_rng(7).normal(0.02, 0.2, 3000))
+    # Standard errors: sqrt((3/4)^2 * v/3000 + (1/4)^2 * 3v/3000) = sqrt(0.75 * v/3000).
+    with_it = study.detectable_with(3, 3000, 3 * study.variance)
+    assert with_it == pytest.approx(np.sqrt(0.75) * study.detectable(3000), rel=1e-3)
+
+
 @given(st.integers(1, 10**6), st.integers(1, 100))
 def test_the_first_number_that_holds_is_found(threshold: int, start: int) -> None:
     assert first_from(lambda number: number >= threshold, start) == max(threshold, start)
