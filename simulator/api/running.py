@@ -92,16 +92,16 @@ def run(
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
         **{"model_params": _sizes(model_params), "judge": judge, "judge_cost": judge_cost},
         **{"budget": _budgets(budget), "probe_cost": _text(probe_cost), "in_process": in_process},
-        **{"charging": _one_of("charging", charging, CHARGING), "problems": _terms(problems)},
+        **{"charging": _one_of("charging", charging, CHARGING), "problems": terms(problems)},
         **{"order": _one_of("order", order, ORDERS), "timeout": _seconds(timeout)},
     }
-    spec, source = _policy(policy)
-    grid = {name: _values(name, value) for name, value in parameters.items()}
-    command = _command(spec, grid, _names(pools), options)
-    with open_workers(_number("jobs", jobs, 1), WORK, ray=ray) as workers:
+    spec, source = policy_of(policy)
+    grid = {name: values_of(name, value) for name, value in parameters.items()}
+    command = _command(spec, grid, pool_names(pools), options)
+    with open_workers(number("jobs", jobs, 1), WORK, ray=ray) as workers:
         from simulator.api.plan import plan_runs
 
-        plan = plan_runs(spec, grid, _names(pools), source=source, cache=cache, **options)
+        plan = plan_runs(spec, grid, pool_names(pools), source=source, cache=cache, **options)
         folder = plan.folder(None if output is None else Path(output), resume)
         return _made(plan, folder, command, workers, resume, progress)
 
@@ -131,7 +131,34 @@ def _made(
     return found
 
 
-def _policy(policy: object) -> tuple[str, str | None]:
+def run_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Take arguments of `run` out of those given; return all that are options of a tuning.
+
+    Raises
+    ------
+    UserError
+        A value that is none for its argument.
+    """
+
+    def take(name: str, usual: Any = None) -> Any:
+        return given.pop(name, usual)
+
+    return {
+        **_numbers(repeats=take("repeats", 64), seed=take("seed", 0)),
+        **_numbers(concurrency=take("concurrency")),
+        "step_seconds": _step_seconds(take("step_seconds")),
+        "serving": _serving(take("serving")),
+        "model_params": _sizes(take("model_params")),
+        "judge": take("judge"),
+        "judge_cost": take("judge_cost"),
+        "budget": _budgets(take("budget")),
+        "probe_cost": _text(take("probe_cost")),
+        "in_process": take("in_process", False),
+        "timeout": _seconds(take("timeout")),
+    }
+
+
+def policy_of(policy: object) -> tuple[str, str | None]:
     """Return a policy as on the command line, and its source if it is a class."""
     if isinstance(policy, str | os.PathLike):
         return os.fspath(policy), None
@@ -145,7 +172,7 @@ def _policy(policy: object) -> tuple[str, str | None]:
     return source_of(policy)
 
 
-def _names(pools: object) -> list[str]:
+def pool_names(pools: object) -> list[str]:
     """Return names and globs of pools."""
     if pools is None:
         return []
@@ -156,7 +183,7 @@ def _names(pools: object) -> list[str]:
     return [str(getattr(pool, "name", pool)) for pool in pools]
 
 
-def _values(name: str, value: object) -> list[str]:
+def values_of(name: str, value: object) -> list[str]:
     """Return the values of a parameter as typed on the command line."""
     several = isinstance(value, list | tuple | range)
     if hasattr(value, "tolist"):  # of numpy or pandas
@@ -178,7 +205,7 @@ def _values(name: str, value: object) -> list[str]:
 
 def _numbers(**numbers: Any) -> dict[str, int | None]:
     """Check whole numbers by name: a seed of at least 0, others of at least 1."""
-    return {name: _number(name, value, int(name != "seed")) for name, value in numbers.items()}
+    return {name: number(name, value, int(name != "seed")) for name, value in numbers.items()}
 
 
 def _budgets(budget: Any) -> list[int] | None:
@@ -187,13 +214,13 @@ def _budgets(budget: Any) -> list[int] | None:
         return None
     given = budget.tolist() if hasattr(budget, "tolist") else budget
     several = given if isinstance(given, list | tuple | range) else [budget]
-    numbers = [_number("budget", each, 1) or 1 for each in several]
+    numbers = [number("budget", each, 1) or 1 for each in several]
     if len(set(numbers)) < len(numbers) or not numbers:
         raise UserError(f"budget={budget!r:.60}: give at least one, and each value once")
     return numbers
 
 
-def _number(name: str, value: Any, least: int) -> int | None:
+def number(name: str, value: Any, least: int) -> int | None:
     """Check a whole number; None stays None where a number is not needed."""
     if value is None and name in ("concurrency", "jobs"):
         return None
@@ -217,7 +244,7 @@ def _seconds(timeout: Any) -> float | None:
     return float(timeout)
 
 
-def _terms(problems: object) -> str | None:
+def terms(problems: object) -> str | None:
     """Return a choice of problems as typed on the command line."""
     if problems is None or isinstance(problems, str):
         return problems

@@ -64,6 +64,26 @@ class Target:
         return {"kind": self.kind, "margin": self.margin, **limits, "text": self.text}
 
 
+def target_of(kind: str, margin: float | None, tokens: float | None, steps: float | None) -> Target:
+    """Return a target as it is asked for; `margin` is in points, None for the usual one.
+
+    Raises
+    ------
+    UserError
+        It is none of TARGETS, a limit is not for it, or it has none.
+    """
+    if kind not in TARGETS:
+        raise UserError(f"--target {kind}: give one of {', '.join(TARGETS)}")
+    limited = tokens is not None or steps is not None
+    if limited != (kind == ACCURACY):
+        raise UserError(
+            "--target accuracy needs --budget-tokens or --budget-steps"
+            if kind == ACCURACY
+            else f"--budget-tokens and --budget-steps are for --target {ACCURACY}; add it"
+        )
+    return Target(kind, MARGIN if margin is None else margin / 100, tokens, steps)
+
+
 @dataclass(frozen=True)
 class Tried:
     """A setting on the problems to tune on: `run` is its folder, `swept` what was set, as typed.

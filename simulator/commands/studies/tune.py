@@ -167,18 +167,10 @@ def _target(options: dict[str, Any]) -> Any:
     UserError
         An option that the target does not use, or no budget.
     """
-    from simulator.significance import MARGIN
-    from simulator.studies.choosing import ACCURACY, CHEAPEST_NOT_WORSE, Target
+    from simulator.studies.choosing import CHEAPEST_NOT_WORSE, target_of
 
     names = ("target", "margin", "budget_tokens", "budget_steps")
     kind, margin, tokens, steps = (options.pop(name) for name in names)
-    limited = tokens is not None or steps is not None
-    if limited != (kind == ACCURACY):
-        raise UserError(
-            "--target accuracy needs --budget-tokens or --budget-steps"
-            if kind == ACCURACY
-            else f"--budget-tokens and --budget-steps are for --target {ACCURACY}; add it"
-        )
     if margin is not None and kind != CHEAPEST_NOT_WORSE:
         raise UserError(f"--margin is for --target {CHEAPEST_NOT_WORSE}; add it")
-    return Target(kind, MARGIN if margin is None else margin / 100, tokens, steps)
+    return target_of(kind, margin, tokens, steps)
