@@ -63,7 +63,7 @@ def side_of(
     UserError
         There is no such run or policy, or it is a sweep.
     """
-    if not _is_policy(name):
+    if not is_policy(name):
         folder = find_run(name)
         if runs_of(folder) is not None:
             raise UserError(f"{folder}: a sweep; give one of its runs, such as {folder}/…")
@@ -95,7 +95,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _is_policy(name: str) -> bool:
+def is_policy(name: str) -> bool:
     """Return True for a policy's name or file; a folder of that name counts as a run."""
     here = any((folder / name).is_dir() for folder in (Path(), runs_folder()))
     return not here and (is_builtin(name) or name.partition("@")[0].endswith(".py"))

@@ -14,7 +14,9 @@ from pools import T, write_pool
 from programs import call, results
 
 from simulator.api import tuning
+from simulator.commands.studies.tune import TARGETS
 from simulator.runs.results import read_problem_sums
+from simulator.studies import choosing
 
 Shell = Callable[..., tuple[int, str, str]]
 
@@ -306,3 +308,8 @@ def test_power_refuses_what_has_no_pool_in_common(shell: Shell) -> None:
         assert shell(*run)[0] == 0
     assert "no pool in common" in shell("power", "a", "b")[2]
     assert "no such run" in shell("power", "nothing-here")[2]
+    assert "--repeats is for policies" in shell("power", "a", "--repeats", "4")[2]
+
+
+def test_targets_are_those_of_the_rule() -> None:
+    assert TARGETS == choosing.TARGETS

@@ -18,6 +18,7 @@ from simulator.commands.options import (
     print_json,
     workers_options,
 )
+from simulator.errors import UserError
 from simulator.runs.format import WORK
 from simulator.workers.opening import open_workers
 
@@ -84,11 +85,14 @@ def power(
     80% (sign-flip test, 5%, two-sided), the number of problems that a difference needs, how much of
     the variance more --repeats would remove, and the pools that could be added.
     """
-    from simulator.api.power import baseline_of, candidates, side_of
+    from simulator.api.power import baseline_of, candidates, is_policy, side_of
     from simulator.pools.folders import cache_folder
     from simulator.studies.sizes import paired, study_of
 
     how = {**options, "cache": cache}
+    if not any(map(is_policy, filter(None, (first, second)))):
+        for name in [*["data"] * bool(patterns), *(k for k, v in options.items() if v is not None)]:
+            raise UserError(f"--{name} is for policies; the runs given have their own")
     with open_workers(jobs, WORK, ray=ray) as workers:
         one = side_of(first, patterns, how, workers)
         if second is None:
