@@ -9,7 +9,7 @@ from typing import Any
 
 from simulator.report.text import Block, interval
 from simulator.statistics import Estimate, Resampled
-from simulator.studies.choosing import CHEAPEST_TIED, contrast_dict
+from simulator.studies.choosing import ACCURACY, CHEAPEST_TIED, contrast_dict
 from simulator.studies.measuring import FIGURES, Bootstraps, Measured, read_means
 
 SHOWN = {
@@ -138,10 +138,16 @@ def _where(side: Mapping[str, Any]) -> str:
 
 
 def _tried(result: Mapping[str, Any]) -> Block:
-    """Return the table of the settings tried, the cheapest first, the chosen one among them."""
+    """Return the table of the settings tried, the cheapest first.
+
+    Of more than MOST_ROWS, those nearest to the choice by the target are kept.
+    """
     rows = sorted(result["tried"], key=lambda each: (each["cost"], each["run"]))
-    kept = [each for each in rows if each["admissible"]][:MOST_ROWS]
-    kept += [each for each in rows if not each["admissible"]][: max(0, MOST_ROWS - len(kept))]
+    by_accuracy = result["target"]["kind"] == ACCURACY
+    nearest = sorted(  # stable: ties by cost
+        rows, key=lambda each: (not each["admissible"], by_accuracy and -each["accuracy"])
+    )
+    kept = nearest[:MOST_ROWS]
     run = result["chosen"]["run"]
     kept = [each for each in rows if each in kept or each["run"] == run]
     names = [*result["chosen"]["set"]]
