@@ -108,6 +108,7 @@ class RemoteEngine:
         self.stopped[index[~self.finished[index]]] = True
 
     probe = _request("probe")
+    probed = _request("probed")
     texts = _request("texts")
     token_signal = _request("token_signal")
     mean_signal = _request("mean_signal")

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from simulator.arrays import Array, Ints
 from simulator.isolation.limits import Overdue
 from simulator.rules.stop_rules import RULES, AnyOf, StopRule
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 
 if TYPE_CHECKING:  # slow to import
     from simulator.policy.random_numbers import State
@@ -310,6 +310,9 @@ STARTED = _scalar(
 SIGNAL = _scalar(
     str, lambda name, _: type(name) is str and name in TOKEN_SIGNALS, "no token signal"
 )
+PROBE_SIGNAL = _scalar(
+    str, lambda name, _: type(name) is str and name in PROBE_SIGNALS, "no probe signal"
+)
 SHARE = _scalar(float, lambda part, _: type(part) is float and 0 < part <= 1, "no share")
 UNIT = _scalar(float, lambda n, _: type(n) is float and 0 <= n <= 1, "no number from 0 to 1")
 NUMBER = _scalar(lambda value: value, lambda n, _: type(n) in (int, float), "no number")
@@ -356,6 +359,7 @@ OPERATIONS = {
     "decode": Operation((INDEX, _optional(WHOLE), _optional(RULE), _optional(POSITIVE)), DECODED),
     "stop": Operation((INDEX,), None),
     "probe": Operation((INDEX,), CLASSES),
+    "probed": Operation((PROBE_SIGNAL, INDEX), FLOATS),
     "texts": Operation((INDEX,), TEXTS),
     "token_signal": Operation((SIGNAL, STARTED), FLOATS),
     "mean_signal": Operation((SIGNAL, INDEX, _optional(POSITIVE)), FLOATS),

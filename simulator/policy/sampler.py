@@ -12,7 +12,7 @@ from simulator.arrays import Array, Bools, Floats, Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import NEVER, StopRule, check_rule
-from simulator.signals import TOKEN_SIGNALS, unknown_signal
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS, unknown_probe_signal, unknown_signal
 
 
 class Traces:
@@ -136,6 +136,22 @@ class Traces:
     def bottom_confidence(self, share: float = 0.1, window: int = 2048) -> Floats:
         """Return `bottom("confidence", share, window)` ("bottom 10%" in arXiv 2508.15260, 3.1)."""
         return self.bottom("confidence", share, window)
+
+    def probed(self, signal: str) -> Floats:
+        """Return a probe signal of the last probe that `sampler.probe` asked of each trace.
+
+        It comes with the probe's answer and costs nothing more. NaN for a trace of which no probe
+        was asked before it finished, or none was stored up to there, and where the number is not
+        known. Probes that stop rules read tell none.
+
+        Raises
+        ------
+        SamplerError
+            An unknown signal, or one that the pool does not store.
+        """
+        if signal not in tuple(PROBE_SIGNALS):
+            raise SamplerError(unknown_probe_signal(signal))
+        return _open(self._engine).probed(signal, self._index)
 
 
 class Trace:
@@ -329,7 +345,8 @@ class Sampler:
         """Return the answer that each trace would give if it were cut now.
 
         Answer classes, shape (len(traces),); −1 for no answer yet. A finished trace gives its final
-        answer. Needs a pool with probes, and returns the last stored probe.
+        answer. Needs a pool with probes, and returns the last stored probe. `Traces.probed` tells
+        how certain its answer was, where the pool has that.
 
         Each probe of an unfinished trace costs `probe_tokens`, also if it is repeated, and all
         traces of a call are probed together: the clock advances by the tokens of one answer.

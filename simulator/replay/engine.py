@@ -27,7 +27,7 @@ from simulator.replay.racing import reach
 from simulator.replay.serving import Schedule, Serving, raced
 from simulator.rules.group_means import bottom_groups, lowest_group, mean_of_last
 from simulator.rules.stop_rules import StopRule
-from simulator.signals import UNASKED
+from simulator.signals import PROBE_SIGNALS, UNASKED
 
 
 @dataclass(slots=True)
@@ -162,6 +162,9 @@ class Engine:
         self._pace: Pace | None = None
         self._probes_told = self._probes_of_rules = 0
         self._read_by_rules: Ints | None = None
+        # Tokens at which the policy last asked a probe of each trace, 0 if it asked none.
+        tells = not PROBE_SIGNALS.keys().isdisjoint(problem.pool.info.signals)
+        self._asked_at = np.zeros(len(order), dtype=np.int64) if tells else None
         self._clock: float = 0
         self._timed = 0
 
@@ -496,6 +499,9 @@ class Engine:
         """Return the answer that each trace would give if cut now; its own if finished."""
         self._refuse_after_answer()
         self._need({"probes"})
+        if self._asked_at is not None:
+            going = index[~self.finished[index]]
+            self._asked_at[going] = self.num_tokens[going]
         if self._pace is not None and self._pace.numbers is index:
             self._wait_for(self._pace.unfinished, 0)
             return self._pace.answers()
@@ -513,6 +519,15 @@ class Engine:
                 position = probes.positions[probes.offsets[rows[place]] + number - 1]
                 self._refuse_probe(rows[place], position)
         return answers
+
+    def probed(self, signal: str, index: Ints) -> Floats:
+        """Return a probe signal of the last probe that `probe` asked of each trace; NaN if none."""
+        self._need({signal})
+        assert self._asked_at is not None  # the pool has the signal
+        problem, rows = self.problem, self.order[index]
+        return problem.probe_signal_table(signal)[
+            rows, problem.probes.columns(rows, self._asked_at[index])
+        ]
 
     def _wait_for(self, probes: int, held: int) -> None:
         """Count probes that are asked at once, and let the clock go on while they are answered.

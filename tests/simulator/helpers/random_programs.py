@@ -57,8 +57,17 @@ def chosen(sampler: Sampler, mask: int) -> Traces:
     return sampler.traces[[n for n in range(len(sampler.traces)) if mask >> n & 1]]
 
 
+def certainty(traces: Traces) -> str:
+    """Return the numbers of the probes asked last, or the refusal of a pool without."""
+    try:
+        return repr([traces.probed(name) for name in ("probe_mean", "probe_entropy")])
+    except SamplerError as error:
+        return str(error)
+
+
 def shown(traces: Traces) -> list[Any]:
     return [
+        certainty(traces),
         traces.num_tokens.tolist(),
         traces.finished.tolist(),
         traces.answer.tolist(),
@@ -87,7 +96,7 @@ def step(sampler: Sampler, operation: tuple[Any, ...]) -> list[Any]:
             sampler.stop(traces)
             return []
         if name == "probe":
-            return [sampler.probe(traces).tolist()]
+            return [sampler.probe(traces).tolist(), certainty(traces)]
         return [shown(traces)]
     except SamplerError as error:
         return [str(error)]
