@@ -246,7 +246,7 @@ def off_the_program(found: Found) -> tuple[list[str], list[list[str]], list[str]
 
 
 def tables(found: Found, repeats: int) -> dict[str, tuple[list[str], list[list[str]]]]:
-    """Return all tables by heading; those that compare with the program's 100 shuffles need them."""
+    """Return all tables by heading; two compare with the program, which takes its 100 shuffles."""
     benchmarks = dict.fromkeys(cell.benchmark for cell in found.cells)
     made = {f"{name}: printed and ours": ours_table(found, name) for name in benchmarks}
     made["Averages, ours"] = averages_table(found)
