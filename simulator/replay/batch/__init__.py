@@ -1,6 +1,6 @@
 """Second forms of built-in methods, which play all repeats of a problem at once.
 
-A module here is named like a method's module in `simulator.methods`. Its function `play` takes the
+A module of `methods` here is named like one of `simulator.methods`. Its function `play` takes the
 policy, whose parameters it reads, the repeats, and the decode steps in which probes are answered
 that are asked together. It returns what `solve` would have done in each repeat, or None for
 parameters that it does not cover. `solve` is the reference: a form is used only for the source text
@@ -26,6 +26,7 @@ FORMS = {
     "asc": "4a0710adfa904027774ef8277c6c56683a4e4cf70f2789abd5f44dbe8e2c789e",
     "bayes_3": "ff16334976e4a2308792ea5cfd6bb2bb40011b9552dd8c2d385f2f729ea6e188",
     "beta_sc": "a90c5680f0ebeffc09b473ba5ab42c79aaba4ffd98c17081050d4a00d6d03824",
+    "cmc": "7648ac8c17b8813ffd0b4a70a696cb95359a422aafdb0ca8c05c4e10db6db740",
     "cons": "d292e7633f6b5a4f08c4a737f288a34ddc4738e992a47c85ff7a3dbc68c3084e",
     "doubling": "629181adce2ba403940e1bfb03d450c3b0c5af1be650f3741c71eaec98e6bc47",
     "esc": "e870bcbca30136b06fcc14bc1eb4c9dd97e996de4386355b508417669033e05a",
@@ -52,7 +53,7 @@ def find_form(loaded: LoadedPolicy) -> Form | None:
     module = found[0]
     if FORMS.get(module) != _digest(loaded.source):
         return None
-    form: Form = importlib.import_module(f"{__name__}.{module}").play
+    form: Form = importlib.import_module(f"{__name__}.methods.{module}").play
     return form
 
 

@@ -57,6 +57,14 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"interval": "32", "warm_up": "1", "patience": "2", "stable_steps": "4"},
         {"interval": "10000000000"},
     ],
+    "cmc": [
+        {"interval": "5"},
+        {"interval": "5", "beta": "0"},
+        {"interval": "7", "beta": "0.2", "max_rounds": "4"},
+        {"interval": "3", "beta": "1"},
+        {"interval": "1", "beta": "0.1"},
+        {"interval": "32", "beta": "0.8"},
+    ],
 }
 """Parameters of each method that has a form, edge values among them."""
 
@@ -65,6 +73,7 @@ CASES = [(spec, typed) for spec, some in SETTINGS.items() for typed in some]
 UNCOVERED = [
     ("parallel-probe", {"patience": "0"}),
     ("parallel-probe", {"interval": "1" + 20 * "0"}),
+    ("cmc", {"interval": "1" + 20 * "0"}),
 ]
 """Parameters that forms leave to `solve`."""
 
@@ -166,6 +175,8 @@ def test_forms_do_what_solve_does_on_the_shipped_pool(spec: str, typed: Mapping[
         ("sac", {}, 1),
         ("sac", {}, 64),
         ("parallel-probe", {}, 64),
+        ("cmc", {}, 64),
+        ("cmc", {"beta": "1"}, 64),
         ("parallel-probe", {"interval": "700", "warm_up": "3", "patience": "3"}, 64),
     ],
 )
