@@ -57,6 +57,14 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"interval": "32", "warm_up": "1", "patience": "2", "stable_steps": "4"},
         {"interval": "10000000000"},
     ],
+    "ppr-1v1": [{}, {"delta": "0.9"}, {"delta": "0.5"}, {"delta": "1e-9"}],
+    "certaindex": [
+        {"interval": "5", "unchanged": "5"},
+        {"interval": "7", "unchanged": "0", "agreement": "0.5"},
+        {"interval": "5", "unchanged": "15", "agreement": "0.3"},
+        {"interval": "1", "unchanged": "4", "agreement": "1"},
+        {"interval": "32", "unchanged": "64"},
+    ],
     "cmc": [
         {"interval": "5"},
         {"interval": "5", "beta": "0"},
@@ -175,6 +183,8 @@ def test_forms_do_what_solve_does_on_the_shipped_pool(spec: str, typed: Mapping[
         ("sac", {}, 1),
         ("sac", {}, 64),
         ("parallel-probe", {}, 64),
+        ("ppr-1v1", {}, 64),
+        ("certaindex", {}, 64),
         ("cmc", {}, 64),
         ("cmc", {"beta": "1"}, 64),
         ("parallel-probe", {"interval": "700", "warm_up": "3", "patience": "3"}, 64),
