@@ -58,6 +58,13 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"interval": "10000000000"},
     ],
     "ppr-1v1": [{}, {"delta": "0.9"}, {"delta": "0.5"}, {"delta": "1e-9"}],
+    "cges": [{}, {"gamma": "0.5"}, {"gamma": "1"}],
+    "reasc": [
+        {"window": "4"},
+        {"window": "100", "threshold": "0.8"},
+        {"window": "1", "slope": "3", "enough": "9"},
+        {"window": "8", "mean": "12", "sd": "2", "enough": "15"},
+    ],
     "certaindex": [
         {"interval": "5", "unchanged": "5"},
         {"interval": "7", "unchanged": "0", "agreement": "0.5"},
@@ -122,7 +129,12 @@ def traces(draw: st.DrawFn) -> T:
     length = draw(st.integers(1, 60))
     step = draw(st.sampled_from([5, 5, 5, 7]))  # mostly in step with one another
     asked = range(step, min(length, draw(st.integers(0, 60))) + 1, step)
-    return T(length, draw(answers), {tokens: draw(answers) for tokens in asked})
+    values = draw(st.sampled_from([[0.25], [0.5, 8.0, 16.0], [20.0, 1.0]]))  # few, so that some tie
+    entropy, confidence = (
+        [scale * values[n % len(values)] for n in range(length)] for scale in (0.05, 1.0)
+    )
+    probes = {tokens: draw(answers) for tokens in asked}
+    return T(length, draw(answers), probes, confidence=confidence, signals={"entropy": entropy})
 
 
 problems = st.lists(traces(), min_size=1, max_size=9)
