@@ -240,8 +240,8 @@ def off_the_program(found: Found) -> tuple[list[str], list[list[str]], list[str]
             if far and method.startswith("cmc"):
                 off = f"{points[-1]:+.2f} points, {shares[-1]:+.1%} tokens"
                 wrong.append(f"built-in {method} on {cell.model}, {cell.benchmark}: {off}")
-        worst = [max(values, key=abs) for values in (points, shares)]
-        rows.append([method, f"{worst[0]:+.2f}", f"{100 * worst[1]:+.1f}"])
+        worst = max(points, key=abs), 100 * max(shares, key=abs)
+        rows.append([method, f"{round(worst[0], 2) + 0:+.2f}", f"{round(worst[1], 1) + 0:+.1f}"])
     return head, rows, wrong
 
 
