@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from method_tables import NOTE, Line, headers, lines, markdown, show
+from method_tables import NOTE, Line, headers, lines, markdown, one_line, show
 
 import deepprune_sim as dp
 from simulator.errors import UserError
@@ -35,6 +35,9 @@ from simulator.runs.results import RunResult, read_results
 
 MOST = 64
 """Traces a problem, where the pools have as many."""
+
+BASELINE = "cons@{budget}"
+"""Template of the method that others are compared with."""
 
 NUMBERS = {"m": 3}
 """Numbers in names other than the budget, as their papers have them."""
@@ -56,7 +59,7 @@ class Group:
 
     @property
     def baseline(self) -> str:
-        return f"cons@{self.budget}"
+        return spec_of(BASELINE, self.budget)
 
     @property
     def heading(self) -> str:
@@ -253,9 +256,12 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="page; JSON goes beside it")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, one_line():
         groups = find_groups(arguments.caches, Path(folder) / "pools", arguments.only)
-        how = (arguments.methods, arguments.repeats, arguments.jobs)
+        if not groups:
+            raise UserError("no recorded pool of these names; see: deepprune-sim data list")
+        templates = [BASELINE, *(each for each in arguments.methods if each != BASELINE)]
+        how = (templates, arguments.repeats, arguments.jobs)
         run_all(groups, Path(folder), *how)
         if arguments.markdown:
             text = TITLE + as_markdown(groups, arguments.repeats)

@@ -308,6 +308,18 @@ def cell_of(file: Path) -> Cell:
     return Cell(file, models[0], benchmarks[0])
 
 
+def cells_of(files: Sequence[Path]) -> list[Cell]:
+    """Tell which cells files are of; ends the program for one that is missing or given twice."""
+    cells = [cell_of(file) for file in files]
+    for number, cell in enumerate(cells):
+        if not cell.file.is_file():
+            raise SystemExit(f"{cell.file}: there is no such file")
+        for other in cells[:number]:
+            if (cell.model, cell.benchmark) == (other.model, other.benchmark):
+                raise SystemExit(f"{cell.file}: {other.file} is of the same cell; give one of them")
+    return cells
+
+
 def as_printed(figures: Figures, printed: tuple[float, float]) -> tuple[bool, bool]:
     """Check whether accuracy and thousands of tokens are the printed ones, with one decimal each.
 
@@ -321,6 +333,10 @@ def as_printed(figures: Figures, printed: tuple[float, float]) -> tuple[bool, bo
 def replay_cell(cell: Cell, shuffles: int = SHUFFLES) -> dict[str, Figures]:
     """Replay every rule on the problems of a file."""
     problems = json.loads(cell.file.read_text(encoding="utf-8"))
+    if not problems or any("each_branch" not in problem for problem in problems):
+        raise SystemExit(
+            f"{cell.file}: not a list of problems with each_branch; give AutoTTS's file"
+        )
     return {name: replay(rule, problems, shuffles) for name, rule in METHODS.items()}
 
 
@@ -371,7 +387,7 @@ def main() -> None:
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
-    cells = [cell_of(file) for file in arguments.files]
+    cells = cells_of(arguments.files)
     found = replay_cells(cells, arguments.jobs)
     for cell, figures in zip(cells, found, strict=True):
         print(table(cell, figures), end="\n\n")

@@ -38,11 +38,11 @@ from autotts_program import (
     Cell,
     Figures,
     as_printed,
-    cell_of,
+    cells_of,
     missed,
     replay_cells,
 )
-from method_tables import NOTE, Line, headers, lines, markdown, show
+from method_tables import NOTE, Line, headers, lines, markdown, one_line, show
 from scout_table import ALIKE, HERE, Counting, downloaded
 
 from simulator.importers.import_pool import import_pool
@@ -144,7 +144,7 @@ def replayed(
 
 def find(files: Sequence[Path], folder: Path, repeats: int, jobs: int) -> Found:
     """Replay everything on the files, which may come in any order."""
-    cells = [cell_of(file) for file in files]
+    cells = cells_of(files)
     cells.sort(key=lambda cell: (BENCHMARKS.index(cell.benchmark), MODELS.index(cell.model)))
     both = []
     for name, counting in (("alike", ALIKE), ("ours", HERE)):
@@ -310,7 +310,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     files = arguments.files or [*downloaded("autotts"), *downloaded("scout")]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, one_line():
         found = find(files, Path(folder), arguments.repeats, arguments.jobs)
         made = tables(found, arguments.repeats)
         said, hold = checks(found, arguments.repeats)

@@ -7,7 +7,8 @@ The statistics are those of `deepprune-sim report`: a problem that pools share c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.errors import UserError
 from simulator.report.paired import by_problem, combine, fewest_repeats
 from simulator.report.tables import FOLD, print_table
 from simulator.report.text import interval
@@ -145,6 +147,15 @@ def lines(results: Mapping[str, Sequence[RunResult]], baseline: str) -> list[Lin
 
 def _mean(results: Sequence[RunResult], metric: str) -> float:
     return fmean(result.value(metric) or 0.0 for result in results)
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """End the program with the line of an error that its user can mend."""
+    try:
+        yield
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None
 
 
 def headers(baseline: str) -> list[str]:
