@@ -69,7 +69,7 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"interval": "5", "unchanged": "5"},
         {"interval": "7", "unchanged": "0", "agreement": "0.5"},
         {"interval": "5", "unchanged": "15", "agreement": "0.3"},
-        {"interval": "1", "unchanged": "4", "agreement": "1"},
+        {"interval": "3", "unchanged": "6", "agreement": "1"},
         {"interval": "32", "unchanged": "64"},
     ],
     "cmc": [
@@ -77,7 +77,7 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"interval": "5", "beta": "0"},
         {"interval": "7", "beta": "0.2", "max_rounds": "4"},
         {"interval": "3", "beta": "1"},
-        {"interval": "1", "beta": "0.1"},
+        {"interval": "4", "beta": "0.1"},
         {"interval": "32", "beta": "0.8"},
     ],
 }
