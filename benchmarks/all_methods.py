@@ -6,7 +6,8 @@ Each CACHE is a folder of pools; the pool that comes along is added. Every metho
 defaults, or what a pool of short traces names instead, on every pool that has what it reads, with
 N=64 or as many traces as the pools of a benchmark have. There is a table for each benchmark,
 averaged over its pools, and one for each pool, with the rank that `deepprune-sim report` gives. A
-probe costs what the pool records, else 30 tokens; a judge is `lexical`.
+probe costs what the pool records, else 30 tokens; a judge is `lexical`. With --runs, an interrupted
+command goes on where it was.
 """
 
 from __future__ import annotations
@@ -127,19 +128,22 @@ def run_method(group: Group, template: str, folder: Path, repeats: int, jobs: in
         else:
             by_cache.setdefault(cache, []).append(pool.name)
     for number, (cache, pools) in enumerate(by_cache.items()):
-        output = folder / f"{group.benchmark}-{spec}-{number}"
+        output = folder / f"{group.benchmark}-{spec}-n{group.budget}-r{repeats}-{number}"
         try:
-            with contextlib.redirect_stderr(io.StringIO()):  # notes on parameters that pools name
-                dp.run(
-                    spec,
-                    pools,
-                    budget=budget,
-                    repeats=repeats,
-                    jobs=jobs,
-                    cache=cache,
-                    output=output,
-                    progress=False,
-                )
+            if not output.exists():
+                notes = io.StringIO()  # on parameters that pools name
+                with contextlib.redirect_stderr(notes):
+                    dp.run(
+                        spec,
+                        pools,
+                        budget=budget,
+                        repeats=repeats,
+                        jobs=jobs,
+                        cache=cache,
+                        output=output,
+                        resume=True,
+                        progress=False,
+                    )
         except UserError as error:
             group.left_out[spec] = str(error)
         else:
@@ -254,6 +258,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=[*METHODS], help="templates of METHODS")
     parser.add_argument("--repeats", type=int, default=64)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--runs", type=Path, help="folder to keep runs in; those in it are used")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="page; JSON goes beside it")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, one_line():
@@ -262,7 +267,7 @@ def main() -> None:
             raise UserError("no recorded pool of these names; see: deepprune-sim data list")
         templates = [BASELINE, *(each for each in arguments.methods if each != BASELINE)]
         how = (templates, arguments.repeats, arguments.jobs)
-        run_all(groups, Path(folder), *how)
+        run_all(groups, arguments.runs or Path(folder), *how)
         if arguments.markdown:
             text = TITLE + as_markdown(groups, arguments.repeats)
             arguments.markdown.write_text(text, encoding="utf-8")
