@@ -242,9 +242,9 @@ TITLE = """# All methods on all recorded pools
 Made by `python benchmarks/all_methods.py CACHE --markdown docs/all-methods.md`, where CACHE has the
 pools of AutoTTS and SCOUT (AIME24, AIME25), of Epoch AI (OTIS Mock AIME) and of
 logit_cot_overthinking (MMLU-Pro); `school-math` comes along. [Unrounded values](all-methods.json).
-[Methods](methods.md) says what each decides by. All run with the same N, not with that of their
-papers, and with their default parameters, which were not tuned on any of these pools. Chosen after
-a look at the table, the best of many methods is partly luck: what a rank says is in its ties.
+[Methods](methods.md) says what each decides by. All have the same N, not that of their papers, and
+their default parameters; where a pool names others, scaled to its short traces, these are listed.
+A method that leads one of so many tables may do so by chance: ranks that overlap say so.
 
 """
 

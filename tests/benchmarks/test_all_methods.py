@@ -7,6 +7,7 @@ from pathlib import Path
 
 import all_methods
 import pytest
+from checkout import ROOT
 from pools import T, write_pool
 
 from simulator.report.comparison import compare
@@ -77,3 +78,15 @@ def test_the_page_says_what_ran_and_what_did_not(
     monkeypatch.setattr("sys.argv", command)
     all_methods.main()
     assert "small: 1 pool, 4 problems, N=6" in capsys.readouterr().out
+
+
+def test_the_page_in_docs_has_the_figures_of_a_fresh_run(tmp_path: Path) -> None:
+    groups = all_methods.find_groups([], tmp_path / "pools")
+    all_methods.run_all(groups, tmp_path, [all_methods.BASELINE, "asc", "cmc", "ppr-1v1"], 64, 1)
+    (table,) = groups[0].tables().values()
+    page = json.loads((ROOT / "docs" / "all-methods.json").read_text(encoding="utf-8"))
+    (shown,) = (group for group in page["groups"] if group["benchmark"] == "school-math")
+    rows = {row["method"]: row for row in shown["tables"][0]["rows"]}
+    for line in table:
+        for name in ("accuracy", "difference", "tokens_per_problem", "probe_tokens", "clock"):
+            assert line.as_dict()[name] == pytest.approx(rows[line.method][name])
