@@ -25,7 +25,7 @@ def show_sweep(
     from simulator.api.plan import note_idle_parameters, note_idle_rules, stop_rules, unanswered
     from simulator.commands.report import write_whole
     from simulator.report.comparison import compare
-    from simulator.report.plot import plot
+    from simulator.report.plotting.plot import plot
     from simulator.runs.results import read_results
     from simulator.runs.sweep import changed_nothing
 
@@ -55,7 +55,7 @@ def print_sweep(
     sweep: Sweep,
     runs: Sequence[Path],
     summaries: Sequence[dict[str, Any]],
-    front: Mapping[tuple[Path, str], bool],
+    front: Mapping[tuple[Path, str], bool | None],
     unanswered: Mapping[str, float],
 ) -> None:
     """Print a table for each pool on standard output, with a row for each setting in grid order.
