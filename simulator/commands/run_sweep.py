@@ -72,7 +72,9 @@ def print_sweep(
     several = BUDGET in sweep.names
     for number, entry in enumerate(summaries[0]["pools"]):
         print_heading(entry, unanswered, several)
-        against = f"against {'cons@N' if several else entry['baseline']}, points"
+        chosen = "baseline_tied" in entry
+        named = "cons@N" if several and not chosen else entry["baseline"]
+        against = f"against {named}, points"
         headers = [*map(shown_parameter, sweep.names), "accuracy, % [95%]", against]
         unit, scale, form = "", 1.0, "{:,.0f}"
         least = min(
@@ -82,17 +84,19 @@ def print_sweep(
         if least >= 10_000:
             unit, scale, form = ", 10^3", 1e-3, "{:,.0f}" if least >= 100_000 else "{:,.1f}"
         metrics_of = [summary["pools"][number]["metrics"] for summary in summaries]
+        ties = [summary["pools"][number].get("baseline_tied") for summary in summaries]
         others = ("probe_tokens", "judge_calls")
         spends = any(each[name]["value"] for each in metrics_of for name in others)
         headers += [f"tokens a problem{unit}", *[f"cost{unit}"] * spends, "reduction, %", "Pareto"]
         rows = []
-        for setting, run, metrics in zip(sweep.settings, runs, metrics_of, strict=True):
+        for setting, run, metrics, tied in zip(sweep.settings, runs, metrics_of, ties, strict=True):
             on_front = front.get((run, entry["pool"]))
             rows.append(
                 [
                     *setting.swept.values(),
                     with_interval(metrics["accuracy"], 100, "{:.1f}"),
-                    with_interval(metrics["accuracy_difference"], 100, "{:+.1f}"),
+                    with_interval(metrics["accuracy_difference"], 100, "{:+.1f}")
+                    + " =" * bool(tied),
                     with_interval(metrics["tokens_per_problem"], scale, form),
                     *[_cost(metrics, scale, form)] * spends,
                     with_interval(metrics["reduction"], 100, "{:.1f}"),
@@ -110,7 +114,8 @@ def print_sweep(
         click.echo()
     print_notes(
         summaries[0],
-        " Pareto: no other setting is as good in both cost and accuracy and better in one.",
+        (" = is tied with it." if chosen else "")
+        + " Pareto: no other setting is as good in both cost and accuracy and better in one.",
     )
 
 
