@@ -25,10 +25,10 @@ def cluster_of(nodes: int) -> Iterator[Any]:
     importable = os.pathsep.join([str(ROOT), str(Path(__file__).parent)])  # the tests' functions
     quiet = {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": importable}
     with (
-        mock.patch.dict(os.environ, quiet),
         tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder,
+        mock.patch.dict(os.environ, {**quiet, "RAY_TMPDIR": folder}),  # all that Ray writes
     ):
-        cluster = Cluster(initialize_head=True, head_node_args={**NODE, "temp_dir": folder})
+        cluster = Cluster(initialize_head=True, head_node_args=NODE)
         try:
             for _ in range(nodes - 1):
                 cluster.add_node(**NODE)

@@ -51,13 +51,22 @@ def test_results_come_in_the_order_of_the_arguments(workers: Workers) -> None:
         -number for number in range(200)
     ]
     assert workers.submit(os.getpid).result() != os.getpid()
-    pids = set(workers.map(_slow_pid, range(40)))
+
+
+def test_calls_run_beside_each_other_in_processes_of_their_own(
+    workers: Workers, tmp_path: Path
+) -> None:
+    pids = set(workers.map(_pid_once_two_are_here, [tmp_path] * 8))
     assert len(pids) == 2
     assert os.getpid() not in pids
 
 
-def _slow_pid(number: int) -> int:
-    time.sleep(0.05)
+def _pid_once_two_are_here(folder: Path) -> int:
+    """Wait for a call in another process, however long that takes to start."""
+    (folder / str(os.getpid())).touch()
+    deadline = time.monotonic() + 120
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
     return os.getpid()
 
 
