@@ -432,6 +432,8 @@ def _whole(call: str, number: object, *, least: int) -> int:
 
 def _tokens_of(tokens: Any, traces: int) -> int | Ints:
     """Check the tokens of a decode: one number for all of its traces, or one for each."""
+    if isinstance(tokens, int):
+        return _whole(f"decode(tokens={tokens})", tokens, least=0)
     try:
         numbers = np.asarray(tokens)
     except ValueError:  # lists of several lengths

@@ -103,6 +103,9 @@ def dispensable(comparison: Comparison) -> tuple[str, ...]:
     kept = {TO_BASELINE} if comparison.baseline else set()
     kept |= {"clock"} if CLOCK in comparison.axes else set()
     order = [each for each in DISPENSABLE if each not in kept]
+    if not any(row.standing for row in comparison.rows) and not comparison.baseline:
+        order.remove("to cons@N [95%]")  # the only comparison there is
+        order.insert(order.index("rank"), "to cons@N [95%]")
     if used_costs([row.result for row in comparison.rows]):
         order.insert(order.index("answers [95%]") + 1, "reduction %")
     return tuple(order)

@@ -52,9 +52,10 @@ def test_differences_and_reductions_are_to_the_baseline(three: list[Path]) -> No
     assert rows["early"].to_baseline is not None
     assert astuple(rows["early"].to_baseline.difference) == (0, 0, 0)
     # 12 problems of one direction have p = 2/2^12, 3 of them 2/2^3.
-    tied = {name: row.against and (row.against.tied, row.against.p) for name, row in rows.items()}
-    assert tied["one"] == (False, pytest.approx(2 / 2**12))
-    assert tied["cons@4"] == (True, pytest.approx(2 / 2**3))
+    tied = {name: row.against.tied for name, row in rows.items() if row.against}
+    p = {name: row.against.p for name, row in rows.items() if row.against}
+    assert (tied["one"], tied["cons@4"]) == (False, True)
+    assert (p["one"], p["cons@4"]) == pytest.approx((2 / 2**12, 2 / 2**3))
 
 
 def test_they_are_those_of_the_pair(three: list[Path]) -> None:
@@ -73,8 +74,8 @@ def test_they_are_those_of_the_pair(three: list[Path]) -> None:
 
 
 def test_the_baseline_is_named_by_row_policy_or_run(three: list[Path]) -> None:
-    def figures(name: str) -> list[float | None]:
-        return [row.reduction and row.reduction.value for row in against(name, *three).rows]
+    def figures(name: str) -> list[float]:
+        return [row.reduction.value for row in against(name, *three).rows if row.reduction]
 
     assert figures("early") == figures("2") == [0.6, 0.0, -3.0]
 

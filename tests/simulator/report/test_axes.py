@@ -128,6 +128,19 @@ def test_every_form_says_the_axes(folders: list[Path]) -> None:
     assert "clock" not in dispensable(found)
 
 
+def test_what_a_narrow_table_keeps_longest(folders: list[Path]) -> None:
+    def dropped(found: Comparison) -> list[str]:
+        wanted = ("to cons@N [95%]", "reduction %", "clock", "rank", "N")
+        return [each for each in dispensable(found) if each in wanted]
+
+    usual = ["to cons@N [95%]", "clock", "rank", "N"]
+    assert dropped(compared(folders[:3], "accuracy,total")) == usual
+    with_probes = ["to cons@N [95%]", "reduction %", "clock", "rank", "N"]
+    assert dropped(compared(folders, "accuracy,total")) == with_probes
+    alone = ["clock", "to cons@N [95%]", "rank", "N"]  # with no other method to compare with
+    assert dropped(compared(folders[:1], "accuracy,total")) == alone
+
+
 def test_a_method_of_unknown_clock_is_on_no_front_by_it(
     folders: list[Path], tmp_path: Path
 ) -> None:
