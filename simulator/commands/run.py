@@ -13,6 +13,7 @@ from simulator.api.progress import progress_bar
 from simulator.commands.options import (
     Budgets,
     FloatRange,
+    axes_option,
     baseline_option,
     print_json,
     timeout_option,
@@ -165,6 +166,7 @@ BRACES = "cons@{8,16,32}"
     "a built-in name or a file, made on the same pools in a run beside this one, unless it is one "
     "of the sweep"
 )
+@axes_option
 @click.option(
     "--cache",
     type=click.Path(path_type=Path),
@@ -181,6 +183,7 @@ def run(
     resume: bool,
     as_json: bool,
     baseline: str | None,
+    axes: str,
     **options: Any,
 ) -> None:
     """Replay POLICY on stored traces, and report its accuracy and tokens.
@@ -196,7 +199,8 @@ def run(
         )
         raise UserError(f"give one POLICY; {names}")
     with open_workers(jobs, WORK, ray=ray) as workers:
-        _run(workers, policy, settings, patterns, output, resume, as_json, baseline, options)
+        shown = {"baseline": baseline, "axes": axes}
+        _run(workers, policy, settings, patterns, output, resume, as_json, shown, options)
 
 
 def _run(
@@ -207,7 +211,7 @@ def _run(
     output: Path | None,
     resume: bool,
     as_json: bool,
-    baseline: str | None,
+    shown: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
     from simulator.api.baseline import (
@@ -224,8 +228,10 @@ def _run(
         unanswered,
     )
     from simulator.errors import TimedOut, interrupted
+    from simulator.report.axes import parse_axes
     from simulator.runs.sweep import parse_grid
 
+    axes, baseline = parse_axes(shown["axes"]), shown["baseline"]
     plan = plan_runs(policy, parse_grid(settings), patterns, **options)
     base = None if baseline is None else plan_baseline(baseline, plan, patterns, options)
     folder = plan.folder(output, resume)
@@ -255,7 +261,7 @@ def _run(
     if plan.sweep is not None:
         from simulator.commands.run_sweep import show_sweep
 
-        show_sweep(plan.sweep, folder, summaries, as_json)
+        show_sweep(plan.sweep, folder, summaries, as_json, axes)
         _tell(again, as_json)
         return
     (summary,) = summaries

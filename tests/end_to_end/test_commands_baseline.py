@@ -62,6 +62,17 @@ def test_a_baseline_among_the_settings_is_made_once(capsys: Captured) -> None:
     assert [each["metrics"]["baseline_tokens_per_problem"]["value"] for each in pools] == [60, 60]
 
 
+def test_a_sweep_is_ordered_by_the_chosen_axes(capsys: Captured) -> None:
+    run = ("run", "cons@{1,2}", "--repeats", "2", "-o")
+    usual, timed = ok(capsys, *run, "s"), ok(capsys, *run, "t", "--axes", "clock,accuracy")
+    assert "clock" not in usual
+    assert "no other setting is as good in both cost and accuracy" in " ".join(usual.split())
+    assert "clock," in timed
+    assert "Pareto, by accuracy and clock: no other setting" in " ".join(timed.split())
+    fronts = [re.findall(r"^ *(\d) .* yes$", out, re.MULTILINE) for out in (usual, timed)]
+    assert fronts == [["1"], ["1", "2"]]  # two traces take twice the tokens of one, and as long
+
+
 def test_a_name_without_n_has_that_of_the_run(capsys: Captured) -> None:
     ok(capsys, "run", "pass@1", "-n", "2", "--baseline", "esc", "--repeats", "2", "-o", "x")
     record = json.loads(Path("x-baseline/run.json").read_text())
