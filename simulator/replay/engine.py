@@ -172,7 +172,7 @@ class Engine:
         self._read_by_rules: Ints | None = None
         self._clock: float = 0
         self._timed = 0
-        self._ended_at = np.full(len(order), np.nan)
+        self._ended_at: Floats | None = None
         self._ends_read = 0
 
     def start(self, n: int) -> Ints:
@@ -236,6 +236,8 @@ class Engine:
     def finished_at(self, index: Ints) -> Floats:
         """Return the clock reading at which each trace finished; NaN for unfinished ones."""
         _ = self.clock  # dates the log, whose entries then stay as they are
+        if self._ended_at is None:
+            self._ended_at = np.full(len(self.order), np.nan)
         for decode in self.log[self._ends_read :]:
             moved = decode.after > decode.before
             self._ended_at[decode.index[moved]] = decode.ends(self.answer_steps)[moved]

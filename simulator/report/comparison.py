@@ -370,9 +370,21 @@ def _against(
     return [
         replace(row, against=gained, to_baseline=gained.contrast)
         if (gained := compared.get(index))
+        else _without_cons(row)
+        if bases
         else row
         for index, row in enumerate(rows)
     ]
+
+
+def _without_cons(row: Row) -> Row:
+    """Return a row without what its summary compares with cons@N."""
+    metrics = {
+        name: each
+        for name, each in row.result.metrics.items()
+        if name not in ("accuracy_difference", "reduction")
+    }
+    return replace(row, result=replace(row.result, metrics=metrics))
 
 
 def _every_pair(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list[PoolPairs]:

@@ -48,9 +48,8 @@ def raw_base(comparison: Comparison, base: Base | None, row: Row) -> dict[str, A
         "baseline": comparison.baseline,
         **_raw_metric("baseline_accuracy", base.accuracy),
         **_raw_metric("baseline_tokens_per_problem", base.tokens),
-        **_raw_metric("reduction", row.reduction if row.against else None),
+        **_raw_metric("reduction", row.reduction),
         **_raw_metric("cost_reduction", saved),
-        **({} if row.against else _raw_metric("accuracy_difference", None)),
     }
 
 

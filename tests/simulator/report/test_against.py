@@ -135,6 +135,17 @@ def test_pools_are_averaged_with_equal_weight(tmp_path: Path) -> None:
     assert raw["clock"] == pytest.approx((100 / 4 + 100 / 4) / 2)
 
 
+def test_a_run_without_answers_is_compared_with_nothing(three: list[Path]) -> None:
+    (three[2] / "answers.parquet").unlink()
+    found = against("early", *three)
+    (table,) = blocks(found)
+    one = dict(zip(table.headers, table.rows[0], strict=True))
+    assert one["method"] == "one"
+    assert one["to baseline [95%]"] == one["reduction %"] == ""
+    raw = raw_rows(found)[0]
+    assert raw["accuracy_difference"] is raw["reduction"] is raw["baseline_tied"] is None
+
+
 def test_a_baseline_that_is_not_there_is_refused(three: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--baseline esc: no such row on .*one, early, cons@4"):
         against("esc", *three)
