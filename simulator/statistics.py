@@ -214,6 +214,13 @@ class Bootstrap:
         defined = sizes > 0
         return self.estimate(value, self._sums(share)[defined] / sizes[defined])
 
+    def resampled(self, values: npt.ArrayLike) -> Resampled:
+        """Return the mean over problems of `values`, shape (num_problems,), on every resample."""
+        array = self._checked(values)
+        count = len(array)
+        mean = np.array([_total(array) / count])
+        return Resampled(mean, self._sums(array)[None] / count, self.tail)
+
     def means(self, sums: Ints, repeats: Ints) -> Resampled:
         """Compute means over problems and repeats of several methods, paired.
 

@@ -126,7 +126,12 @@ def chosen_format(form: str | None, as_json: bool) -> str | None:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json_text(value), nl=False)
+
+
+def json_text(value: Any) -> str:
+    """Format as JSON, which ends with a newline."""
+    return json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _jsonable(value: Any) -> Any:

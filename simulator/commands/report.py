@@ -16,6 +16,7 @@ from simulator.commands.options import (
     baseline_option,
     chosen_format,
     json_option,
+    json_text,
 )
 from simulator.errors import UserError
 from simulator.storage import replace_file
@@ -113,7 +114,7 @@ def report(
     Where runs have probes or a judge, their cost is added, and the total in tokens of the reasoning
     model. The Pareto front is by accuracy and total cost, or by other --axes.
 
-    RUN is the folder of a run or a sweep, or its name in runs/.
+    RUN is the folder of a run or a sweep, or its name in runs/; or, by itself, that of a tuning.
 
     Each method is compared with the most accurate one on the same pool, paired by problem. A tie
     (=) means that the difference is not significant: by a sign-flip test over problems, corrected
@@ -140,8 +141,14 @@ def report(
     from simulator.report.prices import read_prices
     from simulator.report.text import FORMATS as RENDER
     from simulator.runs.sweep import runs_of
+    from simulator.studies.record import is_tuning
 
     found = [find_run(name) for name in runs]
+    if any(map(is_tuning, found)):
+        if len(found) > 1 or plots or every_pair or diversity or prices:
+            raise UserError("a tuning is reported by itself; its tests are runs: NAME/test")
+        _report_tuning(found[0], form, output)
+        return
     folders = list(dict.fromkeys(run for one in found for run in runs_of(one) or [one]))
     comparison = compare(
         [result for folder in folders for result in checked_results(folder)],
@@ -167,6 +174,30 @@ def report(
             write_whole(file, plot(comparison, file.suffix.lower()[1:]))
     for file in [*([output] if output else []), *plots]:
         click.echo(f"wrote {file}", err=True)
+
+
+def _report_tuning(folder: Path, form: str, output: Path | None) -> None:
+    """Print or write the result of a tuning."""
+    from simulator.commands.studies.tuned import print_tuning
+    from simulator.report.text import latex_of, markdown_of, table_of
+    from simulator.studies.record import read_result
+    from simulator.studies.tuned import tables
+
+    result = read_result(folder)
+    renders = {"table": table_of, "markdown": markdown_of, "latex": latex_of}
+    if form == "json":
+        text = json_text({"folder": str(folder)} | result)
+    elif form in renders:
+        text = renders[form](*tables(result))
+    else:
+        raise UserError("a tuning has no CSV; give --json, or the runs in its folders")
+    if output is not None:
+        write_whole(output, text.encode())
+        click.echo(f"wrote {output}", err=True)
+    elif form == "table":
+        print_tuning(result)
+    else:
+        click.echo(text, nl=False)
 
 
 def write_whole(file: Path, content: bytes) -> None:

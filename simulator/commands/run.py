@@ -67,6 +67,12 @@ BRACES = "cons@{8,16,32}"
     "else 512; at most all in the pool]",
 )
 @click.option(
+    "--problems",
+    metavar="CHOICE",
+    help="Run a part of the problems: ids, with * and commas; range:1-10, by place; hash:0/2, one "
+    "of two halves by hash; file:ids.txt. Such a run cannot be submitted. [default: all]",
+)
+@click.option(
     "--repeats",
     type=click.IntRange(min=1, max=1_000_000),
     default=64,

@@ -112,8 +112,11 @@ def print_heading(
         silent += f", {counted(entry['unfinished'], 'trace')} unfinished"
     synthetic = " (synthetic)" if entry["synthetic"] else ""
     budget = "" if several else f"N={entry['budget']}, "
+    problems = counted(entry["problems"], "problem")
+    if "problems_in_pool" in entry:
+        problems = f"only {entry['problems']} of {counted(entry['problems_in_pool'], 'problem')}"
     click.echo(
-        f"{entry['pool']}{synthetic}: {counted(entry['problems'], 'problem')}, "
+        f"{entry['pool']}{synthetic}: {problems}, "
         f"{budget}token counts {entry['token_accuracy']}{silent}"
     )
 

@@ -249,7 +249,7 @@ class Pool:
     @cached_property
     def problems(self) -> list[StoredProblem]:
         """All problems with their lengths and answers; signals are read on demand."""
-        rows = self._read("problems").to_pylist()
+        rows = self.read_problems()
         traces = self._traces
         classes = self._read("classes")
         trace_starts = _group_starts(traces["problem_id"], [row["problem_id"] for row in rows])
@@ -295,6 +295,11 @@ class Pool:
                 "import the pool again"
             )
         return problems
+
+    def read_problems(self) -> list[dict[str, Any]]:
+        """Return the rows of `problems.parquet`."""
+        rows: list[dict[str, Any]] = self._read("problems").to_pylist()
+        return rows
 
     def trace_rows(self, problem: StoredProblem) -> list[dict[str, Any]]:
         """Return the rows of `traces.parquet` of one problem, with answers as they are spelled."""

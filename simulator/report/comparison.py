@@ -415,7 +415,7 @@ def _combined(
     if count < 2:
         return [], []
     if len({rows[index].result.pool for index in recorded}) < len(pools):
-        return [], ["Pools are not combined, because there are several versions of one."]
+        return [], ["Pools are not combined, because there are several versions or parts of one."]
     by_method: dict[tuple[str, str | None], list[int]] = {}
     for index in recorded:
         key = (rows[index].method, rows[index].result.policy_sha256)
@@ -437,7 +437,7 @@ def _combined(
     if not everywhere:
         return [], notes
     ranked = [not rows[places[0]].result.unranked for places in everywhere]
-    benchmarks = [pool.rpartition("/")[2] for pool in pools]
+    benchmarks = [rows[place].result.pool.rpartition("/")[2] for place in everywhere[0]]
     known = [
         [found for places in everywhere if (found := sums[places[number]]) is not None]
         for number in range(len(pools))
@@ -608,10 +608,9 @@ def _verdicts(
         notes.append(
             "To best: difference in accuracy (points) to the most accurate method, paired by "
             f"problem. {TIED} means tied with it: not significant by a sign-flip test over "
-            f"problems, with the false discovery rate among all pairs held at {ALPHA:.0%}. The "
-            "number after it is the smallest difference that these problems show with a chance of "
-            f"{POWER:.0%}. Rank: from 1 + the methods that are significantly better, to all but "
-            "those significantly worse."
+            f"problems, with the false discovery rate among all pairs held at {ALPHA:.0%}. "
+            "Rank: from 1 + the methods that are significantly better, to all but those "
+            "significantly worse."
         )
         notes += _uneven(rows)
     gained = [row.to_baseline for row in rows if row.to_baseline]
@@ -620,6 +619,11 @@ def _verdicts(
         notes.append(
             f"Not worse: the interval of the difference to {baseline or 'cons@N'} lies above "
             f"{-100 * margin:g} points."
+        )
+    if any(each.detectable for each in [*gained, *(each.contrast for each in standings)]):
+        notes.append(
+            "In parentheses after a difference is the smallest one that these problems show with a "
+            f"chance of {POWER:.0%}; deepprune-sim power tells how many problems others need."
         )
     if any(each.few for each in [*gained, *(each.contrast for each in standings)]):
         notes.append(

@@ -62,6 +62,7 @@ def _raw(row: Row, margin: float) -> dict[str, Any]:
         "token_accuracy": result.token_accuracy,
         "no_answer": result.no_answer,
         "problems": result.problems,
+        **({"problems_in_pool": result.problems_in_pool} if result.problem_ids else {}),
         "pools": 1,
         "method": row.method,
         "policy": result.policy,

@@ -214,7 +214,7 @@ def combined_cells(combined: Combined, margin: float = MARGIN) -> list[str]:
         f"{averages.tokens_per_problem.value:,.0f}{MARKS.get(combined.token_accuracy, '')}",
         _fixed(100 * averages.reduction.value),
         *_cost_cells(combined.results, combined.bills),
-        _points(averages.to_baseline) + _tie_to(combined.against),
+        _points(averages.to_baseline, _tied_to(combined.against)),
         _not_worse(averages.to_baseline, margin),
         _standing(combined.standing),
         _clock(combined.mean("clock"), {each.clock_unit for each in combined.results}),
@@ -241,7 +241,7 @@ def pairs_block(found: PoolPairs) -> Block:
             found.pool + (" (synthetic)" if found.synthetic else ""),
             found.methods[pair.first],
             found.methods[pair.second],
-            _points(pair.contrast) + _tie(pair.tied, pair.contrast),
+            _points(pair.contrast, pair.tied),
             _percentage(pair.reduction),
         ]
         for pair in found.pairs
@@ -255,28 +255,23 @@ def _standing(standing: Standing | None) -> str:
         return ""
     if standing.best:
         return "best"
-    return _points(standing.contrast) + _tie(standing.tied, standing.contrast)
+    return _points(standing.contrast, standing.tied)
 
 
-def _points(contrast: Contrast) -> str:
-    """Format a difference in points, with a mark if it rests on a few problems."""
+def _points(contrast: Contrast, tied: bool | None = False) -> str:
+    """Format a difference in points with its marks, and the smallest one that would be shown."""
     known = contrast.difference.low != contrast.difference.high  # else cons@N with itself
     mark = RESTS_ON_FEW if contrast.few and known else ""
-    return _percentage(contrast.difference, sign="+") + mark
+    least = contrast.detectable if known else None
+    shows = "" if least is None else f" ({_fixed(100 * least)})"
+    return _percentage(contrast.difference, sign="+") + mark + f" {TIED}" * bool(tied) + shows
 
 
-def _tie(tied: bool | None, contrast: Contrast) -> str:
-    """Format that two methods are tied, and the difference that would have been shown."""
-    if not tied:
-        return ""
-    least = contrast.detectable
-    return f" {TIED}" + ("" if least is None else f" {_fixed(100 * least)}")
-
-
-def _tie_to(found: Against | None) -> str:
-    """Format that a method is tied with the chosen baseline; empty for the baseline itself."""
-    itself = found is not None and found.contrast.difference == Estimate(0.0, 0.0, 0.0)
-    return "" if found is None or itself else _tie(found.tied, found.contrast)
+def _tied_to(found: Against | None) -> bool:
+    """Check whether a method is tied with the chosen baseline, and is not that itself."""
+    if found is None or not found.tied:
+        return False
+    return found.contrast.difference != Estimate(0.0, 0.0, 0.0)
 
 
 def _not_worse(contrast: Contrast | None, margin: float) -> str:
@@ -310,7 +305,7 @@ def cells(row: Row, margin: float = MARGIN) -> list[str]:
         "" if total is None else _significant(total) + mark,
         "" if row.reduction is None else _fixed(100 * row.reduction.value),
         *_cost_cells([result], [row.bill] if row.bill else []),
-        _points(row.to_baseline) + _tie_to(row.against)
+        _points(row.to_baseline, _tied_to(row.against))
         if row.to_baseline
         else _percentage(result.metrics.get("accuracy_difference"), sign="+"),
         _not_worse(row.to_baseline, margin),
@@ -388,17 +383,26 @@ def _clock(clock: float | None, units: Collection[str]) -> str:
 
 def as_table(comparison: Comparison) -> str:
     """Format as plain text with aligned columns, with sections for real and synthetic pools."""
+    return table_of(blocks(comparison), comparison.notes)
+
+
+def table_of(tables: Sequence[Block], notes: Sequence[str]) -> str:
+    """Format tables and the notes below them as plain text with aligned columns."""
     parts = [
-        f"{block.heading}\n\n{aligned(block.headers, block.rows, block.right)}"
-        for block in blocks(comparison)
+        f"{block.heading}\n\n{aligned(block.headers, block.rows, block.right)}" for block in tables
     ]
-    return "\n".join([*parts, *comparison.notes]) + "\n"
+    return "\n".join([*parts, *notes]) + "\n"
 
 
 def as_markdown(comparison: Comparison) -> str:
     """Format as GitHub tables, with sections for real and synthetic pools."""
+    return markdown_of(blocks(comparison), comparison.notes)
+
+
+def markdown_of(tables: Sequence[Block], notes: Sequence[str]) -> str:
+    """Format tables and the notes below them as GitHub tables."""
     lines = []
-    for block in blocks(comparison):
+    for block in tables:
         rule = "|".join(["", *("---:" if flush else "---" for flush in block.right), ""])
         heading = escape_markdown(block.heading)
         lines += [f"### {heading}", "", f"| {' | '.join(block.headers)} |", rule]
@@ -407,7 +411,7 @@ def as_markdown(comparison: Comparison) -> str:
             numbers = map(str.strip, row[block.names :])
             lines.append(f"| {' | '.join([*names, *numbers])} |")
         lines.append("")
-    lines += [f"- {escape_markdown(note)}" for note in comparison.notes]
+    lines += [f"- {escape_markdown(note)}" for note in notes]
     return "\n".join(lines) + "\n"
 
 
@@ -459,8 +463,13 @@ def escape_latex(text: str) -> str:
 
 def as_latex(comparison: Comparison) -> str:
     """Format as booktabs tabulars for real and synthetic pools, with a rule between pools."""
+    return latex_of(blocks(comparison), comparison.notes)
+
+
+def latex_of(tables: Sequence[Block], notes: Sequence[str]) -> str:
+    """Format tables and the notes below them as booktabs tabulars."""
     lines = [r"% needs \usepackage{booktabs}"]
-    for block in blocks(comparison):
+    for block in tables:
         columns = "".join("r" if flush else "l" for flush in block.right)
         headers = " & ".join(escape_latex(header) for header in block.headers)
         lines += [
@@ -480,7 +489,7 @@ def as_latex(comparison: Comparison) -> str:
             lines.append(" & ".join(escaped) + r" \\")
             before = row[0]
         lines += [r"\bottomrule", r"\end{tabular}", ""]
-    lines += [rf"\par{{\footnotesize {escape_latex(note)}}}" for note in comparison.notes]
+    lines += [rf"\par{{\footnotesize {escape_latex(note)}}}" for note in notes]
     return "\n".join(line for line in lines if line) + "\n"
 
 

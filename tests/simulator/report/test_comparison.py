@@ -110,7 +110,7 @@ def test_cells_are_in_the_units_of_their_headers(three: Comparison) -> None:
         "total cost": "",
         "dollars": "",
         "FLOPs": "",
-        "to cons@N [95%]": "+10.0 [-4.5, +23.3]§",
+        "to cons@N [95%]": "+10.0 [-4.5, +23.3]§ (26.4)",
         "not worse": "no",
         "to best [95%]": "best",
         "clock": "62",
@@ -143,9 +143,11 @@ def test_methods_are_paired_with_the_best_problem_by_problem(three: Comparison) 
     assert cons.difference.value == pytest.approx(-0.1)
     column = HEADERS.index("to best [95%]")
     assert cells(three.rows[1])[column] == "best"
-    assert re.fullmatch(r"-40\.0 \[-5\d\.\d, -1\d\.\d\]", cells(three.rows[0])[column].strip())
+    assert re.fullmatch(
+        r"-40\.0 \[-5\d\.\d, -1\d\.\d\] \(2\d\.\d\)", cells(three.rows[0])[column].strip()
+    )
     # Six problems are the fewest of a significant difference: 7.9 of 30 show them in 4 of 5 cases.
-    assert cells(three.rows[2])[column] == "-10.0 [-23.3, +4.5]§ = 26.4"
+    assert cells(three.rows[2])[column] == "-10.0 [-23.3, +4.5]§ = (26.4)"
     assert [cells(row)[HEADERS.index("rank")] for row in three.rows[:3]] == ["3", "1–2", "1–2"]
     assert any("sign-flip test" in note for note in three.notes)
     assert any(note.startswith("§") for note in three.notes)
@@ -320,7 +322,9 @@ def test_nothing_is_combined_over_one_pool_versions_of_it_or_no_method(tmp_path:
     version = write_run(tmp_path / "3", "a", entry(100, 0.5), fingerprint="f1")
     both = comparison(one, version)
     assert both.combined == []
-    assert "Pools are not combined, because there are several versions of one." in both.notes
+    assert (
+        "Pools are not combined, because there are several versions or parts of one." in both.notes
+    )
     elsewhere = write_run(tmp_path / "4", "b", entry(100, 0.5, "x/y/z"))
     neither = comparison(one, elsewhere)
     assert neither.combined == []
@@ -488,7 +492,7 @@ def test_markdown_is_a_github_table(three: Comparison) -> None:
     assert lines[3].count("|") == lines[2].count("|") == len(shown_headers()) + 1
     assert lines[5] == (
         f"| {NAME} | early | 4 | 1–2 | 60.0 [50.0, 70.0] | 250 | 0.0000750 | 75.0 "
-        "| +10.0 [-4.5, +23.3]§ | no | best | 62 | yes |"
+        "| +10.0 [-4.5, +23.3]§ (26.4) | no | best | 62 | yes |"
     )
     assert escape_markdown("a|b_c*d`e\n") == r"a\|b\_c\*d\`e"
 
@@ -523,7 +527,7 @@ def test_latex_is_a_booktabs_tabular_with_balanced_columns(tmp_path: Path) -> No
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 2
     assert "tokens $10^8$" in text
     assert r"1,200\textsuperscript{\dag}" in text
-    assert r"$-$20.0 & $-$10.0 [$-$23.3, +4.5]\S{} & no" in text
+    assert r"$-$20.0 & $-$10.0 [$-$23.3, +4.5]\S{} (26.4) & no" in text
     for line in text.splitlines():
         if line.endswith(r" \\"):
             assert line.replace(r"\&", "").count("&") == len(shown_headers()) - 1
