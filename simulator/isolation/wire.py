@@ -221,6 +221,12 @@ def _unpack_index(raw: Any, started: int) -> Ints:
     return index
 
 
+def _unpack_tokens(raw: Any, started: int) -> Ints:
+    tokens: Ints = INTS.unpack(raw, started)
+    _require(not len(tokens) or int(tokens.min()) >= 0, "no number of tokens")
+    return tokens
+
+
 def _unpack_pairs(raw: Any, started: int) -> Ints:
     pairs: Ints = INTS.unpack(raw, started)
     _require(len(pairs) % 2 == 0, "half a pair")
@@ -307,6 +313,12 @@ STARTED = _scalar(
     lambda n, started: type(n) is int and 0 <= n < started,
     "a trace that has not been started",
 )
+EACH = Kind(INTS.pack, _unpack_tokens)
+TOKENS = Kind(
+    lambda tokens: (EACH if isinstance(tokens, np.ndarray) else WHOLE).pack(tokens),
+    lambda raw, started: (EACH if type(raw) is bytes else WHOLE).unpack(raw, started),
+)
+"""Tokens of `decode`: one number, or one for each of its traces."""
 SIGNAL = _scalar(
     str, lambda name, _: type(name) is str and name in TOKEN_SIGNALS, "no token signal"
 )
@@ -356,7 +368,8 @@ class Operation:
 
 OPERATIONS = {
     "start": Operation((WHOLE,), None),
-    "decode": Operation((INDEX, _optional(WHOLE), _optional(RULE), _optional(POSITIVE)), DECODED),
+    "decode": Operation((INDEX, _optional(TOKENS), _optional(RULE), _optional(POSITIVE)), DECODED),
+    "finished_at": Operation((INDEX,), FLOATS),
     "stop": Operation((INDEX,), None),
     "probe": Operation((INDEX,), CLASSES),
     "probed": Operation((PROBE_SIGNAL, INDEX), FLOATS),

@@ -96,7 +96,7 @@ class LiveEngine(Engine):
         self,
         index: Ints,
         before: Ints,
-        tokens: int | None,
+        tokens: int | Ints | None,
         until: StopRule | None,
         first: int | None,
     ) -> tuple[Decode, Ints, Ints | None]:

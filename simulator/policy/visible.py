@@ -18,8 +18,9 @@ from simulator.rules.stop_rules import StopRule
 class VisibleEngine(Protocol):
     """Traces of one problem in one repeat, numbered in the repeat's order.
 
-    `index` are numbers of started traces, each once, shape (n,). Whole numbers are ints, checked by
-    `Sampler` and `Traces`, so both engines refuse the same arguments with the same messages.
+    `index` are numbers of started traces, each once, shape (n,). Whole numbers are ints, or one for
+    each trace of `index`, checked by `Sampler` and `Traces`, so both engines refuse the same
+    arguments with the same messages.
 
     Attributes
     ----------
@@ -52,8 +53,9 @@ class VisibleEngine(Protocol):
 
     def start(self, n: int) -> Ints: ...
     def decode(
-        self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
+        self, index: Ints, tokens: int | Ints | None, until: StopRule | None, first: int | None
     ) -> Ints: ...
+    def finished_at(self, index: Ints) -> Floats: ...
     def stop(self, index: Ints) -> None: ...
     def probe(self, index: Ints) -> Ints32: ...
     def probed(self, signal: str, index: Ints) -> Floats: ...

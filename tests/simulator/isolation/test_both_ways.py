@@ -329,6 +329,14 @@ class Random(Policy):
     def mask(self, sampler, traces, what): return traces[traces.num_tokens > what]
     def decode(self, sampler, traces, what): return sampler.decode(traces, tokens=what)
     def numpy(self, sampler, traces, what): return sampler.decode(traces, tokens=np.int32(what))
+    def each(self, sampler, traces, what):
+        return sampler.decode(traces, tokens=3 * traces.ids % 8 + what)
+    def each_rule(self, sampler, traces, what):
+        return sampler.decode(traces, [what] * len(traces), ReasoningWords(2), first=2)
+    def minus(self, sampler, traces, what): return sampler.traces - traces[: abs(what)]
+    def both_of(self, sampler, traces, what): return sampler.traces[what:] & traces
+    def either(self, sampler, traces, what): return traces[: abs(what)] | sampler.traces
+    def finished_at(self, sampler, traces, what): return traces.finished_at
     def first(self, sampler, traces, what): return sampler.decode(traces, first=what)
     def both(self, sampler, traces, what): return sampler.decode(traces, tokens=9, first=what)
     def agree(self, sampler, traces, what):
@@ -430,6 +438,17 @@ def test_every_call_of_the_api_is_made_above() -> None:
         "sampler.decode(sampler.start(2), first=0)",
         "sampler.decode(sampler.start(2), until='now')",
         "sampler.decode([1, 2])",
+        "sampler.decode(sampler.start(2), tokens=[1])",
+        "sampler.decode(sampler.start(2), tokens=np.array([1.0, 2.0]))",
+        "sampler.decode(sampler.start(2), tokens=[True, False])",
+        "sampler.decode(sampler.start(2), tokens=np.array([3, -1]))",
+        "sampler.decode(sampler.start(2), tokens=[[1, 2]])",
+        "sampler.decode(sampler.start(2), tokens=[1, [2]])",
+        "sampler.decode(sampler.start(2), tokens=[1, 2, 3])",
+        "sampler.decode(sampler.start(2), tokens=[10**30, 1])",
+        "sampler.start(2) - 1",
+        "sampler.start(2) & [0]",
+        "sampler.start(2) | 'ab'",
         "sampler.judge('pairs')",
         "sampler.judge([[0, 1]])",
         "sampler.declare_clusters([1, 2, 3])",
