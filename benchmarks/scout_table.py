@@ -173,9 +173,9 @@ def markdown(row: Row, published: Published | None, alike: Metrics, here: Metric
     return "| " + " | ".join(cells) + " |"
 
 
-def downloaded() -> list[Path]:
-    """Download SCOUT's files of AIME24 and AIME25; return their paths."""
-    entry = find_entry(cache_folder(None), "scout").only(["*/aime2?"])
+def downloaded(source: str = "scout") -> list[Path]:
+    """Download the files of AIME24 and AIME25 of a known source; return their paths."""
+    entry = find_entry(cache_folder(None), source).only(["*/aime2?"])
     listing = github.list_files(entry, entry.revision)
     folder = github.download(
         *(entry, entry.revision, listing.commit, listing.files),

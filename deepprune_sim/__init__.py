@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from simulator.api.pools import open_pool, pools
     from simulator.api.results import compare, read_run
     from simulator.api.running import run
+    from simulator.api.tuned import tune
     from simulator.errors import UserError
 
     __version__: str
@@ -49,6 +50,7 @@ _API = {
     "pools": "simulator.api.pools",
     "read_run": "simulator.api.results",
     "run": "simulator.api.running",
+    "tune": "simulator.api.tuned",
 }
 """Modules of the names that `simulator` does not export itself."""
 
@@ -83,6 +85,7 @@ __all__ = [
     "run",
     "top_two",
     "trace_confidence",
+    "tune",
     "weighted_vote",
 ]
 

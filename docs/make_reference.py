@@ -21,8 +21,10 @@ from simulator.cli import cli
 
 DOCS = Path(__file__).parent
 
-API = ("run", "read_run", "compare", "open_pool", "pools")
-RESULTS = ("results.Run", "results.Runs", "results.RunComparison", "pools.OpenPool")
+API = ("run", "read_run", "compare", "tune", "open_pool", "pools")
+RESULTS = (
+    *("results.Run", "results.Runs", "results.RunComparison", "tuned.Tuned", "pools.OpenPool"),
+)
 """Classes that the functions return, by their place in `simulator.api`."""
 
 WIDTH = 92

@@ -25,6 +25,11 @@ COMMANDS = {
     "check": ("simulator.commands.check:check", "Check that a policy cannot see the future."),
     "submit": ("simulator.commands.submit:submit", "Pack a run for the leaderboard."),
     "verify": ("simulator.commands.verify:verify", "Check submissions, recompute and rerun them."),
+    "tune": (
+        "simulator.commands.studies.tune:tune",
+        "Choose settings on some problems, test them.",
+    ),
+    "power": ("simulator.commands.studies.power:power", "Tell what a comparison can show."),
     "report": ("simulator.commands.report:report", "Compare runs as a table or a plot."),
     "import": ("simulator.commands.import_:import_pool", "Make a pool of other people's traces."),
     "data": (

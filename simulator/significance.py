@@ -129,11 +129,11 @@ def contrasts(differences: Floats, problems: Problems, repeats: Ints) -> list[Co
     squares = ((differences / problems.weights) ** 2).sum(axis=1)
     seen = np.sqrt(squares / np.maximum(differing, 1))
     hidden = np.minimum(1.0, 2.0 / np.sqrt(repeats))
-    centre, error, freedom = _with_two_more(differences, problems, np.maximum(seen, hidden))
+    centre, error, freedom = with_two_more(differences, problems, np.maximum(seen, hidden))
     beyond = stdtrit(freedom, (1 + LEVEL) / 2) * error
     ends = (np.clip(end, -1.0, 1.0).tolist() for end in (centre - beyond, centre + beyond))
     size = np.where(differing > 0, seen, hidden)
-    _, error, freedom = _with_two_more(differences, problems, size)
+    _, error, freedom = with_two_more(differences, problems, size)
     met = gammaincinv(FEW + 1, POWER)  # number to be expected for that chance of FEW + 1
     shown = (stdtrit(freedom, 1 - ALPHA / 2) + stdtrit(freedom, POWER)) * error
     shown = np.maximum(shown, met * size / len(problems.groups))
@@ -145,7 +145,7 @@ def contrasts(differences: Floats, problems: Problems, repeats: Ints) -> list[Co
     ]
 
 
-def _with_two_more(
+def with_two_more(
     differences: Floats, problems: Problems, added: Floats
 ) -> tuple[Floats, Floats, Floats]:
     """Return means with two problems more in each group, their standard errors, and the freedom.

@@ -17,15 +17,19 @@ from simulator.api.serving_options import chosen_serving
 from simulator.counting import DRAWN, GENERATED, Charging, Order
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy, is_builtin
+from simulator.methods import expand_name
 from simulator.pools.folders import cache_folder, find_pools, runs_folder
 from simulator.pools.pool import Pool
-from simulator.pools.probe_cost import parse_probe_cost
+from simulator.pools.probe_cost import ProbeCost, parse_probe_cost
 from simulator.pools.shipped import DATASET as SHIPPED
 from simulator.pools.shipped import copy_shipped, shipped_pools
 from simulator.runs.idle import about_idle
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
+from simulator.runs.problems import choose_problems
+from simulator.runs.space import Point, drawn_points
 from simulator.runs.spec import RunSpec
 from simulator.runs.sweep import (
+    Setting,
     Sweep,
     changed_nothing,
     find_partial_sweep,
@@ -33,6 +37,7 @@ from simulator.runs.sweep import (
     make_sweep,
     shown_parameter,
 )
+from simulator.signals import PROBE_SIGNALS
 from simulator.workers.executor import Workers
 
 DEFAULT_REPEATS = 64
@@ -82,13 +87,16 @@ class Plan(Sweep):
         resume: bool,
         command: Sequence[str],
         bar: AbstractContextManager[Progress],
+        about: Mapping[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         """Make the runs in `folder`, showing progress in `bar`; return their summaries.
 
-        Raises the errors of `simulator.runs.making.make_run`.
+        `about` are further fields of the `run.json` of each. Raises the errors of
+        `simulator.runs.making.make_run`.
         """
         with bar as progress:
             how: Any = {"jobs": jobs, "resume": resume, "progress": progress, "command": command}
+            how["about"] = about or {}
             if self.sweep is None:
                 return [make_run(self.specs[0], folder, **how)]
             return make_sweep(self.sweep, folder, **how)
@@ -105,6 +113,7 @@ def plan_runs(
     patterns: Sequence[str],
     *,
     source: str | None = None,
+    draw: tuple[int, int] | None = None,
     budget: int | Sequence[int] | None = None,
     repeats: int = DEFAULT_REPEATS,
     seed: int = 0,
@@ -117,6 +126,7 @@ def plan_runs(
     probe_cost: str | None = None,
     charging: Charging = GENERATED,
     order: Order = DRAWN,
+    problems: str | None = None,
     in_process: bool = False,
     timeout: float | None = None,
     cache: str | os.PathLike[str] | None = None,
@@ -124,7 +134,9 @@ def plan_runs(
     """Load a policy with every setting of `grid`, its judge and its pools.
 
     Arguments are those of `deepprune-sim run`, as typed there; `source` is the text of the policy
-    file, if it has been read already. Prints notes on pools, parameters, budgets and the judge.
+    file, if it has been read already. With `draw`, a number of settings and a seed, these are drawn
+    from the grid, in which a value may be a range (`simulator.runs.space`). Prints notes on pools,
+    parameters, budgets and the judge.
 
     Raises
     ------
@@ -132,7 +144,8 @@ def plan_runs(
         A value, a name or a file is wrong, or a pool lacks a signal that the policy needs.
     """
     budgets = [] if budget is None else [budget] if isinstance(budget, int) else list(budget)
-    how: Any = {"budgets": budgets, "in_process": in_process}
+    grid, points = (grid, None) if draw is None else _drawn(policy, grid, budgets, draw)
+    how: Any = {"budgets": budgets, "in_process": in_process, "points": points}
     chosen = load_settings(policy, grid, source, **how)
     folder = cache_folder(cache)
     candidates = candidate_pools(folder, patterns)
@@ -142,47 +155,80 @@ def plan_runs(
         chosen = load_settings(policy, {**added, **grid}, source, **how)
     loaded = chosen[0].loaded
     engine = chosen_serving(serving, concurrency, step_seconds)
-    a_probe = None if probe_cost is None else parse_probe_cost(probe_cost)
     needs = frozenset(loaded.policy.requires)
-    if a_probe is not None and "probes" not in needs | loaded.policy.optional:
-        raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
+    a_probe = None if probe_cost is None else _probe_cost(probe_cost, loaded)
     options: list[str] = []
     if judges is not None:
-        needs = needs.union(*(judges.signals(each.loaded) for each in chosen)) - {"judge"}
-        if judges.note is not None:  # known once it is open
-            note(judges.note)
+        needs = _signals_of(judges, chosen, needs)
         typed, most = as_typed({**added, **grid}), max(budgets, default=None)
         options = load_tools().greedy_options(loaded, typed, most, repeats, seed)
+    _check_order(charging, order)
     what = loaded.name
-    if order != DRAWN and charging != GENERATED:
-        raise UserError(f"--charging {charging} draws orders of its own; remove --order {order}")
     if charging != GENERATED:
         needs, what = needs | {"probes"}, f"{what} with --charging {charging}"
     pools = usable_pools(candidates, patterns, what, needs)
     several = [f"--charging {charging}"] * (charging != GENERATED) + ["a sweep"] * (len(chosen) > 1)
     _check_unfinished(pools, several)
+    part = None if problems is None else choose_problems(problems, pools)
     specs = [
         RunSpec(
             replace(each.loaded, timeout=timeout),
             pools,
             each.budget,
-            repeats,
-            seed,
-            engine,
+            *(repeats, seed, engine),
             None if judges is None else judges.of(each.loaded, pools, options),
             a_probe,
             charging,
             order,
+            part,
         )
         for each in chosen
     ]
-    note_unknown_sizes(specs[0])
-    _check_budgets(specs)
+    _check_sizes(specs)
     return Plan(chosen, specs)
 
 
-def _check_budgets(specs: Sequence[RunSpec]) -> None:
-    """Refuse budgets that a pool lacks; note pools with fewer traces than a policy's default."""
+def _drawn(
+    policy: str,
+    grid: Mapping[str, Sequence[str]],
+    budgets: Sequence[int],
+    draw: tuple[int, int],
+) -> tuple[dict[str, list[str]], list[Point]]:
+    """Draw settings; return the values that each parameter has in them, and the settings."""
+    points = drawn_points(expand_name(policy), grid, budgets or [None], *draw)
+    values = {name: [*dict.fromkeys(each.typed[name] for each in points)] for name in grid}
+    return values, points
+
+
+def _probe_cost(typed: str, loaded: LoadedPolicy) -> ProbeCost:
+    """Read the cost of a probe; refuse it for a policy without probes."""
+    cost = parse_probe_cost(typed)
+    if "probes" not in loaded.policy.requires | loaded.policy.optional:
+        raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
+    return cost
+
+
+def _signals_of(
+    judges: RunJudges, settings: Sequence[Setting], needs: frozenset[str]
+) -> frozenset[str]:
+    """Return the signals that policies and their judge need; prints the judge's note."""
+    signals = needs.union(*(judges.signals(each.loaded) for each in settings)) - {"judge"}
+    if judges.note is not None:  # known once it is open
+        note(judges.note)
+    return signals
+
+
+def _check_order(charging: Charging, order: Order) -> None:
+    if order != DRAWN and charging != GENERATED:
+        raise UserError(f"--charging {charging} draws orders of its own; remove --order {order}")
+
+
+def _check_sizes(specs: Sequence[RunSpec]) -> None:
+    """Refuse budgets that a pool lacks; note pools with fewer traces than a policy's default.
+
+    Also note sizes of models that are unknown.
+    """
+    note_unknown_sizes(specs[0])
     for spec in specs:
         spec.budgets  # noqa: B018
     spec = specs[0]
@@ -239,10 +285,12 @@ def usable_pools(
     if not patterns:
         if not usable:
             names = ", ".join(pool.name for pool in pools)
+            remedy = f"import a pool that has, or name one with -d, such as -d '{SHIPPED}/*'"
+            if not needs.isdisjoint(PROBE_SIGNALS):  # the shipped one has none
+                remedy = "import one that has, or record one with live"
             raise UserError(
                 f"{what} needs {' and '.join(sorted(needs))}, which no recorded pool here has "
-                f"({names}); import a pool that has, or name one with -d, such as "
-                f"-d '{SHIPPED}/*'"
+                f"({names}); {remedy}"
             )
         for pool in pools:
             if pool not in usable:

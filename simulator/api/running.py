@@ -42,6 +42,7 @@ def run(
     probe_cost: int | str | None = None,
     charging: Charging = GENERATED,
     order: Order = DRAWN,
+    problems: str | Sequence[str] | None = None,
     output: str | os.PathLike[str] | None = None,
     resume: bool = False,
     in_process: bool = False,
@@ -59,20 +60,19 @@ def run(
     ----------
     policy
         A built-in name (`cons@64`), a file (`my_policy.py`, `my_policy.py@Class`), or a class
-        derived from `Policy`. A class of a notebook is written out as a file with what it uses,
-        recorded in `run.json`, and replayed in a process that sees no pool.
+        derived from `Policy`: it is written out as a file with what it uses, recorded in
+        `run.json`, and replayed in a process that sees no pool.
     pools
         Names or globs, or opened pools. None: every recorded pool with the signals that the policy
         needs; without any, the pool that comes with the package.
     budget, repeats, seed, jobs, ray, concurrency, step_seconds, serving, judge, judge_cost,
-    model_params, probe_cost, charging, order
-        As the options of `run`; `step_seconds`, `serving`, `model_params` also as dictionaries.
+    model_params, probe_cost, charging, order, problems
+        As the options of `run`; some also as dictionaries, and `problems` as a list of ids.
     output, resume
         Folder of the run or sweep (None: `runs/<time>-<policy>`); continue an interrupted one.
-    in_process
-        Run a policy file or class in this process, for example to use `breakpoint()`.
-    timeout
-        Seconds that the replay of one problem in one repeat may take; finished replays are kept.
+    in_process, timeout
+        Run a policy file or class in this process, for example to use `breakpoint()`. Seconds that
+        the replay of one problem in one repeat may take; finished replays are kept.
     cache, progress
         Folder of pools (None: `$DEEPPRUNE_SIM_CACHE`, else `datasets_cache/`); show a progress bar.
     **parameters
@@ -92,16 +92,16 @@ def run(
         **{"step_seconds": _step_seconds(step_seconds), "serving": _serving(serving)},
         **{"model_params": _sizes(model_params), "judge": judge, "judge_cost": judge_cost},
         **{"budget": _budgets(budget), "probe_cost": _text(probe_cost), "in_process": in_process},
-        "charging": _one_of("charging", charging, CHARGING),
+        **{"charging": _one_of("charging", charging, CHARGING), "problems": terms(problems)},
         **{"order": _one_of("order", order, ORDERS), "timeout": _seconds(timeout)},
     }
-    spec, source = _policy(policy)
-    grid = {name: _values(name, value) for name, value in parameters.items()}
-    command = _command(spec, grid, _names(pools), options)
-    with open_workers(_number("jobs", jobs, 1), WORK, ray=ray) as workers:
+    spec, source = policy_of(policy)
+    grid = {name: values_of(name, value) for name, value in parameters.items()}
+    command = _command(spec, grid, pool_names(pools), options)
+    with open_workers(number("jobs", jobs, 1), WORK, ray=ray) as workers:
         from simulator.api.plan import plan_runs
 
-        plan = plan_runs(spec, grid, _names(pools), source=source, cache=cache, **options)
+        plan = plan_runs(spec, grid, pool_names(pools), source=source, cache=cache, **options)
         folder = plan.folder(None if output is None else Path(output), resume)
         return _made(plan, folder, command, workers, resume, progress)
 
@@ -131,7 +131,34 @@ def _made(
     return found
 
 
-def _policy(policy: object) -> tuple[str, str | None]:
+def run_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Take arguments of `run` out of those given; return all that are options of a tuning.
+
+    Raises
+    ------
+    UserError
+        A value that is none for its argument.
+    """
+
+    def take(name: str, usual: Any = None) -> Any:
+        return given.pop(name, usual)
+
+    return {
+        **_numbers(repeats=take("repeats", 64), seed=take("seed", 0)),
+        **_numbers(concurrency=take("concurrency")),
+        "step_seconds": _step_seconds(take("step_seconds")),
+        "serving": _serving(take("serving")),
+        "model_params": _sizes(take("model_params")),
+        "judge": take("judge"),
+        "judge_cost": take("judge_cost"),
+        "budget": _budgets(take("budget")),
+        "probe_cost": _text(take("probe_cost")),
+        "in_process": take("in_process", False),
+        "timeout": _seconds(take("timeout")),
+    }
+
+
+def policy_of(policy: object) -> tuple[str, str | None]:
     """Return a policy as on the command line, and its source if it is a class."""
     if isinstance(policy, str | os.PathLike):
         return os.fspath(policy), None
@@ -145,7 +172,7 @@ def _policy(policy: object) -> tuple[str, str | None]:
     return source_of(policy)
 
 
-def _names(pools: object) -> list[str]:
+def pool_names(pools: object) -> list[str]:
     """Return names and globs of pools."""
     if pools is None:
         return []
@@ -156,7 +183,7 @@ def _names(pools: object) -> list[str]:
     return [str(getattr(pool, "name", pool)) for pool in pools]
 
 
-def _values(name: str, value: object) -> list[str]:
+def values_of(name: str, value: object) -> list[str]:
     """Return the values of a parameter as typed on the command line."""
     several = isinstance(value, list | tuple | range)
     if hasattr(value, "tolist"):  # of numpy or pandas
@@ -178,7 +205,7 @@ def _values(name: str, value: object) -> list[str]:
 
 def _numbers(**numbers: Any) -> dict[str, int | None]:
     """Check whole numbers by name: a seed of at least 0, others of at least 1."""
-    return {name: _number(name, value, int(name != "seed")) for name, value in numbers.items()}
+    return {name: number(name, value, int(name != "seed")) for name, value in numbers.items()}
 
 
 def _budgets(budget: Any) -> list[int] | None:
@@ -187,13 +214,13 @@ def _budgets(budget: Any) -> list[int] | None:
         return None
     given = budget.tolist() if hasattr(budget, "tolist") else budget
     several = given if isinstance(given, list | tuple | range) else [budget]
-    numbers = [_number("budget", each, 1) or 1 for each in several]
+    numbers = [number("budget", each, 1) or 1 for each in several]
     if len(set(numbers)) < len(numbers) or not numbers:
         raise UserError(f"budget={budget!r:.60}: give at least one, and each value once")
     return numbers
 
 
-def _number(name: str, value: Any, least: int) -> int | None:
+def number(name: str, value: Any, least: int) -> int | None:
     """Check a whole number; None stays None where a number is not needed."""
     if value is None and name in ("concurrency", "jobs"):
         return None
@@ -215,6 +242,15 @@ def _seconds(timeout: Any) -> float | None:
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         raise UserError(f"timeout={timeout!r:.60}: give a number of seconds above 0")
     return float(timeout)
+
+
+def terms(problems: object) -> str | None:
+    """Return a choice of problems as typed on the command line."""
+    if problems is None or isinstance(problems, str):
+        return problems
+    if not isinstance(problems, Sequence) or not problems:
+        raise UserError(f"problems={problems!r:.60}: give ids of problems, or None for all")
+    return ",".join(str(each).replace(",", "\\,") for each in problems)
 
 
 def _text(value: int | str | None) -> str | None:

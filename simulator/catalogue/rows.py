@@ -152,6 +152,12 @@ def _read_run(runs: Path, pools: Pools, folder: Path, stamp: Stamp) -> Sequence[
                     f"{result.unfinished:,} traces of {result.pool} are unfinished, so that it "
                     "cannot be compared; replay whole traces"
                 )
+            if result.problem_ids is not None:
+                count = f"{result.problems} of {result.problems_in_pool}"
+                raise UserError(
+                    f"only {count} problems of {result.pool} were run, so that it cannot be "
+                    "compared here; see it with: deepprune-sim report"
+                )
         for name, wanted in (("decisions", DECISIONS), ("answers", ANSWERS)):
             schema = parquet_schema(folder / f"{name}.parquet")
             if not set(wanted.names) <= {*schema.names, *ADDED}:

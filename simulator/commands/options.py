@@ -96,6 +96,25 @@ timeout_option = click.option(
     help="Time limit for the replay of one problem in one repeat. A policy that generates no token "
     "for 10 s is reported in any case. [default: none]",
 )
+axes_option = click.option(
+    "--axes",
+    default="accuracy,total",
+    show_default=True,
+    metavar="AXES",
+    help="Axes of the Pareto front: accuracy and one or more of tokens (generated), total (these "
+    "and those of probes and judge) and clock.",
+)
+
+
+def baseline_option(what: str) -> Callable[[Any], Any]:
+    """Add `--baseline`, the name of which is that of `what`."""
+    return click.option(
+        "--baseline",
+        metavar="METHOD",
+        help=f"Compare with this method: {what}. [default: cons@N, on each run's own traces]",
+    )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -107,7 +126,12 @@ def chosen_format(form: str | None, as_json: bool) -> str | None:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False))
+    click.echo(json_text(value), nl=False)
+
+
+def json_text(value: Any) -> str:
+    """Format as JSON, which ends with a newline."""
+    return json.dumps(_jsonable(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _jsonable(value: Any) -> Any:

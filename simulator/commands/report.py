@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from simulator import completion
-from simulator.commands.options import FloatRange, chosen_format, json_option
+from simulator.commands.options import (
+    FloatRange,
+    axes_option,
+    baseline_option,
+    chosen_format,
+    json_option,
+    json_text,
+)
 from simulator.errors import UserError
 from simulator.storage import replace_file
 
@@ -75,6 +82,8 @@ PICTURES = (".png", ".svg")
     metavar="POINTS",
     help="Most that a method may be less accurate than cons@N to count as not worse.",
 )
+@baseline_option("the method, policy or run of a row")
+@axes_option
 @click.option(
     "--diversity",
     is_flag=True,
@@ -95,15 +104,17 @@ def report(
     plots: Sequence[Path],
     every_pair: bool,
     margin: float,
+    baseline: str | None,
+    axes: str,
     diversity: bool,
     prices: Path | None,
 ) -> None:
     """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
 
     Where runs have probes or a judge, their cost is added, and the total in tokens of the reasoning
-    model, by which methods stand on the Pareto front.
+    model. The Pareto front is by accuracy and total cost, or by other --axes.
 
-    RUN is the folder of a run or a sweep, or its name in runs/.
+    RUN is the folder of a run or a sweep, or its name in runs/; or, by itself, that of a tuning.
 
     Each method is compared with the most accurate one on the same pool, paired by problem. A tie
     (=) means that the difference is not significant: by a sign-flip test over problems, corrected
@@ -125,18 +136,27 @@ def report(
 
     from simulator.api.results import find_run
     from simulator.catalogue.figures import checked_results
+    from simulator.report.axes import parse_axes
     from simulator.report.comparison import compare
     from simulator.report.prices import read_prices
     from simulator.report.text import FORMATS as RENDER
     from simulator.runs.sweep import runs_of
+    from simulator.studies.record import is_tuning
 
     found = [find_run(name) for name in runs]
+    if any(map(is_tuning, found)):
+        if len(found) > 1 or plots or every_pair or diversity or prices:
+            raise UserError("a tuning is reported by itself; its tests are runs: NAME/test")
+        _report_tuning(found[0], form, output)
+        return
     folders = list(dict.fromkeys(run for one in found for run in runs_of(one) or [one]))
     comparison = compare(
         [result for folder in folders for result in checked_results(folder)],
         every_pair=every_pair,
         diversity=diversity,
         margin=margin / 100,
+        axes=parse_axes(axes),
+        baseline=baseline,
         prices=None if prices is None else read_prices(prices),
     )
     if every_pair and form == "csv" and not comparison.pairs:
@@ -148,12 +168,36 @@ def report(
     else:
         click.echo(RENDER[form](comparison), nl=False)
     if plots:
-        from simulator.report.plot import plot
+        from simulator.report.plotting.plot import plot
 
         for file in plots:
             write_whole(file, plot(comparison, file.suffix.lower()[1:]))
     for file in [*([output] if output else []), *plots]:
         click.echo(f"wrote {file}", err=True)
+
+
+def _report_tuning(folder: Path, form: str, output: Path | None) -> None:
+    """Print or write the result of a tuning."""
+    from simulator.commands.studies.tuned import print_tuning
+    from simulator.report.text import latex_of, markdown_of, table_of
+    from simulator.studies.record import read_result
+    from simulator.studies.tuned import tables
+
+    result = read_result(folder)
+    renders = {"table": table_of, "markdown": markdown_of, "latex": latex_of}
+    if form == "json":
+        text = json_text({"folder": str(folder)} | result)
+    elif form in renders:
+        text = renders[form](*tables(result))
+    else:
+        raise UserError("a tuning has no CSV; give --json, or the runs in its folders")
+    if output is not None:
+        write_whole(output, text.encode())
+        click.echo(f"wrote {output}", err=True)
+    elif form == "table":
+        print_tuning(result)
+    else:
+        click.echo(text, nl=False)
 
 
 def write_whole(file: Path, content: bytes) -> None:
@@ -203,12 +247,12 @@ def _format_of(output: Path | None, form: str | None) -> str:
 def _print(comparison: Comparison) -> None:
     """Print the tables, one for each pool, without columns that do not fit."""
     from simulator.report.tables import draw_table, print_left_out, print_wrapped
-    from simulator.report.text import DISPENSABLE, panels
+    from simulator.report.text import dispensable, panels
 
-    tables = []
+    tables, order = [], dispensable(comparison)
     for block in panels(comparison):
         click.secho(block.heading, bold=True)
-        tables.append(draw_table(block.headers, block.rows, block.right, DISPENSABLE))
+        tables.append(draw_table(block.headers, block.rows, block.right, order))
         click.echo()
     print_left_out(tables)
     for note in comparison.notes:

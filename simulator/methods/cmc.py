@@ -47,8 +47,7 @@ class CMC(Policy):
                 leave[worst[astray[worst] >= patience]] = True
                 sampler.stop(live[leave])
                 live, agree, astray = live[~leave], agree[~leave], astray[~leave]
-            sampler.decode(live, tokens=self.interval)
-            sampler.decode(live[agree], tokens=(burst - 1) * self.interval)
+            sampler.decode(live, tokens=np.where(agree, burst, 1) * self.interval)
             momentum.end_round(certainty(sampler))
             done = np.count_nonzero(sampler.traces.finished)
             certain = momentum.level >= gate

@@ -1,4 +1,5 @@
 import re
+from functools import lru_cache
 
 from simulator import Answer, Policy, Problem, Sampler
 
@@ -45,6 +46,7 @@ class KStable(Policy):
         return ""
 
 
+@lru_cache(maxsize=65536)
 def named(line: str) -> str:
     """Return the only option that a line calls the answer, or none."""
     after = re.split("answer", line, maxsplit=1, flags=re.IGNORECASE)[1:]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from simulator.runs.results import RunResult
+
+LONGEST_PART = 24
+"""Maximum length of a choice of problems, as typed, in a pool's label."""
 
 
 def without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list[str]]:
@@ -18,6 +22,7 @@ def without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list[
             *(result.policy, result.policy_sha256, repr(sorted(result.parameters.items()))),
             *(result.seed, result.repeats, result.pool, result.fingerprint, result.budget),
             *(result.judge_scores, result.clock_unit, repr(sorted(result.metrics.items()))),
+            result.problem_ids,
         )
         first = kept.setdefault(identity, result)
         if first.path.resolve() != result.path.resolve():
@@ -31,14 +36,22 @@ def without_copies(results: Sequence[RunResult]) -> tuple[list[RunResult], list[
 
 
 def pool_labels(results: Sequence[RunResult]) -> tuple[list[str], list[str]]:
-    """Label pools by name, with the start of the fingerprint if there are several versions."""
+    """Label pools by name, with the start of the fingerprint if there are several versions.
+
+    Of a pool of which only a part was run, the label says which part.
+    """
     versions: dict[str, set[str | None]] = defaultdict(set)
     for result in results:
         versions[result.pool].add(result.fingerprint)
+    parts = _parts(results)
     labels = [
-        result.pool
-        if len(versions[result.pool]) == 1
-        else f"{result.pool} [{(result.fingerprint or 'unknown')[:8]}]"
+        " ".join(
+            [
+                result.pool,
+                *[f"[{(result.fingerprint or 'unknown')[:8]}]"] * (len(versions[result.pool]) > 1),
+                *[f"[{parts[ids]}]" for ids in [result.problem_ids] if ids is not None],
+            ]
+        )
         for result in results
     ]
     notes = [
@@ -47,7 +60,34 @@ def pool_labels(results: Sequence[RunResult]) -> tuple[list[str], list[str]]:
         for pool, seen in versions.items()
         if len(seen) > 1
     ]
+    run_of = {
+        label: f"{result.problems} of {result.problems_in_pool} problems of {label}"
+        for label, result in zip(labels, results, strict=True)
+        if result.problem_ids is not None
+    }
+    if run_of:
+        notes.append(f"Only a part was run (run --problems): {', '.join(run_of.values())}.")
     return labels, notes
+
+
+def _parts(results: Sequence[RunResult]) -> dict[tuple[str, ...], str]:
+    """Name each choice of problems as it was typed; long ones, and those that clash, by a hash."""
+    names: dict[tuple[str, ...], str] = {}
+    for result in results:
+        if result.problem_ids is not None and result.problem_ids not in names:
+            typed = str(result.chosen)
+            clashes = any(
+                typed == name and other.pool == result.pool
+                for other in results
+                if other.problem_ids is not None
+                and other.problem_ids != result.problem_ids
+                and (name := names.get(other.problem_ids))
+            )
+            if clashes or len(typed) > LONGEST_PART:
+                digest = hashlib.sha256("\n".join(result.problem_ids).encode()).hexdigest()
+                typed = f"{len(result.problem_ids)} problems, {digest[:6]}"
+            names[result.problem_ids] = typed
+    return names
 
 
 def method_labels(results: Sequence[RunResult], pools: Sequence[str]) -> list[str]:

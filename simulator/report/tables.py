@@ -52,8 +52,9 @@ class Column:
         return max(map(cell_len, [" ", *self.header.split(), *words]))
 
     def folded(self) -> Column:
-        """Put each interval on a line of its own, and what follows a tie on another."""
-        folded = [re.sub(r" (\[|=)", r"\n\1", each) for each in self.cells]
+        """Put each interval on a line of its own, and what follows it on another."""
+        folded = [re.sub(r" (\[|=|\((?=[\d.]+\)$))", r"\n\1", each) for each in self.cells]
+        folded = [re.sub(r"\n=\n", r"\n= ", each) for each in folded]
         return Column(self.header, self.right, folded)
 
 

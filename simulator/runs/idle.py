@@ -46,7 +46,7 @@ def _changed_nothing(
     for run, swept in runs.items():
         others = tuple(value for other, value in swept.items() if other != name)
         seen.setdefault(others, set()).add(digests[run])
-    return all(len(each) == 1 for each in seen.values())
+    return all(len(each) == 1 for each in seen.values()) and len(seen) < len(runs)
 
 
 def about_idle(idle: Sequence[str], names: Sequence[str]) -> str:

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from simulator.errors import TimedOut, UserError
@@ -38,6 +39,9 @@ from simulator.storage import (
 from simulator.workers.executor import WorkerDied, Workers
 from simulator.workers.opening import as_workers
 
+OPTIONAL = ("order", "problems")
+"""Fields that identify a run which has them."""
+
 
 def make_run(
     spec: RunSpec,
@@ -47,6 +51,7 @@ def make_run(
     resume: bool = False,
     progress: Progress = lambda done, total: None,
     command: Sequence[str] = (),
+    about: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Replay a policy on pools and write a run to `folder`.
 
@@ -60,8 +65,8 @@ def make_run(
         Number of processes, or workers that are open.
     resume
         Continue an interrupted run in this folder.
-    progress, command
-        Progress callback; command line stored in `run.json`.
+    progress, command, about
+        Progress callback; command line, and further fields, stored in `run.json`.
 
     Returns
     -------
@@ -82,8 +87,8 @@ def make_run(
     ):
         run = Unfinished(spec, partial_folder(folder))
         (totals,) = make_parts([run], workers, progress)
-        about = provenance(began, command, workers.jobs, resumed)
-        return finish_run(spec, folder, totals, about)
+        made = provenance(began, command, workers.jobs, resumed) | dict(about)
+        return finish_run(spec, folder, totals, made)
 
 
 def _refuse_taken(folder: Path) -> None:
@@ -149,6 +154,7 @@ def finish_run(
             spec.serving.clock_unit,
             spec.judge.ratio[index] if spec.judge else 0.0,
         )
+        | ({"problems_in_pool": len(pool.problems)} if spec.problems else {})
         for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True))
     ]
     name, parameters = spec.loaded.name, spec.loaded.parameters
@@ -269,7 +275,8 @@ def differences(file: Path, identity: Mapping[str, Any]) -> list[str] | None:
     if not isinstance(before, dict):
         return None
     now = json.loads(_json(identity))
-    return [key for key in now if json.dumps(before.get(key)) != json.dumps(now[key])]
+    there = [key for key in OPTIONAL if key in before and key not in now]
+    return [key for key in now if json.dumps(before.get(key)) != json.dumps(now[key])] + there
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -84,8 +84,8 @@ class Block:
 
 def blocks(spec: RunSpec) -> Iterator[Block]:
     """Yield the blocks of a run in the order of merging."""
-    for index, (pool, budget) in enumerate(zip(spec.pools, spec.budgets, strict=True)):
-        for problem in range(len(pool.problems)):
+    for index, budget in enumerate(spec.budgets):
+        for problem in spec.places(index):
             for repeats in blocks_of(spec.repeats, budget):
                 yield Block(index, problem, repeats.start, repeats.stop)
 

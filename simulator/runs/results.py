@@ -40,7 +40,9 @@ class RunResult:
     have no answer, None in a run of an older version. `charging` is one of
     `simulator.counting.CHARGING`;
     `counting` says how the pool counted answers, as far as that differs from
-    `simulator.counting.COUNTING`. `unfinished` counts the pool's unfinished traces.
+    `simulator.counting.COUNTING`. `unfinished` counts the pool's unfinished traces. `chosen` says
+    which problems a run on a part of its pools has, as typed; `problem_ids` are these of this pool,
+    and `problems_in_pool` counts all. They are None in a run on whole pools.
     """
 
     run: str
@@ -75,6 +77,9 @@ class RunResult:
     unfinished: int = 0
     judged_by: str | None = None
     judge_scores: str | None = None
+    chosen: str | None = None
+    problem_ids: tuple[str, ...] | None = None
+    problems_in_pool: int | None = None
 
     @property
     def probe_cost(self) -> str | None:
@@ -152,6 +157,7 @@ def results_in(folder: Path, run: JsonObject, summary: JsonObject) -> list[RunRe
                 judged_by=_of_judge(run, "name"),
                 judge_scores=_of_judge(run, "scores"),
                 unfinished=(recorded.optional("unfinished", int, 0) if recorded else None) or 0,
+                **_part(run, recorded),
             )
         )
     if not results:
@@ -214,6 +220,43 @@ def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
     return found
 
 
+def read_repeats(folder: Path) -> dict[str, tuple[tuple[str, ...], Ints, Ints]]:
+    """Read in which repeats the run in `folder` is right, by pool.
+
+    Returns
+    -------
+    Of each pool the sorted ids of its problems, and 1 where the run and cons@N on the same traces
+    are right, else 0, each of shape (problems, repeats).
+
+    Raises
+    ------
+    UserError
+        `answers.parquet` is missing or damaged, or problems differ in their number of repeats.
+    """
+    import pyarrow.parquet as pq
+
+    file = folder / ANSWERS_FILE
+    columns = ["pool", "problem_id", "repeat", "correct", "baseline_correct"]
+    if not file.is_file():
+        raise UserError(f"{file}: missing; make the run again")
+    with reading(file), pq.ParquetFile(file) as stored:
+        rows = stored.read(columns, use_threads=False).unify_dictionaries()
+    if rows.column_names != columns:
+        raise UserError(f"{file}: columns are missing; repeat the run")
+    pools, problems = (np.array(rows[name].to_pylist(), dtype=object) for name in columns[:2])
+    repeat, *right = (np.asarray(rows[name].to_numpy(), dtype=np.int64) for name in columns[2:])
+    found = {}
+    for pool in dict.fromkeys(pools.tolist()):
+        here = np.flatnonzero(pools == pool)
+        ids, places = np.unique(problems[here], return_inverse=True)
+        order = here[np.lexsort([repeat[here], places])]
+        if len(here) % len(ids) or (np.bincount(places) != len(here) // len(ids)).any():
+            raise UserError(f"{file}: problems of {pool} differ in repeats; repeat the run")
+        own, baseline = (each[order].reshape(len(ids), -1) for each in right)
+        found[pool] = tuple(ids.tolist()), own, baseline
+    return found
+
+
 def _probe_parts(pool: JsonObject | None) -> tuple[int, int]:
     """Return the tokens of a probe's suffix and answer in a run's pool; 0 if it has no probes."""
     if pool is None or pool.fields.get("probe_cost") is None:
@@ -242,6 +285,17 @@ def _counting(pool: JsonObject | None) -> dict[str, str]:
         return {}
     found = {name: pool.optional(name, str) or usual for name, usual in COUNTING.items()}
     return {name: value for name, value in found.items() if value != COUNTING[name]}
+
+
+def _part(run: JsonObject, pool: JsonObject | None) -> dict[str, Any]:
+    """Return what a run on a part of a pool tells of its problems; empty for a whole pool."""
+    if pool is None or pool.fields.get("problems") is None:
+        return {}
+    return {
+        "chosen": run.get("problems", str),
+        "problem_ids": tuple(pool.get("problems", list[str])),
+        "problems_in_pool": pool.get("problems_in_pool", int, 1),
+    }
 
 
 def _judge(run: JsonObject) -> str | None:

@@ -16,6 +16,7 @@ from simulator.pools.probe_cost import ProbeCost, described_cost
 from simulator.replay.judging import ReplayJudge
 from simulator.replay.serving import Serving
 from simulator.runs.format import FORMAT
+from simulator.runs.problems import Chosen
 
 DEFAULT_BUDGET = 512
 
@@ -67,7 +68,7 @@ class RunSpec:
     `budget` is the budget given by the user, None for the policy's own. `budgets` are the resulting
     budgets on each pool. `probe_cost` is the cost of a probe given by the user, None for that of
     each pool. `charging` says how the tokens of a trace are counted, `order` in which
-    order traces are started.
+    order traces are started. `problems` are those of a run on a part of its pools, None for all.
     """
 
     loaded: LoadedPolicy
@@ -80,6 +81,18 @@ class RunSpec:
     probe_cost: ProbeCost | None = None
     charging: Charging = GENERATED
     order: Order = DRAWN
+    problems: Chosen | None = None
+
+    def places(self, number: int) -> Sequence[int]:
+        """Return the places of the problems to replay of a pool, given by number."""
+        if self.problems is None:
+            return range(len(self.pools[number].problems))
+        return self.problems.places[number]
+
+    @property
+    def replays(self) -> int:
+        """Number of replays, each of one problem in one repeat."""
+        return self.repeats * sum(len(self.places(number)) for number in range(len(self.pools)))
 
     @property
     def unranked(self) -> bool:
@@ -134,6 +147,7 @@ class RunSpec:
             "budget": self.budget if self.budget is not None else loaded.budget,
             "charging": self.charging,
             **({"order": self.order} if self.order != DRAWN else {}),
+            **({"problems": self.problems.typed} if self.problems else {}),
             "serving": {
                 "concurrency": self.serving.concurrency,
                 "step_seconds": [list(point) for point in self.serving.step_seconds] or None,
@@ -151,9 +165,20 @@ class RunSpec:
                     "probe_cost": self._probe_cost(pool),
                     **pool.info.counting,
                     **({"unfinished": pool.info.unfinished} if pool.info.unfinished else {}),
+                    **self._part(number),
                 }
-                for pool, budget in zip(self.pools, self.budgets, strict=True)
+                for number, (pool, budget) in enumerate(zip(self.pools, self.budgets, strict=True))
             ],
+        }
+
+    def _part(self, number: int) -> dict[str, Any]:
+        """Return the ids of the problems replayed of a pool, and how many it has; empty if all."""
+        if self.problems is None:
+            return {}
+        of_pool = self.pools[number].problems
+        return {
+            "problems": [of_pool[place].problem_id for place in self.places(number)],
+            "problems_in_pool": len(of_pool),
         }
 
     def _probe_cost(self, pool: Pool) -> dict[str, Any] | None:

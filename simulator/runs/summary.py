@@ -102,6 +102,11 @@ class Totals:
             self._clustered[problem] = self._clustered.get(problem, 0.0) + clustered[:, row]
 
     @property
+    def problem_ids(self) -> tuple[str, ...]:
+        """Ids of the problems, in the order of `means`."""
+        return tuple(self._sums)
+
+    @property
     def repeats(self) -> int:
         """Fewest repeats of any problem."""
         return min(self._repeats.values())

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -38,6 +39,7 @@ from simulator.runs.making import (
     write_json,
 )
 from simulator.runs.parts import Unfinished
+from simulator.runs.space import Point
 from simulator.runs.spec import RunSpec, asked_budget
 from simulator.runs.units import Progress, make_parts
 from simulator.storage import read_versioned
@@ -169,12 +171,14 @@ def load_settings(
     *,
     budgets: Sequence[int] = (),
     in_process: bool = False,
+    points: Sequence[Point] | None = None,
 ) -> list[Setting]:
     """Load a policy once for each point of a grid; a single point if nothing is swept.
 
     A policy file is loaded in a separate process, unless `in_process` is true. `source` is the
     file's text, if it has been read already. `budgets` are those of `-n`. Numbers in braces in a
-    built-in name, as in `short-{2,3}@{16,32}`, are part of the grid.
+    built-in name, as in `short-{2,3}@{16,32}`, are part of the grid. Of the grid, only `points` are
+    loaded if given; those that are the same are then loaded once.
 
     Raises
     ------
@@ -188,27 +192,31 @@ def load_settings(
     swept = [name for name, values in grid.items() if len(values) > 1]
     sizes = [*[len(names)] * (len(names) > 1), *(len(grid[name]) for name in swept)]
     sizes += [len(budgets)] * (len(budgets) > 1)
-    if math.prod(sizes) > MOST_RUNS:
-        lists = " x ".join(map(str, sizes))
-        raise UserError(
-            f"a grid of {lists} = {math.prod(sizes):,} runs; give at most {MOST_RUNS:,}"
-        )
+    count = math.prod(sizes) if points is None else len(points)
+    if count > MOST_RUNS:
+        lists = f"a grid of {' x '.join(map(str, sizes))} =" if points is None else "settings of"
+        raise UserError(f"{lists} {count:,} runs; give at most {MOST_RUNS:,}")
     settings: list[Setting] = []
     seen: dict[str, Setting] = {}
     asked: Sequence[int | None] = budgets or [None]
-    points = product(names, product(*grid.values()), asked)
-    for (name, numbers), values, budget in points:
-        typed = dict(zip(grid, values, strict=True))
-        loaded = host.load(name, typed, source, in_process=in_process)
+    every = [
+        Point(name, numbers, dict(zip(grid, values, strict=True)), budget)
+        for (name, numbers), values, budget in product(names, product(*grid.values()), asked)
+    ]
+    for each in every if points is None else points:
+        typed = {name: values[0] for name, values in grid.items()} | dict(each.typed)
+        loaded = host.load(each.name, typed, source, in_process=in_process)
         source = None if loaded.builtin else loaded.source  # the file is read once
-        point = numbers | {each: typed[each] for each in swept}
+        point = {**each.numbers, **{name: typed[name] for name in swept}}
         if len(budgets) > 1:
-            point[BUDGET] = str(budget)
-        setting = Setting(loaded, point, budget)
-        same_as = json.dumps([loaded.parameters, asked_budget(budget, loaded)])
+            point[BUDGET] = str(each.budget)
+        setting = Setting(loaded, point, each.budget)
+        same_as = json.dumps([loaded.parameters, asked_budget(each.budget, loaded)])
         first = seen.setdefault(same_as, setting)
+        if first is not setting and points is not None:
+            continue
         if first is not setting:
-            one = next(each for each in point if first.swept[each] != point[each])
+            one = next(name for name in point if first.swept[name] != point[name])
             where = f"-p {one}={','.join(grid[one])}" if one in swept else policy
             raise UserError(
                 f"{where}: {first.swept[one]} and {point[one]} are the same; give each value once"
@@ -225,6 +233,7 @@ def make_sweep(
     resume: bool = False,
     progress: Progress = lambda done, total: None,
     command: Sequence[str] = (),
+    about: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[dict[str, Any]]:
     """Replay every setting and write a sweep to `folder`; parameters as in `runs.make_run`.
 
@@ -261,8 +270,7 @@ def make_sweep(
             open_folder(run, spec.identity)  # the whole sweep is locked
             _check_same_run(run / IDENTITY_FILE, spec)
             missing.append((name, spec))
-        each = sweep.specs[0].repeats * sum(len(p.problems) for p in sweep.specs[0].pools)
-        ready = each * (len(sweep.specs) - len(missing))
+        ready = sweep.specs[0].replays * (len(sweep.specs) - len(missing))
         totals = make_parts(
             [Unfinished(spec, partial_folder(partial / name)) for name, spec in missing],
             workers,
@@ -270,8 +278,8 @@ def make_sweep(
         )
         tried = {"sweep": {"settings": len(sweep.specs)}}
         for (name, spec), sums in zip(missing, totals, strict=True):
-            about = provenance(began, command, workers.jobs, resumed) | tried
-            finish_run(spec, partial / name, sums, about)
+            made = provenance(began, command, workers.jobs, resumed) | dict(about) | tried
+            finish_run(spec, partial / name, sums, made)
         for name in sweep.folders:  # those made before may name a smaller grid
             record = json.loads((partial / name / RUN_FILE).read_text(encoding="utf-8"))
             if record.get("sweep") != tried["sweep"]:
@@ -297,7 +305,8 @@ def runs_of(folder: Path) -> list[Path] | None:
     UserError
         The sweep is unfinished, or its description is damaged.
     """
-    if folder.name.endswith(".partial") and differences(folder / IDENTITY_FILE, {"sweep": None}):
+    identity = folder / IDENTITY_FILE
+    if folder.name.endswith(".partial") and "sweep" in (differences(identity, {"sweep": 0}) or ()):
         raise UserError(
             f"{folder}: unfinished sweep; repeat its command with --resume to complete it"
         )

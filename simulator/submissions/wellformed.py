@@ -86,6 +86,11 @@ def check_form(files: Files) -> tuple[Submission | None, list[str]]:
             "run.json: its traces were not started in drawn orders (--order); submit a run made "
             "without that option"
         )
+    if run is not None and record.get("problems") is not None:
+        findings.append(
+            "run.json: only a part of the problems was run (--problems); submit a run on whole "
+            "pools"
+        )
     for pool in run.pools if run is not None else ():
         if pool.unfinished:
             findings.append(

@@ -69,14 +69,13 @@ def difference_table(found: Sequence[Difference]) -> Table:
 
 
 def _chance(difference: Difference) -> Cell:
-    """Build the cell of a verdict, with the difference that would have been shown beside a tie."""
+    """Build the cell of a verdict, with the smallest difference that would be shown."""
     if difference.within_chance is None:
         return Cell("too few problems", "too few problems")
-    if not difference.within_chance:
-        return Cell("more than chance", "more than chance", bold=True)
     least = difference.contrast.detectable
     beside = "" if least is None else f" (shows {100 * least:.1f})"
-    return Cell(f"within chance{beside}", "within chance")
+    verdict = "within chance" if difference.within_chance else "more than chance"
+    return Cell(f"{verdict}{beside}", verdict, bold=not difference.within_chance)
 
 
 def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -> Table:

@@ -1,6 +1,6 @@
 """Second forms of built-in methods, which play all repeats of a problem at once.
 
-A module here is named like a method's module in `simulator.methods`. Its function `play` takes the
+A module of `methods` here is named like one of `simulator.methods`. Its function `play` takes the
 policy, whose parameters it reads, the repeats, and the decode steps in which probes are answered
 that are asked together. It returns what `solve` would have done in each repeat, or None for
 parameters that it does not cover. `solve` is the reference: a form is used only for the source text
@@ -26,11 +26,16 @@ FORMS = {
     "asc": "4a0710adfa904027774ef8277c6c56683a4e4cf70f2789abd5f44dbe8e2c789e",
     "bayes_3": "ff16334976e4a2308792ea5cfd6bb2bb40011b9552dd8c2d385f2f729ea6e188",
     "beta_sc": "a90c5680f0ebeffc09b473ba5ab42c79aaba4ffd98c17081050d4a00d6d03824",
+    "certaindex": "29e66ab0ded32368b31a39b28026311a33c74a96098975679ce250f3b05d5e77",
+    "cges": "f25ab3baa38ef1c161d64301ea8c2da4b746f77e551f6be570efe61f1b654620",
+    "cmc": "7648ac8c17b8813ffd0b4a70a696cb95359a422aafdb0ca8c05c4e10db6db740",
     "cons": "d292e7633f6b5a4f08c4a737f288a34ddc4738e992a47c85ff7a3dbc68c3084e",
     "doubling": "629181adce2ba403940e1bfb03d450c3b0c5af1be650f3741c71eaec98e6bc47",
     "esc": "e870bcbca30136b06fcc14bc1eb4c9dd97e996de4386355b508417669033e05a",
     "parallel_probe": "95102f43dc5b6ff55ef9e268b1d89da00c80b574dca1d2fd7a0942d8247049d7",
     "pass_at_1": "5c5589aa2e9c45473c2e30419fbacb747fb572aeb45b23c82a6859129e3f81ba",
+    "ppr_1v1": "5e8d86e312eab7399618bc6f9cdf632043171485acdf56024127aadb58c9d5bc",
+    "reasc": "7ae9afc55c10bb5d6048beefafcc6d1da85cca1e991130b207cd50692687faad",
     "sac": "2fc6a3d0033b2cc9f1efba219b5bf785a0f3253e902cc681ddd14301de02d818",
     "short_m": "239c603d732a397cc7b1325579cc2ff1f0224c95fa0264a66723175ebe9213f5",
     "sprt": "2ba70ba1faa0e68761b3bc966fea60a3453487a62448d1daa0ad9cad35167d15",
@@ -52,7 +57,7 @@ def find_form(loaded: LoadedPolicy) -> Form | None:
     module = found[0]
     if FORMS.get(module) != _digest(loaded.source):
         return None
-    form: Form = importlib.import_module(f"{__name__}.{module}").play
+    form: Form = importlib.import_module(f"{__name__}.methods.{module}").play
     return form
 
 

@@ -121,6 +121,17 @@ class Tally:
         found: Ints = np.count_nonzero(self.counts, axis=1)
         return found
 
+    def distinct_so_far(self) -> Ints:
+        """Count the classes of each row after each vote, shape (rows, votes)."""
+        inside = np.argsort(self._answers, axis=1, kind="stable")
+        ordered = np.take_along_axis(self._answers, inside, axis=1)
+        is_first = ordered != NO_ANSWER
+        is_first[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
+        new = np.empty(ordered.shape, dtype=np.int64)
+        np.put_along_axis(new, inside, is_first.astype(np.int64), axis=1)
+        found: Ints = np.cumsum(new, axis=1)
+        return found
+
     def any_of(self, chosen: Bools) -> Bools:
         """Return True for rows with a vote for a class that is `chosen`, shape (classes,)."""
         width = self.counts.shape[1] - 1

@@ -17,8 +17,8 @@ from stored_files import NAME, summary_pool, write_run
 from simulator.errors import UserError
 from simulator.report.comparison import ALL_POOLS, Comparison, compare
 from simulator.report.export import as_csv, as_json
-from simulator.report.placing import HEIGHT, WIDTH, Axis, Box, axes, place_labels
-from simulator.report.plot import build_chart, plot
+from simulator.report.plotting.placing import HEIGHT, WIDTH, Axis, Box, axes, place_labels
+from simulator.report.plotting.plot import build_chart, plot
 from simulator.report.tables import fit
 from simulator.report.text import (
     DISPENSABLE,
@@ -107,13 +107,13 @@ def test_cells_are_in_the_units_of_their_headers(three: Comparison) -> None:
         "probe tokens": "",
         "judge cost": "",
         "judge %": "",
-        "cost": "",
+        "total cost": "",
         "dollars": "",
         "FLOPs": "",
-        "to cons@N [95%]": "+10.0 [-4.5, +23.3]§",
+        "to cons@N [95%]": "+10.0 [-4.5, +23.3]§ (26.4)",
         "not worse": "no",
         "to best [95%]": "best",
-        "clock": "62 steps",
+        "clock": "62",
         "Pareto": "yes",
     }
 
@@ -143,9 +143,11 @@ def test_methods_are_paired_with_the_best_problem_by_problem(three: Comparison) 
     assert cons.difference.value == pytest.approx(-0.1)
     column = HEADERS.index("to best [95%]")
     assert cells(three.rows[1])[column] == "best"
-    assert re.fullmatch(r"-40\.0 \[-5\d\.\d, -1\d\.\d\]", cells(three.rows[0])[column].strip())
+    assert re.fullmatch(
+        r"-40\.0 \[-5\d\.\d, -1\d\.\d\] \(2\d\.\d\)", cells(three.rows[0])[column].strip()
+    )
     # Six problems are the fewest of a significant difference: 7.9 of 30 show them in 4 of 5 cases.
-    assert cells(three.rows[2])[column] == "-10.0 [-23.3, +4.5]§ = 26.4"
+    assert cells(three.rows[2])[column] == "-10.0 [-23.3, +4.5]§ = (26.4)"
     assert [cells(row)[HEADERS.index("rank")] for row in three.rows[:3]] == ["3", "1–2", "1–2"]
     assert any("sign-flip test" in note for note in three.notes)
     assert any(note.startswith("§") for note in three.notes)
@@ -274,7 +276,8 @@ def test_recorded_pools_are_combined_with_equal_weight(tmp_path: Path) -> None:
     last = list(csv.DictReader(io.StringIO(as_csv(found))))[-1]
     assert (last["pool"], last["pools"], last["problems"]) == (ALL_POOLS, "2", "90")
     assert float(last["accuracy"]) == pytest.approx(0.65)
-    assert last["fingerprint"] == last["clock"] == ""
+    assert last["fingerprint"] == ""
+    assert (last["clock"], last["clock_unit"]) == ("175.0", "steps")  # of 250 and 100
     raw = json.loads(as_json(found))
     assert [each["method"] for each in raw["combined"]] == ["b", "a"]
     assert raw["combined"][0].keys() == raw["rows"][0].keys()
@@ -319,7 +322,9 @@ def test_nothing_is_combined_over_one_pool_versions_of_it_or_no_method(tmp_path:
     version = write_run(tmp_path / "3", "a", entry(100, 0.5), fingerprint="f1")
     both = comparison(one, version)
     assert both.combined == []
-    assert "Pools are not combined, because there are several versions of one." in both.notes
+    assert (
+        "Pools are not combined, because there are several versions or parts of one." in both.notes
+    )
     elsewhere = write_run(tmp_path / "4", "b", entry(100, 0.5, "x/y/z"))
     neither = comparison(one, elsewhere)
     assert neither.combined == []
@@ -379,7 +384,7 @@ def test_a_narrow_terminal_gets_the_columns_that_matter(three: Comparison) -> No
     wide, _ = panels(three)
     assert wide.heading == NAME
     table = fit(wide.headers, wide.rows, wide.right, 80, DISPENSABLE)
-    assert table.left_out == ["tokens 10^8", "clock", "not worse", "to cons@N [95%]"]
+    assert table.left_out == ["tokens 10^8", "not worse", "to cons@N [95%]", "clock"]
     assert [str(column.header) for column in table.grid.columns] == [
         *("method", "N", "rank", "accuracy % [95%]", "tokens/problem", "reduction %"),
         *("to best [95%]", "Pareto"),
@@ -487,7 +492,7 @@ def test_markdown_is_a_github_table(three: Comparison) -> None:
     assert lines[3].count("|") == lines[2].count("|") == len(shown_headers()) + 1
     assert lines[5] == (
         f"| {NAME} | early | 4 | 1–2 | 60.0 [50.0, 70.0] | 250 | 0.0000750 | 75.0 "
-        "| +10.0 [-4.5, +23.3]§ | no | best | 62 steps | yes |"
+        "| +10.0 [-4.5, +23.3]§ (26.4) | no | best | 62 | yes |"
     )
     assert escape_markdown("a|b_c*d`e\n") == r"a\|b\_c\*d\`e"
 
@@ -522,7 +527,7 @@ def test_latex_is_a_booktabs_tabular_with_balanced_columns(tmp_path: Path) -> No
     assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 2
     assert "tokens $10^8$" in text
     assert r"1,200\textsuperscript{\dag}" in text
-    assert r"$-$20.0 & $-$10.0 [$-$23.3, +4.5]\S{} & no" in text
+    assert r"$-$20.0 & $-$10.0 [$-$23.3, +4.5]\S{} (26.4) & no" in text
     for line in text.splitlines():
         if line.endswith(r" \\"):
             assert line.replace(r"\&", "").count("&") == len(shown_headers()) - 1

@@ -57,6 +57,29 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"interval": "32", "warm_up": "1", "patience": "2", "stable_steps": "4"},
         {"interval": "10000000000"},
     ],
+    "ppr-1v1": [{}, {"delta": "0.9"}, {"delta": "0.5"}, {"delta": "1e-9"}],
+    "cges": [{}, {"gamma": "0.5"}, {"gamma": "1"}],
+    "reasc": [
+        {"window": "4"},
+        {"window": "100", "threshold": "0.8"},
+        {"window": "1", "slope": "3", "enough": "9"},
+        {"window": "8", "mean": "12", "sd": "2", "enough": "15"},
+    ],
+    "certaindex": [
+        {"interval": "5", "unchanged": "5"},
+        {"interval": "7", "unchanged": "0", "agreement": "0.5"},
+        {"interval": "5", "unchanged": "15", "agreement": "0.3"},
+        {"interval": "3", "unchanged": "6", "agreement": "1"},
+        {"interval": "32", "unchanged": "64"},
+    ],
+    "cmc": [
+        {"interval": "5"},
+        {"interval": "5", "beta": "0"},
+        {"interval": "7", "beta": "0.2", "max_rounds": "4"},
+        {"interval": "3", "beta": "1"},
+        {"interval": "4", "beta": "0.1"},
+        {"interval": "32", "beta": "0.8"},
+    ],
 }
 """Parameters of each method that has a form, edge values among them."""
 
@@ -65,6 +88,7 @@ CASES = [(spec, typed) for spec, some in SETTINGS.items() for typed in some]
 UNCOVERED = [
     ("parallel-probe", {"patience": "0"}),
     ("parallel-probe", {"interval": "1" + 20 * "0"}),
+    ("cmc", {"interval": "1" + 20 * "0"}),
 ]
 """Parameters that forms leave to `solve`."""
 
@@ -105,7 +129,12 @@ def traces(draw: st.DrawFn) -> T:
     length = draw(st.integers(1, 60))
     step = draw(st.sampled_from([5, 5, 5, 7]))  # mostly in step with one another
     asked = range(step, min(length, draw(st.integers(0, 60))) + 1, step)
-    return T(length, draw(answers), {tokens: draw(answers) for tokens in asked})
+    values = draw(st.sampled_from([[0.25], [0.5, 8.0, 16.0], [20.0, 1.0]]))  # few, so that some tie
+    entropy, confidence = (
+        [scale * values[n % len(values)] for n in range(length)] for scale in (0.05, 1.0)
+    )
+    probes = {tokens: draw(answers) for tokens in asked}
+    return T(length, draw(answers), probes, confidence=confidence, signals={"entropy": entropy})
 
 
 problems = st.lists(traces(), min_size=1, max_size=9)
@@ -166,6 +195,10 @@ def test_forms_do_what_solve_does_on_the_shipped_pool(spec: str, typed: Mapping[
         ("sac", {}, 1),
         ("sac", {}, 64),
         ("parallel-probe", {}, 64),
+        ("ppr-1v1", {}, 64),
+        ("certaindex", {}, 64),
+        ("cmc", {}, 64),
+        ("cmc", {"beta": "1"}, 64),
         ("parallel-probe", {"interval": "700", "warm_up": "3", "patience": "3"}, 64),
     ],
 )

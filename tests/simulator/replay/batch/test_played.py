@@ -44,6 +44,12 @@ def test_a_tally_tells_the_classes_of_each_row(rows: list[list[int]], chosen: se
 
 
 @given(votes)
+def test_classes_are_counted_after_every_vote(rows: list[list[int]]) -> None:
+    expected = [[len({*row[: n + 1]} - {-1}) for n in range(len(row))] for row in rows]
+    assert Tally(np.array(rows, dtype=np.int32)).distinct_so_far().tolist() == expected
+
+
+@given(votes)
 def test_the_leading_two_are_those_of_every_beginning(rows: list[list[int]]) -> None:
     answers = np.array(rows, dtype=np.int32)
     expected = [[top_two(row[: n + 1]) for n in range(len(row))] for row in answers]

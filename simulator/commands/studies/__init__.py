@@ -1,0 +1,1 @@
+"""Commands that plan comparisons and choose settings: `power` and `tune`."""
