@@ -1,6 +1,15 @@
 import numpy as np
 
-from simulator import Answer, Policy, Problem, Sampler, Traces, chance_of_lead, majority_vote, top_two
+from simulator import (
+    Answer,
+    Policy,
+    Problem,
+    Sampler,
+    Traces,
+    chance_of_lead,
+    majority_vote,
+    top_two,
+)
 
 
 class Quorum(Policy):
@@ -8,9 +17,9 @@ class Quorum(Policy):
 
     The majority answers once its chance to lead (ASC's, of the two largest counts) reaches a bar.
     The bar falls from 1 − doubt / starters at the first vote to ½ at the last, so more starters are
-    also surer. The first two votes suffice if they agree, many running traces hold their answer in
-    probes, and few hold another one; a pool without probes does without this. Votes that scatter
-    over many answers end the vote, too. Ties go to the answer that was finished first.
+    also surer. One vote, or two that agree, suffice if many running traces hold their answer in
+    probes, and few another one; a pool without probes does without this. Votes that scatter over
+    many answers end the vote, too. Ties go to the answer that was finished first.
     """
 
     source = "this project, docs/quorum.md"
