@@ -25,6 +25,7 @@ METHODS = {
     "beta-sc": "beta_sc:BetaSC",
     "bayes-3": "bayes_3:Bayes3",
     "short-{m}@{budget}": "short_m:ShortM",
+    "quorum": "quorum:Quorum",
     "sac": "sac:SAC",
     "parallel-probe": "parallel_probe:ParallelProbe",
     "cmc": "cmc:CMC",

@@ -41,7 +41,17 @@ SPELLED = {"cons@N": "cons@16", "short-m@k": "short-3@16"}
 METHODS = [SPELLED.get(name, name) for name in method_names()]
 
 CUT_TRACES = [
-    *("short-3@16", "beta-sc", "sac", "parallel-probe", "cmc", "certaindex", "dynasor", "eat"),
+    *(
+        "short-3@16",
+        "quorum",
+        "beta-sc",
+        "sac",
+        "parallel-probe",
+        "cmc",
+        "certaindex",
+        "dynasor",
+        "eat",
+    ),
     *("deepconf-low", "deepconf-high", "deepconf-optillm", "deepconf-vllm", "deepprune", "slim-sc"),
 ]
 """Methods that must stop at least a tenth of the traces early."""
