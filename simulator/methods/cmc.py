@@ -20,8 +20,8 @@ class CMC(Policy):
     max_rounds = 500
 
     def validate(self) -> None:
-        if not 0 <= self.beta <= 1 or self.interval < 1 or self.max_rounds < 1:
-            raise ValueError("needs 0 <= beta <= 1, interval >= 1 and max_rounds >= 1")
+        if not 0 <= self.beta <= 1 or not 1 <= self.interval <= 2**60 or self.max_rounds < 1:
+            raise ValueError("needs 0 <= beta <= 1, 1 <= interval <= 2**60 and max_rounds >= 1")
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         b = self.beta
