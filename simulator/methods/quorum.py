@@ -66,4 +66,4 @@ class Quorum(Policy):
         held = sampler.probe(running)
         others = np.unique(held[(held >= 0) & (held != answer)], return_counts=True)[1]
         enough = self.support * len(running)
-        return np.sum(held == answer) >= enough and others.max(initial=0) <= enough / 2
+        return bool(np.sum(held == answer) >= enough and others.max(initial=0) <= enough / 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pools import T
@@ -89,6 +90,6 @@ def test_a_trace_without_a_token_holds_up_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "settings", [{"starters": -1}, {"finishers": 0}, {"support": 2}, {"scatter": -1}, {"doubt": -1}]
 )
-def test_values_that_make_no_sense_are_refused(tmp_path: Path, settings: dict[str, float]) -> None:
+def test_values_that_make_no_sense_are_refused(tmp_path: Path, settings: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"must be|is above 0"):
         solve(tmp_path, "quorum", even("1"), **settings)
