@@ -224,7 +224,7 @@ def test_forms_do_what_solve_does_on_real_traces(
         assert_same_as_solve(spec, typed, problem, budget, charging=CHARGING[number % 2])
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(
     running=st.lists(st.tuples(st.sampled_from([3, 5, 8]), *[st.sampled_from("112")] * 3)),
     first=st.lists(st.sampled_from([3, 5]), min_size=1, max_size=2),
@@ -257,6 +257,12 @@ def test_quorum_where_traces_finish_together_with_probes_and_without(
         assert_same_as_solve(
             "quorum", typed, problem, len(early + late), probe_cost=ProbeCost(1, 2)
         )
+
+
+def test_quorum_counts_many_votes_of_one_step_in_the_order_of_starting(tmp_path: Path) -> None:
+    traces = [T(5 + number % 2, f"{number}", {2: None}) for number in range(64)]
+    (problem,) = write_pool(tmp_path, {"p": traces}).problems
+    assert_same_as_solve("quorum", {}, problem, 64, repeats=range(64))
 
 
 def test_traces_without_a_token_are_left_to_solve(tmp_path: Path) -> None:
