@@ -1,12 +1,18 @@
 """Time of greedy clustering with scores in memory, and the number of pairs that it requests.
 
     python benchmarks/clustering_speed.py --traces 512
+    python benchmarks/clustering_speed.py --pool 'shipped/*' --judge FOLDER
 
 Answers of traces are drawn from a skewed distribution. Scores are those of a perfect judge, of a
 noisy one (blurred), or the noisy ones rounded to 0 and 1 (hard); or all traces are alike, or none
 are, with and without reaching K. Prints milliseconds (least and median of the rounds), pairs
 requested, pairs requested without early stopping, all pairs, clusters, and traces placed. `engine`
 goes through the sampler, with its checks, its memory and its ledger.
+
+With `--judge`, the name of scores that `deepprune-sim judge score` stored of all pairs of a pool,
+nothing is timed: for τ at quantiles of the scores, prints the pairs requested, in percent of those
+requested without early stopping, and the mean number of clusters, over four orders of up to
+`--traces` traces of each problem.
 """
 
 from __future__ import annotations
@@ -22,6 +28,8 @@ import numpy as np
 import numpy.typing as npt
 from yardstick import in_yardsticks
 
+import deepprune_sim as dp
+from judges.scores.store import open_store, scores_folder
 from simulator.policy.clustering import UNPLACED, greedy_clusters
 from simulator.policy.sampler import Sampler
 from simulator.pools.pool import Pool, PoolInfo, StoredProblem
@@ -35,6 +43,9 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 MAX_MEMBERS = 20
+
+QUANTILES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Quantiles of stored scores that are tried as τ."""
 
 RATIOS: list[str] = []
 """Lines to print last."""
@@ -63,7 +74,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--traces", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--pool", help="with --judge")
+    parser.add_argument("--judge", help="folder of stored scores, by its name")
     given = parser.parse_args()
+    if given.judge:
+        shares(dp.open_pool(given.pool).path, given.judge, given.traces)
+        return
     with tempfile.TemporaryDirectory() as folder:
         problem = write_problem(Path(folder), given.traces)
         print(
@@ -128,6 +144,32 @@ def measure(
         f"{name:<10} {max_clusters:3} {times} {table.asked:8,} {drawn(found):8,} "
         f"{traces * (traces - 1) // 2:8,} {found.max() + 1:8} {np.sum(found != UNPLACED):6}"
     )
+
+
+def shares(pool: Path, judge: str, traces: int) -> None:
+    """Print the pairs requested with a judge's stored scores, of those without early stopping."""
+    store = open_store(scores_folder(pool.parents[2]) / judge)
+    halves = [store.read(problem).astype(np.float64) for problem in Pool(pool).problems]
+    tables = [np.where(np.isnan(half), half.T, half) for half in halves]
+    every = np.concatenate([table[np.triu_indices(len(table), 1)] for table in tables])
+    print(f"{'quantile':>8} {'tau':>6} {'asked, %':>8} {'clusters':>8}")
+    for quantile in QUANTILES:
+        tau = float(np.quantile(every, quantile))
+        asked, without, clusters = 0, 0, []
+        for number, table in enumerate(tables):
+            for repeat in range(4):
+                rng = np.random.default_rng([number, repeat])
+                order = rng.permutation(len(table))[:traces]
+                scores = Table(table[np.ix_(order, order)])
+                found = greedy_clusters(
+                    *(len(order), scores, rng),
+                    threshold=tau,
+                    max_clusters=16,
+                    max_members=MAX_MEMBERS,
+                )
+                asked, without = asked + scores.asked, without + drawn(found)
+                clusters.append(int(found.max()) + 1)
+        print(f"{quantile:8} {tau:6.3f} {100 * asked / without:8.1f} {np.mean(clusters):8.1f}")
 
 
 def drawn(clusters: Ints) -> int:

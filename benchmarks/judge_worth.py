@@ -4,6 +4,8 @@
 
 Only the problems of the test side of PAIRS (`deepprune-sim judge pairs`) count: judges trained on
 PAIRS have not seen them. `--traces` limits the traces of each problem, for judges that take long.
+They are a pool of their own, `parts/MODEL/BENCHMARK-part`, which `--stored` keeps; without judges,
+it is all that is made.
 
 `deepprune` runs with each judge, K2 and confidence within clusters, at quantiles of its scores as
 τ. The total cost of a run is the tokens generated and those that the judge computed, times the
@@ -240,7 +242,7 @@ def curves_of(pool: str, cache: Path, budget: int) -> dict[str, list[Played]]:
 @click.command()
 @click.argument("source")
 @click.argument("pairs", type=click.Path(path_type=Path))
-@click.argument("judges", nargs=-1, required=True, metavar="[NAME=]JUDGE…")
+@click.argument("judges", nargs=-1, metavar="[NAME=]JUDGE…")
 @click.option("-n", "budgets", multiple=True, type=int, default=(16,), show_default=True)
 @click.option("--traces", default=64, show_default=True, help="Traces of each problem.")
 @click.option("--repeats", default=64, show_default=True)
@@ -266,7 +268,7 @@ def main(
         name = f"parts/{opened.info.model}/{opened.info.benchmark}-part"
         if not (cache / name).exists():
             part_of(opened, cache, problems, traces)
-        for budget in budgets:
+        for budget in budgets if judges else ():
             print(f"\nN={budget}, {len(problems)} problems, {traces} traces each, {cut}\n")
             table(name, cache, judges, budget, repeats=repeats, cut=cut)
 

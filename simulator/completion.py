@@ -21,7 +21,7 @@ from simulator.pools.folders import cache_folder, runs_folder
 
 Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem[str]]]
 
-NO_PARAMETERS = {"budget", "requires", "source", "unranked"}
+NO_PARAMETERS = {"budget", "optional", "requires", "source", "unranked"}
 """Class attributes of a policy that are not parameters."""
 
 

@@ -20,7 +20,7 @@ from simulator.errors import PolicyError, UserError, nearest
 from simulator.methods import METHODS, explain_numbers, match_name, shown_name
 from simulator.policy.base import Policy
 from simulator.policy.solving import describe, explain
-from simulator.signals import NEEDS
+from simulator.signals import NEEDS, SIGNALS
 
 
 @dataclass(frozen=True)
@@ -248,12 +248,13 @@ def shown_settings(settings: Mapping[str, str]) -> str:
 
 def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -> None:
     """Raise `PolicyError` for class attributes whose type or value `Policy` does not allow."""
-    needs: object = kind.requires
-    known = isinstance(needs, Collection) and all(need in NEEDS for need in needs)
-    if isinstance(needs, str) or not known:
-        raise PolicyError(
-            f"{name}: requires is {needs!r:.60}; give a set of {', '.join(map(repr, NEEDS))}"
-        )
+    for what, signals in (("requires", NEEDS), ("optional", SIGNALS)):
+        needs: object = getattr(kind, what)
+        known = isinstance(needs, Collection) and all(need in signals for need in needs)
+        if isinstance(needs, str) or not known:
+            raise PolicyError(
+                f"{name}: {what} is {needs!r:.60}; give a set of {', '.join(map(repr, signals))}"
+            )
     budget: object = kind.budget
     if budget is not None and (type(budget) is not int or budget < 1):
         raise PolicyError(f"{name}: budget is {budget!r:.60}; give a number of traces, or None")
@@ -301,6 +302,7 @@ def describe_methods() -> list[dict[str, Any]]:
                 "summary": inspect.cleandoc(kind.__doc__ or "").partition("\n")[0],
                 "parameters": {k: v for k, v in kind.parameters().items() if k not in in_name},
                 "requires": sorted(kind.requires),
+                "optional": sorted(kind.optional),
                 "budget": kind.budget,
                 "budget_in_name": "budget" in in_name,
                 "unranked": kind.unranked,

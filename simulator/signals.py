@@ -1,7 +1,11 @@
-"""Signals that pools store: names, and the table of token signals. Imports nothing heavy."""
+"""Signals that pools store: names, and tables of those with a number a token or a probe.
+
+Imports nothing heavy.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 NO_ANSWER = -1
@@ -71,7 +75,49 @@ def unknown_signal(name: object) -> str:
     return f"no token signal {name!r:.60}; there are {', '.join(TOKEN_SIGNALS)}"
 
 
-SIGNALS = ("text", *TOKEN_SIGNALS, "probes")
+@dataclass(frozen=True, slots=True)
+class ProbeSignal:
+    """One number for each probe of a trace.
+
+    A probe adds a suffix to the trace and decodes an answer greedily. The answer's tokens are all
+    that the model generates for it, with the one that closes the box if there is a box, and without
+    a token for the end of the text. Their probabilities are the model's own, before temperature.
+
+    Attributes
+    ----------
+    definition
+        Definition of the number.
+    most
+        Largest possible number; the smallest is 0.
+    """
+
+    definition: str
+    most: float = 1.0
+
+    def __str__(self) -> str:
+        return self.definition
+
+
+PROBE_SIGNALS = {
+    "probe_mean": ProbeSignal("arithmetic mean of the probabilities of the answer's tokens"),
+    "probe_gmean": ProbeSignal("geometric mean of the probabilities of the answer's tokens"),
+    "probe_min": ProbeSignal("smallest of the probabilities of the answer's tokens"),
+    "probe_entropy": ProbeSignal(
+        "entropy of the answer's first token, of its top 20 probabilities, renormalised to a sum "
+        "of 1; in nats",
+        most=math.inf,
+    ),
+}
+"""Probe signals by name. A pool may have any of them, if it has probes; a number that is not known
+of a probe is null in files and NaN elsewhere."""
+
+
+def unknown_probe_signal(name: object) -> str:
+    """Describe the error of a name that is not in `PROBE_SIGNALS`."""
+    return f"no probe signal {name!r:.60}; there are {', '.join(PROBE_SIGNALS)}"
+
+
+SIGNALS = ("text", *TOKEN_SIGNALS, "probes", *PROBE_SIGNALS)
 """Signals that a pool can store per trace besides length and answer, one file each."""
 
 NEEDS = (*SIGNALS, "judge")

@@ -416,3 +416,19 @@ def pareto_front(tokens: npt.ArrayLike, accuracy: npt.ArrayLike) -> Bools:
     best_cheaper = np.concatenate([[-np.inf], np.maximum.accumulate(best)[:-1]])[: len(costs)]
     front: Bools = (score == best[group]) & (score > best_cheaper[group])
     return front
+
+
+def undominated(costs: npt.ArrayLike) -> Bools:
+    """Return the mask of methods on the Pareto front of any number of costs.
+
+    `costs` (fewer is better) has shape (methods, axes), the mask shape (methods,). A method is on
+    the front if no other is as good on all axes and better on one; so equal methods are on it
+    together.
+    """
+    table = np.asarray(costs, dtype=np.float64)
+    if not table.size:
+        return np.ones(len(table), dtype=np.bool_)
+    if table.ndim != 2 or np.isnan(table).any():
+        raise ValueError("a Pareto front needs all costs of every method")
+    front = [not np.any((table <= row).all(axis=1) & (table < row).any(axis=1)) for row in table]
+    return np.array(front)

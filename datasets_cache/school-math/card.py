@@ -14,7 +14,7 @@ import pandas as pd
 
 import deepprune_sim as dp
 from simulator.pools.shipped import shipped_pools
-from simulator.report.plot import picture
+from simulator.report.plotting.plot import picture
 from simulator.statistics import bootstrap
 
 HERE = Path(__file__).parent

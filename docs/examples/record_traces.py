@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from vllm import LLM, SamplingParams
 
 TOP_K = 20  # log-probabilities in a token's confidence, as in DeepConf (arXiv 2508.15260)
 PROMPT = "{question}\nReason step by step, and put your final answer within \\boxed{{}}."
+CERTAINTY = ("probe_mean", "probe_gmean", "probe_min", "probe_entropy")
 PROBE = "\n</think>\n\nThe final answer is \\boxed{"
 
 
@@ -123,16 +125,19 @@ def record(llm, wanted, options):
             {"prompt_token_ids": [*prompts[n], *list(traces[n].token_ids)[:cut], *suffix]}
             for n, cut in cuts
         ]
-        said = llm.generate(asked, SamplingParams(temperature=0.0, max_tokens=32)) if asked else []
+        greedy = SamplingParams(temperature=0.0, max_tokens=32, logprobs=TOP_K)
+        said = llm.generate(asked, greedy) if asked else []
         written = [len(output.outputs[0].token_ids) for output in said]
         if written:  # of this batch; about the same in the others
             mean = -(-sum(written) // len(written))
             print(f"tokens of a probe, for import: --probe-cost {len(suffix)}+{mean}")
         for row in rows:
-            row["probe_positions"], row["probe_answers"] = [], []
+            row |= {name: [] for name in ("probe_positions", "probe_answers", *CERTAINTY)}
         for (number, cut), output in zip(cuts, said, strict=True):
             rows[number]["probe_positions"].append(cut)
             rows[number]["probe_answers"].append(inside_box(output.outputs[0].text))
+            for name, value in certainty(output.outputs[0], tokenizer).items():
+                rows[number][name].append(value)
     return rows
 
 
@@ -145,13 +150,39 @@ def confidences(flat):
     return found
 
 
+def certainty(answer, tokenizer):
+    """Of a probe's answer, the probabilities of its tokens, and the entropy of the first."""
+    logs = []
+    for end, token in enumerate(answer.token_ids, 1):
+        if end == len(answer.token_ids) and answer.finish_reason == "stop":
+            break  # the token for the end of the text
+        logs.append(min(answer.logprobs[end - 1][token].logprob, 0.0))
+        if end_of_box(tokenizer.decode(answer.token_ids[:end])) is not None:
+            break
+    likely = sorted((each.logprob for each in answer.logprobs[0].values()), reverse=True)[:TOP_K]
+    total = sum(map(math.exp, likely))
+    shares = [math.exp(log) / total for log in likely]
+    entropy = -sum(share * math.log(share) for share in shares if share > 0)
+    if not logs:
+        return dict(zip(CERTAINTY, (None, None, None, entropy), strict=True))
+    mean = sum(map(math.exp, logs)) / len(logs)
+    found = (mean, math.exp(sum(logs) / len(logs)), math.exp(min(logs)), entropy)
+    return dict(zip(CERTAINTY, found, strict=True))
+
+
 def inside_box(text):
     """Return the text before the brace that closes the box; None without one."""
+    end = end_of_box(text)
+    return None if end is None else text[:end].strip() or None
+
+
+def end_of_box(text):
+    """Return the place of the brace that closes the box; None without one."""
     depth = 1
     for place, character in enumerate(text):
         depth += (character == "{") - (character == "}")
         if depth == 0:
-            return text[:place].strip() or None
+            return place
     return None
 
 

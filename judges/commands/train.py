@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -247,7 +249,8 @@ def _train_shown(recipe: Recipe, folder: Path, **arguments: Any) -> None:
     from judges.training.train import is_first_process, train
 
     try:
-        with stages_shown() as stage:
+        # Reporters print where they put the progress, which is no result.
+        with redirect_stdout(sys.stderr), stages_shown() as stage:
             seen = ""
 
             def progress(done: int, total: int, value: float) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 from judges.evaluation.curves import Curve, roc, thinned, within_roc
 from judges.evaluation.evaluate import POOLED, Row, Scored
 from judges.evaluation.metrics import bin_of, calibration
-from simulator.report import plot
 from simulator.report.labels import shortened
-from simulator.report.plot import COLOURS
+from simulator.report.plotting import plot
+from simulator.report.plotting.plot import COLOURS
 from simulator.report.text import interval
 from simulator.statistics import Estimate
 
@@ -41,7 +41,7 @@ DASHES = ([1, 0], [8, 3], [3, 3], [8, 3, 2, 3])
 
 
 def _drawn(chart: Any, kind: str) -> bytes:
-    """Render a chart in this module's colours, as `simulator.report.plot.picture` does."""
+    """Render a chart in this module's colours, as `simulator.report.plotting.plot.picture` does."""
     chart = chart.configure_view(stroke="#cccccc").configure_axis(gridColor="#eeeeee")
     return plot.picture(chart, kind)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from judges.pairs.pair_sets import cut_by_length
 from simulator.pools.pool import NO_ANSWER, Pool
-from simulator.report.plot import picture
+from simulator.report.plotting.plot import picture
 from simulator.statistics import Estimate, bootstrap
 
 TOGETHER = "all together"

@@ -69,7 +69,7 @@ def as_file(chart: Any, form: str, tables: Tables | None = None) -> bytes:
     """Render the chart as `svg`, or as `png` at twice its size; takes half a second."""
     import altair as alt
 
-    from simulator.report.plot import picture
+    from simulator.report.plotting.plot import picture
 
     if tables:
         chart = chart.properties(

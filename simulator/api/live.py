@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -29,7 +29,7 @@ from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
 from simulator.runs.making import installed_versions, new_folder, write_json
 from simulator.runs.spec import asked_budget
 from simulator.runs.sweep import parse_grid
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 from simulator.statistics import bootstrap
 
 DEFAULT_BUDGET = 16
@@ -109,7 +109,8 @@ def plan_live_run(
         running = connect(engine, model, sampling, base_url, tokenizer, revision, slots)
     else:
         running = load_engine(engine, model, sampling, revision=revision, dtype=dtype, slots=slots)
-    lacking = sorted(set(loaded.policy.requires) & {*TOKEN_SIGNALS} - {*running.signals})
+    wanted = set(loaded.policy.requires) & {*TOKEN_SIGNALS, *PROBE_SIGNALS}
+    lacking = sorted(wanted - {*running.signals, *running.probe_signals})
     if lacking:
         raise UserError(
             f"{loaded.name} reads {' and '.join(lacking)}, and {base_url or model} gives none; use "
@@ -118,9 +119,21 @@ def plan_live_run(
     about |= {
         "engine": dict(running.about),
         "probe_cost": {"suffix": running.suffix_tokens, "answer": sampling.probe_tokens},
-        "signals": ["text", *running.signals, "probes"],
+        "signals": ["text", *running.signals, "probes", *running.probe_signals],
     }
-    return LivePlan(spec, create(folder, asked, about), running)
+    recording = create(folder, asked, about)
+    _check_recorded(recording, wanted, loaded.name)
+    return LivePlan(spec, recording, running)
+
+
+def _check_recorded(recording: Recording, wanted: Set[str], policy: str) -> None:
+    """Raise `UserError` if a recording of an earlier version lacks signals that a policy reads."""
+    missing = sorted(wanted - {*recording.about["signals"]})
+    if missing:
+        raise UserError(
+            f"{recording.folder}: has no {' and no '.join(missing)}, which {policy} reads; an "
+            "earlier version began it: give another -o"
+        )
 
 
 def _found(text: str, answer_kind: str) -> str | None:

@@ -37,6 +37,7 @@ from simulator.runs.sweep import (
     make_sweep,
     shown_parameter,
 )
+from simulator.signals import PROBE_SIGNALS
 from simulator.workers.executor import Workers
 
 DEFAULT_REPEATS = 64
@@ -202,7 +203,7 @@ def _drawn(
 def _probe_cost(typed: str, loaded: LoadedPolicy) -> ProbeCost:
     """Read the cost of a probe; refuse it for a policy without probes."""
     cost = parse_probe_cost(typed)
-    if "probes" not in loaded.policy.requires:
+    if "probes" not in loaded.policy.requires | loaded.policy.optional:
         raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
     return cost
 
@@ -284,10 +285,12 @@ def usable_pools(
     if not patterns:
         if not usable:
             names = ", ".join(pool.name for pool in pools)
+            remedy = f"import a pool that has, or name one with -d, such as -d '{SHIPPED}/*'"
+            if not needs.isdisjoint(PROBE_SIGNALS):  # the shipped one has none
+                remedy = "import one that has, or record one with live"
             raise UserError(
                 f"{what} needs {' and '.join(sorted(needs))}, which no recorded pool here has "
-                f"({names}); import a pool that has, or name one with -d, such as "
-                f"-d '{SHIPPED}/*'"
+                f"({names}); {remedy}"
             )
         for pool in pools:
             if pool not in usable:

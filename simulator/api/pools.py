@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import UserError
-from simulator.signals import TOKEN_SIGNALS, unknown_signal
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS, unknown_signal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,13 +143,20 @@ class OpenPool:
         """Return one row per probe: the answer that a trace would have given after `position`.
 
         Columns are `problem_id, trace_id, position` (tokens generated), `answer_class` (−1 for
-        none, −2 if the probe was not asked), `answer` and `correct`. `problem` and errors are as
-        for `texts`.
+        none, −2 if the probe was not asked), `answer` and `correct`, and those of the probe signals
+        that the pool has, such as `probe_mean`: numbers, NaN where not known. `problem` and errors
+        are as for `texts`.
         """
-        frame = _frame(self._signal("probes", problem)).explode(
-            ["position", "answer_class"], ignore_index=True
+        frame = _frame(self._signal("probes", problem))
+        told = [name for name in PROBE_SIGNALS if name in self.info.signals]
+        for name in told:
+            frame[name] = _frame(self._signal(name, problem))[name]
+        frame = frame.explode(["position", "answer_class", *told], ignore_index=True)
+        frame = (
+            frame.astype(dict.fromkeys(told, float))
+            .dropna(subset=["position"])
+            .astype({"position": int, "answer_class": int})
         )
-        frame = frame.dropna(subset=["position"]).astype({"position": int, "answer_class": int})
         keys = ["problem_id", "answer_class"]
         joined = frame.merge(_frame(self._read("classes")), on=keys, how="left")
         joined["answer"] = joined["answer"].astype(object).where(joined["answer"].notna(), None)

@@ -36,7 +36,11 @@ class _Shown:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        return "\n".join([self._heading, *map(_text, self._panels)]).rstrip()
+        from simulator.report.text import dispensable
+
+        order = dispensable(self._comparison) if self._panels else ()
+        texts = [_text(block, order) for block in self._panels]
+        return "\n".join([self._heading, *texts]).rstrip()
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(self._heading)}</p>" + "".join(map(_html, self._panels))
@@ -62,7 +66,7 @@ class _Shown:
         -------
         An Altair chart; `chart.save("front.svg")` writes it.
         """
-        from simulator.report.plot import build_chart
+        from simulator.report.plotting.plot import build_chart
 
         return build_chart(self._comparison)
 
@@ -215,7 +219,7 @@ class RunComparison(_Shown):
         from simulator.report.export import raw_combined, raw_rows
 
         comparison = self.comparison
-        combined = [raw_combined(each, comparison.margin) for each in comparison.combined]
+        combined = [raw_combined(each, comparison) for each in comparison.combined]
         return pd.DataFrame([*raw_rows(comparison), *combined])
 
 
@@ -248,6 +252,9 @@ def read_run(folder: str | os.PathLike[str]) -> Run | Runs:
 
 def compare(
     runs: Iterable[Run | Runs | str | os.PathLike[str]] | Run | str | os.PathLike[str],
+    *,
+    baseline: str | None = None,
+    axes: str | Sequence[str] = "accuracy,total",
 ) -> RunComparison:
     """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
 
@@ -257,13 +264,19 @@ def compare(
     ----------
     runs
         Runs, sweeps, or their folders or names in `runs/`.
+    baseline
+        Method, policy or run to compare with, one of the rows; None for cons@N on each run's own
+        traces.
+    axes
+        Axes of the Pareto front: accuracy and one or more of tokens, total and clock.
 
     Raises
     ------
     UserError
-        There is no run, or one cannot be read.
+        There is no run, one cannot be read, or the baseline is not among them.
     """
     from simulator.report import comparison
+    from simulator.report.axes import parse_axes
 
     if isinstance(runs, Run | str | os.PathLike):
         runs = [runs]
@@ -275,7 +288,8 @@ def compare(
     if not found:
         raise UserError("no runs to compare; give at least one")
     results = [result for run in found.values() for result in run.results]
-    return RunComparison(comparison.compare(results))
+    chosen = parse_axes(axes if isinstance(axes, str) else ",".join(axes))
+    return RunComparison(comparison.compare(results, axes=chosen, baseline=baseline))
 
 
 def find_run(name: str) -> Path:
@@ -309,12 +323,11 @@ def find_run(name: str) -> Path:
     raise UserError(f"{name}: no such run, neither here nor in {runs_folder()}/; {hint}")
 
 
-def _text(block: Block) -> str:
-    """Format a table as text of at most `COLUMNS` characters a line."""
+def _text(block: Block, dispensable: Sequence[str]) -> str:
+    """Format a table as text of at most `COLUMNS` characters a line, without what has no room."""
     from simulator.report.tables import fit
-    from simulator.report.text import DISPENSABLE
 
-    table = fit(block.headers, block.rows, block.right, COLUMNS, DISPENSABLE)
+    table = fit(block.headers, block.rows, block.right, COLUMNS, dispensable)
     return f"{block.heading}\n{table.text()}"
 
 

@@ -35,7 +35,7 @@ from simulator.catalogue.rows import (
 from simulator.pools.pool import SCHEMAS, SIGNALS
 from simulator.pools.token_signals.files import LISTS, PACKED, PACKED_TYPES, as_numbers
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 
 
 @dataclass(frozen=True)
@@ -155,8 +155,9 @@ def pool_views(folders: Sequence[Path]) -> dict[str, str]:
     """Return the queries of the views that read the pools' files, by name.
 
     `texts` and the views of token signals have a row a trace, these with a list of one value a
-    token; `probes` has a row a probe. A query reads its files one row group, which is of one
-    problem, after another, and skips those of problems that it does not ask for.
+    token; `probes` has a row a probe, and so has `probe_signals`, of pools with any. A query reads
+    its files one row group, which is of one problem, after another, and skips those of problems
+    that it does not ask for.
     """
 
     def rows_of(file: str, among: Sequence[Path], schema: pa.Schema | None = None) -> str:
@@ -187,6 +188,11 @@ def pool_views(folders: Sequence[Path]) -> dict[str, str]:
             parts.append(f"SELECT {trace}, {values} AS {name} FROM ({rows})")
         return " UNION ALL ".join(parts)
 
+    certain = [each for each in having["probes"] if any(each in having[n] for n in PROBE_SIGNALS)]
+    joined = "".join(
+        f" LEFT JOIN ({rows_of(name, having[name])}) USING ({trace})" for name in PROBE_SIGNALS
+    )
+    numbers = ", ".join(f"unnest({name}) AS {name}" for name in PROBE_SIGNALS)
     return {
         **{name: rows_of(name, folders) for name in ("problems", "traces")},
         "classes": rows_of("classes", having["classes"]),
@@ -194,6 +200,8 @@ def pool_views(folders: Sequence[Path]) -> dict[str, str]:
         **{signal.plural: values_of(name) for name, signal in TOKEN_SIGNALS.items()},
         "probes": f"SELECT {trace}, unnest(position) AS position, unnest(answer_class) AS "
         f"answer_class FROM ({rows_of('probes', having['probes'])})",
+        "probe_signals": f"SELECT {trace}, unnest(position) AS position, {numbers} "
+        f"FROM ({rows_of('probes', certain)}){joined}",
     }
 
 

@@ -220,7 +220,7 @@ def _pool(pattern: str | None, cache: Path | None, traces: int) -> Iterator[Pool
     with TemporaryDirectory() as folder:
         cell = select_cells(["deepseek*/aime25"])[0]
         size = Size("check", aime_problems=6, gpqa_problems=6, traces=traces, shrink=10)
-        make_pool(Path(folder), cell, size, text=True)
+        make_pool(Path(folder), cell, size, text=True, probe_signals=True)
         yield Pool(pool_folder(Path(folder), cell))
 
 

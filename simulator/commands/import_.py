@@ -59,6 +59,7 @@ FORMAT is one of:
   parquet    the same as jsonl
   csv        the same as jsonl
   feval-ttc  the database of FEval-TTC, with --map dataset= and --map llm=
+  zelt       what zelt-ai records: probes with their certainty, as JSON lines
   trackio    traces that trackio has exported; give
              --map gold_answer=metadata.KEY or --map gold_file=
 

@@ -96,6 +96,25 @@ timeout_option = click.option(
     help="Time limit for the replay of one problem in one repeat. A policy that generates no token "
     "for 10 s is reported in any case. [default: none]",
 )
+axes_option = click.option(
+    "--axes",
+    default="accuracy,total",
+    show_default=True,
+    metavar="AXES",
+    help="Axes of the Pareto front: accuracy and one or more of tokens (generated), total (these "
+    "and those of probes and judge) and clock.",
+)
+
+
+def baseline_option(what: str) -> Callable[[Any], Any]:
+    """Add `--baseline`, the name of which is that of `what`."""
+    return click.option(
+        "--baseline",
+        metavar="METHOD",
+        help=f"Compare with this method: {what}. [default: cons@N, on each run's own traces]",
+    )
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

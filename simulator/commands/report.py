@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from simulator import completion
-from simulator.commands.options import FloatRange, chosen_format, json_option, json_text
+from simulator.commands.options import (
+    FloatRange,
+    axes_option,
+    baseline_option,
+    chosen_format,
+    json_option,
+    json_text,
+)
 from simulator.errors import UserError
 from simulator.storage import replace_file
 
@@ -75,6 +82,8 @@ PICTURES = (".png", ".svg")
     metavar="POINTS",
     help="Most that a method may be less accurate than cons@N to count as not worse.",
 )
+@baseline_option("the method, policy or run of a row")
+@axes_option
 @click.option(
     "--diversity",
     is_flag=True,
@@ -95,13 +104,15 @@ def report(
     plots: Sequence[Path],
     every_pair: bool,
     margin: float,
+    baseline: str | None,
+    axes: str,
     diversity: bool,
     prices: Path | None,
 ) -> None:
     """Compare runs: accuracy, tokens, and both against cons@N, with 95% intervals.
 
     Where runs have probes or a judge, their cost is added, and the total in tokens of the reasoning
-    model, by which methods stand on the Pareto front.
+    model. The Pareto front is by accuracy and total cost, or by other --axes.
 
     RUN is the folder of a run or a sweep, or its name in runs/; or, by itself, that of a tuning.
 
@@ -125,6 +136,7 @@ def report(
 
     from simulator.api.results import find_run
     from simulator.catalogue.figures import checked_results
+    from simulator.report.axes import parse_axes
     from simulator.report.comparison import compare
     from simulator.report.prices import read_prices
     from simulator.report.text import FORMATS as RENDER
@@ -143,6 +155,8 @@ def report(
         every_pair=every_pair,
         diversity=diversity,
         margin=margin / 100,
+        axes=parse_axes(axes),
+        baseline=baseline,
         prices=None if prices is None else read_prices(prices),
     )
     if every_pair and form == "csv" and not comparison.pairs:
@@ -154,7 +168,7 @@ def report(
     else:
         click.echo(RENDER[form](comparison), nl=False)
     if plots:
-        from simulator.report.plot import plot
+        from simulator.report.plotting.plot import plot
 
         for file in plots:
             write_whole(file, plot(comparison, file.suffix.lower()[1:]))
@@ -233,12 +247,12 @@ def _format_of(output: Path | None, form: str | None) -> str:
 def _print(comparison: Comparison) -> None:
     """Print the tables, one for each pool, without columns that do not fit."""
     from simulator.report.tables import draw_table, print_left_out, print_wrapped
-    from simulator.report.text import DISPENSABLE, panels
+    from simulator.report.text import dispensable, panels
 
-    tables = []
+    tables, order = [], dispensable(comparison)
     for block in panels(comparison):
         click.secho(block.heading, bold=True)
-        tables.append(draw_table(block.headers, block.rows, block.right, DISPENSABLE))
+        tables.append(draw_table(block.headers, block.rows, block.right, order))
         click.echo()
     print_left_out(tables)
     for note in comparison.notes:

@@ -13,6 +13,8 @@ from simulator.api.progress import progress_bar
 from simulator.commands.options import (
     Budgets,
     FloatRange,
+    axes_option,
+    baseline_option,
     print_json,
     timeout_option,
     workers_options,
@@ -166,6 +168,11 @@ BRACES = "cons@{8,16,32}"
     "in a process without access to the pools.",
 )
 @timeout_option
+@baseline_option(
+    "a built-in name or a file, made on the same pools in a run beside this one, unless it is one "
+    "of the sweep"
+)
+@axes_option
 @click.option(
     "--cache",
     type=click.Path(path_type=Path),
@@ -181,6 +188,8 @@ def run(
     output: Path | None,
     resume: bool,
     as_json: bool,
+    baseline: str | None,
+    axes: str,
     **options: Any,
 ) -> None:
     """Replay POLICY on stored traces, and report its accuracy and tokens.
@@ -196,7 +205,8 @@ def run(
         )
         raise UserError(f"give one POLICY; {names}")
     with open_workers(jobs, WORK, ray=ray) as workers:
-        _run(workers, policy, settings, patterns, output, resume, as_json, options)
+        shown = {"baseline": baseline, "axes": axes}
+        _run(workers, policy, settings, patterns, output, resume, as_json, shown, options)
 
 
 def _run(
@@ -207,8 +217,15 @@ def _run(
     output: Path | None,
     resume: bool,
     as_json: bool,
+    shown: Mapping[str, Any],
     options: Mapping[str, Any],
 ) -> None:
+    from simulator.api.baseline import (
+        against_baseline,
+        beside,
+        plan_baseline,
+        record_baseline,
+    )
     from simulator.api.plan import (
         can_be_resumed,
         note_idle_rules,
@@ -217,27 +234,41 @@ def _run(
         unanswered,
     )
     from simulator.errors import TimedOut, interrupted
+    from simulator.report.axes import parse_axes
     from simulator.runs.sweep import parse_grid
 
+    axes, baseline = parse_axes(shown["axes"]), shown["baseline"]
     plan = plan_runs(policy, parse_grid(settings), patterns, **options)
+    base = None if baseline is None else plan_baseline(baseline, plan, patterns, options)
     folder = plan.folder(output, resume)
     command = ["deepprune-sim", *sys.argv[1:]]
     try:
         with redirect_stdout(sys.stderr):
-            summaries = plan.make(
-                folder, jobs=workers, resume=resume, command=command, bar=progress_bar(plan.title)
-            )
+            how: Any = {"jobs": workers, "command": command}
+            if base is not None:
+                bar = progress_bar(f"baseline {base.name}")
+                base.make(folder, resume=resume, bar=bar, **how)
+            summaries = plan.make(folder, resume=resume, bar=progress_bar(plan.title), **how)
     except (KeyboardInterrupt, TimedOut) as error:
-        if not can_be_resumed(folder):
+        if not can_be_resumed(folder) and (base is None or not can_be_resumed(beside(folder))):
             raise
         hint = f"; to continue, repeat the command with: --resume -o {folder}"
         if isinstance(error, TimedOut):
             raise TimedOut(f"{error}{hint}") from None
         raise interrupted(error, hint) from None
+    runs = [folder] if plan.sweep is None else [folder / name for name in plan.folders]
+    again = ""
+    if base is not None:
+        own = base.folder(folder, runs)
+        record_baseline(base.name, own, runs)
+        summaries = against_baseline(base.name, own, runs, summaries)
+        with_own = [folder] if own in runs else [folder, own]
+        again = f"deepprune-sim report {' '.join(map(str, with_own))} --baseline '{own.name}'"
     if plan.sweep is not None:
         from simulator.commands.run_sweep import show_sweep
 
-        show_sweep(plan.sweep, folder, summaries, as_json)
+        show_sweep(plan.sweep, folder, summaries, as_json, axes)
+        _tell(again, as_json)
         return
     (summary,) = summaries
     if as_json:
@@ -247,3 +278,10 @@ def _run(
     print_summary(summary, unanswered(folder), options["charging"], options["order"])
     note_idle_rules([folder], summary)
     click.echo(f"run: {folder}")
+    _tell(again, as_json)
+
+
+def _tell(again: str, as_json: bool) -> None:
+    """Print the command that compares with the same baseline again, if there is one."""
+    if again and not as_json:
+        click.echo(f"compared again by: {again}")

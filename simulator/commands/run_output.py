@@ -40,11 +40,17 @@ def print_summary(
             )
             if name in metrics
         ]
+        if "baseline_tied" in entry:
+            rows.insert(2, (f"  tied with {entry['baseline']}", _verdict(entry), ""))
         rows += about_costs(entry)
         print_table([summary["policy"], "value", "95% interval"], rows, [False, True, True])
         click.echo()
     notes = [CHARGED.get(charging), ORDERED.get(order)]
     print_notes(summary, "".join(f" {note}" for note in notes if note))
+
+
+def _verdict(entry: Mapping[str, Any]) -> str:
+    return {True: "yes", False: "no", None: "unknown"}[entry["baseline_tied"]]
 
 
 def about_costs(entry: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -121,7 +127,14 @@ def print_notes(summary: dict[str, Any], more: str = "") -> None:
 
     notes = (
         f"{counted(summary['repeats'], 'repeat')}, seed {summary['seed']}. Intervals are 95%, "
-        "over problems; cons@N votes over the same N traces in the same order."
+        "over problems; "
+    )
+    chosen = any("baseline_tied" in entry for entry in summary["pools"])
+    notes += (
+        f"those against {summary['pools'][0]['baseline']} are paired by problem, and tied means "
+        "that a sign-flip test does not tell the two apart."
+        if chosen
+        else "cons@N votes over the same N traces in the same order."
     )
     if any("unfinished" in entry for entry in summary["pools"]):
         notes += " What needs the ends of unfinished traces, such as cons@N, is left out."

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.arrays import Bools, Ints, Ints32
+from simulator.arrays import Bools, Floats, Ints, Ints32
 from simulator.pools.pool import Probes, StoredProblem
 from simulator.pools.token_signals.values import TokenValues
 
@@ -58,6 +58,9 @@ class _Derived(StoredProblem):
     def probes(self) -> Probes:
         return self.original.probes
 
+    def _read_probe_signal(self, name: str) -> Floats:
+        return self.original.probe_signal(name)
+
 
 def _with(problem: StoredProblem, **changed: Any) -> dict[str, Any]:
     """Return the fields for a problem derived from this one, with those in `changed` replaced."""
@@ -90,6 +93,9 @@ class _Scrambled(_Derived):
     @cached_property
     def probes(self) -> Probes:
         return _probes(self.original, self.lengths, self.revealed, self._rng("probes"))
+
+    def _read_probe_signal(self, name: str) -> Floats:
+        return _probe_values(self.original, self.probes, self.revealed, name, self._rng(name))
 
     @cached_property
     def _texts_and_ends(self) -> tuple[list[str], list[Ints]]:
@@ -227,3 +233,25 @@ def _probes(
         answers.append(np.concatenate([stored.answers[here][:kept], drawn]).astype(np.int32))
     offsets = np.cumsum([0, *map(len, positions)])
     return Probes(offsets, np.concatenate(positions), np.concatenate(answers))
+
+
+def _probe_values(
+    problem: StoredProblem,
+    probes: Probes,
+    revealed: Revealed,
+    name: str,
+    rng: np.random.Generator,
+) -> Floats:
+    """Return a probe signal for other probes: the stored numbers of those that are revealed."""
+    stored = problem.probe_signal(name)
+    highest = float(np.nanmax(stored, initial=0.0))
+    values = highest * rng.random(len(probes.positions), dtype=np.float32).astype(np.float64)
+    for row, start in enumerate(probes.offsets[:-1].tolist()):
+        first = int(problem.probes.offsets[row])
+        kept = int(problem.probes.counts[row])
+        if not revealed.finished[row]:
+            last = first + kept
+            positions = problem.probes.positions[first:last]
+            kept = int(np.searchsorted(positions, revealed.tokens[row], side="right"))
+        values[start : start + kept] = stored[first : first + kept]
+    return values

@@ -17,6 +17,7 @@ from simulator.generated.cells import (
     Size,
 )
 from simulator.generated.draws import normal
+from simulator.generated.probe_signals import probe_signals as drawn_probe_signals
 from simulator.generated.probing import NOTHING, probe
 from simulator.generated.shape import WRONG_ANSWERS
 from simulator.generated.text import texts
@@ -36,7 +37,7 @@ PROBE_TOKENS = 500
 """Number of tokens between probes at paper size."""
 
 # Separate random streams of a problem, so that none depends on which others are drawn.
-_ANSWERS, _PROBES, _CONFIDENCE, _TEXT = range(2, 6)
+_ANSWERS, _PROBES, _CONFIDENCE, _TEXT, _PROBE_SIGNALS = range(2, 7)
 
 
 def pool_folder(cache: Path, cell: Cell) -> Path:
@@ -44,9 +45,11 @@ def pool_folder(cache: Path, cell: Cell) -> Path:
     return cache / DATASET / cell.model / cell.benchmark
 
 
-def revision(size: Size, seed: int, *, text: bool) -> str:
+def revision(size: Size, seed: int, *, text: bool, probe_signals: bool = False) -> str:
     """Describe the variant of a cell's pool; kept in `pool.json`."""
-    return f"{size.name} size, seed {seed}{', with text' if text else ''}"
+    added = ", with text" if text else ""
+    added += ", with probe signals" if probe_signals else ""
+    return f"{size.name} size, seed {seed}{added}"
 
 
 def made_as(cache: Path, cell: Cell) -> str | None:
@@ -75,6 +78,7 @@ def make_pool(
     *,
     seed: int = SEED,
     text: bool = False,
+    probe_signals: bool = False,
     replace: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> PoolInfo:
@@ -84,6 +88,8 @@ def make_pool(
     ----------
     text
         True to give traces text, and with it exact token offsets.
+    probe_signals
+        True to give probes their signals.
     progress
         Called with (problems made, problems in all) after each.
 
@@ -99,7 +105,7 @@ def make_pool(
         importer="generated",
         importer_version=VERSION,
         token_accuracy="exact" if text else "total",
-        revision=revision(size, seed, text=text),
+        revision=revision(size, seed, text=text, probe_signals=probe_signals),
         synthetic=True,
         notes=[
             "Generated for measuring speed, tests and demonstration; no model wrote it, and it "
@@ -109,7 +115,7 @@ def make_pool(
     )
     number = size.problems(cell)
     with PoolWriter(cache, info, replace=replace) as writer:
-        problems = generated_problems(cell, size, seed=seed, text=text)
+        problems = generated_problems(cell, size, seed=seed, text=text, probe_signals=probe_signals)
         for done in range(1, number + 1):
             writer.add(next(problems))  # not kept in a variable: it is freed before the next
             if progress is not None:
@@ -128,14 +134,21 @@ def _calibration_note(cell: Cell, size: Size) -> str:
 
 
 def generated_problems(
-    cell: Cell, size: Size, *, seed: int = SEED, text: bool = False, signals: bool = True
+    cell: Cell,
+    size: Size,
+    *,
+    seed: int = SEED,
+    text: bool = False,
+    signals: bool = True,
+    probe_signals: bool = False,
 ) -> Iterator[ProblemRecord]:
     """Yield the problems of a cell with their traces, always the same ones for a seed.
 
-    Leaving out text or token signals (`signals`) changes nothing else.
+    Leaving out text, token signals (`signals`) or probe signals changes nothing else.
     """
     for number, outline in enumerate(outlines(cell, size, seed)):
-        yield _problem(cell, size, number, outline, [seed, cell.number, number], text, signals)
+        seeds = [seed, cell.number, number]
+        yield _problem(cell, size, number, outline, seeds, text, signals, probe_signals)
 
 
 def _problem(
@@ -146,6 +159,7 @@ def _problem(
     seed: list[int],
     text: bool,
     signals: bool,
+    probe_signals: bool,
 ) -> ProblemRecord:
     def stream(which: int) -> np.random.Generator:
         return np.random.default_rng([*seed, which])
@@ -189,6 +203,11 @@ def _problem(
         made = token_signals(stream(_CONFIDENCE), seed, outline, size)
         for trace, values in zip(traces, made, strict=True):
             trace.token_signals = values
+    if probe_signals:
+        settled = [at >= since for (at, _), since in zip(probes, settled_at, strict=True)]
+        drawn = drawn_probe_signals(stream(_PROBE_SIGNALS), settled)
+        for trace, values in zip(traces, drawn, strict=True):
+            trace.probe_signals = values
     if text:
         written = texts(stream(_TEXT), outline, settled_at, answers)
         for trace, (words, ends) in zip(traces, written, strict=True):

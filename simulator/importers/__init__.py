@@ -14,6 +14,7 @@ FORMATS = {
     "openai": "simulator.importers.formats.openai_completions:read",
     "deepconf": "simulator.importers.formats.deepconf:read",
     "feval-ttc": "simulator.importers.formats.feval_ttc:read",
+    "zelt": "simulator.importers.formats.zelt:read",
     "trackio": "simulator.importers.formats.trackio:read",
 }
 """Format to `module:function`, so that listing the formats imports none of them."""

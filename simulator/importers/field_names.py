@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ FIELDS: dict[str, Field] = {
     ),
     "probe_positions": _field(one="integers", many="lists of integers"),
     "probe_answers": _field(one="texts;integers;numbers;mixed", many="lists of texts;lists"),
+    **{name: _field(one="numbers;integers", many="lists of numbers") for name in PROBE_SIGNALS},
 }
 """Fields that can be mapped: those of the problem, then `traces`, then those of a trace.
 

@@ -201,6 +201,7 @@ class _Gathering:
             draft.fields
             | names
             | draft.trace.token_signals.keys()
+            | draft.trace.probe_signals.keys()
             | ({"problem_id"} if about.problem_id else set())
         )
         if self.first is None:

@@ -42,7 +42,7 @@ from simulator.policy.base import Answer, Policy, Problem
 from simulator.policy.sampler import Sampler
 from simulator.policy.solving import MAX_ANSWER
 from simulator.replay.engine import Engine
-from simulator.signals import NEEDS
+from simulator.signals import NEEDS, SIGNALS
 
 _START = (
     "import sys; sys.path[:] = {path!r}; from simulator.isolation.worker import main; "
@@ -338,7 +338,7 @@ class PolicyProcess:
         channel.send("load", self.spec, settings, self.source)
         name, *fields = channel.receive()
         result = self._result(name, fields)
-        if type(result) is not list or len(result) != 6 or type(result[0]) is not int:
+        if type(result) is not list or len(result) != 7 or type(result[0]) is not int:
             raise BrokenFrame("no description")
         self._numbers[settings] = result[0]
         return result
@@ -350,6 +350,7 @@ class PolicyProcess:
         class_name: object,
         parameters: str,
         requires: Any,
+        optional: Any,
         budget: object,
         unranked: object,
     ) -> tuple[IsolatedPolicy, str, dict[str, Any]]:
@@ -359,16 +360,20 @@ class PolicyProcess:
             type(class_name) is str
             and class_name.isidentifier()
             and type(known) is dict
-            and type(requires) is list
-            and all(type(signal) is str for signal in requires)
+            and all(
+                type(signals) is list and all(type(signal) is str for signal in signals)
+                for signals in (requires, optional)
+            )
             and set(requires) <= set(NEEDS)
+            and set(optional) <= set(SIGNALS)
             and (budget is None or (type(budget) is int and budget >= 1))
             and type(unranked) is bool
         )
         if not in_order:
             raise ValueError
         kind: Any = type("IsolatedPolicy", (IsolatedPolicy,), {})
-        kind.requires, kind.budget, kind.unranked = frozenset(requires), budget, unranked
+        kind.requires, kind.optional = frozenset(requires), frozenset(optional)
+        kind.budget, kind.unranked = budget, unranked
         return kind(self, settings), str(class_name), known
 
     def _result(self, name: str, fields: list[Any]) -> Any:
@@ -492,7 +497,7 @@ class Answering:
 
 
 def _question(settings: str, problem: Problem, words: Sequence[int], budget: int) -> Question:
-    told = [problem.id, problem.question, problem.answer_kind]
+    told = [problem.id, problem.question, problem.answer_kind, sorted(problem.signals)]
     return [settings, told, budget, list(words)]
 
 

@@ -94,7 +94,7 @@ class RemoteEngine:
         return self._numbers[first : self._started]
 
     def decode(
-        self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
+        self, index: Ints, tokens: int | Ints | None, until: StopRule | None, first: int | None
     ) -> Ints:
         finished: Ints
         num_tokens, finished, answers = self._ask("decode", index, tokens, until, first)
@@ -107,7 +107,9 @@ class RemoteEngine:
         self._ask("stop", index)
         self.stopped[index[~self.finished[index]]] = True
 
+    finished_at = _request("finished_at")
     probe = _request("probe")
+    probed = _request("probed")
     texts = _request("texts")
     token_signal = _request("token_signal")
     mean_signal = _request("mean_signal")
@@ -187,9 +189,11 @@ class EngineHost:
         return None if operation.gives is None else ("done", operation.gives.pack(result))
 
     def decode(
-        self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
+        self, index: Ints, tokens: int | Ints | None, until: StopRule | None, first: int | None
     ) -> tuple[Ints, Ints, Ints32]:
         """Decode traces in the engine; return what a policy then sees of them."""
+        if isinstance(tokens, np.ndarray) and len(tokens) != len(index):
+            raise BrokenFrame("not one number of tokens for each trace")
         finished = self._engine.decode(index, tokens, until, first)
         return self._engine.num_tokens[index], finished, self._engine.answer[finished]
 

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from simulator.arrays import Array, Ints
 from simulator.isolation.limits import Overdue
 from simulator.rules.stop_rules import RULES, AnyOf, StopRule
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 
 if TYPE_CHECKING:  # slow to import
     from simulator.policy.random_numbers import State
@@ -221,6 +221,12 @@ def _unpack_index(raw: Any, started: int) -> Ints:
     return index
 
 
+def _unpack_tokens(raw: Any, started: int) -> Ints:
+    tokens: Ints = INTS.unpack(raw, started)
+    _require(not len(tokens) or int(tokens.min()) >= 0, "no number of tokens")
+    return tokens
+
+
 def _unpack_pairs(raw: Any, started: int) -> Ints:
     pairs: Ints = INTS.unpack(raw, started)
     _require(len(pairs) % 2 == 0, "half a pair")
@@ -307,8 +313,17 @@ STARTED = _scalar(
     lambda n, started: type(n) is int and 0 <= n < started,
     "a trace that has not been started",
 )
+EACH = Kind(INTS.pack, _unpack_tokens)
+TOKENS = Kind(
+    lambda tokens: (EACH if isinstance(tokens, np.ndarray) else WHOLE).pack(tokens),
+    lambda raw, started: (EACH if type(raw) is bytes else WHOLE).unpack(raw, started),
+)
+"""Tokens of `decode`: one number, or one for each of its traces."""
 SIGNAL = _scalar(
     str, lambda name, _: type(name) is str and name in TOKEN_SIGNALS, "no token signal"
+)
+PROBE_SIGNAL = _scalar(
+    str, lambda name, _: type(name) is str and name in PROBE_SIGNALS, "no probe signal"
 )
 SHARE = _scalar(float, lambda part, _: type(part) is float and 0 < part <= 1, "no share")
 UNIT = _scalar(float, lambda n, _: type(n) is float and 0 <= n <= 1, "no number from 0 to 1")
@@ -353,9 +368,11 @@ class Operation:
 
 OPERATIONS = {
     "start": Operation((WHOLE,), None),
-    "decode": Operation((INDEX, _optional(WHOLE), _optional(RULE), _optional(POSITIVE)), DECODED),
+    "decode": Operation((INDEX, _optional(TOKENS), _optional(RULE), _optional(POSITIVE)), DECODED),
+    "finished_at": Operation((INDEX,), FLOATS),
     "stop": Operation((INDEX,), None),
     "probe": Operation((INDEX,), CLASSES),
+    "probed": Operation((PROBE_SIGNAL, INDEX), FLOATS),
     "texts": Operation((INDEX,), TEXTS),
     "token_signal": Operation((SIGNAL, STARTED), FLOATS),
     "mean_signal": Operation((SIGNAL, INDEX, _optional(POSITIVE)), FLOATS),

@@ -155,6 +155,7 @@ def _load(policies: list[LoadedPolicy], spec: str, settings: str, source: str) -
         loaded.class_name,
         json.dumps(loaded.parameters),
         sorted(policy.requires),
+        sorted(policy.optional),
         policy.budget,
         policy.unranked,
     ]
@@ -164,7 +165,7 @@ def _solve(
     policies: list[LoadedPolicy],
     channel: Channel,
     number: int,
-    problem: list[Any],
+    about: list[Any],
     budget: int,
     words: list[int],
 ) -> list[Any]:
@@ -178,8 +179,10 @@ def _solve(
 
     loaded = policies[number]
     engine = RemoteEngine(channel, budget)
+    name, question, answer_kind, signals = about
+    problem = Problem(name, question, answer_kind, frozenset(signals))
     try:
-        answer = solve(loaded.policy, Problem(*problem), Sampler(engine, words), loaded.file)
+        answer = solve(loaded.policy, problem, Sampler(engine, words), loaded.file)
     except PolicyError:
         raise
     except BaseException as error:  # can only come from the policy itself

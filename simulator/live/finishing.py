@@ -138,5 +138,6 @@ def _trace(problem: GrowingProblem, row: int) -> TraceRecord:
         probe_positions=probes.positions[here],
         probe_answers=[problem.class_text(kind) if kind >= 0 else None for kind in kinds.tolist()],
         asked=kinds != UNASKED,
+        probe_signals={name: problem.probe_signal(name)[here] for name in problem.probe_signals},
         unfinished=not problem.ended[row],
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from simulator.answers.equivalence import equivalent
-from simulator.arrays import Ints32
+from simulator.arrays import Floats, Ints32
 from simulator.live.source import Piece
 from simulator.pools.pool import NO_ANSWER, Pool, PoolInfo, Probes, StoredProblem
 from simulator.pools.token_signals.values import TokenValues
 from simulator.rules.patterns import Automaton
 from simulator.rules.stop_rules import TextRule
-from simulator.signals import TOKEN_SIGNALS, UNASKED
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS, UNASKED
 
 
 class LivePool(Pool):
@@ -63,8 +63,8 @@ class GrowingProblem(StoredProblem):
     ----------
     finish_reasons, answers
         Reason for the end of each trace, and its final answer; None for one that has not ended.
-    token_signals
-        Names of its token signals.
+    token_signals, probe_signals
+        Names of its token signals, and of its probe signals.
     """
 
     ends_known = False
@@ -106,6 +106,8 @@ class GrowingProblem(StoredProblem):
         }
         self._ids = [GrowingArray(np.int32) for _ in range(traces)]
         self._probed: list[dict[int, int]] = [{} for _ in range(traces)]
+        self.probe_signals = [name for name in pool.info.signals if name in PROBE_SIGNALS]
+        self._told: dict[tuple[int, int], Mapping[str, float]] = {}
         self._probe_interval = probe_interval
 
     def extend(self, pieces: Sequence[Piece]) -> None:
@@ -151,10 +153,16 @@ class GrowingProblem(StoredProblem):
         self.answer_class[row] = kind
         self.correct[row] = kind != NO_ANSWER and self.class_correct[kind]
 
-    def set_probes(self, places: Sequence[tuple[int, int]], kinds: Sequence[int]) -> None:
-        """Add the classes that probes of traces gave, each at a number of tokens."""
-        for (row, tokens), kind in zip(places, kinds, strict=True):
+    def set_probes(
+        self,
+        places: Sequence[tuple[int, int]],
+        kinds: Sequence[int],
+        told: Sequence[Mapping[str, float]],
+    ) -> None:
+        """Add probes of traces at numbers of tokens: the classes they gave, and their signals."""
+        for (row, tokens), kind, signals in zip(places, kinds, told, strict=True):
             self._probed[row][tokens] = kind
+            self._told[row, tokens] = signals
         self._forget(set())
 
     def is_probed(self, row: int, tokens: int) -> bool:
@@ -219,3 +227,10 @@ class GrowingProblem(StoredProblem):
     def _read_token_signal(self, name: str) -> TokenValues:
         parts = [values.values for values in self._signals[name]]
         return TokenValues.held(np.concatenate(parts), np.cumsum([0, *map(len, parts)]))
+
+    def _read_probe_signal(self, name: str) -> Floats:
+        probes = self.probes
+        rows = np.repeat(np.arange(len(probes.counts)), probes.counts).tolist()
+        places = zip(rows, probes.positions.tolist(), strict=True)
+        nothing: dict[str, float] = {}
+        return np.array([self._told.get(place, nothing).get(name, np.nan) for place in places])

@@ -96,7 +96,7 @@ class LiveEngine(Engine):
         self,
         index: Ints,
         before: Ints,
-        tokens: int | None,
+        tokens: int | Ints | None,
         until: StopRule | None,
         first: int | None,
     ) -> tuple[Decode, Ints, Ints | None]:
@@ -140,12 +140,12 @@ class LiveEngine(Engine):
         if not places:
             return False
         with self._wait():
-            texts = self._source.probe(places)
-        answers = [self._find_answer(self._probe_suffix + text) for text in texts]
+            replies = self._source.probe(places)
+        answers = [self._find_answer(self._probe_suffix + reply.text) for reply in replies]
         kinds = [self.problem.class_of(answer) for answer in answers]
-        self.problem.set_probes(places, kinds)
+        self.problem.set_probes(places, kinds, [reply.signals for reply in replies])
         if self._journal is not None:
-            self._journal.add_probes(places, texts, answers, kinds)
+            self._journal.add_probes(self.problem, places, replies, answers, kinds)
         return True
 
     def probe(self, index: Ints) -> Ints32:

@@ -7,13 +7,14 @@
 
 A line of `traces` is a piece of a trace (`trace`, `at` how many tokens it begins, `ids`, `text`,
 `ends`, a list by signal and, with its last, `finish_reason`, `answer` and `class`) or probes
-(`probes`: trace, tokens, text, answer, class). Lines are only added. One that was cut off by the
-end of a process is dropped; one that is missing is an error.
+(`probes`: trace, tokens, text, answer, class; a list by probe signal). Lines are only added. One
+that was cut off by the end of a process is dropped; one that is missing is an error.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,8 +27,9 @@ import numpy as np
 
 from simulator.errors import UserError
 from simulator.live.growing import GrowingProblem, LivePool
-from simulator.live.source import Piece, Sampling
+from simulator.live.source import Piece, ProbeReply, Sampling
 from simulator.pools.pool import PoolInfo
+from simulator.signals import PROBE_SIGNALS
 from simulator.storage import locked, open_plain, parse_json, read_plain_text, read_versioned
 
 FORMAT = 1
@@ -79,14 +81,19 @@ class Journal:
 
     def add_probes(
         self,
+        problem: GrowingProblem,
         places: Sequence[tuple[int, int]],
-        texts: Sequence[str],
+        replies: Sequence[ProbeReply],
         answers: Sequence[str | None],
         kinds: Sequence[int],
     ) -> None:
         """Add probes: what the model said, the answers found in it, and their classes."""
-        rows = zip(places, texts, answers, kinds, strict=True)
-        self._write({"probes": [[*place, *said] for place, *said in rows]})
+        rows = zip(places, [reply.text for reply in replies], answers, kinds, strict=True)
+        line: dict[str, Any] = {"probes": [[*place, *said] for place, *said in rows]}
+        for name in problem.probe_signals:
+            numbers = [reply.signals.get(name, math.nan) for reply in replies]
+            line[name] = [None if math.isnan(number) else number for number in numbers]
+        self._write(line)
         self._file.flush()
 
     def _write(self, line: Mapping[str, Any]) -> None:
@@ -221,6 +228,7 @@ def _lines(path: Path) -> tuple[list[dict[str, Any]], int]:
 def _restore(problem: GrowingProblem, lines: Sequence[Mapping[str, Any]]) -> None:
     """Bring a problem to where its journal ends."""
     pieces, answers, places, kinds = [], [], [], []
+    told: list[dict[str, float]] = []
     tokens_of: Counter[int] = Counter()
     for line in lines:
         if "probes" in line:
@@ -228,6 +236,7 @@ def _restore(problem: GrowingProblem, lines: Sequence[Mapping[str, Any]]) -> Non
                 problem.name_class(kind, answer)
                 places.append((row, tokens))
                 kinds.append(kind)
+            told += _told(line, problem.probe_signals)
             continue
         if line["at"] != tokens_of[line["trace"]]:
             raise ValueError(f"tokens of trace {line['trace']} are missing before {line['at']}")
@@ -248,7 +257,17 @@ def _restore(problem: GrowingProblem, lines: Sequence[Mapping[str, Any]]) -> Non
     problem.extend(pieces)
     for row, answer, kind in answers:
         problem.set_answer(row, answer, kind)
-    problem.set_probes(places, kinds)
+    problem.set_probes(places, kinds, told)
+
+
+def _told(line: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, float]]:
+    """Return the probe signals of each probe in a line of a journal, those that are known."""
+    told: list[dict[str, float]] = [{} for _ in line["probes"]]
+    for name in names:
+        for signals, number in zip(told, line[name], strict=True):
+            if number is not None:
+                signals[name] = float(number)
+    return told
 
 
 def create(
@@ -280,6 +299,8 @@ def create(
 def check_folder(folder: Path, problems: Sequence[LiveProblem], about: Mapping[str, Any]) -> None:
     """Check that a recording of these problems with these settings is in a folder, or can be made.
 
+    A recording of an earlier version has no probe signals, and goes on without.
+
     Raises
     ------
     UserError
@@ -290,13 +311,23 @@ def check_folder(folder: Path, problems: Sequence[LiveProblem], about: Mapping[s
             raise UserError(f"{folder}: there already, and not a recording; give another -o")
         return
     found = open_recording(folder)
-    differing = [key for key, value in about.items() if found.about.get(key) != value]
+    differing = [
+        key
+        for key, value in about.items()
+        if found.about.get(key) != value
+        and not (key == "signals" and _lacks_probe_signals(found.about[key], value))
+    ]
     if read_plain_text(folder / PROBLEMS_FILE) != _text_of(problems):
         differing.append("problems")
     if differing:
         raise UserError(
             f"{folder}: a recording with other {' and '.join(differing)}; give another -o"
         )
+
+
+def _lacks_probe_signals(recorded: Sequence[str], given: Sequence[str]) -> bool:
+    """Check whether a recording has all signals that are given but probe signals."""
+    return list(recorded) == [name for name in given if name not in PROBE_SIGNALS]
 
 
 def _text_of(problems: Sequence[LiveProblem]) -> str:

@@ -47,6 +47,23 @@ class Piece:
     finish_reason: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeReply:
+    """Reply to a probe.
+
+    Attributes
+    ----------
+    text
+        Text after the probe's suffix.
+    signals
+        Probe signals by name, as the float32 that a pool keeps; empty if the engine gives no
+        log-probabilities, NaN where the answer has no token.
+    """
+
+    text: str
+    signals: Mapping[str, float] = field(default_factory=dict)
+
+
 class TokenSource(Protocol):
     """An engine's traces of one problem, numbered from 0."""
 
@@ -59,11 +76,10 @@ class TokenSource(Protocol):
         `wanted` may change at each yield; an engine that looks at them again wastes less.
         """
 
-    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:
+    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[ProbeReply]:
         """Return what each trace says if it is cut at a number of tokens and made to answer.
 
-        `places` are traces and numbers of tokens, all of them generated. The text is what comes
-        after the probe's suffix.
+        `places` are traces and numbers of tokens, all of them generated.
         """
 
 
@@ -140,8 +156,8 @@ class ModelEngine(Protocol):
         Its work so far.
     sampling
         Settings of sampling and prompts.
-    signals
-        Names of the token signals that it gives.
+    signals, probe_signals
+        Names of the token signals and of the probe signals that it gives.
     suffix_tokens
         Tokens of the probes' suffix.
     """
@@ -150,6 +166,9 @@ class ModelEngine(Protocol):
     sampling: Sampling
     signals: tuple[str, ...]
     suffix_tokens: int
+
+    @property
+    def probe_signals(self) -> tuple[str, ...]: ...
 
     @property
     def about(self) -> Mapping[str, str]:

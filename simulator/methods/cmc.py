@@ -20,8 +20,8 @@ class CMC(Policy):
     max_rounds = 500
 
     def validate(self) -> None:
-        if not 0 <= self.beta <= 1 or self.interval < 1 or self.max_rounds < 1:
-            raise ValueError("needs 0 <= beta <= 1, interval >= 1 and max_rounds >= 1")
+        if not 0 <= self.beta <= 1 or not 1 <= self.interval <= 2**60 or self.max_rounds < 1:
+            raise ValueError("needs 0 <= beta <= 1, 1 <= interval <= 2**60 and max_rounds >= 1")
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         b = self.beta
@@ -47,8 +47,7 @@ class CMC(Policy):
                 leave[worst[astray[worst] >= patience]] = True
                 sampler.stop(live[leave])
                 live, agree, astray = live[~leave], agree[~leave], astray[~leave]
-            sampler.decode(live, tokens=self.interval)
-            sampler.decode(live[agree], tokens=(burst - 1) * self.interval)
+            sampler.decode(live, tokens=np.where(agree, burst, 1) * self.interval)
             momentum.end_round(certainty(sampler))
             done = np.count_nonzero(sampler.traces.finished)
             certain = momentum.level >= gate

@@ -69,9 +69,7 @@ class DeepPrune(Policy):
             chosen = members[: self.K2]
         else:
             chosen = sampler.rng.permutation(len(traces))[: self.K3]
-        finish = np.isin(np.arange(len(traces)), chosen)
-        sampler.stop(traces[~finish])
-        sampler.decode(traces[finish])
-        if self.confident:
-            return weighted_vote(traces[finish], traces[finish].confidence())
-        return majority_vote(traces[finish])
+        kept = traces[np.sort(chosen)]
+        sampler.stop(traces - kept)
+        sampler.decode(kept)
+        return weighted_vote(kept, kept.confidence()) if self.confident else majority_vote(kept)

@@ -19,12 +19,14 @@ class Problem:
 
     `id` is opaque: it names the repeat, not the problem, and is the same for every problem of a
     repeat. `question` is None if the pool has none.
-    `answer_kind` is `math`, `choice` or `text`.
+    `answer_kind` is `math`, `choice` or `text`. `signals` are those that the policy declares and
+    the pool has.
     """
 
     id: str
     question: str | None
     answer_kind: str
+    signals: frozenset[str] = frozenset()
 
 
 class Policy:
@@ -34,7 +36,7 @@ class Policy:
     attributes that `solve` sets on `self` are lost after the problem.
 
     Public class attributes are parameters: `-p name=value` on the command line sets them on the
-    instance, converted to the type of the default. These four are not parameters:
+    instance, converted to the type of the default. These five are not parameters:
 
     Attributes
     ----------
@@ -42,6 +44,8 @@ class Policy:
         The signals it needs (`text`, `probes`, a token signal); a pool without one is refused. Also
         `judge`, if it uses a judge. A parameter `truncation` then sets the prefixes that the judge
         reads (`tokens=500`, `words=25`).
+    optional
+        The signals that it reads where a pool has them: `problem.signals` tells which.
     budget
         Default number of traces per problem, if `-n` is not given; None means 512. If a pool has
         fewer traces, all of them.
@@ -52,6 +56,7 @@ class Policy:
     """
 
     requires: ClassVar[set[str] | frozenset[str]] = frozenset()
+    optional: ClassVar[set[str] | frozenset[str]] = frozenset()
     budget: ClassVar[int | None] = None
     source: ClassVar[str] = ""
     unranked: ClassVar[bool] = False

@@ -12,14 +12,16 @@ from simulator.arrays import Array, Bools, Floats, Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import NEVER, StopRule, check_rule
-from simulator.signals import TOKEN_SIGNALS, unknown_signal
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS, unknown_probe_signal, unknown_signal
 
 
 class Traces:
     """A selection of started traces, in order.
 
     `traces[2]` is one `Trace`; a slice, a boolean mask or a list of positions gives `Traces`.
-    Every array has one element per trace, shape (len(traces),), and is a copy.
+    `a + b` joins two selections without a common trace; `a - b`, `a & b` and `a | b` are the traces
+    of `a` that are not in `b`, those in both, and those of `a`, then the others of `b`. All keep
+    the order. Every array has one element per trace, shape (len(traces),), and is a copy.
     """
 
     __slots__ = ("_engine", "_index")
@@ -56,6 +58,20 @@ class Traces:
     def __add__(self, other: Traces | Trace) -> Traces:
         return Traces(self._engine, _index_of((self, other), self._engine))
 
+    def __sub__(self, other: Traces | Trace) -> Traces:
+        return Traces(self._engine, self._index[~self._shared(other)])
+
+    def __and__(self, other: Traces | Trace) -> Traces:
+        return Traces(self._engine, self._index[self._shared(other)])
+
+    def __or__(self, other: Traces | Trace) -> Traces:
+        others = Traces(self._engine, _index_of((other,), self._engine))
+        return self + (others - self)
+
+    def _shared(self, other: Traces | Trace) -> Bools:
+        """Return True for each trace that the other selection has as well."""
+        return np.isin(self._index, _index_of((other,), self._engine))
+
     def __repr__(self) -> str:
         return (
             f"<{len(self)} traces, {int(self.finished.sum())} finished, "
@@ -76,6 +92,16 @@ class Traces:
     def finished(self) -> Bools:
         """True for each trace that has reached its own end or its length limit."""
         return self._engine.finished[self._index]
+
+    @property
+    def finished_at(self) -> Floats:
+        """Clock reading at which each trace finished, as `sampler.clock`; NaN for unfinished ones.
+
+        Traces that finish in the same decode step have the same reading.
+        `traces[traces.finished_at.argsort(kind="stable")]` is in the order of finishing, unfinished
+        traces last.
+        """
+        return _open(self._engine).finished_at(self._index)
 
     @property
     def stopped(self) -> Bools:
@@ -137,6 +163,22 @@ class Traces:
         """Return `bottom("confidence", share, window)` ("bottom 10%" in arXiv 2508.15260, 3.1)."""
         return self.bottom("confidence", share, window)
 
+    def probed(self, signal: str) -> Floats:
+        """Return a probe signal of the last probe that `sampler.probe` asked of each trace.
+
+        It comes with the probe's answer and costs nothing more. NaN for a trace of which no probe
+        was asked before it finished, or none was stored up to there, and where the number is not
+        known. Probes that stop rules read tell none.
+
+        Raises
+        ------
+        SamplerError
+            An unknown signal, or one that the pool does not store.
+        """
+        if signal not in tuple(PROBE_SIGNALS):
+            raise SamplerError(unknown_probe_signal(signal))
+        return _open(self._engine).probed(signal, self._index)
+
 
 class Trace:
     """One started trace."""
@@ -166,6 +208,11 @@ class Trace:
     def finished(self) -> bool:
         """True if the trace has reached its own end or its length limit."""
         return bool(self._engine.finished[self.id])
+
+    @property
+    def finished_at(self) -> float:
+        """Clock reading at which it finished; NaN if it is unfinished."""
+        return float(_open(self._engine).finished_at(np.array([self.id]))[0])
 
     @property
     def stopped(self) -> bool:
@@ -282,7 +329,7 @@ class Sampler:
     def decode(
         self,
         traces: Selection,
-        tokens: int | None = None,
+        tokens: npt.ArrayLike | None = None,
         until: StopRule | None = None,
         first: int | None = None,
     ) -> Traces:
@@ -295,7 +342,8 @@ class Sampler:
         traces
             Traces to decode.
         tokens
-            Maximum number of tokens to add to each.
+            Maximum number of tokens to add to each: one whole number, or one for each of these
+            traces, shape (n,).
         until
             A stop rule; a trace halts at the first token at which it holds (at once, without a new
             token, if it holds already).
@@ -314,7 +362,7 @@ class Sampler:
         """
         index = _index_of(traces, self._engine)
         if tokens is not None:
-            tokens = _whole(f"decode(tokens={tokens})", tokens, least=0)
+            tokens = _tokens_of(tokens, len(index))
         if first is not None:
             first = _whole(f"decode(first={first})", first, least=1)
         if until is not None:
@@ -329,7 +377,8 @@ class Sampler:
         """Return the answer that each trace would give if it were cut now.
 
         Answer classes, shape (len(traces),); −1 for no answer yet. A finished trace gives its final
-        answer. Needs a pool with probes, and returns the last stored probe.
+        answer. Needs a pool with probes, and returns the last stored probe. `Traces.probed` tells
+        how certain its answer was, where the pool has that.
 
         Each probe of an unfinished trace costs `probe_tokens`, also if it is repeated, and all
         traces of a call are probed together: the clock advances by the tokens of one answer.
@@ -391,11 +440,32 @@ def _known(signal: str) -> str:
     return signal
 
 
-def _whole(call: str, number: int, *, least: int) -> int:
+def _whole(call: str, number: object, *, least: int) -> int:
     """Check `number` and return it as an int that fits into the engine's arrays."""
     if not isinstance(number, int | np.integer) or number < least:
         raise SamplerError(f"{call}: give a whole number of {least} or more")
     return min(int(number), NEVER)
+
+
+def _tokens_of(tokens: Any, traces: int) -> int | Ints:
+    """Check the tokens of a decode: one number for all of its traces, or one for each."""
+    if isinstance(tokens, int):
+        return _whole(f"decode(tokens={tokens})", tokens, least=0)
+    try:
+        numbers = np.asarray(tokens)
+    except ValueError:  # lists of several lengths
+        numbers = np.empty((0, 0))
+    if not numbers.ndim:
+        return _whole(f"decode(tokens={tokens})", tokens, least=0)
+    if not numbers.size:
+        numbers = numbers.astype(np.int64)
+    if numbers.shape != (traces,) or numbers.dtype.kind not in "iu" or (numbers < 0).any():
+        raise SamplerError(
+            "decode(tokens=…): give a whole number of 0 or more, or an array of one for each of "
+            f"the {traces} traces"
+        )
+    each: Ints = np.minimum(numbers, NEVER).astype(np.int64)
+    return each
 
 
 def _index_of(traces: Selection | tuple[Traces | Trace, ...], engine: VisibleEngine) -> Ints:

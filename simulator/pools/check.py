@@ -25,7 +25,7 @@ from simulator.pools.pool import (
 )
 from simulator.pools.records import first_unfit
 from simulator.pools.token_signals.files import LISTS, PACKED, as_lists, groups_of_problems
-from simulator.signals import UNASKED, UNFINISHED
+from simulator.signals import PROBE_SIGNALS, UNASKED, UNFINISHED
 from simulator.storage import file_sha256, reading
 
 MAX_FINDINGS = 20
@@ -61,7 +61,13 @@ def check_pool(path: Path, progress: Progress = lambda done, total: None) -> lis
     classes = Counter(tables["classes"]["problem_id"].to_pylist())
     findings += _first(_check_classes(tables, votes=info.unparsed == "vote"))
     for name in info.signals:
-        findings += _first(_check_signal(path, info, name, lengths, classes, progress))
+        counts = lengths
+        if name in PROBE_SIGNALS:
+            if findings or "probes" not in info.signals:
+                findings.append(f"{name}.parquet: not checked, for want of sound probes")
+                continue
+            counts = _probe_counts(path, lengths)
+        findings += _first(_check_signal(path, info, name, counts, classes, progress))
     return findings or list(_check_content(path, info))
 
 
@@ -186,6 +192,16 @@ def _lengths(traces: pa.Table) -> dict[str, tuple[list[int], list[int]]]:
     return grouped
 
 
+def _probe_counts(
+    path: Path, lengths: dict[str, tuple[list[int], list[int]]]
+) -> dict[str, tuple[list[int], list[int]]]:
+    """Return trace ids and numbers of probes by problem, of a file of probes that is sound."""
+    with reading(path / "probes.parquet") as file:
+        positions = pq.read_table(file, columns=["position"])["position"]
+    counts = iter(positions.combine_chunks().value_lengths().to_pylist())
+    return {problem: (ids, list(islice(counts, len(ids)))) for problem, (ids, _) in lengths.items()}
+
+
 def _check_signal(
     path: Path,
     info: PoolInfo,
@@ -196,7 +212,8 @@ def _check_signal(
 ) -> Iterator[str]:
     """Check a signal file: whole row groups per problem, with the traces of traces.parquet.
 
-    There is one row group per problem, but for token signals in format 2.
+    There is one row group per problem, but for token signals in format 2. `lengths` are numbers of
+    tokens, or of probes for a probe signal.
     """
     file = f"{name}.parquet"
     unasked = 0
@@ -233,7 +250,15 @@ def _check_signal(
 def _wrong_with(
     name: str, rows: pa.Table, row: int, num_tokens: int, num_classes: int, info: PoolInfo
 ) -> Iterator[str]:
-    if name in LISTS:
+    if name in PROBE_SIGNALS:
+        values = rows[name][row].values
+        if len(values) != num_tokens:
+            yield f"{len(values)} values of {name} for {num_tokens} probes"
+        known = values.drop_null().to_numpy()
+        outside = known[~((known >= 0) & (known <= PROBE_SIGNALS[name].most) & np.isfinite(known))]
+        if len(outside):
+            yield f"{name} is {outside[0]}, not a possible number"
+    elif name in LISTS:
         values = rows[name][row].values
         if len(values) != num_tokens:
             yield f"{len(values)} values of {name} for {num_tokens} tokens"

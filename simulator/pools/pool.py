@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import typing
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from simulator.arrays import Array, Bools, Ints, Ints32
+from simulator.arrays import Array, Bools, Floats, Ints, Ints32
 from simulator.arrow import null_mask, numpy_array
 from simulator.counting import COUNTING, Equality, Unparsed
 from simulator.errors import UserError
@@ -32,8 +33,8 @@ from simulator.pools.token_signals.files import LISTS, as_lists, groups_of_probl
 from simulator.pools.token_signals.values import Piece, TokenValues
 from simulator.remote import RemotePath, parquet_source
 from simulator.signals import NO_ANSWER as NO_ANSWER
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS, UNFINISHED
 from simulator.signals import SIGNALS as SIGNALS
-from simulator.signals import TOKEN_SIGNALS, UNFINISHED
 from simulator.signals import UNASKED as UNASKED
 from simulator.storage import read_versioned, reading
 
@@ -90,6 +91,16 @@ SCHEMAS: dict[str, pa.Schema] = {
             pa.field("answer_class", pa.list_(pa.int32()), nullable=False),
         ]
     ),
+    **{
+        name: pa.schema(
+            [
+                pa.field("problem_id", pa.string(), nullable=False),
+                pa.field("trace_id", pa.int32(), nullable=False),
+                pa.field(name, pa.list_(pa.float32()), nullable=False),
+            ]
+        )
+        for name in PROBE_SIGNALS
+    },
     "text": pa.schema(
         [
             pa.field("problem_id", pa.string(), nullable=False),
@@ -487,6 +498,26 @@ class StoredProblem:
     def _read_token_signal(self, name: str) -> TokenValues:
         return self.pool.token_values(name, self.index)
 
+    def probe_signal(self, name: str) -> Floats:
+        """Return a probe signal: a number for each of `probes.answers`, NaN if it is not known."""
+        return self.cached(name, lambda: self._read_probe_signal(name))
+
+    def probe_signal_table(self, name: str) -> Floats:
+        """Return a probe signal arranged like `probes.table`; column 0 is NaN."""
+        return self.cached(
+            (name, "table"), lambda: self.probes.spread(self.probe_signal(name), math.nan)
+        )
+
+    def _read_probe_signal(self, name: str) -> Floats:
+        column = self.pool.read_signal(name, self.index, [name])[name].combine_chunks()
+        values: Floats = column.values.to_numpy(zero_copy_only=False).astype(np.float64)
+        if len(values) != len(self.probes.answers):
+            raise UserError(
+                f"{self.pool.path / name}.parquet: not as many numbers as probes.parquet has "
+                "probes; import the pool again"
+            )
+        return values
+
 
 @dataclass(frozen=True, eq=False)
 class Probes:
@@ -556,7 +587,7 @@ class Probes:
             dtype=np.int64,
         )
 
-    def spread(self, values: Array, before: int) -> Array:
+    def spread(self, values: Array, before: float) -> Array:
         """Arrange one value per probe, shape (probes,), like `table`; `before` fills column 0."""
         column = np.minimum(np.arange(self.most + 1), self.counts[:, None])
         flat = np.concatenate([values[:0], [before], values]).astype(values.dtype)

@@ -18,13 +18,13 @@ class TraceRecord:
     `token_ends` are end offsets in characters, shape (num_tokens,). `token_signals` has an array by
     name, shape (num_tokens,). `probe_positions` are tokens generated when probed, ascending, and
     `probe_answers` the answers there (None for no answer); `asked` is False for those that were not
-    asked, None if all were. `unfinished` traces have all that was generated, and no answer.
-    `answer_form` is the form in which the
-    answer was found (`simulator.answers.finding`), empty without one. `graded` is the source's
-    grade, which is compared with ours and not stored. `counted` is True if `num_tokens` comes from
-    the source, and False if it is an estimate. `given` is the answer in a field of the source's
-    own, and `search` says what of the text counts more (`simulator.importers.answering`), empty if
-    it is not known.
+    asked, None if all were. `probe_signals` has an array by name, shape (probes,), with NaN for
+    what is not known. `unfinished` traces have all that was generated, and no answer. `answer_form`
+    is the form in which the answer was found (`simulator.answers.finding`), empty without one.
+    `graded` is the source's grade, which is compared with ours and not stored. `counted` is True if
+    `num_tokens` comes from the source, and False if it is an estimate. `given` is the answer in a
+    field of the source's own, and `search` says what of the text counts more
+    (`simulator.importers.answering`), empty if it is not known.
     """
 
     trace_id: int
@@ -38,6 +38,7 @@ class TraceRecord:
     probe_positions: Ints | None = None
     probe_answers: Sequence[str | None] | None = None
     asked: Bools | None = None
+    probe_signals: dict[str, Floats] = field(default_factory=dict)
     unfinished: bool = False
     graded: bool | None = None
     counted: bool = True

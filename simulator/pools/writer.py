@@ -44,7 +44,7 @@ from simulator.pools.pool import (
 )
 from simulator.pools.records import ProblemRecord, TraceRecord, first_unfit, unfit
 from simulator.pools.token_signals.files import LISTS, SignalWriter, as_lists
-from simulator.signals import UNASKED, UNFINISHED
+from simulator.signals import PROBE_SIGNALS, UNASKED, UNFINISHED
 from simulator.storage import (
     clear_leftovers,
     disk_error,
@@ -250,6 +250,10 @@ class PoolWriter:
                     probed,
                 ],
             )
+        for name in PROBE_SIGNALS:
+            if name in self.info.signals:
+                numbers = _nullable([trace.probe_signals[name] for trace in traces])
+                self._write(name, [ids, trace_ids, numbers])
         if "text" in self.info.signals:
             self._write(
                 "text",
@@ -491,11 +495,17 @@ def as_thousandths(values: Floats) -> npt.NDArray[np.uint16] | None:
 
 
 def _signals_of(trace: TraceRecord) -> list[str]:
-    present = {
-        "text": trace.text is not None,
-        "probes": trace.probe_positions is not None,
-    }
-    return [name for name in SIGNALS if present.get(name, name in trace.token_signals)]
+    present = {*trace.token_signals, *trace.probe_signals}
+    present |= {"text"} if trace.text is not None else set()
+    present |= {"probes"} if trace.probe_positions is not None else set()
+    return [name for name in SIGNALS if name in present]
+
+
+def _nullable(numbers: Sequence[Floats]) -> pa.ListArray:
+    """Convert numbers to lists of float32, with null for NaN."""
+    offsets = np.cumsum([0, *(len(each) for each in numbers)], dtype=np.int32)
+    flat = np.concatenate(numbers).astype(np.float32)
+    return pa.ListArray.from_arrays(offsets, pa.array(flat, pa.float32(), mask=np.isnan(flat)))
 
 
 def _array(column: Any, kind: pa.DataType) -> pa.Array | pa.ChunkedArray:

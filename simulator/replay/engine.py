@@ -27,7 +27,7 @@ from simulator.replay.racing import reach
 from simulator.replay.serving import Schedule, Serving, raced
 from simulator.rules.group_means import bottom_groups, lowest_group, mean_of_last
 from simulator.rules.stop_rules import StopRule
-from simulator.signals import UNASKED
+from simulator.signals import PROBE_SIGNALS, UNASKED
 
 
 @dataclass(slots=True)
@@ -52,6 +52,14 @@ class Decode:
     waited: float = 0
     waits: list[int] | None = None
 
+    def ends(self, answer_steps: int) -> Floats:
+        """Return when each trace's last token was decoded, on the dated log's clock."""
+        if self.queued is not None:
+            return self.clock + np.asarray(self.queued.end, dtype=np.float64)
+        work = self.after - self.before
+        waited = 0 if self.waits is None else np.array(self.waits).searchsorted(work)
+        return np.asarray(self.clock + work + answer_steps * waited, dtype=np.float64)
+
 
 def _names(where: Bools, name: str, others: str | list[str]) -> str | list[str]:
     """Return `name` where `where` is true, and `others` elsewhere; a single name if all agree."""
@@ -60,7 +68,7 @@ def _names(where: Bools, name: str, others: str | list[str]) -> str | list[str]:
     return np.where(where, name, others).tolist() if np.count_nonzero(where) else others
 
 
-def _unhindered(index: Ints, before: Ints, length: Ints, tokens: int | None) -> Decode:
+def _unhindered(index: Ints, before: Ints, length: Ints, tokens: int | Ints | None) -> Decode:
     """Return a decode that only its tokens and the ends of traces halt."""
     if tokens is None:
         return Decode(index, before, length, "")
@@ -162,8 +170,13 @@ class Engine:
         self._pace: Pace | None = None
         self._probes_told = self._probes_of_rules = 0
         self._read_by_rules: Ints | None = None
+        # Tokens at which the policy last asked a probe of each trace, 0 if it asked none.
+        tells = not PROBE_SIGNALS.keys().isdisjoint(problem.pool.info.signals)
+        self._asked_at = np.zeros(len(order), dtype=np.int64) if tells else None
         self._clock: float = 0
         self._timed = 0
+        self._ended_at: Floats | None = None
+        self._ends_read = 0
 
     def start(self, n: int) -> Ints:
         """Start the next `n` traces and return their numbers."""
@@ -223,21 +236,33 @@ class Engine:
         self._timed = len(self.log)
         return self._clock
 
+    def finished_at(self, index: Ints) -> Floats:
+        """Return the clock reading at which each trace finished; NaN for unfinished ones."""
+        _ = self.clock  # dates the log, whose entries then stay as they are
+        if self._ended_at is None:
+            self._ended_at = np.full(len(self.order), np.nan)
+        for decode in self.log[self._ends_read :]:
+            moved = decode.after > decode.before
+            self._ended_at[decode.index[moved]] = decode.ends(self.answer_steps)[moved]
+        self._ends_read = len(self.log)
+        return np.where(self.finished[index], self._ended_at[index], np.nan)
+
     def decode(
-        self, index: Ints, tokens: int | None, until: StopRule | None, first: int | None
+        self, index: Ints, tokens: int | Ints | None, until: StopRule | None, first: int | None
     ) -> Ints:
         """Decode traces together; return the numbers of those that finished in this call."""
         self._refuse_after_answer()
         pace = self._pace
         plain = until is None and first is None and self._in_lock_step
-        if plain and pace is not None and pace.goes_on(index, tokens):
+        even = tokens if plain and isinstance(tokens, int) else 0
+        if even and pace is not None and pace.goes_on(index, even):
             return self._step(pace)
         if self._any_stopped and np.count_nonzero(self.stopped[index]):
             stopped = index[self.stopped[index]].tolist()
             raise SamplerError(f"decode: trace {stopped[0]} was stopped, which is final")
         before = self.num_tokens[index]
-        if plain and tokens and len(index):
-            self._pace = self._pace_for(index, tokens, before)
+        if even and len(index):
+            self._pace = self._pace_for(index, even, before)
             if self._pace is not None:
                 self._log_steps(self._pace, before)
                 return self._step(self._pace)
@@ -271,7 +296,7 @@ class Engine:
         self,
         index: Ints,
         before: Ints,
-        tokens: int | None,
+        tokens: int | Ints | None,
         until: StopRule | None,
         first: int | None,
     ) -> tuple[Decode, Ints, Ints | None]:
@@ -496,6 +521,9 @@ class Engine:
         """Return the answer that each trace would give if cut now; its own if finished."""
         self._refuse_after_answer()
         self._need({"probes"})
+        if self._asked_at is not None:
+            going = index[~self.finished[index]]
+            self._asked_at[going] = self.num_tokens[going]
         if self._pace is not None and self._pace.numbers is index:
             self._wait_for(self._pace.unfinished, 0)
             return self._pace.answers()
@@ -513,6 +541,15 @@ class Engine:
                 position = probes.positions[probes.offsets[rows[place]] + number - 1]
                 self._refuse_probe(rows[place], position)
         return answers
+
+    def probed(self, signal: str, index: Ints) -> Floats:
+        """Return a probe signal of the last probe that `probe` asked of each trace; NaN if none."""
+        self._need({signal})
+        assert self._asked_at is not None  # the pool has the signal
+        problem, rows = self.problem, self.order[index]
+        return problem.probe_signal_table(signal)[
+            rows, problem.probes.columns(rows, self._asked_at[index])
+        ]
 
     def _wait_for(self, probes: int, held: int) -> None:
         """Count probes that are asked at once, and let the clock go on while they are answered.

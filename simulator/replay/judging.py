@@ -105,6 +105,8 @@ class Judging:
     ----------
     calls
         Number of pairs scored; a pair that is scored again with the same prefixes counts once.
+    is_asking
+        True while the judge scores pairs, which may take long.
     keeps_draws
         False to keep nothing of a clustering that a later one would be faster with.
     """
@@ -118,6 +120,7 @@ class Judging:
         self._clustering: tuple[ScoreTable, Requested] | None = None
         self._read: TokensRead | None = None
         self.calls = 0
+        self.is_asking = False
         self.keeps_draws = True
 
     @cached_property
@@ -224,7 +227,11 @@ class Judging:
 
     def _ask(self, pairs: Ints, num_tokens: Ints) -> Floats:
         rows = self._order[pairs]
-        scores = self._judge.score(self._problem, rows, num_tokens[pairs])
+        self.is_asking = True
+        try:
+            scores = self._judge.score(self._problem, rows, num_tokens[pairs])
+        finally:
+            self.is_asking = False
         if np.count_nonzero((scores >= 0) & (scores <= 1)) < len(scores):
             raise UserError(
                 "the judge gave a score that is not between 0 and 1 (problem "

@@ -90,7 +90,7 @@ class Pace:
             return False
         return np.array_equal(num_tokens, self._table.num_tokens[self.step][self._rows])
 
-    def goes_on(self, numbers: Ints, tokens: int | None) -> bool:
+    def goes_on(self, numbers: Ints, tokens: int) -> bool:
         """Check whether decoding these by `tokens` is one more step of the same selection."""
         return (
             self.numbers is numbers

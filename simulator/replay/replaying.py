@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -200,7 +200,9 @@ def asking(
         It asked for what was not generated.
     """
     name, words = _told(seed, repeat)
-    shown = Problem(name, problem.question, problem.answer_kind)
+    declared = loaded.policy.requires | loaded.policy.optional
+    signals = frozenset(declared.intersection(problem.pool.info.signals))
+    shown = Problem(name, problem.question, problem.answer_kind, signals)
     then = None if following is None else _told(seed, following)
     try:
         answer = yield Asked(shown, Sampler(engine, words), engine, repeat, then)
@@ -266,7 +268,7 @@ def answered(work: Generator[Asked, Answer, T], loaded: LoadedPolicy) -> T:
             while True:
                 if foreseeing is not None and asked.following is not None:
                     name, words = asked.following
-                    then = Problem(name, asked.problem.question, asked.problem.answer_kind)
+                    then = replace(asked.problem, id=name)
                     foreseeing.foresee(then, words, asked.engine.budget)
                 try:
                     with watch.over(asked.engine, asked.repeat):

@@ -1,8 +1,9 @@
 """Watch over a replayed policy: tells one that goes nowhere, and ends one that takes too long.
 
-A policy goes nowhere if it generates no token: it decodes nothing, only probes, or loops. A timer
-looks at it from time to time. In a main thread of a POSIX system this is a signal, which also
-interrupts a policy in this process; elsewhere it is a thread, which can only end another process.
+A policy goes nowhere if it generates no token: it decodes nothing, only probes, or loops. The time
+that a judge takes for an answer does not count. A timer looks at it from time to time. In a main
+thread of a POSIX system this is a signal, which also interrupts a policy in this process; elsewhere
+it is a thread, which can only end another process.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ class Watch:
         if engine is None:
             return
         now, tokens, limit = time.monotonic(), engine.progress, self._loaded.timeout
-        if tokens != self._tokens:
+        asks = engine.judging is not None and engine.judging.is_asking
+        if tokens != self._tokens or asks:
             self._tokens, self._moved, self._is_told = tokens, now, False
         elif now - self._moved >= QUIET and not self._is_told:
             self._is_told = True

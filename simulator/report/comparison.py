@@ -1,19 +1,21 @@
 """Comparison of runs: rows, labels, the best method and its ties, and notes.
 
-`simulator.report.text` renders a comparison as text, `simulator.report.plot` as a plot.
+`simulator.report.text` renders a comparison as text, `simulator.report.plotting.plot` as a plot.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from statistics import fmean
 
 from simulator.counting import CHARGED, COUNTED
 from simulator.errors import UserError
 from simulator.pools.summary import MANY
+from simulator.report.against import Against, Base, against, find_base
+from simulator.report.axes import CLOCK, DEFAULT, TOKENS, TOTAL, find_front, shown_axes
 from simulator.report.common_pools import common_pools
 from simulator.report.labels import method_labels, pool_labels, without_copies
 from simulator.report.paired import (
@@ -29,7 +31,6 @@ from simulator.report.prices import NOTE as PRICES_NOTE
 from simulator.report.prices import Bill, Prices
 from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
 from simulator.significance import ALPHA, FEW, MARGIN, POWER, Contrast
-from simulator.statistics import pareto_front
 
 MARKS = {"exact": "", "total": "†", "estimated": "‡"}
 """Marks after token counts, by the token accuracy of the pool."""
@@ -59,21 +60,24 @@ RESTS_ON_FEW = "§"
 class Row:
     """One method on one pool. The labels `pool` and `method` together are unique.
 
-    `standing` compares it with the others of the pool, problem by problem. It is None for a method
-    that is unranked, alone, or whose run has no answers to compare. `to_baseline` compares it with
-    cons@N; None without answers. `cost` is its cost per problem, that of probes and judge included;
-    it is None if a run on the pool is of an older version that does not tell it, or if the size of
-    a model is unknown (`unknown_cost`). `bill` has its dollars and FLOPs, if prices are given.
+    `pareto` is None if its place on an axis is unknown. `standing` compares it with the others of
+    the pool, problem by problem; it is None for a method that is unranked, alone, or whose run has
+    no answers to compare. `to_baseline` compares it with cons@N or, with `against`, with the
+    baseline that was chosen; None without answers. `cost` is its cost per problem, that of probes
+    and judge included; it is None if a run on the pool is of an older version that does not tell
+    it, or if the size of a model is unknown (`unknown_cost`). `bill` has its dollars and FLOPs, if
+    prices are given.
     """
 
     pool: str
     method: str
-    pareto: bool
+    pareto: bool | None
     result: RunResult
     standing: Standing | None = None
     to_baseline: Contrast | None = None
     cost: Metric | None = None
     bill: Bill | None = None
+    against: Against | None = None
 
     @property
     def unknown_cost(self) -> bool:
@@ -84,6 +88,19 @@ class Row:
     def spent(self) -> Metric:
         """Cost per problem that rows of a pool are compared by: `cost`, or tokens without one."""
         return self.cost or self.tokens
+
+    def on_axis(self, axis: str) -> float | None:
+        """Return its cost on an axis of `simulator.report.axes`; None if it is unknown."""
+        if axis == CLOCK:
+            return self.result.value("clock")
+        if axis == TOTAL:
+            return None if self.unknown_cost else self.spent.value
+        return self.tokens.value if axis == TOKENS else -self.accuracy.value
+
+    @property
+    def reduction(self) -> Metric | None:
+        """Share of the baseline's tokens that it saves."""
+        return self.against.reduction if self.against else self.result.metrics.get("reduction")
 
     @property
     def accuracy(self) -> Metric:
@@ -100,16 +117,24 @@ class Row:
 class Combined:
     """One method over several recorded pools, each weighted equally; `results` has one per pool.
 
-    `spent` is the mean of `Row.spent`; `bills` has one per pool, if prices are given.
+    `spent` is the mean of `Row.spent`; `bills` has one per pool, if prices are given. `pareto` and
+    `against` are as in `Row`, which then has the reduction and difference of `averages` too.
     """
 
     method: str
-    pareto: bool
+    pareto: bool | None
     results: tuple[RunResult, ...]
     averages: Averages
     standing: Standing | None
     spent: float
     bills: tuple[Bill, ...] = ()
+    against: Against | None = None
+
+    def mean(self, name: str) -> float | None:
+        """Return the mean of a metric over the pools; None if one does not tell it."""
+        values = [each.value(name) for each in self.results]
+        known = [value for value in values if value is not None]
+        return fmean(known) if len(known) == len(values) else None
 
     @property
     def token_accuracy(self) -> str:
@@ -135,7 +160,8 @@ class Comparison:
     `combined` is empty unless several recorded pools have methods in common, `pairs` unless
     requested. If `diversity` is true, tables also show the answers kept after pruning; CSV and JSON
     always have them. A method counts as not worse than cons@N if it is at most `margin` less
-    accurate.
+    accurate. `axes` are those of the Pareto front (`simulator.report.axes`), `bases` the figures of
+    the baseline by pool if one was chosen, by the name `baseline`.
     """
 
     rows: list[Row]
@@ -144,6 +170,9 @@ class Comparison:
     pairs: list[PoolPairs]
     diversity: bool = False
     margin: float = MARGIN
+    axes: tuple[str, ...] = DEFAULT
+    baseline: str | None = None
+    bases: Mapping[str, Base] = field(default_factory=dict)
 
     @property
     def sections(self) -> list[tuple[str, list[Row]]]:
@@ -166,6 +195,8 @@ def compare(
     diversity: bool = False,
     margin: float = MARGIN,
     prices: Prices | None = None,
+    axes: tuple[str, ...] = DEFAULT,
+    baseline: str | None = None,
 ) -> Comparison:
     """Compare runs on the pools they share, problem by problem if they recorded answers.
 
@@ -173,7 +204,9 @@ def compare(
     not compared with each other. With `every_pair`, all pairs of ranked methods of a pool are
     compared, not only each with the best. `diversity` adds a table of the answers kept. `margin` is
     how much less accurate than cons@N a method may be that counts as not worse, as a fraction.
-    `prices` adds the dollars and FLOPs of each run.
+    `prices` adds the dollars and FLOPs of each run. `axes` are those of the Pareto front
+    (`simulator.report.axes`). `baseline` is what methods are compared with, in the place of cons@N:
+    the label of a row, its policy, or the name of its run.
 
     Results on pools with unfinished traces are left out, as nothing in them compares with cons@N.
 
@@ -181,7 +214,8 @@ def compare(
     ------
     UserError
         A run recorded no accuracy or no tokens, its answers are damaged, its model has no price,
-        runs were charged differently (`run --charging`), or no result is left.
+        runs were charged differently (`run --charging`), no result is left, the baseline is not
+        among the rows, or the clocks of a pool, if they are an axis, are of different engines.
     """
     results, unfinished_notes = _with_ends(results)
     for result in results:
@@ -199,19 +233,27 @@ def compare(
         Row(pool, method, False, result, bill=prices.bill(result) if prices else None)
         for pool, method, result in zip(labels, methods, kept, strict=True)
     ]
-    rows = _on_front(_with_costs(rows))
+    rows = _on_front(_with_costs(rows), axes)
     rows.sort(key=lambda row: (row.result.synthetic, row.pool, row.tokens.value, row.method))
     sums, missing = _problem_sums(rows)
     rows = _with_standings(rows, sums)
-    combined, left_out = _combined(rows, sums)
+    bases = {} if baseline is None else _bases(rows, sums, baseline)
+    rows = _against(rows, sums, bases)
+    combined, left_out = _combined(rows, sums, axes, bases)
     every = _every_pair(rows, sums) if every_pair else []
-    found = [*_notes(rows, combined, margin), *left_out, *missing, *pool_notes, *notes]
+    found = [
+        *_notes(rows, combined, margin, axes, baseline),
+        *left_out,
+        *missing,
+        *pool_notes,
+        *notes,
+    ]
     found += unfinished_notes
     if diversity:
         found.insert(2, DIVERSITY_NOTE)
     if prices:
         found.append(PRICES_NOTE.format(file=prices.file.name))
-    return Comparison(rows, found, combined, every, diversity, margin)
+    return Comparison(rows, found, combined, every, diversity, margin, axes, baseline, bases)
 
 
 def _with_ends(results: Sequence[RunResult]) -> tuple[Sequence[RunResult], list[str]]:
@@ -302,6 +344,49 @@ def _with_standings(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> 
     ]
 
 
+def _bases(rows: Sequence[Row], sums: Sequence[ProblemSums | None], name: str) -> dict[str, Base]:
+    """Find the chosen baseline on each pool."""
+    return {
+        pool: find_base(
+            name, pool, [(index, rows[index].method, rows[index].result) for index in places], sums
+        )
+        for pool, places in _by_pool(rows).items()
+    }
+
+
+def _against(
+    rows: Sequence[Row], sums: Sequence[ProblemSums | None], bases: Mapping[str, Base]
+) -> list[Row]:
+    """Compare each row with the baseline of its pool, if one was chosen."""
+    compared: dict[int, Against] = {}
+    for pool, places in _by_pool(rows).items() if bases else ():
+        known = {index: found for index in places if (found := sums[index]) is not None}
+        ranked = [not rows[index].result.unranked for index in known]
+        base = bases[pool]
+        place = None if base.index is None else [*known].index(base.index)
+        compared |= zip(
+            known, against([""], [[*known.values()]], ranked, [base], place), strict=True
+        )
+    return [
+        replace(row, against=gained, to_baseline=gained.contrast)
+        if (gained := compared.get(index))
+        else _without_cons(row)
+        if bases
+        else row
+        for index, row in enumerate(rows)
+    ]
+
+
+def _without_cons(row: Row) -> Row:
+    """Return a row without what its summary compares with cons@N."""
+    metrics = {
+        name: each
+        for name, each in row.result.metrics.items()
+        if name not in ("accuracy_difference", "reduction")
+    }
+    return replace(row, result=replace(row.result, metrics=metrics))
+
+
 def _every_pair(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list[PoolPairs]:
     found = []
     for pool, places in _by_pool(rows).items():
@@ -318,7 +403,10 @@ def _every_pair(rows: Sequence[Row], sums: Sequence[ProblemSums | None]) -> list
 
 
 def _combined(
-    rows: Sequence[Row], sums: Sequence[ProblemSums | None]
+    rows: Sequence[Row],
+    sums: Sequence[ProblemSums | None],
+    axes: Sequence[str],
+    bases: Mapping[str, Base],
 ) -> tuple[list[Combined], list[str]]:
     """Average the methods that ran on the pools that most share, with notes on the others."""
     recorded = [index for index, row in enumerate(rows) if not row.result.synthetic]
@@ -349,35 +437,34 @@ def _combined(
     if not everywhere:
         return [], notes
     ranked = [not rows[places[0]].result.unranked for places in everywhere]
-    figures, compared = combine(
-        [rows[places].result.pool.rpartition("/")[2] for places in everywhere[0]],
-        [
-            [found for places in everywhere if (found := sums[places[number]]) is not None]
-            for number in range(len(pools))
-        ],
-        ranked,
-    )
-    spent = [fmean(rows[index].spent.value for index in places) for places in everywhere]
-    fronts = _front(
-        spent,
-        [each.accuracy.value for each in figures],
-        [
-            each and not any(rows[index].unknown_cost for index in places)
-            for each, places in zip(ranked, everywhere, strict=True)
-        ],
-    )
+    benchmarks = [rows[place].result.pool.rpartition("/")[2] for place in everywhere[0]]
+    known = [
+        [found for places in everywhere if (found := sums[places[number]]) is not None]
+        for number in range(len(pools))
+    ]
+    figures, compared = combine(benchmarks, known, ranked)
+    gained: Sequence[Against | None] = [None] * len(everywhere)
+    if bases:
+        of_pools = [bases[pool] for pool in pools]
+        chosen = [base.index for base in of_pools]
+        place = next((n for n, places in enumerate(everywhere) if places == chosen), None)
+        gained = against(benchmarks, known, ranked, of_pools, place)
+    fronts = _fronts([[rows[index] for index in places] for places in everywhere], axes)
     combined = [
         Combined(
             rows[places[0]].method,
             front,
             tuple(rows[index].result for index in places),
-            averages,
+            replace(averages, reduction=gain.reduction, to_baseline=gain.contrast)
+            if gain
+            else averages,
             standing,
-            cost,
+            fmean(rows[index].spent.value for index in places),
             tuple(bill for index in places if (bill := rows[index].bill)),
+            gain,
         )
-        for places, front, averages, standing, cost in zip(
-            everywhere, fronts, figures, compared, spent, strict=True
+        for places, front, averages, standing, gain in zip(
+            everywhere, fronts, figures, compared, gained, strict=True
         )
     ]
     combined.sort(key=lambda each: (each.averages.tokens_per_problem.value, each.method))
@@ -408,38 +495,77 @@ def _is_older(result: RunResult) -> bool:
     return "cost" not in result.metrics and not has_unknown_cost(result)
 
 
-def _on_front(rows: Sequence[Row]) -> list[Row]:
+def _on_front(rows: Sequence[Row], axes: Sequence[str]) -> list[Row]:
     """Mark the rows on their pool's Pareto front."""
-    front: set[int] = set()
+    front: dict[int, bool | None] = {}
     for places in _by_pool(rows).values():
-        masks = _front(
-            [rows[index].spent.value for index in places],
-            [rows[index].accuracy.value for index in places],
-            [not (rows[index].result.unranked or rows[index].unknown_cost) for index in places],
-        )
-        front |= {index for index, on_front in zip(places, masks, strict=True) if on_front}
-    return [replace(row, pareto=index in front) for index, row in enumerate(rows)]
+        front |= zip(places, _fronts([[rows[index]] for index in places], axes), strict=True)
+    return [replace(row, pareto=front[index]) for index, row in enumerate(rows)]
 
 
-def _front(cost: Sequence[float], accuracy: Sequence[float], ranked: Sequence[bool]) -> list[bool]:
-    """Return for each method True if it is on the front; those not `ranked` are ignored."""
-    among = [index for index, takes_part in enumerate(ranked) if takes_part]
-    mask = pareto_front([cost[index] for index in among], [accuracy[index] for index in among])
-    on_front = {index for index, front in zip(among, mask.tolist(), strict=True) if front}
-    return [index in on_front for index in range(len(ranked))]
+def _fronts(methods: Sequence[Sequence[Row]], axes: Sequence[str]) -> list[bool | None]:
+    """Return for each method if it is on the front; None if its place on an axis is unknown.
+
+    Each has one row a pool, over which its costs are averaged. Unranked ones take no part.
+    """
+    if CLOCK in axes:
+        for of_pool in zip(*methods, strict=True):
+            _check_clocks(of_pool)
+    places: list[list[float] | None] = []
+    unknown = []
+    for rows in methods:
+        costs = [[row.on_axis(axis) for row in rows] for axis in axes]
+        known = [[cost for cost in each if cost is not None] for each in costs]
+        unknown.append(any(len(each) < len(rows) for each in known))
+        # Rounded, as equal means over pools may differ in the last bit.
+        takes_part = not (unknown[-1] or rows[0].result.unranked)
+        places.append([_rounded(fmean(each)) for each in known] if takes_part else None)
+    found = find_front(places)
+    return [
+        None if is_unknown else on_front
+        for is_unknown, on_front in zip(unknown, found, strict=True)
+    ]
 
 
-def _notes(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> list[str]:
+def _rounded(cost: float) -> float:
+    return float(f"{cost:.12g}")
+
+
+def _check_clocks(rows: Sequence[Row]) -> None:
+    """Refuse clocks of one pool that are of different engines."""
+    for one, other in pairwise(row.result for row in rows):
+        if (one.clock_unit, one.serving) != (other.clock_unit, other.serving):
+            engines = [f"{each.path} has {each.serving or 'none'}" for each in (one, other)]
+            raise UserError(
+                f"--axes clock: runs on {one.pool} have different serving models "
+                f"({'; '.join(engines)}), whose clocks are not alike; compare runs of one"
+            )
+
+
+def _notes(
+    rows: Sequence[Row],
+    combined: Sequence[Combined],
+    margin: float,
+    axes: Sequence[str],
+    baseline: str | None,
+) -> list[str]:
     results = [row.result for row in rows]
+    against_it = (
+        "Reduction and difference to cons@N (points) are on the same traces."
+        if baseline is None
+        else f"Baseline: {baseline}. Reduction and difference to it (points) are paired by problem."
+    )
+    amount = "both" if len(axes) == 2 else "all"
     notes = [
         "Intervals are 95%, over problems: they are about new problems. Repeats are averaged "
         "within a problem.",
-        "Reduction and difference to cons@N (points) are on the same traces. Pareto: no other "
-        "method of the pool is as good in both cost and accuracy and better in one.",
+        f"{against_it} Pareto, by {shown_axes(axes)}: no other method of the pool is as good in "
+        f"{amount} and better in one.",
         *_costs(rows),
+        *_clocks(results),
         *_counting(results),
     ]
-    notes += _verdicts(rows, combined, margin)
+    notes += _verdicts(rows, combined, margin, baseline)
     if combined:
         notes.append(
             f"All pools: means over the {len(combined[0].results)} recorded pools, each weighted "
@@ -463,7 +589,17 @@ def _notes(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> 
     return notes
 
 
-def _verdicts(rows: Sequence[Row], combined: Sequence[Combined], margin: float) -> list[str]:
+def _clocks(results: Sequence[RunResult]) -> list[str]:
+    """Return a note on what clocks count."""
+    units = {result.clock_unit for result in results if "clock" in result.metrics}
+    if units == {"steps"}:
+        return ["Clock: decode steps a problem, one token on each trace that is being decoded."]
+    return ["Clock: seconds (s), else decode steps, a problem."] if units else []
+
+
+def _verdicts(
+    rows: Sequence[Row], combined: Sequence[Combined], margin: float, baseline: str | None
+) -> list[str]:
     """Return notes on what tables say about differences."""
     notes = []
     standings = [row.standing for row in rows if row.standing]
@@ -481,7 +617,7 @@ def _verdicts(rows: Sequence[Row], combined: Sequence[Combined], margin: float) 
     gained += [each.averages.to_baseline for each in combined]
     if gained:
         notes.append(
-            "Not worse: the interval of the difference to cons@N lies above "
+            f"Not worse: the interval of the difference to {baseline or 'cons@N'} lies above "
             f"{-100 * margin:g} points."
         )
     if any(each.detectable for each in [*gained, *(each.contrast for each in standings)]):
@@ -528,8 +664,8 @@ def _costs(rows: Sequence[Row]) -> list[str]:
     notes = []
     if used:
         notes.append(
-            f"Cost: tokens generated and those of {' and '.join(used)}, in tokens of the reasoning "
-            "model; Pareto is by this total, tokens and reduction are of those generated alone."
+            f"Total cost: tokens generated and those of {' and '.join(used)}, in tokens of the "
+            "reasoning model; tokens and reduction are of those generated alone."
         )
     unknown = dict.fromkeys(row.result.run for row in rows if row.unknown_cost)
     if unknown:

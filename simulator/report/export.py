@@ -6,9 +6,11 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Any
 
+from simulator.report.against import Against, Base
 from simulator.report.comparison import (
     ALL_POOLS,
     Combined,
@@ -30,7 +32,25 @@ _BESIDE = ("accuracy_difference_detectable", "accuracy_difference_problems")
 
 def raw_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """Return every row with all its unrounded values; fractions stay fractions, unknown is None."""
-    return [_raw(row, comparison.margin) for row in comparison.rows]
+    return [
+        _raw(row, comparison.margin) | raw_base(comparison, comparison.bases.get(row.pool), row)
+        for row in comparison.rows
+    ]
+
+
+def raw_base(comparison: Comparison, base: Base | None, row: Row) -> dict[str, Any]:
+    """Return what a chosen baseline replaces: its figures, and the reductions against it."""
+    if base is None:
+        return {}
+    cost = row.result.value("cost")
+    saved = None if cost is None or not base.cost else Metric(1 - cost / base.cost)
+    return {
+        "baseline": comparison.baseline,
+        **_raw_metric("baseline_accuracy", base.accuracy),
+        **_raw_metric("baseline_tokens_per_problem", base.tokens),
+        **_raw_metric("reduction", row.reduction),
+        **_raw_metric("cost_reduction", saved),
+    }
 
 
 def _raw(row: Row, margin: float) -> dict[str, Any]:
@@ -48,7 +68,7 @@ def _raw(row: Row, margin: float) -> dict[str, Any]:
         "policy": result.policy,
         "parameters": dict(result.parameters),
         "unranked": result.unranked,
-        "pareto": row.pareto,
+        "pareto": bool(row.pareto),
         **_raw_standing(row.standing),
         "budget": result.budget,
         "seed": result.seed,
@@ -62,6 +82,7 @@ def _raw(row: Row, margin: float) -> dict[str, Any]:
         "judge_cost": judge_cost(result),
         "judge_share": judge_share(result),
         **(_raw_contrast("accuracy_difference", gained) if gained else dict.fromkeys(_BESIDE)),
+        **_raw_against(row.against),
         "not_worse": gained.not_worse(margin) if gained else None,
         "margin": margin,
         **_raw_bill(row.bill),
@@ -70,19 +91,24 @@ def _raw(row: Row, margin: float) -> dict[str, Any]:
     }
 
 
-def raw_combined(combined: Combined, margin: float) -> dict[str, Any]:
+def raw_combined(combined: Combined, comparison: Comparison) -> dict[str, Any]:
     """Return a method over all recorded pools with the keys of `raw_rows`; None if pools differ."""
-    result, averages = combined.results[0], combined.averages
+    result, averages, margin = combined.results[0], combined.averages, comparison.margin
 
     def common(name: str) -> Any:
         values = [getattr(each, name) for each in combined.results]
         return values[0] if all(value == values[0] for value in values) else None
 
     compared = (combined.standing, averages.to_baseline)
-    raw = _raw(Row(ALL_POOLS, combined.method, combined.pareto, result, *compared), margin)
-    raw |= {name: common(name) for name in ("budget", "seed", "repeats", "baseline")}
+    row = Row(ALL_POOLS, combined.method, combined.pareto, result, *compared)
+    raw = _raw(replace(row, against=combined.against), margin)
+    names = ("budget", "seed", "repeats", "baseline", "clock_unit")
+    raw |= {name: common(name) for name in names}
+    raw["baseline"] = comparison.baseline or raw["baseline"]
     for name in METRICS:
         raw |= _raw_metric(name, getattr(averages, name, None))
+    raw["cost"] = combined.mean("cost")
+    raw["clock"] = combined.mean("clock") if raw["clock_unit"] else None
     raw |= {
         "judge_cost": _mean([judge_cost(each) for each in combined.results]),
         "judge_share": _mean([judge_share(each) for each in combined.results]),
@@ -99,7 +125,6 @@ def raw_combined(combined: Combined, margin: float) -> dict[str, Any]:
         "token_accuracy": combined.token_accuracy,
         "no_answer": None,
         "problems": sum(each.problems for each in combined.results),
-        "clock_unit": None,
         "run": None,
     }
 
@@ -129,6 +154,14 @@ def _raw_standing(standing: Standing | None) -> dict[str, Any]:
         "rank_last": standing.rank[1] if standing else None,
         **_raw_contrast("to_best", standing.contrast if standing else None),
         "to_best_p": standing.p if standing else None,
+    }
+
+
+def _raw_against(found: Against | None) -> dict[str, Any]:
+    """Return whether a method is tied with the chosen baseline, and the p-value."""
+    return {
+        "baseline_tied": found.tied if found else None,
+        "baseline_p": found.p if found else None,
     }
 
 
@@ -167,7 +200,7 @@ def as_csv(comparison: Comparison) -> str:
     """
     rows = [pair for found in comparison.pairs for pair in raw_pairs(found)]
     if not rows:
-        combined = [raw_combined(each, comparison.margin) for each in comparison.combined]
+        combined = [raw_combined(each, comparison) for each in comparison.combined]
         rows = [*raw_rows(comparison), *combined]
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
@@ -181,11 +214,16 @@ def as_csv(comparison: Comparison) -> str:
 
 
 def as_json(comparison: Comparison) -> str:
-    """Format as JSON with unrounded values, with keys `rows`, `combined`, `pairs` and `notes`."""
+    """Format as JSON with unrounded values.
+
+    The keys are `rows`, `combined`, `pairs`, `notes`, `axes`, and `baseline`, null for cons@N.
+    """
     document = {
         "rows": raw_rows(comparison),
-        "combined": [raw_combined(each, comparison.margin) for each in comparison.combined],
+        "combined": [raw_combined(each, comparison) for each in comparison.combined],
         "pairs": [pair for found in comparison.pairs for pair in raw_pairs(found)],
+        "axes": comparison.axes,
+        "baseline": comparison.baseline,
         "notes": comparison.notes,
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -107,13 +107,13 @@ def standings(sums: Sequence[ProblemSums], ranked: Sequence[bool]) -> list[Stand
     the same problems in the same order; runs may differ in repeats and budget.
     """
     over = bootstrap(len(sums[0].problem_ids))
-    return _standings([""], [sums], _tokens(over, sums).values.tolist(), ranked)
+    return _standings([""], [sums], tokens_of(over, sums).values.tolist(), ranked)
 
 
 def pairs(sums: Sequence[ProblemSums]) -> list[Pair]:
     """Compare all pairs of methods on one pool, each pair once, the earlier method first."""
     over = bootstrap(len(sums[0].problem_ids))
-    return _pairs([""], [sums], [_tokens(over, sums)])
+    return _pairs([""], [sums], [tokens_of(over, sums)])
 
 
 def pairs_over(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]) -> list[Pair]:
@@ -121,8 +121,8 @@ def pairs_over(benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]])
 
     `reduction` is the mean of the pools' reductions.
     """
-    pools = _with_bootstraps(benchmarks, sums)
-    return _pairs(benchmarks, sums, [_tokens(over, methods) for over, methods in pools])
+    pools = with_bootstraps(benchmarks, sums)
+    return _pairs(benchmarks, sums, [tokens_of(over, methods) for over, methods in pools])
 
 
 def _pairs(
@@ -178,9 +178,9 @@ def combine(
     -------
     Averages and standings of each method.
     """
-    pools = _with_bootstraps(benchmarks, sums)
+    pools = with_bootstraps(benchmarks, sums)
     accuracy = average(_accuracy(over, methods) for over, methods in pools)
-    tokens = average(_tokens(over, methods) for over, methods in pools)
+    tokens = average(tokens_of(over, methods) for over, methods in pools)
     reduction = average(reduction_of(over, methods) for over, methods in pools)
     figures = [each.estimates() for each in (accuracy, tokens, reduction)]
     averages = [Averages(*row) for row in zip(*figures, to_baseline(benchmarks, sums), strict=True)]
@@ -274,7 +274,7 @@ def _averaged(
     on each, its numbers on these pools are added up first and resampled once.
     """
     found: dict[Bootstrap, list[tuple[Ints, Ints]]] = {}
-    for over, methods in _with_bootstraps(benchmarks, sums):
+    for over, methods in with_bootstraps(benchmarks, sums):
         values, repeats = np.stack([number(each) for each in methods]), repeats_of(methods)
         same = found.setdefault(over, [])
         if same and (same[-1][1] == repeats).all() and _fits(same[-1][0], values):
@@ -293,7 +293,7 @@ def _fits(one: Ints, other: Ints) -> bool:
     return int(one.max() + other.max()) * len(one[0]) <= 2**52
 
 
-def _with_bootstraps(
+def with_bootstraps(
     benchmarks: Sequence[str], sums: Sequence[Sequence[ProblemSums]]
 ) -> list[tuple[Bootstrap, Sequence[ProblemSums]]]:
     """Pair each pool's methods with its bootstrap; pools of the same problems share one."""
@@ -344,7 +344,7 @@ def _accuracy(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
     return over.means(np.stack([each.correct for each in sums]), repeats_of(sums))
 
 
-def _tokens(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
+def tokens_of(over: Bootstrap, sums: Sequence[ProblemSums]) -> Resampled:
     return over.means(np.stack([each.tokens for each in sums]), repeats_of(sums))
 
 

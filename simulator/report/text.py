@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from simulator.report.against import Against
+from simulator.report.axes import CLOCK, DEFAULT, shown_axes
 from simulator.report.comparison import (
     ALL_POOLS,
     MARKS,
@@ -17,7 +19,6 @@ from simulator.report.comparison import (
     Comparison,
     PoolPairs,
     Row,
-    has_unknown_cost,
     judge_cost,
     judge_share,
     used_costs,
@@ -42,7 +43,7 @@ HEADERS = (
     "probe tokens",
     "judge cost",
     "judge %",
-    "cost",
+    "total cost",
     "dollars",
     "FLOPs",
     "to cons@N [95%]",
@@ -56,10 +57,13 @@ RIGHT = (False, False, *[True] * 13, False, True, True, False)
 """True for each column that is flush right."""
 
 DISPENSABLE = (
-    *("tokens 10^8", "clock", "judge cost", "probe tokens", FOLD, "not worse", "to cons@N [95%]"),
-    *("judge %", "one is right %", "answers [95%]", "rank", "N"),
+    *("tokens 10^8", "judge cost", "probe tokens", FOLD, "not worse", "to cons@N [95%]"),
+    *("to baseline [95%]", "judge %", "one is right %", "answers [95%]", "clock", "rank", "N"),
 )
 """Columns to drop on a narrow terminal, in this order, and when to fold intervals."""
+
+TO_BASELINE = "to baseline [95%]"
+"""Header of the difference to a baseline that was chosen."""
 
 KEPT_HEADERS = (
     "pool",
@@ -90,16 +94,41 @@ class Block:
     grouped: bool = True
 
 
+def dispensable(comparison: Comparison) -> tuple[str, ...]:
+    """Return the columns to drop on a narrow terminal, as `DISPENSABLE`.
+
+    The difference to a chosen baseline and a chosen clock are kept. The reduction, which is of
+    generated tokens alone, goes before the clock where there is a total cost.
+    """
+    kept = {TO_BASELINE} if comparison.baseline else set()
+    kept |= {"clock"} if CLOCK in comparison.axes else set()
+    order = [each for each in DISPENSABLE if each not in kept]
+    if not any(row.standing for row in comparison.rows) and not comparison.baseline:
+        order.remove("to cons@N [95%]")  # the only comparison there is
+        order.insert(order.index("rank"), "to cons@N [95%]")
+    if used_costs([row.result for row in comparison.rows]):
+        order.insert(order.index("answers [95%]") + 1, "reduction %")
+    return tuple(order)
+
+
 def blocks(comparison: Comparison) -> list[Block]:
     """Return the tables of a comparison: pools, averages over pools, and those requested."""
     found = []
     unused = unused_headers(comparison.rows)
+    by = "" if comparison.axes == DEFAULT else f": Pareto by {shown_axes(comparison.axes)}"
+
+    def told(block: Block) -> Block:
+        block = without(replace(block, heading=f"{block.heading}{by}"), unused)
+        if comparison.baseline is None:
+            return block
+        headers = [TO_BASELINE if each == "to cons@N [95%]" else each for each in block.headers]
+        return replace(block, headers=headers)
+
     for heading, rows in comparison.sections:
         table = Block(heading, HEADERS, RIGHT, [cells(row, comparison.margin) for row in rows])
-        found.append(without(table, unused))
+        found.append(told(table))
         if comparison.combined and not rows[0].result.synthetic:
-            averages = combined_block(comparison.combined, comparison.margin)
-            found.append(without(averages, unused))
+            found.append(told(combined_block(comparison.combined, comparison.margin)))
     if comparison.diversity:
         right = [False, False, True, True, True, True, True]
         for heading, rows in comparison.sections:
@@ -116,7 +145,7 @@ def unused_headers(rows: Sequence[Row]) -> set[str]:
         "probe tokens": "probes" in used,
         "judge cost": "judge" in used,
         "judge %": "judge" in used,
-        "cost": bool(used),
+        "total cost": bool(used),
         "dollars": any(row.bill and row.bill.dollars is not None for row in rows),
         "FLOPs": any(row.bill and row.bill.flops is not None for row in rows),
     }
@@ -161,7 +190,7 @@ def panels(comparison: Comparison) -> list[Block]:
 
 def combined_block(combined: Sequence[Combined], margin: float = MARGIN) -> Block:
     """Return a table of methods over all recorded pools: the HEADERS that can be averaged."""
-    left_out = {"pool", "tokens 10^8", "clock"}
+    left_out = {"pool", "tokens 10^8"}
     columns = [index for index, header in enumerate(HEADERS) if header not in left_out]
     return Block(
         ALL_POOLS,
@@ -185,10 +214,11 @@ def combined_cells(combined: Combined, margin: float = MARGIN) -> list[str]:
         f"{averages.tokens_per_problem.value:,.0f}{MARKS.get(combined.token_accuracy, '')}",
         _fixed(100 * averages.reduction.value),
         *_cost_cells(combined.results, combined.bills),
-        _points(averages.to_baseline),
+        _points(averages.to_baseline, _tied_to(combined.against)),
         _not_worse(averages.to_baseline, margin),
         _standing(combined.standing),
-        _front(result.unranked, any(map(has_unknown_cost, combined.results)), combined.pareto),
+        _clock(combined.mean("clock"), {each.clock_unit for each in combined.results}),
+        _front(result.unranked, combined.pareto),
     ]
 
 
@@ -237,6 +267,13 @@ def _points(contrast: Contrast, tied: bool | None = False) -> str:
     return _percentage(contrast.difference, sign="+") + mark + f" {TIED}" * bool(tied) + shows
 
 
+def _tied_to(found: Against | None) -> bool:
+    """Check whether a method is tied with the chosen baseline, and is not that itself."""
+    if found is None or not found.tied:
+        return False
+    return found.contrast.difference != Estimate(0.0, 0.0, 0.0)
+
+
 def _not_worse(contrast: Contrast | None, margin: float) -> str:
     found = None if contrast is None else contrast.not_worse(margin)
     return "" if found is None else "yes" if found else "no"
@@ -258,8 +295,6 @@ def cells(row: Row, margin: float = MARGIN) -> list[str]:
     result = row.result
     mark = MARKS.get(result.token_accuracy, "")
     total = result.value("tokens_1e8")
-    reduction = result.value("reduction")
-    clock = result.value("clock")
     return [
         row.pool + (" (synthetic)" if result.synthetic else ""),
         row.method + (" (unranked)" if result.unranked else ""),
@@ -268,20 +303,20 @@ def cells(row: Row, margin: float = MARGIN) -> list[str]:
         _percentage(row.accuracy),
         f"{row.tokens.value:,.0f}{mark}",
         "" if total is None else _significant(total) + mark,
-        "" if reduction is None else _fixed(100 * reduction),
+        "" if row.reduction is None else _fixed(100 * row.reduction.value),
         *_cost_cells([result], [row.bill] if row.bill else []),
-        _points(row.to_baseline)
+        _points(row.to_baseline, _tied_to(row.against))
         if row.to_baseline
         else _percentage(result.metrics.get("accuracy_difference"), sign="+"),
         _not_worse(row.to_baseline, margin),
         _standing(row.standing),
-        "" if clock is None else _clock(clock, result.clock_unit),
-        _front(result.unranked, row.unknown_cost, row.pareto),
+        _clock(result.value("clock"), {result.clock_unit}),
+        _front(result.unranked, row.pareto),
     ]
 
 
-def _front(unranked: bool, unknown_cost: bool, pareto: bool) -> str:
-    return "unranked" if unranked else "unknown" if unknown_cost else "yes" if pareto else ""
+def _front(unranked: bool, pareto: bool | None) -> str:
+    return "unranked" if unranked else "unknown" if pareto is None else "yes" if pareto else ""
 
 
 def _cost_cells(results: Sequence[RunResult], bills: Sequence[Bill]) -> list[str]:
@@ -339,8 +374,11 @@ def _significant(number: float) -> str:
     return f"{number:.{max(3, 2 - math.floor(math.log10(abs(number))))}f}"
 
 
-def _clock(clock: float, unit: str) -> str:
-    return f"{clock:,.1f} s" if unit == "seconds" else f"{clock:,.0f} {unit}"
+def _clock(clock: float | None, units: Collection[str]) -> str:
+    """Format a clock, without a unit if it is steps; empty if unknown, or of several units."""
+    if clock is None or len(units) > 1:
+        return ""
+    return f"{clock:,.1f} s" if "seconds" in units else f"{clock:,.0f}"
 
 
 def as_table(comparison: Comparison) -> str:

@@ -81,9 +81,10 @@ def rerun(
     except UserError as error:
         return Rerun(findings=[f"the policy cannot be loaded: {error}"])
     requires = frozenset(loaded.policy.requires)
+    declared = requires | loaded.policy.optional
     try:
         judge = _judge(run, loaded, pools, options)
-        _check_signals(pools, requires)
+        _check_signals(pools, requires, declared)
     except Refused as error:
         return Rerun(findings=[str(error)])
     except UserError as error:
@@ -115,7 +116,7 @@ def rerun(
         if not result.findings:
             rng = np.random.default_rng((seed, most))
             with assigner:
-                disguises = Disguises(assigner, requires, rng)
+                disguises = Disguises(assigner, declared, rng)
                 _run_again(submission, pools, disguises, judge, own, most, result, progress)
             submitted = recomputed.summary["pools"]
             entries = own.entries(pools, submitted)
@@ -132,7 +133,7 @@ def rerun(
         result.findings.append(f"the policy failed: {error}")
     except MemoryError:
         result.findings.append("the rerun takes more memory than the limit")
-    _check_known([*recomputed.unshown, *result.unshown], requires, result)
+    _check_known([*recomputed.unshown, *result.unshown], declared, result)
     if not loaded.builtin and (size := carried(loaded.source, loaded.settings)) > MOST_CARRIED:
         result.uncounted.append(
             f"its numbers and texts have {size:,} characters, which could encode the pool's "
@@ -157,12 +158,12 @@ def _listed(ratios: Sequence[float | None]) -> str:
     return ", ".join(dict.fromkeys("unknown" if each is None else f"{each:.3g}" for each in ratios))
 
 
-def _check_known(unshown: Sequence[str], requires: frozenset[str], result: Rerun) -> None:
+def _check_known(unshown: Sequence[str], declared: frozenset[str], result: Rerun) -> None:
     """Report answers that match no trace and no probe; a policy with texts may have read them."""
     if not unshown:
         return
     what = f"{len(unshown):,} answers match no finished trace or probe ({unshown[0]})"
-    if "text" in requires:
+    if "text" in declared:
         result.uncounted.append(f"{what}: someone must review how the policy reads them from texts")
     else:
         result.findings.append(f"{what}, so the policy cannot have found them")
@@ -212,11 +213,13 @@ def _judge(
     return judge
 
 
-def _check_signals(pools: Sequence[Pool], requires: frozenset[str]) -> None:
+def _check_signals(
+    pools: Sequence[Pool], requires: frozenset[str], declared: frozenset[str]
+) -> None:
     """Refuse pools whose signal files do not match `pool.json`: replays read only parts of them."""
     for pool in pools:
         pool.require(requires - {"judge"}, "the policy")
-        for name in sorted(requires & set(pool.info.signals)):
+        for name in sorted(declared & set(pool.info.signals)):
             file = pool.path / f"{name}.parquet"
             if file_sha256(file) != pool.info.sha256.get(file.name):
                 raise UserError(f"{file}: not the file that pool.json describes; import it again")

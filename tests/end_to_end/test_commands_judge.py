@@ -11,6 +11,8 @@ import pytest
 from judged_pools import planted_pool
 from tiny_models import make_causal_model
 
+from judges.pairs.pair_sets import make_pairs
+from judges.prefixes import Truncation
 from simulator.cli import main
 
 
@@ -77,6 +79,36 @@ def test_pairs_train_eval(
     assert (read["judge"], float(read["auroc"])) == (judge, rows[3]["auroc"]["value"])
     code, _, err = call(capsys, "judge", "eval", pairs, judge, "--json", "--format", "csv")
     assert (code, err) == (2, "error: --json and --format exclude each other; give one\n")
+
+
+def test_a_label_to_repeat_and_an_alpha_for_each_label(
+    tmp_path: Path,
+    causal_model: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pool = planted_pool(Path("pools"), "m", 4, 4)
+    make_pairs([pool], Path("pairs"), [Truncation("tokens", 9)], test_share=0.0)
+    Path("prompt.txt").write_text("{trace_a} {trace_b} Yes or No?")
+    command = ["judge", "train", "pairs", "hf", "--model", str(causal_model), "-o", "judge"]
+    command += ["--prompt", "prompt.txt", "--device", "cpu"]
+    for wrong, message in (
+        (["--oversample", "both=2"], "give whole numbers from 1 or different=N or same=N"),
+        (["--alpha", "0.7:0.2:0.1"], "give a number, or two as A:B (different, same)"),
+        (["--alpha", "0.7:0.3", "--class-weight", "balanced"], "are the same factors"),
+        (["--class-weight", "2"], "give balanced, or A:B such as 3:1"),
+    ):
+        code, _, err = call(capsys, *command, *wrong)
+        assert (code, err.count("\n")) == (2, 1)
+        assert message in err
+    code, _, err = call(capsys, *command, "--oversample", "different=2", "--alpha", "0.75:0.25")
+    assert code == 0, err
+    # Four problems of four traces: 13 of the 24 pairs differ, so that the rarer label is *same*.
+    assert "trained on 24 pairs (13 different, 11 same; oversampled: different)" in err
+    recipe = json.loads(Path("judge/training/training.json").read_text())["recipe"]
+    assert (recipe["loss"], recipe["alpha"], recipe["class_weights"]) == ("focal", 1, [0.75, 0.25])
+    assert (recipe["oversample"], recipe["oversample_label"]) == (2, "different")
 
 
 @pytest.mark.parametrize(

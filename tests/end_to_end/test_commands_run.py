@@ -244,10 +244,20 @@ def test_methods_lists_every_built_in_with_its_parameters(
             "beta-sc",
             "bayes-3",
         ),
-        *("short-m@k", "sac", "parallel-probe", "cmc", "certaindex", "dynasor", "k-stable"),
-        "eat",
+        *(
+            "short-m@k",
+            "quorum",
+            "sac",
+            "parallel-probe",
+            "cmc",
+            "certaindex",
+            "dynasor",
+            "k-stable",
+        ),
+        *("eat", "deer"),
         *("deepconf-low", "deepconf-high", "deepconf-offline", "deepconf-optillm"),
-        *("deepconf-vllm", "self-certainty", "best-of-n", "weighted-vote", "tail-entropy"),
+        *("deepconf-vllm", "self-certainty", "best-of-n", "weighted-vote", "soft-sc"),
+        "tail-entropy",
         *("cges", "reasc", "slim-sc", "deepprune", "oracle"),
     ]
     assert methods["parallel-probe"]["parameters"]["stable_steps"] == 40

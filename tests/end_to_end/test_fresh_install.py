@@ -41,7 +41,17 @@ SPELLED = {"cons@N": "cons@16", "short-m@k": "short-3@16"}
 METHODS = [SPELLED.get(name, name) for name in method_names()]
 
 CUT_TRACES = [
-    *("short-3@16", "beta-sc", "sac", "parallel-probe", "cmc", "certaindex", "dynasor", "eat"),
+    *(
+        "short-3@16",
+        "quorum",
+        "beta-sc",
+        "sac",
+        "parallel-probe",
+        "cmc",
+        "certaindex",
+        "dynasor",
+        "eat",
+    ),
     *("deepconf-low", "deepconf-high", "deepconf-optillm", "deepconf-vllm", "deepprune", "slim-sc"),
 ]
 """Methods that must stop at least a tenth of the traces early."""
@@ -60,6 +70,9 @@ WHOLE = [
     "tail-entropy",
 ]
 """Methods that decode every trace to its end."""
+
+REFUSED = {"deer": "probe_gmean", "soft-sc": "probe_mean"}
+"""Methods that read a signal which the pool that comes along does not have."""
 
 
 def with_dependencies(requirements: list[str]) -> set[str]:
@@ -112,10 +125,25 @@ def test_the_extras_are_absent_and_the_core_is_there() -> None:
 
 
 def test_every_method_is_expected_to_do_something() -> None:
-    assert {*CUT_TRACES, *FEWER_TRACES, *FEW_TOKENS, *WHOLE} == set(METHODS)
+    assert {*CUT_TRACES, *FEWER_TRACES, *FEW_TOKENS, *WHOLE, *REFUSED} == set(METHODS)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "signal"), REFUSED.items())
+def test_a_method_whose_signal_is_not_there_says_so(
+    tmp_path: Path, method: str, signal: str
+) -> None:
+    done = fresh(tmp_path, "run", method, "-o", "out")
+    (pool,) = shipped_pools()
+    assert done.returncode == 2
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert error == (
+        f"error: {method} needs {signal} and probes, which no recorded pool here has ({pool}); "
+        "import one that has, or record one with live"
+    )
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("method", [each for each in METHODS if each not in REFUSED])
 def test_every_method_runs_in_an_empty_folder(tmp_path: Path, method: str) -> None:
     done = fresh(tmp_path, "run", method, "--repeats", "2", "-o", "out", "--json")
     assert done.returncode == 0, done.stderr

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 from completions_server import ModelServer, serving
+from live_policies import write_policies
 from pools import T, write_pool
 from programs import call
 from tiny_models import make_causal_model
@@ -26,6 +27,7 @@ from deepprune_sim import read_run
 from simulator.catalogue.views import connect
 from simulator.cli import main
 from simulator.pools.pool import Pool
+from simulator.signals import PROBE_SIGNALS
 
 OPTIONS = (
     *("--engine", "transformers", "--dtype", "float32", "--max-tokens", "120", "-n", "6"),
@@ -85,6 +87,36 @@ def test_from_a_live_run_to_its_replay(
     (folder,) = [path.parent for path in Path("runs").glob("*/run.json")][:1]
     code, _, err = call(capsys, "submit", str(folder), "-o", "s", "--author", "A", "--name", "a")
     assert code == 2
+
+
+def test_a_policy_that_reads_certain_probes_runs_live_and_replays(
+    model: Path, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_policies(here)
+    live = ("live", "certain.py", "sums.jsonl", "--model", str(model), *OPTIONS)
+    ran = summary_of(capsys, *live, "--check")
+    assert ran["differences"] == []
+    assert ran["metrics"]["probe_tokens"]["value"] > 0
+    assert summary_of(capsys, "recording", "finish", "recordings/tiny-sums")["unfinished"] > 0
+    assert call(capsys, "data", "verify")[:2] == (0, "live/tiny/sums: sound\n")
+    assert Pool(here / "cache/live/tiny/sums").info.signals[-4:] == [*PROBE_SIGNALS]
+    run = summary_of(capsys, "run", "certain.py", *STORED, "-o", "again", "-n", "6")
+    figures = run["pools"][0]["metrics"]
+    assert figures["tokens_per_problem"]["value"] == ran["metrics"]["tokens"]["value"]
+    decisions = pq.read_table("again/decisions.parquet")
+    (folder,) = Path("recordings/tiny-sums/runs").iterdir()
+    assert decisions.to_pylist() == pq.read_table(folder / "decisions.parquet").to_pylist()
+    assert not all(decisions["finished"].to_pylist())
+
+    about = json.loads(Path("recordings/tiny-sums/recording.json").read_text("utf-8"))
+    about["signals"] = about["signals"][:4]  # as a version before wrote it
+    Path("recordings/tiny-sums/recording.json").write_text(json.dumps(about), "utf-8")
+    code, _, err = call(capsys, *live)
+    assert (code, err.splitlines()[-1]) == (
+        2,
+        "error: recordings/tiny-sums: has no probe_entropy and no probe_gmean, which certain "
+        "reads; an earlier version began it: give another -o",
+    )
 
 
 def test_a_profile_is_a_serving_model_of_runs(

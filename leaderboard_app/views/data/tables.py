@@ -13,7 +13,7 @@ from leaderboard_app.shown.table import Cell, Column, Table, estimate_cell
 from simulator.catalogue.pool_rows import Row
 from simulator.hub.registry import Entry, read_registry
 from simulator.pools.pool import PoolInfo
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 from simulator.statistics import Estimate
 
 SAME_ANSWER = (
@@ -178,6 +178,7 @@ def description(info: PoolInfo) -> tuple[tuple[str, str], ...]:
         ("Token counts", f"{info.token_accuracy}. {TOKEN_ACCURACY[info.token_accuracy]}"),
         ("Signals", ", ".join(info.signals) or "none besides lengths and answers"),
         *((n.capitalize(), str(each)) for n, each in TOKEN_SIGNALS.items() if n in info.signals),
+        *((n, str(each)) for n, each in PROBE_SIGNALS.items() if n in info.signals),
         ("Unfinished traces", f"{info.unfinished:,}" if info.unfinished else ""),
         ("Probes not asked", f"{info.unasked:,}" if info.unasked else ""),
         *((name.capitalize(), COUNTED[each]) for name, each in info.counting.items()),

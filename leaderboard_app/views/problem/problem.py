@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,7 @@ from leaderboard_app.views.problem.replay import Replay, why_text
 from simulator.arrays import Floats, Ints
 from simulator.errors import UserError
 from simulator.pools.pool import NO_ANSWER, StoredProblem
+from simulator.signals import PROBE_SIGNALS
 from simulator.storage import reading
 
 LONG_TEXT = 4_000
@@ -156,6 +158,11 @@ def _numbers(values: Ints | Floats) -> list[Cell]:
     return [_number(value) for value in values.tolist()]
 
 
+def _known(values: Floats) -> list[Cell]:
+    """Build the cells of numbers with three digits; one that is not known is a dash."""
+    return [Cell() if math.isnan(each) else Cell(f"{each:.3g}", each) for each in values.tolist()]
+
+
 def _answer(problem: StoredProblem, said: int) -> Cell:
     """Build the cell of an answer class; bold with a tick if it is right."""
     if said == NO_ANSWER:
@@ -267,17 +274,21 @@ def probe_table(replay: Replay, place: int) -> Table | None:
     row, tokens = int(replay.stored.rows[place]), int(replay.num_tokens[place])
     here = slice(int(problem.probes.offsets[row]), int(problem.probes.offsets[row + 1]))
     positions, answers = problem.probes.positions[here], problem.probes.answers[here]
+    told = [name for name in PROBE_SIGNALS if replay.has(name)]
+    numbers = [_known(problem.probe_signal(name)[here]) for name in told]
     rows = [
         (
             _number(at),
             _answer(problem, said),
+            *certainty,
             Cell("yes" if at <= tokens else "after the cut", str(at <= tokens)),
         )
-        for at, said in zip(positions.tolist(), answers.tolist(), strict=True)
+        for at, said, *certainty in zip(positions.tolist(), answers.tolist(), *numbers, strict=True)
     ]
     columns = (
         Column("tokens", "At token"),
         Column("answer", "Answer", numeric=False, help="Answer if the trace is cut there"),
+        *(Column(name, name, help=str(PROBE_SIGNALS[name])) for name in told),
         Column("reached", "Reached", numeric=False),
     )
     return Table(f"Probes of trace {replay.trace_id[place]}", columns, tuple(rows))

@@ -12,8 +12,8 @@ from leaderboard_app.shown.glossary import FIGURES, Figure
 from leaderboard_app.shown.palette import NONE, TEXT, badge_text, colours, shapes
 from leaderboard_app.views.tradeoff.points import Point
 from leaderboard_app.views.tradeoff.tradeoff import View
-from simulator.report import plot
-from simulator.report.placing import Axis, known
+from simulator.report.plotting import plot
+from simulator.report.plotting.placing import Axis, known
 from simulator.runs.results import Metric
 from simulator.submissions.published import BADGE as REPORTED
 

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     help="Pool to make, by name or glob; repeatable. [default: all nine]",
 )
 @click.option("--text", is_flag=True, help="Add text at paper size; small pools always have it.")
+@click.option(
+    "--probe-signals",
+    is_flag=True,
+    help="Add the certainty of probes, which deer and soft-sc read, made up like all else.",
+)
 @click.option("--seed", type=click.IntRange(min=0), help="Random seed. [default: a fixed one]")
 @click.option("--replace", is_flag=True, help="Overwrite pools that exist already.")
 @cache_option
@@ -42,6 +47,7 @@ def sample(
     size_name: str,
     patterns: tuple[str, ...],
     text: bool,
+    probe_signals: bool,
     seed: int | None,
     replace: bool,
     cache: Path | None,
@@ -85,6 +91,7 @@ def sample(
                     size,
                     seed=SEED if seed is None else seed,
                     text=text or size.name == "small",
+                    probe_signals=probe_signals,
                     replace=replace,
                     progress=progress,
                 )

@@ -21,7 +21,7 @@ from simulator.commands.options import (
 )
 from simulator.errors import UserError
 from simulator.pools.folders import cache_folder, find_pools, pool_name
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 
 if TYPE_CHECKING:
     from simulator.catalogue.pool_facts import PoolFacts
@@ -110,7 +110,7 @@ def _print_description(description: dict[str, Any], scores: list[dict[str, Any]]
             text = f"{value}, version {description['importer_version']}"
         for line in text if isinstance(text, list) else [text]:
             fields.append((key.replace("_", " "), str(line)))
-    for name, signal in TOKEN_SIGNALS.items():
+    for name, signal in {**TOKEN_SIGNALS, **PROBE_SIGNALS}.items():
         if name in description["signals"]:
             fields.append((name, str(signal)))
     for each in scores:

@@ -47,6 +47,9 @@ def sql(query: str, cache: Path | None, as_json: bool, as_csv: bool) -> None:
     entropies    pool, problem_id, trace_id, entropy (likewise)
     probes       pool, problem_id, trace_id, position, answer_class
                  (−1 for no answer, −2 if it was not asked)
+    probe_signals
+                 pool, problem_id, trace_id, position, probe_mean, probe_gmean,
+                 probe_min, probe_entropy, of pools that have any
     decisions    run, pool, problem_id, repeat, trace_id, order, started, ended,
                  num_tokens, finished, stop_reason, cluster
     answers      run, pool, problem_id, repeat, answer, answer_class, correct,

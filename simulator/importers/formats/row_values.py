@@ -9,13 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from simulator.arrays import Ints
+from simulator.arrays import Floats, Ints
 from simulator.importers.formats.messages import said_by
 from simulator.importers.gathering import MISSING, dig
-from simulator.importers.importer import BadRow, answer_text, checked, storable, token_count
+from simulator.importers.importer import (
+    BadRow,
+    answer_text,
+    checked,
+    finite_numbers,
+    storable,
+    token_count,
+)
 from simulator.importers.items import parsed_cell
 from simulator.importers.mapping import is_conversation
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 
 _CELLS = (
     "trace_id",
@@ -26,6 +33,7 @@ _CELLS = (
     "logprobs",
     "probe_positions",
     "probe_answers",
+    *PROBE_SIGNALS,
 )
 """Fields whose CSV cells write a number, a truth value or a list in JSON."""
 
@@ -92,6 +100,39 @@ def checked_probes(
         raise BadRow("a probe after the trace's end", remedy, found)
     said = [answer_text(each, "probe_answers") for each in answers]
     return np.array(counts, dtype=np.int64), said
+
+
+ROUNDING = 1e-6
+"""Largest excess over 1 of a probability that was computed from a rounded logarithm."""
+
+
+def checked_probe_signals(values: dict[str, Any], probes: Ints | None) -> dict[str, Floats]:
+    """Return the probe signals of a trace that has these `probes`, by name. Raises `BadRow`."""
+    signals = {}
+    for name in (name for name in PROBE_SIGNALS if name in values):
+        remedy = f"give one number or null a probe, or leave it out with --map {name}="
+        if probes is None:
+            raise BadRow(f"{name} without probe_positions", remedy)
+        if not isinstance(values[name], list) or len(values[name]) != len(probes):
+            raise BadRow(f"{name} is not a list with one number a probe", remedy, values[name])
+        signals[name] = probe_numbers(values[name], name)
+    return signals
+
+
+def probe_numbers(given: Sequence[Any], name: str) -> Floats:
+    """Convert numbers of a probe signal to an array, None to NaN. Raises `BadRow`."""
+    most = PROBE_SIGNALS[name].most
+    remedy = f"give numbers from 0 to 1 as {name}, or null"
+    if most != 1:
+        remedy = f"give finite numbers of 0 or more as {name}, or null"
+    known = np.array([each is not None for each in given], dtype=np.bool_)
+    numbers = np.full(len(given), np.nan)
+    numbers[known] = finite_numbers([each for each in given if each is not None], name, remedy)
+    outside = numbers[(numbers < 0) | (numbers > most + ROUNDING)]
+    if len(outside):
+        raise BadRow(f"{name} holds a number that is out of bounds", remedy, outside[0].item())
+    capped: Floats = np.minimum(numbers, most)
+    return capped
 
 
 def checked_text(value: Any, what: str) -> str | None:

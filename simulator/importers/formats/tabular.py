@@ -31,6 +31,7 @@ from simulator.importers.field_names import (
     plain_name,
 )
 from simulator.importers.formats.row_values import (
+    checked_probe_signals,
     checked_probes,
     checked_text,
     first_found,
@@ -67,11 +68,13 @@ from simulator.importers.mapping import (
 )
 from simulator.pools.pool import TokenAccuracy
 from simulator.pools.records import TraceRecord
-from simulator.signals import TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 
 VERSION = "2"
 
-_NULL_IS_NONE = ("text", "num_tokens", *TOKEN_SIGNALS, "probe_positions", "probe_answers")
+_OF_PROBES = ("probe_positions", "probe_answers", *PROBE_SIGNALS)
+
+_NULL_IS_NONE = ("text", "num_tokens", *TOKEN_SIGNALS, *_OF_PROBES)
 """Fields that a row lacks if they are null in it."""
 
 _ALL_OR_NONE = frozenset({"answer", "num_tokens", "trace_id"})
@@ -111,7 +114,7 @@ def read_jsonl(options: ImportOptions) -> Reading:
     length is `num_tokens` (a number, or a list of token ids), else that of its token signals, else
     estimated at four characters per token. Token signals are one number per token. Probes are
     `probe_positions`, tokens generated when probed, and `probe_answers`, a text, number or null
-    each.
+    each; probe signals are one number or null per probe.
 
     Without `trace_id`, a problem's traces are numbered in the order of the rows; without
     `problem_id`, problems are numbered in the order of their first rows.
@@ -399,6 +402,7 @@ class Table:
             token_signals=signals,
             probe_positions=positions,
             probe_answers=answers,
+            probe_signals=checked_probe_signals(values, positions),
             graded=_grade(values.get("grade")),
             counted="num_tokens" in values or bool(signals),
         )

@@ -10,9 +10,10 @@ from typing import Any
 
 from simulator.errors import UserError, one_line
 from simulator.live.engines.detokenizing import TextStream
-from simulator.live.engines.prompts import prompt_ids
-from simulator.live.engines.token_signals import SIGNALS
-from simulator.live.source import Ledger, Piece, Sampling, Thousandths
+from simulator.live.engines.prompts import is_closed, prompt_ids
+from simulator.live.engines.token_signals import SIGNALS, of_probe
+from simulator.live.source import Ledger, Piece, ProbeReply, Sampling, Thousandths
+from simulator.signals import PROBE_SIGNALS
 
 
 class TokenizingEngine:
@@ -55,6 +56,11 @@ class TokenizingEngine:
         self.suffix: list[int] = tokenizer.encode(sampling.probe_suffix, add_special_tokens=False)
         self.suffix_tokens = len(self.suffix)
 
+    @property
+    def probe_signals(self) -> tuple[str, ...]:
+        """Names of the probe signals that it gives: all, if it gives log-probabilities."""
+        return tuple(PROBE_SIGNALS) if self.signals else ()
+
     def prompt(self, question: str) -> list[int]:
         """Return the tokens that ask a question."""
         return prompt_ids(self.tokenizer, self.sampling.prompt, question)
@@ -76,6 +82,46 @@ class Trace:
         self.ended = reason is not None
         text, ends = self.text.add(ids)
         return Piece(row, ids, text, ends, signals, reason)
+
+
+class ProbedAnswer:
+    """The answer to a probe, token by token.
+
+    Attributes
+    ----------
+    ids, text
+        Its tokens so far, without one for the end of the text, and what they say.
+    """
+
+    def __init__(self, engine: TokenizingEngine) -> None:
+        self._engine = engine
+        self.ids: list[int] = []
+        self.text = ""
+        self._logs: list[float] = []
+        self._first: Sequence[float] | None = None
+
+    def add(self, token: int, alternatives: Sequence[float], *, is_end: bool) -> bool:
+        """Add a token; return True if the answer is closed or ended by it.
+
+        `alternatives` are the log-probabilities of the most likely tokens, in any order, of which
+        the token is the first; empty if they are not known.
+        """
+        if self._first is None:
+            self._first = alternatives
+        if is_end:
+            return True
+        self.ids.append(token)
+        self.text = str(self._engine.tokenizer.decode(self.ids, skip_special_tokens=True))
+        if alternatives:
+            self._logs.append(max(alternatives))
+        return is_closed(self._engine.sampling.probe_suffix + self.text)
+
+    def reply(self) -> ProbeReply:
+        """Return the text with its signals; without any if the engine gives none."""
+        if not self._engine.probe_signals:
+            return ProbeReply(self.text)
+        known = self._logs if len(self._logs) == len(self.ids) else []
+        return ProbeReply(self.text, of_probe(known, self._first or ()))
 
 
 def load_tokenizer(name: str, revision: str | None, option: str) -> Any:

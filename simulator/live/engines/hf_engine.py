@@ -11,12 +11,18 @@ from typing import Any
 import numpy as np
 
 from simulator.errors import UserError, one_line
-from simulator.live.engines.base import TokenizingEngine, Trace, load_tokenizer, seed_of
+from simulator.live.engines.base import (
+    ProbedAnswer,
+    TokenizingEngine,
+    Trace,
+    load_tokenizer,
+    seed_of,
+)
 from simulator.live.engines.detokenizing import TextStream
 from simulator.live.engines.drawing import drawn
-from simulator.live.engines.prompts import is_closed, named_model
+from simulator.live.engines.prompts import named_model
 from simulator.live.engines.token_signals import ALTERNATIVES, SIGNALS, of_step
-from simulator.live.source import Piece, Sampling, Thousandths
+from simulator.live.source import Piece, ProbeReply, Sampling, Thousandths
 
 STEPS_AT_ONCE = 8
 """Decode steps between two lots of pieces."""
@@ -179,14 +185,14 @@ class HfSource:
             ]
         self._batch.drop(places)
 
-    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:
+    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[ProbeReply]:
         """Return what each trace says if it is cut there and made to answer, greedily."""
-        texts: list[str] = []
+        replies: list[ProbeReply] = []
         for start in range(0, len(places), self._engine.slots):
-            texts += self._probed(places[start : start + self._engine.slots])
-        return texts
+            replies += self._probed(places[start : start + self._engine.slots])
+        return replies
 
-    def _probed(self, places: Sequence[tuple[int, int]]) -> list[str]:
+    def _probed(self, places: Sequence[tuple[int, int]]) -> list[ProbeReply]:
         engine = self._engine
         began = time.perf_counter()
         length = len(self._prompt)
@@ -199,18 +205,17 @@ class HfSource:
         batch = _Batch(engine)
         batch.add([row for row, _ in places], cut)
         engine.ledger.probe_prompts += len(places) * (1 + engine.suffix_tokens)
-        said: list[list[int]] = [[] for _ in places]
-        texts = [""] * len(places)
+        answers = [ProbedAnswer(engine) for _ in places]
         going = list(range(len(places)))
         for _ in range(engine.sampling.probe_tokens):
-            chosen = batch.forward(inputs).argmax(dim=-1).tolist()
+            logits = batch.forward(inputs)
+            chosen = logits.argmax(dim=-1).tolist()
+            top = _most_likely(logits.float()).cpu().tolist()
             closed = []
             for place, (number, token) in enumerate(zip(going, chosen, strict=True)):
-                if token not in engine.ends:
-                    engine.ledger.probe_outputs += 1
-                    said[number].append(token)
-                    texts[number] = engine.tokenizer.decode(said[number], skip_special_tokens=True)
-                if token in engine.ends or is_closed(engine.sampling.probe_suffix + texts[number]):
+                is_end = token in engine.ends
+                engine.ledger.probe_outputs += not is_end
+                if answers[number].add(token, top[place], is_end=is_end):
                     closed.append(place)
             if len(closed) == len(going):
                 break
@@ -219,7 +224,7 @@ class HfSource:
             inputs = [[token] for place, token in enumerate(chosen) if place not in leaving]
             going = [number for place, number in enumerate(going) if place not in leaving]
         engine.ledger.seconds += time.perf_counter() - began
-        return texts
+        return [answer.reply() for answer in answers]
 
     def _step(self, batch: _Batch) -> None:
         """Generate one token of each trace of a batch."""
@@ -232,9 +237,7 @@ class HfSource:
     def _chosen(self, traces: Sequence[_Trace], logits: Any) -> None:
         """Add a token to each trace by its logits, shape (traces, vocabulary)."""
         sampling = self._engine.sampling
-        count = min(ALTERNATIVES, logits.shape[-1])
-        top = logits.topk(count, dim=-1).values - logits.logsumexp(dim=-1, keepdim=True)
-        signals = of_step(top.cpu().numpy())
+        signals = of_step(_most_likely(logits).cpu().numpy())
         numbers = [_uniform(trace.key, len(trace.ids)) for trace in traces]
         for place, (trace, token) in enumerate(
             zip(traces, drawn(logits, numbers, sampling), strict=True)
@@ -284,6 +287,12 @@ class HfSource:
             batch.forward([ids])
             self._engine.ledger.prefilled += len(ids)
         return batch.layers_of(0)
+
+
+def _most_likely(logits: Any) -> Any:
+    """Return the log-probabilities of the most likely tokens, descending, for each row."""
+    count = min(ALTERNATIVES, logits.shape[-1])
+    return logits.topk(count, dim=-1).values - logits.logsumexp(dim=-1, keepdim=True)
 
 
 class _Batch:

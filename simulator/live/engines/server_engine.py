@@ -18,7 +18,13 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from simulator.errors import UserError, nearest
-from simulator.live.engines.base import TokenizingEngine, Trace, load_tokenizer, seed_of
+from simulator.live.engines.base import (
+    ProbedAnswer,
+    TokenizingEngine,
+    Trace,
+    load_tokenizer,
+    seed_of,
+)
 from simulator.live.engines.completions import (
     Chunk,
     CompletionsClient,
@@ -28,9 +34,8 @@ from simulator.live.engines.completions import (
     patiently,
 )
 from simulator.live.engines.detokenizing import TextStream
-from simulator.live.engines.prompts import is_closed
 from simulator.live.engines.token_signals import ALTERNATIVES, SIGNALS, of_alternatives
-from simulator.live.source import Piece, Sampling, Thousandths
+from simulator.live.source import Piece, ProbeReply, Sampling, Thousandths
 
 AHEAD = 64
 """Tokens by which a trace may run ahead of what is wanted."""
@@ -254,7 +259,7 @@ class ServerSource:
             if pieces:
                 yield pieces
 
-    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:
+    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[ProbeReply]:
         """Return what each trace says if it is cut there and made to answer, greedily."""
         return self._timed(self._asked(places))
 
@@ -396,25 +401,23 @@ class ServerSource:
                 f"{came.theirs[-40:]!r}; give the tokenizer of its model"
             )
 
-    async def _asked(self, places: Sequence[tuple[int, int]]) -> list[str]:
+    async def _asked(self, places: Sequence[tuple[int, int]]) -> list[ProbeReply]:
         slots = self._engine.slots
         probes = [patiently(partial(self._said, row, tokens), slots) for row, tokens in places]
         return await asyncio.gather(*probes)
 
-    async def _said(self, row: int, tokens: int) -> str:
+    async def _said(self, row: int, tokens: int) -> ProbeReply:
         """Return what a trace says after so many tokens and the suffix."""
         engine, sampling = self._engine, self._engine.sampling
         prompt = [*self._prompt, *self._traces[row].ids[:tokens], *engine.suffix]
         engine.ledger.probe_prompts += engine.suffix_tokens
         body = engine.body(prompt, sampling.probe_tokens, 0, Sampling(temperature=0))
-        said: list[int] = []
-        text = ""
+        answer = ProbedAnswer(engine)
         async with aclosing(engine.client.stream(body)) as chunks:
             async for chunk in chunks:
                 engine.ledger.probe_outputs += len(chunk.ids)
-                for token in chunk.ids:
-                    said.append(token)
-                    text = str(engine.tokenizer.decode(said, skip_special_tokens=True))
-                    if token == engine.end or is_closed(sampling.probe_suffix + text):
-                        return text
-        return text
+                alternatives = chunk.alternatives or [[] for _ in chunk.ids]
+                for token, top in zip(chunk.ids, alternatives, strict=True):
+                    if answer.add(token, top, is_end=token == engine.end):
+                        return answer.reply()
+        return answer.reply()

@@ -1,4 +1,4 @@
-"""Token signals of a step, in the thousandths that a recording keeps."""
+"""Token signals of a step, in the thousandths that a recording keeps, and signals of a probe."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from simulator.live.source import Thousandths
+from simulator.signals import PROBE_SIGNALS
 
 ALTERNATIVES = 20
 """Most likely tokens that signals are taken over (arXiv 2508.15260, section 3.1)."""
@@ -33,11 +34,37 @@ def of_step(log_probabilities: Any) -> dict[str, Thousandths]:
     present = np.isfinite(top)
     counts = np.maximum(present.sum(axis=1), 1)
     confidence = -np.where(present, top, 0.0).sum(axis=1) / counts
+    return {"confidence": _thousandths(confidence), "entropy": _thousandths(_entropy(top))}
+
+
+def _entropy(top: Any) -> Any:
+    """Return the entropy of the renormalised probabilities in each row of logarithms."""
     probabilities = np.exp(top)
     probabilities /= probabilities.sum(axis=1, keepdims=True)
     logs = np.log(probabilities, where=probabilities > 0, out=np.zeros_like(probabilities))
-    entropy = -(probabilities * logs).sum(axis=1)
-    return {"confidence": _thousandths(confidence), "entropy": _thousandths(entropy)}
+    return -(probabilities * logs).sum(axis=1)
+
+
+def of_probe(log_probabilities: Sequence[float], first: Sequence[float]) -> dict[str, float]:
+    """Return the probe signals of an answer (`simulator.signals.PROBE_SIGNALS`).
+
+    Parameters
+    ----------
+    log_probabilities
+        Natural logarithms of the probabilities of the answer's tokens.
+    first
+        Those of the alternatives at its first token, in any order; the ALTERNATIVES greatest count.
+    """
+    entropy = np.nan
+    if first:
+        entropy = _entropy(np.array([sorted(first, reverse=True)[:ALTERNATIVES]]))[0]
+    logs = np.array(log_probabilities, dtype=np.float64)
+    logs = np.minimum(logs, 0.0)  # a sum of rounded numbers may be above
+    means = [np.nan] * 3
+    if len(logs):
+        means = [np.exp(logs).mean(), np.exp(logs.mean()), np.exp(logs.min())]
+    numbers = np.array([*means, entropy], dtype=np.float32)
+    return dict(zip(PROBE_SIGNALS, map(float, numbers), strict=True))
 
 
 def of_alternatives(alternatives: Sequence[Sequence[float]]) -> dict[str, Thousandths]:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simulator.errors import UserError, one_line
-from simulator.live.engines.base import TokenizingEngine, Trace, seed_of
+from simulator.live.engines.base import ProbedAnswer, TokenizingEngine, Trace, seed_of
 from simulator.live.engines.detokenizing import TextStream
-from simulator.live.engines.prompts import is_closed, named_model
+from simulator.live.engines.prompts import named_model
 from simulator.live.engines.token_signals import ALTERNATIVES, of_alternatives
-from simulator.live.source import Piece, Sampling
+from simulator.live.source import Piece, ProbeReply, Sampling
 
 STEPS_AT_ONCE = 8
 """Engine steps between two lots of pieces."""
@@ -179,13 +179,7 @@ class VllmSource:
             reason = "length"
         if not ids:
             return None
-        signals = of_alternatives(
-            [
-                [each.logprob for each in alternatives.values() if each.rank <= ALTERNATIVES]
-                for alternatives in made.logprobs
-            ]
-        )
-        return trace.grow(row, ids, signals, reason)
+        return trace.grow(row, ids, of_alternatives(_most_likely(made)), reason)
 
     def _count_prompt(self, output: Any) -> None:
         """Count the tokens of a request's prompt, from its first output."""
@@ -193,32 +187,42 @@ class VllmSource:
         self._engine.ledger.prefix_hits += hits
         self._engine.ledger.prefilled += len(output.prompt_token_ids or ()) - hits
 
-    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:
+    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[ProbeReply]:
         """Return what each trace says if it is cut there and made to answer, greedily."""
         engine, began = self._engine, time.perf_counter()
-        texts: dict[str, str] = {}
-        said: dict[str, list[int]] = {}
+        answers: dict[str, ProbedAnswer] = {}
         waiting = set()
         for row, tokens in places:
             ids = [*self._prompt, *self._traces[row].ids[:tokens], *engine.suffix]
-            name = engine.submit(
-                ids, {"temperature": 0, "max_tokens": engine.sampling.probe_tokens}
-            )
+            most = engine.sampling.probe_tokens
+            asked = {"temperature": 0, "max_tokens": most, "logprobs": ALTERNATIVES}
+            name = engine.submit(ids, asked)
             engine.ledger.probe_prompts += engine.suffix_tokens
-            texts[name], said[name] = "", []
+            answers[name] = ProbedAnswer(engine)
             waiting.add(name)
         while waiting:
             for output in engine.engine.step():
                 name = output.request_id
                 if name not in waiting:
                     continue
-                said[name] += output.outputs[0].token_ids
-                engine.ledger.probe_outputs += len(output.outputs[0].token_ids)
-                texts[name] = engine.tokenizer.decode(said[name], skip_special_tokens=True)
-                if output.finished:
-                    waiting.discard(name)
-                elif is_closed(engine.sampling.probe_suffix + texts[name]):
+                (made,) = output.outputs
+                ids = list(made.token_ids)
+                engine.ledger.probe_outputs += len(ids)
+                closed = False
+                for number, (token, top) in enumerate(zip(ids, _most_likely(made), strict=True), 1):
+                    is_end = made.finish_reason == "stop" and number == len(ids)
+                    closed = closed or answers[name].add(token, top, is_end=is_end)
+                if closed and not output.finished:
                     engine.engine.abort_request([name])
+                if closed or output.finished:
                     waiting.discard(name)
         engine.ledger.seconds += time.perf_counter() - began
-        return [texts[name] for name in texts]
+        return [answer.reply() for answer in answers.values()]
+
+
+def _most_likely(made: Any) -> list[list[float]]:
+    """Return the log-probabilities of the most likely tokens at each token of an output."""
+    return [
+        [each.logprob for each in alternatives.values() if each.rank <= ALTERNATIVES]
+        for alternatives in made.logprobs or ()
+    ]

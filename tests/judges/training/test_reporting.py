@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 from accelerate import Accelerator
+from judged_pools import planted_pool
 
-from judges.prefixes import TOKENS_500
+from judges.pairs.pair_sets import make_pairs
+from judges.prefixes import TOKENS_500, Truncation
 from judges.training.recipe import Recipe
 from judges.training.reporting import Reporting, check_reporters
+from simulator.cli import main
 from simulator.errors import UserError
 
 WRITER = """
@@ -20,6 +23,7 @@ import json
 
 class SummaryWriter:
     def __init__(self, log_dir):
+        print("logging to", log_dir)
         self.file = open("told.jsonl", "a")
     def add_text(self, name, text, *_):
         self.file.write(json.dumps(["text", name, text]) + "\\n")
@@ -85,6 +89,23 @@ def test_other_processes_report_nothing(tmp_path: Path) -> None:
     ) as told:
         told.log(1, {"loss": 0.5})
     assert not (tmp_path / "told.jsonl").exists()
+
+
+@pytest.mark.usefixtures("_tensorboard")
+def test_what_reporters_print_is_no_result(
+    tmp_path: Path, causal_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pool = planted_pool(tmp_path, "m", 4, 4)
+    make_pairs([pool], tmp_path / "set", [Truncation("tokens", 9)], test_share=0.0)
+    (tmp_path / "prompt.txt").write_text("{trace_a} {trace_b} Yes or No?")
+    command = ["judge", "train", "set", "hf", "--model", str(causal_model), "-o", "j", "--json"]
+    command += ["--prompt", "prompt.txt", "--device", "cpu", "--report-to", "tensorboard"]
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["judges"][0]["path"] == "j"
+    assert "logging to" in err
 
 
 def test_unknown_and_missing_reporters_are_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from pools import T, write_pool
 
 from deepprune_sim import UserError, open_pool, pools
 from simulator.api.pools import OpenPool
+from simulator.signals import PROBE_SIGNALS
 
 PROBLEMS = {
     "p": [
@@ -58,6 +59,20 @@ def test_signals_of_one_problem_and_of_all(pool: OpenPool) -> None:
     assert probes["correct"].tolist() == [False, True, False]
     assert probes["trace_id"].tolist() == [0, 0, 0]
     assert pool.probes("q")["answer_class"].tolist() == [-1]
+
+
+def test_probes_have_the_numbers_that_the_pool_has(pool: OpenPool, tmp_path: Path) -> None:
+    assert not {*PROBE_SIGNALS} & {*pool.probes().columns}
+    told: dict[str, list[float | None]]
+    told = {"probe_min": [0.5, None], "probe_entropy": [1.5, 0.25]}
+    none: dict[str, list[float | None]] = {name: [] for name in told}
+    traces = [T(9, "1", {2: "1", 5: "2"}, certainty=told), T(1, "1", {}, certainty=none)]
+    write_pool(tmp_path, {"p": traces, "q": traces[:1]}, benchmark="told")
+    probes = open_pool("*told").probes()
+    assert [name for name in probes.columns if name in PROBE_SIGNALS] == [*told]
+    assert probes["position"].tolist() == [2, 5, 2, 5]
+    np.testing.assert_array_equal(probes["probe_min"], [0.5, np.nan] * 2)
+    np.testing.assert_array_equal(open_pool("*told").probes("q")["probe_entropy"], [1.5, 0.25])
 
 
 def test_confidences_kept_in_float32_are_not_scaled(pool: OpenPool, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from simulator.replay.recording import ANSWERS, DECISIONS
 from simulator.replay.serving import Serving
 from simulator.runs.making import make_run
 from simulator.runs.spec import RunSpec
+from simulator.signals import PROBE_SIGNALS
 
 PUBLISHED_FILE = ROOT / "submissions" / "published.toml"
 
@@ -38,6 +39,7 @@ VIEWS = {
     "confidences": ["pool", "problem_id", "trace_id", "confidence"],
     "entropies": ["pool", "problem_id", "trace_id", "entropy"],
     "probes": ["pool", "problem_id", "trace_id", "position", "answer_class"],
+    "probe_signals": ["pool", "problem_id", "trace_id", "position", *PROBE_SIGNALS],
     "runs": RUNS.names,
     "decisions": ["run", *DECISIONS.names],
     "answers": ["run", *ANSWERS.names],
@@ -102,7 +104,8 @@ def test_full_views_have_the_same_columns_as_empty_ones(tmp_path: Path) -> None:
     shutil.copy(PUBLISHED_FILE, tmp_path / "submissions")
     with opened(tmp_path) as catalogue:
         assert {view: columns(catalogue, view) for view in VIEWS} == VIEWS
-        of_files = {"texts", "confidences", "entropies", "probes"}  # the pool has none of them
+        # The pool has none of these.
+        of_files = {"texts", "confidences", "entropies", "probes", "probe_signals"}
         assert {view for view in VIEWS if not catalogue.rows(f"FROM {view}")} == of_files
 
 
@@ -205,6 +208,33 @@ def test_texts_confidences_and_probes_have_their_traces_values(
             {"position": 3, "answer": "7", "correct": True},
         ]
         assert catalogue.rows("SELECT count(*) AS n FROM probes") == [{"n": 4}]
+
+
+def test_probe_signals_have_a_row_a_probe_and_null_where_not_known(tmp_path: Path) -> None:
+    probes = {1: "5", 3: "7"}
+    told: dict[str, dict[str, list[float | None]]] = {
+        "all": {name: [0.25, None] for name in PROBE_SIGNALS},
+        "one": {"probe_min": [0.5, 0.125]},
+        "none": {},
+    }
+    for benchmark, certainty in told.items():
+        traces = [T(3, "7", probes, certainty=certainty)]
+        none: dict[str, list[float | None]] = {name: [] for name in certainty}
+        pools.write_pool(
+            tmp_path / "cache",
+            {"p": traces, "q": [T(1, None, {}, certainty=none)]},
+            benchmark=benchmark,
+        )
+    with opened(tmp_path) as catalogue:
+        rows = catalogue.rows("FROM probe_signals ORDER BY pool, position")
+    nothing = dict.fromkeys(PROBE_SIGNALS)
+    place = {"problem_id": "p", "trace_id": 0}
+    assert rows == [
+        {"pool": "test/model/all", **place, "position": 1, **dict.fromkeys(PROBE_SIGNALS, 0.25)},
+        {"pool": "test/model/all", **place, "position": 3, **nothing},
+        {"pool": "test/model/one", **place, "position": 1, **nothing, "probe_min": 0.5},
+        {"pool": "test/model/one", **place, "position": 3, **nothing, "probe_min": 0.125},
+    ]
 
 
 def test_a_query_for_one_pools_signals_does_not_open_the_others_file(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ from simulator.replay.recording import DECISIONS, Replayed
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
 from simulator.rules.stop_rules import NEVER, TextMatches
-from simulator.signals import SIGNALS, TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, SIGNALS, TOKEN_SIGNALS
 
 HEADER = "import numpy as np\nfrom simulator import *\n"
 POLICY = HEADER + "class P(Policy):\n    def solve(self, problem, sampler):\n"
@@ -50,7 +50,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Pool:
     """Four generated problems with every signal."""
     cache = tmp_path_factory.mktemp("cache")
     cell = CELLS[1]
-    make_pool(cache, cell, Size("check", 4, 4, 24, 40), text=True)
+    make_pool(cache, cell, Size("check", 4, 4, 24, 40), text=True, probe_signals=True)
     return Pool(pool_folder(cache, cell))
 
 
@@ -419,6 +419,14 @@ def test_another_future_leaves_what_was_revealed(pool: Pool) -> None:
     columns = problem.probes.columns(rows, tokens)
     assert (columns == other.probes.columns(rows, tokens)).all()
     assert (problem.probes.table[rows, columns] == other.probes.table[rows, columns]).all()
+    for name in PROBE_SIGNALS:
+        made, stored = (each.probe_signal_table(name) for each in (other, problem))
+        for row, column in enumerate(columns.tolist()):
+            np.testing.assert_array_equal(made[row, : column + 1], stored[row, : column + 1])
+        assert len(other.probe_signal(name)) == len(other.probes.answers)
+        later = np.arange(min(made.shape[1], stored.shape[1])) > columns[:, None]
+        later &= ~finished[:, None] & (columns < problem.probes.counts)[:, None]
+        assert (made[:, : later.shape[1]] != stored[:, : later.shape[1]])[later].all()
     assert (other.class_correct == ~problem.class_correct).all()
     assert (other.correct == np.append(other.class_correct, False)[other.answer_class]).all()
 

@@ -30,7 +30,7 @@ from simulator.pools.check import check_pool
 from simulator.pools.pool import Pool
 from simulator.pools.records import ProblemRecord
 from simulator.pools.writer import PoolWriter
-from simulator.signals import SIGNALS, TOKEN_SIGNALS
+from simulator.signals import PROBE_SIGNALS, SIGNALS, TOKEN_SIGNALS
 
 SMALL, PAPER = SIZES["small"], SIZES["paper"]
 QWEN_AIME24, QWEN_AIME25, OSS_GPQA = CELLS[3], CELLS[4], CELLS[8]
@@ -191,6 +191,27 @@ def test_a_token_of_text_is_a_word(records: list[ProblemRecord]) -> None:
             assert last_boxed(trace.text) == trace.answer
 
 
+def test_probe_signals_agree_and_are_higher_once_a_trace_has_settled() -> None:
+    told = next(generated_problems(QWEN_AIME24, SMALL, probe_signals=True))
+    last, others = [], []
+    for trace in told.traces:
+        assert trace.probe_positions is not None
+        signals = trace.probe_signals
+        assert list(signals) == [*PROBE_SIGNALS]
+        assert {len(each) for each in signals.values()} == {len(trace.probe_positions)}
+        lowest, geometric, mean = (signals[f"probe_{each}"] for each in ("min", "gmean", "mean"))
+        assert (lowest <= geometric + 1e-12).all()  # sums of rounded logarithms
+        assert (geometric <= mean + 1e-12).all()
+        assert ((lowest > 0) & (mean <= 1)).all()
+        # The entropy is at most that of 20 equal probabilities.
+        assert ((signals["probe_entropy"] >= 0) & (signals["probe_entropy"] <= np.log(20))).all()
+        same = np.array([answer == trace.answer for answer in trace.probe_answers or ()])
+        if trace.answer is not None and len(same) > 4:
+            last += mean[-1:].tolist()
+            others += mean[~same].tolist()
+    assert np.mean(last) > np.mean(others) + 0.15
+
+
 def test_text_turns_at_reasoning_words(records: list[ProblemRecord]) -> None:
     words = sum(trace.num_tokens for problem in records for trace in problem.traces)
     turns = sum(
@@ -219,7 +240,21 @@ def test_leaving_out_a_signal_changes_no_other() -> None:
         assert (one.num_tokens, one.answer) == (other.num_tokens, other.answer)
         assert one.probe_answers == other.probe_answers
         assert other.text is None
-        assert other.token_signals == {}
+        assert other.token_signals == other.probe_signals == {}
+    told = next(generated_problems(QWEN_AIME24, SMALL, signals=False, probe_signals=True))
+    for one, other in zip(told.traces, bare.traces, strict=True):
+        assert (one.num_tokens, one.answer) == (other.num_tokens, other.answer)
+        assert one.probe_answers == other.probe_answers
+
+
+def test_probe_signals_change_no_other_file(tmp_path: Path) -> None:
+    bare = make_pool(tmp_path / "bare", QWEN_AIME25, SMALL)
+    told = make_pool(tmp_path / "told", QWEN_AIME25, SMALL, probe_signals=True)
+    assert told.sha256.items() > bare.sha256.items()
+    assert told.content.keys() - bare.content.keys() == {*PROBE_SIGNALS}
+    assert pools.made_as(tmp_path / "told", QWEN_AIME25) == pools.revision(
+        SMALL, SEED, text=False, probe_signals=True
+    )
 
 
 # Pools
@@ -257,7 +292,7 @@ def test_traces_change_only_with_the_version(records: list[ProblemRecord]) -> No
 
 @each_cell
 def test_a_small_pool_is_sound_and_has_every_signal(tmp_path: Path, cell: Cell) -> None:
-    make_pool(tmp_path, cell, SMALL, text=True)
+    make_pool(tmp_path, cell, SMALL, text=True, probe_signals=True)
     path = pool_folder(tmp_path, cell)
     assert check_pool(path) == []
     pool = Pool(path)

@@ -17,6 +17,7 @@ POLICIES = [
     ("deepconf-low", {"warm_up": "3", "window": "8"}),
     ("parallel-probe", {"interval": "8", "warm_up": "2", "patience": "1", "stable_steps": "3"}),
     ("words.py", {}),
+    ("certain.py", {}),
 ]
 WORDS = '''
 import numpy as np
@@ -38,6 +39,35 @@ class Words(Policy):
         return majority_vote(more.answer)
 '''
 
+CERTAIN = '''
+import numpy as np
+from deepprune_sim import Policy, majority_vote
+
+
+class Certain(Policy):
+    """Stop each trace whose probe is more certain than the median; tell the numbers."""
+
+    requires = {"probes", "probe_gmean", "probe_entropy"}
+
+    def solve(self, problem, sampler):
+        live = sampler.start(sampler.budget)
+        told = []
+        while len(live):
+            sampler.decode(live, tokens=int(sampler.rng.integers(5, 20)))
+            sampler.probe(live)
+            sure = live.probed("probe_gmean")
+            told.append((sure.tolist(), live.probed("probe_entropy").tolist()))
+            sampler.stop(live[sure > np.nanmedian(np.append(sure, 0))])
+            live = live[~live.finished & ~live.stopped]
+        return repr(told)
+'''
+
+
+def write_policies(folder: Path) -> None:
+    """Write the policies above that are files."""
+    (folder / "words.py").write_text(WORDS, encoding="utf-8")
+    (folder / "certain.py").write_text(CERTAIN, encoding="utf-8")
+
 
 def letters(text: str, kind: str) -> str | None:
     """Find an answer in nonsense: its number of a letter, modulo 3; none in a short text."""
@@ -53,7 +83,7 @@ def recording_in(folder: Path, engine: ModelEngine, problems: int = 2) -> Record
         "sampling": {**engine.sampling.__dict__},
         "probe_interval": 8,
         "probe_cost": {"suffix": engine.suffix_tokens, "answer": engine.sampling.probe_tokens},
-        "signals": ["text", "confidence", "entropy", "probes"],
+        "signals": ["text", "confidence", "entropy", "probes", *engine.probe_signals],
     }
     return create(folder, asked, about)
 

@@ -22,7 +22,8 @@ from simulator.replay.serving import Serving
 class T:
     """One trace: its length in tokens, its answer, and its probes as {tokens: answer}.
 
-    `signals` are token signals other than confidence, by name.
+    `signals` are token signals other than confidence, by name, and `certainty` probe signals: a
+    number a probe, None for one that is not known.
     """
 
     num_tokens: int
@@ -32,6 +33,11 @@ class T:
     confidence: Sequence[float] | None = None
     signals: Mapping[str, Sequence[float]] = field(default_factory=dict)
     unfinished: bool = False
+    certainty: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+
+    @property
+    def probe_signals(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {name: np.array(each, dtype=np.float64) for name, each in self.certainty.items()}
 
     @property
     def token_signals(self) -> dict[str, npt.NDArray[np.float64]]:
@@ -63,6 +69,7 @@ def write_pool(
                     probe_positions=None if trace.probes is None else np.array([*trace.probes]),
                     probe_answers=None if trace.probes is None else [*trace.probes.values()],
                     unfinished=trace.unfinished,
+                    probe_signals=trace.probe_signals,
                 )
                 for index, trace in enumerate(traces)
             ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
@@ -42,7 +43,7 @@ operations = st.one_of(
     st.tuples(
         st.just("decode"),
         st.integers(0, 2**BUDGET - 1),
-        st.none() | st.integers(0, 20),
+        st.none() | st.integers(0, 20) | st.tuples(*[st.integers(0, 20)] * BUDGET),
         st.none() | rules,
         st.none() | st.integers(1, 3),
     ),
@@ -57,11 +58,21 @@ def chosen(sampler: Sampler, mask: int) -> Traces:
     return sampler.traces[[n for n in range(len(sampler.traces)) if mask >> n & 1]]
 
 
+def certainty(traces: Traces) -> str:
+    """Return the numbers of the probes asked last, or the refusal of a pool without."""
+    try:
+        return repr([traces.probed(name) for name in ("probe_mean", "probe_entropy")])
+    except SamplerError as error:
+        return str(error)
+
+
 def shown(traces: Traces) -> list[Any]:
     return [
+        certainty(traces),
         traces.num_tokens.tolist(),
         traces.finished.tolist(),
         traces.answer.tolist(),
+        repr(traces.finished_at),
         list(traces.text),
         [trace.confidence.tolist() for trace in traces],
         repr(traces.mean("confidence", 3)),
@@ -81,13 +92,16 @@ def step(sampler: Sampler, operation: tuple[Any, ...]) -> list[Any]:
             return [sampler.clock]
         traces = chosen(sampler, arguments[0])
         if name == "decode":
-            done = sampler.decode(traces, *arguments[1:])
+            tokens, *others = arguments[1:]
+            if isinstance(tokens, tuple):  # one number a trace
+                tokens = np.array(tokens)[traces.ids]
+            done = sampler.decode(traces, tokens, *others)
             return [done.ids.tolist(), sampler.tokens, traces.num_tokens.tolist()]
         if name == "stop":
             sampler.stop(traces)
             return []
         if name == "probe":
-            return [sampler.probe(traces).tolist()]
+            return [sampler.probe(traces).tolist(), certainty(traces)]
         return [shown(traces)]
     except SamplerError as error:
         return [str(error)]

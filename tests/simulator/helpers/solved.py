@@ -29,7 +29,9 @@ def solve(
     problem = write_problem(tmp_path, traces)
     loaded = load_policy(spec, {name: str(value) for name, value in settings.items()})
     engine, sampler = start_engine(problem, budget=budget or loaded.budget)
-    answer = loaded.policy.solve(Problem("opaque", None, "math"), sampler)
+    answer = loaded.policy.solve(
+        Problem("opaque", None, "math", frozenset(problem.pool.info.signals)), sampler
+    )
     assert answer is None or isinstance(answer, np.int32)
     return Outcome(
         None if answer is None or answer < 0 else problem.class_texts[int(answer)],

@@ -44,5 +44,5 @@ def test_every_command_of_the_page_does_what_it_says(
             assert checker.check_output(wanted, printed, flags), f"$ {command}\n{printed}"
             ran.add(arguments[0])
     assert ran == {
-        *("csv", "jsonl", "deepprune", "openai", "lm-eval", "inspect", "scout", "trackio")
+        *("csv", "jsonl", "deepprune", "openai", "lm-eval", "inspect", "scout", "zelt", "trackio")
     }

@@ -6,6 +6,7 @@ import json
 import runpy
 import sys
 from collections.abc import Callable
+from math import exp
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from checkout import ROOT
 from simulator.importers.import_pool import import_pool
 from simulator.importers.importer import ImportOptions
 from simulator.pools.pool import Pool
+from simulator.signals import PROBE_SIGNALS
 
 SCRIPT = ROOT / "docs" / "examples" / "record_traces.py"
 
@@ -35,6 +37,9 @@ class Tokenizer:
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         assert not add_special_tokens
         return [ord(character) for character in text]
+
+    def decode(self, token_ids: list[int]) -> str:
+        return "".join(map(chr, token_ids))
 
 
 class Engine:
@@ -58,8 +63,18 @@ class Engine:
         Engine.calls.append(said)
         if isinstance(sampling, list):
             return [self._trace(asked.seed, asked.logprobs) for asked in sampling]
-        assert sampling.temperature == 0.0
-        return [self._output(f" {len(prompt)}}} so", 0) for prompt in said]
+        assert (sampling.temperature, sampling.logprobs) == (0.0, 20)
+        return [self._answer(f" {len(prompt)}}} so") for prompt in said]
+
+    def _answer(self, text: str) -> Any:
+        """Say a token a character, the n-th with log-probability -n / 10, or -2 for another."""
+        output = self._output(text, 0)
+        output.outputs[0].token_ids = [ord(character) for character in text]
+        output.outputs[0].logprobs = [
+            {7: SimpleNamespace(logprob=-2.0), ord(c): SimpleNamespace(logprob=-place / 10)}
+            for place, c in enumerate(text, 1)
+        ]
+        return output
 
     def _trace(self, seed: int, logprobs: int | None) -> Any:
         output = self._output(f"x\\boxed{{{1 + seed}}}", 6 + seed)
@@ -115,12 +130,20 @@ def test_rows_by_hand_become_a_pool_with_every_signal(record: Record, tmp_path: 
     assert [row["probe_positions"] for row in rows] == [[3], [3, 6], [3], [3, 6]]
     assert probed[2] == f"{asked[1]}xxxxxx\n</think>\n\nThe final answer is \\boxed{{"
     assert rows[1]["probe_answers"] == [str(len(probed[1])), str(len(probed[2]))]
+    # A space, the digits and the brace that closes the box: e^-0.1, e^-0.2, ...
+    for number, row in ((1, rows[1]), (0, rows[0])):
+        tokens = len(str(len(probed[number]))) + 2
+        chances = [exp(-place / 10) for place in range(1, tokens + 1)]
+        assert row["probe_mean"][0] == pytest.approx(sum(chances) / tokens)
+        assert row["probe_gmean"][0] == pytest.approx(exp(-(tokens + 1) / 20))
+        assert row["probe_min"][0] == pytest.approx(chances[-1])
+        assert row["probe_entropy"][0] == pytest.approx(0.3866, abs=5e-5)  # of 0.8699 and 0.1301
 
     options = ImportOptions(paths=(tmp_path / "traces.jsonl",))
     report = import_pool(
         "jsonl", options, cache=tmp_path / "c", dataset="d", model="m", benchmark="b"
     )
-    assert report.signals == ["text", "confidence", "probes"]
+    assert report.signals == ["text", "confidence", "probes", *PROBE_SIGNALS]
     first, second = Pool(report.path).problems
     assert first.correct.tolist() == [False, True]  # 1 and 2, of 2
     assert second.correct.tolist() == [False, False]

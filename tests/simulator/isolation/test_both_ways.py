@@ -28,6 +28,7 @@ from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
 from simulator.runs.making import make_run
 from simulator.runs.spec import RunJudge, RunSpec
+from simulator.signals import PROBE_SIGNALS
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -54,6 +55,10 @@ WORDS = [
 ]
 
 
+def certainty(number: int, probes: int) -> list[float | None]:
+    return [None if at % 7 == 6 else (number * 3 + at * 5) % 20 / 20 for at in range(probes)]
+
+
 def trace(number: int) -> T:
     length = 7 + (number * 37) % 60
     return T(
@@ -63,6 +68,10 @@ def trace(number: int) -> T:
         text=" ".join(WORDS[(number + at * at) % len(WORDS)] for at in range(length // 2)),
         confidence=[(number * 7 + at * at * 13) % 17 + 0.125 for at in range(length)],
         signals={"entropy": [(number * 5 + at * at * 11) % 13 / 7 for at in range(length)]},
+        certainty={
+            name: certainty(number + place, (length - 1) // 5)
+            for place, name in enumerate(PROBE_SIGNALS)
+        },
     )
 
 
@@ -144,6 +153,24 @@ def test_both_ways_make_the_same_run(tmp_path: Path, pool: Pool, spec: str) -> N
     is_file = spec.endswith(".py")
     file, settings, budget = (str(ROOT / spec), {}, None) if is_file else as_file(tmp_path, spec)
     same_run_both_ways(tmp_path, pool, file, settings, budget)
+
+
+@pytest.mark.parametrize(
+    ("spec", "settings"),
+    [
+        ("deer", {"threshold": "0.7"}),
+        ("eat", {"signal": "probe_entropy"}),
+        ("soft-sc", {}),
+        ("soft-sc", {"adaptive": "true", "score": "probe_gmean"}),
+    ],
+)
+def test_methods_that_read_certain_probes_see_the_same_both_ways(
+    tmp_path: Path, pool: Pool, spec: str, settings: dict[str, str]
+) -> None:
+    file, defaults, _ = as_file(tmp_path, spec)
+    same_run_both_ways(tmp_path, pool, file, defaults | {"interval": "5"} | settings, 12)
+    answers = pq.read_table(tmp_path / "False" / "answers.parquet")
+    assert min(answers["probe_calls"].to_pylist()) > 0
 
 
 @pytest.mark.parametrize("truncation", ["tokens=10", "words=2"])
@@ -302,6 +329,14 @@ class Random(Policy):
     def mask(self, sampler, traces, what): return traces[traces.num_tokens > what]
     def decode(self, sampler, traces, what): return sampler.decode(traces, tokens=what)
     def numpy(self, sampler, traces, what): return sampler.decode(traces, tokens=np.int32(what))
+    def each(self, sampler, traces, what):
+        return sampler.decode(traces, tokens=3 * traces.ids % 8 + what)
+    def each_rule(self, sampler, traces, what):
+        return sampler.decode(traces, [what] * len(traces), ReasoningWords(2), first=2)
+    def minus(self, sampler, traces, what): return sampler.traces - traces[: abs(what)]
+    def both_of(self, sampler, traces, what): return sampler.traces[what:] & traces
+    def either(self, sampler, traces, what): return traces[: abs(what)] | sampler.traces
+    def finished_at(self, sampler, traces, what): return traces.finished_at
     def first(self, sampler, traces, what): return sampler.decode(traces, first=what)
     def both(self, sampler, traces, what): return sampler.decode(traces, tokens=9, first=what)
     def agree(self, sampler, traces, what):
@@ -318,6 +353,9 @@ class Random(Policy):
         return sampler.decode(traces, until=TextMatches("se.en") | ProbesAgree(max(1, what)))
     def stop(self, sampler, traces, what): return sampler.stop(traces[:what])
     def probe(self, sampler, traces, what): return sampler.probe(traces)
+    def probed(self, sampler, traces, what): return traces.probed("probe_min")
+    def certain(self, sampler, traces, what):
+        return sampler.probe(traces), traces.probed("probe_mean"), traces.probed("probe_entropy")
     def text(self, sampler, traces, what): return traces.text
     def one_text(self, sampler, traces, what): return [each.text for each in traces][:what]
     def confidence(self, sampler, traces, what): return traces.confidence(what or None)
@@ -400,6 +438,17 @@ def test_every_call_of_the_api_is_made_above() -> None:
         "sampler.decode(sampler.start(2), first=0)",
         "sampler.decode(sampler.start(2), until='now')",
         "sampler.decode([1, 2])",
+        "sampler.decode(sampler.start(2), tokens=[1])",
+        "sampler.decode(sampler.start(2), tokens=np.array([1.0, 2.0]))",
+        "sampler.decode(sampler.start(2), tokens=[True, False])",
+        "sampler.decode(sampler.start(2), tokens=np.array([3, -1]))",
+        "sampler.decode(sampler.start(2), tokens=[[1, 2]])",
+        "sampler.decode(sampler.start(2), tokens=[1, [2]])",
+        "sampler.decode(sampler.start(2), tokens=[1, 2, 3])",
+        "sampler.decode(sampler.start(2), tokens=[10**30, 1])",
+        "sampler.start(2) - 1",
+        "sampler.start(2) & [0]",
+        "sampler.start(2) | 'ab'",
         "sampler.judge('pairs')",
         "sampler.judge([[0, 1]])",
         "sampler.declare_clusters([1, 2, 3])",
@@ -410,6 +459,8 @@ def test_every_call_of_the_api_is_made_above() -> None:
         "sampler.start(2).lowest(['entropy'])",
         "sampler.start(2)[0].signal(None)",
         "sampler.decode(sampler.start(2), until=SignalAbove('surprise', 1))",
+        "sampler.start(2).probed('probes')",
+        "sampler.start(2).probed(['probe_min'])",
         "sampler.start(2)[[0, 0]]",
         "sampler.start(2)[5]",
         "1 / 0",

@@ -583,6 +583,13 @@ PROTOCOL = {
     "what it printed": "b'the answer is 7\\n' * 9",
     "a trace that it has not": "frame('decode', np.array([3]).tobytes(), 1, None, None)",
     "not a number": "frame('decode', np.array([0]).tobytes(), float('nan'), None, None)",
+    "tokens for another number of traces": (
+        "frame('decode', np.array([0, 1]).tobytes(), np.array([1]).tobytes(), None, None)"
+    ),
+    "fewer tokens than none": (
+        "frame('decode', np.array([0, 1]).tobytes(), np.array([1, -1]).tobytes(), None, None)"
+    ),
+    "half a number of tokens": "frame('decode', np.array([0]).tobytes(), b'half', None, None)",
     "an infinite share": "frame('bottom_signal', 'entropy', b'', float('inf'), 3)",
     "an answer, and one for the next problem": (
         "frame('done', ['text', '7']) + frame('done', ['text', '7'])"

@@ -12,7 +12,7 @@ from random_programs import BUDGET, WORDS, programs, recorded, servings, transcr
 
 from simulator.live.growing import GrowingProblem, LivePool
 from simulator.live.live_engine import LiveEngine
-from simulator.live.source import Piece
+from simulator.live.source import Piece, ProbeReply
 from simulator.pools.pool import PoolInfo
 from simulator.replay.engine import Engine
 from simulator.replay.serving import Serving
@@ -58,12 +58,18 @@ class RandomSource:
             "stop" if ended else None,
         )
 
-    def probe(self, places: Sequence[tuple[int, int]]) -> list[str]:
+    def probe(self, places: Sequence[tuple[int, int]]) -> list[ProbeReply]:
         for row, tokens in places:
             assert tokens <= self.tokens[row]
             assert (row, tokens) not in self.probed  # nothing is asked twice
             self.probed.add((row, tokens))
-        return ["x" * int(self.rng.integers(4)) for _ in places]
+        replies = []
+        for _ in places:
+            text = "x" * int(self.rng.integers(4))
+            mean, entropy = self.rng.random(2, dtype=np.float32).tolist()
+            signals = {"probe_mean": mean if text else np.nan, "probe_entropy": entropy}
+            replies.append(ProbeReply(text, signals))
+        return replies
 
     def answer(self, text: str) -> str | None:
         return ANSWERS[len(text) % len(ANSWERS)]
@@ -71,7 +77,13 @@ class RandomSource:
 
 def new_problem() -> GrowingProblem:
     info = PoolInfo(
-        "live", "random", "test", "live", "1", "exact", signals=["text", "confidence", "probes"]
+        "live",
+        "random",
+        "test",
+        "live",
+        "1",
+        "exact",
+        signals=["text", "confidence", "probes", "probe_mean", "probe_entropy"],
     )
     return GrowingProblem(LivePool(info), "0", "question", "2", "text", BUDGET, INTERVAL)
 

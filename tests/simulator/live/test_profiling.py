@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulator.live.profiling import Profile, Sample, fitted, measured
-from simulator.live.source import Ledger, Piece, Sampling
+from simulator.live.source import Ledger, Piece, ProbeReply, Sampling
 from simulator.replay.serving import Serving
 
 PROMPT, SUFFIX = 50, 6
@@ -20,6 +20,7 @@ class Known:
     """An engine without a model: its seconds are as above, but for some that are disturbed."""
 
     signals: tuple[str, ...] = ()
+    probe_signals: tuple[str, ...] = ()
     suffix_tokens = SUFFIX
 
     def __init__(self, *, keeps: bool = True, disturbed: float = 0.0) -> None:
@@ -81,14 +82,14 @@ class KnownSource:
             yield pieces
         self.engine.spend(seconds)
 
-    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[str]:
+    def probe(self, places: Sequence[tuple[int, int]]) -> Sequence[ProbeReply]:
         held = sum(PROMPT + tokens + SUFFIX for _, tokens in places)
         seconds = READ * SUFFIX * len(places)
         for _ in range(9):
             seconds += STEP + EACH * len(places) + HELD * held
             held += len(places)
         self.engine.spend(seconds)
-        return [""] * len(places)
+        return [ProbeReply("")] * len(places)
 
 
 @pytest.mark.parametrize("disturbed", [0.0, 0.1])

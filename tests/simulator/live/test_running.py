@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from live_policies import POLICIES, WORDS, recording_in, spec_of
+from live_policies import POLICIES, recording_in, spec_of, write_policies
 from tiny_models import make_causal_model
 
 from simulator.errors import UserError
@@ -14,10 +14,12 @@ from simulator.live.engines.hf_engine import HfEngine
 from simulator.live.recording import create, open_recording
 from simulator.live.running import replayed, run_live
 from simulator.live.source import Sampling
+from simulator.pools.check import check_pool
 from simulator.pools.pool import Pool
 from simulator.replay.recording import OF_ENDS
 from simulator.replay.replaying import replay
 from simulator.replay.serving import Serving
+from simulator.signals import PROBE_SIGNALS
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def test_live_equals_replay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("words.py").write_text(WORDS, encoding="utf-8")
+    write_policies(tmp_path)
     spec = spec_of(policy, settings, serving=serving)
     recording = recording_in(tmp_path / "recording", engine)
     for number in range(2):
@@ -68,11 +70,20 @@ def test_hardly_more_is_generated_than_a_policy_is_shown(engine: HfEngine, tmp_p
         assert ran.revealed <= ran.generated <= ran.revealed + most
 
 
-def test_a_finished_recording_replays_as_it_ran(engine: HfEngine, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("policy", "settings"), [POLICIES[3], POLICIES[5]])
+def test_a_finished_recording_replays_as_it_ran(
+    policy: str,
+    settings: dict[str, str],
+    engine: HfEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_policies(tmp_path)
     recording = recording_in(tmp_path / "recording", engine)
     with pytest.raises(UserError, match="has no traces"):
         finishing.finish(recording, tmp_path / "cache")
-    spec = spec_of("parallel-probe", POLICIES[3][1])
+    spec = spec_of(policy, settings)
     live = [run_live(spec, recording, engine, number) for number in range(2)]
     for number in range(2):
         run_live(spec, recording, engine, number, complete=True)
@@ -80,6 +91,8 @@ def test_a_finished_recording_replays_as_it_ran(engine: HfEngine, tmp_path: Path
     assert (info.problems, info.traces) == (2, 12)
     pool = Pool(tmp_path / "cache" / "live" / "tiny" / "tiny")
     assert pool.info.probe_cost == {"suffix": engine.suffix_tokens, "answer": 5}
+    assert check_pool(pool.path) == []
+    assert {*PROBE_SIGNALS} < {*pool.info.signals}
     for problem, ran in zip(pool.problems, live, strict=True):
         assert problem.probes.interval == 8
         again = replay(
@@ -136,10 +149,33 @@ def test_another_model_or_other_problems_do_not_add_to_a_recording(
     about = {key: value for key, value in recording.about.items() if key != "format"}
     with pytest.raises(UserError, match="a recording with other probe_interval"):
         create(recording.folder, recording.problems, about | {"probe_interval": 9})
+    fewer = [name for name in about["signals"] if not name.startswith("probe_")]
+    with pytest.raises(UserError, match="a recording with other signals"):
+        create(recording.folder, recording.problems, about | {"signals": fewer})
+    with pytest.raises(UserError, match="a recording with other signals"):
+        create(recording.folder, recording.problems, about | {"signals": fewer[:-1]})
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "file").write_text("")
     with pytest.raises(UserError, match="not a recording"):
         recording_in(tmp_path / "other", engine)
+
+
+def test_a_recording_of_an_earlier_version_goes_on_without_probe_signals(
+    engine: HfEngine, tmp_path: Path
+) -> None:
+    spec = spec_of("parallel-probe", POLICIES[3][1])
+    about = {**recording_in(tmp_path / "now", engine).about}
+    del about["format"]
+    earlier = [name for name in about["signals"] if not name.startswith("probe_")]
+    problems = open_recording(tmp_path / "now").problems
+    recording = create(tmp_path / "recording", problems, about | {"signals": earlier})
+    first = run_live(spec, recording, engine, 0, check=True)
+    assert first.difference is None
+    recording = create(tmp_path / "recording", problems, about)
+    assert recording.about["signals"] == earlier
+    assert run_live(spec, recording, engine, 0, check=True, complete=True).difference is None
+    run_live(spec, recording, engine, 1, complete=True)
+    assert finishing.finish(recording, tmp_path / "cache").signals == earlier
 
 
 @pytest.mark.parametrize("line", ["{", "[]", '{"trace": 0}', '{"probes": [[0, 8, "", "1", 7]]}'])

@@ -112,7 +112,8 @@ def settling(*bits: float, answer: str = "9") -> T:
     """Make a trace of two tokens a step, with entropies in bits, and a probe of "1" at each."""
     nats = [each * log(2) for each in bits for _ in range(2)]
     probes = dict.fromkeys(range(2, 2 * len(bits), 2), "1")
-    return T(len(nats), answer, probes, signals={"entropy": nats})
+    certainty = {"probe_entropy": [each * log(2) for each in bits[:-1]]}
+    return T(len(nats), answer, probes, signals={"entropy": nats}, certainty=certainty)
 
 
 @pytest.mark.parametrize(
@@ -128,17 +129,18 @@ def settling(*bits: float, answer: str = "9") -> T:
         ((0, 9, 0, 9, 0, 9), {}, 12),
     ],
 )
+@pytest.mark.parametrize("signal", ["entropy", "probe_entropy"])
 def test_eat_stops_a_trace_whose_entropy_has_settled(
-    tmp_path: Path, bits: tuple[float, ...], settings: dict[str, Any], tokens: int
+    tmp_path: Path, bits: tuple[float, ...], settings: dict[str, Any], tokens: int, signal: str
 ) -> None:
-    settings = {"interval": 2, "alpha": 0.5} | settings
+    settings = {"interval": 2, "alpha": 0.5, "signal": signal} | settings
     outcome = solve(tmp_path, "eat", [settling(*bits)], None, **settings)
     whole = tokens == 2 * len(bits)
     assert (outcome.answer, outcome.num_tokens) == ("9" if whole else "1", [tokens])
 
 
 def test_eat_votes_over_all(tmp_path: Path) -> None:
-    empty = T(0, None, {}, signals={"entropy": []})
+    empty = T(0, None, {}, signals={"entropy": []}, certainty={"probe_entropy": []})
     traces = [settling(3, 3, 3, 3, 3), settling(3, 3), settling(0, 9, 0, 9, 0), empty]
     outcome = solve(tmp_path, "eat", traces, interval=2, alpha=0.5)
     assert outcome == Outcome("9", 8 + 4 + 10, 10, 4, [8, 4, 10, 0])
@@ -153,6 +155,7 @@ def test_eat_votes_over_all(tmp_path: Path) -> None:
         ("dynasor", {"reach": 0}),
         ("eat", {"alpha": 0}),
         ("eat", {"interval": 0}),
+        ("eat", {"signal": "confidence"}),
     ],
 )
 def test_parameters_that_make_no_sense_are_refused(

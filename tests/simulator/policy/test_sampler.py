@@ -94,6 +94,38 @@ def test_joined_selections_keep_their_order(traces: Traces) -> None:
         traces[:2] + traces[1]
 
 
+def test_set_operations_keep_the_order(traces: Traces) -> None:
+    one, other = traces[[3, 0, 2]], traces[[2, 1, 3]]
+    assert (one - other).ids.tolist() == [0]
+    assert (other - one).ids.tolist() == [1]
+    assert (one & other).ids.tolist() == [3, 2]
+    assert (other & one).ids.tolist() == [2, 3]
+    assert (one | other).ids.tolist() == [3, 0, 2, 1]
+    assert (other | one).ids.tolist() == [2, 1, 3, 0]
+    assert (one - traces[0]).ids.tolist() == [3, 2]
+    assert (one - traces[1]).ids.tolist() == [3, 0, 2]
+    assert (one & traces[1]).ids.tolist() == []
+    assert (one | traces[1]).ids.tolist() == [3, 0, 2, 1]
+    assert (traces[:0] - one).ids.tolist() == (traces[:0] & one).ids.tolist() == []
+
+
+@pytest.mark.parametrize("name", ["__add__", "__sub__", "__and__", "__or__"])
+@pytest.mark.parametrize("wrong", [1, "ab", None, [0, 1], np.array([0]), {0}])
+def test_only_traces_are_joined_or_taken_away(traces: Traces, name: str, wrong: Any) -> None:
+    with pytest.raises(SamplerError, match=r"expected traces from sampler\.start, not "):
+        getattr(traces, name)(wrong)
+
+
+@pytest.mark.parametrize("name", ["__sub__", "__and__", "__or__"])
+def test_traces_of_another_repeat_are_not_taken_away(
+    traces: Traces, tmp_path: Path, name: str
+) -> None:
+    other = start_engine(write_problem(tmp_path / "other", TRACES))[1].start(4)
+    for theirs in (other, other[1]):
+        with pytest.raises(SamplerError, match="belong to another problem or repeat"):
+            getattr(traces, name)(theirs)
+
+
 def test_traces_are_started_in_order_and_stay_in_it(sampler: Sampler) -> None:
     first = sampler.start(2)
     assert sampler.start().ids.tolist() == [2]
@@ -153,6 +185,55 @@ def test_traces_of_one_engine_are_equal_by_number(sampler: Sampler, tmp_path: Pa
     assert len({traces[1], sampler.traces[1], other[1]}) == 2
 
 
+# One number of tokens a trace
+
+
+def test_each_trace_goes_on_by_its_own_tokens_and_the_clock_by_the_most(sampler: Sampler) -> None:
+    traces = sampler.start(4)  # of 4, 6, 5 and 9 tokens
+    assert sampler.decode(traces, tokens=[4, 2, 0, 3]).ids.tolist() == [0]
+    assert (traces.num_tokens.tolist(), sampler.clock) == ([4, 2, 0, 3], 4)
+    assert sampler.decode(traces[[3, 1]], tokens=np.array([1, 99])).ids.tolist() == [1]
+    assert (traces.num_tokens.tolist(), sampler.clock) == ([4, 6, 0, 4], 8)
+    assert sampler.decode(traces, tokens=(9, 9, 0, 0)).ids.tolist() == []  # they have finished
+    assert (sampler.tokens, sampler.clock) == (14, 8)
+    assert len(sampler.decode(traces[:0], tokens=[])) == 0
+    assert len(sampler.decode(traces[2], tokens=[1])) == 0
+    assert sampler.decode(traces, tokens=[7, 7, 7, 2], first=3).ids.tolist() == [2]
+    assert (traces.num_tokens.tolist(), sampler.clock) == ([4, 6, 5, 6], 8 + 1 + 4)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *([1], [1, 2, 3, 4, 5], [[1] * 4], [1.0] * 4, [True] * 4, [1, 1, 1, -1], ["1"] * 4),
+        *([1, [2], 3, 4], [10**30] * 4, [None] * 4, [], np.ones((4, 1), dtype=int)),
+    ],
+)
+def test_tokens_that_are_not_one_number_a_trace_are_refused(sampler: Sampler, wrong: Any) -> None:
+    traces = sampler.start(4)
+    with pytest.raises(SamplerError, match=r"an array of one for each of the 4 traces$"):
+        sampler.decode(traces, tokens=wrong)
+    assert sampler.tokens == 0
+
+
+# The order of finishing
+
+
+def test_finished_traces_tell_when_they_finished(sampler: Sampler) -> None:
+    traces = sampler.start(4)  # of 4, 6, 5 and 9 tokens
+    assert np.isnan(traces.finished_at).all()
+    sampler.decode(traces[1], tokens=2)
+    sampler.decode(traces, tokens=4)  # from 2 on the clock: traces 0 and 1 end at 6
+    assert sampler.clock == 6
+    np.testing.assert_array_equal(traces.finished_at, [6, 6, np.nan, np.nan])
+    assert [traces[1].finished_at, traces[0].finished_at] == [6, 6]
+    assert np.isnan(traces[3].finished_at)
+    sampler.decode(traces[2:])  # from 6: after 1 and 5 more tokens
+    np.testing.assert_array_equal(traces[::-1].finished_at, [11, 7, 6, 6])
+    order = traces[::-1][traces[::-1].finished_at.argsort(kind="stable")]
+    assert order.ids.tolist() == [1, 0, 2, 3]  # ties in the order of the selection
+
+
 # What is shown
 
 
@@ -185,6 +266,7 @@ def test_nothing_shown_reaches_back_to_the_whole(sampler: Sampler) -> None:
         traces.confidence(),
         traces.num_tokens,
         traces.finished,
+        traces.finished_at,
         traces.stopped,
         traces.answer,
         traces.ids,

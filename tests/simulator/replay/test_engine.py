@@ -102,7 +102,11 @@ class NaiveEngine:
         return len(last) == in_a_row and len(set(last)) == 1 and last[0] != -1
 
     def decode(
-        self, named: list[int], tokens: int | None, agree: list[int], first: int | None
+        self,
+        named: list[int],
+        tokens: int | tuple[int, ...] | None,
+        agree: list[int],
+        first: int | None,
     ) -> list[int]:
         """Decode; the numbers of the traces that finished in the call, in the order named."""
         before = {trace: self.tokens[trace] for trace in named}
@@ -112,7 +116,8 @@ class NaiveEngine:
             return any(self.holds(trace, in_a_row) for in_a_row in agree)
 
         def used_up(trace: int) -> bool:
-            return tokens is not None and self.tokens[trace] - before[trace] >= tokens
+            most = tokens[trace] if isinstance(tokens, tuple) else tokens
+            return most is not None and self.tokens[trace] - before[trace] >= most
 
         def goes_on(trace: int) -> bool:
             if agree and self.cost.answer and self.unread(trace):
@@ -173,13 +178,16 @@ def rule(agree: list[int]) -> StopRule | None:
 
 @dataclass
 class Call:
-    """One call of the sampler; `pick` chooses from what has been started, as `style` says."""
+    """One call of the sampler; `pick` chooses from what has been started, as `style` says.
+
+    `tokens` is one number for all traces, or one for each trace that can be started.
+    """
 
     kind: str
     style: str = "held"
     pick: tuple[int, ...] = ()
     cut: slice | None = None
-    tokens: int | None = None
+    tokens: int | tuple[int, ...] | None = None
     agree: tuple[int, ...] = ()
     first: int | None = None
     n: int = 0
@@ -205,7 +213,7 @@ def calls(probes: bool) -> st.SearchStrategy[Call]:
         styles,
         picks,
         cuts,
-        st.none() | st.integers(0, 12),
+        st.none() | st.integers(0, 12) | st.tuples(*[st.integers(0, 12)] * 6),
         agree,
         st.none() | st.none() | st.integers(1, 4),
     )
@@ -226,6 +234,8 @@ def equal_steps(probes: bool) -> st.SearchStrategy[list[Call]]:
         [
             Call("decode", "all", tokens=3),
             Call("decode", tokens=5),
+            Call("decode", tokens=(3,) * 6),
+            Call("decode", tokens=(3, 0, 6, 3, 3, 9)),
             Call("decode", tokens=2, first=1),
         ]
     )
@@ -299,6 +309,7 @@ class Runner:
         sampler, naive = self.sampler, self.naive
         if call.kind == "clock":
             assert sampler.clock == naive.clock
+            self.compare_ends()
         elif call.kind == "start" and naive.started + call.n > sampler.budget:
             with pytest.raises(BudgetExceeded):
                 sampler.start(call.n)
@@ -317,17 +328,25 @@ class Runner:
                 assert sampler.probe(selection).tolist() == naive.probe(numbers)
             elif any(naive.stopped[trace] for trace in numbers):
                 with pytest.raises(SamplerError, match="was stopped"):
-                    self.decode(selection, call)
+                    self.decode(selection, call, numbers)
             else:
-                finished = self.decode(selection, call)
+                finished = self.decode(selection, call, numbers)
                 agree = list(call.agree)
                 expected = naive.decode(numbers, call.tokens, agree, call.first)
                 assert finished.ids.tolist() == expected
         self.compare()
 
-    def decode(self, selection: Selection, call: Call) -> Traces:
-        until = rule(list(call.agree))
-        return self.sampler.decode(selection, call.tokens, until, call.first)
+    def decode(self, selection: Selection, call: Call, numbers: list[int]) -> Traces:
+        until, tokens = rule(list(call.agree)), call.tokens
+        each = [tokens[trace] for trace in numbers] if isinstance(tokens, tuple) else tokens
+        return self.sampler.decode(selection, each, until, call.first)
+
+    def compare_ends(self) -> None:
+        """Compare when traces finished; not after every call, as this reads the clock."""
+        naive, traces = self.naive, self.sampler.traces
+        ended = [naive.ended[t] if naive.finished(t) else np.nan for t in range(naive.started)]
+        np.testing.assert_array_equal(traces.finished_at, ended)
+        assert repr([trace.finished_at for trace in traces]) == repr(traces.finished_at.tolist())
 
     def compare(self) -> None:
         naive, traces = self.naive, self.sampler.traces
@@ -343,6 +362,7 @@ class Runner:
 
     def compare_record(self) -> None:
         naive = self.naive
+        self.compare_ends()
         recorder = Recorder(self.problem)
         recorder.add(0, self.engine, GradedAnswer(None, -1, False))
         tables = recorder.tables()

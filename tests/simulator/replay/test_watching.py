@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +15,14 @@ import pytest
 from pools import T, write_pool
 
 from simulator import TextMatches
+from simulator.arrays import Floats, Ints
 from simulator.errors import PolicyError, TimedOut
 from simulator.isolation.host import load
 from simulator.loading import LoadedPolicy
 from simulator.pools.pool import MOST_PREPARED, StoredProblem
 from simulator.replay import watching
 from simulator.replay.engine import Engine
+from simulator.replay.judging import TokensRead
 from simulator.replay.lockstep import MOST_TABLES, LockStep, lock_step
 from simulator.replay.orders import orders
 from simulator.replay.recording import Replayed
@@ -67,9 +70,13 @@ def policy(tmp_path: Path, solve: str, *, in_process: bool, timeout: float | Non
     return replace(loaded, timeout=timeout)
 
 
-def run(loaded: LoadedPolicy, problem: StoredProblem, repeat: int = 3) -> Replayed:
+def run(
+    loaded: LoadedPolicy, problem: StoredProblem, repeat: int = 3, judge: Slow | None = None
+) -> Replayed:
     repeats = range(repeat, repeat + 1)
-    return replay(loaded, problem, budget=2, repeats=repeats, seed=0, serving=Serving())
+    return replay(
+        loaded, problem, budget=2, repeats=repeats, seed=0, serving=Serving(), judge=judge
+    )
 
 
 @pytest.fixture
@@ -118,6 +125,27 @@ def test_one_that_generates_tokens_is_not_told(
     for in_process in (True, False):
         run(policy(tmp_path, solve, in_process=in_process, timeout=60), problem)
     assert capfd.readouterr().err == ""
+
+
+class Slow:
+    """A judge that takes longer than a policy may be still."""
+
+    def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
+        time.sleep(0.5)
+        return np.full(len(pairs), 0.5)
+
+    def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
+        return TokensRead(0, 0, 0)
+
+
+@pytest.mark.parametrize(("then", "told"), [("", 0), ("time.sleep(0.5)\n", 1)])
+def test_the_time_of_a_judge_is_not_the_policys(
+    then: str, told: int, problem: StoredProblem, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    solve = f"sampler.judge([[0, 1]])\n{then}return '7'"
+    for in_process in (True, False):
+        run(policy(tmp_path, solve, in_process=in_process, timeout=60), problem, judge=Slow())
+        assert capfd.readouterr().err.count("has generated no token") == told
 
 
 @pytest.mark.parametrize("name", ["sleeps", "decodes nothing"])

@@ -17,8 +17,8 @@ from stored_files import NAME, summary_pool, write_run
 from simulator.errors import UserError
 from simulator.report.comparison import ALL_POOLS, Comparison, compare
 from simulator.report.export import as_csv, as_json
-from simulator.report.placing import HEIGHT, WIDTH, Axis, Box, axes, place_labels
-from simulator.report.plot import build_chart, plot
+from simulator.report.plotting.placing import HEIGHT, WIDTH, Axis, Box, axes, place_labels
+from simulator.report.plotting.plot import build_chart, plot
 from simulator.report.tables import fit
 from simulator.report.text import (
     DISPENSABLE,
@@ -107,13 +107,13 @@ def test_cells_are_in_the_units_of_their_headers(three: Comparison) -> None:
         "probe tokens": "",
         "judge cost": "",
         "judge %": "",
-        "cost": "",
+        "total cost": "",
         "dollars": "",
         "FLOPs": "",
         "to cons@N [95%]": "+10.0 [-4.5, +23.3]§ (26.4)",
         "not worse": "no",
         "to best [95%]": "best",
-        "clock": "62 steps",
+        "clock": "62",
         "Pareto": "yes",
     }
 
@@ -276,7 +276,8 @@ def test_recorded_pools_are_combined_with_equal_weight(tmp_path: Path) -> None:
     last = list(csv.DictReader(io.StringIO(as_csv(found))))[-1]
     assert (last["pool"], last["pools"], last["problems"]) == (ALL_POOLS, "2", "90")
     assert float(last["accuracy"]) == pytest.approx(0.65)
-    assert last["fingerprint"] == last["clock"] == ""
+    assert last["fingerprint"] == ""
+    assert (last["clock"], last["clock_unit"]) == ("175.0", "steps")  # of 250 and 100
     raw = json.loads(as_json(found))
     assert [each["method"] for each in raw["combined"]] == ["b", "a"]
     assert raw["combined"][0].keys() == raw["rows"][0].keys()
@@ -383,7 +384,7 @@ def test_a_narrow_terminal_gets_the_columns_that_matter(three: Comparison) -> No
     wide, _ = panels(three)
     assert wide.heading == NAME
     table = fit(wide.headers, wide.rows, wide.right, 80, DISPENSABLE)
-    assert table.left_out == ["tokens 10^8", "clock", "not worse", "to cons@N [95%]"]
+    assert table.left_out == ["tokens 10^8", "not worse", "to cons@N [95%]", "clock"]
     assert [str(column.header) for column in table.grid.columns] == [
         *("method", "N", "rank", "accuracy % [95%]", "tokens/problem", "reduction %"),
         *("to best [95%]", "Pareto"),
@@ -491,7 +492,7 @@ def test_markdown_is_a_github_table(three: Comparison) -> None:
     assert lines[3].count("|") == lines[2].count("|") == len(shown_headers()) + 1
     assert lines[5] == (
         f"| {NAME} | early | 4 | 1–2 | 60.0 [50.0, 70.0] | 250 | 0.0000750 | 75.0 "
-        "| +10.0 [-4.5, +23.3]§ (26.4) | no | best | 62 steps | yes |"
+        "| +10.0 [-4.5, +23.3]§ (26.4) | no | best | 62 | yes |"
     )
     assert escape_markdown("a|b_c*d`e\n") == r"a\|b\_c\*d\`e"
 

@@ -13,7 +13,7 @@ from stored_files import write_run
 
 from simulator.report.comparison import Comparison, compare
 from simulator.report.lines import find_lines
-from simulator.report.plot import APART, build_chart, label_texts, plot
+from simulator.report.plotting.plot import APART, build_chart, label_texts, plot
 from simulator.runs.results import read_results
 
 

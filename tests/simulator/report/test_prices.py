@@ -16,7 +16,7 @@ from stored_files import NAME, summary_pool, write_run
 from simulator.errors import UserError
 from simulator.report.comparison import Comparison, compare
 from simulator.report.export import as_csv, as_json
-from simulator.report.plot import build_chart
+from simulator.report.plotting.plot import build_chart
 from simulator.report.prices import read_prices
 from simulator.report.text import as_markdown, blocks
 from simulator.runs.results import read_results
@@ -80,7 +80,7 @@ def shown(found: Comparison) -> dict[str, dict[str, str]]:
 
 def test_tokens_probes_judge_and_total_stand_in_one_currency(folders: list[Path]) -> None:
     found = comparison(folders)
-    columns = ("tokens/problem", "probe tokens", "judge cost", "cost", "Pareto")
+    columns = ("tokens/problem", "probe tokens", "judge cost", "total cost", "Pareto")
     assert {name: [row[each] for each in columns] for name, row in shown(found).items()} == {
         "asker": ["800", "0", "50", "850", "yes"],
         "prober": ["900", "300", "0", "1,200", ""],  # fewer tokens than cons, at a higher cost
@@ -92,7 +92,7 @@ def test_tokens_probes_judge_and_total_stand_in_one_currency(folders: list[Path]
 
 
 def test_costs_that_no_run_has_take_no_column(folders: list[Path]) -> None:
-    assert not {"probe tokens", "judge cost", "cost", "dollars", "FLOPs"} & {
+    assert not {"probe tokens", "judge cost", "total cost", "dollars", "FLOPs"} & {
         *shown(comparison(folders[:1]))["cons@4"]
     }
     judged = shown(comparison(folders[::2]))["asker"]
@@ -107,7 +107,7 @@ def test_a_run_that_does_not_tell_what_probes_cost_shows_no_cost(
     folders.append(write_run(tmp_path / "4", "older", summary_pool(metrics=old)))
     found = comparison(folders)
     rows = shown(found)
-    assert (rows["older"]["cost"], rows["older"]["probe tokens"]) == ("", "")
+    assert (rows["older"]["total cost"], rows["older"]["probe tokens"]) == ("", "")
     assert rows["prober"]["Pareto"] == "yes"  # by tokens alone, as the other's cost is not known
     assert any("do not tell what probes cost: 4" in note for note in found.notes)
 

@@ -209,6 +209,20 @@ def test_probes_of_a_trace_are_told_up_to_and_after_the_cut(short: Replay) -> No
     assert rows[10] == (110, "✓ 1", "after the cut")
 
 
+def test_probes_are_told_with_how_certain_they_are(tmp_path: Path) -> None:
+    folders = folders_in(tmp_path)
+    certainty: dict[str, list[float | None]]
+    certainty = {"probe_mean": [0.87654, None], "probe_entropy": [0.0, 2.5]}
+    pool = write_pool(folders.cache, {"p": [T(25, "1", {10: "1", 20: None}, certainty=certainty)]})
+    write_local_run(folders, "cons", "cons@1", [pool], repeats=1)
+    table = problems.probe_table(read(load(folders), "runs/cons", "p", 0, pool.name), 0)
+    assert table is not None
+    names = ["tokens", "answer", "probe_mean", "probe_entropy", "reached"]
+    assert [column.key for column in table.columns] == names
+    shown = [[(cell.text, cell.value) for cell in row[2:4]] for row in table.rows]
+    assert shown == [[("0.877", pytest.approx(0.87654)), ("0", 0.0)], [("", None), ("2.5", 2.5)]]
+
+
 def test_a_repeat_that_is_not_there_is_an_error_in_one_line(full_library: Library) -> None:
     with pytest.raises(UserError, match="has no repeat 7 of problem p3") as error:
         read(full_library, "runs/short-3-8", "p3", 7)

@@ -309,6 +309,52 @@ def test_wrong_probes_are_named(tmp_path: Path, change: Row, message: str) -> No
     _fails(tmp_path, [{**GOOD, **change}], f"line 1: .*{message}")
 
 
+PROBED: Row = {**GOOD, "num_tokens": 10, "probe_positions": [4, 8], "probe_answers": [None, 7]}
+
+
+def test_probe_signals_by_hand(tmp_path: Path) -> None:
+    rows = [
+        {**PROBED, "probe_mean": [0.5, None], "probe_entropy": [1, 2.5]},
+        {**PROBED, "probe_mean": [0, 1 + 1e-7], "probe_entropy": [0.25, None]},  # rounded up
+    ]
+    report = import_rows(tmp_path, rows)
+    assert report.signals == ["probes", "probe_mean", "probe_entropy"]
+    [problem] = Pool(report.path).problems
+    nan = float("nan")
+    np.testing.assert_array_equal(problem.probe_signal("probe_mean"), [0.5, nan, 0, 1])
+    np.testing.assert_array_equal(problem.probe_signal("probe_entropy"), [1, 2.5, 0.25, nan])
+    (tmp_path / "b").mkdir()
+    mapped = [{**PROBED, "sure": [0.5, 0.75], "probe_min": None}]
+    report = import_rows(tmp_path / "b", mapped, field_map={"probe_gmean": "sure"})
+    assert report.signals == ["probes", "probe_gmean"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probe_mean": [0.5]}, "probe_mean is not a list with one number a probe"),
+        ({"probe_mean": 0.5}, "probe_mean is not a list with one number a probe"),
+        ({"probe_mean": [0.5, 1.01]}, r"out of bounds \(1.01\); give numbers from 0 to 1"),
+        ({"probe_mean": [0.5, -0.01]}, "probe_mean holds a number that is out of bounds"),
+        ({"probe_entropy": [0.5, -1]}, "give finite numbers of 0 or more as probe_entropy, or"),
+        ({"probe_mean": [0.5, "high"]}, "probe_mean holds something that is not a number"),
+        ({"probe_mean": [0.5, True]}, "probe_mean holds something that is not a number"),
+        ({"probe_entropy": [0.5, 1e300]}, "too large for a float32"),
+        (
+            {"probe_positions": None, "probe_answers": None, "probe_mean": [0.5, 0.5]},
+            "probe_mean without probe_positions; give one number or null a probe, or leave it out",
+        ),
+    ],
+)
+def test_wrong_probe_signals_are_named(tmp_path: Path, change: Row, message: str) -> None:
+    _fails(tmp_path, [{**PROBED, **change}], message)
+
+
+def test_probe_signals_are_of_all_traces_or_none(tmp_path: Path) -> None:
+    told = {**PROBED, "probe_min": [0.5, 0.5]}
+    _fails(tmp_path, [told, PROBED], "line 2: trace without probe_min, unlike the first")
+
+
 def test_probes_are_of_all_traces_or_none(tmp_path: Path) -> None:
     probed = {**GOOD, "probe_positions": [4], "probe_answers": [7]}
     _fails(tmp_path, [probed, GOOD], "line 2: trace without probe_positions, unlike the first")

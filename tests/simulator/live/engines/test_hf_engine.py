@@ -105,7 +105,7 @@ def test_a_probe_is_a_greedy_continuation_of_the_cut_trace(model: Path) -> None:
     source = engine.open("a", "Yes", [[], []], [False, False])
     pieces = all_pieces(source, {0: 20, 1: 30})
     places = [(0, 20), (0, 5), (1, 12)]
-    said = source.probe(places)
+    said = [reply.text for reply in source.probe(places)]
     prompt = prompt_ids(engine.tokenizer, engine.sampling.prompt, "Yes")
     suffix = engine.tokenizer.encode(" So \\boxed{", add_special_tokens=False)
     for (row, tokens), text in zip(places, said, strict=True):
@@ -117,6 +117,50 @@ def test_a_probe_is_a_greedy_continuation_of_the_cut_trace(model: Path) -> None:
         assert expected.startswith(text)
         assert text == expected or is_closed("{" + text)
     assert engine.ledger.probe_prompts == 3 * (1 + len(suffix))
+
+
+def test_signals_of_a_probe_are_those_of_the_whole_logits(model: Path) -> None:
+    import torch
+
+    engine = engine_of(model, temperature=1.0, top_p=0.5, probe_suffix="{", probe_tokens=6)
+    engine.ends = frozenset()
+    source = engine.open("a", "Yes", [[]], [False])
+    ids = whole(all_pieces(source, {0: 20}), 0)
+    (reply,) = source.probe([(0, 20)])
+    start = [*prompt_ids(engine.tokenizer, engine.sampling.prompt, "Yes"), *ids, *engine.suffix]
+    probabilities, said = [], list[int]()
+    while len(said) < 6 and not is_closed("{" + engine.tokenizer.decode(said)):
+        with torch.inference_mode():
+            logits = engine.model(input_ids=torch.tensor([[*start, *said]])).logits[0, -1]
+        chances = logits.double().softmax(dim=-1).numpy()
+        said.append(int(chances.argmax()))
+        probabilities.append(chances)
+    top = np.sort(probabilities[0])[::-1][:20]
+    top /= top.sum()
+    own = np.array([each.max() for each in probabilities])
+    expected = {
+        "probe_mean": own.mean(),
+        "probe_gmean": own.prod() ** (1 / len(own)),
+        "probe_min": own.min(),
+        "probe_entropy": -(top * np.log(top)).sum(),
+    }
+    assert list(reply.signals) == list(expected) == list(engine.probe_signals)
+    for name, value in expected.items():
+        assert reply.signals[name] == pytest.approx(value, abs=1e-5)  # logits are float32
+        assert reply.signals[name] == float(np.float32(reply.signals[name]))
+
+
+def test_a_probe_that_ends_at_once_has_an_entropy_alone(model: Path) -> None:
+    engine = engine_of(model, temperature=1.0, probe_suffix="{", probe_tokens=6)
+    source = engine.open("a", "Yes", [[]], [False])
+    all_pieces(source, {0: 5})
+    engine.ends = frozenset(range(len(engine.tokenizer)))
+    (reply,) = source.probe([(0, 5)])
+    assert reply.text == ""
+    assert [name for name, value in reply.signals.items() if np.isnan(value)] == [
+        *("probe_mean", "probe_gmean", "probe_min")
+    ]
+    assert reply.signals["probe_entropy"] > 0
 
 
 def test_what_is_wanted_may_change_while_it_comes(model: Path) -> None:

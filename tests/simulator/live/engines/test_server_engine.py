@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from completions_server import ModelServer, serving
-from live_policies import POLICIES, WORDS, recording_in, spec_of
+from live_policies import POLICIES, recording_in, spec_of, write_policies
 from tiny_models import make_causal_model
 
 from simulator.errors import UserError
@@ -89,7 +89,7 @@ def test_live_equals_replay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("words.py").write_text(WORDS, encoding="utf-8")
+    write_policies(tmp_path)
     engine = connect(RANDOM, slots=4, ahead=ahead)
     recording = recording_in(tmp_path / "recording", engine)
     spec = spec_of(policy, settings)
@@ -142,10 +142,14 @@ def test_signals_and_probes_are_those_of_the_engine_on_transformers(
             np.concatenate([piece.signals[name] for piece in pieces]).astype(int)
             for name in ("confidence", "entropy")
         ]
-        made.append((ids_of(pieces, 0), source.probe([(0, 8), (0, 16), (0, 40)]), signals))
+        probed = source.probe([(0, 8), (0, 16), (0, 40)])
+        numbers = [list(reply.signals.values()) for reply in probed]
+        assert {*map(tuple, (reply.signals for reply in probed))} == {engine.probe_signals}
+        made.append((ids_of(pieces, 0), [reply.text for reply in probed], signals, numbers))
     ours, theirs = made
     assert ours[:2] == theirs[:2]
     np.testing.assert_allclose(ours[2], theirs[2], atol=1)  # a thousandth: rounded sums differ
+    np.testing.assert_allclose(ours[3], theirs[3], atol=1e-5)  # as logits of float32 do
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -255,7 +259,7 @@ def test_probes_end_where_the_answer_does(server: ModelServer, connect: Connect)
     engine = connect(Sampling(temperature=0, max_tokens=40, probe_suffix="{", probe_tokens=30))
     source = engine.open("a", "Yes", [[]], [False])
     ids = ids_of(all_pieces(source, {0: 40}), 0)
-    said = source.probe([(0, 5), (0, 33)])
+    said = [reply.text for reply in source.probe([(0, 5), (0, 33)])]
     for tokens, text in zip((5, 33), said, strict=True):
         start = [*engine.prompt("Yes"), *ids[:tokens], *engine.suffix]
         made = by_transformers(server, start, 30)
@@ -269,10 +273,12 @@ def test_a_server_without_log_probabilities_records_no_signals(
 ) -> None:
     server.logprobs = logprobs
     engine = connect()
-    assert engine.signals == ()
-    pieces = all_pieces(engine.open("a", "Yes", [[]], [False]), {0: 40})
+    assert engine.signals == engine.probe_signals == ()
+    source = engine.open("a", "Yes", [[]], [False])
+    pieces = all_pieces(source, {0: 40})
     assert ids_of(pieces, 0) == by_transformers(server, engine.prompt("Yes"))
     assert all(piece.signals == {} for piece in pieces)
+    assert source.probe([(0, 8)])[0].signals == {}
 
 
 def test_the_model_is_named_as_the_server_names_it(server: ModelServer, connect: Connect) -> None:

@@ -16,7 +16,7 @@ from simulator.live.source import Sampling
 if not os.environ.get("DEEPPRUNE_SIM_VLLM"):
     pytest.skip("set DEEPPRUNE_SIM_VLLM where vLLM is installed", allow_module_level=True)
 
-from live_policies import POLICIES, WORDS, recording_in, spec_of
+from live_policies import POLICIES, recording_in, spec_of, write_policies
 from tiny_models import make_causal_model
 
 from simulator.live.engines.vllm_engine import VllmEngine
@@ -45,7 +45,7 @@ def test_live_equals_replay(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("words.py").write_text(WORDS, encoding="utf-8")
+    write_policies(tmp_path)
     recording = recording_in(tmp_path / "recording", engine)
     spec = spec_of(policy, settings)
     for number in range(2):
@@ -73,9 +73,13 @@ def test_signals_and_probes_are_those_of_transformers(engine: VllmEngine, model:
         confidence = np.concatenate([piece.signals["confidence"] for piece in pieces])
         entropy = np.concatenate([piece.signals["entropy"] for piece in pieces])
         text = "".join(piece.text for piece in pieces)
-        made.append((ids, text, confidence, entropy, source.probe([(0, 8), (0, 16)])))
+        probed = source.probe([(0, 8), (0, 16)])
+        certainty = [list(reply.signals.values()) for reply in probed]
+        said = [reply.text for reply in probed]
+        made.append((ids, text, confidence, entropy, said, certainty))
     ours, theirs = made
     assert ours[:2] == theirs[:2]
     assert ours[4] == theirs[4]
+    np.testing.assert_allclose(ours[5], theirs[5], atol=1e-3)  # of float32 logits, other kernels
     np.testing.assert_allclose(ours[2].astype(int), theirs[2].astype(int), atol=1)
     np.testing.assert_allclose(ours[3].astype(int), theirs[3].astype(int), atol=1)

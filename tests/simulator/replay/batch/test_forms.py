@@ -88,7 +88,6 @@ CASES = [(spec, typed) for spec, some in SETTINGS.items() for typed in some]
 UNCOVERED = [
     ("parallel-probe", {"patience": "0"}),
     ("parallel-probe", {"interval": "1" + 20 * "0"}),
-    ("cmc", {"interval": "1" + 20 * "0"}),
 ]
 """Parameters that forms leave to `solve`."""
 

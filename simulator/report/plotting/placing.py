@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from simulator.report.baselines import Baseline
 from simulator.report.comparison import Row
 from simulator.report.labels import shortened
+from simulator.report.plotting.baselines import Baseline
 from simulator.runs.results import Metric
 
 WIDTH, HEIGHT = 520, 380

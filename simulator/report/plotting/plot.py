@@ -14,10 +14,11 @@ from typing import Any
 
 import altair as alt
 
-from simulator.report.baselines import Baseline, find_baselines
+from simulator.report.axes import CLOCK, TOKENS, TOTAL
 from simulator.report.comparison import Comparison, Row, used_costs
 from simulator.report.lines import Line, find_lines
-from simulator.report.placing import (
+from simulator.report.plotting.baselines import Baseline, find_baselines
+from simulator.report.plotting.placing import (
     FONT_SIZE,
     HEIGHT,
     WIDTH,
@@ -73,25 +74,27 @@ def picture(chart: Any, kind: str) -> bytes:
 
 def build_chart(comparison: Comparison) -> Any:
     """Build the plot as an Altair chart."""
-    placed = [row for row in comparison.rows if not row.unknown_cost]
-    comparison = replace(comparison, rows=placed or comparison.rows)
+    axis = next(each for each in (TOTAL, CLOCK, TOKENS) if each in comparison.axes)
+    placed = [_placed(row, axis, comparison.axes) for row in comparison.rows]
+    known = [row for row in placed if row.pareto is not None]
+    comparison = replace(comparison, rows=known or placed)
     lines = find_lines(comparison.rows)
     names = {id(row): line.name for line in lines for row in line.rows}
     series = list(dict.fromkeys(names.get(id(row), row.method) for row in comparison.rows))
     curves = any(line.curve for line in lines)
     panels = [
-        _panel(rows, lines, series, over_n)
+        _panel(rows, lines, series, over_n, axis)
         for rows in comparison.panels
         for over_n in ([True, False] if curves else [False])
     ]
     joined = sorted({line.parameter for line in lines})
     title = alt.TitleParams(
-        f"Accuracy against {'N and ' if curves else ''}{cost_name(comparison.rows)}",
+        f"Accuracy against {'N and ' if curves else ''}{cost_name(comparison.rows, axis)}",
         subtitle=[
             f"Bars{' and bands' if curves else ''}: 95% intervals from a bootstrap over problems. "
-            + ("Dashed" if lines else "Line")
-            + ": Pareto front. Hollow: unranked.",
-            *_about_baselines(comparison.panels, lines),
+            + (f"{'Dashed' if lines else 'Line'}: Pareto front. " * (len(comparison.axes) == 2))
+            + "Hollow: unranked.",
+            *_about_baselines(comparison.panels, lines, axis),
             *([f"Lines join settings that differ only in {' or '.join(joined)}."] if lines else []),
         ],
         anchor="start",
@@ -116,17 +119,33 @@ def _stars(rows: Sequence[Row], lines: Sequence[Line]) -> list[Baseline]:
     return [each for each in find_baselines(rows) if each.row is None]
 
 
-def _about_baselines(panels: Sequence[Sequence[Row]], lines: Sequence[Line]) -> list[str]:
+def _about_baselines(
+    panels: Sequence[Sequence[Row]], lines: Sequence[Line], axis: str
+) -> list[str]:
     """Return the line that says how cons@N is marked in some of the panels, if it is."""
     starred = any(_stars(rows, lines) for rows in panels)
     marks = ["Star: cons@N, the plain vote over the same N traces."] if starred else []
     if any(len(find_baselines(rows)) == 1 for rows in panels):
-        marks.append("Dotted: tokens and accuracy of cons@N.")
+        marks.append(f"Dotted: {'clock' if axis == CLOCK else 'tokens'} and accuracy of cons@N.")
     return [" ".join(marks)] if marks else []
 
 
+def _placed(row: Row, axis: str, axes: Sequence[str]) -> Row:
+    """Return a row with what an axis is of as its cost; its front is drawn if that has two axes.
+
+    The clock of cons@N is known only where it is a row.
+    """
+    result, cost = row.result, None if axis == TOKENS else row.cost
+    if axis == CLOCK:
+        cost = result.metrics.get("clock")
+        kept = {name: each for name, each in result.metrics.items() if "baseline" not in name}
+        result = replace(result, metrics=kept)
+    pareto = row.pareto if len(axes) == 2 or row.pareto is None else False
+    return replace(row, result=result, cost=cost, pareto=pareto)
+
+
 def _panel(
-    rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str], over_n: bool
+    rows: Sequence[Row], all_lines: Sequence[Line], series: Sequence[str], over_n: bool, axis: str
 ) -> Any:
     """Draw accuracy over cost of one pool or, without settings on lines over others, over N."""
     lines = [line for line in all_lines if any(row is line.rows[0] for row in rows)]
@@ -141,7 +160,9 @@ def _panel(
     shape = _by_series(alt.Shape, series, SHAPES, len(COLOURS))
     ink = alt.Color("ink:N", scale=None)
     ticks = n_ticks([each.result.budget for each in rows], scales[0]) if over_n else None
-    x, y = _channels(*scales, "Cost" if "those" in cost_name(rows) else "Tokens", ticks)
+    name = "Cost" if "those" in cost_name(rows, axis) else "Tokens"
+    name = f"Clock ({rows[0].result.clock_unit})" if axis == CLOCK else name
+    x, y = _channels(*scales, name, ticks)
 
     def layer(values: str, **fields: Any) -> Any:
         return alt.Chart(alt.Data(values=data[values])).encode(x=x, y=y, **fields)
@@ -260,8 +281,10 @@ def _guides(
     return level, plumb
 
 
-def cost_name(rows: Sequence[Row]) -> str:
+def cost_name(rows: Sequence[Row], axis: str) -> str:
     """Name what accuracy is drawn against."""
+    if axis == CLOCK:
+        return "the clock"
     used = used_costs([row.result for row in rows if row.cost])
     return "tokens generated" + (f" and those of {' and '.join(used)}" if used else "")
 

@@ -11,11 +11,11 @@ from drawn_texts import collisions, texts_of
 from run_entries import entry
 from stored_files import write_run
 
-from simulator.report.baselines import find_baselines
 from simulator.report.comparison import Comparison, compare
 from simulator.report.lines import find_lines
-from simulator.report.placing import Axis, log_ticks, n_ticks
-from simulator.report.plot import STAR, build_chart, plot
+from simulator.report.plotting.baselines import find_baselines
+from simulator.report.plotting.placing import Axis, log_ticks, n_ticks
+from simulator.report.plotting.plot import STAR, build_chart, plot
 from simulator.runs.results import read_results
 
 

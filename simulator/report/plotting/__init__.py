@@ -1,0 +1,1 @@
+"""Plots of a comparison: points, intervals, labels and their places."""
