@@ -196,7 +196,6 @@ def test_forms_do_what_solve_does_on_the_shipped_pool(spec: str, typed: Mapping[
         ("parallel-probe", {}, 64),
         ("ppr-1v1", {}, 64),
         ("certaindex", {}, 64),
-        ("cmc", {}, 64),
         ("cmc", {"beta": "1"}, 64),
         ("parallel-probe", {"interval": "700", "warm_up": "3", "patience": "3"}, 64),
     ],
