@@ -17,6 +17,6 @@ class ESC(Policy):
             room = sampler.budget - len(sampler.traces)
             window = sampler.start(min(self.window, room))
             sampler.decode(window)
-            if top_two(window)[0] == len(window):  # unanimous
+            if top_two(window)[0] == self.window:  # unanimous; a last one that is short is not
                 return majority_vote(window)
         return majority_vote(sampler.traces)

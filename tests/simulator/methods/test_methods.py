@@ -75,6 +75,11 @@ def test_esc_votes_over_all_when_no_window_is_unanimous(tmp_path: Path) -> None:
     assert (outcome.answer, outcome.started) == ("1", 6)
 
 
+def test_esc_a_last_window_that_is_short_does_not_decide_alone(tmp_path: Path) -> None:
+    outcome = solve(tmp_path, "esc", answered("1", "2", "2", "1", "3"), window=2)
+    assert (outcome.answer, outcome.started) == ("1", 5)
+
+
 def test_esc_window_with_a_trace_that_gave_no_answer_is_not_unanimous(tmp_path: Path) -> None:
     outcome = solve(tmp_path, "esc", answered("2", None, "1", "1"), window=2)
     assert (outcome.answer, outcome.started) == ("1", 4)

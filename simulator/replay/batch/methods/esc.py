@@ -18,6 +18,7 @@ def play(policy: ESC, repeats: Repeats, answer_steps: int) -> Played:
     leads = answers[:, starts]  # a window's first answer
     differs = answers != np.repeat(leads, sizes, axis=1)
     unanimous = ~np.logical_or.reduceat(differs, starts, axis=1) & (leads >= 0)
+    unanimous &= sizes == policy.window
     rounds = first_of(unanimous)
     last = np.arange(count), rounds - 1
     answer = np.where(unanimous[last], leads[last], repeats.votes.winners())

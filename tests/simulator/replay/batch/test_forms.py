@@ -205,7 +205,6 @@ def test_forms_do_what_solve_does_on_the_shipped_pool(spec: str, typed: Mapping[
         ("parallel-probe", {}, 64),
         ("ppr-1v1", {}, 64),
         ("certaindex", {}, 64),
-        ("cmc", {}, 64),
         ("cmc", {"beta": "1"}, 64),
         ("quorum", {}, 64),
         ("quorum", {"starters": "24", "support": "0.9", "doubt": "0"}, 128),
