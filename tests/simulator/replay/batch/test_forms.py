@@ -80,6 +80,15 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"interval": "4", "beta": "0.1"},
         {"interval": "32", "beta": "0.8"},
     ],
+    "quorum": [
+        {},
+        {"support": "0", "finishers": "1", "doubt": "0"},
+        {"starters": "1"},
+        {"starters": "2", "doubt": "0", "support": "1"},
+        {"starters": "6", "finishers": "1e-9", "support": "0.3"},
+        {"starters": "99", "finishers": "1", "scatter": "1", "support": "0.01"},
+        {"finishers": "1", "scatter": "0", "doubt": "9"},
+    ],
 }
 """Parameters of each method that has a form, edge values among them."""
 
@@ -197,6 +206,8 @@ def test_forms_do_what_solve_does_on_the_shipped_pool(spec: str, typed: Mapping[
         ("ppr-1v1", {}, 64),
         ("certaindex", {}, 64),
         ("cmc", {"beta": "1"}, 64),
+        ("quorum", {}, 64),
+        ("quorum", {"starters": "24", "support": "0.9", "doubt": "0"}, 128),
         ("parallel-probe", {"interval": "700", "warm_up": "3", "patience": "3"}, 64),
     ],
 )
@@ -210,6 +221,56 @@ def test_forms_do_what_solve_does_on_real_traces(
     folder, _ = scout(benchmark, tmp_path_factory)
     for number, problem in enumerate(Pool(folder / "scout/qwen3-8b" / benchmark).problems[::6]):
         assert_same_as_solve(spec, typed, problem, budget, charging=CHARGING[number % 2])
+
+
+@settings(max_examples=60)
+@given(
+    running=st.lists(st.tuples(st.sampled_from([3, 5, 8]), *[st.sampled_from("112")] * 3)),
+    first=st.lists(st.sampled_from([3, 5]), min_size=1, max_size=2),
+    probed=st.sampled_from([True, True, False]),
+    given=st.fixed_dictionaries(
+        {},
+        optional={
+            "starters": st.integers(1, 12),
+            "finishers": st.sampled_from([0.01, 0.7, 1.0]),
+            "support": st.sampled_from([0.0, 0.2, 0.6, 1.0]),
+            "doubt": st.sampled_from([0.0, 1.0, 30.0]),
+            "scatter": st.sampled_from([0.0, 0.8, 1.0]),
+        },
+    ),
+)
+def test_quorum_where_traces_finish_together_with_probes_and_without(
+    running: list[tuple[int, str, str, str]],
+    first: list[int],
+    probed: bool,
+    given: dict[str, float],
+) -> None:
+    early = [T(length, "1", {2: "1"} if probed else None) for length in first]
+    late = [
+        T(length, answer, {2: held, 4: then} if probed else None)
+        for length, answer, held, then in running
+    ]
+    typed = {name: str(value) for name, value in given.items()}
+    with TemporaryDirectory() as folder:
+        (problem,) = write_pool(Path(folder), {"p": early + late}).problems
+        assert_same_as_solve(
+            "quorum", typed, problem, len(early + late), probe_cost=ProbeCost(1, 2)
+        )
+
+
+def test_quorum_counts_many_votes_of_one_step_in_the_order_of_starting(tmp_path: Path) -> None:
+    traces = [T(5 + number % 2, f"{number}", {2: None}) for number in range(64)]
+    (problem,) = write_pool(tmp_path, {"p": traces}).problems
+    assert_same_as_solve("quorum", {}, problem, 64, repeats=range(64))
+
+
+def test_traces_without_a_token_are_left_to_solve(tmp_path: Path) -> None:
+    (problem,) = write_pool(tmp_path, {"p": [T(0, None), T(5, "1"), T(9, "2")]}).problems
+    given: dict[str, Any] = {"repeats": range(3), "seed": 0, "serving": Serving(), "budget": 3}
+    for spec in ("cons@3", "quorum"):
+        loaded = load_policy(spec)
+        assert replay_together(loaded, problem, **given) is None
+        assert replay(loaded, problem, **given).answers["tokens"].to_pylist() == [14, 14, 14]
 
 
 @pytest.mark.parametrize(("spec", "typed"), UNCOVERED)
