@@ -20,11 +20,11 @@ class CMC(Policy):
     max_rounds = 500
 
     def validate(self) -> None:
-        if not 0 <= self.beta <= 1 or not 1 <= self.interval <= 2**60 or self.max_rounds < 1:
-            raise ValueError("needs 0 <= beta <= 1, 1 <= interval <= 2**60 and max_rounds >= 1")
+        if not 0 <= self.beta <= 1 or self.interval < 1 or self.max_rounds < 1:
+            raise ValueError("needs 0 <= beta <= 1, interval >= 1 and max_rounds >= 1")
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
-        b = self.beta
+        b, interval = self.beta, min(self.interval, 2**60)
         warm_up, patience = max(2, round(2 + 8 * b)), max(3, round(3 + 9 * b))
         burst, widen = max(1, round(1 + 2 * b)), max(1, round(1 + 3 * b))
         most, least_done = min(sampler.budget, round(4 + 60 * b)), max(2, round(2 + 3 * b))
@@ -32,7 +32,7 @@ class CMC(Policy):
         momentum = Momentum(0.7 - 0.4 * b, max(2, round(2 + 6 * b)))
 
         live = sampler.start(min(most, max(2, round(2 + 6 * b))))
-        sampler.decode(live, tokens=self.interval)
+        sampler.decode(live, tokens=interval)
         live = live[~live.finished]
         astray = np.zeros(len(live), dtype=int)  # rounds in a row that each has disagreed
         for r in range(self.max_rounds):
@@ -47,7 +47,7 @@ class CMC(Policy):
                 leave[worst[astray[worst] >= patience]] = True
                 sampler.stop(live[leave])
                 live, agree, astray = live[~leave], agree[~leave], astray[~leave]
-            sampler.decode(live, tokens=np.where(agree, burst, 1) * self.interval)
+            sampler.decode(live, tokens=np.where(agree, burst, 1) * interval)
             momentum.end_round(certainty(sampler))
             done = np.count_nonzero(sampler.traces.finished)
             certain = momentum.level >= gate
@@ -58,7 +58,7 @@ class CMC(Policy):
                 break
             if momentum.trend <= slack and r >= max(1, warm_up // 2) and not certain:
                 opened = sampler.start(min(widen, max(0, most - len(sampler.traces))))
-                sampler.decode(opened, tokens=self.interval)
+                sampler.decode(opened, tokens=interval)
                 opened = opened[~opened.finished]
                 live, astray = live + opened, np.append(astray, np.zeros(len(opened), dtype=int))
         left = sampler.traces[~sampler.traces.stopped]

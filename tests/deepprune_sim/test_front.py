@@ -16,7 +16,7 @@ import simulator
 from deepprune_sim.cli import PACKAGES
 from simulator.rules.compiled import COMPILED_VARIABLE, MODULES, compiled
 
-API = {"UserError", "__version__", "compare", "open_pool", "pools", "read_run", "run"}
+API = {"UserError", "__version__", "compare", "open_pool", "pools", "read_run", "run", "tune"}
 HEAVY = ("simulator.pools", "simulator.replay", "simulator.isolation", "pandas", "pyarrow", "click")
 
 

@@ -238,7 +238,7 @@ def test_the_judges_share_of_the_cost_stands_in_reports(
     assert row["judge_share"] == pytest.approx((75 / 4) / (100 + 75 / 4))
     assert call("report", "run", "--format", "markdown") == 0
     table = capsys.readouterr().out
-    assert "| judge cost | judge % | cost |" in table
+    assert "| judge cost | judge % | total cost |" in table
     assert "| 19 | 15.8 | 119 |" in table
 
 

@@ -59,11 +59,11 @@ def chosen(sampler: Sampler, mask: int) -> Traces:
 
 
 def certainty(traces: Traces) -> str:
-    """Return the numbers of the probes asked last, or the refusal of a pool without."""
+    """Return the numbers of the probes asked last; a pool without them refuses by its name."""
     try:
         return repr([traces.probed(name) for name in ("probe_mean", "probe_entropy")])
-    except SamplerError as error:
-        return str(error)
+    except SamplerError:
+        return "refused"
 
 
 def shown(traces: Traces) -> list[Any]:

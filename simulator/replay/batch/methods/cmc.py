@@ -17,7 +17,7 @@ _chance_of_lead = lru_cache(maxsize=65536)(chance_of_lead)
 
 def play(policy: CMC, repeats: Repeats, answer_steps: int) -> Played:
     """Open, prune and decode traces in rounds, until the smoothed certainty is high enough."""
-    b, interval = policy.beta, policy.interval
+    b, interval = policy.beta, min(policy.interval, 2**60)
     warm_up, patience = max(2, round(2 + 8 * b)), max(3, round(3 + 9 * b))
     burst, widen = max(1, round(1 + 2 * b)), max(1, round(1 + 3 * b))
     most, least_done = min(repeats.order.shape[1], round(4 + 60 * b)), max(2, round(2 + 3 * b))

@@ -74,6 +74,7 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
     ],
     "cmc": [
         {"interval": "5"},
+        {"interval": "1" + 20 * "0"},
         {"interval": "5", "beta": "0"},
         {"interval": "7", "beta": "0.2", "max_rounds": "4"},
         {"interval": "3", "beta": "1"},
