@@ -147,7 +147,10 @@ def run_method(group: Group, template: str, folder: Path, repeats: int, jobs: in
         except UserError as error:
             group.left_out[spec] = str(error)
         else:
-            group.results.setdefault(spec, []).extend(read_results(output))
+            found = read_results(output)
+            if {each.pool for each in found} != {*pools}:
+                raise UserError(f"{output}: a run on other pools; give another --runs")
+            group.results.setdefault(spec, []).extend(found)
 
 
 def run_all(

@@ -22,6 +22,9 @@ import numpy as np
 from method_tables import NOTE, Line, headers, lines, markdown, one_line, show
 
 import deepprune_sim as dp
+from simulator.errors import UserError
+from simulator.pools.folders import find_pools
+from simulator.pools.pool import Pool
 from simulator.report.text import interval
 from simulator.runs.results import RunResult, read_results
 
@@ -64,10 +67,12 @@ def replay(
 ) -> dict[str, list[RunResult]]:
     """Replay each setting on the pools; runs that are in the folder already are used."""
     results = {}
+    names = {Pool(path).name for path in find_pools(cache, pools)}
     for setting in settings():
-        output = folder / setting.name.replace(" ", "-").replace(",", "")
+        reads_probes = setting.series in ("quorum", "cmc")
+        cost = f"-probes-{probe_cost}" if probe_cost and reads_probes else ""
+        output = folder / (setting.name.replace(" ", "-").replace(",", "") + cost)
         if not output.exists():
-            reads_probes = setting.series in ("quorum", "cmc")
             dp.run(
                 setting.policy,
                 pools,
@@ -80,7 +85,9 @@ def replay(
                 probe_cost=probe_cost if reads_probes else None,
                 **setting.parameters,
             )
-        results[setting.name] = read_results(output)
+        results[setting.name] = found = read_results(output)
+        if {each.pool for each in found} != names or found[0].repeats != repeats:
+            raise UserError(f"{output}: of other pools or repeats; give another --runs")
     return results
 
 

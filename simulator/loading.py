@@ -238,6 +238,7 @@ def _instantiate(
     except BaseException as error:
         at = f" ({shown_settings(settings)})" if settings else ""
         raise PolicyError(f"{name}: {describe(error)}{at}") from error
+    _check_signals(policy, name)
     return policy, parameters
 
 
@@ -246,15 +247,20 @@ def shown_settings(settings: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={text:.60}" for name, text in settings.items())
 
 
-def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -> None:
-    """Raise `PolicyError` for class attributes whose type or value `Policy` does not allow."""
+def _check_signals(policy: type[Policy] | Policy, name: str) -> None:
+    """Raise `PolicyError` for unknown signals; `validate` may set them on the instance."""
     for what, signals in (("requires", NEEDS), ("optional", SIGNALS)):
-        needs: object = getattr(kind, what)
+        needs: object = getattr(policy, what)
         known = isinstance(needs, Collection) and all(need in signals for need in needs)
         if isinstance(needs, str) or not known:
             raise PolicyError(
                 f"{name}: {what} is {needs!r:.60}; give a set of {', '.join(map(repr, signals))}"
             )
+
+
+def _check_class(kind: type[Policy], parameters: Mapping[str, Any], name: str) -> None:
+    """Raise `PolicyError` for class attributes whose type or value `Policy` does not allow."""
+    _check_signals(kind, name)
     budget: object = kind.budget
     if budget is not None and (type(budget) is not int or budget < 1):
         raise PolicyError(f"{name}: budget is {budget!r:.60}; give a number of traces, or None")

@@ -155,7 +155,7 @@ def plan_runs(
         chosen = load_settings(policy, {**added, **grid}, source, **how)
     loaded = chosen[0].loaded
     engine = chosen_serving(serving, concurrency, step_seconds)
-    needs = frozenset(loaded.policy.requires)
+    needs = frozenset[str]().union(*(each.loaded.policy.requires for each in chosen))
     a_probe = None if probe_cost is None else _probe_cost(probe_cost, loaded)
     options: list[str] = []
     if judges is not None:

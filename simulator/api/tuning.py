@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from simulator.api.plan import Plan, note_idle_parameters, plan_runs
+from simulator.api.plan import Plan, named_settings, note_idle_parameters, plan_runs
 from simulator.api.progress import note, progress_bar
 from simulator.errors import TimedOut, UserError
 from simulator.methods import expand_name
@@ -19,8 +19,9 @@ from simulator.runs.making import new_folder, write_json
 from simulator.runs.problems import NOT, problem_names
 from simulator.runs.space import parse_ranges
 from simulator.runs.sweep import SWEEP, Setting
+from simulator.significance import FEW
 from simulator.storage import locked, make_folders, remove_empty
-from simulator.studies.choosing import Target, choose, judge_settings
+from simulator.studies.choosing import CHEAPEST_TIED, Target, choose, judge_settings
 from simulator.studies.measuring import Measured, read_means
 from simulator.studies.record import (
     BASELINE_TEST,
@@ -157,6 +158,12 @@ def plan_tuning(
     planned = plan_runs(policy, grid, tune.patterns, draw=draw, **on_tune)
     if len(planned.settings) < 2:
         raise UserError("nothing to choose among: give -p with several values, or a range")
+    number = len({name for _, name, _ in _names(planned)})
+    if target.kind == CHEAPEST_TIED and number <= FEW:
+        raise UserError(
+            f"{number} problems to tune on show no loss: all settings would be tied "
+            f"with cons@N; give more than {FEW}, or --target cheapest-not-worse"
+        )
     default = None
     if len(expand_name(policy)) == 1:
         fixed = {name: values for name, values in grid.items() if _is_fixed(name, values)}
@@ -164,6 +171,7 @@ def plan_tuning(
         usual = {**on_tune, "budget": budgets if budgets and len(budgets) == 1 else None}
         default = plan_runs(policy, fixed, tune.patterns, **usual)
     tested = _planned(planned.settings[0], test, options)
+    _refuse_other_settings(policy, grid, planned, tested)
     _refuse_overlap(planned, tested)
     return Tuning(policy, grid, draw, target, test, options, planned, default, tested)
 
@@ -188,6 +196,19 @@ def _planned(setting: Setting, side: Side, options: Mapping[str, Any]) -> Plan:
             f"{loaded.parameters[other]}; give it with -p {other}="
         )
     return plan
+
+
+def _refuse_other_settings(
+    policy: str, grid: Mapping[str, Sequence[str]], tune: Plan, test: Plan
+) -> None:
+    """Refuse pools that name other values of a parameter on one side than on the other."""
+    on, off = (named_settings(plan.specs[0].pools, policy, grid) for plan in (tune, test))
+    for name in {**on, **off}:
+        if on.get(name) != off.get(name):
+            raise UserError(
+                f"pools to tune on and to test on name different values of {name}, by the lengths "
+                f"of their traces; give it with -p {name}="
+            )
 
 
 def _refuse_overlap(tune: Plan, test: Plan) -> None:

@@ -136,7 +136,7 @@ def report(
 
     from simulator.api.results import find_run
     from simulator.catalogue.figures import checked_results
-    from simulator.report.axes import parse_axes
+    from simulator.report.axes import DEFAULT, parse_axes
     from simulator.report.comparison import compare
     from simulator.report.prices import read_prices
     from simulator.report.text import FORMATS as RENDER
@@ -145,7 +145,8 @@ def report(
 
     found = [find_run(name) for name in runs]
     if any(map(is_tuning, found)):
-        if len(found) > 1 or plots or every_pair or diversity or prices:
+        of_runs = plots or every_pair or diversity or prices or baseline
+        if len(found) > 1 or of_runs or parse_axes(axes) != DEFAULT:
             raise UserError("a tuning is reported by itself; its tests are runs: NAME/test")
         _report_tuning(found[0], form, output)
         return

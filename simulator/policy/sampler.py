@@ -464,7 +464,7 @@ def _tokens_of(tokens: Any, traces: int) -> int | Ints:
             "decode(tokens=…): give a whole number of 0 or more, or an array of one for each of "
             f"the {traces} traces"
         )
-    each: Ints = np.minimum(numbers, NEVER).astype(np.int64)
+    each: Ints = np.minimum(numbers.astype(np.uint64), NEVER).astype(np.int64)
     return each
 
 

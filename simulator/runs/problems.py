@@ -62,7 +62,7 @@ def choose_problems(typed: str, pools: Sequence[Pool]) -> Chosen | None:
             raise UserError(f"--problems {term}: chooses no problem here; {hint:.300}")
     places = [
         [place for place in range(len(of_pool)) if (place in here) != (terms != typed)]
-        for here, of_pool in zip(places, names, strict=True)
+        for here, of_pool in zip(map(set, places), names, strict=True)
     ]
     for pool, here in zip(pools, places, strict=True):
         if not here:

@@ -104,11 +104,12 @@ def tables(result: Mapping[str, Any]) -> tuple[list[Block], list[str]]:
         f"Pools count equally; {result['repeats']} repeats, seed {result['seed']}.",
     ]
     least = result["figures"][0]["to_baseline"]["tune"]["detectable"]
-    if result["target"]["kind"] == CHEAPEST_TIED and least is not None:
+    if result["target"]["kind"] == CHEAPEST_TIED:
+        lost = "any loss" if least is None else f"a loss of less than {100 * least:.1f} points"
         notes.insert(
             1,
-            f"On the problems tuned on, a loss of less than {100 * least:.1f} points is often not "
-            "seen; more problems or --target cheapest-not-worse ask for more.",
+            f"On the problems tuned on, {lost} is often not seen; more problems or --target "
+            "cheapest-not-worse ask for more.",
         )
     if len(result["figures"]) == 1 and result["default"] is not None:
         notes.insert(1, "The choice is the default.")

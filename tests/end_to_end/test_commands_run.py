@@ -226,6 +226,17 @@ def test_wrong_calls_end_in_one_line(
     assert said in err
 
 
+def test_a_sweep_needs_the_signals_of_every_setting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for order in ("entropy,probe_entropy", "probe_entropy,entropy"):
+        code, _, err = call(capsys, "run", "eat", "-p", f"signal={order}", "-d", "shipped/*")
+        assert code == 2
+        assert "lacks probe_entropy" in err or "has no probe_entropy" in err
+        assert not Path("runs").exists()
+
+
 def test_methods_lists_every_built_in_with_its_parameters(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -193,13 +193,13 @@ def test_runs_and_choices_that_were_changed_are_refused(
 
 
 def test_the_other_problems_of_the_same_pool_are_tested_on(shell: Shell) -> None:
-    half = ("--tune-on", "*one24", "--tune-problems", "range:1-5")
+    half = ("--tune-on", "*one24", "--tune-problems", "range:1-6")
     assert shell(*TUNE, *half, "-o", "t")[0] == 0
     record = json.loads(Path("t/test/run.json").read_text())
-    assert record["problems"] == "not:range:1-5"
-    assert record["pools"][0]["problems"] == [f"{number:02d}" for number in range(5, 12)]
+    assert record["problems"] == "not:range:1-6"
+    assert record["pools"][0]["problems"] == [f"{number:02d}" for number in range(6, 12)]
     found = result_of("t")
-    assert (found["tune"]["problems"], found["test"]["problems"]) == (5, 7)
+    assert (found["tune"]["problems"], found["test"]["problems"]) == (6, 6)
 
 
 def test_settings_are_drawn_and_the_baseline_is_that_of_the_largest_budget(shell: Shell) -> None:

@@ -460,6 +460,17 @@ def test_parameters_are_inherited_base_first_and_changed_by_the_nearest(folder: 
     assert (loaded.policy.requires, loaded.policy.budget) == ({"probes"}, 16)
 
 
+@pytest.mark.parametrize("what", ["requires", "optional"])
+def test_signals_that_validate_sets_are_checked_as_well(folder: Path, what: str) -> None:
+    file = write(
+        INHERITING.replace(
+            "def validate(self):", f"def validate(self):\n        self.{what} = {{'probe'}}"
+        )
+    )
+    said = refused(file, {}, PolicyError)
+    assert said.startswith(f"{file}: {what} is {{'probe'}}; give a set of 'text', ")
+
+
 def test_what_validate_says_is_the_message_with_the_settings_it_was_given(folder: Path) -> None:
     file = write(INHERITING)
     assert refused(file, {"second": "3.5"}, PolicyError) == (

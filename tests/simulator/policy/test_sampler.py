@@ -202,6 +202,13 @@ def test_each_trace_goes_on_by_its_own_tokens_and_the_clock_by_the_most(sampler:
     assert (traces.num_tokens.tolist(), sampler.clock) == ([4, 6, 5, 6], 8 + 1 + 4)
 
 
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int32", "int64", "uint64"])
+def test_tokens_can_be_whole_numbers_of_any_kind(sampler: Sampler, kind: str) -> None:
+    traces = sampler.start(4)
+    sampler.decode(traces, tokens=np.array([1, 2, 0, 3], dtype=kind))
+    assert traces.num_tokens.tolist() == [1, 2, 0, 3]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
