@@ -60,6 +60,21 @@ class RayAddress(click.ParamType[str]):
         return str(value)
 
 
+class NewFolder(click.Path):
+    """The path of a folder to be made; `.`, `..` and `/` have no name for it."""
+
+    name = "directory"
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        folder = Path(str(super().convert(value, param, ctx)))
+        if folder.name in ("", ".."):
+            self.fail(f"{value!r} is no name; give that of a new folder.", param, ctx)
+        return folder
+
+
 def workers_options(jobs_help: str) -> Callable[[Any], Any]:
     """Add `-j` and `--ray`, whose values are those of `simulator.workers.opening.open_workers`."""
 

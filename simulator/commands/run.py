@@ -13,6 +13,7 @@ from simulator.api.progress import progress_bar
 from simulator.commands.options import (
     Budgets,
     FloatRange,
+    NewFolder,
     axes_option,
     baseline_option,
     print_json,
@@ -86,7 +87,7 @@ BRACES = "cons@{8,16,32}"
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=NewFolder(),
     metavar="DIR",
     help="Folder of the run or sweep. [default: runs/<time>-<policy>]",
 )

@@ -226,6 +226,15 @@ def test_wrong_calls_end_in_one_line(
     assert said in err
 
 
+@pytest.mark.parametrize("folder", ["", ".", "..", "/"])
+def test_a_folder_without_a_name_is_refused(
+    capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    code, _, err = call(capsys, "run", "esc", "-d", "shipped/*", "-o", folder)
+    assert code == 2
+    assert err.rstrip().endswith(f"{folder!r} is no name; give that of a new folder.")
+
+
 def test_a_sweep_needs_the_signals_of_every_setting(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

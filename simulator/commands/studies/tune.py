@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from simulator import completion
-from simulator.commands.options import FloatRange, print_json
+from simulator.commands.options import FloatRange, NewFolder, print_json
 from simulator.commands.run import run
 from simulator.commands.studies.tuned import print_tuning
 from simulator.errors import TimedOut, UserError, interrupted
@@ -105,7 +105,7 @@ TARGETS = ("cheapest-tied", "cheapest-not-worse", "accuracy")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=NewFolder(),
     metavar="DIR",
     help="Folder of the tuning. [default: runs/<time>-<policy>-tuning]",
 )
