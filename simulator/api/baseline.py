@@ -62,7 +62,8 @@ class Baseline:
         own, (spec,) = beside(folder), self.plan.specs
         if resume and (own / SUMMARY_FILE).is_file():
             if found := differences(own / RUN_FILE, spec.identity):
-                raise UserError(f"{own}: a run with another {' and '.join(found)}; give another -o")
+                another = f"{own}: a run with another {' and '.join(found)}"
+                raise UserError(f"{another}; remove it, or give another -o")
             return
         resume = resume and partial_folder(own).exists()
         self.plan.make(own, jobs=jobs, resume=resume, command=command, bar=bar)

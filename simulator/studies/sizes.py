@@ -91,7 +91,7 @@ def paired(first: Side, second: Side) -> list[Paired]:
         found.append(Paired(one, ids, *numbers, one.seed == other.seed))
     if not found:
         pools = [", ".join(each.pool for each in side.results) for side in (first, second)]
-        raise UserError(f"no pool in common: {pools[0]}; {pools[1]}")
+        raise UserError(f"no pool, or part of one, in common: {pools[0]}; {pools[1]}")
     return found
 
 

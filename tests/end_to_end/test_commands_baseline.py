@@ -91,7 +91,8 @@ def test_an_interrupted_comparison_goes_on(capsys: Captured) -> None:
     assert "already exists" in call(capsys, *run)[2]
     wrong = call(capsys, *run, "--seed", "1", "--resume")
     assert (
-        wrong[2].splitlines()[-1] == "error: x-baseline: a run with another seed; give another -o"
+        wrong[2].splitlines()[-1]
+        == "error: x-baseline: a run with another seed; remove it, or give another -o"
     )
     before = results(Path("x-baseline"))
     assert "against cons@2, points" in ok(capsys, *run, "--resume")
