@@ -161,7 +161,7 @@ def plan_tuning(
     number = len({name for _, name, _ in _names(planned)})
     if target.kind == CHEAPEST_TIED and number <= FEW:
         raise UserError(
-            f"{number} problems to tune on show no loss: all settings would be tied "
+            f"too few problems to tune on ({number}) to show any loss: all settings would be tied "
             f"with cons@N; give more than {FEW}, or --target cheapest-not-worse"
         )
     default = None

@@ -192,6 +192,26 @@ def test_runs_and_choices_that_were_changed_are_refused(
     assert "not the choice that was tested" in shell("report", "t")[2]
 
 
+def test_so_few_problems_that_no_loss_would_show_are_refused(shell: Shell) -> None:
+    half = ("--tune-on", "*one24", "--tune-problems", "range:1-5", "-o", "t")
+    assert "too few problems to tune on (5)" in shell(*TUNE, *half)[2]
+    assert not Path("t").exists()
+
+
+def test_pools_that_name_other_scales_are_refused(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The pool that comes along names an interval for its short traces, the other one none.
+    traces = [T(30, "1", {10: "1", 20: "1"}) for _ in range(4)]
+    write_pool(tmp_path / "pools", {str(n): traces for n in range(7)}, benchmark="probed")
+    monkeypatch.setenv("DEEPPRUNE_SIM_CACHE", str(tmp_path / "pools"))
+    typed = ("tune", "parallel-probe", "-p", "patience=3,5", "-n", "4", "--repeats", "2")
+    sides = ("--tune-on", "shipped/*", "--test-on", "*/probed", "-o", "t")
+    said = "error: pools to tune on and to test on name different values of interval, "
+    assert said in shell(*typed, *sides)[2]
+    assert not Path("t").exists()
+
+
 def test_the_other_problems_of_the_same_pool_are_tested_on(shell: Shell) -> None:
     half = ("--tune-on", "*one24", "--tune-problems", "range:1-6")
     assert shell(*TUNE, *half, "-o", "t")[0] == 0
