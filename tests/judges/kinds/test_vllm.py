@@ -26,6 +26,7 @@ from judges.protocol import all_pairs
 from simulator.errors import UserError
 from simulator.importers.import_pool import import_pool
 from simulator.importers.importer import ImportOptions
+from simulator.signals import PROBE_SIGNALS
 
 PREFIXES = [
     "Wait, so the red answer is a blue one, thus green or yellow; since we add we get 12.",
@@ -155,7 +156,10 @@ def test_traces_recorded_with_the_engine_become_a_pool(causal_model: Path, tmp_p
     report = import_pool(
         "jsonl", options, cache=tmp_path / "c", dataset="d", model="m", benchmark="b"
     )
-    assert (report.traces, report.signals) == (3, ["text", "confidence", "probes"])
+    assert (report.traces, report.signals) == (
+        3,
+        ["text", "confidence", "probes", *PROBE_SIGNALS],
+    )
     for row in map(json.loads, out.read_text().splitlines()):
         assert len(row["confidence"]) == row["num_tokens"] <= 30
         assert min(row["confidence"]) > 0
