@@ -52,6 +52,11 @@ class LoadedPolicy:
         """SHA-256 of the source."""
         return hashlib.sha256(self.source.encode()).hexdigest()
 
+    @property
+    def declared(self) -> frozenset[str]:
+        """Names in the policy's `requires` and `optional`, either of which may be a list."""
+        return frozenset(self.policy.requires).union(self.policy.optional)
+
 
 def load_policy(
     spec: str, settings: Mapping[str, str] | None = None, source: str | None = None

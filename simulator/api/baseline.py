@@ -94,7 +94,7 @@ def plan_baseline(
     given = {**options, "budget": None if loaded.budget else _largest(plan.specs)}
     if "judge" not in loaded.policy.requires:
         given |= dict.fromkeys(OF_JUDGES[:2]) | {"model_params": ()}
-    if "probes" not in loaded.policy.requires | loaded.policy.optional:
+    if "probes" not in loaded.declared:
         given["probe_cost"] = None
     pools = plan.specs[0].pools
     if unfinished := [pool for pool in pools if pool.info.unfinished]:

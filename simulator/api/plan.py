@@ -203,7 +203,7 @@ def _drawn(
 def _probe_cost(typed: str, loaded: LoadedPolicy) -> ProbeCost:
     """Read the cost of a probe; refuse it for a policy without probes."""
     cost = parse_probe_cost(typed)
-    if "probes" not in loaded.policy.requires | loaded.policy.optional:
+    if "probes" not in loaded.declared:
         raise UserError(f"{loaded.name} does not use probes; remove --probe-cost")
     return cost
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from simulator.runs.problems import NOT, problem_names
 from simulator.runs.space import parse_ranges
 from simulator.runs.sweep import SWEEP, Setting
 from simulator.significance import FEW
-from simulator.storage import locked, make_folders, remove_empty
+from simulator.storage import file_sha256, locked, make_folders, remove_empty
 from simulator.studies.choosing import CHEAPEST_TIED, Target, choose, judge_settings
 from simulator.studies.measuring import Measured, read_means
 from simulator.studies.record import (
@@ -32,6 +31,7 @@ from simulator.studies.record import (
     RESULT,
     TEST,
     TUNE,
+    TUNING,
     check_tested,
     find_unfinished,
     read_choice,
@@ -274,7 +274,7 @@ def make_tuning(
         except UserError as error:
             if is_new and not isinstance(error, TimedOut) and not (folder / TUNE).exists():
                 with suppress(OSError):
-                    (folder / "tuning.json").unlink()
+                    (folder / TUNING).unlink()
                 remove_empty([*made, folder])
             raise
         note_idle_parameters(folder / TUNE, tuning.tune)
@@ -331,12 +331,8 @@ def _choice(tuning: Tuning, folder: Path) -> dict[str, Any]:
         "baseline": measured.baseline_name,
         "chosen": {"run": chosen.run, "set": dict(chosen.swept)},
         "tried": [each.as_dict() for each in tried],
-        "answers": {run: _answers(folder / run) for run in tuning.runs},
+        "answers": {run: file_sha256(folder / run / ANSWERS_FILE) for run in tuning.runs},
     }
-
-
-def _answers(run: Path) -> str:
-    return hashlib.sha256((run / ANSWERS_FILE).read_bytes()).hexdigest()
 
 
 def _test(tuning: Tuning, stages: _Stages, chosen: int) -> list[str]:

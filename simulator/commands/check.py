@@ -129,13 +129,12 @@ def check(
     with _pool(pattern, cache, budget or TRACES) as pool, stages_shown() as stage:
         pool.require(requires - {"judge"}, loaded.name)
         pool.info.require_whole()
-        declared = requires | loaded.policy.optional
-        cost = _cost(pool, declared)
+        cost = _cost(pool, loaded.declared)
         chosen = range(repeats) if repeat is None else range(repeat, repeat + 1)
         cases = _cases(pool, loaded, budget, problem, problems, chosen)
         fresh = fresh_runners(loaded, seed=seed)
         kept_by = restriction(loaded)
-        for finding in check_policy(fresh, declared, cases, only):
+        for finding in check_policy(fresh, loaded.declared, cases, only):
             findings.append(finding)
             stage(finding.check, len(findings) / len(CHECKS))
     again = _command(policy, pattern, settings, seed, in_process, cache)

@@ -65,9 +65,6 @@ class NewFolder(click.Path):
 
     name = "directory"
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
-
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         folder = Path(str(super().convert(value, param, ctx)))
         if folder.name in ("", ".."):

@@ -200,8 +200,7 @@ def asking(
         It asked for what was not generated.
     """
     name, words = _told(seed, repeat)
-    declared = loaded.policy.requires | loaded.policy.optional
-    signals = frozenset(declared.intersection(problem.pool.info.signals))
+    signals = loaded.declared.intersection(problem.pool.info.signals)
     shown = Problem(name, problem.question, problem.answer_kind, signals)
     then = None if following is None else _told(seed, following)
     try:

@@ -6,7 +6,6 @@ again. The runs that test it record its SHA-256.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from simulator.errors import UserError
 from simulator.runs.format import ANSWERS_FILE, RUN_FILE
 from simulator.runs.making import differences, write_json
-from simulator.storage import read_versioned, replace_file
+from simulator.storage import file_sha256, read_versioned, replace_file
 
 FORMAT = 1
 """Version of the format of tunings."""
@@ -152,6 +151,6 @@ def check_tested(folder: Path, name: str) -> None:
 def sha256(file: Path) -> str:
     """Return the SHA-256 of a file; empty if it cannot be read."""
     try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
+        return file_sha256(file)
     except OSError:
         return ""

@@ -81,7 +81,7 @@ def rerun(
     except UserError as error:
         return Rerun(findings=[f"the policy cannot be loaded: {error}"])
     requires = frozenset(loaded.policy.requires)
-    declared = requires | loaded.policy.optional
+    declared = loaded.declared
     try:
         judge = _judge(run, loaded, pools, options)
         _check_signals(pools, requires, declared)

@@ -226,6 +226,31 @@ def test_wrong_calls_end_in_one_line(
     assert said in err
 
 
+@pytest.mark.parametrize("how", [(), ("--in-process",)])
+@pytest.mark.parametrize("what", ["requires", "optional"])
+def test_signals_may_be_given_as_a_list(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    what: str,
+    how: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("listed.py").write_text(
+        "from deepprune_sim import Policy, majority_vote\n\n\n"
+        "class Listed(Policy):\n"
+        f"    {what} = ['probes']\n\n"
+        "    def solve(self, problem, sampler):\n"
+        "        assert problem.signals == {'probes'}\n"
+        "        traces = sampler.start(2)\n"
+        "        sampler.decode(traces, tokens=64)\n"
+        "        return majority_vote(sampler.probe(traces))\n"
+    )
+    typed = ("run", "listed.py", "-n", "2", "--repeats", "1", "-d", "shipped/*", *how)
+    code, _, err = call(capsys, *typed, "--probe-cost", "0", "-o", "out")
+    assert (code, "error" in err) == (0, False)
+
+
 @pytest.mark.parametrize("folder", ["", ".", "..", "/"])
 def test_a_folder_without_a_name_is_refused(
     capsys: pytest.CaptureFixture[str], folder: str
