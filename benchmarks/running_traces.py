@@ -20,7 +20,7 @@ import numpy as np
 from method_tables import one_line, show
 from scipy.stats import rankdata
 
-from simulator.arrays import Bools, Floats, Ints
+from simulator.arrays import Bools, Floats, Ints, Ints32
 from simulator.pools.folders import find_pools
 from simulator.pools.pool import Pool, StoredProblem
 
@@ -28,41 +28,28 @@ STEP = 500
 
 
 class Order:
-    """A problem's first N traces in a random order, shortest first, and their probes."""
+    """A problem's first N traces in a random order, shortest first, with their probes."""
 
     def __init__(self, problem: StoredProblem, rows: Ints) -> None:
         rows = rows[np.argsort(problem.lengths[rows], kind="stable")]
         self.lengths = problem.lengths[rows]
         self.answers = problem.answer_class[rows]
         self.right: Bools = np.append(problem.class_correct, False)  # -1: no answer
-        self.probes = probes_of(problem)[rows]
+        self.rows, self.probes = rows, problem.probes
 
     def votes(self, finished: int) -> Ints:
         """Count the votes of each class among the first to finish."""
         answers = self.answers[:finished]
         return np.bincount(answers[answers >= 0], minlength=len(self.right) - 1)
 
-    def held(self, tokens: int) -> Ints:
+    def held(self, tokens: int) -> Ints32:
         """Return the class that each trace held at its last probe, -1 for none."""
-        return self.probes[:, min(tokens // STEP, self.probes.shape[1] - 1)]
+        columns = self.probes.columns(self.rows, np.full(len(self.rows), tokens))
+        return self.probes.table[self.rows, columns]
 
     def accuracy(self, votes: Ints) -> float:
         """Return the chance that a majority with ties at random is right."""
         return float(self.right[:-1][votes == votes.max()].mean()) if votes.any() else 0.0
-
-
-def probes_of(problem: StoredProblem) -> Ints:
-    """Return the answer of each trace at its last probe by each step, shape (traces, steps)."""
-
-    def make() -> Ints:
-        probes, width = problem.probes, int(problem.lengths.max()) // STEP + 1
-        table = np.full((len(problem.lengths), width), -1)
-        for trace, (start, end) in enumerate(zip(probes.offsets, probes.offsets[1:], strict=False)):
-            steps = probes.positions[start:end] // STEP
-            table[trace, steps] = probes.answers[start:end]
-        return table
-
-    return problem.cached("benchmarks.running_traces", make)
 
 
 def orders(pools: list[Pool], traces: int, count: int) -> Iterator[tuple[str, Order]]:
@@ -112,9 +99,10 @@ def agreement(pools: list[Pool], count: int) -> None:
         first = int(order.lengths[0]) // STEP
         end = order.accuracy(order.votes(12))
         missing = set(shares)
-        for step in range(3, min(first, order.probes.shape[1] - 1) + 1):
-            last = order.probes[:, step]
-            same = (order.probes[:, step - 2 : step] == last[:, None]).all(axis=1) & (last >= 0)
+        held_at = [order.held(step * STEP) for step in range(first + 1)]
+        for step in range(3, first + 1):
+            last = held_at[step]
+            same = (held_at[step - 2] == last) & (held_at[step - 1] == last) & (last >= 0)
             held = np.bincount(last[same], minlength=1)
             reached = {share for share in missing if held.max() >= share * len(last)}
             for share in reached:
