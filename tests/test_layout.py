@@ -27,7 +27,9 @@ ORDER = {
         commands cli
     """.split(),  # noqa: SIM905
     "deepprune_sim": ["cli", "__main__"],
-    "leaderboard_app": ["library", "shown", "views", "warming", "app", "cli"],
+    "leaderboard_app": [
+        *("library", "interchange", "shown", "views", "export", "warming", "app", "cli"),
+    ],
 }
 """The parts of each top package, lowest first: a part imports those before it only."""
 
