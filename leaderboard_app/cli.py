@@ -1,4 +1,4 @@
-"""The command `deepprune-sim leaderboard`, which starts the app."""
+"""The command `deepprune-sim leaderboard`, which starts the app or exports the board."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -31,11 +32,21 @@ SETTINGS = {
 """Streamlit settings: no usage statistics, no developer menu, no reload when source files change,
 and no automatic display of bare expressions."""
 
+FORMATS = {
+    "html": "leaderboard_app.export.site:export_site",
+    "hub": "leaderboard_app.interchange.hub_dataset:export_hub",
+    "every-eval-ever": "leaderboard_app.interchange.every_eval_ever:export_records",
+    "eval-results": "leaderboard_app.interchange.eval_results:export_eval_results",
+}
+"""Formats of `--export`: the function that writes a board's folders to a target, as a string, so
+that only the one in use is imported."""
+
 
 @click.command(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExamples:\n"
     "  deepprune-sim leaderboard\n"
+    "  deepprune-sim leaderboard --export site\n"
     "  deepprune-sim leaderboard --submissions board/submissions --port 8600",
 )
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
@@ -54,6 +65,20 @@ and no automatic display of bare expressions."""
     help="Folder of runs. [default: runs]",
 )
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of pools.")
+@click.option(
+    "--export",
+    "target",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write the board to a folder, and open nothing.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([*FORMATS]),
+    help="Format of --export: plain pages, a dataset for the Hugging Face Hub, Every Eval Ever "
+    "records, or .eval_results for model repositories. [default: html]",
+)
 def leaderboard(
     port: int,
     address: str,
@@ -61,6 +86,8 @@ def leaderboard(
     submissions: Path,
     runs: Path | None,
     cache: Path | None,
+    target: Path | None,
+    form: str | None,
 ) -> None:
     """Open the leaderboard in a browser: submissions, runs and pools, down to single traces.
 
@@ -68,8 +95,14 @@ def leaderboard(
     folder of pools if a submission is on it and it is missing there. It shows files that are added
     while it runs, and needs no network. Stop it with Ctrl-C.
     """
-    _check_free(address, port)
     folders = Folders(cache_folder(cache), runs or runs_folder(), submissions)
+    if target is not None:
+        _copy_shipped(folders)
+        _export(folders, target, form or "html")
+        return
+    if form is not None:
+        raise UserError("--format needs --export DIR, the folder to write")
+    _check_free(address, port)
     _copy_shipped(folders)
     settings = SETTINGS | {
         "server.port": str(port),
@@ -84,6 +117,13 @@ def leaderboard(
     if sys.platform == "win32":  # which would not wait for the new program
         sys.exit(subprocess.call(command, env=environment))
     os.execve(command[0], command, environment)
+
+
+def _export(folders: Folders, target: Path, form: str) -> None:
+    """Write the board in one of `FORMATS`, and say where."""
+    module, _, name = FORMATS[form].partition(":")
+    getattr(import_module(module), name)(folders, target)
+    click.echo(f"{form}: {target}")
 
 
 def _check_free(address: str, port: int) -> None:

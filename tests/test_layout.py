@@ -27,7 +27,9 @@ ORDER = {
         commands cli
     """.split(),  # noqa: SIM905
     "deepprune_sim": ["cli", "__main__"],
-    "leaderboard_app": ["library", "shown", "views", "warming", "app", "cli"],
+    "leaderboard_app": [
+        *("library", "interchange", "shown", "views", "export", "warming", "app", "cli"),
+    ],
 }
 """The parts of each top package, lowest first: a part imports those before it only."""
 
@@ -36,6 +38,7 @@ POLICYS_SIDE = ("simulator.rules", "simulator.policy", "simulator.methods", "sim
 MAY_USE_STREAMLIT = {
     "leaderboard_app.app",
     "leaderboard_app.shown.screen",
+    "leaderboard_app.shown.chips",
     "leaderboard_app.shown.chosen_entries",
 }
 

@@ -18,6 +18,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from leaderboard_app.library.board_file import FILE_NAME as BOARD_FILE
+from leaderboard_app.library.board_file import Board, read_board
 from leaderboard_app.library.columns import by_group, metrics_of, values_in
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.memo import Once
@@ -198,7 +200,7 @@ class Entry:
 class Library:
     """All that the leaderboard shows; `state` changes whenever a file it was made from does.
 
-    `once` caches slow results computed from it.
+    `once` caches slow results computed from it; `board` is what its keeper says about it.
     """
 
     folders: Folders
@@ -211,6 +213,7 @@ class Library:
     broken: tuple[Broken, ...]
     by_id: Mapping[str, Entry] = field(default_factory=dict)
     once: Once = field(default_factory=Once, repr=False, compare=False)
+    board: Board = field(default_factory=Board)
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a DuckDB query over the catalogue's views; thread-safe."""
@@ -306,6 +309,11 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
         figures, published_tables = published.figures, published.tables
     except UserError:  # already in the catalogue's broken ones
         figures, published_tables = (), {}
+    board = Board()
+    try:
+        board = read_board(folders.submissions)
+    except UserError as error:
+        broken.append(Broken(folders.submissions / BOARD_FILE, str(error)))
     return Library(
         folders,
         state,
@@ -316,6 +324,7 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
         tuple(pools),
         tuple(broken),
         {entry.id: entry for entry in entries},
+        board=board,
     )
 
 

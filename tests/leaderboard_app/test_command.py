@@ -82,3 +82,9 @@ def test_a_file_for_a_folder_is_refused(tmp_path: Path) -> None:
 def test_help_ends_with_an_example() -> None:
     result = CliRunner().invoke(leaderboard, ["--help"])
     assert "deepprune-sim leaderboard --submissions" in result.output.splitlines()[-1]
+
+
+def test_a_format_without_a_folder_to_write_is_one_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(leaderboard, ["--format", "hub"])
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception) == "--format needs --export DIR, the folder to write"

@@ -1,0 +1,1 @@
+"""The board in the formats that other sites and programs read."""
