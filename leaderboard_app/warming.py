@@ -6,8 +6,8 @@ import gc
 from importlib import import_module
 from threading import Lock, Timer
 
+from leaderboard_app.library import standings
 from leaderboard_app.library.library import Library
-from leaderboard_app.views.board import combined as standings
 from leaderboard_app.views.tradeoff import points as tradeoff_points
 
 AFTER = 1.0

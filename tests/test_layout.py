@@ -38,6 +38,7 @@ POLICYS_SIDE = ("simulator.rules", "simulator.policy", "simulator.methods", "sim
 MAY_USE_STREAMLIT = {
     "leaderboard_app.app",
     "leaderboard_app.shown.screen",
+    "leaderboard_app.shown.chips",
     "leaderboard_app.shown.chosen_entries",
 }
 

@@ -18,6 +18,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from leaderboard_app.library.board_file import FILE_NAME as BOARD_FILE
+from leaderboard_app.library.board_file import Board, read_board
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.memo import Once
 from simulator.catalogue.figures import ANSWERS, BASES, KEPT, VERIFIED, Pools, derive
@@ -197,7 +199,7 @@ class Entry:
 class Library:
     """All that the leaderboard shows; `state` changes whenever a file it was made from does.
 
-    `once` caches slow results computed from it.
+    `once` caches slow results computed from it; `board` is what its keeper says about it.
     """
 
     folders: Folders
@@ -210,6 +212,7 @@ class Library:
     broken: tuple[Broken, ...]
     by_id: Mapping[str, Entry] = field(default_factory=dict)
     once: Once = field(default_factory=Once, repr=False, compare=False)
+    board: Board = field(default_factory=Board)
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a DuckDB query over the catalogue's views; thread-safe."""
@@ -311,6 +314,11 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
         figures, tables = published.figures, published.tables
     except UserError:  # already in the catalogue's broken ones
         figures, tables = (), {}
+    board = Board()
+    try:
+        board = read_board(folders.submissions)
+    except UserError as error:
+        broken.append(Broken(folders.submissions / BOARD_FILE, str(error)))
     return Library(
         folders,
         state,
@@ -321,6 +329,7 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
         tuple(pools),
         tuple(broken),
         {entry.id: entry for entry in entries},
+        board=board,
     )
 
 

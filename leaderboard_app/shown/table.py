@@ -43,6 +43,10 @@ class Cell:
         Footnote sign after the text.
     low, high
         Ends of the value's 95% interval; in CSV if a column has any.
+    below
+        Small second line; in Markdown and LaTeX behind the text, in parentheses.
+    links
+        Names and https:// addresses that stand instead of the text.
     """
 
     text: str = ""
@@ -54,6 +58,8 @@ class Cell:
     mark: str = ""
     low: float | None = None
     high: float | None = None
+    below: str = ""
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def estimate_cell(
@@ -77,7 +83,7 @@ class Column:
     """One column: `key` is its name in links and CSV, `help` its explanation on hover.
 
     Neighbours with the same `group` share a common heading. `descending` is the sort order when the
-    column is first chosen.
+    column is first chosen. One that is `csv_only` is in the CSV file alone.
     """
 
     key: str
@@ -86,6 +92,7 @@ class Column:
     help: str = ""
     numeric: bool = True
     descending: bool = False
+    csv_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +160,18 @@ def first_rows(table: Table, most: int | None) -> Table:
     return replace(table, rows=table.rows[:most], notes=(said, *table.notes))
 
 
+def without_csv_only(table: Table) -> Table:
+    """Return the table without the columns that only its CSV file has."""
+    keep = [index for index, column in enumerate(table.columns) if not column.csv_only]
+    if len(keep) == len(table.columns):
+        return table
+    return replace(
+        table,
+        columns=tuple(table.columns[index] for index in keep),
+        rows=tuple(tuple(row[index] for index in keep) for row in table.rows),
+    )
+
+
 def groups(table: Table) -> list[tuple[str, int]]:
     """Return each common heading and the number of columns it spans; empty if there are none."""
     if not any(column.group for column in table.columns):
@@ -167,6 +186,7 @@ def as_html(table: Table, order: Order | None = None, *, sortable: bool = True) 
     Headings of a sortable table are buttons with `data-sort`; links to pages of this app have
     `data-go`.
     """
+    table = without_csv_only(table)
     parts = ['<div class="dps-scroll" tabindex="0" role="region" ']
     parts.append(f'aria-label="{escape(table.caption)}"><table class="dps">')
     parts.append(f"<caption>{escape(table.caption)}</caption><thead>")
@@ -213,8 +233,12 @@ def _data(table: Table, index: int, cell: Cell) -> str:
         text = f"<u>{text}</u>"
     if cell.link is not None:
         text = _link(cell.link, text)
+    if cell.links:
+        text = " · ".join(_link(address, escape(name)) for name, address in cell.links)
     if cell.mark:
         text += f"<sup>{escape(cell.mark)}</sup>"
+    if cell.below:
+        text += f'<span class="dps-below">{escape(cell.below)}</span>'
     hint = f' title="{escape(cell.note)}"' if cell.note else ""
     tag = "th" if index == 0 else "td"
     scope = ' scope="row"' if index == 0 else ""
@@ -262,6 +286,7 @@ def _plain(cell: Cell) -> float | str | None:
 
 def as_markdown(table: Table) -> str:
     """Return a GitHub table; headings begin with the names of their groups."""
+    table = without_csv_only(table)
     heads = [
         _escape_markdown(f"{column.group}: {column.heading}" if column.group else column.heading)
         for column in table.columns
@@ -280,7 +305,12 @@ def _markdown(cell: Cell) -> str:
         text = f"**{text}**"
     if cell.link is not None and cell.link.startswith("https://"):
         text = f"[{text}]({cell.link})"
-    return text + _escape_markdown(cell.mark)
+    if cell.links:
+        text = " · ".join(
+            f"[{_escape_markdown(name)}]({address})" if address.startswith("https://") else name
+            for name, address in cell.links
+        )
+    return text + _escape_markdown(cell.mark + (f" ({cell.below})" if cell.below else ""))
 
 
 def _escape_markdown(text: str) -> str:
@@ -293,6 +323,7 @@ def _escape_markdown(text: str) -> str:
 
 def as_latex(table: Table) -> str:
     """Return a `tabular` for booktabs."""
+    table = without_csv_only(table)
     shape = "".join("r" if column.numeric else "l" for column in table.columns)
     lines = [f"\\begin{{tabular}}{{{shape}}}", "\\toprule"]
     if spans := groups(table):
@@ -311,4 +342,4 @@ def _latex(cell: Cell) -> str:
         text = f"\\underline{{{text}}}"
     if cell.bold:
         text = f"\\textbf{{{text}}}"
-    return text + escape_latex(cell.mark)
+    return text + escape_latex(cell.mark + (f" ({cell.below})" if cell.below else ""))

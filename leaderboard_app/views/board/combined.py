@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from leaderboard_app.library.library import Entry, Library, Result
-from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, usable
+from leaderboard_app.library.ranking import Place
 from leaderboard_app.library.selection import Selection, canonical, folded, results
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
@@ -14,44 +14,12 @@ from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
 from leaderboard_app.views.board.table import APART, RANKED, Section, headings
 from simulator.report.comparison import RESTS_ON_FEW
-from simulator.runs.results import Metric, ProblemSums
+from simulator.runs.results import Metric
 from simulator.significance import FEW, MARGIN, POWER, Contrast
 
 WITHOUT_ANSWERS = "Its answers to each problem are missing or invalid."
 ALONE = "Shares no pool with another method, so it cannot be compared."
 ELSEWHERE = "Not on all pools of this ranking: no rank."
-
-
-def contenders(library: Library, synthetic: bool) -> list[Contender]:
-    """Return the board's entries with their results on each real, or each synthetic, pool.
-
-    Pools are the same if their fingerprints are equal; a result without a fingerprint has a pool of
-    its own.
-    """
-    names: dict[str, str] = {}
-    found = []
-    for entry in folded(library)[0]:
-        own = results(entry, synthetic)
-        if not own:
-            continue
-        recorded = library.problem_sums(entry)
-        sums: dict[PoolKey, ProblemSums] = {}
-        for result in own.values():
-            each = recorded.get(result.pool)
-            if each is not None and usable(each):
-                fingerprint = result.fingerprint or f"of {entry.id}"
-                name = names.setdefault(fingerprint, result.pool)
-                sums[PoolKey(name, fingerprint, each.problem_ids)] = each
-        found.append(Contender(entry.id, entry.takes_part and bool(sums), sums))
-    return found
-
-
-def places(library: Library, synthetic: bool) -> dict[str, Place]:
-    """Return the place of each entry on the board, by id.
-
-    Computed once: it takes seconds for many entries.
-    """
-    return library.once(("places", synthetic), lambda: rank(contenders(library, synthetic)))
 
 
 def combined_sections(

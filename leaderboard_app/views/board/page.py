@@ -10,9 +10,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from leaderboard_app.library.library import Library
 from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds, pool_columns
+from leaderboard_app.library.standings import places
 from leaderboard_app.shown import screen
 from leaderboard_app.shown.palette import BADGES
-from leaderboard_app.views.board.combined import combined_sections, places
+from leaderboard_app.views.board.combined import combined_sections
 from leaderboard_app.views.board.table import SECTIONS, Section, board_sections, hideable
 
 TABLE, COMBINED = "table", "combined"

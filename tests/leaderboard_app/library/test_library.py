@@ -204,3 +204,18 @@ def test_a_later_submission_takes_the_place_of_one_of_its_own_authors(
     assert (found["old"].badge == "superseded") is taken
     assert found["old"].superseded_by == ("new" if taken else None)
     assert found["old"].takes_part is not taken
+
+
+def test_the_boards_file_is_part_of_the_library_and_a_wrong_one_is_listed(tmp_path: Path) -> None:
+    folders = folders_in(tmp_path)
+    folders.submissions.mkdir()
+    file = folders.submissions / "board.toml"
+    file.write_text('title = "Ours"\nurl = "https://board.example.org"\n', encoding="utf-8")
+    library = load(folders)
+    assert (library.board.title, library.broken) == ("Ours", ())
+    file.write_text('title = "Ours"\nadress = "here"\n', encoding="utf-8")
+    assert state_of(folders) != library.state
+    wrong = load(folders)
+    assert wrong.board.title == "deepprune-sim leaderboard"
+    assert [each.path for each in wrong.broken] == [file]
+    assert "no such field 'adress'" in wrong.broken[0].reason

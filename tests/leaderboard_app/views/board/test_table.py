@@ -16,13 +16,12 @@ from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, Result, load
 from leaderboard_app.library.ranking import Place
 from leaderboard_app.library.selection import Selection, folded, kinds, pool_columns
+from leaderboard_app.library.standings import contenders, places
 from leaderboard_app.shown.table import Cell, Order, Table, as_html, first_rows, sorted_by
 from leaderboard_app.views.board.combined import (
     ELSEWHERE,
     WITHOUT_ANSWERS,
     combined_sections,
-    contenders,
-    places,
 )
 from leaderboard_app.views.board.table import Section, board_sections, hide, hideable
 from simulator.runs.results import Metric

@@ -1,0 +1,275 @@
+"""The board's rows: one function gives every figure of it to pages, downloads and exports.
+
+A group is what is compared: one pool, or all pools that every ranked entry covers. Its rows are the
+entries with figures there, with their ranks in this group and the part of the board they belong to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from leaderboard_app.library.library import LOCAL, SUPERSEDED, Entry, Library, Result
+from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, usable
+from leaderboard_app.library.selection import folded, pool_columns, results
+from simulator.report.paired import mean_accuracy, mean_tokens
+from simulator.runs.results import Metric, ProblemSums
+
+RANKED, UNVERIFIED, LOCAL_RUNS, BOUNDS, RECORD = PARTS = (
+    "verified",
+    "self-reported",
+    "local",
+    "bounds",
+    "record",
+)
+"""Parts of the board, in order: those whose figures are a verifier's own; submissions without that;
+runs of this machine; methods that use ground truth; withdrawn, superseded and broken ones."""
+
+ALL = "all"
+"""Key of the group of all pools that every ranked entry covers."""
+
+MEASURED = (
+    "accuracy",
+    "accuracy_difference",
+    "tokens_per_problem",
+    "tokens_1e8",
+    "reduction",
+    "cost",
+    "cost_reduction",
+    "clock",
+    "probe_tokens",
+    "judge_tokens_charged",
+    "baseline_accuracy",
+    "baseline_tokens_per_problem",
+)
+"""Metrics of a row, in order; those of a group of several pools are the means that exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Pools on which entries are compared.
+
+    Parameters
+    ----------
+    key
+        Name in links and file names.
+    heading
+        Name shown, such as `Qwen3-8B · AIME24`.
+    columns
+        `Result.column` of each pool.
+    pools
+        Names of the pools.
+    synthetic
+        True for generated traces.
+    """
+
+    key: str
+    heading: str
+    columns: tuple[str, ...]
+    pools: tuple[str, ...]
+    synthetic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A row of the board: an entry in a group.
+
+    Parameters
+    ----------
+    part
+        One of `PARTS`.
+    place
+        Rank in this group, with the entries that are significantly better and worse.
+    metrics
+        Those of `MEASURED` that are known: fractions, or tokens, problem by problem averaged.
+    results
+        The entry's results on the group's pools that it ran on.
+    """
+
+    entry: Entry
+    part: str
+    place: Place
+    metrics: Mapping[str, Metric]
+    results: tuple[Result, ...]
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """Maximum number of traces per problem; several if its pools differ."""
+        return tuple(sorted({each.budget for each in self.results}))
+
+
+def part_of(entry: Entry) -> str:
+    """Return the part of the board that an entry belongs to."""
+    if entry.takes_part:
+        return RANKED
+    if entry.badge in (None, "withdrawn", SUPERSEDED):
+        return RECORD
+    if entry.unranked:
+        return BOUNDS
+    return LOCAL_RUNS if entry.badge == LOCAL else UNVERIFIED
+
+
+def groups(library: Library, synthetic: bool) -> list[Group]:
+    """Return the groups with entries: that with the most ranked entries first.
+
+    The group of several pools comes last, and only if ranked entries share more than one.
+    """
+    return library.once(("groups", synthetic), lambda: _groups(library, synthetic))
+
+
+def _groups(library: Library, synthetic: bool) -> list[Group]:
+    ranked: Counter[str] = Counter()
+    every: Counter[str] = Counter()
+    names = {}
+    for entry in folded(library)[0]:
+        for column, result in results(entry, synthetic).items():
+            every[column] += 1
+            ranked[column] += entry.takes_part
+            names[column] = result.pool
+    columns = [each for each in pool_columns(library, synthetic) if each.column in every]
+    columns.sort(key=lambda each: (-ranked[each.column or ""], -every[each.column or ""]))
+    found = [
+        Group(each.key, each.heading, (each.column,), (names[each.column],), synthetic)
+        for each in columns
+        if each.column is not None
+    ]
+    placed = next((each for each in places(library, synthetic).values() if each.pools), None)
+    if placed is not None and len(placed.pools) > 1:
+        held = tuple(sorted(column for column, name in names.items() if name in placed.pools))
+        heading = f"All {len(placed.pools)} pools"
+        found.append(Group(ALL, heading, held, placed.pools, synthetic))
+    return found
+
+
+def contenders(
+    library: Library, synthetic: bool, columns: Collection[str] | None = None
+) -> list[Contender]:
+    """Return the entries with their results on each real, or each synthetic, pool.
+
+    Pools are the same if their fingerprints are equal; a result without a fingerprint has a pool of
+    its own. `columns` keeps only these pools (`Result.column`).
+    """
+    names: dict[str, str] = {}
+    found = []
+    for entry in folded(library)[0]:
+        own = [
+            each
+            for column, each in results(entry, synthetic).items()
+            if columns is None or column in columns
+        ]
+        if not own:
+            continue
+        recorded = library.problem_sums(entry)
+        sums: dict[PoolKey, ProblemSums] = {}
+        for result in own:
+            each = recorded.get(result.pool)
+            if each is not None and usable(each):
+                fingerprint = result.fingerprint or f"of {entry.id}"
+                name = names.setdefault(fingerprint, result.pool)
+                sums[PoolKey(name, fingerprint, each.problem_ids)] = each
+        found.append(Contender(entry.id, entry.takes_part and bool(sums), sums))
+    return found
+
+
+def places(
+    library: Library, synthetic: bool, columns: tuple[str, ...] | None = None
+) -> dict[str, Place]:
+    """Return the place of each entry by id: on these pools, or on all that ranked ones share.
+
+    Computed once: it takes seconds for many entries.
+    """
+    key = ("places", synthetic, columns)
+    return library.once(key, lambda: rank(contenders(library, synthetic, columns)))
+
+
+def standings(library: Library, group: Group) -> tuple[Standing, ...]:
+    """Return the rows of a group, by part, then by rank, then by total cost, least first.
+
+    Computed once. Figures on one pool are the entry's own (`Result.metrics`); those of several are
+    means, with each pool weighted equally, of the entries that ran on all of them.
+    """
+    key = ("standings", group.synthetic, group.columns)
+    return library.once(key, lambda: _standings(library, group))
+
+
+def _standings(library: Library, group: Group) -> tuple[Standing, ...]:
+    several = len(group.columns) > 1
+    standing = places(library, group.synthetic, None if several else group.columns)
+    found = []
+    for entry in folded(library)[0]:
+        held = results(entry, group.synthetic)
+        own = tuple(held[each] for each in group.columns if each in held)
+        place = standing.get(entry.id)
+        if place is None or len(own) < len(group.columns):
+            continue
+        known = _means(own, place) if several else own[0].metrics
+        metrics = {name: known[name] for name in MEASURED if name in known}
+        found.append(Standing(entry, part_of(entry), place, metrics, own))
+    if several:
+        found = _with_averages(library, found)
+    return tuple(sorted(found, key=_order))
+
+
+def _order(row: Standing) -> tuple[float, float, float, str]:
+    """Return the key that sorts rows by part, rank and total cost; those without come last."""
+    cost = row.metrics.get("cost", row.metrics.get("tokens_per_problem"))
+    never = float("inf")
+    return (
+        PARTS.index(row.part),
+        row.place.rank or never,
+        cost.value if cost else never,
+        row.entry.label,
+    )
+
+
+def _means(own: Sequence[Result], place: Place) -> dict[str, Metric]:
+    """Return an entry's metrics averaged over pools; those that are no estimates lack intervals."""
+    found: dict[str, Metric] = {}
+    if place.reduction is not None and place.difference is not None:
+        found |= {"reduction": place.reduction, "accuracy_difference": place.difference}
+    for name in ("cost", "probe_tokens", "judge_tokens_charged", *_BASELINES):
+        values = [each.metrics[name].value for each in own if name in each.metrics]
+        if len(values) == len(own):
+            found[name] = Metric(sum(values) / len(values))
+    return found
+
+
+_BASELINES = ("baseline_accuracy", "baseline_tokens_per_problem")
+
+
+def _with_averages(library: Library, rows: Sequence[Standing]) -> list[Standing]:
+    """Return the rows with accuracy and tokens averaged over pools, if their answers are valid."""
+    sums = {
+        row.entry.id: [library.problem_sums(row.entry).get(each.pool) for each in row.results]
+        for row in rows
+    }
+    alike: dict[tuple[tuple[str, ...], ...], list[Standing]] = {}
+    for row in rows:
+        held = sums[row.entry.id]
+        if all(each is not None and usable(each) for each in held):
+            alike.setdefault(tuple(each.problem_ids for each in held if each), []).append(row)
+    averaged: dict[str, dict[str, Metric]] = {}
+    for same in alike.values():
+        benchmarks = [each.benchmark for each in same[0].results]
+        on = [[sums[row.entry.id][pool] for row in same] for pool in range(len(benchmarks))]
+        pools = [[each for each in held if each is not None] for held in on]
+        found = zip(mean_accuracy(benchmarks, pools), mean_tokens(benchmarks, pools), strict=True)
+        for row, (accuracy, tokens) in zip(same, found, strict=True):
+            averaged[row.entry.id] = {"accuracy": accuracy, "tokens_per_problem": tokens}
+    return [_with(row, averaged.get(row.entry.id, {})) for row in rows]
+
+
+def _with(row: Standing, averages: Mapping[str, Metric]) -> Standing:
+    known = {**row.metrics, **averages}
+    spent = [
+        (each.metrics.get("cost"), each.metrics.get("tokens_per_problem")) for each in row.results
+    ]
+    if "cost" in known and "tokens_per_problem" in averages and all(c == t for c, t in spent):
+        known["cost"] = averages["tokens_per_problem"]  # neither probes nor a judge
+    return replace(row, metrics={name: known[name] for name in MEASURED if name in known})
+
+
+def row_of(library: Library, group: Group, entry: str) -> Standing | None:
+    """Return the row of an entry in a group; None if it has none there."""
+    return next((each for each in standings(library, group) if each.entry.id == entry), None)
