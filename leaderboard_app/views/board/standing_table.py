@@ -124,6 +124,7 @@ def parts(
             _columns(costing, estimated),
             tuple(_row(library, row, best, costing) for row in shown),
             tuple(_notes(library, group, shown, costing, estimated=estimated)),
+            stack=True,
         )
         found[name] = Part(name, heading, about, hide(table, selection.hidden))
     return found
@@ -233,7 +234,9 @@ def _below(row: Standing) -> str:
 
 
 def _figure(name: str, metric: Metric | None) -> Cell:
-    return FIGURES[name].cell(metric, missing=WITHOUT_ANSWERS, alone="One problem: no interval.")
+    return FIGURES[name].cell(
+        metric, missing=WITHOUT_ANSWERS, alone="One problem: no interval.", brackets=True
+    )
 
 
 def _plain(metric: Metric | None) -> Cell:
