@@ -22,17 +22,19 @@ from leaderboard_app.library.board_file import FILE_NAME as BOARD_FILE
 from leaderboard_app.library.board_file import Board, read_board
 from leaderboard_app.library.columns import by_group, metrics_of, values_in
 from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.kept_sums import KeptSums, kept_sums
 from leaderboard_app.library.memo import Once
 from simulator.arrow import arrow_array
 from simulator.catalogue.figures import ANSWERS, BASES, KEPT, VERIFIED, Pools, derive
-from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp, stamp
+from simulator.catalogue.kept_file import kept_place
+from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
 from simulator.errors import UserError
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.pools.probe_cost import GIVEN
 from simulator.runs.format import METRICS
-from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
+from simulator.runs.results import Metric, ProblemSums, RunResult
 from simulator.submissions.published import (
     FILE_NAME,
     PACKAGED,
@@ -226,7 +228,16 @@ class Library:
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
         """Return the entry's sums on each problem, by pool; empty if its answers are broken."""
-        return _problem_sums(entry.figures, stamp(entry.figures))
+        return self._sums.of(entry.figures, entry.figures_sha256)
+
+    def keep_sums(self) -> None:
+        """Write the sums on each problem that are known to a file, for the next process."""
+        hashes = {entry.figures_sha256 for entry in self.entries if entry.figures_sha256}
+        self._sums.keep(hashes)
+
+    def kept_place(self, what: str) -> Path | None:
+        """Return the file that keeps what was computed from this board; None if nothing is kept."""
+        return kept_place(self._kept, what, self.folders.submissions.absolute())
 
     def submitted(self, entry: Entry) -> Sequence[RunResult]:
         """Return the figures of the run that was submitted, where others are shown; else none."""
@@ -261,6 +272,10 @@ class Library:
     @property
     def _kept(self) -> Path | None:
         return self.folders.cache / KEPT if self.folders.cache.is_dir() else None
+
+    @cached_property
+    def _sums(self) -> KeptSums:
+        return kept_sums(self.kept_place("sums"))
 
     @cached_property
     def _pools(self) -> Mapping[str, Row]:
@@ -492,14 +507,6 @@ def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
         replace(entry, label=label if times[label] == 1 else f"{label} [{entry.id}]")
         for entry, label in zip(entries, labels, strict=True)
     ]
-
-
-@lru_cache(maxsize=4096)
-def _problem_sums(path: Path, stamp: Stamp) -> Mapping[str, ProblemSums]:
-    try:
-        return read_problem_sums(path)
-    except UserError:
-        return {}
 
 
 @lru_cache(maxsize=32)
