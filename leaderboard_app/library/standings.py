@@ -6,10 +6,12 @@ entries with figures there, with their ranks in this group and the part of the b
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from leaderboard_app.library.kept_places import kept_places
 from leaderboard_app.library.library import LOCAL, SUPERSEDED, Entry, Library, Result
 from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, usable
 from leaderboard_app.library.selection import folded, pool_columns, results
@@ -153,11 +155,7 @@ def contenders(
     names: dict[str, str] = {}
     found = []
     for entry in folded(library)[0]:
-        own = [
-            each
-            for column, each in results(entry, synthetic).items()
-            if columns is None or column in columns
-        ]
+        own = _own(entry, synthetic, columns)
         if not own:
             continue
         recorded = library.problem_sums(entry)
@@ -174,13 +172,32 @@ def contenders(
 
 def places(
     library: Library, synthetic: bool, columns: tuple[str, ...] | None = None
-) -> dict[str, Place]:
+) -> Mapping[str, Place]:
     """Return the place of each entry by id: on these pools, or on all that ranked ones share.
 
-    Computed once: it takes seconds for many entries.
+    Computed once, and kept: it takes seconds for many entries.
     """
-    key = ("places", synthetic, columns)
-    return library.once(key, lambda: rank(contenders(library, synthetic, columns)))
+
+    def ranked() -> dict[str, Place]:
+        found = rank(contenders(library, synthetic, columns))
+        library.keep_sums()
+        return found
+
+    def kept() -> Mapping[str, Place]:
+        shown = [
+            [entry.id, entry.takes_part, entry.figures_sha256, own]
+            for entry in folded(library)[0]
+            if (own := [(r.pool, r.fingerprint) for r in _own(entry, synthetic, columns)])
+        ]
+        return kept_places(library, json.dumps([synthetic, columns]), shown, ranked)
+
+    return library.once(("places", synthetic, columns), kept)
+
+
+def _own(entry: Entry, synthetic: bool, columns: Collection[str] | None) -> list[Result]:
+    """Return an entry's results on generated traces, or those on real ones, on these pools."""
+    found = results(entry, synthetic).items()
+    return [each for column, each in found if columns is None or column in columns]
 
 
 def standings(library: Library, group: Group) -> tuple[Standing, ...]:
