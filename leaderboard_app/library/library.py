@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from leaderboard_app.library.kept_sums import KeptSums, kept_sums
 from leaderboard_app.library.memo import Once
 from simulator.arrow import arrow_array
 from simulator.catalogue.figures import ANSWERS, BASES, KEPT, VERIFIED, Pools, derive
-from simulator.catalogue.kept_file import kept_place
+from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
 from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
@@ -235,8 +235,22 @@ class Library:
         hashes = {entry.figures_sha256 for entry in self.entries if entry.figures_sha256}
         self._sums.keep(hashes)
 
-    def kept_place(self, what: str) -> Path | None:
-        """Return the file that keeps what was computed from this board; None if nothing is kept."""
+    def kept(self, name: str, inputs: object, make: Callable[[], bytes]) -> bytes:
+        """Return what `make` computes from this board, or what it did in an earlier process.
+
+        It is kept in a file by the `name`, and counts only for the same `inputs`, to be written as
+        JSON: all that it follows from, beside this program.
+        """
+        of = json.dumps([name, inputs, _program()])
+        file = self._kept_place(f"board-{digest(name)[:16]}")
+        content = read_kept(file, of)
+        if content is not None:
+            return bytes(content)
+        found = make()
+        keep(file, of, found)
+        return found
+
+    def _kept_place(self, what: str) -> Path | None:
         return kept_place(self._kept, what, self.folders.submissions.absolute())
 
     def submitted(self, entry: Entry) -> Sequence[RunResult]:
@@ -275,7 +289,7 @@ class Library:
 
     @cached_property
     def _sums(self) -> KeptSums:
-        return kept_sums(self.kept_place("sums"))
+        return kept_sums(self._kept_place("sums"))
 
     @cached_property
     def _pools(self) -> Mapping[str, Row]:
@@ -507,6 +521,12 @@ def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
         replace(entry, label=label if times[label] == 1 else f"{label} [{entry.id}]")
         for entry, label in zip(entries, labels, strict=True)
     ]
+
+
+@cache
+def _program() -> object:
+    """Return facts that are others in another version of this package."""
+    return [each[:3] for each in stamp(Path(__file__).parent) if each[0].endswith(".py")]
 
 
 @lru_cache(maxsize=32)

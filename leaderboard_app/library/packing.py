@@ -1,56 +1,20 @@
-"""Ranks kept in files, as those of thousands of entries take minutes.
+"""Places and averages of a board as bytes, to be kept (`Library.kept`).
 
-A file holds the ranks on one set of pools of one board. They count only if all that they follow
-from is the same: the entries, the hashes of their answers, their pools, and this program.
+Ranks of thousands of entries take minutes to compute. Of two entries, one bit says which is better.
 """
 
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 
-import leaderboard_app.library
-from leaderboard_app.library.library import Library
 from leaderboard_app.library.ranking import Place, with_ranks
 from simulator.arrays import Floats
-from simulator.catalogue.kept_file import digest, keep, read_kept
-from simulator.catalogue.pool_rows import stamp
 from simulator.runs.results import Metric
 from simulator.significance import Contrast
-
-
-def kept_places(
-    library: Library, name: str, inputs: object, make: Callable[[], Mapping[str, Place]]
-) -> Mapping[str, Place]:
-    """Return the places of a board's entries by id, from a file or else from `make`.
-
-    Parameters
-    ----------
-    name
-        Name of the set of pools: another set has another file.
-    inputs
-        All that the places follow from, to be written as JSON.
-    """
-    file = library.kept_place(f"ranks-{digest(name)[:16]}")
-    here = Path(leaderboard_app.library.__path__[0])
-    of = json.dumps([name, inputs, [each[:3] for each in stamp(here) if each[0].endswith(".py")]])
-    content = read_kept(file, of)
-    if content is not None:
-        with suppress(ValueError, KeyError, TypeError, IndexError, OSError, EOFError, *_DAMAGED):
-            return unpacked(bytes(content))
-    found = make()
-    keep(file, of, packed(found))
-    return found
-
-
-_DAMAGED = (zipfile.BadZipFile, zlib.error)
 
 
 def packed(places: Mapping[str, Place]) -> bytes:
@@ -86,6 +50,23 @@ def unpacked(content: bytes) -> dict[str, Place]:
         for row, name in enumerate(names)
     }
     return with_ranks(places, tuple(ranked), better, front) if ranked else places
+
+
+def packed_metrics(metrics: Mapping[str, Sequence[Metric]]) -> bytes:
+    """Return metrics of entries as bytes."""
+    return json.dumps(
+        {name: [_numbers(each) for each in found] for name, found in metrics.items()}
+    ).encode()
+
+
+def unpacked_metrics(content: bytes) -> dict[str, list[Metric]]:
+    """Return the metrics that `packed_metrics` has written."""
+    found = json.loads(content)
+    return {name: [Metric(*map(_or_none, each)) for each in rows] for name, rows in found.items()}
+
+
+def _or_none(number: float) -> float | None:
+    return None if number != number else number
 
 
 def _text(value: object) -> np.ndarray[tuple[()], np.dtype[np.str_]]:
