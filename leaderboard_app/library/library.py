@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,21 @@ from leaderboard_app.library.board_file import FILE_NAME as BOARD_FILE
 from leaderboard_app.library.board_file import Board, read_board
 from leaderboard_app.library.columns import by_group, metrics_of, values_in
 from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.kept_sums import KeptSums, kept_sums
 from leaderboard_app.library.memo import Once
 from simulator.arrow import arrow_array
 from simulator.boards.derived import FOLDER as DERIVED_FOLDER
 from simulator.boards.derived import is_current
 from simulator.catalogue.figures import ANSWERS, BASES, KEPT, RECOMPUTED, VERIFIED, Pools, derive
-from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp, stamp
+from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
+from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
 from simulator.errors import UserError
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.pools.probe_cost import GIVEN
 from simulator.runs.format import METRICS
-from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
+from simulator.runs.results import Metric, ProblemSums, RunResult
 from simulator.submissions.published import (
     FILE_NAME,
     PACKAGED,
@@ -237,7 +239,30 @@ class Library:
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
         """Return the entry's sums on each problem, by pool; empty if its answers are broken."""
-        return _problem_sums(entry.figures, stamp(entry.figures))
+        return self._sums.of(entry.figures, entry.figures_sha256)
+
+    def keep_sums(self) -> None:
+        """Write the sums on each problem that are known to a file, for the next process."""
+        hashes = {entry.figures_sha256 for entry in self.entries if entry.figures_sha256}
+        self._sums.keep(hashes)
+
+    def kept(self, name: str, inputs: object, make: Callable[[], bytes]) -> bytes:
+        """Return what `make` computes from this board, or what it did in an earlier process.
+
+        It is kept in a file by the `name`, and counts only for the same `inputs`, to be written as
+        JSON: all that it follows from, beside this program.
+        """
+        of = json.dumps([name, inputs, _program()])
+        file = self._kept_place(f"board-{digest(name)[:16]}")
+        content = read_kept(file, of)
+        if content is not None:
+            return bytes(content)
+        found = make()
+        keep(file, of, found)
+        return found
+
+    def _kept_place(self, what: str) -> Path | None:
+        return kept_place(self._kept, what, self.folders.submissions.absolute())
 
     def submitted(self, entry: Entry) -> Sequence[RunResult]:
         """Return the figures of the run that was submitted, where others are shown; else none."""
@@ -272,6 +297,10 @@ class Library:
     @property
     def _kept(self) -> Path | None:
         return self.folders.cache / KEPT if self.folders.cache.is_dir() else None
+
+    @cached_property
+    def _sums(self) -> KeptSums:
+        return kept_sums(self._kept_place("sums"))
 
     @cached_property
     def _pools(self) -> Mapping[str, Row]:
@@ -528,12 +557,10 @@ def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-@lru_cache(maxsize=4096)
-def _problem_sums(path: Path, stamp: Stamp) -> Mapping[str, ProblemSums]:
-    try:
-        return read_problem_sums(path)
-    except UserError:
-        return {}
+@cache
+def _program() -> object:
+    """Return facts that are others in another version of this package."""
+    return [each[:3] for each in stamp(Path(__file__).parent) if each[0].endswith(".py")]
 
 
 @lru_cache(maxsize=32)

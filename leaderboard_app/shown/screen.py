@@ -17,7 +17,8 @@ import streamlit as st
 from streamlit import runtime
 
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library, load, state_of
+from leaderboard_app.library.library import Entry, Library, load
+from leaderboard_app.library.watching import Watch
 from leaderboard_app.shown import charts, submitting
 from leaderboard_app.shown import table as tables
 from leaderboard_app.shown.navigation import HOME, PAGES
@@ -55,6 +56,7 @@ BAR_AFTER = 0.5
 """Seconds of reading after which its progress is shown."""
 
 _READING = Lock()
+_WATCH = Watch()
 _LIBRARIES: dict[tuple[Folders, int], Library] = {}
 """The last two libraries that were read, by their folders and state."""
 
@@ -67,7 +69,7 @@ def library() -> Library:
     """
     folders = Folders.from_environment()
     with _READING:
-        key = (folders, state_of(folders))
+        key = (folders, _WATCH.state(folders))
         if key not in _LIBRARIES:
             _LIBRARIES[key] = _read(folders)
             for old in [*_LIBRARIES][:-2]:
