@@ -10,13 +10,19 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from leaderboard_app.library.folders import Folders
+from simulator.api.progress import note, stages_shown
+from simulator.commands.options import FolderOrBoard
 from simulator.errors import UserError
 from simulator.pools.folders import cache_folder, runs_folder
 from simulator.pools.shipped import copy_shipped, shipped_pools
+
+if TYPE_CHECKING:
+    from simulator.boards.fetching import Board
 
 APP = Path(__file__).with_name("app.py")
 
@@ -54,10 +60,12 @@ that only the one in use is imported."""
 @click.option("--headless", is_flag=True, help="Do not open a browser.")
 @click.option(
     "--submissions",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FolderOrBoard(path_type=Path, file_okay=False),
     default=Path("submissions"),
     show_default=True,
-    help="Folder of submissions and published figures.",
+    metavar="DIR",
+    help="Folder of submissions and published figures, or a board on the Hugging Face Hub: "
+    "hf://datasets/OWNER/NAME[@REVISION].",
 )
 @click.option(
     "--runs",
@@ -83,7 +91,7 @@ def leaderboard(
     port: int,
     address: str,
     headless: bool,
-    submissions: Path,
+    submissions: Path | str,
     runs: Path | None,
     cache: Path | None,
     target: Path | None,
@@ -93,9 +101,17 @@ def leaderboard(
 
     It changes no run, submission or pool, but copies the pool that comes with the package into the
     folder of pools if a submission is on it and it is missing there. It shows files that are added
-    while it runs, and needs no network. Stop it with Ctrl-C.
+    while it runs, and needs no network, but to fetch a board from the Hub, at the commit that it
+    has at this moment. Stop it with Ctrl-C.
     """
-    folders = Folders(cache_folder(cache), runs or runs_folder(), submissions)
+    pools = cache_folder(cache)
+    board = _fetched(submissions, pools) if isinstance(submissions, str) else None
+    folders = Folders(
+        pools,
+        runs or runs_folder(),
+        board.submissions if board else Path(submissions),
+        board.source if board else "",
+    )
     if target is not None:
         _copy_shipped(folders)
         _export(folders, target, form or "html")
@@ -117,6 +133,17 @@ def leaderboard(
     if sys.platform == "win32":  # which would not wait for the new program
         sys.exit(subprocess.call(command, env=environment))
     os.execve(command[0], command, environment)
+
+
+def _fetched(address: str, cache: Path) -> Board:
+    """Return a board on the Hub, downloaded where it is not here, and say which commit it is."""
+    from simulator.boards.address import parse_address
+    from simulator.boards.fetching import fetch_board
+
+    with stages_shown() as stage:
+        board = fetch_board(parse_address(address), cache, notice=note, progress=stage)
+    note(f"board: {board.source}")
+    return board
 
 
 def _export(folders: Folders, target: Path, form: str) -> None:

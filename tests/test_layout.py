@@ -19,8 +19,8 @@ ORDER = {
         errors signals counting arrays arrow spelling statistics significance remote storage answers
         pools
         generated importers hub rules policy methods loading replay isolation workers live
-        conformance runs report studies submissions verification catalogue api completion commands
-        cli
+        conformance runs report studies submissions verification boards catalogue api completion
+        commands cli
     """.split(),  # noqa: SIM905  (a list a line would be long)
     "judges": """
         prefixes protocol loading kinds scores pairs evaluation training runs for_commands
