@@ -40,7 +40,7 @@ def _component() -> Any:
     """Return the table's component; Streamlit requires it to be registered in each script run."""
     return st.components.v2.component(
         "deepprune_sim_table",
-        html='<div class="dps-place"></div>',
+        html='<div class="dps-place"></div><div class="dps-said" role="status"></div>',
         css=STYLE,
         js=SCRIPT,
         isolate_styles=False,

@@ -40,10 +40,15 @@ from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 
 @dataclass(frozen=True)
 class Catalogue:
-    """An open catalogue: `connection` has the views, `broken` lists what they leave out."""
+    """An open catalogue: `connection` has the views, `broken` lists what they leave out.
+
+    `runs` and `submissions` are the rows of these views, with the columns `INTERNAL`.
+    """
 
     connection: duckdb.DuckDBPyConnection
     broken: list[Broken]
+    runs: pa.Table
+    submissions: pa.Table
 
     def __enter__(self) -> Self:
         return self
@@ -93,8 +98,8 @@ def connect(
         }
     )
     _table(connection, "pools", POOLS, pools)
-    _table(connection, "runs", RUNS, run_rows)
-    _table(connection, "submissions", SUBMISSIONS, submission_rows)
+    _from_arrow(connection, "runs", run_rows.select(RUNS.names))
+    _from_arrow(connection, "submissions", submission_rows.select(SUBMISSIONS.names))
     _table(connection, "published", PUBLISHED, published)
     for column in PACKED_TYPES:
         # By its name: the enumeration has moved between releases.
@@ -109,7 +114,7 @@ def connect(
         rows = _rows_of_files("run", below, files, schema, ADDED)
         connection.execute(f"CREATE VIEW {name} AS {rows}")
     _lock(connection, [folder.resolve() for folder in (cache, runs, submissions) if folder])
-    return Catalogue(connection, broken)
+    return Catalogue(connection, broken, run_rows, submission_rows)
 
 
 def _decoder(column: str) -> Callable[[pa.Array], pa.Array]:
@@ -131,6 +136,12 @@ def _table(
         lists = ", ".join(f"unnest(?::{_duckdb_type(field.type)}[])" for field in schema)
         values = [[row.get(column) for row in rows] for column in schema.names]
         connection.execute(f"INSERT INTO {name} SELECT {lists}", values)
+
+
+def _from_arrow(connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table) -> None:
+    connection.register("given", table)
+    connection.execute(f"CREATE TABLE {name} AS FROM given")
+    connection.unregister("given")
 
 
 def _duckdb_type(kind: pa.DataType) -> str:

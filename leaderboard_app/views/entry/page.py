@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from leaderboard_app.library import citation
+from leaderboard_app.library.entry_hash import hash_command
 from leaderboard_app.library.library import Entry, Library
 from leaderboard_app.shown import chosen_entries as choosing
 from leaderboard_app.shown import screen
@@ -12,8 +14,8 @@ from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.views.entry import entry as entries
 from leaderboard_app.views.entry import savings
 from leaderboard_app.views.entry import verification as reports
-from leaderboard_app.views.entry.citation import bibtex
 from simulator.catalogue.figures import VERIFIED
+from simulator.errors import UserError
 
 
 def page(library: Library) -> None:
@@ -70,8 +72,26 @@ def _entry(library: Library, entry: Entry) -> None:
     st.subheader("Reproduce")
     for command in entries.commands(entry):
         st.code(command, language="sh", wrap_lines=True)
+    _cite(library, entry)
+
+
+def _cite(library: Library, entry: Entry) -> None:
+    """Show citations, and the hash in them with the command that prints it."""
     st.subheader("Cite")
-    st.code(bibtex(entry), language="latex", wrap_lines=True)
+    try:
+        reference = citation.of_entry(entry, library.board)
+    except UserError as error:
+        st.warning(screen.plain(str(error)), icon=":material/warning:")
+        return
+    text, bibtex, csl = st.tabs(["Text", "BibTeX", "CSL-JSON"])
+    text.code(citation.plain_text(reference), language=None, wrap_lines=True)
+    bibtex.code(citation.bibtex(reference), language="latex", wrap_lines=True)
+    csl.code(citation.csl_json(reference), language="json", wrap_lines=True)
+    st.caption(
+        "The hash in the citation identifies this version of the entry: its files, and the "
+        "verifier's replays if its figures are theirs. In the entry's folder, this prints it:"
+    )
+    st.code(hash_command(entry), language="sh", wrap_lines=True)
 
 
 def _figures(library: Library, entry: Entry) -> None:

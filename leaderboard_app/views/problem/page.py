@@ -12,6 +12,7 @@ from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.shown import screen
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.submitting import Places
+from leaderboard_app.views.problem import consensus as probed
 from leaderboard_app.views.problem import picture as pictures
 from leaderboard_app.views.problem import problem as problems
 from leaderboard_app.views.problem import replay as replays
@@ -262,11 +263,9 @@ def _probes(replay: Replay, of: Of) -> None:
     if not (replay.has("probes") and replay.answer["probe_calls"]):
         return
     st.subheader("Probe consensus")
-    found = signals.consensus(replay)
-    text = signals.consensus_text(replay, found)
-    screen.show_chart(
-        lambda: signals.consensus_chart(replay, found), of=of, name="probes", alt=text
-    )
+    found = probed.consensus(replay)
+    text = probed.consensus_text(replay, found)
+    screen.show_chart(lambda: probed.consensus_chart(replay, found), of=of, name="probes", alt=text)
     st.text(text)
 
 
