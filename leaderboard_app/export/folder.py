@@ -113,7 +113,7 @@ def check_target(target: Path) -> Mapping[str, str]:
 def _is_plain(name: str) -> bool:
     """Return True for a relative path that stays within its folder."""
     parts = PurePosixPath(name).parts
-    return bool(parts) and not re.search(r'[\\:]|^/', name) and ".." not in parts
+    return bool(parts) and not re.search(r"[\\:]|^/", name) and ".." not in parts
 
 
 def _bring(made: Folder, target: Path, before: Mapping[str, str]) -> None:

@@ -59,7 +59,10 @@ def write_pool(writer: Writer, on: OnPool) -> None:
     known = on.content.library.pool(on.name)
     origin = None
     if known is not None:
-        columns = (Column("what", "Property", numeric=False), Column("said", "Value", numeric=False))
+        columns = (
+            Column("what", "Property", numeric=False),
+            Column("said", "Value", numeric=False),
+        )
         said = tuple((Cell(name), Cell(text)) for name, text in description(known.info))
         origin = writer.shown(page, Table(f"Origin of {on.name}", columns, said))
     values = {
@@ -68,7 +71,9 @@ def write_pool(writer: Writer, on: OnPool) -> None:
         "table": writer.table(page, page.removesuffix(".html"), _problems(on)),
         "origin": origin,
     }
-    about = f"{len(on.problems)} problems of {on.name} with the results of {len(on.results)} entries."
+    about = (
+        f"{len(on.problems)} problems of {on.name} with the results of {len(on.results)} entries."
+    )
     writer.page(Page(page, on.name, about, "pool.html", values, ((INDEX, "Problems"),)))
 
 

@@ -92,7 +92,9 @@ class OnPool:
         for entry, result, found in self.results:
             table = problem_table(entry, result, found)
             keys = [each.key for each in table.columns]
-            columns |= {each.key: _for_all(each) for each in table.columns if each.key not in columns}
+            columns |= {
+                each.key: _for_all(each) for each in table.columns if each.key not in columns
+            }
             for each, row in zip(found, table.rows, strict=True):
                 cells = dict(zip(keys, row, strict=True))
                 rows.setdefault(each.problem_id, []).append((_head(entry, result), cells))
@@ -101,7 +103,9 @@ class OnPool:
             problem: Table(
                 f"All entries on {problem}",
                 (*_COLUMNS, *kept),
-                tuple((*head, *(cells.get(each.key, Cell()) for each in kept)) for head, cells in own),
+                tuple(
+                    (*head, *(cells.get(each.key, Cell()) for each in kept)) for head, cells in own
+                ),
             )
             for problem, own in rows.items()
         }

@@ -108,4 +108,8 @@ def _group(group: Group, rows: Iterable[Standing]) -> Iterator[str]:
 
 
 def _cell(name: str, metric: Metric | None) -> str:
-    return FIGURES[name].cell(metric, brackets=True).text
+    """Return a figure as `90.2 [81.9, 97.0]`; empty if it is not known."""
+    if metric is None:
+        return ""
+    value, low, high = map(FIGURES[name].text, (metric.value, metric.low, metric.high))
+    return f"{value} [{low}, {high}]" if low and high else value

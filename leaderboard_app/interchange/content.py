@@ -22,7 +22,7 @@ Rows = Sequence[tuple[Group, Standing]]
 
 @dataclass(frozen=True)
 class Content:
-    """What an export tells: all rows of the board but those of local runs."""
+    """All rows of the board but those of local runs, with what is told about it."""
 
     board: Board
     names: HubNames

@@ -27,7 +27,7 @@ from simulator.statistics import LEVEL, RESAMPLES
 
 SCHEMA = "0.3.0"
 
-BOOTSTRAP = "percentile bootstrap over problems, repeats averaged within each"
+BOOTSTRAP = "expanded percentile bootstrap over problems (Hesterberg 2015), repeats averaged"
 PAIRED = "t interval of paired differences over problems, with two added (Bonett and Price 2012)"
 
 
@@ -48,24 +48,44 @@ class Measure:
 MEASURES = {
     "accuracy": Measure("accuracy", "Accuracy", "accuracy", "proportion", 0, 1, False),
     "accuracy_difference": Measure(
-        *("deepprune-sim.accuracy_difference", "Accuracy minus that of cons@N", "difference"),
-        *("proportion", -1, 1, False, PAIRED),
+        "deepprune-sim.accuracy_difference",
+        "Accuracy minus that of cons@N",
+        "difference",
+        "proportion",
+        -1,
+        1,
+        False,
+        PAIRED,
     ),
     "tokens_per_problem": Measure(
-        *("deepprune-sim.tokens_per_problem", "Tokens a problem", "tokens", "tokens"),
-        *(0, "Infinity", True),
+        "deepprune-sim.tokens_per_problem",
+        "Tokens a problem",
+        "tokens",
+        "tokens",
+        0,
+        "Infinity",
+        True,
     ),
     "reduction": Measure(
-        *("deepprune-sim.reduction", "Fewer tokens than cons@N", "reduction", "proportion"),
-        *("-Infinity", 1, False),
+        "deepprune-sim.reduction",
+        "Fewer tokens than cons@N",
+        "reduction",
+        "proportion",
+        "-Infinity",
+        1,
+        False,
     ),
     "cost": Measure(
-        *("deepprune-sim.cost", "Tokens a problem with probes and judge", "tokens", "tokens"),
-        *(0, "Infinity", True),
+        "deepprune-sim.cost",
+        "Tokens a problem with probes and judge",
+        "tokens",
+        "tokens",
+        0,
+        "Infinity",
+        True,
     ),
     "clock": Measure(
-        *("deepprune-sim.clock", "Time to answer a problem", "latency", "steps"),
-        *(0, "Infinity", True),
+        "deepprune-sim.clock", "Time to answer a problem", "latency", "steps", 0, "Infinity", True
     ),
 }
 """Metrics that records have, by their names in `simulator.runs.format.METRICS`."""
