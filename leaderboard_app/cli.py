@@ -95,6 +95,11 @@ that only the one in use is imported."""
     help="Format of --export: plain pages, a dataset for the Hugging Face Hub, Every Eval Ever "
     "records, or .eval_results for model repositories. [default: html]",
 )
+@click.option(
+    "--push",
+    metavar="OWNER/NAME",
+    help="Also upload --format hub to this dataset repository on the Hub, which has to exist.",
+)
 def leaderboard(
     port: int,
     address: str,
@@ -105,6 +110,7 @@ def leaderboard(
     cache: Path | None,
     target: Path | None,
     form: str | None,
+    push: str | None,
 ) -> None:
     """Open the leaderboard in a browser: submissions, runs and pools, down to single traces.
 
@@ -124,10 +130,11 @@ def leaderboard(
     _derive(pools, patterns)
     if target is not None:
         _copy_shipped(folders)
-        _export(folders, target, form or "html")
+        _export(folders, target, form or "html", push)
         return
-    if form is not None:
-        raise UserError("--format needs --export DIR, the folder to write")
+    if form is not None or push is not None:
+        option = "--push" if form is None else "--format"
+        raise UserError(f"{option} needs --export DIR, the folder to write")
     _check_free(address, port)
     _copy_shipped(folders)
     settings = SETTINGS | {
@@ -173,11 +180,19 @@ def _derive(cache: Path, patterns: tuple[str, ...]) -> None:
             note(f"  left out: {reason}")
 
 
-def _export(folders: Folders, target: Path, form: str) -> None:
-    """Write the board in one of `FORMATS`, and say where."""
+def _export(folders: Folders, target: Path, form: str, push: str | None) -> None:
+    """Write the board in one of `FORMATS`, and say where; upload it to `push`."""
+    if push is not None:
+        if form != "hub":
+            raise UserError("--push uploads a dataset; add --format hub")
+        from leaderboard_app.interchange import pushing
+
+        pushing.check_push(push)
     module, _, name = FORMATS[form].partition(":")
-    getattr(import_module(module), name)(folders, target)
+    files = getattr(import_module(module), name)(folders, target)
     click.echo(f"{form}: {target}")
+    if push is not None:
+        click.echo(f"pushed: {pushing.push(files, push)}")
 
 
 def _check_free(address: str, port: int) -> None:

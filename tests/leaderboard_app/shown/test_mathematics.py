@@ -91,8 +91,11 @@ def test_common_formulas_of_benchmarks_render() -> None:
 
 
 PIECES = st.sampled_from(
-    ["$", "$$", "\\(", "\\)", "\\[", "\\]", "\\frac{1}{2}", "\\rule{9em}{9em}", "x", "<b>", "**"]
-    + ["`", "\n", "\n\n", "[y](javascript:z)", ":material/home:", "#", "|", "=", "1.", "    ", "\\"]
+    [
+        *("$", "$$", "\\(", "\\)", "\\[", "\\]", "\\frac{1}{2}", "\\rule{9em}{9em}", "x", "<b>"),
+        *("**", "`", "\n", "\n\n", "[y](javascript:z)", ":material/home:", "#", "|", "=", "1."),
+        *("    ", "\\"),
+    ]
 )
 
 
