@@ -143,7 +143,7 @@ def test_duplicates_are_listed_for_the_keeper(open_app: Open, full: Folders) -> 
     app.session_state["folded-notes"] = True
     app.run()
     notes = copied(app, "notes").replace("\\", "")
-    assert "has the same policy and parameters as 2026-11-20-checked-cons" in notes
+    assert "has the same policy, parameters and N as 2026-11-20-checked-cons" in notes
 
 
 def test_links_hold_part_order_and_filters(open_app: Open, full: Folders) -> None:
