@@ -72,6 +72,14 @@ that only the one in use is imported."""
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of runs. [default: runs]",
 )
+@click.option(
+    "--derive",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="First replay the built-in methods on these pools, such as '*/aime24', to rank them: rows "
+    "of pools that may not be passed on are derived where the pool is. Once for each pool.",
+)
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of pools.")
 @click.option(
     "--export",
@@ -98,6 +106,7 @@ def leaderboard(
     headless: bool,
     submissions: Path | str,
     runs: Path | None,
+    patterns: tuple[str, ...],
     cache: Path | None,
     target: Path | None,
     form: str | None,
@@ -118,6 +127,7 @@ def leaderboard(
         board.submissions if board else Path(submissions),
         board.source if board else "",
     )
+    _derive(pools, patterns)
     if target is not None:
         _copy_shipped(folders)
         _export(folders, target, form or "html", push)
@@ -151,6 +161,23 @@ def _fetched(address: str, cache: Path) -> Board:
         board = fetch_board(parse_address(address), cache, notice=note, progress=stage)
     note(f"board: {board.source}")
     return board
+
+
+def _derive(cache: Path, patterns: tuple[str, ...]) -> None:
+    """Replay the built-in methods on pools, and say how many and which were left out."""
+    if not patterns:
+        return
+    from simulator.boards.derived import derive_rows
+    from simulator.pools.folders import find_pools
+    from simulator.pools.pool import Pool
+
+    with stages_shown() as stage:
+        pools = [Pool(folder) for folder in find_pools(cache, patterns)]
+        found = [(pool, derive_rows(cache, pool, stage)) for pool in pools]
+    for pool, rows in found:
+        note(f"derived: {len(rows.made)} rows on {pool.name}")
+        for reason in rows.left_out:
+            note(f"  left out: {reason}")
 
 
 def _export(folders: Folders, target: Path, form: str, push: str | None) -> None:
