@@ -169,6 +169,21 @@ def test_the_cost_in_dollars_asks_for_prices_and_uses_them(open_app: Open, full:
     assert cost == pytest.approx(2e-6 * tokens, rel=0.01)
 
 
+def test_sizes_of_models_come_from_the_boards_file(
+    open_app: Open, full: Folders, tmp_path: Path
+) -> None:
+    """A model of 3·10⁹ parameters: 6·10⁹ FLOPs a token."""
+    shutil.copytree(full.submissions / "2026-11-20-checked-cons", tmp_path / "checked")
+    (tmp_path / "prices.toml").write_text(
+        '[models."model-a"]\nactive_parameters = 3e9\n', encoding="utf-8"
+    )
+    app = open_app(Folders(full.cache, tmp_path / "runs", tmp_path), unit="FLOPs")
+    assert not app.number_input
+    (row,) = [line for line in _rows(app) if "Checked majority" in line]
+    tokens, cost = (float(row.split(" | ")[place].split()[0].replace(",", "")) for place in (3, 6))
+    assert cost == pytest.approx(6e9 * tokens, rel=0.01)
+
+
 @pytest.mark.parametrize(
     "link",
     [
