@@ -25,16 +25,20 @@ from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.kept_sums import KeptSums, kept_sums
 from leaderboard_app.library.memo import Once
 from simulator.arrow import arrow_array
-from simulator.catalogue.figures import ANSWERS, BASES, KEPT, VERIFIED, Pools, derive
+from simulator.boards.derived import FOLDER as DERIVED_FOLDER
+from simulator.boards.derived import is_current
+from simulator.catalogue.figures import ANSWERS, BASES, KEPT, RECOMPUTED, VERIFIED, Pools, derive
 from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
 from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
 from simulator.errors import UserError
+from simulator.loading import load_policy
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.pools.probe_cost import GIVEN
 from simulator.runs.format import METRICS
 from simulator.runs.results import Metric, ProblemSums, RunResult
+from simulator.submissions.examples import paper_of
 from simulator.submissions.published import (
     FILE_NAME,
     PACKAGED,
@@ -46,11 +50,17 @@ from simulator.verification.duplicates import in_folder
 LOCAL = "local"
 """Badge of a run that was not submitted."""
 
+DERIVED = "derived"
+"""Badge of a built-in method that was replayed on this machine, on a pool that is here."""
+
 SUPERSEDED = "superseded"
 """Badge of a submission whose place a later one has taken."""
 
 RUN = "runs/"
 """Prefix of the id of an entry that is a run."""
+
+DERIVED_RUN = "derived/"
+"""Prefix of the id of an entry that was derived here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +200,12 @@ class Entry:
     def takes_part(self) -> bool:
         """True if it is ranked and may have the best figure of a column.
 
-        Its figures are a verifier's own. Those on generated traces are compared among themselves:
-        real and synthetic figures are never in one table.
+        Its figures are a verifier's own, or those of a built-in method that was replayed here.
+        Those on generated traces are compared among themselves: real and synthetic figures are
+        never in one table.
         """
+        if self.badge == DERIVED:
+            return self.basis == RECOMPUTED and not self.unranked
         return (
             self.basis == VERIFIED and self.badge in ("verified", "synthetic") and not self.unranked
         )
@@ -305,7 +318,7 @@ def state_of(folders: Folders) -> int:
     seen: list[object] = []
     for folder in iter_pool_folders(folders.cache):
         seen.append((str(folder), stamp(folder)))
-    for parent in (folders.runs, folders.submissions):
+    for parent in (folders.runs, folders.submissions, folders.cache / DERIVED_FOLDER):
         if parent.is_dir():
             below = sorted(each for each in parent.iterdir() if each.is_dir())
             below = [each for each in below if not each.name.endswith(".partial")]
@@ -326,11 +339,12 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
     catalogue = connect(folders.cache, folders.runs, folders.submissions, progress)
     pools = catalogue.rows("FROM pools ORDER BY name")
     tables = (catalogue.submissions, catalogue.runs)
-    versions = _versions(pools, tables)
+    versions = _versions(pools, (*tables, catalogue.derived))
     broken = list(catalogue.broken)
     entries = []
     for name, table in zip(("submission", "run"), tables, strict=True):
         entries += _entries(table, name, versions, broken)
+    entries += _derived(catalogue.derived, versions, broken)
     entries = _with_labels(superseded(entries))
     own = (folders.submissions / FILE_NAME).is_file()
     try:
@@ -388,6 +402,23 @@ def _entries(
             prefix = RUN if name == "run" else ""
             found.append(_entry(f"{prefix}{first[name]}", first, results[start:end]))
     return found
+
+
+def _derived(
+    table: pa.Table, versions: Mapping[str, set[str]], broken: list[Broken]
+) -> list[Entry]:
+    """Return the entries derived here whose method is the one of this version."""
+    return [
+        replace(
+            entry,
+            id=DERIVED_RUN + entry.id.removeprefix(RUN),
+            badge=DERIVED,
+            authors=("deepprune-sim",),
+            paper=paper_of(load_policy(entry.policy).policy.source),
+        )
+        for entry in _entries(table, "run", versions, broken)
+        if is_current(entry.policy, entry.policy_sha256)
+    ]
 
 
 _MEASURED = {f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")}
@@ -505,7 +536,10 @@ def tokens_text(cost: str) -> str:
 
 
 def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
-    """Give entries of the same method distinct labels, by their settings, else by their id."""
+    """Give entries of the same method distinct labels, by their settings, else by their id.
+
+    Entries that are derived here are told apart by their pools.
+    """
 
     def settled(entry: Entry) -> str:
         shown = [
@@ -513,7 +547,10 @@ def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
             for name in entry.settings
             if name in entry.parameters
         ]
-        return f"{entry.method} ({', '.join(shown)})" if shown else entry.method
+        label = f"{entry.method} ({', '.join(shown)})" if shown else entry.method
+        if entry.badge != DERIVED:
+            return label
+        return f"{label} on {', '.join(each.partition('/')[2] for each in entry.results)}"
 
     labels = [settled(entry) for entry in entries]
     times = Counter(labels)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from leaderboard_app.library.library import LOCAL, SUPERSEDED, Entry, Library, Result
+from leaderboard_app.library.library import DERIVED, LOCAL, SUPERSEDED, Entry, Library, Result
 from leaderboard_app.library.packing import (
     packed,
     packed_metrics,
@@ -98,6 +98,12 @@ class Standing:
     place: Place
     metrics: Mapping[str, Metric]
     results: tuple[Result, ...]
+
+    @property
+    def label(self) -> str:
+        """The entry's label, without the pool that the group names."""
+        label = self.entry.label
+        return label.partition(" on ")[0] if self.entry.badge == DERIVED else label
 
     @property
     def budgets(self) -> tuple[int, ...]:
