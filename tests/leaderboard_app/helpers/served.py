@@ -38,6 +38,9 @@ BUSY = "[data-testid='stStatusWidget'], [data-testid='stSkeleton'], [data-testid
 """Elements that Streamlit shows while it makes a page."""
 
 
+DONE = "[data-testid='stApp'][data-test-script-state='notRunning'] h1"
+"""A heading in an app whose page has run."""
+
 LOOKING_FOR_ITS_ROOT = re.compile(r"/[a-z]+/_stcore/(health|host-config) .*404")
 """Harmless 404s: Streamlit probes below the page's path before it probes the root."""
 
@@ -166,7 +169,7 @@ class Browser:
 
     def settle(self) -> None:
         """Wait until the page is complete: not busy and unchanged for 0.4 s."""
-        self._until(lambda: self.find("[data-testid='stApp']"), "the app")
+        self._until(lambda: self.find(DONE), "a page that has run")
         quiet, before = 0, ""
         until = time.monotonic() + PATIENCE
         while quiet < 4 and time.monotonic() < until:
