@@ -10,15 +10,21 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from leaderboard_app.library.folders import Folders
+from simulator.api.progress import note, stages_shown
+from simulator.commands.options import FolderOrBoard
 from simulator.errors import UserError
 from simulator.pools.folders import cache_folder, runs_folder
 from simulator.pools.shipped import copy_shipped, shipped_pools
 
-APP = Path(__file__).with_name("app.py")
+if TYPE_CHECKING:
+    from simulator.boards.fetching import Board
+
+APP = Path(__file__).with_name("server.py")
 
 SETTINGS = {
     "browser.gatherUsageStats": "false",
@@ -28,9 +34,11 @@ SETTINGS = {
     "theme.light.primaryColor": "#0072B2",
     "theme.dark.primaryColor": "#56B4E9",
     "theme.baseRadius": "0.4rem",
+    "theme.paddingTop": "0.5rem",
+    "theme.paddingBottom": "3rem",
 }
 """Streamlit settings: no usage statistics, no developer menu, no reload when source files change,
-and no automatic display of bare expressions."""
+and no automatic display of bare expressions; colours and room around the page."""
 
 FORMATS = {
     "html": "leaderboard_app.export.site:export_site",
@@ -54,15 +62,25 @@ that only the one in use is imported."""
 @click.option("--headless", is_flag=True, help="Do not open a browser.")
 @click.option(
     "--submissions",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FolderOrBoard(path_type=Path, file_okay=False),
     default=Path("submissions"),
     show_default=True,
-    help="Folder of submissions and published figures.",
+    metavar="DIR",
+    help="Folder of submissions and published figures, or a board on the Hugging Face Hub: "
+    "hf://datasets/OWNER/NAME[@REVISION].",
 )
 @click.option(
     "--runs",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of runs. [default: runs]",
+)
+@click.option(
+    "--derive",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="First replay the built-in methods on these pools, such as '*/aime24', to rank them: rows "
+    "of pools that may not be passed on are derived where the pool is. Once for each pool.",
 )
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of pools.")
 @click.option(
@@ -79,29 +97,46 @@ that only the one in use is imported."""
     help="Format of --export: plain pages, a dataset for the Hugging Face Hub, Every Eval Ever "
     "records, or .eval_results for model repositories. [default: html]",
 )
+@click.option(
+    "--push",
+    metavar="OWNER/NAME",
+    help="Also upload --format hub to this dataset repository on the Hub, which has to exist.",
+)
 def leaderboard(
     port: int,
     address: str,
     headless: bool,
-    submissions: Path,
+    submissions: Path | str,
     runs: Path | None,
+    patterns: tuple[str, ...],
     cache: Path | None,
     target: Path | None,
     form: str | None,
+    push: str | None,
 ) -> None:
     """Open the leaderboard in a browser: submissions, runs and pools, down to single traces.
 
     It changes no run, submission or pool, but copies the pool that comes with the package into the
     folder of pools if a submission is on it and it is missing there. It shows files that are added
-    while it runs, and needs no network. Stop it with Ctrl-C.
+    while it runs, and needs no network, but to fetch a board from the Hub, at the commit that it
+    has at this moment. Stop it with Ctrl-C.
     """
-    folders = Folders(cache_folder(cache), runs or runs_folder(), submissions)
+    pools = cache_folder(cache)
+    board = _fetched(submissions, pools) if isinstance(submissions, str) else None
+    folders = Folders(
+        pools,
+        runs or runs_folder(),
+        board.submissions if board else Path(submissions),
+        board.source if board else "",
+    )
+    _derive(pools, patterns)
     if target is not None:
         _copy_shipped(folders)
-        _export(folders, target, form or "html")
+        _export(folders, target, form or "html", push)
         return
-    if form is not None:
-        raise UserError("--format needs --export DIR, the folder to write")
+    if form is not None or push is not None:
+        option = "--push" if form is None else "--format"
+        raise UserError(f"{option} needs --export DIR, the folder to write")
     _check_free(address, port)
     _copy_shipped(folders)
     settings = SETTINGS | {
@@ -119,11 +154,47 @@ def leaderboard(
     os.execve(command[0], command, environment)
 
 
-def _export(folders: Folders, target: Path, form: str) -> None:
-    """Write the board in one of `FORMATS`, and say where."""
+def _fetched(address: str, cache: Path) -> Board:
+    """Return a board on the Hub, downloaded where it is not here, and say which commit it is."""
+    from simulator.boards.address import parse_address
+    from simulator.boards.fetching import fetch_board
+
+    with stages_shown() as stage:
+        board = fetch_board(parse_address(address), cache, notice=note, progress=stage)
+    note(f"board: {board.source}")
+    return board
+
+
+def _derive(cache: Path, patterns: tuple[str, ...]) -> None:
+    """Replay the built-in methods on pools, and say how many and which were left out."""
+    if not patterns:
+        return
+    from simulator.boards.derived import derive_rows
+    from simulator.pools.folders import find_pools
+    from simulator.pools.pool import Pool
+
+    with stages_shown() as stage:
+        pools = [Pool(folder) for folder in find_pools(cache, patterns)]
+        found = [(pool, derive_rows(cache, pool, stage)) for pool in pools]
+    for pool, rows in found:
+        note(f"derived: {len(rows.made)} rows on {pool.name}")
+        for reason in rows.left_out:
+            note(f"  left out: {reason}")
+
+
+def _export(folders: Folders, target: Path, form: str, push: str | None) -> None:
+    """Write the board in one of `FORMATS`, and say where; upload it to `push`."""
+    if push is not None:
+        if form != "hub":
+            raise UserError("--push uploads a dataset; add --format hub")
+        from leaderboard_app.interchange import pushing
+
+        pushing.check_push(push)
     module, _, name = FORMATS[form].partition(":")
-    getattr(import_module(module), name)(folders, target)
+    files = getattr(import_module(module), name)(folders, target)
     click.echo(f"{form}: {target}")
+    if push is not None:
+        click.echo(f"pushed: {pushing.push(files, push)}")
 
 
 def _check_free(address: str, port: int) -> None:

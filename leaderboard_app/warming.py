@@ -21,6 +21,7 @@ MODULES = (
     "problem.picture",
     "problem.votes",
     "entry.savings",
+    "problem.consensus",
     "problem.signals",
     "tradeoff.chart",
 )

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar
@@ -37,6 +38,8 @@ _KINDS: dict[Callable[[int], bool], str] = {
 _OPEN = os.O_RDONLY
 for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOCTTY"):  # those of this system
     _OPEN |= getattr(os, _name, 0)
+
+_PLAIN = (str, int, float, bool)
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:]|NaN|-?Infinity', re.DOTALL)
 
@@ -250,7 +253,9 @@ def read_versioned(
 
 def _has_type(value: object, kind: Any) -> bool:
     """Check that a value from JSON has the type of an annotation."""
-    origin, parts = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, type) and kind in _PLAIN:
+        return type(value) is kind or (kind is float and type(value) is int)
+    origin, parts = _parts(kind)
     if kind is Any:
         return True
     if origin is list:
@@ -262,6 +267,11 @@ def _has_type(value: object, kind: Any) -> bool:
     if parts:
         return any(_has_type(value, part) for part in parts)
     return type(value) is kind or (kind is float and type(value) is int)
+
+
+@lru_cache(maxsize=256)
+def _parts(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return typing.get_origin(kind), typing.get_args(kind)
 
 
 def _is_within(value: object, least: float, most: float) -> bool:

@@ -19,8 +19,8 @@ ORDER = {
         errors signals counting arrays arrow spelling statistics significance remote storage answers
         pools
         generated importers hub rules policy methods loading replay isolation workers live
-        conformance runs report studies submissions verification catalogue api completion commands
-        cli
+        conformance runs report studies submissions verification boards catalogue api completion
+        commands cli
     """.split(),  # noqa: SIM905  (a list a line would be long)
     "judges": """
         prefixes protocol loading kinds scores pairs evaluation training runs for_commands
@@ -28,7 +28,7 @@ ORDER = {
     """.split(),  # noqa: SIM905
     "deepprune_sim": ["cli", "__main__"],
     "leaderboard_app": [
-        *("library", "interchange", "shown", "views", "export", "warming", "app", "cli"),
+        *("library", "shown", "views", "export", "interchange", "warming", "app", "server", "cli"),
     ],
 }
 """The parts of each top package, lowest first: a part imports those before it only."""
@@ -37,6 +37,7 @@ POLICYS_SIDE = ("simulator.rules", "simulator.policy", "simulator.methods", "sim
 
 MAY_USE_STREAMLIT = {
     "leaderboard_app.app",
+    "leaderboard_app.server",
     "leaderboard_app.shown.screen",
     "leaderboard_app.shown.chips",
     "leaderboard_app.shown.chosen_entries",

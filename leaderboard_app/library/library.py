@@ -6,33 +6,39 @@ new one is made, and only changed files are read again.
 
 from __future__ import annotations
 
-import ast
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property, lru_cache
-from itertools import groupby
-from operator import itemgetter
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from leaderboard_app.library.board_file import FILE_NAME as BOARD_FILE
 from leaderboard_app.library.board_file import Board, read_board
+from leaderboard_app.library.columns import by_group, metrics_of, values_in
 from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.kept_sums import KeptSums, kept_sums
 from leaderboard_app.library.memo import Once
-from simulator.catalogue.figures import ANSWERS, BASES, KEPT, VERIFIED, Pools, derive
-from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp, stamp
+from simulator.arrow import arrow_array
+from simulator.boards.derived import FOLDER as DERIVED_FOLDER
+from simulator.boards.derived import is_current
+from simulator.catalogue.figures import ANSWERS, BASES, KEPT, RECOMPUTED, VERIFIED, Pools, derive
+from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
+from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
 from simulator.errors import UserError
-from simulator.loading import is_builtin, load_policy
+from simulator.loading import load_policy
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.pools.probe_cost import GIVEN
-from simulator.runs.format import METRICS, RUN_FILE
-from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
-from simulator.signals import NEEDS
+from simulator.runs.format import METRICS
+from simulator.runs.results import Metric, ProblemSums, RunResult
+from simulator.submissions.examples import paper_of
 from simulator.submissions.published import (
     FILE_NAME,
     PACKAGED,
@@ -44,11 +50,17 @@ from simulator.verification.duplicates import in_folder
 LOCAL = "local"
 """Badge of a run that was not submitted."""
 
+DERIVED = "derived"
+"""Badge of a built-in method that was replayed on this machine, on a pool that is here."""
+
 SUPERSEDED = "superseded"
 """Badge of a submission whose place a later one has taken."""
 
 RUN = "runs/"
 """Prefix of the id of an entry that is a run."""
+
+DERIVED_RUN = "derived/"
+"""Prefix of the id of an entry that was derived here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +123,8 @@ class Entry:
         `LOCAL` for a run; `SUPERSEDED` if a later submission takes its place.
     basis
         Source of its figures: one of `simulator.catalogue.figures.BASES`.
-    figures_path
-        Folder of the decisions and answers that its figures come from.
+    figures_path, figures_sha256
+        Folder of the decisions and answers that its figures come from; hash of these answers.
     note
         Reason that its figures are not the verifier's though they were verified; empty if none.
     needs
@@ -155,6 +167,7 @@ class Entry:
     basis: str = ANSWERS
     figures_path: Path | None = None
     answers_sha256: str | None = None
+    figures_sha256: str | None = None
     note: str = ""
     sweep_settings: int | None = None
     version: str | None = None
@@ -187,9 +200,12 @@ class Entry:
     def takes_part(self) -> bool:
         """True if it is ranked and may have the best figure of a column.
 
-        Its figures are a verifier's own. Those on generated traces are compared among themselves:
-        real and synthetic figures are never in one table.
+        Its figures are a verifier's own, or those of a built-in method that was replayed here.
+        Those on generated traces are compared among themselves: real and synthetic figures are
+        never in one table.
         """
+        if self.badge == DERIVED:
+            return self.basis == RECOMPUTED and not self.unranked
         return (
             self.basis == VERIFIED and self.badge in ("verified", "synthetic") and not self.unranked
         )
@@ -225,7 +241,30 @@ class Library:
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
         """Return the entry's sums on each problem, by pool; empty if its answers are broken."""
-        return _problem_sums(entry.figures, stamp(entry.figures))
+        return self._sums.of(entry.figures, entry.figures_sha256)
+
+    def keep_sums(self) -> None:
+        """Write the sums on each problem that are known to a file, for the next process."""
+        hashes = {entry.figures_sha256 for entry in self.entries if entry.figures_sha256}
+        self._sums.keep(hashes)
+
+    def kept(self, name: str, inputs: object, make: Callable[[], bytes]) -> bytes:
+        """Return what `make` computes from this board, or what it did in an earlier process.
+
+        It is kept in a file by the `name`, and counts only for the same `inputs`, to be written as
+        JSON: all that it follows from, beside this program.
+        """
+        of = json.dumps([name, inputs, _program()])
+        file = self._kept_place(f"board-{digest(name)[:16]}")
+        content = read_kept(file, of)
+        if content is not None:
+            return bytes(content)
+        found = make()
+        keep(file, of, found)
+        return found
+
+    def _kept_place(self, what: str) -> Path | None:
+        return kept_place(self._kept, what, self.folders.submissions.absolute())
 
     def submitted(self, entry: Entry) -> Sequence[RunResult]:
         """Return the figures of the run that was submitted, where others are shown; else none."""
@@ -262,6 +301,10 @@ class Library:
         return self.folders.cache / KEPT if self.folders.cache.is_dir() else None
 
     @cached_property
+    def _sums(self) -> KeptSums:
+        return kept_sums(self._kept_place("sums"))
+
+    @cached_property
     def _pools(self) -> Mapping[str, Row]:
         return {row["name"]: row for row in self.pools}
 
@@ -275,7 +318,7 @@ def state_of(folders: Folders) -> int:
     seen: list[object] = []
     for folder in iter_pool_folders(folders.cache):
         seen.append((str(folder), stamp(folder)))
-    for parent in (folders.runs, folders.submissions):
+    for parent in (folders.runs, folders.submissions, folders.cache / DERIVED_FOLDER):
         if parent.is_dir():
             below = sorted(each for each in parent.iterdir() if each.is_dir())
             below = [each for each in below if not each.name.endswith(".partial")]
@@ -295,25 +338,20 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
     state = state_of(folders)
     catalogue = connect(folders.cache, folders.runs, folders.submissions, progress)
     pools = catalogue.rows("FROM pools ORDER BY name")
-    rows = catalogue.rows("FROM submissions ORDER BY submission, pool")
-    submitted = _grouped(rows, "submission")
-    runs = _grouped(catalogue.rows("FROM runs ORDER BY run, pool"), "run")
-    versions = _versions([*pools], [*rows, *(row for each in runs.values() for row in each)])
+    tables = (catalogue.submissions, catalogue.runs)
+    versions = _versions(pools, (*tables, catalogue.derived))
     broken = list(catalogue.broken)
     entries = []
-    for name, found in [*submitted.items(), *runs.items()]:
-        is_run = "run" in found[0]
-        if found[0].get("pool") is None:
-            broken.append(Broken(Path(found[0]["path"]), "holds no run; see deepprune-sim submit"))
-            continue
-        entries.append(_entry(f"{RUN}{name}" if is_run else name, found, versions))
+    for name, table in zip(("submission", "run"), tables, strict=True):
+        entries += _entries(table, name, versions, broken)
+    entries += _derived(catalogue.derived, versions, broken)
     entries = _with_labels(superseded(entries))
     own = (folders.submissions / FILE_NAME).is_file()
     try:
         published = read_published(folders.submissions if own else PACKAGED)
-        figures, tables = published.figures, published.tables
+        figures, published_tables = published.figures, published.tables
     except UserError:  # already in the catalogue's broken ones
-        figures, tables = (), {}
+        figures, published_tables = (), {}
     board = Board()
     try:
         board = read_board(folders.submissions)
@@ -325,7 +363,7 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
         catalogue,
         tuple(entries),
         figures,
-        tables,
+        published_tables,
         tuple(pools),
         tuple(broken),
         {entry.id: entry for entry in entries},
@@ -333,36 +371,69 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
     )
 
 
-def _grouped(rows: Sequence[Row], name: str) -> dict[str, list[Row]]:
-    """Group rows, which are sorted by the column `name`, by its values."""
-    return {each: list(group) for each, group in groupby(rows, key=itemgetter(name))}
-
-
-def _versions(pools: Sequence[Row], rows: Sequence[Row]) -> Mapping[str, set[str]]:
+def _versions(pools: Sequence[Row], tables: Sequence[pa.Table]) -> Mapping[str, set[str]]:
     """Return the fingerprints of each pool name, wherever it is used."""
     found: dict[str, set[str]] = {}
-    for name, fingerprint in [
-        *((row["name"], row["fingerprint"]) for row in pools),
-        *((row["pool"], row["fingerprint"]) for row in rows),
-    ]:
+    pairs = {(row["name"], row["fingerprint"]) for row in pools}
+    for table in tables:
+        columns = (values_in(table[name]) for name in ("pool", "fingerprint"))
+        pairs.update(zip(*columns, strict=True))
+    for name, fingerprint in pairs:
         if name is not None and fingerprint is not None:
             found.setdefault(name, set()).add(fingerprint)
     return found
 
 
-def _entry(name: str, rows: Sequence[Row], versions: Mapping[str, set[str]]) -> Entry:
-    first = rows[0]
+def _entries(
+    table: pa.Table, name: str, versions: Mapping[str, set[str]], broken: list[Broken]
+) -> list[Entry]:
+    """Return the entries of a view's rows; the column `name` identifies each."""
+    table = table.sort_by([(name, "ascending"), ("pool", "ascending")])
+    groups = by_group(table[name])
+    firsts = table.take(arrow_array([start for start, _ in groups], pa.int64()))
+    own = {column: values_in(firsts[column]) for column in {*firsts.column_names} - _MEASURED}
+    results = _results(table, versions)
+    found = []
+    for row, (start, end) in enumerate(groups):
+        first = {column: values[row] for column, values in own.items()}
+        if first["pool"] is None:
+            broken.append(Broken(Path(first["path"]), "holds no run; see deepprune-sim submit"))
+        else:
+            prefix = RUN if name == "run" else ""
+            found.append(_entry(f"{prefix}{first[name]}", first, results[start:end]))
+    return found
+
+
+def _derived(
+    table: pa.Table, versions: Mapping[str, set[str]], broken: list[Broken]
+) -> list[Entry]:
+    """Return the entries derived here whose method is the one of this version."""
+    return [
+        replace(
+            entry,
+            id=DERIVED_RUN + entry.id.removeprefix(RUN),
+            badge=DERIVED,
+            authors=("deepprune-sim",),
+            paper=paper_of(load_policy(entry.policy).policy.source),
+        )
+        for entry in _entries(table, "run", versions, broken)
+        if is_current(entry.policy, entry.policy_sha256)
+    ]
+
+
+_MEASURED = {f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")}
+
+
+def _entry(name: str, first: Row, results: Sequence[Result]) -> Entry:
     is_run = name.startswith(RUN)
-    results = [_result(row, versions) for row in rows]
     method = first["policy"] if is_run else first["method"] or first["policy"]
-    path = Path(first["path"])
     return Entry(
         id=name,
-        path=path,
+        path=Path(first["path"]),
         method=method,
         label=method,
         badge=LOCAL if is_run else first["badge"],
-        needs=_needs(path, stamp(path)),
+        needs=tuple(first["needs"] or ()),
         policy=first["policy"],
         policy_sha256=first["policy_sha256"],
         parameters=json.loads(first["parameters"]),
@@ -383,6 +454,7 @@ def _entry(name: str, rows: Sequence[Row], versions: Mapping[str, set[str]]) -> 
         basis=first["basis"],
         figures_path=Path(first["figures_path"]),
         answers_sha256=first["answers_sha256"],
+        figures_sha256=first["figures_sha256"],
         note=first.get("note") or "",
         sweep_settings=first["sweep_settings"],
         version=first.get("version"),
@@ -421,32 +493,41 @@ def _day(moment: str | None) -> str | None:
         return None
 
 
-def _result(row: Row, versions: Mapping[str, set[str]]) -> Result:
-    pool, fingerprint = row["pool"], row["fingerprint"]
-    several = len(versions.get(pool, ())) > 1
-    parts = pool.split("/")
-    return Result(
-        pool=pool,
-        column=f"{pool}#{(fingerprint or '?')[:8]}" if several else pool,
-        fingerprint=fingerprint,
-        model=parts[-2] if len(parts) > 1 else pool,
-        benchmark=parts[-1],
-        synthetic=row["synthetic"],
-        token_accuracy=row["token_accuracy"],
-        problems=row["problems"],
-        budget=row["budget"],
-        baseline=row["baseline"],
-        clock_unit=row["clock_unit"],
-        serving=row["serving"] or "",
-        metrics={
-            name: Metric(row[name], row.get(f"{name}_low"), row.get(f"{name}_high"))
-            for name in METRICS
-            if row[name] is not None
-        },
-        probe_cost=row["probe_cost"] or "",
-        probe_source=row["probe_source"] or "",
-        charging=row["charging"] or GENERATED,
+def _results(table: pa.Table, versions: Mapping[str, set[str]]) -> list[Result]:
+    """Return the result of each row; a row without a pool has one without a meaning."""
+    several = {pool for pool, found in versions.items() if len(found) > 1}
+    names = (
+        *("pool", "fingerprint", "synthetic", "token_accuracy", "problems", "budget", "baseline"),
+        *("clock_unit", "serving", "probe_cost", "probe_source", "charging"),
     )
+    rows = zip(*(values_in(table[name]) for name in names), metrics_of(table), strict=True)
+    found = []
+    parts: dict[str, list[str]] = {}
+    for pool, fingerprint, synthetic, accuracy, problems, budget, baseline, unit, *others in rows:
+        serving, probe_cost, probe_source, charging, metrics = others
+        name = pool or ""
+        of = parts.setdefault(name, [name, *name.split("/")][-2:])
+        found.append(
+            Result(
+                pool=name,
+                column=f"{name}#{(fingerprint or '?')[:8]}" if name in several else name,
+                fingerprint=fingerprint,
+                model=of[0],
+                benchmark=of[1],
+                synthetic=synthetic,
+                token_accuracy=accuracy,
+                problems=problems,
+                budget=budget,
+                baseline=baseline,
+                clock_unit=unit,
+                serving=serving or "",
+                metrics=metrics,
+                probe_cost=probe_cost or "",
+                probe_source=probe_source or "",
+                charging=charging or GENERATED,
+            )
+        )
+    return found
 
 
 def tokens_text(cost: str) -> str:
@@ -455,7 +536,10 @@ def tokens_text(cost: str) -> str:
 
 
 def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
-    """Give entries of the same method distinct labels, by their settings, else by their id."""
+    """Give entries of the same method distinct labels, by their settings, else by their id.
+
+    Entries that are derived here are told apart by their pools.
+    """
 
     def settled(entry: Entry) -> str:
         shown = [
@@ -463,54 +547,25 @@ def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
             for name in entry.settings
             if name in entry.parameters
         ]
-        return f"{entry.method} ({', '.join(shown)})" if shown else entry.method
+        label = f"{entry.method} ({', '.join(shown)})" if shown else entry.method
+        if entry.badge != DERIVED:
+            return label
+        return f"{label} on {', '.join(each.partition('/')[2] for each in entry.results)}"
 
     labels = [settled(entry) for entry in entries]
+    times = Counter(labels)
     return [
-        replace(entry, label=label if labels.count(label) == 1 else f"{label} [{entry.id}]")
+        replace(entry, label=label if times[label] == 1 else f"{label} [{entry.id}]")
         for entry, label in zip(entries, labels, strict=True)
     ]
 
 
-@lru_cache(maxsize=4096)
-def _problem_sums(path: Path, stamp: Stamp) -> Mapping[str, ProblemSums]:
-    try:
-        return read_problem_sums(path)
-    except UserError:
-        return {}
+@cache
+def _program() -> object:
+    """Return facts that are others in another version of this package."""
+    return [each[:3] for each in stamp(Path(__file__).parent) if each[0].endswith(".py")]
 
 
 @lru_cache(maxsize=32)
 def _open_pool(path: Path, fingerprint: str) -> Pool:
     return Pool(path)
-
-
-@lru_cache(maxsize=4096)
-def _needs(path: Path, stamp: Stamp) -> tuple[str, ...]:
-    """Return the signals that an entry's policy reads.
-
-    Those of a built-in policy are known; else they are read from its source, which is parsed and
-    never run: strangers wrote it.
-    """
-    try:
-        policy = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))["policy"]
-        if policy.get("builtin") and is_builtin(policy["name"]):
-            return tuple(sorted(load_policy(policy["name"]).policy.requires))
-        named = _named_in(ast.parse(policy["source"]), policy["class"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, UserError):
-        return ()  # not a run.json of this program
-    except (SyntaxError, RecursionError, MemoryError):
-        return ()  # not Python, or nested too deep
-    return tuple(name for name in NEEDS if name in named)
-
-
-def _named_in(module: ast.Module, class_name: str) -> set[str]:
-    """Return the texts in `requires = …` in the body of a class."""
-    found: set[str] = set()
-    classes = (each for each in ast.walk(module) if isinstance(each, ast.ClassDef))
-    for line in (line for each in classes if each.name == class_name for line in each.body):
-        targets = line.targets if isinstance(line, ast.Assign) else [getattr(line, "target", None)]
-        if any(isinstance(each, ast.Name) and each.id == "requires" for each in targets):
-            constants = (part for part in ast.walk(line) if isinstance(part, ast.Constant))
-            found |= {part.value for part in constants if isinstance(part.value, str)}
-    return found

@@ -56,16 +56,23 @@ class Figure:
     def cell(
         self, metric: Metric | None, *, missing: str = "", alone: str = "", brackets: bool = False
     ) -> Cell:
-        """Build the cell of a metric, with its interval on hover and, if wanted, in `brackets`.
+        """Build the cell of a metric, with its interval in `brackets` below it or as its note.
 
         The note of a cell without a value is `missing`, that of one without an interval `alone`.
         """
         if metric is None:
             return Cell(note=missing)
-        text, interval = self.text(metric.value), self.interval(metric)
+        interval, below = self.interval(metric), ""
         if brackets and interval:
-            text += f" [{self.text(metric.low)}, {self.text(metric.high)}]"
-        return Cell(text, metric.value, interval or alone, low=metric.low, high=metric.high)
+            below = f"[{self.text(metric.low)}, {self.text(metric.high)}]"
+        return Cell(
+            self.text(metric.value),
+            metric.value,
+            "" if below else interval or alone,
+            low=metric.low,
+            high=metric.high,
+            below=below,
+        )
 
 
 BOOTSTRAP = "The interval is a bootstrap over problems."

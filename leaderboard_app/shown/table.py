@@ -6,8 +6,11 @@ A cell's text is plain text; each rendering escapes it.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
@@ -33,7 +36,7 @@ class Cell:
     value
         Unrounded value for sorting and CSV; None if there is none.
     note
-        Shown on hover: an interval, or the reason there is no value.
+        The reason there is no value, or a remark. The text becomes a button that opens it.
     link
         Target of the text: an https:// address, or a page of this app with its parameters
         ("entry?entry=…").
@@ -43,6 +46,10 @@ class Cell:
         Footnote sign after the text.
     low, high
         Ends of the value's 95% interval; in CSV if a column has any.
+    below
+        Small second line, such as an interval; in Markdown and LaTeX behind the text, in brackets.
+    links
+        Names and https:// addresses that stand instead of the text.
     """
 
     text: str = ""
@@ -54,6 +61,8 @@ class Cell:
     mark: str = ""
     low: float | None = None
     high: float | None = None
+    below: str = ""
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def estimate_cell(
@@ -69,15 +78,16 @@ def estimate_cell(
     text = f"{value:.{digits}f}"
     if low is None or high is None:
         return Cell(text, value, "One problem: no interval")
-    return Cell(f"{text} [{low:.{digits}f}, {high:.{digits}f}]", value, low=low, high=high)
+    interval = f"[{low:.{digits}f}, {high:.{digits}f}]"
+    return Cell(text, value, low=low, high=high, below=interval)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `key` is its name in links and CSV, `help` its explanation on hover.
+    """One column: `key` is its name in links and CSV, `help` its explanation.
 
     Neighbours with the same `group` share a common heading. `descending` is the sort order when the
-    column is first chosen.
+    column is first chosen. One that is `csv_only` is in the CSV file alone.
     """
 
     key: str
@@ -86,13 +96,16 @@ class Column:
     help: str = ""
     numeric: bool = True
     descending: bool = False
+    csv_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """Columns and rows of cells.
 
-    `notes` stand below the table; the first `first` columns stay visible when scrolling.
+    `notes` stand below the table; the first `first` columns stay visible when scrolling. With
+    `stack`, a window of at most 480 px shows each row as a card: its first cell as a heading, and a
+    line `heading: value` for each other cell.
     """
 
     caption: str
@@ -100,6 +113,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     first: int = 1
+    stack: bool = False
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.columns) for row in self.rows):
@@ -153,6 +167,18 @@ def first_rows(table: Table, most: int | None) -> Table:
     return replace(table, rows=table.rows[:most], notes=(said, *table.notes))
 
 
+def without_csv_only(table: Table) -> Table:
+    """Return the table without the columns that only its CSV file has."""
+    keep = [index for index, column in enumerate(table.columns) if not column.csv_only]
+    if len(keep) == len(table.columns):
+        return table
+    return replace(
+        table,
+        columns=tuple(table.columns[index] for index in keep),
+        rows=tuple(tuple(row[index] for index in keep) for row in table.rows),
+    )
+
+
 def groups(table: Table) -> list[tuple[str, int]]:
     """Return each common heading and the number of columns it spans; empty if there are none."""
     if not any(column.group for column in table.columns):
@@ -162,33 +188,82 @@ def groups(table: Table) -> list[tuple[str, int]]:
 
 
 def as_html(table: Table, order: Order | None = None, *, sortable: bool = True) -> str:
-    """Return a `<table>` in which every text is escaped.
+    """Return a `<table>` in which every text is escaped; it needs no script.
 
     Headings of a sortable table are buttons with `data-sort`; links to pages of this app have
-    `data-go`.
+    `data-go`. Notes of cells and the meanings of columns open without a mouse, too.
     """
+    table = without_csv_only(table)
+    # roles that stay when the style sheet turns rows into cards
+    roles = _ROLES if table.stack else dict.fromkeys(_ROLES, "")
+    kind = "dps dps-stack" if table.stack else "dps"
     parts = ['<div class="dps-scroll" tabindex="0" role="region" ']
-    parts.append(f'aria-label="{escape(table.caption)}"><table class="dps">')
-    parts.append(f"<caption>{escape(table.caption)}</caption><thead>")
-    if spans := groups(table):
-        heads = (
-            f'<th colspan="{span}" scope="colgroup" class="dps-group">{escape(group)}</th>'
-            for group, span in spans
-        )
-        parts.append(f"<tr>{''.join(heads)}</tr>")
-    heads = (_heading(table, index, order, sortable) for index in range(len(table.columns)))
-    parts.append(f"<tr>{''.join(heads)}</tr></thead><tbody>")
+    parts.append(f'aria-label="{escape(table.caption)}"><table class="{kind}"{roles["table"]}>')
+    parts.append(f"<caption>{escape(table.caption)}</caption>")
+    parts.append(_head(table, order, sortable, roles))
+    parts.append(f"<tbody{roles['rowgroup']}>")
+    popovers: dict[str, str] = {}
     for row in table.rows:
-        cells = (_data(table, index, cell) for index, cell in enumerate(row))
-        parts.append(f"<tr>{''.join(cells)}</tr>")
+        cells = (_data(table, index, cell, popovers, roles) for index, cell in enumerate(row))
+        parts.append(f"<tr{roles['row']}>{''.join(cells)}</tr>")
     parts.append("</tbody></table></div>")
-    parts += [f'<p class="dps-note">{escape(note)}</p>' for note in table.notes]
+    parts += [f'<p class="dps-note">{_with_links(note)}</p>' for note in table.notes]
+    meanings = [
+        f"<dt>{escape(_in_full(column))}</dt><dd>{escape(column.help)}</dd>"
+        for column in _explained(table)
+    ]
+    if meanings:
+        parts.append('<details class="dps-about"><summary>About the columns</summary>')
+        parts.append(f"<dl>{''.join(meanings)}</dl></details>")
+    parts += [
+        f'<div popover id="{name}" class="dps-popover">{escape(note)}</div>'
+        for note, name in popovers.items()
+    ]
     return "".join(parts)
 
 
-def _heading(table: Table, index: int, order: Order | None, sortable: bool) -> str:
+_ADDRESS = re.compile(r"https://[^\s<>&\"']*[^\s<>&\"'.,;:)]")
+"""Web address in an escaped text, without the punctuation that ends a sentence."""
+
+
+def _with_links(note: str) -> str:
+    """Return a note in which every text is escaped and web addresses are links."""
+    return _ADDRESS.sub(lambda found: _link(found[0], found[0], "") or found[0], escape(note))
+
+
+_ROLES = {
+    name: f' role="{name}"'
+    for name in ("table", "rowgroup", "row", "columnheader", "rowheader", "cell")
+}
+
+
+def _head(table: Table, order: Order | None, sortable: bool, roles: Mapping[str, str]) -> str:
+    """Return the headings; there are none if every heading is empty."""
+    if not any(column.heading for column in table.columns):
+        return ""
+    rows = []
+    if spans := groups(table):
+        heads = (
+            f'<th colspan="{span}" scope="colgroup" class="dps-group"{roles["columnheader"]}>'
+            f"{escape(group)}</th>"
+            if group
+            else f'<td colspan="{span}" class="dps-group"{roles["cell"]}></td>'
+            for group, span in spans
+        )
+        rows.append("".join(heads))
+    heads = (_heading(table, index, order, sortable, roles) for index in range(len(table.columns)))
+    rows.append("".join(heads))
+    head = "".join(f"<tr{roles['row']}>{row}</tr>" for row in rows)
+    return f"<thead{roles['rowgroup']}>{head}</thead>"
+
+
+def _heading(
+    table: Table, index: int, order: Order | None, sortable: bool, roles: Mapping[str, str]
+) -> str:
     column = table.columns[index]
-    text = escape(column.heading)
+    kind, text = _kind(table, index), escape(column.heading)
+    if not text:
+        return f'<td class="{kind}"{roles["cell"]}></td>'
     sort = ""
     if sortable:
         here = order is not None and order.key == column.key
@@ -201,33 +276,76 @@ def _heading(table: Table, index: int, order: Order | None, sortable: bool) -> s
         )
         if here and order:
             sort = f' aria-sort="{"descending" if order.descending else "ascending"}"'
+    group = f' data-group="{escape(column.group)}"' if table.stack and column.group else ""
     hint = f' title="{escape(column.help)}"' if column.help else ""
-    return f'<th scope="col" class="{_kind(table, index)}"{hint}{sort}>{text}</th>'
+    role = roles["columnheader"]
+    return f'<th scope="col" class="{kind}"{role}{group}{hint}{sort}>{text}</th>'
 
 
-def _data(table: Table, index: int, cell: Cell) -> str:
+def _data(
+    table: Table, index: int, cell: Cell, popovers: dict[str, str], roles: Mapping[str, str]
+) -> str:
+    """Return a cell; a note that is opened from it is added to `popovers`, with its id."""
     text = escape(cell.text or NOTHING)
     if cell.bold:
         text = f"<b>{text}</b>"
     if cell.underlined:
         text = f"<u>{text}</u>"
-    if cell.link is not None:
-        text = _link(cell.link, text)
+    hint = f' title="{escape(cell.note)}"' if cell.note else ""
+    linked = _links(cell, text, hint)
+    if linked is not None:
+        text = linked
+    elif cell.note:
+        name = popovers.setdefault(cell.note, _name_of(table.caption, cell.note))
+        text = f'<button type="button" class="dps-why" popovertarget="{name}"{hint}>{text}</button>'
     if cell.mark:
         text += f"<sup>{escape(cell.mark)}</sup>"
-    hint = f' title="{escape(cell.note)}"' if cell.note else ""
-    tag = "th" if index == 0 else "td"
-    scope = ' scope="row"' if index == 0 else ""
-    return f'<{tag}{scope} class="{_kind(table, index)}"{hint}>{text}</{tag}>'
+    if cell.below:
+        text += f' <span class="dps-below">{escape(cell.below)}</span>'
+    kind = _kind(table, index)
+    if index == 0:
+        return f'<th scope="row" class="{kind}"{roles["rowheader"]}>{text}</th>'
+    heading = escape(_in_full(table.columns[index]))
+    label = f' data-label="{heading}"' if table.stack and heading else ""
+    return f'<td class="{kind}"{roles["cell"]}{label}>{text}</td>'
 
 
-def _link(link: str, text: str) -> str:
+def _name_of(caption: str, note: str) -> str:
+    """Return an id for a note, the same whenever the page is made."""
+    return f"dps-{hashlib.sha256(f'{caption}: {note}'.encode()).hexdigest()[:12]}"
+
+
+def _in_full(column: Column) -> str:
+    """Return a column's heading, after that of its group."""
+    return f"{column.group}: {column.heading}" if column.group else column.heading
+
+
+def _explained(table: Table) -> list[Column]:
+    """Return the columns that have a meaning to look up; those of all groups once."""
+    found: dict[tuple[str, str], Column] = {}
+    for column in table.columns:
+        if column.help and column.heading:
+            same = (column.heading, column.help)
+            found[same] = replace(found[same], group="") if same in found else column
+    return [*found.values()]
+
+
+def _links(cell: Cell, text: str, hint: str) -> str | None:
+    """Return a cell's links; None if there are none."""
+    if cell.links:
+        each = (_link(to, escape(name), hint) or escape(name) for name, to in cell.links)
+        return " · ".join(each)
+    return None if cell.link is None else _link(cell.link, text, hint)
+
+
+def _link(link: str, text: str, hint: str) -> str | None:
+    """Return a link; None if it leads neither to a page of this app nor to a web page."""
     target = escape(link)
     if link.startswith("https://"):
-        return f'<a href="{target}" target="_blank" rel="noopener noreferrer">{text}</a>'
+        return f'<a href="{target}" target="_blank" rel="noopener noreferrer"{hint}>{text}</a>'
     if ":" in link.partition("?")[0] or link.startswith("/"):
-        return text  # neither a page of this app nor a web page: not a link
-    return f'<a href="{target}" data-go="{target}" target="_self">{text}</a>'
+        return None
+    return f'<a href="{target}" data-go="{target}" target="_self"{hint}>{text}</a>'
 
 
 def _kind(table: Table, index: int) -> str:
@@ -262,10 +380,8 @@ def _plain(cell: Cell) -> float | str | None:
 
 def as_markdown(table: Table) -> str:
     """Return a GitHub table; headings begin with the names of their groups."""
-    heads = [
-        _escape_markdown(f"{column.group}: {column.heading}" if column.group else column.heading)
-        for column in table.columns
-    ]
+    table = without_csv_only(table)
+    heads = [_escape_markdown(_in_full(column)) for column in table.columns]
     rule = ["--:" if column.numeric else "---" for column in table.columns]
     rows = [[_markdown(cell) for cell in row] for row in table.rows]
     lines = [f"| {' | '.join(row)} |\n" for row in (heads, rule, *rows)]
@@ -280,7 +396,20 @@ def _markdown(cell: Cell) -> str:
         text = f"**{text}**"
     if cell.link is not None and cell.link.startswith("https://"):
         text = f"[{text}]({cell.link})"
-    return text + _escape_markdown(cell.mark)
+    if cell.links:
+        named = ((_escape_markdown(name), address) for name, address in cell.links)
+        text = " · ".join(
+            f"[{name}]({address})" if address.startswith("https://") else name
+            for name, address in named
+        )
+    return text + _escape_markdown(f"{cell.mark}{_in_brackets(cell.below)}")
+
+
+def _in_brackets(below: str) -> str:
+    """Return a cell's second line as it stands behind the text."""
+    if not below:
+        return ""
+    return f" {below}" if below.startswith("[") else f" ({below})"
 
 
 def _escape_markdown(text: str) -> str:
@@ -293,6 +422,7 @@ def _escape_markdown(text: str) -> str:
 
 def as_latex(table: Table) -> str:
     """Return a `tabular` for booktabs."""
+    table = without_csv_only(table)
     shape = "".join("r" if column.numeric else "l" for column in table.columns)
     lines = [f"\\begin{{tabular}}{{{shape}}}", "\\toprule"]
     if spans := groups(table):
@@ -311,4 +441,4 @@ def _latex(cell: Cell) -> str:
         text = f"\\underline{{{text}}}"
     if cell.bold:
         text = f"\\textbf{{{text}}}"
-    return text + escape_latex(cell.mark)
+    return text + escape_latex(f"{cell.mark}{_in_brackets(cell.below)}")

@@ -52,7 +52,7 @@ VERIFIED, RECOMPUTED, ANSWERS = BASES = ("verified", "recomputed", "answers")
 KEPT = ".figures"
 """Folder, within that of the pools, of what was recomputed before."""
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files in it."""
 
 SECONDS = 120.0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -61,10 +62,11 @@ class Broken(NamedTuple):
     reason: str
 
 
-Stamp = tuple[tuple[str, int, int, int], ...]
-"""Name, size in bytes, modification time in ns and inode number of each file in a folder.
+Stamp = tuple[tuple[str, int, int, int, int], ...]
+"""Name, size in bytes, times of the last change of content and of anything, in ns, and the inode
+number between them, of each file in a folder.
 
-Those in `verified/` are included.
+Those in `verified/` are included; of a link, they are those of the file that it leads to.
 """
 
 Progress = Callable[[float], None]
@@ -100,19 +102,30 @@ def read_each(
 def stamp(folder: Path) -> Stamp:
     """Return the stamp of a folder: rows read from it are valid as long as it stays the same.
 
-    It does not reveal a changed file whose modification time was set back; `verify`, where that
-    matters, hashes the files.
+    A modification time can be set back, but not the time of the last change of anything (on
+    Windows, that is the time at which the file was made). `verify` hashes the files.
     """
     try:
         with os.scandir(folder) as files:
-            found = [(file.name, file.stat(follow_symlinks=False)) for file in files]
+            found = [(file.name, _facts(file)) for file in files]
     except OSError:
         return ()
-    here = [(name, each.st_size, each.st_mtime_ns, each.st_ino) for name, each in found]
+    here = [
+        (name, each.st_size, each.st_mtime_ns, each.st_ino, each.st_ctime_ns)
+        for name, each in found
+    ]
     if any(name == VERIFIED for name, _ in found):
         below = stamp(folder / VERIFIED)
         here += [(f"{VERIFIED}/{each[0]}", *each[1:]) for each in below]
     return tuple(sorted(here))
+
+
+def _facts(file: os.DirEntry[str]) -> os.stat_result:
+    """Return the facts of a file, or of the one that a link leads to."""
+    if file.is_symlink():
+        with suppress(OSError):
+            return file.stat()
+    return file.stat(follow_symlinks=False)
 
 
 @lru_cache(maxsize=KEPT)

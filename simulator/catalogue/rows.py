@@ -7,6 +7,7 @@ of its files changes.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
@@ -16,8 +17,9 @@ import pyarrow as pa
 
 from simulator.catalogue.figures import KEPT as KEPT_FIGURES
 from simulator.catalogue.figures import VERIFIED, Figures, Pools, derive
+from simulator.catalogue.kept_rows import rows_of
+from simulator.catalogue.needs import needs_of
 from simulator.catalogue.pool_rows import (
-    KEPT,
     Broken,
     Progress,
     Row,
@@ -25,7 +27,7 @@ from simulator.catalogue.pool_rows import (
     check_stays_in,
     left_out,
     parquet_schema,
-    read_each,
+    stamp,
 )
 from simulator.errors import UserError
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
@@ -102,6 +104,15 @@ SUBMISSIONS = pa.schema(
     ]
 )
 
+INTERNAL = (("needs", pa.list_(pa.string())), ("figures_sha256", pa.string()))
+"""Columns of the rows that no view has: the signals that the policy reads, and the hash of the
+answers that figures come from."""
+
+
+def _with_internal(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([*schema, *INTERNAL])
+
+
 PUBLISHED = pa.schema(
     [
         ("method", pa.string()),
@@ -128,22 +139,19 @@ def pools_at_hand(named: tuple[tuple[str, str, str], ...], cache: Path) -> Pools
 
 def runs_rows(
     runs: Path | None, pools: Pools, broken: list[Broken], progress: Progress = lambda done: None
-) -> tuple[list[Row], list[Path]]:
+) -> tuple[pa.Table, list[Path]]:
     """Derive the rows of the view `runs`; return them and the folders of the runs."""
+    schema = _with_internal(RUNS)
     if runs is None:
-        return [], []
-    sweeps = [each for each in _folders_with(runs, ("sweep.json",)) if each.suffix != ".partial"]
+        return pa.Table.from_batches([], schema), []
+    sweeps = [each for each, _ in _folders_with(runs, ("sweep.json",)) if each.suffix != ".partial"]
     below = [run for sweep in sweeps for run in _folders_with(sweep, (RUN_FILE,))]
     folders = sorted([*_folders_with(runs, (RUN_FILE, IDENTITY_FILE)), *below])
-    read = list(read_each(folders, partial(_read_run, runs, pools), broken, progress))
-    rows = [
-        {**row, "run": folder.relative_to(runs).as_posix()} for folder, rows in read for row in rows
-    ]
-    return rows, [folder for folder, _ in read]
+    read, there = partial(_read_run, runs, pools), frozenset(pools.at_hand)
+    return rows_of("runs", runs, schema, folders, read, there, pools.kept, broken, progress)
 
 
-@lru_cache(maxsize=KEPT)
-def _read_run(runs: Path, pools: Pools, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
+def _read_run(runs: Path, pools: Pools, folder: Path, _: Stamp) -> Sequence[Row] | Broken:
     try:
         check_stays_in(runs, folder, ("decisions", "answers"))
         for result in read_results(folder):
@@ -162,7 +170,8 @@ def _read_run(runs: Path, pools: Pools, folder: Path, stamp: Stamp) -> Sequence[
             schema = parquet_schema(folder / f"{name}.parquet")
             if not set(wanted.names) <= {*schema.names, *ADDED}:
                 raise UserError(f"{name}.parquet: columns are missing; make the run again")
-        return _result_rows(derive(folder, pools))
+        found = {"run": folder.relative_to(runs).as_posix(), "needs": needs_of(folder)}
+        return [{**row, **found} for row in _result_rows(derive(folder, pools))]
     except UserError as error:
         return left_out(folder, error)
 
@@ -172,15 +181,20 @@ def submissions_rows(
     pools: Pools,
     broken: list[Broken],
     progress: Progress = lambda done: None,
-) -> list[Row]:
+) -> pa.Table:
     """Derive the rows of the view `submissions`: one per pool, or a single one without a run."""
+    schema = _with_internal(SUBMISSIONS)
+    if submissions is None:
+        return pa.Table.from_batches([], schema)
     folders = _folders_with(submissions, ("submission.toml", RUN_FILE))
-    read = read_each(folders, partial(_read_submission, pools), broken, progress)
-    return [row for _, rows in read for row in rows]
+    read, there = partial(_read_submission, pools), frozenset(pools.at_hand)
+    table, _ = rows_of(
+        "submissions", submissions, schema, folders, read, there, pools.kept, broken, progress
+    )
+    return table
 
 
-@lru_cache(maxsize=KEPT)
-def _read_submission(pools: Pools, folder: Path, stamp: Stamp) -> Sequence[Row] | Broken:
+def _read_submission(pools: Pools, folder: Path, _: Stamp) -> Sequence[Row] | Broken:
     """Read the rows of one submission; its files are untrusted, an invalid one is not used."""
     files = read_files(folder)
     named: Row = {"submission": folder.name, "path": str(folder), "badge": badge_of(files)}
@@ -203,7 +217,7 @@ def _read_submission(pools: Pools, folder: Path, stamp: Stamp) -> Sequence[Row] 
     if named["badge"] == "verified" and figures.basis != VERIFIED:
         named["badge"] = "recomputed"
     rows = _result_rows(figures)
-    named["answers_sha256"] = files.sha256.get(ANSWERS_FILE)
+    named |= {"answers_sha256": files.sha256.get(ANSWERS_FILE), "needs": needs_of(folder)}
     if figures.basis == VERIFIED:
         stated = [{name: row[name] for name in _OWN} for row in map(_result_row, own)]
         rows = [{**row, **each} for row, each in zip(rows, stated, strict=True)]
@@ -223,7 +237,7 @@ def _figures_if_verified(
     folder: Path, files: Files, stated: Sequence[RunResult], pools: Pools
 ) -> tuple[Figures, str]:
     """Derive the figures of a submission whose rerun passed; say why, if not the verifier's."""
-    verified = verified_folder(folder)
+    verified = verified_folder(folder, files)
     if verified is None:
         why = "the verifier's own replays are missing or changed"
     else:
@@ -266,11 +280,15 @@ def published_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
     ]
 
 
-def _folders_with(parent: Path | None, marks: Sequence[str]) -> list[Path]:
-    """Return the folders in `parent` that hold any of the files `marks`, sorted."""
-    if parent is None:
+def _folders_with(parent: Path, marks: Sequence[str]) -> list[tuple[Path, Stamp]]:
+    """Return the folders in `parent` that hold any of the files `marks`, sorted, with stamps."""
+    try:
+        with os.scandir(parent) as found:
+            folders = sorted(each.name for each in found if each.is_dir())
+    except OSError:
         return []
-    return sorted({file.parent for mark in marks for file in parent.glob(f"*/{mark}")})
+    stamped = [(parent / name, stamp(parent / name)) for name in folders]
+    return [(folder, files) for folder, files in stamped if any(each[0] in marks for each in files)]
 
 
 def _result_rows(figures: Figures) -> list[Row]:
@@ -279,6 +297,7 @@ def _result_rows(figures: Figures) -> list[Row]:
         "basis": figures.basis,
         "figures_path": str(figures.path),
         "answers_sha256": figures.answers_sha256,
+        "figures_sha256": figures.answers_sha256,
     }
     return [{**_result_row(result), **beside} for result in figures.results]
 

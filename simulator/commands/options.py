@@ -60,6 +60,13 @@ class RayAddress(click.ParamType[str]):
         return str(value)
 
 
+class FolderOrBoard(click.Path):
+    """A path, or as text the address of a board on the Hugging Face Hub (`hf://…`)."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value if str(value).startswith("hf://") else super().convert(value, param, ctx)
+
+
 class NewFolder(click.Path):
     """The path of a folder to be made; `.`, `..` and `/` have no name for it."""
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ from simulator.api.judge_tools import load_tools
 from simulator.api.progress import note, stages_shown
 from simulator.commands.options import (
     FloatRange,
+    FolderOrBoard,
     cache_option,
     json_option,
     print_json,
@@ -22,6 +24,7 @@ from simulator.commands.options import (
 from simulator.workers.opening import cluster_or_number
 
 if TYPE_CHECKING:
+    from simulator.boards.pull_request import PullRequest
     from simulator.submissions.badges import Verification
     from simulator.verification.earlier import Outcome
     from simulator.verification.options import JudgeOf, Options
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     epilog="\b\nExamples:\n"
     "  deepprune-sim verify submissions/2026-11-22-short-3-16\n"
     "  deepprune-sim verify submissions/*/ -j 4\n"
+    "  deepprune-sim verify hf://datasets/OWNER/NAME --pr 3\n"
     "  deepprune-sim verify submissions/2026-11-22-asc --markdown > comment.md"
 )
 @click.argument(
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     metavar="SUBMISSION...",
     nargs=-1,
     required=True,
-    type=click.Path(path_type=Path),
+    type=FolderOrBoard(path_type=Path),
     shell_complete=completion.submissions,
 )
 @click.option(
@@ -67,12 +71,20 @@ if TYPE_CHECKING:
 @workers_options("Number of submissions to verify at the same time.")
 @click.option("--dry-run", is_flag=True, help="Do not write verification.json.")
 @click.option("--markdown", is_flag=True, help="Print a summary as a pull request comment.")
+@click.option(
+    "--pr",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="Verify what this pull request of a board on the Hub changes; SUBMISSION is "
+    "hf://datasets/OWNER/NAME.",
+)
+@click.option("--comment", is_flag=True, help="Also post the summary on that pull request.")
 @cache_option
 @json_option
 @click.pass_context
 def verify(
     ctx: click.Context,
-    submissions: tuple[Path, ...],
+    submissions: tuple[Path | str, ...],
     changed: bool,
     no_rerun: bool,
     repeats: int | None,
@@ -82,6 +94,8 @@ def verify(
     ray: str | None,
     dry_run: bool,
     markdown: bool,
+    pr: int | None,
+    comment: bool,
     cache: Path | None,
     as_json: bool,
 ) -> None:
@@ -102,50 +116,121 @@ def verify(
     An earlier verification of the same files stands if a step cannot be made here, as without the
     pool, or is left out. Corrected metadata needs no rerun. A badge that changes is told.
 
+    With --pr, the submissions that a pull request on the Hugging Face Hub adds or alters are
+    downloaded and verified, and the summary is printed as a comment; nothing is written.
+
     The exit code is 1 if anything is wrong.
     """  # noqa: D301  (\b keeps click from wrapping)
     from simulator.errors import UserError
     from simulator.pools.folders import cache_folder
-    from simulator.submissions.badges import write_verification
     from simulator.submissions.markdown import summary
     from simulator.verification.options import Options
 
-    for path in submissions:
-        if not path.is_symlink() and not path.exists():
-            raise UserError(f"{path}: no such submission; give a folder in submissions/")
     if markdown and as_json:
         raise UserError("--markdown and --json exclude each other; give one")
     options = Options(cache_folder(cache), not no_rerun, repeats, seed, timeout, _judge_of)
-    taken = _taken(submissions, options.cache, changed)
+    with _given(submissions, pr, comment, options.cache) as (paths, request):
+        changed, markdown = changed or bool(request), markdown or (bool(request) and not as_json)
+        with cluster_or_number(jobs, "simulator.verification.verify", ray) as workers:
+            done, unwritten = _verify_each(
+                paths,
+                _taken(paths, options.cache, changed),
+                options,
+                workers,
+                write=not (dry_run or request),
+                show=not (as_json or markdown),
+            )
+        unchanged = len(set(paths)) - len(done)
+        text = summary(done, unchanged if changed else None)
+        text = request.heading() + text if request else text
+        if as_json:
+            found = [each.as_dict() for each in done]
+            about = request.as_dict() if request else {}
+            print_json({"submissions": found, "unchanged": unchanged} | about if changed else found)
+        elif markdown:
+            click.echo(text, nl=False)
+        elif changed:
+            click.echo(f"{unchanged} of {len(set(paths))} unchanged since they were verified")
+        if request and comment:
+            _post(request, text)
+    wrong = unwritten or bool(request and request.findings)
+    ctx.exit(1 if wrong or any(each.verification.failed for each in done) else 0)
+
+
+@contextmanager
+def _given(
+    submissions: Sequence[Path | str], pr: int | None, comment: bool, cache: Path
+) -> Iterator[tuple[Sequence[Path], PullRequest | None]]:
+    """Yield the submissions to verify, and the pull request that they are downloaded from."""
+    from simulator.errors import UserError
+
+    paths = [each for each in submissions if isinstance(each, Path)]
+    if len(paths) == len(submissions):
+        if pr is not None or comment:
+            option = "--comment" if pr is None else "--pr"
+            raise UserError(f"{option} needs a board on the Hub: hf://datasets/OWNER/NAME")
+        for path in paths:
+            if not path.is_symlink() and not path.exists():
+                raise UserError(f"{path}: no such submission; give a folder in submissions/")
+        yield paths, None
+        return
+    if len(submissions) > 1:
+        raise UserError(f"{submissions[0]}: a board on the Hub is verified alone; give one address")
+    from simulator.boards.address import parse_address
+    from simulator.boards.pull_request import fetch_pull_request
+
+    address = parse_address(str(submissions[0]))
+    if pr is not None:
+        address = replace(address, revision=f"refs/pr/{pr}")
+    if address.pull_request is None:
+        raise UserError(
+            f"{address}: no pull request; name one with --pr NUMBER. A board itself is verified "
+            "from a download: hf download OWNER/NAME --repo-type dataset --local-dir board"
+        )
+    with TemporaryDirectory(prefix="deepprune-sim-") as folder:
+        with stages_shown() as stage:
+            request = fetch_pull_request(address, cache, Path(folder), notice=note, progress=stage)
+        yield request.changed, request
+
+
+def _post(request: PullRequest, text: str) -> None:
+    from simulator.boards.pull_request import comment
+
+    note(f"commented on {comment(request, text)}")
+
+
+def _verify_each(
+    given: Sequence[Path],
+    taken: Mapping[Path, bool],
+    options: Options,
+    workers: int | Workers,
+    *,
+    write: bool,
+    show: bool,
+) -> tuple[list[Outcome], bool]:
+    """Verify those of the given submissions that are taken, write and show each result.
+
+    Also returns True if a result could not be written.
+    """
+    from simulator.errors import UserError
+    from simulator.submissions.badges import write_verification
+
     done: list[Outcome] = []
     unwritten = False
-    notes = _notes(submissions)
-    work = "simulator.verification.verify"
-    with (
-        cluster_or_number(jobs, work, ray) as workers,
-        closing(_outcomes(taken, options, workers)) as outcomes,
-    ):
+    notes = _notes(given)
+    with closing(_outcomes(taken, options, workers)) as outcomes:
         for path, made in zip(taken, outcomes, strict=True):
             outcome = replace(made, remarks=(*made.remarks, *notes.get(path, ())))
             done.append(outcome)
-            if outcome.rewrite and not dry_run and not path.is_symlink():
+            if outcome.rewrite and write and not path.is_symlink():
                 try:
                     write_verification(path, outcome.verification)
                 except UserError as error:
                     note(f"warning: {error}")
                     unwritten = True
-            if not as_json and not markdown:
+            if show:
                 _show(outcome)
-    given = len(set(submissions))
-    unchanged = given - len(taken)
-    if as_json:
-        found = [each.as_dict() for each in done]
-        print_json({"submissions": found, "unchanged": unchanged} if changed else found)
-    elif markdown:
-        click.echo(summary(done, unchanged if changed else None), nl=False)
-    elif changed:
-        click.echo(f"{unchanged} of {given} unchanged since they were verified")
-    ctx.exit(1 if unwritten or any(each.verification.failed for each in done) else 0)
+    return done, unwritten
 
 
 def _taken(submissions: Sequence[Path], cache: Path, changed: bool) -> dict[Path, bool]:

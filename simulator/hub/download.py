@@ -21,6 +21,8 @@ from typing import Any, NoReturn
 
 from simulator.errors import UserError, one_line
 from simulator.hub.errors import (
+    PULL,
+    Remedies,
     endpoint,
     errors_told,
     is_offline,
@@ -36,11 +38,12 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file of a repository; `size` in bytes and `sha256`, if the Hub gives them."""
+    """A file of a repository; `size` in bytes, `sha256` and Git's `blob`, if the Hub gives them."""
 
     path: str
     size: int | None = None
     sha256: str | None = None
+    blob: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ class Listing:
     files: list[RemoteFile]
 
 
-def list_files(entry: Entry, revision: str, folder: Path | None = None) -> Listing:
+def list_files(
+    entry: Entry, revision: str, folder: Path | None = None, remedies: Remedies = PULL
+) -> Listing:
     """List the files of `entry`'s repository at `revision`; offline, those on this machine.
 
     `folder` is where downloads are kept, huggingface_hub's own if None.
@@ -61,7 +66,7 @@ def list_files(entry: Entry, revision: str, folder: Path | None = None) -> Listi
     UserError
         There is no such repository or revision, it may not be read, or the Hub cannot be reached.
     """
-    with errors_told(entry, revision):
+    with errors_told(entry, revision, remedies=remedies):
         if is_offline():
             return _cached_files(entry, revision, folder)
         from huggingface_hub import HfApi
@@ -74,7 +79,8 @@ def list_files(entry: Entry, revision: str, folder: Path | None = None) -> Listi
     files = []
     for sibling in info.siblings or ():
         lfs = sibling.lfs
-        files.append(RemoteFile(sibling.rfilename, sibling.size, lfs.sha256 if lfs else None))
+        sha256 = lfs.sha256 if lfs else None
+        files.append(RemoteFile(sibling.rfilename, sibling.size, sha256, sibling.blob_id))
     return Listing(info.sha, sorted(files, key=lambda file: file.path))
 
 
@@ -106,13 +112,16 @@ def download(
     files: Sequence[RemoteFile],
     *,
     folder: Path | None = None,
+    patterns: Sequence[str] | None = None,
+    remedies: Remedies = PULL,
     progress: Callable[[str, float], None],
     notice: Callable[[str], None],
 ) -> Path:
     """Download `files`; return the folder that holds them under their paths in the repository.
 
     Files that are on this machine already are kept; a broken download is resumed. Each file's
-    size, and its SHA-256 if the Hub gives it, is checked at the end.
+    size, and its SHA-256 if the Hub gives it, is checked at the end. `patterns` match their paths
+    and no others: for thousands of files, comparing each with each path takes minutes.
 
     Raises
     ------
@@ -138,12 +147,12 @@ def download(
             repo_type=entry.repo_type,
             revision=revision,  # also keeps a branch's name, so that it is found offline
             cache_dir=folder,
-            allow_patterns=[glob.escape(file.path) for file in files],
+            allow_patterns=[*(patterns or (glob.escape(file.path) for file in files))],
             tqdm_class=bar,
             local_files_only=is_offline(),
         )
 
-    with errors_told(entry, revision, kept_in), _warnings_noticed(notice):
+    with errors_told(entry, revision, kept_in, remedies), _warnings_noticed(notice):
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 snapshot = Path(_interruptible(fetch, stopped))
@@ -154,9 +163,9 @@ def download(
                 notice(f"the connection broke ({one_line(error)}); trying again")
                 time.sleep(1)
     if snapshot.name != commit:
-        raise UserError(f"{entry.source}: {revision} changed during the download; pull again")
+        raise UserError(f"{entry.source}: {revision} changed during the download; {remedies.again}")
     for file in files:
-        _check(snapshot / file.path, file, entry)
+        _check(snapshot / file.path, file, entry, remedies)
     return snapshot
 
 
@@ -183,13 +192,15 @@ def _check_space(folder: Path, num_bytes: int) -> None:
         )
 
 
-def _check(path: Path, file: RemoteFile, entry: Entry) -> None:
+def _check(path: Path, file: RemoteFile, entry: Entry, remedies: Remedies) -> None:
     """Raise `UserError` if a file is missing or differs in size or SHA-256 from the Hub's."""
     if not path.is_file():
-        raise UserError(f"{entry.source}: {file.path} is missing; pull again")
+        raise UserError(f"{entry.source}: {file.path} is missing; {remedies.again}")
     other_size = file.size is not None and path.stat().st_size != file.size
     if other_size or (file.sha256 is not None and file_sha256(path) != file.sha256):
-        raise UserError(f"{path.resolve()}: differs from the Hub; delete this file and pull again")
+        raise UserError(
+            f"{path.resolve()}: differs from the Hub; delete this file and {remedies.again}"
+        )
 
 
 class _Stopped(Exception):  # noqa: N818  (ends threads, is never shown)

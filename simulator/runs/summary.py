@@ -85,11 +85,13 @@ class Totals:
             name: answers[name].cast(pa.float64()) if name in answers.column_names else missing
             for name in (*AVERAGED, *CLUSTERED)
         }
+        columns["row"] = pa.array(np.arange(len(answers)))
         sums = [(name, "sum") for name in (*AVERAGED, *CLUSTERED)]
         grouped = (
             pa.table(columns)
             .group_by("problem_id", use_threads=False)
-            .aggregate([*sums, ([], "count_all"), (CLUSTERED[0], "count")])
+            .aggregate([*sums, ([], "count_all"), (CLUSTERED[0], "count"), ("row", "min")])
+            .sort_by("row_min")  # Arrow's groups are in an order of its own
         )
         counts = grouped[f"{CLUSTERED[0]}_count"].cast(pa.float64())
         averaged = np.array([grouped[f"{name}_sum"].to_numpy() for name in AVERAGED])

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -63,7 +64,7 @@ class Files:
     content: Mapping[str, bytes]
     findings: tuple[str, ...]
 
-    @property
+    @cached_property
     def sha256(self) -> dict[str, str]:
         """SHA-256 of each file that figures depend on: all but the metadata."""
         return {

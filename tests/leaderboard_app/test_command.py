@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hub_server import COMMIT, Hub, serving
 from served import server
 
 from leaderboard_app.cli import leaderboard
@@ -23,7 +25,7 @@ from simulator.errors import UserError
 def test_folders_go_through_the_environment_unchanged(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    folders = Folders(tmp_path / "a", tmp_path / "b", tmp_path / "c")
+    folders = Folders(tmp_path / "a", tmp_path / "b", tmp_path / "c", "hf://datasets/o/n@1")
     for name, value in folders.as_environment().items():
         monkeypatch.setenv(name, value)
     assert Folders.from_environment() == folders
@@ -82,6 +84,24 @@ def test_a_file_for_a_folder_is_refused(tmp_path: Path) -> None:
 def test_help_ends_with_an_example() -> None:
     result = CliRunner().invoke(leaderboard, ["--help"])
     assert "deepprune-sim leaderboard --submissions" in result.output.splitlines()[-1]
+
+
+def test_a_board_on_the_hub_is_fetched_and_its_commit_told(
+    tmp_path: Path, hub_in_process: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(os, "execve", lambda file, words, environment: started.append(environment))
+    files = {"submissions/board.toml": b'title = "Of the Hub"\n'}
+    with serving(Hub("owner/board", files)) as hub:
+        hub_in_process(hub.url)
+        options = ["--submissions", "hf://datasets/owner/board", "--cache", str(tmp_path / "pools")]
+        result = CliRunner().invoke(leaderboard, [*options, "--port", "8599"])
+    assert result.exit_code == 0, result.output
+    assert f"board: hf://datasets/owner/board@{COMMIT}" in result.stderr.splitlines()
+    (environment,) = started
+    shown = Path(environment["DEEPPRUNE_SIM_SUBMISSIONS"])
+    assert (shown / "board.toml").read_bytes() == files["submissions/board.toml"]
+    assert environment["DEEPPRUNE_SIM_BOARD"] == f"hf://datasets/owner/board@{COMMIT}"
 
 
 def test_a_format_without_a_folder_to_write_is_one_line(tmp_path: Path) -> None:

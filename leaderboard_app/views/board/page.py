@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from leaderboard_app.library import citation
 from leaderboard_app.library.library import Library
-from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds, pool_columns
-from leaderboard_app.library.standings import places
-from leaderboard_app.shown import screen
+from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds
+from leaderboard_app.library.standings import PARTS, Group, groups, standings
+from leaderboard_app.shown import chips, screen
+from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.palette import BADGES
-from leaderboard_app.views.board.combined import combined_sections
-from leaderboard_app.views.board.table import SECTIONS, Section, board_sections, hideable
+from leaderboard_app.views.board import first_view, published
+from leaderboard_app.views.board.costing import (
+    DOLLARS,
+    TOKENS,
+    UNITS,
+    Costing,
+    prices_of,
+    unpriced,
+)
+from leaderboard_app.views.board.standing_table import HEADINGS, Part, hideable, parts
+from simulator.report.prices import Price
 
-TABLE, COMBINED = "table", "combined"
+ROWS = 50  # shown at first: hundreds of rows take a browser half a second
 
-ROWS = 50  # shown at first: 200 rows of nine pools take a browser half a second
+TABS = 6  # groups shown as tabs; more are in a box
+
+SYNTHETIC = "synthetic"
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _sections(
-    state: int, synthetic: bool, selection: Selection, _library: Library
-) -> tuple[Section, ...]:
-    return board_sections(_library, synthetic, selection)
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _parts(
+    state: int, key: tuple[object, ...], selection: Selection, _library: Library, _costing: Costing
+) -> dict[str, Part]:
+    group = next(each for each in groups(_library, bool(key[0])) if each.key == key[1])
+    return parts(_library, group, selection, _costing)
 
 
 def page(library: Library) -> None:
@@ -35,90 +50,238 @@ def page(library: Library) -> None:
         screen.empty_of_entries(
             library, "Nothing here yet: no submissions, runs or published figures. Make two runs:"
         )
-    else:
-        with st.container(horizontal=True):
-            synthetic = screen.choose_kind(there)
-            view = st.segmented_control(
-                "View",
-                (TABLE, COMBINED),
-                default=TABLE,
-                key="view",
-                bind="query-params",
-                required=True,
-                label_visibility="collapsed",
-            )
-        if synthetic:
-            screen.synthetic_notice()
-        _board(library, synthetic, view)
-        screen.show_notes(library)
-        if not library.entries and view != COMBINED:
-            screen.empty_of_entries(
-                library,
-                "Only published figures so far. Make two runs; runs on generated traces are shown "
-                "under synthetic:",
-            )
-
-
-def _board(library: Library, synthetic: bool, view: str | None) -> None:
-    selection = _selection(library, synthetic)
-    if view == COMBINED:
-        with st.spinner("Comparing every two methods …"):
-            standing = places(library, synthetic)
-        if not standing:
-            screen.empty_of_entries(
-                library,
-                "No replay to rank yet: published figures cannot be paired. Make two runs:",
-            )
-            return
-        sections = combined_sections(library, standing, synthetic, selection)
-    else:
-        sections = _sections(library.state, synthetic, selection, library)
-    if not sections:
-        screen.empty("No rows are left. Remove a filter.")
         return
-    if selection.filters:
-        left = sum(len(each.table.rows) for each in sections)
-        st.caption(f"Filtered: {left} rows are left.")
-    for section in sections:
-        _section(section, "order" if view == COMBINED else "sort")
-
-
-def _section(section: Section, sort: str) -> None:
-    """Show a section; the first one has the short names of parameters in the link."""
-    end = "" if section.name == SECTIONS[0] else f"-{section.name}"
-    st.subheader(section.heading, anchor=section.name)
-    st.caption(section.about)
-    count = len(section.table.rows)
-    label = f"Show all {count} rows"
-    whole = count <= ROWS or st.toggle(label, key=f"all{end}", bind="query-params")
-    screen.show_table(section.table, name=f"{sort}{end}", most=None if whole else ROWS)
-
-
-def _selection(library: Library, synthetic: bool) -> Selection:
-    """Show the filters and return what is selected; every part of it is in the page's link."""
-    columns = pool_columns(library, synthetic)
-    badges = {entry.badge or "broken" for entry in library.entries} | {"reported"}
-    with st.expander("Filter rows, hide columns", icon=":material/filter_list:") as below:
-        left, middle, right = st.columns(3)
-        models = _several(left, "Models", "model", dict.fromkeys(each.model for each in columns))
-        benchmarks = _several(
-            middle, "Benchmarks", "benchmark", dict.fromkeys(each.benchmark for each in columns)
+    synthetic = screen.parameter("data") == SYNTHETIC or False not in there
+    found = groups(library, synthetic)
+    if found:
+        group = _choose_group(found)
+        _group(library, group, synthetic, there)
+    elif not library.entries:
+        screen.empty_of_entries(
+            library,
+            "Only published figures so far. Make two runs; runs on generated traces are shown "
+            "under synthetic:",
         )
-        chosen = _several(right, "Badges", "badge", [each for each in BADGES if each in badges])
+    else:
+        _choose_part(library, None, synthetic, there)
+    if not synthetic:
+        _without_rows(library)
+        _published(library)
+    screen.show_notes(library)
+
+
+def _choose_group(found: Sequence[Group]) -> Group:
+    """Show the groups as tabs, or in a box if there are many, and return the chosen one."""
+    names = {each.key: each.heading for each in found}
+    if len(found) == 1:
+        return found[0]
+    if len(found) > TABS:
+        key = screen.choose_one("Model and benchmark", [*names], name="group", labels=names)
+    else:
+        wanted = screen.parameter("group")
+        shown = wanted if wanted in names else found[0].key
+        box = f"chosen-group-{shown}"
+        st.segmented_control(
+            "Model and benchmark",
+            [*names],
+            default=shown,
+            required=True,
+            format_func=names.__getitem__,
+            key=box,
+            label_visibility="collapsed",
+            on_change=lambda: screen.set_parameter("group", st.session_state[box]),
+        )
+        key = shown
+    return next(each for each in found if each.key == key)
+
+
+def _group(library: Library, group: Group, synthetic: bool, there: Sequence[bool]) -> None:
+    st.set_page_config(page_title=f"{group.heading} · {library.board.title}")
+    st.markdown(screen.plain(first_view.what(library, group)))
+    if said := first_view.finding(library, group):
+        st.markdown(f"**{screen.plain(said)}**")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if since := first_view.who(library, group):
+            st.caption(screen.plain(since))
+        _links(library)
+    part = _choose_part(library, group, synthetic, there)
+    if synthetic:
+        screen.synthetic_notice()
+    selection, costing = _options(library, group)
+    key = (group.synthetic, group.key, costing.unit, tuple(costing.prices.items()))
+    found = _parts(library.state, key, selection, library, costing)
+    shown = list(found.values()) if synthetic else [found[part]] if part in found else []
+    if not shown:
+        screen.empty("No rows are left. Remove a filter.")
+    for number, each in enumerate(shown):
+        _part(each, "sort" if number == 0 else f"sort-{each.name}")
+
+
+def _links(library: Library) -> None:
+    """Show how to cite the board and how to submit, and a link to the picture."""
+    with st.popover(
+        "Cite", icon=":material/format_quote:", type="tertiary", key="cite", on_change="rerun"
+    ) as box:
+        if box.open:
+            reference = citation.of_board(library)
+            st.code(citation.bibtex(reference), language=None)
+            st.code(citation.plain_text(reference), language=None, wrap_lines=True)
+    with st.popover("Submit a method", icon=":material/upload:", type="tertiary"):
+        st.markdown(first_view.HOW_TO_SUBMIT)
+        st.page_link(PAGES["submit"].file, label="The steps, with commands")
+    st.page_link(PAGES["tradeoff"].file, label="As a picture", icon=":material/scatter_plot:")
+
+
+def _choose_part(
+    library: Library, group: Group | None, synthetic: bool, there: Sequence[bool]
+) -> str:
+    """Show the switch between the parts of the board, and return the chosen one.
+
+    Entries on generated traces are one choice more, which every page's link holds as `data`.
+    """
+    rows = standings(library, group) if group is not None and not synthetic else ()
+    if synthetic and False in there:  # those of the first real group, to lead back to
+        real = groups(library, False)
+        rows = standings(library, real[0]) if real else ()
+    names = [each for each in PARTS if any(row.part == each for row in rows)]
+    labels = {each: HEADINGS[each][0] for each in names}
+    if True in there and False in there:
+        labels[SYNTHETIC] = "Synthetic"
+        if not names:
+            labels = {PARTS[0]: HEADINGS[PARTS[0]][0], **labels}
+    wanted = SYNTHETIC if synthetic else screen.parameter("show")
+    first = names[0] if names else PARTS[0]
+    chosen = wanted if wanted in labels else first
+    if len(labels) > 1:
+        box = f"chosen-part-{chosen}"
+
+        def change() -> None:
+            part = st.session_state[box]
+            screen.set_parameter("data", SYNTHETIC if part == SYNTHETIC else None)
+            screen.set_parameter("show", None if part in (SYNTHETIC, first) else part)
+            if (part == SYNTHETIC) is not synthetic:
+                screen.set_parameter("group", None)
+
+        st.segmented_control(
+            "Entries",
+            [*labels],
+            default=chosen,
+            required=True,
+            format_func=labels.__getitem__,
+            key=box,
+            on_change=change,
+            label_visibility="collapsed",
+        )
+    return chosen
+
+
+def _part(part: Part, sort: str) -> None:
+    """Show a part: heading, table and downloads."""
+    st.subheader(part.heading, anchor=part.name)
+    st.caption(screen.plain(part.about))
+    count = len(part.table.rows)
+    label = f"Show all {count} rows"
+    whole = count <= ROWS or st.toggle(
+        label, key=f"all{sort.removeprefix('sort')}", bind="query-params"
+    )
+    screen.show_table(part.table, name=sort, most=None if whole else ROWS)
+
+
+def _without_rows(library: Library) -> None:
+    """Name the recorded pools here on which nothing is ranked, and the command that changes it."""
+    ranked = {
+        result.pool
+        for entry in library.entries
+        if entry.takes_part
+        for result in entry.results.values()
+    }
+    real = (row["name"] for row in library.pools if not row["synthetic"])
+    lacking = [name for name in real if name not in ranked]
+    if not lacking:
+        return
+    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    st.caption(
+        screen.plain(
+            f"Nothing is ranked on these pools yet: {', '.join(lacking[:3])}{more}. Replay the "
+            "built-in methods on them:"
+        )
+    )
+    st.code(f"deepprune-sim leaderboard --derive {shlex.quote(lacking[0])}", language="sh")
+
+
+def _published(library: Library) -> None:
+    table = published.published_table(library)
+    if table is None:
+        return
+    st.subheader(published.HEADING, anchor="published")
+    st.caption(published.ABOUT)
+    screen.show_table(table, name="sort-published")
+
+
+def _options(library: Library, group: Group) -> tuple[Selection, Costing]:
+    """Show filters, columns and the unit of the cost; every choice is in the page's link."""
+    chosen = st.container()
+    with st.expander("Filter rows, hide columns, cost in dollars", icon=":material/tune:") as below:
+        left, middle, right = st.columns(3)
         needs = _several(
-            left,
-            "Needs any of",
-            "needs",
-            KEY_NEEDS,
-            "Signals a method reads besides lengths and answers. Published rows have them "
-            "only if the method is built in.",
+            left, "Needs any of", "needs", KEY_NEEDS, "Signals a method reads besides lengths."
         )
         since = middle.date_input("Since", None, key="since", bind="query-params")
         until = right.date_input("Until", None, key="until", bind="query-params")
+        badges = {row.entry.badge or "broken" for row in standings(library, group)}
+        badge = _several(left, "Badges", "badge", [each for each in BADGES if each in badges])
         hidden = _several(
-            below, "Hide columns of the table", "hide", hideable(columns), none="None"
+            middle, "Hide columns", "hide", hideable(), none="None", labels=hideable()
         )
-    return Selection(models, benchmarks, chosen, needs, _iso(since), _iso(until), hidden)
+        unit = right.segmented_control(
+            "Total cost in",
+            UNITS,
+            default=TOKENS,
+            required=True,
+            key="unit",
+            bind="query-params",
+        )
+        costing = _costing(library, group, unit or TOKENS, below)
+    with chosen:
+        chips.show(
+            chips.of_widget("needs", "needs"),
+            chips.of_widget("since", "since"),
+            chips.of_widget("until", "until"),
+            chips.of_widget("badge", "badge"),
+            chips.of_widget("without column", "hide", hideable()),
+        )
+    selection = Selection((), (), badge, needs, _iso(since), _iso(until), hidden)
+    return selection, costing
+
+
+def _costing(library: Library, group: Group, unit: str, place: DeltaGenerator) -> Costing:
+    """Return the unit of cost with its prices; boxes ask for those that the board has not."""
+    prices: Mapping[str, Price] = prices_of(library, group)
+    lacking = unpriced(group, unit, prices)
+    if not lacking:
+        return Costing(unit, prices)
+    place.caption(
+        screen.plain(
+            f"{'Prices' if unit == DOLLARS else 'Sizes'} of {', '.join(lacking)} are not in the "
+            "board's prices.toml; give them here:"
+        )
+    )
+    if unit == DOLLARS:
+        left, right = place.columns(2)
+        written = _number(left, "Dollars per million tokens generated", "output")
+        read = _number(right, "Dollars per million tokens read", "input")
+        given = Price(read, written, None)
+    else:
+        size = _number(place, "Active parameters, 10⁹", "size")
+        given = Price(None, None, None if size is None else size * 1e9)
+    return Costing(unit, {**prices, **dict.fromkeys(lacking, given)})
+
+
+def _number(place: DeltaGenerator, label: str, key: str) -> float | None:
+    found: float | None = place.number_input(
+        label, min_value=0.0, value=None, key=key, bind="query-params"
+    )
+    return found
 
 
 def _several(
@@ -128,10 +291,17 @@ def _several(
     options: Iterable[str],
     help: str | None = None,
     none: str = "All",
+    labels: Mapping[str, str] | None = None,
 ) -> tuple[str, ...]:
     return tuple(
         place.multiselect(
-            label, [*options], key=key, bind="query-params", help=help, placeholder=none
+            label,
+            [*options],
+            key=key,
+            bind="query-params",
+            help=help,
+            placeholder=none,
+            format_func=lambda each: labels[each] if labels else each,
         )
     )
 

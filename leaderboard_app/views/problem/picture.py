@@ -13,7 +13,8 @@ import altair as alt
 import numpy as np
 import pyarrow as pa
 
-from leaderboard_app.views.problem.replay import Kind, Replay, counted, why_text
+from leaderboard_app.views.problem.kinds import Kind
+from leaderboard_app.views.problem.replay import Replay, counted, why_text
 from simulator.arrays import Ints
 
 ORDERS = ("start", "length", "answer", "cluster")

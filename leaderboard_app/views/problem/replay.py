@@ -13,7 +13,8 @@ import numpy as np
 
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.library.pool_answers import readable
-from leaderboard_app.shown.palette import GOOD, NONE, SERIES
+from leaderboard_app.shown.palette import NONE
+from leaderboard_app.views.problem.kinds import Kind, kinds_of, shortened
 from simulator.arrays import Bools, Floats, Ints
 from simulator.catalogue.pool_rows import Row
 from simulator.errors import UserError
@@ -24,23 +25,7 @@ from simulator.pools.shipped import DATASET as SHIPPED
 from simulator.replay.clusters.facts import numbered
 from simulator.replay.orders import orders
 
-OTHER = "#5f6b7a"
-"""Colour of all answers without a colour of their own."""
-
-WRONG = tuple(colour for colour in SERIES[:6] if colour != GOOD)
-"""Colours of the most common wrong answers; six colours with that of the right answer."""
-
 UNKNOWN = "answers are not on this machine"
-LONGEST_LABEL = 28
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """Answers displayed alike: one class, all remaining classes, or no answer."""
-
-    label: str
-    colour: str
-    right: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,41 +51,8 @@ class Stored:
 
     @cached_property
     def kinds(self) -> tuple[tuple[Kind, ...], Ints]:
-        """Kinds of answers, and the index of each class's kind; the last element is for −1.
-
-        Right classes come first, then wrong ones by their votes over all stored traces, so that a
-        problem has the same colours in every repeat and for every entry. The entry's own answer
-        always has its own kind.
-        """
-        problem = self.problem
-        given = problem.answer_class[problem.answer_class != NO_ANSWER]
-        votes = np.bincount(given, minlength=len(problem.class_texts))
-        right = problem.class_correct
-        ranked = sorted(np.flatnonzero(votes).tolist(), key=lambda each: (-votes[each], each))
-        kinds: list[Kind] = []
-        kind_of = np.zeros(len(votes) + 1, dtype=np.int64)
-        taken: set[str] = set()
-
-        def add(text: str, colour: str, *, right: bool = False) -> int:
-            label, number = text, 2
-            while label in taken:
-                label, number = f"{text} ({number})", number + 1
-            taken.add(label)
-            kinds.append(Kind(label, colour, right))
-            return len(kinds) - 1
-
-        for each in (each for each in ranked if right[each]):
-            kind_of[each] = add(f"✓ {shortened(problem.class_texts[each])}", GOOD, right=True)
-        wrong = [each for each in ranked if not right[each]]
-        if self.given in wrong[len(WRONG) :]:
-            wrong.remove(self.given)
-            wrong.insert(len(WRONG) - 1, self.given)
-        for each, colour in zip(wrong, WRONG, strict=False):
-            kind_of[each] = add(shortened(problem.class_texts[each]), colour)
-        if rest := wrong[len(WRONG) :]:
-            kind_of[rest] = add(f"{len(rest)} other answer{'s' * (len(rest) > 1)}", OTHER)
-        kind_of[-1] = add("no answer", NONE)  # probes may have none
-        return tuple(kinds), kind_of
+        """Kinds of answers, and the index of each class's kind; the last element is for −1."""
+        return kinds_of(self.problem, self.given)
 
     def kind(self, answer_class: int) -> Kind:
         """Return the kind of an answer class."""
@@ -308,12 +260,6 @@ def commands_for(library: Library, result: Result, option: str = "") -> tuple[st
     if names:
         return tuple(f"deepprune-sim data pull {shlex.quote(name)}{option}" for name in names)
     return (f"deepprune-sim data list --known{option}", "deepprune-sim import --help")
-
-
-def shortened(text: str, longest: int = LONGEST_LABEL) -> str:
-    """Return a text on one line of at most `longest` characters."""
-    line = " ".join(text.split()) or "(empty)"
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
 def counted(reasons: Mapping[str, int]) -> str:

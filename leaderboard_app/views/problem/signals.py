@@ -1,4 +1,4 @@
-"""Signals over time that a policy read: group confidence with its threshold, and probe answers."""
+"""Group confidence of traces over time, with the threshold of DeepConf."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from leaderboard_app.views.problem.picture import NEUTRAL
-from leaderboard_app.views.problem.replay import Kind, Replay
+from leaderboard_app.views.problem.replay import Replay
 from simulator.arrays import Floats, Ints
 from simulator.loading import is_builtin
-from simulator.pools.pool import NO_ANSWER
 from simulator.rules.group_means import BELOW, group_sums, lowest_group, staircases
 
 POINTS = 400
@@ -26,11 +25,6 @@ FAINT_POINTS = 50
 
 CURVES = 30
 """Maximum number of traces whose curves are drawn; more cannot be told apart."""
-
-STEPS = 120
-"""Number of moments on the clock at which the probes' shares are computed."""
-
-NOT_PROBED, UNPROBED = "not probed yet", "#d0d3d9"
 
 CHOSEN = "#D55E00"
 
@@ -258,125 +252,3 @@ def confidence_text(replay: Replay, window: int, line: Threshold | None, chosen:
         elif line:
             parts.append("It never falls below the threshold, even in full.")
     return " ".join(parts)
-
-
-@dataclass(frozen=True, eq=False)
-class Consensus:
-    """Number of traces by answer of their last probe, at moments of the clock.
-
-    `counts` has shape (moments, kinds + 1); the last column counts traces without a probe so far.
-    Traces that were pruned before a moment are not counted at it.
-    """
-
-    clock: Floats
-    kinds: Sequence[Kind]
-    counts: Ints
-
-
-def consensus(replay: Replay) -> Consensus:
-    """Count the probes' answers over time, one vote for each trace in play.
-
-    A running trace votes for its last probe's answer, a finished one for its final answer until the
-    end. A trace that was cut does not vote any longer, unless its own stop rule cut it: its last
-    answer then stays, as it does in the final vote (SAC).
-    """
-    assert replay.stored is not None
-    stored, probes = replay.stored, replay.stored.problem.probes
-    kinds, kind_of = stored.kinds
-    moments = np.linspace(0, float(replay.answer["clock"]), STEPS + 1)
-    counts = np.zeros((len(moments), len(kinds) + 1), dtype=np.int64)
-    for place in np.flatnonzero(replay.decoded).tolist():
-        row = np.full(len(moments), int(stored.rows[place]))
-        begun = moments >= replay.started[place]
-        tokens = (moments - replay.started[place]) / max(replay.step[place], 1e-12)
-        tokens = np.clip(np.floor(tokens + 1e-6), 0, replay.num_tokens[place]).astype(np.int64)
-        columns = probes.columns(row, tokens)
-        answers = probes.table[row, columns].astype(np.int64)
-        over = moments >= replay.ended[place]
-        if replay.finished[place]:
-            answers = np.where(over, stored.answers[place], answers)
-        elif replay.reason[place] == "stopped":
-            begun &= ~over
-        silent = (answers == NO_ANSWER) & (columns == 0) & ~(over & replay.finished[place])
-        which = np.where(silent, len(kinds), kind_of[answers])
-        np.add.at(counts, (np.flatnonzero(begun), which[begun]), 1)
-    return Consensus(moments, kinds, counts)
-
-
-def shares(found: Consensus) -> list[dict[str, Any]]:
-    """Return the rows of the stacked area: an answer's share lies between `from` and `to`.
-
-    Moments without a change are left out, except the last.
-    """
-    kinds = [*found.kinds, Kind(NOT_PROBED, UNPROBED)]
-    shown = np.flatnonzero(found.counts.any(axis=0))
-    totals = np.maximum(found.counts.sum(axis=1, keepdims=True), 1)
-    tops = np.cumsum(found.counts[:, shown] / totals, axis=1)
-    changes = np.r_[True, (tops[1:] != tops[:-1]).any(axis=1)]
-    changes[-1] = True
-    return [
-        {
-            "clock": round(float(found.clock[moment]), 3),
-            "answer": kinds[kind].label,
-            "from": round(float(tops[moment, rank - 1]), 5) if rank else 0.0,
-            "to": round(float(tops[moment, rank]), 5),
-        }
-        for rank, kind in enumerate(shown.tolist())
-        for moment in np.flatnonzero(changes).tolist()
-    ]
-
-
-def consensus_chart(replay: Replay, found: Consensus) -> alt.LayerChart:
-    """Draw the shares of the probes' answers as a stacked area, with the time of the answer."""
-    kinds = {kind.label: kind for kind in (*found.kinds, Kind(NOT_PROBED, UNPROBED))}
-    rows = shares(found)
-    shown = [*dict.fromkeys(row["answer"] for row in rows)]
-    x = alt.X(
-        "clock:Q",
-        title=f"Clock, {replay.clock_unit}",
-        axis=alt.Axis(format="~s", tickCount=8),
-        scale=alt.Scale(nice=False),
-    )
-    area = (
-        alt.Chart(pa.Table.from_pylist(rows))
-        .mark_area(interpolate="step-after")
-        .encode(
-            x=x,
-            y=alt.Y(
-                "from:Q",
-                stack=None,
-                title="Share of traces in play",
-                scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(format="%"),
-            ),
-            y2="to:Q",
-            color=alt.Color(
-                "answer:N",
-                title="Last probe",
-                scale=alt.Scale(domain=shown, range=[kinds[label].colour for label in shown]),
-                legend=alt.Legend(orient="top", columns=4, labelLimit=220),
-            ),
-            tooltip=alt.Tooltip("answer:N", title="Last probe"),  # one for the whole area
-        )
-    )
-    stop = (
-        alt.Chart(alt.Data(values=[{"clock": float(replay.answer["clock"])}]))
-        .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=2)
-        .encode(x="clock:Q")
-    )
-    return alt.layer(area, stop).configure_mark(invalid=None).properties(height=340)
-
-
-def consensus_text(replay: Replay, found: Consensus) -> str:
-    """Describe the stacked area in words: the most common answer at a quarter, half and the end."""
-    labels = [kind.label for kind in found.kinds] + [NOT_PROBED]
-    parts = []
-    for share, name in ((0.25, "a quarter"), (0.5, "half"), (1.0, "the end")):
-        counts = found.counts[round(share * STEPS)]
-        if total := int(counts.sum()):
-            best = int(counts.argmax())
-            parts.append(f"at {name} of the clock {labels[best]} with {counts[best] / total:.0%}")
-    return (
-        "Answers of the last probe of each trace in play, over time; the most common was "
-        f"{', '.join(parts)}. The policy answered at {replay.answer['clock']:,.6g}."
-    )

@@ -6,8 +6,9 @@ import altair as alt
 import numpy as np
 import pyarrow as pa
 
+from leaderboard_app.views.problem.kinds import Kind
 from leaderboard_app.views.problem.picture import AROUND, NEUTRAL, colour_scale
-from leaderboard_app.views.problem.replay import Kind, Replay
+from leaderboard_app.views.problem.replay import Replay
 
 
 def votes(replay: Replay) -> list[tuple[Kind, int, int]]:

@@ -67,7 +67,7 @@ def section_with(seen: Browser, method: str) -> list[list[str]]:
         ]
         for table in seen.find("table.dps")
     )
-    return next(rows for rows in tables if method in [row[0] for row in rows])
+    return next(rows for rows in tables if method in [row[0].split("\n")[0] for row in rows])
 
 
 def choose(seen: Browser, label: str, option: str) -> None:
@@ -88,30 +88,36 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     seen.wait_for("h1", "Leaderboard")
     assert len(methods(seen)) > 8
 
-    # sort the runs of this machine: by the first pool's accuracy, the highest first
-    published = section_with(seen, "DeepPrune‡")
-    apart = seen.find("table.dps")[2]
-    keys = apart.find_elements("css selector", "[data-sort]")
+    # the runs of this machine, by a click on the switch
+    seen.click(seen.wait_for("[data-testid='stButtonGroup'] button", "Local runs"))
+    seen.wait_for("h3", "Local runs")
+    wait_for_link(seen, show="local")
+    seen.settle()
+
+    # sort them by accuracy, the highest first
+    local, published = seen.find("table.dps")[:2]
+    before = published.text
+    keys = local.find_elements("css selector", "[data-sort]")
     place = [each.text for each in keys].index("Accuracy, %")
     chosen = keys[place].get_attribute("data-sort")
     seen.click(keys[place])
     seen.wait_for("th[aria-sort='descending']")
-    wait_for_link(seen, **{"sort-apart": chosen})
-    shown = [row[place] for row in section_with(seen, "parallel-probe")]
+    wait_for_link(seen, sort=chosen)
+    shown = [row[place].split()[0] for row in section_with(seen, "parallel-probe")]
     numbers = [float(text) for text in shown if text != "–"]
     assert numbers == sorted(numbers, reverse=True)
     assert len(numbers) > 3
-    assert section_with(seen, "DeepPrune‡") == published
+    assert seen.find("table.dps")[1].text == before
 
-    # filter: only runs of this machine
+    # filter: only methods that read probes
     seen.click(seen.wait_for("summary", "Filter rows"))
     seen.settle()  # it unfolds
-    choose(seen, "Badges", "local")
-    seen.wait_until(lambda: "cons@512" not in " ".join(methods(seen)), "no published rows")
-    assert {row.find_elements("css selector", "td")[0].text for row in shown_rows(seen)} == {
-        "⌂ local"
-    }
-    wait_for_link(seen, **{"badge": "local", "sort-apart": chosen})
+    choose(seen, "Needs any of", "probes")
+    seen.wait_until(
+        lambda: len(seen.find("table.dps")[0].find_elements("css selector", "tbody tr")) == 2,
+        "two rows",
+    )
+    wait_for_link(seen, **{"show": "local", "needs": "probes", "sort": chosen})
     assert not seen.faults()
 
     # an entry
@@ -194,7 +200,7 @@ def test_a_link_that_names_nothing_is_answered_by_a_line(running: Server, seen: 
         "compare?entries=nobody,runs/esc",
         "tradeoff?pools=none&x=nonsense",
         "data?pool=../../etc",
-        "?sort=nonsense&data=nonsense&badge=nonsense&since=yesterday",
+        "?sort=nonsense&data=nonsense&show=nonsense&group=nonsense&since=yesterday",
     ):
         seen.open(f"{running.url}/{page}")
         seen.wait_for("h1")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import duckdb
 import numpy as np
 
+from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.library.memo import Once
 from simulator.runs.results import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure
 
 
-def made_result(pool: str, *, fingerprint: str = "f", **fields: Any) -> Result:
+def made_result(pool: str, **fields: Any) -> Result:
     """Make a result on `dataset/model/benchmark`; `fields` are metrics or its fields."""
     own = {key: fields.pop(key) for key in [*fields] if key in Result.__dataclass_fields__}
     parts = pool.split("/")
@@ -23,7 +24,7 @@ def made_result(pool: str, *, fingerprint: str = "f", **fields: Any) -> Result:
     given: dict[str, Any] = {
         "pool": pool,
         "column": pool,
-        "fingerprint": fingerprint,
+        "fingerprint": f"of {pool}",
         "model": parts[-2],
         "benchmark": parts[-1],
         "synthetic": False,
@@ -61,17 +62,23 @@ def made_entry(name: str, *results: Result, **fields: Any) -> Entry:
 
 
 def made_sums(
-    correct: Sequence[int], tokens: Sequence[int], *, repeats: int = 2, names: str = "abcdefgh"
+    correct: Sequence[int],
+    tokens: Sequence[int],
+    *,
+    repeats: int = 2,
+    names: str = "abcdefghijkl",
+    baseline_right: bool = True,
+    baseline_tokens: int = 1000,
 ) -> ProblemSums:
-    """Make sums on problems a, b, …; the baseline is always right, with 1,000 tokens."""
+    """Make sums on problems a, b, …; the baseline is always right or never, with these tokens."""
     size = len(correct)
     return ProblemSums(
         tuple(names[:size]),
         repeats,
         np.array(correct),
         np.array(tokens),
-        np.full(size, repeats),
-        np.full(size, 1000 * repeats),
+        np.full(size, repeats if baseline_right else 0),
+        np.full(size, baseline_tokens * repeats),
     )
 
 
@@ -88,6 +95,7 @@ class MadeLibrary:
         self.by_id = {entry.id: entry for entry in entries}
         self.published = tuple(published)
         self.once = Once()
+        self.folders = Folders(Path("none"), Path("none"), Path("none"))
         self._sums = sums or {}
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[dict[str, Any]]:
@@ -96,6 +104,13 @@ class MadeLibrary:
             found = connection.execute(query, parameters)
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def kept(self, name: str, inputs: object, make: Callable[[], bytes]) -> bytes:
+        """Compute anew: nothing is kept."""
+        return make()
+
+    def keep_sums(self) -> None:
+        """Keep nothing."""
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
         """Return the sums given for the entry."""

@@ -15,9 +15,9 @@ from shown_folders import folders_in, write_recorded
 from submitted import submit
 from verified_folders import add_verified
 
+from leaderboard_app.library.citation import bibtex, of_entry
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, load, state_of, superseded
-from leaderboard_app.views.entry.citation import bibtex
 from leaderboard_app.views.entry.entry import about_table, commands, submitted_table
 from simulator.pools.probe_cost import ProbeCost
 
@@ -140,7 +140,7 @@ def test_a_verified_entry_has_the_verifiers_figures_and_the_submitted_ones_besid
     assert shown.metrics["tokens_per_problem"] != own.metrics["tokens_per_problem"]
     sums = library.problem_sums(entry)[shown.pool]
     assert sums.repeats == 5
-    assert "seed 11" in bibtex(entry)
+    assert "seed 11" in bibtex(of_entry(entry, library.board))
     assert all("--seed 3" in each for each in commands(entry)[:1])
     table = submitted_table(entry, [own])
     assert "Submitted: seed 3, 3 repeats." in table.notes[0]

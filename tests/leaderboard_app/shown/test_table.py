@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -34,7 +36,7 @@ TABLE = Table(
     (
         (
             Cell("esc", "esc", link="entry?entry=runs%2Fesc"),
-            Cell("1.2", 1.25, "95% interval 1 to 2", bold=True, low=1.0, high=2.0),
+            Cell("1.2", 1.25, "two repeats", bold=True, low=1.0, high=2.0, below="[1.0, 2.0]"),
             Cell("80", 0.8),
             Cell("paper", "https://arxiv.org/abs/1", link="https://arxiv.org/abs/1"),
         ),
@@ -110,9 +112,65 @@ def test_html_has_buttons_that_sort_links_that_lead_on_and_hints() -> None:
     assert sorts == ["method", "-a:tokens", "-a:accuracy", "paper"]
     assert ("aria-sort", "ascending") in seen.attributes
     assert ("data-go", "entry?entry=runs%2Fesc") in seen.attributes
-    assert ("title", "95% interval 1 to 2") in seen.attributes
-    assert ("title", "not run") in seen.attributes
     assert (seen.tags.count("b"), seen.tags.count("u"), seen.tags.count("sup")) == (1, 1, 1)
+
+
+def test_notes_are_opened_by_buttons_and_columns_explained_below_without_a_script() -> None:
+    seen = Seen(as_html(TABLE))
+    targets = [value for name, value in seen.attributes if name == "popovertarget"]
+    assert [value for name, value in seen.attributes if name == "id"] == targets
+    assert len(set(targets)) == 2
+    assert seen.texts[seen.texts.index("two repeats") :] == ["two repeats", "not run"]
+    assert ("title", "two repeats") in seen.attributes  # for readers with a mouse
+    about = seen.texts.index("About the columns")
+    assert seen.texts[about : about + 3] == ["About the columns", "A: Tokens", "Fewer is better"]
+
+
+def test_an_equal_note_of_many_cells_is_written_once() -> None:
+    rows = tuple((Cell(str(number)), Cell(note="not run")) for number in range(3))
+    seen = Seen(as_html(Table("t", TABLE.columns[:2], rows)))
+    assert seen.texts.count("not run") == 1
+    assert len([name for name, _ in seen.attributes if name == "popovertarget"]) == 3
+
+
+def test_a_meaning_that_columns_of_several_groups_share_is_written_once() -> None:
+    columns = tuple(Column(f"{name}:t", "Tokens", name, help="Fewer is better") for name in "AB")
+    seen = Seen(as_html(Table("t", columns, ())))
+    about = seen.texts.index("About the columns")
+    assert seen.texts[about + 1 :] == ["Tokens", "Fewer is better"]
+
+
+def test_a_link_keeps_its_note_and_is_no_button() -> None:
+    seen = Seen(as_html(Table("t", TABLE.columns[:1], ((Cell("a", note="n", link="entry"),),))))
+    assert ("title", "n") in seen.attributes
+    assert "popovertarget" not in dict(seen.attributes)
+
+
+def test_an_interval_stands_below_its_value() -> None:
+    seen = Seen(as_html(TABLE))
+    assert ("class", "dps-below") in seen.attributes
+    assert "[1.0, 2.0]" in seen.texts
+
+
+def test_an_empty_heading_is_no_heading() -> None:
+    columns = (Column("a", "A", numeric=False), Column("b", "", numeric=False))
+    assert Seen(as_html(Table("t", columns, ()))).tags.count("th") == 1
+    assert "thead" not in Seen(as_html(Table("t", columns[1:], ()))).tags
+    assert Seen(as_html(TABLE)).tags.count("th") == 2 + 4 + 3  # A and B; columns; rows
+
+
+def test_rows_that_may_become_cards_name_their_cells_and_keep_their_roles() -> None:
+    stacked = Seen(as_html(replace(TABLE, stack=True)))
+    labels = [value for name, value in stacked.attributes if name == "data-label"]
+    assert labels == ["A: Tokens", "A: Accuracy", "B: Paper"] * 3
+    roles = Counter(value for name, value in stacked.attributes if name == "role")
+    assert roles == {
+        **{"region": 1, "table": 1, "rowgroup": 2, "row": 5},
+        **{"columnheader": 6, "rowheader": 3, "cell": 1 + 9},
+    }
+    usual = Seen(as_html(TABLE))
+    assert "data-label" not in dict(usual.attributes)
+    assert [value for name, value in usual.attributes if name == "role"] == ["region"]
 
 
 def test_a_link_that_is_neither_a_page_nor_https_is_text() -> None:
@@ -150,7 +208,7 @@ def test_markdown_keeps_emphasis_and_links_and_escapes_markup() -> None:
     assert as_markdown(TABLE).splitlines() == [
         "| Method | A: Tokens | A: Accuracy | B: Paper |",
         "| --- | --: | --: | --- |",
-        "| esc | **1.2** | 80 | [paper](https://arxiv.org/abs/1) |",
+        "| esc | **1.2** \\[1.0, 2.0\\] | 80 | [paper](https://arxiv.org/abs/1) |",
         "| Cons | 3.5 | <u>90</u>† | – |",
         "| asc | – | 80 | – |",
         "",
@@ -167,10 +225,19 @@ def test_latex_is_a_tabular_with_groups_over_their_columns() -> None:
         "\\multicolumn{1}{c}{} & \\multicolumn{2}{c}{A} & \\multicolumn{1}{c}{B} \\\\",
         "Method & Tokens & Accuracy & Paper \\\\",
         "\\midrule",
-        "esc & \\textbf{1.2} & 80 & paper \\\\",
+        "esc & \\textbf{1.2} [1.0, 2.0] & 80 & paper \\\\",
         "Cons & 3.5 & \\underline{90}\\textsuperscript{\\dag} & -- \\\\",
         "asc & -- & 80 & -- \\\\",
         "\\bottomrule",
         "\\end{tabular}",
         "% † from the paper",
     ]
+
+
+def test_addresses_in_notes_are_links_and_all_else_is_text() -> None:
+    note = 'A paper, https://arxiv.org/abs/1. <b>"https://x.org/?a=1"onclick=1 javascript:alert(1)'
+    html = as_html(replace(TABLE, notes=(note,)))
+    assert '<a href="https://arxiv.org/abs/1" target="_blank" rel="noopener noreferrer">' in html
+    assert "</a>. &lt;b&gt;&quot;" in html
+    assert 'href="https://x.org/?a=1"' in html
+    assert "onclick=1 javascript:alert(1)</p>" in html

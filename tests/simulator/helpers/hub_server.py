@@ -3,7 +3,7 @@
 It also gives raw files at a commit, as GitHub does.
 
 Pulls read a repository, judges one with a model, which they are also published to; submissions open
-a pull request on one.
+a pull request on one; boards are read from one, with its pull requests, and commented on.
 """
 
 from __future__ import annotations
@@ -24,11 +24,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-"""The one commit of the one repository; `main` is it."""
+"""The commit of the one repository that `main` is."""
 
-_INFO = re.compile(
-    r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>[^/]+))?"
-)
+_INFO = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)(?:/revision/(?P<revision>.+))?")
 _PATHS = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/paths-info/(?P<revision>.+)")
 _TREE = re.compile(
     r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/tree/(?P<revision>[^/]+)(?P<folder>(?:/.+)?)"
@@ -42,6 +40,10 @@ _RESOLVE = re.compile(
     r"(?:/datasets)?/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"
 )
 
+_COMMITS = re.compile(r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/commits/(?P<revision>.+)")
+_COMMENT = re.compile(
+    r"/api/(?:datasets|models)/(?P<repo>[^/]+/[^/]+)/discussions/(?P<number>\d+)/comment"
+)
 _RAW = re.compile(r"/(?P<repo>[^/]+/[^/]+)/(?P<revision>[0-9a-f]{40})/(?P<path>.+)")
 
 
@@ -56,6 +58,7 @@ class Commit:
     create_pr: bool
     files: Mapping[str, bytes]
     pointers: Mapping[str, tuple[str, int]]
+    deleted: tuple[str, ...] = ()
 
 
 @dataclass
@@ -69,6 +72,10 @@ class Hub:
     With `lfs`, Parquet files and weights belong into large file storage (`stored`, by SHA-256), in
     parts of `part_bytes` if that is not 0. `refuse_batch` is what asking for it is answered with;
     the first `bad_puts` files or parts get the status `bad_put`, or (0) an end after half of them.
+
+    `revisions` are commit and files of revisions beside `main`, such as `refs/pr/3`, `history` the
+    commits of each, the newest first. `comments` are those received, with their discussion. A
+    commit that has the file `refuse_file` is refused.
     """
 
     repository: str
@@ -87,11 +94,21 @@ class Hub:
     bad_put: int = 0
     bad_puts: int = 0
     stored: dict[str, bytes] = field(default_factory=dict)
+    revisions: Mapping[str, tuple[str, Mapping[str, bytes]]] = field(default_factory=dict)
+    history: Mapping[str, list[str]] = field(default_factory=dict)
+    comments: list[tuple[int, str]] = field(default_factory=list)
+    refuse_file: str = ""
     url: str = ""
     dripped: threading.Event = field(default_factory=threading.Event)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     created: list[dict[str, Any]] = field(default_factory=list)
+
+    def at(self, revision: str | None) -> tuple[str, Mapping[str, bytes]] | None:
+        """Return commit and files of a branch, or of a commit; None if it is not known."""
+        known = {"main": (COMMIT, self.files), **self.revisions}
+        by_commit = {commit: (commit, files) for commit, files in known.values()}
+        return {**by_commit, **known}.get(revision or "main")
 
     def ranges(self) -> list[str]:
         """Return the requested ranges, in order."""
@@ -141,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.note(path)
         match = _PREUPLOAD.fullmatch(path) or _COMMIT.fullmatch(path) or _BATCH.fullmatch(path)
-        match = match or _PATHS.fullmatch(path)
+        match = match or _PATHS.fullmatch(path) or _COMMENT.fullmatch(path)
         if self.hub.refuse is not None:
             self.fail(*self.hub.refuse)
         elif path == "/api/validate-yaml":
@@ -152,6 +169,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.join_parts(json.loads(body))
         elif match is None or match["repo"] != self.hub.repository:
             self.fail(404, {"X-Error-Code": "RepoNotFound"})
+        elif match.re is _COMMENT:
+            self.take_comment(int(match["number"]), json.loads(body)["comment"])
         elif match.re is _PATHS:
             known = self.hub.files.keys() & json.loads(body)["paths"]
             self.give(json.dumps([self.described(each, "path") for each in sorted(known)]))
@@ -163,6 +182,13 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             prefix = "datasets/" if path.startswith("/api/datasets/") else ""
             self.take_commit(body, prefix, create_pr="create_pr=1" in url.query)
+
+    def take_comment(self, number: int, text: str) -> None:
+        self.hub.comments.append((number, text))
+        made = {"id": "c1", "type": "comment", "createdAt": "2026-01-31T00:00:00.000Z"}
+        data = {"latest": {"raw": text, "html": "", "updatedAt": made["createdAt"]}}
+        data |= {"edited": False, "hidden": False, "numEdits": 0}  # type: ignore[dict-item]
+        self.give(json.dumps({"newMessage": made | {"author": {"name": "a"}, "data": data}}))
 
     def create(self, asked: dict[str, Any]) -> None:
         """Make the one repository, which is there for all others to see."""
@@ -233,9 +259,14 @@ class _Handler(BaseHTTPRequestHandler):
         header, *rest = [json.loads(line) for line in body.splitlines()]
         values = [each["value"] for each in rest if each["key"] == "file"]
         large = [each["value"] for each in rest if each["key"] == "lfsFile"]
+        if self.hub.refuse_file in [each["path"] for each in values]:
+            self.fail(400, {"X-Error-Message": f"Invalid {self.hub.refuse_file}"})
+            return
         files = {each["path"]: base64.b64decode(each["content"]) for each in values}
         pointers = {each["path"]: (each["oid"], each["size"]) for each in large}
-        self.hub.commits.append(Commit(header["value"]["summary"], create_pr, files, pointers))
+        deleted = tuple(each["value"]["path"] for each in rest if each["key"] == "deletedFile")
+        summary = header["value"]["summary"]
+        self.hub.commits.append(Commit(summary, create_pr, files, pointers, deleted))
         page = f"{self.hub.url}/{prefix}{self.hub.repository}"
         done = {"commitUrl": f"{page}/commit/{COMMIT}", "commitOid": COMMIT, "success": True}
         if create_pr:
@@ -248,7 +279,9 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.note(path)
-        if match := _INFO.fullmatch(path) or _TREE.fullmatch(path):
+        if match := _COMMITS.fullmatch(path):
+            self.answer_history(match)
+        elif match := _TREE.fullmatch(path) or _INFO.fullmatch(path):
             self.answer_api(match, tree=match.re is _TREE)
         elif match := _RESOLVE.fullmatch(path):
             self.answer_file(match)
@@ -260,33 +293,50 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.fail(404, {})
 
+    def answer_history(self, match: re.Match[str]) -> None:
+        found = self.hub.at(match["revision"])
+        if self.hub.refuse is not None or found is None:
+            self.fail(*(self.hub.refuse or (404, {"X-Error-Code": "RevisionNotFound"})))
+            return
+        commits = self.hub.history.get(match["revision"], [found[0]])
+        about = {"authors": [], "date": "2026-01-31T00:00:00.000Z", "title": "", "message": ""}
+        self.give(json.dumps([{"id": each, **about} for each in commits]))
+
     def answer_api(self, match: re.Match[str], *, tree: bool) -> None:
         if self.hub.refuse is not None:
             self.fail(*self.hub.refuse)
-        elif match["repo"] != self.hub.repository:
+            return
+        if match["repo"] != self.hub.repository:
             self.fail(404, {"X-Error-Code": "RepoNotFound"})
-        elif match["revision"] not in ("main", COMMIT, None):
+            return
+        state = self.hub.at(match["revision"])
+        if state is None:
             self.fail(404, {"X-Error-Code": "RevisionNotFound"})
-        elif tree:
+            return
+        commit, files = state
+        if tree:
             folder = f"{match['folder']}/".lstrip("/")
-            found = [path for path in self.hub.files if path.startswith(folder)]
+            found = [path for path in files if path.startswith(folder)]
             if found or not folder:
-                self.give(json.dumps([self.described(path, "path") for path in found]))
+                self.give(json.dumps([self.described(path, "path", files) for path in found]))
             else:
                 self.fail(404, {"X-Error-Code": "EntryNotFound"})
         else:
-            siblings = [self.described(path, "rfilename") for path in self.hub.files]
-            about = {"id": self.hub.repository, "sha": COMMIT, "siblings": siblings}
+            siblings = [self.described(path, "rfilename", files) for path in files]
+            about = {"id": self.hub.repository, "sha": commit, "siblings": siblings}
             self.give(json.dumps(about))
 
-    def described(self, path: str, key: str) -> dict[str, Any]:
-        content = self.hub.files[path]
+    def described(
+        self, path: str, key: str, files: Mapping[str, bytes] | None = None
+    ) -> dict[str, Any]:
+        content = (self.hub.files if files is None else files)[path]
         digest = hashlib.sha256(b"?" if self.hub.wrong_sha256 else content).hexdigest()
         return {
             "type": "file",
             key: path,
             "size": len(content),
             "oid": hashlib.sha1(content).hexdigest(),
+            "blobId": hashlib.sha1(content).hexdigest(),
             "lfs": {"oid": digest, "sha256": digest, "size": len(content), "pointerSize": 130},
         }
 
@@ -295,10 +345,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.hub.gated:
             self.fail(401, {"X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"})
             return
-        if path not in self.hub.files or path in self.hub.gone:
+        commit, files = self.hub.at(match["revision"]) or (COMMIT, self.hub.files)
+        if path not in files or path in self.hub.gone:
             self.fail(404, {"X-Error-Code": "EntryNotFound"})
             return
-        content = self.hub.files[path]
+        content = files[path]
         start, whole = 0, len(content)
         if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             start = int(asked[1])
@@ -313,7 +364,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content) - start))
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", commit)
         self.end_headers()
         if self.command == "HEAD":
             return

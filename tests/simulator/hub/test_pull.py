@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -105,26 +105,6 @@ def refusal(result: subprocess.CompletedProcess[str], tmp_path: Path) -> str:
     return error
 
 
-@pytest.fixture
-def in_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Lets this process's client ask the Hub at an address, for the many cases without a reply."""
-    from huggingface_hub import close_session, constants
-
-    for variable in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HTTP_PROXY", "http_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf/hub"))
-    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "hf/token"))
-
-    def use(url: str) -> None:
-        template = url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "ENDPOINT", url)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-
-    yield use
-    close_session()
-
-
 def refusal_in_process(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], *arguments: str
 ) -> subprocess.CompletedProcess[str]:
@@ -195,12 +175,12 @@ def test_a_broken_connection_is_taken_up_where_it_broke(tmp_path: Path) -> None:
 
 
 def test_a_pinned_revision_is_not_warned_about(
-    tmp_path: Path, in_process: Callable[[str], None]
+    tmp_path: Path, hub_in_process: Callable[[str], None]
 ) -> None:
     own_registry(tmp_path, f'[scout-hub]\nrevision = "{COMMIT}"\n')
     notes: list[str] = []
     with serving(Hub(REPOSITORY, FILES)) as hub:
-        in_process(hub.url)
+        hub_in_process(hub.url)
         entry = find_entry(tmp_path / "cache", "scout-hub")
         pull_entry(entry, cache=tmp_path / "cache", notice=notes.append)
         again: list[str] = []
@@ -272,14 +252,14 @@ def test_offline_uses_what_is_here_and_says_what_is_not(tmp_path: Path) -> None:
 )
 def test_each_refusal_is_one_line_that_says_what_to_do(
     tmp_path: Path,
-    in_process: Callable[[str], None],
+    hub_in_process: Callable[[str], None],
     capfd: pytest.CaptureFixture[str],
     faults: dict[str, Any],
     arguments: list[str],
     said: list[str],
 ) -> None:
     with serving(Hub(**{"repository": REPOSITORY, "files": FILES, **faults})) as hub:
-        in_process(hub.url)
+        hub_in_process(hub.url)
         error = refusal(refusal_in_process(tmp_path, capfd, *arguments), tmp_path)
     for text in said:
         assert text in error
@@ -295,35 +275,35 @@ def test_a_token_without_access_is_told_apart_and_never_shown(tmp_path: Path) ->
 
 
 def test_an_unreachable_hub_is_one_line(
-    tmp_path: Path, in_process: Callable[[str], None], capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, hub_in_process: Callable[[str], None], capfd: pytest.CaptureFixture[str]
 ) -> None:
     with socket.socket() as taken:  # bound and not listening: whoever connects is refused
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        in_process(url)
+        hub_in_process(url)
         error = refusal(refusal_in_process(tmp_path, capfd, "scout-hub"), tmp_path)
     assert url in error
     assert "check the network, proxy and HF_ENDPOINT" in error
 
 
 def test_a_full_disk_is_told_before_the_download(
-    tmp_path: Path, in_process: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, hub_in_process: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=len(CONTENT) - 1))
     with serving(Hub(REPOSITORY, FILES)) as hub:
-        in_process(hub.url)
+        hub_in_process(hub.url)
         with pytest.raises(UserError, match=r"the download needs .* GB and 0\.00 GB are free"):
             pull_entry(find_entry(tmp_path, "scout-hub"), cache=tmp_path / "cache")
         assert hub.downloads() == []
 
 
 def test_pools_that_are_here_are_imported_again_only_when_asked(
-    tmp_path: Path, in_process: Callable[[str], None]
+    tmp_path: Path, hub_in_process: Callable[[str], None]
 ) -> None:
     entry, cache = find_entry(tmp_path, "scout-hub"), tmp_path / "cache"
     file = cache / POOL / "pool.json"
     with serving(Hub(REPOSITORY, FILES)) as hub:
-        in_process(hub.url)
+        hub_in_process(hub.url)
         assert [made.name for made in pull_entry(entry, cache=cache).made] == [POOL]
         again = pull_entry(entry, cache=cache)
         assert (again.made, again.here) == ([], [POOL])
@@ -337,22 +317,22 @@ def test_pools_that_are_here_are_imported_again_only_when_asked(
 
 
 def test_files_go_once_imported_unless_they_are_to_be_kept(
-    tmp_path: Path, in_process: Callable[[str], None]
+    tmp_path: Path, hub_in_process: Callable[[str], None]
 ) -> None:
     with serving(Hub(REPOSITORY, FILES)) as hub:
-        in_process(hub.url)
+        hub_in_process(hub.url)
         pull_entry(find_entry(tmp_path, "scout-hub"), cache=tmp_path / "cache", keep_files=False)
     assert not list(tmp_path.rglob("*.jsonl"))
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["scout"]
 
 
 def test_a_connection_that_is_reset_is_tried_again(
-    tmp_path: Path, in_process: Callable[[str], None]
+    tmp_path: Path, hub_in_process: Callable[[str], None]
 ) -> None:
     hub = Hub(REPOSITORY, FILES, break_path=FILE, break_after=10, reset=True)
     notes: list[str] = []
     with serving(hub):
-        in_process(hub.url)
+        hub_in_process(hub.url)
         entry = find_entry(tmp_path, "scout-hub")
         report = pull_entry(entry, cache=tmp_path / "cache", notice=notes.append)
     assert [made.name for made in report.made] == [POOL]
@@ -361,7 +341,7 @@ def test_a_connection_that_is_reset_is_tried_again(
 
 
 def test_pools_before_one_that_cannot_be_imported_stay(
-    tmp_path: Path, in_process: Callable[[str], None]
+    tmp_path: Path, hub_in_process: Callable[[str], None]
 ) -> None:
     cache = tmp_path / "cache"
     pools = "".join(
@@ -373,7 +353,7 @@ def test_pools_before_one_that_cannot_be_imported_stay(
     entry = find_entry(cache, "two")
     files = {"first.json": CONTENT, "second.json": b"{}", "third.json": CONTENT + b" "}
     with serving(Hub("me/two", files)) as hub:
-        in_process(hub.url)
+        hub_in_process(hub.url)
         with pytest.raises(UserError, match=r"m/second: .*not a list of problems"):
             pull_entry(entry, cache=cache)
         assert [path.name for path in (cache / "two/m").iterdir()] == ["first"]
@@ -390,7 +370,7 @@ def test_pools_before_one_that_cannot_be_imported_stay(
 
 
 def test_a_mapping_of_columns_once_found_can_be_kept_in_the_registry(
-    tmp_path: Path, in_process: Callable[[str], None]
+    tmp_path: Path, hub_in_process: Callable[[str], None]
 ) -> None:
     texts = ["so \\boxed{4}", "so \\boxed{5}"]
     problems = [{"problem": "2 + 2?", "true_answer": "4", "responses": texts}]
@@ -399,7 +379,7 @@ def test_a_mapping_of_columns_once_found_can_be_kept_in_the_registry(
     cache = tmp_path / "cache"
     notes: list[str] = []
     with serving(Hub("THU-KEG/DeepPrune", files)) as hub:
-        in_process(hub.url)
+        hub_in_process(hub.url)
         found = pull_entry(find_entry(cache, "deepprune"), cache=cache, notice=notes.append)
         note, line = notes[-1].split("\n")
         own = cache / "registry.toml"
@@ -413,11 +393,11 @@ def test_a_mapping_of_columns_once_found_can_be_kept_in_the_registry(
 
 
 def test_progress_of_a_download_ends_at_all_of_it(
-    tmp_path: Path, in_process: Callable[[str], None]
+    tmp_path: Path, hub_in_process: Callable[[str], None]
 ) -> None:
     told: list[tuple[str, float]] = []
     with serving(Hub(REPOSITORY, FILES)) as hub:
-        in_process(hub.url)
+        hub_in_process(hub.url)
         pull_entry(
             find_entry(tmp_path, "scout-hub"),
             cache=tmp_path / "cache",

@@ -119,3 +119,17 @@ def test_answers_that_do_not_tell_what_probes_cost_give_no_cost(tmp_path: Path) 
     found = metrics(pool, table)
     assert found["tokens_per_problem"]["value"] == 500
     assert not found.keys() & {"probe_tokens", "cost", "cost_reduction"}
+
+
+def test_problems_keep_the_order_of_their_answers_however_many_there_are() -> None:
+    names = [f"p{number:03}" for number in range(120)]
+    table = pa.concat_tables(
+        [answers(name, *[{"tokens": 1000 + place}] * 4) for place, name in enumerate(names)]
+    )
+    table = table.unify_dictionaries().combine_chunks()  # as read from a file
+    totals, by_one = Totals(), Totals()
+    totals.add_all(table)
+    for place in range(len(names)):
+        by_one.add(table.slice(4 * place, 4))
+    assert totals.problem_ids == by_one.problem_ids == tuple(names)
+    assert totals.means()["tokens"].tolist() == [1000 + place for place in range(len(names))]

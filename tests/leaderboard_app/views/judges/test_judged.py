@@ -96,9 +96,9 @@ def folders(tmp_path: Path) -> Folders:
 
 
 def texts(table: Table, key: str) -> list[str]:
-    """Return the texts of a column."""
+    """Return the texts of a column, with their second lines."""
     (place,) = [index for index, column in enumerate(table.columns) if column.key == key]
-    return [cells[place].text for cells in table.rows]
+    return [f"{cells[place].text} {cells[place].below}".strip() for cells in table.rows]
 
 
 def test_the_inventory_counts_scored_pairs(folders: Folders) -> None:

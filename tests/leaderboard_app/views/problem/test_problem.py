@@ -31,7 +31,8 @@ from leaderboard_app.views.problem import problem as problems
 from leaderboard_app.views.problem import replay as replays
 from leaderboard_app.views.problem import signals
 from leaderboard_app.views.problem import votes as voted
-from leaderboard_app.views.problem.replay import OTHER, WRONG, Replay
+from leaderboard_app.views.problem.kinds import OTHER, WRONG, shortened
+from leaderboard_app.views.problem.replay import Replay
 from simulator.errors import UserError
 from simulator.signals import NO_ANSWER
 
@@ -306,7 +307,7 @@ def test_six_answers_have_colours_and_the_rest_share_one(many: Library) -> None:
     labels = [kind.label for kind in kinds]
     assert labels[0] == "✓ 1"
     assert set(labels[1:3]) == {"a", "b"}
-    assert labels[-2:] == ["3 other answers", "no answer"]
+    assert labels[-2:] == ["other answers", "no answer"]
     assert [kind.colour for kind in kinds] == [GOOD, *WRONG, OTHER, NONE]
     assert len({kind.colour for kind in kinds}) == 8
 
@@ -318,7 +319,7 @@ def test_the_entrys_own_answer_is_never_among_the_others(many: Library) -> None:
     for given_answer in range(len(texts)):
         kind = replace(replay.stored, given=given_answer).kind(given_answer)
         assert "other" not in kind.label
-        assert kind.label.removeprefix("✓ ") == replays.shortened(texts[given_answer])
+        assert kind.label.removeprefix("✓ ") == shortened(texts[given_answer])
     assert replay.stored.kind(NO_ANSWER).label == "no answer"
 
 
@@ -420,37 +421,6 @@ def test_a_thinned_curve_keeps_its_ends_and_its_lowest_point(
     assert kept.tolist() == sorted(set(kept.tolist()))
     assert {0, len(values) - 1} <= set(kept.tolist())
     assert array[kept].min() == array.min()
-
-
-def test_probes_of_traces_in_play_are_counted_over_time(full_library: Library) -> None:
-    replay = read(full_library, "runs/cons-8", "p0")  # 20 to 90 tokens, all right
-    found = signals.consensus(replay)
-    labels = [kind.label for kind in found.kinds]
-    assert labels == ["✓ 1", "no answer"]
-    assert found.clock[-1] == 90
-    assert found.counts[0].tolist() == [0, 0, 8]  # nobody was probed yet
-    # At 45 the first three have finished; the last probe of the others was at 40, by which all but
-    # the longest, of 90 tokens, know their answer.
-    assert found.clock[60] == 45
-    assert found.counts[60].tolist() == [7, 1, 0]
-    assert found.counts[-1].tolist() == [8, 0, 0]
-    assert "at half of the clock ✓ 1 with 88%" in signals.consensus_text(replay, found)
-
-
-def test_pruned_traces_leave_the_consensus_and_converged_ones_stay(full_library: Library) -> None:
-    whole = read(full_library, "runs/cons-8", "p0")
-    place = whole.place(7)
-    assert place is not None
-    for reason, left in (("stopped", 7), ("ProbesAgree(2)", 8)):
-        reasons = [reason if each == place else "finished" for each in range(8)]
-        cut = replace(
-            whole,
-            finished=whole.trace_id != 7,
-            num_tokens=np.where(whole.trace_id == 7, 50, whole.num_tokens),
-            ended=np.where(whole.trace_id == 7, 50.0, whole.ended),
-            reason=tuple(reasons),
-        )
-        assert signals.consensus(cut).counts[-1].sum() == left
 
 
 def test_clusters_have_lanes_of_their_own_and_a_representative(full_library: Library) -> None:

@@ -1,0 +1,199 @@
+"""Citations of an entry and of the whole board, in BibTeX, as plain text and as CSL-JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from urllib.parse import urlencode
+
+from leaderboard_app.library.board_file import Board
+from leaderboard_app.library.entry_hash import board_hash, entry_hash, submitted
+from leaderboard_app.library.library import LOCAL, Entry, Library
+from simulator.report.text import escape_latex
+
+_ARXIV = re.compile(r"https://arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})(?:v\d+)?(?:\.pdf)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Facts of a citation; empty if they are not known.
+
+    Parameters
+    ----------
+    key
+        Citation key: letters, digits and hyphens.
+    authors
+        Names as they are written.
+    title, date, organisation
+        `date` is a day in ISO form.
+    eprint
+        Number at arXiv.
+    url
+        An https link: the paper, else the address on the board, else the code.
+    place
+        Place where it is found: the board, its address, and the name of the entry.
+    facts
+        Further facts: date of verification, seed, pools.
+    sha256
+        Hash that identifies the files (`entry_hash`).
+    kind
+        Type in CSL.
+    """
+
+    key: str
+    authors: tuple[str, ...]
+    title: str
+    date: str
+    organisation: str
+    eprint: str
+    url: str
+    place: str
+    facts: tuple[str, ...]
+    sha256: str
+    kind: str = "document"
+
+
+def of_entry(entry: Entry, board: Board) -> Reference:
+    """Return the reference of an entry: to its paper if it names one, and to the board.
+
+    Raises
+    ------
+    UserError
+        Its files cannot be read for their hash.
+    """
+    paper = entry.paper or ""
+    arxiv = _ARXIV.fullmatch(paper)
+    pools = ", ".join(dict.fromkeys(result.pool for result in entry.results.values()))
+    # As `navigation.link` writes it, which stands above this package.
+    address = board.address(f"entry?{urlencode({'entry': entry.id})}") or ""
+    if entry.badge == LOCAL:
+        address = ""  # a run is on this machine alone
+    verified = (entry.verified_at or "")[:10]
+    facts = (f"verified {verified}" * bool(verified), f"seed {entry.seed}", f"on {pools}")
+    place = f"{board.title}, entry {entry.id}" + (f", {address}" if address else "")
+    return Reference(
+        key=_key(entry.id),
+        authors=entry.authors,
+        title=entry.method,
+        date=entry.date or "",
+        organisation=entry.organisation or "",
+        eprint=arxiv[1] if arxiv else "",
+        url=_address(paper) or _address(address) or _address(entry.code or ""),
+        place=place,
+        facts=tuple(each for each in facts if each),
+        sha256=entry_hash(entry),
+    )
+
+
+def of_board(library: Library) -> Reference:
+    """Return the reference of the whole board, whose entries are its submissions.
+
+    The date is that of the youngest entry. It reads all files of the submissions, once.
+
+    Raises
+    ------
+    UserError
+        A file cannot be read for its hash.
+    """
+    board = library.board
+    entries = submitted(library)
+    verified = sum(entry.takes_part for entry in entries)
+    days = [entry.date for entry in entries if entry.date]
+    return Reference(
+        key=_key(board.title),
+        authors=(board.organisation,) if board.organisation else (),
+        title=board.title,
+        date=max(days, default=""),
+        organisation=board.organisation or "",
+        eprint="",
+        url=_address(board.url or "") or _address(board.repository or ""),
+        place="",
+        facts=(
+            f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}, {verified} verified",
+        ),
+        sha256=board_hash(library),
+        kind="dataset",
+    )
+
+
+def bibtex(reference: Reference) -> str:
+    """Return an entry for BibTeX; every text is escaped, so that it cannot end its field."""
+    note = ", ".join([*_told(reference), f"SHA-256 {reference.sha256}"])
+    fields = {
+        "author": " and ".join(f"{{{_text(author)}}}" for author in reference.authors),
+        "title": f"{{{_text(reference.title)}}}",
+        "year": reference.date[:4],
+        "date": reference.date,
+        "organization": _text(reference.organisation),
+        "eprint": reference.eprint,
+        "archiveprefix": "arXiv" if reference.eprint else "",
+        "url": reference.url,
+        "note": _text(note),
+    }
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items() if value]
+    return "\n".join([f"@misc{{{reference.key},", *lines, "}"]) + "\n"
+
+
+def plain_text(reference: Reference) -> str:
+    """Return a citation as one paragraph."""
+    issued = ", ".join(each for each in (reference.organisation, reference.date) if each)
+    if reference.authors == (reference.organisation,):
+        issued = reference.date
+    arxiv = f"arXiv:{reference.eprint}" if reference.eprint else ""
+    url = "" if reference.url in reference.place or reference.eprint else reference.url
+    found = ", ".join(_told(reference))
+    parts = (", ".join(reference.authors), reference.title, issued, arxiv or url, found)
+    said = ". ".join(" ".join(each.split()).rstrip(".") for each in parts if each)
+    return f"{said}. SHA-256 {reference.sha256}."
+
+
+def csl_json(reference: Reference) -> str:
+    """Return the citation as CSL-JSON, which reference managers read."""
+    fields: dict[str, object] = {
+        "id": reference.key,
+        "type": "article" if reference.eprint else reference.kind,
+        "title": reference.title,
+        "author": [{"literal": author} for author in reference.authors],
+        "publisher": reference.organisation,
+        "URL": reference.url,
+        "number": f"arXiv:{reference.eprint}" if reference.eprint else "",
+        "version": f"SHA-256 {reference.sha256}",
+        "note": ", ".join(_told(reference)),
+    }
+    if parts := _date_parts(reference.date):
+        fields["issued"] = {"date-parts": [parts]}
+    kept = {name: value for name, value in fields.items() if value}
+    return json.dumps([kept], ensure_ascii=False, indent=2) + "\n"
+
+
+def _told(reference: Reference) -> Iterator[str]:
+    yield from (each for each in (reference.place, *reference.facts) if each)
+
+
+def _date_parts(day: str) -> list[int]:
+    try:
+        found = date.fromisoformat(day)
+    except ValueError:
+        return []
+    return [found.year, found.month, found.day]
+
+
+def _key(name: str) -> str:
+    """Return a citation key made of the name's letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-") or "entry"
+
+
+def _text(text: str) -> str:
+    """Escape a text to stand between braces, which BibTeX counts even behind a backslash."""
+    escaped = escape_latex(" ".join(text.split()))
+    return escaped.replace("\\{", "\\textbraceleft{}").replace("\\}", "\\textbraceright{}")
+
+
+def _address(link: str) -> str:
+    """Return an https link without characters that end a BibTeX field; empty for any other link."""
+    return link if re.fullmatch(r"https://[^\s{}\\\"%]+", link) else ""

@@ -1,0 +1,1 @@
+"""Boards that are kept on the Hugging Face Hub, as a dataset with a folder of submissions."""
