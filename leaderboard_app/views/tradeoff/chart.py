@@ -8,9 +8,9 @@ The figures need no server:
 
 `draw` returns an Altair chart, which `leaderboard_app.shown.charts` turns into Vega-Lite or into a
 file. It is `WIDTH` by `HEIGHT` pixels or stretched, and shows the labels that fit its width.
-`tradeoff.sentence(view)` describes it in words, `words.key(view, log=True)` explains its marks,
-`words.outside(view, log=True)` names what is at its edge, `tradeoff.tables(view)` has its figures,
-and `view.omitted` the entries that it does not show. `curves.draw(view)` is accuracy over N.
+`tradeoff.sentence(view)` describes it in words, `key(view)` explains its marks, `tradeoff.tables`
+has its figures, and `words.reasons(view)` and `view.omitted` tell which entries it does not show.
+`curves.draw(view)` is accuracy over N.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import pandas as pd
 
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.palette import NONE, TEXT
+from leaderboard_app.views.tradeoff import words
 from leaderboard_app.views.tradeoff.frame import Frame, frame
 from leaderboard_app.views.tradeoff.labels import at, labels
 from leaderboard_app.views.tradeoff.marks import (
@@ -44,6 +45,9 @@ from simulator.report.plotting.placing import Axis, log_ticks
 WIDTH, HEIGHT = 1000, 520
 """Size of the chart as a file; on a page it fills the width."""
 
+AXIS = 90
+"""Height in pixels that the cost axis and its title take at most."""
+
 PICKED = "picked"
 """Name of the selection of points; a selected point carries the entry's id as `id`."""
 
@@ -59,15 +63,27 @@ EDGES = {
 """Shapes of marks beyond an edge: arrows. No series has a name that starts with a space."""
 
 
-def draw(view: View, *, log: bool) -> Any:
-    """Draw the chart as an Altair chart; `log` makes the cost axis logarithmic.
+def key(view: View, *, log: bool = True) -> str:
+    """Explain the marks of the chart, and name what is at its edge."""
+    return f"{words.key(view, log=log)} {words.outside(view, log=log)}".strip()
+
+
+def draw(view: View, *, log: bool, height: int = HEIGHT) -> Any:
+    """Draw the chart as an Altair chart.
 
     A click on a point selects it (`PICKED`).
+
+    Parameters
+    ----------
+    log
+        True for a logarithmic cost axis.
+    height
+        Height of the whole chart in pixels; it may be shown higher, but not lower.
     """
     area = frame(view, log=log)
     every = marks(view)
     corners, joined = steps(view, area), lines(view, area)
-    texts, leaders = labels(view, every, area, corners, joined)
+    texts, leaders = labels(view, every, area, corners, joined, height - AXIS)
     points = _points(every, area)
     across, upright = bars(view, area)
     draw = _Layers(view, area, every)
@@ -112,7 +128,7 @@ def draw(view: View, *, log: bool) -> Any:
             clip=True,
         ),
     ]
-    return alt.layer(*layers).properties(width=WIDTH, height=HEIGHT)
+    return alt.layer(*layers).properties(width=WIDTH, height=height)
 
 
 class _Layers:

@@ -36,7 +36,7 @@ class Layout:
 LAYOUTS = (Layout(240, 16, every=False), Layout(560, 24), Layout(960, 34))
 
 HEIGHT = 430
-"""Smallest height of a picture, without its axes, in pixels."""
+"""Height of a picture without its axes, in pixels: places are valid from it on."""
 
 MANY = 50
 """Maximum number of labels; of more points, only some have one."""
@@ -66,7 +66,12 @@ class Label:
 
 
 def labels(
-    view: View, marks: Sequence[Mark], frame: Frame, steps: Data, lines: Data
+    view: View,
+    marks: Sequence[Mark],
+    frame: Frame,
+    steps: Data,
+    lines: Data,
+    height: int = HEIGHT,
 ) -> tuple[Data, Data]:
     """Place the labels of the picture's marks for every layout, as `arrange` does."""
     some = _some(view, marks, frame) if len(marks) > MANY else {mark.key for mark in marks}
@@ -80,7 +85,7 @@ def labels(
             front = mark.key in view.front
             wanted.append(Label(mark.key, spots[mark.key], name, instead, front))
     others = [spot for key, spot in spots.items() if key not in some]
-    return arrange(wanted, frame, others, steps, lines)
+    return arrange(wanted, frame, others, steps, lines, height)
 
 
 def arrange(
@@ -89,8 +94,11 @@ def arrange(
     others: Sequence[tuple[float, float]] = (),
     steps: Sequence[dict[str, Any]] = (),
     lines: Sequence[dict[str, Any]] = (),
+    height: int = HEIGHT,
 ) -> tuple[Data, Data]:
     """Place labels for every layout, beside points, `others` without labels, a front and lines.
+
+    `height` is that of the lowest picture, without its axes, in pixels.
 
     Returns
     -------
@@ -102,11 +110,11 @@ def arrange(
         rest = LAYOUTS[number + 1 :]
         shown = {"least": layout.width if number else 0, "most": rest[0].width if rest else 1e9}
         x_axis = replace(frame.x, pixels=layout.width)
-        y_axis = replace(frame.y, pixels=HEIGHT, down=True)
+        y_axis = replace(frame.y, pixels=height, down=True)
         spots = [_pixel(each.at, x_axis, y_axis) for each in wanted]
         placed = place(
             [_texts(each, spot, layout) for each, spot in zip(wanted, spots, strict=True)],
-            (layout.width, HEIGHT),
+            (layout.width, height),
             dots=[_pixel(each, x_axis, y_axis) for each in others],
             obstacles=strokes_of(x_axis, y_axis, [], steps),
             avoided=_segments(lines, x_axis, y_axis),
@@ -148,6 +156,7 @@ def _some(view: View, marks: Sequence[Mark], frame: Frame) -> set[str]:
         if mark.series not in best or mark.y > best[mark.series].y:
             best[mark.series] = mark
     front = [mark for mark in marks if mark.key in view.front]
+    front = front[:: 1 + len(front) // MANY]
     others = sorted(best.values(), key=lambda each: -each.y)
     edge = [mark for mark in marks if mark.outside(frame)][: MANY // 4]
     chosen: dict[tuple[float, float], str] = {}

@@ -146,7 +146,7 @@ class _Board:
             self._hold(index, places[:, free[0]])
             return True
         single = np.flatnonzero(count == 1)
-        blocking = conflicts[single].argmax(axis=1)
+        blocking = np.nonzero(conflicts[single])[1]
         for other in dict.fromkeys(blocking.tolist()):
             wanted = places[:, single[blocking == other]]
             rest = np.delete(self.held, other, axis=1)
