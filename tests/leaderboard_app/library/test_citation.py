@@ -13,12 +13,16 @@ import pytest
 from shown_folders import HOSTILE, folders_in
 
 from leaderboard_app.library.board_file import Board
-from leaderboard_app.library.citation import bibtex, csl_json, of_board, of_entry, plain_text
-from leaderboard_app.library.entry_hash import (
+from leaderboard_app.library.citation import (
+    bibtex,
     board_hash,
+    csl_json,
     entry_hash,
     hash_command,
     hashed_files,
+    of_board,
+    of_entry,
+    plain_text,
 )
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, load

@@ -10,7 +10,7 @@ from made_entries import made_entry, made_result
 
 from leaderboard_app.library.library import Entry, Library
 from leaderboard_app.library.memo import Once
-from leaderboard_app.library.naming import file_name, pool_name, short_name
+from leaderboard_app.shown.naming import file_name, pool_name, short_name
 
 
 def library_of(*entries: Entry, pools: tuple[str, ...] = ()) -> Library:
