@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from leaderboard_app.library.board_file import Board
-from leaderboard_app.library.library import LOCAL, Entry, Library
+from leaderboard_app.library.library import DERIVED, LOCAL, Entry, Library
 from simulator.catalogue.figures import VERIFIED
 from simulator.catalogue.pool_rows import Stamp, stamp
 from simulator.errors import UserError
@@ -34,6 +34,10 @@ from simulator.submissions.files import REQUIRED
 from simulator.submissions.files import VERIFIED as VERIFIED_FOLDER
 
 _ARXIV = re.compile(r"https://arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})(?:v\d+)?(?:\.pdf)?")
+
+
+RUNS = (LOCAL, DERIVED)
+"""Badges of entries that are runs of this machine, and no submissions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,8 @@ def of_entry(entry: Entry, board: Board) -> Reference:
     pools = ", ".join(dict.fromkeys(result.pool for result in entry.results.values()))
     # As `navigation.link` writes it, which stands above this package.
     address = board.address(f"entry?{urlencode({'entry': entry.id})}") or ""
-    if entry.badge == LOCAL:
-        address = ""  # a run is on this machine alone
+    if entry.badge in RUNS:
+        address = ""  # it is on this machine alone
     verified = (entry.verified_at or "")[:10]
     facts = (f"verified {verified}" * bool(verified), f"seed {entry.seed}", f"on {pools}")
     place = f"{board.title}, entry {entry.id}" + (f", {address}" if address else "")
@@ -223,7 +227,7 @@ def hashed_files(entry: Entry) -> tuple[str, ...]:
     For a run, its own files; for a submission also its policy and metadata, and the verifier's own
     replays if the figures are theirs.
     """
-    if entry.badge == LOCAL:
+    if entry.badge in RUNS:
         return tuple(sorted(FILES))
     own = (f"{VERIFIED_FOLDER}/{name}" for name in FILES if entry.basis == VERIFIED)
     return tuple(sorted([*REQUIRED, *own]))
@@ -259,7 +263,7 @@ def board_hash(library: Library) -> str:
 
 def submitted(library: Library) -> list[Entry]:
     """Return the submissions of a board that are not broken, sorted by id."""
-    found = (entry for entry in library.entries if entry.badge not in (LOCAL, None))
+    found = (entry for entry in library.entries if entry.badge not in (*RUNS, None))
     return sorted(found, key=lambda each: each.id)
 
 
