@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard_app.library import citation, examples, naming
-from leaderboard_app.library.entry_hash import hash_command
+from leaderboard_app.library import citation
 from leaderboard_app.library.library import Entry, Library
 from leaderboard_app.shown import chosen_entries as choosing
-from leaderboard_app.shown import screen
+from leaderboard_app.shown import examples, naming, screen
 from leaderboard_app.shown import table as tables
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.palette import badge_help, badge_text
@@ -106,7 +105,7 @@ def _cite(library: Library, entry: Entry) -> None:
         "The hash in the citation identifies this version of the entry: its files, and the "
         "verifier's replays if its figures are theirs. In the entry's folder, this prints it:"
     )
-    st.code(hash_command(entry), language="sh", wrap_lines=True)
+    st.code(citation.hash_command(entry), language="sh", wrap_lines=True)
 
 
 def _figures(library: Library, entry: Entry, short: str) -> None:

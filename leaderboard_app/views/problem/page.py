@@ -9,10 +9,9 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from leaderboard_app.library import examples, naming
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.shown import chosen_entries as choosing
-from leaderboard_app.shown import mathematics, screen
+from leaderboard_app.shown import examples, mathematics, naming, screen
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.submitting import Places
 from leaderboard_app.views.problem import consensus as probed
