@@ -73,7 +73,7 @@ def preview(chart: Any | None, title: str, subtitle: str) -> bytes:
 
 
 def _renumbered(text: str, names: re.Pattern[str], form: str) -> str:
-    """Number the names that a pattern finds by their first place in the text."""
+    """Return the text with the names that a pattern finds numbered by their first place."""
     known: dict[str, str] = {}
     numbers = count(1)
 

@@ -116,7 +116,9 @@ def _id(board: Board, *parts: str) -> str:
 def _add(parent: ET.Element, tag: str, text: str | None = None, **attributes: str) -> ET.Element:
     element = ET.SubElement(parent, tag, attributes)
     if text is not None:
-        element.text = "".join(each if _is_xml(each) else "\N{REPLACEMENT CHARACTER}" for each in text)
+        element.text = "".join(
+            each if _is_xml(each) else "\N{REPLACEMENT CHARACTER}" for each in text
+        )
     return element
 
 

@@ -73,16 +73,20 @@ class Writer:
         title = page.title
         if page.title != self.board.title:
             title = f"{page.title} · {self.board.title}"
-        html = _templates().get_template(page.template).render(
-            page=page,
-            board=self.board,
-            link=link,
-            head_title=" ".join(title.split()),
-            description=" ".join(page.description.split())[:300],
-            address=self.board.url and self.board.url + _address(page.file),
-            preview=self.board.url + PREVIEW if self.board.url else link(PREVIEW),
-            navigation=self.navigation,
-            **page.values,
+        html = (
+            _templates()
+            .get_template(page.template)
+            .render(
+                page=page,
+                board=self.board,
+                link=link,
+                head_title=" ".join(title.split()),
+                description=" ".join(page.description.split())[:300],
+                address=self.board.url and self.board.url + _address(page.file),
+                preview=self.board.url + PREVIEW if self.board.url else link(PREVIEW),
+                navigation=self.navigation,
+                **page.values,
+            )
         )
         self.folder.write(page.file, html + "\n")
 

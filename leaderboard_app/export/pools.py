@@ -11,14 +11,14 @@ from leaderboard_app.export.problem import OnPool
 from leaderboard_app.library.pool_answers import read_answers
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table
-from leaderboard_app.views.board.table import hide
+from leaderboard_app.views.board.standing_table import hide
 from leaderboard_app.views.data.tables import description, problems_table
 from simulator.errors import UserError
 
 INDEX = "problems.html"
 
-OF_THE_POOL = ("Gold answer", "Most common answer")
-"""Columns with texts of the pool itself."""
+OF_THE_POOL = ("gold", "commonest")
+"""Keys of columns with texts of the pool itself."""
 
 
 def write_pools(content: Content, writer: Writer, pools: Sequence[OnPool]) -> None:
@@ -59,7 +59,10 @@ def write_pool(writer: Writer, on: OnPool) -> None:
     known = on.content.library.pool(on.name)
     origin = None
     if known is not None:
-        columns = (Column("what", "Property", numeric=False), Column("said", "Value", numeric=False))
+        columns = (
+            Column("what", "Property", numeric=False),
+            Column("said", "Value", numeric=False),
+        )
         said = tuple((Cell(name), Cell(text)) for name, text in description(known.info))
         origin = writer.shown(page, Table(f"Origin of {on.name}", columns, said))
     values = {
@@ -68,7 +71,9 @@ def write_pool(writer: Writer, on: OnPool) -> None:
         "table": writer.table(page, page.removesuffix(".html"), _problems(on)),
         "origin": origin,
     }
-    about = f"{len(on.problems)} problems of {on.name} with the results of {len(on.results)} entries."
+    about = (
+        f"{len(on.problems)} problems of {on.name} with the results of {len(on.results)} entries."
+    )
     writer.page(Page(page, on.name, about, "pool.html", values, ((INDEX, "Problems"),)))
 
 

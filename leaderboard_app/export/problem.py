@@ -22,12 +22,6 @@ from leaderboard_app.views.problem.replay import Replay, problem_of, read_replay
 from simulator.errors import UserError
 from simulator.pools.pool import Pool
 
-MARKS = (
-    "Each bar is a trace along the clock, coloured by the answer it gives in full. Green, with a "
-    "strip at the left, marks the right answer. A sign at a bar's end shows why it was cut. The "
-    "dashed line is the time at which the method answered."
-)
-
 _COLUMNS = (
     Column("entry", "Entry", numeric=False),
     Column("badge", "Badge", numeric=False, help="How far a row's figures have been checked"),
@@ -92,7 +86,9 @@ class OnPool:
         for entry, result, found in self.results:
             table = problem_table(entry, result, found)
             keys = [each.key for each in table.columns]
-            columns |= {each.key: _for_all(each) for each in table.columns if each.key not in columns}
+            columns |= {
+                each.key: _for_all(each) for each in table.columns if each.key not in columns
+            }
             for each, row in zip(found, table.rows, strict=True):
                 cells = dict(zip(keys, row, strict=True))
                 rows.setdefault(each.problem_id, []).append((_head(entry, result), cells))
@@ -101,7 +97,9 @@ class OnPool:
             problem: Table(
                 f"All entries on {problem}",
                 (*_COLUMNS, *kept),
-                tuple((*head, *(cells.get(each.key, Cell()) for each in kept)) for head, cells in own),
+                tuple(
+                    (*head, *(cells.get(each.key, Cell()) for each in kept)) for head, cells in own
+                ),
             )
             for problem, own in rows.items()
         }
@@ -184,5 +182,5 @@ def _replay(writer: Writer, on: OnPool, problem: str, stem: str) -> dict[str, st
         "verdict": problems.verdict(replay),
         "picture": f"{stem}.svg",
         "text": pictures.picture_text(replay),
-        "marks": MARKS,
+        "marks": pictures.MARKS,
     }
