@@ -10,10 +10,12 @@ from leaderboard_app.export.content import Content
 from leaderboard_app.export.names import INDEX, file_names
 from leaderboard_app.export.pages import Page, Writer
 from leaderboard_app.export.tradeoff import heading_of
+from leaderboard_app.library import citation
 from leaderboard_app.library.selection import Selection
 from leaderboard_app.library.standings import Group
 from leaderboard_app.views.board import first_view, published
 from leaderboard_app.views.board.standing_table import Part, parts
+from simulator.errors import UserError
 
 
 def pages_of(groups: Sequence[Group]) -> dict[Group, str]:
@@ -52,6 +54,7 @@ def _write(content: Content, writer: Writer, group: Group | None) -> None:
         ],
         "published": _published(content, writer, page) if is_first else None,
         "is_first": is_first,
+        "citations": _citations(content) if is_first else [],
         "how_to_submit": first_view.HOW_TO_SUBMIT.replace("`", ""),
     }
     title = board.title if is_first or group is None else f"Board: {heading_of(group)}"
@@ -62,6 +65,15 @@ def _write(content: Content, writer: Writer, group: Group | None) -> None:
 
 def _parts(content: Content, group: Group | None) -> list[Part]:
     return [] if group is None else [*parts(content.library, group, Selection()).values()]
+
+
+def _citations(content: Content) -> list[str]:
+    """Return citations of the board, as text and in BibTeX."""
+    try:
+        reference = citation.of_board(content.library)
+    except UserError:  # a file is gone or cannot be read
+        return []
+    return [citation.plain_text(reference), citation.bibtex(reference)]
 
 
 def _about(content: Content, group: Group) -> dict[str, Any]:

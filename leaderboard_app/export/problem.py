@@ -26,7 +26,7 @@ _COLUMNS = (
     Column("entry", "Entry", numeric=False),
     Column("badge", "Badge", numeric=False, help="How far a row's figures have been checked"),
     Column("budget", "N", help="Maximum number of traces per problem"),
-    Column("repeats", "Repeats", help="Orders of traces, averaged"),
+    Column("repeats", "Repeats", help="Orders of traces, averaged", csv_only=True),
 )
 
 
@@ -115,9 +115,13 @@ def _head(entry: Entry, result: Result) -> tuple[Cell, ...]:
 
 
 def _for_all(column: Column) -> Column:
-    """Return a column of an entry's table with a heading that fits every entry."""
+    """Return a column of an entry's table with a heading that fits every entry.
+
+    Times are in the files only, as entries may have different clocks.
+    """
     headings = {"to_cons": "vs cons@N, points", "clock": "Clock"}
-    return replace(column, heading=headings.get(column.key, column.heading))
+    heading = headings.get(column.key, column.heading)
+    return replace(column, heading=heading, csv_only=column.key == "clock")
 
 
 def write_problem(writer: Writer, on: OnPool, problem: str) -> None:

@@ -19,7 +19,7 @@ from simulator.submissions.packing import pack, write_folder
 OPEN, CLOSED = "recorded/model-a/bench-1", "recorded/model-a/bench-2"
 """Pools with and without a licence under which their questions may be published."""
 
-SECRET = "runs/secret-run"
+SECRET = "secret-run"
 """A local run, which no export shows."""
 
 
@@ -43,17 +43,17 @@ def write_board(root: Path) -> Folders:
     ):
         run = write_local_run(folders, name, policy, pools, settings)
         add_submission(folders, run, name)
-    write_local_run(folders, SECRET.removeprefix("runs/"), "sac", pools)
-    for checked in ("cons", "asc-1", "asc-2"):
-        submission = folders.submissions / checked
-        add_verified(submission, run=folders.runs / checked)
+    write_local_run(folders, SECRET, "sac", pools)
     change(folders, "esc", 'withdrawn = "A mistake in the prompt."\n')
-    change(folders, "asc-2", 'supersedes = "asc-1"\n')
+    change(folders, "asc-2", f'supersedes = "{named("asc-1")}"\n')
+    for checked in ("cons", "asc-1", "asc-2"):
+        submission = folders.submissions / named(checked)
+        add_verified(submission, run=folders.runs / checked)
     return folders
 
 
 def add_submission(folders: Folders, run: Path, name: str, **fields: Any) -> Path:
-    """Pack a run as the submission `name`; `fields` are those of its metadata that differ."""
+    """Pack a run as the submission `named(name)`; `fields` are those of its metadata that differ."""
     given = {
         "method": name,
         "authors": ["Ada Lovelace", "Emmy Noether"],
@@ -64,12 +64,19 @@ def add_submission(folders: Folders, run: Path, name: str, **fields: Any) -> Pat
         "description": f"{name}, in words.",
     }
     folder = write_folder(pack(run, {**given, **fields}), folders.submissions)
-    return folder.rename(folders.submissions / name)
+    return folder.rename(folders.submissions / (name if " " in name else named(name)))
+
+
+def named(name: str) -> str:
+    """Return the id of a submission of the board."""
+    return f"2026-11-20-{name}"
 
 
 def change(folders: Folders, name: str, line: str) -> None:
     """Add a line to a submission's metadata."""
-    with (folders.submissions / name / "submission.toml").open("a", encoding="utf-8") as file:
+    with (folders.submissions / named(name) / "submission.toml").open(
+        "a", encoding="utf-8"
+    ) as file:
         file.write(line)
 
 
