@@ -53,7 +53,7 @@ def write_board(root: Path) -> Folders:
 
 
 def add_submission(folders: Folders, run: Path, name: str, **fields: Any) -> Path:
-    """Pack a run as the submission `named(name)`; `fields` are those of its metadata that differ."""
+    """Pack a run as a submission of the board; `fields` replace those of its metadata."""
     given = {
         "method": name,
         "authors": ["Ada Lovelace", "Emmy Noether"],
