@@ -50,7 +50,9 @@ class Costing:
         if self.unit == TOKENS:
             found = row.metrics.get("cost")
             alone = "No interval of a mean over pools with probes or a judge."
-            return FIGURES["cost"].cell(found, missing="Its cost is not known.", alone=alone)
+            return FIGURES["cost"].cell(
+                found, missing="Its cost is not known.", alone=alone, brackets=True
+            )
         metric, missing = self.bill(library, row)
         if metric is None:
             return Cell(note=missing)
@@ -58,9 +60,9 @@ class Costing:
         return Cell(
             f"{metric.value:{form}}",
             metric.value,
-            _interval(metric, form),
             low=metric.low,
             high=metric.high,
+            below=_interval(metric, form),
         )
 
     def bill(self, library: Library, row: Standing) -> tuple[Metric | None, str]:
@@ -126,7 +128,7 @@ def _rates(model: str, price: Price, unit: str) -> str:
 def _interval(metric: Metric, form: str) -> str:
     if metric.low is None or metric.high is None:
         return ""
-    return f"95% interval {metric.low:{form}} to {metric.high:{form}}"
+    return f"[{metric.low:{form}}, {metric.high:{form}}]"
 
 
 def _runs(library: Library, entry: Entry) -> Sequence[RunResult]:

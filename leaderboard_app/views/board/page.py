@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
@@ -63,6 +64,7 @@ def page(library: Library) -> None:
     else:
         _choose_part(library, None, synthetic, there)
     if not synthetic:
+        _without_rows(library)
         _published(library)
     screen.show_notes(library)
 
@@ -174,6 +176,28 @@ def _part(part: Part, sort: str) -> None:
         label, key=f"all{sort.removeprefix('sort')}", bind="query-params"
     )
     screen.show_table(part.table, name=sort, most=None if whole else ROWS)
+
+
+def _without_rows(library: Library) -> None:
+    """Name the recorded pools here on which nothing is ranked, and the command that changes it."""
+    ranked = {
+        result.pool
+        for entry in library.entries
+        if entry.takes_part
+        for result in entry.results.values()
+    }
+    real = (row["name"] for row in library.pools if not row["synthetic"])
+    lacking = [name for name in real if name not in ranked]
+    if not lacking:
+        return
+    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    st.caption(
+        screen.plain(
+            f"Nothing is ranked on these pools yet: {', '.join(lacking[:3])}{more}. Replay the "
+            "built-in methods on them:"
+        )
+    )
+    st.code(f"deepprune-sim leaderboard --derive {shlex.quote(lacking[0])}", language="sh")
 
 
 def _published(library: Library) -> None:

@@ -64,6 +64,7 @@ def published_table(library: Library) -> Table | None:
         tuple(rows),
         tuple(_notes(figures, signs)),
         first=2,
+        stack=True,
     )
 
 
