@@ -124,6 +124,7 @@ def _problems(content: Content, writer: Writer, entry: Entry) -> list[dict[str, 
         version = result.column.removeprefix(result.pool).replace("#", "-")
         stem = f"{folder}/{path}{version}"
         table = entries.problem_table(entry, result, found)
+        table = content.publishable(result.pool, table)
         shown.append(
             {
                 "pool": result.column,

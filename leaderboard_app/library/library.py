@@ -33,10 +33,12 @@ from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
 from simulator.errors import UserError
+from simulator.loading import load_policy
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.pools.probe_cost import GIVEN
 from simulator.runs.format import METRICS
 from simulator.runs.results import Metric, ProblemSums, RunResult
+from simulator.submissions.examples import paper_of
 from simulator.submissions.published import (
     FILE_NAME,
     PACKAGED,
@@ -412,6 +414,7 @@ def _derived(
             id=DERIVED_RUN + entry.id.removeprefix(RUN),
             badge=DERIVED,
             authors=("deepprune-sim",),
+            paper=paper_of(load_policy(entry.policy).policy.source),
         )
         for entry in _entries(table, "run", versions, broken)
         if is_current(entry.policy, entry.policy_sha256)

@@ -9,6 +9,7 @@ from datetime import date
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from leaderboard_app.library import citation
 from leaderboard_app.library.library import Library
 from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds
 from leaderboard_app.library.standings import PARTS, Group, groups, standings
@@ -95,13 +96,14 @@ def _choose_group(found: Sequence[Group]) -> Group:
 
 
 def _group(library: Library, group: Group, synthetic: bool, there: Sequence[bool]) -> None:
+    st.set_page_config(page_title=f"{group.heading} · {library.board.title}")
     st.markdown(screen.plain(first_view.what(library, group)))
     if said := first_view.finding(library, group):
         st.markdown(f"**{screen.plain(said)}**")
     with st.container(horizontal=True, vertical_alignment="center"):
         if since := first_view.who(library, group):
             st.caption(screen.plain(since))
-        _links()
+        _links(library)
     part = _choose_part(library, group, synthetic, there)
     if synthetic:
         screen.synthetic_notice()
@@ -115,8 +117,15 @@ def _group(library: Library, group: Group, synthetic: bool, there: Sequence[bool
         _part(each, "sort" if number == 0 else f"sort-{each.name}")
 
 
-def _links() -> None:
-    """Show how to submit in a sentence, and links to the picture and the steps."""
+def _links(library: Library) -> None:
+    """Show how to cite the board and how to submit, and a link to the picture."""
+    with st.popover(
+        "Cite", icon=":material/format_quote:", type="tertiary", key="cite", on_change="rerun"
+    ) as box:
+        if box.open:
+            reference = citation.of_board(library)
+            st.code(citation.bibtex(reference), language=None)
+            st.code(citation.plain_text(reference), language=None, wrap_lines=True)
     with st.popover("Submit a method", icon=":material/upload:", type="tertiary"):
         st.markdown(first_view.HOW_TO_SUBMIT)
         st.page_link(PAGES["submit"].file, label="The steps, with commands")
