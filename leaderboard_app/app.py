@@ -22,7 +22,6 @@ def main() -> None:
     """Run the app."""
     icon = HERE / "icon.svg"  # a named icon would be fetched from the network
     st.set_page_config(page_title="deepprune-sim", page_icon=str(icon), layout="wide")
-    st.html(HERE / "app.css")
     if runtime.exists():  # False where a test runs a single page
         screen.on_loaded.add(warming.begin)
     pages = [
@@ -40,6 +39,7 @@ def main() -> None:
         page.run()
     except UserError as error:  # one line with the remedy, as on the command line
         st.error(str(error).replace("\n", " "), icon=":material/error:")
+    screen.mend_frame()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from simulator.pools.shipped import copy_shipped, shipped_pools
 if TYPE_CHECKING:
     from simulator.boards.fetching import Board
 
-APP = Path(__file__).with_name("app.py")
+APP = Path(__file__).with_name("server.py")
 
 SETTINGS = {
     "browser.gatherUsageStats": "false",
@@ -34,9 +34,11 @@ SETTINGS = {
     "theme.light.primaryColor": "#0072B2",
     "theme.dark.primaryColor": "#56B4E9",
     "theme.baseRadius": "0.4rem",
+    "theme.paddingTop": "0.5rem",
+    "theme.paddingBottom": "3rem",
 }
 """Streamlit settings: no usage statistics, no developer menu, no reload when source files change,
-and no automatic display of bare expressions."""
+and no automatic display of bare expressions; colours and room around the page."""
 
 FORMATS = {
     "html": "leaderboard_app.export.site:export_site",

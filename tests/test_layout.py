@@ -28,7 +28,7 @@ ORDER = {
     """.split(),  # noqa: SIM905
     "deepprune_sim": ["cli", "__main__"],
     "leaderboard_app": [
-        *("library", "shown", "views", "export", "interchange", "warming", "app", "cli"),
+        *("library", "shown", "views", "export", "interchange", "warming", "app", "server", "cli"),
     ],
 }
 """The parts of each top package, lowest first: a part imports those before it only."""
@@ -37,6 +37,7 @@ POLICYS_SIDE = ("simulator.rules", "simulator.policy", "simulator.methods", "sim
 
 MAY_USE_STREAMLIT = {
     "leaderboard_app.app",
+    "leaderboard_app.server",
     "leaderboard_app.shown.screen",
     "leaderboard_app.shown.chips",
     "leaderboard_app.shown.chosen_entries",

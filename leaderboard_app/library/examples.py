@@ -91,24 +91,23 @@ def compared_entries(library: Library) -> list[Entry]:
 def instructive_replay(library: Library) -> tuple[Entry, Result, str] | None:
     """Return an entry, its result on a pool and a problem whose first replay shows pruning.
 
-    The best ranked entry that stopped traces on a problem to which traces give several answers, and
-    was right; if none did, that with the most tokens saved at a right answer. None without entries.
+    Of the best entries, verified ones first: one that stopped traces on a problem to which traces
+    give several answers, and was right; if none did, one that saved tokens at a right answer. None
+    without any.
     """
     return library.once("instructive", lambda: _instructive(library))
 
 
 def _instructive(library: Library) -> tuple[Entry, Result, str] | None:
-    found = None
+    found: dict[tuple[bool, bool], tuple[Entry, Result, str]] = {}
     for entry in best_entries(library)[:LOOKED_AT]:
         result = first_result(library, entry)
-        if result is None:
+        if result is None or (True, True) in found:
             continue
         problem, stopped = instructive_problem(library, entry, result)
-        if problem is not None and stopped:
-            return entry, result, problem
-        if problem is not None and found is None:
-            found = entry, result, problem
-    return found
+        if problem is not None:
+            found.setdefault((entry.takes_part, stopped), (entry, result, problem))
+    return found[max(found)] if found else None
 
 
 def instructive_problem(library: Library, entry: Entry, result: Result) -> tuple[str | None, bool]:

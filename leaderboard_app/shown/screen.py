@@ -32,9 +32,16 @@ GO = """export default function({ data }) {
 }"""
 
 
-STYLE, SCRIPT = (
-    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("table.css", "table.js")
+STYLE, SCRIPT, FRAME = (
+    Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for name in ("table.css", "table.js", "frame.js")
 )
+
+
+def mend_frame() -> None:
+    """Name what Streamlit draws around the page, for readers with a keyboard or a screen reader."""
+    with st.container(key="frame"):
+        st.components.v2.component("deepprune_sim_frame", js=FRAME)()
 
 
 def _component() -> Any:

@@ -256,7 +256,7 @@ def _options(library: Library, group: Group) -> tuple[Selection, Costing]:
 
 def _costing(library: Library, group: Group, unit: str, place: DeltaGenerator) -> Costing:
     """Return the unit of cost with its prices; boxes ask for those that the board has not."""
-    prices: Mapping[str, Price] = prices_of(library)
+    prices: Mapping[str, Price] = prices_of(library, group)
     lacking = unpriced(group, unit, prices)
     if not lacking:
         return Costing(unit, prices)

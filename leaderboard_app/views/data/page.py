@@ -78,7 +78,7 @@ def _chosen(library: Library, *, synthetic: bool) -> Row | None:
         names,
         name="pool",
         default=examples.most_used_pool(library, synthetic=synthetic),
-        unknown="There is no pool {} here.",
+        unknown="There is no pool {} here; another is shown.",
     )
     return library.pool_row(chosen) if chosen else None
 

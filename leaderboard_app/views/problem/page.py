@@ -78,7 +78,7 @@ def _chosen(library: Library, entry: Entry, heading: DeltaGenerator, *, is_examp
         if is_example:
             choosing.example(
                 "problem",
-                "a method that stops traces, on a problem that it answers right with few tokens",
+                "a problem on which a method is right with few of the tokens of all traces",
                 {"entry": entry.id, "pool": result.pool, "problem": name},
             )
     _links(entry, result, names, name, int(repeat))

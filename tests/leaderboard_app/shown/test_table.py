@@ -232,3 +232,12 @@ def test_latex_is_a_tabular_with_groups_over_their_columns() -> None:
         "\\end{tabular}",
         "% † from the paper",
     ]
+
+
+def test_addresses_in_notes_are_links_and_all_else_is_text() -> None:
+    note = 'A paper, https://arxiv.org/abs/1. <b>"https://x.org/?a=1"onclick=1 javascript:alert(1)'
+    html = as_html(replace(TABLE, notes=(note,)))
+    assert '<a href="https://arxiv.org/abs/1" target="_blank" rel="noopener noreferrer">' in html
+    assert "</a>. &lt;b&gt;&quot;" in html
+    assert 'href="https://x.org/?a=1"' in html
+    assert "onclick=1 javascript:alert(1)</p>" in html
