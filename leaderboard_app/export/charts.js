@@ -21,7 +21,12 @@ const draw = async (place) => {
   place.append(chart);
   const options = { actions: false, ast: true, defaultStyle: false, renderer: 'svg',
     config: colours(), tooltip: { disableDefaultStyle: true, theme: 'dps' } };
-  await vegaEmbed(chart, spec, options);
+  const { view } = await vegaEmbed(chart, spec, options);
+  const pages = JSON.parse(document.getElementById('pages').textContent);
+  view.addEventListener('click', (event, item) => {
+    const to = item?.datum && Object.hasOwn(pages, item.datum.id) ? pages[item.datum.id] : null;
+    if (to) location.assign(to);
+  });
   picture.hidden = true;
   for (const old of [...place.querySelectorAll('.drawn')].slice(0, -1)) old.remove();
 };

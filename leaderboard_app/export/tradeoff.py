@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from leaderboard_app.export import charts
 from leaderboard_app.export.content import Content
-from leaderboard_app.export.names import file_names
+from leaderboard_app.export.names import file_names, relative
 from leaderboard_app.export.pages import Page, Writer, data_block
 from leaderboard_app.library.standings import Group
 from leaderboard_app.shown.charts import unchecked
@@ -70,10 +73,21 @@ def write_tradeoff(content: Content, writer: Writer, group: Group, view: View) -
     if view.points:
         picture = drawn(view)
         writer.folder.write(f"{stem}.svg", charts.svg(picture))
-        values |= {"picture": f"{stem}.svg", "spec": data_block(charts.spec_text(picture))}
+        values |= {
+            "picture": f"{stem}.svg",
+            "spec": data_block(charts.spec_text(picture)),
+            "pages": _links(content, page, view),
+        }
     title = f"Accuracy against tokens: {heading_of(group)}"
     described = values["text"]
     writer.page(Page(page, title, described, "tradeoff.html", values, charts=bool(view.points)))
+
+
+def _links(content: Content, page: str, view: View) -> Markup:
+    """Return the pages of the entries shown, by id, for clicks on their points."""
+    ids = sorted(point.entry.id for point in view.points)
+    links = {each: relative(page, content.names.entries[each]) for each in ids}
+    return data_block(json.dumps(links, ensure_ascii=False))
 
 
 def heading_of(group: Group) -> str:

@@ -25,12 +25,6 @@ from leaderboard_app.views.problem.replay import Replay
 SWITCHES = ("by", "full", "table", "traces")
 """Link parameters that stay when another replay is shown."""
 
-MARKS = (
-    "Each bar is a trace along the clock, coloured by the answer it gives in full. Green, with a "
-    "strip at the left, marks the right answer. A sign at a bar's end shows why it was cut. The "
-    "dashed line is the time at which the method answered."
-)
-
 Of = tuple[Hashable, ...]
 """Everything that a chart depends on."""
 
@@ -246,7 +240,7 @@ def _bars(replay: Replay, of: Of, files: Files) -> int | None:
         selection="trace",
         on_select=_take_selected,
     )
-    st.caption(MARKS)
+    st.caption(pictures.MARKS)
     st.text(text)
     return place
 

@@ -5,6 +5,7 @@ For tests, screenshots and measurements; the app itself needs neither this modul
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -106,8 +107,10 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def browser(*, width: int = 1400, height: int = 1000, dark: bool = False) -> Iterator[Browser]:
-    """Start a headless Chromium with an empty profile."""
+def browser(
+    *, width: int = 1400, height: int = 1000, dark: bool = False, traffic: bool = False
+) -> Iterator[Browser]:
+    """Start a headless Chromium with an empty profile; with `traffic`, `requests` are logged."""
     from selenium import webdriver
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service
@@ -117,7 +120,8 @@ def browser(*, width: int = 1400, height: int = 1000, dark: bool = False) -> Ite
         options.binary_location = chromium() or ""
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        logs = {"browser": "ALL", **({"performance": "ALL"} if traffic else {})}
+        options.set_capability("goog:loggingPrefs", logs)
         driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
         try:
             found = Browser(driver)
@@ -193,6 +197,17 @@ class Browser:
             each["message"] for each in said if not LOOKING_FOR_ITS_ROOT.search(each["message"])
         ]
         return [*severe, *boxes]
+
+    def requests(self) -> list[str]:
+        """Return the addresses requested since the last call; needs `browser(traffic=True)`."""
+        events = [
+            json.loads(each["message"])["message"] for each in self.driver.get_log("performance")
+        ]
+        return [
+            each["params"]["request"]["url"]
+            for each in events
+            if each["method"] == "Network.requestWillBeSent"
+        ]
 
     def picture(self, file: Path, *, whole: bool = True) -> None:
         """Write a PNG of the page; with `whole`, down to its end."""
