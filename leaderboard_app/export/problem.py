@@ -127,11 +127,11 @@ def _head(entry: Entry, result: Result) -> tuple[Cell, ...]:
 def _for_all(column: Column) -> Column:
     """Return a column of an entry's table with a heading that fits every entry.
 
-    Times are in the files only, as entries may have different clocks.
+    Times, as entries may have different clocks, and what follows from others are in the files only.
     """
     headings = {"to_cons": "vs cons@N, points", "clock": "Clock"}
     heading = headings.get(column.key, column.heading)
-    return replace(column, heading=heading, csv_only=column.key == "clock")
+    return replace(column, heading=heading, csv_only=column.key in ("clock", "saved_tokens"))
 
 
 def write_problem(writer: Writer, on: OnPool, problem: str) -> None:

@@ -85,7 +85,7 @@ def test_figures_of_an_entry_are_those_of_its_pool(board: Folders, site: Path) -
 def test_points_of_the_picture_are_those_of_the_board(site: Path) -> None:
     board = {row["entry"]: row for row in csv_rows(site / "board-verified.csv")}
     html = (site / "tradeoff.html").read_text(encoding="utf-8")
-    (block,) = re.findall(r'<script type="application/json" id="spec">(.*?)</script>', html)
+    (block,) = re.findall(r'<script type="application/json" id="spec-1">(.*?)</script>', html)
     values = [row for rows in json.loads(block)["datasets"].values() for row in rows]
     points = {row["id"]: row for row in values if row.get("id") in board}
     assert points.keys() == board.keys()
