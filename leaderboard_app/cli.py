@@ -74,6 +74,14 @@ that only the one in use is imported."""
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder of runs. [default: runs]",
 )
+@click.option(
+    "--derive",
+    "patterns",
+    multiple=True,
+    metavar="PATTERN",
+    help="First replay the built-in methods on these pools, such as '*/aime24', to rank them: rows "
+    "of pools that may not be passed on are derived where the pool is. Once for each pool.",
+)
 @click.option("--cache", type=click.Path(path_type=Path, file_okay=False), help="Folder of pools.")
 @click.option(
     "--export",
@@ -89,15 +97,22 @@ that only the one in use is imported."""
     help="Format of --export: plain pages, a dataset for the Hugging Face Hub, Every Eval Ever "
     "records, or .eval_results for model repositories. [default: html]",
 )
+@click.option(
+    "--push",
+    metavar="OWNER/NAME",
+    help="Also upload --format hub to this dataset repository on the Hub, which has to exist.",
+)
 def leaderboard(
     port: int,
     address: str,
     headless: bool,
     submissions: Path | str,
     runs: Path | None,
+    patterns: tuple[str, ...],
     cache: Path | None,
     target: Path | None,
     form: str | None,
+    push: str | None,
 ) -> None:
     """Open the leaderboard in a browser: submissions, runs and pools, down to single traces.
 
@@ -114,12 +129,14 @@ def leaderboard(
         board.submissions if board else Path(submissions),
         board.source if board else "",
     )
+    _derive(pools, patterns)
     if target is not None:
         _copy_shipped(folders)
-        _export(folders, target, form or "html")
+        _export(folders, target, form or "html", push)
         return
-    if form is not None:
-        raise UserError("--format needs --export DIR, the folder to write")
+    if form is not None or push is not None:
+        option = "--push" if form is None else "--format"
+        raise UserError(f"{option} needs --export DIR, the folder to write")
     _check_free(address, port)
     _copy_shipped(folders)
     settings = SETTINGS | {
@@ -148,11 +165,36 @@ def _fetched(address: str, cache: Path) -> Board:
     return board
 
 
-def _export(folders: Folders, target: Path, form: str) -> None:
-    """Write the board in one of `FORMATS`, and say where."""
+def _derive(cache: Path, patterns: tuple[str, ...]) -> None:
+    """Replay the built-in methods on pools, and say how many and which were left out."""
+    if not patterns:
+        return
+    from simulator.boards.derived import derive_rows
+    from simulator.pools.folders import find_pools
+    from simulator.pools.pool import Pool
+
+    with stages_shown() as stage:
+        pools = [Pool(folder) for folder in find_pools(cache, patterns)]
+        found = [(pool, derive_rows(cache, pool, stage)) for pool in pools]
+    for pool, rows in found:
+        note(f"derived: {len(rows.made)} rows on {pool.name}")
+        for reason in rows.left_out:
+            note(f"  left out: {reason}")
+
+
+def _export(folders: Folders, target: Path, form: str, push: str | None) -> None:
+    """Write the board in one of `FORMATS`, and say where; upload it to `push`."""
+    if push is not None:
+        if form != "hub":
+            raise UserError("--push uploads a dataset; add --format hub")
+        from leaderboard_app.interchange import pushing
+
+        pushing.check_push(push)
     module, _, name = FORMATS[form].partition(":")
-    getattr(import_module(module), name)(folders, target)
+    files = getattr(import_module(module), name)(folders, target)
     click.echo(f"{form}: {target}")
+    if push is not None:
+        click.echo(f"pushed: {pushing.push(files, push)}")
 
 
 def _check_free(address: str, port: int) -> None:

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from simulator.arrays import Bools, Floats, Ints
+from simulator.arrays import Array, Bools, Floats, Ints
 from simulator.statistics import LEVEL, ROUNDING, SEED, Estimate
 
 ALPHA = 0.05
@@ -195,13 +196,17 @@ class Verdicts:
         The first is 1 + the number of methods that are significantly better, the last the number of
         methods minus those that are significantly worse.
         """
-        count = len(self.better)
-        first = 1 + self.better.sum(axis=0)
-        last = count - self.better.sum(axis=1)
-        return [*zip(first.tolist(), last.tolist(), strict=True)]
+        return rank_ranges(self.better)
 
 
-def verdicts(scores: Floats, *, all_flips: bool = True) -> Verdicts:
+def rank_ranges(better: Bools) -> list[tuple[int, int]]:
+    """Return the first and last rank of each method, as `Verdicts.ranks`."""
+    first = 1 + better.sum(axis=0)
+    last = len(better) - better.sum(axis=1)
+    return [*zip(first.tolist(), last.tolist(), strict=True)]
+
+
+def verdicts(scores: Floats) -> Verdicts:
     """Compare every two methods, by sign-flip tests and Benjamini-Hochberg over all pairs.
 
     Parameters
@@ -209,21 +214,43 @@ def verdicts(scores: Floats, *, all_flips: bool = True) -> Verdicts:
     scores
         Contribution of each problem to each method's accuracy, shape (methods, problems): a row
         adds up to the method's mean accuracy over pools.
-    all_flips
-        As in `p_values`; `better` does not depend on it.
     """
-    count = len(scores)
-    first, second = np.triu_indices(count, 1)
-    found = p_values(scores, first, second, all_flips=all_flips)
-    told_apart = discoveries(found)
-    ahead = scores.sum(axis=1)
-    better = np.zeros((count, count), dtype=bool)
-    p = np.ones((count, count))
+    first, second = np.triu_indices(len(scores), 1)
+    found = p_values(scores, first, second)
+    p = np.ones((len(scores), len(scores)))
     p[first, second] = p[second, first] = found
+    return Verdicts(_better(scores, first, second, found), p)
+
+
+def significantly_better(scores: Floats) -> Bools:
+    """Return `Verdicts.better` of the same scores; no p-values, for which it takes less."""
+    first, second = _pairs(len(scores))
+    found = p_values(scores, first, second, all_flips=False)
+    return _better(scores, first, second, found)
+
+
+def _pairs(count: int) -> tuple[Array, Array]:
+    """Return the rows of every pair, as `numpy.triu_indices` in less memory."""
+    rows = np.arange(count, dtype=_kind(count))
+    first = np.repeat(rows, np.arange(count - 1, -1, -1))
+    return first, np.concatenate([rows[:0], *(rows[row + 1 :] for row in range(count))])
+
+
+def _kind(most: int) -> type[np.unsignedinteger[Any]]:
+    """Return the smallest of three types that hold whole numbers up to `most`."""
+    return next((kind for kind in (np.uint16, np.uint32) if most <= np.iinfo(kind).max), np.uint64)
+
+
+def _better(scores: Floats, first: Array, second: Array, p: Floats) -> Bools:
+    """Return which method of each pair is better, if the p-values tell them apart."""
+    told_apart = discoveries(p)
+    ahead = scores.sum(axis=1)
+    better = np.zeros((len(scores), len(scores)), dtype=bool)
     first, second = first[told_apart], second[told_apart]
-    wins = np.where(ahead[first] > ahead[second], first, second)
-    better[wins, first + second - wins] = True
-    return Verdicts(better, p)
+    is_first = ahead[first] > ahead[second]
+    better[first[is_first], second[is_first]] = True
+    better[second[~is_first], first[~is_first]] = True
+    return better
 
 
 def discoveries(p: Floats, level: float = ALPHA) -> Bools:
@@ -240,8 +267,9 @@ def discoveries(p: Floats, level: float = ALPHA) -> Bools:
 
 def _limit(p: Floats, level: float = ALPHA) -> float:
     """Return level · k / n, up to which p-values are discoveries; below all of them if none is."""
-    allowed = level * np.arange(1, len(p) + 1) / max(1, len(p))
-    passing = np.flatnonzero(np.sort(p) <= allowed + ROUNDING)
+    values, counts = np.unique(p, return_counts=True)
+    allowed = level * np.cumsum(counts) / max(1, len(p))
+    passing = np.flatnonzero(values <= allowed + ROUNDING)
     return float(allowed[passing[-1]]) if len(passing) else -1.0
 
 
@@ -252,7 +280,7 @@ def p_value(differences: Floats) -> float:
     return float(found)
 
 
-def p_values(scores: Floats, first: Ints, second: Ints, *, all_flips: bool = True) -> Floats:
+def p_values(scores: Floats, first: Array, second: Array, *, all_flips: bool = True) -> Floats:
     """Return the two-sided p-value of a sign-flip test for each pair of methods.
 
     All flips are tried if at most EXACT problems differ, else FLIPS of them, the same for every
@@ -264,7 +292,7 @@ def p_values(scores: Floats, first: Ints, second: Ints, *, all_flips: bool = Tru
     scores
         As in `verdicts`, shape (methods, problems).
     first, second
-        Rows of `scores`, both of shape (pairs,).
+        Rows of `scores`, both of shape (pairs,), of whole numbers.
     all_flips
         False to stop trying flips for a pair once they show that it is none of the `discoveries`,
         whatever the others would be. Its p-value is then too small, and still no discovery.
@@ -275,7 +303,8 @@ def p_values(scores: Floats, first: Ints, second: Ints, *, all_flips: bool = Tru
         (pairs,) = np.nonzero(counts == number)
         for part in np.array_split(pairs, 1 + (len(pairs) << number) // 2**20):
             p[part] = _exact(scores[first[part]] - scores[second[part]], number)
-    (many,) = np.nonzero(counts > EXACT)
+    many = np.flatnonzero(counts > EXACT).astype(_kind(len(p)))
+    del counts
     _sample(p, many, _Pairs.of(scores, first[many], second[many]), FLIPS, all_flips)
     extreme = many[p[many] <= 1 / FLIPS]
     if len(extreme) and len(extreme) * ALPHA / len(p) < 1 / FLIPS:
@@ -285,18 +314,18 @@ def p_values(scores: Floats, first: Ints, second: Ints, *, all_flips: bool = Tru
     return p
 
 
-def _differing(scores: Floats, first: Ints, second: Ints) -> Ints:
+def _differing(scores: Floats, first: Array, second: Array) -> Array:
     """Count the problems on which the two methods of each pair differ, shape (pairs,).
 
     Of pairs that differ on more than EXACT, some are left uncounted.
     """
-    counts = np.zeros(len(first), dtype=np.int64)
+    counts = np.zeros(len(first), dtype=np.uint8)  # at most 3 EXACT
     for start in range(0, scores.shape[1], 2 * EXACT):
         held = np.ascontiguousarray(scores[:, start : start + 2 * EXACT])
         (few,) = np.nonzero(counts <= EXACT)
         for part in np.array_split(few, 1 + len(few) // 2**14):
             apart = np.abs(held[first[part]] - held[second[part]]) > ROUNDING
-            counts[part] += np.count_nonzero(apart, axis=1)
+            counts[part] += np.count_nonzero(apart, axis=1).astype(np.uint8)
     return counts
 
 
@@ -317,36 +346,40 @@ def _exact(differences: Floats, number: int) -> Floats:
 class _Pairs:
     """Pairs of methods, in order of the first; `one` and `other` are rows of `scores`.
 
-    `order` has the place of each among the pairs that were given, `observed` the distance of their
-    means. All but `scores` have shape (pairs,).
+    `order` has the place of each among the pairs that were given, None if they were in order.
+    `totals` are the means of the methods. Thousands of methods have millions of pairs, so that
+    there is no array of larger numbers for these.
     """
 
     scores: Floats
-    one: Ints
-    other: Ints
-    order: Ints
-    observed: Floats
+    totals: Floats
+    one: Array
+    other: Array
+    order: Ints | None
 
     @classmethod
-    def of(cls, scores: Floats, first: Ints, second: Ints) -> _Pairs:
+    def of(cls, scores: Floats, first: Array, second: Array) -> _Pairs:
         """Sort pairs, and keep the scores of their methods only."""
-        order = np.argsort(first, kind="stable")
-        used, places = np.unique(np.concatenate([first, second]), return_inverse=True)
-        one, other = places[: len(first)][order], places[len(first) :][order]
-        total = scores[used].sum(axis=1)
-        return cls(scores[used], one, other, order, np.abs(total[one] - total[other]) - ROUNDING)
+        used = np.zeros(len(scores), dtype=np.bool_)
+        used[first] = used[second] = True
+        places = (np.cumsum(used) - 1).astype(_kind(len(scores)))
+        one, other, order = places[first], places[second], None
+        if (one[1:] < one[:-1]).any():
+            order = np.argsort(one, kind="stable")
+            one, other = one[order], other[order]
+        return cls(scores[used], scores[used].sum(axis=1), one, other, order)
 
 
-def _sample(p: Floats, rows: Ints, pairs: _Pairs, flips: int, all_flips: bool) -> None:
+def _sample(p: Floats, rows: Array, pairs: _Pairs, flips: int, all_flips: bool) -> None:
     """Set `p[rows]` from `flips` - 1 random flips, the same for all pairs, and the observed one.
 
     Without `all_flips`, pairs are left out as soon as they cannot be discoveries: the number of
     flips that reach the observed distance only grows, and more of them give no pair a lower p.
     Those that no flip has reached are kept, because more than `flips` may be tried for them.
     """
-    reached = np.ones(len(rows), dtype=np.int64)
-    rows = rows[pairs.order]
-    left = np.arange(len(rows))
+    reached = np.ones(len(rows), dtype=_kind(flips))
+    rows = rows if pairs.order is None else rows[pairs.order]
+    left = np.arange(len(rows), dtype=_kind(len(rows)))
     generator = np.random.PCG64(SEED)
     done, check, limit = 0, IN_CACHE[0], ALPHA
     while done < flips - 1 and len(left):
@@ -361,11 +394,11 @@ def _sample(p: Floats, rows: Ints, pairs: _Pairs, flips: int, all_flips: bool) -
                 check *= 2
                 p[rows] = reached / flips
                 limit = max(_limit(p), 1 / flips)
-            left = left[reached[left] / flips <= limit + ROUNDING]
+            left = left[reached[left] <= (limit + ROUNDING) * flips]
     p[rows] = reached / flips
 
 
-def _count(reached: Ints, left: Ints, pairs: _Pairs, signs: Floats) -> None:
+def _count(reached: Array, left: Array, pairs: _Pairs, signs: Floats) -> None:
     """Add to `reached` how many of some flips reach the observed distance of the pairs `left`.
 
     Two methods are no further apart than both are from the mean of all methods, so that distances
@@ -375,27 +408,30 @@ def _count(reached: Ints, left: Ints, pairs: _Pairs, signs: Floats) -> None:
     flipped = pairs.scores @ signs
     flipped -= flipped.mean(axis=0)
     farthest = np.abs(flipped).max(axis=1) + ROUNDING
-    farthest_two = farthest[pairs.one[left]] + farthest[pairs.other[left]]
-    left = left[pairs.observed[left] <= farthest_two]
-    one, other, observed = pairs.one[left], pairs.other[left], pairs.observed[left]
     scale = (2**14 - 1) / farthest.max()  # differences, and those less 1, fit in 16 bits
     coarse = np.rint(flipped * scale).astype(np.int16)
-    least = np.ceil(observed * scale - 1).astype(np.int16)
-    bounds = [*np.flatnonzero(np.diff(one, prepend=-1)).tolist(), len(left)]
-    for begin, end in pairwise(bounds):
-        row = one[begin]
-        for start in range(begin, end, IN_CACHE[1]):
-            here = slice(start, min(start + IN_CACHE[1], end))
-            beyond = coarse[other[here]]
+    one = pairs.one[left]
+    bounds = [*(np.flatnonzero(one[1:] != one[:-1]) + 1).tolist(), len(left)]
+    for begin, end in pairwise([0, *bounds] if len(left) else []):
+        row, these = one[begin], left[begin:end]
+        others = pairs.other[these]
+        observed = np.abs(pairs.totals[others] - pairs.totals[row]) - ROUNDING
+        within = observed <= farthest[others] + farthest[row]
+        these, others, observed = these[within], others[within], observed[within]
+        least = np.ceil(observed * scale - 1).astype(np.int16)
+        for start in range(0, len(these), IN_CACHE[1]):
+            here = slice(start, start + IN_CACHE[1])
+            beyond = coarse[others[here]]
             beyond -= coarse[row]
             np.abs(beyond, out=beyond)
             beyond -= least[here, None]
             hits = (beyond >= 0).sum(axis=1, dtype=np.uint16)
             close = np.flatnonzero(beyond.view(np.uint16) <= 2)
             pair, flip = np.divmod(close, signs.shape[1])
-            exact = np.abs(flipped[other[here][pair], flip] - flipped[row, flip])
+            exact = np.abs(flipped[others[here][pair], flip] - flipped[row, flip])
             short = pair[exact < observed[here][pair]]
-            reached[left[here]] += hits - np.bincount(short, minlength=len(hits))
+            hits -= np.bincount(short, minlength=len(hits)).astype(np.uint16)
+            reached[these[here]] += hits
 
 
 def _signs(generator: np.random.PCG64, problems: int, flips: int) -> Floats:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import difflib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,23 @@ from leaderboard_app.library.board_file import FILE_NAME as BOARD_FILE
 from leaderboard_app.library.board_file import Board, read_board
 from leaderboard_app.library.columns import by_group, metrics_of, values_in
 from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.kept_sums import KeptSums, kept_sums
 from leaderboard_app.library.memo import Once
 from simulator.arrow import arrow_array
-from simulator.catalogue.figures import ANSWERS, BASES, KEPT, VERIFIED, Pools, derive
-from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp, stamp
+from simulator.boards.derived import FOLDER as DERIVED_FOLDER
+from simulator.boards.derived import is_current
+from simulator.catalogue.figures import ANSWERS, BASES, KEPT, RECOMPUTED, VERIFIED, Pools, derive
+from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
+from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
 from simulator.errors import UserError
+from simulator.loading import load_policy
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.pools.probe_cost import GIVEN
 from simulator.runs.format import METRICS
-from simulator.runs.results import Metric, ProblemSums, RunResult, read_problem_sums
+from simulator.runs.results import Metric, ProblemSums, RunResult
+from simulator.submissions.examples import paper_of
 from simulator.submissions.published import (
     FILE_NAME,
     PACKAGED,
@@ -44,11 +50,17 @@ from simulator.verification.duplicates import in_folder
 LOCAL = "local"
 """Badge of a run that was not submitted."""
 
+DERIVED = "derived"
+"""Badge of a built-in method that was replayed on this machine, on a pool that is here."""
+
 SUPERSEDED = "superseded"
 """Badge of a submission whose place a later one has taken."""
 
 RUN = "runs/"
 """Prefix of the id of an entry that is a run."""
+
+DERIVED_RUN = "derived/"
+"""Prefix of the id of an entry that was derived here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +200,12 @@ class Entry:
     def takes_part(self) -> bool:
         """True if it is ranked and may have the best figure of a column.
 
-        Its figures are a verifier's own. Those on generated traces are compared among themselves:
-        real and synthetic figures are never in one table.
+        Its figures are a verifier's own, or those of a built-in method that was replayed here.
+        Those on generated traces are compared among themselves: real and synthetic figures are
+        never in one table.
         """
+        if self.badge == DERIVED:
+            return self.basis == RECOMPUTED and not self.unranked
         return (
             self.basis == VERIFIED and self.badge in ("verified", "synthetic") and not self.unranked
         )
@@ -226,7 +241,30 @@ class Library:
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
         """Return the entry's sums on each problem, by pool; empty if its answers are broken."""
-        return _problem_sums(entry.figures, stamp(entry.figures))
+        return self._sums.of(entry.figures, entry.figures_sha256)
+
+    def keep_sums(self) -> None:
+        """Write the sums on each problem that are known to a file, for the next process."""
+        hashes = {entry.figures_sha256 for entry in self.entries if entry.figures_sha256}
+        self._sums.keep(hashes)
+
+    def kept(self, name: str, inputs: object, make: Callable[[], bytes]) -> bytes:
+        """Return what `make` computes from this board, or what it did in an earlier process.
+
+        It is kept in a file by the `name`, and counts only for the same `inputs`, to be written as
+        JSON: all that it follows from, beside this program.
+        """
+        of = json.dumps([name, inputs, _program()])
+        file = self._kept_place(f"board-{digest(name)[:16]}")
+        content = read_kept(file, of)
+        if content is not None:
+            return bytes(content)
+        found = make()
+        keep(file, of, found)
+        return found
+
+    def _kept_place(self, what: str) -> Path | None:
+        return kept_place(self._kept, what, self.folders.submissions.absolute())
 
     def submitted(self, entry: Entry) -> Sequence[RunResult]:
         """Return the figures of the run that was submitted, where others are shown; else none."""
@@ -263,6 +301,10 @@ class Library:
         return self.folders.cache / KEPT if self.folders.cache.is_dir() else None
 
     @cached_property
+    def _sums(self) -> KeptSums:
+        return kept_sums(self._kept_place("sums"))
+
+    @cached_property
     def _pools(self) -> Mapping[str, Row]:
         return {row["name"]: row for row in self.pools}
 
@@ -276,7 +318,7 @@ def state_of(folders: Folders) -> int:
     seen: list[object] = []
     for folder in iter_pool_folders(folders.cache):
         seen.append((str(folder), stamp(folder)))
-    for parent in (folders.runs, folders.submissions):
+    for parent in (folders.runs, folders.submissions, folders.cache / DERIVED_FOLDER):
         if parent.is_dir():
             below = sorted(each for each in parent.iterdir() if each.is_dir())
             below = [each for each in below if not each.name.endswith(".partial")]
@@ -297,11 +339,12 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
     catalogue = connect(folders.cache, folders.runs, folders.submissions, progress)
     pools = catalogue.rows("FROM pools ORDER BY name")
     tables = (catalogue.submissions, catalogue.runs)
-    versions = _versions(pools, tables)
+    versions = _versions(pools, (*tables, catalogue.derived))
     broken = list(catalogue.broken)
     entries = []
     for name, table in zip(("submission", "run"), tables, strict=True):
         entries += _entries(table, name, versions, broken)
+    entries += _derived(catalogue.derived, versions, broken)
     entries = _with_labels(superseded(entries))
     own = (folders.submissions / FILE_NAME).is_file()
     try:
@@ -359,6 +402,23 @@ def _entries(
             prefix = RUN if name == "run" else ""
             found.append(_entry(f"{prefix}{first[name]}", first, results[start:end]))
     return found
+
+
+def _derived(
+    table: pa.Table, versions: Mapping[str, set[str]], broken: list[Broken]
+) -> list[Entry]:
+    """Return the entries derived here whose method is the one of this version."""
+    return [
+        replace(
+            entry,
+            id=DERIVED_RUN + entry.id.removeprefix(RUN),
+            badge=DERIVED,
+            authors=("deepprune-sim",),
+            paper=paper_of(load_policy(entry.policy).policy.source),
+        )
+        for entry in _entries(table, "run", versions, broken)
+        if is_current(entry.policy, entry.policy_sha256)
+    ]
 
 
 _MEASURED = {f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")}
@@ -476,7 +536,10 @@ def tokens_text(cost: str) -> str:
 
 
 def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
-    """Give entries of the same method distinct labels, by their settings, else by their id."""
+    """Give entries of the same method distinct labels, by their settings, else by their id.
+
+    Entries that are derived here are told apart by their pools.
+    """
 
     def settled(entry: Entry) -> str:
         shown = [
@@ -484,7 +547,10 @@ def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
             for name in entry.settings
             if name in entry.parameters
         ]
-        return f"{entry.method} ({', '.join(shown)})" if shown else entry.method
+        label = f"{entry.method} ({', '.join(shown)})" if shown else entry.method
+        if entry.badge != DERIVED:
+            return label
+        return f"{label} on {', '.join(each.partition('/')[2] for each in entry.results)}"
 
     labels = [settled(entry) for entry in entries]
     times = Counter(labels)
@@ -494,12 +560,10 @@ def _with_labels(entries: Sequence[Entry]) -> list[Entry]:
     ]
 
 
-@lru_cache(maxsize=4096)
-def _problem_sums(path: Path, stamp: Stamp) -> Mapping[str, ProblemSums]:
-    try:
-        return read_problem_sums(path)
-    except UserError:
-        return {}
+@cache
+def _program() -> object:
+    """Return facts that are others in another version of this package."""
+    return [each[:3] for each in stamp(Path(__file__).parent) if each[0].endswith(".py")]
 
 
 @lru_cache(maxsize=32)

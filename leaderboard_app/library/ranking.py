@@ -10,18 +10,18 @@ docs/decisions/007-intervals.md has the reasons.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 
-from simulator.arrays import Bools, Floats
+from simulator.arrays import Array, Bools, Floats
 from simulator.report.common_pools import common_pools
 from simulator.report.paired import by_problem, reduction_of, to_baseline
 from simulator.runs.results import Metric, ProblemSums
-from simulator.significance import Contrast, verdicts
+from simulator.significance import Contrast, rank_ranges, significantly_better
 from simulator.statistics import SEED, Bootstrap, Resampled, pareto_front
 
 AT_ONCE = 100
@@ -55,6 +55,40 @@ class Contender:
     sums: Mapping[PoolKey, ProblemSums]
 
 
+class Others(Sequence[str]):
+    """Ids of the entries that are better, or worse, than one: a bit of each, as they are many."""
+
+    __slots__ = ("_bits", "_ids")
+
+    def __init__(self, ids: Sequence[str], bits: Array) -> None:
+        self._ids, self._bits = ids, bits
+
+    def __len__(self) -> int:
+        return int(np.unpackbits(self._bits, count=len(self._ids)).sum())
+
+    def __iter__(self) -> Iterator[str]:
+        there = np.flatnonzero(np.unpackbits(self._bits, count=len(self._ids)))
+        return (self._ids[row] for row in there.tolist())
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[str, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
+        return tuple(self)[place]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Others | tuple) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """An entry's place on the board.
@@ -85,8 +119,8 @@ class Place:
     to_baseline: Contrast | None = None
     rank: int | None = None
     last: int | None = None
-    better: tuple[str, ...] = ()
-    worse: tuple[str, ...] = ()
+    better: Sequence[str] = ()
+    worse: Sequence[str] = ()
     compared: int = 0
     pareto: bool | None = None
     pools: tuple[str, ...] = field(default=())
@@ -142,22 +176,33 @@ def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
         return places
     held = [[contenders[row].sums[pool] for row in among] for pool in pools]
     scores, _ = by_problem([pool.benchmark for pool in pools], held, lambda each: each.correct)
-    found = verdicts(scores, all_flips=False)
-    front = _front(scores, held)
-    ids = [contenders[row].id for row in among]
-    for index, (row, (first, last)) in enumerate(zip(among, found.ranks, strict=True)):
-        places[ids[index]] = Place(
-            reductions[row],
-            differences[row],
-            first,
-            last,
-            better=tuple(ids[other] for other in np.flatnonzero(found.better[:, index])),
-            worse=tuple(ids[other] for other in np.flatnonzero(found.better[index])),
-            compared=len(among) - 1,
+    better = significantly_better(scores)
+    return with_ranks(
+        places, tuple(contenders[row].id for row in among), better, _front(scores, held)
+    )
+
+
+def with_ranks(
+    places: Mapping[str, Place], ids: Sequence[str], better: Bools, front: Bools
+) -> dict[str, Place]:
+    """Return places with the ranks of the entries `ids`.
+
+    `better[i, j]` is True if i is significantly better than j; `front` tells which are on the
+    Pareto front.
+    """
+    over, under = np.packbits(better.T, axis=1), np.packbits(better, axis=1)
+    found = dict(places)
+    for index, (name, (first, last)) in enumerate(zip(ids, rank_ranges(better), strict=True)):
+        found[name] = replace(
+            places[name],
+            rank=first,
+            last=last,
+            better=Others(ids, over[index]),
+            worse=Others(ids, under[index]),
+            compared=len(ids) - 1,
             pareto=bool(front[index]),
-            pools=names,
         )
-    return places
+    return found
 
 
 def _front(scores: Floats, held: Sequence[Sequence[ProblemSums]]) -> Bools:

@@ -10,7 +10,13 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from leaderboard_app.library.library import LOCAL, SUPERSEDED, Entry, Library, Result
+from leaderboard_app.library.library import DERIVED, LOCAL, SUPERSEDED, Entry, Library, Result
+from leaderboard_app.library.packing import (
+    packed,
+    packed_metrics,
+    unpacked,
+    unpacked_metrics,
+)
 from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, usable
 from leaderboard_app.library.selection import folded, pool_columns, results
 from simulator.report.paired import mean_accuracy, mean_tokens
@@ -94,6 +100,12 @@ class Standing:
     results: tuple[Result, ...]
 
     @property
+    def label(self) -> str:
+        """The entry's label, without the pool that the group names."""
+        label = self.entry.label
+        return label.partition(" on ")[0] if self.entry.badge == DERIVED else label
+
+    @property
     def budgets(self) -> tuple[int, ...]:
         """Maximum number of traces per problem; several if its pools differ."""
         return tuple(sorted({each.budget for each in self.results}))
@@ -153,11 +165,7 @@ def contenders(
     names: dict[str, str] = {}
     found = []
     for entry in folded(library)[0]:
-        own = [
-            each
-            for column, each in results(entry, synthetic).items()
-            if columns is None or column in columns
-        ]
+        own = _own(entry, synthetic, columns)
         if not own:
             continue
         recorded = library.problem_sums(entry)
@@ -174,13 +182,36 @@ def contenders(
 
 def places(
     library: Library, synthetic: bool, columns: tuple[str, ...] | None = None
-) -> dict[str, Place]:
+) -> Mapping[str, Place]:
     """Return the place of each entry by id: on these pools, or on all that ranked ones share.
 
-    Computed once: it takes seconds for many entries.
+    Computed once, and kept: it takes seconds for many entries.
     """
-    key = ("places", synthetic, columns)
-    return library.once(key, lambda: rank(contenders(library, synthetic, columns)))
+
+    def ranked() -> bytes:
+        found = rank(contenders(library, synthetic, columns))
+        library.keep_sums()
+        return packed(found)
+
+    def kept() -> Mapping[str, Place]:
+        shown = [
+            (entry.id, entry.takes_part, entry.figures_sha256, _traces(own))
+            for entry in folded(library)[0]
+            if (own := _own(entry, synthetic, columns))
+        ]
+        return unpacked(library.kept(f"ranks on {synthetic} {columns}", shown, ranked))
+
+    return library.once(("places", synthetic, columns), kept)
+
+
+def _traces(results: Sequence[Result]) -> list[tuple[str, str | None]]:
+    return [(each.pool, each.fingerprint) for each in results]
+
+
+def _own(entry: Entry, synthetic: bool, columns: Collection[str] | None) -> list[Result]:
+    """Return an entry's results on generated traces, or those on real ones, on these pools."""
+    found = results(entry, synthetic).items()
+    return [each for column, each in found if columns is None or column in columns]
 
 
 def standings(library: Library, group: Group) -> tuple[Standing, ...]:
@@ -240,6 +271,18 @@ _BASELINES = ("baseline_accuracy", "baseline_tokens_per_problem")
 
 def _with_averages(library: Library, rows: Sequence[Standing]) -> list[Standing]:
     """Return the rows with accuracy and tokens averaged over pools, if their answers are valid."""
+    shown = [(row.entry.id, row.entry.figures_sha256, _traces(row.results)) for row in rows]
+    name = f"averages on {[each.column for each in rows[0].results]}" if rows else ""
+    content = library.kept(name, shown, lambda: packed_metrics(_averages(library, rows)))
+    found = {
+        entry: {"accuracy": accuracy, "tokens_per_problem": tokens}
+        for entry, (accuracy, tokens) in unpacked_metrics(content).items()
+    }
+    return [_with(row, found.get(row.entry.id, {})) for row in rows]
+
+
+def _averages(library: Library, rows: Sequence[Standing]) -> dict[str, tuple[Metric, Metric]]:
+    """Return accuracy and tokens averaged over pools, of the entries with valid answers."""
     sums = {
         row.entry.id: [library.problem_sums(row.entry).get(each.pool) for each in row.results]
         for row in rows
@@ -249,15 +292,14 @@ def _with_averages(library: Library, rows: Sequence[Standing]) -> list[Standing]
         held = sums[row.entry.id]
         if all(each is not None and usable(each) for each in held):
             alike.setdefault(tuple(each.problem_ids for each in held if each), []).append(row)
-    averaged: dict[str, dict[str, Metric]] = {}
+    averaged: dict[str, tuple[Metric, Metric]] = {}
     for same in alike.values():
         benchmarks = [each.benchmark for each in same[0].results]
         on = [[sums[row.entry.id][pool] for row in same] for pool in range(len(benchmarks))]
         pools = [[each for each in held if each is not None] for held in on]
         found = zip(mean_accuracy(benchmarks, pools), mean_tokens(benchmarks, pools), strict=True)
-        for row, (accuracy, tokens) in zip(same, found, strict=True):
-            averaged[row.entry.id] = {"accuracy": accuracy, "tokens_per_problem": tokens}
-    return [_with(row, averaged.get(row.entry.id, {})) for row in rows]
+        averaged |= {row.entry.id: both for row, both in zip(same, found, strict=True)}
+    return averaged
 
 
 def _with(row: Standing, averages: Mapping[str, Metric]) -> Standing:

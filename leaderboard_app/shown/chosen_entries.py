@@ -1,14 +1,15 @@
-"""Entries listed in a link as `entries=a,b`, and the widget that changes them."""
+"""Entries listed in a link as `entries=a,b`, the widget that changes them, and examples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
 import streamlit as st
 
 from leaderboard_app.library.library import Entry, Library
 from leaderboard_app.shown import screen
+from leaderboard_app.shown.navigation import PAGES
 
 PARAMETER = "entries"
 
@@ -26,9 +27,13 @@ def ids_in(text: str | None) -> list[str]:
     return list(dict.fromkeys(unquote(each) for each in (text or "").split(",") if each))
 
 
-def chosen(library: Library) -> list[Entry]:
-    """Return the existing entries that the link names, in its order, at most `MOST`."""
-    named = ids_in(screen.parameter(PARAMETER))
+def chosen(library: Library, default: Sequence[str] = ()) -> list[Entry]:
+    """Return the existing entries that the link names, in its order, at most `MOST`.
+
+    Those with the ids `default` if the link has no such parameter.
+    """
+    link = screen.parameter(PARAMETER)
+    named = [*default] if link is None else ids_in(link)
     return [library.by_id[each] for each in named if each in library.by_id][:MOST]
 
 
@@ -43,10 +48,13 @@ def add(entry: str) -> None:
     screen.set_parameter(PARAMETER, as_parameter([*ids, *([] if entry in ids else [entry])]))
 
 
-def choose(library: Library, label: str) -> list[Entry]:
-    """Show a box with the entries of the link, kept in sync with it, and return them."""
+def choose(library: Library, label: str, default: Sequence[str] = ()) -> list[Entry]:
+    """Show a box with the entries of the link, kept in sync with it, and return them.
+
+    If the link has none, it shows those with the ids `default`.
+    """
     key = "chosen-entries"
-    ids = [entry.id for entry in chosen(library)]
+    ids = [entry.id for entry in chosen(library, default)]
     if st.session_state.get(key) != ids:
         st.session_state[key] = ids
     st.multiselect(
@@ -58,4 +66,19 @@ def choose(library: Library, label: str) -> list[Entry]:
         placeholder="Choose two or more entries",
         on_change=lambda: screen.set_parameter(PARAMETER, as_parameter(st.session_state[key])),
     )
-    return chosen(library)
+    return chosen(library, default)
+
+
+def example(page: str, about: str, parameters: Mapping[str, str]) -> None:
+    """Say that a page shows an example as its link names nothing, with the link that names it.
+
+    The page's own link stays as it is: the example may be another one when entries are added.
+    """
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.caption(f"An example: {about}. Choose another below.", width="content")
+        st.page_link(
+            PAGES[page].file,
+            label="Link to this view",
+            icon=":material/link:",
+            query_params=dict(parameters),
+        )

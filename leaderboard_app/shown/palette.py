@@ -27,6 +27,11 @@ BADGES = {
         "✔",
         "Rerun by the verifier, whose own replays, with a seed that nobody knew, give its figures.",
     ),
+    "derived": (
+        "↻",
+        "A built-in method, replayed on this machine on a pool that is here: anyone with the pool "
+        "gets the same figures.",
+    ),
     "recomputed": ("∑", "Its figures follow from its decisions; its policy was not rerun."),
     "self-reported": ("✎", "Submitted, and not verified yet."),
     "reported": ("❝", "Taken from a publication; not replayed, so it cannot be recomputed here."),

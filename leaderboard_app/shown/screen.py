@@ -17,7 +17,8 @@ import streamlit as st
 from streamlit import runtime
 
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library, load, state_of
+from leaderboard_app.library.library import Entry, Library, load
+from leaderboard_app.library.watching import Watch
 from leaderboard_app.shown import charts, submitting
 from leaderboard_app.shown import table as tables
 from leaderboard_app.shown.navigation import HOME, PAGES
@@ -62,6 +63,7 @@ BAR_AFTER = 0.5
 """Seconds of reading after which its progress is shown."""
 
 _READING = Lock()
+_WATCH = Watch()
 _LIBRARIES: dict[tuple[Folders, int], Library] = {}
 """The last two libraries that were read, by their folders and state."""
 
@@ -74,7 +76,7 @@ def library() -> Library:
     """
     folders = Folders.from_environment()
     with _READING:
-        key = (folders, state_of(folders))
+        key = (folders, _WATCH.state(folders))
         if key not in _LIBRARIES:
             _LIBRARIES[key] = _read(folders)
             for old in [*_LIBRARIES][:-2]:
@@ -97,12 +99,22 @@ def _read(folders: Folders) -> Library:
     return found
 
 
-def show_page(title: str, page: Callable[[Library], None]) -> None:
-    """Show a page of the app: its title, its content, and what is broken."""
+def show_page(title: str | None, page: Callable[[Library], None]) -> None:
+    """Show a page of the app: its title, its content, and what is broken.
+
+    A page whose title depends on what it shows has None here, and calls `show_title` itself.
+    """
     found = library()
-    st.title(title)
+    if title is not None:
+        show_title(found, title)
     page(found)
     show_broken(found)
+
+
+def show_title(found: Library, title: str) -> None:
+    """Show the heading of a page, and name it so in the browser's tab and history."""
+    st.title(plain(title), anchor=False)
+    st.set_page_config(page_title=f"{title} · {found.board.title}")
 
 
 def parameter(name: str) -> str | None:
@@ -134,12 +146,14 @@ def show_table(
     sortable: bool = True,
     downloads: bool = True,
     most: int | None = None,
+    file: str | None = None,
 ) -> None:
     """Show a sortable table with links and CSV, Markdown and LaTeX download.
 
-    `name` is the name of the downloaded file and of the sort parameter in the page's link
-    (`name=column`), so it must be unique on the page. After sorting, only the first `most` rows are
-    shown: thousands of cells take a browser half a second.
+    `name` is that of the sort parameter in the page's link (`name=column`), so it must be unique on
+    the page; `file` is the name of the downloaded file without its ending, by default the same.
+    After sorting, only the first `most` rows are shown: thousands of cells take a browser half a
+    second.
     """
     key = f"table-{name}"
     chosen = parameter(name) if sortable else None
@@ -151,11 +165,11 @@ def show_table(
         on_sort_change=lambda: set_parameter(name, st.session_state[key].sort),
     )
     if downloads:
-        table_downloads(table, name)
+        table_downloads(table, name, file)
 
 
 @st.fragment
-def table_downloads(table: Table, name: str) -> None:
+def table_downloads(table: Table, name: str, file: str | None = None) -> None:
     """Offer CSV to download, and Markdown and LaTeX to copy.
 
     Markdown and LaTeX are rendered when opened, without a rerun of the rest of the page. They have
@@ -165,7 +179,7 @@ def table_downloads(table: Table, name: str) -> None:
         st.download_button(
             "CSV",
             data=lambda: tables.as_csv(table).encode(),
-            file_name=f"{name}.csv",
+            file_name=f"{file or name}.csv",
             mime="text/csv",
             on_click="ignore",
             type="tertiary",
@@ -192,6 +206,7 @@ def show_chart(
     height: int | None = None,
     selection: str | None = None,
     on_select: Callable[[], None] | None = None,
+    file: str | None = None,
 ) -> Any:
     """Show a chart with its text alternative, and SVG and PNG downloads.
 
@@ -200,7 +215,8 @@ def show_chart(
     `changing` holds the tables that the chart reads as `alt.NamedData`: when only they change, the
     browser redraws nothing else. `selection` is the name of a selection in the chart. The selected
     points are returned; with `on_select`, it is called instead when the selection changes, and
-    finds it under `chart-<name>` in the session.
+    finds it under `chart-<name>` in the session. `file` is the name of downloaded files without
+    their ending, by default `name`.
     """
     given: dict[str, Any] = {"key": f"chart-{name}", "alt": alt}
     given |= {"width": "stretch", "height": height or "content"}
@@ -216,7 +232,7 @@ def show_chart(
             st.download_button(
                 form.upper(),
                 data=_file(draw, form, changing),
-                file_name=f"{name}.{form}",
+                file_name=f"{file or name}.{form}",
                 mime=mime,
                 on_click="ignore",
                 type="tertiary",
@@ -242,8 +258,10 @@ def _spec(name: str, of: tuple[Hashable, ...], _draw: Callable[[], Any]) -> char
     return None if chart is None else charts.as_spec(chart)
 
 
-def choose_entry(found: Library) -> Entry | None:
-    """Return the entry that the link names, with a box to choose another; None if there is none.
+def choose_entry(found: Library, default: Entry | None = None) -> Entry | None:
+    """Return the entry that the link names, else `default`, with a box to choose another.
+
+    None if there is neither.
 
     For an unknown name, a warning suggests the nearest ids.
     """
@@ -259,7 +277,8 @@ def choose_entry(found: Library) -> Entry | None:
         "Entry",
         [entry.id for entry in found.entries],
         name="entry",
-        none="Choose an entry",
+        none=None if default else "Choose an entry",
+        default=default.id if default else None,
         help="The name of a submission's folder, or runs/ and the name of a local run",
     )
     return found.by_id[chosen] if chosen is not None else None
@@ -271,6 +290,7 @@ def choose_one(
     *,
     name: str,
     none: str | None = None,
+    default: str | None = None,
     labels: Mapping[str, str] | None = None,
     help: str | None = None,
     unknown: str | None = None,
@@ -279,14 +299,15 @@ def choose_one(
 
     Streamlit's `bind` does not work for a name that several pages share: it drops the parameter
     when the page changes. With `none`, the text of the empty box, nothing is chosen at first;
-    without it, the first option is. An unknown value in the link counts as no choice; `unknown` is
-    the warning about it, with {} in its place.
+    without it, `default` or else the first option is. An unknown value in the link counts as no
+    choice; `unknown` is the warning about it, with {} in its place.
     """
     key = f"chosen-{name}"
     wanted = parameter(name)
     if unknown is not None and wanted is not None and wanted not in options:
         st.warning(unknown.format(plain(wanted)), icon=":material/warning:")
-    chosen = wanted if wanted in options else None if none else next(iter(options), None)
+    first = default if default in options else next(iter(options), None)
+    chosen = wanted if wanted in options else None if none else first
     if st.session_state.get(key) != chosen:
         st.session_state[key] = chosen
     st.selectbox(

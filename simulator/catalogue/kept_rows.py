@@ -9,31 +9,24 @@ files that were written to just before are not kept, as a further change might l
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
-from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-import simulator
 from simulator.arrow import arrow_array
-from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp, stamp
-from simulator.errors import UserError
-from simulator.storage import replace_file
+from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
+from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp
 
 SETTLED = 2.0
 """Seconds without a change after which another one surely changes a file's times: the coarsest
 clock of a file system in use, FAT's, ticks every two."""
-
-_MARK = b"deepprune-sim rows 1\n"
 
 PoolIds = frozenset[tuple[str, str | None]]
 """Names and fingerprints of pools."""
@@ -97,15 +90,15 @@ def rows_of(
     broken, progress
         As in `simulator.catalogue.views.connect`.
     """
-    place = None if kept is None else kept / f"{view}-{_digest(str(parent))[:16]}.rows"
+    place = kept_place(kept, view, parent)
     before = _STORES.get((view, parent)) or _load(place, schema, parent)
-    everything = _digest(json.dumps(sorted(map(str, pools))))
+    everything = digest(json.dumps(sorted(map(str, pools))))
     until = time.time_ns() - int(SETTLED * 1e9)
     known: dict[str, _Known] = {}
     fresh: list[Row] = []
     for number, (folder, facts) in enumerate(folders):
         progress(number / len(folders))
-        files = _digest(repr(facts))
+        files = digest(repr(facts))
         settled = all(max(each[2], each[4]) < until for each in facts)
         found = before.known.get(str(folder))
         if (
@@ -176,55 +169,30 @@ def _table(rows: Sequence[Row], schema: pa.Schema) -> pa.Table:
 
 def _load(place: Path | None, schema: pa.Schema, parent: Path) -> _Store:
     """Return the rows kept in a file; none if it is missing, damaged or of something else."""
-    if place is not None:
-        with suppress(OSError, ValueError, TypeError, KeyError, pa.ArrowException):
-            content = place.read_bytes()
-            head = len(_MARK) + 32
-            if (
-                content[: len(_MARK)] == _MARK
-                and content[len(_MARK) : head]
-                == hashlib.sha256(memoryview(content)[head:]).digest()
-            ):
-                with pa.ipc.open_file(pa.BufferReader(content[head:])) as file:
-                    table = file.read_all().combine_chunks()
-                    about = json.loads(file.schema.metadata[b"known"])
-                if about["program"] == _program() and about["parent"] == str(parent):
-                    known = {
+    content = read_kept(place, str(parent))
+    if content is not None:
+        with suppress(ValueError, TypeError, KeyError, pa.ArrowException):
+            with pa.ipc.open_file(pa.py_buffer(content)) as file:
+                table = file.read_all().combine_chunks()
+                about = json.loads(file.schema.metadata[b"known"])
+            table = table.replace_schema_metadata(None)
+            if table.schema == schema:
+                return _Store(
+                    table,
+                    {
                         folder: _Known(files, settled, tuple(map(tuple, pools)), *others)
-                        for folder, (files, settled, pools, *others) in about["folders"].items()
-                    }
-                    table = table.replace_schema_metadata(None)
-                    if table.schema == schema:
-                        return _Store(table, known)
+                        for folder, (files, settled, pools, *others) in about.items()
+                    },
+                )
     return _Store(pa.Table.from_batches([], schema))
 
 
 def _save(place: Path, parent: Path, store: _Store) -> None:
-    """Keep rows in a file; a disk that cannot be written keeps none."""
-    about = {
-        "program": _program(),
-        "parent": str(parent),
-        "folders": {folder: [*asdict(each).values()] for folder, each in store.known.items()},
-    }
+    """Keep rows in a file."""
+    about = {folder: [*asdict(each).values()] for folder, each in store.known.items()}
     table = store.table.replace_schema_metadata({"known": json.dumps(about)})
     sink = pa.BufferOutputStream()
     options = pa.ipc.IpcWriteOptions(compression="zstd")
     with pa.ipc.new_file(sink, table.schema, options=options) as writer:
         writer.write_table(table)
-    content = sink.getvalue()
-    with suppress(OSError, UserError):
-        place.parent.mkdir(exist_ok=True)
-        replace_file(place, _MARK + hashlib.sha256(content).digest() + content.to_pybytes())
-
-
-@cache
-def _program() -> str:
-    """Identify this program, an edited one too."""
-    sources = Path(simulator.__path__[0])
-    folders = ("catalogue", "runs", "submissions", "verification")
-    parts = [[(each[0], each[1], each[2]) for each in stamp(sources / name)] for name in folders]
-    return _digest(json.dumps([version("deepprune-sim"), parts]))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    keep(place, str(parent), sink.getvalue().to_pybytes())

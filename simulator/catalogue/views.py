@@ -14,6 +14,7 @@ from typing import Self
 import duckdb
 import pyarrow as pa
 
+from simulator.boards.derived import FOLDER
 from simulator.catalogue.pool_rows import (
     POOLS,
     Broken,
@@ -42,13 +43,15 @@ from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
 class Catalogue:
     """An open catalogue: `connection` has the views, `broken` lists what they leave out.
 
-    `runs` and `submissions` are the rows of these views, with the columns `INTERNAL`.
+    `runs` and `submissions` are the rows of these views, with the columns `INTERNAL`; `derived` are
+    those of the runs that the board derives where a pool is (`simulator.boards.derived`).
     """
 
     connection: duckdb.DuckDBPyConnection
     broken: list[Broken]
     runs: pa.Table
     submissions: pa.Table
+    derived: pa.Table
 
     def __enter__(self) -> Self:
         return self
@@ -87,6 +90,7 @@ def connect(
     named = tuple((row["name"], row["fingerprint"], row["path"]) for row in pools)
     at_hand = pools_at_hand(named, cache.resolve())
     run_rows, run_folders = runs_rows(runs.resolve() if runs else None, at_hand, broken, progress)
+    derived_rows, _ = runs_rows(cache.resolve() / FOLDER, at_hand, broken)
     submission_rows = submissions_rows(submissions, at_hand, broken, progress)
     published = published_rows(submissions, broken)
 
@@ -114,7 +118,7 @@ def connect(
         rows = _rows_of_files("run", below, files, schema, ADDED)
         connection.execute(f"CREATE VIEW {name} AS {rows}")
     _lock(connection, [folder.resolve() for folder in (cache, runs, submissions) if folder])
-    return Catalogue(connection, broken, run_rows, submission_rows)
+    return Catalogue(connection, broken, run_rows, submission_rows, derived_rows)
 
 
 def _decoder(column: str) -> Callable[[pa.Array], pa.Array]:

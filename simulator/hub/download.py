@@ -147,7 +147,7 @@ def download(
             repo_type=entry.repo_type,
             revision=revision,  # also keeps a branch's name, so that it is found offline
             cache_dir=folder,
-            allow_patterns=patterns or [glob.escape(file.path) for file in files],
+            allow_patterns=[*(patterns or (glob.escape(file.path) for file in files))],
             tqdm_class=bar,
             local_files_only=is_offline(),
         )

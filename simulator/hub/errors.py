@@ -25,11 +25,15 @@ class UnreachableError(UserError):
 
 @dataclass(frozen=True)
 class Remedies:
-    """Remedies that depend on the command: to repeat it, to name a repository or a revision."""
+    """Remedies that depend on the command: to repeat it, to name a repository or a revision.
+
+    `right` is what the token has to be allowed to do.
+    """
 
     again: str = "pull again"
     name: str = "check the name in the registry"
     revision: str = "choose one with --revision"
+    right: str = "read it"
 
 
 PULL = Remedies()
@@ -153,7 +157,7 @@ def _explain_answer(error: HfHubHTTPError, entry: Entry, revision: str, remedies
     if status == 403:
         return (
             f"the Hub refuses access to {entry.repository} ({_reason(error)}); give the token the "
-            f"right to read it, or {log_in}"
+            f"right to {remedies.right}, or {log_in}"
         )
     if status == 429:
         seconds = retry_after(error.response.headers)

@@ -181,22 +181,26 @@ class ProblemSums:
     baseline_tokens: Ints
 
 
-def read_problem_sums(folder: Path) -> dict[str, ProblemSums]:
+def read_problem_sums(folder: Path, content: bytes | None = None) -> dict[str, ProblemSums]:
     """Sum `answers.parquet` of the run in `folder`, by pool; empty if there is no such file.
+
+    `content` is that of the file, if it was read already.
 
     Raises
     ------
     UserError
         The file is damaged, or the problems of a pool differ in their number of repeats.
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     file = folder / ANSWERS_FILE
-    if not file.is_file():
+    if content is None and not file.is_file():
         return {}
     keys = ["pool", "problem_id"]
     summed = ["correct", "tokens", "baseline_correct", "baseline_tokens"]
-    with reading(file), pq.ParquetFile(file) as stored:
+    source = file if content is None else pa.BufferReader(content)
+    with reading(file), pq.ParquetFile(source) as stored:
         # One thread, as row groups are too small for several.
         rows = stored.read([*keys, *summed], use_threads=False).unify_dictionaries()
     if set(rows.column_names) != {*keys, *summed}:

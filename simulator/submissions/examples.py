@@ -7,6 +7,7 @@ the same bytes each time; `run.json` also records date and duration.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -97,11 +98,18 @@ def make_builtin(
                     "method": name,
                     "authors": ["deepprune-sim"],
                     "date": DATE,
+                    **({"paper": paper} if (paper := paper_of(loaded.policy.source)) else {}),
                     "description": f"{each.description}{told} Built in.",
                 }
                 write_folder(pack(Path(scratch) / "run", fields), submissions)
         folders.append(folder)
     return folders
+
+
+def paper_of(source: str) -> str | None:
+    """Return the link to the paper that a method's `source` names; None if it names none."""
+    found = re.search(r"arXiv (\d{4}\.\d{4,5})", source)
+    return f"https://arxiv.org/abs/{found[1]}" if found else None
 
 
 def first_pool(cache: Path) -> Pool:

@@ -29,8 +29,8 @@ _NUMBER = re.compile(r"\d+")
 class Named:
     """A submission's name, and its policy.
 
-    `policy` identifies source and parameters, whatever the source's comments, layout and class
-    name; `builtin` is the built-in method that it is, if any.
+    `policy` identifies source, parameters and number of traces, whatever the source's comments,
+    layout and class name; `builtin` is the built-in method that it is, if any.
     """
 
     id: str
@@ -70,16 +70,17 @@ def read_named(path: Path) -> Named | None:
     if metadata is None:
         return None
     try:
-        recorded = parse_object(content.get(RUN_FILE, b""), RUN_FILE).get("policy")
+        run = parse_object(content.get(RUN_FILE, b""), RUN_FILE)
     except Refused:
-        recorded = None
-    policy, builtin = _identity(recorded) if isinstance(recorded, dict) else (None, None)
+        run = {}
+    recorded, traces = run.get("policy"), run.get("budget")
+    policy, builtin = _identity(recorded, traces) if isinstance(recorded, dict) else (None, None)
     name = path.absolute().name.removesuffix(".zip")
     return Named(name, metadata.method, policy, builtin, metadata.supersedes)
 
 
-def _identity(recorded: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return a hash of a recorded policy's source and parameters, and the built-in that it is."""
+def _identity(recorded: Mapping[str, Any], traces: object) -> tuple[str | None, str | None]:
+    """Return a hash of a recorded policy and its number of traces, and the built-in that it is."""
     source, name = recorded.get("source"), recorded.get("name")
     if not isinstance(source, str):
         return None, None
@@ -90,7 +91,7 @@ def _identity(recorded: Mapping[str, Any]) -> tuple[str | None, str | None]:
         except UserError:
             builtin = None
     parameters = json.dumps(recorded.get("parameters"), sort_keys=True)
-    plain = f"{_plain(source, recorded.get('class'))}\0{parameters}"
+    plain = f"{_plain(source, recorded.get('class'))}\0{parameters}\0{traces!r}"
     return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest(), builtin
 
 
@@ -126,7 +127,7 @@ def duplicates(entries: Sequence[Named], published: Iterable[str] = ()) -> dict[
             if other is entry or entry.id == other.supersedes or other.id == entry.supersedes:
                 continue
             if entry.policy is not None and entry.policy == other.policy:
-                said.append(f"has the same policy and parameters as {other.id}")
+                said.append(f"has the same policy, parameters and N as {other.id}")
             if alike[entry.id] & alike[other.id]:
                 said.append(_looks(entry, f"that of {other.id}, {shown(other.method)}"))
         if entry.builtin is not None:

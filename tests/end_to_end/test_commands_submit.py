@@ -341,7 +341,7 @@ def test_only_what_changed_is_verified_and_the_rest_is_counted(
         "2026-01-31-other",
         [
             "description changed",
-            "has the same policy and parameters as 2026-01-31-a-method",
+            "has the same policy, parameters and N as 2026-01-31-a-method",
             "its method's name, 'A method', looks like that of 2026-01-31-a-method, 'A method'",
         ],
     )

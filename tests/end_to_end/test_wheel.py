@@ -147,3 +147,14 @@ def test_a_wheel_has_compiled_code_only_if_there_is_a_compiler(
     assert ended(python, tmp_path, "-c", loads).stdout == "[True, True]\n"
     assert compiled_in(wheel) == ["simulator/replay/clusters", "simulator/rules"]
     assert compiled_in(built(tmp_path, compiler=shutil.which("false"))) == []
+
+
+def test_the_wheel_may_be_uploaded_to_a_package_index(wheel: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", str(wheel)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "PASSED" in done.stdout

@@ -143,8 +143,11 @@ def _runs(library: Library, entry: Entry) -> Sequence[RunResult]:
     return library.once(("run", entry.id), read)
 
 
-def prices_of(library: Library) -> Mapping[str, Price]:
-    """Return the prices and sizes of `prices.toml` in the folder of submissions, if it is there.
+def prices_of(library: Library, group: Group) -> Mapping[str, Price]:
+    """Return the prices and sizes of models that the board knows.
+
+    They are those of `prices.toml` in the folder of submissions; a model without a size there has
+    the one that its pool records, if that is here.
 
     Raises
     ------
@@ -152,14 +155,22 @@ def prices_of(library: Library) -> Mapping[str, Price]:
         The file is not valid.
     """
     file = library.folders.submissions / PRICES_FILE
-    if not file.is_file():
-        return {}
-    return library.once("prices", lambda: read_prices(file).models)
+    stated = library.once("prices", lambda: read_prices(file).models if file.is_file() else {})
+    found = dict(stated)
+    for name in group.pools:
+        price = found.get(_model(name), Price(None, None, None))
+        if price.active_parameters is None and (pool := library.pool(name)) is not None:
+            found[_model(name)] = replace(price, active_parameters=pool.info.active_parameters)
+    return found
+
+
+def _model(pool: str) -> str:
+    return pool.split("/")[-2] if "/" in pool else pool
 
 
 def unpriced(group: Group, unit: str, prices: Mapping[str, Price]) -> list[str]:
     """Return the group's models whose price, or size, is not known."""
-    models = dict.fromkeys(name.split("/")[-2] if "/" in name else name for name in group.pools)
+    models = dict.fromkeys(map(_model, group.pools))
 
     def known(price: Price | None) -> bool:
         if price is None:

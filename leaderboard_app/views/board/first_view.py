@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from leaderboard_app.library.library import Library
+from leaderboard_app.library.library import DERIVED, Library
 from leaderboard_app.library.standings import RANKED, Group, Standing, standings
 from leaderboard_app.shown.glossary import FIGURES
 
@@ -26,7 +26,9 @@ def what(library: Library, group: Group) -> str:
         if settings < len(about)
         else _count(settings, "method")
     )
-    checked = ", and rerun by a verifier" if ranked else "; none is verified yet"
+    here = any(row.entry.badge == DERIVED for row in ranked)
+    checked = ", by this machine" if here else ", and rerun by a verifier"
+    checked = checked if ranked else "; none is verified yet"
     return (
         f"{said} on {problems} problems of {group.heading}, with at most {most} {traces} a "
         f"problem: each is replayed token by token on the same traces{checked}."
@@ -53,7 +55,7 @@ def finding(library: Library, group: Group) -> str:
         f"the {len(first)} of {len(ranked)}" if len(first) < len(ranked) else f"all {len(ranked)}"
     )
     return (
-        f"{best.entry.label} costs least of {among} that no other is significantly more accurate "
+        f"{best.label} costs least of {among} that no other is significantly more accurate "
         f"than: {cost} tokens a problem{less}."
     )
 

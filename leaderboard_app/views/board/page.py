@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from leaderboard_app.library import citation
 from leaderboard_app.library.library import Library
 from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds
 from leaderboard_app.library.standings import PARTS, Group, groups, standings
@@ -63,6 +65,7 @@ def page(library: Library) -> None:
     else:
         _choose_part(library, None, synthetic, there)
     if not synthetic:
+        _without_rows(library)
         _published(library)
     screen.show_notes(library)
 
@@ -93,13 +96,14 @@ def _choose_group(found: Sequence[Group]) -> Group:
 
 
 def _group(library: Library, group: Group, synthetic: bool, there: Sequence[bool]) -> None:
+    st.set_page_config(page_title=f"{group.heading} · {library.board.title}")
     st.markdown(screen.plain(first_view.what(library, group)))
     if said := first_view.finding(library, group):
         st.markdown(f"**{screen.plain(said)}**")
     with st.container(horizontal=True, vertical_alignment="center"):
         if since := first_view.who(library, group):
             st.caption(screen.plain(since))
-        _links()
+        _links(library)
     part = _choose_part(library, group, synthetic, there)
     if synthetic:
         screen.synthetic_notice()
@@ -113,8 +117,15 @@ def _group(library: Library, group: Group, synthetic: bool, there: Sequence[bool
         _part(each, "sort" if number == 0 else f"sort-{each.name}")
 
 
-def _links() -> None:
-    """Show how to submit in a sentence, and links to the picture and the steps."""
+def _links(library: Library) -> None:
+    """Show how to cite the board and how to submit, and a link to the picture."""
+    with st.popover(
+        "Cite", icon=":material/format_quote:", type="tertiary", key="cite", on_change="rerun"
+    ) as box:
+        if box.open:
+            reference = citation.of_board(library)
+            st.code(citation.bibtex(reference), language=None)
+            st.code(citation.plain_text(reference), language=None, wrap_lines=True)
     with st.popover("Submit a method", icon=":material/upload:", type="tertiary"):
         st.markdown(first_view.HOW_TO_SUBMIT)
         st.page_link(PAGES["submit"].file, label="The steps, with commands")
@@ -166,7 +177,7 @@ def _choose_part(
 
 def _part(part: Part, sort: str) -> None:
     """Show a part: heading, table and downloads."""
-    st.subheader(part.heading, anchor=part.name)
+    st.header(part.heading, anchor=part.name)
     st.caption(screen.plain(part.about))
     count = len(part.table.rows)
     label = f"Show all {count} rows"
@@ -176,11 +187,33 @@ def _part(part: Part, sort: str) -> None:
     screen.show_table(part.table, name=sort, most=None if whole else ROWS)
 
 
+def _without_rows(library: Library) -> None:
+    """Name the recorded pools here on which nothing is ranked, and the command that changes it."""
+    ranked = {
+        result.pool
+        for entry in library.entries
+        if entry.takes_part
+        for result in entry.results.values()
+    }
+    real = (row["name"] for row in library.pools if not row["synthetic"])
+    lacking = [name for name in real if name not in ranked]
+    if not lacking:
+        return
+    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    st.caption(
+        screen.plain(
+            f"Nothing is ranked on these pools yet: {', '.join(lacking[:3])}{more}. Replay the "
+            "built-in methods on them:"
+        )
+    )
+    st.code(f"deepprune-sim leaderboard --derive {shlex.quote(lacking[0])}", language="sh")
+
+
 def _published(library: Library) -> None:
     table = published.published_table(library)
     if table is None:
         return
-    st.subheader(published.HEADING, anchor="published")
+    st.header(published.HEADING, anchor="published")
     st.caption(published.ABOUT)
     screen.show_table(table, name="sort-published")
 
@@ -223,7 +256,7 @@ def _options(library: Library, group: Group) -> tuple[Selection, Costing]:
 
 def _costing(library: Library, group: Group, unit: str, place: DeltaGenerator) -> Costing:
     """Return the unit of cost with its prices; boxes ask for those that the board has not."""
-    prices: Mapping[str, Price] = prices_of(library)
+    prices: Mapping[str, Price] = prices_of(library, group)
     lacking = unpriced(group, unit, prices)
     if not lacking:
         return Costing(unit, prices)

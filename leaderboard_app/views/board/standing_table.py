@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.library import DERIVED, LOCAL, Entry, Library, Result
 from leaderboard_app.library.ranking import Place
 from leaderboard_app.library.selection import Selection, results
 from leaderboard_app.library.standings import (
@@ -43,6 +43,12 @@ HEADINGS = {
     RECORD: ("For the record", "Withdrawn, superseded or broken: shown, never ranked."),
 }
 """Heading of each part of the board, and a sentence about it."""
+
+HERE = (
+    "Built-in methods are replayed on this machine, on a pool that it has; figures of submissions "
+    "are those of the verifier's own replays."
+)
+"""Sentence about ranked entries of which some are derived here."""
 
 WITHOUT_ANSWERS = "Its answers to each problem are missing or invalid."
 ALONE = "Shares no pool with another method, so it cannot be compared."
@@ -115,6 +121,8 @@ def parts(
         if not shown:
             continue
         heading, about = HEADINGS[name]
+        if name == RANKED and any(row.entry.badge == DERIVED for row in own):
+            about = HERE
         if group.synthetic and name == RANKED:
             about = f"{about} On generated traces: they say nothing about any model or method."
         best = _best(own) if name == RANKED else {}
@@ -222,11 +230,11 @@ def _row(
 def _below(row: Standing) -> str:
     """Return the line under a method's name: settings, and all that a reader has to know of it."""
     entry = row.entry
-    settings = entry.label.removeprefix(entry.method).strip().removeprefix("(").removesuffix(")")
+    settings = row.label.removeprefix(entry.method).strip().removeprefix("(").removesuffix(")")
     taken_back = f"withdrawn: {entry.withdrawn}" if entry.withdrawn else ""
     if entry.superseded_by:
         taken_back = f"superseded by {entry.superseded_by}"
-    badge = "" if row.part in (RANKED, LOCAL_RUNS) else badge_text(entry.badge)
+    badge = "" if entry.badge in ("verified", "synthetic", LOCAL) else badge_text(entry.badge)
     version = f"version {entry.version}" if entry.version else ""
     given = ", ".join(dict.fromkeys(each.given_cost for each in row.results if each.given_cost))
     said = (settings, version, badge, taken_back, entry.picked_from, given, entry.note)

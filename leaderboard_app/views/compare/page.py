@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from leaderboard_app.library import examples, naming
 from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.shown import chips, screen
 from leaderboard_app.shown import chosen_entries as choosing
-from leaderboard_app.shown import screen
 from leaderboard_app.views.compare import (
     chart as compare_chart,
 )
@@ -20,16 +21,31 @@ from leaderboard_app.views.compare import (
 )
 from leaderboard_app.views.compare.comparison import Shared
 
+NAMED = 3
+"""Number of entries that a title names besides the first one."""
+
 AXES = {"Tokens": "tokens", "Right answers": "right"}
 ALL, CONTESTED = "All", "Where they differ"
 
 
 def page(library: Library) -> None:
     """Render the page."""
+    heading = st.container()
     if not library.entries:
+        with heading:
+            screen.show_title(library, "Compare")
         screen.empty_of_entries(library)
         return
-    entries = choosing.choose(library, "Entries: each is compared with the first one")
+    named = screen.parameter(choosing.PARAMETER) is not None
+    suited = [] if named else examples.compared_entries(library)
+    label = "Entries: each is compared with the first one"
+    entries = choosing.choose(library, label, default=[entry.id for entry in suited])
+    with heading:
+        screen.show_title(library, _title(library, entries))
+        if suited and entries == suited:
+            about = "the best methods of the board against majority voting"
+            ids = choosing.as_parameter([entry.id for entry in entries])
+            choosing.example("compare", about, {choosing.PARAMETER: ids})
     if missing := choosing.unknown(library):
         st.warning(f"Not found, and left out: {screen.plain(', '.join(missing))}.")
     if len(entries) < 2:
@@ -39,6 +55,18 @@ def page(library: Library) -> None:
         )
     else:
         _compare(library, entries)
+
+
+def _title(library: Library, entries: Sequence[Entry]) -> str:
+    """Name the entries that are compared: the others against the first one, and their one pool."""
+    if len(entries) < 2:
+        return "Compare"
+    first, *others = (naming.short_name(library, entry) for entry in entries)
+    named = others if len(others) <= NAMED else [*others[:NAMED], f"{len(others) - NAMED} more"]
+    pools = set.intersection(*({each.pool for each in e.results.values()} for e in entries))
+    on = f" on {naming.pool_name(library, pools.pop())}" if len(pools) == 1 else ""
+    listed = ", ".join(named[:-1]) + " and " * (len(named) > 1) + named[-1]
+    return f"{listed} against {first}{on}"
 
 
 def _compare(library: Library, entries: Sequence[Entry]) -> None:
@@ -65,20 +93,30 @@ def _compare(library: Library, entries: Sequence[Entry]) -> None:
     with st.container():
         for each in last.values():
             st.markdown(screen.plain(compare.verdict(each)))
+    files = tuple(naming.short_name(library, entry) for entry in entries[:NAMED])
     with st.container():
         if found:
-            screen.show_table(compare_tables.difference_table(found), name="differences")
+            screen.show_table(
+                compare_tables.difference_table(found),
+                name="differences",
+                file=naming.file_name(*files, "differences"),
+            )
     with st.container():
         if len(entries) > 2:
-            _matrices(library, entries, shared, synthetic=synthetic)
+            _matrices(library, entries, shared, files, synthetic=synthetic)
     with st.container():
-        _by_problem(library.state, entries, shared)
+        _by_problem(library, entries, shared, files)
 
 
 def _matrices(
-    library: Library, entries: Sequence[Entry], shared: Sequence[Shared], *, synthetic: bool
+    library: Library,
+    entries: Sequence[Entry],
+    shared: Sequence[Shared],
+    files: tuple[str, ...],
+    *,
+    synthetic: bool,
 ) -> None:
-    st.subheader("All pairs")
+    st.header("All pairs")
     common = compare.of_both(shared, *entries)
     if not common:
         st.info("These entries have no pool in common. Choose fewer of them.")
@@ -88,11 +126,21 @@ def _matrices(
     for metric in ("accuracy", "tokens"):
         table = compare_tables.matrix(found, entries, metric)
         st.markdown(screen.plain(table.caption))
-        screen.show_table(table, name=f"matrix-{metric}", sortable=False)
+        screen.show_table(
+            table,
+            name=f"matrix-{metric}",
+            sortable=False,
+            file=naming.file_name(*files, "all-pairs", metric),
+        )
 
 
-def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) -> None:
-    st.subheader("Problem by problem")
+def _by_problem(
+    library: Library,
+    entries: Sequence[Entry],
+    shared: Sequence[Shared],
+    files: tuple[str, ...],
+) -> None:
+    st.header("Problem by problem")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column = st.selectbox(
             "Pool",
@@ -115,10 +163,12 @@ def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) 
             "Points by", [*AXES], default="Tokens", required=True, key="axis", bind="query-params"
         )
     axis = AXES[axis or "Tokens"]
+    on = naming.pool_name(library, pool.results[first.id].pool)
     event = screen.show_chart(
         lambda: compare_chart.draw(pool, first, second, axis),
-        of=(state, tuple(pool.sums), column, first.id, second.id, axis),
+        of=(library.state, tuple(pool.sums), column, first.id, second.id, axis),
         name="problems",
+        file=naming.file_name(*files, on, "problems"),
         alt=compare_chart.sentence(pool, first, second, axis),
         selection=compare_chart.PICKED,
     )
@@ -142,11 +192,17 @@ def _by_problem(state: int, entries: Sequence[Entry], shared: Sequence[Shared]) 
         bind="query-params",
         help="An entry solves a problem if it is right in more than half of its repeats.",
     )
+    if shown == CONTESTED:
+        chips.show([chips.Chip("problems", "where they differ", _all_problems)])
     table = compare_tables.problem_table(pool, there, contested=shown == CONTESTED)
     if table.rows:
-        screen.show_table(table, name="by-problem")
+        screen.show_table(table, name="by-problem", file=naming.file_name(*files, on, "by-problem"))
     else:
         st.info("Every problem is solved by all entries or by none.")
 
 
-screen.show_page("Compare", page)
+def _all_problems() -> None:
+    st.session_state["which"] = ALL
+
+
+screen.show_page(None, page)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from leaderboard_app.library import examples, naming
 from leaderboard_app.library.library import Library
 from leaderboard_app.library.pool_answers import PoolAnswers, read_answers
+from leaderboard_app.shown import chosen_entries as choosing
 from leaderboard_app.shown import screen
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.submitting import Places
@@ -34,11 +36,20 @@ def answers_of(library: Library, row: Row) -> PoolAnswers | str:
 def page(library: Library) -> None:
     """Render the page."""
     option = Places.of(library.folders, Path.cwd()).cache
+    heading = st.container()
+    row = None
     if library.pools:
         synthetic = screen.choose_kind({row["synthetic"] for row in library.pools})
         _show_pools(library, [row for row in library.pools if row["synthetic"] == synthetic])
-        _show_chosen(library)
-    else:
+        row = _chosen(library, synthetic=synthetic)
+    with heading:
+        name = "" if row is None else naming.pool_name(library, row["name"])
+        screen.show_title(library, f"Traces of {name}" if row else "Data")
+        if row is not None and screen.parameter("pool") is None:
+            choosing.example("data", "the pool that most entries use", {"pool": row["name"]})
+    if row is not None:
+        _show_answers(library, row)
+    elif not library.pools:
         screen.empty(
             f"There are no pools in {screen.plain(str(library.folders.cache))}. Generate some, "
             "pull a public one, or import recorded traces:",
@@ -54,32 +65,40 @@ def _show_pools(library: Library, rows: list[Row]) -> None:
     redundancy = {
         name: each if isinstance(each, str) else each.redundancy for name, each in found.items()
     }
-    screen.show_table(data.pools_table(rows, redundancy), name="pools")
+    screen.show_table(
+        data.pools_table(rows, redundancy), name="pools", file="pools-on-this-machine"
+    )
 
 
-def _show_chosen(library: Library) -> None:
-    """Show one pool, if one is chosen; real pools are offered first."""
+def _chosen(library: Library, *, synthetic: bool) -> Row | None:
+    """Show a box to choose a pool, and return its row; real pools are offered first."""
     names = [row["name"] for row in sorted(library.pools, key=lambda row: row["synthetic"])]
     chosen = screen.choose_one(
         "Open a pool",
         names,
         name="pool",
-        none="Lengths, answers, pass@k and cons@k of one pool",
-        unknown="There is no pool {} here.",
+        default=examples.most_used_pool(library, synthetic=synthetic),
+        unknown="There is no pool {} here; another is shown.",
     )
-    row = library.pool_row(chosen) if chosen else None
-    if row is None:
-        return
+    return library.pool_row(chosen) if chosen else None
+
+
+def _show_answers(library: Library, row: Row) -> None:
     answers = answers_of(library, row)
     if isinstance(answers, str):
         st.error(screen.plain(answers), icon=":material/error:")
-        return
-    _show_pool(library, row, answers)
+    else:
+        _show_pool(library, row, answers)
 
 
 def _show_pool(library: Library, row: Row, answers: PoolAnswers) -> None:
     name, synthetic = row["name"], row["synthetic"]
     st.header(screen.plain(name), anchor="pool")
+    short = naming.pool_name(library, name)
+
+    def file(*what: str) -> str:
+        return naming.file_name(short, *what)
+
     if synthetic:
         screen.synthetic_notice()
     kind = screen.SYNTHETIC if synthetic else screen.REAL
@@ -106,9 +125,14 @@ def _show_pool(library: Library, row: Row, answers: PoolAnswers) -> None:
         said = data_charts.curves_in_words(answers)
     of = (library.state, name)
     screen.show_chart(
-        lambda: data_charts.curves_chart(answers), of=of, name="curves", alt=said, height=320
+        lambda: data_charts.curves_chart(answers),
+        of=of,
+        name="curves",
+        file=file("curves"),
+        alt=said,
+        height=320,
     )
-    screen.show_table(data.curves_table(answers), name="at-k")
+    screen.show_table(data.curves_table(answers), name="at-k", file=file("pass-and-cons-at-k"))
     left, right = st.columns(2)
     with left:
         st.subheader("Lengths")
@@ -116,6 +140,7 @@ def _show_pool(library: Library, row: Row, answers: PoolAnswers) -> None:
             lambda: data_charts.lengths_chart(answers),
             of=of,
             name="lengths",
+            file=file("lengths"),
             alt=data_charts.lengths_in_words(answers),
             height=320,
         )
@@ -125,13 +150,18 @@ def _show_pool(library: Library, row: Row, answers: PoolAnswers) -> None:
             lambda: data_charts.answers_chart(answers),
             of=of,
             name="answers",
+            file=file("answers"),
             alt=data_charts.answers_in_words(answers),
             height=320,
         )
     st.subheader("Redundancy", help=data.SAME_ANSWER)
-    screen.show_table(data.redundancy_table(name, answers, synthetic=synthetic), name="redundancy")
+    screen.show_table(
+        data.redundancy_table(name, answers, synthetic=synthetic),
+        name="redundancy",
+        file=file("redundancy"),
+    )
     st.subheader("Problems")
-    screen.show_table(data.problems_table(answers), name="problems")
+    screen.show_table(data.problems_table(answers), name="problems", file=file("problems"))
 
 
 def _show_known(library: Library, option: str) -> None:
@@ -144,8 +174,8 @@ def _show_known(library: Library, option: str) -> None:
     if table.rows:
         with screen.folded(table.caption, name="known", expanded=not library.pools) as is_open:
             if is_open:
-                screen.show_table(table, name="known")
+                screen.show_table(table, name="known", file="known-public-pools")
 
 
-screen.show_page("Data", page)
+screen.show_page(None, page)
 screen.charts_ahead()

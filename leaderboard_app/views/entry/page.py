@@ -4,29 +4,43 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard_app.library import citation
+from leaderboard_app.library import citation, examples, naming
 from leaderboard_app.library.entry_hash import hash_command
 from leaderboard_app.library.library import Entry, Library
 from leaderboard_app.shown import chosen_entries as choosing
 from leaderboard_app.shown import screen
+from leaderboard_app.shown import table as tables
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.palette import badge_help, badge_text
+from leaderboard_app.shown.table import Order
 from leaderboard_app.views.entry import entry as entries
 from leaderboard_app.views.entry import savings
 from leaderboard_app.views.entry import verification as reports
 from simulator.catalogue.figures import VERIFIED
 from simulator.errors import UserError
 
+MOST_SAVED = Order("saved", descending=True)
+"""Order of the problems at first."""
+
 
 def page(library: Library) -> None:
     """Render the page."""
-    entry = screen.choose_entry(library)
-    if entry is not None:
-        _entry(library, entry)
+    heading = st.container()
+    named = screen.parameter("entry") is not None
+    best = None if named else next(iter(examples.best_entries(library)), None)
+    entry = screen.choose_entry(library, best)
+    with heading:
+        if entry is None:
+            screen.show_title(library, "Entry")
+            return
+        screen.show_title(library, entry.label)
+        if best is not None:
+            about = "the entry that stands first on the board"
+            choosing.example("entry", about, {"entry": entry.id})
+    _entry(library, entry)
 
 
 def _entry(library: Library, entry: Entry) -> None:
-    st.header(screen.plain(entry.label), anchor=False)
     if entry.withdrawn:
         st.error(screen.plain(f"Withdrawn: {entry.withdrawn}"), icon=":material/undo:")
     if entry.superseded_by:
@@ -53,8 +67,9 @@ def _entry(library: Library, entry: Entry) -> None:
                 st.link_button(name, address, icon=":material/open_in_new:")
     if entry.description:
         st.text(entry.description)
-    _figures(library, entry)
-    _problems(library, entry)
+    short = naming.short_name(library, entry)
+    _figures(library, entry, short)
+    _problems(library, entry, short)
     who, how = st.columns(2)
     with who:
         st.subheader("About")
@@ -94,30 +109,43 @@ def _cite(library: Library, entry: Entry) -> None:
     st.code(hash_command(entry), language="sh", wrap_lines=True)
 
 
-def _figures(library: Library, entry: Entry) -> None:
+def _figures(library: Library, entry: Entry, short: str) -> None:
     st.subheader("Figures by pool")
     picked = f" {entry.picked_from.capitalize()}." if entry.picked_from else ""
     given = f" {entry.given_cost.capitalize()}." if entry.given_cost else ""
     st.text(f"Source: {entries.SOURCES[entry.basis]}.{picked}{given}")
     every = st.toggle("All figures", key="all", bind="query-params")
     if real := entries.results_of(entry, synthetic=False):
-        screen.show_table(entries.pool_table(real, every=bool(every)), name="pools")
+        screen.show_table(
+            entries.pool_table(real, every=bool(every)),
+            name="pools",
+            file=naming.file_name(short, "pools"),
+        )
     if generated := entries.results_of(entry, synthetic=True):
         screen.synthetic_notice()
-        screen.show_table(entries.pool_table(generated, every=bool(every)), name="synthetic")
+        screen.show_table(
+            entries.pool_table(generated, every=bool(every)),
+            name="synthetic",
+            file=naming.file_name(short, "synthetic-pools"),
+        )
     if submitted := library.submitted(entry):
         st.subheader("As submitted")
-        screen.show_table(entries.submitted_table(entry, submitted), name="submitted")
+        screen.show_table(
+            entries.submitted_table(entry, submitted),
+            name="submitted",
+            file=naming.file_name(short, "as-submitted"),
+        )
 
 
-def _problems(library: Library, entry: Entry) -> None:
+def _problems(library: Library, entry: Entry, short: str) -> None:
     st.subheader("Problems")
     both = [*entries.results_of(entry, synthetic=False), *entries.results_of(entry, synthetic=True)]
     by_pool = {result.pool: result for result in both}
     wanted = screen.parameter("pool")
     if wanted is not None and wanted not in by_pool:
         st.warning(screen.plain(f"{entry.id} has no figures on {wanted!r:.120}."))
-    pool = screen.choose_one("Pool", [*by_pool], name="pool")
+    first = examples.first_result(library, entry)
+    pool = screen.choose_one("Pool", [*by_pool], name="pool", default=first.pool if first else None)
     if pool is None:
         return
     result = by_pool[pool]
@@ -126,15 +154,24 @@ def _problems(library: Library, entry: Entry) -> None:
     if not found:
         st.warning("This entry has no answers for this pool.")
         return
-    text = savings.savings_text(result, found)
+    text, on = savings.savings_text(result, found), naming.pool_name(library, result.pool)
     screen.show_chart(
         lambda: savings.savings_chart(result, found),
         of=(library.state, entry.id, result.column),
         name="savings",
+        file=naming.file_name(short, on, "savings"),
         alt=text,
     )
     st.text(text)
-    screen.show_table(entries.problem_table(entry, result, found), name="problems")
+    st.caption(
+        "Below, the problems on which it saved the most tokens come first. Open one to see which "
+        "traces it stopped, and why it needed fewer tokens."
+    )
+    screen.show_table(
+        tables.sorted_by(entries.problem_table(entry, result, found), MOST_SAVED),
+        name="problems",
+        file=naming.file_name(short, on, "problems"),
+    )
 
 
 def _verification(entry: Entry) -> None:
@@ -151,7 +188,9 @@ def _verification(entry: Entry) -> None:
     other = reports.other_seed_table(entry, report)
     if other is not None and entry.basis != VERIFIED:  # else they stand above
         with st.expander("Figures with another seed"):
-            screen.show_table(other, name="seeds", sortable=False)
+            screen.show_table(
+                other, name="seeds", sortable=False, file=naming.file_name(entry.id, "seeds")
+            )
 
 
 def _policy(entry: Entry) -> None:
@@ -165,4 +204,4 @@ def _policy(entry: Entry) -> None:
         st.code(policy.source, language="python", line_numbers=True, height=480)
 
 
-screen.show_page("Entry", page)
+screen.show_page(None, page)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from leaderboard_app.library import naming
 from leaderboard_app.library.library import Library
+from leaderboard_app.shown import chosen_entries as choosing
 from leaderboard_app.shown import screen
 from leaderboard_app.shown.submitting import Places
 from leaderboard_app.views.judges import charts as judged_charts
@@ -43,6 +45,7 @@ def _worth_of(library: Library, stored: Stored) -> Worth | str:
 
 def page(library: Library) -> None:
     """Render the page."""
+    heading = st.container()
     st.caption(
         "A judge predicts how likely two unfinished traces of one problem end in the same answer. "
         "This page compares its stored scores with the answers that the traces gave."
@@ -51,7 +54,7 @@ def page(library: Library) -> None:
     scores = judged.scores_state(library.folders.cache)
     found = _inventory(library, library.state, scores)
     if found.stored:
-        screen.show_table(judged_tables.inventory_table(found), name="scores")
+        screen.show_table(judged_tables.inventory_table(found), name="scores", file="judge-scores")
     else:
         screen.empty(
             "No judge scores are stored here. Score the pairs of a pool that has text, or "
@@ -60,10 +63,15 @@ def page(library: Library) -> None:
             f"deepprune-sim data sample{option}",
         )
     pool = _chosen_pool(library, found)
+    with heading:
+        on = "" if pool is None else naming.pool_name(library, pool)
+        screen.show_title(library, f"Judges on {on}" if on else "Judges")
+        if pool is not None and screen.parameter("pool") is None:
+            choosing.example("judges", "the first pool with stored scores", {"pool": pool})
     if pool is not None:
         here = [each for each in found.stored if each.pool == pool]
         worths = [(each, _worth_of(library, each)) for each in here]
-        _show_worths((library.state, scores, pool), worths, option)
+        _show_worths((library.state, scores, pool), worths, option, on)
     _show_published(library)
     _show_thresholds(library, pool, option)
     for each in found.broken:
@@ -81,9 +89,12 @@ def _chosen_pool(library: Library, found: Inventory) -> str | None:
 
 
 def _show_worths(
-    of: tuple[int, str, str], worths: Sequence[tuple[Stored, Worth | str]], option: str
+    of: tuple[int, str, str], worths: Sequence[tuple[Stored, Worth | str]], option: str, on: str
 ) -> None:
-    """Show the judges of a pool; `of` changes when the pool, the library or any score does."""
+    """Show the judges of a pool; `of` changes when the pool, the library or any score does.
+
+    `on` is the pool's short name, for the names of downloaded files.
+    """
     pool = of[-1]
     if not worths:
         screen.empty(
@@ -94,7 +105,11 @@ def _show_worths(
     st.header("Quality on this pool", anchor="quality")
     if any(stored.synthetic for stored, _ in worths):
         screen.synthetic_notice()
-    screen.show_table(judged_tables.worth_table(worths), name="quality")
+    screen.show_table(
+        judged_tables.worth_table(worths),
+        name="quality",
+        file=naming.file_name("judges", on, "quality"),
+    )
     names = judged_tables.names_of([stored for stored, _ in worths])
     curves = [
         (names[stored.judge], worth)
@@ -112,6 +127,7 @@ def _show_worths(
             lambda: judged_charts.roc_chart(curves),
             of=of,
             name="roc",
+            file=naming.file_name("judges", on, "roc"),
             alt=judged_charts.roc_in_words(curves),
             height=420,
         )
@@ -121,6 +137,7 @@ def _show_worths(
             lambda: judged_charts.calibration_chart(curves),
             of=of,
             name="calibration",
+            file=naming.file_name("judges", on, "calibration"),
             alt=judged_charts.calibration_in_words(curves),
             height=420,
         )
@@ -130,7 +147,9 @@ def _show_published(library: Library) -> None:
     rows = library.published_tables.get("judges", ())
     if rows:
         st.header("Published judges", anchor="published")
-        screen.show_table(judged_tables.published_ablation(rows), name="ablation")
+        screen.show_table(
+            judged_tables.published_ablation(rows), name="ablation", file="published-judges"
+        )
         st.caption(
             "For your own ablation, give `deepprune-sim judge train` comma-separated values: it "
             "trains and compares the grid. Scores that these judges store appear above."
@@ -145,7 +164,7 @@ def _show_thresholds(library: Library, pool: str | None, option: str) -> None:
     st.header("The threshold τ", anchor="thresholds")
     if table is not None and table.rows:
         st.subheader("On this pool")
-        screen.show_table(table, name="taus")
+        screen.show_table(table, name="taus", file=naming.file_name(pool or "", "thresholds"))
     else:
         screen.empty(
             "No run on this pool has a judge and a threshold. To run a sweep:",
@@ -154,7 +173,11 @@ def _show_thresholds(library: Library, pool: str | None, option: str) -> None:
         )
     if published:
         st.subheader("Published")
-        screen.show_table(judged_tables.published_thresholds(published), name="published-taus")
+        screen.show_table(
+            judged_tables.published_thresholds(published),
+            name="published-taus",
+            file="published-thresholds",
+        )
 
 
-screen.show_page("Judges", page)
+screen.show_page(None, page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
@@ -94,7 +94,7 @@ LONG_ANSWER = 200
 """Maximum number of characters of an answer in a sentence; tables show all of it."""
 
 
-def _quoted(answer: str) -> str:
+def quoted(answer: str) -> str:
     """Quote an answer for a sentence: LaTeX source, on one line, of limited length."""
     line = "".join(
         each if each.isprintable() else "\N{REPLACEMENT CHARACTER}"
@@ -103,15 +103,18 @@ def _quoted(answer: str) -> str:
     return f"'{line[:LONG_ANSWER]}…'" if len(line) > LONG_ANSWER else f"'{line}'"
 
 
-def verdict(replay: Replay) -> str:
-    """Describe the entry's answer, the right one, and the result of cons@N in a sentence."""
+def verdict(replay: Replay, shown: Callable[[str], str] = quoted) -> str:
+    """Describe the entry's answer, the right one, and the result of cons@N in a sentence.
+
+    `shown` writes an answer.
+    """
     answer, budget = replay.answer, replay.result.budget
     given = answer["answer"]
-    said = "gave no answer" if given is None else f"answered {_quoted(given)}"
+    said = "gave no answer" if given is None else f"answered {shown(given)}"
     right = "right" if answer["correct"] else "wrong"
     gold = ""
     if replay.stored is not None:
-        gold = f"; the right answer is {_quoted(replay.stored.problem.gold_answer)}"
+        gold = f"; the right answer is {shown(replay.stored.problem.gold_answer)}"
     base = "right" if answer["baseline_correct"] else "wrong"
     return f"It {said}, which is {right}{gold}. cons@{budget} is {base}."
 
@@ -189,7 +192,7 @@ def trace_sentence(replay: Replay, place: int) -> str:
         end = "gives no answer"
     else:
         text = replay.stored.problem.class_texts[said]
-        end = f"says {_quoted(text)}, which is {'right' if kind.right else 'wrong'}"
+        end = f"says {quoted(text)}, which is {'right' if kind.right else 'wrong'}"
     parts.append(f"It {end}." if replay.finished[place] else f"In full it {end}.")
     if replay.cluster is not None:
         number = int(replay.cluster[place])
@@ -245,6 +248,14 @@ def head_and_tail(text: str, most: int) -> tuple[str, int, str]:
     if len(text) <= 2 * most:
         return text, 0, ""
     return text[:most], len(text) - 2 * most, text[-most:]
+
+
+def shortened_text(text: str, most: int | None) -> str:
+    """Return a text, of which at most `most` characters at either end are kept; all for None."""
+    if most is None:
+        return text
+    head, left_out, tail = head_and_tail(text, most)
+    return f"{head}\n… {left_out:,} characters …\n{tail}" if left_out else head
 
 
 def text_html(text: TraceText, most: int | None = LONG_TEXT) -> str:

@@ -70,7 +70,7 @@ def page(library: Library) -> None:
         st.caption(screen.plain(tradeoff_chart.key(view)))
         _picked(library, event)
         for name, table in tradeoff.tables(view).items():
-            st.subheader(tradeoff.HEADINGS[name], anchor=False)
+            st.header(tradeoff.HEADINGS[name], anchor=False)
             screen.show_table(table, name=name)
     else:
         st.info("No entry has figures for these pools, this cost and these badges.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -104,6 +104,13 @@ class MadeLibrary:
             found = connection.execute(query, parameters)
             names = [column[0] for column in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+    def kept(self, name: str, inputs: object, make: Callable[[], bytes]) -> bytes:
+        """Compute anew: nothing is kept."""
+        return make()
+
+    def keep_sums(self) -> None:
+        """Keep nothing."""
 
     def problem_sums(self, entry: Entry) -> Mapping[str, ProblemSums]:
         """Return the sums given for the entry."""

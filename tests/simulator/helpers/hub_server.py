@@ -58,6 +58,7 @@ class Commit:
     create_pr: bool
     files: Mapping[str, bytes]
     pointers: Mapping[str, tuple[str, int]]
+    deleted: tuple[str, ...] = ()
 
 
 @dataclass
@@ -73,7 +74,8 @@ class Hub:
     the first `bad_puts` files or parts get the status `bad_put`, or (0) an end after half of them.
 
     `revisions` are commit and files of revisions beside `main`, such as `refs/pr/3`, `history` the
-    commits of each, the newest first. `comments` are those received, with their discussion.
+    commits of each, the newest first. `comments` are those received, with their discussion. A
+    commit that has the file `refuse_file` is refused.
     """
 
     repository: str
@@ -95,6 +97,7 @@ class Hub:
     revisions: Mapping[str, tuple[str, Mapping[str, bytes]]] = field(default_factory=dict)
     history: Mapping[str, list[str]] = field(default_factory=dict)
     comments: list[tuple[int, str]] = field(default_factory=list)
+    refuse_file: str = ""
     url: str = ""
     dripped: threading.Event = field(default_factory=threading.Event)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
@@ -256,9 +259,14 @@ class _Handler(BaseHTTPRequestHandler):
         header, *rest = [json.loads(line) for line in body.splitlines()]
         values = [each["value"] for each in rest if each["key"] == "file"]
         large = [each["value"] for each in rest if each["key"] == "lfsFile"]
+        if self.hub.refuse_file in [each["path"] for each in values]:
+            self.fail(400, {"X-Error-Message": f"Invalid {self.hub.refuse_file}"})
+            return
         files = {each["path"]: base64.b64decode(each["content"]) for each in values}
         pointers = {each["path"]: (each["oid"], each["size"]) for each in large}
-        self.hub.commits.append(Commit(header["value"]["summary"], create_pr, files, pointers))
+        deleted = tuple(each["value"]["path"] for each in rest if each["key"] == "deletedFile")
+        summary = header["value"]["summary"]
+        self.hub.commits.append(Commit(summary, create_pr, files, pointers, deleted))
         page = f"{self.hub.url}/{prefix}{self.hub.repository}"
         done = {"commitUrl": f"{page}/commit/{COMMIT}", "commitOid": COMMIT, "success": True}
         if create_pr:

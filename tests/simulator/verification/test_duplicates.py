@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 from click.testing import CliRunner
 from pools import write_pool
 from submitted import FIRST_TWO, PROBLEMS, submit, write_policy
 
 from simulator.commands.verify import verify
-from simulator.verification.duplicates import Named, beside, duplicates
+from simulator.verification.duplicates import Named, beside, duplicates, in_folder
 
 OTHER_LAYOUT = '''
 from simulator import Policy, majority_vote
@@ -53,8 +54,8 @@ def test_the_same_policy_is_named_whatever_its_layout_and_class_name(tmp_path: P
     )
     notes = beside(one)
     assert notes == {
-        one.name: [f"has the same policy and parameters as {other.name}"],
-        other.name: [f"has the same policy and parameters as {one.name}"],
+        one.name: [f"has the same policy, parameters and N as {other.name}"],
+        other.name: [f"has the same policy, parameters and N as {one.name}"],
     }
     assert third.name not in notes
 
@@ -105,7 +106,7 @@ def test_verify_tells_the_keeper_whatever_its_form(tmp_path: Path) -> None:
     )
     given = [str(one), "--no-rerun", "--cache", str(tmp_path / "pools")]
     said = CliRunner().invoke(verify, given).output
-    note = f"has the same policy and parameters as {other.name}"
+    note = f"has the same policy, parameters and N as {other.name}"
     assert note in " ".join(said.split())
     assert other.name not in (one / "verification.json").read_text()  # it is of this one alone
     (found,) = json.loads(CliRunner().invoke(verify, [*given, "--json"]).stdout)
@@ -124,3 +125,8 @@ def test_a_source_that_is_no_python_stops_nothing(tmp_path: Path, source: str) -
     (folder / "run.json").unlink()
     (folder / "run.json").symlink_to("/dev/zero")
     assert beside(folder) == {}
+
+
+def test_one_policy_at_two_numbers_of_traces_is_two_methods() -> None:
+    notes = in_folder(ROOT / "submissions")
+    assert all("same policy" not in note for said in notes.values() for note in said)

@@ -50,7 +50,7 @@ def _rows(app: AppTest) -> list[str]:
 def test_without_any_file_there_are_the_published_figures(open_app: Open, empty: Folders) -> None:
     app = open_app(empty)
     assert "DeepPrune‡" in copied(app, "sort-published")
-    assert [each.value for each in app.subheader] == ["Published figures"]
+    assert [each.value for each in app.header] == ["Published figures"]
     assert "Only published figures so far" in app.info[0].value
     assert [each.value.split()[1] for each in app.code if "deepprune-sim" in each.value] == [
         "run",
@@ -74,7 +74,7 @@ def test_a_local_run_stands_apart_from_the_published_figures(
 ) -> None:
     app = open_app(small)
     assert methods(app) == ["cons@8"]
-    assert [each.value for each in app.subheader] == ["Local runs", "Published figures"]
+    assert [each.value for each in app.header] == ["Local runs", "Published figures"]
     assert any("none is verified yet" in each.value for each in app.markdown)
 
 
@@ -91,7 +91,7 @@ def test_broken_folders_are_listed_below_with_their_reasons(open_app: Open, full
 def test_each_part_is_behind_a_switch_in_the_link(open_app: Open, full: Folders) -> None:
     app = open_app(full)
     assert {each.split(" ")[0] for each in methods(app)} == {"Checked"}
-    assert [each.value for each in app.subheader] == ["Verified", "Published figures"]
+    assert [each.value for each in app.header] == ["Verified", "Published figures"]
     switch = next(each for each in app.segmented_control if each.label == "Entries")
     assert switch.options == [
         "Verified",
@@ -118,7 +118,7 @@ def test_synthetic_ones_are_never_among_real_ones(open_app: Open, full: Folders)
         "sac",
         "short-3@32",
     }
-    assert "Published figures" not in [each.value for each in app.subheader]
+    assert "Published figures" not in [each.value for each in app.header]
     assert "generated" in app.warning[0].value
 
 
@@ -143,7 +143,7 @@ def test_duplicates_are_listed_for_the_keeper(open_app: Open, full: Folders) -> 
     app.session_state["folded-notes"] = True
     app.run()
     notes = copied(app, "notes").replace("\\", "")
-    assert "has the same policy and parameters as 2026-11-20-checked-cons" in notes
+    assert "has the same policy, parameters and N as 2026-11-20-checked-cons" in notes
 
 
 def test_links_hold_part_order_and_filters(open_app: Open, full: Folders) -> None:
@@ -167,6 +167,21 @@ def test_the_cost_in_dollars_asks_for_prices_and_uses_them(open_app: Open, full:
     row = next(line for line in _rows(priced) if "Checked majority" in line)
     tokens, cost = (float(row.split(" | ")[place].split()[0].replace(",", "")) for place in (3, 6))
     assert cost == pytest.approx(2e-6 * tokens, rel=0.01)
+
+
+def test_sizes_of_models_come_from_the_boards_file(
+    open_app: Open, full: Folders, tmp_path: Path
+) -> None:
+    """A model of 3·10⁹ parameters: 6·10⁹ FLOPs a token."""
+    shutil.copytree(full.submissions / "2026-11-20-checked-cons", tmp_path / "checked")
+    (tmp_path / "prices.toml").write_text(
+        '[models."model-a"]\nactive_parameters = 3e9\n', encoding="utf-8"
+    )
+    app = open_app(Folders(full.cache, tmp_path / "runs", tmp_path), unit="FLOPs")
+    assert not app.number_input
+    (row,) = [line for line in _rows(app) if "Checked majority" in line]
+    tokens, cost = (float(row.split(" | ")[place].split()[0].replace(",", "")) for place in (3, 6))
+    assert cost == pytest.approx(6e9 * tokens, rel=0.01)
 
 
 @pytest.mark.parametrize(

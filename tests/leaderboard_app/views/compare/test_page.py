@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from urllib.parse import parse_qs
 
 import pytest
+from shown_folders import write_local_run
 from streamlit.testing.v1 import AppTest
 
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.shown.chosen_entries import as_parameter, ids_in
+from simulator.pools.pool import Pool
 
 Open = Callable[..., AppTest]
 
@@ -39,10 +43,46 @@ def test_empty_says_what_to_run(open_app: Open, empty: Folders) -> None:
 def test_small_asks_for_two(open_app: Open, small: Folders, entries: str | None) -> None:
     app = open_app(small, "compare", **({"entries": entries} if entries else {}))
     assert not app.exception
+    assert app.title[0].value == "Compare"
     assert "Choose two or more entries" in texts(app)
     assert ("Not found, and left out: nobody, <b>x</b>." in texts(app)) == (
         entries is not None and entries.startswith("nobody")
     )
+
+
+def test_without_a_link_the_best_methods_are_compared(open_app: Open, full: Folders) -> None:
+    app = open_app(full, "compare")
+    assert not app.exception
+    chosen = ["2026-11-20-checked-cons", "2026-11-20-checked-asc"]
+    assert app.multiselect[0].value[:2] == chosen
+    assert app.title[0].value.startswith("Checked asc")
+    assert " against Checked majority" in app.title[0].value
+    assert "An example: the best methods of the board" in texts(app)
+    (own,) = (each.proto for each in app.get("page_link") if "Link to" in each.proto.label)
+    assert ids_in(parse_qs(own.query_string)["entries"][0]) == app.multiselect[0].value
+    app.multiselect[0].unselect(chosen[1]).run()
+    assert not app.exception
+    assert chosen[1] not in app.query_params["entries"]
+    assert "An example" not in texts(app)
+
+
+def test_the_title_names_the_entries_and_their_pool(open_app: Open, small: Folders) -> None:
+    write_local_run(small, "short", "short-3@8", [Pool(small.cache / "recorded/model-a/bench-1")])
+    try:
+        app = open_app(small, "compare", entries="runs/cons,runs/short")
+    finally:
+        shutil.rmtree(small.runs / "short")
+    assert not app.exception
+    assert app.title[0].value.replace("\\", "") == "short-3@8 against cons@8 on bench-1"
+
+
+def test_a_chip_removes_the_filter_of_problems(open_app: Open, full: Folders) -> None:
+    app = open_app(full, "compare", entries="runs/cons-8,runs/esc", which="Where they differ")
+    (chip,) = (each for each in app.button if "problems" in each.label)
+    chip.click().run()
+    assert not app.exception
+    assert app.segmented_control(key="which").value == "All"
+    assert not [each for each in app.button if "problems" in each.label]
 
 
 def test_two_entries_are_compared_over_all_pools(open_app: Open, full: Folders) -> None:
@@ -52,7 +92,7 @@ def test_two_entries_are_compared_over_all_pools(open_app: Open, full: Folders) 
     assert "than cons@8" in texts(app)
     assert "on average over 3 pools" in texts(app)
     assert len(app.get("vega_lite_chart")) == 1
-    assert [each.value for each in app.subheader] == ["Problem by problem"]
+    assert [each.value for each in app.header] == ["Problem by problem"]
 
 
 @pytest.mark.parametrize("by", ["Tokens", "Right answers"])
@@ -68,7 +108,7 @@ def test_three_have_a_matrix_and_a_choice_of_whom_to_draw(
         **{"with": "2026-11-21-hostile"},
     )
     assert not app.exception
-    assert [each.value for each in app.subheader] == ["All pairs", "Problem by problem"]
+    assert [each.value for each in app.header] == ["All pairs", "Problem by problem"]
     assert app.selectbox(key="chosen-with").value == "2026-11-21-hostile"
     assert "Accuracy of the row minus that of the column" in texts(app)
 

@@ -26,10 +26,8 @@ def test_empty_says_what_to_run(open_app: Open, empty: Folders) -> None:
 def test_small_opens_its_pool(open_app: Open, small: Folders) -> None:
     app = open_app(small, "data")
     assert not app.exception
-    assert headings(app) == ["Data"]
-    app.selectbox[0].select("recorded/model-a/bench-1").run()
-    assert not app.exception
-    assert headings(app)[1:] == [
+    assert headings(app) == [
+        "Traces of bench\\-1",
         "recorded/model\\-a/bench\\-1",
         "pass@k and cons@k",
         "Lengths",
@@ -44,6 +42,9 @@ def test_full_keeps_synthetic_pools_apart(open_app: Open, full: Folders) -> None
     assert not app.exception
     (switch,) = app.segmented_control
     assert switch.value == "real"
+    assert headings(app)[0] == "Traces of model\\-a/bench\\-1"
+    assert "An example: the pool that most entries use" in app.caption[0].value
+    assert app.selectbox[0].value == "recorded/model-a/bench-1"
     assert app.selectbox[0].options[:3] == [
         "recorded/model-a/bench-1",
         "recorded/model-a/bench-2",
@@ -57,6 +58,7 @@ def test_a_link_opens_a_pool(open_app: Open, full: Folders) -> None:
     app = open_app(full, "data", pool="generated/qwen3-32b/aime25", data="synthetic")
     assert not app.exception
     assert app.selectbox[0].value == "generated/qwen3-32b/aime25"
+    assert not any("An example" in each.value for each in app.caption)
     assert app.segmented_control[0].value == "synthetic"
     assert any("generated traces" in each.value for each in app.warning)
     assert "Problems" in headings(app)
@@ -67,4 +69,5 @@ def test_a_link_to_no_pool_says_so(open_app: Open, small: Folders) -> None:
     assert not app.exception
     assert "There is no pool" in app.warning[0].value
     assert "<b>" not in app.warning[0].value
-    assert headings(app) == ["Data"]
+    assert "another is shown" in app.warning[0].value
+    assert headings(app)[0] == "Traces of bench\\-1"

@@ -11,6 +11,8 @@ from streamlit.testing.v1 import AppTest
 from submitted import submit
 
 from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import Library
+from leaderboard_app.shown.screen import plain
 from simulator.pools.probe_cost import ProbeCost
 
 Open = Callable[..., AppTest]
@@ -28,14 +30,44 @@ def test_without_anything_it_says_what_to_run(empty: Folders, open_app: Open) ->
     assert "deepprune-sim run cons@16" in texts(app)
 
 
-def test_without_a_choice_there_is_a_box_to_choose_from(small: Folders, open_app: Open) -> None:
+def test_without_a_choice_the_only_entry_is_shown(small: Folders, open_app: Open) -> None:
     app = open_app(small, "entry")
     assert not app.exception
-    (box,) = app.selectbox
-    assert (box.options, box.value) == (["runs/cons"], None)
-    app = box.set_value("runs/cons").run()
-    assert not app.exception
+    box = app.selectbox(key="chosen-entry")
+    assert (box.options, box.value) == (["runs/cons"], "runs/cons")
     assert "The built-in method cons@8 of this version." in texts(app)
+
+
+def test_without_a_choice_the_first_of_the_board_is_shown(
+    full: Folders, full_library: Library, open_app: Open
+) -> None:
+    app = open_app(full, "entry")
+    assert not app.exception
+    # Two entries are verified, both right as often; asc has fewer tokens.
+    assert app.title[0].value == plain("Checked asc (threshold=0.9)")
+    assert "An example: the entry that stands first on the board" in texts(app)
+    (own,) = (each.proto for each in app.get("page_link") if "Link to" in each.proto.label)
+    assert own.query_string == "entry=2026-11-20-checked-asc"
+    app.selectbox(key="chosen-entry").select("runs/esc").run()
+    assert not app.exception
+    assert app.title[0].value == plain(full_library.by_id["runs/esc"].label)
+    assert app.query_params["entry"] == "runs/esc"
+    assert "An example" not in texts(app)
+
+
+def test_problems_are_sorted_by_saving_and_lead_to_their_replay(
+    full: Folders, open_app: Open
+) -> None:
+    app = open_app(full, "entry", entry="2026-11-20-checked-asc")
+    assert not app.exception
+    assert "the problems on which it saved the most tokens come first" in texts(app)
+    app.session_state["markdown-problems"] = True
+    app.run()
+    (table,) = (each.value for each in app.code if each.value.startswith("| Problem"))
+    head, _, *rows = [line.split(" | ") for line in table.splitlines()]
+    saved = [float(row[head.index("Fewer tokens, %")]) for row in rows]
+    assert saved == sorted(saved, reverse=True)
+    assert len(set(saved)) > 1
 
 
 def test_a_run_shows_its_figures_command_and_citation(small: Folders, open_app: Open) -> None:
@@ -82,7 +114,8 @@ def test_an_unknown_entry_is_answered_with_the_nearest_names(full: Folders, open
     assert not app.exception
     (warning,) = app.warning
     assert "runs/esc" in warning.value.replace("\\", "")
-    assert not app.header  # nothing of an entry
+    assert [each.value for each in app.title] == ["Entry"]  # nothing of an entry
+    assert not app.subheader
 
 
 def test_a_hostile_entry_is_shown_as_what_can_be_believed_of_it(
@@ -90,7 +123,7 @@ def test_a_hostile_entry_is_shown_as_what_can_be_believed_of_it(
 ) -> None:
     app = open_app(full, "entry", entry="2026-11-21-hostile")
     assert not app.exception
-    kinds = (app.header, app.markdown, app.text, app.get("html"), app.code)
+    kinds = (app.title, app.markdown, app.text, app.get("html"), app.code)
     shown = [str(getattr(each, "value", each)) for kind in kinds for each in kind]
     assert not any("<img" in each or "javascript:" in each for each in shown)
     assert "! broken" in texts(app)

@@ -63,7 +63,7 @@ def test_scores_are_held_against_answers(open_app: Open, judged_folders: Folders
     app = open_app(judged_folders, "judges")
     assert not app.exception
     assert headings(app) == [
-        "Judges",
+        "Judges on aime24",
         "Quality on this pool",
         "Published judges",
         "The threshold τ",
@@ -73,6 +73,7 @@ def test_scores_are_held_against_answers(open_app: Open, judged_folders: Folders
     ]
     assert any("generated traces" in each.value for each in app.warning)
     assert app.selectbox[0].value == "generated/qwen3-32b/aime24"
+    assert "An example: the first pool with stored scores" in app.caption[0].value
 
 
 def test_a_link_names_a_pool(open_app: Open, judged_folders: Folders) -> None:

@@ -1,0 +1,103 @@
+"""Contents of an export: the entries, their results on each problem, and what may be published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from leaderboard_app.export.names import Names
+from leaderboard_app.library.board_file import Board, read_board
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import Entry, Library, Result, load
+from leaderboard_app.library.standings import Group, groups
+from leaderboard_app.views.entry.entry import ProblemFigures, problem_figures, results_of
+from simulator.errors import UserError
+
+OPEN_LICENCES = re.compile(
+    r"(apache-2\.0|mit|mit-0|bsd-[23]-clause|isc|unlicense|cc0-1\.0|pddl(-1\.0)?|cdla-permissive-\d\.0"
+    r"|cc-by(-sa)?-\d\.\d|odc-by(-1\.0)?|odbl(-1\.0)?)",
+    re.IGNORECASE,
+)
+"""Licences, by their SPDX names or the Hub's, under which a pool's texts may be published."""
+
+WITHHELD = (
+    "Questions, answers and pictures of traces of this pool are left out: it states no licence "
+    "under which they may be published."
+)
+
+Told = Callable[[str, float], None]
+"""Called with the name of the stage and the share of it that is done."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an export shows.
+
+    `figures` has an entry's results on each problem, by its id and `Result.column`.
+    """
+
+    board: Board
+    library: Library
+    figures: Mapping[tuple[str, str], Sequence[ProblemFigures]]
+
+    @cached_property
+    def names(self) -> Names:
+        """File names of all pages."""
+        problems: dict[str, set[str]] = {}
+        for entry in self.library.entries:
+            for result in entry.results.values():
+                found = problems.setdefault(result.pool, set())
+                found |= {each.problem_id for each in self.figures[entry.id, result.column]}
+        return Names.of((entry.id for entry in self.library.entries), problems)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """All groups of the board, those on real traces first."""
+        return (*groups(self.library, False), *groups(self.library, True))
+
+    def may_publish(self, pool: str) -> bool:
+        """Return True if questions and answers of a pool may be published."""
+        row = self.library.pool_row(pool)
+        if row is None:
+            return False
+        return bool(row["synthetic"] or OPEN_LICENCES.fullmatch((row["licence"] or "").strip()))
+
+    def results_on(self, pool: str) -> list[tuple[Entry, Result, Sequence[ProblemFigures]]]:
+        """Return the entries with results on a pool, in the order of the library."""
+        return [
+            (entry, result, self.figures[entry.id, result.column])
+            for entry in self.library.entries
+            for result in entry.results.values()
+            if result.pool == pool
+        ]
+
+
+def read_content(folders: Folders, told: Told = lambda stage, done: None) -> Content:
+    """Read what an export of the folders shows; local runs are left out.
+
+    Raises
+    ------
+    UserError
+        `board.toml` is not valid.
+    """
+    board = read_board(folders.submissions)
+    nowhere = folders.submissions / "no-runs-are-exported"
+    library = load(
+        replace(folders, runs=nowhere), lambda done: told("Recomputing figures, once", done)
+    )
+    pairs = [
+        (entry, result)
+        for entry in library.entries
+        for synthetic in (False, True)
+        for result in results_of(entry, synthetic=synthetic)
+    ]
+    figures: dict[tuple[str, str], Sequence[ProblemFigures]] = {}
+    for number, (entry, result) in enumerate(pairs):
+        told("Reading answers", number / len(pairs))
+        try:
+            figures[entry.id, result.column] = problem_figures(library, entry, result)
+        except UserError:  # its page says that the entry is broken
+            figures[entry.id, result.column] = ()
+    return Content(board, library, figures)

@@ -1,0 +1,192 @@
+"""Pages of the problems of a pool: the results of all entries, and one replay as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from leaderboard_app.export import charts
+from leaderboard_app.export.content import WITHHELD, Content
+from leaderboard_app.export.pages import Page, Writer
+from leaderboard_app.library.library import Entry, Result
+from leaderboard_app.library.standings import RANKED, part_of, places
+from leaderboard_app.shown.charts import unchecked
+from leaderboard_app.shown.navigation import link
+from leaderboard_app.shown.palette import badge_help, badge_text
+from leaderboard_app.shown.table import Cell, Column, Table
+from leaderboard_app.views.entry.entry import ProblemFigures, problem_table
+from leaderboard_app.views.problem import picture as pictures
+from leaderboard_app.views.problem import problem as problems
+from leaderboard_app.views.problem.replay import Replay, problem_of, read_replay
+from simulator.errors import UserError
+from simulator.pools.pool import Pool
+
+MARKS = (
+    "Each bar is a trace along the clock, coloured by the answer it gives in full. Green, with a "
+    "strip at the left, marks the right answer. A sign at a bar's end shows why it was cut. The "
+    "dashed line is the time at which the method answered."
+)
+
+_COLUMNS = (
+    Column("entry", "Entry", numeric=False),
+    Column("badge", "Badge", numeric=False, help="How far a row's figures have been checked"),
+    Column("budget", "N", help="Maximum number of traces per problem"),
+    Column("repeats", "Repeats", help="Orders of traces, averaged"),
+)
+
+
+@dataclass(frozen=True)
+class OnPool:
+    """Results of all entries on a pool, by problem."""
+
+    content: Content
+    name: str
+
+    @cached_property
+    def results(self) -> list[tuple[Entry, Result, Sequence[ProblemFigures]]]:
+        """Entries with their results: ranked ones first, by rank, then the others by name."""
+        found = self.content.results_on(self.name)
+        return sorted(found, key=lambda each: (*self._rank(each[0], each[1]), each[0].label))
+
+    def _rank(self, entry: Entry, result: Result) -> tuple[bool, float]:
+        standing = places(self.content.library, result.synthetic, (result.column,))
+        rank = standing[entry.id].rank if entry.id in standing else None
+        return part_of(entry) != RANKED, rank or float("inf")
+
+    @cached_property
+    def problems(self) -> list[str]:
+        """Ids of the problems, sorted."""
+        return sorted({each.problem_id for _, _, found in self.results for each in found})
+
+    @property
+    def synthetic(self) -> bool:
+        """True for generated traces."""
+        return any(result.synthetic for _, result, _ in self.results)
+
+    @cached_property
+    def pool(self) -> Pool | None:
+        """The pool, if it is on this machine and its texts may be published."""
+        if not self.content.may_publish(self.name):
+            return None
+        return self.content.library.pool(self.name)
+
+    @cached_property
+    def shown(self) -> tuple[Entry, Result] | None:
+        """The entry whose replays are drawn: the best ranked one on the pool that is here."""
+        if self.pool is None:
+            return None
+        here = self.pool.info.fingerprint
+        ranked = (
+            (entry, result)
+            for entry, result, found in self.results
+            if found and part_of(entry) == RANKED and result.fingerprint == here
+        )
+        return next(ranked, None)
+
+    @cached_property
+    def tables(self) -> dict[str, Table]:
+        """Table of each problem: a row for each entry, as in the entry's own table."""
+        columns: dict[str, Column] = {}
+        rows: dict[str, list[tuple[tuple[Cell, ...], dict[str, Cell]]]] = {}
+        for entry, result, found in self.results:
+            table = problem_table(entry, result, found)
+            keys = [each.key for each in table.columns]
+            columns |= {
+                each.key: _for_all(each) for each in table.columns if each.key not in columns
+            }
+            for each, row in zip(found, table.rows, strict=True):
+                cells = dict(zip(keys, row, strict=True))
+                rows.setdefault(each.problem_id, []).append((_head(entry, result), cells))
+        kept = [each for key, each in columns.items() if key != "problem"]
+        return {
+            problem: Table(
+                f"All entries on {problem}",
+                (*_COLUMNS, *kept),
+                tuple(
+                    (*head, *(cells.get(each.key, Cell()) for each in kept)) for head, cells in own
+                ),
+            )
+            for problem, own in rows.items()
+        }
+
+
+def _head(entry: Entry, result: Result) -> tuple[Cell, ...]:
+    return (
+        Cell(entry.label, entry.label, link=link("entry", entry=entry.id)),
+        Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
+        Cell(str(result.budget), result.budget),
+        Cell(str(entry.repeats), entry.repeats),
+    )
+
+
+def _for_all(column: Column) -> Column:
+    """Return a column of an entry's table with a heading that fits every entry."""
+    headings = {"to_cons": "vs cons@N, points", "clock": "Clock"}
+    return replace(column, heading=headings.get(column.key, column.heading))
+
+
+def write_problem(writer: Writer, on: OnPool, problem: str) -> None:
+    """Write the page of a problem with its table and its picture."""
+    names = on.content.names
+    page = names.problems[on.name, problem]
+    stem = page.removesuffix(".html")
+    before, after = problems.neighbours(on.problems, problem)
+    neighbours = [
+        (names.problems[on.name, name], f"{word}: {name}")
+        for word, name in (("Previous", before), ("Next", after))
+        if name is not None
+    ]
+    table = on.tables[problem]
+    question = _question(on, problem)
+    values = {
+        "neighbours": neighbours,
+        "synthetic": on.synthetic,
+        "question": question,
+        "withheld": "" if on.pool else _why_withheld(on),
+        "table": writer.table(page, stem, table),
+        "replay": _replay(writer, on, problem, stem),
+    }
+    title = f"Problem {problem} of {on.name}"
+    description = f"Right answers, tokens and savings of {len(table.rows)} entries on {title}."
+    above = (("problems.html", "Problems"), (names.pools[on.name], on.name))
+    writer.page(Page(page, title, description, "problem.html", values, above))
+
+
+def _why_withheld(on: OnPool) -> str:
+    if on.content.library.pool_row(on.name) is None:
+        return "The pool was not at hand when this page was written, so its question is left out."
+    return WITHHELD
+
+
+def _question(on: OnPool, problem: str) -> str | None:
+    try:
+        stored = on.pool and problem_of(on.pool, problem)
+    except UserError:  # the pool's files are damaged
+        return None
+    return stored.question if stored else None
+
+
+def _replay(writer: Writer, on: OnPool, problem: str, stem: str) -> dict[str, str] | None:
+    """Write the picture of a replay; None if there is none to show."""
+    if on.shown is None:
+        return None
+    entry, result = on.shown
+    try:
+        replay: Replay = read_replay(on.content.library, entry, result, problem, 0)
+    except UserError:
+        return None
+    if replay.stored is None or not replay.decoded.any():
+        return None
+    by = "cluster" if "cluster" in pictures.orders_for(replay) else "start"
+    with unchecked():
+        chart = pictures.picture(replay, by, ghosts=True, confidence={})
+        writer.folder.write(f"{stem}.svg", charts.svg(chart.properties(width=700)))
+    return {
+        "page": on.content.names.entries[entry.id],
+        "entry": entry.label,
+        "verdict": problems.verdict(replay),
+        "picture": f"{stem}.svg",
+        "text": pictures.picture_text(replay),
+        "marks": MARKS,
+    }
