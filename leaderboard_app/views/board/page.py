@@ -180,7 +180,7 @@ def _choose_part(
 
 def _part(part: Part, sort: str) -> None:
     """Show a part: heading, table and downloads."""
-    st.subheader(part.heading, anchor=part.name)
+    st.header(part.heading, anchor=part.name)
     st.caption(screen.plain(part.about))
     count = len(part.table.rows)
     label = f"Show all {count} rows"
@@ -216,7 +216,7 @@ def _published(library: Library) -> None:
     table = published.published_table(library)
     if table is None:
         return
-    st.subheader(published.HEADING, anchor="published")
+    st.header(published.HEADING, anchor="published")
     st.caption(published.ABOUT)
     screen.show_table(table, name="sort-published")
 

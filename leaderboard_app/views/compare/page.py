@@ -115,7 +115,7 @@ def _matrices(
     *,
     synthetic: bool,
 ) -> None:
-    st.subheader("All pairs")
+    st.header("All pairs")
     common = compare.of_both(shared, *entries)
     if not common:
         st.info("These entries have no pool in common. Choose fewer of them.")
@@ -139,7 +139,7 @@ def _by_problem(
     shared: Sequence[Shared],
     files: tuple[str, ...],
 ) -> None:
-    st.subheader("Problem by problem")
+    st.header("Problem by problem")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column = st.selectbox(
             "Pool",

@@ -73,7 +73,7 @@ def _page(library: Library, there: Sequence[bool], heading: DeltaGenerator) -> N
     _omitted(view)
     _over_n(library, view)
     for name, table in tradeoff.tables(view).items():
-        st.subheader(tradeoff.HEADINGS[name], anchor=False)
+        st.header(tradeoff.HEADINGS[name], anchor=False)
         screen.show_table(table, name=name)
 
 
@@ -151,7 +151,7 @@ def _omitted(view: View) -> None:
 
 def _over_n(library: Library, view: View) -> None:
     """Show accuracy over N, or how to get it."""
-    st.subheader("Accuracy over N", anchor="over-n")
+    st.header("Accuracy over N", anchor="over-n")
     if not curves.curves_over_n(view):
         st.caption(curves.HOW_TO)
         return

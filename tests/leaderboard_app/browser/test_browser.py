@@ -90,7 +90,7 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
 
     # the runs of this machine, by a click on the switch
     seen.click(seen.wait_for("[data-testid='stButtonGroup'] button", "Local runs"))
-    seen.wait_for("h3", "Local runs")
+    seen.wait_for("h2", "Local runs")
     wait_for_link(seen, show="local")
     seen.settle()
 
@@ -141,7 +141,7 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     seen.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
     box.click()
     box.send_keys("2", Keys.ENTER)
-    seen.wait_for("h3", "Trace 2")
+    seen.wait_for("h2", "Trace 2")
     wait_for_link(seen, trace="2")
     assert "w0 w1 w2" in seen.driver.page_source
     assert not seen.faults()

@@ -31,7 +31,7 @@ def texts(app: AppTest) -> str:
     """Everything that the page says in plain text."""
     kinds = (
         *(app.title, app.text, app.markdown, app.caption, app.info, app.warning, app.error),
-        *(app.code, app.subheader),
+        *(app.code, app.header),
     )
     return "\n".join(str(each.value).replace("\\", "") for kind in kinds for each in kind)
 
