@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from leaderboard_app.library import examples, naming
 from leaderboard_app.library.library import Entry, Library
-from leaderboard_app.shown import chips, screen
+from leaderboard_app.shown import chips, examples, naming, screen
 from leaderboard_app.shown import chosen_entries as choosing
 from leaderboard_app.views.compare import (
     chart as compare_chart,
@@ -116,7 +115,7 @@ def _matrices(
     *,
     synthetic: bool,
 ) -> None:
-    st.subheader("All pairs")
+    st.header("All pairs")
     common = compare.of_both(shared, *entries)
     if not common:
         st.info("These entries have no pool in common. Choose fewer of them.")
@@ -140,7 +139,7 @@ def _by_problem(
     shared: Sequence[Shared],
     files: tuple[str, ...],
 ) -> None:
-    st.subheader("Problem by problem")
+    st.header("Problem by problem")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         column = st.selectbox(
             "Pool",

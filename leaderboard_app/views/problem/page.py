@@ -9,10 +9,9 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from leaderboard_app.library import examples, naming
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.shown import chosen_entries as choosing
-from leaderboard_app.shown import mathematics, screen
+from leaderboard_app.shown import examples, mathematics, naming, screen
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.submitting import Places
 from leaderboard_app.views.problem import consensus as probed
@@ -25,12 +24,6 @@ from leaderboard_app.views.problem.replay import Replay
 
 SWITCHES = ("by", "full", "table", "traces")
 """Link parameters that stay when another replay is shown."""
-
-MARKS = (
-    "Each bar is a trace along the clock, coloured by the answer it gives in full. Green, with a "
-    "strip at the left, marks the right answer. A sign at a bar's end shows why it was cut. The "
-    "dashed line is the time at which the method answered."
-)
 
 Of = tuple[Hashable, ...]
 """Everything that a chart depends on."""
@@ -207,7 +200,7 @@ def _forget_trace(shown: Of) -> None:
 
 def _bars(replay: Replay, of: Of, files: Files) -> int | None:
     """Show the picture, and return the place of the trace that is chosen in it."""
-    st.subheader("The replay")
+    st.header("The replay")
     kinds = pictures.orders_for(replay)
     default = "cluster" if "cluster" in kinds else "start"
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -247,7 +240,7 @@ def _bars(replay: Replay, of: Of, files: Files) -> int | None:
         selection="trace",
         on_select=_take_selected,
     )
-    st.caption(MARKS)
+    st.caption(pictures.MARKS)
     st.text(text)
     return place
 
@@ -270,7 +263,7 @@ def _take_selected() -> None:
 def _votes(replay: Replay, of: Of, files: Files) -> None:
     if replay.stored is None:
         return
-    st.subheader("Votes")
+    st.header("Votes")
     text = voted.votes_text(replay)
     file = _file(files, "votes")
     screen.show_chart(lambda: voted.votes_chart(replay), of=of, name="votes", alt=text, file=file)
@@ -283,7 +276,7 @@ def _confidence(replay: Replay, chosen: int | None, of: Of, files: Files) -> Non
     if line is None and chosen is None:
         return
     window = line.window if line else signals.default_window(replay)
-    st.subheader("Group confidence")
+    st.header("Group confidence")
     text = signals.confidence_text(replay, window, line, chosen)
     shown = screen.show_chart(
         lambda: signals.confidence_chart(replay, window, line),
@@ -302,7 +295,7 @@ def _confidence(replay: Replay, chosen: int | None, of: Of, files: Files) -> Non
 def _probes(replay: Replay, of: Of, files: Files) -> None:
     if not (replay.has("probes") and replay.answer["probe_calls"]):
         return
-    st.subheader("Probe consensus")
+    st.header("Probe consensus")
     found = probed.consensus(replay)
     text = probed.consensus_text(replay, found)
     screen.show_chart(
@@ -316,7 +309,7 @@ def _probes(replay: Replay, of: Of, files: Files) -> None:
 
 
 def _trace(replay: Replay, place: int, files: Files) -> None:
-    st.subheader(f"Trace {replay.trace_id[place]}")
+    st.header(f"Trace {replay.trace_id[place]}")
     st.text(problems.trace_sentence(replay, place))
     text = problems.trace_text(replay, place)
     if text is None:

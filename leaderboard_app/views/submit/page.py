@@ -28,7 +28,7 @@ def page(library: Library) -> None:
         )
         st.text("After that, the steps below work unchanged.")
     for step in submitting.steps(pool, budget, datetime.now(UTC).date(), places):
-        st.subheader(step.title)
+        st.header(step.title)
         st.text(step.text)
         if step.file is not None:
             st.caption(step.file)

@@ -12,6 +12,7 @@ from leaderboard_app.library.library import Entry, Library
 from leaderboard_app.library.standings import Group
 from leaderboard_app.shown import chips, screen
 from leaderboard_app.shown import chosen_entries as choosing
+from leaderboard_app.shown.group_choice import choose_group
 from leaderboard_app.shown.navigation import PAGES, link
 from leaderboard_app.shown.palette import badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
@@ -21,19 +22,17 @@ from leaderboard_app.views.tradeoff import points as tradeoff_points
 from leaderboard_app.views.tradeoff.points import COSTS, NAMES, Measured
 from leaderboard_app.views.tradeoff.tradeoff import View
 
-TABS = 6
-"""Maximum number of groups of pools that are shown as tabs; more are in a box."""
-
 
 def page() -> None:
     """Render the page."""
     library = screen.library()
     heading = st.empty()
-    heading.title(PAGES["tradeoff"].title)
     there = [kind for kind in (False, True) if tradeoff_points.columns_of(library, synthetic=kind)]
     if there:
         _page(library, there, heading)
     else:
+        with heading:
+            screen.show_title(library, PAGES["tradeoff"].title)
         screen.empty_of_entries(library)
     screen.show_broken(library)
 
@@ -44,7 +43,7 @@ def _page(library: Library, there: Sequence[bool], heading: DeltaGenerator) -> N
         tabs = st.container()
     groups = tradeoff_points.choices(library, synthetic=synthetic)
     with tabs:
-        group = _choose_group(groups)
+        group = choose_group(groups)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         cost = st.segmented_control(
             "Cost",
@@ -59,7 +58,8 @@ def _page(library: Library, there: Sequence[bool], heading: DeltaGenerator) -> N
         log = st.toggle("Logarithmic", value=True, key="log", bind="query-params")
     place = st.container()
     view = _choose(library, group, synthetic, cost or "tokens")
-    heading.title(screen.plain(words.title(view.measured)), anchor=False)
+    with heading:
+        screen.show_title(library, words.title(view.measured))
     with place:
         chips.show(
             chips.of_widget("pool", "pools"),
@@ -73,32 +73,8 @@ def _page(library: Library, there: Sequence[bool], heading: DeltaGenerator) -> N
     _omitted(view)
     _over_n(library, view)
     for name, table in tradeoff.tables(view).items():
-        st.subheader(tradeoff.HEADINGS[name], anchor=False)
+        st.header(tradeoff.HEADINGS[name], anchor=False)
         screen.show_table(table, name=name)
-
-
-def _choose_group(found: Sequence[Group]) -> Group:
-    """Show the groups as tabs, or in a box if there are many, and return the chosen one."""
-    names = {each.key: each.heading for each in found}
-    if len(found) == 1:
-        return found[0]
-    if len(found) > TABS:
-        key = screen.choose_one("Model and benchmark", [*names], name="group", labels=names)
-    else:
-        wanted = screen.parameter("group")
-        key = wanted if wanted in names else found[0].key
-        box = f"chosen-group-{key}"  # a new key makes the tabs follow the link
-        st.segmented_control(
-            "Model and benchmark",
-            [*names],
-            default=key,
-            required=True,
-            format_func=names.__getitem__,
-            key=box,
-            label_visibility="collapsed",
-            on_change=lambda: screen.set_parameter("group", st.session_state[box]),
-        )
-    return next(each for each in found if each.key == key)
 
 
 def _choose(library: Library, group: Group, synthetic: bool, cost: str) -> View:
@@ -175,7 +151,7 @@ def _omitted(view: View) -> None:
 
 def _over_n(library: Library, view: View) -> None:
     """Show accuracy over N, or how to get it."""
-    st.subheader("Accuracy over N", anchor="over-n")
+    st.header("Accuracy over N", anchor="over-n")
     if not curves.curves_over_n(view):
         st.caption(curves.HOW_TO)
         return

@@ -90,7 +90,7 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
 
     # the runs of this machine, by a click on the switch
     seen.click(seen.wait_for("[data-testid='stButtonGroup'] button", "Local runs"))
-    seen.wait_for("h3", "Local runs")
+    seen.wait_for("h2", "Local runs")
     wait_for_link(seen, show="local")
     seen.settle()
 
@@ -141,7 +141,7 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     seen.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
     box.click()
     box.send_keys("2", Keys.ENTER)
-    seen.wait_for("h3", "Trace 2")
+    seen.wait_for("h2", "Trace 2")
     wait_for_link(seen, trace="2")
     assert "w0 w1 w2" in seen.driver.page_source
     assert not seen.faults()
@@ -160,6 +160,28 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     seen.wait_for("h2, h3", "Problem by problem")
     seen.wait_until(lambda: "runs/parallel-probe" in parameters(seen).get("entries", ""), "a link")
     assert len(seen.find(ROWS)) > 3
+    assert not seen.faults()
+
+
+def test_in_two_clicks_from_the_board_to_why_a_method_saved_tokens(
+    running: Server, seen: Browser
+) -> None:
+    seen.open(running.url)
+    seen.click(seen.wait_for("table.dps a", "Checked asc"))
+    seen.wait_until(lambda: page_of(seen) == "entry", "the page Entry")
+    seen.wait_for("h1", "Checked asc")
+    caption = seen.wait_for("p", "saved the most tokens come first")
+    problem = seen.wait_for("table.dps a", "p")
+    assert seen.driver.title == "Checked asc (threshold=0.9) · deepprune-sim leaderboard"
+    assert caption.location["y"] < problem.location["y"]
+    name = problem.text
+    seen.click(problem)
+    seen.wait_until(lambda: page_of(seen) == "problem", "the page Problem")
+    seen.wait_for("h1", f"on problem {name} of")
+    text = seen.wait_for("[data-testid='stText']", "It generated").text
+    assert "fewer. " in text
+    assert "which spared" in text
+    seen.wait_until(lambda: f"on problem {name} of" in seen.driver.title, "a title")
     assert not seen.faults()
 
 

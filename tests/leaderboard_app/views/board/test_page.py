@@ -55,7 +55,7 @@ def _rows(app: AppTest) -> list[str]:
 def test_without_any_file_there_are_the_published_figures(open_app: Open, empty: Folders) -> None:
     app = open_app(empty)
     assert "DeepPrune‡" in copied(app, "sort-published")
-    assert [each.value for each in app.subheader] == ["Published figures"]
+    assert [each.value for each in app.header] == ["Published figures"]
     assert "Only published figures so far" in app.info[0].value
     assert [each.value.split()[1] for each in app.code if "deepprune-sim" in each.value] == [
         "run",
@@ -79,7 +79,7 @@ def test_a_local_run_stands_apart_from_the_published_figures(
 ) -> None:
     app = open_app(small)
     assert methods(app) == ["cons@8"]
-    assert [each.value for each in app.subheader] == ["Local runs", "Published figures"]
+    assert [each.value for each in app.header] == ["Local runs", "Published figures"]
     assert any("none is verified yet" in each.value for each in app.markdown)
 
 
@@ -96,7 +96,7 @@ def test_broken_folders_are_listed_below_with_their_reasons(open_app: Open, full
 def test_each_part_is_behind_a_switch_in_the_link(open_app: Open, full: Folders) -> None:
     app = open_app(full)
     assert {each.split(" ")[0] for each in methods(app)} == {"Checked"}
-    assert [each.value for each in app.subheader] == ["Verified", "Published figures"]
+    assert [each.value for each in app.header] == ["Verified", "Published figures"]
     switch = next(each for each in app.segmented_control if each.label == "Entries")
     assert switch.options == [
         "Verified",
@@ -123,7 +123,7 @@ def test_synthetic_ones_are_never_among_real_ones(open_app: Open, full: Folders)
         "sac",
         "short-3@32",
     }
-    assert "Published figures" not in [each.value for each in app.subheader]
+    assert "Published figures" not in [each.value for each in app.header]
     assert "generated" in app.warning[0].value
 
 

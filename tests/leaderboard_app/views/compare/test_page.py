@@ -92,7 +92,7 @@ def test_two_entries_are_compared_over_all_pools(open_app: Open, full: Folders) 
     assert "than cons@8" in texts(app)
     assert "on average over 3 pools" in texts(app)
     assert len(app.get("vega_lite_chart")) == 1
-    assert [each.value for each in app.subheader] == ["Problem by problem"]
+    assert [each.value for each in app.header] == ["Problem by problem"]
 
 
 @pytest.mark.parametrize("by", ["Tokens", "Right answers"])
@@ -108,7 +108,7 @@ def test_three_have_a_matrix_and_a_choice_of_whom_to_draw(
         **{"with": "2026-11-21-hostile"},
     )
     assert not app.exception
-    assert [each.value for each in app.subheader] == ["All pairs", "Problem by problem"]
+    assert [each.value for each in app.header] == ["All pairs", "Problem by problem"]
     assert app.selectbox(key="chosen-with").value == "2026-11-21-hostile"
     assert "Accuracy of the row minus that of the column" in texts(app)
 

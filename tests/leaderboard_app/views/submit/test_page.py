@@ -37,7 +37,7 @@ def test_small_names_its_pool_and_budget(open_app: Open, small: Folders) -> None
     app = open_app(small, "submit")
     assert not app.exception
     assert "-d recorded/model-a/bench-1 -n 8" in commands(app)[0]
-    assert [each.value for each in app.subheader] == [
+    assert [each.value for each in app.header] == [
         "1. Run your method",
         "2. Look at the results",
         "3. Pack the run",
