@@ -30,9 +30,9 @@ HERE = Path(__file__).parent
 STATIC = Path(streamlit.__file__).parent / "static"
 
 FIRST = ("BidiComponent", "StreamlitMarkdown", "ButtonGroup", "Selectbox", "DownloadButton")
-"""Scripts of Streamlit that the first view needs; otherwise loaded once it is known to need them."""
+"""Scripts of Streamlit that the first view needs, which it would load later."""
 
-ABOUT = "Accuracy and tokens of methods that stop parallel reasoning traces early, replayed and verified."
+ABOUT = "Accuracy and tokens of methods that stop parallel reasoning early, replayed and verified."
 """Description of a board that states none."""
 
 
