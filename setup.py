@@ -10,7 +10,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from setuptools import Extension, setup
+from setuptools import Extension, setup  # type: ignore[import-untyped]
 
 HERE = Path(__file__).parent
 

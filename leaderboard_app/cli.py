@@ -155,12 +155,18 @@ def leaderboard(
 
 
 def _fetched(address: str, cache: Path) -> Board:
-    """Return a board on the Hub, downloaded where it is not here, and say which commit it is."""
+    """Return a board on the Hub, downloaded where it is not here, and say which commit it is.
+
+    Not of a pull request: whoever opens one could bring verifications of their own.
+    """
     from simulator.boards.address import parse_address
     from simulator.boards.fetching import fetch_board
 
+    parsed = parse_address(address)
+    if parsed.pull_request is not None:
+        raise UserError(f"{address}: a pull request; verify it: deepprune-sim verify {address}")
     with stages_shown() as stage:
-        board = fetch_board(parse_address(address), cache, notice=note, progress=stage)
+        board = fetch_board(parsed, cache, notice=note, progress=stage)
     note(f"board: {board.source}")
     return board
 

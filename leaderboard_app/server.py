@@ -30,9 +30,9 @@ HERE = Path(__file__).parent
 STATIC = Path(streamlit.__file__).parent / "static"
 
 FIRST = ("BidiComponent", "StreamlitMarkdown", "ButtonGroup", "Selectbox", "DownloadButton")
-"""Scripts of Streamlit that the first view needs, which it would load later."""
+"""Scripts of Streamlit that the first view needs, and would load only once it knows that."""
 
-ABOUT = "Accuracy and tokens of methods that stop parallel reasoning early, replayed and verified."
+ABOUT = "Methods that stop parallel reasoning traces early: their accuracy and tokens, verified."
 """Description of a board that states none."""
 
 

@@ -41,6 +41,7 @@ MAY_USE_STREAMLIT = {
     "leaderboard_app.shown.screen",
     "leaderboard_app.shown.chips",
     "leaderboard_app.shown.chosen_entries",
+    "leaderboard_app.shown.group_choice",
 }
 
 MODULES_IN_A_FOLDER = 13

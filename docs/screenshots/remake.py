@@ -1,10 +1,15 @@
 """Screenshots of every page, made by `python docs/screenshots/remake.py`.
 
 They show the submissions of the repository, on the pool that comes with the package.
+
+    python docs/screenshots/remake.py --all FOLDER
+
+writes every page at three widths, in light and in dark mode, to look at one by one.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import subprocess
 import sys
@@ -13,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.shown.navigation import link
+from leaderboard_app.shown.navigation import PAGES, link
 from simulator.errors import UserError
 from simulator.pools.shipped import shipped_pools
 from simulator.submissions.examples import first_pool, make_builtin
@@ -67,21 +72,37 @@ SHOTS = (
 )
 
 
+WIDTHS = (1440, 1024, 390)
+"""Widths of windows in CSS pixels: a desk, a tablet, a phone."""
+
+
+def every_page() -> list[Shot]:
+    """Return a screenshot of each page at each width, in light and in dark mode."""
+    return [
+        Shot(f"{name}-{width}{'-dark' if dark else ''}", link(name), width, dark)
+        for name in PAGES
+        for width in WIDTHS
+        for dark in (False, True)
+    ]
+
+
 def main() -> None:
-    """Make the sample data, serve the app over it and take every screenshot."""
+    """Make the sample data, serve the app over it and take the screenshots."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--all", type=Path, metavar="FOLDER", help="every page, width and mode")
+    given = parser.parse_args()
     if chromium() is None:
         raise SystemExit("error: no Chromium with its driver here; install chromium-driver")
-    TARGET.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        folders = sample(Path(scratch))
-        with server(folders) as running:
-            for shot in SHOTS:
-                with browser(width=shot.width, height=shot.height or 1000, dark=shot.dark) as seen:
-                    seen.open(f"{running.url}/{shot.page}")
-                    seen.picture(TARGET / f"{shot.name}.png", whole=shot.height is None)
-                    for fault in seen.faults():
-                        print(f"{shot.name}: {fault}", file=sys.stderr)
-                print(TARGET / f"{shot.name}.png", flush=True)
+    target = given.all or TARGET
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch, server(sample(Path(scratch))) as running:
+        for shot in every_page() if given.all else SHOTS:
+            with browser(width=shot.width, height=shot.height or 1000, dark=shot.dark) as seen:
+                seen.open(f"{running.url}/{shot.page}")
+                seen.picture(target / f"{shot.name}.png", whole=shot.height is None)
+                for fault in seen.faults():
+                    print(f"{shot.name}: {fault}", file=sys.stderr)
+            print(target / f"{shot.name}.png", flush=True)
 
 
 def sample(root: Path) -> Folders:

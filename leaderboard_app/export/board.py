@@ -10,10 +10,12 @@ from leaderboard_app.export.content import Content
 from leaderboard_app.export.names import INDEX, file_names
 from leaderboard_app.export.pages import Page, Writer
 from leaderboard_app.export.tradeoff import heading_of
+from leaderboard_app.library import citation
 from leaderboard_app.library.selection import Selection
-from leaderboard_app.library.standings import Group, places, standings
-from leaderboard_app.views.board.combined import combined_sections
-from leaderboard_app.views.board.table import PUBLISHED, board_sections
+from leaderboard_app.library.standings import Group
+from leaderboard_app.views.board import first_view, published
+from leaderboard_app.views.board.standing_table import Part, parts
+from simulator.errors import UserError
 
 
 def pages_of(groups: Sequence[Group]) -> dict[Group, str]:
@@ -33,82 +35,65 @@ def write_boards(content: Content, writer: Writer) -> None:
 
 def _write(content: Content, writer: Writer, group: Group | None) -> None:
     pages = pages_of(content.groups)
-    pictures = tradeoff.pages_of(content.groups)
     page = INDEX if group is None else pages[group]
     stem = "board" if page == INDEX else page.removesuffix(".html")
-    first = page == INDEX
+    board, is_first = content.board, page == INDEX
     values: dict[str, Any] = {
-        "intro": intro(content) if first else [],
+        "said": board.description if is_first else None,
         "groups": [(pages[each], heading_of(each)) for each in content.groups],
-        "here": "" if group is None else heading_of(group),
-        "group": None
-        if group is None
-        else {
-            "heading": heading_of(group),
-            "about": _about(content, group),
-            "tradeoff": pictures[group],
-            "synthetic": group.synthetic,
-        },
-        "sections": [
+        "here": None if group is None else heading_of(group),
+        "group": None if group is None else _about(content, group),
+        "parts": [
             {
-                "name": section.name,
-                "heading": section.heading,
-                "about": section.about,
-                "table": writer.table(page, f"{stem}-{section.name}", section.table),
+                "name": each.name,
+                "heading": each.heading,
+                "about": each.about,
+                "table": writer.table(page, f"{stem}-{each.name}", each.table),
             }
-            for section in ([] if group is None else _sections(content, group))
+            for each in _parts(content, group)
         ],
-        "published": _published(content, writer, page) if first else None,
-        "cite": _cite(content) if first else None,
-        "submit": {
-            "about": "Anyone can submit a run of their method; the verifier replays it.",
-            "text": "deepprune-sim submit runs/NAME",
-        },
+        "published": _published(content, writer, page) if is_first else None,
+        "is_first": is_first,
+        "citations": _citations(content) if is_first else [],
+        "how_to_submit": first_view.HOW_TO_SUBMIT.replace("`", ""),
     }
-    title = content.board.title
-    if not first and group is not None:
-        title = f"Board: {heading_of(group)}"
-    described = content.board.description or " ".join(intro(content))
+    title = board.title if is_first or group is None else f"Board: {heading_of(group)}"
+    what = "" if group is None else first_view.what(content.library, group)
+    described = (is_first and board.description) or what or "Published figures."
     writer.page(Page(page, title, described, "board.html", values))
 
 
-def intro(content: Content) -> list[str]:
-    """Return sentences about the board: what is compared, on what, since when, by how many."""
-    entries = content.library.entries
-    said = [content.board.description] if content.board.description else []
-    pools = {column for entry in entries for column in entry.results}
-    people = {name.casefold() for entry in entries for name in entry.authors}
-    days = sorted(entry.date for entry in entries if entry.date)
-    since = f", from {days[0]} to {days[-1]}" if days else ""
-    said.append(
-        "Policies that reason with many parallel traces, compared by accuracy and by the tokens "
-        f"that they generate: {len(entries)} entries by {len(people)} authors on {len(pools)} "
-        f"pools of stored traces{since}."
-    )
-    return said
+def _parts(content: Content, group: Group | None) -> list[Part]:
+    return [] if group is None else [*parts(content.library, group, Selection()).values()]
 
 
-def _about(content: Content, group: Group) -> str:
-    found = standings(content.library, group)
-    return f"{len(found)} entries on {', '.join(group.pools)}."
+def _citations(content: Content) -> list[str]:
+    """Return citations of the board, as text and in BibTeX."""
+    try:
+        reference = citation.of_board(content.library)
+    except UserError:  # a file is gone or cannot be read
+        return []
+    return [citation.plain_text(reference), citation.bibtex(reference)]
 
 
-def _sections(content: Content, group: Group) -> Sequence[Any]:
-    standing = places(content.library, group.synthetic, group.columns)
-    return combined_sections(content.library, standing, group.synthetic, Selection())
+def _about(content: Content, group: Group) -> dict[str, Any]:
+    library = content.library
+    return {
+        "heading": heading_of(group),
+        "what": first_view.what(library, group),
+        "finding": first_view.finding(library, group),
+        "who": first_view.who(library, group),
+        "tradeoff": tradeoff.pages_of(content.groups)[group],
+        "synthetic": group.synthetic,
+    }
 
 
 def _published(content: Content, writer: Writer, page: str) -> dict[str, Any] | None:
-    for section in board_sections(content.library, False, Selection()):
-        if section.name == PUBLISHED:
-            table = writer.table(page, "published", section.table)
-            return {"about": section.about, "table": table}
-    return None
-
-
-def _cite(content: Content) -> dict[str, str]:
-    where = f", {content.board.url}" if content.board.url else ""
+    table = published.published_table(content.library)
+    if table is None:
+        return None
     return {
-        "about": f"Cite an entry as its page says. Cite the board as: {content.board.title}{where}.",
-        "text": "",
+        "heading": published.HEADING,
+        "about": published.ABOUT,
+        "table": writer.table(page, "published", table),
     }

@@ -19,10 +19,16 @@ const draw = async (place) => {
   const chart = document.createElement('div');
   chart.className = 'drawn';
   place.append(chart);
-  const options = { actions: false, ast: true, defaultStyle: false, renderer: 'svg',
+  const options = { actions: false, ast: true, defaultStyle: false, renderer: 'svg', logLevel: 1,
     config: colours(), tooltip: { disableDefaultStyle: true, theme: 'dps' } };
-  await vegaEmbed(chart, spec, options);
+  const { view } = await vegaEmbed(chart, spec, options);
+  const pages = JSON.parse(document.getElementById('pages').textContent);
+  view.addEventListener('click', (event, item) => {
+    const to = item?.datum && Object.hasOwn(pages, item.datum.id) ? pages[item.datum.id] : null;
+    if (to) location.assign(to);
+  });
   picture.hidden = true;
+  for (const each of document.querySelectorAll('.scripted')) each.hidden = false;
   for (const old of [...place.querySelectorAll('.drawn')].slice(0, -1)) old.remove();
 };
 

@@ -30,12 +30,21 @@ def spec_text(chart: Any) -> str:
     return _renumbered(text, _NAMED_BY_ALTAIR, "{}_{}")
 
 
+STYLE = (
+    '<style>@media (prefers-color-scheme: dark) {text[fill="#000"] {fill: #e6e8ea} '
+    '[stroke="#ddd"] {stroke: #444b52} [stroke="#888"] {stroke: #8a929a}}</style>'
+)
+"""Style of an SVG whose texts and lines can be read on a dark page, too."""
+
+
 def svg(chart: Any) -> str:
     """Render the chart as SVG with a transparent ground, for light and dark pages."""
     import vl_convert
 
     spec = json.loads(spec_text(chart.properties(background="transparent")))
-    return _renumbered(vl_convert.vegalite_to_svg(spec), _NAMED_BY_VEGA, "{}{}")
+    rendered = _renumbered(vl_convert.vegalite_to_svg(spec), _NAMED_BY_VEGA, "{}{}")
+    head, end, rest = rendered.partition(">")
+    return f"{head}{end}{STYLE}{rest}"
 
 
 def preview(chart: Any | None, title: str, subtitle: str) -> bytes:
@@ -73,7 +82,7 @@ def preview(chart: Any | None, title: str, subtitle: str) -> bytes:
 
 
 def _renumbered(text: str, names: re.Pattern[str], form: str) -> str:
-    """Number the names that a pattern finds by their first place in the text."""
+    """Return the text with the names that a pattern finds numbered by their first place."""
     known: dict[str, str] = {}
     numbers = count(1)
 

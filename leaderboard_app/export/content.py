@@ -12,6 +12,8 @@ from leaderboard_app.library.board_file import Board, read_board
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, Result, load
 from leaderboard_app.library.standings import Group, groups
+from leaderboard_app.shown.table import Table
+from leaderboard_app.views.board.standing_table import hide
 from leaderboard_app.views.entry.entry import ProblemFigures, problem_figures, results_of
 from simulator.errors import UserError
 
@@ -21,6 +23,9 @@ OPEN_LICENCES = re.compile(
     re.IGNORECASE,
 )
 """Licences, by their SPDX names or the Hub's, under which a pool's texts may be published."""
+
+OF_THE_POOL = ("gold", "commonest", "answers")
+"""Keys of columns with answers that are in a pool, or that its traces gave."""
 
 WITHHELD = (
     "Questions, answers and pictures of traces of this pool are left out: it states no licence "
@@ -63,6 +68,11 @@ class Content:
         if row is None:
             return False
         return bool(row["synthetic"] or OPEN_LICENCES.fullmatch((row["licence"] or "").strip()))
+
+    def publishable(self, pool: str, table: Table) -> Table:
+        """Return a table of a pool without the columns that may not be published."""
+        hidden = () if self.may_publish(pool) else OF_THE_POOL
+        return hide(table, hidden)
 
     def results_on(self, pool: str) -> list[tuple[Entry, Result, Sequence[ProblemFigures]]]:
         """Return the entries with results on a pool, in the order of the library."""

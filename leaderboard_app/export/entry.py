@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from leaderboard_app.export.content import Content
+from leaderboard_app.export.names import relative
 from leaderboard_app.export.pages import Page, Shown, Writer
+from leaderboard_app.library import citation
 from leaderboard_app.library.library import Entry
+from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Table
 from leaderboard_app.views.entry import entry as entries
 from leaderboard_app.views.entry import verification as reports
-from leaderboard_app.views.entry.citation import bibtex
 from leaderboard_app.views.entry.savings import savings_text
+from simulator.errors import UserError
+from simulator.runs.results import RunResult
 
 SYNTHETIC = "On generated traces: a demonstration that says nothing about any model or method."
 
@@ -21,7 +28,7 @@ def write_entry(content: Content, writer: Writer, entry: Entry) -> None:
     stem = page.removesuffix(".html")
     report = reports.read_report(entry)
     badge = f"{badge_text(entry.badge)}: {badge_help(entry.badge)}"
-    submitted = content.library.submitted(entry)
+    submitted = _submitted(content, entry)
     successor = content.names.entries.get(entry.superseded_by or "")
     figures = []
     for said, synthetic in (("", False), (SYNTHETIC, True)):
@@ -55,7 +62,7 @@ def write_entry(content: Content, writer: Writer, entry: Entry) -> None:
         "facts": reports.facts_text(report),
         "policy": entries.policy_source(entry),
         "commands": entries.commands(entry),
-        "citation": bibtex(entry),
+        "citations": _citations(content, entry),
     }
     said = entry.description or f"{entry.method}, an entry of {content.board.title}."
     description = f"{badge_text(entry.badge)}. {said}"
@@ -63,6 +70,13 @@ def write_entry(content: Content, writer: Writer, entry: Entry) -> None:
 
 
 _ABOVE = (("index.html", "Board"),)
+
+
+def _submitted(content: Content, entry: Entry) -> Sequence[RunResult]:
+    try:
+        return content.library.submitted(entry)
+    except UserError:  # they do not follow from its answers
+        return ()
 
 
 def _notices(entry: Entry) -> list[str]:
@@ -79,6 +93,23 @@ def _unless_empty(writer: Writer, page: str, table: Table) -> Shown | None:
     return writer.shown(page, table) if table.rows else None
 
 
+def _citations(content: Content, entry: Entry) -> list[str]:
+    """Return citations of the entry's page of the export, as text and in BibTeX."""
+    try:
+        reference = citation.of_entry(entry, content.board)
+    except UserError:  # a file is gone or cannot be read
+        return []
+    app, here = content.board.address(link("entry", entry=entry.id)), content.board.url
+    if app and here:
+        page = here + relative("index.html", content.names.entries[entry.id])
+        reference = replace(
+            reference,
+            place=reference.place.replace(app, page),
+            url=page if reference.url == app else reference.url,
+        )
+    return [citation.plain_text(reference), citation.bibtex(reference)]
+
+
 def _problems(content: Content, writer: Writer, entry: Entry) -> list[dict[str, object]]:
     """Write the tables of the entry's problems, one for each pool."""
     page = content.names.entries[entry.id]
@@ -93,6 +124,7 @@ def _problems(content: Content, writer: Writer, entry: Entry) -> list[dict[str, 
         version = result.column.removeprefix(result.pool).replace("#", "-")
         stem = f"{folder}/{path}{version}"
         table = entries.problem_table(entry, result, found)
+        table = content.publishable(result.pool, table)
         shown.append(
             {
                 "pool": result.column,

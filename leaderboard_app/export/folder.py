@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -124,7 +123,7 @@ def _bring(made: Folder, target: Path, before: Mapping[str, str]) -> None:
         if path.is_file() and not path.is_symlink() and _sha256(path) == made.files[name]:
             continue
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(made.root / name, path)
+        (made.root / name).replace(path)
     for name in sorted(before.keys() - made.files.keys()):
         path = target / name
         path.unlink(missing_ok=True)
@@ -134,7 +133,7 @@ def _bring(made: Folder, target: Path, before: Mapping[str, str]) -> None:
     listed = json.dumps({"format": FORMAT, "files": made.files}, indent=0, sort_keys=True)
     aside = made.root / MANIFEST
     aside.write_text(listed + "\n", encoding="utf-8")
-    os.replace(aside, target / MANIFEST)
+    aside.replace(target / MANIFEST)
 
 
 def _sha256(path: Path) -> str:

@@ -11,14 +11,10 @@ from leaderboard_app.export.problem import OnPool
 from leaderboard_app.library.pool_answers import read_answers
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table
-from leaderboard_app.views.board.table import hide
 from leaderboard_app.views.data.tables import description, problems_table
 from simulator.errors import UserError
 
 INDEX = "problems.html"
-
-OF_THE_POOL = ("Gold answer", "Most common answer")
-"""Columns with texts of the pool itself."""
 
 
 def write_pools(content: Content, writer: Writer, pools: Sequence[OnPool]) -> None:
@@ -90,7 +86,7 @@ def _problems(on: OnPool) -> Table:
         (replace(first, link=_to(on, first.text)), *others) for first, *others in table.rows
     )
     table = replace(table, rows=rows)
-    return table if on.pool is not None else hide(table, OF_THE_POOL)
+    return on.content.publishable(on.name, table)
 
 
 def _without_pool(on: OnPool) -> Table:

@@ -18,21 +18,16 @@ from leaderboard_app.shown.table import Cell, Column, Table
 from leaderboard_app.views.entry.entry import ProblemFigures, problem_table
 from leaderboard_app.views.problem import picture as pictures
 from leaderboard_app.views.problem import problem as problems
+from leaderboard_app.views.problem import saving
 from leaderboard_app.views.problem.replay import Replay, problem_of, read_replay
 from simulator.errors import UserError
 from simulator.pools.pool import Pool
-
-MARKS = (
-    "Each bar is a trace along the clock, coloured by the answer it gives in full. Green, with a "
-    "strip at the left, marks the right answer. A sign at a bar's end shows why it was cut. The "
-    "dashed line is the time at which the method answered."
-)
 
 _COLUMNS = (
     Column("entry", "Entry", numeric=False),
     Column("badge", "Badge", numeric=False, help="How far a row's figures have been checked"),
     Column("budget", "N", help="Maximum number of traces per problem"),
-    Column("repeats", "Repeats", help="Orders of traces, averaged"),
+    Column("repeats", "Repeats", help="Orders of traces, averaged", csv_only=True),
 )
 
 
@@ -71,18 +66,26 @@ class OnPool:
             return None
         return self.content.library.pool(self.name)
 
-    @cached_property
-    def shown(self) -> tuple[Entry, Result] | None:
-        """The entry whose replays are drawn: the best ranked one on the pool that is here."""
+    def drawn(self, problem: str) -> tuple[Entry, Result] | None:
+        """Return the entry whose replay of a problem is drawn; None if the pool is not at hand.
+
+        Of the ranked ones, that which saves most and is right at least as often as cons@N, if any.
+        """
         if self.pool is None:
             return None
         here = self.pool.info.fingerprint
-        ranked = (
-            (entry, result)
-            for entry, result, found in self.results
-            if found and part_of(entry) == RANKED and result.fingerprint == here
-        )
-        return next(ranked, None)
+        found = [
+            ((each.accuracy >= each.baseline_accuracy, each.saved), entry, result)
+            for entry, result, figures in self.results
+            for each in figures
+            if each.problem_id == problem
+            and part_of(entry) == RANKED
+            and result.fingerprint == here
+        ]
+        if not found:
+            return None
+        _, entry, result = max(found, key=lambda each: each[0])
+        return entry, result
 
     @cached_property
     def tables(self) -> dict[str, Table]:
@@ -91,6 +94,7 @@ class OnPool:
         rows: dict[str, list[tuple[tuple[Cell, ...], dict[str, Cell]]]] = {}
         for entry, result, found in self.results:
             table = problem_table(entry, result, found)
+            table = self.content.publishable(self.name, table)
             keys = [each.key for each in table.columns]
             columns |= {
                 each.key: _for_all(each) for each in table.columns if each.key not in columns
@@ -121,9 +125,13 @@ def _head(entry: Entry, result: Result) -> tuple[Cell, ...]:
 
 
 def _for_all(column: Column) -> Column:
-    """Return a column of an entry's table with a heading that fits every entry."""
+    """Return a column of an entry's table with a heading that fits every entry.
+
+    Times, as entries may have different clocks, and what follows from others are in the files only.
+    """
     headings = {"to_cons": "vs cons@N, points", "clock": "Clock"}
-    return replace(column, heading=headings.get(column.key, column.heading))
+    heading = headings.get(column.key, column.heading)
+    return replace(column, heading=heading, csv_only=column.key in ("clock", "saved_tokens"))
 
 
 def write_problem(writer: Writer, on: OnPool, problem: str) -> None:
@@ -169,9 +177,10 @@ def _question(on: OnPool, problem: str) -> str | None:
 
 def _replay(writer: Writer, on: OnPool, problem: str, stem: str) -> dict[str, str] | None:
     """Write the picture of a replay; None if there is none to show."""
-    if on.shown is None:
+    found = on.drawn(problem)
+    if found is None:
         return None
-    entry, result = on.shown
+    entry, result = found
     try:
         replay: Replay = read_replay(on.content.library, entry, result, problem, 0)
     except UserError:
@@ -188,5 +197,6 @@ def _replay(writer: Writer, on: OnPool, problem: str, stem: str) -> dict[str, st
         "verdict": problems.verdict(replay),
         "picture": f"{stem}.svg",
         "text": pictures.picture_text(replay),
-        "marks": MARKS,
+        "saving": saving.saving_text(replay),
+        "marks": pictures.MARKS,
     }

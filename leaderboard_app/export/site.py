@@ -79,11 +79,12 @@ def _pictures(content: Content, writer: Writer, told: Told) -> None:
         told("Trade-off", number / len(content.groups))
         view = tradeoff.view_of(content, group)
         tradeoff.write_tradeoff(content, writer, group, view)
-        first = first or (view if view.points else None)
+        if first is None and view.points:
+            first = view
     entries = content.library.entries
     subtitle = f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}"
     if first is not None:
-        subtitle += f": accuracy against tokens on {first.measured.place}"
+        subtitle += f": accuracy against tokens on {first.measured.heading}"
     drawn = None if first is None else tradeoff.drawn(first)
     writer.folder.write(PREVIEW, charts.preview(drawn, content.board.title, subtitle))
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from leaderboard_app.export import charts
 from leaderboard_app.export.content import Content
-from leaderboard_app.export.names import file_names
+from leaderboard_app.export.names import file_names, relative
 from leaderboard_app.export.pages import Page, Writer, data_block
 from leaderboard_app.library.standings import Group
 from leaderboard_app.shown.charts import unchecked
-from leaderboard_app.views.tradeoff import chart, tradeoff
+from leaderboard_app.views.tradeoff import chart, curves, tradeoff, words
 from leaderboard_app.views.tradeoff.points import measure
 from leaderboard_app.views.tradeoff.tradeoff import View
 
@@ -41,23 +44,37 @@ def view_of(content: Content, group: Group) -> View:
 
 
 def drawn(view: View) -> Any:
-    """Draw the picture of a view."""
+    """Draw the picture of a view; None if there is nothing to draw."""
+    if not (view.points or view.measured.published):
+        return None
     with unchecked():
         return chart.draw(view, log=True)
 
 
 def write_tradeoff(content: Content, writer: Writer, group: Group, view: View) -> None:
-    """Write the page of a group with its picture and the tables of its points."""
+    """Write the page of a group with its pictures and the tables of its points."""
     pages = pages_of(content.groups)
     page = pages[group]
     stem = page.removesuffix(".html")
+    omitted = [tradeoff.omitted_words(each, most=20) for each in view.omitted]
+    below = [words.outside(view, log=True), *view.measured.notes, *omitted]
+    pictures = [
+        _picture(writer, stem, drawn(view), tradeoff.sentence(view), words.key(view, log=True))
+    ]
+    if curves.curves_over_n(view):
+        with unchecked():
+            over_n = curves.draw(view)
+        name = f"{stem}-over-n"
+        pictures.append(_picture(writer, name, over_n, curves.sentence(view), curves.key(view)))
+    title = f"{words.title(view.measured)}{' (synthetic)' if group.synthetic else ''}"
     values: dict[str, Any] = {
         "groups": [(pages[each], heading_of(each)) for each in content.groups],
         "here": heading_of(group),
         "synthetic": group.synthetic,
-        "picture": None,
-        "text": tradeoff.sentence(view),
-        "key": chart.key(view),
+        "counts": words.counts(view),
+        "pictures": [each for each in pictures if each],
+        "links": _links(content, page, view),
+        "notes": [each for each in below if each],
         "tables": [
             (
                 name,
@@ -67,13 +84,27 @@ def write_tradeoff(content: Content, writer: Writer, group: Group, view: View) -
             for name, table in tradeoff.tables(view).items()
         ],
     }
-    if view.points:
-        picture = drawn(view)
-        writer.folder.write(f"{stem}.svg", charts.svg(picture))
-        values |= {"picture": f"{stem}.svg", "spec": data_block(charts.spec_text(picture))}
-    title = f"Accuracy against tokens: {heading_of(group)}"
-    described = values["text"]
-    writer.page(Page(page, title, described, "tradeoff.html", values, charts=bool(view.points)))
+    described = tradeoff.sentence(view)
+    shown = bool(values["pictures"])
+    writer.page(Page(page, title, described, "tradeoff.html", values, charts=shown))
+
+
+def _picture(
+    writer: Writer, stem: str, picture: Any, text: str, explained: str
+) -> dict[str, Any] | None:
+    """Write a picture, and return what the page shows of it."""
+    if picture is None:
+        return None
+    writer.folder.write(f"{stem}.svg", charts.svg(picture))
+    spec = data_block(charts.spec_text(picture))
+    return {"file": f"{stem}.svg", "text": text, "key": explained, "spec": spec}
+
+
+def _links(content: Content, page: str, view: View) -> Markup:
+    """Return the pages of the entries shown, by id, for clicks on their points."""
+    ids = sorted(point.entry.id for point in view.points)
+    links = {each: relative(page, content.names.entries[each]) for each in ids}
+    return data_block(json.dumps(links, ensure_ascii=False))
 
 
 def heading_of(group: Group) -> str:

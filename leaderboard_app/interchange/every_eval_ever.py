@@ -10,6 +10,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,7 +20,7 @@ from typing import Any
 from leaderboard_app.export.folder import writing
 from leaderboard_app.interchange.content import Content, read_content, require, slug
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Result
+from leaderboard_app.library.library import Entry, Result
 from leaderboard_app.library.standings import Standing
 from leaderboard_app.shown.glossary import FIGURES
 from simulator.runs.results import Metric
@@ -121,13 +122,13 @@ def records(content: Content) -> Mapping[str, str]:
 def record(content: Content, repository: str, row: Standing) -> dict[str, Any]:
     """Return the record of an entry on one pool; `repository` is that of the model."""
     result, entry = row.results[0], row.entry
-    made = datetime.fromisoformat(entry.verified_at or f"{entry.date}T00:00:00+00:00")
+    made = _moment(entry)
     created = str(int(made.timestamp()))
     return {
         "schema_version": SCHEMA,
         "evaluation_id": f"{slug(content.board.title)}/{entry.id}/{result.benchmark}/"
         f"{repository.replace('/', '_')}/{created}",
-        "evaluation_timestamp": made.astimezone(UTC).isoformat(),
+        "evaluation_timestamp": made.isoformat(),
         "retrieved_timestamp": created,
         "source_metadata": _source(content, row),
         "eval_library": {"name": "deepprune-sim", "version": version("deepprune-sim")},
@@ -146,6 +147,15 @@ def record(content: Content, repository: str, row: Standing) -> dict[str, Any]:
             if name in row.metrics
         ],
     }
+
+
+def _moment(entry: Entry) -> datetime:
+    """Return the time of a verification, or else the entry's day, in UTC."""
+    for text in (entry.verified_at, entry.date):
+        with suppress(ValueError):
+            found = datetime.fromisoformat(text or "")
+            return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(0, UTC)
 
 
 def _source(content: Content, row: Standing) -> dict[str, Any]:

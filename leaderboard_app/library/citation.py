@@ -1,21 +1,43 @@
-"""Citations of an entry and of the whole board, in BibTeX, as plain text and as CSL-JSON."""
+"""Citations of an entry and of the whole board, in BibTeX, as plain text and as CSL-JSON.
+
+A hash in them tells one version of an entry, or of a board, from another. That of an entry is what
+a shell prints in its folder, with the files of `hashed_files`:
+
+    sha256sum answers.parquet decisions.parquet … | sha256sum
+
+That of a board is the same over a line `<hash>  <id>` for each of its `submitted` entries.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shlex
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
+from pathlib import Path
 from urllib.parse import urlencode
 
 from leaderboard_app.library.board_file import Board
-from leaderboard_app.library.entry_hash import board_hash, entry_hash, submitted
-from leaderboard_app.library.library import LOCAL, Entry, Library
+from leaderboard_app.library.library import DERIVED, LOCAL, Entry, Library
+from simulator.catalogue.figures import VERIFIED
+from simulator.catalogue.pool_rows import Stamp, stamp
+from simulator.errors import UserError
 from simulator.report.text import escape_latex
+from simulator.runs.format import FILES
+from simulator.storage import file_sha256
+from simulator.submissions.files import REQUIRED
+from simulator.submissions.files import VERIFIED as VERIFIED_FOLDER
 
 _ARXIV = re.compile(r"https://arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})(?:v\d+)?(?:\.pdf)?")
+
+
+RUNS = (LOCAL, DERIVED)
+"""Badges of entries that are runs of this machine, and no submissions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +92,8 @@ def of_entry(entry: Entry, board: Board) -> Reference:
     pools = ", ".join(dict.fromkeys(result.pool for result in entry.results.values()))
     # As `navigation.link` writes it, which stands above this package.
     address = board.address(f"entry?{urlencode({'entry': entry.id})}") or ""
-    if entry.badge == LOCAL:
-        address = ""  # a run is on this machine alone
+    if entry.badge in RUNS:
+        address = ""  # it is on this machine alone
     verified = (entry.verified_at or "")[:10]
     facts = (f"verified {verified}" * bool(verified), f"seed {entry.seed}", f"on {pools}")
     place = f"{board.title}, entry {entry.id}" + (f", {address}" if address else "")
@@ -197,3 +219,63 @@ def _text(text: str) -> str:
 def _address(link: str) -> str:
     """Return an https link without characters that end a BibTeX field; empty for any other link."""
     return link if re.fullmatch(r"https://[^\s{}\\\"%]+", link) else ""
+
+
+def hashed_files(entry: Entry) -> tuple[str, ...]:
+    """Return the names of the files that define an entry, in the order in which they are hashed.
+
+    For a run, its own files; for a submission also its policy and metadata, and the verifier's own
+    replays if the figures are theirs.
+    """
+    if entry.badge in RUNS:
+        return tuple(sorted(FILES))
+    own = (f"{VERIFIED_FOLDER}/{name}" for name in FILES if entry.basis == VERIFIED)
+    return tuple(sorted([*REQUIRED, *own]))
+
+
+def entry_hash(entry: Entry) -> str:
+    """Return the SHA-256 that identifies all that an entry consists of, in 64 hexadecimal digits.
+
+    Raises
+    ------
+    UserError
+        A file cannot be read.
+    """
+    return _hash_of(entry.path, hashed_files(entry), stamp(entry.path))
+
+
+def hash_command(entry: Entry) -> str:
+    """Return the command that prints the hash, to be run in the entry's folder."""
+    return f"sha256sum {shlex.join(hashed_files(entry))} | sha256sum"
+
+
+def board_hash(library: Library) -> str:
+    """Return the SHA-256 over the hashes of all entries of a board, whose files are all read once.
+
+    Raises
+    ------
+    UserError
+        A file cannot be read.
+    """
+    lines = ((entry_hash(entry), entry.id) for entry in submitted(library))
+    return library.once("board hash", lambda: _of_lines(lines))
+
+
+def submitted(library: Library) -> list[Entry]:
+    """Return the submissions of a board that are not broken, sorted by id."""
+    found = (entry for entry in library.entries if entry.badge not in (*RUNS, None))
+    return sorted(found, key=lambda each: each.id)
+
+
+@lru_cache(maxsize=8192)
+def _hash_of(path: Path, names: tuple[str, ...], of: Stamp) -> str:
+    try:
+        return _of_lines((file_sha256(path / name), name) for name in names)
+    except OSError as error:
+        raise UserError(f"{path}: a file cannot be read for its hash ({error.strerror})") from None
+
+
+def _of_lines(lines: Iterable[tuple[str, str]]) -> str:
+    """Return the SHA-256 of lines such as those that `sha256sum` prints."""
+    text = "".join(f"{digest}  {name}\n" for digest, name in lines)
+    return hashlib.sha256(text.encode()).hexdigest()

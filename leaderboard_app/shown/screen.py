@@ -205,6 +205,7 @@ def show_chart(
     changing: charts.Tables | None = None,
     height: int | None = None,
     selection: str | None = None,
+    downloads: bool = True,
     on_select: Callable[[], None] | None = None,
     file: str | None = None,
 ) -> Any:
@@ -216,7 +217,7 @@ def show_chart(
     browser redraws nothing else. `selection` is the name of a selection in the chart. The selected
     points are returned; with `on_select`, it is called instead when the selection changes, and
     finds it under `chart-<name>` in the session. `file` is the name of downloaded files without
-    their ending, by default `name`.
+    their ending, by default `name`; without `downloads`, only the text is offered.
     """
     given: dict[str, Any] = {"key": f"chart-{name}", "alt": alt}
     given |= {"width": "stretch", "height": height or "content"}
@@ -228,7 +229,8 @@ def show_chart(
     spec = {**spec, "datasets": {**spec["datasets"], **(changing or {})}}
     event: Any = st.vega_lite_chart(spec=spec, **given)
     with st.container(horizontal=True, gap="small"):
-        for form, mime in (("svg", "image/svg+xml"), ("png", "image/png")):
+        forms = (("svg", "image/svg+xml"), ("png", "image/png")) if downloads else ()
+        for form, mime in forms:
             st.download_button(
                 form.upper(),
                 data=_file(draw, form, changing),

@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
@@ -209,7 +210,7 @@ def as_html(table: Table, order: Order | None = None, *, sortable: bool = True) 
         cells = (_data(table, index, cell, popovers, roles) for index, cell in enumerate(row))
         parts.append(f"<tr{roles['row']}>{''.join(cells)}</tr>")
     parts.append("</tbody></table></div>")
-    parts += [f'<p class="dps-note">{escape(note)}</p>' for note in table.notes]
+    parts += [f'<p class="dps-note">{_with_links(note)}</p>' for note in table.notes]
     meanings = [
         f"<dt>{escape(_in_full(column))}</dt><dd>{escape(column.help)}</dd>"
         for column in _explained(table)
@@ -222,6 +223,15 @@ def as_html(table: Table, order: Order | None = None, *, sortable: bool = True) 
         for note, name in popovers.items()
     ]
     return "".join(parts)
+
+
+_ADDRESS = re.compile(r"https://[^\s<>&\"']*[^\s<>&\"'.,;:)]")
+"""Web address in an escaped text, without the punctuation that ends a sentence."""
+
+
+def _with_links(note: str) -> str:
+    """Return a note in which every text is escaped and web addresses are links."""
+    return _ADDRESS.sub(lambda found: _link(found[0], found[0], "") or found[0], escape(note))
 
 
 _ROLES = {
@@ -290,7 +300,8 @@ def _data(
         text = linked
     elif cell.note:
         name = popovers.setdefault(cell.note, _name_of(table.caption, cell.note))
-        text = f'<button type="button" class="dps-why" popovertarget="{name}"{hint}>{text}</button>'
+        kind = "dps-why" if cell.text else "dps-why dps-empty"
+        text = f'<button type="button" class="{kind}" popovertarget="{name}"{hint}>{text}</button>'
     if cell.mark:
         text += f"<sup>{escape(cell.mark)}</sup>"
     if cell.below:

@@ -91,7 +91,7 @@ def lay_out(files: Iterable[RemoteFile], snapshot: Path, target: Path) -> None:
             made.parent.mkdir(parents=True, exist_ok=True)
             link_or_copy((snapshot / file.path).resolve(), made)
     for file in refused(files):
-        parts = [part[:200] for part in file.path.split("/")[:4]]
+        parts = [part[:60] for part in file.path.split("/")[:4]]  # 240 bytes at most
         made = target.joinpath(*parts)
         made.parent.mkdir(parents=True, exist_ok=True)
         with made.open("wb") as opened:

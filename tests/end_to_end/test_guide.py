@@ -12,7 +12,7 @@ from guides import BLOCK, run_console
 DOCS = ROOT / "docs"
 GUIDES = (
     *("writing-a-policy.md", "your-own-traces.md", "checking-answers.md"),
-    *("submitting.md", "keeping-a-board.md", "tuning.md"),
+    *("submitting.md", "keeping-a-board.md", "tuning.md", "hosting.md"),
 )
 
 

@@ -104,6 +104,14 @@ def test_a_board_on_the_hub_is_fetched_and_its_commit_told(
     assert environment["DEEPPRUNE_SIM_BOARD"] == f"hf://datasets/owner/board@{COMMIT}"
 
 
+def test_a_pull_request_is_not_shown_as_a_board(tmp_path: Path) -> None:
+    address = "hf://datasets/owner/board@refs/pr/3"
+    options = ["--submissions", address, "--cache", str(tmp_path / "pools")]
+    result = CliRunner().invoke(leaderboard, options)
+    assert isinstance(result.exception, UserError)
+    assert f"deepprune-sim verify {address}" in str(result.exception)
+
+
 def test_a_format_without_a_folder_to_write_is_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(leaderboard, ["--format", "hub"])
     assert isinstance(result.exception, UserError)

@@ -14,6 +14,7 @@ from leaderboard_app.library.library import Library
 from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds
 from leaderboard_app.library.standings import PARTS, Group, groups, standings
 from leaderboard_app.shown import chips, screen
+from leaderboard_app.shown.group_choice import choose_group
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.palette import BADGES
 from leaderboard_app.views.board import first_view, published
@@ -26,11 +27,13 @@ from leaderboard_app.views.board.costing import (
     unpriced,
 )
 from leaderboard_app.views.board.standing_table import HEADINGS, Part, hideable, parts
+from leaderboard_app.views.tradeoff import chart as tradeoff_chart
+from leaderboard_app.views.tradeoff import points as tradeoff_points
+from leaderboard_app.views.tradeoff import tradeoff
+from leaderboard_app.views.tradeoff.labels import HEIGHT as LOWEST
 from simulator.report.prices import Price
 
 ROWS = 50  # shown at first: hundreds of rows take a browser half a second
-
-TABS = 6  # groups shown as tabs; more are in a box
 
 SYNTHETIC = "synthetic"
 
@@ -54,7 +57,7 @@ def page(library: Library) -> None:
     synthetic = screen.parameter("data") == SYNTHETIC or False not in there
     found = groups(library, synthetic)
     if found:
-        group = _choose_group(found)
+        group = choose_group(found)
         _group(library, group, synthetic, there)
     elif not library.entries:
         screen.empty_of_entries(
@@ -70,40 +73,13 @@ def page(library: Library) -> None:
     screen.show_notes(library)
 
 
-def _choose_group(found: Sequence[Group]) -> Group:
-    """Show the groups as tabs, or in a box if there are many, and return the chosen one."""
-    names = {each.key: each.heading for each in found}
-    if len(found) == 1:
-        return found[0]
-    if len(found) > TABS:
-        key = screen.choose_one("Model and benchmark", [*names], name="group", labels=names)
-    else:
-        wanted = screen.parameter("group")
-        shown = wanted if wanted in names else found[0].key
-        box = f"chosen-group-{shown}"
-        st.segmented_control(
-            "Model and benchmark",
-            [*names],
-            default=shown,
-            required=True,
-            format_func=names.__getitem__,
-            key=box,
-            label_visibility="collapsed",
-            on_change=lambda: screen.set_parameter("group", st.session_state[box]),
-        )
-        key = shown
-    return next(each for each in found if each.key == key)
-
-
 def _group(library: Library, group: Group, synthetic: bool, there: Sequence[bool]) -> None:
     st.set_page_config(page_title=f"{group.heading} · {library.board.title}")
-    st.markdown(screen.plain(first_view.what(library, group)))
-    if said := first_view.finding(library, group):
-        st.markdown(f"**{screen.plain(said)}**")
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if since := first_view.who(library, group):
-            st.caption(screen.plain(since))
-        _links(library)
+    words, picture = st.columns([4, 7], gap="large")
+    with words:
+        _about(library, group)
+    with picture:
+        _picture(library, group)
     part = _choose_part(library, group, synthetic, there)
     if synthetic:
         screen.synthetic_notice()
@@ -115,6 +91,33 @@ def _group(library: Library, group: Group, synthetic: bool, there: Sequence[bool
         screen.empty("No rows are left. Remove a filter.")
     for number, each in enumerate(shown):
         _part(each, "sort" if number == 0 else f"sort-{each.name}")
+
+
+def _about(library: Library, group: Group) -> None:
+    """Show what is compared, with what result, since when and by how many."""
+    st.markdown(screen.plain(first_view.what(library, group)))
+    if said := first_view.finding(library, group):
+        st.markdown(f"**{screen.plain(said)}**")
+    if since := first_view.who(library, group):
+        st.caption(screen.plain(since))
+    with st.container(horizontal=True):
+        _links(library)
+
+
+def _picture(library: Library, group: Group) -> None:
+    """Show accuracy against tokens of the group's ranked entries, or of all if none is ranked."""
+    measured = tradeoff_points.measure(library, group.columns, "tokens")
+    ranked = {point.entry.badge or "" for point in measured.points if point.entry.takes_part}
+    view = tradeoff.choose(measured, ranked)
+    if not view.points:
+        return
+    screen.show_chart(
+        lambda: tradeoff_chart.draw(view, log=True).properties(height=LOWEST),
+        of=(library.state, group.columns, "hero"),
+        name="tradeoff",
+        alt=tradeoff.sentence(view),
+        downloads=False,
+    )
 
 
 def _links(library: Library) -> None:
@@ -129,7 +132,7 @@ def _links(library: Library) -> None:
     with st.popover("Submit a method", icon=":material/upload:", type="tertiary"):
         st.markdown(first_view.HOW_TO_SUBMIT)
         st.page_link(PAGES["submit"].file, label="The steps, with commands")
-    st.page_link(PAGES["tradeoff"].file, label="As a picture", icon=":material/scatter_plot:")
+    st.page_link(PAGES["tradeoff"].file, label="The picture", icon=":material/scatter_plot:")
 
 
 def _choose_part(

@@ -82,7 +82,7 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
     """Build the matrix of row minus column for every two entries; `metric` is accuracy or tokens.
 
     `found` has a difference for each ordered pair. Differences beyond chance are bold; each cell
-    shows its interval on hover.
+    has its interval as a note.
     """
     by_pair = {(each.first.id, each.second.id): each for each in found}
 
@@ -113,8 +113,8 @@ def matrix(found: Sequence[Difference], entries: Sequence[Entry], metric: str) -
         tuple(rows),
         (
             "Bold, among verified entries: significant, for accuracy by a sign-flip test over "
-            "problems; for tokens the 95% interval does not cover zero. Each cell shows its "
-            "interval on hover.",
+            "problems; for tokens the 95% interval does not cover zero. Each value opens its "
+            "interval.",
         ),
     )
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from leaderboard_app.library import examples, naming
 from leaderboard_app.library.library import Library
 from leaderboard_app.library.pool_answers import PoolAnswers, read_answers
 from leaderboard_app.shown import chosen_entries as choosing
-from leaderboard_app.shown import screen
+from leaderboard_app.shown import examples, naming, screen
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.submitting import Places
 from leaderboard_app.views.data import charts as data_charts

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from leaderboard_app.library import citation, examples, naming
-from leaderboard_app.library.entry_hash import hash_command
+from leaderboard_app.library import citation
 from leaderboard_app.library.library import Entry, Library
 from leaderboard_app.shown import chosen_entries as choosing
-from leaderboard_app.shown import screen
+from leaderboard_app.shown import examples, naming, screen
 from leaderboard_app.shown import table as tables
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.palette import badge_help, badge_text
@@ -72,10 +71,10 @@ def _entry(library: Library, entry: Entry) -> None:
     _problems(library, entry, short)
     who, how = st.columns(2)
     with who:
-        st.subheader("About")
+        st.header("About")
         screen.show_table(entries.about_table(entry), name="about", sortable=False, downloads=False)
     with how:
-        st.subheader("Settings")
+        st.header("Settings")
         if entry.parameters:
             screen.show_table(
                 entries.parameter_table(entry), name="settings", sortable=False, downloads=False
@@ -84,7 +83,7 @@ def _entry(library: Library, entry: Entry) -> None:
             st.text("The policy has no parameters.")
     _verification(entry)
     _policy(entry)
-    st.subheader("Reproduce")
+    st.header("Reproduce")
     for command in entries.commands(entry):
         st.code(command, language="sh", wrap_lines=True)
     _cite(library, entry)
@@ -92,7 +91,7 @@ def _entry(library: Library, entry: Entry) -> None:
 
 def _cite(library: Library, entry: Entry) -> None:
     """Show citations, and the hash in them with the command that prints it."""
-    st.subheader("Cite")
+    st.header("Cite")
     try:
         reference = citation.of_entry(entry, library.board)
     except UserError as error:
@@ -106,11 +105,11 @@ def _cite(library: Library, entry: Entry) -> None:
         "The hash in the citation identifies this version of the entry: its files, and the "
         "verifier's replays if its figures are theirs. In the entry's folder, this prints it:"
     )
-    st.code(hash_command(entry), language="sh", wrap_lines=True)
+    st.code(citation.hash_command(entry), language="sh", wrap_lines=True)
 
 
 def _figures(library: Library, entry: Entry, short: str) -> None:
-    st.subheader("Figures by pool")
+    st.header("Figures by pool")
     picked = f" {entry.picked_from.capitalize()}." if entry.picked_from else ""
     given = f" {entry.given_cost.capitalize()}." if entry.given_cost else ""
     st.text(f"Source: {entries.SOURCES[entry.basis]}.{picked}{given}")
@@ -129,7 +128,7 @@ def _figures(library: Library, entry: Entry, short: str) -> None:
             file=naming.file_name(short, "synthetic-pools"),
         )
     if submitted := library.submitted(entry):
-        st.subheader("As submitted")
+        st.header("As submitted")
         screen.show_table(
             entries.submitted_table(entry, submitted),
             name="submitted",
@@ -138,7 +137,7 @@ def _figures(library: Library, entry: Entry, short: str) -> None:
 
 
 def _problems(library: Library, entry: Entry, short: str) -> None:
-    st.subheader("Problems")
+    st.header("Problems")
     both = [*entries.results_of(entry, synthetic=False), *entries.results_of(entry, synthetic=True)]
     by_pool = {result.pool: result for result in both}
     wanted = screen.parameter("pool")
@@ -175,7 +174,7 @@ def _problems(library: Library, entry: Entry, short: str) -> None:
 
 
 def _verification(entry: Entry) -> None:
-    st.subheader("Verification")
+    st.header("Verification")
     report = reports.read_report(entry)
     if report.why:
         st.info(screen.plain(report.why), icon=":material/info:")
@@ -194,7 +193,7 @@ def _verification(entry: Entry) -> None:
 
 
 def _policy(entry: Entry) -> None:
-    st.subheader("Policy")
+    st.header("Policy")
     policy = entries.policy_source(entry)
     if policy is None:
         st.info("The run recorded no source.", icon=":material/info:")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from leaderboard_app.library import naming
 from leaderboard_app.library.library import Library
 from leaderboard_app.shown import chosen_entries as choosing
-from leaderboard_app.shown import screen
+from leaderboard_app.shown import naming, screen
 from leaderboard_app.shown.submitting import Places
 from leaderboard_app.views.judges import charts as judged_charts
 from leaderboard_app.views.judges import judged

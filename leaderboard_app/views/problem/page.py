@@ -9,10 +9,9 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from leaderboard_app.library import examples, naming
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.shown import chosen_entries as choosing
-from leaderboard_app.shown import mathematics, screen
+from leaderboard_app.shown import examples, mathematics, naming, screen
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.submitting import Places
 from leaderboard_app.views.problem import consensus as probed
@@ -25,12 +24,6 @@ from leaderboard_app.views.problem.replay import Replay
 
 SWITCHES = ("by", "full", "table", "traces")
 """Link parameters that stay when another replay is shown."""
-
-MARKS = (
-    "Each bar is a trace along the clock, coloured by the answer it gives in full. Green, with a "
-    "strip at the left, marks the right answer. A sign at a bar's end shows why it was cut. The "
-    "dashed line is the time at which the method answered."
-)
 
 Of = tuple[Hashable, ...]
 """Everything that a chart depends on."""
@@ -247,7 +240,7 @@ def _bars(replay: Replay, of: Of, files: Files) -> int | None:
         selection="trace",
         on_select=_take_selected,
     )
-    st.caption(MARKS)
+    st.caption(pictures.MARKS)
     st.text(text)
     return place
 

@@ -39,6 +39,14 @@ MARGIN = 0.02
 """Share of the clock to the left of its start, for marks of right answers and representatives."""
 
 
+MARKS = (
+    "Each bar is a trace along the clock, coloured by the answer it gives in full. Green, with a "
+    "strip at the left, marks the right answer. A sign at a bar's end shows why it was cut. The "
+    "dashed line is the time at which the method answered."
+)
+"""Explanation of the picture."""
+
+
 def height_of(lanes: int) -> int:
     """Return the picture's height in pixels for a number of bars, within limits."""
     return max(LOWEST, min(HIGHEST, lanes * A_LANE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -268,6 +269,11 @@ def counted(reasons: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} {why_text(reason)}" for reason, count in ranked)
 
 
+PROBES_AGREE = re.compile(r"ProbesAgree\((\d+)\)")
+CONFIDENCE_BELOW = re.compile(r"GroupConfidenceBelow\(window=(\d+)\)")
+"""Stop reasons of rules of the built-in methods (`simulator.rules.stop_rules`)."""
+
+
 def why_text(reason: str) -> str:
     """Describe a stop reason of DECISIONS in words."""
     known = {
@@ -277,4 +283,8 @@ def why_text(reason: str) -> str:
         "first": "cut when enough others had finished",
         "unused": "never decoded",
     }
+    if found := PROBES_AGREE.fullmatch(reason):
+        return f"cut after {found[1]} equal probes"
+    if found := CONFIDENCE_BELOW.fullmatch(reason):
+        return f"cut by low confidence over {int(found[1]):,} tokens"
     return known.get(reason, f"cut by {shortened(reason, 60)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaderboard_app.views.problem.kinds import shortened
-from leaderboard_app.views.problem.replay import Replay, why_text
-
-_AGREED = re.compile(r"ProbesAgree\((\d+)\)")
-_BELOW = re.compile(r"GroupConfidenceBelow\(window=(\d+)\)")
+from leaderboard_app.views.problem.replay import (
+    CONFIDENCE_BELOW,
+    PROBES_AGREE,
+    Replay,
+    why_text,
+)
 
 ANSWERS_NAMED = 2
 """Number of answers that are named of traces which stopped by themselves."""
@@ -125,12 +126,12 @@ def _cut_text(replay: Replay, cut: Cut, *, exact: bool) -> str:
         if cut.first == cut.last
         else f"between clock {cut.first:,.6g} and {cut.last:,.6g}"
     )
-    if found := _AGREED.fullmatch(cut.reason):
+    if found := PROBES_AGREE.fullmatch(cut.reason):
         agreed = _last_probes(replay, cut)
         why = f"ended by a stop rule, each after its last {found[1]} probes agreed"
         why += f" ({agreed})" if agreed else ""
         return f"{subject} {verb} {why}, {when}{spared}."
-    if found := _BELOW.fullmatch(cut.reason):
+    if found := CONFIDENCE_BELOW.fullmatch(cut.reason):
         why = (
             "ended by a stop rule, each when the mean confidence of its last "
             f"{int(found[1]):,} tokens fell below the threshold"

@@ -1,142 +1,225 @@
-"""Chart of accuracy against cost, with hover texts, selection and zoom."""
+"""Chart of accuracy against cost, with labels, hover texts, selection and zoom.
+
+The figures need no server:
+
+    measured = points.measure(library, columns, "tokens")
+    view = tradeoff.choose(measured)
+    chart = draw(view, log=True)
+
+`draw` returns an Altair chart, which `leaderboard_app.shown.charts` turns into Vega-Lite or into a
+file. It is `WIDTH` by `HEIGHT` pixels or stretched, and shows the labels that fit its width.
+`tradeoff.sentence(view)` describes it in words, `key(view)` explains its marks, `tradeoff.tables`
+has its figures, and `words.reasons(view)` and `view.omitted` tell which entries it does not show.
+`curves.draw(view)` is accuracy over N.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
 import pandas as pd
 
-from leaderboard_app.shown.glossary import FIGURES, Figure
-from leaderboard_app.shown.palette import NONE, TEXT, badge_text, colours, shapes
-from leaderboard_app.views.tradeoff.points import Point
+from leaderboard_app.shown.glossary import FIGURES
+from leaderboard_app.shown.palette import NONE, TEXT
+from leaderboard_app.views.tradeoff import words
+from leaderboard_app.views.tradeoff.frame import Frame, frame
+from leaderboard_app.views.tradeoff.labels import at, labels
+from leaderboard_app.views.tradeoff.marks import (
+    BASELINE,
+    BOUND,
+    COMPARED,
+    PUBLISHED,
+    Data,
+    Mark,
+    bars,
+    lines,
+    looks,
+    marks,
+    steps,
+)
 from leaderboard_app.views.tradeoff.tradeoff import View
-from simulator.report.plotting import plot
-from simulator.report.plotting.placing import Axis, known
-from simulator.runs.results import Metric
-from simulator.submissions.published import BADGE as REPORTED
+from simulator.report.plotting.placing import Axis, log_ticks
 
-WIDTH, HEIGHT = 760, 420
-"""Size of the chart as a file, without its legend; on a page it fills the width."""
+WIDTH, HEIGHT = 1000, 520
+"""Size of the chart as a file; on a page it fills the width."""
 
-NAMED = 32
-"""Maximum number of names in the legend; further ones are shown on hover."""
+AXIS = 90
+"""Height in pixels that the cost axis and its title take at most."""
 
 PICKED = "picked"
 """Name of the selection of points; a selected point carries the entry's id as `id`."""
 
-BASELINE_SHAPE = "M-1,-1L1,1M-1,1L1,-1"
-PUBLISHED_SHAPE = "triangle-right"
-"""Shapes that are not used for entries."""
+SHAPES = {BASELINE: "M-1,-1L1,1M-1,1L1,-1", PUBLISHED: "triangle-right"}
+"""Shapes of what is no entry."""
 
-APART = (0.22, 0.05)
-"""Smallest distance of two labels, as shares of the chart's width and height."""
+EDGES = {
+    " left": "M0.9,-1L-0.9,0L0.9,1Z",
+    " right": "M-0.9,-1L0.9,0L-0.9,1Z",
+    " above": "M-1,0.9L0,-0.9L1,0.9Z",
+    " below": "M-1,-0.9L0,0.9L1,-0.9Z",
+}
+"""Shapes of marks beyond an edge: arrows. No series has a name that starts with a space."""
 
-Data = list[dict[str, Any]]
+
+def key(view: View, *, log: bool = True) -> str:
+    """Explain the marks of the chart, and name what is at its edge."""
+    return f"{words.key(view, log=log)} {words.outside(view, log=log)}".strip()
 
 
-def draw(view: View, *, log: bool) -> Any:
-    """Draw the chart as an Altair chart; `log` makes the cost axis logarithmic.
+def draw(view: View, *, log: bool, height: int = HEIGHT) -> Any:
+    """Draw the chart as an Altair chart.
 
-    A click on a point selects it (`PICKED`). A click on a name in the legend shows only that
-    method; further clicks add and remove others.
+    A click on a point selects it (`PICKED`).
+
+    Parameters
+    ----------
+    log
+        True for a logarithmic cost axis.
+    height
+        Height of the whole chart in pixels; it may be shown higher, but not lower.
     """
-    x_axis, y_axis = cost_axis(view, log=log), accuracy_axis(view)
-    x = alt.X(
-        "x:Q",
-        scale=alt.Scale(
-            type="log" if x_axis.log else "linear", domain=[x_axis.low, x_axis.high], nice=False
-        ),
-        axis=alt.Axis(title=view.measured.cost_name, format="~s", tickCount=5),
-    )
-    y = alt.Y(
-        "y:Q",
-        scale=alt.Scale(domain=[y_axis.low, y_axis.high], nice=False, zero=False),
-        axis=alt.Axis(title=FIGURES["accuracy"].heading, tickCount=6),
-    )
-    points, others = entry_marks(view), other_marks(view)
-    scales, count = _scales(points, others)
-    shown = alt.selection_point(name="methods", fields=["series"], bind="legend", toggle="true")
+    area = frame(view, log=log)
+    every = marks(view)
+    corners, joined = steps(view, area), lines(view, area)
+    texts, leaders = labels(view, every, area, corners, joined, height - AXIS)
+    points = _points(every, area)
+    across, upright = bars(view, area)
+    draw = _Layers(view, area, every)
+    rule: dict[str, Any] = {"strokeWidth": 1.5, "clip": True}
+    mark: dict[str, Any] = {"size": 80, "strokeWidth": 2, "clip": True, "opacity": 1}
+    inside = [each for each in points if not each["edge"]]
+    filled = [each for each in inside if each["kind"] == COMPARED]
+    hollow = [each for each in inside if each["kind"] != COMPARED]
     picked = alt.selection_point(name=PICKED, fields=["id"], toggle=False)
     # Without Ctrl, the wheel scrolls the page.
     zoom = alt.selection_interval(
         name="zoom", bind="scales", zoom="wheel![event.ctrlKey || event.metaKey]"
     )
-
-    def layer(values: Data, opacity: float = 1.0, **fields: Any) -> Any:
-        seen = alt.OpacityValue(0.05, condition={"param": "methods", "value": opacity})
-        chart = alt.Chart(pd.DataFrame(values))  # a list of rows is ten times slower
-        return chart.encode(x=x, y=y, opacity=seen, **fields)
-
-    colour = alt.Color("series:N")
-    looks = {"color": colour, "shape": alt.Shape("series:N"), "tooltip": _hover(view)}
-    line = {"strokeWidth": 1.5, "clip": True}
-    mark = {"size": 90, "strokeWidth": 2, "clip": True}
-    across, upright = bars(view)
+    fits = "datum.least <= width && width < datum.most"
     layers = [
-        # Vega-Lite binds legend clicks only to the first layer with a legend.
-        layer([], **scales).mark_point(filled=True, **mark).add_params(shown),
-        layer(_levels(others, x_axis), 0.7, color=colour, x2=alt.X2("x2:Q")).mark_rule(
-            strokeDash=[2, 4], **line
+        draw(across, x2="x2:Q").mark_rule(**{**rule, "opacity": 0.2, "strokeWidth": 1}),
+        draw(upright, y2="y2:Q").mark_rule(**{**rule, "opacity": 0.2, "strokeWidth": 1}),
+        draw(_levels(view, every, area), x2="x2:Q").mark_rule(
+            strokeDash=[2, 3], opacity=0.9, **rule
         ),
-        alt.Chart(pd.DataFrame(steps(view, x_axis)))
-        .encode(x=x, y=y)
-        .mark_line(interpolate="step-after", color=NONE, strokeDash=[6, 3], **line),
-        layer(across, 0.35, color=colour, x2=alt.X2("x2:Q")).mark_rule(**line),
-        layer(upright, 0.35, color=colour, y2=alt.Y2("y2:Q")).mark_rule(**line),
-        layer(
-            _lines(view), 0.9, color=colour, order=alt.Order("place:Q"), detail=alt.Detail("line:N")
-        ).mark_line(**line),
-        layer(others, **looks).mark_point(filled=False, **mark),
-        layer([each for each in points if not each["compared"]], **looks).mark_point(
-            filled=False, **mark
+        draw(corners, plain=True).mark_line(
+            interpolate="step-after", color=NONE, strokeDash=[6, 3], strokeWidth=2, clip=True
         ),
-        layer([each for each in points if each["compared"]], **looks)
-        .mark_point(filled=True, **mark)
-        .add_params(picked, zoom),
+        draw(joined, order="place:Q", detail="line:N").mark_line(opacity=0.8, **rule),
+        draw(leaders, plain=True, x2="x2:Q", y2="y2:Q")
+        .transform_filter(fits)
+        .mark_rule(color=TEXT, opacity=0.7, strokeWidth=0.8, clip=True),
+        draw(hollow, **draw.looks).mark_point(filled=False, **mark),
+        draw([each for each in points if each["edge"]], **draw.looks).mark_point(
+            filled=True, **{**mark, "size": 60}
+        ),
+        draw(filled, **draw.looks).mark_point(filled=True, **mark).add_params(picked, zoom),
+        draw(texts, plain=True, text="text:N")
+        .transform_filter(fits)
+        .mark_text(
+            align="left",
+            baseline="middle",
+            dx=alt.ExprRef("datum.dx"),
+            fontSize=12,
+            fontWeight=alt.ExprRef("datum.bold ? 'bold' : 'normal'"),
+            color=TEXT,
+            clip=True,
+        ),
     ]
-    texts = labels(view, x_axis, y_axis)
-    for right in (False, True):
-        side: dict[str, Any] = {"align": "right" if right else "left", "dx": -8 if right else 8}
-        layers.append(
-            layer(
-                [each for each in texts if each["right"] == right], text=alt.Text("text:N")
-            ).mark_text(dy=-10, fontSize=12, clip=True, color=TEXT, **side)
-        )
-    return alt.layer(*layers).properties(
-        width=WIDTH, height=HEIGHT + 20 * math.ceil(min(count, NAMED) / 2)
-    )
+    return alt.layer(*layers).properties(width=WIDTH, height=height)
 
 
-def _scales(points: Data, others: Data) -> tuple[dict[str, Any], int]:
-    """Return colours and shapes by name with their legend, and the number of names."""
-    methods = sorted({each["series"] for each in points})
-    names = [*methods, *dict.fromkeys(each["series"] for each in others)]
-    own = {each["series"]: each["shape"] for each in others}
-    paint, forms = colours(methods), {**shapes(methods), **own}
-    legend = alt.Legend(
-        title=None,
-        orient="bottom",
-        columns=alt.ExprRef("max(2, floor(width / 190))"),
-        labelLimit=150,
-        symbolLimit=NAMED,
-        symbolOpacity=1,
-    )
-    # Only in the first layer: all layers share it, and Altair is slow to check repetitions.
-    scales = {
-        "color": alt.Color(
+class _Layers:
+    """Maker of layers over one pair of axes, with one scale of colours and one of shapes."""
+
+    def __init__(self, view: View, area: Frame, every: Sequence[Mark]) -> None:
+        self._x, self._y = _axes(view, area)
+        paint, forms = looks(every)
+        own = {each.series: SHAPES[each.kind] for each in every if each.kind in SHAPES}
+        names = [*paint, *own]
+        # Only in one layer each: all share them, and Altair is slow to check repetitions.
+        self._colour = alt.Color(
             "series:N",
             scale=alt.Scale(domain=names, range=[paint.get(name, NONE) for name in names]),
-            legend=legend,
+            legend=None,
+        )
+        every_form = {**forms, **own, **EDGES}
+        shape = alt.Shape(
+            "form:N",
+            scale=alt.Scale(domain=[*every_form], range=[*every_form.values()]),
+            legend=None,
+        )
+        self.looks = {"shape": shape, "tooltip": _hover(view)}
+
+    def __call__(self, values: Data, *, plain: bool = False, **fields: Any) -> Any:
+        """Make a layer of values, in the colours of their series unless `plain`."""
+        if not plain:
+            fields["color"] = self._colour
+        chart = alt.Chart(pd.DataFrame(values))  # a list of rows is ten times slower
+        return chart.encode(x=self._x, y=self._y, **fields)
+
+
+def _axes(view: View, area: Frame) -> tuple[Any, Any]:
+    ticks: Mapping[str, Any] = {"tickCount": 6}
+    if area.x.log:
+        ticks = {"values": log_ticks(area.x.low, area.x.high)}
+    x = alt.X(
+        "x:Q",
+        scale=_scale(area.x),
+        axis=alt.Axis(title=view.measured.cost_name, format="~s", labelOverlap=True, **ticks),
+    )
+    y = alt.Y(
+        "y:Q",
+        scale=_scale(area.y),
+        axis=alt.Axis(
+            title=FIGURES["accuracy"].heading,
+            tickCount=6,
+            labelExpr="0 <= datum.value && datum.value <= 100 ? datum.label : ''",
         ),
-        "shape": alt.Shape(
-            "series:N",
-            scale=alt.Scale(domain=names, range=[forms[name] for name in names]),
-            legend=legend,
-        ),
-    }
-    return scales, len(names)
+    )
+    return x, y
+
+
+def _scale(axis: Axis) -> Any:
+    kind = "log" if axis.log else "linear"
+    return alt.Scale(type=kind, domain=[axis.low, axis.high], nice=False, zero=False)
+
+
+def _points(every: Sequence[Mark], area: Frame) -> Data:
+    """Build the points; those outside the frame are arrows at its edge."""
+    found = []
+    for mark in every:
+        if mark.x is None:
+            continue
+        x, y = at(mark, area)
+        edge = mark.outside(area)
+        entry = {} if mark.kind in SHAPES else {"id": mark.key}
+        look = {"series": mark.series, "form": f" {edge}" if edge else mark.series, "edge": edge}
+        found.append({**entry, "x": x, "y": y, "kind": mark.kind, **look, **mark.hover})
+    return found
+
+
+def _levels(view: View, every: Sequence[Mark], area: Frame) -> Data:
+    """Build lines at the accuracy of what bounds or beats a method: from its cost to the end.
+
+    They are those of entries that use ground truth, and of a baseline that is on no line through
+    several or has no cost. A line outside the frame is left out.
+    """
+    alone = [
+        each for each in every if each.kind == BASELINE and (each.x is None or len(view.votes) == 1)
+    ]
+    return [
+        {
+            "x": area.x.low if each.kind == BASELINE or each.outside(area) == "left" else each.x,
+            "x2": area.x.high,
+            "y": each.y,
+            "series": each.series,
+        }
+        for each in every
+        if (each.kind == BOUND or each in alone) and area.y.low <= each.y <= area.y.high
+    ]
 
 
 def _hover(view: View) -> list[Any]:
@@ -151,173 +234,3 @@ def _hover(view: View) -> list[Any]:
             ("front", "Pareto front"),
         )
     ]
-
-
-def key(view: View) -> str:
-    """Explain the marks of the chart and its controls."""
-    said = ["Bars are 95% intervals; the dashed steps are the Pareto front of the entries shown."]
-    if any(not point.entry.takes_part for point in view.points):
-        said.append("Hollow entries are not ranked.")
-    if view.measured.baselines:
-        said.append("× is majority voting over all N traces.")
-    if view.measured.published:
-        said.append("Hollow ▷ are published figures.")
-    if view.joined:
-        names = sorted({line.parameter for line in view.joined})
-        said.append(f"Lines join settings that differ in {' or '.join(names)} only.")
-    said.append(
-        "Click a point to see its entry, or names below to show only those. "
-        "Ctrl and the mouse wheel zoom, dragging moves, a double click resets the view."
-    )
-    return " ".join(said)
-
-
-def cost_axis(view: View, *, log: bool) -> Axis:
-    """Return an axis over every cost and interval, with a margin.
-
-    It is linear if a cost is zero.
-    """
-    measured = view.measured
-    metrics = [point.cost for point in view.points]
-    metrics += [each.cost for each in measured.baselines if each.cost]
-    costs = [end for metric in metrics for end in known(metric)]
-    costs += [each.cost for each in measured.published]
-    least, most = min(costs, default=1.0), max(costs, default=10.0)
-    if log and least > 0:
-        margin = max(1.1, (most / least) ** 0.06)
-        return Axis(least / margin, most * margin, log=True)
-    return Axis(0.0, 1.08 * most or 1.0)
-
-
-def accuracy_axis(view: View) -> Axis:
-    """Return an axis over every accuracy and interval, in percent, with a margin."""
-    measured = view.measured
-    metrics = [each.accuracy for each in view.points]
-    metrics += [each.accuracy for each in measured.baselines]
-    percent = [100 * end for metric in metrics for end in known(metric)]
-    percent += [100 * each.figure.accuracy for each in measured.published]
-    least, most = min(percent, default=0.0), max(percent, default=100.0)
-    room = max(2.0, 0.08 * (most - least))
-    return Axis(least - room, most + room)
-
-
-def entry_marks(view: View) -> Data:
-    """Build a mark for each entry, with its hover text."""
-    series = view.series()
-    return [
-        {
-            "id": point.entry.id,
-            **_at(point),
-            "series": series[point.entry.id],
-            "compared": point.entry.takes_part,
-            "label": point.entry.label,
-            "badge": badge_text(point.entry.badge),
-            "accuracy": _withknown(FIGURES["accuracy"], point.accuracy),
-            "cost": _withknown(view.measured.figure, point.cost),
-            "settings": _settings(point),
-            "front": view.on_front(point),
-        }
-        for point in view.points
-    ]
-
-
-def other_marks(view: View) -> Data:
-    """Build a mark for each baseline and published figure; baselines without a cost have no `x`."""
-    accuracy, cost = FIGURES["accuracy"], view.measured.figure
-    marks: Data = [
-        {
-            "x": each.cost.value if each.cost else None,
-            "y": 100 * each.accuracy.value,
-            "series": f"{each.name} (baseline)",
-            "shape": BASELINE_SHAPE,
-            "label": each.name,
-            "badge": "baseline",
-            "accuracy": _withknown(accuracy, each.accuracy),
-            "cost": _withknown(cost, each.cost) if each.cost else "not recorded",
-            "settings": "majority voting over the same traces",
-            "front": "not compared",
-        }
-        for each in view.measured.baselines
-    ]
-    marks += [
-        {
-            "x": each.cost,
-            "y": 100 * each.figure.accuracy,
-            "series": f"published: {each.figure.source.name}",
-            "shape": PUBLISHED_SHAPE,
-            "label": each.figure.method,
-            "badge": badge_text(REPORTED),
-            "accuracy": accuracy.text(each.figure.accuracy),
-            "cost": cost.text(each.cost),
-            "settings": each.figure.source.title,
-            "front": "not compared",
-        }
-        for each in view.measured.published
-    ]
-    return marks
-
-
-def steps(view: View, x_axis: Axis) -> Data:
-    """Build the corners of the front: the best accuracy at each cost, up to the axis' end."""
-    corners = [(each.cost.value, 100 * each.accuracy.value) for each in view.corners]
-    return plot.front(corners, x_axis.high)
-
-
-def bars(view: View) -> tuple[Data, Data]:
-    """Build the intervals of cost, and those of accuracy, of the entries that have some."""
-    series = view.series()
-    return plot.bars((each.cost, each.accuracy, series[each.entry.id]) for each in view.points)
-
-
-def labels(view: View, x_axis: Axis, y_axis: Axis) -> Data:
-    """Build labels for the front's points, baselines and published figures, without overlaps.
-
-    Everything else is named on hover and in the legend.
-    """
-    wanted = [(_at(each), each.entry.label, view.series()[each.entry.id]) for each in view.corners]
-    wanted += [
-        ({"x": mark["x"], "y": mark["y"]}, mark["label"], mark["series"])
-        for mark in other_marks(view)
-        if mark["x"] is not None
-    ]
-    placed: list[tuple[float, float]] = []
-    found = []
-    for at, text, series in wanted:
-        here = (x_axis.share(at["x"]), y_axis.share(at["y"]))
-        if all(abs(here[0] - x) > APART[0] or abs(here[1] - y) > APART[1] for x, y in placed):
-            placed.append(here)
-            short = text if len(text) <= 24 else text[:23] + "…"
-            found.append({**at, "text": short, "series": series, "right": here[0] > 0.6})
-    return found
-
-
-def _levels(others: Data, x_axis: Axis) -> Data:
-    """Build horizontal lines at the accuracy of each baseline."""
-    return [
-        {"x": x_axis.low, "x2": x_axis.high, "y": each["y"], "series": each["series"]}
-        for each in others
-        if each["shape"] == BASELINE_SHAPE
-    ]
-
-
-def _lines(view: View) -> Data:
-    return [
-        {**_at(point), "series": line.name, "line": number, "place": place}
-        for number, line in enumerate(view.joined)
-        for place, point in enumerate(line.points)
-    ]
-
-
-def _at(point: Point) -> dict[str, float]:
-    return {"x": point.cost.value, "y": 100 * point.accuracy.value}
-
-
-def _withknown(figure: Figure, metric: Metric) -> str:
-    interval = figure.interval(metric)
-    return f"{figure.text(metric.value)} ({interval})" if interval else figure.text(metric.value)
-
-
-def _settings(point: Point) -> str:
-    entry = point.entry
-    set_ = [f"{name}={entry.parameters.get(name)}" for name in entry.settings]
-    return ", ".join([f"N={point.budget}", *set_])

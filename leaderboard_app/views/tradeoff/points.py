@@ -12,7 +12,8 @@ import numpy as np
 
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.library.ranking import usable
-from leaderboard_app.library.selection import folded
+from leaderboard_app.library.selection import folded, pool_columns
+from leaderboard_app.library.standings import ALL, Group, groups
 from leaderboard_app.shown.glossary import FIGURES, Figure
 from simulator.arrays import Ints
 from simulator.report.paired import mean_accuracy, mean_tokens
@@ -56,6 +57,12 @@ class Baseline:
     accuracy: Metric
     cost: Metric | None
 
+    @property
+    def budget(self) -> int:
+        """Number of traces that vote; 0 if the name has none."""
+        number = self.name.rpartition("@")[2]
+        return int(number) if number.isdecimal() else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -66,18 +73,29 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class Omitted:
+    """Entries that are not drawn; `reason` fits one or several: `did not run on this pool`."""
+
+    reason: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """All entries that ran on every one of some pools (`Result.column`).
 
-    `notes` tell what is left out, and the reason.
+    `heading` names the pools for readers. `omitted` are the other entries on such traces, real or
+    generated. `notes` are about published figures.
     """
 
     columns: tuple[str, ...]
+    heading: str
     cost: str
     clock_unit: str
     points: tuple[Point, ...]
     baselines: tuple[Baseline, ...]
     published: tuple[Published, ...]
+    omitted: tuple[Omitted, ...]
     notes: tuple[str, ...]
 
     @property
@@ -90,13 +108,6 @@ class Measured:
         """Title of the cost axis, with its unit."""
         name = NAMES[self.cost] + " a problem"
         return f"{name}, {self.clock_unit}" if self.cost == "clock" else name
-
-    @property
-    def place(self) -> str:
-        """Name of the pool, or the number of pools."""
-        if len(self.columns) == 1:
-            return self.columns[0]
-        return f"{len(self.columns)} pools, each weighted equally"
 
 
 def columns_of(library: Library, *, synthetic: bool) -> list[str]:
@@ -119,12 +130,30 @@ def shared_most(library: Library, columns: Collection[str]) -> list[str]:
     return sorted(column for column, count in counts.items() if count == max(counts.values()))
 
 
+def choices(library: Library, *, synthetic: bool) -> list[Group]:
+    """Return the groups of pools to choose from: those of the board, with its keys in links.
+
+    If the board has no group of several pools, those that the most entries ran on are one.
+    """
+    found = groups(library, synthetic)
+    if found and found[-1].key != ALL:
+        shared = shared_most(library, columns_of(library, synthetic=synthetic))
+        if len(shared) > 1:
+            names = {each.columns[0]: each.pools[0] for each in found}
+            pools = tuple(names[column] for column in shared)
+            found = [
+                *found,
+                Group(ALL, f"All {len(shared)} pools", tuple(shared), pools, synthetic),
+            ]
+    return found
+
+
 def measure_first(library: Library, *, synthetic: bool) -> None:
-    """Compute the averages that the page shows at first, for every cost."""
-    columns = columns_of(library, synthetic=synthetic)
-    if columns:
+    """Compute the figures that the page shows at first, and averages, for every cost."""
+    found = choices(library, synthetic=synthetic)
+    for group in (*found[:1], *found[1:][-1:]):
         for cost in COSTS:
-            measure(library, shared_most(library, columns), cost)
+            measure(library, sorted(group.columns), cost)
 
 
 def measure(library: Library, columns: Sequence[str], cost: str) -> Measured:
@@ -138,10 +167,15 @@ def measure(library: Library, columns: Sequence[str], cost: str) -> Measured:
 
 
 def _measured(library: Library, columns: Sequence[str], cost: str) -> Measured:
-    entries, _ = folded(library)
-    ran = [entry for entry in entries if any(each in entry.results for each in columns)]
-    found = [entry for entry in ran if all(each in entry.results for each in columns)]
-    notes = _left_out(ran, found, "did not run on all of these pools")
+    synthetic = _synthetic(library, columns)
+    entries = [
+        entry
+        for entry in folded(library)[0]
+        if any(each.synthetic is synthetic for each in entry.results.values())
+    ]
+    found = [entry for entry in entries if all(each in entry.results for each in columns)]
+    which = "this pool" if len(columns) == 1 else "all of these pools"
+    omitted = _left_out(entries, found, f"did not run on {which}")
     known = [
         entry
         for entry in found
@@ -151,37 +185,49 @@ def _measured(library: Library, columns: Sequence[str], cost: str) -> Measured:
             for name in ("accuracy", COSTS[cost])
         )
     ]
-    notes += _left_out(found, known, f"recorded no {FIGURES[COSTS[cost]].heading.lower()}")
+    omitted += _left_out(found, known, f"recorded no {FIGURES[COSTS[cost]].heading.lower()}")
     unit = "steps"
     if cost == "clock" and known:
         unit, same = _common_unit(known, columns)
-        notes += _left_out(known, same, f"has another clock than {unit}")
+        omitted += _left_out(known, same, f"recorded another clock than {unit}")
         known = same
     if len(columns) == 1:
         points, baselines = _on_one(known, columns[0], cost)
     else:
         points, baselines, problem = _averaged(library, known, columns, cost)
-        shown = [point.entry for point in points]
-        notes += _left_out(known, shown, problem)
-    published, note = _published(library, columns, cost, points)
+        omitted += _left_out(known, [point.entry for point in points], problem)
+    published, notes = _published(library, columns, cost, points)
     return Measured(
         tuple(columns),
+        _heading(library, columns, synthetic),
         cost,
         unit,
         tuple(points),
         tuple(baselines),
         tuple(published),
-        (*notes, *note),
+        tuple(omitted),
+        tuple(notes),
     )
 
 
-def _left_out(before: Sequence[Entry], after: Sequence[Entry], reason: str) -> list[str]:
+def _synthetic(library: Library, columns: Sequence[str]) -> bool:
+    """Return True if the pools are generated."""
+    there = (entry.results.get(columns[0]) for entry in library.entries if columns)
+    return next((each.synthetic for each in there if each is not None), False)
+
+
+def _heading(library: Library, columns: Sequence[str], synthetic: bool) -> str:
+    """Name a pool by its model and benchmark, as spelt in publications; count several."""
+    if len(columns) != 1:
+        return f"{len(columns)} pools, each weighted equally"
+    known = pool_columns(library, synthetic)
+    return next((each.heading for each in known if each.column == columns[0]), columns[0])
+
+
+def _left_out(before: Sequence[Entry], after: Sequence[Entry], reason: str) -> list[Omitted]:
     kept = {entry.id for entry in after}
-    gone = [entry.label for entry in before if entry.id not in kept]
-    if not gone:
-        return []
-    more = f" and {len(gone) - 3} more" if len(gone) > 3 else ""
-    return [f"Left out, because it {reason}: {', '.join(gone[:3])}{more}."]
+    gone = tuple(entry for entry in before if entry.id not in kept)
+    return [Omitted(reason, gone)] if gone else []
 
 
 def _common_unit(entries: Sequence[Entry], columns: Sequence[str]) -> tuple[str, list[Entry]]:
@@ -214,14 +260,14 @@ def _baseline_sources(entries: Sequence[Entry], columns: Sequence[str]) -> dict[
         names = {entry.results[each].baseline for each in columns}
         if len(names) == 1:
             found.setdefault(names.pop(), entry)
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda each: (len(each[0]), each[0])))
 
 
 def _averaged(
     library: Library, entries: Sequence[Entry], columns: Sequence[str], cost: str
 ) -> tuple[list[Point], list[Baseline], str]:
     """Return points and baselines over several pools, and the reason an entry may be missing."""
-    reason = "has no valid answers to the same problems as the others"
+    reason = "without valid answers to the same problems as the others"
     if not columns:
         return [], [], reason
     results = {entry.id: [entry.results[each] for each in columns] for entry in entries}

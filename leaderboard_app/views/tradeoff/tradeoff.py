@@ -6,15 +6,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from leaderboard_app.library.library import SUPERSEDED
+from leaderboard_app.library.library import Entry
+from leaderboard_app.library.standings import BOUNDS, RECORD, part_of
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
-from leaderboard_app.views.tradeoff.points import COSTS, NAMES, Measured, Point
+from leaderboard_app.views.tradeoff.points import (
+    COSTS,
+    NAMES,
+    Baseline,
+    Measured,
+    Omitted,
+    Point,
+)
+from simulator.methods import match_name
 from simulator.report.comparison import Row
+from simulator.report.labels import short
 from simulator.report.lines import find_lines
 from simulator.runs.results import Metric, RunResult
 from simulator.statistics import pareto_front
@@ -23,21 +33,77 @@ from simulator.submissions.published import BADGE as REPORTED
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Entries that differ in one parameter only, sorted by its value."""
+    """Entries that differ in one number only, sorted by its value.
+
+    `parameter` is the number's name: that of a parameter, or N. `name` is unique in a picture.
+    """
 
     name: str
     parameter: str
     points: tuple[Point, ...]
+    over_n: bool
+
+    def value(self, point: Point) -> str:
+        """Format the value of a point on the line: `N=16`, or `0.95` of a parameter."""
+        if self.over_n:
+            return f"N={point.results[0].budget}"
+        return short(point.entry.parameters[self.parameter])
+
+    def named(self, point: Point) -> str:
+        """Name a point by the line and its value: `asc, threshold=0.95`, `esc, N=16`, `cons@16`."""
+        if not self.over_n:
+            return f"{self.name}, {self.parameter}={self.value(point)}"
+        if "@N" in self.name:
+            return self.name.replace("@N", f"@{point.results[0].budget}")
+        return f"{self.name}, {self.value(point)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """Majority voting over `budget` traces: an entry's point or, without one, a baseline."""
+
+    budget: int
+    accuracy: Metric
+    cost: Metric | None
+    point: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Points shown; `front` holds the ids of the entries on their Pareto front."""
+    """Points shown, sorted by cost.
+
+    Parameters
+    ----------
+    compared
+        Ids of the entries that are compared: the ranked ones or, if none is shown, all but those
+        that use ground truth and those that are withdrawn, superseded or broken.
+    front
+        Ids of the compared entries on their Pareto front.
+    hidden
+        Entries with figures that filters leave out, by reason.
+    """
 
     measured: Measured
     points: tuple[Point, ...]
+    compared: frozenset[str]
     front: frozenset[str]
     joined: tuple[Joined, ...]
+    hidden: tuple[Omitted, ...] = ()
+
+    @property
+    def ranked(self) -> bool:
+        """True if the entries that are compared are ranked ones."""
+        return any(each.entry.takes_part for each in self.points)
+
+    @property
+    def best(self) -> list[Point]:
+        """Entries that are compared, sorted by cost."""
+        return [point for point in self.points if point.entry.id in self.compared]
+
+    @property
+    def apart(self) -> list[Point]:
+        """Entries that are not compared, sorted by cost."""
+        return [point for point in self.points if point.entry.id not in self.compared]
 
     @property
     def corners(self) -> list[Point]:
@@ -45,9 +111,32 @@ class View:
         on_front = [point for point in self.points if point.entry.id in self.front]
         return sorted(on_front, key=lambda each: (each.cost.value, each.entry.label))
 
+    @property
+    def baselines(self) -> list[Baseline]:
+        """Baselines that are not there as an entry, by N."""
+        there = {point.entry.policy for point in self.best}
+        return [each for each in self.measured.baselines if each.name not in there]
+
+    @property
+    def votes(self) -> list[Vote]:
+        """Majority voting over N traces by N: compared entries, and the baselines beside them."""
+        names = {each.name: each.budget for each in self.measured.baselines}
+        found = [
+            Vote(names[point.entry.policy], point.accuracy, point.cost, point)
+            for point in self.best
+            if point.entry.policy in names
+        ]
+        found += [Vote(each.budget, each.accuracy, each.cost) for each in self.baselines]
+        return sorted(found, key=lambda each: each.budget)
+
+    @property
+    def omitted(self) -> tuple[Omitted, ...]:
+        """Entries that are not drawn, by reason."""
+        return (*self.measured.omitted, *self.hidden)
+
     def on_front(self, point: Point) -> str:
-        """Return `yes`, `no`, or `not compared` for entries that are not ranked."""
-        if not point.entry.takes_part:
+        """Return `yes`, `no`, or `not compared`."""
+        if point.entry.id not in self.compared:
             return "not compared"
         return "yes" if point.entry.id in self.front else "no"
 
@@ -59,50 +148,101 @@ class View:
         return names
 
 
-def choose(measured: Measured, badges: Collection[str] = ()) -> View:
-    """Return a view of the entries with one of `badges`, or of all if it is empty.
+def choose(measured: Measured, badges: Collection[str] = (), methods: Collection[str] = ()) -> View:
+    """Return a view of the entries with one of `badges` and one of `methods`.
 
-    The badge of a broken entry is `""`.
+    The badge of a broken entry is `""`. Without badges, all are shown but those that are withdrawn,
+    superseded or broken; without methods, all.
     """
-    points = [
-        point for point in measured.points if not badges or (point.entry.badge or "") in badges
-    ]
+    points, hidden = [], dict[str, list[Entry]]()
+    for point in measured.points:
+        if reason := _reason(point.entry, badges, methods):
+            hidden.setdefault(reason, []).append(point.entry)
+        else:
+            points.append(point)
     points.sort(key=lambda each: (each.cost.value, each.entry.label))
-    compared = [point for point in points if point.entry.takes_part]
+    compared = [point for point in points if point.entry.takes_part] or [
+        point for point in points if part_of(point.entry) not in (BOUNDS, RECORD)
+    ]
     front = pareto_front(
         [point.cost.value for point in compared], [point.accuracy.value for point in compared]
     )
-    ids = (point.entry.id for point, first in zip(compared, front, strict=True) if first)
-    return View(measured, tuple(points), frozenset(ids), tuple(_joined(points, measured)))
+    on_front = (point.entry.id for point, first in zip(compared, front, strict=True) if first)
+    ids = frozenset(point.entry.id for point in compared)
+    return View(
+        measured,
+        tuple(points),
+        ids,
+        frozenset(on_front),
+        tuple(_joined(points, ids)),
+        tuple(Omitted(reason, tuple(entries)) for reason, entries in hidden.items()),
+    )
 
 
-def tables(view: View) -> dict[str, Table]:
-    """Build the tables of the chart's points by their names, each sorted by cost.
+def _reason(entry: Entry, badges: Collection[str], methods: Collection[str]) -> str:
+    """Return the reason that filters leave an entry out; empty if it is shown."""
+    if badges and (entry.badge or "") not in badges:
+        return "hidden by the choice of badges"
+    if not badges and part_of(entry) == RECORD:
+        return "withdrawn, superseded or broken"
+    return "hidden by the choice of methods" if methods and entry.method not in methods else ""
 
-    Entries that are compared come with the baselines; entries that are not ranked, and published
-    figures, have tables of their own. One without rows is left out.
+
+def numbers(view: View) -> dict[str, int]:
+    """Return numbers for everything that is drawn, in the order of the tables.
+
+    Keys are entries' ids, and `baseline_key` and `published_key` for the others.
     """
-    measured = view.measured
+    keys = [point.entry.id for point in view.best]
+    keys += [baseline_key(each) for each in view.baselines]
+    keys += [published_key(place) for place in range(len(view.measured.published))]
+    keys += [point.entry.id for point in view.apart]
+    return {key: number for number, key in enumerate(keys, start=1)}
+
+
+def baseline_key(baseline: Baseline) -> str:
+    """Return the key of a baseline among entries' ids, which have no such characters."""
+    return f"baseline {baseline.name}"
+
+
+def published_key(place: int) -> str:
+    """Return the key of a published figure among entries' ids, by its place."""
+    return f"published {place}"
+
+
+def _columns(measured: Measured) -> tuple[Column, ...]:
     accuracy, cost = FIGURES["accuracy"], measured.figure
-    columns = (
+    return (
         Column("entry", "Entry", numeric=False),
+        Column("number", "#", help="Number in the picture, where a name has no room."),
         Column("badge", "Badge", numeric=False),
         Column("accuracy", accuracy.heading, help=accuracy.help, descending=True),
         Column(COSTS[measured.cost], measured.cost_name, help=cost.help),
         Column(
             "front",
             "Pareto front",
-            help="Yes if no other entry shown is as good in both and better in one.",
+            help="Yes if no other entry compared is as good in both and better in one.",
             numeric=False,
         ),
         Column("budget", "N", help="Maximum number of traces per problem."),
         Column("repeats", "Repeats", help="Replays of the pool, each in another order."),
     )
 
+
+def tables(view: View) -> dict[str, Table]:
+    """Build the tables of the chart's points by their names, each sorted by cost.
+
+    Entries that are compared come with the baselines; entries that are not compared, and published
+    figures, have tables of their own. One without rows is left out.
+    """
+    measured, number = view.measured, numbers(view)
+    accuracy, cost = FIGURES["accuracy"], measured.figure
+
     def row(point: Point) -> tuple[Cell, ...]:
         entry, front, budget = point.entry, view.on_front(point), point.budget
         return (
             Cell(entry.label, entry.label, link=link("entry", entry=entry.id)),
+            _number(number[entry.id]),
             Cell(badge_text(entry.badge), entry.badge or "broken", badge_help(entry.badge)),
             accuracy.cell(point.accuracy, alone="no interval"),
             cost.cell(point.cost, alone="no interval"),
@@ -111,10 +251,11 @@ def tables(view: View) -> dict[str, Table]:
             Cell(str(entry.repeats), entry.repeats),
         )
 
-    compared = [row(point) for point in view.points if point.entry.takes_part]
+    compared = [row(point) for point in view.best]
     compared += [
         (
             Cell(f"{baseline.name}, baseline", note="Majority voting over the entries' traces"),
+            _number(number[baseline_key(baseline)]),
             Cell("baseline", "baseline"),
             accuracy.cell(baseline.accuracy, alone="no interval"),
             cost.cell(baseline.cost, alone="no interval", missing="not recorded"),
@@ -122,11 +263,12 @@ def tables(view: View) -> dict[str, Table]:
             Cell(note="as in its name"),
             Cell(note="as for the entries"),
         )
-        for baseline in measured.baselines
+        for baseline in view.baselines
     ]
     published: list[tuple[Cell, ...]] = [
         (
             Cell(each.figure.method, note=each.figure.source.title, link=each.figure.source.paper),
+            _number(number[published_key(place)]),
             Cell(badge_text(REPORTED), REPORTED, badge_help(REPORTED)),
             accuracy.cell(Metric(each.figure.accuracy), alone="no interval"),
             cost.cell(Metric(each.cost), alone="no interval"),
@@ -134,15 +276,16 @@ def tables(view: View) -> dict[str, Table]:
             Cell(note="see the publication"),
             Cell(note="see the publication"),
         )
-        for each in measured.published
+        for place, each in enumerate(measured.published)
     ]
-    apart = [row(point) for point in view.points if not point.entry.takes_part]
-    caption = f"Accuracy against {NAMES[measured.cost].lower()} on {measured.place}"
+    caption = f"Accuracy against {NAMES[measured.cost].lower()} on {measured.heading}"
+    notes = [*map(omitted_words, view.omitted), *measured.notes]
     parts: dict[str, tuple[str, list[tuple[Cell, ...]], Sequence[str]]] = {
-        "points": (caption, compared, measured.notes),
+        "points": (caption, compared, notes),
         "published": (f"Published: {caption}", published, ()),
-        "apart": (f"Not ranked: {caption}", apart, ()),
+        "apart": (f"Not compared: {caption}", [row(point) for point in view.apart], ()),
     }
+    columns = _columns(measured)
     return {
         name: Table(title, columns, tuple(rows), tuple(notes))
         for name, (title, rows, notes) in parts.items()
@@ -150,8 +293,20 @@ def tables(view: View) -> dict[str, Table]:
     }
 
 
-HEADINGS = {"points": "Compared", "published": "Published", "apart": "Not ranked"}
+def _number(number: int) -> Cell:
+    return Cell(str(number), number)
+
+
+HEADINGS = {"points": "Compared", "published": "Published", "apart": "Not compared"}
 """Headings of the tables."""
+
+
+def omitted_words(omitted: Omitted, most: int = 3) -> str:
+    """Name the entries that are not drawn for one reason, `most` of them."""
+    names = [entry.label for entry in omitted.entries]
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    reason = omitted.reason[0].upper() + omitted.reason[1:]
+    return f"{reason}: {', '.join(names[:most])}{more}."
 
 
 def count(view: View) -> str:
@@ -163,12 +318,11 @@ def sentence(view: View) -> str:
     """Describe the chart in words, with its main figures."""
     measured = view.measured
     cost = measured.cost_name[0].lower() + measured.cost_name[1:]
-    said = [f"Accuracy against {cost} on {measured.place}: {count(view)}."]
-    corners = view.corners
+    said = [f"Accuracy against {cost} on {measured.heading}: {count(view)}."]
+    corners, compared = view.corners, view.best
     if corners:
         on_it = "; ".join(f"{each.entry.label}, {_said(measured, each)}" for each in corners)
         said.append(f"On the Pareto front, by cost: {on_it}.")
-    compared = [point for point in view.points if point.entry.takes_part]
     if compared:
         extremes = {
             "Cheapest": compared[0],
@@ -180,15 +334,22 @@ def sentence(view: View) -> str:
             f"{name}: {each.entry.label}, {_said(measured, each)}."
             for name, each in extremes.items()
         ]
-    if apart := len(view.points) - len(compared):
-        said.append(f"Not ranked, drawn hollow: {apart}.")
-    for baseline in measured.baselines:
+    said += [
+        f"Bound, uses ground truth: {each.entry.label}, {_said(measured, each)}."
+        for each in view.apart
+        if each.entry.unranked
+    ]
+    if apart := sum(not each.entry.unranked for each in view.apart):
+        said.append(f"Not compared, drawn hollow: {apart}.")
+    for baseline in view.baselines:
         cost = f" at {measured.figure.text(baseline.cost.value)}" if baseline.cost else ""
         said.append(
             f"Baseline {baseline.name}: {FIGURES['accuracy'].text(baseline.accuracy.value)}%{cost}."
         )
     if measured.published:
         said.append(f"{len(measured.published)} published figures are drawn hollow.")
+    if gone := sum(len(each.entries) for each in view.omitted):
+        said.append(f"Not drawn: {gone}.")
     return " ".join(said)
 
 
@@ -197,26 +358,62 @@ def _said(measured: Measured, point: Point) -> str:
     return f"{accuracy}% at {measured.figure.text(point.cost.value)}"
 
 
-def _joined(points: Sequence[Point], measured: Measured) -> list[Joined]:
-    """Return lines through entries of one policy at several settings, as reports draw them."""
+def _joined(points: Sequence[Point], compared: Collection[str]) -> list[Joined]:
+    """Return lines through entries of one policy at several settings, as reports find them.
+
+    They join entries that are compared, or others. Seeds and repeats may differ: verifiers choose
+    them. Of several entries with one value, that with the most repeats is on the line.
+    """
     by_id = {point.entry.id: point for point in points}
     rows = [
-        Row("", point.entry.label, False, _as_run(point, measured.place))
-        for point in points
-        if point.entry.badge not in ("withdrawn", SUPERSEDED)
+        Row("", point.entry.label, False, _as_run(point, point.entry.id in compared))
+        for point in sorted(points, key=lambda each: (-each.entry.repeats, each.entry.id))
+        if part_of(point.entry) != RECORD and point.budget.isdecimal()
     ]
-    return [
-        Joined(
-            line.name,
-            line.parameter,
-            tuple(by_id[row.result.run] for row in line.rows),
-        )
-        for line in find_lines(rows)
-    ]
+    found: list[Joined] = []
+    for line in find_lines(rows):
+        once = {line.label(row): by_id[row.result.run] for row in reversed(line.rows)}
+        joined = tuple(reversed(once.values()))
+        found.append(Joined(_unlike(line.name, found), line.parameter, joined, line.over_n))
+    return found
 
 
-def _as_run(point: Point, pool: str) -> RunResult:
-    """Convert a point to the form that reports use; `run` is the entry's id."""
+def curves(view: View) -> list[Joined]:
+    """Return the compared entries that differ in N only, by policy and parameters: curves over N.
+
+    An entry can also be on another line of the view.
+    """
+    families: dict[str, list[Point]] = {}
+    for point in view.best:
+        entry = point.entry
+        found = match_name(entry.policy)
+        name = found[0] if found else entry.policy
+        key = (name, entry.policy_sha256, sorted(entry.parameters.items()), _clock(point))
+        families.setdefault(repr(key), []).append(point)
+    lines: list[Joined] = []
+    for family in families.values():
+        for line in _joined(family, view.compared):
+            if line.over_n:
+                lines.append(replace(line, name=_unlike(line.name, lines)))
+    return lines
+
+
+def _clock(point: Point) -> str:
+    return ", ".join(sorted({result.clock for result in point.results}))
+
+
+def _unlike(name: str, others: Sequence[Joined]) -> str:
+    """Return a name that no other line has: with a number, if needed."""
+    taken = {each.name for each in others}
+    names = (name, *(f"{name} ({number})" for number in range(2, len(taken) + 2)))
+    return next(each for each in names if each not in taken)
+
+
+def _as_run(point: Point, compared: bool) -> RunResult:
+    """Convert a point to the form that reports use; `run` is the entry's id.
+
+    `unranked` keeps entries that are not compared on lines of their own.
+    """
     entry, result = point.entry, point.results[0]
     return RunResult(
         run=entry.id,
@@ -225,17 +422,17 @@ def _as_run(point: Point, pool: str) -> RunResult:
         policy_sha256=entry.policy_sha256,
         parameters=entry.parameters,
         settings=entry.settings,
-        unranked=entry.unranked,
-        seed=entry.seed,
-        repeats=entry.repeats,
-        pool=pool,
+        unranked=not compared,
+        seed=0,
+        repeats=0,
+        pool="",
         fingerprint=None,
         budget=result.budget,
         synthetic=result.synthetic,
         token_accuracy=result.token_accuracy,
         problems=result.problems,
         baseline=result.baseline,
-        clock_unit=result.clock_unit,
+        clock_unit=_clock(point),
         serving=result.serving,
         metrics={},
         command=None,

@@ -163,6 +163,28 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     assert not seen.faults()
 
 
+def test_in_two_clicks_from_the_board_to_why_a_method_saved_tokens(
+    running: Server, seen: Browser
+) -> None:
+    seen.open(running.url)
+    seen.click(seen.wait_for("table.dps a", "Checked asc"))
+    seen.wait_until(lambda: page_of(seen) == "entry", "the page Entry")
+    seen.wait_for("h1", "Checked asc")
+    caption = seen.wait_for("p", "saved the most tokens come first")
+    problem = seen.wait_for("table.dps a", "p")
+    assert seen.driver.title == "Checked asc (threshold=0.9) · deepprune-sim leaderboard"
+    assert caption.location["y"] < problem.location["y"]
+    name = problem.text
+    seen.click(problem)
+    seen.wait_until(lambda: page_of(seen) == "problem", "the page Problem")
+    seen.wait_for("h1", f"on problem {name} of")
+    text = seen.wait_for("[data-testid='stText']", "It generated").text
+    assert "fewer. " in text
+    assert "which spared" in text
+    seen.wait_until(lambda: f"on problem {name} of" in seen.driver.title, "a title")
+    assert not seen.faults()
+
+
 @pytest.mark.parametrize("name", [*PAGES])
 @pytest.mark.parametrize(("width", "dark"), [(1400, True), (390, False)])
 def test_every_page_in_the_dark_and_on_a_telephone(

@@ -5,6 +5,7 @@ For tests, screenshots and measurements; the app itself needs neither this modul
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -37,6 +38,9 @@ PATIENCE = 40.0
 BUSY = "[data-testid='stStatusWidget'], [data-testid='stSkeleton'], [data-testid='stSpinner']"
 """Elements that Streamlit shows while it makes a page."""
 
+
+DONE = "[data-testid='stApp'][data-test-script-state='notRunning'] h1"
+"""A heading in an app whose page has run."""
 
 LOOKING_FOR_ITS_ROOT = re.compile(r"/[a-z]+/_stcore/(health|host-config) .*404")
 """Harmless 404s: Streamlit probes below the page's path before it probes the root."""
@@ -103,8 +107,10 @@ def chromium() -> str | None:
 
 
 @contextmanager
-def browser(*, width: int = 1400, height: int = 1000, dark: bool = False) -> Iterator[Browser]:
-    """Start a headless Chromium with an empty profile."""
+def browser(
+    *, width: int = 1400, height: int = 1000, dark: bool = False, traffic: bool = False
+) -> Iterator[Browser]:
+    """Start a headless Chromium with an empty profile; with `traffic`, `requests` are logged."""
     from selenium import webdriver
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service
@@ -114,7 +120,8 @@ def browser(*, width: int = 1400, height: int = 1000, dark: bool = False) -> Ite
         options.binary_location = chromium() or ""
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        logs = {"browser": "ALL", **({"performance": "ALL"} if traffic else {})}
+        options.set_capability("goog:loggingPrefs", logs)
         driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
         try:
             found = Browser(driver)
@@ -166,7 +173,7 @@ class Browser:
 
     def settle(self) -> None:
         """Wait until the page is complete: not busy and unchanged for 0.4 s."""
-        self._until(lambda: self.find("[data-testid='stApp']"), "the app")
+        self._until(lambda: self.find(DONE), "a page that has run")
         quiet, before = 0, ""
         until = time.monotonic() + PATIENCE
         while quiet < 4 and time.monotonic() < until:
@@ -190,6 +197,17 @@ class Browser:
             each["message"] for each in said if not LOOKING_FOR_ITS_ROOT.search(each["message"])
         ]
         return [*severe, *boxes]
+
+    def requests(self) -> list[str]:
+        """Return the addresses requested since the last call; needs `browser(traffic=True)`."""
+        events = [
+            json.loads(each["message"])["message"] for each in self.driver.get_log("performance")
+        ]
+        return [
+            each["params"]["request"]["url"]
+            for each in events
+            if each["method"] == "Network.requestWillBeSent"
+        ]
 
     def picture(self, file: Path, *, whole: bool = True) -> None:
         """Write a PNG of the page; with `whole`, down to its end."""

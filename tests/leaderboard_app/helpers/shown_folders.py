@@ -41,14 +41,16 @@ def folders_in(root: Path) -> Folders:
     return Folders(root / "pools", root / "runs", root / "submissions")
 
 
-def write_recorded(cache: Path, model: str, benchmark: str, *, problems: int = 6) -> Pool:
+def write_recorded(
+    cache: Path, model: str, benchmark: str, *, problems: int = 6, licence: str | None = "MIT"
+) -> Pool:
     """Write a pool `recorded/<model>/<benchmark>` of 8 traces a problem with text and probes.
 
     Trace i of problem p has 20 (p + 1) + 10 i tokens. It is right (answer 1) unless i mod 4 is less
     than p mod 4, when it answers p; trace 7 of the last problem has no answer. A probe every 10
     tokens gives what the trace will answer from half of its length on, before that nothing.
     """
-    info = PoolInfo("recorded", model, benchmark, "test", "1", "exact", licence="MIT")
+    info = PoolInfo("recorded", model, benchmark, "test", "1", "exact", licence=licence)
     with PoolWriter(cache, info) as writer:
         for number in range(problems):
             records = []

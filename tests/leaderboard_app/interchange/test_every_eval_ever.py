@@ -130,5 +130,23 @@ def test_nothing_is_made_up_for_what_a_board_does_not_state() -> None:
     assert BOARD.title not in text
 
 
+@pytest.mark.parametrize(
+    ("verified", "day", "expected"),
+    [
+        ("2026-01-31T02:00:00+02:00", "2026-01-01", "2026-01-31T00:00:00+00:00"),
+        ("2026-01-31T02:00:00", None, "2026-01-31T02:00:00+00:00"),
+        ("yesterday", "2026-01-30", "2026-01-30T00:00:00+00:00"),
+        (None, None, "1970-01-01T00:00:00+00:00"),
+    ],
+)
+def test_a_time_is_that_of_the_verification_in_utc(
+    verified: str | None, day: str | None, expected: str
+) -> None:
+    entry = made_entry("e", made_result("d/m/b", accuracy=0.5), date=day, verified_at=verified)
+    library = made_library([entry], {"e": {"d/m/b": made_sums([1, 1], [10, 10])}})
+    (text,) = records(content_of(library, HubNames(models={"m": "o/m"}))).values()
+    assert json.loads(text)["evaluation_timestamp"] == expected
+
+
 def test_measures_are_metrics_of_runs() -> None:
     assert {*MEASURES} <= {*METRICS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from checkout import ROOT
 
 from leaderboard_app.library.board_file import KEYS, TITLE, Board, read_board
 from simulator.errors import UserError
@@ -36,6 +37,13 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     assert board.address() == "https://board.example.org/early/"
     assert board.address("entry?entry=a") == "https://board.example.org/early/entry?entry=a"
     assert board.address("./?data=real") == "https://board.example.org/early/?data=real"
+
+
+def test_the_example_in_the_docs_has_every_field(tmp_path: Path) -> None:
+    text = (ROOT / "docs/examples/board.toml").read_text(encoding="utf-8")
+    board = read(tmp_path, text)
+    assert board.url == "https://board.example.org/"
+    assert None not in [getattr(board, key) for key in KEYS]
 
 
 def test_every_field_may_be_left_out(tmp_path: Path) -> None:

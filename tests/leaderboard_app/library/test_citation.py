@@ -13,12 +13,16 @@ import pytest
 from shown_folders import HOSTILE, folders_in
 
 from leaderboard_app.library.board_file import Board
-from leaderboard_app.library.citation import bibtex, csl_json, of_board, of_entry, plain_text
-from leaderboard_app.library.entry_hash import (
+from leaderboard_app.library.citation import (
+    bibtex,
     board_hash,
+    csl_json,
     entry_hash,
     hash_command,
     hashed_files,
+    of_board,
+    of_entry,
+    plain_text,
 )
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, load
@@ -54,6 +58,7 @@ def test_the_hash_is_of_the_files_that_define_an_entry(full_library: Library) ->
     own = (*run[:2], "policy.py", "run.json", "submission.toml", "summary.json")
     files = {name: hashed_files(entry) for name, entry in full_library.by_id.items()}
     assert files["runs/esc"] == run
+    assert hashed_files(replace(full_library.by_id["runs/esc"], badge="derived")) == run
     assert files["2026-11-20-short"] == own
     assert files["2026-11-20-checked-asc"] == (*own, *(f"verified/{name}" for name in run))
 

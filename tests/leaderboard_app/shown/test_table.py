@@ -279,3 +279,12 @@ def test_symbols_are_set_by_pdflatex_and_other_letters_are_named() -> None:
     assert "LuaLaTeX" not in tabular
     foreign = as_latex(Table("t", TABLE.columns[:1], ((Cell("方法"),),)))
     assert "% and LuaLaTeX or XeLaTeX, with a font that has 方 法" in foreign.splitlines()
+
+
+def test_addresses_in_notes_are_links_and_all_else_is_text() -> None:
+    note = 'A paper, https://arxiv.org/abs/1. <b>"https://x.org/?a=1"onclick=1 javascript:alert(1)'
+    html = as_html(replace(TABLE, notes=(note,)))
+    assert '<a href="https://arxiv.org/abs/1" target="_blank" rel="noopener noreferrer">' in html
+    assert "</a>. &lt;b&gt;&quot;" in html
+    assert 'href="https://x.org/?a=1"' in html
+    assert "onclick=1 javascript:alert(1)</p>" in html

@@ -33,6 +33,11 @@ def methods(app: AppTest) -> list[str]:
     return [line.split(" | ")[0].removeprefix("| ") for line in _rows(app)]
 
 
+def _number(row: str, place: int) -> float:
+    """Return the number in a cell of a Markdown row, without its interval and emphasis."""
+    return float(row.split(" | ")[place].split()[0].strip("*").replace(",", ""))
+
+
 def said(app: AppTest) -> str:
     return "\n".join(each.value.replace("\\", "") for each in app.markdown)
 
@@ -165,7 +170,7 @@ def test_the_cost_in_dollars_asks_for_prices_and_uses_them(open_app: Open, full:
     ]
     priced = open_app(full, unit="dollars", output="2.0", input="1.0")
     row = next(line for line in _rows(priced) if "Checked majority" in line)
-    tokens, cost = (float(row.split(" | ")[place].split()[0].replace(",", "")) for place in (3, 6))
+    tokens, cost = (_number(row, place) for place in (3, 6))
     assert cost == pytest.approx(2e-6 * tokens, rel=0.01)
 
 
@@ -180,7 +185,7 @@ def test_sizes_of_models_come_from_the_boards_file(
     app = open_app(Folders(full.cache, tmp_path / "runs", tmp_path), unit="FLOPs")
     assert not app.number_input
     (row,) = [line for line in _rows(app) if "Checked majority" in line]
-    tokens, cost = (float(row.split(" | ")[place].split()[0].replace(",", "")) for place in (3, 6))
+    tokens, cost = (_number(row, place) for place in (3, 6))
     assert cost == pytest.approx(6e9 * tokens, rel=0.01)
 
 

@@ -20,7 +20,7 @@ Open = Callable[..., AppTest]
 
 def texts(app: AppTest) -> str:
     """Everything that the page says in plain text."""
-    kinds = (app.text, app.caption, app.info, app.warning, app.error, app.code, app.subheader)
+    kinds = (app.text, app.caption, app.info, app.warning, app.error, app.code, app.header)
     return "\n".join(str(each.value) for kind in kinds for each in kind)
 
 
@@ -115,7 +115,7 @@ def test_an_unknown_entry_is_answered_with_the_nearest_names(full: Folders, open
     (warning,) = app.warning
     assert "runs/esc" in warning.value.replace("\\", "")
     assert [each.value for each in app.title] == ["Entry"]  # nothing of an entry
-    assert not app.subheader
+    assert not app.header
 
 
 def test_a_hostile_entry_is_shown_as_what_can_be_believed_of_it(

@@ -29,8 +29,10 @@ GENERATED = "generated/qwen3-32b/aime25"
 
 def texts(app: AppTest) -> str:
     """Everything that the page says in plain text."""
-    kinds = (app.title, app.text, app.markdown, app.caption, app.info, app.warning, app.error)
-    kinds += (app.code, app.header)
+    kinds = (
+        *(app.title, app.text, app.markdown, app.caption, app.info, app.warning, app.error),
+        *(app.code, app.header),
+    )
     return "\n".join(str(each.value).replace("\\", "") for kind in kinds for each in kind)
 
 
@@ -114,7 +116,7 @@ def test_the_first_problem_stands_where_only_an_entry_is_named(
     [
         ("runs/short-3-8", POOL, "p3", "cut when enough others had finished"),
         ("runs/esc", POOL, "p0", "5 of 8 traces were started; 5 finished."),
-        ("2026-11-22-sac", GENERATED, "003", "cut by ProbesAgree(14)"),
+        ("2026-11-22-sac", GENERATED, "003", "cut after 14 equal probes"),
         ("2026-11-22-parallel-probe", GENERATED, "003", "Answers of the last probe"),
         ("2026-11-22-deepconf-low", GENERATED, "003", "The threshold is "),
     ],

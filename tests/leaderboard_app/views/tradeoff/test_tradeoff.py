@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from made_entries import made_entry, made_library, made_result, made_sums
 
 from leaderboard_app.library.library import Library
@@ -19,12 +18,15 @@ from leaderboard_app.views.tradeoff import (
     chart as tradeoff_chart,
 )
 from leaderboard_app.views.tradeoff import (
-    points as tradeoff_points,
+    marks,
+    tradeoff,
+    words,
 )
 from leaderboard_app.views.tradeoff import (
-    tradeoff,
+    points as tradeoff_points,
 )
-from leaderboard_app.views.tradeoff.points import Measured
+from leaderboard_app.views.tradeoff.frame import frame
+from leaderboard_app.views.tradeoff.points import Measured, Point
 from simulator.runs.results import Metric
 from simulator.submissions.published import PublishedFigure, Source
 
@@ -35,6 +37,11 @@ OTHER = "d/Model-X/AIME25"
 def on(pool: str, accuracy: Any, tokens: Any, **fields: Any) -> Any:
     """Make a result with an accuracy and tokens a problem."""
     return made_result(pool, accuracy=accuracy, tokens_per_problem=tokens, **fields)
+
+
+def ids(points: Iterable[Point]) -> list[str]:
+    """Entries' ids, in order."""
+    return [point.entry.id for point in points]
 
 
 @pytest.fixture
@@ -55,55 +62,70 @@ def three() -> Library:
 
 def test_the_front_is_of_entries_that_no_compared_one_beats(three: Library) -> None:
     view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
-    assert [point.entry.id for point in view.points] == [
-        "oracle",
-        "back",
-        "cheap",
-        "beaten",
-        "dear",
+    assert ids(view.points) == ["oracle", "cheap", "beaten", "dear"]
+    assert ids(view.corners) == ["cheap", "dear"]
+    assert [view.on_front(point) for point in view.points] == ["not compared", "yes", "no", "yes"]
+
+
+def test_entries_that_are_not_drawn_are_named_with_the_reason(three: Library) -> None:
+    measured = tradeoff_points.measure(three, [POOL], "tokens")
+    view = tradeoff.choose(measured, methods=["cheap", "dear", "back"])
+    assert {each.reason: [entry.id for entry in each.entries] for each in view.omitted} == {
+        "did not run on this pool": ["elsewhere"],
+        "hidden by the choice of methods": ["beaten", "oracle"],
+        "withdrawn, superseded or broken": ["back"],
+    }
+    assert words.reasons(view) == (
+        "4 entries are not drawn: 1 did not run on this pool; 2 hidden by the choice of methods; "
+        "1 withdrawn, superseded or broken"
+    )
+    drawn = [point.entry.id for point in view.points]
+    gone = [entry.id for each in view.omitted for entry in each.entries]
+    assert sorted([*drawn, *gone]) == sorted(three.by_id)
+    assert words.reasons(tradeoff.choose(measured, ["verified"])).startswith("3 entries")
+    assert ids(tradeoff.choose(measured, ["withdrawn"]).points) == ["back"]
+
+
+def test_where_nothing_is_ranked_everything_but_bounds_is_compared() -> None:
+    entries = [
+        made_entry("run", on(POOL, 0.7, 100.0), badge="local", basis="answers"),
+        made_entry("dear", on(POOL, 0.6, 200.0), badge="self-reported", basis="answers"),
+        made_entry("oracle", on(POOL, 1.0, 10.0), badge="local", unranked=True),
     ]
-    assert [point.entry.id for point in view.corners] == ["cheap", "dear"]
-    assert [view.on_front(point) for point in view.points] == [
-        *["not compared"] * 2,
-        *("yes", "no", "yes"),
-    ]
+    view = tradeoff.choose(tradeoff_points.measure(made_library(entries), [POOL], "tokens"))
+    assert (ids(view.best), ids(view.apart)) == (["run", "dear"], ["oracle"])
+    assert view.front == {"run"}
+    assert "None of these entries is ranked." in words.key(view, log=True)
+    assert words.counts(view) == "2 entries compared, 1 drawn beside them."
 
 
 def test_badges_choose_entries_and_the_front_is_of_those_shown(three: Library) -> None:
     measured = tradeoff_points.measure(three, [POOL], "tokens")
     view = tradeoff.choose(measured, ["synthetic"])
-    assert [point.entry.id for point in view.points] == ["beaten"]
+    assert ids(view.points) == ["beaten"]
     assert view.front == {"beaten"}
 
 
 def test_the_front_is_drawn_as_steps_to_the_end_of_the_axis(three: Library) -> None:
     view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
-    axis = tradeoff_chart.cost_axis(view, log=False)
-    assert [axis.low, axis.high] == pytest.approx([0.0, 1.08 * 400])
-    steps = tradeoff_chart.steps(view, axis)
-    assert [step["x"] for step in steps] == [100.0, 300.0, axis.high]
+    area = frame(view, log=False)
+    assert [area.x.low, area.x.high] == pytest.approx([0.0, 1.07 * 400])
+    steps = marks.steps(view, area)
+    assert [step["x"] for step in steps] == [100.0, 300.0, area.x.high]
     assert [step["y"] for step in steps] == pytest.approx([70.0, 90.0, 90.0])
 
 
 def test_intervals_are_drawn_where_there_are_some_in_both_directions(three: Library) -> None:
     view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
-    ((across,), (upright,)) = tradeoff_chart.bars(view)
+    ((across,), (upright,)) = marks.bars(view, frame(view, log=True))
     assert (across["x"], across["x2"], across["y"]) == (250.0, 350.0, 90.0)
     assert (upright["x"], upright["y"], upright["y2"]) == (300.0, 80.0, 100.0)
-
-
-def test_a_logarithmic_axis_holds_every_interval_with_a_margin(three: Library) -> None:
-    view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
-    axis = tradeoff_chart.cost_axis(view, log=True)
-    margin = (400 / 10) ** 0.06
-    assert [axis.low, axis.high] == pytest.approx([10 / margin, 400 * margin])
-    assert axis.share((axis.low * axis.high) ** 0.5) == pytest.approx(0.5)
 
 
 def test_costs_of_zero_leave_the_axis_linear() -> None:
     library = made_library([made_entry("none", on(POOL, 0.0, 0.0))])
     view = tradeoff.choose(tradeoff_points.measure(library, [POOL], "tokens"))
-    axis = tradeoff_chart.cost_axis(view, log=True)
+    axis = frame(view, log=True).x
     assert not axis.log
     assert axis.low == 0 < axis.high
 
@@ -117,10 +139,10 @@ def test_the_baseline_is_that_of_the_entry_with_the_most_repeats() -> None:
     )
     measured = tradeoff_points.measure(library, [POOL], "tokens")
     assert [(each.name, each.accuracy.value) for each in measured.baselines] == [
-        ("cons@64", 0.3),
         ("cons@8", 0.2),
+        ("cons@64", 0.3),
     ]
-    assert [each.cost for each in measured.baselines] == [None, Metric(12.0)]
+    assert [each.cost for each in measured.baselines] == [Metric(12.0), None]
 
 
 def test_averages_weigh_pools_equally_and_leave_out_who_did_not_run_on_all(
@@ -145,8 +167,8 @@ def test_averages_weigh_pools_equally_and_leave_out_who_did_not_run_on_all(
     (baseline,) = measured.baselines
     assert baseline.cost is not None
     assert (baseline.accuracy.value, baseline.cost.value) == (1.0, 1000.0)
-    assert measured.notes == ("Left out, because it did not run on all of these pools: one.",)
-    assert measured.place == "2 pools, each weighted equally"
+    assert omitted(measured) == {"did not run on all of these pools": ["one"]}
+    assert measured.heading == "2 pools, each weighted equally"
 
 
 def write_answers(folder: Path, **columns: Any) -> None:
@@ -186,7 +208,7 @@ def test_clock_and_judge_are_averaged_from_the_answers(
     measured = tradeoff_points.measure(library, [POOL, OTHER], cost)
     (point,) = measured.points
     assert point.cost.value == pytest.approx(expected)
-    assert measured.notes[0].endswith("bad, gone.")
+    assert [*omitted(measured).values()] == [["bad", "gone"]]
     (baseline,) = measured.baselines
     assert (baseline.cost and baseline.cost.value) == (None if cost == "clock" else 1000.0)
 
@@ -216,8 +238,9 @@ def test_answers_to_other_problems_are_not_averaged() -> None:
     )
     measured = tradeoff_points.measure(library, [POOL, OTHER], "tokens")
     assert [point.entry.id for point in measured.points] == ["a", "b"]
-    assert "no valid answers" in measured.notes[0]
-    assert measured.notes[0].endswith("other, wrong, none.")
+    assert omitted(measured) == {
+        "without valid answers to the same problems as the others": ["other", "wrong", "none"]
+    }
 
 
 def test_an_axis_without_a_figure_leaves_an_entry_out_and_says_so(three: Library) -> None:
@@ -225,7 +248,10 @@ def test_an_axis_without_a_figure_leaves_an_entry_out_and_says_so(three: Library
     library = made_library([*three.entries, judged])
     measured = tradeoff_points.measure(library, [POOL], "judge")
     assert [(point.entry.id, point.cost.value) for point in measured.points] == [("judged", 150.0)]
-    assert "dear, cheap, beaten and 2 more" in measured.notes[0]
+    assert omitted(measured)["recorded no cost"] == ["dear", "cheap", "beaten", "oracle", "back"]
+    assert tradeoff.omitted_words(measured.omitted[1]) == (
+        "Recorded no cost: dear, cheap, beaten and 2 more."
+    )
 
 
 @pytest.mark.parametrize(
@@ -253,7 +279,7 @@ def test_clocks_of_other_engines_do_not_stand_on_one_axis(
     measured = tradeoff_points.measure(made_library(entries), [POOL], "clock")
     assert [point.entry.id for point in measured.points] == ["a", "b"]
     assert measured.cost_name == f"Clock a problem, {name}"
-    assert measured.notes == (f"Left out, because it has another clock than {name}: c.",)
+    assert omitted(measured) == {f"recorded another clock than {name}": ["c"]}
 
 
 def test_settings_of_one_method_are_joined_in_the_order_of_their_values() -> None:
@@ -275,6 +301,11 @@ def test_settings_of_one_method_are_joined_in_the_order_of_their_values() -> Non
     assert view.series() == {"m2": "p", "m4": "p", "m8": "p", "q": "q"}
 
 
+def omitted(measured: Measured) -> dict[str, list[str]]:
+    """Ids of the entries that are not drawn, by reason."""
+    return {each.reason: [entry.id for entry in each.entries] for each in measured.omitted}
+
+
 def published(model: str, benchmark: str) -> PublishedFigure:
     """DeepPrune at 0.3 · 10^8 tokens for the whole benchmark."""
     source = Source("paper", "A paper", "Somebody", date(2026, 1, 1), "https://x.org", None, None)
@@ -294,16 +325,13 @@ def test_published_figures_of_the_same_model_and_benchmark_are_a_problem_and_on_
     assert figure.cost == pytest.approx(1e6)  # 0.3 · 10^8 over 30 problems
     view = tradeoff.choose(measured)
     assert view.front == {"a"}
-    (mark,) = [each for each in tradeoff_chart.other_marks(view) if "published" in each["series"]]
-    assert (mark["label"], mark["y"], mark["shape"]) == (
-        "DeepPrune",
-        pytest.approx(90.0),
-        tradeoff_chart.PUBLISHED_SHAPE,
-    )
+    (mark,) = [each for each in marks.marks(view) if each.kind == marks.PUBLISHED]
+    assert (mark.name, mark.kind) == ("DeepPrune", marks.PUBLISHED)
+    assert [mark.x, mark.y] == pytest.approx([1e6, 90.0])
     tables = tradeoff.tables(view)
     assert [row[0].text for row in tables["points"].rows] == ["a"]
     (row,) = tables["published"].rows
-    assert (row[0].text, row[1].value, row[0].link) == ("DeepPrune", "reported", "https://x.org")
+    assert (row[0].text, row[2].value, row[0].link) == ("DeepPrune", "reported", "https://x.org")
 
 
 @pytest.mark.parametrize(
@@ -327,11 +355,12 @@ def test_published_figures_that_are_not_of_the_same_are_not_drawn(
 def test_the_text_names_the_front_and_the_extremes(three: Library) -> None:
     said = tradeoff.sentence(tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens")))
     assert said == (
-        f"Accuracy against tokens a problem on {POOL}: 5 entries. "
+        "Accuracy against tokens a problem on Model-X · AIME24: 4 entries. "
         "On the Pareto front, by cost: cheap, 70.0% at 100; dear, 90.0% at 300. "
         "Cheapest: cheap, 70.0% at 100. Most expensive: dear, 90.0% at 300. "
         "Most accurate: dear, 90.0% at 300. Least accurate: beaten, 60.0% at 200. "
-        "Not ranked, drawn hollow: 2. Baseline cons@8: 90.0% at 400."
+        "Bound, uses ground truth: oracle, 100.0% at 10. Baseline cons@8: 90.0% at 400. "
+        "Not drawn: 2."
     )
 
 
@@ -339,10 +368,10 @@ def test_the_table_has_every_point_unrounded_with_its_interval(three: Library) -
     view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"), ["verified"])
     lines = as_csv(tradeoff.tables(view)["points"]).splitlines()
     assert lines[0] == (
-        "entry,badge,accuracy,accuracy_low,accuracy_high,"
+        "entry,number,badge,accuracy,accuracy_low,accuracy_high,"
         "tokens_per_problem,tokens_per_problem_low,tokens_per_problem_high,front,budget,repeats"
     )
-    assert "dear,verified,0.9,0.8,1.0,300.0,250.0,350.0,yes,8,2" in lines
+    assert "dear,2,verified,0.9,0.8,1.0,300.0,250.0,350.0,yes,8,2" in lines
 
 
 def test_hovering_tells_method_badge_figures_intervals_and_settings() -> None:
@@ -354,11 +383,11 @@ def test_hovering_tells_method_badge_figures_intervals_and_settings() -> None:
         badge="verified",
     )
     view = tradeoff.choose(tradeoff_points.measure(made_library([entry]), [POOL], "tokens"))
-    (mark,) = tradeoff_chart.entry_marks(view)
-    assert mark["badge"] == "✔ verified"
-    assert mark["accuracy"] == "50.0 (95% interval 25.0 to 75.0)"
-    assert mark["cost"] == "1,000 (95% interval 900 to 1,100)"
-    assert mark["settings"] == "N=8, m=3"
+    (mark,) = [each for each in marks.marks(view) if each.kind == marks.COMPARED]
+    assert mark.hover["badge"] == "✔ verified"
+    assert mark.hover["accuracy"] == "50.0 (95% interval 25.0 to 75.0)"
+    assert mark.hover["cost"] == "1,000 (95% interval 900 to 1,100)"
+    assert mark.hover["settings"] == "N=8, m=3"
 
 
 def test_pools_that_most_entries_ran_on_are_shown_first(three: Library) -> None:
@@ -368,36 +397,11 @@ def test_pools_that_most_entries_ran_on_are_shown_first(three: Library) -> None:
     assert tradeoff_points.shared_most(three, []) == []
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 99), st.integers(0, 100)), min_size=1, max_size=30),
-    st.booleans(),
-)
-def test_labels_never_stand_closer_than_they_may(figures: list[tuple[int, int]], log: bool) -> None:
-    entries = [
-        made_entry(f"e{place}", on(POOL, accuracy / 100, float(tokens)))
-        for place, (tokens, accuracy) in enumerate(figures)
-    ]
-    view = tradeoff.choose(tradeoff_points.measure(made_library(entries), [POOL], "tokens"))
-    axes = tradeoff_chart.cost_axis(view, log=log), tradeoff_chart.accuracy_axis(view)
-    placed = [
-        (axes[0].share(each["x"]), axes[1].share(each["y"]))
-        for each in tradeoff_chart.labels(view, *axes)
-    ]
-    assert placed
-    for place, here in enumerate(placed):
-        for there in placed[:place]:
-            apart = (abs(here[0] - there[0]), abs(here[1] - there[1]))
-            assert apart[0] > tradeoff_chart.APART[0] or apart[1] > tradeoff_chart.APART[1]
-
-
-def test_the_picture_can_be_hovered_picked_from_toggled_and_zoomed(three: Library) -> None:
+def test_the_picture_can_be_hovered_picked_from_and_zoomed(three: Library) -> None:
     view = tradeoff.choose(tradeoff_points.measure(three, [POOL], "tokens"))
     drawn = tradeoff_chart.draw(view, log=True).to_dict()
     selections = {each["name"]: each for each in drawn["params"]}
-    # Elsewhere Vega-Lite draws a legend that takes no clicks.
-    assert selections["methods"]["views"] == [drawn["layer"][0]["name"]]
     assert selections[tradeoff_chart.PICKED]["select"]["fields"] == ["id"]
-    assert selections["methods"]["bind"] == "legend"
     assert selections["zoom"]["bind"] == "scales"
     scales = [layer["encoding"]["x"]["scale"]["type"] for layer in drawn["layer"]]
     assert set(scales) == {"log"}

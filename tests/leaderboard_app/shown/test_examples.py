@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from checkout import ROOT
 
-from leaderboard_app.library import examples
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Library, load
+from leaderboard_app.shown import examples
 
 SCHOOL = "shipped/Qwen2.5-Coder-0.5B-Instruct-Q4_K_M/school-math"
 

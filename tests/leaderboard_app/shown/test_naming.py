@@ -10,7 +10,7 @@ from made_entries import made_entry, made_result
 
 from leaderboard_app.library.library import Entry, Library
 from leaderboard_app.library.memo import Once
-from leaderboard_app.library.naming import file_name, pool_name, short_name
+from leaderboard_app.shown.naming import file_name, pool_name, short_name
 
 
 def library_of(*entries: Entry, pools: tuple[str, ...] = ()) -> Library:
@@ -24,9 +24,16 @@ def test_an_entry_is_called_by_its_method_unless_another_submission_has_it() -> 
     probe = made_entry("c", method="probe", label="probe (patience=2)")
     own = made_entry("runs/c", method="probe", label="probe [runs/c]", badge="local")
     alone = made_entry("runs/d", method="esc", label="esc (window=3)", badge="local")
-    library = library_of(first, second, probe, own, alone)
-    names = [short_name(library, each) for each in (first, second, probe, own, alone)]
-    assert names == ["asc (threshold=0.8)", "asc (threshold=0.9)", "probe", "probe [runs/c]", "esc"]
+    here = made_entry("derived/e", method="probe", label="probe on aime24", badge="derived")
+    entries = (first, second, probe, own, alone, here)
+    assert [short_name(library_of(*entries), each) for each in entries] == [
+        "asc (threshold=0.8)",
+        "asc (threshold=0.9)",
+        "probe",
+        "probe [runs/c]",
+        "esc",
+        "probe",
+    ]
 
 
 def test_a_pool_is_called_by_as_much_of_its_name_as_no_other_has() -> None:

@@ -6,21 +6,26 @@ import re
 import unicodedata
 from collections import Counter
 
-from leaderboard_app.library.library import LOCAL, Entry, Library
+from leaderboard_app.library.library import DERIVED, LOCAL, Entry, Library
 
 LONGEST_FILE = 100
 """Maximum number of characters of a file's name without its ending."""
 
 
 def short_name(library: Library, entry: Entry) -> str:
-    """Return the entry's method if no other submission has the same, else its label."""
+    """Return the entry's method if no other submission has the same, else its label.
+
+    One that was derived here is called by its method and settings, without its pool.
+    """
+    if entry.badge == DERIVED:
+        return entry.label.partition(" on ")[0]
     methods = library.once("methods", lambda: _methods(library))
     others = methods[entry.method] - (entry.badge != LOCAL)
     return entry.label if others else entry.method
 
 
 def _methods(library: Library) -> Counter[str]:
-    return Counter(each.method for each in library.entries if each.badge != LOCAL)
+    return Counter(each.method for each in library.entries if each.badge not in (LOCAL, DERIVED))
 
 
 def pool_name(library: Library, pool: str) -> str:
